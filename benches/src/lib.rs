@@ -1,0 +1,2 @@
+//! Inputs shared by the benchmarks.
+#![forbid(unsafe_code)]

@@ -1,0 +1,144 @@
+//! What the operator decides.
+
+use core::fmt;
+use core::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::{Label, Name, NameError};
+
+/// What is checked before a pod's address is given: CoreDNS' `pods` option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// No pod records at all: NXDOMAIN for every name below the apex.
+    Disabled,
+    /// The address in the name is the answer, whether a pod has it or not. Anybody can mint names for any
+    /// host: set [`Config::pod_cidrs`] or [`Config::block_special`] at least.
+    Insecure,
+    /// The address in the name is the answer if a pod of that namespace has it.
+    #[default]
+    Verified,
+}
+
+/// A record's time to live: 0 to 3600 seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ttl(u16);
+
+impl Ttl {
+    /// The longest, an hour, as in CoreDNS.
+    pub const MAX: Self = Self(3600);
+
+    /// `seconds` as TTL; `None` above 3600.
+    #[must_use]
+    pub const fn from_secs(seconds: u16) -> Option<Self> {
+        if seconds <= Self::MAX.0 { Some(Self(seconds)) } else { None }
+    }
+
+    /// The TTL in seconds.
+    #[must_use]
+    pub const fn as_secs(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Ttl {
+    /// 5 seconds, as in CoreDNS.
+    fn default() -> Self {
+        Self(5)
+    }
+}
+
+impl fmt::Display for Ttl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// One cluster domain; its zone is `pod.<domain>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    pub(crate) domain: Name,
+    pub(crate) apex: Name,
+    pub(crate) ns: Name,
+    pub(crate) mailbox: Name,
+}
+
+impl Zone {
+    /// The zone of a cluster domain such as `cluster.local`, a trailing dot allowed. The name server is
+    /// `ns.dns.<domain>`.
+    ///
+    /// The domain must leave room for `hostmaster.` in front of it, within the 255 octets of a name.
+    pub fn new(domain: &str) -> Result<Self, NameError> {
+        let domain: Name = domain.parse()?;
+        Ok(Self {
+            apex: domain.below(b"pod")?,
+            ns: domain.below(b"dns")?.below(b"ns")?,
+            mailbox: domain.below(b"hostmaster")?,
+            domain,
+        })
+    }
+
+    /// The same zone with another name server in its NS and SOA records.
+    #[must_use]
+    pub fn with_ns(self, ns: Name) -> Self {
+        Self { ns, ..self }
+    }
+
+    /// The cluster domain, such as `cluster.local`.
+    #[must_use]
+    pub fn domain(&self) -> &Name {
+        &self.domain
+    }
+
+    /// The zone's apex, such as `pod.cluster.local`.
+    #[must_use]
+    pub fn apex(&self) -> &Name {
+        &self.apex
+    }
+}
+
+/// Everything an answer depends on beside the query, its [`Request`](crate::Request) and the pods.
+///
+/// Made by [`Config::new`], then changed field by field. It only borrows, so a driver keeps the zones and
+/// lists where it likes and makes one of these when it needs it; that costs a few words' copy.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Config<'a> {
+    /// What is checked before an address is given.
+    pub mode: Mode,
+    /// The zones served. Names outside all of them are REFUSED. Of two that fit, the longer one wins.
+    pub zones: &'a [Zone],
+    /// TTL of addresses. That of SOA and of negative answers is this or 300, whichever is less (RFC 2308 5).
+    pub ttl: Ttl,
+    /// If not empty, addresses outside of all these are never answered, in any mode: NXDOMAIN, EDE 15.
+    pub pod_cidrs: &'a [IpNet],
+    /// Never answer unspecified, loopback, link-local, multicast, broadcast, documentation and benchmark
+    /// addresses: NXDOMAIN, EDE 15.
+    pub block_special: bool,
+    /// If not empty, only these namespaces exist, in any mode. Sorted, for binary search.
+    pub namespaces: &'a [Label],
+    /// In mode insecure: a namespace exists only if [`PodLookup`](crate::PodLookup) says so.
+    pub check_namespaces: bool,
+    /// In mode verified: `<pod-name>.<namespace>` is answered with all addresses of that pod.
+    pub pod_names: bool,
+    /// The age up to which a stale index is served; `None` is for ever.
+    pub max_staleness: Option<Duration>,
+}
+
+impl<'a> Config<'a> {
+    /// This mode for these zones; every other field at its default: TTL 5, no guard, nothing opt-in.
+    #[must_use]
+    pub fn new(mode: Mode, zones: &'a [Zone]) -> Self {
+        Self {
+            mode,
+            zones,
+            ttl: Ttl::default(),
+            pod_cidrs: &[],
+            block_special: false,
+            namespaces: &[],
+            check_namespaces: false,
+            pod_names: false,
+            max_staleness: None,
+        }
+    }
+}

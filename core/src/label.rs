@@ -1,0 +1,173 @@
+//! Namespace and pod names: one RFC 1123 label.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// The longest label, in octets (RFC 1035 2.3.4).
+pub(crate) const MAX_LABEL: usize = 63;
+
+/// A namespace's or pod's name as one DNS label: 1 to 63 of `a-z`, `0-9` and `-`, neither first nor last a
+/// dash.
+///
+/// That is what Kubernetes calls an RFC 1123 label name, and what it asks of every namespace. Labels from a
+/// question are folded to lower case, so two labels are equal exactly when DNS takes them for the same.
+///
+/// ```
+/// use poddns_core::Label;
+///
+/// let label: Label = "kube-system".parse()?;
+/// assert_eq!(label.as_str(), "kube-system");
+/// assert!("Kube".parse::<Label>().is_err(), "Kubernetes has no upper-case names");
+/// assert_eq!(Label::from_wire(b"Kube"), Some("kube".parse()?), "but a question may spell it so");
+/// # Ok::<(), poddns_core::LabelError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label {
+    // Zero beyond `len`, so that the derived comparisons order as the strings do.
+    octets: [u8; MAX_LABEL],
+    len: u8,
+}
+
+/// Why a text is not a [`Label`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelError {
+    /// No octet at all.
+    Empty,
+    /// More than 63 octets.
+    TooLong,
+    /// An octet that is not a lower-case letter, digit or dash; its offset.
+    BadOctet(usize),
+    /// The first or the last octet is a dash.
+    OuterDash,
+}
+
+impl fmt::Display for LabelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty; a label has 1 to 63 characters"),
+            Self::TooLong => f.write_str("is longer than 63 characters"),
+            Self::BadOctet(at) => {
+                write!(f, "has a character other than a-z, 0-9 and '-' at offset {at}")
+            }
+            Self::OuterDash => f.write_str("begins or ends with '-'"),
+        }
+    }
+}
+
+impl core::error::Error for LabelError {}
+
+impl Label {
+    /// The label of a question, folded to lower case; `None` if Kubernetes can have no object of that name.
+    #[must_use]
+    pub fn from_wire(octets: &[u8]) -> Option<Self> {
+        Self::new(octets, |octet| octet.to_ascii_lowercase()).ok()
+    }
+
+    fn new(source: &[u8], fold: impl Fn(u8) -> u8) -> Result<Self, LabelError> {
+        let mut octets = [0; MAX_LABEL];
+        let len = u8::try_from(source.len()).map_err(|_| LabelError::TooLong)?;
+        if source.len() > MAX_LABEL {
+            return Err(LabelError::TooLong);
+        }
+        for (at, (to, &from)) in octets.iter_mut().zip(source).enumerate() {
+            let octet = fold(from);
+            if !matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-') {
+                return Err(LabelError::BadOctet(at));
+            }
+            *to = octet;
+        }
+        match (source.first(), source.last()) {
+            (None, _) | (_, None) => Err(LabelError::Empty),
+            (Some(b'-'), _) | (_, Some(b'-')) => Err(LabelError::OuterDash),
+            _ => Ok(Self { octets, len }),
+        }
+    }
+
+    /// The label's octets, without a length octet.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The label as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only ASCII gets in, so the default is never taken.
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl FromStr for Label {
+    type Err = LabelError;
+
+    fn from_str(text: &str) -> Result<Self, LabelError> {
+        Self::new(text.as_bytes(), |octet| octet)
+    }
+}
+
+impl AsRef<str> for Label {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    #[test]
+    fn takes_what_kubernetes_takes() {
+        let longest = "a".repeat(63);
+        for good in ["a", "0", "a-b", "kube-system", "x--y", longest.as_str()] {
+            assert_eq!(good.parse::<Label>().map(|label| label.as_bytes().len()), Ok(good.len()));
+        }
+    }
+
+    #[test]
+    fn refuses_the_rest_and_says_why() {
+        let cases = [
+            ("", LabelError::Empty),
+            ("-a", LabelError::OuterDash),
+            ("a-", LabelError::OuterDash),
+            ("-", LabelError::OuterDash),
+            ("a.b", LabelError::BadOctet(1)),
+            ("aB", LabelError::BadOctet(1)),
+            ("a_b", LabelError::BadOctet(1)),
+        ];
+        for (text, why) in cases {
+            assert_eq!(text.parse::<Label>(), Err(why), "{text:?}");
+        }
+        assert_eq!("a".repeat(64).parse::<Label>(), Err(LabelError::TooLong));
+        assert_eq!("a".repeat(300).parse::<Label>(), Err(LabelError::TooLong));
+    }
+
+    #[test]
+    fn folds_only_letters() {
+        assert_eq!(Label::from_wire(b"A-Z"), "a-z".parse().ok());
+        // Setting bit 5 would turn these into a dash and a digit.
+        assert_eq!(Label::from_wire(b"a\x0db"), None);
+        assert_eq!(Label::from_wire(b"\x11"), None);
+    }
+
+    #[test]
+    fn orders_as_text() {
+        let mut labels: std::vec::Vec<Label> =
+            ["b", "ab", "a", "a-b"].iter().filter_map(|text| text.parse().ok()).collect();
+        labels.sort();
+        let texts: std::vec::Vec<&str> = labels.iter().map(Label::as_str).collect();
+        assert_eq!(texts, ["a", "a-b", "ab", "b"]);
+    }
+}

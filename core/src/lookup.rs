@@ -1,0 +1,156 @@
+//! What the responder asks of whoever knows the pods.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::Label;
+
+/// The pods of a cluster, as the responder sees them.
+///
+/// The first two methods are enough for the modes `insecure` with `check-namespaces` and `verified`. The
+/// others have defaults that switch their feature off: no pod names, no PTR, always fresh.
+///
+/// All methods are called while a query is answered, so they must neither block nor allocate, and they take
+/// `&self`: an index that is written meanwhile must cope with that by itself. Answers of one call need not be
+/// consistent with those of the next; each query makes at most a handful of calls.
+///
+/// ```
+/// use core::net::{IpAddr, Ipv4Addr};
+/// use poddns_core::{Label, PodLookup};
+///
+/// /// One namespace, one pod.
+/// struct Lonely(Label);
+///
+/// impl PodLookup for Lonely {
+///     fn namespace_exists(&self, namespace: &Label) -> bool {
+///         *namespace == self.0
+///     }
+///     fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+///         *namespace == self.0 && address == IpAddr::V4(Ipv4Addr::new(10, 42, 2, 46))
+///     }
+/// }
+/// ```
+pub trait PodLookup {
+    /// Whether the cluster has this namespace, with or without pods.
+    fn namespace_exists(&self, namespace: &Label) -> bool;
+
+    /// Whether a pod of this namespace has this address, as any of its `status.podIPs`.
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool;
+
+    /// Calls `each` with every address of the pod of this name, each once, in a stable order. No call means
+    /// that there is no such pod, or that pod names are not kept.
+    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
+        let _ = (namespace, pod, each);
+    }
+
+    /// Whose address this is: for PTR.
+    fn owner_of(&self, address: IpAddr) -> Owner {
+        let _ = address;
+        Owner::Nobody
+    }
+
+    /// How well the index is in step with the cluster.
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
+    }
+
+    /// The SOA serial: Unix seconds, modulo 2^32 (RFC 1982), of the last change that an answer could show; 1
+    /// when nothing changed yet. It never goes backwards.
+    fn serial(&self) -> u32 {
+        1
+    }
+}
+
+/// How well an index is in step with the cluster it mirrors: the one state that answers, readiness, status
+/// and metrics all read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// No complete list yet: nothing can be said, so what depends on the index is SERVFAIL with
+    /// EDE 14 (Not Ready).
+    Unsynced,
+    /// In step.
+    Fresh,
+    /// The watch is down, and has been for this long. Answers carry EDE 3 or 19, and SERVFAIL with EDE 22
+    /// once `age` exceeds [`Config::max_staleness`](crate::Config::max_staleness).
+    Stale {
+        /// Time since the index was last known to be in step.
+        age: Duration,
+    },
+    /// A list is under way after the watch was down; the index is as stale as it was.
+    Resyncing {
+        /// Time since the index was last known to be in step.
+        age: Duration,
+    },
+}
+
+impl Freshness {
+    /// The time since the index was in step, if it is not but once was.
+    #[must_use]
+    pub const fn age(self) -> Option<Duration> {
+        match self {
+            Self::Unsynced | Self::Fresh => None,
+            Self::Stale { age } | Self::Resyncing { age } => Some(age),
+        }
+    }
+}
+
+/// Whose address it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// No pod has it.
+    Nobody,
+    /// Exactly one pod has it.
+    Pod {
+        /// The pod's namespace.
+        namespace: Label,
+        /// The pod's name, where names are kept and this one is a single label.
+        name: Option<Label>,
+    },
+    /// Several pods have it, as those with `hostNetwork: true` on one node do.
+    Shared,
+}
+
+/// An index without pods and namespaces: for the modes that need none.
+///
+/// ```
+/// use poddns_core::{NoPods, PodLookup};
+/// assert!(!NoPods.namespace_exists(&"default".parse().unwrap()));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoPods;
+
+impl PodLookup for NoPods {
+    fn namespace_exists(&self, _: &Label) -> bool {
+        false
+    }
+
+    fn contains(&self, _: &Label, _: IpAddr) -> bool {
+        false
+    }
+}
+
+impl<P: PodLookup + ?Sized> PodLookup for &P {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        (**self).namespace_exists(namespace)
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        (**self).contains(namespace, address)
+    }
+
+    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
+        (**self).addresses_of(namespace, pod, each);
+    }
+
+    fn owner_of(&self, address: IpAddr) -> Owner {
+        (**self).owner_of(address)
+    }
+
+    fn freshness(&self) -> Freshness {
+        (**self).freshness()
+    }
+
+    fn serial(&self) -> u32 {
+        (**self).serial()
+    }
+}

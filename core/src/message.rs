@@ -1,0 +1,69 @@
+//! What goes in beside the query, and what comes out beside the response.
+
+use core::net::IpAddr;
+
+use crate::wire::{Ede, Rcode};
+
+/// What a response may depend on beside the query's bytes: how and whence it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Request {
+    /// How the query arrived.
+    pub transport: Transport,
+    /// The client's address.
+    pub source: IpAddr,
+    /// The time in Unix seconds, modulo 2^32. Only cookies look at it.
+    pub now: u32,
+}
+
+impl Request {
+    /// A query that came over `transport` from `source` at `now`, in Unix seconds modulo 2^32.
+    #[must_use]
+    pub const fn new(transport: Transport, source: IpAddr, now: u32) -> Self {
+        Self { transport, source, now }
+    }
+}
+
+/// How a query arrived, which decides how long its response may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In a datagram: up to 512 octets, or what the client's OPT says, but never above 1232.
+    Udp,
+    /// In a stream, without the two length octets: up to 65,535 octets.
+    Tcp,
+}
+
+/// What to do with a query. There is no third way, and neither can fail.
+#[must_use = "a reply must be sent, and both kinds be counted"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Send the first `len` octets of the output buffer to the client.
+    Reply(Reply),
+    /// Send nothing.
+    Drop(DropReason),
+}
+
+/// A response, as its driver counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reply {
+    /// Octets of the response in the output buffer.
+    pub len: usize,
+    /// The response code, extended codes such as BADVERS included.
+    pub rcode: Rcode,
+    /// The extended error that belongs to the answer, also when the client cannot be told for want of an OPT.
+    pub ede: Option<Ede>,
+    /// Whether the answer section had to be left out and TC set.
+    pub truncated: bool,
+}
+
+/// Why a packet gets no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// Shorter than the 12 octets of a header.
+    Short,
+    /// A response itself (QR=1): answering it could make two servers answer each other for ever.
+    Response,
+    /// The output buffer is shorter than [`MIN_REPLY`](crate::MIN_REPLY): a mistake of the driver's.
+    NoRoom,
+}

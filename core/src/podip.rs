@@ -1,0 +1,1 @@
+//! Dashed addresses: the label of a pod's address and back.

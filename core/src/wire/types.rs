@@ -1,0 +1,144 @@
+//! The numbers of the DNS that this server knows by name. Unknown ones are kept as they are (RFC 3597).
+
+use core::fmt;
+
+/// Defines an open enumeration over an integer: named constants, any other value allowed.
+macro_rules! numbers {
+    ($(#[$doc:meta])* $name:ident($int:ty), $prefix:literal { $($(#[$item:meta])* $constant:ident = $value:literal, $text:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $int);
+
+        impl $name {
+            $($(#[$item])* pub const $constant: Self = Self($value);)*
+
+            /// The mnemonic, if it has one here.
+            #[must_use]
+            pub const fn mnemonic(self) -> Option<&'static str> {
+                match self.0 {
+                    $($value => Some($text),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.mnemonic() {
+                    Some(text) => f.pad(text),
+                    None => write!(f, concat!($prefix, "{}"), self.0),
+                }
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+numbers! {
+    /// A record or query type (RFC 1035 3.2.2); `TYPE123` when it has no name here (RFC 3597 5).
+    Rtype(u16), "TYPE" {
+        /// IPv4 address (RFC 1035).
+        A = 1, "A";
+        /// Name server (RFC 1035).
+        NS = 2, "NS";
+        /// Start of authority (RFC 1035).
+        SOA = 6, "SOA";
+        /// Pointer from an address to a name (RFC 1035).
+        PTR = 12, "PTR";
+        /// Text (RFC 1035).
+        TXT = 16, "TXT";
+        /// IPv6 address (RFC 3596).
+        AAAA = 28, "AAAA";
+        /// EDNS pseudo-record (RFC 6891).
+        OPT = 41, "OPT";
+        /// Transaction signature (RFC 8945).
+        TSIG = 250, "TSIG";
+        /// Incremental zone transfer (RFC 1995).
+        IXFR = 251, "IXFR";
+        /// Zone transfer (RFC 5936).
+        AXFR = 252, "AXFR";
+        /// Any one type, at the server's choice (RFC 8482).
+        ANY = 255, "ANY";
+    }
+}
+
+numbers! {
+    /// A class (RFC 1035 3.2.4).
+    Class(u16), "CLASS" {
+        /// The Internet.
+        IN = 1, "IN";
+        /// Chaos; servers describe themselves in it.
+        CH = 3, "CH";
+        /// No class (RFC 2136 2.4).
+        NONE = 254, "NONE";
+        /// Any class.
+        ANY = 255, "ANY";
+    }
+}
+
+numbers! {
+    /// A response code: the header's four bits below, the OPT's eight above (RFC 6891 6.1.3).
+    Rcode(u16), "RCODE" {
+        /// The name exists.
+        NOERROR = 0, "NOERROR";
+        /// The query could not be read.
+        FORMERR = 1, "FORMERR";
+        /// The server cannot answer now.
+        SERVFAIL = 2, "SERVFAIL";
+        /// The name does not exist, nor any below it (RFC 8020).
+        NXDOMAIN = 3, "NXDOMAIN";
+        /// An opcode that is not served.
+        NOTIMP = 4, "NOTIMP";
+        /// The server will not answer this.
+        REFUSED = 5, "REFUSED";
+        /// An EDNS version that is not served (RFC 6891).
+        BADVERS = 16, "BADVERS";
+        /// A server cookie that is not ours (RFC 7873).
+        BADCOOKIE = 23, "BADCOOKIE";
+    }
+}
+
+numbers! {
+    /// An extended DNS error's INFO-CODE (RFC 8914 4).
+    Ede(u16), "EDE" {
+        /// 0: none of the others.
+        OTHER = 0, "Other";
+        /// 3: the index is out of step with the cluster.
+        STALE_ANSWER = 3, "Stale Answer";
+        /// 14: no complete list of the cluster yet.
+        NOT_READY = 14, "Not Ready";
+        /// 15: a guard of the operator's forbids the address.
+        BLOCKED = 15, "Blocked";
+        /// 19: NXDOMAIN from an index that is out of step with the cluster.
+        STALE_NXDOMAIN = 19, "Stale NXDOMAIN Answer";
+        /// 20: not a zone of this server's.
+        NOT_AUTHORITATIVE = 20, "Not Authoritative";
+        /// 21: an operation or type that this server does not serve.
+        NOT_SUPPORTED = 21, "Not Supported";
+        /// 22: the index has been out of step for longer than the operator allows.
+        NO_REACHABLE_AUTHORITY = 22, "No Reachable Authority";
+    }
+}
+
+numbers! {
+    /// What a query wants done (RFC 1035 4.1.1, RFC 6895 2.2): four bits.
+    Opcode(u8), "OPCODE" {
+        /// A question; the only opcode that is served.
+        QUERY = 0, "QUERY";
+        /// Inverse query, retired by RFC 3425.
+        IQUERY = 1, "IQUERY";
+        /// Server status, never specified.
+        STATUS = 2, "STATUS";
+        /// A zone has changed (RFC 1996).
+        NOTIFY = 4, "NOTIFY";
+        /// Dynamic update (RFC 2136).
+        UPDATE = 5, "UPDATE";
+        /// Stateful operations (RFC 8490).
+        DSO = 6, "DSO";
+    }
+}

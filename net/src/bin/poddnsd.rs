@@ -1,0 +1,2 @@
+//! The DNS daemon.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The socket driver of poddns.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The pod index and its feeds.
+#![forbid(unsafe_code)]

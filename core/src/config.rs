@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{Label, Name, NameError};
+use crate::{CookieSecrets, Label, Name, NameError};
 
 /// What is checked before a pod's address is given: CoreDNS' `pods` option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,9 +123,22 @@ pub struct Config<'a> {
     pub pod_names: bool,
     /// The age up to which a stale index is served; `None` is for ever.
     pub max_staleness: Option<Duration>,
+    /// Answer cookies (RFC 7873); `None` ignores them.
+    pub cookies: Option<&'a CookieSecrets>,
+    /// Who answered, for those who ask (RFC 5001): any octets, of which the first [`Config::MAX_NSID`] are sent.
+    pub nsid: Option<&'a [u8]>,
+    /// How long an idle TCP connection is kept, for those who ask (RFC 7828), in units of 100 ms.
+    pub tcp_keepalive: Option<u16>,
+    /// The text of `version.bind` and `version.server` in class CH, at most 255 octets; `None` refuses.
+    pub chaos_version: Option<&'a str>,
+    /// The text of `id.server` and `hostname.bind` in class CH (RFC 4892), at most 255 octets; `None` refuses.
+    pub chaos_id: Option<&'a str>,
 }
 
 impl<'a> Config<'a> {
+    /// The most octets of [`Config::nsid`] that are sent, so that every response fits its smallest datagram.
+    pub const MAX_NSID: usize = 128;
+
     /// This mode for these zones; every other field at its default: TTL 5, no guard, nothing opt-in.
     #[must_use]
     pub fn new(mode: Mode, zones: &'a [Zone]) -> Self {
@@ -139,6 +152,11 @@ impl<'a> Config<'a> {
             check_namespaces: false,
             pod_names: false,
             max_staleness: None,
+            cookies: None,
+            nsid: None,
+            tcp_keepalive: None,
+            chaos_version: None,
+            chaos_id: None,
         }
     }
 }

@@ -1,16 +1,77 @@
-//! Sans-IO responder for Kubernetes pod DNS records.
+//! A sans-IO responder for Kubernetes pod DNS records: `10-42-2-46.default.pod.cluster.local` is `10.42.2.46`.
+//!
+//! # The contract
+//!
+//! **In:** one [`respond`] call per packet, with the query's octets, how and whence they came ([`Request`]), what
+//! the operator decided ([`Config`]), and whoever knows the pods ([`PodLookup`]).
+//!
+//! **Out:** an [`Outcome`]: either a [`Reply`], whose octets are at the front of the buffer given, or a
+//! [`DropReason`]. Nothing else: there is no error to handle and no state to keep.
+//!
+//! **Never:** a panic, an allocation, a lock, a system call, a clock, a source of randomness, a thread, or a
+//! `static`. No response to a response. No response over UDP longer than the client can receive or than
+//! [`MAX_UDP_REPLY`]. Not two different answers to the same arguments.
+//!
+//! # A complete server
+//!
+//! ```no_run
+//! use poddns_core::{Config, MAX_UDP_REPLY, Mode, NoPods, Outcome, Request, Transport, Zone, respond};
+//!
+//! let zones = [Zone::new("cluster.local")?];
+//! let config = Config::new(Mode::Insecure, &zones);
+//! let socket = std::net::UdpSocket::bind("127.0.0.1:1053")?;
+//! let (mut query, mut reply) = ([0; 65_535], [0; MAX_UDP_REPLY]);
+//! loop {
+//!     let (len, client) = socket.recv_from(&mut query)?;
+//!     let now = std::time::UNIX_EPOCH.elapsed()?.as_secs() as u32;
+//!     let request = Request::new(Transport::Udp, client.ip(), now);
+//!     if let Outcome::Reply(sent) = respond(&config, &NoPods, &query[..len], &request, &mut reply) {
+//!         socket.send_to(&reply[..sent.len], client)?;
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Over TCP, call [`respond`] once per message, without its two length octets, and send the replies in the order
+//! of the queries (RFC 7766).
+//!
+//! # Where what is decided
+//!
+//! | module | question |
+//! |---|---|
+//! | `wire` | what do these octets say, and how is a response written? |
+//! | `zone` | which zone is the name in, and where? |
+//! | [`podip`] | which address does the label spell? |
+//! | `policy` | does the name exist: modes, guards, freshness? |
+//! | `decide` | which rcode, extended error and records follow? |
+//! | `cookie` | has the client proved its address? |
 #![no_std]
 #![forbid(unsafe_code)]
+// No input may make this crate panic: every access is checked, every sum is bounded, and the compiler says so.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 
 mod config;
+mod cookie;
+mod decide;
 mod label;
 mod lookup;
 mod message;
 pub mod podip;
+mod policy;
 mod respond;
 pub mod wire;
+mod zone;
 
 pub use config::{Config, Mode, Ttl, Zone};
+pub use cookie::{CookieSecrets, CookieStatus};
 pub use ipnet::IpNet;
 pub use label::{Label, LabelError};
 pub use lookup::{Freshness, NoPods, Owner, PodLookup};

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use crate::CookieStatus;
 use crate::wire::{Ede, Rcode};
 
 /// What a response may depend on beside the query's bytes: how and whence it came.
@@ -55,6 +56,8 @@ pub struct Reply {
     pub ede: Option<Ede>,
     /// Whether the answer section had to be left out and TC set.
     pub truncated: bool,
+    /// What the client's cookie told: a valid one proves its address.
+    pub cookie: CookieStatus,
 }
 
 /// Why a packet gets no response.

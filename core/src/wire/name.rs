@@ -25,6 +25,8 @@ pub(crate) const MAX_NAME: usize = 255;
 pub struct Name {
     octets: [u8; MAX_NAME],
     len: u8,
+    /// Labels, the root not counted. Kept, because every question is matched against every zone.
+    labels: u8,
 }
 
 /// Why a text is not a [`Name`].
@@ -59,7 +61,7 @@ impl fmt::Display for NameError {
 impl core::error::Error for NameError {}
 
 impl Name {
-    const ROOT: Self = Self { octets: [0; MAX_NAME], len: 1 };
+    const ROOT: Self = Self { octets: [0; MAX_NAME], len: 1, labels: 0 };
 
     /// The name in wire form, with the root label at the end.
     #[must_use]
@@ -84,7 +86,24 @@ impl Name {
         }
         // At most 255, or the loop had failed.
         child.len = self.len.saturating_add(len).saturating_add(1);
+        child.labels = self.labels.saturating_add(1);
         Ok(child)
+    }
+
+    /// Labels, the root not counted.
+    pub(crate) fn label_count(&self) -> usize {
+        usize::from(self.labels)
+    }
+
+    /// The octets in front of `ancestor`, if this is below it.
+    pub(crate) fn strip_suffix(&self, ancestor: &Self) -> Option<&[u8]> {
+        let skip = self.label_count().checked_sub(ancestor.label_count())?;
+        let mut rest = self.as_wire();
+        for label in self.labels().take(skip) {
+            rest = rest.get(label.len().checked_add(1)?..)?;
+        }
+        let (own, shared) = self.as_wire().split_at_checked(self.as_wire().len().checked_sub(rest.len())?)?;
+        shared.eq_ignore_ascii_case(ancestor.as_wire()).then_some(own)
     }
 
     /// The labels from left to right, without length octets and root.
@@ -96,6 +115,68 @@ impl Name {
             rest = tail;
             (!label.is_empty()).then_some(label)
         })
+    }
+}
+
+/// The most labels a name of 255 octets can have, the root not counted.
+const MAX_LABELS: usize = 127;
+
+/// The name of a question: uncompressed, checked, and with the place of each label noted, so that zones are
+/// matched label by label.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QuestionName<'q> {
+    wire: &'q [u8],
+    /// Where each label begins, in offsets of its length octet; the root last.
+    starts: [u8; MAX_LABELS + 1],
+    /// Labels, the root not counted.
+    labels: usize,
+}
+
+impl<'q> QuestionName<'q> {
+    /// Reads the name at the beginning of `octets`. `None` if it is cut off, longer than 255 octets, or holds
+    /// anything but plain labels: in the first name of a message there is nothing a pointer could point to.
+    pub(crate) fn read(octets: &'q [u8]) -> Option<Self> {
+        let mut starts = [0; MAX_LABELS + 1];
+        let mut at: u8 = 0;
+        for (labels, start) in starts.iter_mut().enumerate() {
+            let len = *octets.get(usize::from(at))?;
+            *start = at;
+            if len == 0 {
+                let wire = octets.get(..=usize::from(at))?;
+                return Some(Self { wire, starts, labels });
+            }
+            if usize::from(len) > MAX_LABEL {
+                return None;
+            }
+            // An overflow is a name of more than 255 octets, as its root would be at offset 255 or beyond.
+            at = at.checked_add(len)?.checked_add(1).filter(|&root| usize::from(root) < MAX_NAME)?;
+        }
+        None
+    }
+
+    /// The name as it came, with the root label at the end.
+    pub(crate) fn as_wire(&self) -> &'q [u8] {
+        self.wire
+    }
+
+    /// Label number `index` from the left, without its length octet.
+    pub(crate) fn label(&self, index: usize) -> Option<&'q [u8]> {
+        let start = usize::from(*self.starts.get(index)?);
+        let (&len, rest) = self.wire.get(start..)?.split_first()?;
+        rest.get(..usize::from(len))
+    }
+
+    /// Where the last `labels` labels begin, as an offset from the name's beginning.
+    pub(crate) fn suffix_start(&self, labels: usize) -> Option<usize> {
+        let index = self.labels.checked_sub(labels)?;
+        self.starts.get(index).map(|&start| usize::from(start))
+    }
+
+    /// If this is `ancestor` or below it, how many labels it has in front of it.
+    pub(crate) fn below(&self, ancestor: &Name) -> Option<usize> {
+        let depth = self.labels.checked_sub(ancestor.label_count())?;
+        let suffix = self.wire.get(usize::from(*self.starts.get(depth)?)..)?;
+        suffix.eq_ignore_ascii_case(ancestor.as_wire()).then_some(depth)
     }
 }
 

@@ -1,0 +1,224 @@
+//! DNS cookies (RFC 7873) in the form that servers can share (RFC 9018): proof that a client receives what is
+//! sent to its address.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use siphasher::sip::SipHasher24;
+
+use crate::wire::edns::Cookie;
+
+/// The only version of server cookies (RFC 9018 4.1).
+const VERSION: u8 = 1;
+
+/// Octets of a server cookie: version, three reserved, timestamp, hash (RFC 9018 4).
+const SERVER_LEN: usize = 16;
+
+/// How long a server cookie is good, in seconds (RFC 9018 4.3).
+const LIFETIME: u32 = 3600;
+
+/// How far ahead the clock of another server with the same secret may be, in seconds (RFC 9018 4.3).
+const CLOCK_SKEW: u32 = 300;
+
+/// The secrets that server cookies are made with. Servers that share an address share them.
+///
+/// To roll over without a client noticing (RFC 9018 5): add the new secret as `previous` everywhere, then
+/// exchange the two everywhere, and an hour later drop the old one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CookieSecrets {
+    /// Makes new cookies, and is good for old ones.
+    pub current: [u8; 16],
+    /// Is good for cookies, but makes none.
+    pub previous: Option<[u8; 16]>,
+}
+
+impl fmt::Debug for CookieSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Who knows a secret can make any cookie, so it stays out of logs.
+        f.debug_struct("CookieSecrets").finish_non_exhaustive()
+    }
+}
+
+/// What a query's cookie told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CookieStatus {
+    /// There was none, or this server makes none.
+    #[default]
+    Absent,
+    /// The client has no cookie of this server's yet.
+    New,
+    /// The client received a cookie of ours at this address, within the last hour.
+    Valid,
+    /// It is expired, or made with another secret, or for another address.
+    Invalid,
+}
+
+/// Checks the client's cookie, and makes the 24 octets to send back: the client's part and a fresh server's.
+pub(crate) fn check_and_renew(
+    secrets: &CookieSecrets,
+    cookie: &Cookie<'_>,
+    source: IpAddr,
+    now: u32,
+) -> (CookieStatus, [u8; 24]) {
+    let status = if cookie.server.is_empty() {
+        CookieStatus::New
+    } else if is_valid(secrets, cookie, source, now) {
+        CookieStatus::Valid
+    } else {
+        CookieStatus::Invalid
+    };
+    let fresh = server_cookie(&secrets.current, cookie.client, source, now.to_be_bytes());
+    let mut both = [0; 24];
+    for (to, from) in both.iter_mut().zip(cookie.client.into_iter().chain(fresh)) {
+        *to = from;
+    }
+    (status, both)
+}
+
+fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u32) -> bool {
+    let Ok(given) = <[u8; SERVER_LEN]>::try_from(cookie.server) else {
+        return false;
+    };
+    let [_, _, _, _, t0, t1, t2, t3, ..] = given;
+    let time = [t0, t1, t2, t3];
+    // RFC 9018 4.3: compared by serial number arithmetic, so the clock may wrap.
+    let age = now.wrapping_sub(u32::from_be_bytes(time));
+    if age > LIFETIME && age.wrapping_neg() > CLOCK_SKEW {
+        return false;
+    }
+    [Some(&secrets.current), secrets.previous.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|secret| server_cookie(secret, cookie.client, source, time) == given)
+}
+
+/// RFC 9018 4: version, reserved, timestamp, and the hash over client cookie, these and the client's address.
+fn server_cookie(secret: &[u8; 16], client: [u8; 8], source: IpAddr, time: [u8; 4]) -> [u8; SERVER_LEN] {
+    let [t0, t1, t2, t3] = time;
+    let head = [VERSION, 0, 0, 0, t0, t1, t2, t3];
+    let (octets, len) = match source.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            ([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 4)
+        }
+        IpAddr::V6(v6) => (v6.octets(), 16),
+    };
+    let mut input = [0; 32];
+    for (to, from) in input.iter_mut().zip(client.into_iter().chain(head).chain(octets)) {
+        *to = from;
+    }
+    let used = client.len().saturating_add(head.len()).saturating_add(len);
+    let hash = SipHasher24::new_with_key(secret).hash(input.get(..used).unwrap_or_default());
+    let mut cookie = [0; SERVER_LEN];
+    for (to, from) in cookie.iter_mut().zip(head.into_iter().chain(hash.to_le_bytes())) {
+        *to = from;
+    }
+    cookie
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    fn octets<const N: usize>(hex: &str) -> [u8; N] {
+        let digits: Vec<char> = hex.chars().collect();
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .filter_map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).ok())
+            .collect();
+        bytes.try_into().unwrap_or([0; N])
+    }
+
+    fn secrets(hex: &str) -> CookieSecrets {
+        CookieSecrets { current: octets(hex), previous: None }
+    }
+
+    /// RFC 9018 Appendix A.1 to A.4: the cookies that the document prints.
+    #[test]
+    fn makes_the_cookies_of_rfc_9018() {
+        for (client, secret, source, time, server) in [
+            (
+                "2464c4abcf10c957",
+                "e5e973e5a6b2a43f48e7dc849e37bfcf",
+                "198.51.100.100",
+                1_559_731_985,
+                "010000005cf79f111f8130c3eee29480",
+            ),
+            (
+                "fc93fc62807ddb86",
+                "e5e973e5a6b2a43f48e7dc849e37bfcf",
+                "203.0.113.203",
+                1_559_734_700,
+                "010000005cf7a9acf73a7810aca2381e",
+            ),
+            (
+                "22681ab97d52c298",
+                "445536bcd2513298075a5d379663c962",
+                "2001:db8:220:1:59de:d0f4:8769:82b8",
+                1_559_741_961,
+                "010000005cf7c609a6bb79d16625507a",
+            ),
+        ] {
+            let secrets = secrets(secret);
+            let cookie = Cookie { client: octets(client), server: &[] };
+            let source = source.parse().unwrap_or(IpAddr::from([0; 4]));
+            let (status, both) = check_and_renew(&secrets, &cookie, source, time);
+            assert_eq!(status, CookieStatus::New);
+            assert_eq!(both.get(8..), Some(&octets::<16>(server)[..]), "{server}");
+        }
+    }
+
+    /// RFC 9018 Appendix A.4: a client comes with a cookie of the secret before.
+    #[test]
+    fn takes_the_rolled_over_cookie_of_rfc_9018() {
+        let source = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap_or(IpAddr::from([0; 4]));
+        let server = octets::<16>("010000005cf7c57926556bd0934c72f8");
+        let cookie = Cookie { client: octets("22681ab97d52c298"), server: &server };
+        let new = secrets("445536bcd2513298075a5d379663c962");
+        let rolled =
+            CookieSecrets { previous: Some(octets("dd3bdf9344b678b185a6f5cb60fca715")), ..new.clone() };
+        let now = 1_559_741_961;
+        assert_eq!(check_and_renew(&rolled, &cookie, source, now).0, CookieStatus::Valid);
+        assert_eq!(check_and_renew(&new, &cookie, source, now).0, CookieStatus::Invalid);
+    }
+
+    #[test]
+    fn is_good_for_an_hour_at_its_address_only() {
+        let secrets = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
+        let (here, there) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let now = 100;
+        let first = Cookie { client: [7; 8], server: &[] };
+        let (_, both) = check_and_renew(&secrets, &first, here, now);
+        let again = Cookie { client: [7; 8], server: both.get(8..).unwrap_or_default() };
+        let status = |source, at| check_and_renew(&secrets, &again, source, at).0;
+        assert_eq!(status(here, now), CookieStatus::Valid);
+        assert_eq!(status(here, now + 3600), CookieStatus::Valid);
+        assert_eq!(status(here, now + 3601), CookieStatus::Invalid);
+        // The clock of the server that made it was ahead; and it wraps.
+        assert_eq!(status(here, now.wrapping_sub(300)), CookieStatus::Valid);
+        assert_eq!(status(here, now.wrapping_sub(301)), CookieStatus::Invalid);
+        assert_eq!(status(there, now), CookieStatus::Invalid);
+        let other = Cookie { client: [8; 8], ..again };
+        assert_eq!(check_and_renew(&secrets, &other, here, now).0, CookieStatus::Invalid);
+        // The same client over a dual-stack socket.
+        let mapped = IpAddr::V6(core::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
+        assert_eq!(status(mapped, now), CookieStatus::Valid);
+    }
+
+    #[test]
+    fn a_secret_rolls_over() {
+        let old = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
+        let source = IpAddr::from([10, 0, 0, 1]);
+        let (_, both) = check_and_renew(&old, &Cookie { client: [7; 8], server: &[] }, source, 5);
+        let cookie = Cookie { client: [7; 8], server: both.get(8..).unwrap_or_default() };
+        let new = CookieSecrets { current: [1; 16], previous: Some(old.current) };
+        let (status, renewed) = check_and_renew(&new, &cookie, source, 5);
+        assert_eq!(status, CookieStatus::Valid);
+        assert_ne!(renewed, both, "new cookies come from the new secret");
+        let later = CookieSecrets { previous: None, ..new };
+        assert_eq!(check_and_renew(&later, &cookie, source, 5).0, CookieStatus::Invalid);
+    }
+}

@@ -1,0 +1,151 @@
+//! What to answer, before any of it is written: rcode, extended error and records.
+
+use core::net::IpAddr;
+
+use crate::Label;
+use crate::config::{Config, Zone};
+use crate::cookie::CookieStatus;
+use crate::lookup::PodLookup;
+use crate::policy::{self, Finding};
+use crate::wire::edns;
+use crate::wire::message::{Message, Question};
+use crate::wire::{Class, Ede, Opcode, Rcode, Rtype};
+use crate::zone;
+
+/// What to answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decision<'z> {
+    pub(crate) rcode: Rcode,
+    pub(crate) ede: Option<Ede>,
+    pub(crate) records: Records<'z>,
+}
+
+/// The records of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Records<'z> {
+    None,
+    /// What the server says of itself.
+    Chaos(&'z str),
+    /// Those of a zone, given with authority.
+    Zone(&'z Zone, ZoneRecords),
+}
+
+/// Records of a zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ZoneRecords {
+    /// The SOA in the authority section: NXDOMAIN and NODATA (RFC 2308 2).
+    Negative,
+    Soa,
+    Ns,
+    Address(IpAddr),
+    /// All addresses of this pod; NODATA if none is of the type asked for.
+    Pod {
+        namespace: Label,
+        name: Label,
+    },
+}
+
+impl Decision<'_> {
+    /// A response without records.
+    const fn bare(rcode: Rcode, ede: Option<Ede>) -> Self {
+        Self { rcode, ede, records: Records::None }
+    }
+}
+
+/// Decides on a query that has QR=0, whatever else it is.
+pub(crate) fn decide<'z, P: PodLookup + ?Sized>(
+    config: &Config<'z>,
+    pods: &P,
+    message: &Message<'_>,
+    cookie: CookieStatus,
+) -> Decision<'z> {
+    if message.header.opcode() != Opcode::QUERY {
+        return Decision::bare(Rcode::NOTIMP, Some(Ede::NOT_SUPPORTED));
+    }
+    if !message.well_formed {
+        return Decision::bare(Rcode::FORMERR, None);
+    }
+    if let Some(edns) = message.edns {
+        // RFC 6891 6.1.3: "If a responder does not implement the VERSION level of the request, then it MUST
+        // respond with RCODE=BADVERS." What its options mean is then not known.
+        if edns.version != edns::VERSION {
+            return Decision::bare(Rcode::BADVERS, None);
+        }
+        if edns.options.is_none() {
+            return Decision::bare(Rcode::FORMERR, None);
+        }
+    }
+    match message.question.as_ref() {
+        None => Decision::bare(without_question(cookie), None),
+        Some(question) if matches!(question.rtype, Rtype::AXFR | Rtype::IXFR) => {
+            Decision::bare(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED))
+        }
+        Some(question) if question.class != Class::IN => chaos(config, question),
+        Some(question) => internet(config, pods, question),
+    }
+}
+
+/// The rcode for a query without a question: FORMERR (RFC 9619 4), unless it asks for a cookie, which is the one
+/// use such a query has (RFC 7873 5.4).
+fn without_question(cookie: CookieStatus) -> Rcode {
+    match cookie {
+        CookieStatus::Absent => Rcode::FORMERR,
+        CookieStatus::New | CookieStatus::Valid => Rcode::NOERROR,
+        CookieStatus::Invalid => Rcode::BADCOOKIE,
+    }
+}
+
+/// What the server says of itself in class CH, if it may (RFC 4892); every other class is refused.
+fn chaos<'z>(config: &Config<'z>, question: &Question<'_>) -> Decision<'z> {
+    let is = |name: &[u8]| question.name.as_wire().eq_ignore_ascii_case(name);
+    let text = if is(b"\x07version\x04bind\x00") || is(b"\x07version\x06server\x00") {
+        config.chaos_version
+    } else if is(b"\x02id\x06server\x00") || is(b"\x08hostname\x04bind\x00") {
+        config.chaos_id
+    } else {
+        None
+    };
+    match text {
+        Some(text) if question.class == Class::CH && matches!(question.rtype, Rtype::TXT | Rtype::ANY) => {
+            Decision { rcode: Rcode::NOERROR, ede: None, records: Records::Chaos(text) }
+        }
+        _ => Decision::bare(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED)),
+    }
+}
+
+/// A question of class IN: from one of the zones, or not for this server.
+fn internet<'z, P: PodLookup + ?Sized>(
+    config: &Config<'z>,
+    pods: &P,
+    question: &Question<'_>,
+) -> Decision<'z> {
+    let Some((zone, place)) = zone::locate(config.zones, &question.name) else {
+        return Decision::bare(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
+    };
+    let verdict = policy::judge(config, pods, place);
+    let (rcode, records) = match verdict.finding {
+        Finding::Unknown => return Decision::bare(Rcode::SERVFAIL, verdict.ede),
+        Finding::Nothing => (Rcode::NXDOMAIN, ZoneRecords::Negative),
+        // RFC 8020 2: a name with names below it exists, so it is NODATA and never NXDOMAIN.
+        Finding::Empty => (Rcode::NOERROR, ZoneRecords::Negative),
+        Finding::Apex => (Rcode::NOERROR, at_apex(question.rtype)),
+        Finding::Address(address) => (Rcode::NOERROR, at_address(question.rtype, address)),
+        Finding::Pod { namespace, name } => (Rcode::NOERROR, ZoneRecords::Pod { namespace, name }),
+    };
+    Decision { rcode, ede: verdict.ede, records: Records::Zone(zone, records) }
+}
+
+fn at_apex(rtype: Rtype) -> ZoneRecords {
+    match rtype {
+        // RFC 8482 4.1: ANY is answered with one RRset of the responder's choice.
+        Rtype::SOA | Rtype::ANY => ZoneRecords::Soa,
+        Rtype::NS => ZoneRecords::Ns,
+        _ => ZoneRecords::Negative,
+    }
+}
+
+/// RFC 4074 3: what has no record of the type asked for is NODATA, or clients lose the other family too.
+fn at_address(rtype: Rtype, address: IpAddr) -> ZoneRecords {
+    let own = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
+    if rtype == own || rtype == Rtype::ANY { ZoneRecords::Address(address) } else { ZoneRecords::Negative }
+}

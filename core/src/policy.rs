@@ -1,0 +1,203 @@
+//! Which names exist: the modes and their guards.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::config::{Config, Mode};
+use crate::lookup::{Freshness, PodLookup};
+use crate::wire::Ede;
+use crate::zone::Place;
+use crate::{Label, podip};
+
+/// What is at a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// Nothing, and nothing below.
+    Nothing,
+    /// The zone's apex.
+    Apex,
+    /// A name without records, with names below it (RFC 8020 2: an empty non-terminal).
+    Empty,
+    /// This address.
+    Address(IpAddr),
+    /// All addresses of this pod.
+    Pod { namespace: Label, name: Label },
+    /// Nobody can tell now.
+    Unknown,
+}
+
+/// A finding, and the extended error that goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) finding: Finding,
+    pub(crate) ede: Option<Ede>,
+}
+
+impl From<Finding> for Verdict {
+    fn from(finding: Finding) -> Self {
+        Self { finding, ede: None }
+    }
+}
+
+/// What is at a place of a zone.
+pub(crate) fn judge<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, place: Place<'_>) -> Verdict {
+    match place {
+        Place::Apex => Finding::Apex.into(),
+        Place::Deeper => Finding::Nothing.into(),
+        Place::Namespace(label) => match namespace(config, label) {
+            None => Finding::Nothing.into(),
+            Some(namespace) => judge_namespace(config, pods, &namespace),
+        },
+        Place::Pod { label, namespace: of } => match namespace(config, of) {
+            None => Finding::Nothing.into(),
+            Some(namespace) => match podip::parse(label) {
+                Some(address) => judge_address(config, pods, namespace, address),
+                None => judge_pod_name(config, pods, namespace, label),
+            },
+        },
+    }
+}
+
+/// The namespace of that label, as far as can be told without the index.
+fn namespace(config: &Config<'_>, label: &[u8]) -> Option<Label> {
+    if config.mode == Mode::Disabled {
+        return None;
+    }
+    Label::from_wire(label)
+        .filter(|label| config.namespaces.is_empty() || config.namespaces.binary_search(label).is_ok())
+}
+
+fn judge_namespace<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, namespace: &Label) -> Verdict {
+    if config.mode == Mode::Insecure && !config.check_namespaces {
+        return Finding::Empty.into();
+    }
+    from_index(
+        config,
+        pods,
+        || if pods.namespace_exists(namespace) { Finding::Empty } else { Finding::Nothing },
+    )
+}
+
+fn judge_address<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    namespace: Label,
+    address: IpAddr,
+) -> Verdict {
+    if is_mapped(address) {
+        return Finding::Nothing.into();
+    }
+    let outside =
+        !config.pod_cidrs.is_empty() && !config.pod_cidrs.iter().any(|cidr| cidr.contains(&address));
+    if outside || (config.block_special && is_special(address)) {
+        return Verdict { finding: Finding::Nothing, ede: Some(Ede::BLOCKED) };
+    }
+    let exists = |yes: bool| if yes { Finding::Address(address) } else { Finding::Nothing };
+    match config.mode {
+        Mode::Disabled => Finding::Nothing.into(),
+        Mode::Insecure if !config.check_namespaces => exists(true).into(),
+        Mode::Insecure => from_index(config, pods, || exists(pods.namespace_exists(&namespace))),
+        Mode::Verified => from_index(config, pods, || exists(pods.contains(&namespace, address))),
+    }
+}
+
+fn judge_pod_name<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    namespace: Label,
+    label: &[u8],
+) -> Verdict {
+    if config.mode != Mode::Verified || !config.pod_names {
+        return Finding::Nothing.into();
+    }
+    let Some(name) = Label::from_wire(label) else {
+        return Finding::Nothing.into();
+    };
+    from_index(config, pods, || {
+        let mut exists = false;
+        pods.addresses_of(&namespace, &name, &mut |_| exists = true);
+        if exists { Finding::Pod { namespace, name } } else { Finding::Nothing }
+    })
+}
+
+/// A finding that is only as good as the index is fresh.
+fn from_index<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    look: impl FnOnce() -> Finding,
+) -> Verdict {
+    match pods.freshness() {
+        Freshness::Unsynced => Verdict { finding: Finding::Unknown, ede: Some(Ede::NOT_READY) },
+        Freshness::Fresh => look().into(),
+        Freshness::Stale { age } | Freshness::Resyncing { age }
+            if config.max_staleness.is_some_and(|most| age > most) =>
+        {
+            Verdict { finding: Finding::Unknown, ede: Some(Ede::NO_REACHABLE_AUTHORITY) }
+        }
+        Freshness::Stale { .. } | Freshness::Resyncing { .. } => {
+            let finding = look();
+            let ede = if finding == Finding::Nothing { Ede::STALE_NXDOMAIN } else { Ede::STALE_ANSWER };
+            Verdict { finding, ede: Some(ede) }
+        }
+    }
+}
+
+/// Whether it is an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), which is nobody's pod address: as AAAA it
+/// would lead a client to the IPv4 host around every IPv4 rule.
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
+}
+
+/// Whether the address is one that no pod can have: unspecified, loopback, link-local, multicast, broadcast,
+/// documentation or benchmark (RFC 6890 and its successors in the IANA special-purpose registries).
+fn is_special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_special_v4(v4),
+        IpAddr::V6(v6) => is_special_v6(v6),
+    }
+}
+
+fn is_special_v4(address: Ipv4Addr) -> bool {
+    // RFC 1122 3.2.1.3: all of 0/8 is "this host on this network".
+    let [first, second, ..] = address.octets();
+    let this_network = first == 0;
+    // RFC 2544: 198.18.0.0/15.
+    let benchmark = first == 198 && second & 0xfe == 18;
+    this_network
+        || benchmark
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_broadcast()
+        || address.is_documentation()
+}
+
+fn is_special_v6(address: Ipv6Addr) -> bool {
+    let documentation = match address.segments() {
+        // RFC 3849: 2001:db8::/32. RFC 9637: 3fff::/20.
+        [0x2001, 0x0db8, ..] => true,
+        [0x3fff, second, ..] => second & 0xf000 == 0,
+        _ => false,
+    };
+    // RFC 5180: 2001:2::/48.
+    let benchmark = matches!(address.segments(), [0x2001, 0x0002, 0, ..]);
+    documentation
+        || benchmark
+        || address.is_unspecified()
+        || address.is_loopback()
+        || address.is_unicast_link_local()
+        || address.is_multicast()
+        || embeds_special_v4(address)
+}
+
+/// Whether it leads to a special IPv4 address through a translator or the deprecated compatible form.
+fn embeds_special_v4(address: Ipv6Addr) -> bool {
+    let [a, b, c, d] = match address.segments() {
+        // RFC 4291 2.5.5.1: ::a.b.c.d. RFC 6052 2.1: 64:ff9b::a.b.c.d.
+        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            [a, b, c, d]
+        }
+        _ => return false,
+    };
+    is_special_v4(Ipv4Addr::new(a, b, c, d))
+}

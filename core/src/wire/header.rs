@@ -1,0 +1,71 @@
+//! The header: the first twelve octets of every message (RFC 1035 4.1.1).
+
+use super::types::{Opcode, Rcode};
+
+/// The header's length in octets; nothing shorter is a DNS message.
+pub(crate) const LEN: usize = 12;
+
+/// Where the header's fields are.
+pub(crate) mod field {
+    use core::ops::Range;
+
+    pub(crate) const ID: Range<usize> = 0..2;
+    pub(crate) const FLAGS: Range<usize> = 2..4;
+    pub(crate) const QDCOUNT: Range<usize> = 4..6;
+    pub(crate) const ANCOUNT: Range<usize> = 6..8;
+    pub(crate) const NSCOUNT: Range<usize> = 8..10;
+    pub(crate) const ARCOUNT: Range<usize> = 10..12;
+}
+
+/// The bits of the flags field.
+pub(crate) mod flag {
+    pub(crate) const QR: u16 = 0x8000;
+    pub(crate) const OPCODE: u16 = 0x7800;
+    pub(crate) const AA: u16 = 0x0400;
+    pub(crate) const TC: u16 = 0x0200;
+    pub(crate) const RD: u16 = 0x0100;
+}
+
+const OPCODE_SHIFT: u32 = flag::OPCODE.trailing_zeros();
+
+/// A query's header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) id: [u8; 2],
+    pub(crate) flags: u16,
+    pub(crate) qdcount: u16,
+    pub(crate) ancount: u16,
+    pub(crate) nscount: u16,
+    pub(crate) arcount: u16,
+}
+
+impl Header {
+    /// `None` if the message is shorter than a header.
+    pub(crate) fn read(message: &[u8]) -> Option<Self> {
+        let (octets, _) = message.split_first_chunk::<LEN>()?;
+        let &[id0, id1, flags0, flags1, qd0, qd1, an0, an1, ns0, ns1, ar0, ar1] = octets;
+        Some(Self {
+            id: [id0, id1],
+            flags: u16::from_be_bytes([flags0, flags1]),
+            qdcount: u16::from_be_bytes([qd0, qd1]),
+            ancount: u16::from_be_bytes([an0, an1]),
+            nscount: u16::from_be_bytes([ns0, ns1]),
+            arcount: u16::from_be_bytes([ar0, ar1]),
+        })
+    }
+
+    pub(crate) const fn is_response(&self) -> bool {
+        self.flags & flag::QR != 0
+    }
+
+    pub(crate) const fn opcode(&self) -> Opcode {
+        // Four bits, so the cast loses nothing.
+        Opcode(((self.flags & flag::OPCODE) >> OPCODE_SHIFT) as u8)
+    }
+
+    /// The flags of a response to this: QR set, opcode and RD echoed, the header's part of the rcode. All
+    /// others are zero: this server neither recurses (RA) nor validates (AD), and Z is reserved.
+    pub(crate) const fn response_flags(&self, rcode: Rcode) -> u16 {
+        flag::QR | (self.flags & (flag::OPCODE | flag::RD)) | (rcode.0 & 0xf)
+    }
+}

@@ -1,0 +1,153 @@
+//! A query, read from its first octet to its last record.
+
+use super::edns::Edns;
+use super::header::{self, Header};
+use super::name::{MAX_NAME, QuestionName};
+use super::types::{Class, Opcode, Rtype};
+
+/// The bits that tell a compression pointer, or one of the two reserved label types, from a length
+/// (RFC 1035 4.1.4).
+const LABEL_TYPE: u8 = 0xc0;
+
+/// The one question of a query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'q> {
+    pub(crate) name: QuestionName<'q>,
+    pub(crate) rtype: Rtype,
+    pub(crate) class: Class,
+    /// The question's octets, to be echoed as they came.
+    pub(crate) octets: &'q [u8],
+}
+
+/// A query as far as it could be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Message<'q> {
+    pub(crate) header: Header,
+    pub(crate) question: Option<Question<'q>>,
+    pub(crate) edns: Option<Edns<'q>>,
+    /// Whether all sections are there and well formed.
+    pub(crate) well_formed: bool,
+}
+
+impl<'q> Message<'q> {
+    /// Reads a query whose header was read already.
+    pub(crate) fn read(header: Header, octets: &'q [u8]) -> Self {
+        let mut message = Self { header, question: None, edns: None, well_formed: false };
+        let mut reader = Reader { octets, at: header::LEN };
+        message.well_formed = message.read_sections(&mut reader).is_some();
+        message
+    }
+
+    /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
+    fn read_sections(&mut self, reader: &mut Reader<'q>) -> Option<()> {
+        for _ in 0..self.header.qdcount {
+            self.question = Some(reader.question()?);
+        }
+        // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
+        // greater than 1."
+        let one_question = self.header.qdcount <= 1;
+        if !one_question || self.header.opcode() != Opcode::QUERY {
+            self.question = None;
+        }
+        for _ in 0..self.header.ancount {
+            reader.record()?.plain()?;
+        }
+        for _ in 0..self.header.nscount {
+            reader.record()?.plain()?;
+        }
+        for _ in 0..self.header.arcount {
+            let record = reader.record()?;
+            match record.rtype {
+                Rtype::OPT if record.owner_is_root && self.edns.is_none() => {
+                    self.edns = Some(Edns::read(record.class, record.ttl, record.data));
+                }
+                // RFC 6891 6.1.1: "If a query message with more than one OPT RR is received, a FORMERR
+                // (RCODE=1) MUST be returned."
+                _ => record.plain()?,
+            }
+        }
+        one_question.then_some(())
+    }
+}
+
+/// A record of a query. None matters but OPT; the others are only checked for their shape.
+struct Record<'q> {
+    owner_is_root: bool,
+    rtype: Rtype,
+    class: u16,
+    ttl: [u8; 4],
+    data: &'q [u8],
+}
+
+impl Record<'_> {
+    /// Whether the record may stand where it does, as one that is then ignored.
+    fn plain(&self) -> Option<()> {
+        // An OPT is allowed once, at the root, in the additional section (RFC 6891 6.1.1). Transaction
+        // signatures are not supported, and "a server that does not support TSIG" answers FORMERR rather
+        // than without the proof that the client asked for (RFC 8945 5.2 leaves no third way).
+        (!matches!(self.rtype, Rtype::OPT | Rtype::TSIG)).then_some(())
+    }
+}
+
+/// A place in a message.
+struct Reader<'q> {
+    octets: &'q [u8],
+    at: usize,
+}
+
+impl<'q> Reader<'q> {
+    fn take(&mut self, len: usize) -> Option<&'q [u8]> {
+        let end = self.at.checked_add(len)?;
+        let taken = self.octets.get(self.at..end)?;
+        self.at = end;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.first_chunk().copied()
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    fn question(&mut self) -> Option<Question<'q>> {
+        let from = self.octets.get(self.at..)?;
+        let name = QuestionName::read(from)?;
+        self.take(name.as_wire().len())?;
+        let rtype = Rtype(self.u16()?);
+        let class = Class(self.u16()?);
+        let len = name.as_wire().len().checked_add(4)?;
+        Some(Question { name, rtype, class, octets: from.get(..len)? })
+    }
+
+    fn record(&mut self) -> Option<Record<'q>> {
+        let owner_is_root = self.skip_name()?;
+        let rtype = Rtype(self.u16()?);
+        let class = self.u16()?;
+        let ttl = self.array()?;
+        let len = self.u16()?;
+        Some(Record { owner_is_root, rtype, class, ttl, data: self.take(usize::from(len))? })
+    }
+
+    /// Passes over the owner of a record; whether it is the root. A compression pointer ends the owner and is
+    /// not followed, so there is no loop to fall into.
+    fn skip_name(&mut self) -> Option<bool> {
+        let start = self.at;
+        loop {
+            let [len] = self.array()?;
+            match len & LABEL_TYPE {
+                0 => self.take(usize::from(len))?,
+                LABEL_TYPE => return self.take(1).map(|_| false),
+                _ => return None,
+            };
+            let name_len = self.at.checked_sub(start)?;
+            if name_len > MAX_NAME {
+                return None;
+            }
+            if len == 0 {
+                return Some(name_len == 1);
+            }
+        }
+    }
+}

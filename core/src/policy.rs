@@ -186,18 +186,14 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         || address.is_loopback()
         || address.is_unicast_link_local()
         || address.is_multicast()
-        || embeds_special_v4(address)
+        || translates_to_special_v4(address)
 }
 
-/// Whether it leads to a special IPv4 address through a translator or the deprecated compatible form.
-fn embeds_special_v4(address: Ipv6Addr) -> bool {
-    let [a, b, c, d] = match address.segments() {
-        // RFC 4291 2.5.5.1: ::a.b.c.d. RFC 6052 2.1: 64:ff9b::a.b.c.d.
-        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-            [a, b, c, d]
-        }
-        _ => return false,
+/// Whether a translator would take it to a special IPv4 address: `64:ff9b::a.b.c.d` (RFC 6052 2.1).
+fn translates_to_special_v4(address: Ipv6Addr) -> bool {
+    let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else {
+        return false;
     };
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
     is_special_v4(Ipv4Addr::new(a, b, c, d))
 }

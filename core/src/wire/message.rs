@@ -40,14 +40,14 @@ impl<'q> Message<'q> {
 
     /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
     fn read_sections(&mut self, reader: &mut Reader<'q>) -> Option<()> {
-        for _ in 0..self.header.qdcount {
-            self.question = Some(reader.question()?);
-        }
         // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
-        // greater than 1."
-        let one_question = self.header.qdcount <= 1;
-        if !one_question || self.header.opcode() != Opcode::QUERY {
-            self.question = None;
+        // greater than 1." Of several, or of another opcode's, only the end matters: the OPT is behind it.
+        if self.header.qdcount == 1 && self.header.opcode() == Opcode::QUERY {
+            self.question = Some(reader.question()?);
+        } else {
+            for _ in 0..self.header.qdcount {
+                reader.skip_question()?;
+            }
         }
         for _ in 0..self.header.ancount {
             reader.record()?.plain()?;
@@ -66,7 +66,7 @@ impl<'q> Message<'q> {
                 _ => record.plain()?,
             }
         }
-        one_question.then_some(())
+        (self.header.qdcount <= 1).then_some(())
     }
 }
 
@@ -119,6 +119,11 @@ impl<'q> Reader<'q> {
         let class = Class(self.u16()?);
         let len = name.as_wire().len().checked_add(4)?;
         Some(Question { name, rtype, class, octets: from.get(..len)? })
+    }
+
+    fn skip_question(&mut self) -> Option<()> {
+        self.skip_name()?;
+        self.take(4).map(|_| ())
     }
 
     fn record(&mut self) -> Option<Record<'q>> {

@@ -1,0 +1,116 @@
+//! What the tests share: raw queries, a strict decoder of responses, a cluster, and a server of all these.
+
+pub(crate) mod cluster;
+pub(crate) mod query;
+pub(crate) mod response;
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
+
+use poddns_core::wire::{Ede, Rcode};
+use poddns_core::{Config, Mode, Outcome, PodLookup, Reply, Request, Transport, Zone, respond};
+
+use cluster::Cluster;
+use response::Response;
+
+/// `cluster.local`, the domain of every test that needs no other.
+pub(crate) static ZONES: LazyLock<[Zone; 1]> =
+    LazyLock::new(|| [Zone::new("cluster.local").expect("a domain")]);
+
+/// The cluster of `data/cluster.tsv`.
+pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::recorded);
+
+/// Where queries come from, unless a test says otherwise.
+pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
+
+/// When queries come, unless a test says otherwise.
+pub(crate) const NOW: u32 = 1_800_000_000;
+
+/// A mode for `cluster.local`, everything else at its default.
+pub(crate) fn config(mode: Mode) -> Config<'static> {
+    Config::new(mode, &*ZONES)
+}
+
+/// A configured responder and its pods.
+#[derive(Clone, Copy)]
+pub(crate) struct Server<'a> {
+    pub(crate) config: Config<'a>,
+    pub(crate) pods: &'a dyn PodLookup,
+}
+
+impl Server<'static> {
+    /// A responder of this mode for the recorded cluster.
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self { config: config(mode), pods: &*CLUSTER }
+    }
+}
+
+impl<'a> Server<'a> {
+    /// The same with another configuration.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Config<'a>)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// The outcome of one packet and, unless it is dropped, the response, strictly decoded. Checks what holds of
+    /// every response: see [`check`].
+    pub(crate) fn outcome(&self, query: &[u8], request: &Request) -> (Outcome, Option<Response>) {
+        let (outcome, octets) = self.octets(query, request);
+        let Outcome::Reply(reply) = outcome else {
+            return (outcome, None);
+        };
+        let response = Response::decode(&octets).unwrap_or_else(|why| panic!("{why}: {octets:02x?}"));
+        check(query, request, &reply, &response);
+        (outcome, Some(response))
+    }
+
+    /// The outcome, and the response's octets as they came; none if the packet is dropped.
+    pub(crate) fn octets(&self, query: &[u8], request: &Request) -> (Outcome, Vec<u8>) {
+        let mut out = vec![0xa5; 65_535];
+        let outcome = respond(&self.config, self.pods, query, request, &mut out);
+        out.truncate(if let Outcome::Reply(reply) = outcome { reply.len } else { 0 });
+        (outcome, out)
+    }
+
+    /// The response to a datagram; fails if there is none.
+    pub(crate) fn udp(&self, query: &[u8]) -> Response {
+        self.ask(query, Transport::Udp)
+    }
+
+    /// The response to a message of a stream; fails if there is none.
+    pub(crate) fn tcp(&self, query: &[u8]) -> Response {
+        self.ask(query, Transport::Tcp)
+    }
+
+    fn ask(&self, query: &[u8], transport: Transport) -> Response {
+        let (outcome, response) = self.outcome(query, &Request::new(transport, CLIENT, NOW));
+        response.unwrap_or_else(|| panic!("{outcome:?} for {query:02x?}"))
+    }
+}
+
+/// What is true of every response, whatever was asked.
+fn check(query: &[u8], request: &Request, reply: &Reply, response: &Response) {
+    assert_eq!(&query[..2], response.id.to_be_bytes(), "the ID is the query's");
+    assert_eq!(query[2] & 0x79, response.flags.to_be_bytes()[0] & 0x79, "opcode and RD are the query's");
+    assert_eq!(response.flags & 0x80f0, 0x8000, "QR is set; RA, Z, AD and CD are not");
+    assert_eq!(reply.len, response.len);
+    assert_eq!(Rcode(response.rcode), reply.rcode, "the driver counts what the client sees");
+    assert_eq!(reply.truncated, response.has(response::TC));
+    if let Some(opt) = &response.opt {
+        assert_eq!((opt.version, opt.payload_size), (0, 1232));
+        assert_eq!(response.ede(), reply.ede, "the driver counts what the client sees");
+    }
+    if request.transport == Transport::Udp {
+        assert!(response.len <= if response.opt.is_some() { 1232 } else { 512 });
+    }
+    assert!(response.additional.is_empty(), "nothing but OPT is ever additional");
+    if let Some(question) = &response.question {
+        let octets = question.octets();
+        assert_eq!(query.get(12..12 + octets.len()), Some(&octets[..]), "the question is the query's");
+    }
+}
+
+/// The extended error code of a number, for assertions.
+pub(crate) fn ede(code: Ede) -> Option<Ede> {
+    Some(code)
+}

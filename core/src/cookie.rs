@@ -67,7 +67,9 @@ pub(crate) fn check_and_renew(
     } else {
         CookieStatus::Invalid
     };
-    let fresh = server_cookie(&secrets.current, cookie.client, source, now.to_be_bytes());
+    let [t0, t1, t2, t3] = now.to_be_bytes();
+    let head = [VERSION, 0, 0, 0, t0, t1, t2, t3];
+    let fresh = head.into_iter().chain(hash(&secrets.current, cookie.client, source, head));
     let mut both = [0; 24];
     for (to, from) in both.iter_mut().zip(cookie.client.into_iter().chain(fresh)) {
         *to = from;
@@ -79,23 +81,27 @@ fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u
     let Ok(given) = <[u8; SERVER_LEN]>::try_from(cookie.server) else {
         return false;
     };
-    let [_, _, _, _, t0, t1, t2, t3, ..] = given;
-    let time = [t0, t1, t2, t3];
+    // RFC 9018 4.2: "the server MUST NOT enforce those fields to be zero", the reserved ones, "and the Hash
+    // Sub-Field should be computed with the received value".
+    let [version, r0, r1, r2, t0, t1, t2, t3, given @ ..] = given;
+    if version != VERSION {
+        return false;
+    }
     // RFC 9018 4.3: compared by serial number arithmetic, so the clock may wrap.
-    let age = now.wrapping_sub(u32::from_be_bytes(time));
+    let age = now.wrapping_sub(u32::from_be_bytes([t0, t1, t2, t3]));
     if age > LIFETIME && age.wrapping_neg() > CLOCK_SKEW {
         return false;
     }
+    let head = [version, r0, r1, r2, t0, t1, t2, t3];
     [Some(&secrets.current), secrets.previous.as_ref()]
         .into_iter()
         .flatten()
-        .any(|secret| server_cookie(secret, cookie.client, source, time) == given)
+        .any(|secret| hash(secret, cookie.client, source, head) == given)
 }
 
-/// RFC 9018 4: version, reserved, timestamp, and the hash over client cookie, these and the client's address.
-fn server_cookie(secret: &[u8; 16], client: [u8; 8], source: IpAddr, time: [u8; 4]) -> [u8; SERVER_LEN] {
-    let [t0, t1, t2, t3] = time;
-    let head = [VERSION, 0, 0, 0, t0, t1, t2, t3];
+/// RFC 9018 4.4: over the client cookie, the server cookie so far (version, reserved, timestamp), and the
+/// client's address.
+fn hash(secret: &[u8; 16], client: [u8; 8], source: IpAddr, head: [u8; 8]) -> [u8; 8] {
     let (octets, len) = match source.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();
@@ -108,12 +114,7 @@ fn server_cookie(secret: &[u8; 16], client: [u8; 8], source: IpAddr, time: [u8; 
         *to = from;
     }
     let used = client.len().saturating_add(head.len()).saturating_add(len);
-    let hash = SipHasher24::new_with_key(secret).hash(input.get(..used).unwrap_or_default());
-    let mut cookie = [0; SERVER_LEN];
-    for (to, from) in cookie.iter_mut().zip(head.into_iter().chain(hash.to_le_bytes())) {
-        *to = from;
-    }
-    cookie
+    SipHasher24::new_with_key(secret).hash(input.get(..used).unwrap_or_default()).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -136,7 +137,7 @@ mod tests {
         CookieSecrets { current: octets(hex), previous: None }
     }
 
-    /// RFC 9018 Appendix A.1 to A.4: the cookies that the document prints.
+    /// RFC 9018 Appendix A: the cookies that the document prints.
     #[test]
     fn makes_the_cookies_of_rfc_9018() {
         for (client, secret, source, time, server) in [
@@ -169,6 +170,22 @@ mod tests {
             assert_eq!(status, CookieStatus::New);
             assert_eq!(both.get(8..), Some(&octets::<16>(server)[..]), "{server}");
         }
+    }
+
+    /// RFC 9018 Appendix A.3: a cookie whose reserved octets are not zero is good, and covers them.
+    #[test]
+    fn takes_the_reserved_octets_of_rfc_9018() {
+        let secrets = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
+        let source = IpAddr::from([203, 0, 113, 203]);
+        let status = |server: &str| {
+            let server = octets::<16>(server);
+            let cookie = Cookie { client: octets("fc93fc62807ddb86"), server: &server };
+            // The document asks when the cookie is almost two hours old; here it has to be good.
+            check_and_renew(&secrets, &cookie, source, 1_559_727_985 + 1800).0
+        };
+        assert_eq!(status("01abcdef5cf78f71a314227b6679ebf5"), CookieStatus::Valid);
+        assert_eq!(status("01abcdee5cf78f71a314227b6679ebf5"), CookieStatus::Invalid, "a reserved octet");
+        assert_eq!(status("02abcdef5cf78f71a314227b6679ebf5"), CookieStatus::Invalid, "the version");
     }
 
     /// RFC 9018 Appendix A.4: a client comes with a cookie of the secret before.

@@ -125,9 +125,11 @@ fn internet<'z, P: PodLookup + ?Sized>(
     let verdict = policy::judge(config, pods, place);
     let (rcode, records) = match verdict.finding {
         Finding::Unknown => return Decision::bare(Rcode::SERVFAIL, verdict.ede),
-        Finding::Nothing => (Rcode::NXDOMAIN, ZoneRecords::Negative),
+        Finding::Nothing if !zone::is_above_a_zone(config.zones, &question.name) => {
+            (Rcode::NXDOMAIN, ZoneRecords::Negative)
+        }
         // RFC 8020 2: a name with names below it exists, so it is NODATA and never NXDOMAIN.
-        Finding::Empty => (Rcode::NOERROR, ZoneRecords::Negative),
+        Finding::Nothing | Finding::Empty => (Rcode::NOERROR, ZoneRecords::Negative),
         Finding::Apex => (Rcode::NOERROR, at_apex(question.rtype)),
         Finding::Address(address) => (Rcode::NOERROR, at_address(question.rtype, address)),
         Finding::Pod { namespace, name } => (Rcode::NOERROR, ZoneRecords::Pod { namespace, name }),

@@ -31,3 +31,8 @@ pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: &QuestionName<'q>) -> Opti
     };
     Some((zone, place))
 }
+
+/// Whether one of the zones begins below the name, so that the name exists, whatever the zone around it says.
+pub(crate) fn is_above_a_zone(zones: &[Zone], name: &QuestionName<'_>) -> bool {
+    zones.iter().any(|zone| zone.apex.strip_suffix(name.as_wire(), name.label_count()).is_some())
+}

@@ -95,15 +95,15 @@ impl Name {
         usize::from(self.labels)
     }
 
-    /// The octets in front of `ancestor`, if this is below it.
-    pub(crate) fn strip_suffix(&self, ancestor: &Self) -> Option<&[u8]> {
-        let skip = self.label_count().checked_sub(ancestor.label_count())?;
+    /// The octets in front of `ancestor`, a name of so many labels, if this is that name or below it.
+    pub(crate) fn strip_suffix(&self, ancestor: &[u8], labels: usize) -> Option<&[u8]> {
+        let skip = self.label_count().checked_sub(labels)?;
         let mut rest = self.as_wire();
         for label in self.labels().take(skip) {
             rest = rest.get(label.len().checked_add(1)?..)?;
         }
         let (own, shared) = self.as_wire().split_at_checked(self.as_wire().len().checked_sub(rest.len())?)?;
-        shared.eq_ignore_ascii_case(ancestor.as_wire()).then_some(own)
+        shared.eq_ignore_ascii_case(ancestor).then_some(own)
     }
 
     /// The labels from left to right, without length octets and root.
@@ -157,6 +157,11 @@ impl<'q> QuestionName<'q> {
     /// The name as it came, with the root label at the end.
     pub(crate) fn as_wire(&self) -> &'q [u8] {
         self.wire
+    }
+
+    /// Labels, the root not counted.
+    pub(crate) fn label_count(&self) -> usize {
+        self.labels
     }
 
     /// Label number `index` from the left, without its length octet.

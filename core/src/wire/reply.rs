@@ -85,7 +85,7 @@ impl<'a> Compressed<'a> {
     /// `name`, as a few labels in front of `ancestor` if it is below that, whose place in the question is
     /// `offset` octets in.
     pub(crate) fn below(name: &'a Name, ancestor: &Name, offset: usize) -> Self {
-        match name.strip_suffix(ancestor) {
+        match name.strip_suffix(ancestor.as_wire(), ancestor.label_count()) {
             Some(labels) => Self { labels, ..Compressed::suffix(offset) },
             None => Self { labels: name.as_wire(), target: None },
         }

@@ -4,4 +4,6 @@
 //! One binary rather than one per RFC: they share a strict decoder, and link once.
 
 mod coredns;
+mod semantics;
 mod support;
+mod wire_rules;

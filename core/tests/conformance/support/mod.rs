@@ -7,10 +7,11 @@ pub(crate) mod response;
 use core::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
-use poddns_core::wire::{Ede, Rcode};
+use poddns_core::wire::{Rcode, Rtype};
 use poddns_core::{Config, Mode, Outcome, PodLookup, Reply, Request, Transport, Zone, respond};
 
 use cluster::Cluster;
+use query::{Edns, Query};
 use response::Response;
 
 /// `cluster.local`, the domain of every test that needs no other.
@@ -82,6 +83,25 @@ impl<'a> Server<'a> {
         self.ask(query, Transport::Tcp)
     }
 
+    /// What the server says of a name, in short: its addresses, `NODATA` or the rcode, then the code of the
+    /// extended error if there is one. Asks over UDP, with an OPT.
+    pub(crate) fn says(&self, name: &str, rtype: Rtype) -> String {
+        let response = self.udp(&Query::new(name, rtype.0).edns(&Edns::new(1232)).octets());
+        let rcode = Rcode(response.rcode);
+        let in_zone = matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+        assert_eq!(response.has(response::AA), in_zone, "AA on what is from a zone, and only there");
+        let negative = in_zone && response.answer.is_empty();
+        let authority: Vec<_> = response.authority.iter().map(|record| record.rtype).collect();
+        assert_eq!(authority, if negative { vec![Rtype::SOA.0] } else { vec![] }, "{response:?}");
+        let mut words = match rcode {
+            Rcode::NOERROR if negative => vec!["NODATA".to_owned()],
+            Rcode::NOERROR => response.addresses().iter().map(ToString::to_string).collect(),
+            _ => vec![rcode.to_string()],
+        };
+        words.extend(response.ede().map(|code| format!("EDE{}", code.0)));
+        words.join(" ")
+    }
+
     fn ask(&self, query: &[u8], transport: Transport) -> Response {
         let (outcome, response) = self.outcome(query, &Request::new(transport, CLIENT, NOW));
         response.unwrap_or_else(|| panic!("{outcome:?} for {query:02x?}"))
@@ -108,9 +128,4 @@ fn check(query: &[u8], request: &Request, reply: &Reply, response: &Response) {
         let octets = question.octets();
         assert_eq!(query.get(12..12 + octets.len()), Some(&octets[..]), "the question is the query's");
     }
-}
-
-/// The extended error code of a number, for assertions.
-pub(crate) fn ede(code: Ede) -> Option<Ede> {
-    Some(code)
 }

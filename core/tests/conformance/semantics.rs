@@ -1,0 +1,568 @@
+//! What is answered: modes, names, guards, freshness, pod names and zones, as tables.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use poddns_core::wire::{Rcode, Rtype};
+use poddns_core::{
+    Config, DropReason, Freshness, IpNet, Label, Mode, NoPods, Outcome, Request, Transport, Ttl, Zone,
+    respond,
+};
+
+use crate::support::cluster::{Cluster, label};
+use crate::support::query::{Edns, Query};
+use crate::support::response::{RD, TC, WireName};
+use crate::support::{CLIENT, CLUSTER, NOW, Server};
+
+/// Checks what a server says of names below `pod.cluster.local`, asked for A.
+fn table(server: &Server<'_>, rows: &[(&str, &str)]) {
+    typed(server, Rtype::A, rows);
+}
+
+fn typed(server: &Server<'_>, rtype: Rtype, rows: &[(&str, &str)]) {
+    for (name, expected) in rows {
+        let said = server.says(&format!("{name}.pod.cluster.local"), rtype);
+        assert_eq!(said, *expected, "{name} {rtype} {:?}", server.config);
+    }
+}
+
+#[test]
+fn disabled_has_nothing_below_its_apex() {
+    let server = Server::new(Mode::Disabled);
+    table(
+        &server,
+        &[
+            ("default", "NXDOMAIN"),
+            ("10-244-1-5.default", "NXDOMAIN"),
+            ("web-1.default", "NXDOMAIN"),
+            ("a.10-244-1-5.default", "NXDOMAIN"),
+            ("*", "NXDOMAIN"),
+        ],
+    );
+    assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
+    // Whatever else is set.
+    let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
+    let server = Server { pods: &unsynced, ..server }.with(|config| {
+        config.pod_names = true;
+        config.check_namespaces = true;
+    });
+    table(
+        &server,
+        &[("default", "NXDOMAIN"), ("10-244-1-5.default", "NXDOMAIN"), ("web-1.default", "NXDOMAIN")],
+    );
+}
+
+#[test]
+fn insecure_answers_what_the_name_says() {
+    let server = Server { pods: &NoPods, ..Server::new(Mode::Insecure) };
+    table(
+        &server,
+        &[
+            ("default", "NODATA"),
+            ("any-name-will-do", "NODATA"),
+            ("10-42-2-46.default", "10.42.2.46"),
+            ("10-42-2-46.nowhere", "10.42.2.46"),
+            ("10-42-2-46.0", "10.42.2.46"),
+            ("8-8-8-8.default", "8.8.8.8"),
+            ("127-0-0-1.default", "127.0.0.1"),
+            ("0-0-0-0.default", "0.0.0.0"),
+            ("fd00--1.default", "NODATA"),
+            ("--.default", "NODATA"),
+            // No label of RFC 1123, so no namespace.
+            ("-default", "NXDOMAIN"),
+            ("default-", "NXDOMAIN"),
+            ("de_fault", "NXDOMAIN"),
+            ("*", "NXDOMAIN"),
+            ("10-42-2-46.de_fault", "NXDOMAIN"),
+            ("10-42-2-46.*", "NXDOMAIN"),
+            ("10-42-2-46.-", "NXDOMAIN"),
+            // No address.
+            ("web-1.default", "NXDOMAIN"),
+            ("*.default", "NXDOMAIN"),
+            ("any.default", "NXDOMAIN"),
+            ("10-42-2.default", "NXDOMAIN"),
+            ("10-42-2-256.default", "NXDOMAIN"),
+            ("010-42-2-46.default", "NXDOMAIN"),
+            ("--ffff-102-304.default", "NXDOMAIN"),
+            // Too deep.
+            ("a.10-42-2-46.default", "NXDOMAIN"),
+            ("10-42-2-46.10-42-2-46.default", "NXDOMAIN"),
+        ],
+    );
+    typed(
+        &server,
+        Rtype::AAAA,
+        &[
+            ("10-42-2-46.default", "NODATA"),
+            ("fd00--1.default", "fd00::1"),
+            ("--.default", "::"),
+            ("--ffff-102-304.default", "NXDOMAIN"),
+            ("0-0-0-0-0-ffff-102-304.default", "NXDOMAIN"),
+        ],
+    );
+}
+
+#[test]
+fn insecure_may_look_the_namespace_up() {
+    let server = Server::new(Mode::Insecure).with(|config| config.check_namespaces = true);
+    let rows = [
+        ("default", "NODATA"),
+        ("rec", "NODATA"),
+        ("nowhere", "NXDOMAIN"),
+        ("8-8-8-8.default", "8.8.8.8"),
+        ("8-8-8-8.nowhere", "NXDOMAIN"),
+        ("web-1.default", "NXDOMAIN"),
+    ];
+    table(&server, &rows);
+    // Verified does so anyway, and the guard is of no other mode's.
+    let server = Server::new(Mode::Verified);
+    let with = server.with(|config| config.check_namespaces = true);
+    for (name, _) in rows {
+        let name = format!("{name}.pod.cluster.local");
+        assert_eq!(server.says(&name, Rtype::A), with.says(&name, Rtype::A), "{name}");
+    }
+}
+
+#[test]
+fn verified_answers_for_pods() {
+    let server = Server::new(Mode::Verified);
+    table(
+        &server,
+        &[
+            ("default", "NODATA"),
+            ("rec", "NODATA"),
+            ("nowhere", "NXDOMAIN"),
+            ("10-244-1-5.default", "10.244.1.5"),
+            ("10-244-1-5.DEFAULT", "10.244.1.5"),
+            // Of another namespace, of none.
+            ("10-244-1-5.team-a", "NXDOMAIN"),
+            ("10-244-1-5.nowhere", "NXDOMAIN"),
+            // Nobody's, ended, and reused by another namespace.
+            ("10-99-99-99.default", "NXDOMAIN"),
+            ("10-244-1-20.default", "NXDOMAIN"),
+            ("10-244-1-21.default", "NXDOMAIN"),
+            ("10-244-2-6.team-a", "NXDOMAIN"),
+            ("10-244-2-6.team-b", "10.244.2.6"),
+            // Terminating, shared by hosts, second of its pod.
+            ("10-244-1-30.default", "10.244.1.30"),
+            ("192-168-1-10.default", "192.168.1.10"),
+            ("192-168-1-10.kube-system", "192.168.1.10"),
+            ("10-244-1-7.default", "10.244.1.7"),
+            ("web-1.default", "NXDOMAIN"),
+        ],
+    );
+    typed(
+        &server,
+        Rtype::AAAA,
+        &[
+            ("fd00-10-244-1--7.default", "fd00:10:244:1::7"),
+            ("FD00-10-244-1-0-0-0-7.default", "fd00:10:244:1::7"),
+            ("fd00-0010-0244-0001--0007.default", "fd00:10:244:1::7"),
+            ("fd00-10-244-1--6.default", "fd00:10:244:1::6"),
+            ("fd00-10-244-5--.default", "fd00:10:244:5::"),
+            ("fd00-10-244-5--0.default", "fd00:10:244:5::"),
+            ("0--abcd.default", "::abcd"),
+            ("10-244-1-5.default", "NODATA"),
+        ],
+    );
+    // Not even for a pod that has such an address.
+    let mapped = Cluster::recorded().pod("default", "mapped", &["::ffff:10.0.0.1".parse().unwrap()]);
+    let server = Server { pods: &mapped, ..server };
+    typed(&server, Rtype::AAAA, &[("--ffff-a00-1.default", "NXDOMAIN")]);
+    table(&server, &[("--ffff-a00-1.default", "NXDOMAIN"), ("10-0-0-1.default", "NXDOMAIN")]);
+}
+
+#[test]
+fn a_list_of_namespaces_is_all_there_are() {
+    // Sorted, as the configuration asks for.
+    let listed: Vec<Label> = ["default", "nowhere", "team-a"].map(label).into();
+    for mode in [Mode::Insecure, Mode::Verified] {
+        let server = Server::new(mode).with(|config| config.namespaces = &listed);
+        table(
+            &server,
+            &[
+                ("default", "NODATA"),
+                ("DEFAULT", "NODATA"),
+                ("team-b", "NXDOMAIN"),
+                ("10-244-1-5.default", "10.244.1.5"),
+                ("10-244-2-5.team-a", "10.244.2.5"),
+                ("10-244-2-6.team-b", "NXDOMAIN"),
+            ],
+        );
+    }
+    // Listed and not there: for insecure the list is enough.
+    let insecure = Server::new(Mode::Insecure).with(|config| config.namespaces = &listed);
+    table(&insecure, &[("nowhere", "NODATA"), ("8-8-8-8.nowhere", "8.8.8.8")]);
+    let verified = Server::new(Mode::Verified).with(|config| config.namespaces = &listed);
+    table(&verified, &[("nowhere", "NXDOMAIN")]);
+}
+
+#[test]
+fn pod_cidrs_bound_every_mode() {
+    let cidrs: Vec<IpNet> = ["10.244.0.0/23", "fd00:10:244:1::/64"].map(|text| text.parse().unwrap()).into();
+    for mode in [Mode::Insecure, Mode::Verified] {
+        let server = Server::new(mode).with(|config| config.pod_cidrs = &cidrs);
+        table(
+            &server,
+            &[
+                ("10-244-1-5.default", "10.244.1.5"),
+                ("10-244-2-5.team-a", "NXDOMAIN EDE15"),
+                ("10-243-255-255.default", "NXDOMAIN EDE15"),
+                ("192-168-1-10.default", "NXDOMAIN EDE15"),
+                ("fd00-10-244-5--.default", "NXDOMAIN EDE15"),
+                ("default", "NODATA"),
+                ("web-1.default", "NXDOMAIN"),
+            ],
+        );
+        typed(
+            &server,
+            Rtype::AAAA,
+            &[
+                ("fd00-10-244-1--7.default", "fd00:10:244:1::7"),
+                ("fd00-10-244-5--.default", "NXDOMAIN EDE15"),
+                ("10-244-2-5.team-a", "NXDOMAIN EDE15"),
+            ],
+        );
+    }
+    let insecure = Server::new(Mode::Insecure).with(|config| config.pod_cidrs = &cidrs);
+    table(&insecure, &[("10-244-0-0.nowhere", "10.244.0.0"), ("10-244-1-255.nowhere", "10.244.1.255")]);
+    let disabled = Server::new(Mode::Disabled).with(|config| config.pod_cidrs = &cidrs);
+    table(&disabled, &[("10-244-1-5.default", "NXDOMAIN"), ("8-8-8-8.default", "NXDOMAIN")]);
+}
+
+#[test]
+fn what_is_blocked_is_so_before_the_first_sync_too() {
+    let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
+    let server = Server { pods: &unsynced, ..Server::new(Mode::Verified) };
+    let server = server.with(|config| config.block_special = true);
+    table(&server, &[("127-0-0-1.default", "NXDOMAIN EDE15"), ("10-244-1-5.default", "SERVFAIL EDE14")]);
+}
+
+#[test]
+fn pod_names_are_answered_with_all_addresses() {
+    let cluster = Cluster::recorded().pod("default", "10-244-1-5", &[IpAddr::from([10, 0, 0, 9])]).pod(
+        "default",
+        "four",
+        &["fd00::1", "10.0.0.1", "10.0.0.2", "fd00::2"].map(|text| text.parse().unwrap()),
+    );
+    let server =
+        Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
+    table(
+        &server,
+        &[
+            ("web-1.default", "10.244.1.5"),
+            ("WEB-1.default", "10.244.1.5"),
+            ("web-2.default", "10.244.1.6"),
+            ("v6-2.default", "NODATA"),
+            ("four.default", "10.0.0.1 10.0.0.2"),
+            ("web-1.team-a", "NXDOMAIN"),
+            ("web.team-a", "10.244.2.5"),
+            ("succ-1.default", "NXDOMAIN"),
+            ("web_1.default", "NXDOMAIN"),
+            ("*.default", "NXDOMAIN"),
+            ("web-1", "NXDOMAIN"),
+            ("a.web-1.default", "NXDOMAIN"),
+            // A label that parses as an address is one, also if a pod is called so.
+            ("10-244-1-5.default", "10.244.1.5"),
+            ("10-0-0-9.default", "10.0.0.9"),
+        ],
+    );
+    typed(
+        &server,
+        Rtype::AAAA,
+        &[("web-2.default", "fd00:10:244:1::6"), ("four.default", "fd00::1 fd00::2")],
+    );
+    typed(&server, Rtype::ANY, &[("web-1.default", "10.244.1.5"), ("four.default", "fd00::1 fd00::2")]);
+    typed(&server, Rtype::TXT, &[("web-1.default", "NODATA"), ("nobody.default", "NXDOMAIN")]);
+    // A pod that has no address yet has no name either.
+    table(&server, &[("pending-1.default", "NXDOMAIN")]);
+    // Only if switched on, and only in mode verified.
+    let off = server.with(|config| config.pod_names = false);
+    table(&off, &[("web-1.default", "NXDOMAIN")]);
+    let insecure = server.with(|config| config.mode = Mode::Insecure);
+    table(&insecure, &[("web-1.default", "NXDOMAIN"), ("four.default", "NXDOMAIN")]);
+}
+
+#[test]
+fn answers_tell_how_fresh_they_are() {
+    let age = Duration::from_secs(60);
+    let names = [
+        "10-244-1-5.default",
+        "default",
+        "web-1.default",
+        "10-99-99-99.default",
+        "nowhere",
+        "nobody.default",
+    ];
+    let rows: [(Freshness, Option<Duration>, [&str; 6]); 8] = [
+        (Freshness::Fresh, None, ["10.244.1.5", "NODATA", "10.244.1.5", "NXDOMAIN", "NXDOMAIN", "NXDOMAIN"]),
+        (
+            Freshness::Fresh,
+            Some(Duration::ZERO),
+            ["10.244.1.5", "NODATA", "10.244.1.5", "NXDOMAIN", "NXDOMAIN", "NXDOMAIN"],
+        ),
+        (Freshness::Unsynced, None, ["SERVFAIL EDE14"; 6]),
+        (Freshness::Unsynced, Some(Duration::MAX), ["SERVFAIL EDE14"; 6]),
+        (Freshness::Stale { age }, None, STALE),
+        (Freshness::Resyncing { age }, None, STALE),
+        (Freshness::Stale { age }, Some(age), STALE),
+        (Freshness::Resyncing { age }, Some(age), STALE),
+    ];
+    const STALE: [&str; 6] = [
+        "10.244.1.5 EDE3",
+        "NODATA EDE3",
+        "10.244.1.5 EDE3",
+        "NXDOMAIN EDE19",
+        "NXDOMAIN EDE19",
+        "NXDOMAIN EDE19",
+    ];
+    let less = age.checked_sub(Duration::from_nanos(1));
+    let too_old = [Freshness::Stale { age }, Freshness::Resyncing { age }]
+        .map(|state| (state, less, ["SERVFAIL EDE22"; 6]));
+    for (freshness, max_staleness, expected) in rows.into_iter().chain(too_old) {
+        let cluster = Cluster::recorded().fresh(freshness);
+        let server = Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| {
+            config.pod_names = true;
+            config.max_staleness = max_staleness;
+        });
+        let rows: Vec<_> = names.into_iter().zip(expected).collect();
+        table(&server, &rows);
+        // What the index has no say in.
+        table(&server, &[("a.b.c", "NXDOMAIN"), ("de_fault", "NXDOMAIN"), ("a.de_fault", "NXDOMAIN")]);
+        assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
+    }
+}
+
+#[test]
+fn insecure_depends_on_the_index_for_namespaces_only() {
+    let stale = Freshness::Stale { age: Duration::from_secs(1) };
+    for (freshness, name, address) in
+        [(Freshness::Unsynced, "SERVFAIL EDE14", "SERVFAIL EDE14"), (stale, "NODATA EDE3", "8.8.8.8 EDE3")]
+    {
+        let cluster = Cluster::recorded().fresh(freshness);
+        let server = Server { pods: &cluster, ..Server::new(Mode::Insecure) };
+        table(
+            &server,
+            &[("default", "NODATA"), ("8-8-8-8.default", "8.8.8.8"), ("web-1.default", "NXDOMAIN")],
+        );
+        let checked = server.with(|config| config.check_namespaces = true);
+        table(&checked, &[("default", name), ("8-8-8-8.default", address), ("web-1.default", "NXDOMAIN")]);
+    }
+}
+
+#[test]
+fn freshness_has_an_age_unless_it_is_fresh() {
+    let age = Duration::from_secs(9);
+    let ages =
+        [Freshness::Unsynced, Freshness::Fresh, Freshness::Stale { age }, Freshness::Resyncing { age }];
+    assert_eq!(ages.map(Freshness::age), [None, None, Some(age), Some(age)]);
+}
+
+#[test]
+fn the_apex_has_soa_and_ns() {
+    let server = Server::new(Mode::Verified);
+    let soa = server.udp(&Query::new("pod.cluster.local", 6).octets());
+    let [record] = &soa.answer[..] else { panic!("{soa:?}") };
+    assert_eq!(record.owner, WireName::new("pod.cluster.local"));
+    assert_eq!(record.soa_numbers(), [1_795_360_627, 7200, 1800, 86_400, 5]);
+    let names =
+        [WireName::new("ns.dns.cluster.local").0, WireName::new("hostmaster.cluster.local").0].concat();
+    assert!(record.data.starts_with(&names));
+    let ns = server.udp(&Query::new("pod.cluster.local", 2).octets());
+    let [record] = &ns.answer[..] else { panic!("{ns:?}") };
+    assert_eq!((record.ttl, &record.data), (5, &WireName::new("ns.dns.cluster.local").0));
+    for rtype in [Rtype::A, Rtype::AAAA, Rtype::TXT, Rtype::PTR, Rtype(33), Rtype(65), Rtype(65_280)] {
+        assert_eq!(server.says("pod.cluster.local", rtype), "NODATA", "{rtype}");
+    }
+    let without_changes = Server { pods: &NoPods, ..server };
+    let soa = without_changes.udp(&Query::new("pod.cluster.local", 6).octets());
+    assert_eq!(soa.answer[0].soa_numbers()[0], 1);
+}
+
+#[test]
+fn the_name_server_may_have_any_name() {
+    let longest = [&"a".repeat(63)[..], &"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join(".");
+    for ns in [
+        "ns.dns.cluster.local",
+        "NS1.Cluster.Local",
+        "cluster.local",
+        "local",
+        "ns.pod.cluster.local",
+        "ns.example.org",
+        "xcluster.local",
+        &longest,
+    ] {
+        let zones = [Zone::new("cluster.local").unwrap().with_ns(ns.parse().unwrap())];
+        let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
+        let query = |rtype| Query::new("pod.cluster.local", rtype).edns(&Edns::new(1232)).octets();
+        let told = server.udp(&query(2)).answer[0].data.to_ascii_lowercase();
+        assert_eq!(told, WireName::new(ns).0.to_ascii_lowercase(), "{ns}");
+        let soa = &server.udp(&query(6)).answer[0];
+        assert!(soa.data.to_ascii_lowercase().starts_with(&told), "{ns}");
+        let negative = server.udp(&query(1));
+        assert_eq!(negative.authority[0].data, soa.data, "{ns}");
+    }
+    // A name that is too long to fit beside a long question is left out with its record, and TC says so.
+    let zones = [Zone::new("cluster.local").unwrap().with_ns(longest.parse().unwrap())];
+    let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
+    let long = ["a"; 100].join(".") + ".pod.cluster.local";
+    let response = server.udp(&Query::new(&long, 1).octets());
+    assert_eq!((Rcode(response.rcode), response.has(TC)), (Rcode::NXDOMAIN, true));
+    assert!(response.authority.is_empty());
+    assert!(!server.tcp(&Query::new(&long, 1).octets()).has(TC));
+}
+
+#[test]
+fn a_server_has_several_zones() {
+    let zones = ["cluster.local", "Example.ORG", "a.b.c.d.e"].map(|domain| Zone::new(domain).unwrap());
+    let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
+    for zone in ["cluster.local", "example.org", "a.b.c.d.e"] {
+        assert_eq!(server.says(&format!("10-244-1-5.default.pod.{zone}"), Rtype::A), "10.244.1.5");
+        let response = server.udp(&Query::new(&format!("pod.{zone}"), 1).octets());
+        assert_eq!(response.authority[0].owner, WireName::new(&format!("pod.{zone}")));
+        let ns = WireName::new(&format!("ns.dns.{zone}")).0;
+        assert!(response.authority[0].data.starts_with(&ns), "each zone has its own name server");
+    }
+    for outside in ["pod.b.c.d.e", "pod.org", "pod", "example.org"] {
+        assert_eq!(server.says(outside, Rtype::A), "REFUSED EDE20", "{outside}");
+    }
+    let none = server.with(|config| config.zones = &[]);
+    assert_eq!(none.says("pod.cluster.local", Rtype::A), "REFUSED EDE20");
+}
+
+#[test]
+fn of_nested_zones_the_innermost_answers() {
+    // Their order does not matter.
+    for domains in
+        [["cluster.local", "inner.pod.cluster.local"], ["inner.pod.cluster.local", "cluster.local"]]
+    {
+        let zones = domains.map(|domain| Zone::new(domain).unwrap());
+        for mode in [Mode::Disabled, Mode::Insecure, Mode::Verified] {
+            let server = Server::new(mode).with(|config| config.zones = &zones);
+            let apex = server.udp(&Query::new("pod.inner.pod.cluster.local", 6).octets());
+            assert_eq!(apex.answer[0].owner, WireName::new("pod.inner.pod.cluster.local"), "{mode:?}");
+            // It exists, so the name above it does, also where the outer zone has no such namespace.
+            let above = server.udp(&Query::new("INNER.pod.cluster.local", 1).octets());
+            assert_eq!(Rcode(above.rcode), Rcode::NOERROR, "{mode:?}");
+            assert_eq!(above.authority[0].owner, WireName::new("pod.cluster.local"));
+            if mode != Mode::Insecure {
+                assert_eq!(server.says("xinner.pod.cluster.local", Rtype::A), "NXDOMAIN");
+                assert_eq!(server.says("x.inner.pod.cluster.local", Rtype::A), "NXDOMAIN");
+            }
+        }
+        let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
+        assert_eq!(server.says("10-244-1-5.default.pod.inner.pod.cluster.local", Rtype::A), "10.244.1.5");
+        assert_eq!(server.says("10-244-1-5.default.pod.cluster.local", Rtype::A), "10.244.1.5");
+    }
+}
+
+#[test]
+fn ttls_are_bounded() {
+    assert_eq!(Ttl::default().as_secs(), 5);
+    assert_eq!((Ttl::MAX.as_secs(), Ttl::MAX.to_string()), (3600, "3600".to_owned()));
+    for (seconds, fits) in [(0, true), (1, true), (3600, true), (3601, false), (u16::MAX, false)] {
+        assert_eq!(Ttl::from_secs(seconds).map(Ttl::as_secs), fits.then_some(seconds));
+    }
+    for seconds in [0, 5, 3600] {
+        let server = Server::new(Mode::Verified).with(|config| config.ttl = Ttl::from_secs(seconds).unwrap());
+        for (name, rtype) in [("10-244-1-5.default.pod.cluster.local", 1), ("pod.cluster.local", 2)] {
+            assert_eq!(server.udp(&Query::new(name, rtype).octets()).answer[0].ttl, u32::from(seconds));
+        }
+    }
+}
+
+#[test]
+fn a_new_configuration_is_strict_and_plain() {
+    let config = Config::new(Mode::default(), &[]);
+    assert_eq!((config.mode, config.ttl), (Mode::Verified, Ttl::default()));
+    assert!(!config.block_special && !config.check_namespaces && !config.pod_names);
+    assert!(config.pod_cidrs.is_empty() && config.namespaces.is_empty() && config.max_staleness.is_none());
+    assert!(config.cookies.is_none() && config.nsid.is_none() && config.tcp_keepalive.is_none());
+    assert!(config.chaos_version.is_none() && config.chaos_id.is_none());
+    let zone = Zone::new("Cluster.Local.").unwrap();
+    assert_eq!(zone.domain().to_string(), "Cluster.Local.");
+    assert_eq!(zone.apex().to_string(), "pod.Cluster.Local.");
+}
+
+#[test]
+fn recursion_desired_is_echoed_and_never_available() {
+    let server = Server::new(Mode::Verified);
+    for name in ["10-244-1-5.default.pod.cluster.local", "nowhere.pod.cluster.local", "example.com"] {
+        assert!(server.udp(&Query::new(name, 1).flags(RD).octets()).has(RD));
+        assert!(!server.udp(&Query::new(name, 1).octets()).has(RD));
+    }
+}
+
+#[test]
+fn the_output_buffer_bounds_the_response() {
+    let cluster = Cluster::recorded().pod(
+        "default",
+        "many",
+        &(0..200).map(|n| [10, 0, 0, n].into()).collect::<Vec<_>>(),
+    );
+    let config = Server::new(Mode::Verified).with(|config| config.pod_names = true).config;
+    let query = Query::new("many.default.pod.cluster.local", 1).octets();
+    let request = |transport| Request::new(transport, CLIENT, NOW);
+    for len in [0, 511] {
+        let outcome = respond(&config, &cluster, &query, &request(Transport::Udp), &mut vec![0; len]);
+        assert_eq!(outcome, Outcome::Drop(DropReason::NoRoom), "{len} octets");
+    }
+    // Over TCP too, what does not fit is left out as a whole.
+    for (len, truncated) in [(512, true), (1232, true), (4096, false)] {
+        let mut out = vec![0; len];
+        let outcome = respond(&config, &cluster, &query, &request(Transport::Tcp), &mut out);
+        let Outcome::Reply(reply) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((reply.truncated, reply.rcode), (truncated, Rcode::NOERROR), "{len} octets");
+        assert_eq!(out[7], if truncated { 0 } else { 200 });
+    }
+}
+
+#[test]
+fn a_lookup_may_be_borrowed_and_may_be_small() {
+    /// One namespace, one pod, nothing that has a default.
+    struct Small;
+
+    impl poddns_core::PodLookup for Small {
+        fn namespace_exists(&self, namespace: &Label) -> bool {
+            namespace.as_str() == "one"
+        }
+        fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+            namespace.as_str() == "one" && address == IpAddr::from([10, 0, 0, 1])
+        }
+    }
+
+    let server =
+        Server { pods: &Small, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
+    table(
+        &server,
+        &[("one", "NODATA"), ("10-0-0-1.one", "10.0.0.1"), ("web.one", "NXDOMAIN"), ("two", "NXDOMAIN")],
+    );
+    assert_eq!(poddns_core::PodLookup::owner_of(&Small, CLIENT), poddns_core::Owner::Nobody);
+    assert_eq!(server.udp(&Query::new("pod.cluster.local", 6).octets()).answer[0].soa_numbers()[0], 1);
+
+    // A reference says what the lookup behind it says.
+    let age = Duration::from_secs(1);
+    let stale = Cluster::recorded().fresh(Freshness::Stale { age });
+    let (direct, borrowed) = (&stale as &dyn poddns_core::PodLookup, &&stale as &dyn poddns_core::PodLookup);
+    assert_eq!((borrowed.freshness(), borrowed.serial()), (direct.freshness(), direct.serial()));
+    let addresses: Vec<IpAddr> =
+        ["10.244.1.6", "192.168.1.10", "8.8.8.8"].map(|text| text.parse().unwrap()).into();
+    for address in addresses {
+        assert_eq!(borrowed.owner_of(address), direct.owner_of(address));
+    }
+    let server =
+        Server { pods: borrowed, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
+    table(
+        &server,
+        &[
+            ("default", "NODATA EDE3"),
+            ("nowhere", "NXDOMAIN EDE19"),
+            ("10-244-1-5.default", "10.244.1.5 EDE3"),
+            ("10-244-1-5.team-a", "NXDOMAIN EDE19"),
+            ("web-2.default", "10.244.1.6 EDE3"),
+        ],
+    );
+    let nobody = Server { pods: &NoPods, ..Server::new(Mode::Verified) };
+    table(&nobody, &[("default", "NXDOMAIN"), ("10-244-1-5.default", "NXDOMAIN")]);
+    assert!(CLUSTER.pods.len() > 1);
+}

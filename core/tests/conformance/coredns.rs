@@ -132,10 +132,10 @@ fn answers_as_coredns_or_for_a_stated_reason() {
         }
     }
     faults.extend(listed.keys().map(|(id, mode)| format!("{id} {mode}: listed, but there is no such case")));
-    let (known, used): (BTreeSet<_>, BTreeSet<_>) =
+    let (stated, given): (BTreeSet<_>, BTreeSet<_>) =
         (reasons.keys().copied().collect(), uses.iter().copied().collect());
     faults.extend(
-        used.symmetric_difference(&known).map(|key| format!("reason {key}: not used, or not stated")),
+        given.symmetric_difference(&stated).map(|key| format!("reason {key}: not used, or not stated")),
     );
     assert!(faults.is_empty(), "{}\n{} faults", faults.join("\n"), faults.len());
     println!(

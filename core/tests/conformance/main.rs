@@ -4,6 +4,32 @@
 //! One binary rather than one per RFC: they share a strict decoder, and link once.
 
 mod coredns;
+mod rfc1034_1035;
+mod rfc1995_5936;
+mod rfc1996_2136_3425_8490;
+mod rfc2181;
+mod rfc2308;
+mod rfc3225;
+mod rfc3596;
+mod rfc3597;
+mod rfc4035;
+mod rfc4074;
+mod rfc4291_5952;
+mod rfc4343;
+mod rfc4892;
+mod rfc5001;
+mod rfc6890;
+mod rfc6891;
+mod rfc7766;
+mod rfc7828;
+mod rfc7873;
+mod rfc8020;
+mod rfc8482;
+mod rfc8906;
+mod rfc8914;
+mod rfc8945;
+mod rfc9018;
+mod rfc9619;
 mod semantics;
 mod support;
 mod wire_rules;

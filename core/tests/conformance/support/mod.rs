@@ -22,7 +22,7 @@ pub(crate) static ZONES: LazyLock<[Zone; 1]> =
 pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::recorded);
 
 /// Where queries come from, unless a test says otherwise.
-pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
+pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// When queries come, unless a test says otherwise.
 pub(crate) const NOW: u32 = 1_800_000_000;

@@ -123,13 +123,15 @@ impl Response {
     /// Decodes a whole message, or tells what is wrong with it.
     pub(crate) fn decode(octets: &[u8]) -> Result<Self, String> {
         let mut reader = Reader { octets, at: 0 };
-        let [id, flags, qdcount, ancount, nscount, arcount] = [(); 6].map(|()| reader.u16());
-        if qdcount.clone()? > 1 {
-            return Err("more than one question".into());
-        }
-        let question = if qdcount? == 1 { Some(reader.question()?) } else { None };
+        let [id, flags, questions, answers, authorities, additionals] = [(); 6].map(|()| reader.u16());
+        let question = match questions? {
+            0 => None,
+            1 => Some(reader.question()?),
+            _ => return Err("more than one question".into()),
+        };
         let mut section = |count: u16| (0..count).map(|_| reader.record()).collect::<Result<Vec<_>, _>>();
-        let (answer, authority, additional) = (section(ancount?)?, section(nscount?)?, section(arcount?)?);
+        let (answer, authority, additional) =
+            (section(answers?)?, section(authorities?)?, section(additionals?)?);
         if reader.at != octets.len() {
             return Err(format!("{} octets left over", octets.len() - reader.at));
         }

@@ -1,0 +1,89 @@
+//! RFC 2181: clarifications about RRsets, truncation, names and TTLs.
+
+use core::net::IpAddr;
+
+use poddns_core::Mode;
+use poddns_core::wire::Rcode;
+
+use crate::support::Server;
+use crate::support::cluster::Cluster;
+use crate::support::query::{Edns, Query};
+use crate::support::response::{AA, TC, WireName};
+
+/// A pod `many.default` with so many IPv4 and IPv6 addresses.
+fn cluster(v4: u8, v6: u8) -> Cluster {
+    let v4 = (0..v4).map(|last| IpAddr::from([10, 0, 0, last]));
+    let v6 = (0..v6).map(|last| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)]));
+    Cluster::recorded().pod("default", "many", &v4.chain(v6).collect::<Vec<_>>())
+}
+
+fn many(rtype: u16) -> Query {
+    Query::new("many.default.pod.cluster.local", rtype)
+}
+
+/// 5.2: all records of an RRset have one TTL; 5: and no two the same data.
+#[test]
+fn an_rrset_has_one_ttl() {
+    let cluster = cluster(20, 0);
+    let server =
+        Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
+    let response = server.udp(&many(1).octets());
+    let mut addresses = response.addresses();
+    addresses.sort();
+    addresses.dedup();
+    assert_eq!(addresses.len(), 20);
+    assert!(response.answer.iter().all(|record| record.ttl == 5 && record.owner == response.answer[0].owner));
+}
+
+/// 9: TC is set when a part of an RRset that is needed does not fit; the rest need not be there, and is not.
+#[test]
+fn no_partial_rrset_is_sent() {
+    for (rtype, addresses) in [(1, (60, 0)), (28, (0, 30))] {
+        let cluster = cluster(addresses.0, addresses.1);
+        let server =
+            Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
+        for query in [many(rtype), many(rtype).edns(&Edns::new(600)), many(255)] {
+            let response = server.udp(&query.octets());
+            assert!(response.has(TC) && response.has(AA));
+            assert_eq!((response.answer.len(), response.authority.len()), (0, 0));
+            assert_eq!(response.opt.is_some(), query.octets()[11] == 1, "the OPT stays");
+            assert_eq!(Rcode(response.rcode), Rcode::NOERROR);
+        }
+        assert!(!server.tcp(&many(rtype).octets()).has(TC));
+    }
+}
+
+/// 9: TC is not set for what merely would have been nice to have. Here there is no such thing: the records of
+/// the other family do not count.
+#[test]
+fn the_other_family_does_not_truncate() {
+    let cluster = cluster(2, 200);
+    let server =
+        Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
+    assert_eq!(server.udp(&many(1).octets()).addresses().len(), 2);
+}
+
+/// 7.1: the SOA of a negative answer is in the authority section. 6.1: NS and SOA are the apex'.
+#[test]
+fn the_soa_is_in_the_authority_section() {
+    let response = Server::new(Mode::Verified).udp(&Query::new("nowhere.pod.cluster.local", 6).octets());
+    assert_eq!((response.answer.len(), response.authority.len()), (0, 1));
+    assert_eq!(response.authority[0].owner, WireName::new("pod.cluster.local"));
+}
+
+/// 8: a TTL is between 0 and 2^31 - 1; the records' never come near.
+#[test]
+fn ttls_are_unsigned_31_bits() {
+    let server = Server::new(Mode::Verified).with(|config| config.ttl = poddns_core::Ttl::MAX);
+    let response = server.udp(&Query::new("10-244-1-5.default.pod.cluster.local", 1).octets());
+    assert_eq!(response.answer[0].ttl, 3600);
+}
+
+/// 11: "any binary string whatever can be used as the label of any resource record".
+#[test]
+fn labels_are_any_octets() {
+    let name = b"\x04\x00.\xff \x07default\x03pod\x07cluster\x05local\x00";
+    let response = Server::new(Mode::Insecure).udp(&Query::of(name, 1, 1).octets());
+    assert_eq!(Rcode(response.rcode), Rcode::NXDOMAIN);
+    assert_eq!(response.question.unwrap().name.0, name);
+}

@@ -1,0 +1,194 @@
+//! RFC 4291 2.2 and 5952: how an address is written, with dashes for colons; RFC 1123 2.1: as a host name's label.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use poddns_core::podip::{PodIpLabel, parse};
+use proptest::prelude::*;
+
+/// 4291 2.2: every form, and no other.
+#[test]
+fn every_form_is_read() {
+    let address = |text: &str| text.parse::<IpAddr>().ok();
+    for (label, expected) in [
+        // 2.2 1: eight groups, leading zeros or none, any case.
+        ("2001-db8-0-0-8-800-200c-417a", "2001:db8::8:800:200c:417a"),
+        ("2001-0DB8-0000-0000-0008-0800-200C-417A", "2001:db8::8:800:200c:417a"),
+        ("1-2-3-4-5-6-7-8", "1:2:3:4:5:6:7:8"),
+        ("0-0-0-0-0-0-0-0", "::"),
+        // 2.2 2: one "::", for one group or more.
+        ("2001-db8--8-800-200c-417a", "2001:db8::8:800:200c:417a"),
+        ("ff01--101", "ff01::101"),
+        ("--1", "::1"),
+        ("--", "::"),
+        ("1--", "1::"),
+        ("1-2-3-4-5-6-7--", "1:2:3:4:5:6:7:0"),
+        ("--2-3-4-5-6-7-8", "0:2:3:4:5:6:7:8"),
+        ("1--3-4-5-6-7-8", "1:0:3:4:5:6:7:8"),
+        ("--ffff-1-2-3-4", "::ffff:1:2:3:4"),
+    ] {
+        assert_eq!(parse(label.as_bytes()), address(expected), "{label}");
+    }
+    for label in [
+        "1-2-3-4-5-6-7",
+        "1-2-3-4-5-6-7-8-9",
+        // "::" stands for a group at least.
+        "1-2-3-4--5-6-7-8",
+        "1-2-3-4-5-6-7-8--",
+        "--1-2-3-4-5-6-7-8",
+        // Once at most.
+        "1--2--3",
+        "----",
+        "1---2",
+        "---",
+        "-1--",
+        "-1-2-3-4-5-6-7-8",
+        "1-2-3-4-5-6-7-8-",
+        // Groups of one to four hexadecimal digits.
+        "00001--1",
+        "g--1",
+        "1-2-3-4-5-6-7-",
+        "-",
+        "",
+        // 2.2 3: a dotted quad has no dashed form; 2.3: neither has a prefix, nor (RFC 6874) a zone.
+        "--ffff-1.2.3.4",
+        "--1/64",
+        "fe80--1%1",
+        // Four groups are IPv4 or nothing.
+        "a-b-c-d",
+        "fd00-1-2-3",
+    ] {
+        assert_eq!(parse(label.as_bytes()), None, "{label}");
+    }
+}
+
+#[test]
+fn ipv4_is_four_plain_decimal_groups() {
+    for (label, expected) in [
+        ("0-0-0-0", Some([0, 0, 0, 0])),
+        ("255-255-255-255", Some([255; 4])),
+        ("1-20-200-0", Some([1, 20, 200, 0])),
+        ("256-0-0-0", None),
+        ("0-0-0-256", None),
+        ("0-0-0-999", None),
+        ("0-0-0-1000", None),
+        ("01-0-0-0", None),
+        ("00-0-0-0", None),
+        ("0-0-0-00", None),
+        ("0-0-0-000", None),
+        ("0-0-0", None),
+        ("0-0-0-0-0", None),
+        ("0-0-0-", None),
+        ("-0-0-0", None),
+        ("0-0-0-a", None),
+        ("0-0-0-+1", None),
+        ("0-0-0- 1", None),
+        ("0.0.0.0", None),
+        ("0-0-0-65536", None),
+        ("0-0-0-4294967296", None),
+    ] {
+        assert_eq!(parse(label.as_bytes()), expected.map(IpAddr::from), "{label}");
+    }
+}
+
+/// 5952 4: the one form that is written; 4.2.3: the longest run of zeros, the first of equals; 4.2.2: not a
+/// single zero.
+#[test]
+fn one_form_is_written() {
+    for (address, label) in [
+        ("2001:db8:0:0:1:0:0:1", "2001-db8--1-0-0-1"),
+        ("2001:0:0:1:0:0:0:1", "2001-0-0-1--1"),
+        ("2001:db8:0:1:1:1:1:1", "2001-db8-0-1-1-1-1-1"),
+        ("2001:DB8::AAAA", "2001-db8--aaaa"),
+        ("::", "0--0"),
+        ("::1", "0--1"),
+        ("1::", "1--0"),
+        ("0:1::", "0-1--0"),
+        ("::ffff:10.0.0.1", "0--ffff-a00-1"),
+        ("10.42.2.46", "10-42-2-46"),
+        ("100.0.9.255", "100-0-9-255"),
+    ] {
+        let address: IpAddr = address.parse().unwrap();
+        let written = PodIpLabel::from(address);
+        assert_eq!(written.as_str(), label);
+        assert_eq!(written.as_bytes(), label.as_bytes());
+        assert_eq!((written.to_string(), format!("{written:?}")), (label.to_owned(), format!("{label:?}")));
+        assert_eq!(format!("{written:>45}").trim_start(), label);
+    }
+}
+
+/// IPv6 addresses with runs of zeros, as real ones have.
+fn sparse_v6() -> impl Strategy<Value = Ipv6Addr> {
+    let group = prop_oneof![3 => Just(0_u16), 1 => 0..=0xf_u16, 1 => any::<u16>()];
+    prop::array::uniform8(group).prop_map(Ipv6Addr::from)
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u16; 8]>().prop_map(IpAddr::from),
+        sparse_v6().prop_map(IpAddr::V6),
+    ]
+}
+
+/// All spellings that the standard library knows, with a dash for each colon.
+fn dashed(address: IpAddr) -> Vec<String> {
+    match address {
+        IpAddr::V4(v4) => vec![v4.to_string().replace('.', "-")],
+        IpAddr::V6(v6) => {
+            let full: Vec<String> = v6.segments().iter().map(|group| format!("{group:04x}")).collect();
+            let short: Vec<String> = v6.segments().iter().map(|group| format!("{group:x}")).collect();
+            let mut forms = vec![full.join("-"), short.join("-"), short.join("-").to_uppercase()];
+            // The standard library writes mapped addresses with a dotted quad, which has no dashed form.
+            forms.extend(v6.to_ipv4_mapped().is_none().then(|| v6.to_string().replace(':', "-")));
+            forms
+        }
+    }
+}
+
+proptest! {
+    /// Reading what is written gives the address back, in the canonical and every other form.
+    #[test]
+    fn reading_undoes_writing(address in address()) {
+        let label = PodIpLabel::from(address);
+        prop_assert_eq!(parse(label.as_bytes()), Some(address));
+        for form in dashed(address) {
+            prop_assert_eq!(parse(form.as_bytes()), Some(address), "{}", form);
+        }
+    }
+
+    /// RFC 1123 2.1: letters, digits and inner dashes; 1035 2.3.4: and few enough.
+    #[test]
+    fn what_is_written_is_a_host_name(address in address()) {
+        let label = PodIpLabel::from(address);
+        prop_assert!(label.as_str().parse::<poddns_core::Label>().is_ok(), "{}", label);
+        prop_assert!(label.as_bytes().len() <= 39);
+    }
+
+    /// 5952: the form is that of the standard library, but for the zeros at the ends.
+    #[test]
+    fn the_form_is_that_of_rfc_5952(address in sparse_v6()) {
+        prop_assume!(address.to_ipv4_mapped().is_none());
+        let mut expected = address.to_string().replace(':', "-");
+        if expected.starts_with('-') {
+            expected.insert(0, '0');
+        }
+        if expected.ends_with('-') {
+            expected.push('0');
+        }
+        prop_assert_eq!(PodIpLabel::from(IpAddr::V6(address)).to_string(), expected);
+    }
+
+    /// What is read of any label is what the standard library reads of it: an oracle for refusals too.
+    #[test]
+    fn any_label_is_read_as_the_standard_library_does(label in "[0-9a-fA-F-]{0,20}|([0-9]{1,3}-){3}[0-9]{1,3}|([0-9a-f]{0,5}-){2,8}[0-9a-f]{0,5}") {
+        let v4 = label.replace('-', ".").parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+        let v6 = label.replace('-', ":").parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+        prop_assert_eq!(parse(label.as_bytes()), v4.or(v6));
+    }
+
+    /// No octets make it panic, and letters read the same in both cases.
+    #[test]
+    fn any_octets_are_read(label in prop::collection::vec(any::<u8>(), 0..70)) {
+        prop_assert_eq!(parse(&label), parse(&label.to_ascii_uppercase()));
+    }
+}

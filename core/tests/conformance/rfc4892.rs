@@ -1,0 +1,94 @@
+//! RFC 4892: which server is this? In class CH, if it may say so.
+
+use poddns_core::Mode;
+use poddns_core::wire::{Class, Ede, Rcode};
+
+use crate::support::Server;
+use crate::support::query::{Edns, Query};
+use crate::support::response::{AA, Response, WireName};
+
+fn ask(server: &Server<'_>, name: &str, rtype: u16, class: u16) -> Response {
+    server.udp(&Query::of(&WireName::new(name).0, rtype, class).edns(&Edns::new(1232)).octets())
+}
+
+fn talkative() -> Server<'static> {
+    Server::new(Mode::Verified).with(|config| {
+        config.chaos_version = Some("poddns 0.1");
+        config.chaos_id = Some("node-a");
+    })
+}
+
+/// 2.1 and 3.1: TXT, class CH, TTL 0; `hostname.bind` and `id.server`.
+#[test]
+fn says_who_it_is() {
+    for (name, text) in [
+        ("id.server", "node-a"),
+        ("ID.Server", "node-a"),
+        ("hostname.bind", "node-a"),
+        ("version.bind", "poddns 0.1"),
+        ("version.server", "poddns 0.1"),
+    ] {
+        for rtype in [16, 255] {
+            let response = ask(&talkative(), name, rtype, 3);
+            let [record] = &response.answer[..] else { panic!("{response:?}") };
+            assert_eq!((Class(record.class), record.ttl, record.rtype), (Class::CH, 0, 16));
+            assert_eq!(record.data, [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat());
+            assert_eq!(record.owner, WireName::new(name));
+            assert!(response.has(AA));
+        }
+    }
+}
+
+/// 3.1: an operator can switch it off; here it is off unless switched on, and REFUSED then.
+#[test]
+fn says_nothing_unless_told_to() {
+    let names = ["id.server", "hostname.bind", "version.bind", "version.server"];
+    let silent = Server::new(Mode::Verified);
+    let only_id = silent.with(|config| config.chaos_id = Some("x"));
+    let only_version = silent.with(|config| config.chaos_version = Some("x"));
+    for (server, says) in [(silent, [0; 4]), (only_id, [1, 1, 0, 0]), (only_version, [0, 0, 1, 1])] {
+        for (name, answers) in names.into_iter().zip(says) {
+            let response = ask(&server, name, 16, 3);
+            assert_eq!(response.answer.len(), answers, "{name}");
+            let refused = (Rcode::REFUSED, Some(Ede::NOT_SUPPORTED));
+            assert_eq!((Rcode(response.rcode), response.ede()) == refused, answers == 0, "{name}");
+        }
+    }
+}
+
+/// Only as TXT, only in class CH, and nothing else in that class.
+#[test]
+fn says_nothing_else() {
+    for (name, rtype, class) in [
+        ("id.server", 1, 3),
+        ("id.server", 16, 4),
+        ("id.server", 16, 255),
+        ("server", 16, 3),
+        ("x.id.server", 16, 3),
+        ("version.bindx", 16, 3),
+        ("pod.cluster.local", 16, 3),
+        ("10-244-1-5.default.pod.cluster.local", 1, 3),
+    ] {
+        let response = ask(&talkative(), name, rtype, class);
+        assert_eq!(
+            (Rcode(response.rcode), response.ede()),
+            (Rcode::REFUSED, Some(Ede::NOT_SUPPORTED)),
+            "{name}"
+        );
+        assert!(!response.has(AA));
+    }
+    // In class IN it is a name outside of the zones.
+    let response = ask(&talkative(), "id.server", 16, 1);
+    assert_eq!(response.ede(), Some(Ede::NOT_AUTHORITATIVE));
+}
+
+/// A text is one string, of which 255 octets are sent.
+#[test]
+fn long_texts_are_cut() {
+    for (len, sent) in [(0, 0), (255, 255), (256, 255), (300, 255)] {
+        let text = "x".repeat(len);
+        let server = Server::new(Mode::Verified).with(|config| config.chaos_id = Some(&text));
+        let data = &ask(&server, "id.server", 16, 3).answer[0].data;
+        assert_eq!((data.len(), usize::from(data[0])), (sent + 1, sent), "{len}");
+    }
+}

@@ -1,0 +1,57 @@
+//! RFC 5001: name server identifier.
+
+use poddns_core::wire::Rcode;
+use poddns_core::{Config, Mode};
+
+use crate::support::Server;
+use crate::support::query::{Edns, Query};
+
+const NSID: u16 = 3;
+
+fn named(id: &[u8]) -> Server<'_> {
+    Server::new(Mode::Verified).with(|config| config.nsid = Some(id))
+}
+
+fn query(name: &str, edns: &Edns) -> Vec<u8> {
+    Query::new(name, 1).edns(edns).octets()
+}
+
+/// 2.1: sent when asked for, in every response; 2.3: its payload is what the operator likes.
+#[test]
+fn is_sent_when_asked_for() {
+    let asks = Edns::new(1232).option(NSID, &[]);
+    for name in ["10-244-1-5.default.pod.cluster.local", "nowhere.pod.cluster.local", "example.com"] {
+        let opt = named(b"node-a\x00\xff").udp(&query(name, &asks)).opt.unwrap();
+        assert_eq!(opt.option(NSID), Some(&b"node-a\x00\xff"[..]), "{name}");
+    }
+    // 2.2: what a query says in it is ignored.
+    let says = Edns::new(1232).option(NSID, b"whatever");
+    assert_eq!(
+        named(b"n").udp(&query("pod.cluster.local", &says)).opt.unwrap().option(NSID),
+        Some(&b"n"[..])
+    );
+}
+
+/// 2.2: and only then; and only if there is one.
+#[test]
+fn is_not_sent_unasked() {
+    let plain = query("pod.cluster.local", &Edns::new(1232));
+    assert_eq!(named(b"n").udp(&plain).opt.unwrap().options, []);
+    let asks = query("pod.cluster.local", &Edns::new(1232).option(NSID, &[]));
+    assert_eq!(Server::new(Mode::Verified).udp(&asks).opt.unwrap().options, []);
+    let without_edns = named(b"n").udp(&Query::new("pod.cluster.local", 1).octets());
+    assert!(without_edns.opt.is_none());
+}
+
+/// An identifier is cut so that every response fits its datagram.
+#[test]
+fn is_cut_to_what_fits() {
+    let long = [b'n'; 200];
+    for (len, sent) in [(0, 0), (127, 127), (128, 128), (129, 128), (200, 128)] {
+        let response =
+            named(&long[..len]).udp(&query("pod.cluster.local", &Edns::new(512).option(NSID, &[])));
+        assert_eq!(response.opt.unwrap().option(NSID).map(<[u8]>::len), Some(sent));
+        assert_eq!(Rcode(response.rcode), Rcode::NOERROR);
+    }
+    assert_eq!(Config::MAX_NSID, 128);
+}

@@ -1,0 +1,47 @@
+//! RFC 7828: the edns-tcp-keepalive option.
+
+use poddns_core::Mode;
+use poddns_core::wire::Rcode;
+
+use crate::support::Server;
+use crate::support::query::{Edns, Query};
+
+const KEEPALIVE: u16 = 11;
+
+fn server(timeout: Option<u16>) -> Server<'static> {
+    Server::new(Mode::Verified).with(|config| config.tcp_keepalive = timeout)
+}
+
+fn query(edns: &Edns) -> Vec<u8> {
+    Query::new("10-244-1-5.default.pod.cluster.local", 1).edns(edns).octets()
+}
+
+/// 3.1 and 3.3.2: two octets, in units of 100 milliseconds, to a client that asks over TCP.
+#[test]
+fn tells_the_timeout() {
+    let asks = query(&Edns::new(1232).option(KEEPALIVE, &[]));
+    for timeout in [0, 1, 100, 65_535] {
+        let opt = server(Some(timeout)).tcp(&asks).opt.unwrap();
+        assert_eq!(opt.options, [(KEEPALIVE, timeout.to_be_bytes().to_vec())]);
+    }
+    assert_eq!(server(None).tcp(&asks).opt.unwrap().options, []);
+    let plain = query(&Edns::new(1232));
+    assert_eq!(server(Some(1)).tcp(&plain).opt.unwrap().options, []);
+}
+
+/// 3.2.1: over UDP it is neither read nor sent.
+#[test]
+fn is_ignored_over_udp() {
+    for data in [&[][..], &[0, 1], &[1, 2, 3]] {
+        let response = server(Some(1)).udp(&query(&Edns::new(1232).option(KEEPALIVE, data)));
+        assert_eq!((Rcode(response.rcode), response.opt.unwrap().options), (Rcode::NOERROR, vec![]));
+    }
+}
+
+/// In errors too: the connection is the same.
+#[test]
+fn tells_the_timeout_with_an_error() {
+    let edns = Edns::new(1232).option(KEEPALIVE, &[]);
+    let response = server(Some(7)).tcp(&Query::new("example.com", 1).edns(&edns).octets());
+    assert_eq!(response.opt.unwrap().option(KEEPALIVE), Some(&[0, 7][..]));
+}

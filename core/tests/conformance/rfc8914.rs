@@ -1,0 +1,97 @@
+//! RFC 8914: extended errors, for every refusal that has a code.
+
+use core::time::Duration;
+
+use poddns_core::wire::{Ede, Rcode};
+use poddns_core::{Freshness, Mode, Outcome, Request, Transport};
+
+use crate::support::cluster::Cluster;
+use crate::support::query::{Edns, Query};
+use crate::support::response::WireName;
+use crate::support::{CLIENT, NOW, Server};
+
+const POD: &str = "10-244-1-5.default.pod.cluster.local";
+
+/// The cases that have a code: the state of the index, the query, the rcode, the code.
+fn refusals() -> Vec<(Freshness, Query, Rcode, Ede)> {
+    let pod = || Query::new(POD, 1);
+    let class = |class| Query::of(&WireName::new(POD).0, 1, class);
+    let (fresh, stale) = (Freshness::Fresh, Freshness::Stale { age: Duration::from_secs(5) });
+    let old = Freshness::Resyncing { age: Duration::from_secs(11) };
+    let blocked = Query::new("127-0-0-1.default.pod.cluster.local", 1);
+    vec![
+        (fresh, pod().opcode(4), Rcode::NOTIMP, Ede::NOT_SUPPORTED),
+        (fresh, Query::new("pod.cluster.local", 252), Rcode::REFUSED, Ede::NOT_SUPPORTED),
+        (fresh, Query::new("pod.cluster.local", 251), Rcode::REFUSED, Ede::NOT_SUPPORTED),
+        (fresh, class(3), Rcode::REFUSED, Ede::NOT_SUPPORTED),
+        (fresh, class(255), Rcode::REFUSED, Ede::NOT_SUPPORTED),
+        (fresh, Query::new("example.com", 1), Rcode::REFUSED, Ede::NOT_AUTHORITATIVE),
+        (fresh, blocked, Rcode::NXDOMAIN, Ede::BLOCKED),
+        (Freshness::Unsynced, pod(), Rcode::SERVFAIL, Ede::NOT_READY),
+        (old, pod(), Rcode::SERVFAIL, Ede::NO_REACHABLE_AUTHORITY),
+        (stale, pod(), Rcode::NOERROR, Ede::STALE_ANSWER),
+        (stale, Query::new(POD, 28), Rcode::NOERROR, Ede::STALE_ANSWER),
+        (stale, Query::new("nowhere.pod.cluster.local", 1), Rcode::NXDOMAIN, Ede::STALE_NXDOMAIN),
+    ]
+}
+
+/// 2: an option of the INFO-CODE and no text; 3: in any response; only where there is an OPT. What the driver
+/// counts does not hang on the OPT.
+#[test]
+fn refusals_say_why() {
+    for (freshness, query, rcode, code) in refusals() {
+        let cluster = Cluster::recorded().fresh(freshness);
+        let server = Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| {
+            config.block_special = true;
+            config.max_staleness = Some(Duration::from_secs(10));
+        });
+        let response = server.udp(&query.clone().edns(&Edns::new(1232)).octets());
+        assert_eq!(Rcode(response.rcode), rcode, "{query:?}");
+        assert_eq!(response.opt.unwrap().options, [(15, code.0.to_be_bytes().to_vec())], "{query:?}");
+        let request = Request::new(Transport::Udp, CLIENT, NOW);
+        let (Outcome::Reply(reply), Some(response)) = server.outcome(&query.octets(), &request) else {
+            panic!("{query:?}")
+        };
+        assert_eq!((reply.ede, response.opt), (Some(code), None));
+    }
+}
+
+/// What has no code of its own says nothing: plain answers, and errors of form.
+#[test]
+fn answers_have_none() {
+    for (query, rcode) in [
+        (Query::new(POD, 1), Rcode::NOERROR),
+        (Query::new(POD, 28), Rcode::NOERROR),
+        (Query::new("nowhere.pod.cluster.local", 1), Rcode::NXDOMAIN),
+        (Query::empty(), Rcode::FORMERR),
+    ] {
+        let response = Server::new(Mode::Verified).udp(&query.edns(&Edns::new(1232)).octets());
+        assert_eq!((Rcode(response.rcode), response.ede()), (rcode, None));
+    }
+    let badvers = Query::new(POD, 1).edns(&Edns::new(1232).version(1)).octets();
+    assert_eq!(Server::new(Mode::Verified).udp(&badvers).ede(), None);
+}
+
+/// 2: what a query says in one is ignored.
+#[test]
+fn an_option_of_the_query_is_ignored() {
+    let query = Query::new(POD, 1).edns(&Edns::new(1232).option(15, &[0, 3, b'x'])).octets();
+    assert_eq!(Server::new(Mode::Verified).udp(&query).opt.unwrap().options, []);
+}
+
+/// 5.2: the registry's names.
+#[test]
+fn codes_have_their_names() {
+    for (code, number, name) in [
+        (Ede::OTHER, 0, "Other"),
+        (Ede::STALE_ANSWER, 3, "Stale Answer"),
+        (Ede::NOT_READY, 14, "Not Ready"),
+        (Ede::BLOCKED, 15, "Blocked"),
+        (Ede::STALE_NXDOMAIN, 19, "Stale NXDOMAIN Answer"),
+        (Ede::NOT_AUTHORITATIVE, 20, "Not Authoritative"),
+        (Ede::NOT_SUPPORTED, 21, "Not Supported"),
+        (Ede::NO_REACHABLE_AUTHORITY, 22, "No Reachable Authority"),
+    ] {
+        assert_eq!((code.0, code.to_string()), (number, name.to_owned()));
+    }
+}

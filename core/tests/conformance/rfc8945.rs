@@ -1,0 +1,59 @@
+//! RFC 8945: transaction signatures, which are not supported: never a normal answer to a signed query.
+
+use poddns_core::Mode;
+use poddns_core::wire::Rcode;
+
+use crate::support::Server;
+use crate::support::query::{Edns, Query, record};
+use crate::support::response::WireName;
+
+/// A TSIG record (4.2) with an empty MAC.
+fn tsig(class: u16) -> Vec<u8> {
+    let data = [
+        &WireName::new("hmac-sha256").0[..],
+        // Time signed, fudge, MAC size, original ID, error, other length.
+        &[0, 0, 0x5f, 0, 0, 0],
+        &[1, 0x2c],
+        &[0, 0],
+        &[0x1d, 0x5a],
+        &[0, 0],
+        &[0, 0],
+    ];
+    record(&WireName::new("key.example").0, 250, class, 0, &data.concat())
+}
+
+/// 5.2: a server that cannot check a signature answers an error: FORMERR, without records.
+#[test]
+fn signed_queries_are_refused() {
+    for mode in [Mode::Disabled, Mode::Insecure, Mode::Verified] {
+        let base = Query::new("10-244-1-5.default.pod.cluster.local", 1);
+        for query in [
+            base.clone().record(2, tsig(255)),
+            base.clone().edns(&Edns::new(1232)).record(2, tsig(255)),
+            base.clone().record(2, tsig(255)).edns(&Edns::new(1232)),
+            base.clone().record(2, tsig(255)).record(2, tsig(255)),
+            base.clone().record(2, tsig(1)),
+            base.clone().record(0, tsig(255)),
+            base.clone().record(1, tsig(255)),
+            base.record(2, record(&[0], 250, 255, 0, &[])),
+        ] {
+            let response = Server::new(mode).tcp(&query.octets());
+            assert_eq!(Rcode(response.rcode), Rcode::FORMERR, "{query:?}");
+            assert!(response.answer.is_empty() && response.authority.is_empty());
+        }
+    }
+}
+
+/// An update is signed as a rule; it is the opcode that is not served.
+#[test]
+fn a_signed_update_is_not_implemented() {
+    let query = Query::new("pod.cluster.local", 6).opcode(5).record(2, tsig(255)).octets();
+    assert_eq!(Rcode(Server::new(Mode::Verified).tcp(&query).rcode), Rcode::NOTIMP);
+}
+
+/// TSIG as the type of a question is a type like others.
+#[test]
+fn asking_for_tsig_is_no_signature() {
+    let query = Query::new("10-244-1-5.default.pod.cluster.local", 250).octets();
+    assert_eq!(Rcode(Server::new(Mode::Verified).udp(&query).rcode), Rcode::NOERROR);
+}

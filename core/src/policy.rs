@@ -19,7 +19,7 @@ pub(crate) enum Finding {
     Empty,
     /// This address.
     Address(IpAddr),
-    /// All addresses of this pod.
+    /// Those of this pod's addresses that no guard forbids: at least one.
     Pod { namespace: Label, name: Label },
     /// Nobody can tell now.
     Unknown,
@@ -86,9 +86,7 @@ fn judge_address<P: PodLookup + ?Sized>(
     if is_mapped(address) {
         return Finding::Nothing.into();
     }
-    let outside =
-        !config.pod_cidrs.is_empty() && !config.pod_cidrs.iter().any(|cidr| cidr.contains(&address));
-    if outside || (config.block_special && is_special(address)) {
+    if is_blocked(config, address) {
         return Verdict { finding: Finding::Nothing, ede: Some(Ede::BLOCKED) };
     }
     let exists = |yes: bool| if yes { Finding::Address(address) } else { Finding::Nothing };
@@ -112,11 +110,27 @@ fn judge_pod_name<P: PodLookup + ?Sized>(
     let Some(name) = Label::from_wire(label) else {
         return Finding::Nothing.into();
     };
-    from_index(config, pods, || {
-        let mut exists = false;
-        pods.addresses_of(&namespace, &name, &mut |_| exists = true);
-        if exists { Finding::Pod { namespace, name } } else { Finding::Nothing }
-    })
+    let (mut allowed, mut blocked) = (false, false);
+    let verdict = from_index(config, pods, || {
+        pods.addresses_of(&namespace, &name, &mut |address| {
+            let is_blocked = is_blocked(config, address);
+            blocked |= is_blocked;
+            allowed |= !is_blocked;
+        });
+        if allowed { Finding::Pod { namespace, name } } else { Finding::Nothing }
+    });
+    // That a guard forbids all of the pod's addresses says more than that the index is stale.
+    if blocked && verdict.finding == Finding::Nothing {
+        return Verdict { ede: Some(Ede::BLOCKED), ..verdict };
+    }
+    verdict
+}
+
+/// Whether a guard forbids the address, in any mode and under any name.
+pub(crate) fn is_blocked(config: &Config<'_>, address: IpAddr) -> bool {
+    let outside =
+        !config.pod_cidrs.is_empty() && !config.pod_cidrs.iter().any(|cidr| cidr.contains(&address));
+    outside || (config.block_special && is_special(address))
 }
 
 /// A finding that is only as good as the index is fresh.

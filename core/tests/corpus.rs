@@ -1,0 +1,39 @@
+//! The fuzzer's corpus through the fuzzer's checks, without the fuzzer: seeds, and every case that was ever found.
+
+use std::fs;
+use std::path::Path;
+
+#[path = "../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "a crate of its own when it is built for the fuzzer")]
+mod checks;
+
+/// Runs `check` over the files of a target's corpus.
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("a folder entry").path();
+        let octets = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // Shown if the check fails, as output of a test that passes is not.
+        println!("{}", path.display());
+        check(&octets);
+        count += 1;
+    }
+    assert!(count >= 20, "only {count} cases in {}", folder.display());
+}
+
+#[test]
+fn parse() {
+    replay("parse", checks::parse);
+}
+
+#[test]
+fn podip() {
+    replay("podip", checks::podip);
+}
+
+#[test]
+fn respond() {
+    replay("respond", checks::respond);
+}

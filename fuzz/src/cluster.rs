@@ -1,0 +1,134 @@
+//! A cluster of a few pods, out of small pools, and the index of it: a list that is searched from its beginning.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use arbitrary::{Arbitrary, Unstructured};
+use poddns_core::{Freshness, Label, PodLookup};
+
+use super::settings::NAMESPACES;
+
+pub const POD_NAMES: [&str; 6] = ["web-0", "a", "10-42-2-46", "10-42-2-256", "fd00-bad", "x--y"];
+
+/// Some that are plain, some special, some outside of every CIDR, one that is IPv4 in disguise.
+pub const ADDRESSES: [&str; 12] = [
+    "10.42.2.46",
+    "10.42.0.0",
+    "1.2.3.4",
+    "127.0.0.1",
+    "169.254.169.254",
+    "fd00:10:244:1::7",
+    "fd00:10:244::",
+    "::",
+    "::1",
+    "64:ff9b::7f00:1",
+    "2001:db8:0:1:1:1:1:1",
+    "2a00:1450:4001:80f::200e",
+];
+
+pub fn pooled<T: Copy>(pool: &[T], index: u8) -> T {
+    pool[usize::from(index) % pool.len()]
+}
+
+pub fn address(index: u8) -> IpAddr {
+    pooled(&ADDRESSES, index).parse().expect("an address")
+}
+
+#[derive(Debug)]
+pub struct Cluster {
+    pods: Vec<Pod>,
+    /// Those without pods that exist all the same, by bit.
+    namespaces: u8,
+    freshness: Freshness,
+    serial: u32,
+}
+
+#[derive(Debug)]
+struct Pod {
+    namespace: Label,
+    name: Label,
+    addresses: Vec<IpAddr>,
+}
+
+/// A pod in the fuzzer's octets: namespace, name and addresses by their place in the pools; how many more addresses.
+#[derive(Arbitrary, Debug)]
+struct Choice {
+    namespace: u8,
+    name: u8,
+    addresses: [u8; 3],
+    more: u8,
+}
+
+impl Choice {
+    fn pod(&self) -> Pod {
+        let mut addresses: Vec<IpAddr> = self.addresses.iter().map(|&index| address(index)).collect();
+        // Enough of them to overflow a datagram.
+        let more = self.more.saturating_sub(200);
+        let numbered = |n| Ipv6Addr::new(0xfd00, 0x10, 0x244, 9, 0, 0, 0, n);
+        addresses.extend((0..more).map(|n| IpAddr::V6(numbered(n.into()))));
+        let mut pod = Pod {
+            namespace: pooled(&NAMESPACES, self.namespace).parse().expect("a label"),
+            name: pooled(&POD_NAMES, self.name).parse().expect("a label"),
+            addresses: Vec::new(),
+        };
+        for address in addresses {
+            if !pod.addresses.contains(&address) {
+                pod.addresses.push(address);
+            }
+        }
+        pod
+    }
+}
+
+impl<'a> Arbitrary<'a> for Cluster {
+    fn arbitrary(source: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let mut pods: Vec<Pod> = Vec::new();
+        for _ in 0..source.int_in_range(0..=4)? {
+            let pod = source.arbitrary::<Choice>()?.pod();
+            if !pods.iter().any(|other| (other.namespace, other.name) == (pod.namespace, pod.name)) {
+                pods.push(pod);
+            }
+        }
+        let age = Duration::from_secs(source.arbitrary::<u8>()?.into());
+        let freshness = match source.arbitrary::<u8>()? % 8 {
+            0 => Freshness::Unsynced,
+            1 => Freshness::Stale { age },
+            2 => Freshness::Resyncing { age },
+            _ => Freshness::Fresh,
+        };
+        Ok(Self { pods, namespaces: source.arbitrary()?, freshness, serial: source.arbitrary()? })
+    }
+}
+
+impl Cluster {
+    /// One dual-stack pod, one namespace without pods.
+    pub fn sample() -> Self {
+        let pod = Choice { namespace: 1, name: 0, addresses: [0, 5, 5], more: 0 }.pod();
+        Self { pods: vec![pod], namespaces: 0b100, freshness: Freshness::Fresh, serial: 1_700_000_000 }
+    }
+}
+
+impl PodLookup for Cluster {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        let empty = NAMESPACES.iter().position(|name| *name == namespace.as_str());
+        empty.is_some_and(|index| self.namespaces >> index & 1 == 1)
+            || self.pods.iter().any(|pod| pod.namespace == *namespace)
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        self.pods.iter().any(|pod| pod.namespace == *namespace && pod.addresses.contains(&address))
+    }
+
+    fn addresses_of(&self, namespace: &Label, name: &Label, each: &mut dyn FnMut(IpAddr)) {
+        let same = |pod: &&Pod| (pod.namespace, pod.name) == (*namespace, *name);
+        self.pods.iter().filter(same).flat_map(|pod| &pod.addresses).for_each(|&address| each(address));
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    fn serial(&self) -> u32 {
+        self.serial
+    }
+}

@@ -1,0 +1,291 @@
+//! One call of `respond`, and what holds of every one.
+
+use std::net::IpAddr;
+
+use hickory_proto::op as hickory;
+use poddns_core::{
+    Config, DropReason, MAX_UDP_REPLY, MIN_REPLY, Outcome, PodLookup, Reply, Request, Transport, respond,
+};
+
+use super::cluster::Cluster;
+use super::oracle::{self, Expected, Oracle, Records};
+use super::settings::Owned;
+use super::walk::{self, Labels, Message, Pointers, Record, rtype};
+
+const QR: u16 = 0x8000;
+const OPCODE: u16 = 0x7800;
+const AA: u16 = 0x0400;
+const TC: u16 = 0x0200;
+const RD: u16 = 0x0100;
+const RCODE: u16 = 0x000f;
+
+pub struct Exchange<'a> {
+    pub settings: &'a Owned<'a>,
+    pub cluster: &'a Cluster,
+    pub request: Request,
+    /// Octets of the output buffer.
+    pub room: usize,
+}
+
+impl Exchange<'_> {
+    fn config(&self) -> Config<'_> {
+        self.settings.config()
+    }
+
+    fn outcome(&self, query: &[u8], fill: u8) -> (Outcome, Vec<u8>) {
+        let mut out = vec![fill; self.room];
+        let outcome = respond(&self.config(), self.cluster, query, &self.request, &mut out);
+        (outcome, out)
+    }
+
+    /// The response, if there is one, into a buffer filled with `fill`.
+    pub fn respond(&self, query: &[u8], fill: u8) -> Option<(Reply, Vec<u8>)> {
+        match self.outcome(query, fill) {
+            (Outcome::Reply(reply), mut out) => {
+                assert!(reply.len <= out.len(), "{} octets in a buffer of {}", reply.len, out.len());
+                out.truncate(reply.len);
+                Some((reply, out))
+            }
+            (Outcome::Drop(_), _) => None,
+        }
+    }
+
+    /// Asks, and checks all that can be said of the response.
+    pub fn check(&self, query: &[u8]) {
+        let (outcome, _) = self.outcome(query, 0x00);
+        let drop = if query.len() < 12 {
+            Some(DropReason::Short)
+        } else if query[2] & 0x80 != 0 {
+            Some(DropReason::Response)
+        } else if self.room < MIN_REPLY {
+            Some(DropReason::NoRoom)
+        } else {
+            None
+        };
+        if let Some(reason) = drop {
+            assert_eq!(outcome, Outcome::Drop(reason));
+            return;
+        }
+        let Some((reply, octets)) = self.respond(query, 0x00) else {
+            panic!("no response: {outcome:?}");
+        };
+        let again = self.respond(query, 0xff);
+        assert_eq!(again, Some((reply, octets.clone())), "the same arguments, another response");
+
+        let Some(message) = walk::message(&octets, Pointers::Follow) else {
+            panic!("malformed: {}", octets.escape_ascii());
+        };
+        assert_eq!(message.rest, 0, "octets behind the last record");
+        check_header(query, &reply, &message);
+        check_question(query, &octets, &message);
+        self.check_opt(query, &reply, &octets, &message);
+        self.check_length(query, &reply, &octets);
+        self.check_records(query, &reply, &octets, &message);
+        check_against_hickory(&reply, &octets, &message);
+        self.check_letter_case(query, &reply, &octets);
+    }
+
+    fn check_opt(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &Message) {
+        let opts: Vec<&Record> =
+            message.additionals.iter().filter(|record| record.rtype == rtype::OPT).collect();
+        assert_eq!(opts.len(), message.additionals.len(), "additional records other than OPT");
+        assert!(opts.len() <= 1);
+        match oracle::parse(query) {
+            Some(parsed) => assert_eq!(opts.len(), usize::from(parsed.edns.is_some())),
+            None if query[10..12] == [0, 0] => assert!(opts.is_empty(), "an OPT that nobody asked for"),
+            None => {}
+        }
+        let Some(opt) = opts.first() else {
+            return;
+        };
+        assert_eq!(opt.owner, Some(Labels::new()));
+        assert_eq!(usize::from(opt.class), MAX_UDP_REPLY);
+        assert_eq!(opt.ttl >> 16, u32::from(reply.rcode.0 >> 4) << 8, "extended rcode, version 0");
+        assert_eq!(opt.ttl & 0x7fff, 0, "flags other than DO");
+        let options = walk::options(&octets[opt.data.clone()]).expect("options that fill the OPT");
+        let mut codes: Vec<u16> = options.iter().map(|(code, _)| *code).collect();
+        let ede = options.iter().find(|(code, _)| *code == 15).map(|(_, value)| *value);
+        assert_eq!(ede, reply.ede.map(|ede| ede.0.to_be_bytes()).as_ref().map(<[u8; 2]>::as_slice));
+        if self.request.transport == Transport::Udp {
+            assert!(!codes.contains(&11), "keepalive over UDP");
+        }
+        codes.sort_unstable();
+        assert!(codes.windows(2).all(|pair| pair[0] != pair[1]), "an option twice");
+        assert!(codes.iter().all(|code| [3, 10, 11, 15].contains(code)), "an unknown option");
+    }
+
+    /// No longer than the client can receive; and truncated only if the whole would be.
+    fn check_length(&self, query: &[u8], reply: &Reply, octets: &[u8]) {
+        assert_eq!(reply.len, octets.len());
+        let datagram = match oracle::parse(query).and_then(|parsed| parsed.edns) {
+            Some(edns) => usize::from(edns.size).clamp(MIN_REPLY, MAX_UDP_REPLY),
+            // Of one that is malformed further on, the OPT may have been read.
+            None if reply.rcode.0 == 1 || query[2] & 0x78 != 0 => MAX_UDP_REPLY,
+            None => MIN_REPLY,
+        };
+        let limit = match self.request.transport {
+            Transport::Udp => datagram,
+            Transport::Tcp => usize::from(u16::MAX),
+        }
+        .min(self.room);
+        assert!(octets.len() <= limit, "{} octets where {limit} are allowed", octets.len());
+        if reply.truncated {
+            let request = Request::new(Transport::Tcp, self.request.source, self.request.now);
+            let whole = Exchange { request, room: usize::from(u16::MAX), ..*self };
+            let (whole, octets) = whole.respond(query, 0).expect("a response over TCP");
+            // Which is there over TCP alone.
+            let keepalive = self.request.transport == Transport::Udp && has_keepalive(&octets);
+            assert!(!whole.truncated);
+            assert!(
+                whole.len - if keepalive { 6 } else { 0 } > limit,
+                "truncated, but {} fit in {limit}",
+                whole.len
+            );
+        }
+    }
+
+    fn check_records(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &Message) {
+        let oracle = Oracle { settings: self.settings, cluster: self.cluster };
+        let Expected { rcode, ede, records } = oracle.answer(query, reply.cookie);
+        assert_eq!(reply.rcode.0, rcode, "rcode; expected {records:?}");
+        assert_eq!(reply.ede.map(|ede| ede.0), ede, "EDE; expected {records:?}");
+        assert_eq!(message.flags & AA != 0, records != Records::None, "AA; expected {records:?}");
+        if reply.truncated {
+            assert!(message.answers.is_empty() && message.authorities.is_empty(), "part of an RRset");
+            return;
+        }
+        let asked = message.questions.first();
+        let soas = usize::from(matches!(records, Records::Negative(_)));
+        assert_eq!(message.authorities.len(), soas, "expected {records:?}");
+        match records {
+            Records::None => assert!(message.answers.is_empty()),
+            Records::Negative(depth) => {
+                assert!(message.answers.is_empty());
+                let name = &asked.expect("a question").name;
+                self.check_soa(octets, &message.authorities[0], &name[depth..]);
+            }
+            Records::Soa => {
+                let [soa] = &message.answers[..] else { panic!("one SOA, not {:?}", message.answers) };
+                self.check_soa(octets, soa, &asked.expect("a question").name);
+            }
+            Records::Ns => {
+                let [ns] = &message.answers[..] else { panic!("one NS, not {:?}", message.answers) };
+                assert_eq!((ns.rtype, ns.ttl), (rtype::NS, self.config().ttl.as_secs().into()));
+            }
+            Records::Addresses(addresses) => {
+                let given: Vec<IpAddr> =
+                    message.answers.iter().map(|record| address(octets, record)).collect();
+                assert_eq!(given, addresses);
+                let ttl = u32::from(self.config().ttl.as_secs());
+                let owner = Some(&asked.expect("a question").name);
+                let same = |record: &Record| record.ttl == ttl && record.owner.as_ref() == owner;
+                assert!(message.answers.iter().all(same));
+            }
+            Records::Text(text) => {
+                let [record] = &message.answers[..] else { panic!("one TXT, not {:?}", message.answers) };
+                let [len, string @ ..] = &octets[record.data.clone()] else { panic!("a TXT without string") };
+                assert_eq!((record.rtype, record.class, usize::from(*len)), (rtype::TXT, 3, string.len()));
+                assert_eq!(string, &text.as_bytes()[..text.len().min(255)]);
+            }
+        }
+    }
+
+    fn check_soa(&self, octets: &[u8], soa: &Record, apex: &[Vec<u8>]) {
+        let ttl = u32::from(self.config().ttl.as_secs()).min(300);
+        assert_eq!((soa.rtype, soa.class, soa.ttl), (rtype::SOA, 1, ttl));
+        assert_eq!(soa.owner.as_deref(), Some(apex));
+        let mut at = soa.data.start;
+        let mut name = || walk::name(octets, &mut at, Pointers::Follow).flatten().expect("a name");
+        let (_, mailbox) = (name(), name());
+        assert_eq!((&mailbox[0][..], &mailbox[1..]), (&b"hostmaster"[..], &apex[1..]));
+        let [serial, .., minimum] = octets[at..soa.data.end].as_chunks::<4>().0 else {
+            panic!("five numbers")
+        };
+        assert_eq!(u32::from_be_bytes(*serial), self.cluster.serial());
+        assert_eq!(u32::from_be_bytes(*minimum), ttl, "RFC 2308 5: the TTL is the MINIMUM");
+        assert_eq!(soa.data.end - at, 20);
+    }
+
+    /// RFC 4343: the same answer whatever the case of the letters, but for the question itself.
+    fn check_letter_case(&self, query: &[u8], reply: &Reply, octets: &[u8]) {
+        let mut at = 12;
+        let Some(question) = walk::question(query, &mut at) else { return };
+        let mut other = query.to_vec();
+        let mut here = question.octets.start;
+        for label in &question.name {
+            for octet in &mut other[here + 1..=here + label.len()] {
+                let lower = octet.is_ascii_lowercase();
+                if lower { octet.make_ascii_uppercase() } else { octet.make_ascii_lowercase() }
+            }
+            here += label.len() + 1;
+        }
+        let (other_reply, other_octets) = self.respond(&other, 0).expect("a response");
+        assert_eq!(other_reply, *reply, "letter case matters");
+        let behind = if octets[4..6] == [0, 1] { question.octets.end } else { 12 };
+        assert_eq!(other_octets[behind..], octets[behind..], "letter case matters");
+    }
+}
+
+fn check_header(query: &[u8], reply: &Reply, message: &Message) {
+    let asked = u16::from_be_bytes([query[2], query[3]]);
+    assert_eq!(message.id, u16::from_be_bytes([query[0], query[1]]));
+    assert_eq!(message.flags & (OPCODE | RD), asked & (OPCODE | RD), "not echoed");
+    let zero = message.flags & !(QR | OPCODE | AA | TC | RD | RCODE);
+    assert_eq!(message.flags & QR, QR);
+    assert_eq!(zero, 0, "RA, Z, AD or CD is set");
+    assert_eq!(message.flags & TC != 0, reply.truncated);
+    assert_eq!(message.flags & RCODE, reply.rcode.0 & RCODE);
+}
+
+fn check_question(query: &[u8], octets: &[u8], message: &Message) {
+    let mut at = 12;
+    let one = query[2..6] == [query[2], query[3], 0, 1] && query[2] & 0x78 == 0;
+    let asked = walk::question(query, &mut at).filter(|_| one);
+    let echoed = message.questions.first();
+    assert!(message.questions.len() <= 1);
+    assert_eq!(
+        echoed.map(|question| &octets[question.octets.clone()]),
+        asked.map(|question| &query[question.octets]),
+        "the question is not echoed as it came"
+    );
+}
+
+fn has_keepalive(octets: &[u8]) -> bool {
+    let message = walk::message(octets, Pointers::Follow).expect("a response");
+    let opt = message.additionals.first().and_then(|opt| walk::options(&octets[opt.data.clone()]));
+    opt.is_some_and(|options| options.iter().any(|(code, _)| *code == 11))
+}
+
+fn address(octets: &[u8], record: &Record) -> IpAddr {
+    assert_eq!(record.class, 1);
+    match (record.rtype, &octets[record.data.clone()]) {
+        (rtype::A, &[a, b, c, d]) => [a, b, c, d].into(),
+        (rtype::AAAA, data) => <[u8; 16]>::try_from(data).expect("16 octets").into(),
+        _ => panic!("{record:?} is no address"),
+    }
+}
+
+/// What hickory-proto reads is what was meant.
+fn check_against_hickory(reply: &Reply, octets: &[u8], message: &Message) {
+    let read = match hickory::Message::from_vec(octets) {
+        Ok(read) => read,
+        Err(error) => panic!("hickory-proto: {error}: {}", octets.escape_ascii()),
+    };
+    assert_eq!(read.metadata.id, message.id);
+    assert_eq!(read.metadata.message_type, hickory::MessageType::Response);
+    assert_eq!(
+        u16::from(read.metadata.response_code),
+        reply.rcode.0 & if read.edns.is_some() { 0xfff } else { 0xf }
+    );
+    assert_eq!(read.queries.len(), message.questions.len());
+    assert_eq!(read.answers.len(), message.answers.len());
+    assert_eq!(read.authorities.len(), message.authorities.len());
+    assert_eq!(read.edns.is_some(), !message.additionals.is_empty());
+    for (record, own) in read.answers.iter().zip(&message.answers) {
+        let owner: Labels = record.name.iter().map(<[u8]>::to_vec).collect();
+        assert_eq!(Some(owner), own.owner);
+        if own.rtype == rtype::A || own.rtype == rtype::AAAA {
+            assert_eq!(record.data.ip_addr(), Some(address(octets, own)));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What must hold of `poddns_core` for any input at all: one function per fuzz target, which panics where it does
+//! not.
+//!
+//! The targets of `fuzz_targets/` feed these functions from libFuzzer; `core/tests/corpus.rs` feeds them the
+//! corpus, with plain `cargo test`. So a case that was found once is tested for ever.
+
+mod cluster;
+mod exchange;
+mod names;
+mod oracle;
+mod podip;
+mod query;
+mod settings;
+mod walk;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use arbitrary::{Arbitrary, Unstructured};
+use poddns_core::{MAX_UDP_REPLY, Request, Transport};
+
+use self::cluster::Cluster;
+use self::exchange::Exchange;
+use self::query::Query;
+use self::settings::Settings;
+
+/// Octets as a label, as an address, as a name, and as a query to three servers.
+pub fn parse(octets: &[u8]) {
+    podip::check_label(octets);
+    names::check(octets);
+    let cluster = Cluster::sample();
+    let request = Request::new(Transport::Udp, IpAddr::V4(Ipv4Addr::LOCALHOST), 1_700_000_000);
+    for settings in Settings::samples() {
+        let owned = settings.own();
+        let exchange = Exchange { settings: &owned, cluster: &cluster, request, room: MAX_UDP_REPLY };
+        exchange.check(octets);
+    }
+}
+
+/// Octets as a dashed address; and the first of them as an address to be written.
+pub fn podip(octets: &[u8]) {
+    podip::check_label(octets);
+    if let Some(&octets) = octets.first_chunk::<16>() {
+        podip::check_address(octets.into());
+    }
+    if let Some(&octets) = octets.first_chunk::<4>() {
+        podip::check_address(octets.into());
+    }
+}
+
+/// A server, its cluster and a query, all three made of the octets.
+pub fn respond(octets: &[u8]) {
+    let Ok(case) = Case::arbitrary_take_rest(Unstructured::new(octets)) else { return };
+    let settings = case.settings.own();
+    let request = case.client.request();
+    // Mostly the buffer that the documentation names; else any, too short ones included.
+    let room = case.room.0.map_or(MAX_UDP_REPLY, usize::from);
+    let exchange = Exchange { settings: &settings, cluster: &case.cluster, request, room };
+    let query = case.query.octets(&exchange);
+    exchange.check(&query);
+}
+
+/// Everything that an answer may depend on.
+#[derive(Arbitrary, Debug)]
+struct Case<'a> {
+    settings: Settings<'a>,
+    cluster: Cluster,
+    client: Client,
+    room: Rare<u16>,
+    query: Query<'a>,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Client {
+    tcp: bool,
+    source: IpAddr,
+    now: u32,
+}
+
+impl Client {
+    fn request(&self) -> Request {
+        let transport = if self.tcp { Transport::Tcp } else { Transport::Udp };
+        Request::new(transport, self.source, self.now)
+    }
+}
+
+/// Something that is there in one case of sixteen, so that most cases get past it.
+#[derive(Clone, Copy, Debug)]
+struct Rare<T>(Option<T>);
+
+impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for Rare<T> {
+    fn arbitrary(source: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let there = source.ratio(1_u8, 16)?;
+        Ok(Self(if there { Some(source.arbitrary()?) } else { None }))
+    }
+}

@@ -1,0 +1,53 @@
+//! Dashed addresses: read as the standard library reads the forms with dots and colons, written so that they are
+//! read again.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use poddns_core::Label;
+use poddns_core::podip::{PodIpLabel, parse};
+
+/// What the label spells, by the standard library's parsers.
+pub fn spelled(label: &[u8]) -> Option<IpAddr> {
+    if !label.iter().all(|octet| octet.is_ascii_hexdigit() || *octet == b'-') {
+        return None;
+    }
+    let label = std::str::from_utf8(label).expect("ASCII");
+    let v4 = label.replace('-', ".").parse::<Ipv4Addr>().map(IpAddr::V4);
+    let v6 = || label.replace('-', ":").parse::<Ipv6Addr>().map(IpAddr::V6);
+    v4.or_else(|_| v6()).ok()
+}
+
+pub fn check_label(label: &[u8]) {
+    let address = parse(label);
+    assert_eq!(address, spelled(label), "{:?}", label.escape_ascii());
+    if let Some(address) = address {
+        check_address(address);
+        assert_eq!(parse(&label.to_ascii_uppercase()), Some(address), "letter case matters");
+    }
+}
+
+pub fn check_address(address: IpAddr) {
+    let label = PodIpLabel::from(address);
+    assert_eq!(parse(label.as_bytes()), Some(address), "{label} is not read back");
+    assert_eq!(Label::from_wire(label.as_bytes()).as_ref().map(Label::as_str), Some(label.as_str()));
+    assert_eq!(label.as_str(), canonical(address));
+}
+
+/// RFC 5952 as the standard library writes it, with dashes, and a zero at a bare end.
+fn canonical(address: IpAddr) -> String {
+    let mut text = match address {
+        IpAddr::V4(v4) => v4.to_string().replace('.', "-"),
+        // The one form that has no dashed spelling: RFC 5952 5's dotted quad.
+        IpAddr::V6(v6) => match v6.segments() {
+            [0, 0, 0, 0, 0, 0xffff, high, low] => format!("--ffff-{high:x}-{low:x}"),
+            _ => v6.to_string().replace(':', "-"),
+        },
+    };
+    if text.starts_with('-') {
+        text.insert(0, '0');
+    }
+    if text.ends_with('-') {
+        text.push('0');
+    }
+    text
+}

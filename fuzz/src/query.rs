@@ -1,0 +1,257 @@
+//! Queries: any octets; ones built field by field, mostly sensible; and such with a few octets changed.
+
+use arbitrary::Arbitrary;
+
+use super::Rare;
+use super::cluster::{POD_NAMES, address, pooled};
+use super::exchange::Exchange;
+use super::settings::NAMESPACES;
+use super::walk::{self, Pointers, rtype};
+
+#[derive(Arbitrary, Debug)]
+pub enum Query<'a> {
+    Octets(&'a [u8]),
+    Built(Built<'a>),
+    Changed { built: Built<'a>, changes: [(u8, u8); 3], cut: Rare<u8>, tail: Rare<&'a [u8]> },
+}
+
+impl Query<'_> {
+    /// The query's octets. The exchange is asked for a cookie first, where one is to be shown.
+    pub fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
+        match self {
+            Self::Octets(octets) => octets.to_vec(),
+            Self::Built(built) => built.octets(exchange),
+            Self::Changed { built, changes, cut, tail } => {
+                let mut octets = built.octets(exchange);
+                for &(at, xor) in changes {
+                    let at = usize::from(at) % octets.len();
+                    octets[at] ^= xor;
+                }
+                octets.truncate(cut.0.map_or(usize::MAX, usize::from));
+                octets.extend(tail.0.unwrap_or_default());
+                octets
+            }
+        }
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+pub struct Built<'a> {
+    id: u16,
+    recursion_desired: bool,
+    flags: Rare<u16>,
+    counts: Rare<[u8; 4]>,
+    labels: [Option<LabelChoice<'a>>; 3],
+    zone: u8,
+    /// Letters that are upper case, by their place modulo 16.
+    upper_case: u16,
+    rtype: u8,
+    any_rtype: Rare<u16>,
+    class: Rare<u16>,
+    record: Rare<RecordChoice<'a>>,
+    opt: Option<OptChoice<'a>>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum LabelChoice<'a> {
+    Namespace(u8),
+    PodName(u8),
+    /// An address of the pool, in one of its spellings.
+    Address(u8, u8),
+    Ipv4([u8; 4]),
+    Ipv6([u16; 8]),
+    Octets(&'a [u8]),
+}
+
+impl LabelChoice<'_> {
+    fn octets(&self) -> Vec<u8> {
+        let dashed = |text: String| text.replace(['.', ':'], "-").into_bytes();
+        match self {
+            Self::Namespace(index) => pooled(&NAMESPACES, *index).into(),
+            Self::PodName(index) => pooled(&POD_NAMES, *index).into(),
+            Self::Address(index, spelling) => {
+                let address = address(*index);
+                match (address, spelling % 3) {
+                    (std::net::IpAddr::V6(v6), 1) => {
+                        dashed(v6.segments().map(|group| format!("{group:x}")).join(":"))
+                    }
+                    (std::net::IpAddr::V6(v6), 2) => {
+                        dashed(v6.segments().map(|group| format!("{group:04X}")).join(":"))
+                    }
+                    _ => dashed(address.to_string()),
+                }
+            }
+            Self::Ipv4(octets) => dashed(std::net::Ipv4Addr::from(*octets).to_string()),
+            Self::Ipv6(groups) => dashed(std::net::Ipv6Addr::from(*groups).to_string()),
+            Self::Octets(octets) => octets[..octets.len().min(63)].to_vec(),
+        }
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+struct RecordChoice<'a> {
+    section: u8,
+    owner_is_pointer: bool,
+    rtype: u16,
+    data: &'a [u8],
+}
+
+#[derive(Arbitrary, Debug)]
+struct OptChoice<'a> {
+    size: u16,
+    version: Rare<u8>,
+    flags: u16,
+    nsid: bool,
+    keepalive: bool,
+    cookie: Option<CookieChoice<'a>>,
+    other: Rare<(u16, &'a [u8])>,
+    twice: Rare<bool>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum CookieChoice<'a> {
+    Client([u8; 8]),
+    /// With the server's part that the server itself gave.
+    Renewed([u8; 8]),
+    Octets(&'a [u8]),
+}
+
+const RTYPES: [u16; 12] = [
+    rtype::A,
+    rtype::AAAA,
+    rtype::ANY,
+    rtype::SOA,
+    rtype::NS,
+    rtype::TXT,
+    rtype::A,
+    rtype::AAAA,
+    rtype::AXFR,
+    rtype::IXFR,
+    rtype::OPT,
+    65280,
+];
+
+/// What stands right of the labels chosen: the zones of the pool, and what only looks like them.
+const SUFFIXES: [&str; 10] = [
+    "pod.cluster.local",
+    "pod.pod.cluster.local",
+    "pod.k8s",
+    "pod.example.org",
+    "cluster.local",
+    "pod.xcluster.local",
+    "version.bind",
+    "id.server",
+    "",
+    "LONGEST",
+];
+
+impl Built<'_> {
+    fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
+        let mut query = Vec::new();
+        let flags = self.flags.0.unwrap_or(u16::from(self.recursion_desired) << 8);
+        let mut counts = [1, 0, 0, 0];
+        query.extend(self.id.to_be_bytes());
+        query.extend(flags.to_be_bytes());
+        query.extend([0; 8]);
+        self.question(&mut query);
+        if let Some(record) = &self.record.0 {
+            let section = 1 + usize::from(record.section % 3);
+            counts[section] += 1;
+            record.write(&mut query);
+        }
+        if let Some(opt) = &self.opt {
+            let cookie = opt.cookie.as_ref().map(|cookie| cookie.octets(exchange));
+            for _ in 0..=u8::from(opt.twice.0 == Some(true)) {
+                counts[3] += 1;
+                opt.write(&mut query, cookie.as_deref());
+            }
+        }
+        let counts = self.counts.0.unwrap_or(counts);
+        for (index, count) in counts.into_iter().enumerate() {
+            query[5 + 2 * index] = count;
+        }
+        query
+    }
+
+    fn question(&self, query: &mut Vec<u8>) {
+        let longest = format!("pod.{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(50));
+        let suffix = pooled(&SUFFIXES, self.zone).replace("LONGEST", &longest);
+        let labels = self.labels.iter().flatten().map(LabelChoice::octets);
+        let suffix = suffix.split('.').map(|label| label.as_bytes().to_vec());
+        for mut label in labels.chain(suffix).filter(|label| !label.is_empty()) {
+            for (at, octet) in label.iter_mut().enumerate() {
+                if self.upper_case >> (at % 16) & 1 == 1 {
+                    octet.make_ascii_uppercase();
+                }
+            }
+            query.push(u8::try_from(label.len()).expect("at most 63"));
+            query.extend(label);
+        }
+        query.push(0);
+        query.extend(self.any_rtype.0.unwrap_or(pooled(&RTYPES, self.rtype)).to_be_bytes());
+        query.extend(self.class.0.unwrap_or(1).to_be_bytes());
+    }
+}
+
+impl RecordChoice<'_> {
+    fn write(&self, query: &mut Vec<u8>) {
+        query.extend(if self.owner_is_pointer { &[0xc0, 12][..] } else { &[1, b'x', 0] });
+        query.extend(self.rtype.to_be_bytes());
+        query.extend([0, 1, 0, 0, 0, 5]);
+        let data = &self.data[..self.data.len().min(255)];
+        query.extend(u16::try_from(data.len()).expect("at most 255").to_be_bytes());
+        query.extend(data);
+    }
+}
+
+impl OptChoice<'_> {
+    fn write(&self, query: &mut Vec<u8>, cookie: Option<&[u8]>) {
+        let mut data = Vec::new();
+        let mut option = |code: u16, value: &[u8]| {
+            data.extend(code.to_be_bytes());
+            data.extend(u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+            data.extend(value);
+        };
+        if self.nsid {
+            option(3, &[]);
+        }
+        if let Some(cookie) = cookie {
+            option(10, cookie);
+        }
+        if self.keepalive {
+            option(11, &[]);
+        }
+        if let Some((code, value)) = self.other.0 {
+            option(code, value);
+        }
+        query.extend([0, 0, 41]);
+        query.extend(self.size.to_be_bytes());
+        query.extend([0, self.version.0.unwrap_or(0)]);
+        query.extend(self.flags.to_be_bytes());
+        query.extend(u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes());
+        query.extend(data);
+    }
+}
+
+impl CookieChoice<'_> {
+    fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
+        match self {
+            Self::Client(client) => client.to_vec(),
+            Self::Renewed(client) => renewed(*client, exchange).unwrap_or_else(|| client.to_vec()),
+            Self::Octets(octets) => octets.to_vec(),
+        }
+    }
+}
+
+/// Client's and server's part, as the server answers a query that has nothing but a cookie (RFC 7873 5.4).
+fn renewed(client: [u8; 8], exchange: &Exchange<'_>) -> Option<Vec<u8>> {
+    let mut query =
+        vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8];
+    query.extend(client);
+    let (_, reply) = exchange.respond(&query, 0)?;
+    let reply_octets = &reply[..];
+    let message = walk::message(reply_octets, Pointers::Follow)?;
+    let data = message.additionals.first()?.data.clone();
+    let options = walk::options(&reply_octets[data])?;
+    options.into_iter().find(|(code, _)| *code == 10).map(|(_, cookie)| cookie.to_vec())
+}

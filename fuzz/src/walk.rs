@@ -1,0 +1,161 @@
+//! A second reader of DNS messages, which shares nothing with the one under test: slow, strict, and in the order of
+//! RFC 1035 4.
+
+use std::ops::Range;
+
+/// The labels of a name, without root.
+pub type Labels = Vec<Vec<u8>>;
+
+pub mod rtype {
+    pub const A: u16 = 1;
+    pub const NS: u16 = 2;
+    pub const SOA: u16 = 6;
+    pub const TXT: u16 = 16;
+    pub const AAAA: u16 = 28;
+    pub const OPT: u16 = 41;
+    pub const TSIG: u16 = 250;
+    pub const IXFR: u16 = 251;
+    pub const AXFR: u16 = 252;
+    pub const ANY: u16 = 255;
+}
+
+#[derive(Debug)]
+pub struct Message {
+    pub id: u16,
+    pub flags: u16,
+    pub questions: Vec<Question>,
+    pub answers: Vec<Record>,
+    pub authorities: Vec<Record>,
+    pub additionals: Vec<Record>,
+    /// Octets behind the last record.
+    pub rest: usize,
+}
+
+#[derive(Debug)]
+pub struct Question {
+    pub name: Labels,
+    pub rtype: u16,
+    pub class: u16,
+    pub octets: Range<usize>,
+}
+
+#[derive(Debug)]
+pub struct Record {
+    /// `None` for one that ends in a pointer which was not followed.
+    pub owner: Option<Labels>,
+    pub rtype: u16,
+    pub class: u16,
+    pub ttl: u32,
+    pub data: Range<usize>,
+}
+
+/// What to do about compression pointers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointers {
+    /// There must be none.
+    Forbid,
+    /// They end the name. What they point to does not matter.
+    Skip,
+    /// They must point backwards (RFC 1035 4.1.4: "a prior occurrence of the same name").
+    Follow,
+}
+
+/// Reads a message; `owners` is for the owners of its records. Questions have no pointers.
+pub fn message(octets: &[u8], owners: Pointers) -> Option<Message> {
+    let field = |index: usize| {
+        let pair = octets.get(2 * index..2 * index + 2)?;
+        Some(u16::from_be_bytes([pair[0], pair[1]]))
+    };
+    let mut at = 12;
+    let mut questions = Vec::new();
+    for _ in 0..field(2)? {
+        questions.push(question(octets, &mut at)?);
+    }
+    let mut section =
+        |count: u16| (0..count).map(|_| record(octets, &mut at, owners)).collect::<Option<Vec<_>>>();
+    let (answers, authorities, additionals) = (section(field(3)?)?, section(field(4)?)?, section(field(5)?)?);
+    let rest = octets.len() - at;
+    Some(Message { id: field(0)?, flags: field(1)?, questions, answers, authorities, additionals, rest })
+}
+
+/// The first question alone, of a message that may be broken further on.
+pub fn question(octets: &[u8], at: &mut usize) -> Option<Question> {
+    let start = *at;
+    let name = name(octets, at, Pointers::Forbid)??;
+    let (rtype, class) = (u16(octets, at)?, u16(octets, at)?);
+    Some(Question { name, rtype, class, octets: start..*at })
+}
+
+fn record(octets: &[u8], at: &mut usize, owners: Pointers) -> Option<Record> {
+    let owner = name(octets, at, owners)?;
+    let (rtype, class) = (u16(octets, at)?, u16(octets, at)?);
+    let ttl = u32::from(u16(octets, at)?) << 16 | u32::from(u16(octets, at)?);
+    let len = usize::from(u16(octets, at)?);
+    let data = *at..*at + len;
+    octets.get(data.clone())?;
+    *at += len;
+    Some(Record { owner, rtype, class, ttl, data })
+}
+
+/// `None` if there is no name here, `Some(None)` for one whose pointer was skipped.
+#[expect(clippy::option_option, reason = "there are three cases, and two callers that want one each")]
+pub fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<Labels>> {
+    let mut labels = Labels::new();
+    // Where the part begins that is read now: pointers lead in front of it.
+    let (mut start, mut here, mut len, mut jumped) = (*at, *at, 1, false);
+    loop {
+        let octet = *octets.get(here)?;
+        here += 1;
+        match (octet >> 6, pointers) {
+            (0, _) if octet == 0 => {
+                if !jumped {
+                    *at = here;
+                }
+                return Some(Some(labels));
+            }
+            (0, _) => {
+                let end = here + usize::from(octet);
+                labels.push(octets.get(here..end)?.to_vec());
+                len += usize::from(octet) + 1;
+                if len > 255 {
+                    return None;
+                }
+                here = end;
+            }
+            (3, Pointers::Skip) => {
+                octets.get(here)?;
+                *at = here + 1;
+                return Some(None);
+            }
+            (3, Pointers::Follow) => {
+                let target = usize::from(octet & 0x3f) << 8 | usize::from(*octets.get(here)?);
+                if !jumped {
+                    *at = here + 1;
+                }
+                if target >= start {
+                    return None;
+                }
+                (jumped, start, here) = (true, target, target);
+            }
+            _ => return None,
+        }
+    }
+}
+
+pub fn u16(octets: &[u8], at: &mut usize) -> Option<u16> {
+    let pair = octets.get(*at..*at + 2)?;
+    *at += 2;
+    Some(u16::from_be_bytes([pair[0], pair[1]]))
+}
+
+/// The options of an OPT record, codes and values; `None` if they do not fill it exactly.
+pub fn options(mut data: &[u8]) -> Option<Vec<(u16, &[u8])>> {
+    let mut options = Vec::new();
+    while !data.is_empty() {
+        let mut at = 0;
+        let (code, len) = (u16(data, &mut at)?, usize::from(u16(data, &mut at)?));
+        options.push((code, data.get(4..4 + len)?));
+        data = &data[4 + len..];
+    }
+    Some(options)
+}

@@ -352,7 +352,7 @@ mod tests {
         let pods = health.register(Watch::Pods, None);
         pods.fresh();
         let before = Instant::now();
-        let hour_ago = before.checked_sub(Duration::from_secs(3600)).unwrap_or(before);
+        let hour_ago = before.checked_sub(Duration::from_hours(1)).unwrap_or(before);
         pods.stale(hour_ago, "connection reset");
         assert!(matches!(health.freshness(), Freshness::Stale { .. }));
         pods.resyncing();
@@ -379,9 +379,9 @@ mod tests {
     fn a_snapshot_makes_stale_what_was_unsynced_and_may_be_older_than_the_process() {
         let health = Health::default();
         let pods = health.register(Watch::Pods, None);
-        pods.restored(Duration::from_secs(86_400));
+        pods.restored(Duration::from_hours(24));
         assert!(matches!(health.freshness(), Freshness::Stale { .. }));
-        assert!(age(health.freshness()) >= Duration::from_secs(86_400));
+        assert!(age(health.freshness()) >= Duration::from_hours(24));
         pods.fresh();
         pods.restored(Duration::from_secs(1));
         assert_eq!(health.freshness(), Freshness::Fresh);

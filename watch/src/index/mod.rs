@@ -1,56 +1,69 @@
 //! The pod index.
+//!
+//! DOCS
 
-mod model;
+#![allow(clippy::cast_possible_truncation, reason = "fields are packed into words; a cast takes one out")]
+
+mod addresses;
+mod keys;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod model;
+mod names;
+mod namespaces;
+mod pods;
+mod segments;
+mod sync;
+mod table;
 mod types;
 mod uid;
+mod writer;
 
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use poddns_core::{Freshness, Label, Owner, PodLookup};
 
-pub use types::{Change, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, PodRecord};
-pub use uid::Uid;
-
 use crate::freshness::Health;
-use model::Model;
+use addresses::{Addresses, Holder};
+use keys::Packed;
+use names::Names;
+use namespaces::{NamespaceId, Namespaces};
+use pods::{Few, Pods};
+use segments::Meter;
+use sync::{AtomicU32, AtomicU64, Epoch, Ordering};
 
-/// The most pods an index takes.
-pub const MAX_PODS: usize = 1 << 28;
+pub use types::{Change, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord};
+pub use uid::Uid;
+pub use writer::{IndexWriter, index};
 
 /// The pods and namespaces of a cluster, for readers. Made by [`index`].
-#[derive(Debug)]
+///
+/// Its look-ups neither block nor allocate, whatever the writer does. See the [module](self) for how.
 pub struct Index {
-    model: RwLock<Model>,
-    serial: AtomicU32,
+    epoch: Epoch,
+    namespaces: Arc<Namespaces>,
+    addresses: Arc<Addresses>,
+    pods: Arc<Pods>,
+    /// Only if pod names are kept.
+    names: Option<Arc<Names>>,
+    /// Unix seconds.
+    serial: AtomicU64,
+    pod_count: AtomicU32,
+    meter: Meter,
     health: Health,
 }
 
-/// The only one who changes an [`Index`].
-#[derive(Debug)]
-pub struct IndexWriter {
-    index: Arc<Index>,
-}
-
-/// An empty index, with its one writer.
-#[must_use]
-pub fn index(options: IndexOptions) -> (IndexWriter, Arc<Index>) {
-    let model = RwLock::new(Model::new(options));
-    let index = Arc::new(Index { model, serial: AtomicU32::new(1), health: Health::default() });
-    (IndexWriter { index: Arc::clone(&index) }, index)
-}
-
 impl Index {
-    fn read(&self) -> RwLockReadGuard<'_, Model> {
-        self.model.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How much is in it.
+    /// How much is in it. The parts are counted one after another, while the writer goes on.
     #[must_use]
     pub fn stats(&self) -> IndexStats {
-        IndexStats { pods: self.read().pods(), ..IndexStats::default() }
+        IndexStats {
+            pods: self.pod_count.load(Ordering::Relaxed) as usize,
+            addresses: self.addresses.len(),
+            namespaces: self.namespaces.len(),
+            bytes: self.meter.bytes(),
+        }
     }
 
     /// The state of the watches that feed it.
@@ -58,23 +71,60 @@ impl Index {
     pub fn health(&self) -> &Health {
         &self.health
     }
+
+    /// The namespace of what holds an address: the holder is a pod's row if pod names are kept, else it is
+    /// the namespace itself, which spares a look-up the row.
+    fn namespace_of(&self, holder: u32) -> NamespaceId {
+        if self.names.is_some() { self.pods.entry(holder).namespace() } else { holder }
+    }
 }
 
 impl PodLookup for Index {
+    /// Also true for a namespace that the namespace watch has not told of, or has told to be gone, as long as
+    /// there are pods of it: the two watches are not in step with each other, a pod cannot be without its
+    /// namespace, and nothing may exist below a name that does not (RFC 8020).
     fn namespace_exists(&self, namespace: &Label) -> bool {
-        self.read().namespace_exists(namespace)
+        let label = Packed::new(namespace);
+        self.epoch.consistently(|| self.namespaces.find(&label) != 0)
     }
 
     fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-        self.read().contains(namespace, address)
+        let label = Packed::new(namespace);
+        self.epoch.consistently(|| match self.addresses.holder(address) {
+            Holder::Nobody => false,
+            Holder::Sole(holder) => self.namespaces.is(self.namespace_of(holder), &label),
+            Holder::Shared(shared) => match self.namespaces.find(&label) {
+                0 => false,
+                namespace => self.addresses.shared_in(shared, namespace),
+            },
+        })
     }
 
     fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
-        self.read().addresses_of(namespace, pod).into_iter().for_each(each);
+        let Some(names) = &self.names else { return };
+        let (namespace, name) = (Packed::new(namespace), Packed::new(pod));
+        let addresses = self.epoch.consistently(|| {
+            let row = match self.namespaces.find(&namespace) {
+                0 => 0,
+                namespace => names.find(namespace, &name),
+            };
+            let kept = self.pods.addresses(self.pods.entry(row));
+            kept.iter().filter_map(|address| self.addresses.full(address)).collect::<Few<IpAddr>>()
+        });
+        addresses.iter().for_each(each);
     }
 
     fn owner_of(&self, address: IpAddr) -> Owner {
-        self.read().owner_of(address)
+        let owner = self.epoch.consistently(|| match self.addresses.holder(address) {
+            Holder::Nobody => None,
+            Holder::Sole(holder) => {
+                let name = self.names.as_ref().and_then(|names| names.of(holder)?.label());
+                let namespace = self.namespaces.label(self.namespace_of(holder))?;
+                Some(Owner::Pod { namespace, name })
+            }
+            Holder::Shared(_) => Some(Owner::Shared),
+        });
+        owner.unwrap_or(Owner::Nobody)
     }
 
     fn freshness(&self) -> Freshness {
@@ -82,66 +132,15 @@ impl PodLookup for Index {
     }
 
     fn serial(&self) -> u32 {
-        self.serial.load(Ordering::Acquire)
+        self.serial.load(Ordering::Acquire) as u32
     }
 }
 
-impl IndexWriter {
-    fn write(&mut self) -> RwLockWriteGuard<'_, Model> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.index.serial.fetch_max(u32::try_from(now).unwrap_or(u32::MAX), Ordering::Release);
-        self.index.model.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The index that this writes.
-    #[must_use]
-    pub fn index(&self) -> &Arc<Index> {
-        &self.index
-    }
-
-    /// Takes the pod as it is now, whatever was known of it. Also marks it as seen by the list under way.
-    ///
-    /// With pod names kept, another pod of the same namespace and name is gone from now on: Kubernetes has
-    /// only one of a name at a time, so this one has taken its place.
-    pub fn apply(&mut self, pod: &PodRecord<'_>) -> Change {
-        self.write().apply(pod)
-    }
-
-    /// The pod is gone: deleted, or in phase Succeeded or Failed.
-    pub fn remove(&mut self, uid: Uid) -> Change {
-        self.write().remove(uid)
-    }
-
-    /// A list of pods begins: from now until [`IndexWriter::end_pod_list`], whatever is applied counts as
-    /// seen. Answers do not change. If a list was cut off, begin again: what only that one has seen does not
-    /// count.
-    pub fn begin_pod_list(&mut self, scope: &ListScope) {
-        self.write().begin_pod_list(scope);
-    }
-
-    /// The list that was begun is complete: removes the pods in its scope that it has not seen, and says how
-    /// many those were. Without a beginning nothing happens.
-    pub fn end_pod_list(&mut self, scope: &ListScope) -> usize {
-        self.write().end_pod_list(scope)
-    }
-
-    /// The namespace exists.
-    pub fn apply_namespace(&mut self, namespace: Label) -> Change {
-        self.write().apply_namespace(namespace)
-    }
-
-    /// The namespace is gone. While there are still pods of it, it goes on existing for answers.
-    pub fn remove_namespace(&mut self, namespace: &Label) -> Change {
-        self.write().remove_namespace(namespace)
-    }
-
-    /// A list of namespaces begins, as [`IndexWriter::begin_pod_list`] for pods.
-    pub fn begin_namespace_list(&mut self) {
-        self.write().begin_namespace_list();
-    }
-
-    /// The list of namespaces is complete, as [`IndexWriter::end_pod_list`] for pods.
-    pub fn end_namespace_list(&mut self) -> usize {
-        self.write().end_namespace_list()
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index")
+            .field("stats", &self.stats())
+            .field("health", &self.health)
+            .finish_non_exhaustive()
     }
 }

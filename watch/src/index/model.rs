@@ -1,22 +1,23 @@
-//! The index as it should be, in the plainest code that does it: the reference of property tests and fuzzing.
+//! The index as it should be, in the plainest code that does it, and lists of operations that hold the real
+//! one against it. For property tests and fuzz targets.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use poddns_core::{Label, Owner};
+use poddns_core::{Label, Owner, PodLookup};
 
-use super::{Change, IndexOptions, ListScope, MAX_ADDRESSES, PodRecord, Uid};
+use super::{Change, Index, IndexOptions, IndexWriter, ListScope, MAX_ADDRESSES, PodRecord, Uid, index};
 
 /// Pods and namespaces in ordered maps.
 #[derive(Debug, Default)]
-pub(crate) struct Model {
+pub struct Model {
     options: IndexOptions,
     pods: BTreeMap<Uid, Pod>,
     /// The namespaces that the namespace watch has told of, and whether the list under way has.
     namespaces: BTreeMap<Label, bool>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Pod {
     namespace: Label,
     /// Kept only if the options say so, and if it is a single label.
@@ -26,11 +27,7 @@ struct Pod {
 }
 
 impl Model {
-    pub(crate) fn new(options: IndexOptions) -> Self {
-        Self { options, ..Self::default() }
-    }
-
-    pub(crate) fn apply(&mut self, record: &PodRecord<'_>) -> Change {
+    fn apply(&mut self, record: &PodRecord<'_>) -> Change {
         let mut addresses = Vec::new();
         for &address in record.addresses {
             if !addresses.contains(&address) && addresses.len() < MAX_ADDRESSES {
@@ -46,8 +43,8 @@ impl Model {
             let same = |pod: &Pod| pod.namespace == namespace && pod.name == name;
             self.pods.retain(|&uid, pod| uid == record.uid || !same(pod));
         }
-        let next = Pod { namespace, name, addresses, seen: true };
         let told = |pod: &Pod| (pod.namespace, pod.name, pod.addresses.clone());
+        let next = Pod { namespace, name, addresses, seen: true };
         let new = told(&next);
         match self.pods.insert(record.uid, next) {
             None => Change::Added,
@@ -56,57 +53,44 @@ impl Model {
         }
     }
 
-    pub(crate) fn remove(&mut self, uid: Uid) -> Change {
+    fn remove(&mut self, uid: Uid) -> Change {
         self.pods.remove(&uid).map_or(Change::Unchanged, |_| Change::Removed)
     }
 
-    pub(crate) fn begin_pod_list(&mut self, scope: &ListScope) {
+    fn begin_pod_list(&mut self, scope: &ListScope) {
         for pod in self.pods.values_mut().filter(|pod| scope.covers(&pod.namespace)) {
             pod.seen = false;
         }
     }
 
-    pub(crate) fn end_pod_list(&mut self, scope: &ListScope) -> usize {
+    fn end_pod_list(&mut self, scope: &ListScope) -> usize {
         let before = self.pods.len();
         self.pods.retain(|_, pod| pod.seen || !scope.covers(&pod.namespace));
         before - self.pods.len()
     }
 
-    pub(crate) fn apply_namespace(&mut self, namespace: Label) -> Change {
-        match self.namespaces.insert(namespace, true) {
-            None => Change::Added,
-            Some(_) => Change::Unchanged,
-        }
-    }
-
-    pub(crate) fn remove_namespace(&mut self, namespace: &Label) -> Change {
-        self.namespaces.remove(namespace).map_or(Change::Unchanged, |_| Change::Removed)
-    }
-
-    pub(crate) fn begin_namespace_list(&mut self) {
-        self.namespaces.values_mut().for_each(|seen| *seen = false);
-    }
-
-    pub(crate) fn end_namespace_list(&mut self) -> usize {
+    fn end_namespace_list(&mut self) -> usize {
         let before = self.namespaces.len();
         self.namespaces.retain(|_, seen| *seen);
         before - self.namespaces.len()
     }
+}
 
-    pub(crate) fn namespace_exists(&self, namespace: &Label) -> bool {
+impl PodLookup for Model {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
         self.namespaces.contains_key(namespace) || self.pods.values().any(|pod| pod.namespace == *namespace)
     }
 
-    pub(crate) fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
         self.pods.values().any(|pod| pod.namespace == *namespace && pod.addresses.contains(&address))
     }
 
-    pub(crate) fn addresses_of(&self, namespace: &Label, pod: &Label) -> Vec<IpAddr> {
+    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
         let named = |known: &&Pod| known.namespace == *namespace && known.name.as_ref() == Some(pod);
-        self.pods.values().find(named).map(|pod| pod.addresses.clone()).unwrap_or_default()
+        self.pods.values().filter(named).flat_map(|pod| pod.addresses.iter().copied()).for_each(each);
     }
 
-    pub(crate) fn owner_of(&self, address: IpAddr) -> Owner {
+    fn owner_of(&self, address: IpAddr) -> Owner {
         let mut owners = self.pods.values().filter(|pod| pod.addresses.contains(&address));
         match (owners.next(), owners.next()) {
             (None, _) => Owner::Nobody,
@@ -114,8 +98,286 @@ impl Model {
             (Some(_), Some(_)) => Owner::Shared,
         }
     }
+}
 
-    pub(crate) fn pods(&self) -> usize {
-        self.pods.len()
+/// How many different pods, namespaces, names and addresses an operation list is about. The fewer, the more
+/// they meet.
+#[derive(Clone, Copy, Debug)]
+struct Universe {
+    uids: u8,
+    namespaces: u8,
+    names: u8,
+    addresses: u8,
+}
+
+const NARROW: Universe = Universe { uids: 8, namespaces: 3, names: 4, addresses: 8 };
+const WIDE: Universe = Universe { uids: 96, namespaces: 16, names: 48, addresses: 96 };
+
+impl Universe {
+    fn uid(self, choice: u8) -> Uid {
+        Uid::of_name("", &(choice % self.uids).to_string())
+    }
+
+    fn namespace(self, choice: u8) -> Label {
+        label(&format!("ns{}", choice % self.namespaces))
+    }
+
+    /// Names of all lengths, some of which are no label.
+    fn name(self, choice: u8) -> String {
+        let number = choice % self.names;
+        let separator = if number % 4 == 3 { "." } else { "-" };
+        format!("{}pod{separator}{number}", "x".repeat(usize::from(number)))
+    }
+
+    /// Every third is of IPv6.
+    fn address(self, choice: u8) -> IpAddr {
+        let number = choice % self.addresses;
+        if number % 3 == 2 {
+            Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into()).into()
+        } else {
+            Ipv4Addr::new(0, 0, 0, number).into()
+        }
+    }
+}
+
+fn label(text: &str) -> Label {
+    text.parse().unwrap_or_else(|error| panic!("{text:?} {error}"))
+}
+
+/// Something to do to an index and to its model.
+#[derive(Clone, Debug)]
+enum Operation {
+    Apply { uid: Uid, namespace: Label, name: String, addresses: Vec<IpAddr> },
+    Remove(Uid),
+    BeginPods(ListScope),
+    EndPods(ListScope),
+    ApplyNamespace(Label),
+    RemoveNamespace(Label),
+    BeginNamespaces,
+    EndNamespaces,
+}
+
+impl Operation {
+    /// Any five octets are an operation.
+    fn decode([kind, first, second, third, fourth]: [u8; 5], universe: Universe) -> Self {
+        let scope = || match second % 4 {
+            0 => ListScope::Namespace(universe.namespace(first)),
+            _ => ListScope::All,
+        };
+        match kind % 32 {
+            0..=17 => {
+                let choices = [third, fourth, third ^ fourth, third.wrapping_add(fourth)];
+                let count = [1, 1, 1, 2, 2, 3, 4, 0][usize::from(kind / 32)];
+                Self::Apply {
+                    uid: universe.uid(first),
+                    namespace: universe.namespace(second),
+                    name: universe.name(second / 5),
+                    addresses: choices.iter().take(count).map(|&choice| universe.address(choice)).collect(),
+                }
+            }
+            18..=22 => Self::Remove(universe.uid(first)),
+            23 | 24 => Self::BeginPods(scope()),
+            25 => Self::EndPods(scope()),
+            26 | 27 => Self::ApplyNamespace(universe.namespace(first)),
+            28 | 29 => Self::RemoveNamespace(universe.namespace(first)),
+            30 => Self::BeginNamespaces,
+            _ => Self::EndNamespaces,
+        }
+    }
+}
+
+/// An index, its model, and what both said last.
+struct Pair {
+    universe: Universe,
+    model: Model,
+    writer: IndexWriter,
+    now: u64,
+    view: View,
+}
+
+/// Everything that look-ups can tell of a universe.
+#[derive(Debug, PartialEq, Eq)]
+struct View {
+    namespaces: Vec<Label>,
+    addresses: Vec<(Label, IpAddr)>,
+    names: Vec<(Label, Label, Vec<IpAddr>)>,
+    owners: Vec<(IpAddr, Owner)>,
+}
+
+impl View {
+    fn of(pods: &impl PodLookup, universe: Universe) -> Self {
+        let namespaces = || (0..universe.namespaces).map(|choice| universe.namespace(choice));
+        let addresses = || (0..universe.addresses).map(|choice| universe.address(choice));
+        let names = || (0..universe.names).filter_map(|choice| universe.name(choice).parse::<Label>().ok());
+        let addresses_of = |namespace: Label, name: Label| {
+            let mut all = Vec::new();
+            pods.addresses_of(&namespace, &name, &mut |address| all.push(address));
+            (namespace, name, all)
+        };
+        Self {
+            namespaces: namespaces().filter(|namespace| pods.namespace_exists(namespace)).collect(),
+            addresses: namespaces()
+                .flat_map(|namespace| addresses().map(move |address| (namespace, address)))
+                .filter(|(namespace, address)| pods.contains(namespace, *address))
+                .collect(),
+            names: namespaces()
+                .flat_map(|namespace| names().map(move |name| addresses_of(namespace, name)))
+                .filter(|(_, _, all)| !all.is_empty())
+                .collect(),
+            owners: addresses().map(|address| (address, pods.owner_of(address))).collect(),
+        }
+    }
+}
+
+impl Pair {
+    fn new(options: IndexOptions, universe: Universe) -> Self {
+        let (writer, index) = index(options);
+        let view = View::of(&*index, universe);
+        Self { universe, model: Model { options, ..Model::default() }, writer, now: 1, view }
+    }
+
+    fn index(&self) -> &Index {
+        self.writer.index()
+    }
+
+    /// Does the same to both and compares everything.
+    fn step(&mut self, operation: &Operation) {
+        self.now += 1;
+        self.writer.set_clock(self.now);
+        let (model, writer) = (&mut self.model, &mut self.writer);
+        match operation {
+            Operation::Apply { uid, namespace, name, addresses } => {
+                let pod = PodRecord { uid: *uid, namespace: *namespace, name, addresses };
+                assert_eq!(writer.apply(&pod), model.apply(&pod), "{operation:?}");
+            }
+            Operation::Remove(uid) => assert_eq!(writer.remove(*uid), model.remove(*uid), "{operation:?}"),
+            Operation::BeginPods(scope) => {
+                writer.begin_pod_list(scope);
+                model.begin_pod_list(scope);
+            }
+            Operation::EndPods(scope) => {
+                assert_eq!(writer.end_pod_list(scope), model.end_pod_list(scope), "{operation:?}");
+            }
+            Operation::ApplyNamespace(namespace) => {
+                let known = model.namespaces.insert(*namespace, true).is_some();
+                let expected = if known { Change::Unchanged } else { Change::Added };
+                assert_eq!(writer.apply_namespace(*namespace), expected, "{operation:?}");
+            }
+            Operation::RemoveNamespace(namespace) => {
+                let known = model.namespaces.remove(namespace).is_some();
+                let expected = if known { Change::Removed } else { Change::Unchanged };
+                assert_eq!(writer.remove_namespace(namespace), expected, "{operation:?}");
+            }
+            Operation::BeginNamespaces => {
+                writer.begin_namespace_list();
+                model.namespaces.values_mut().for_each(|seen| *seen = false);
+            }
+            Operation::EndNamespaces => {
+                assert_eq!(writer.end_namespace_list(), model.end_namespace_list(), "{operation:?}");
+            }
+        }
+        self.compare(operation);
+    }
+
+    fn compare(&mut self, operation: &Operation) {
+        let serial = self.index().serial();
+        let view = View::of(self.index(), self.universe);
+        assert_eq!(view, View::of(&self.model, self.universe), "after {operation:?}");
+        let moved = u64::from(serial) == self.now;
+        // A pod that takes the place of another with the same name and addresses moves the serial too.
+        let replaced = self.model.options.pod_names && matches!(operation, Operation::Apply { .. });
+        if view != self.view || !replaced {
+            assert_eq!(moved, view != self.view, "the serial follows what answers show: {operation:?}");
+        }
+        self.view = view;
+
+        let pods = self.model.pods.values();
+        let addresses: BTreeSet<_> = pods.clone().flat_map(|pod| &pod.addresses).collect();
+        let told = self.model.namespaces.keys();
+        let namespaces: BTreeSet<_> = told.clone().chain(pods.map(|pod| &pod.namespace)).collect();
+        let stats = self.index().stats();
+        let counts = (stats.pods, stats.addresses, stats.namespaces);
+        assert_eq!(counts, (self.model.pods.len(), addresses.len(), namespaces.len()), "{operation:?}");
+
+        let mut left = self.model.pods.len();
+        self.writer.for_each_pod(|pod| {
+            left -= 1;
+            let known = self.model.pods.get(&pod.uid).unwrap_or_else(|| panic!("{:?} is unknown", pod.uid));
+            let name = known.name.as_ref().map_or("", Label::as_str);
+            assert_eq!((pod.namespace, pod.name, pod.addresses), (known.namespace, name, &*known.addresses));
+        });
+        assert_eq!(left, 0, "all pods are iterated");
+        let mut known = BTreeSet::new();
+        self.writer.for_each_namespace(|namespace| assert!(known.insert(*namespace)));
+        assert!(known.iter().eq(told), "all namespaces are iterated");
+    }
+
+    /// Removes everything, one by one.
+    fn clear(&mut self) {
+        let uids: Vec<_> = self.model.pods.keys().copied().collect();
+        let namespaces: Vec<_> = self.model.namespaces.keys().copied().collect();
+        for uid in uids {
+            self.step(&Operation::Remove(uid));
+        }
+        for namespace in namespaces {
+            self.step(&Operation::RemoveNamespace(namespace));
+        }
+        assert_eq!(self.writer.in_use(), 0, "everything that was used can be used again");
+    }
+}
+
+/// Runs an operation list on an index and on its model, twice, and compares the two after every step.
+///
+/// The first octet chooses the options and the universe, every five that follow are one operation. After each
+/// time everything is removed, and nothing may remain in use.
+///
+/// # Panics
+///
+/// At the first difference.
+pub fn run(octets: &[u8]) {
+    let Some((&first, list)) = octets.split_first() else { return };
+    let universe = if first & 2 == 0 { NARROW } else { WIDE };
+    let mut pair = Pair::new(IndexOptions { pod_names: first & 1 != 0 }, universe);
+    for _ in 0..2 {
+        for &operation in list.as_chunks().0 {
+            pair.step(&Operation::decode(operation, universe));
+        }
+        pair.clear();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn few_pods_that_meet_often(names in 0..2_u8, list in vec(any::<[u8; 5]>(), 0..100)) {
+            run(&[&[names], list.as_flattened()].concat());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn many_pods_that_make_tables_grow(names in 2..4_u8, list in vec(any::<[u8; 5]>(), 100..300)) {
+            run(&[&[names], list.as_flattened()].concat());
+        }
+    }
+
+    /// The random lists must reach all of what they are for.
+    #[test]
+    fn every_kind_of_operation_is_decoded() {
+        let kinds: BTreeSet<String> = (0..=255)
+            .map(|kind| format!("{:?}", Operation::decode([kind, 1, 1, 1, 1], NARROW)))
+            .map(|text| text.split([' ', '(']).next().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(kinds.len(), 8, "{kinds:?}");
     }
 }

@@ -10,6 +10,9 @@ use super::Uid;
 /// address family.
 pub const MAX_ADDRESSES: usize = 16;
 
+/// The most pods that an index takes. Up to here no number in it can overflow.
+pub const MAX_PODS: usize = 1 << 26;
+
 /// What an index keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexOptions {
@@ -43,7 +46,7 @@ pub enum Change {
     Updated,
     /// Something known is gone.
     Removed,
-    /// The index is full and has not taken it. That takes [`MAX_PODS`](super::MAX_PODS) pods.
+    /// The index is full and has not taken it. That takes [`MAX_PODS`] pods.
     Refused,
 }
 

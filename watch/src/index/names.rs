@@ -1,0 +1,155 @@
+//! Pod names, where they are kept.
+
+use std::sync::Arc;
+
+use super::keys::{Keys, Packed};
+use super::namespaces::{NamespaceId, id, tag, word};
+use super::pods::{Pods, Row};
+use super::segments::{Ids, Meter, Segments};
+use super::sync::{AtomicU32, Epoch};
+use super::table::{Table, TableWriter};
+
+/// Size classes: names of 1 to 4 octets, of 5 to 8, and so on up to 63.
+const CLASSES: usize = 16;
+/// Octets by which the classes differ: one word.
+const STEP: usize = 4;
+
+/// Pod names for readers.
+#[derive(Debug)]
+pub(super) struct Names {
+    keys: Keys,
+    pods: Arc<Pods>,
+    /// Hash of namespace and name above, row below.
+    table: Arc<Table>,
+    /// For each row where its name is: the class in the upper 4 bits, the slot in there below. 0 is none.
+    places: Segments<AtomicU32>,
+    /// For each class the octets of its names, zero beyond their ends.
+    classes: [Segments<AtomicU32>; CLASSES],
+}
+
+/// Where a name is: its class, and the place of its first word in that.
+#[derive(Clone, Copy)]
+struct Place(u32);
+
+impl Place {
+    fn new(class: usize, slot: u32) -> Self {
+        Self(((class as u32) << 28) | slot)
+    }
+
+    fn class(self) -> usize {
+        (self.0 >> 28) as usize
+    }
+
+    fn slot(self) -> u32 {
+        self.0 & ((1 << 28) - 1)
+    }
+
+    /// The words of the name.
+    fn words(self) -> impl Iterator<Item = u32> {
+        let words = self.class() as u32 + 1;
+        let first = self.slot().saturating_mul(words);
+        first..first.saturating_add(words)
+    }
+}
+
+impl Names {
+    /// The pod of that name; 0 if there is none.
+    pub(super) fn find(&self, namespace: NamespaceId, name: &Packed) -> Row {
+        let hash = self.keys.hash((namespace, name));
+        let is = |row| {
+            let entry = self.pods.entry(row);
+            entry.is_pod() && entry.namespace() == namespace && self.is(row, name)
+        };
+        self.table.find(hash, |word| tag(word) == hash && is(id(word))).map_or(0, id)
+    }
+
+    /// Whether the pod has this name.
+    pub(super) fn is(&self, row: Row, name: &Packed) -> bool {
+        let place = Place(self.places.load(row));
+        let Some(class) = self.classes.get(place.class()) else { return false };
+        place.0 != 0
+            && place.class() == name.len().saturating_sub(1) / STEP
+            && place.words().zip(name.halves()).all(|(at, half)| class.load(at) == half)
+    }
+
+    /// The pod's name, if it is kept.
+    pub(super) fn of(&self, row: Row) -> Option<Packed> {
+        let place = Place(self.places.load(row));
+        if place.0 == 0 {
+            return None;
+        }
+        let class = self.classes.get(place.class())?;
+        let mut halves = [0; CLASSES];
+        for (half, at) in halves.iter_mut().zip(place.words()) {
+            *half = class.load(at);
+        }
+        Some(Packed::of_halves(halves))
+    }
+}
+
+/// The writer's side.
+#[derive(Debug)]
+pub(super) struct NamesWriter {
+    shared: Arc<Names>,
+    table: TableWriter,
+    slots: [Ids; CLASSES],
+}
+
+impl NamesWriter {
+    pub(super) fn new(keys: &Keys, pods: &Arc<Pods>, meter: &Meter) -> (Self, Arc<Names>) {
+        let (writer, table) = TableWriter::new(meter);
+        let shared = Arc::new(Names {
+            keys: keys.clone(),
+            pods: Arc::clone(pods),
+            table,
+            places: Segments::new(meter),
+            classes: std::array::from_fn(|_| Segments::new(meter)),
+        });
+        let slots = std::array::from_fn(|_| Ids::default());
+        (Self { shared: Arc::clone(&shared), table: writer, slots }, shared)
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn in_use(&self) -> u32 {
+        self.table.in_use() + self.slots.iter().map(Ids::live).sum::<u32>()
+    }
+
+    /// Gives a pod, whose entry is there, its name. No other pod may have it.
+    pub(super) fn insert(&mut self, epoch: &Epoch, row: Row, name: &Packed) {
+        let index = name.len().saturating_sub(1) / STEP;
+        let shared = &self.shared;
+        let (Some(class), Some(slots)) = (shared.classes.get(index), self.slots.get_mut(index)) else {
+            return;
+        };
+        let place = Place::new(index, slots.take(|free| first_word(class, Place::new(index, free))));
+        for (at, half) in place.words().zip(name.halves()) {
+            class.store(at, half);
+        }
+        shared.places.store(row, place.0);
+        let namespace = shared.pods.entry(row).namespace();
+        self.table.insert(epoch, word(shared.keys.hash((namespace, name)), row), tag);
+    }
+
+    /// Takes a pod's name away, while its entry is still there. Says whether it had one.
+    pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) -> bool {
+        let shared = &self.shared;
+        let Some(name) = shared.of(row) else { return false };
+        let namespace = shared.pods.entry(row).namespace();
+        let hash = shared.keys.hash((namespace, name));
+        self.table.remove(hash, word(hash, row));
+        let place = Place(shared.places.load(row));
+        shared.places.store(row, 0);
+        // Before the octets can be overwritten.
+        epoch.advance();
+        if let (Some(class), Some(slots), Some(at)) =
+            (shared.classes.get(place.class()), self.slots.get_mut(place.class()), place.words().next())
+        {
+            class.store(at, slots.give(place.slot()));
+        }
+        true
+    }
+}
+
+fn first_word(class: &Segments<AtomicU32>, place: Place) -> u32 {
+    place.words().next().map_or(0, |at| class.load(at))
+}

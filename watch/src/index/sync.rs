@@ -1,0 +1,104 @@
+//! What keeps readers right while the one writer works: atomic words and the epoch.
+//!
+//! # The rule
+//!
+//! All shared memory of the index consists of atomic words that are never given back. The writer stores with
+//! `Release`, readers load with `Acquire`. A single word never lies: it is stored in one piece, and an answer
+//! that rests on one word alone was true at the moment of the load. Most answers rest on several words, and
+//! the writer may move or reuse some of them in between. So the writer keeps this order:
+//!
+//! 1. publish the new state (store the words that lead to it),
+//! 2. [`Epoch::advance`],
+//! 3. destroy the old state (clear the old copies, hand slots out again).
+//!
+//! and a reader this one ([`Epoch::consistently`]):
+//!
+//! 1. load the epoch,
+//! 2. load whatever the answer takes,
+//! 3. load the epoch again: if it has moved, begin again.
+//!
+//! Why that suffices: say the reader saw the same epoch `e` twice. Its first load of it acquires the store of
+//! `e`, so all that was published before `e` is visible to it: nothing is missing because its new place was
+//! not yet there. And it has seen no word of the destruction that follows `e + 1`: had any of its loads taken
+//! such a word, that load would have acquired it, the store of `e + 1` comes before it in the writer, and so
+//! the second load of the epoch could not have given `e` any more. So everything it saw was reachable and
+//! intact at one point in time.
+//!
+//! Readers wait for nobody. A writer that is suspended anywhere, even between 1 and 3, leaves the epoch as it
+//! is, and the reader's next attempt succeeds. Only an epoch that moves *during* an attempt makes another one
+//! necessary, and an attempt takes well under a microsecond.
+
+#[cfg(loom)]
+pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(not(loom))]
+pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// How often a reader tries at most.
+///
+/// The writer advances the epoch less than once in a microsecond when it does nothing else at all, and an
+/// attempt takes about a tenth of that. Losing this many in a row is out of reach; the bound is there so that
+/// a reader is finite by construction.
+const ATTEMPTS: usize = 64;
+
+/// Counts the destructions. On a cache line of its own, for the writer stores it often.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Epoch(AtomicU64);
+
+impl Epoch {
+    pub(super) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Called by the writer alone, after publishing and before destroying.
+    pub(super) fn advance(&self) {
+        // One writer, so load and store need not be one step.
+        let next = self.0.load(Ordering::Relaxed).wrapping_add(1);
+        self.0.store(next, Ordering::Release);
+    }
+
+    /// What `read` gives when nothing was destroyed meanwhile, the default (nothing is known) if it has not
+    /// been left alone for once in [`ATTEMPTS`].
+    pub(super) fn consistently<T: Default>(&self, mut read: impl FnMut() -> T) -> T {
+        for _ in 0..ATTEMPTS {
+            let before = self.0.load(Ordering::Acquire);
+            let answer = read();
+            // The loads in `read` acquire, so this one cannot come before them.
+            if self.0.load(Ordering::Acquire) == before {
+                return answer;
+            }
+        }
+        T::default()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_the_epoch_overtook_is_repeated() {
+        let epoch = Epoch::new();
+        let mut attempts = 0;
+        let answer = epoch.consistently(|| {
+            attempts += 1;
+            if attempts < 3 {
+                epoch.advance();
+            }
+            attempts
+        });
+        assert_eq!((answer, attempts), (3, 3));
+    }
+
+    #[test]
+    fn a_reader_is_finite_whatever_the_writer_does() {
+        let epoch = Epoch::new();
+        assert_eq!(
+            epoch.consistently(|| {
+                epoch.advance();
+                7
+            }),
+            0
+        );
+    }
+}

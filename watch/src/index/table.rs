@@ -1,0 +1,330 @@
+//! A hash table of 64-bit words that one writer changes under any number of readers.
+//!
+//! It is a linear hash table (Litwin, 1980): it grows by one bucket at a time, by splitting the next bucket
+//! in line in two. So there is no moment at which everything is copied or held twice.
+//!
+//! A bucket is a cache line: 7 words and the number of a spill block. What does not fit goes to spill blocks
+//! of 3 words each, chained. An empty slot is 0, which is why no word stored may be 0.
+//!
+//! Three things make it safe to read while it changes, with the rule in [`sync`](super::sync):
+//! - A word never moves within its chain. It appears and disappears by one store each.
+//! - A split copies to the new bucket, publishes the new number of buckets, advances the epoch, and only then
+//!   clears the old copies.
+//! - Only an empty spill block at the end of its chain is taken out. A reader that stands on it misses
+//!   nothing, for nothing came behind. If the block is reused meanwhile, the reader strays into another
+//!   chain, where it meets words of other keys.
+
+use std::sync::Arc;
+
+use super::segments::{Meter, Segments};
+use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
+
+/// Words in a bucket.
+const SLOTS: usize = if cfg!(loom) { 1 } else { 7 };
+/// Words in a spill block.
+const SPILL: usize = if cfg!(loom) { 1 } else { 3 };
+/// Words per bucket, on average, above which a bucket is added.
+const FILL: u32 = if cfg!(loom) { 2 } else { 6 };
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Bucket {
+    words: [AtomicU64; SLOTS],
+    spill: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Spill {
+    words: [AtomicU64; SPILL],
+    next: AtomicU32,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Bucket>() == 64 && size_of::<Spill>() == 32);
+
+impl Bucket {
+    fn new() -> Self {
+        Self { words: std::array::from_fn(|_| AtomicU64::new(0)), spill: AtomicU32::new(0) }
+    }
+}
+
+impl Spill {
+    fn new() -> Self {
+        Self { words: std::array::from_fn(|_| AtomicU64::new(0)), next: AtomicU32::new(0) }
+    }
+}
+
+/// The readers' side of the table.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// How many buckets there are, at least 1. Grows only.
+    count: AtomicU32,
+    /// How many words there are.
+    len: AtomicU32,
+    buckets: Segments<Bucket>,
+    spills: Segments<Spill>,
+}
+
+/// The writer's side.
+#[derive(Debug)]
+pub(super) struct TableWriter {
+    table: Arc<Table>,
+    /// Spill blocks handed out so far; their numbers begin at 1.
+    spills: u32,
+    /// Those of them that are in no chain.
+    free: Vec<u32>,
+}
+
+/// The bucket of a hash among `count`: by as many bits as number them all, or one less where that bucket is
+/// still to come.
+pub(super) const fn bucket_of(hash: u32, count: u32) -> u32 {
+    let mask = count.next_power_of_two() - 1;
+    let bucket = hash & mask;
+    if bucket < count { bucket } else { bucket & (mask >> 1) }
+}
+
+/// The bucket that is split in order to add bucket number `count`.
+pub(super) const fn split_for(count: u32) -> u32 {
+    count - (1 << count.ilog2())
+}
+
+/// The slots of a bucket and its spill blocks.
+struct Chain<'a> {
+    spills: &'a Segments<Spill>,
+    words: std::slice::Iter<'a, AtomicU64>,
+    next: &'a AtomicU32,
+}
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = &'a AtomicU64;
+
+    fn next(&mut self) -> Option<&'a AtomicU64> {
+        loop {
+            if let Some(word) = self.words.next() {
+                return Some(word);
+            }
+            let spill = match self.next.load(Ordering::Acquire) {
+                0 => return None,
+                number => self.spills.get(number)?,
+            };
+            self.words = spill.words.iter();
+            self.next = &spill.next;
+        }
+    }
+}
+
+impl Table {
+    fn chain(&self, bucket: u32) -> Option<Chain<'_>> {
+        let bucket = self.buckets.get(bucket)?;
+        Some(Chain { spills: &self.spills, words: bucket.words.iter(), next: &bucket.spill })
+    }
+
+    /// The first word under this hash that `matches`.
+    ///
+    /// That a word was found is true by itself. That none was is true only if the epoch has not moved.
+    pub(super) fn find(&self, hash: u32, mut matches: impl FnMut(u64) -> bool) -> Option<u64> {
+        let count = self.count.load(Ordering::Acquire);
+        let words = self.chain(bucket_of(hash, count))?.map(|slot| slot.load(Ordering::Acquire));
+        let mut present = words.filter(|&word| word != 0);
+        present.find(|&word| matches(word))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed) as usize
+    }
+}
+
+impl TableWriter {
+    /// A table without words, with its readers' side.
+    pub(super) fn new(meter: &Meter) -> (Self, Arc<Table>) {
+        let table = Arc::new(Table {
+            count: AtomicU32::new(1),
+            len: AtomicU32::new(0),
+            buckets: Segments::new(meter),
+            spills: Segments::new(meter),
+        });
+        table.buckets.ensure(0, Bucket::new);
+        (Self { table: Arc::clone(&table), spills: 0, free: Vec::new() }, table)
+    }
+
+    /// Words, and spill blocks beside them.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn in_use(&self) -> u32 {
+        self.table.len() as u32 + self.spills - self.free.len() as u32
+    }
+
+    fn count(&self) -> u32 {
+        self.table.count.load(Ordering::Relaxed)
+    }
+
+    /// Adds a word, which must not be 0. `hash_of` gives the hash of any word in the table.
+    pub(super) fn insert(&mut self, epoch: &Epoch, word: u64, hash_of: impl Fn(u64) -> u32) {
+        let len = self.table.len.load(Ordering::Relaxed).saturating_add(1);
+        self.table.len.store(len, Ordering::Relaxed);
+        self.put(bucket_of(hash_of(word), self.count()), word);
+        if len > self.count().saturating_mul(FILL) {
+            self.split(epoch, hash_of);
+        }
+    }
+
+    /// Replaces a word by another of the same hash, in one step.
+    pub(super) fn replace(&mut self, hash: u32, old: u64, new: u64) {
+        if let Some(slot) = self.slot_of(hash, old) {
+            slot.store(new, Ordering::Release);
+        }
+    }
+
+    /// Takes a word out.
+    pub(super) fn remove(&mut self, hash: u32, word: u64) {
+        if let Some(slot) = self.slot_of(hash, word) {
+            slot.store(0, Ordering::Release);
+            let len = self.table.len.load(Ordering::Relaxed);
+            self.table.len.store(len.saturating_sub(1), Ordering::Relaxed);
+        }
+        self.trim(bucket_of(hash, self.count()));
+    }
+
+    fn slot_of(&self, hash: u32, word: u64) -> Option<&AtomicU64> {
+        let mut chain = self.table.chain(bucket_of(hash, self.count()))?;
+        chain.find(|slot| slot.load(Ordering::Relaxed) == word)
+    }
+
+    /// Stores a word in the first free slot of the chain, or in a new block at its end.
+    fn put(&mut self, bucket: u32, word: u64) {
+        let Some(mut chain) = self.table.chain(bucket) else { return };
+        if let Some(slot) = chain.find(|slot| slot.load(Ordering::Relaxed) == 0) {
+            slot.store(word, Ordering::Release);
+            return;
+        }
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.spills = self.spills.saturating_add(1);
+            self.spills
+        });
+        self.table.spills.ensure(number, Spill::new);
+        // Free blocks are empty and lead nowhere.
+        if let Some(slot) = self.table.spills.get(number).and_then(|spill| spill.words.first()) {
+            slot.store(word, Ordering::Release);
+        }
+        // `chain` stands at the end, so this is the last link.
+        chain.next.store(number, Ordering::Release);
+    }
+
+    /// Adds one bucket, with half of the words of another.
+    fn split(&mut self, epoch: &Epoch, hash_of: impl Fn(u64) -> u32) {
+        let count = self.count();
+        let from = split_for(count);
+        self.table.buckets.ensure(count, Bucket::new);
+        let moves = |word: u64| word != 0 && bucket_of(hash_of(word), count + 1) == count;
+
+        let mut moving = Vec::new();
+        if let Some(chain) = self.table.chain(from) {
+            moving.extend(chain.map(|slot| slot.load(Ordering::Relaxed)).filter(|&word| moves(word)));
+        }
+        for &word in &moving {
+            self.put(count, word);
+        }
+        self.table.count.store(count + 1, Ordering::Release);
+        epoch.advance();
+        for slot in self.table.chain(from).into_iter().flatten() {
+            if moves(slot.load(Ordering::Relaxed)) {
+                slot.store(0, Ordering::Release);
+            }
+        }
+        self.trim(from);
+    }
+
+    /// Takes empty spill blocks off the end of a chain.
+    fn trim(&mut self, bucket: u32) {
+        let Self { table, free, .. } = self;
+        let Some(bucket) = table.buckets.get(bucket) else { return };
+        loop {
+            let mut link = &bucket.spill;
+            let (number, last) = loop {
+                let number = link.load(Ordering::Relaxed);
+                let Some(spill) = table.spills.get(number).filter(|_| number != 0) else { return };
+                if spill.next.load(Ordering::Relaxed) == 0 {
+                    break (number, spill);
+                }
+                link = &spill.next;
+            };
+            if last.words.iter().any(|slot| slot.load(Ordering::Relaxed) != 0) {
+                return;
+            }
+            link.store(0, Ordering::Release);
+            free.push(number);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn finds(table: &Table, word: u64, hash_of: impl Fn(u64) -> u32) -> bool {
+        table.find(hash_of(word), |other| other == word).is_some()
+    }
+
+    /// Spreads well enough for a test, and is the same in every run.
+    fn spread(word: u64) -> u32 {
+        (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    }
+
+    #[test]
+    fn splitting_goes_round_and_every_bucket_has_a_place() {
+        assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(split_for), [0, 0, 1, 0, 1, 2, 3, 0]);
+        for count in 1..70 {
+            for hash in 0..300 {
+                let (before, after) = (bucket_of(hash, count), bucket_of(hash, count + 1));
+                assert!(before < count);
+                assert!(after == before || (after == count && before == split_for(count)));
+            }
+        }
+    }
+
+    #[test]
+    fn finds_exactly_what_is_in_it_at_every_size() {
+        let epoch = Epoch::new();
+        let (mut writer, table) = TableWriter::new(&Meter::default());
+        for word in 1..=3000 {
+            writer.insert(&epoch, word, spread);
+            assert_eq!(table.len() as u64, word);
+            if word % 97 == 0 {
+                assert!((1..=word).all(|word| finds(&table, word, spread)), "all of {word}");
+                assert!(!finds(&table, word + 1, spread));
+            }
+        }
+        for word in (1..=3000).step_by(3) {
+            writer.remove(spread(word), word);
+        }
+        assert!((1..=3000).all(|word| finds(&table, word, spread) == (word % 3 != 1)));
+        assert_eq!(table.len(), 2000);
+    }
+
+    #[test]
+    fn one_hash_for_all_is_slow_but_right() {
+        let epoch = Epoch::new();
+        let (mut writer, table) = TableWriter::new(&Meter::default());
+        for word in 1..=100 {
+            writer.insert(&epoch, word, |_| 5);
+        }
+        assert!((1..=100).all(|word| finds(&table, word, |_| 5)));
+        for word in 1..=100 {
+            writer.remove(5, word);
+            assert!(!finds(&table, word, |_| 5));
+        }
+        let free: BTreeSet<u32> = writer.free.iter().copied().collect();
+        assert_eq!(free.len(), writer.free.len(), "no block is free twice");
+        assert_eq!(free.len() as u32, writer.spills, "and all of them are free");
+    }
+
+    #[test]
+    fn a_replaced_word_stays_where_it_is() {
+        let (mut writer, table) = TableWriter::new(&Meter::default());
+        writer.insert(&Epoch::new(), 7, |_| 1);
+        writer.replace(1, 7, 8);
+        assert_eq!(table.find(1, |_| true), Some(8));
+        assert_eq!(table.len(), 1);
+    }
+}

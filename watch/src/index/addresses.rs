@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::namespaces::{NamespaceId, id, tag, word};
 use super::segments::{Ids, Meter, Segments};
 use super::sync::{AtomicU32, Epoch, Ordering};
-use super::table::{Table, TableWriter};
+use super::table::{Wide, WideWriter};
 
 /// Set in what holds an address if that is no pod, but a number of those that share it.
 const SHARED: u32 = 1 << 31;
@@ -85,12 +85,12 @@ struct Sharers {
 pub(super) struct Addresses {
     keys: Keys,
     /// Address above, holder below.
-    v4: Arc<Table>,
+    v4: Arc<Wide>,
     /// Hash above, slot below.
-    v6: Arc<Table>,
+    v6: Arc<Wide>,
     slots: Segments<SlotV6>,
     /// Hash above, pair below.
-    pairs: Arc<Table>,
+    pairs: Arc<Wide>,
     pair_slots: Segments<Pair>,
 }
 
@@ -166,10 +166,10 @@ impl Addresses {
 #[derive(Debug)]
 pub(super) struct AddressesWriter {
     shared: Arc<Addresses>,
-    v4: TableWriter,
-    v6: TableWriter,
+    v4: WideWriter,
+    v6: WideWriter,
     slots: Ids,
-    pairs: TableWriter,
+    pairs: WideWriter,
     pair_slots: Ids,
     sharers: Segments<Sharers>,
     sharer_ids: Ids,
@@ -184,9 +184,9 @@ pub(super) struct Claim {
 
 impl AddressesWriter {
     pub(super) fn new(keys: &Keys, meter: &Meter) -> (Self, Arc<Addresses>) {
-        let (v4, v4_table) = TableWriter::new(meter);
-        let (v6, v6_table) = TableWriter::new(meter);
-        let (pairs, pairs_table) = TableWriter::new(meter);
+        let (v4, v4_table) = WideWriter::new(meter);
+        let (v6, v6_table) = WideWriter::new(meter);
+        let (pairs, pairs_table) = WideWriter::new(meter);
         let shared = Arc::new(Addresses {
             keys: keys.clone(),
             v4: v4_table,
@@ -210,7 +210,7 @@ impl AddressesWriter {
 
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn in_use(&self) -> u32 {
-        let tables = [&self.v4, &self.v6, &self.pairs].map(TableWriter::in_use);
+        let tables = [&self.v4, &self.v6, &self.pairs].map(WideWriter::in_use);
         let slots = [&self.slots, &self.pair_slots, &self.sharer_ids].map(Ids::live);
         tables.iter().chain(&slots).sum()
     }

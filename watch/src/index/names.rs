@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::keys::{Keys, Packed};
-use super::namespaces::{NamespaceId, id, tag, word};
-use super::pods::{Pods, Row};
+use super::namespaces::NamespaceId;
+use super::pods::{Pods, Row, marked, may_be, row_of};
 use super::segments::{Ids, Meter, Segments};
 use super::sync::{AtomicU32, Epoch};
-use super::table::{Table, TableWriter};
+use super::table::{Narrow, NarrowWriter};
 
 /// Size classes: names of 1 to 4 octets, of 5 to 8, and so on up to 63.
 const CLASSES: usize = 16;
@@ -19,8 +19,8 @@ const STEP: usize = 4;
 pub(super) struct Names {
     keys: Keys,
     pods: Arc<Pods>,
-    /// Hash of namespace and name above, row below.
-    table: Arc<Table>,
+    /// The rows by namespace and name.
+    table: Arc<Narrow>,
     /// For each row where its name is: the class in the upper 4 bits, the slot in there below. 0 is none.
     places: Segments<AtomicU32>,
     /// For each class the octets of its names, zero beyond their ends.
@@ -55,12 +55,21 @@ impl Place {
 impl Names {
     /// The pod of that name; 0 if there is none.
     pub(super) fn find(&self, namespace: NamespaceId, name: &Packed) -> Row {
-        let hash = self.keys.hash((namespace, name));
+        let hash = self.hash(namespace, name);
         let is = |row| {
             let entry = self.pods.entry(row);
             entry.is_pod() && entry.namespace() == namespace && self.is(row, name)
         };
-        self.table.find(hash, |word| tag(word) == hash && is(id(word))).map_or(0, id)
+        self.table.find(hash, |word| may_be(word, hash) && is(row_of(word))).map_or(0, row_of)
+    }
+
+    /// The hash under which a pod is found, whose entry and name are there.
+    fn hash_of(&self, row: Row) -> u32 {
+        self.of(row).map_or(0, |name| self.hash(self.pods.entry(row).namespace(), &name))
+    }
+
+    fn hash(&self, namespace: NamespaceId, name: &Packed) -> u32 {
+        self.keys.hash((namespace, name))
     }
 
     /// Whether the pod has this name.
@@ -91,13 +100,13 @@ impl Names {
 #[derive(Debug)]
 pub(super) struct NamesWriter {
     shared: Arc<Names>,
-    table: TableWriter,
+    table: NarrowWriter,
     slots: [Ids; CLASSES],
 }
 
 impl NamesWriter {
     pub(super) fn new(keys: &Keys, pods: &Arc<Pods>, meter: &Meter) -> (Self, Arc<Names>) {
-        let (writer, table) = TableWriter::new(meter);
+        let (writer, table) = NarrowWriter::new(meter);
         let shared = Arc::new(Names {
             keys: keys.clone(),
             pods: Arc::clone(pods),
@@ -126,18 +135,19 @@ impl NamesWriter {
             class.store(at, half);
         }
         shared.places.store(row, place.0);
-        let namespace = shared.pods.entry(row).namespace();
-        self.table.insert(epoch, word(shared.keys.hash((namespace, name)), row), tag);
+        let word = marked(shared.hash_of(row), row);
+        self.table.insert(epoch, word, |word| shared.hash_of(row_of(word)));
     }
 
     /// Takes a pod's name away, while its entry is still there. Says whether it had one.
     pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) -> bool {
         let shared = &self.shared;
-        let Some(name) = shared.of(row) else { return false };
-        let namespace = shared.pods.entry(row).namespace();
-        let hash = shared.keys.hash((namespace, name));
-        self.table.remove(hash, word(hash, row));
         let place = Place(shared.places.load(row));
+        if place.0 == 0 {
+            return false;
+        }
+        let hash = shared.hash_of(row);
+        self.table.remove(hash, marked(hash, row));
         shared.places.store(row, 0);
         // Before the octets can be overwritten.
         epoch.advance();

@@ -7,7 +7,7 @@ use poddns_core::Label;
 use super::keys::{Keys, Packed};
 use super::segments::{Ids, Meter, Segments};
 use super::sync::{AtomicU64, Epoch, Ordering};
-use super::table::{Table, TableWriter};
+use super::table::{Wide, WideWriter};
 
 /// The number of a namespace, from 1 on. 0 is none.
 pub(super) type NamespaceId = u32;
@@ -17,7 +17,7 @@ pub(super) type NamespaceId = u32;
 pub(super) struct Namespaces {
     keys: Keys,
     /// Hash above, number below.
-    table: Arc<Table>,
+    table: Arc<Wide>,
     labels: Segments<Slot>,
 }
 
@@ -86,14 +86,14 @@ struct Record {
 #[derive(Debug)]
 pub(super) struct NamespacesWriter {
     shared: Arc<Namespaces>,
-    table: TableWriter,
+    table: WideWriter,
     records: Segments<Record>,
     ids: Ids,
 }
 
 impl NamespacesWriter {
     pub(super) fn new(keys: &Keys, meter: &Meter) -> (Self, Arc<Namespaces>) {
-        let (writer, table) = TableWriter::new(meter);
+        let (writer, table) = WideWriter::new(meter);
         let shared = Arc::new(Namespaces { keys: keys.clone(), table, labels: Segments::new(meter) });
         let records = Segments::new(meter);
         let writer = Self { shared: Arc::clone(&shared), table: writer, records, ids: Ids::default() };

@@ -8,14 +8,30 @@ use super::keys::Keys;
 use super::namespaces::NamespaceId;
 use super::segments::{Ids, Meter, Segments};
 use super::sync::{AtomicU64, Epoch};
-use super::table::{bucket_of, split_for};
+use super::table::{Narrow, NarrowWriter};
 use super::uid::Uid;
 
 /// The number of a pod, from 1 on. 0 is none.
 pub(super) type Row = u32;
 
-/// Rows per chain, on average, above which a chain is added.
-const PER_CHAIN: u32 = 2;
+/// In a table of rows: the six bits that are of the hash. The others are the row, of which there are at most
+/// [`MAX_PODS`](super::MAX_PODS). They spare a look-up 63 of 64 rows that are not the one it is for.
+const MARK: u32 = 0xfc00_0000;
+
+/// A row as word of a table.
+pub(super) const fn marked(hash: u32, row: Row) -> u32 {
+    (hash & MARK) | row
+}
+
+/// The row in such a word.
+pub(super) const fn row_of(word: u32) -> Row {
+    word & !MARK
+}
+
+/// Whether the row in such a word may be under this hash.
+pub(super) const fn may_be(word: u32, hash: u32) -> bool {
+    (word ^ hash) & MARK == 0
+}
 
 /// What a row says of its pod, in one word, so that it changes in one step.
 ///
@@ -154,26 +170,31 @@ impl Pods {
 pub(super) struct PodsWriter {
     keys: Keys,
     shared: Arc<Pods>,
+    /// The identities. Of a free row the first octets are the number of the free row after it.
     uids: Segments<[u8; 16]>,
-    /// The row after this one in its chain; of a free row: the free row after it.
-    next: Segments<u32>,
-    /// The first row of each chain. A linear hash table, as [`super::table`] but for one user.
-    chains: Segments<u32>,
-    chain_count: u32,
+    by_uid: NarrowWriter,
+    table: Arc<Narrow>,
+    /// Nobody but the writer reads that table.
+    unread: Epoch,
     rows: Ids,
     node_ids: Ids,
+}
+
+fn hash(keys: &Keys, uid: Uid) -> u32 {
+    keys.hash(u128::from_ne_bytes(*uid.as_bytes()))
 }
 
 impl PodsWriter {
     pub(super) fn new(keys: &Keys, meter: &Meter) -> (Self, Arc<Pods>) {
         let shared = Arc::new(Pods { entries: Segments::new(meter), nodes: Segments::new(meter) });
+        let (by_uid, table) = NarrowWriter::new(meter);
         let writer = Self {
             keys: keys.clone(),
             shared: Arc::clone(&shared),
             uids: Segments::new(meter),
-            next: Segments::new(meter),
-            chains: Segments::new(meter),
-            chain_count: 1,
+            by_uid,
+            table,
+            unread: Epoch::new(),
             rows: Ids::default(),
             node_ids: Ids::default(),
         };
@@ -187,7 +208,7 @@ impl PodsWriter {
     /// Rows and list nodes in use.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn in_use(&self) -> u32 {
-        self.rows.live() + self.node_ids.live()
+        self.rows.live() + self.node_ids.live() + self.by_uid.in_use()
     }
 
     /// All rows that are or were in use.
@@ -201,21 +222,21 @@ impl PodsWriter {
 
     /// The row of a pod; 0 if there is none.
     pub(super) fn find(&self, uid: Uid) -> Row {
-        let mut row = self.chains.value(bucket_of(self.hash(uid), self.chain_count));
-        while row != 0 && self.uid(row) != uid {
-            row = self.next.value(row);
-        }
-        row
+        let hash = hash(&self.keys, uid);
+        let is = |word| may_be(word, hash) && self.uid(row_of(word)) == uid;
+        self.table.find(hash, is).map_or(0, row_of)
     }
 
     /// A row for a pod that has none, with nothing in it yet.
     pub(super) fn insert(&mut self, uid: Uid) -> Row {
-        let row = self.rows.take(|free| self.next.value(free));
+        let row = self.rows.take(|free| {
+            let [first, second, third, fourth, ..] = self.uids.value(free);
+            u32::from_ne_bytes([first, second, third, fourth])
+        });
         self.uids.put(row, *uid.as_bytes());
-        self.link(bucket_of(self.hash(uid), self.chain_count), row);
-        if self.rows.live() > self.chain_count.saturating_mul(PER_CHAIN) {
-            self.split();
-        }
+        let Self { keys, uids, by_uid, unread, .. } = self;
+        let hash_of = |word| hash(keys, Uid::from_bytes(uids.value(row_of(word))));
+        by_uid.insert(unread, marked(hash(keys, uid), row), hash_of);
         row
     }
 
@@ -226,9 +247,13 @@ impl PodsWriter {
         // Before row and nodes can be overwritten.
         epoch.advance();
         self.free_list(old);
-        self.unlink(row);
-        let next = self.rows.give(row);
-        self.next.put(row, next);
+        let hash = hash(&self.keys, self.uid(row));
+        self.by_uid.remove(hash, marked(hash, row));
+        let mut free = [0; 16];
+        for (to, from) in free.iter_mut().zip(self.rows.give(row).to_ne_bytes()) {
+            *to = from;
+        }
+        self.uids.put(row, free);
     }
 
     /// Stores what a row says of its pod, its addresses as they are.
@@ -277,48 +302,6 @@ impl PodsWriter {
             let free = self.node_ids.give(node);
             self.shared.nodes.store(node, u64::from(free));
             node = next;
-        }
-    }
-
-    fn hash(&self, uid: Uid) -> u32 {
-        self.keys.hash(u128::from_ne_bytes(*uid.as_bytes()))
-    }
-
-    fn link(&mut self, chain: u32, row: Row) {
-        let first = self.chains.value(chain);
-        self.next.put(row, first);
-        self.chains.put(chain, row);
-    }
-
-    fn unlink(&mut self, row: Row) {
-        let after = self.next.value(row);
-        let chain = bucket_of(self.hash(self.uid(row)), self.chain_count);
-        let mut at = self.chains.value(chain);
-        if at == row {
-            self.chains.put(chain, after);
-            return;
-        }
-        while at != 0 {
-            let next = self.next.value(at);
-            if next == row {
-                self.next.put(at, after);
-                return;
-            }
-            at = next;
-        }
-    }
-
-    /// Adds one chain, with half of the rows of another.
-    fn split(&mut self) {
-        let (from, added) = (split_for(self.chain_count), self.chain_count);
-        self.chain_count += 1;
-        let mut row = self.chains.value(from);
-        self.chains.put(from, 0);
-        self.chains.put(added, 0);
-        while row != 0 {
-            let next = self.next.value(row);
-            self.link(bucket_of(self.hash(self.uid(row)), self.chain_count), row);
-            row = next;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 use std::sync::{Arc, atomic::Ordering as StdOrdering};
 
-use super::sync::{AtomicU32, AtomicU64, Ordering};
+use super::sync::Word;
 
 /// Each doubling is cut into this many segments (as a power of two), so that an array is never more than
 /// 1/32 larger than needed and grows by no more than that at once.
@@ -97,32 +97,17 @@ impl<T: Copy + Default> Segments<T> {
     }
 }
 
-impl Segments<AtomicU64> {
+impl<W: Word> Segments<W> {
     /// The word; 0 where nothing was stored yet.
-    pub(super) fn load(&self, index: u32) -> u64 {
-        self.get(index).map_or(0, |word| word.load(Ordering::Acquire))
+    pub(super) fn load(&self, index: u32) -> W::Value {
+        self.get(index).map(Word::load).unwrap_or_default()
     }
 
     /// Stores the word. The writer's.
-    pub(super) fn store(&self, index: u32, value: u64) {
-        self.ensure(index, || AtomicU64::new(0));
+    pub(super) fn store(&self, index: u32, value: W::Value) {
+        self.ensure(index, W::zero);
         if let Some(word) = self.get(index) {
-            word.store(value, Ordering::Release);
-        }
-    }
-}
-
-impl Segments<AtomicU32> {
-    /// The word; 0 where nothing was stored yet.
-    pub(super) fn load(&self, index: u32) -> u32 {
-        self.get(index).map_or(0, |word| word.load(Ordering::Acquire))
-    }
-
-    /// Stores the word. The writer's.
-    pub(super) fn store(&self, index: u32, value: u32) {
-        self.ensure(index, || AtomicU32::new(0));
-        if let Some(word) = self.get(index) {
-            word.store(value, Ordering::Release);
+            word.store(value);
         }
     }
 }
@@ -169,6 +154,7 @@ impl Ids {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::sync::{AtomicU32, AtomicU64};
     use super::*;
 
     #[test]

@@ -33,6 +33,49 @@ pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// An atomic word of either width.
+pub(super) trait Word {
+    /// What it holds. The default is 0, the state in which it begins.
+    type Value: Copy + Default + PartialEq;
+
+    fn zero() -> Self;
+    fn load(&self) -> Self::Value;
+    /// The writer's.
+    fn store(&self, value: Self::Value);
+}
+
+impl Word for AtomicU32 {
+    type Value = u32;
+
+    fn zero() -> Self {
+        Self::new(0)
+    }
+
+    fn load(&self) -> u32 {
+        self.load(Ordering::Acquire)
+    }
+
+    fn store(&self, value: u32) {
+        self.store(value, Ordering::Release);
+    }
+}
+
+impl Word for AtomicU64 {
+    type Value = u64;
+
+    fn zero() -> Self {
+        Self::new(0)
+    }
+
+    fn load(&self) -> u64 {
+        self.load(Ordering::Acquire)
+    }
+
+    fn store(&self, value: u64) {
+        self.store(value, Ordering::Release);
+    }
+}
+
 /// How often a reader tries at most.
 ///
 /// The writer advances the epoch less than once in a microsecond when it does nothing else at all, and an

@@ -1,10 +1,10 @@
-//! A hash table of 64-bit words that one writer changes under any number of readers.
+//! A hash table of words that one writer changes under any number of readers.
 //!
 //! It is a linear hash table (Litwin, 1980): it grows by one bucket at a time, by splitting the next bucket
 //! in line in two. So there is no moment at which everything is copied or held twice.
 //!
-//! A bucket is a cache line: 7 words and the number of a spill block. What does not fit goes to spill blocks
-//! of 3 words each, chained. An empty slot is 0, which is why no word stored may be 0.
+//! A bucket is a cache line: words and the number of a spill block. What does not fit goes to spill blocks
+//! of half a line, chained. An empty slot is 0, which is why no word stored may be 0.
 //!
 //! Three things make it safe to read while it changes, with the rule in [`sync`](super::sync):
 //! - A word never moves within its chain. It appears and disappears by one store each.
@@ -17,58 +17,67 @@
 use std::sync::Arc;
 
 use super::segments::{Meter, Segments};
-use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
+use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering, Word};
 
-/// Words in a bucket.
-const SLOTS: usize = if cfg!(loom) { 1 } else { 7 };
-/// Words in a spill block.
-const SPILL: usize = if cfg!(loom) { 1 } else { 3 };
-/// Words per bucket, on average, above which a bucket is added.
-const FILL: u32 = if cfg!(loom) { 2 } else { 6 };
+const fn slots(count: usize) -> usize {
+    if cfg!(loom) { 1 } else { count }
+}
+
+/// A table of 64-bit words.
+pub(super) type Wide = Table<AtomicU64, { slots(7) }, { slots(3) }>;
+/// The writer's side of [`Wide`].
+pub(super) type WideWriter = TableWriter<AtomicU64, { slots(7) }, { slots(3) }>;
+/// A table of 32-bit words.
+pub(super) type Narrow = Table<AtomicU32, { slots(15) }, { slots(7) }>;
+/// The writer's side of [`Narrow`].
+pub(super) type NarrowWriter = TableWriter<AtomicU32, { slots(15) }, { slots(7) }>;
 
 #[derive(Debug)]
 #[repr(align(64))]
-struct Bucket {
-    words: [AtomicU64; SLOTS],
+struct Bucket<W, const SLOTS: usize> {
+    words: [W; SLOTS],
     spill: AtomicU32,
 }
 
 #[derive(Debug)]
-struct Spill {
-    words: [AtomicU64; SPILL],
+struct Spill<W, const SPILL: usize> {
+    words: [W; SPILL],
     next: AtomicU32,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Bucket>() == 64 && size_of::<Spill>() == 32);
+const _: () = {
+    assert!(size_of::<Bucket<AtomicU64, 7>>() == 64 && size_of::<Spill<AtomicU64, 3>>() == 32);
+    assert!(size_of::<Bucket<AtomicU32, 15>>() == 64 && size_of::<Spill<AtomicU32, 7>>() == 32);
+};
 
-impl Bucket {
+impl<W: Word, const SLOTS: usize> Bucket<W, SLOTS> {
     fn new() -> Self {
-        Self { words: std::array::from_fn(|_| AtomicU64::new(0)), spill: AtomicU32::new(0) }
+        Self { words: std::array::from_fn(|_| W::zero()), spill: AtomicU32::zero() }
     }
 }
 
-impl Spill {
+impl<W: Word, const SPILL: usize> Spill<W, SPILL> {
     fn new() -> Self {
-        Self { words: std::array::from_fn(|_| AtomicU64::new(0)), next: AtomicU32::new(0) }
+        Self { words: std::array::from_fn(|_| W::zero()), next: AtomicU32::zero() }
     }
 }
 
-/// The readers' side of the table.
+/// The readers' side of a table of words `W`, so many to a bucket and to a spill block.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct Table<W, const SLOTS: usize, const SPILL: usize> {
     /// How many buckets there are, at least 1. Grows only.
     count: AtomicU32,
     /// How many words there are.
     len: AtomicU32,
-    buckets: Segments<Bucket>,
-    spills: Segments<Spill>,
+    buckets: Segments<Bucket<W, SLOTS>>,
+    spills: Segments<Spill<W, SPILL>>,
 }
 
 /// The writer's side.
 #[derive(Debug)]
-pub(super) struct TableWriter {
-    table: Arc<Table>,
+pub(super) struct TableWriter<W, const SLOTS: usize, const SPILL: usize> {
+    table: Arc<Table<W, SLOTS, SPILL>>,
     /// Spill blocks handed out so far; their numbers begin at 1.
     spills: u32,
     /// Those of them that are in no chain.
@@ -77,28 +86,28 @@ pub(super) struct TableWriter {
 
 /// The bucket of a hash among `count`: by as many bits as number them all, or one less where that bucket is
 /// still to come.
-pub(super) const fn bucket_of(hash: u32, count: u32) -> u32 {
+const fn bucket_of(hash: u32, count: u32) -> u32 {
     let mask = count.next_power_of_two() - 1;
     let bucket = hash & mask;
     if bucket < count { bucket } else { bucket & (mask >> 1) }
 }
 
 /// The bucket that is split in order to add bucket number `count`.
-pub(super) const fn split_for(count: u32) -> u32 {
+const fn split_for(count: u32) -> u32 {
     count - (1 << count.ilog2())
 }
 
 /// The slots of a bucket and its spill blocks.
-struct Chain<'a> {
-    spills: &'a Segments<Spill>,
-    words: std::slice::Iter<'a, AtomicU64>,
+struct Chain<'a, W, const SPILL: usize> {
+    spills: &'a Segments<Spill<W, SPILL>>,
+    words: std::slice::Iter<'a, W>,
     next: &'a AtomicU32,
 }
 
-impl<'a> Iterator for Chain<'a> {
-    type Item = &'a AtomicU64;
+impl<'a, W, const SPILL: usize> Iterator for Chain<'a, W, SPILL> {
+    type Item = &'a W;
 
-    fn next(&mut self) -> Option<&'a AtomicU64> {
+    fn next(&mut self) -> Option<&'a W> {
         loop {
             if let Some(word) = self.words.next() {
                 return Some(word);
@@ -113,8 +122,8 @@ impl<'a> Iterator for Chain<'a> {
     }
 }
 
-impl Table {
-    fn chain(&self, bucket: u32) -> Option<Chain<'_>> {
+impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
+    fn chain(&self, bucket: u32) -> Option<Chain<'_, W, SPILL>> {
         let bucket = self.buckets.get(bucket)?;
         Some(Chain { spills: &self.spills, words: bucket.words.iter(), next: &bucket.spill })
     }
@@ -122,11 +131,10 @@ impl Table {
     /// The first word under this hash that `matches`.
     ///
     /// That a word was found is true by itself. That none was is true only if the epoch has not moved.
-    pub(super) fn find(&self, hash: u32, mut matches: impl FnMut(u64) -> bool) -> Option<u64> {
+    pub(super) fn find(&self, hash: u32, mut matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
         let count = self.count.load(Ordering::Acquire);
-        let words = self.chain(bucket_of(hash, count))?.map(|slot| slot.load(Ordering::Acquire));
-        let mut present = words.filter(|&word| word != 0);
-        present.find(|&word| matches(word))
+        let words = self.chain(bucket_of(hash, count))?.map(Word::load);
+        words.filter(|&word| word != W::Value::default()).find(|&word| matches(word))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -134,9 +142,12 @@ impl Table {
     }
 }
 
-impl TableWriter {
+impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPILL> {
+    /// Words per bucket, on average, above which a bucket is added: 7/8 of its slots.
+    const FILL: u32 = if cfg!(loom) { 2 } else { SLOTS as u32 * 7 / 8 };
+
     /// A table without words, with its readers' side.
-    pub(super) fn new(meter: &Meter) -> (Self, Arc<Table>) {
+    pub(super) fn new(meter: &Meter) -> (Self, Arc<Table<W, SLOTS, SPILL>>) {
         let table = Arc::new(Table {
             count: AtomicU32::new(1),
             len: AtomicU32::new(0),
@@ -158,42 +169,42 @@ impl TableWriter {
     }
 
     /// Adds a word, which must not be 0. `hash_of` gives the hash of any word in the table.
-    pub(super) fn insert(&mut self, epoch: &Epoch, word: u64, hash_of: impl Fn(u64) -> u32) {
+    pub(super) fn insert(&mut self, epoch: &Epoch, word: W::Value, hash_of: impl Fn(W::Value) -> u32) {
         let len = self.table.len.load(Ordering::Relaxed).saturating_add(1);
         self.table.len.store(len, Ordering::Relaxed);
         self.put(bucket_of(hash_of(word), self.count()), word);
-        if len > self.count().saturating_mul(FILL) {
+        if len > self.count().saturating_mul(Self::FILL) {
             self.split(epoch, hash_of);
         }
     }
 
     /// Replaces a word by another of the same hash, in one step.
-    pub(super) fn replace(&mut self, hash: u32, old: u64, new: u64) {
+    pub(super) fn replace(&mut self, hash: u32, old: W::Value, new: W::Value) {
         if let Some(slot) = self.slot_of(hash, old) {
-            slot.store(new, Ordering::Release);
+            slot.store(new);
         }
     }
 
     /// Takes a word out.
-    pub(super) fn remove(&mut self, hash: u32, word: u64) {
+    pub(super) fn remove(&mut self, hash: u32, word: W::Value) {
         if let Some(slot) = self.slot_of(hash, word) {
-            slot.store(0, Ordering::Release);
+            slot.store(W::Value::default());
             let len = self.table.len.load(Ordering::Relaxed);
             self.table.len.store(len.saturating_sub(1), Ordering::Relaxed);
         }
         self.trim(bucket_of(hash, self.count()));
     }
 
-    fn slot_of(&self, hash: u32, word: u64) -> Option<&AtomicU64> {
+    fn slot_of(&self, hash: u32, word: W::Value) -> Option<&W> {
         let mut chain = self.table.chain(bucket_of(hash, self.count()))?;
-        chain.find(|slot| slot.load(Ordering::Relaxed) == word)
+        chain.find(|slot| slot.load() == word)
     }
 
     /// Stores a word in the first free slot of the chain, or in a new block at its end.
-    fn put(&mut self, bucket: u32, word: u64) {
+    fn put(&mut self, bucket: u32, word: W::Value) {
         let Some(mut chain) = self.table.chain(bucket) else { return };
-        if let Some(slot) = chain.find(|slot| slot.load(Ordering::Relaxed) == 0) {
-            slot.store(word, Ordering::Release);
+        if let Some(slot) = chain.find(|slot| slot.load() == W::Value::default()) {
+            slot.store(word);
             return;
         }
         let number = self.free.pop().unwrap_or_else(|| {
@@ -203,22 +214,23 @@ impl TableWriter {
         self.table.spills.ensure(number, Spill::new);
         // Free blocks are empty and lead nowhere.
         if let Some(slot) = self.table.spills.get(number).and_then(|spill| spill.words.first()) {
-            slot.store(word, Ordering::Release);
+            slot.store(word);
         }
         // `chain` stands at the end, so this is the last link.
         chain.next.store(number, Ordering::Release);
     }
 
     /// Adds one bucket, with half of the words of another.
-    fn split(&mut self, epoch: &Epoch, hash_of: impl Fn(u64) -> u32) {
+    fn split(&mut self, epoch: &Epoch, hash_of: impl Fn(W::Value) -> u32) {
         let count = self.count();
         let from = split_for(count);
         self.table.buckets.ensure(count, Bucket::new);
-        let moves = |word: u64| word != 0 && bucket_of(hash_of(word), count + 1) == count;
+        let moves =
+            |word: W::Value| word != W::Value::default() && bucket_of(hash_of(word), count + 1) == count;
 
         let mut moving = Vec::new();
         if let Some(chain) = self.table.chain(from) {
-            moving.extend(chain.map(|slot| slot.load(Ordering::Relaxed)).filter(|&word| moves(word)));
+            moving.extend(chain.map(Word::load).filter(|&word| moves(word)));
         }
         for &word in &moving {
             self.put(count, word);
@@ -226,8 +238,8 @@ impl TableWriter {
         self.table.count.store(count + 1, Ordering::Release);
         epoch.advance();
         for slot in self.table.chain(from).into_iter().flatten() {
-            if moves(slot.load(Ordering::Relaxed)) {
-                slot.store(0, Ordering::Release);
+            if moves(slot.load()) {
+                slot.store(W::Value::default());
             }
         }
         self.trim(from);
@@ -247,7 +259,7 @@ impl TableWriter {
                 }
                 link = &spill.next;
             };
-            if last.words.iter().any(|slot| slot.load(Ordering::Relaxed) != 0) {
+            if last.words.iter().any(|slot| slot.load() != W::Value::default()) {
                 return;
             }
             link.store(0, Ordering::Release);
@@ -262,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    fn finds(table: &Table, word: u64, hash_of: impl Fn(u64) -> u32) -> bool {
+    fn finds(table: &Wide, word: u64, hash_of: impl Fn(u64) -> u32) -> bool {
         table.find(hash_of(word), |other| other == word).is_some()
     }
 
@@ -286,7 +298,7 @@ mod tests {
     #[test]
     fn finds_exactly_what_is_in_it_at_every_size() {
         let epoch = Epoch::new();
-        let (mut writer, table) = TableWriter::new(&Meter::default());
+        let (mut writer, table) = WideWriter::new(&Meter::default());
         for word in 1..=3000 {
             writer.insert(&epoch, word, spread);
             assert_eq!(table.len() as u64, word);
@@ -305,7 +317,7 @@ mod tests {
     #[test]
     fn one_hash_for_all_is_slow_but_right() {
         let epoch = Epoch::new();
-        let (mut writer, table) = TableWriter::new(&Meter::default());
+        let (mut writer, table) = WideWriter::new(&Meter::default());
         for word in 1..=100 {
             writer.insert(&epoch, word, |_| 5);
         }
@@ -321,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_replaced_word_stays_where_it_is() {
-        let (mut writer, table) = TableWriter::new(&Meter::default());
+        let (mut writer, table) = WideWriter::new(&Meter::default());
         writer.insert(&Epoch::new(), 7, |_| 1);
         writer.replace(1, 7, 8);
         assert_eq!(table.find(1, |_| true), Some(8));

@@ -11,7 +11,7 @@ use super::Uid;
 pub const MAX_ADDRESSES: usize = 16;
 
 /// The most pods that an index takes. Up to here no number in it can overflow.
-pub const MAX_PODS: usize = 1 << 26;
+pub const MAX_PODS: usize = (1 << 26) - 1;
 
 /// What an index keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,85 @@
+//! Log lines about malformed objects: one for each object, and not too many in all.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::{Resource, ResourceExt};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::stats::FeedStats;
+use crate::Uid;
+use crate::pod::lenient::Quoted;
+
+/// Lines in one [`WINDOW`].
+const LINES: u32 = 20;
+/// Objects over [`LINES`] are only counted until this has passed.
+const WINDOW: Duration = Duration::from_mins(1);
+/// Objects remembered as said. Above it all are forgotten, and may be said again.
+const REMEMBERED: usize = 4096;
+
+/// Says what is malformed, each object once.
+pub(crate) struct FaultLog {
+    stats: Arc<FeedStats>,
+    said: HashSet<Uid>,
+    window: Instant,
+    lines: u32,
+    unsaid: u32,
+}
+
+impl FaultLog {
+    pub(crate) fn new(stats: Arc<FeedStats>) -> Self {
+        Self { stats, said: HashSet::new(), window: Instant::now(), lines: 0, unsaid: 0 }
+    }
+
+    /// Counts a malformed object, and says so if it is the first time.
+    pub(crate) fn log<K: Resource<DynamicType = ()>>(&mut self, object: &K, fault: &str) {
+        let kind = K::kind(&());
+        if kind == "Pod" { &self.stats.pods } else { &self.stats.namespaces }.count_malformed();
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        if self.is_due(Uid::of_name(&namespace, &name)) {
+            let (namespace, name) = (Quoted(&namespace), Quoted(&name));
+            warn!(%kind, %namespace, %name, "malformed object, serving what can be read of it: {fault}");
+        }
+    }
+
+    fn is_due(&mut self, object: Uid) -> bool {
+        if self.said.contains(&object) {
+            return false;
+        }
+        if self.window.elapsed() > WINDOW {
+            if self.unsaid > 0 {
+                warn!(count = self.unsaid, "more malformed objects, not named one by one");
+            }
+            (self.window, self.lines, self.unsaid) = (Instant::now(), 0, 0);
+        }
+        if self.lines >= LINES {
+            self.unsaid += 1;
+            return false;
+        }
+        if self.said.len() >= REMEMBERED {
+            self.said.clear();
+        }
+        self.lines += 1;
+        self.said.insert(object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_object_once_and_not_too_many_at_a_time() {
+        let mut log = FaultLog::new(Arc::default());
+        let uid = |n: u32| Uid::of_name("ns", &n.to_string());
+        assert!(log.is_due(uid(0)));
+        assert!(!log.is_due(uid(0)), "said already");
+        assert_eq!((1..100).filter(|n| log.is_due(uid(*n))).count(), 19, "twenty a minute");
+        tokio::time::advance(WINDOW + Duration::from_millis(1)).await;
+        assert!(log.is_due(uid(99)), "what was not said is due in the next minute");
+        assert!(!log.is_due(uid(0)));
+        assert_eq!(log.unsaid, 0);
+    }
+}

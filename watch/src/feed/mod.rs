@@ -1,0 +1,221 @@
+//! The feeds: what keeps an index in step with a cluster or a file.
+
+mod access;
+mod backoff;
+mod cluster;
+mod drive;
+mod explain;
+mod faults;
+mod file;
+mod link;
+mod manifest;
+mod report;
+mod stats;
+mod target;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poddns_core::Label;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+pub use stats::{FeedStats, WatchStats};
+
+use crate::{Index, IndexOptions, index};
+use cluster::ClusterFeed;
+use file::FileFeed;
+use target::SharedWriter;
+
+/// What of the cluster goes into the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Watch pods: for mode `verified`. Without, only namespaces: for `insecure` with `check-namespaces`.
+    pub pods: bool,
+    /// Only these namespaces; all if empty. Pods are then watched namespace by namespace, so that rights in
+    /// these are enough. Which of them exist still comes from the cluster's one watch of namespaces.
+    pub namespaces: Vec<Label>,
+    /// Whether pods with `hostNetwork: true` count, under their node's address.
+    pub host_network: HostNetwork,
+    /// Keep pod names, for answers by name and PTR.
+    pub pod_names: bool,
+}
+
+impl Default for Scope {
+    /// All pods of all namespaces, without names.
+    fn default() -> Self {
+        Self { pods: true, namespaces: Vec::new(), host_network: HostNetwork::Include, pod_names: false }
+    }
+}
+
+/// Whether pods that share their node's network count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostNetwork {
+    /// They count, under the node's address.
+    #[default]
+    Include,
+    /// They do not.
+    Exclude,
+}
+
+/// Where pods and namespaces come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The API server of a cluster.
+    Cluster(ClusterOptions),
+    /// A file that `kubectl get pods -A -o json` or `-o yaml` wrote: a `List` or a `PodList`. It is read again
+    /// when it changes. The namespaces that its pods name exist, and those that it lists itself
+    /// (`kubectl get namespaces,pods -A`).
+    File(PathBuf),
+}
+
+/// How to reach a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The kubeconfig file. Without: the service account of the pod we run in, else `$KUBECONFIG` or
+    /// `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context; its current one by default.
+    pub context: Option<String>,
+    /// A connection on which nothing comes for this long is dead; this also bounds the wait for any answer.
+    /// An API server sends a bookmark about once a minute, so less than that costs a reconnection of each
+    /// quiet watch in as much time. 90 seconds by default.
+    pub idle_timeout: Duration,
+    /// Objects in a page, for servers without streaming lists: at least 1, 250 by default. A page is in memory
+    /// at once, at some 10 KB for each pod.
+    pub page_size: u32,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self { kubeconfig: None, context: None, idle_timeout: Duration::from_secs(90), page_size: 250 }
+    }
+}
+
+/// Why a feed cannot be opened. That a cluster cannot be reached is no such reason.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FeedError {
+    /// A kubeconfig that cannot be read or does not have the context.
+    #[error("cannot use kubeconfig {path}: {cause}", path = path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// We seem to run in a pod, but its service account cannot be used.
+    #[error(
+        "cannot use the pod's service account: {cause}; is `automountServiceAccountToken` off? Otherwise name a \
+         kubeconfig"
+    )]
+    InCluster {
+        /// What is missing.
+        cause: String,
+    },
+    /// Neither a pod nor a usable kubeconfig in the usual places.
+    #[error("no cluster to watch: not in a pod, and no kubeconfig: {cause}; name one, or use a pods file")]
+    NoCluster {
+        /// What is wrong with the usual kubeconfig.
+        cause: String,
+    },
+    /// The configuration was read, but no client can be made of it: certificates, credential plugin.
+    #[error("cannot make a client of the cluster's configuration: {cause}")]
+    Client {
+        /// What failed.
+        cause: String,
+    },
+    /// The file of pods cannot be read.
+    #[error("cannot use pods file {path}: {cause}", path = path.display())]
+    PodsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with line and column where they are known.
+        cause: String,
+    },
+}
+
+impl FeedError {
+    /// Whether the operator's configuration is at fault, rather than something that may pass by itself.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        !matches!(self, Self::Client { .. })
+    }
+}
+
+/// An index and what keeps it in step.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), poddns_watch::FeedError> {
+/// use poddns_watch::{ClusterOptions, Feed, Scope, Source};
+/// use tokio_util::sync::CancellationToken;
+///
+/// let feed = Feed::open(Source::Cluster(ClusterOptions::default()), Scope::default()).await?;
+/// let index = feed.index();
+/// tokio::spawn(feed.run(CancellationToken::new()));
+/// // `index` answers; its `health()` says how well it is in step.
+/// # Ok(())
+/// # }
+/// ```
+pub struct Feed {
+    index: Arc<Index>,
+    stats: Arc<FeedStats>,
+    kind: Kind,
+}
+
+enum Kind {
+    Cluster(ClusterFeed),
+    File(Box<FileFeed>),
+}
+
+impl Feed {
+    /// Reads the configuration, or the file; a file is in the index from then on. Nothing is asked of a
+    /// cluster before [`run`](Self::run).
+    pub async fn open(source: Source, scope: Scope) -> Result<Self, FeedError> {
+        let (writer, index) = index(IndexOptions { pod_names: scope.pod_names });
+        let writer = SharedWriter::new(writer);
+        let stats = Arc::new(FeedStats::default());
+        let (health, counted) = (index.health(), Arc::clone(&stats));
+        let kind = match source {
+            Source::Cluster(options) => {
+                Kind::Cluster(ClusterFeed::open(options, &scope, writer, health, counted).await?)
+            }
+            Source::File(path) => {
+                Kind::File(Box::new(FileFeed::open(path, &scope, writer, health, counted).await?))
+            }
+        };
+        Ok(Self { index, stats, kind })
+    }
+
+    /// The index that is kept in step.
+    #[must_use]
+    pub fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index)
+    }
+
+    /// The feed's counters.
+    #[must_use]
+    pub fn stats(&self) -> Arc<FeedStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Keeps the index in step until stopped. What fails is retried for ever: how things stand is in the
+    /// index's health.
+    pub async fn run(self, stop: CancellationToken) {
+        let run = async {
+            match self.kind {
+                Kind::Cluster(feed) => feed.run().await,
+                Kind::File(feed) => feed.run().await,
+            }
+        };
+        stop.run_until_cancelled(run).await;
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("health", self.index.health()).finish_non_exhaustive()
+    }
+}

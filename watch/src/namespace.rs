@@ -1,0 +1,77 @@
+//! The slim namespace: its name.
+
+use std::borrow::Cow;
+
+use k8s_openapi::ClusterResourceScope;
+use kube::Resource;
+use kube::api::ObjectMeta;
+use serde::de::{Deserialize, Deserializer};
+
+use crate::pod::RawPod;
+use crate::pod::lenient::{Faults, Lenient, Object};
+
+/// A namespace of `v1`: its metadata, which is all that is asked of the API server.
+///
+/// As with [`Pod`](crate::Pod), no field can fail to decode.
+#[derive(Clone, Debug, Default)]
+pub struct Namespace {
+    metadata: ObjectMeta,
+    fault: Option<Box<str>>,
+}
+
+impl Namespace {
+    /// Reads the fields that were kept.
+    pub(crate) fn from_raw(raw: RawPod, mut faults: Faults) -> Self {
+        let metadata = raw.metadata.into_meta(&mut faults);
+        Self { metadata, fault: faults.into_text() }
+    }
+
+    /// What is wrong with the object, for a log line.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+}
+
+impl Resource for Namespace {
+    type DynamicType = ();
+    type Scope = ClusterResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "Namespace".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "namespaces".into()
+    }
+
+    /// Lists and watches ask for `PartialObjectMetadata`.
+    fn metadata_api() -> bool {
+        true
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl<'de> Deserialize<'de> for Namespace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut faults = Faults::default();
+        let raw = Lenient::<Object<RawPod>>::deserialize(deserializer)?;
+        let fields = raw.take("the item", &mut faults).unwrap_or_default().0;
+        Ok(Self::from_raw(fields, faults))
+    }
+}

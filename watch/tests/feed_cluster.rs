@@ -1,0 +1,216 @@
+//! The cluster feed against an API server that behaves: lists, watches, scopes.
+
+mod support;
+
+use std::net::IpAddr;
+
+use poddns_core::{Freshness, Label, PodLookup};
+use poddns_watch::{HostNetwork, Scope};
+use serde_json::json;
+
+use support::cluster::{namespace, pod};
+use support::{ApiServer, Running, Streaming, Verb, until};
+
+fn label(text: &str) -> Label {
+    text.parse().expect("a label")
+}
+
+fn has(running: &Running, namespace: &str, address: &str) -> bool {
+    running.index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address"))
+}
+
+async fn fresh(running: &Running) {
+    until("fresh", || running.index.freshness() == Freshness::Fresh).await;
+}
+
+async fn small_cluster() -> ApiServer {
+    let server = ApiServer::start().await;
+    for name in ["default", "team-a", "empty"] {
+        server.put(namespace(name));
+    }
+    server.put(pod("default", "web-1", &["10.0.0.1", "fd00::1"]));
+    server.put(pod("team-a", "web-2", &["10.0.0.2"]));
+    server
+}
+
+#[tokio::test]
+async fn follows_a_cluster_with_streaming_lists() {
+    let server = small_cluster().await;
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    assert!(has(&running, "default", "10.0.0.1"));
+    assert!(has(&running, "default", "fd00::1"), "any address of a pod, not just the first");
+    assert!(has(&running, "team-a", "10.0.0.2"));
+    assert!(!has(&running, "team-a", "10.0.0.1"));
+    assert!(running.index.namespace_exists(&label("empty")));
+    assert_eq!(running.index.stats().pods, 2);
+    assert_eq!(server.count("pods", Verb::List), 0, "nothing is listed in pages");
+
+    server.put(pod("default", "web-3", &["10.0.0.3"]));
+    until("added", || has(&running, "default", "10.0.0.3")).await;
+    server.put(pod("default", "web-3", &["10.0.0.33"]));
+    until("its address changed", || has(&running, "default", "10.0.0.33")).await;
+    assert!(!has(&running, "default", "10.0.0.3"));
+    server.delete("pods", "default", "web-3");
+    until("deleted", || !has(&running, "default", "10.0.0.33")).await;
+
+    server.put(namespace("new"));
+    until("a namespace was added", || running.index.namespace_exists(&label("new"))).await;
+    server.delete("namespaces", "", "new");
+    until("and deleted", || !running.index.namespace_exists(&label("new"))).await;
+    assert_eq!(running.index.freshness(), Freshness::Fresh);
+    assert_eq!(running.stats.pods.lists(), 1);
+    assert_eq!(running.stats.pods.errors() + running.stats.namespaces.errors(), 0);
+}
+
+#[tokio::test]
+async fn asks_for_what_it_needs_and_no_more() {
+    let server = small_cluster().await;
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    let seen = server.seen();
+    let pods = seen.iter().find(|seen| seen.resource == "pods").expect("pods are asked for");
+    assert_eq!(pods.param("fieldSelector"), Some("status.phase!=Succeeded,status.phase!=Failed"));
+    assert_eq!(pods.param("resourceVersion"), None, "a consistent list");
+    assert_eq!(pods.param("allowWatchBookmarks"), Some("true"));
+    assert_eq!(pods.token.as_deref(), Some("first"));
+    let timeout: u32 = pods.param("timeoutSeconds").expect("bounded").parse().expect("a number");
+    assert!((240..=300).contains(&timeout), "{timeout}");
+    let namespaces =
+        seen.iter().find(|seen| seen.resource == "namespaces").expect("namespaces are asked for");
+    assert!(namespaces.accept.contains("as=PartialObjectMetadata"), "metadata only: {}", namespaces.accept);
+}
+
+#[tokio::test]
+async fn falls_back_to_pages_where_streaming_lists_are_refused() {
+    let server = small_cluster().await;
+    server.stream(Streaming::Refused);
+    for n in 0..700 {
+        let address = format!("10.1.{}.{}", n / 250, n % 250);
+        server.put(pod("default", &format!("many-{n:03}"), &[&address]));
+    }
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    assert_eq!(running.index.stats().pods, 702);
+    assert_eq!(server.count("pods", Verb::Stream), 1, "asked once");
+    assert_eq!(server.count("pods", Verb::List), 3, "702 pods in pages of 250");
+    server.put(pod("default", "late", &["10.0.9.9"]));
+    until("the watch goes on from the list", || has(&running, "default", "10.0.9.9")).await;
+}
+
+#[tokio::test]
+async fn a_pod_counts_until_it_ends() {
+    let server = small_cluster().await;
+    let mut ending = pod("default", "job", &["10.0.0.7"]);
+    server.put(ending.clone());
+    let mut terminating = pod("default", "term", &["10.0.0.8"]);
+    terminating["metadata"]["deletionTimestamp"] = json!("2026-11-22T14:34:34Z");
+    server.put(terminating);
+    let mut lost = pod("default", "lost", &["10.0.0.9"]);
+    lost["status"]["phase"] = json!("Unknown");
+    server.put(lost);
+    let mut ended = pod("default", "ended", &["10.0.0.10"]);
+    ended["status"]["phase"] = json!("Failed");
+    server.put(ended);
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    assert!(has(&running, "default", "10.0.0.7"));
+    assert!(has(&running, "default", "10.0.0.8"), "terminating pods run");
+    assert!(has(&running, "default", "10.0.0.9"), "pods of an unreachable node may run");
+    assert!(!has(&running, "default", "10.0.0.10"));
+    ending["status"]["phase"] = json!("Succeeded");
+    server.put(ending);
+    until("it ended", || !has(&running, "default", "10.0.0.7")).await;
+}
+
+#[tokio::test]
+async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
+    let server = ApiServer::start().await;
+    let mut ended = pod("default", "ended", &["10.0.0.10"]);
+    ended["status"]["phase"] = json!("Succeeded");
+    let items = json!([ended, pod("default", "web", &["10.0.0.1"])]);
+    let list =
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": items});
+    server.stream(Streaming::Refused);
+    server.next("pods", Verb::List, support::Reply::ok(list.to_string()));
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    assert_eq!(running.index.stats().pods, 1);
+}
+
+#[tokio::test]
+async fn host_network_pods_can_be_left_out() {
+    let server = small_cluster().await;
+    let mut host = pod("default", "host", &["192.168.1.10"]);
+    host["spec"]["hostNetwork"] = json!(true);
+    server.put(host);
+    let with = server.feed(Scope::default()).await;
+    let without = server.feed(Scope { host_network: HostNetwork::Exclude, ..Scope::default() }).await;
+    fresh(&with).await;
+    fresh(&without).await;
+    assert!(has(&with, "default", "192.168.1.10"));
+    assert!(!has(&without, "default", "192.168.1.10"));
+    assert!(has(&without, "default", "10.0.0.1"));
+}
+
+#[tokio::test]
+async fn only_some_namespaces() {
+    let server = small_cluster().await;
+    server.put(namespace("team-b"));
+    server.put(pod("team-b", "web", &["10.0.0.3"]));
+    let namespaces = vec![label("team-a"), label("team-b"), label("team-a"), label("absent")];
+    let running = server.feed(Scope { namespaces, ..Scope::default() }).await;
+    fresh(&running).await;
+    assert!(has(&running, "team-a", "10.0.0.2") && has(&running, "team-b", "10.0.0.3"));
+    assert_eq!(running.index.stats().pods, 2);
+    assert!(running.index.namespace_exists(&label("team-a")));
+    assert!(!running.index.namespace_exists(&label("absent")), "it is asked for but does not exist");
+    assert!(!running.index.namespace_exists(&label("default")), "it exists but is not asked for");
+    let seen = server.seen();
+    let of_pods = seen.iter().filter(|seen| seen.resource == "pods");
+    let mut asked: Vec<_> = of_pods.map(|seen| seen.namespace.as_deref().unwrap_or("all")).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, ["absent", "team-a", "team-b"], "pods of these, each once, and of no others");
+
+    // One of them lists again; the pods of the others stay.
+    server.end_watches("pods");
+    server.delete("pods", "team-a", "web-2");
+    server.compact();
+    until("the deletion was learned from a list", || !has(&running, "team-a", "10.0.0.2")).await;
+    fresh(&running).await;
+    assert!(has(&running, "team-b", "10.0.0.3"));
+}
+
+#[tokio::test]
+async fn namespaces_alone() {
+    let server = small_cluster().await;
+    let running = server.feed(Scope { pods: false, ..Scope::default() }).await;
+    fresh(&running).await;
+    assert!(running.index.namespace_exists(&label("team-a")));
+    assert_eq!(running.index.stats().pods, 0);
+    assert!(server.seen().iter().all(|seen| seen.resource == "namespaces"));
+}
+
+#[tokio::test]
+async fn one_malformed_pod_costs_only_itself() {
+    let server = small_cluster().await;
+    server.stream(Streaming::Refused);
+    let good = pod("default", "good", &["10.0.0.5"]);
+    let items = json!([
+        null, 7, {}, {"metadata": null, "status": {"podIP": "10.6.6.6"}},
+        {"metadata": {"name": "no-namespace"}, "status": {"podIP": "10.6.6.6", "phase": "Running"}},
+        {"metadata": {"name": "odd", "namespace": "Not_A_Label"}, "status": {"podIP": "10.6.6.6"}},
+        {"metadata": {"name": "half", "namespace": "default"}, "spec": 7,
+         "status": {"phase": "Napping", "podIP": "10.0.0.6", "podIPs": [{"ip": "10.0.0.6"}, {"ip": "10.0.0.666"}]}},
+        good,
+    ]);
+    let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "104"}, "items": items});
+    server.next("pods", Verb::List, support::Reply::ok(list.to_string()));
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    assert!(has(&running, "default", "10.0.0.5"));
+    assert!(has(&running, "default", "10.0.0.6"), "what can be read of a malformed pod is served");
+    until("the watch still works", || has(&running, "team-a", "10.0.0.2")).await;
+    assert_eq!(running.index.stats().pods, 3);
+    assert!(running.stats.pods.malformed() >= 6, "{}", running.stats.pods.malformed());
+}

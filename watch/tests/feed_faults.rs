@@ -1,0 +1,306 @@
+//! The cluster feed against an API server on a bad day.
+
+mod support;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use poddns_core::{Freshness, Label, PodLookup};
+use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source};
+
+use support::cluster::{namespace, pod};
+use support::{ApiServer, Reply, Running, Streaming, Then, Verb, pass, until};
+
+fn label(text: &str) -> Label {
+    text.parse().expect("a label")
+}
+
+fn has(running: &Running, address: &str) -> bool {
+    running.index.contains(&label("default"), address.parse::<IpAddr>().expect("an address"))
+}
+
+fn freshness(running: &Running) -> Freshness {
+    running.index.freshness()
+}
+
+async fn fresh(running: &Running) {
+    until("fresh", || freshness(running) == Freshness::Fresh).await;
+}
+
+/// The errors of all watches.
+fn errors(running: &Running) -> String {
+    let watches = running.index.health().watches();
+    watches.into_iter().filter_map(|watch| watch.error).collect::<Vec<_>>().join("\n")
+}
+
+async fn server() -> ApiServer {
+    let server = ApiServer::start().await;
+    server.put(namespace("default"));
+    for n in 0..600 {
+        server.put(pod("default", &format!("web-{n:03}"), &[&format!("10.0.{}.{}", n / 250, n % 250)]));
+    }
+    server
+}
+
+/// Many pods, all in step.
+async fn in_step(server: &ApiServer) -> Running {
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    assert_eq!(running.index.stats().pods, 600);
+    running
+}
+
+#[tokio::test]
+async fn a_broken_watch_goes_on_where_it_was() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    server.bookmark("pods");
+    server.break_watches("pods");
+    server.delete("pods", "default", "web-000");
+    server.put(pod("default", "late", &["10.9.9.9"]));
+    until("what happened meanwhile is learned", || has(&running, "10.9.9.9")).await;
+    assert!(!has(&running, "10.0.0.0"));
+    assert_eq!(running.stats.pods.lists(), 1, "without a new list");
+    fresh(&running).await;
+}
+
+#[tokio::test]
+async fn a_watch_that_ended_in_time_is_no_error() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    server.end_watches("pods");
+    server.put(pod("default", "late", &["10.9.9.9"]));
+    until("what happened meanwhile is learned", || has(&running, "10.9.9.9")).await;
+    assert_eq!((running.stats.pods.lists(), running.stats.pods.errors()), (1, 0));
+    assert_eq!(freshness(&running), Freshness::Fresh);
+}
+
+#[tokio::test]
+async fn a_watch_too_old_to_go_on_lists_again_in_place() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    // The new list is held up halfway, to look at the index meanwhile.
+    let half = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
+                \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"phase\":\"Running\",\
+                \"podIP\":\"10.0.0.1\"}}}\n";
+    server.next("pods", Verb::Stream, Reply::Part { body: half.into(), then: Then::Stall });
+    server.end_watches("pods");
+    server.delete("pods", "default", "web-000");
+    server.compact();
+    server.wait_for("pods", Verb::Stream, 2).await;
+    until("in the list", || matches!(freshness(&running), Freshness::Resyncing { .. })).await;
+    assert_eq!(running.index.stats().pods, 600, "nothing disappears during a list");
+    assert!(has(&running, "10.0.0.0"), "nor does what is gone, before it is known to be");
+    // It never goes on, so after a while the list is made in pages.
+    pass(Duration::from_secs(11)).await;
+    until("swept", || !has(&running, "10.0.0.0")).await;
+    assert_eq!(running.index.stats().pods, 599);
+    fresh(&running).await;
+}
+
+#[tokio::test]
+async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    // Once as a stream that breaks, twice in pages: 410 halfway, and garbage halfway.
+    let first = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
+                 \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"podIP\":\"10.0.0.1\"}}}\n";
+    server.next("pods", Verb::Stream, Reply::Part { body: first.into(), then: Then::Break });
+    server.stream(Streaming::Refused);
+    let page = |token: &str| {
+        let items = "[{\"metadata\":{\"name\":\"web-002\",\"namespace\":\"default\",\"uid\":\"default/web-002\"},\
+                     \"status\":{\"podIP\":\"10.0.0.2\"}}]";
+        Reply::ok(format!(
+            "{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{{\"resourceVersion\":\"9\",\
+             \"continue\":\"{token}\"}},\"items\":{items}}}"
+        ))
+    };
+    server.next("pods", Verb::List, page("1/default/web-002"));
+    let expired = include_str!("data/err-410-continue.json");
+    server.next("pods", Verb::List, Reply::status(410, expired));
+    server.next("pods", Verb::List, page("999/default/web-002"));
+    server.next("pods", Verb::List, Reply::ok("<html>not what you want</html>"));
+    server.end_watches("pods");
+    server.delete("pods", "default", "web-000");
+    server.compact();
+    until("swept", || {
+        let pods = running.index.stats().pods;
+        assert!(pods >= 599, "{pods}: nothing that exists disappears");
+        pods == 599
+    })
+    .await;
+    assert!(!has(&running, "10.0.0.0"));
+    fresh(&running).await;
+    assert_eq!(server.unused(), 0);
+    assert_eq!(running.stats.pods.lists(), 2, "one complete list in the end");
+}
+
+#[tokio::test]
+async fn garbage_in_a_watch_begins_a_new_list() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    // It was the only news that this pod is gone.
+    server.garble();
+    server.delete("pods", "default", "web-000");
+    until("a new list", || running.stats.pods.lists() == 2).await;
+    fresh(&running).await;
+    assert!(!has(&running, "10.0.0.0"));
+    assert_eq!(running.index.stats().pods, 599);
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_streaming_lists() {
+    let server = server().await;
+    server.stream(Streaming::Ignored);
+    let running = server.feed(Scope::default()).await;
+    server.wait_for("pods", Verb::Stream, 1).await;
+    until("pods come", || running.index.stats().pods == 600).await;
+    assert_eq!(freshness(&running), Freshness::Unsynced, "but the end of the list is not told");
+    pass(Duration::from_secs(11)).await;
+    fresh(&running).await;
+    assert!(server.count("pods", Verb::List) >= 3);
+}
+
+#[tokio::test]
+async fn overload_is_waited_out() {
+    let server = server().await;
+    let busy = Reply::status(429, "Too many requests, please try again later.").with("retry-after", "7");
+    server.next("pods", Verb::Stream, busy);
+    let running = server.feed(Scope::default()).await;
+    until("told", || errors(&running).contains("429")).await;
+    assert!(errors(&running).contains("cannot watch pods in all namespaces"), "{}", errors(&running));
+    pass(Duration::from_secs(6)).await;
+    server.put(namespace("meanwhile"));
+    until("the other watch works", || running.index.namespace_exists(&label("meanwhile"))).await;
+    assert_eq!(server.count("pods", Verb::Stream), 1, "not before Retry-After");
+    pass(Duration::from_secs(2)).await;
+    fresh(&running).await;
+    assert_eq!(errors(&running), "");
+}
+
+#[tokio::test]
+async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    server.require_token("second");
+    server.break_watches("pods");
+    until("told", || errors(&running).contains("401")).await;
+    assert!(matches!(freshness(&running), Freshness::Stale { .. }));
+    assert!(errors(&running).contains("token"), "{}", errors(&running));
+    server.write_token("second");
+    server.put(pod("default", "late", &["10.9.9.9"]));
+    until("it goes on", || has(&running, "10.9.9.9")).await;
+    fresh(&running).await;
+    assert_eq!(running.stats.pods.lists(), 1, "where it was");
+    let seen = server.seen();
+    let tokens: Vec<_> = seen.iter().filter_map(|seen| seen.token.as_deref()).collect();
+    assert_eq!((tokens.first(), tokens.last()), (Some(&"first"), Some(&"second")));
+}
+
+#[tokio::test]
+async fn missing_rights_are_named_and_granted_rights_are_used() {
+    let server = server().await;
+    for _ in 0..2 {
+        let body = include_str!("data/err-403-watch.json");
+        server.next("pods", Verb::Stream, Reply::status(403, body));
+    }
+    let running = server.feed(Scope::default()).await;
+    server.wait_for("pods", Verb::Stream, 2).await;
+    let pending = running.index.health().pending();
+    let pods =
+        pending.iter().find(|watch| watch.watch == poddns_watch::Watch::Pods).expect("pods are pending");
+    let error = pods.error.clone().unwrap_or_default();
+    assert!(error.contains("403") && error.contains("verbs: [list, watch]"), "{error}");
+    fresh(&running).await;
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_tried_until_it_is_there() {
+    let mut server = server().await;
+    server.stop().await;
+    let running = server.feed(Scope::default()).await;
+    until("told", || errors(&running).contains("cannot reach the API server at http://127.0.0.1")).await;
+    assert_eq!(freshness(&running), Freshness::Unsynced);
+    server.restart().await;
+    fresh(&running).await;
+    // And again, once it was in step.
+    server.stop().await;
+    until("noticed", || matches!(freshness(&running), Freshness::Stale { .. })).await;
+    assert!(has(&running, "10.0.0.7"), "answers go on");
+    server.restart().await;
+    server.put(pod("default", "late", &["10.9.9.9"]));
+    until("it goes on", || has(&running, "10.9.9.9")).await;
+    fresh(&running).await;
+    assert_eq!(running.stats.pods.lists(), 1, "with what it had");
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_noticed() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    // The next watch is taken and then says nothing, not even bookmarks.
+    server.next("pods", Verb::Watch, Reply::Part { body: "".into(), then: Then::Stall });
+    server.end_watches("pods");
+    server.wait_for("pods", Verb::Watch, 1).await;
+    server.put(pod("default", "late", &["10.9.9.9"]));
+    server.end_watches("namespaces");
+    server.wait_for("namespaces", Verb::Watch, 1).await;
+    pass(Duration::from_secs(91)).await;
+    until("noticed", || running.stats.pods.errors() == 1).await;
+    until("it goes on", || has(&running, "10.9.9.9")).await;
+    fresh(&running).await;
+    assert_eq!(running.stats.pods.lists(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_noticed() {
+    let server = server().await;
+    server.next("pods", Verb::Stream, Reply::Silence);
+    let running = server.feed(Scope::default()).await;
+    server.wait_for("pods", Verb::Stream, 1).await;
+    server.wait_for("namespaces", Verb::Stream, 1).await;
+    pass(Duration::from_secs(91)).await;
+    until("told", || running.stats.pods.errors() == 1).await;
+    fresh(&running).await;
+}
+
+#[tokio::test]
+async fn watches_that_end_at_once_are_not_begun_without_pause() {
+    let server = server().await;
+    for _ in 0..50 {
+        server.next("pods", Verb::Watch, Reply::Part { body: "".into(), then: Then::End });
+    }
+    let running = in_step(&server).await;
+    server.end_watches("pods");
+    server.wait_for("pods", Verb::Watch, 2).await;
+    // Plenty of time for a request after each answer.
+    for n in 0..100 {
+        let name = format!("namespace-{n}");
+        server.put(namespace(&name));
+        until("the other watch works", || running.index.namespace_exists(&label(&name))).await;
+    }
+    assert!(server.unused() > 25, "{} of 50 left: each waits longer than the one before", server.unused());
+}
+
+#[tokio::test]
+async fn configuration_that_cannot_be_used_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kubeconfig");
+    let open = async |path: &std::path::Path, context: Option<&str>| {
+        let options = ClusterOptions {
+            kubeconfig: Some(path.to_owned()),
+            context: context.map(str::to_owned),
+            ..ClusterOptions::default()
+        };
+        Feed::open(Source::Cluster(options), Scope::default()).await.expect_err("it is refused")
+    };
+    let error = open(&path, None).await;
+    assert!(matches!(error, FeedError::Kubeconfig { .. }) && error.is_configuration());
+    assert!(error.to_string().contains("No such file"), "{error}");
+    std::fs::write(&path, "clusters: [").expect("written");
+    let error = open(&path, None).await.to_string();
+    assert!(error.contains(&path.display().to_string()), "{error}");
+    let server = server().await;
+    let error = open(&server.kubeconfig(), Some("elsewhere")).await.to_string();
+    assert!(error.contains("elsewhere"), "{error}");
+}

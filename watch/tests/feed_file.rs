@@ -1,0 +1,249 @@
+//! The file feed: what it reads, and when it reads again.
+
+mod support;
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use poddns_core::{Freshness, Label, PodLookup};
+use poddns_watch::{Feed, FeedError, Scope, Source};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use support::cluster::{namespace, pod};
+use support::{Running, until};
+
+fn label(text: &str) -> Label {
+    text.parse().expect("a label")
+}
+
+fn has(running: &Running, namespace: &str, address: &str) -> bool {
+    running.index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address"))
+}
+
+/// As kubectl writes it: keys sorted, so `kind` comes after `items`.
+fn list(items: &[Value]) -> String {
+    let list =
+        json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}});
+    serde_json::to_string_pretty(&list).expect("JSON")
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+async fn run(path: &Path) -> Running {
+    Running::start(Source::File(path.to_owned()), Scope::default()).await
+}
+
+async fn refused(path: PathBuf) -> FeedError {
+    Feed::open(Source::File(path), Scope::default()).await.expect_err("it is refused")
+}
+
+/// Puts a file in another's place at once, as careful writers do.
+fn replace(path: &Path, text: &str) {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, text).expect("written");
+    fs::rename(&fresh, path).expect("renamed");
+}
+
+#[tokio::test]
+async fn reads_json_and_yaml_alike() {
+    let folder = folder();
+    let mut ended = pod("ended-only", "job", &["10.0.0.9"]);
+    ended["status"]["phase"] = json!("Succeeded");
+    let items = [
+        pod("default", "web", &["10.0.0.1", "fd00::1"]),
+        ended,
+        namespace("empty"),
+        json!({"kind": "Service", "metadata": {"name": "s", "namespace": "default"}}),
+    ];
+    let json = folder.path().join("pods.json");
+    fs::write(&json, list(&items)).expect("written");
+    let yaml = folder.path().join("pods.yaml");
+    let text = "\
+apiVersion: v1
+items:
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: web, namespace: default, uid: default/web, resourceVersion: \"5\"}
+  spec:
+    containers:
+    - name: c
+      args: [\"--x\", \"|\"]
+      command:
+      - sh
+      - -c
+      - |
+        echo one
+        echo two
+  status:
+    phase: Running
+    podIP: 10.0.0.1
+    podIPs:
+    - ip: 10.0.0.1
+    - ip: fd00::1
+- {kind: Pod, metadata: {name: job, namespace: ended-only}, status: {phase: Succeeded, podIP: 10.0.0.9}}
+- {kind: Namespace, metadata: {name: empty}}
+- {kind: Service, metadata: {name: s, namespace: default}}
+kind: List
+metadata:
+  resourceVersion: \"\"
+";
+    fs::write(&yaml, text).expect("written");
+    for path in [&json, &yaml] {
+        let running = run(path).await;
+        assert_eq!(running.index.freshness(), Freshness::Fresh, "it is in the index once it is opened");
+        assert_eq!(running.index.stats().pods, 1);
+        assert!(has(&running, "default", "10.0.0.1") && has(&running, "default", "fd00::1"));
+        assert!(!has(&running, "ended-only", "10.0.0.9"));
+        for name in ["default", "ended-only", "empty"] {
+            assert!(running.index.namespace_exists(&label(name)), "{name} in {}", path.display());
+        }
+        assert_eq!(running.stats.namespaces.malformed(), 1, "the Service is noticed");
+    }
+}
+
+#[tokio::test]
+async fn only_some_namespaces() {
+    let folder = folder();
+    let path = folder.path().join("pods.json");
+    let items = [pod("a", "x", &["10.0.0.1"]), pod("b", "x", &["10.0.0.2"]), namespace("c"), namespace("d")];
+    fs::write(&path, list(&items)).expect("written");
+    let scope = Scope { namespaces: vec![label("a"), label("c")], ..Scope::default() };
+    let running = Running::start(Source::File(path), scope).await;
+    assert!(has(&running, "a", "10.0.0.1") && !has(&running, "b", "10.0.0.2"));
+    let exists = |name: &str| running.index.namespace_exists(&label(name));
+    assert_eq!([exists("a"), exists("b"), exists("c"), exists("d")], [true, false, true, false]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_refused_at_first() {
+    let folder = folder();
+    let path = folder.path().join("pods.json");
+    let error = refused(path.clone()).await;
+    assert!(error.to_string().contains("pods.json: No such file"), "{error}");
+    assert!(error.is_configuration());
+    for (text, expected) in [
+        ("", "the file is empty"),
+        ("{\"kind\": \"List\",\n\"items\": [{]}", "line 2 column 12"),
+        ("{\"kind\": \"ConfigMapList\", \"items\": []}", "kind is \"ConfigMapList\""),
+        ("kind: List\nitems:\n- kind: Pod\n  metadata: {name: [\n", "line "),
+        ("\u{0}\u{1}\u{2}", "pods.json: "),
+    ] {
+        fs::write(&path, text).expect("written");
+        let error = refused(path.clone()).await;
+        assert!(error.to_string().contains(expected), "{text:?}: {error}");
+    }
+    assert!(refused(folder.path().to_owned()).await.to_string().contains("directory"));
+}
+
+#[tokio::test]
+async fn a_replaced_file_is_read_again() {
+    let folder = folder();
+    let path = folder.path().join("pods.json");
+    fs::write(&path, list(&[pod("a", "x", &["10.0.0.1"]), pod("b", "y", &["10.0.0.2"])])).expect("written");
+    let running = run(&path).await;
+    replace(&path, &list(&[pod("a", "x", &["10.0.0.3"])]));
+    until("the new version", || has(&running, "a", "10.0.0.3")).await;
+    until("what it does not name is gone", || !has(&running, "b", "10.0.0.2")).await;
+    assert!(!has(&running, "a", "10.0.0.1"));
+    assert!(!running.index.namespace_exists(&label("b")));
+    fs::write(&path, list(&[pod("a", "x", &["10.0.0.4"])])).expect("written");
+    until("written in place", || has(&running, "a", "10.0.0.4")).await;
+}
+
+/// A `ConfigMap` volume: `pods.json` -> `..data/pods.json`, `..data` -> a folder of this version.
+#[tokio::test]
+async fn a_config_map_is_read_again() {
+    let folder = folder();
+    let version = |name: &str, items: &[Value]| {
+        let data = folder.path().join(name);
+        fs::create_dir(&data).expect("created");
+        fs::write(data.join("pods.json"), list(items)).expect("written");
+    };
+    version("..1", &[pod("a", "x", &["10.0.0.1"])]);
+    symlink("..1", folder.path().join("..data")).expect("linked");
+    let path = folder.path().join("pods.json");
+    symlink("..data/pods.json", &path).expect("linked");
+    let running = run(&path).await;
+    assert!(has(&running, "a", "10.0.0.1"));
+    version("..2", &[pod("a", "x", &["10.0.0.2"])]);
+    symlink("..2", folder.path().join("..data_tmp")).expect("linked");
+    fs::rename(folder.path().join("..data_tmp"), folder.path().join("..data")).expect("renamed");
+    fs::remove_dir_all(folder.path().join("..1")).expect("removed");
+    until("the new version", || has(&running, "a", "10.0.0.2")).await;
+}
+
+#[tokio::test]
+async fn a_broken_version_is_reported_and_the_old_one_kept() {
+    let folder = folder();
+    let path = folder.path().join("pods.json");
+    let items = [pod("a", "x", &["10.0.0.1"]), pod("a", "y", &["10.0.0.2"])];
+    fs::write(&path, list(&items)).expect("written");
+    let running = run(&path).await;
+    let error = || running.index.health().watches().first().and_then(|watch| watch.error.clone());
+    assert_eq!(error(), None);
+
+    // Whole items before the fault must not count either.
+    let broken = list(&[pod("a", "x", &["10.0.0.9"])]).replace("\"kind\": \"List\"", "\"kind\": ");
+    replace(&path, &broken);
+    until("reported", || error().is_some()).await;
+    let text = error().expect("reported");
+    assert!(text.contains("pods.json: line "), "{text}");
+    assert!(text.contains("keeping what was read before"), "{text}");
+    assert!(matches!(running.index.freshness(), Freshness::Stale { .. }));
+    assert!(has(&running, "a", "10.0.0.1") && has(&running, "a", "10.0.0.2"));
+    assert!(!has(&running, "a", "10.0.0.9"));
+
+    replace(&path, &list(&[pod("a", "x", &["10.0.0.3"])]));
+    until("mended", || error().is_none()).await;
+    assert_eq!(running.index.freshness(), Freshness::Fresh);
+    assert!(has(&running, "a", "10.0.0.3") && !has(&running, "a", "10.0.0.2"));
+
+    fs::remove_file(&path).expect("removed");
+    until("reported", || error().is_some_and(|text| text.contains("No such file"))).await;
+    assert!(has(&running, "a", "10.0.0.3"), "kept");
+    fs::write(&path, list(&[pod("a", "x", &["10.0.0.4"])])).expect("written");
+    until("it is back", || has(&running, "a", "10.0.0.4")).await;
+    assert_eq!(error(), None);
+}
+
+/// The clock stands still but for the sleeps, so the file is looked at exactly every 500 ms.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_being_written_is_not_read() {
+    let folder = folder();
+    let path = folder.path().join("pods.yaml");
+    let item = |n: u8| {
+        format!("- kind: Pod\n  metadata: {{name: p{n}, namespace: a}}\n  status: {{podIP: 10.0.0.{n}}}\n")
+    };
+    let head = "kind: List\nitems:\n";
+    fs::write(&path, format!("{head}{}{}", item(1), item(2))).expect("written");
+    let running = run(&path).await;
+    // Each of these is a list of its own, but not the one that is meant.
+    let mut text = head.to_owned();
+    for n in 2..7 {
+        text.push_str(&item(n));
+        fs::write(&path, &text).expect("written");
+        tokio::time::sleep(Duration::from_millis(450)).await;
+        assert!(has(&running, "a", "10.0.0.1"), "the old version is kept while {n} is written");
+    }
+    until("the new version", || !has(&running, "a", "10.0.0.1")).await;
+    assert_eq!(running.index.stats().pods, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_never_rests_is_read_nevertheless() {
+    let folder = folder();
+    let path = folder.path().join("pods.json");
+    fs::write(&path, list(&[pod("a", "x", &["10.0.0.1"])])).expect("written");
+    let running = run(&path).await;
+    for n in 0..40 {
+        replace(&path, &(list(&[pod("a", "x", &["10.0.0.2"])]) + &" ".repeat(n)));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    assert!(has(&running, "a", "10.0.0.2"));
+}

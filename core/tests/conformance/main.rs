@@ -4,6 +4,8 @@
 //! One binary rather than one per RFC: they share a strict decoder, and link once.
 
 mod coredns;
+mod hickory;
+mod properties;
 mod rfc1034_1035;
 mod rfc1995_5936;
 mod rfc1996_2136_3425_8490;

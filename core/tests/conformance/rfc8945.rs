@@ -4,23 +4,7 @@ use poddns_core::Mode;
 use poddns_core::wire::Rcode;
 
 use crate::support::Server;
-use crate::support::query::{Edns, Query, record};
-use crate::support::response::WireName;
-
-/// A TSIG record (4.2) with an empty MAC.
-fn tsig(class: u16) -> Vec<u8> {
-    let data = [
-        &WireName::new("hmac-sha256").0[..],
-        // Time signed, fudge, MAC size, original ID, error, other length.
-        &[0, 0, 0x5f, 0, 0, 0],
-        &[1, 0x2c],
-        &[0, 0],
-        &[0x1d, 0x5a],
-        &[0, 0],
-        &[0, 0],
-    ];
-    record(&WireName::new("key.example").0, 250, class, 0, &data.concat())
-}
+use crate::support::query::{Edns, Query, record, tsig};
 
 /// 5.2: a server that cannot check a signature answers an error: FORMERR, without records.
 #[test]

@@ -1,6 +1,7 @@
 //! What the tests share: raw queries, a strict decoder of responses, a cluster, and a server of all these.
 
 pub(crate) mod cluster;
+pub(crate) mod generate;
 pub(crate) mod query;
 pub(crate) mod response;
 

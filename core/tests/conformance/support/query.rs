@@ -100,6 +100,21 @@ pub(crate) fn record(owner: &[u8], rtype: u16, class: u16, ttl: u32, data: &[u8]
     [owner, &head, &ttl.to_be_bytes(), &len.to_be_bytes(), data].concat()
 }
 
+/// A TSIG record (RFC 8945 4.2) with an empty MAC.
+pub(crate) fn tsig(class: u16) -> Vec<u8> {
+    let data = [
+        &WireName::new("hmac-sha256").0[..],
+        // Time signed, fudge, MAC size, original ID, error, other length.
+        &[0, 0, 0x5f, 0, 0, 0],
+        &[1, 0x2c],
+        &[0, 0],
+        &[0x1d, 0x5a],
+        &[0, 0],
+        &[0, 0],
+    ];
+    record(&WireName::new("key.example").0, 250, class, 0, &data.concat())
+}
+
 /// An OPT record of a query.
 #[derive(Clone, Debug)]
 pub(crate) struct Edns {

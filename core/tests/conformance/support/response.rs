@@ -25,15 +25,24 @@ impl WireName {
         wire.push(0);
         Self(wire)
     }
+
+    /// The labels from left to right, without length octets and root.
+    pub(crate) fn labels(&self) -> Vec<&[u8]> {
+        let mut labels = Vec::new();
+        let mut rest = &self.0[..];
+        while let Some((&len, tail)) = rest.split_first().filter(|(len, _)| **len > 0) {
+            let (label, tail) = tail.split_at(usize::from(len));
+            labels.push(label);
+            rest = tail;
+        }
+        labels
+    }
 }
 
 impl fmt::Display for WireName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = &self.0[..];
-        while let Some((&len, tail)) = rest.split_first().filter(|(len, _)| **len > 0) {
-            let (label, tail) = tail.split_at(usize::from(len));
+        for label in self.labels() {
             write!(f, "{}.", label.escape_ascii())?;
-            rest = tail;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use poddns_core::{DropReason, Outcome, Request, Transport};
 
 use super::{A, AAAA, NO_POD, POD, codes, is_empty, rcode, verified, with_cookies};
 use crate::support::cluster::Cluster;
-use crate::support::query::{Edns, Query, record};
+use crate::support::query::{Edns, Query, record, tsig};
 use crate::support::response::{AA, TC, WireName};
 use crate::support::{CLIENT, NOW, Server};
 
@@ -283,10 +283,6 @@ fn rule_22_streams() {
 #[test]
 fn rule_24_malformed_tails_are_format_errors() {
     let address = record(&[0xc0, 12], A, 1, 5, &[1, 2, 3, 4]);
-    let tsig_data =
-        [&WireName::new("hmac-sha256").0[..], &[0; 6], &[0x01, 0x2c], &[0, 0], &[0x12, 0x34], &[0; 4]]
-            .concat();
-    let tsig = |class| record(&WireName::new("key").0, 250, class, 0, &tsig_data);
     let base = Query::new(POD, A);
     let mut cases = vec![
         base.clone().record(2, tsig(255)),

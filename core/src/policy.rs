@@ -19,7 +19,7 @@ pub(crate) enum Finding {
     Empty,
     /// This address.
     Address(IpAddr),
-    /// Those of this pod's addresses that no guard forbids: at least one.
+    /// Those of this pod's addresses that may be given: at least one.
     Pod { namespace: Label, name: Label },
     /// Nobody can tell now.
     Unknown,
@@ -113,9 +113,8 @@ fn judge_pod_name<P: PodLookup + ?Sized>(
     let (mut allowed, mut blocked) = (false, false);
     let verdict = from_index(config, pods, || {
         pods.addresses_of(&namespace, &name, &mut |address| {
-            let is_blocked = is_blocked(config, address);
-            blocked |= is_blocked;
-            allowed |= !is_blocked;
+            allowed |= is_allowed(config, address);
+            blocked |= !is_mapped(address) && is_blocked(config, address);
         });
         if allowed { Finding::Pod { namespace, name } } else { Finding::Nothing }
     });
@@ -126,8 +125,13 @@ fn judge_pod_name<P: PodLookup + ?Sized>(
     verdict
 }
 
+/// Whether the address may be given to anybody, under whatever name.
+pub(crate) fn is_allowed(config: &Config<'_>, address: IpAddr) -> bool {
+    !is_mapped(address) && !is_blocked(config, address)
+}
+
 /// Whether a guard forbids the address, in any mode and under any name.
-pub(crate) fn is_blocked(config: &Config<'_>, address: IpAddr) -> bool {
+fn is_blocked(config: &Config<'_>, address: IpAddr) -> bool {
     let outside =
         !config.pod_cidrs.is_empty() && !config.pod_cidrs.iter().any(|cidr| cidr.contains(&address));
     outside || (config.block_special && is_special(address))

@@ -6,7 +6,7 @@ use crate::cookie::{self, CookieStatus};
 use crate::decide::{Decision, Records, ZoneRecords, decide};
 use crate::lookup::PodLookup;
 use crate::message::{DropReason, Outcome, Reply, Request, Transport};
-use crate::policy::is_blocked;
+use crate::policy::is_allowed;
 use crate::wire::edns::{self, Edns};
 use crate::wire::header::{Header, flag};
 use crate::wire::message::{Message, Question};
@@ -171,7 +171,7 @@ impl<P: PodLookup + ?Sized> Response<'_, P> {
         let ttl = self.config.ttl.as_secs();
         let mut result = Ok(false);
         self.pods.addresses_of(namespace, name, &mut |address| {
-            if is_blocked(self.config, address) {
+            if !is_allowed(self.config, address) {
                 return;
             }
             if result.is_ok() && *is_ipv4.get_or_insert(address.is_ipv4()) == address.is_ipv4() {

@@ -222,7 +222,7 @@ impl Oracle<'_> {
         let Some(address) = podip::spelled(label) else {
             return self.pod_name(label, namespace);
         };
-        if matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+        if is_mapped(address) {
             return (Finding::Nothing, None);
         }
         if self.settings.blocks(address) {
@@ -244,6 +244,7 @@ impl Oracle<'_> {
         };
         let mut all = Vec::new();
         self.cluster.addresses_of(namespace, &name, &mut |address| all.push(address));
+        all.retain(|address| !is_mapped(*address));
         let is_any = !all.is_empty();
         all.retain(|address| !self.settings.blocks(*address));
         let all_blocked = is_any && all.is_empty();
@@ -269,4 +270,9 @@ impl Oracle<'_> {
             (Some(_), _, _) => (finding, Some(3)),
         }
     }
+}
+
+/// Whether it is an IPv4-mapped address, which is given to nobody.
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }

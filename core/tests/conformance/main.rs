@@ -35,3 +35,4 @@ mod rfc9619;
 mod semantics;
 mod support;
 mod wire_rules;
+mod zones;

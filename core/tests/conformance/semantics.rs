@@ -4,14 +4,11 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use poddns_core::wire::{Rcode, Rtype};
-use poddns_core::{
-    Config, DropReason, Freshness, IpNet, Label, Mode, NoPods, Outcome, Request, Transport, Ttl, Zone,
-    respond,
-};
+use poddns_core::{DropReason, Freshness, IpNet, Label, Mode, NoPods, Outcome, Request, Transport, respond};
 
 use crate::support::cluster::{Cluster, label};
-use crate::support::query::{Edns, Query};
-use crate::support::response::{RD, TC, WireName};
+use crate::support::query::Query;
+use crate::support::response::RD;
 use crate::support::{CLIENT, CLUSTER, NOW, Server};
 
 /// Checks what a server says of names below `pod.cluster.local`, asked for A.
@@ -231,6 +228,47 @@ fn pod_cidrs_bound_every_mode() {
 }
 
 #[test]
+fn guards_hold_for_pod_names_too() {
+    let addresses =
+        ["10.244.1.99", "10.9.9.9", "127.0.0.1", "fd00:9::1", "fe80::1"].map(|text| text.parse().unwrap());
+    let cluster = Cluster::recorded()
+        .pod("default", "mixed", &addresses)
+        .pod("default", "outside", &addresses[1..2])
+        .pod("default", "special", &addresses[2..3])
+        .pod("default", "mapped", &["::ffff:10.244.1.98".parse().unwrap()])
+        .pod("default", "mapped-too", &["::ffff:10.244.1.98".parse().unwrap(), addresses[0]]);
+    let cidrs: Vec<IpNet> = ["10.244.0.0/16", "fe80::/10"].map(|text| text.parse().unwrap()).into();
+    let open =
+        Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
+    let bounded = open.with(|config| config.pod_cidrs = &cidrs);
+    let guarded = open.with(|config| config.block_special = true);
+    let both = bounded.with(|config| config.block_special = true);
+    for (server, mixed, outside, special) in [
+        (open, ["10.244.1.99 10.9.9.9 127.0.0.1", "fd00:9::1 fe80::1"], "10.9.9.9", "127.0.0.1"),
+        (bounded, ["10.244.1.99", "fe80::1"], "NXDOMAIN EDE15", "NXDOMAIN EDE15"),
+        (guarded, ["10.244.1.99 10.9.9.9", "fd00:9::1"], "10.9.9.9", "NXDOMAIN EDE15"),
+        (both, ["10.244.1.99", "NODATA"], "NXDOMAIN EDE15", "NXDOMAIN EDE15"),
+    ] {
+        table(
+            &server,
+            &[("mixed.default", mixed[0]), ("outside.default", outside), ("special.default", special)],
+        );
+        typed(&server, Rtype::AAAA, &[("mixed.default", mixed[1]), ("mapped-too.default", "NODATA")]);
+        table(&server, &[("mapped-too.default", "10.244.1.99"), ("nobody.default", "NXDOMAIN")]);
+    }
+    // A mapped address is given under no name, guard or no guard.
+    for server in [open, bounded, guarded] {
+        typed(&server, Rtype::AAAA, &[("mapped.default", "NXDOMAIN")]);
+    }
+    // That a guard forbids it weighs more than that the index is stale.
+    let stale = cluster.clone().fresh(Freshness::Stale { age: Duration::from_secs(1) });
+    table(
+        &Server { pods: &stale, ..guarded },
+        &[("special.default", "NXDOMAIN EDE15"), ("outside.default", "10.9.9.9 EDE3")],
+    );
+}
+
+#[test]
 fn what_is_blocked_is_so_before_the_first_sync_too() {
     let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..Server::new(Mode::Verified) };
@@ -358,132 +396,6 @@ fn freshness_has_an_age_unless_it_is_fresh() {
     let ages =
         [Freshness::Unsynced, Freshness::Fresh, Freshness::Stale { age }, Freshness::Resyncing { age }];
     assert_eq!(ages.map(Freshness::age), [None, None, Some(age), Some(age)]);
-}
-
-#[test]
-fn the_apex_has_soa_and_ns() {
-    let server = Server::new(Mode::Verified);
-    let soa = server.udp(&Query::new("pod.cluster.local", 6).octets());
-    let [record] = &soa.answer[..] else { panic!("{soa:?}") };
-    assert_eq!(record.owner, WireName::new("pod.cluster.local"));
-    assert_eq!(record.soa_numbers(), [1_795_360_627, 7200, 1800, 86_400, 5]);
-    let names =
-        [WireName::new("ns.dns.cluster.local").0, WireName::new("hostmaster.cluster.local").0].concat();
-    assert!(record.data.starts_with(&names));
-    let ns = server.udp(&Query::new("pod.cluster.local", 2).octets());
-    let [record] = &ns.answer[..] else { panic!("{ns:?}") };
-    assert_eq!((record.ttl, &record.data), (5, &WireName::new("ns.dns.cluster.local").0));
-    for rtype in [Rtype::A, Rtype::AAAA, Rtype::TXT, Rtype::PTR, Rtype(33), Rtype(65), Rtype(65_280)] {
-        assert_eq!(server.says("pod.cluster.local", rtype), "NODATA", "{rtype}");
-    }
-    let without_changes = Server { pods: &NoPods, ..server };
-    let soa = without_changes.udp(&Query::new("pod.cluster.local", 6).octets());
-    assert_eq!(soa.answer[0].soa_numbers()[0], 1);
-}
-
-#[test]
-fn the_name_server_may_have_any_name() {
-    let longest = [&"a".repeat(63)[..], &"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join(".");
-    for ns in [
-        "ns.dns.cluster.local",
-        "NS1.Cluster.Local",
-        "cluster.local",
-        "local",
-        "ns.pod.cluster.local",
-        "ns.example.org",
-        "xcluster.local",
-        &longest,
-    ] {
-        let zones = [Zone::new("cluster.local").unwrap().with_ns(ns.parse().unwrap())];
-        let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
-        let query = |rtype| Query::new("pod.cluster.local", rtype).edns(&Edns::new(1232)).octets();
-        let told = server.udp(&query(2)).answer[0].data.to_ascii_lowercase();
-        assert_eq!(told, WireName::new(ns).0.to_ascii_lowercase(), "{ns}");
-        let soa = &server.udp(&query(6)).answer[0];
-        assert!(soa.data.to_ascii_lowercase().starts_with(&told), "{ns}");
-        let negative = server.udp(&query(1));
-        assert_eq!(negative.authority[0].data, soa.data, "{ns}");
-    }
-    // A name that is too long to fit beside a long question is left out with its record, and TC says so.
-    let zones = [Zone::new("cluster.local").unwrap().with_ns(longest.parse().unwrap())];
-    let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
-    let long = ["a"; 100].join(".") + ".pod.cluster.local";
-    let response = server.udp(&Query::new(&long, 1).octets());
-    assert_eq!((Rcode(response.rcode), response.has(TC)), (Rcode::NXDOMAIN, true));
-    assert!(response.authority.is_empty());
-    assert!(!server.tcp(&Query::new(&long, 1).octets()).has(TC));
-}
-
-#[test]
-fn a_server_has_several_zones() {
-    let zones = ["cluster.local", "Example.ORG", "a.b.c.d.e"].map(|domain| Zone::new(domain).unwrap());
-    let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
-    for zone in ["cluster.local", "example.org", "a.b.c.d.e"] {
-        assert_eq!(server.says(&format!("10-244-1-5.default.pod.{zone}"), Rtype::A), "10.244.1.5");
-        let response = server.udp(&Query::new(&format!("pod.{zone}"), 1).octets());
-        assert_eq!(response.authority[0].owner, WireName::new(&format!("pod.{zone}")));
-        let ns = WireName::new(&format!("ns.dns.{zone}")).0;
-        assert!(response.authority[0].data.starts_with(&ns), "each zone has its own name server");
-    }
-    for outside in ["pod.b.c.d.e", "pod.org", "pod", "example.org"] {
-        assert_eq!(server.says(outside, Rtype::A), "REFUSED EDE20", "{outside}");
-    }
-    let none = server.with(|config| config.zones = &[]);
-    assert_eq!(none.says("pod.cluster.local", Rtype::A), "REFUSED EDE20");
-}
-
-#[test]
-fn of_nested_zones_the_innermost_answers() {
-    // Their order does not matter.
-    for domains in
-        [["cluster.local", "inner.pod.cluster.local"], ["inner.pod.cluster.local", "cluster.local"]]
-    {
-        let zones = domains.map(|domain| Zone::new(domain).unwrap());
-        for mode in [Mode::Disabled, Mode::Insecure, Mode::Verified] {
-            let server = Server::new(mode).with(|config| config.zones = &zones);
-            let apex = server.udp(&Query::new("pod.inner.pod.cluster.local", 6).octets());
-            assert_eq!(apex.answer[0].owner, WireName::new("pod.inner.pod.cluster.local"), "{mode:?}");
-            // It exists, so the name above it does, also where the outer zone has no such namespace.
-            let above = server.udp(&Query::new("INNER.pod.cluster.local", 1).octets());
-            assert_eq!(Rcode(above.rcode), Rcode::NOERROR, "{mode:?}");
-            assert_eq!(above.authority[0].owner, WireName::new("pod.cluster.local"));
-            if mode != Mode::Insecure {
-                assert_eq!(server.says("xinner.pod.cluster.local", Rtype::A), "NXDOMAIN");
-                assert_eq!(server.says("x.inner.pod.cluster.local", Rtype::A), "NXDOMAIN");
-            }
-        }
-        let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
-        assert_eq!(server.says("10-244-1-5.default.pod.inner.pod.cluster.local", Rtype::A), "10.244.1.5");
-        assert_eq!(server.says("10-244-1-5.default.pod.cluster.local", Rtype::A), "10.244.1.5");
-    }
-}
-
-#[test]
-fn ttls_are_bounded() {
-    assert_eq!(Ttl::default().as_secs(), 5);
-    assert_eq!((Ttl::MAX.as_secs(), Ttl::MAX.to_string()), (3600, "3600".to_owned()));
-    for (seconds, fits) in [(0, true), (1, true), (3600, true), (3601, false), (u16::MAX, false)] {
-        assert_eq!(Ttl::from_secs(seconds).map(Ttl::as_secs), fits.then_some(seconds));
-    }
-    for seconds in [0, 5, 3600] {
-        let server = Server::new(Mode::Verified).with(|config| config.ttl = Ttl::from_secs(seconds).unwrap());
-        for (name, rtype) in [("10-244-1-5.default.pod.cluster.local", 1), ("pod.cluster.local", 2)] {
-            assert_eq!(server.udp(&Query::new(name, rtype).octets()).answer[0].ttl, u32::from(seconds));
-        }
-    }
-}
-
-#[test]
-fn a_new_configuration_is_strict_and_plain() {
-    let config = Config::new(Mode::default(), &[]);
-    assert_eq!((config.mode, config.ttl), (Mode::Verified, Ttl::default()));
-    assert!(!config.block_special && !config.check_namespaces && !config.pod_names);
-    assert!(config.pod_cidrs.is_empty() && config.namespaces.is_empty() && config.max_staleness.is_none());
-    assert!(config.cookies.is_none() && config.nsid.is_none() && config.tcp_keepalive.is_none());
-    assert!(config.chaos_version.is_none() && config.chaos_id.is_none());
-    let zone = Zone::new("Cluster.Local.").unwrap();
-    assert_eq!(zone.domain().to_string(), "Cluster.Local.");
-    assert_eq!(zone.apex().to_string(), "pod.Cluster.Local.");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! One binary rather than one per RFC: they share a strict decoder, and link once.
 
 mod coredns;
+mod docs;
 mod hickory;
 mod properties;
 mod rfc1034_1035;

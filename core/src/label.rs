@@ -127,6 +127,7 @@ impl fmt::Debug for Label {
 mod tests {
     extern crate std;
     use super::*;
+    use std::string::ToString;
 
     #[test]
     fn takes_what_kubernetes_takes() {
@@ -160,6 +161,26 @@ mod tests {
         // Setting bit 5 would turn these into a dash and a digit.
         assert_eq!(Label::from_wire(b"a\x0db"), None);
         assert_eq!(Label::from_wire(b"\x11"), None);
+    }
+
+    #[test]
+    fn shows_its_text() {
+        let shown = Label::from_wire(b"Kube-System")
+            .map(|label| (label.to_string(), std::format!("{label:?}"), std::format!("{label:>13}")));
+        assert_eq!(shown, Some(("kube-system".into(), "\"kube-system\"".into(), "  kube-system".into())));
+        assert_eq!(Label::from_wire(b"A").as_ref().map(AsRef::as_ref), Some("a"));
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        for (why, text) in [
+            (LabelError::Empty, "is empty; a label has 1 to 63 characters"),
+            (LabelError::TooLong, "is longer than 63 characters"),
+            (LabelError::BadOctet(7), "has a character other than a-z, 0-9 and '-' at offset 7"),
+            (LabelError::OuterDash, "begins or ends with '-'"),
+        ] {
+            assert_eq!(why.to_string(), text);
+        }
     }
 
     #[test]

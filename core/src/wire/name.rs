@@ -226,3 +226,23 @@ impl fmt::Debug for Name {
         write!(f, "Name({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        for (why, text) in [
+            (NameError::Empty, "is empty; a domain name such as cluster.local is needed"),
+            (NameError::EmptyLabel, "has an empty label (a dot in front, or two in a row)"),
+            (NameError::LabelTooLong, "has a label of more than 63 characters"),
+            (NameError::TooLong, "is longer than 255 octets in wire form"),
+            (NameError::BadOctet(7), "has a character other than letters, digits, '-' and '_' at offset 7"),
+        ] {
+            assert_eq!(why.to_string(), text);
+        }
+    }
+}

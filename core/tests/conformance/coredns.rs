@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use poddns_core::{Mode, Request, Transport};
 
-use crate::support::response::{Record, Response};
+use crate::support::response::{Record, Response, WireName};
 use crate::support::{CLIENT, NOW, Server};
 
 const MODES: [(&str, Mode); 3] =
@@ -60,7 +60,11 @@ fn differences(ours: Option<&Response>, theirs: Option<&Response>) -> BTreeSet<A
         ("flags", ours.flags == theirs.flags),
         ("question", ours.question == theirs.question),
         ("answer", records(&ours.answer) == records(&theirs.answer)),
-        ("authority", records(&ours.authority) == records(&theirs.authority)),
+        ("authority", ownerless(&ours.authority) == ownerless(&theirs.authority)),
+        (
+            "owner",
+            owners(&ours.authority).zip(owners(&theirs.authority)).all(|(ours, theirs)| ours == theirs),
+        ),
         ("additional", records(&ours.additional) == records(&theirs.additional)),
         ("opt", ours.opt == theirs.opt),
     ];
@@ -77,6 +81,17 @@ fn records(section: &[Record]) -> Vec<Record> {
     }
     records.sort();
     records
+}
+
+/// Records of the authority section without their owner, which is compared by itself.
+fn ownerless(section: &[Record]) -> Vec<Record> {
+    let mut records = records(section);
+    records.iter_mut().for_each(|record| record.owner = WireName::new(""));
+    records
+}
+
+fn owners(section: &[Record]) -> impl Iterator<Item = &WireName> {
+    section.iter().map(|record| &record.owner)
 }
 
 /// The deliberate differences: by case and mode, the aspects, each with the reason's key.

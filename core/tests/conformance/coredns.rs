@@ -86,7 +86,9 @@ fn records(section: &[Record]) -> Vec<Record> {
 /// Records of the authority section without their owner, which is compared by itself.
 fn ownerless(section: &[Record]) -> Vec<Record> {
     let mut records = records(section);
-    records.iter_mut().for_each(|record| record.owner = WireName::new(""));
+    for record in &mut records {
+        record.owner = WireName::new("");
+    }
     records
 }
 

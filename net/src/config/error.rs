@@ -1,0 +1,150 @@
+//! What is wrong with the configuration, told so that it can be put right.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Where a setting was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// On the command line.
+    Flag,
+    /// In a `PODDNS_*` variable of the environment.
+    Environment,
+    /// In the config file.
+    File {
+        /// The file, as `--config` names it.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+}
+
+/// A setting as somebody wrote it: printed in the notation of its origin, so that it can be found there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The setting's name, as in the file.
+    pub key: &'static str,
+    /// Its value, if it is about one.
+    pub value: Option<String>,
+    /// Where.
+    pub origin: Origin,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Flag => {
+                write!(f, "--{}", self.key)?;
+                self.value.iter().try_for_each(|value| write!(f, " {value:?}"))
+            }
+            Origin::Environment => {
+                write!(f, "{}", super::keys::variable(self.key))?;
+                self.value.iter().try_for_each(|value| write!(f, "={value:?}"))
+            }
+            Origin::File { path, line } => {
+                write!(f, "{}:{line}: {}", path.display(), self.key)?;
+                self.value.iter().try_for_each(|value| write!(f, " = {value:?}"))
+            }
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The config file cannot be read.
+    #[error("config file {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The config file is not TOML.
+    #[error("{}:{line}: not valid TOML: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// The config file has a key that is no setting.
+    #[error("{}:{line}: unknown key {key:?}{}", path.display(), hint(*meant))]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The key.
+        key: String,
+        /// The setting whose name is most like it.
+        meant: Option<&'static str>,
+    },
+    /// A value that the setting cannot have.
+    #[error("{written}: {why}; allowed: {allowed}")]
+    Value {
+        /// The setting.
+        written: Written,
+        /// What is wrong with it.
+        why: String,
+        /// What could stand there.
+        allowed: &'static str,
+    },
+    /// A setting that makes no sense beside another one.
+    #[error("{written}: {why}")]
+    Conflict {
+        /// The setting.
+        written: Written,
+        /// With what it is in conflict, and what to do.
+        why: String,
+    },
+}
+
+fn hint(meant: Option<&'static str>) -> String {
+    match meant {
+        Some(key) => format!("; did you mean {key:?}?"),
+        None => "; `poddnsd --help` lists the keys (they are the flags without dashes in front)".to_owned(),
+    }
+}
+
+/// Everything that is wrong with the configuration, one problem a line: never empty.
+#[derive(Debug)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+
+    /// The problems, in the order of the settings' table.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self::new(vec![problem])
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.problems.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,78 @@
+//! The config file: TOML whose keys are the settings' names, all at top level.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Origin, Problem, Written};
+use super::keys::{self, Arity};
+use super::sources::{Given, Layer};
+
+/// Reads the file: what it sets, and all that is wrong with it.
+pub(super) fn read(path: &Path) -> (Layer, Vec<Problem>) {
+    match fs::read_to_string(path) {
+        Ok(text) => parse(path, &text),
+        Err(error) => (Layer::default(), vec![Problem::Unreadable { path: path.to_owned(), error }]),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
+    let line_of =
+        |span: Range<usize>| 1 + text.bytes().take(span.start).filter(|&octet| octet == b'\n').count();
+    let table = match DeTable::parse(text) {
+        Ok(table) => table.into_inner(),
+        Err(error) => {
+            let line = error.span().map_or(1, line_of);
+            let message = error.message().to_owned();
+            return (Layer::default(), vec![Problem::Syntax { path: path.to_owned(), line, message }]);
+        }
+    };
+    let mut layer = Layer::default();
+    let mut problems = Vec::new();
+    for (name, value) in table {
+        let line = line_of(name.span());
+        let name = name.into_inner();
+        let Some(key) = keys::find(&name) else {
+            let (key, meant) = (name.to_string(), keys::nearest(&name));
+            problems.push(Problem::UnknownKey { path: path.to_owned(), line, key, meant });
+            continue;
+        };
+        let origin = Origin::File { path: path.to_owned(), line };
+        match texts(value.into_inner(), key.arity) {
+            Ok(values) => layer.insert(key.name, Given { values, origin }),
+            Err(why) => {
+                let written = Written { key: key.name, value: None, origin };
+                problems.push(Problem::Value { written, why, allowed: key.allowed });
+            }
+        }
+    }
+    (layer, problems)
+}
+
+/// A value's texts, which are then read like those of a flag.
+fn texts(value: DeValue<'_>, arity: Arity) -> Result<Vec<String>, String> {
+    match (value, arity) {
+        (DeValue::Array(items), _) if items.is_empty() => {
+            Err("is an empty array; leave the key out".to_owned())
+        }
+        (DeValue::Array(items), Arity::Many) => {
+            items.into_iter().map(|item| text(item.into_inner())).collect()
+        }
+        (DeValue::Array(_), _) => Err("is an array, but takes one value".to_owned()),
+        (value, _) => text(value).map(|text| vec![text]),
+    }
+}
+
+fn text(value: DeValue<'_>) -> Result<String, String> {
+    match value {
+        DeValue::String(text) => Ok(text.into_owned()),
+        DeValue::Integer(number) => Ok(number.as_str().to_owned()),
+        DeValue::Boolean(switch) => Ok(switch.to_string()),
+        DeValue::Float(_) => Err("is a number with a fraction".to_owned()),
+        DeValue::Datetime(_) => Err("is a date".to_owned()),
+        DeValue::Array(_) => Err("is an array in an array".to_owned()),
+        DeValue::Table(_) => Err("is a table".to_owned()),
+    }
+}

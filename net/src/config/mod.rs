@@ -1,0 +1,209 @@
+//! The daemon's settings: flags beat `PODDNS_*` variables, which beat the TOML file.
+//!
+//! Whatever can be wrong with a setting is found here, before a socket is bound, and told with the place
+//! where it was written and with what could stand there instead.
+//!
+//! ```
+//! use poddns_net::config::{Sources, with_flags};
+//!
+//! let command = with_flags(clap::Command::new("poddnsd"));
+//! let flags = command.try_get_matches_from(["poddnsd", "--pods", "insecure", "--ttl", "30"])?;
+//! let settings = Sources::new(&flags, |name| std::env::var_os(name))?.settings()?;
+//! assert_eq!(settings.ttl.as_secs(), 30);
+//!
+//! let command = with_flags(clap::Command::new("poddnsd"));
+//! let flags = command.try_get_matches_from(["poddnsd", "--ttl", "9999"])?;
+//! let wrong = Sources::new(&flags, |_| None)?.settings().unwrap_err();
+//! assert_eq!(wrong.to_string(), r#"--ttl "9999": is out of range; allowed: 0 to 3600 (seconds)"#);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod file;
+mod keys;
+mod read;
+mod sources;
+mod value;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use poddns_core::{Config, IpNet, Label, Mode, Ttl, Zone};
+
+pub use error::{ConfigError, Origin, Problem, Written};
+pub use keys::with_flags;
+pub use poddns_watch::HostNetwork;
+pub use sources::Sources;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Where pods and namespaces are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodSource {
+    /// A cluster's API server: by default the cluster that this runs in, else the usual kubeconfig.
+    Cluster {
+        /// The kubeconfig, if not the usual one.
+        kubeconfig: Option<PathBuf>,
+        /// Its context, if not the current one.
+        context: Option<String>,
+    },
+    /// A file of `kubectl get pods -A -o json` or `-o yaml`, read again when it changes.
+    File(PathBuf),
+}
+
+/// What must be known of the cluster to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: every answer follows from the question.
+    Nothing,
+    /// Which namespaces there are.
+    Namespaces,
+    /// Which namespaces there are, and the addresses of their pods.
+    Pods,
+}
+
+/// Limits of the TCP side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpLimits {
+    /// A connection without a whole query, or with an unread answer, for this long is closed.
+    pub idle_timeout: Duration,
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one client address.
+    pub per_client: usize,
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        Self { idle_timeout: Duration::from_secs(10), connections: 10_000, per_client: 256 }
+    }
+}
+
+/// Everything that the daemon can be told, checked.
+///
+/// [`Settings::default`] is what runs when nothing is set; an embedder changes its fields and gives it to
+/// [`Server::start`](crate::Server::start).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What is checked before an address is given.
+    pub mode: Mode,
+    /// The zones, one for each cluster domain; not empty.
+    pub zones: Vec<Zone>,
+    /// Time to live of addresses.
+    pub ttl: Ttl,
+    /// If not empty, only addresses inside these are answered.
+    pub pod_cidrs: Vec<IpNet>,
+    /// If not empty, only these namespaces exist. Sorted, for [`Config::namespaces`].
+    namespaces: Vec<Label>,
+    /// Never answer special addresses.
+    pub block_special: bool,
+    /// In mode insecure: only namespaces that the cluster has exist.
+    pub check_namespaces: bool,
+    /// In mode verified: pod names are answered too.
+    pub pod_names: bool,
+    /// In mode verified: whether pods with `hostNetwork: true` count.
+    pub host_network: HostNetwork,
+    /// The age up to which a stale index is served; `None` is for ever.
+    pub max_staleness: Option<Duration>,
+    /// Where pods and namespaces are read from, if [`needs`](Self::needs) says that they are.
+    pub source: PodSource,
+    /// Where DNS is served, over UDP and TCP; port 0 takes a free one, the same for both. An IPv6 address
+    /// takes IPv6 only, also `[::]`.
+    pub listen: Vec<SocketAddr>,
+    /// Where the admin endpoints are served, if at all.
+    pub admin: Option<SocketAddr>,
+    /// Threads that answer over UDP.
+    pub threads: NonZeroUsize,
+    /// Limits of the TCP side.
+    pub tcp: TcpLimits,
+    /// How long queries are answered on after the server became unready.
+    pub lame_duck: Duration,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            zones: Zone::new("cluster.local").into_iter().collect(),
+            ttl: Ttl::default(),
+            pod_cidrs: Vec::new(),
+            namespaces: Vec::new(),
+            block_special: false,
+            check_namespaces: false,
+            pod_names: false,
+            host_network: HostNetwork::default(),
+            max_staleness: None,
+            source: PodSource::Cluster { kubeconfig: None, context: None },
+            listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
+            admin: Some((Ipv4Addr::LOCALHOST, 8053).into()),
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            tcp: TcpLimits::default(),
+            lame_duck: Duration::from_secs(5),
+            log_format: LogFormat::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The namespaces that exist, sorted; none means all.
+    #[must_use]
+    pub fn namespaces(&self) -> &[Label] {
+        &self.namespaces
+    }
+
+    /// Lets only these namespaces exist, or all if there are none.
+    pub fn set_namespaces(&mut self, namespaces: impl IntoIterator<Item = Label>) {
+        self.namespaces = namespaces.into_iter().collect();
+        self.namespaces.sort_unstable();
+        self.namespaces.dedup();
+    }
+
+    /// What the responder needs of these settings. It only borrows: cheap enough for every batch.
+    #[must_use]
+    pub fn answers(&self) -> Config<'_> {
+        let mut config = Config::new(self.mode, &self.zones);
+        config.ttl = self.ttl;
+        config.pod_cidrs = &self.pod_cidrs;
+        config.block_special = self.block_special;
+        config.namespaces = &self.namespaces;
+        config.check_namespaces = self.check_namespaces;
+        config.pod_names = self.pod_names;
+        config.max_staleness = self.max_staleness;
+        // RFC 7828 3.1: in units of 100 milliseconds. An hour, the most there is, fits.
+        config.tcp_keepalive = u16::try_from(self.tcp.idle_timeout.as_millis() / 100).ok();
+        config
+    }
+
+    /// What must be known of the cluster.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        match self.mode {
+            Mode::Insecure if self.check_namespaces => Needs::Namespaces,
+            Mode::Disabled | Mode::Insecure => Needs::Nothing,
+            Mode::Verified => Needs::Pods,
+        }
+    }
+
+    /// Whether anybody can have any address answered: mode insecure without a single guard.
+    #[must_use]
+    pub fn unguarded(&self) -> bool {
+        self.mode == Mode::Insecure
+            && !self.check_namespaces
+            && !self.block_special
+            && self.pod_cidrs.is_empty()
+            && self.namespaces.is_empty()
+    }
+}

@@ -1,0 +1,135 @@
+//! The three ways to set something, one on top of the other: file, environment, flags.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::error::{ConfigError, Origin, Problem, Written};
+use super::keys::{self, Arity, KEYS};
+use super::{Settings, file, read};
+
+/// The values of one setting as texts, and where they were written.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) values: Vec<String>,
+    pub(super) origin: Origin,
+}
+
+/// What one source sets, or all of them together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer(BTreeMap<&'static str, Given>);
+
+impl Layer {
+    pub(super) fn insert(&mut self, key: &'static str, given: Given) {
+        self.0.insert(key, given);
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Given> {
+        self.0.get(key)
+    }
+
+    /// How the setting was written, for a message about it; `None` if it was not.
+    pub(super) fn written(&self, key: &'static str) -> Option<Written> {
+        self.get(key).map(|given| Written {
+            key,
+            value: given.values.first().cloned(),
+            origin: given.origin.clone(),
+        })
+    }
+
+    /// This layer with another on top of it, which wins setting by setting: lists are not joined.
+    fn under(mut self, upper: &Self) -> Self {
+        self.0.extend(upper.0.iter().map(|(key, given)| (*key, given.clone())));
+        self
+    }
+}
+
+/// Where settings come from: flags, the environment and a file, in falling order of precedence.
+///
+/// The flags and the environment are taken once; the file is read anew by every [`settings`](Self::settings),
+/// which is how a SIGHUP finds what has changed.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    flags: Layer,
+    environment: Layer,
+    file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The flags of a command line made with [`with_flags`](super::with_flags), and the environment, where
+    /// `variable` looks up one variable: [`std::env::var_os`] outside of tests.
+    ///
+    /// An empty variable counts as unset. In a variable a list's items are separated by commas.
+    ///
+    /// Fails if a variable is not UTF-8.
+    pub fn new(flags: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        let mut environment = Layer::default();
+        let mut problems = Vec::new();
+        let lookup = |name: &str| variable(&keys::variable(name)).filter(|value| !value.is_empty());
+        for key in KEYS {
+            let Some(value) = lookup(key.name) else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.insert(
+                        key.name,
+                        Given { values: items(&value, key.arity), origin: Origin::Environment },
+                    );
+                }
+                Err(value) => problems.push(Problem::Value {
+                    written: Written {
+                        key: key.name,
+                        value: Some(value.to_string_lossy().into_owned()),
+                        origin: Origin::Environment,
+                    },
+                    why: "is not UTF-8".to_owned(),
+                    allowed: key.allowed,
+                }),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError::new(problems));
+        }
+        let file = match flags.get_one::<String>("config") {
+            Some(path) => Some(PathBuf::from(path)),
+            None => lookup("config").map(PathBuf::from),
+        };
+        Ok(Self { flags: layer_of(flags), environment, file })
+    }
+
+    /// The config file, if one was named.
+    #[must_use]
+    pub fn file(&self) -> Option<&std::path::Path> {
+        self.file.as_deref()
+    }
+
+    /// Reads the file and makes settings of all sources, or says everything that is wrong with them.
+    pub fn settings(&self) -> Result<Settings, ConfigError> {
+        let (file, mut problems) = self.file.as_deref().map(file::read).unwrap_or_default();
+        let all = file.under(&self.environment).under(&self.flags);
+        let settings = read::settings(&all, &mut problems);
+        if problems.is_empty() { Ok(settings) } else { Err(ConfigError::new(problems)) }
+    }
+}
+
+/// What the flags set.
+fn layer_of(flags: &ArgMatches) -> Layer {
+    let mut layer = Layer::default();
+    for key in KEYS {
+        if flags.value_source(key.name) == Some(ValueSource::CommandLine) {
+            let values = flags.get_many::<String>(key.name).unwrap_or_default().cloned().collect();
+            layer.insert(key.name, Given { values, origin: Origin::Flag });
+        }
+    }
+    layer
+}
+
+/// A variable's items: an address, network or name has no comma in it.
+fn items(value: &str, arity: Arity) -> Vec<String> {
+    match arity {
+        Arity::Many => value.split(',').map(|item| item.trim().to_owned()).collect(),
+        Arity::One | Arity::Switch => vec![value.to_owned()],
+    }
+}

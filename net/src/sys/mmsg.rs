@@ -1,0 +1,269 @@
+//! Many datagrams with one system call, each with its own peer and source address: recvmmsg(2), sendmmsg(2).
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use libc::{MSG_DONTWAIT, c_uint, iovec, mmsghdr, msghdr};
+use poddns_core::MAX_UDP_REPLY;
+
+use super::address::Storage;
+use super::control::Control;
+
+/// How many datagrams are received or sent at once. Beyond some 16 the cost of the system call no longer
+/// shows against that of the datagrams.
+pub(crate) const BATCH: usize = 32;
+
+#[expect(clippy::cast_possible_truncation, reason = "32")]
+const BATCH_LEN: c_uint = BATCH as c_uint;
+
+/// The longest datagram there is, so that none is ever cut.
+const QUERY: usize = 65_535;
+
+/// From one query's buffer to the next. Not a multiple of the page, or the beginnings of all buffers would
+/// compete for the same few lines of the cache.
+const QUERY_STRIDE: usize = 65_536 + 9 * 64;
+
+/// From one reply's buffer to the next: on cache lines of its own.
+const REPLY_STRIDE: usize = MAX_UDP_REPLY.next_multiple_of(64);
+
+/// Buffers for one batch of queries and the replies to them, allocated once.
+///
+/// Two megabytes of address space, of which the kernel gives memory only to the pages that are written: one
+/// for each query of usual size.
+///
+/// The kernel's headers point into the vectors beside them. None of these vectors ever grows, so the pointers
+/// stay valid for as long as the structure exists, wherever it is moved.
+pub(crate) struct Messages {
+    queries: Vec<u8>,
+    replies: Vec<u8>,
+    peers: Vec<Storage>,
+    controls: Vec<Control>,
+    // Only pointed to by the headers.
+    _query_parts: Vec<iovec>,
+    reply_parts: Vec<iovec>,
+    incoming: Vec<mmsghdr>,
+    outgoing: Vec<mmsghdr>,
+    /// How many of `incoming` hold a datagram.
+    received: usize,
+    /// How many of `incoming` the kernel may have changed.
+    used: usize,
+    /// How many of `outgoing` hold a reply.
+    queued: usize,
+}
+
+impl Messages {
+    pub(crate) fn new() -> Self {
+        let mut queries = vec![0; BATCH * QUERY_STRIDE];
+        let mut replies = vec![0; BATCH * REPLY_STRIDE];
+        let mut peers = vec![Storage::new(); BATCH];
+        let mut controls = vec![Control::new(); BATCH];
+        let mut query_parts = parts(&mut queries, QUERY_STRIDE, QUERY);
+        let mut reply_parts = parts(&mut replies, REPLY_STRIDE, MAX_UDP_REPLY);
+        let mut incoming = headers(&mut query_parts);
+        for ((header, peer), control) in incoming.iter_mut().zip(&mut peers).zip(&mut controls) {
+            header.msg_hdr.msg_name = ptr::from_mut(peer).cast();
+            header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+        }
+        let outgoing = headers(&mut reply_parts);
+        Self {
+            queries,
+            replies,
+            peers,
+            controls,
+            _query_parts: query_parts,
+            reply_parts,
+            incoming,
+            outgoing,
+            received: 0,
+            used: BATCH,
+            queued: 0,
+        }
+    }
+
+    /// Receives up to [`BATCH`] datagrams without waiting and returns how many; forgets what was there before.
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        for header in self.incoming.iter_mut().take(self.used) {
+            header.msg_hdr.msg_namelen = Storage::LEN;
+            header.msg_hdr.msg_controllen = Control::LEN as _;
+        }
+        self.used = 1;
+        self.received = 0;
+        self.queued = 0;
+        // SAFETY: the descriptor is open, since it is borrowed. Each of the BATCH headers points to one iovec,
+        // and with it to QUERY octets of `queries`; to one Storage and one Control, whose sizes stand in the
+        // header: all in vectors of `self`, which is borrowed mutably, so nobody else looks at them meanwhile.
+        // They hold integers only, so whatever the kernel writes is valid.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.incoming.as_mut_ptr(),
+                BATCH_LEN,
+                MSG_DONTWAIT as _,
+                ptr::null_mut(),
+            )
+        };
+        // Negative on failure, else at most BATCH.
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        self.received = count.min(BATCH);
+        self.used = self.received.max(1);
+        Ok(self.received)
+    }
+
+    /// Calls `each` with every received datagram, its sender and room for a reply, and queues a reply of as
+    /// many octets as it returns. If `each` panics, the replies before stay queued.
+    #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
+    pub(crate) fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+        let queries = self.queries.chunks_exact(QUERY_STRIDE);
+        let received = self.incoming.iter().zip(queries).zip(&self.peers).zip(&mut self.controls);
+        for (((header, query), peer), control) in received.take(self.received) {
+            let query = query.get(..header.msg_len as usize).unwrap_or_default();
+            let Some(from) = peer.get(header.msg_hdr.msg_namelen) else { continue };
+            let start = self.queued * REPLY_STRIDE;
+            let (Some(room), Some(part), Some(reply)) = (
+                self.replies.get_mut(start..start + MAX_UDP_REPLY),
+                self.reply_parts.get_mut(self.queued),
+                self.outgoing.get_mut(self.queued),
+            ) else {
+                return;
+            };
+            let Some(len) = each(query, from, room) else { continue };
+            part.iov_len = len.min(MAX_UDP_REPLY);
+            reply.msg_hdr.msg_name = header.msg_hdr.msg_name;
+            reply.msg_hdr.msg_namelen = header.msg_hdr.msg_namelen;
+            reply.msg_hdr.msg_control = header.msg_hdr.msg_control;
+            reply.msg_hdr.msg_controllen = control.turn_round(header.msg_hdr.msg_controllen as usize) as _;
+            self.queued += 1;
+        }
+    }
+
+    /// How many replies are queued.
+    pub(crate) fn replies(&self) -> usize {
+        self.queued
+    }
+
+    /// Sends the queued replies from this one on, without waiting, and returns how many went out. An error is
+    /// about the first of them.
+    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, from: usize) -> io::Result<usize> {
+        let Some(headers) = self.outgoing.get_mut(from..self.queued) else { return Ok(0) };
+        let len = c_uint::try_from(headers.len()).unwrap_or(BATCH_LEN);
+        // SAFETY: the descriptor is open, since it is borrowed. Each header up to `queued` has been filled by
+        // `answer`: its iovec points to at most MAX_UDP_REPLY octets of `replies`, its name and control to
+        // what `receive` got from the kernel, with no greater lengths; all in vectors of `self`, which is
+        // borrowed mutably.
+        let count =
+            unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), len, MSG_DONTWAIT as _) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// One part for each piece of the buffer.
+fn parts(buffer: &mut [u8], stride: usize, len: usize) -> Vec<iovec> {
+    let pieces = buffer.chunks_exact_mut(stride);
+    pieces.map(|piece| iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: len }).collect()
+}
+
+/// One header for each part.
+fn headers(parts: &mut [iovec]) -> Vec<mmsghdr> {
+    let header = |part: &mut iovec| {
+        // SAFETY: a C struct of integers and pointers, for which all zeros is a value.
+        let mut message: msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = ptr::from_mut(part);
+        message.msg_iovlen = 1;
+        mmsghdr { msg_hdr: message, msg_len: 0 }
+    };
+    parts.iter_mut().map(header).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn pair() -> (UdpSocket, UdpSocket) {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        (server, client)
+    }
+
+    #[test]
+    fn an_empty_queue_would_block() {
+        let (server, _client) = pair();
+        let mut messages = Messages::new();
+        for _ in 0..3 {
+            assert_eq!(messages.receive(server.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+
+    #[test]
+    fn a_burst_comes_and_goes_as_one() {
+        let (server, client) = pair();
+        let mut messages = Messages::new();
+        // Twice, so that the second batch is received over the traces of the first.
+        for round in 0..2_u8 {
+            for number in 0..40_u8 {
+                client.send(&[round, number]).unwrap();
+            }
+            let mut back = Vec::new();
+            for expected in [BATCH, 8] {
+                assert_eq!(messages.receive(server.as_fd()).unwrap(), expected);
+                messages.answer(|query, peer, out| {
+                    assert_eq!(peer, client.local_addr().unwrap());
+                    // Every third one is dropped.
+                    if query[1] % 3 == 0 {
+                        return None;
+                    }
+                    out[..2].copy_from_slice(query);
+                    Some(2)
+                });
+                let mut sent = 0;
+                while sent < messages.replies() {
+                    sent += messages.send(server.as_fd(), sent).unwrap();
+                }
+            }
+            let mut buffer = [0; 8];
+            while back.len() < 26 {
+                let len = client.recv(&mut buffer).unwrap();
+                assert_eq!((len, buffer[0]), (2, round));
+                back.push(buffer[1]);
+            }
+            assert_eq!(back, (0..40).filter(|number| number % 3 != 0).collect::<Vec<u8>>());
+        }
+    }
+
+    #[test]
+    fn empty_and_huge_datagrams_are_whole() {
+        let (server, client) = pair();
+        // 65,507 is what IPv4 leaves for UDP's payload.
+        let huge: Vec<u8> = (0..65_507_u32).map(|at| at.to_le_bytes()[0]).collect();
+        client.send(&[]).unwrap();
+        client.send(&huge).unwrap();
+        let mut messages = Messages::new();
+        let mut lens = Vec::new();
+        while lens.len() < 2 {
+            messages.receive(server.as_fd()).unwrap();
+            messages.answer(|query, _, _| {
+                assert_eq!(query, huge.get(..query.len()).unwrap());
+                lens.push(query.len());
+                None
+            });
+        }
+        assert_eq!(lens, [0, 65_507]);
+    }
+
+    #[test]
+    fn an_error_is_about_the_first_reply_left() {
+        let (server, client) = pair();
+        client.send(b"x").unwrap();
+        let mut messages = Messages::new();
+        messages.receive(server.as_fd()).unwrap();
+        messages.answer(|_, _, _| Some(1));
+        let pipe = io::pipe().unwrap().1;
+        assert!(messages.send(pipe.as_fd(), 0).is_err(), "not a socket");
+        assert_eq!(messages.send(server.as_fd(), 0).unwrap(), 1);
+    }
+}

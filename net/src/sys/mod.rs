@@ -1,0 +1,27 @@
+//! System calls that no safe crate offers: all the unsafe code there is, for Linux.
+//!
+//! Elsewhere the safe parts of this module remain, and [`crate::udp`] takes its portable path.
+
+#[cfg(target_os = "linux")]
+mod address;
+#[cfg(target_os = "linux")]
+mod control;
+#[cfg(target_os = "linux")]
+mod limits;
+#[cfg(target_os = "linux")]
+mod mmsg;
+#[cfg(target_os = "linux")]
+mod options;
+
+#[cfg(target_os = "linux")]
+pub(crate) use self::{
+    limits::raise_open_files,
+    mmsg::Messages,
+    options::{dropped_by_kernel, interface_index, reply_from_destination, without_path_mtu_discovery},
+};
+
+/// The number of a network interface: unknown without a system call of which there is no safe form.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn interface_index(_name: &str) -> Option<u32> {
+    None
+}

@@ -1,0 +1,90 @@
+//! Socket options that socket2 does not have.
+
+use std::ffi::CString;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{
+    IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_OMIT, IPPROTO_IP, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+    IPV6_PMTUDISC_OMIT, IPV6_RECVPKTINFO, SO_MEMINFO, SOL_SOCKET, c_int, socklen_t,
+};
+
+#[expect(clippy::cast_possible_truncation, reason = "4 octets")]
+const INT_LEN: socklen_t = size_of::<c_int>() as socklen_t;
+
+fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    // SAFETY: the descriptor is open, since it is borrowed; the pointer is to an int that outlives the call,
+    // and the length is an int's.
+    let done =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), INT_LEN) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes the kernel tell with each datagram to which address it came (ip(7), RFC 3542 6.2).
+pub(crate) fn reply_from_destination(socket: BorrowedFd<'_>, bound: SocketAddr) -> io::Result<()> {
+    match bound {
+        SocketAddr::V4(_) => set(socket, IPPROTO_IP, IP_PKTINFO, 1),
+        SocketAddr::V6(_) => set(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1),
+    }
+}
+
+/// Sends datagrams without DF and ignores what ICMP says of the path's MTU: responses of at most 1232 octets
+/// need neither, and forged "fragmentation needed" messages change nothing (draft-ietf-dnsop-avoid-fragmentation).
+pub(crate) fn without_path_mtu_discovery(socket: BorrowedFd<'_>, bound: SocketAddr) -> io::Result<()> {
+    match bound {
+        SocketAddr::V4(_) => set(socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT),
+        SocketAddr::V6(_) => set(socket, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT),
+    }
+}
+
+/// Datagrams that the kernel dropped because this socket's receive buffer was full: `SK_MEMINFO_DROPS` of
+/// socket(7)'s `SO_MEMINFO`.
+pub(crate) fn dropped_by_kernel(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    const DROPS: usize = 8;
+    let mut info = [0_u32; DROPS + 1];
+    let mut len = INT_LEN * 9;
+    // SAFETY: the descriptor is open, since it is borrowed; the pointers are to an array of nine 32-bit
+    // integers and to its length in octets, and both outlive the call.
+    let done = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_MEMINFO, info.as_mut_ptr().cast(), &raw mut len)
+    };
+    if done == 0 { Ok(info[DROPS]) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The number of a network interface, such as `eth0`; `None` if there is none of this name.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the pointer is to a string that ends with a zero and outlives the call.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index != 0).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn loopback_has_a_number() {
+        assert!(interface_index("lo").is_some());
+        assert_eq!(interface_index("no-such-interface"), None);
+        assert_eq!(interface_index("a\0b"), None);
+    }
+
+    #[test]
+    fn a_new_socket_has_dropped_nothing() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(dropped_by_kernel(socket.as_fd()).unwrap(), 0);
+    }
+
+    #[test]
+    fn options_are_refused_where_they_make_no_sense() {
+        let pipe = io::pipe().unwrap().0;
+        let bound = "127.0.0.1:0".parse().unwrap();
+        assert!(reply_from_destination(pipe.as_fd(), bound).is_err());
+        assert!(without_path_mtu_discovery(pipe.as_fd(), bound).is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! What a worker counts. Each worker has its own; a scrape adds them up.
+
+use std::array;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use poddns_core::wire::{Ede, Rcode};
+use poddns_core::{DropReason, Reply};
+
+/// A number that one thread counts up and any thread reads.
+///
+/// One writer means that load and store suffice: no locked instruction in the packet path.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one. Only ever called by the counter's own thread.
+    pub(crate) fn increment(&self) {
+        self.add(1);
+    }
+
+    /// Adds a number. Only ever called by the counter's own thread.
+    pub(crate) fn add(&self, number: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
+    }
+
+    /// Makes it this number: for what goes down, too.
+    pub(crate) fn set(&self, number: usize) {
+        self.0.store(number as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters by a number of the protocol; what has no place of its own shares the last one.
+#[derive(Debug)]
+pub(crate) struct ByNumber<const N: usize>([Counter; N]);
+
+impl<const N: usize> Default for ByNumber<N> {
+    fn default() -> Self {
+        Self(array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl<const N: usize> ByNumber<N> {
+    fn increment(&self, number: u16) {
+        if let Some(counter) = self.0.get(usize::from(number)).or(self.0.last()) {
+            counter.increment();
+        }
+    }
+
+    /// The counters in use, by number.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (u16, u64)> {
+        (0..).zip(&self.0).map(|(number, counter)| (number, counter.get())).filter(|&(_, count)| count > 0)
+    }
+}
+
+/// Rcodes up to BADCOOKIE (23), and one place for what is above.
+pub(crate) type ByRcode = ByNumber<25>;
+/// Extended errors up to 24 (RFC 8914), and one place for what is above.
+pub(crate) type ByEde = ByNumber<26>;
+
+/// Why a query got no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// The responder said so.
+    By(DropReason),
+    /// It came from port 0, where nobody can listen: an answer could only hurt a third party.
+    SourcePortZero,
+}
+
+impl Dropped {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::By(DropReason::Short),
+        Self::By(DropReason::Response),
+        Self::By(DropReason::NoRoom),
+        Self::SourcePortZero,
+    ];
+
+    /// The reason as metrics name it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::By(DropReason::Short) => "short",
+            Self::By(DropReason::Response) => "response",
+            Self::By(DropReason::NoRoom) => "no_room",
+            Self::SourcePortZero => "source_port_zero",
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::By(DropReason::Short) => 0,
+            Self::By(DropReason::Response) => 1,
+            Self::By(DropReason::NoRoom) => 2,
+            Self::SourcePortZero => 3,
+        }
+    }
+}
+
+/// What became of the queries of one worker and transport. On cache lines of its own, so that workers do not
+/// slow each other down.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Counters {
+    /// Packets or messages received, whatever was in them.
+    pub(crate) queries: Counter,
+    pub(crate) responses: ByRcode,
+    pub(crate) extended_errors: ByEde,
+    dropped: [Counter; Dropped::ALL.len()],
+    /// Responses without their records, for want of room.
+    pub(crate) truncated: Counter,
+    /// Failed receptions, most of them ICMP errors for earlier responses.
+    pub(crate) receive_errors: Counter,
+    /// Responses that the system would not take.
+    pub(crate) send_errors: Counter,
+    /// Loops that had to be started again: each is a bug, and told in the log.
+    pub(crate) panics: Counter,
+}
+
+impl Counters {
+    pub(crate) fn reply(&self, reply: &Reply) {
+        let Rcode(rcode) = reply.rcode;
+        self.responses.increment(rcode);
+        if let Some(Ede(code)) = reply.ede {
+            self.extended_errors.increment(code);
+        }
+        if reply.truncated {
+            self.truncated.increment();
+        }
+    }
+
+    pub(crate) fn dropped(&self, why: Dropped) {
+        if let Some(counter) = self.dropped.get(why.index()) {
+            counter.increment();
+        }
+    }
+
+    pub(crate) fn drops(&self, why: Dropped) -> u64 {
+        self.dropped.get(why.index()).map_or(0, Counter::get)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_drop_reason_has_its_own_counter() {
+        let counters = Counters::default();
+        for (at, why) in Dropped::ALL.into_iter().enumerate() {
+            assert_eq!(why.index(), at);
+            counters.dropped(why);
+            assert_eq!(counters.drops(why), 1, "{why:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_numbers_share_the_last_place() {
+        let rcodes = ByRcode::default();
+        rcodes.increment(Rcode::BADCOOKIE.0);
+        rcodes.increment(24);
+        rcodes.increment(4095);
+        assert_eq!(rcodes.counts().collect::<Vec<_>>(), [(23, 1), (24, 2)]);
+    }
+}

@@ -1,0 +1,98 @@
+//! What a server answers from: the one place where it meets an index of pods.
+
+use std::fmt;
+use std::sync::Arc;
+
+use poddns_core::{Freshness, Label, NoPods, PodLookup};
+
+/// An index of pods that a server can answer from and report on.
+///
+/// All threads of the server share it, so look-ups must neither block nor allocate.
+pub trait Pods: PodLookup + Send + Sync + 'static {
+    /// What `/readyz`, `/status` and `/metrics` tell of it. Called on a scrape, never for a query.
+    fn report(&self) -> PodsReport;
+}
+
+/// The state of an index and of what feeds it, as plain data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodsReport {
+    /// How much it holds; `None` where no index is needed.
+    pub index: Option<IndexSize>,
+    /// Everything that is watched. What is unsynced keeps the server from being ready.
+    pub watches: Vec<WatchReport>,
+    /// What the feeds have seen.
+    pub feeds: Vec<FeedReport>,
+}
+
+/// How much an index holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexSize {
+    /// Pods.
+    pub pods: usize,
+    /// Pairs of namespace and address.
+    pub addresses: usize,
+    /// Namespaces.
+    pub namespaces: usize,
+    /// Octets of memory.
+    pub bytes: usize,
+}
+
+/// One watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchReport {
+    /// What is watched: `pods`, `namespaces`.
+    pub resource: String,
+    /// The only namespace that is watched; `None` is the whole cluster.
+    pub namespace: Option<Label>,
+    /// How well it is in step.
+    pub freshness: Freshness,
+    /// Why it is not in step, as far as known.
+    pub error: Option<String>,
+}
+
+/// What a feed has seen of one kind of object since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedReport {
+    /// What it reads: `pods`, `namespaces`.
+    pub resource: &'static str,
+    /// Objects that came, changed or went.
+    pub events: u64,
+    /// Complete lists, the first ones included.
+    pub lists: u64,
+    /// Lists and watches that failed.
+    pub errors: u64,
+    /// Objects that made no sense, or only in part.
+    pub malformed: u64,
+}
+
+impl Pods for NoPods {
+    fn report(&self) -> PodsReport {
+        PodsReport::default()
+    }
+}
+
+impl PodsReport {
+    /// The watches without a first complete list.
+    pub fn pending(&self) -> impl Iterator<Item = &WatchReport> {
+        self.watches.iter().filter(|watch| watch.freshness == Freshness::Unsynced)
+    }
+}
+
+impl fmt::Display for WatchReport {
+    /// What is watched, and why it is not in step: `pods in namespace a: connection refused`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.resource)?;
+        self.namespace.iter().try_for_each(|namespace| write!(f, " in namespace {namespace}"))?;
+        self.error.iter().try_for_each(|error| write!(f, ": {error}"))
+    }
+}
+
+/// The pods of a server, shared by its threads.
+#[derive(Clone)]
+pub(crate) struct SharedPods(pub(crate) Arc<dyn Pods>);
+
+impl fmt::Debug for SharedPods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedPods").field(&self.0.freshness()).finish()
+    }
+}

@@ -1,0 +1,77 @@
+//! Everywhere: one datagram at a time. On a wildcard address the system chooses the source of replies.
+
+use std::io;
+use std::net::SocketAddr;
+
+use poddns_core::MAX_UDP_REPLY;
+use tokio::net::UdpSocket;
+
+use super::{Batch, Datagrams};
+
+/// The longest datagram there is.
+const QUERY: usize = 65_535;
+
+/// A UDP socket without anything that is not in the standard library.
+#[derive(Debug)]
+pub(crate) struct Portable(UdpSocket);
+
+impl Portable {
+    /// Takes a bound, non-blocking socket over; to be called in a runtime.
+    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        UdpSocket::from_std(socket).map(Self)
+    }
+}
+
+/// One query and the reply to it.
+#[derive(Debug)]
+pub(crate) struct One {
+    query: Vec<u8>,
+    received: Option<(usize, SocketAddr)>,
+    reply: [u8; MAX_UDP_REPLY],
+    queued: Option<(usize, SocketAddr)>,
+}
+
+impl Datagrams for Portable {
+    type Batch = One;
+
+    fn batch(&self) -> One {
+        One { query: vec![0; QUERY], received: None, reply: [0; MAX_UDP_REPLY], queued: None }
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        self.0.readable().await
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        self.0.writable().await
+    }
+
+    fn receive(&self, batch: &mut One) -> io::Result<usize> {
+        (batch.received, batch.queued) = (None, None);
+        batch.received = Some(self.0.try_recv_from(&mut batch.query)?);
+        Ok(1)
+    }
+
+    fn send(&self, batch: &mut One, _from: usize) -> io::Result<usize> {
+        let Some((len, peer)) = batch.queued else { return Ok(0) };
+        self.0.try_send_to(batch.reply.get(..len).unwrap_or_default(), peer)?;
+        Ok(1)
+    }
+
+    /// There is no portable way; what comes until the socket is closed is answered or lost.
+    fn leave(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Batch for One {
+    fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+        let Some((len, peer)) = self.received.take() else { return };
+        let query = self.query.get(..len).unwrap_or_default();
+        self.queued = each(query, peer, &mut self.reply).map(|len| (len, peer));
+    }
+
+    fn replies(&self) -> usize {
+        usize::from(self.queued.is_some())
+    }
+}

@@ -1,0 +1,152 @@
+//! One connection: read, answer what is whole, write, in this order and never ahead of the client.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use tokio::net::TcpStream;
+use tokio::task;
+use tokio::time::Instant;
+
+use super::frames::{self, Answered};
+use super::table::Id;
+use super::thread::Shared;
+
+/// A connection as its task sees it. It has memory of its own only while part of a message waits.
+pub(super) struct Connection {
+    pub(super) stream: Rc<TcpStream>,
+    pub(super) peer: SocketAddr,
+    pub(super) id: Id,
+    pub(super) shared: Rc<Shared>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.closed(self.id);
+    }
+}
+
+/// What to do next.
+enum Next {
+    /// Read: all that was whole has been answered.
+    Read,
+    /// Answer on: there are whole messages left.
+    Answer,
+    /// Write these replies first.
+    Write(Vec<u8>),
+}
+
+impl Connection {
+    /// Answers until the client closes its side, or something fails.
+    ///
+    /// Whoever drops the future closes the connection.
+    pub(super) async fn converse(self) {
+        if let Err(error) = self.exchange().await {
+            tracing::debug!(%error, peer = %self.peer, "a connection failed");
+        }
+    }
+
+    async fn exchange(&self) -> io::Result<()> {
+        // What has been read but not answered; empty, and without memory, most of the time.
+        let mut held = Vec::new();
+        loop {
+            self.stream.readable().await?;
+            let mut next = match self.read(&mut held) {
+                Ok(Some(next)) => next,
+                // RFC 7766 6.2.1: a client may close its side and still wait for the answers, all of which
+                // have been sent. Part of a query is nothing to answer.
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            loop {
+                next = match next {
+                    Next::Read => break,
+                    Next::Answer => self.answer_held(&mut held)?,
+                    Next::Write(unsent) => {
+                        self.write(unsent, held.capacity()).await?;
+                        self.shared.exchanged(self.id, Instant::now());
+                        Next::Answer
+                    }
+                };
+            }
+            self.shared.note(self.id, !held.is_empty(), held.capacity());
+            if held.is_empty() && self.shared.draining() {
+                return Ok(());
+            }
+            // Others first, however fast this client sends.
+            task::yield_now().await;
+        }
+    }
+
+    /// Reads what is there and answers what is whole; `None` at the end of the stream.
+    fn read(&self, held: &mut Vec<u8>) -> io::Result<Option<Next>> {
+        let buffers = &mut *self.shared.buffers();
+        let len = self.stream.try_read(&mut buffers.input)?;
+        if len == 0 {
+            return Ok(None);
+        }
+        let read = buffers.input.get(..len).unwrap_or_default();
+        if !held.is_empty() {
+            held.extend_from_slice(read);
+            return Ok(Some(Next::Answer));
+        }
+        let answered = self.shared.answer(read, self.peer, &mut buffers.replies);
+        held.extend_from_slice(read.get(answered.consumed..).unwrap_or_default());
+        self.send(answered, &mut buffers.replies).map(Some)
+    }
+
+    /// Answers what is whole of the held octets.
+    fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<Next> {
+        let buffers = &mut *self.shared.buffers();
+        let answered = self.shared.answer(held, self.peer, &mut buffers.replies);
+        if answered.consumed == held.len() {
+            *held = Vec::new();
+        } else {
+            held.drain(..answered.consumed);
+        }
+        self.send(answered, &mut buffers.replies)
+    }
+
+    /// Sends replies as far as the client takes them at once.
+    fn send(&self, answered: Answered, replies: &mut frames::Replies) -> io::Result<Next> {
+        let mut rest = replies.as_slice();
+        while !rest.is_empty() {
+            match self.stream.try_write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let unsent = rest.to_vec();
+        replies.clear();
+        if !unsent.is_empty() {
+            return Ok(Next::Write(unsent));
+        }
+        if answered.replies > 0 {
+            self.shared.exchanged(self.id, Instant::now());
+        }
+        Ok(if answered.all { Next::Read } else { Next::Answer })
+    }
+
+    /// Writes replies that the client did not take at once. Nothing is read meanwhile: its own queries wait
+    /// in its own buffers.
+    async fn write(&self, unsent: Vec<u8>, held: usize) -> io::Result<()> {
+        self.shared.note(self.id, true, held + unsent.capacity());
+        let mut rest = unsent.as_slice();
+        while !rest.is_empty() {
+            self.stream.writable().await?;
+            match self.stream.try_write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

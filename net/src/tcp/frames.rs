@@ -1,0 +1,139 @@
+//! Messages in a stream: two octets of length in front of each (RFC 1035 4.2.2, RFC 7766 8).
+
+/// Octets of the length field.
+const LENGTH: usize = 2;
+
+/// The longest message that the length field can announce.
+pub(super) const MESSAGE: usize = 65_535;
+
+/// Replies, framed, on their way out.
+#[derive(Debug)]
+pub(super) struct Replies {
+    octets: Box<[u8]>,
+    len: usize,
+    enough: usize,
+}
+
+impl Replies {
+    /// Room for at least `enough` octets, and for one message of any length beyond.
+    pub(super) fn new(enough: usize) -> Self {
+        Self { octets: vec![0; enough + LENGTH + MESSAGE].into(), len: 0, enough }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Whether they should be sent before there are more.
+    fn full(&self) -> bool {
+        self.len >= self.enough
+    }
+
+    /// Lets `write` write a reply and say how long it is; frames it, or forgets it if there is none.
+    fn push(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        let Some((length, room)) =
+            self.octets.get_mut(self.len..).and_then(|rest| rest.split_first_chunk_mut::<LENGTH>())
+        else {
+            return false;
+        };
+        let room = room.get_mut(..MESSAGE).unwrap_or_default();
+        let Some(len) = write(room).and_then(|len| u16::try_from(len).ok()) else { return false };
+        *length = len.to_be_bytes();
+        self.len += LENGTH + usize::from(len);
+        true
+    }
+}
+
+/// What came of the front of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answered {
+    /// Octets of whole messages, which are done with.
+    pub(super) consumed: usize,
+    /// Messages that got a reply.
+    pub(super) replies: usize,
+    /// Whether there is no whole message left; else the replies were enough.
+    pub(super) all: bool,
+}
+
+/// Answers the whole messages at the front of `input`, in order, until the replies are enough.
+pub(super) fn answer(
+    input: &[u8],
+    replies: &mut Replies,
+    mut each: impl FnMut(&[u8], &mut [u8]) -> Option<usize>,
+) -> Answered {
+    let mut answered = Answered { consumed: 0, replies: 0, all: true };
+    while let Some(message) = input.get(answered.consumed..).and_then(first) {
+        if replies.full() {
+            answered.all = false;
+            break;
+        }
+        answered.replies += usize::from(replies.push(|out| each(message, out)));
+        answered.consumed += LENGTH + message.len();
+    }
+    answered
+}
+
+/// The first message, if it is whole.
+fn first(input: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = input.split_first_chunk::<LENGTH>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Echoes, but for messages that begin with a zero.
+    fn echo(message: &[u8], out: &mut [u8]) -> Option<usize> {
+        if message.first().is_none_or(|&octet| octet == 0) {
+            return None;
+        }
+        out[..message.len()].copy_from_slice(message);
+        Some(message.len())
+    }
+
+    #[test]
+    fn whole_messages_are_answered_in_order_and_the_rest_is_left() {
+        let input = b"\0\x01a\0\x02bb\0\0\0\x01\0\0\x03ccc\0\x02d";
+        let mut replies = Replies::new(100);
+        let answered = answer(input, &mut replies, echo);
+        assert_eq!(answered, Answered { consumed: 17, replies: 3, all: true });
+        assert_eq!(replies.as_slice(), b"\0\x01a\0\x02bb\0\x03ccc");
+    }
+
+    #[test]
+    fn enough_is_enough() {
+        let input = b"\0\x01a\0\x01b\0\x01c";
+        let mut replies = Replies::new(4);
+        let answered = answer(input, &mut replies, echo);
+        assert_eq!(answered, Answered { consumed: 6, replies: 2, all: false });
+        replies.clear();
+        let answered = answer(&input[6..], &mut replies, echo);
+        assert_eq!(answered, Answered { consumed: 3, replies: 1, all: true });
+    }
+
+    #[test]
+    fn the_longest_message_has_room_behind_enough_others() {
+        let mut input = vec![0, 3, 1, 1, 1, 0xff, 0xff];
+        input.resize(7 + MESSAGE, 7);
+        let mut replies = Replies::new(6);
+        assert_eq!(answer(&input, &mut replies, echo).replies, 2);
+        assert_eq!(replies.as_slice(), input);
+    }
+
+    #[test]
+    fn any_cut_gives_the_same_replies() {
+        let input = b"\0\x05hello\0\0\0\x02ab\0\x01z";
+        for cut in 0..=input.len() {
+            let mut replies = Replies::new(1000);
+            let first = answer(&input[..cut], &mut replies, echo);
+            let second = answer(&input[first.consumed..], &mut replies, echo);
+            assert_eq!(first.consumed + second.consumed, input.len(), "cut at {cut}");
+            assert_eq!(replies.as_slice(), b"\0\x05hello\0\x02ab\0\x01z", "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the kernel counts for this process, under the names that every Prometheus client uses.
+
+use std::fs;
+
+/// Numbers from `/proc/self`; each is missing where the system does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Process {
+    /// User and system time in seconds.
+    pub(super) cpu_seconds: Option<f64>,
+    /// Octets of memory in use.
+    pub(super) resident_bytes: Option<u64>,
+    /// Open file descriptors.
+    pub(super) open_files: Option<u64>,
+}
+
+impl Process {
+    pub(super) fn read() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let files = fs::read_dir("/proc/self/fd").ok();
+        Self {
+            cpu_seconds: fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(cpu_seconds),
+            resident_bytes: resident_bytes(&status),
+            // The directory itself is one of them while it is read.
+            open_files: files.map(|files| files.count().saturating_sub(1) as u64),
+        }
+    }
+}
+
+/// Fields 14 and 15 of `proc_pid_stat(5)`, in hundredths of a second on every Linux. The second field, the
+/// name, may have spaces and parentheses of its own.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u32>().ok().map(f64::from);
+    Some((next()? + next()?) / 100.0)
+}
+
+fn resident_bytes(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_counted_behind_the_name() {
+        let stat = "42 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20";
+        assert_eq!(cpu_seconds(stat), Some(3.0));
+        assert_eq!(cpu_seconds("42 (a"), None);
+        assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t    2048 kB\n"), Some(2 * 1024 * 1024));
+        assert_eq!(resident_bytes(""), None);
+    }
+}

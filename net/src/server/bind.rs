@@ -1,0 +1,199 @@
+//! Sockets: bound, with their options, before anybody is told that the server is there.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::num::NonZeroUsize;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// What the kernel is asked to queue for a UDP socket; it gives no more than `net.core.rmem_max`.
+const UDP_BUFFER: usize = 4 * 1024 * 1024;
+
+/// What the kernel may keep for a TCP connection, each way (Linux doubles it): room for the longest message,
+/// and the most that a client can make the kernel hold.
+const TCP_BUFFER: usize = 64 * 1024;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How often a port is looked for that is free for both transports.
+const ATTEMPTS: usize = 16;
+
+/// Why an address could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} over {transport}: {error}{}", hint(error))]
+pub struct BindError {
+    /// The address, as configured.
+    pub address: SocketAddr,
+    /// `UDP`, `TCP` or `HTTP`.
+    pub transport: &'static str,
+    /// What the system said.
+    #[source]
+    pub error: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program, or another user's poddnsd, has it",
+        io::ErrorKind::AddrNotAvailable => "; no interface of this host has this address",
+        io::ErrorKind::PermissionDenied => {
+            "; a port below 1024 takes the capability CAP_NET_BIND_SERVICE, or a lower \
+             net.ipv4.ip_unprivileged_port_start"
+        }
+        _ => "",
+    }
+}
+
+/// The sockets of one address: one for each worker over UDP, and one over TCP.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    /// The address, with the port that was taken if 0 was asked for.
+    pub(crate) address: SocketAddr,
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) tcp: TcpListener,
+}
+
+/// Binds an address for this many workers.
+pub(crate) fn bind(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets, BindError> {
+    let mut attempts = if address.port() == 0 { ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        match attempt(address, workers) {
+            // The port that was free over UDP is taken over TCP.
+            Err(error) if attempts > 0 && error.error.kind() == io::ErrorKind::AddrInUse => {}
+            done => return done,
+        }
+    }
+}
+
+fn attempt(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets, BindError> {
+    let over = |transport| move |error| BindError { address, transport, error };
+    let any_port = address.port() == 0;
+    let first = udp(address, any_port).map_err(over("UDP"))?;
+    let bound = first.local_addr().map_err(over("UDP"))?;
+    let mut sockets = vec![first];
+    for _ in 1..workers.get() {
+        sockets.push(udp(bound, false).map_err(over("UDP"))?);
+    }
+    let tcp = tcp(bound, any_port).map_err(over("TCP"))?;
+    Ok(Sockets { address: bound, udp: sockets, tcp })
+}
+
+fn udp(address: SocketAddr, exclusive: bool) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    prepare(&socket, address)?;
+    socket.set_recv_buffer_size(UDP_BUFFER)?;
+    socket.set_send_buffer_size(UDP_BUFFER)?;
+    // Before binding, so that no datagram comes without its destination.
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsFd;
+        crate::sys::reply_from_destination(socket.as_fd(), address)?;
+        crate::sys::without_path_mtu_discovery(socket.as_fd(), address)?;
+    }
+    bind_shared(&socket, address, exclusive)?;
+    Ok(socket.into())
+}
+
+fn tcp(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    prepare(&socket, address)?;
+    // Connections that the last process closed do not keep the next one from listening.
+    socket.set_reuse_address(true)?;
+    // These are inherited by the connections.
+    socket.set_recv_buffer_size(TCP_BUFFER)?;
+    socket.set_send_buffer_size(TCP_BUFFER)?;
+    socket.set_tcp_nodelay(true)?;
+    bind_shared(&socket, address, exclusive)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() {
+        // The same on every system and whatever its default is: IPv4 clients come to an IPv4 address.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)
+}
+
+/// Binds with `SO_REUSEPORT`: for this address' other workers, and for a process that takes over. Where the
+/// kernel chooses the port it is set afterwards: else it might choose one that another process of the same
+/// user has, and share that.
+fn bind_shared(socket: &Socket, address: SocketAddr, exclusive: bool) -> io::Result<()> {
+    if exclusive {
+        socket.bind(&address.into())?;
+        socket.set_reuse_port(true)
+    } else {
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())
+    }
+}
+
+/// A listener for HTTP, shared with nobody.
+pub(crate) fn http(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let bind = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        prepare(&socket, address)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    bind().map_err(|error| BindError { address, transport: "HTTP", error })
+}
+
+/// The buffer sizes that the kernel gave: receive, send. Linux counts its own bookkeeping, so they are up to
+/// twice what was asked for.
+pub(crate) fn buffers(socket: &UdpSocket) -> io::Result<(usize, usize)> {
+    let socket = SockRef::from(socket);
+    Ok((socket.recv_buffer_size()?, socket.send_buffer_size()?))
+}
+
+/// Whether this host has no IPv6 at all. There is no `ErrorKind` for it.
+pub(crate) fn no_such_family(error: &BindError) -> bool {
+    error.error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
+    #[test]
+    fn port_zero_takes_one_port_for_all_sockets() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), TWO).unwrap();
+        let port = sockets.address.port();
+        assert_ne!(port, 0);
+        assert_eq!(sockets.udp.len(), 2);
+        for socket in &sockets.udp {
+            assert_eq!(socket.local_addr().unwrap().port(), port);
+        }
+        assert_eq!(sockets.tcp.local_addr().unwrap().port(), port);
+    }
+
+    #[test]
+    fn a_given_port_is_shared_with_the_process_that_takes_over() {
+        let old = bind("127.0.0.1:0".parse().unwrap(), TWO).unwrap();
+        let new = bind(old.address, TWO).unwrap();
+        assert_eq!(new.address, old.address);
+    }
+
+    #[test]
+    fn a_port_of_others_is_an_error_with_a_hint() {
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let error = bind(other.local_addr().unwrap(), TWO).unwrap_err();
+        assert_eq!(error.transport, "UDP");
+        assert!(error.to_string().ends_with("another user's poddnsd, has it"), "{error}");
+        let error = bind("192.0.2.1:0".parse().unwrap(), TWO).unwrap_err();
+        assert!(error.to_string().ends_with("no interface of this host has this address"), "{error}");
+    }
+
+    #[test]
+    fn the_kernel_tells_the_buffers_it_gave() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), NonZeroUsize::MIN).unwrap();
+        let (receive, send) = buffers(&sockets.udp[0]).unwrap();
+        assert!(receive > 65_535 && send > 65_535, "{receive} {send}");
+    }
+}

@@ -1,0 +1,133 @@
+//! The thread that reads the cluster and serves the admin endpoints, so that neither delays an answer.
+
+use std::cell::RefCell;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use poddns_core::Freshness;
+use poddns_watch::FeedError;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::{task, time};
+
+use super::feed::{OpenFeed, Plan};
+use super::state::State;
+use crate::admin;
+use crate::answer::Current;
+use crate::config::Settings;
+
+/// How often a new feed is looked at while it reads its first list.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Open the first feed, for these settings.
+    Open(Arc<Settings>, mpsc::Sender<Result<OpenFeed, FeedError>>),
+    /// From now on replace what `state` has; the feed too, unless it is the caller's own.
+    Adopt(OpenFeed, bool, Arc<State>),
+    /// Serve the admin endpoints.
+    Admin(TcpListener, Arc<State>),
+    /// Answer by these settings: at once, or if that takes another feed as soon as that is complete.
+    Replace(Arc<Settings>, mpsc::Sender<Result<(), FeedError>>),
+}
+
+/// Obeys until there can be no more orders.
+pub(crate) async fn work(mut orders: UnboundedReceiver<Order>) {
+    let mut feeds: Option<Rc<Feeds>> = None;
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Open(settings, done) => {
+                // Fails only if the one who asked has gone.
+                let _ = done.send(OpenFeed::open(Plan::of(&settings)).await);
+            }
+            Order::Adopt(feed, own, state) => feeds = Some(Rc::new(Feeds::new(feed, own, state))),
+            Order::Admin(listener, state) => {
+                task::spawn_local(admin::serve(listener, state));
+            }
+            Order::Replace(settings, done) => {
+                if let Some(feeds) = &feeds {
+                    let _ = done.send(feeds.replace(settings).await);
+                }
+            }
+        }
+    }
+}
+
+/// The feed that is answered from, and the one that will be.
+struct Feeds {
+    state: Arc<State>,
+    /// Whether the pods are the caller's own, and stay whatever the settings say.
+    own: bool,
+    serving: RefCell<OpenFeed>,
+    /// The feed and settings of the last replacement, if they are not served yet.
+    next: RefCell<Option<(OpenFeed, Arc<Settings>)>>,
+}
+
+impl Feeds {
+    fn new(feed: OpenFeed, own: bool, state: Arc<State>) -> Self {
+        Self { state, own, serving: RefCell::new(feed), next: RefCell::new(None) }
+    }
+
+    async fn replace(self: &Rc<Self>, settings: Arc<Settings>) -> Result<(), FeedError> {
+        let plan = Plan::of(&settings);
+        let next = self.next.borrow().as_ref().map(|(feed, _)| feed.clone());
+        if let Some(next) = next.filter(|next| next.plan == plan) {
+            // Still being read: it goes with the newest settings when it is complete.
+            self.next.replace(Some((next, settings)));
+            return Ok(());
+        }
+        let serving = self.serving.borrow().clone();
+        if self.own || serving.plan == plan {
+            self.forget_next();
+            self.publish(&serving, settings);
+            return Ok(());
+        }
+        let opened = OpenFeed::open(plan).await?;
+        self.forget_next();
+        self.next.replace(Some((opened.clone(), settings)));
+        if opened.pods.0.freshness() == Freshness::Unsynced {
+            tracing::info!("reading pods anew; what is known so far answers until that is complete");
+        }
+        task::spawn_local(Rc::clone(self).complete(opened));
+        Ok(())
+    }
+
+    /// Waits until the feed is complete and answers from it, unless it is superseded before.
+    async fn complete(self: Rc<Self>, feed: OpenFeed) {
+        while feed.pods.0.freshness() == Freshness::Unsynced {
+            if feed.stop.is_cancelled() {
+                return;
+            }
+            time::sleep(TICK).await;
+        }
+        if feed.stop.is_cancelled() {
+            return;
+        }
+        if let Some((_, settings)) = self.next.take() {
+            self.publish(&feed, settings);
+        }
+    }
+
+    fn forget_next(&self) {
+        if let Some((feed, _)) = self.next.take() {
+            feed.stop.cancel();
+        }
+    }
+
+    fn publish(&self, feed: &OpenFeed, settings: Arc<Settings>) {
+        self.state.current.send_replace(Current { settings, pods: feed.pods.clone() });
+        let before = self.serving.replace(feed.clone());
+        if !Arc::ptr_eq(&before.pods.0, &feed.pods.0) {
+            before.stop.cancel();
+        }
+    }
+}
+
+impl Drop for Feeds {
+    fn drop(&mut self) {
+        self.forget_next();
+        self.serving.borrow().stop.cancel();
+    }
+}

@@ -1,0 +1,148 @@
+//! The feed that settings ask for: what ties a server to the watch crate.
+
+use std::sync::Arc;
+
+use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup};
+use poddns_watch::{
+    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Index, Scope, Source, WatchStats,
+};
+use tokio::task;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Needs, PodSource, Settings};
+use crate::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
+
+/// What must be read, and from where. Settings with the same plan can share a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    source: PodSource,
+    pods: bool,
+    namespaces: Vec<Label>,
+    host_network: HostNetwork,
+    pod_names: bool,
+}
+
+impl Plan {
+    /// What these settings need; `None` if that is nothing.
+    pub(crate) fn of(settings: &Settings) -> Option<Self> {
+        let plan = |pods| Self {
+            source: settings.source.clone(),
+            pods,
+            namespaces: settings.namespaces().to_vec(),
+            host_network: settings.host_network,
+            pod_names: settings.pod_names,
+        };
+        match settings.needs() {
+            Needs::Nothing => None,
+            Needs::Namespaces => Some(plan(false)),
+            Needs::Pods => Some(plan(true)),
+        }
+    }
+
+    fn source(&self) -> Source {
+        match &self.source {
+            PodSource::File(path) => Source::File(path.clone()),
+            PodSource::Cluster { kubeconfig, context } => Source::Cluster(ClusterOptions {
+                kubeconfig: kubeconfig.clone(),
+                context: context.clone(),
+                ..ClusterOptions::default()
+            }),
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope {
+            pods: self.pods,
+            namespaces: self.namespaces.clone(),
+            host_network: self.host_network,
+            pod_names: self.pod_names,
+        }
+    }
+}
+
+/// Pods, and what keeps them in step until it is told to stop.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenFeed {
+    pub(crate) plan: Option<Plan>,
+    pub(crate) pods: SharedPods,
+    pub(crate) stop: CancellationToken,
+}
+
+impl OpenFeed {
+    /// Pods that somebody else keeps in step.
+    pub(crate) fn of(pods: Arc<dyn Pods>) -> Self {
+        Self { plan: None, pods: SharedPods(pods), stop: CancellationToken::new() }
+    }
+
+    /// Opens the feed of a plan and runs it as a task of this thread.
+    pub(crate) async fn open(plan: Option<Plan>) -> Result<Self, FeedError> {
+        let Some(plan) = plan else { return Ok(Self::of(Arc::new(NoPods))) };
+        let feed = Feed::open(plan.source(), plan.scope()).await?;
+        let pods = SharedPods(Arc::new(Watched { index: feed.index(), stats: feed.stats() }));
+        let stop = CancellationToken::new();
+        task::spawn_local(feed.run(stop.clone()));
+        Ok(Self { plan: Some(plan), pods, stop })
+    }
+}
+
+/// An index of the watch crate with its feed's counters.
+struct Watched {
+    index: Arc<Index>,
+    stats: Arc<FeedStats>,
+}
+
+impl PodLookup for Watched {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        self.index.namespace_exists(namespace)
+    }
+
+    fn contains(&self, namespace: &Label, address: std::net::IpAddr) -> bool {
+        self.index.contains(namespace, address)
+    }
+
+    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(std::net::IpAddr)) {
+        self.index.addresses_of(namespace, pod, each);
+    }
+
+    fn owner_of(&self, address: std::net::IpAddr) -> Owner {
+        self.index.owner_of(address)
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.index.freshness()
+    }
+
+    fn serial(&self) -> u32 {
+        self.index.serial()
+    }
+}
+
+impl Pods for Watched {
+    fn report(&self) -> PodsReport {
+        let size = self.index.stats();
+        let index = IndexSize {
+            pods: size.pods,
+            addresses: size.addresses,
+            namespaces: size.namespaces,
+            bytes: size.bytes,
+        };
+        let watches = self.index.health().watches().into_iter().map(|status| WatchReport {
+            resource: status.watch.to_string(),
+            namespace: status.namespace,
+            freshness: status.freshness,
+            error: status.error,
+        });
+        let feeds = vec![feed("pods", &self.stats.pods), feed("namespaces", &self.stats.namespaces)];
+        PodsReport { index: Some(index), watches: watches.collect(), feeds }
+    }
+}
+
+fn feed(resource: &'static str, stats: &WatchStats) -> FeedReport {
+    FeedReport {
+        resource,
+        events: stats.events(),
+        lists: stats.lists(),
+        errors: stats.errors(),
+        malformed: stats.malformed(),
+    }
+}

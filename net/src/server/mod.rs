@@ -1,0 +1,306 @@
+//! The server: sockets, threads and what ties them together.
+
+mod bind;
+mod control;
+mod feed;
+mod state;
+mod thread;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+
+use poddns_core::Transport;
+use poddns_watch::FeedError;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+pub use self::bind::BindError;
+use self::bind::Sockets;
+use self::feed::OpenFeed;
+use self::state::Listener;
+pub(crate) use self::state::State;
+use self::thread::Thread;
+use crate::answer::{Answerer, Current};
+use crate::config::Settings;
+use crate::pods::Pods;
+use crate::{tcp, udp};
+
+/// Why a server could not be started, or its settings not be replaced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Settings without a zone or without an address to listen on; those of
+    /// [`Sources`](crate::config::Sources) have both.
+    #[error("nothing to serve: settings need at least one zone and one address to listen on")]
+    NothingToServe,
+    /// The pods cannot be read.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// A socket could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system gives no thread, or no epoll instance.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The thread that should do it is gone, which [`Server::failed`] tells.
+    #[error("a thread of the server has died")]
+    Dead,
+}
+
+impl StartError {
+    /// Whether it is the operator's configuration that must change, rather than the machine's state.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::NothingToServe => true,
+            Self::Feed(error) => error.is_configuration(),
+            Self::Bind(_) | Self::Thread(_) | Self::Dead => false,
+        }
+    }
+}
+
+/// A running server. Dropping it lets it end by itself; [`stop`](Self::stop) waits for that.
+#[derive(Debug)]
+pub struct Server {
+    state: Arc<State>,
+    workers: Vec<Thread<udp::Order>>,
+    tcp: Thread<tcp::Order>,
+    control: Thread<control::Order>,
+    deaths: UnboundedReceiver<String>,
+}
+
+impl Server {
+    /// Binds everything, starts reading the cluster if the mode needs that, and answers. Before the first list
+    /// is complete, what depends on it is SERVFAIL, and `/readyz` says what is missing.
+    ///
+    /// It runs on threads of its own, so this needs no runtime, but takes the time of binding sockets and
+    /// reading a kubeconfig or a file of pods.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        Self::build(settings, None)
+    }
+
+    /// The same with pods that the caller keeps in step, whatever [`Settings::source`] says.
+    pub fn with_pods(settings: Settings, pods: Arc<dyn Pods>) -> Result<Self, StartError> {
+        Self::build(settings, Some(pods))
+    }
+
+    fn build(settings: Settings, pods: Option<Arc<dyn Pods>>) -> Result<Self, StartError> {
+        if settings.zones.is_empty() || settings.listen.is_empty() {
+            return Err(StartError::NothingToServe);
+        }
+        let settings = Arc::new(settings);
+        let (tell, deaths) = unbounded_channel();
+        let control = Thread::spawn("poddns-control".to_owned(), &tell, control::work);
+        let control = control.map_err(StartError::Thread)?;
+        // Wrong settings of the feed are found before anything is bound.
+        let (feed, own) = match pods {
+            Some(pods) => (OpenFeed::of(pods), true),
+            None => (open(&control, &settings)?, false),
+        };
+        let sockets = bind_all(&settings.listen, &settings)?;
+        let http = settings.admin.map(bind::http).transpose()?;
+        let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
+        let current = Current { settings: Arc::clone(&settings), pods: feed.pods.clone() };
+        let state = Arc::new(State::new(current, admin));
+        let server = Self {
+            workers: workers(&state, &tell).map_err(StartError::Thread)?,
+            tcp: tcp_thread(&state, &tell).map_err(StartError::Thread)?,
+            control,
+            deaths,
+            state,
+        };
+        for (configured, sockets) in sockets {
+            server.listen(configured, sockets);
+        }
+        server.control.order(control::Order::Adopt(feed, own, Arc::clone(&server.state)));
+        if let (Some(http), Some(address)) = (http, admin) {
+            tracing::info!(%address, "serving /healthz, /readyz, /status and /metrics");
+            server.control.order(control::Order::Admin(http, Arc::clone(&server.state)));
+        }
+        Ok(server)
+    }
+
+    /// The addresses that DNS is served on, over UDP and TCP, in the order of the settings, with the ports
+    /// that were taken where the settings say 0.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.state.listeners().open.iter().map(|listener| listener.address).collect()
+    }
+
+    /// The address of the admin endpoints, if they are served.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.state.admin
+    }
+
+    /// The settings that are answered by at the moment.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.state.current().settings
+    }
+
+    /// Why the server is not ready: one reason each, none if it is ready.
+    #[must_use]
+    pub fn pending(&self) -> Vec<String> {
+        self.state.pending()
+    }
+
+    /// Replaces the settings without losing a query, and returns the names of those that only a restart can
+    /// change, and that have therefore not changed.
+    ///
+    /// New addresses are bound before old ones are given up, and if one cannot be bound, or a new kubeconfig
+    /// not be read, nothing changes at all. If other pods must be read than before, the old settings answer
+    /// until that is done.
+    pub fn reload(&mut self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
+        let done = self.try_reload(settings);
+        let reloads = &self.state.reloads;
+        let counter = if done.is_ok() { &reloads.succeeded } else { &reloads.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        done
+    }
+
+    /// Counts a configuration that could not even be read, for `/metrics`.
+    pub fn reload_failed(&self) {
+        self.state.reloads.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn try_reload(&mut self, mut settings: Settings) -> Result<Vec<&'static str>, StartError> {
+        if settings.zones.is_empty() || settings.listen.is_empty() {
+            return Err(StartError::NothingToServe);
+        }
+        let fixed = keep_fixed(&mut settings, &self.state.current().settings);
+        let mut kept: Vec<SocketAddr> =
+            self.state.listeners().open.iter().map(|open| open.configured).collect();
+        let mut new = Vec::new();
+        for &address in &settings.listen {
+            match kept.iter().position(|&open| open == address) {
+                Some(at) => drop(kept.swap_remove(at)),
+                None => new.push(address),
+            }
+        }
+        let sockets = bind_all(&new, &settings)?;
+        let (done, result) = mpsc::channel();
+        self.control.order(control::Order::Replace(Arc::new(settings), done));
+        result.recv().map_err(|_| StartError::Dead)??;
+        for (configured, sockets) in sockets {
+            self.listen(configured, sockets);
+        }
+        // What is left of them is not wanted any more.
+        for configured in kept {
+            self.forget(configured);
+        }
+        Ok(fixed)
+    }
+
+    /// Makes the server unready, while it answers on: for load balancers to look elsewhere.
+    pub fn drain(&self) {
+        self.state.drain();
+    }
+
+    /// Answers what has come, lets TCP clients finish within their idle time-out, ends all threads and waits
+    /// for that.
+    pub fn stop(self) {
+        self.state.drain();
+        self.state.listeners().close(|_| true);
+        let workers: Vec<_> = self.workers.into_iter().map(Thread::finish).collect();
+        let serving = workers.into_iter().chain([self.tcp.finish()]);
+        for thread in serving.collect::<Vec<_>>() {
+            // One that panicked has told of it.
+            let _ = thread.join();
+        }
+        let _ = self.control.finish().join();
+    }
+
+    /// Waits until a thread of the server dies, which is a bug, and returns its name. Whatever else still
+    /// works, the server should then be stopped and started again.
+    pub async fn failed(&mut self) -> String {
+        // Each thread holds a sender, so `None` means that all are gone.
+        self.deaths.recv().await.unwrap_or_else(|| "all threads".to_owned())
+    }
+
+    fn listen(&self, configured: SocketAddr, sockets: Sockets) {
+        let Sockets { address, udp, tcp } = sockets;
+        let (receive, send) = udp.first().and_then(|socket| bind::buffers(socket).ok()).unwrap_or_default();
+        tracing::info!(%address, receive_buffer = receive, send_buffer = send, "listening over UDP and TCP");
+        let handles = udp.iter().filter_map(|socket| socket.try_clone().ok()).collect();
+        self.state.listeners().open.push(Listener { configured, address, udp: handles });
+        for (worker, socket) in self.workers.iter().zip(udp) {
+            worker.order(udp::Order::Listen(address, socket));
+        }
+        self.tcp.order(tcp::Order::Listen(address, tcp));
+    }
+
+    fn forget(&self, configured: SocketAddr) {
+        let mut listeners = self.state.listeners();
+        let Some(address) = listeners.open.iter().find(|open| open.configured == configured) else { return };
+        let address = address.address;
+        listeners.close(|open| open.address == address);
+        for worker in &self.workers {
+            worker.order(udp::Order::Forget(address));
+        }
+        self.tcp.order(tcp::Order::Forget(address));
+        tracing::info!(%address, "no longer listening");
+    }
+}
+
+fn open(control: &Thread<control::Order>, settings: &Arc<Settings>) -> Result<OpenFeed, StartError> {
+    let (done, result) = mpsc::channel();
+    control.order(control::Order::Open(Arc::clone(settings), done));
+    Ok(result.recv().map_err(|_| StartError::Dead)??)
+}
+
+fn workers(state: &State, deaths: &UnboundedSender<String>) -> io::Result<Vec<Thread<udp::Order>>> {
+    let worker = |(number, counters): (usize, &Arc<_>)| {
+        let (updates, counters) = (state.current.subscribe(), Arc::clone(counters));
+        let name = format!("poddns-udp-{number}");
+        Thread::spawn(name, deaths, move |orders| udp::work(updates, counters, orders))
+    };
+    state.udp.iter().enumerate().map(worker).collect()
+}
+
+fn tcp_thread(state: &State, deaths: &UnboundedSender<String>) -> io::Result<Thread<tcp::Order>> {
+    let (updates, counters) = (state.current.subscribe(), Arc::clone(&state.tcp));
+    let connections = Arc::clone(&state.connections);
+    Thread::spawn("poddns-tcp".to_owned(), deaths, move |orders| {
+        tcp::serve(Answerer::new(updates, counters, Transport::Tcp), connections, orders)
+    })
+}
+
+/// Binds these addresses, or none. Of `*:PORT` the IPv6 half may be missing.
+fn bind_all(addresses: &[SocketAddr], settings: &Settings) -> Result<Vec<(SocketAddr, Sockets)>, BindError> {
+    let mut all = Vec::with_capacity(addresses.len());
+    for &address in addresses {
+        match bind::bind(address, settings.threads) {
+            Ok(sockets) => all.push((address, sockets)),
+            Err(error) if bind::no_such_family(&error) && has_other_wildcard(address, settings) => {
+                tracing::warn!("{error}; serving IPv4 only");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+fn has_other_wildcard(address: SocketAddr, settings: &Settings) -> bool {
+    let same =
+        |other: &SocketAddr| other.is_ipv4() && other.ip().is_unspecified() && other.port() == address.port();
+    address.is_ipv6() && address.ip().is_unspecified() && settings.listen.iter().any(same)
+}
+
+/// Takes back changes of what cannot change, and names them.
+fn keep_fixed(settings: &mut Settings, before: &Settings) -> Vec<&'static str> {
+    let mut fixed = Vec::new();
+    let mut keep = |name, changed| {
+        if changed {
+            fixed.push(name)
+        }
+    };
+    keep("admin", settings.admin != before.admin);
+    keep("threads", settings.threads != before.threads);
+    keep("log-format", settings.log_format != before.log_format);
+    settings.admin = before.admin;
+    settings.threads = before.threads;
+    settings.log_format = before.log_format;
+    fixed
+}

@@ -1,0 +1,136 @@
+//! What the threads of a server share, and the admin endpoints show.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::answer::Current;
+use crate::counters::Counters;
+use crate::tcp::TcpCounters;
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// As configured, perhaps with port 0.
+    pub(crate) configured: SocketAddr,
+    /// As bound.
+    pub(crate) address: SocketAddr,
+    /// Further handles of the workers' sockets, to ask the kernel about them.
+    pub(crate) udp: Vec<UdpSocket>,
+}
+
+impl Listener {
+    /// Datagrams that the kernel could not queue, for want of room.
+    #[cfg(target_os = "linux")]
+    fn dropped_by_kernel(&self) -> u64 {
+        use std::os::fd::AsFd;
+        let drops = |socket: &UdpSocket| crate::sys::dropped_by_kernel(socket.as_fd()).unwrap_or_default();
+        self.udp.iter().map(|socket| u64::from(drops(socket))).sum()
+    }
+
+    /// Only Linux tells.
+    #[cfg(not(target_os = "linux"))]
+    fn dropped_by_kernel(&self) -> u64 {
+        0
+    }
+}
+
+/// The addresses that are listened on, and what those before them have left.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    pub(crate) open: Vec<Listener>,
+    /// Drops of listeners that are closed: a counter never falls.
+    dropped_before: u64,
+}
+
+impl Listeners {
+    /// Takes these off the list.
+    pub(crate) fn close(&mut self, which: impl Fn(&Listener) -> bool) -> Vec<Listener> {
+        let closed: Vec<Listener> = self.open.extract_if(.., |listener| which(listener)).collect();
+        self.dropped_before += closed.iter().map(Listener::dropped_by_kernel).sum::<u64>();
+        closed
+    }
+
+    pub(crate) fn dropped_by_kernel(&self) -> u64 {
+        self.dropped_before + self.open.iter().map(Listener::dropped_by_kernel).sum::<u64>()
+    }
+}
+
+/// How often the configuration has been read again.
+#[derive(Debug, Default)]
+pub(crate) struct Reloads {
+    pub(crate) succeeded: AtomicU64,
+    pub(crate) failed: AtomicU64,
+}
+
+/// Everything that is not one thread's own.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// What all threads answer from.
+    pub(crate) current: watch::Sender<Current>,
+    /// One for each worker.
+    pub(crate) udp: Vec<Arc<Counters>>,
+    pub(crate) tcp: Arc<Counters>,
+    pub(crate) connections: Arc<TcpCounters>,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) reloads: Reloads,
+    pub(crate) started: Instant,
+    listeners: Mutex<Listeners>,
+    draining: AtomicBool,
+}
+
+impl State {
+    pub(crate) fn new(current: Current, admin: Option<SocketAddr>) -> Self {
+        let workers = current.settings.threads.get();
+        Self {
+            current: watch::Sender::new(current),
+            udp: (0..workers).map(|_| Arc::default()).collect(),
+            tcp: Arc::default(),
+            connections: Arc::default(),
+            admin,
+            reloads: Reloads::default(),
+            started: Instant::now(),
+            listeners: Mutex::default(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn current(&self) -> Current {
+        self.current.borrow().clone()
+    }
+
+    pub(crate) fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        // Each change is one call, which leaves nothing half done.
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the server is unready.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Why the server is not ready, one reason each; none if it is.
+    pub(crate) fn pending(&self) -> Vec<String> {
+        let mut pending = Vec::new();
+        if self.draining() {
+            pending.push("draining: the server is about to end".to_owned());
+        }
+        let Current { settings, pods } = self.current();
+        pending.extend(pods.0.report().pending().map(ToString::to_string));
+        // Answering nothing but SERVFAIL is no better than not being synced.
+        if let (Some(most), Some(age)) = (settings.max_staleness, pods.0.freshness().age())
+            && age > most
+        {
+            let (age, most) = (age.as_secs(), most.as_secs());
+            pending.push(format!("stale: the pods are {age} s old, more than max-staleness of {most} s"));
+        }
+        pending
+    }
+}

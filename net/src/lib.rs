@@ -1,2 +1,41 @@
-//! The socket driver of poddns.
-#![forbid(unsafe_code)]
+//! The socket driver of poddns: UDP, TCP, admin HTTP, configuration and signals around [`poddns_core::respond`].
+//!
+//! [`Server`] is all of it as a library; [`daemon`] is `poddnsd`, which adds the command line and the signals.
+//!
+//! # Threads
+//!
+//! | thread | what it does |
+//! |---|---|
+//! | `poddns-udp-N` | one for each of [`Settings::threads`](config::Settings::threads): answers over UDP, on a socket of its own for each address |
+//! | `poddns-tcp` | answers over TCP: slow clients cannot delay an answer over UDP |
+//! | `poddns-control` | reads the cluster and serves the admin endpoints: neither delays an answer |
+//!
+//! Each has a runtime of its own. They share the pods, which are read without a lock, and the settings, which
+//! are replaced as a whole: a thread notices by one atomic load for each batch of queries. Each counts for
+//! itself; a scrape adds up.
+//!
+//! # Addresses
+//!
+//! An IPv6 address takes IPv6 clients only, `[::]` too, on every system; `*:PORT` stands for `0.0.0.0` and
+//! `[::]`. On Linux a reply leaves from the address that the query came to, also on a wildcard address.
+//!
+//! Addresses are bound with `SO_REUSEPORT`, so a second process of the same user can take over without losing
+//! a query over UDP: it binds while the first still answers, and the first, when it ends, tells the kernel to
+//! choose the other's sockets before it answers what it still has. Two processes need different admin addresses.
+#![deny(unsafe_code)]
+
+mod admin;
+mod answer;
+pub mod config;
+mod counters;
+pub mod daemon;
+mod log;
+mod pods;
+mod server;
+#[allow(unsafe_code)]
+mod sys;
+mod tcp;
+mod udp;
+
+pub use pods::{FeedReport, IndexSize, Pods, PodsReport, WatchReport};
+pub use server::{BindError, Server, StartError};

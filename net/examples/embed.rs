@@ -1,0 +1,47 @@
+//! A server in another program, with pods that this program knows itself.
+//!
+//! ```sh
+//! cargo run --example embed
+//! dig @127.0.0.1 -p 1053 10-42-2-46.default.pod.cluster.local
+//! ```
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use poddns_core::{Label, PodLookup};
+use poddns_net::config::Settings;
+use poddns_net::{IndexSize, Pods, PodsReport, Server};
+
+/// One namespace, one pod.
+struct Lonely {
+    namespace: Label,
+    address: IpAddr,
+}
+
+impl PodLookup for Lonely {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        *namespace == self.namespace
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        self.namespace_exists(namespace) && address == self.address
+    }
+}
+
+impl Pods for Lonely {
+    fn report(&self) -> PodsReport {
+        let index = IndexSize { pods: 1, addresses: 1, namespaces: 1, bytes: size_of::<Self>() };
+        PodsReport { index: Some(index), ..PodsReport::default() }
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = Ipv4Addr::new(10, 42, 2, 46).into();
+    let pods = Lonely { namespace: "default".parse()?, address };
+    // Mode verified on 127.0.0.1:1053, admin endpoints on 127.0.0.1:8053.
+    let server = Server::with_pods(Settings::default(), Arc::new(pods))?;
+    println!("serving on {:?}; press Enter to end", server.addresses());
+    std::io::stdin().read_line(&mut String::new())?;
+    server.stop();
+    Ok(())
+}

@@ -1,2 +1,66 @@
-//! The operator tool.
-fn main() {}
+//! `poddns`, the operator's tool: asks a server.
+#![forbid(unsafe_code)]
+
+mod outcome;
+mod query;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::outcome::{Failure, note, print};
+
+/// The operator's tool for poddns, the DNS server for Kubernetes pod records
+#[derive(Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  poddns query 10-42-2-46.default.pod.cluster.local
+
+Exit status: 0 done, 1 failed, 64 bad usage or configuration."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Ask a DNS server, and print its answer as dig does
+    Query(query::QueryArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(&cli.command),
+        Err(error) => return usage(&error),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            note(failure.message());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Query(args) => print(&query::run(args)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints help where it was asked for, else what is wrong with the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Failing to print leaves nothing to do but to exit.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => Failure::Usage(String::new()).exit_code(),
+    }
+}

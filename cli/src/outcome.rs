@@ -1,0 +1,48 @@
+//! How a command ends, and what it says on the way.
+
+use std::io::{self, ErrorKind, Write as _};
+use std::process::ExitCode;
+
+/// Exit status of bad usage and bad configuration: `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
+/// Why a command failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// What was asked makes no sense, or the configuration is wrong; exit status 64.
+    Usage(String),
+    /// It made sense but did not work out; exit status 1.
+    Run(String),
+}
+
+impl Failure {
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Run(message) => message,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(USAGE),
+            Self::Run(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Says something beside the output, on standard error.
+pub(crate) fn note(message: &str) {
+    // There is nowhere to report that standard error is gone.
+    let _ = writeln!(io::stderr().lock(), "poddns: {message}");
+}
+
+/// Prints the output. A reader that has seen enough, such as `head`, is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Run(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

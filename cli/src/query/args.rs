@@ -1,0 +1,210 @@
+//! The arguments of `poddns query` that need more than clap knows.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use hickory_proto::rr::{DNSClass, RecordType};
+use thiserror::Error;
+
+use super::text::parse_hex;
+
+/// The port of a server that is given without one.
+const DNS_PORT: u16 = 53;
+
+/// The longest a try may take: a day.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Why an argument is refused. clap puts the argument's name and value in front.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum ArgError {
+    #[error("not a record type; give a mnemonic such as A, AAAA, PTR, SOA, or TYPE0 to TYPE65535")]
+    Type,
+    #[error("not a class; give IN, CH, HS, NONE, ANY, or CLASS0 to CLASS65535")]
+    Class,
+    #[error("not a time in seconds above 0 and up to 86400, such as 5 or 0.25")]
+    Seconds,
+    #[error("not a server; give ADDR, ADDR:PORT or [IPv6]:PORT")]
+    Server,
+    #[error("not a port; give 1 to 65535")]
+    Port,
+    #[error("not a cookie; give 8 or 16 to 40 octets in hexadecimal (RFC 7873 4)")]
+    Cookie,
+    #[error("not an EDNS option; give its code, 0 to 65535, and its data in hexadecimal, as in 65001:00ff")]
+    Option,
+}
+
+/// A record type by its mnemonic in any case, or as `TYPE123` (RFC 3597 5).
+pub(super) fn record_type(text: &str) -> Result<RecordType, ArgError> {
+    let upper = text.to_ascii_uppercase();
+    if let Some(number) = upper.strip_prefix("TYPE") {
+        return number.parse().map(u16::into).map_err(|_| ArgError::Type);
+    }
+    match upper.as_str() {
+        // hickory has no mnemonic of IXFR, and one of a type that is not registered.
+        "IXFR" => Ok(RecordType::IXFR),
+        "ANAME" => Err(ArgError::Type),
+        known => known.parse().map_err(|_| ArgError::Type),
+    }
+}
+
+/// A class by its mnemonic in any case, or as `CLASS123` (RFC 3597 5).
+pub(super) fn class(text: &str) -> Result<DNSClass, ArgError> {
+    let upper = text.to_ascii_uppercase();
+    match upper.strip_prefix("CLASS") {
+        Some(number) => number.parse().map(u16::into).map_err(|_| ArgError::Class),
+        None => upper.parse().map_err(|_| ArgError::Class),
+    }
+}
+
+/// A time-out in seconds, fractions allowed.
+pub(super) fn seconds(text: &str) -> Result<Duration, ArgError> {
+    let seconds: f64 = text.parse().map_err(|_| ArgError::Seconds)?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| ArgError::Seconds)?;
+    if duration.is_zero() || seconds > MAX_SECONDS {
+        return Err(ArgError::Seconds);
+    }
+    Ok(duration)
+}
+
+/// Whom to ask, not yet looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    /// An address, or a host name.
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl FromStr for Server {
+    type Err = ArgError;
+
+    fn from_str(text: &str) -> Result<Self, ArgError> {
+        let (host, port) = if let Some(bracketed) = text.strip_prefix('[') {
+            let (host, rest) = bracketed.split_once(']').ok_or(ArgError::Server)?;
+            match rest {
+                "" => (host, None),
+                _ => (host, Some(rest.strip_prefix(':').ok_or(ArgError::Server)?)),
+            }
+        } else if text.parse::<Ipv6Addr>().is_ok() {
+            (text, None)
+        } else {
+            text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
+        };
+        if host.is_empty() {
+            return Err(ArgError::Server);
+        }
+        let port = match port.map(str::parse) {
+            None => DNS_PORT,
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => return Err(ArgError::Port),
+        };
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// The octets of `--cookie`; none stands for a random client cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CookieArg(pub(super) Vec<u8>);
+
+impl FromStr for CookieArg {
+    type Err = ArgError;
+
+    fn from_str(text: &str) -> Result<Self, ArgError> {
+        let octets = parse_hex(text).ok_or(ArgError::Cookie)?;
+        match octets.len() {
+            0 | 8 | 16..=40 => Ok(Self(octets)),
+            _ => Err(ArgError::Cookie),
+        }
+    }
+}
+
+/// An EDNS option to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OptionArg {
+    pub(super) code: u16,
+    pub(super) data: Vec<u8>,
+}
+
+impl FromStr for OptionArg {
+    type Err = ArgError;
+
+    fn from_str(text: &str) -> Result<Self, ArgError> {
+        let (code, data) = text.split_once(':').unwrap_or((text, ""));
+        let code = code.parse().map_err(|_| ArgError::Option)?;
+        let data = parse_hex(data).ok_or(ArgError::Option)?;
+        Ok(Self { code, data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_by_name_and_number() {
+        for (text, number) in [("a", 1), ("AAAA", 28), ("any", 255), ("Ixfr", 251), ("type65280", 65_280)] {
+            assert_eq!(record_type(text).map(u16::from), Ok(number), "{text}");
+        }
+        for bad in ["", "B", "TYPE", "TYPE65536", "TYPE-1", "ANAME"] {
+            assert_eq!(record_type(bad), Err(ArgError::Type), "{bad}");
+        }
+    }
+
+    #[test]
+    fn classes_by_name_and_number() {
+        for (text, number) in [("in", 1), ("CH", 3), ("class9", 9), ("ANY", 255)] {
+            assert_eq!(class(text).map(u16::from), Ok(number), "{text}");
+        }
+        assert_eq!(class("XX"), Err(ArgError::Class));
+    }
+
+    #[test]
+    fn servers_with_and_without_port() {
+        for (text, host, port) in [
+            ("10.96.0.10", "10.96.0.10", 53),
+            ("127.0.0.1:1053", "127.0.0.1", 1053),
+            ("::1", "::1", 53),
+            ("[::1]", "::1", 53),
+            ("[::1]:1053", "::1", 1053),
+            ("localhost:5353", "localhost", 5353),
+        ] {
+            assert_eq!(text.parse(), Ok(Server { host: host.to_owned(), port }), "{text}");
+        }
+        for (bad, why) in [
+            ("", ArgError::Server),
+            (":53", ArgError::Server),
+            ("[::1", ArgError::Server),
+            ("[::1]53", ArgError::Server),
+            ("127.0.0.1:", ArgError::Port),
+            ("127.0.0.1:0", ArgError::Port),
+            ("127.0.0.1:65536", ArgError::Port),
+        ] {
+            assert_eq!(bad.parse::<Server>(), Err(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_positive_and_bounded() {
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for bad in ["0", "-1", "NaN", "inf", "1e9", "5s", "", "1e-30"] {
+            assert_eq!(seconds(bad), Err(ArgError::Seconds), "{bad}");
+        }
+    }
+
+    #[test]
+    fn options_and_cookies_are_hexadecimal() {
+        assert_eq!("65001:00ff".parse(), Ok(OptionArg { code: 65_001, data: vec![0, 255] }));
+        assert_eq!("3".parse(), Ok(OptionArg { code: 3, data: Vec::new() }));
+        assert_eq!("3:0".parse::<OptionArg>(), Err(ArgError::Option));
+        assert_eq!("0011223344556677".parse::<CookieArg>().map(|cookie| cookie.0.len()), Ok(8));
+        assert_eq!("001122".parse::<CookieArg>(), Err(ArgError::Cookie));
+    }
+}

@@ -1,0 +1,374 @@
+//! One question to one server: send, wait, and take the reply that belongs to it.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use thiserror::Error;
+
+/// The octets of a header (RFC 1035 4.1.1).
+const HEADER: usize = 12;
+
+/// The longest message, and so the longest datagram (RFC 1035 4.2.2).
+const MAX_MESSAGE: usize = 65_535;
+
+/// How the question is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl Transport {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
+/// How long to wait, and how often to ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For one try.
+    pub(crate) timeout: Duration,
+    /// Tries in all, at least one.
+    pub(crate) tries: u32,
+}
+
+/// A reply that belongs to the question.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) message: Message,
+    /// Its octets, without those of the TCP frame.
+    pub(crate) octets: Vec<u8>,
+    /// How many of them stand behind the message's end.
+    pub(crate) left_over: usize,
+    pub(crate) server: SocketAddr,
+    pub(crate) transport: Transport,
+    /// From sending the question to having the whole reply.
+    pub(crate) elapsed: Duration,
+}
+
+/// Why a server gave no answer.
+#[derive(Debug, Error)]
+pub(crate) enum ExchangeError {
+    /// An error of the socket.
+    #[error("{server} ({transport}): {source}", transport = .transport.name())]
+    Socket { server: SocketAddr, transport: Transport, source: io::Error },
+    /// Nothing listens.
+    #[error("{server} ({transport}): connection refused; is the server running, and does it listen on this address?",
+            transport = .transport.name())]
+    Refused { server: SocketAddr, transport: Transport },
+    /// The server ended the connection.
+    #[error("{server} (TCP): the server closed the connection without an answer{ignored}")]
+    Closed { server: SocketAddr, ignored: Ignored },
+    /// No reply in time.
+    #[error("{server} ({transport}): no answer within {} s, tried {} times{ignored}",
+            .patience.timeout.as_secs_f64(), .patience.tries, transport = .transport.name())]
+    Timeout { server: SocketAddr, transport: Transport, patience: Patience, ignored: Ignored },
+}
+
+/// The replies that did not belong to the question: how many, and what was wrong with the last.
+#[derive(Debug, Default)]
+pub(crate) struct Ignored {
+    count: u32,
+    last: Option<Mismatch>,
+}
+
+impl Ignored {
+    fn note(&mut self, mismatch: Mismatch) {
+        self.count += 1;
+        self.last = Some(mismatch);
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.last {
+            None => Ok(()),
+            Some(last) => write!(f, "; packets ignored: {}, the last because it {last}", self.count),
+        }
+    }
+}
+
+/// Why a packet is not the reply to our question.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum Mismatch {
+    #[error("has {0} octets, fewer than a header")]
+    Short(usize),
+    #[error("has ID {got} instead of {want}")]
+    Id { got: u16, want: u16 },
+    #[error("is a query itself (QR=0)")]
+    NotAResponse,
+    #[error("does not parse: {0}")]
+    Malformed(String),
+    #[error("answers another question, or another operation than a query")]
+    OtherQuestion,
+}
+
+/// The question on its way: its octets, and what a reply must match.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) id: u16,
+    pub(crate) query: Query,
+    pub(crate) octets: Vec<u8>,
+}
+
+impl Question {
+    /// The reply in a packet, and how many octets are left over behind it.
+    fn match_reply(&self, packet: &[u8]) -> Result<(Message, usize), Mismatch> {
+        let Some((&[high, low, flags], _)) = packet.split_first_chunk().filter(|_| packet.len() >= HEADER)
+        else {
+            return Err(Mismatch::Short(packet.len()));
+        };
+        let id = u16::from_be_bytes([high, low]);
+        if id != self.id {
+            return Err(Mismatch::Id { got: id, want: self.id });
+        }
+        if flags & 0x80 == 0 {
+            return Err(Mismatch::NotAResponse);
+        }
+        let mut decoder = BinDecoder::new(packet);
+        let message = Message::read(&mut decoder).map_err(|error| Mismatch::Malformed(error.to_string()))?;
+        if message.metadata.op_code != OpCode::Query || !self.is_answered_by(&message) {
+            return Err(Mismatch::OtherQuestion);
+        }
+        Ok((message, decoder.len()))
+    }
+
+    /// Whether the question section is ours. It may be missing from an error, for a server that could not or
+    /// would not parse the query.
+    fn is_answered_by(&self, message: &Message) -> bool {
+        match message.queries.as_slice() {
+            [] => !matches!(message.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain),
+            [query] => {
+                query.name() == self.query.name()
+                    && query.query_type() == self.query.query_type()
+                    && query.query_class() == self.query.query_class()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Asks one server.
+pub(crate) fn ask(
+    question: &Question,
+    server: SocketAddr,
+    transport: Transport,
+    patience: Patience,
+) -> Result<Response, ExchangeError> {
+    let mut ignored = Ignored::default();
+    let socket_error = |source: io::Error| match source.kind() {
+        ErrorKind::ConnectionRefused => ExchangeError::Refused { server, transport },
+        _ => ExchangeError::Socket { server, transport, source },
+    };
+    let mut udp = None;
+    for _ in 0..patience.tries {
+        let deadline = Deadline::after(patience.timeout);
+        let reply = match transport {
+            Transport::Udp => {
+                // One socket for all tries, so that a late reply to the first is still taken.
+                let socket = match udp.take() {
+                    Some(socket) => socket,
+                    None => connect_udp(server).map_err(socket_error)?,
+                };
+                ask_udp(question, udp.insert(socket), &deadline, &mut ignored)
+            }
+            Transport::Tcp => ask_tcp(question, server, &deadline, &mut ignored),
+        };
+        match reply {
+            Ok((octets, message, left_over)) => {
+                let elapsed = deadline.start.elapsed();
+                return Ok(Response { message, octets, left_over, server, transport, elapsed });
+            }
+            Err(error) if is_timeout(&error) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Err(ExchangeError::Closed { server, ignored });
+            }
+            Err(error) => return Err(socket_error(error)),
+        }
+    }
+    Err(ExchangeError::Timeout { server, transport, patience, ignored })
+}
+
+/// A reply's octets, the message in them and the number of octets behind it.
+type Reply = (Vec<u8>, Message, usize);
+
+fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
+    let any = match server {
+        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    // Connected, so that the kernel drops what others send and reports an ICMP refusal.
+    socket.connect(server)?;
+    Ok(socket)
+}
+
+fn ask_udp(
+    question: &Question,
+    socket: &UdpSocket,
+    deadline: &Deadline,
+    ignored: &mut Ignored,
+) -> io::Result<Reply> {
+    socket.send(&question.octets)?;
+    let mut buffer = vec![0; MAX_MESSAGE];
+    loop {
+        socket.set_read_timeout(Some(deadline.left()?))?;
+        let packet = match socket.recv(&mut buffer) {
+            Ok(len) => buffer.get(..len).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        match question.match_reply(packet) {
+            Ok((message, left_over)) => return Ok((packet.to_vec(), message, left_over)),
+            Err(mismatch) => ignored.note(mismatch),
+        }
+    }
+}
+
+fn ask_tcp(
+    question: &Question,
+    server: SocketAddr,
+    deadline: &Deadline,
+    ignored: &mut Ignored,
+) -> io::Result<Reply> {
+    let mut stream = TcpStream::connect_timeout(&server, deadline.left()?)?;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(deadline.left()?))?;
+    // Length and message in one segment (RFC 7766 8).
+    let len = u16::try_from(question.octets.len()).map_err(|_| ErrorKind::InvalidInput)?;
+    stream.write_all(&[&len.to_be_bytes(), question.octets.as_slice()].concat())?;
+    loop {
+        let mut len = [0; 2];
+        read_exact(&mut stream, &mut len, deadline)?;
+        let mut frame = vec![0; usize::from(u16::from_be_bytes(len))];
+        read_exact(&mut stream, &mut frame, deadline)?;
+        match question.match_reply(&frame) {
+            Ok((message, left_over)) => return Ok((frame, message, left_over)),
+            Err(mismatch) => ignored.note(mismatch),
+        }
+    }
+}
+
+/// Fills the buffer before the deadline, whatever the pieces it comes in.
+fn read_exact(stream: &mut TcpStream, buffer: &mut [u8], deadline: &Deadline) -> io::Result<()> {
+    let mut rest = buffer;
+    while !rest.is_empty() {
+        stream.set_read_timeout(Some(deadline.left()?))?;
+        match stream.read(rest) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => rest = rest.get_mut(count..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The end of one try.
+struct Deadline {
+    start: Instant,
+    timeout: Duration,
+}
+
+impl Deadline {
+    fn after(timeout: Duration) -> Self {
+        Self { start: Instant::now(), timeout }
+    }
+
+    /// The time left; a time-out if there is none. Never zero, which a socket takes for "for ever".
+    fn left(&self) -> io::Result<Duration> {
+        match self.timeout.saturating_sub(self.start.elapsed()) {
+            Duration::ZERO => Err(ErrorKind::TimedOut.into()),
+            left => Ok(left),
+        }
+    }
+}
+
+/// A socket's own time-out is `WouldBlock` on Unix and `TimedOut` elsewhere.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::MessageType;
+    use hickory_proto::rr::RecordType;
+
+    use super::super::text::parse_name;
+    use super::*;
+
+    fn question() -> Question {
+        let name = parse_name("10-42-2-46.default.pod.cluster.local").expect("a name");
+        let query = Query::query(name, RecordType::A);
+        Question { id: 7, query, octets: Vec::new() }
+    }
+
+    fn reply(change: impl FnOnce(&mut Message)) -> Vec<u8> {
+        let mut message = Message::response(7, OpCode::Query);
+        message.add_query(question().query);
+        change(&mut message);
+        message.to_vec().expect("a small message")
+    }
+
+    #[test]
+    fn takes_the_reply_whatever_its_case() {
+        let octets = reply(|message| {
+            let name = parse_name("10-42-2-46.DEFAULT.pod.cluster.local").expect("a name");
+            message.queries = vec![Query::query(name, RecordType::A)];
+        });
+        assert!(question().match_reply(&octets).is_ok());
+    }
+
+    #[test]
+    fn counts_what_stands_behind_the_message() {
+        let mut octets = reply(|_| {});
+        octets.extend([0; 3]);
+        assert_eq!(question().match_reply(&octets).map(|(_, left_over)| left_over), Ok(3));
+    }
+
+    #[test]
+    fn a_question_may_be_missing_from_errors_alone() {
+        for (rcode, taken) in [
+            (ResponseCode::FormErr, true),
+            (ResponseCode::NotImp, true),
+            (ResponseCode::NoError, false),
+            (ResponseCode::NXDomain, false),
+        ] {
+            let octets = reply(|message| {
+                message.queries.clear();
+                message.metadata.response_code = rcode;
+            });
+            assert_eq!(question().match_reply(&octets).is_ok(), taken, "{rcode}");
+        }
+    }
+
+    #[test]
+    fn passes_over_what_belongs_to_somebody_else() {
+        let cases = [
+            (reply(|message| message.metadata.id = 8), Mismatch::Id { got: 8, want: 7 }),
+            (reply(|message| message.metadata.message_type = MessageType::Query), Mismatch::NotAResponse),
+            (reply(|message| message.queries[0].query_type = RecordType::AAAA), Mismatch::OtherQuestion),
+            (
+                reply(|message| message.queries[0].name = parse_name("b").expect("a name")),
+                Mismatch::OtherQuestion,
+            ),
+            (reply(|message| message.queries.push(question().query)), Mismatch::OtherQuestion),
+            (reply(|message| message.metadata.op_code = OpCode::Notify), Mismatch::OtherQuestion),
+            (vec![0; 11], Mismatch::Short(11)),
+        ];
+        for (octets, why) in cases {
+            assert_eq!(question().match_reply(&octets).map(|_| ()), Err(why));
+        }
+        let mut cut = reply(|_| {});
+        cut.truncate(20);
+        assert!(matches!(question().match_reply(&cut), Err(Mismatch::Malformed(_))));
+    }
+}

@@ -1,0 +1,246 @@
+//! Names and character strings as master files write them (RFC 1035 5.1): what hickory prints is made for
+//! IDNA, with octal escapes, and not safe for a terminal in every record type.
+
+use std::fmt::Write as _;
+
+use hickory_proto::rr::Name;
+use thiserror::Error;
+
+/// The longest label, in octets (RFC 1035 2.3.4).
+const MAX_LABEL: usize = 63;
+
+/// The longest name on the wire, length octets and root included (RFC 1035 2.3.4).
+const MAX_NAME: usize = 255;
+
+/// Why a text is not a domain name.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum NameTextError {
+    #[error("is empty; the root is written '.'")]
+    Empty,
+    #[error("has an empty label: it begins with a dot, or has two in a row")]
+    EmptyLabel,
+    #[error("has the label '{0}', which is longer than 63 octets")]
+    LongLabel(String),
+    #[error("takes {0} octets on the wire, more than the 255 of a domain name")]
+    LongName(usize),
+    #[error("ends in an unfinished escape: '\\' takes one character, or three digits up to 255")]
+    BadEscape,
+    #[error("has the character {0:?}, which is not ASCII: write it in its xn-- form or as \\DDD escapes")]
+    NotAscii(char),
+}
+
+/// The name of a text, taken as absolute with or without its trailing dot. `\X` stands for the character X
+/// and `\DDD` for the octet of that decimal number, so every name can be written.
+pub(crate) fn parse_name(text: &str) -> Result<Name, NameTextError> {
+    if text.is_empty() {
+        return Err(NameTextError::Empty);
+    }
+    let labels = if text == "." { Vec::new() } else { split_labels(text)? };
+    if labels.iter().any(Vec::is_empty) {
+        return Err(NameTextError::EmptyLabel);
+    }
+    if let Some(long) = labels.iter().find(|label| label.len() > MAX_LABEL) {
+        return Err(NameTextError::LongLabel(show_octets(long, is_special)));
+    }
+    let octets = labels.iter().map(|label| label.len() + 1).sum::<usize>() + 1;
+    let too_long = NameTextError::LongName(octets);
+    if octets > MAX_NAME {
+        return Err(too_long);
+    }
+    // hickory checks the same lengths again and nothing else.
+    Name::from_labels(labels).map_err(|_| too_long)
+}
+
+fn split_labels(text: &str) -> Result<Vec<Vec<u8>>, NameTextError> {
+    let mut labels = vec![Vec::new()];
+    let mut rest = text.chars();
+    while let Some(char) = rest.next() {
+        let octet = match char {
+            '.' if rest.as_str().is_empty() => break,
+            '.' => {
+                labels.push(Vec::new());
+                continue;
+            }
+            '\\' => unescape(&mut rest)?,
+            _ => ascii(char)?,
+        };
+        if let Some(label) = labels.last_mut() {
+            label.push(octet);
+        }
+    }
+    Ok(labels)
+}
+
+/// The octet of an escape whose backslash has been read.
+fn unescape(rest: &mut std::str::Chars<'_>) -> Result<u8, NameTextError> {
+    let text = rest.as_str();
+    if !text.starts_with(|char: char| char.is_ascii_digit()) {
+        return rest.next().ok_or(NameTextError::BadEscape).and_then(ascii);
+    }
+    let digits = text.get(..3).ok_or(NameTextError::BadEscape)?;
+    let number = digits.parse().map_err(|_| NameTextError::BadEscape)?;
+    rest.nth(2);
+    Ok(number)
+}
+
+fn ascii(char: char) -> Result<u8, NameTextError> {
+    u8::try_from(char).ok().filter(u8::is_ascii).ok_or(NameTextError::NotAscii(char))
+}
+
+/// A name as text, with its trailing dot, safe to print.
+pub(crate) fn show_name(name: &Name) -> String {
+    if name.is_root() {
+        return ".".to_owned();
+    }
+    let mut text = String::new();
+    for label in name {
+        text.push_str(&show_octets(label, is_special));
+        text.push('.');
+    }
+    text
+}
+
+/// A character string in quotes, safe to print.
+pub(crate) fn show_string(octets: &[u8]) -> String {
+    // A space needs no escape within quotes.
+    let mut text = "\"".to_owned();
+    for part in octets.split_inclusive(|&octet| octet == b' ') {
+        let (body, space) = part.strip_suffix(b" ").map_or((part, ""), |body| (body, " "));
+        text.push_str(&show_octets(body, |octet| matches!(octet, b'"' | b'\\')));
+        text.push_str(space);
+    }
+    text.push('"');
+    text
+}
+
+/// Text from the wire, safe to print: control characters become `\DDD`, so that no answer can steer the
+/// terminal.
+pub(crate) fn show_text(text: &str) -> String {
+    let mut safe = String::new();
+    for char in text.chars() {
+        if char.is_control() {
+            let mut utf8 = [0; 4];
+            safe.push_str(&show_octets(char.encode_utf8(&mut utf8).as_bytes(), is_special));
+        } else {
+            safe.push(char);
+        }
+    }
+    safe
+}
+
+/// Octets as text: those of `special` behind a backslash, those that do not print as `\DDD`.
+fn show_octets(octets: &[u8], special: impl Fn(u8) -> bool) -> String {
+    let mut text = String::new();
+    for &octet in octets {
+        if special(octet) {
+            text.push('\\');
+            text.push(char::from(octet));
+        } else if octet.is_ascii_graphic() {
+            text.push(char::from(octet));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\\{octet:03}");
+        }
+    }
+    text
+}
+
+/// Whether a master file would take this octet of a name for something else.
+fn is_special(octet: u8) -> bool {
+    matches!(octet, b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$')
+}
+
+/// Octets in hexadecimal, without separators.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+/// The octets of a text in hexadecimal; `None` if it is none.
+pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_absolute_and_keep_their_case() {
+        for (text, shown) in [
+            (".", "."),
+            ("10-42-2-46.Default.pod", "10-42-2-46.Default.pod."),
+            ("a.b.", "a.b."),
+            ("*._srv.x", "*._srv.x."),
+            (r"a\.b.c", r"a\.b.c."),
+            (r"a\.", r"a\.."),
+            (r"\000\255\032\065", r"\000\255\032A."),
+            ("a b", r"a\032b."),
+        ] {
+            assert_eq!(parse_name(text).map(|name| show_name(&name)), Ok(shown.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let long = "a".repeat(64);
+        let cases = [
+            ("", NameTextError::Empty),
+            (".a", NameTextError::EmptyLabel),
+            ("..", NameTextError::EmptyLabel),
+            ("a..b", NameTextError::EmptyLabel),
+            ("a\\", NameTextError::BadEscape),
+            ("a\\25", NameTextError::BadEscape),
+            ("a\\256", NameTextError::BadEscape),
+            ("a\\2\u{e9}", NameTextError::BadEscape),
+            ("b\u{fc}cher", NameTextError::NotAscii('\u{fc}')),
+            (long.as_str(), NameTextError::LongLabel(long.clone())),
+        ];
+        for (text, why) in cases {
+            assert_eq!(parse_name(text), Err(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_exact() {
+        let labels = |last: usize| format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(last));
+        assert!(parse_name(&labels(61)).is_ok(), "255 octets");
+        assert_eq!(parse_name(&labels(62)), Err(NameTextError::LongName(256)));
+    }
+
+    #[test]
+    fn answers_cannot_steer_the_terminal() {
+        assert_eq!(show_text("\u{1b}[31mred\u{9b}\n"), "\\027[31mred\\194\\155\\010");
+        assert_eq!(show_string(b"a \"b\" \\ \x1b"), r#""a \"b\" \\ \027""#);
+        assert_eq!(show_string(b""), r#""""#);
+    }
+
+    #[test]
+    fn hexadecimal_both_ways() {
+        assert_eq!(parse_hex("00fFa1"), Some(vec![0, 255, 161]));
+        assert_eq!(hex(&[0, 255, 161]), "00ffa1");
+        for bad in ["0", "0x", "+1", "\u{e9}\u{e9}"] {
+            assert_eq!(parse_hex(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_parses_back(
+            labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..64), 0..4)
+        ) {
+            let name = Name::from_labels(labels).expect("at most 193 octets");
+            let shown = show_name(&name);
+            prop_assert!(shown.bytes().all(|octet| octet.is_ascii_graphic()));
+            let back = parse_name(&shown).expect("what show_name prints is a name");
+            prop_assert!(back.eq_case(&name), "{} is not {}", show_name(&back), shown);
+        }
+    }
+}

@@ -1,6 +1,8 @@
-//! `poddns`, the operator's tool: asks a server.
+//! `poddns`, the operator's tool: asks a server, translates between addresses and names, checks a
+//! configuration and what it needs of the cluster.
 #![forbid(unsafe_code)]
 
+mod names;
 mod outcome;
 mod query;
 
@@ -20,6 +22,8 @@ use crate::outcome::{Failure, note, print};
     after_help = "\
 Examples:
   poddns query 10-42-2-46.default.pod.cluster.local
+  poddns name 10.42.2.46 --namespace web
+  poddns ip fd00-10-244--7.web.pod.cluster.local
 
 Exit status: 0 done, 1 failed, 64 bad usage or configuration."
 )]
@@ -32,6 +36,10 @@ struct Cli {
 enum Command {
     /// Ask a DNS server, and print its answer as dig does
     Query(query::QueryArgs),
+    /// Print the name of a pod's address
+    Name(names::NameArgs),
+    /// Print the address in a pod's name
+    Ip(names::IpArgs),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +59,8 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Query(args) => print(&query::run(args)?)?,
+        Command::Name(args) => print(&names::name(args)?)?,
+        Command::Ip(args) => return names::ip(args),
     }
     Ok(ExitCode::SUCCESS)
 }

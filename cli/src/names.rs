@@ -1,0 +1,254 @@
+//! `poddns name` and `poddns ip`: from a pod's address to its name and back.
+
+mod why;
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::Args;
+use poddns_core::podip::{self, PodIpLabel};
+use poddns_core::{Label, LabelError, NameError, Zone};
+use thiserror::Error;
+
+use self::why::NotDashed;
+use crate::outcome::{Failure, note, print};
+use crate::query::{NameTextError, parse_name, show_text};
+
+/// The command line of `poddns name`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  poddns name 10.42.2.46                            10-42-2-46.default.pod.cluster.local
+  poddns name fd00:10:244::7 --namespace web        fd00-10-244--7.web.pod.cluster.local
+  poddns name --label ::1                           0--1
+
+The name is printed whether or not a pod has the address: `poddns query` asks a server.")]
+pub(crate) struct NameArgs {
+    /// Addresses of pods
+    #[arg(required = true, value_name = "IP")]
+    addresses: Vec<PodAddress>,
+    /// The pod's namespace; may be repeated, for one name each
+    #[arg(long, short, value_name = "NS", default_value = "default", value_parser = namespace)]
+    namespace: Vec<Label>,
+    /// The cluster domain; may be repeated, for one name each
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+    domain: Vec<Domain>,
+    /// Print the first label alone
+    #[arg(long, conflicts_with_all = ["namespace", "domain"])]
+    label: bool,
+}
+
+/// The command line of `poddns ip`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  poddns ip 10-42-2-46.default.pod.cluster.local    10.42.2.46
+  poddns ip fd00-10-244--7                          fd00:10:244::7
+  poddns ip FD00-0-0-0-0-0-0-0001                   fd00::1
+
+Exit status: 1 if the name holds no address, 64 if it is not a domain name.")]
+pub(crate) struct IpArgs {
+    /// Names of pods, or their first labels alone
+    // `--1` is an address.
+    #[arg(required = true, value_name = "NAME", allow_hyphen_values = true)]
+    names: Vec<String>,
+}
+
+/// An address that a pod record can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PodAddress(IpAddr);
+
+/// Why an argument has no name.
+#[derive(Debug, PartialEq, Eq, Error)]
+enum AddressError {
+    #[error("not an IP address; give one such as 10.42.2.46 or fd00::7")]
+    NotAnAddress,
+    #[error("'%{0}' is a zone, which a name cannot hold and another host cannot use")]
+    Zone(String),
+    #[error("a range, not an address; give the address without '/{0}'")]
+    Range(String),
+    #[error("this is dashed already; `poddns ip` gives its address")]
+    Dashed,
+    #[error("an IPv4-mapped address, which is never answered; give {0}")]
+    Mapped(std::net::Ipv4Addr),
+}
+
+impl FromStr for PodAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+                Some(mapped) => Err(AddressError::Mapped(mapped)),
+                None => Ok(Self(address.into())),
+            },
+            Ok(address) => Ok(Self(address)),
+            Err(_) => Err(why_no_address(text)),
+        }
+    }
+}
+
+fn why_no_address(text: &str) -> AddressError {
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+    match (text.split_once('%'), text.split_once('/')) {
+        (Some((address, zone)), _) if is_address(address) => AddressError::Zone(zone.to_owned()),
+        (_, Some((address, prefix))) if is_address(address) => AddressError::Range(prefix.to_owned()),
+        _ if podip::parse(text.split('.').next().unwrap_or_default().as_bytes()).is_some() => {
+            AddressError::Dashed
+        }
+        _ => AddressError::NotAnAddress,
+    }
+}
+
+/// A cluster domain, without a trailing dot.
+#[derive(Clone, Debug)]
+struct Domain(String);
+
+impl FromStr for Domain {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Zone::new(text)?;
+        Ok(Self(text.strip_suffix('.').unwrap_or(text).to_owned()))
+    }
+}
+
+fn namespace(text: &str) -> Result<Label, LabelError> {
+    text.parse()
+}
+
+/// Runs `poddns name`: the names, one a line.
+pub(crate) fn name(args: &NameArgs) -> Result<String, Failure> {
+    let mut text = String::new();
+    for &PodAddress(address) in &args.addresses {
+        let label = PodIpLabel::from(address);
+        if args.label {
+            let _ = writeln!(text, "{label}");
+            continue;
+        }
+        for namespace in &args.namespace {
+            for Domain(domain) in &args.domain {
+                let name = format!("{label}.{namespace}.pod.{domain}");
+                // Each part is sound; only the sum of their lengths can be wrong.
+                parse_name(&name).map_err(|error| Failure::Usage(format!("'{name}' {error}")))?;
+                text.push_str(&name);
+                text.push('\n');
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// Why a name holds no address.
+#[derive(Debug, PartialEq, Eq, Error)]
+enum IpError {
+    #[error("'{0}' is an address already; `poddns name` gives its name")]
+    Address(IpAddr),
+    #[error("'{}' is not a domain name: it {error}", show_text(.name))]
+    NotAName { name: String, error: NameTextError },
+    #[error("'{}' holds no address: its first label {why}", show_text(.name))]
+    NotDashed { name: String, why: NotDashed },
+}
+
+impl From<IpError> for Failure {
+    fn from(error: IpError) -> Self {
+        match error {
+            IpError::NotDashed { .. } => Self::Run(error.to_string()),
+            IpError::Address(_) | IpError::NotAName { .. } => Self::Usage(error.to_string()),
+        }
+    }
+}
+
+/// Runs `poddns ip`: the addresses, one a line. A name without one does not keep the others from being
+/// printed; the exit status is that of the first that failed.
+pub(crate) fn ip(args: &IpArgs) -> Result<ExitCode, Failure> {
+    let mut text = String::new();
+    let mut failures = Vec::new();
+    for name in &args.names {
+        match address_in(name) {
+            Ok(address) => {
+                let _ = writeln!(text, "{address}");
+                if matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+                    note(&format!("'{}' is IPv4-mapped: no server answers this name", show_text(name)));
+                }
+            }
+            Err(error) => failures.push(Failure::from(error)),
+        }
+    }
+    print(&text)?;
+    for failure in &failures {
+        note(failure.message());
+    }
+    Ok(failures.first().map_or(ExitCode::SUCCESS, Failure::exit_code))
+}
+
+/// The address that the first label of a name spells.
+fn address_in(name: &str) -> Result<IpAddr, IpError> {
+    if let Ok(address) = name.parse() {
+        return Err(IpError::Address(address));
+    }
+    let parsed = parse_name(name).map_err(|error| IpError::NotAName { name: name.to_owned(), error })?;
+    let label = parsed.iter().next().unwrap_or_default();
+    podip::parse(label)
+        .ok_or_else(|| IpError::NotDashed { name: name.to_owned(), why: why::not_dashed(label) })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn args(address: IpAddr) -> NameArgs {
+        NameArgs {
+            addresses: vec![PodAddress(address)],
+            namespace: vec!["default".parse().expect("a label")],
+            domain: vec![Domain("cluster.local".to_owned())],
+            label: false,
+        }
+    }
+
+    #[test]
+    fn refused_addresses_say_why() {
+        let cases = [
+            ("10.42.2", AddressError::NotAnAddress),
+            ("010.1.1.1", AddressError::NotAnAddress),
+            ("fe80::1%eth0", AddressError::Zone("eth0".to_owned())),
+            ("10.42.2.0/24", AddressError::Range("24".to_owned())),
+            ("10-42-2-46", AddressError::Dashed),
+            ("fd00--7.web.pod.cluster.local", AddressError::Dashed),
+            ("::ffff:10.42.2.46", AddressError::Mapped([10, 42, 2, 46].into())),
+        ];
+        for (text, why) in cases {
+            assert_eq!(text.parse::<PodAddress>(), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_too_long_is_refused() {
+        let mut args = args([255; 4].into());
+        let domain = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(40));
+        args.domain = vec![domain.parse().expect("a domain of 233 octets")];
+        assert!(matches!(name(&args), Err(Failure::Usage(why)) if why.contains("255")));
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_comes_back_from_its_name(address: IpAddr) {
+            let name = name(&args(address)).expect("a short domain");
+            prop_assert_eq!(address_in(name.trim_end()), Ok(address));
+        }
+
+        #[test]
+        fn a_label_without_address_gets_a_reason(label in "[-0-9a-fg]{0,45}") {
+            // The reason must hold whatever the label; that there is one is the type's promise.
+            if podip::parse(label.as_bytes()).is_none() && label.len() < 64 && !label.is_empty() {
+                let error = address_in(&label).expect_err("no address");
+                prop_assert!(error.to_string().contains("first label"), "{}", error);
+                prop_assert_ne!(why::not_dashed(label.as_bytes()), NotDashed::Other, "{}", label);
+            }
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What a feed asks of a cluster, and whether the cluster lets it: for `poddns check`.
+//!
+//! The API server itself is asked, through a `SelfSubjectAccessReview` for each verb, so the answer holds for
+//! every authorizer, not only for RBAC. What is missing comes out as RBAC objects.
+
+mod rbac;
+
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::api::{ListParams, PostParams, WatchParams};
+use kube::core::Status;
+use kube::{Api, Client};
+use poddns_core::Label;
+use thiserror::Error;
+
+use crate::feed::access::Access as Connection;
+use crate::feed::explain::chain;
+use crate::{ClusterOptions, FeedError, Scope};
+
+/// How long to wait for each answer: this is asked by a person, or by a script that has its own limits.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The user name of whoever shows no credentials.
+const ANONYMOUS: &str = "system:anonymous";
+
+/// What a cluster says of a feed's rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Access {
+    /// The API server's URL.
+    pub server: String,
+    /// Its version, such as `v1.33.4`.
+    pub version: String,
+    /// Who we are to it, if it says so.
+    pub subject: Option<Subject>,
+    /// All that the feed needs, each with the server's verdict.
+    pub findings: Vec<Finding>,
+}
+
+/// Whom RBAC binds a role to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A service account.
+    ServiceAccount {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Any other user.
+    User(String),
+}
+
+impl Subject {
+    /// The subject of a user name as the API server gives it.
+    fn of(user: &str) -> Self {
+        let account = user.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
+        match account {
+            Some((namespace, name)) => {
+                Self::ServiceAccount { namespace: namespace.to_owned(), name: name.to_owned() }
+            }
+            None => Self::User(user.to_owned()),
+        }
+    }
+
+    /// Whether the server does not know us at all.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self, Self::User(user) if user == ANONYMOUS)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServiceAccount { namespace, name } => {
+                write!(f, "service account {name} of namespace {namespace}")
+            }
+            Self::User(user) => write!(f, "user {user}"),
+        }
+    }
+}
+
+/// What is done with objects: each needs a right of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Get all there are.
+    List,
+    /// Hear of every change.
+    Watch,
+}
+
+impl Verb {
+    const ALL: [Self; 2] = [Self::List, Self::Watch];
+
+    /// As in RBAC rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Watch => "watch",
+        }
+    }
+}
+
+/// The kinds of objects that a feed reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// Pods.
+    Pods,
+    /// Namespaces.
+    Namespaces,
+}
+
+impl Resource {
+    /// As in RBAC rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pods => "pods",
+            Self::Namespaces => "namespaces",
+        }
+    }
+}
+
+/// Something that a feed does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// What it does.
+    pub verb: Verb,
+    /// With what.
+    pub resource: Resource,
+    /// In which namespace; `None` is in all, or for what is in none.
+    pub namespace: Option<Label>,
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb.as_str(), self.resource.as_str())?;
+        match (&self.namespace, self.resource) {
+            (Some(namespace), _) => write!(f, " in namespace {namespace}"),
+            (None, Resource::Pods) => f.write_str(" in all namespaces"),
+            (None, Resource::Namespaces) => Ok(()),
+        }
+    }
+}
+
+/// A permission, and whether we have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was asked for.
+    pub permission: Permission,
+    /// The verdict.
+    pub allowed: bool,
+    /// The server's reason, in its words; often empty.
+    pub reason: String,
+}
+
+/// Why a cluster's rights cannot be told.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// The configuration does not lead to a cluster.
+    #[error(transparent)]
+    Configuration(#[from] FeedError),
+    /// Nobody answers.
+    #[error("cannot reach the API server at {server}: {cause}")]
+    Unreachable {
+        /// Its URL.
+        server: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The server refuses our credentials.
+    #[error(
+        "the API server at {server} does not accept our credentials (401 {message}): the token or certificate is \
+         expired, revoked or of another cluster"
+    )]
+    Unauthenticated {
+        /// Its URL.
+        server: String,
+        /// What it says.
+        message: String,
+    },
+    /// The server was shown no credentials, and tells nothing to strangers.
+    #[error("the API server at {server} takes us for anonymous: the configuration has no credentials for it")]
+    Anonymous {
+        /// Its URL.
+        server: String,
+    },
+    /// The server answers, but not as an API server that lets us ask.
+    #[error("the API server at {server} does not tell {what}: {code} {message}")]
+    Refused {
+        /// Its URL.
+        server: String,
+        /// What was asked.
+        what: &'static str,
+        /// The HTTP status.
+        code: u16,
+        /// What it says.
+        message: String,
+    },
+    /// What answers is no API server.
+    #[error("what answers at {server} is no Kubernetes API server: {cause}")]
+    NotAnApiServer {
+        /// Its URL.
+        server: String,
+        /// What is odd about its answer.
+        cause: String,
+    },
+}
+
+impl AccessError {
+    /// Whether the operator's configuration is at fault, rather than something that may pass by itself.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Configuration(error) if error.is_configuration())
+    }
+}
+
+/// Everything that a feed of this scope does.
+#[must_use]
+pub fn needed(scope: &Scope) -> Vec<Permission> {
+    let each =
+        |resource, namespace: Option<Label>| Verb::ALL.map(|verb| Permission { verb, resource, namespace });
+    let mut needed = Vec::new();
+    if scope.pods && scope.namespaces.is_empty() {
+        needed.extend(each(Resource::Pods, None));
+    } else if scope.pods {
+        needed.extend(scope.namespaces.iter().flat_map(|namespace| each(Resource::Pods, Some(*namespace))));
+    }
+    needed.extend(each(Resource::Namespaces, None));
+    needed
+}
+
+impl Access {
+    /// Asks the cluster what a feed of this scope may do there.
+    ///
+    /// Fails if the configuration leads to no cluster, or the cluster gives no answer within 15 seconds.
+    pub async fn check(options: ClusterOptions, scope: &Scope) -> Result<Self, AccessError> {
+        let connection = Connection::open(options).await?;
+        let cluster = Cluster { client: connection.client().await, server: connection.url().to_owned() };
+        cluster.access(&needed(scope)).await
+    }
+
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_sufficient(&self) -> bool {
+        self.findings.iter().all(|finding| finding.allowed)
+    }
+
+    /// The RBAC objects that grant what is missing, as YAML for `kubectl apply -f -`; `None` if nothing is.
+    ///
+    /// A role that lacks anything is given whole, under a name that tells its rules, so that applying it takes
+    /// nothing away.
+    #[must_use]
+    pub fn missing_rbac(&self) -> Option<String> {
+        rbac::missing(&self.findings, self.subject.as_ref())
+    }
+}
+
+/// A cluster that is asked.
+struct Cluster {
+    client: Client,
+    server: String,
+}
+
+impl Cluster {
+    async fn access(self, needed: &[Permission]) -> Result<Access, AccessError> {
+        let version = self.answer("its version", self.client.apiserver_version()).await?.git_version;
+        let mut findings = Vec::with_capacity(needed.len());
+        for permission in needed {
+            findings.push(self.review(permission).await?);
+        }
+        let subject = self.subject(&findings).await;
+        Ok(Access { server: self.server, version, subject, findings })
+    }
+
+    async fn review(&self, permission: &Permission) -> Result<Finding, AccessError> {
+        let attributes = ResourceAttributes {
+            namespace: permission.namespace.map(|namespace| namespace.to_string()),
+            resource: Some(permission.resource.as_str().to_owned()),
+            verb: Some(permission.verb.as_str().to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let spec =
+            SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+        let review = SelfSubjectAccessReview { spec, ..Default::default() };
+        let api = Api::<SelfSubjectAccessReview>::all(self.client.clone());
+        let answer = self.answer("what we may do", api.create(&PostParams::default(), &review)).await?;
+        let status = answer.status.unwrap_or_default();
+        let texts = [status.reason, status.evaluation_error];
+        let texts: Vec<String> = texts.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+        Ok(Finding { permission: permission.clone(), allowed: status.allowed, reason: texts.join("; ") })
+    }
+
+    /// Who we are. Servers before 1.28 have nobody to ask, but name us when they refuse something.
+    async fn subject(&self, findings: &[Finding]) -> Option<Subject> {
+        let api = Api::<SelfSubjectReview>::all(self.client.clone());
+        let review = SelfSubjectReview::default();
+        if let Ok(review) = self.answer("who we are", api.create(&PostParams::default(), &review)).await {
+            let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
+            return user.as_deref().map(Subject::of);
+        }
+        let denied = findings.iter().find(|finding| !finding.allowed)?;
+        match self.answer("its objects", self.attempt(&denied.permission)).await {
+            Err(AccessError::Refused { message, .. }) => user_in(&message).map(Subject::of),
+            _ => None,
+        }
+    }
+
+    /// Does what we may not do.
+    async fn attempt(&self, permission: &Permission) -> Result<String, kube::Error> {
+        let resource = permission.resource.as_str();
+        let path = permission.namespace.map_or_else(
+            || format!("/api/v1/{resource}"),
+            |namespace| format!("/api/v1/namespaces/{namespace}/{resource}"),
+        );
+        let request = kube::core::Request::new(path);
+        // Should it be allowed after all, it is over at once.
+        let request = match permission.verb {
+            Verb::List => request.list(&ListParams::default().limit(1)),
+            Verb::Watch => request.watch(&WatchParams::default().timeout(1), "0"),
+        };
+        self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await
+    }
+
+    /// The answer to a request, in time.
+    async fn answer<T>(
+        &self,
+        what: &'static str,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, AccessError> {
+        let server = self.server.clone();
+        match tokio::time::timeout(PATIENCE, request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(kube::Error::Api(status))) => Err(refused(server, what, *status)),
+            Ok(Err(error @ (kube::Error::SerdeError(_) | kube::Error::FromUtf8(_)))) => {
+                Err(AccessError::NotAnApiServer { server, cause: chain(&error) })
+            }
+            Ok(Err(error)) => Err(AccessError::Unreachable { server, cause: chain(&error) }),
+            Err(_) => {
+                let cause = format!("no answer within {} s", PATIENCE.as_secs());
+                Err(AccessError::Unreachable { server, cause })
+            }
+        }
+    }
+}
+
+fn refused(server: String, what: &'static str, status: Status) -> AccessError {
+    let Status { code, message, .. } = status;
+    match code {
+        401 => AccessError::Unauthenticated { server, message },
+        403 if user_in(&message) == Some(ANONYMOUS) => AccessError::Anonymous { server },
+        404 => AccessError::NotAnApiServer { server, cause: format!("asked for {what}: 404 {message}") },
+        _ => AccessError::Refused { server, what, code, message },
+    }
+}
+
+/// The user in the API server's words: `pods is forbidden: User "jane" cannot list resource ...`.
+fn user_in(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("User \"")?;
+    rest.split_once("\" cannot ").map(|(user, _)| user)
+}
+
+#[cfg(test)]
+mod tests;

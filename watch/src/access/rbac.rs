@@ -1,0 +1,104 @@
+//! RBAC objects as YAML.
+
+use poddns_core::Label;
+
+use super::{Finding, Resource, Subject};
+
+/// The objects that grant what is missing; see [`super::Access::missing_rbac`].
+pub(super) fn missing(findings: &[Finding], subject: Option<&Subject>) -> Option<String> {
+    let mut places: Vec<Option<Label>> = Vec::new();
+    for finding in findings.iter().filter(|finding| !finding.allowed) {
+        if !places.contains(&finding.permission.namespace) {
+            places.push(finding.permission.namespace);
+        }
+    }
+    let text =
+        places.iter().map(|place| objects(*place, &resources(findings, *place), subject)).collect::<String>();
+    (!text.is_empty()).then_some(text)
+}
+
+/// All that the feed needs in this place, missing or not.
+fn resources(findings: &[Finding], place: Option<Label>) -> Vec<Resource> {
+    let mut resources = Vec::new();
+    for permission in findings.iter().map(|finding| &finding.permission) {
+        if permission.namespace == place && !resources.contains(&permission.resource) {
+            resources.push(permission.resource);
+        }
+    }
+    resources
+}
+
+/// A role and its binding: of the cluster, or of a namespace.
+///
+/// `kubectl apply` replaces what has the same name. So a role's name tells its rules and a binding's its subject,
+/// and one that serves another poddns in the same cluster is not touched.
+fn objects(place: Option<Label>, resources: &[Resource], subject: Option<&Subject>) -> String {
+    let kind = if place.is_some() { "Role" } else { "ClusterRole" };
+    let namespace = place.map(|namespace| format!("\n  namespace: {}", quoted(namespace.as_str())));
+    let namespace = namespace.unwrap_or_default();
+    let role = match resources {
+        [only] => format!("poddns-{}", only.as_str()),
+        _ => "poddns".to_owned(),
+    };
+    let binding =
+        quoted(&subject.map_or_else(|| role.clone(), |subject| format!("{role}:{}", slug(subject))));
+    let resources: Vec<String> = resources.iter().map(|resource| quoted(resource.as_str())).collect();
+    let resources = resources.join(", ");
+    let subject = subject.map_or_else(|| PLACEHOLDER.to_owned(), entry);
+    format!(
+        "---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {kind}
+metadata:
+  name: {role}{namespace}
+rules:
+- apiGroups: [\"\"]
+  resources: [{resources}]
+  verbs: [\"list\", \"watch\"]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {kind}Binding
+metadata:
+  name: {binding}{namespace}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {kind}
+  name: {role}
+subjects:
+{subject}
+"
+    )
+}
+
+/// In place of a subject that nobody knows.
+const PLACEHOLDER: &str = "# The API server does not say who we are: put the daemon's service account here.
+- kind: ServiceAccount
+  namespace: poddns
+  name: poddns";
+
+/// A binding's entry for a subject.
+fn entry(subject: &Subject) -> String {
+    match subject {
+        Subject::ServiceAccount { namespace, name } => {
+            format!("- kind: ServiceAccount\n  namespace: {}\n  name: {}", quoted(namespace), quoted(name))
+        }
+        Subject::User(user) => {
+            format!("- kind: User\n  apiGroup: rbac.authorization.k8s.io\n  name: {}", quoted(user))
+        }
+    }
+}
+
+/// A subject as part of an object's name, which must be one segment of a URL's path.
+fn slug(subject: &Subject) -> String {
+    let text = match subject {
+        Subject::ServiceAccount { namespace, name } => format!("{namespace}:{name}"),
+        Subject::User(user) => user.clone(),
+    };
+    text.replace(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '.' | ':' | '-' | '_'), "-")
+}
+
+/// A text as a YAML string, whatever is in it: a namespace may be called `null` or `123`.
+fn quoted(text: &str) -> String {
+    // JSON's strings are YAML's double-quoted ones (YAML 1.2 section 1.3).
+    serde_json::Value::from(text).to_string()
+}

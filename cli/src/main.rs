@@ -2,6 +2,7 @@
 //! configuration and what it needs of the cluster.
 #![forbid(unsafe_code)]
 
+mod check;
 mod names;
 mod outcome;
 mod query;
@@ -9,7 +10,8 @@ mod query;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::outcome::{Failure, note, print};
 
@@ -24,6 +26,7 @@ Examples:
   poddns query 10-42-2-46.default.pod.cluster.local
   poddns name 10.42.2.46 --namespace web
   poddns ip fd00-10-244--7.web.pod.cluster.local
+  poddns check --config /etc/poddns/poddnsd.toml
 
 Exit status: 0 done, 1 failed, 64 bad usage or configuration."
 )]
@@ -40,6 +43,14 @@ enum Command {
     Name(names::NameArgs),
     /// Print the address in a pod's name
     Ip(names::IpArgs),
+    /// Check poddnsd's configuration, and its rights in the cluster
+    Check(check::CheckArgs),
+    /// Print the completion script of a shell
+    #[command(after_help = "Example:\n  poddns completions bash > /etc/bash_completion.d/poddns")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -61,8 +72,16 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Query(args) => print(&query::run(args)?)?,
         Command::Name(args) => print(&names::name(args)?)?,
         Command::Ip(args) => return names::ip(args),
+        Command::Check(args) => return check::run(args),
+        Command::Completions { shell } => print(&completions(*shell))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "poddns", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Prints help where it was asked for, else what is wrong with the command line.

@@ -30,10 +30,17 @@ impl Failure {
     }
 }
 
-/// Says something beside the output, on standard error.
+/// Says what went wrong, or may surprise, on standard error.
 pub(crate) fn note(message: &str) {
+    for line in message.lines() {
+        say(&format!("poddns: {line}"));
+    }
+}
+
+/// Writes a line to standard error.
+pub(crate) fn say(line: &str) {
     // There is nowhere to report that standard error is gone.
-    let _ = writeln!(io::stderr().lock(), "poddns: {message}");
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Prints the output. A reader that has seen enough, such as `head`, is no failure.

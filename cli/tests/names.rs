@@ -108,6 +108,16 @@ fn what_name_prints_ip_takes() {
 }
 
 #[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = poddns(["completions", shell]);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{shell}");
+        assert!(run.stdout.contains("query") && run.stdout.contains("norecurse"), "{shell}: {}", run.stdout);
+    }
+    assert_eq!(poddns(["completions", "cmd"]).code, Some(64));
+}
+
+#[test]
 fn help_and_version_are_no_failure() {
     let version = poddns(["--version"]);
     assert_eq!(

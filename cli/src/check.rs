@@ -1,0 +1,164 @@
+//! `poddns check`: whether the daemon would run as it is configured, before it does.
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::Error as ClapError;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use poddns_core::Mode;
+use poddns_net::config::{ConfigError, Needs, PodSource, Settings, Sources, with_flags};
+use poddns_watch::access::{Access, AccessError, Subject};
+use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source};
+use tracing_subscriber::EnvFilter;
+
+use crate::outcome::{Failure, note, print, say};
+use crate::query::show_text;
+
+const HELP: &str = "\
+Takes the flags, PODDNS_* variables and config file of poddnsd, and checks them as poddnsd does. If the mode \
+needs the cluster, asks its API server whether we may list and watch what the daemon lists and watches. Run it \
+as the daemon runs: in its pod, or with its kubeconfig.
+
+What was found goes to standard error. Standard output has nothing but the RBAC objects that are missing.
+
+Examples:
+  poddns check --config /etc/poddns/poddnsd.toml
+  poddns check --kubeconfig ~/.kube/config --context staging --namespace web
+  poddns check | kubectl apply -f -
+
+Exit status: 0 all is well, 1 something is missing or out of reach, 64 the configuration is wrong.";
+
+/// The command line of `poddns check`: the daemon's.
+#[derive(Debug)]
+pub(crate) struct CheckArgs(ArgMatches);
+
+impl FromArgMatches for CheckArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ClapError> {
+        Ok(Self(matches.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ClapError> {
+        self.0 = matches.clone();
+        Ok(())
+    }
+}
+
+impl Args for CheckArgs {
+    fn augment_args(command: Command) -> Command {
+        with_flags(command).after_help(HELP)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let settings = settings(&args.0).map_err(|error| Failure::Usage(error.to_string()))?;
+    tell("ok", &format!("configuration: {}", summary(&settings)));
+    if settings.unguarded() {
+        tell("warning", "mode insecure without any guard: everybody can have any address answered");
+    }
+    if settings.needs() == Needs::Nothing {
+        tell("ok", "nothing is needed of a cluster");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let scope = scope(&settings);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
+    match settings.source {
+        PodSource::File(path) => runtime.block_on(check_file(path, scope)),
+        PodSource::Cluster { kubeconfig, context } => {
+            let options = ClusterOptions { kubeconfig, context, ..ClusterOptions::default() };
+            runtime.block_on(check_cluster(options, &scope))
+        }
+    }
+}
+
+fn settings(flags: &ArgMatches) -> Result<Settings, ConfigError> {
+    Sources::new(flags, |name| std::env::var_os(name))?.settings()
+}
+
+fn summary(settings: &Settings) -> String {
+    let mode = match settings.mode {
+        Mode::Disabled => "disabled",
+        Mode::Insecure => "insecure",
+        Mode::Verified => "verified",
+    };
+    let list = |texts: Vec<String>| texts.join(", ");
+    let zones = list(settings.zones.iter().map(|zone| zone.apex().to_string()).collect());
+    let listen = list(settings.listen.iter().map(ToString::to_string).collect());
+    format!("mode {mode}, zones {zones}, listening on {listen}")
+}
+
+fn scope(settings: &Settings) -> Scope {
+    Scope {
+        pods: settings.needs() == Needs::Pods,
+        namespaces: settings.namespaces().to_vec(),
+        pod_names: settings.pod_names,
+        ..Scope::default()
+    }
+}
+
+async fn check_file(path: PathBuf, scope: Scope) -> Result<ExitCode, Failure> {
+    // Pods that the feed cannot use are told as it reads them.
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("poddns_watch=warn"))
+        .with_writer(io::stderr)
+        .without_time()
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let shown = path.display().to_string();
+    let feed = Feed::open(Source::File(path), scope).await.map_err(|error| unusable(&error))?;
+    let stats = feed.index().stats();
+    tell(
+        "ok",
+        &format!(
+            "pods file {shown}: {} pods, {} addresses, {} namespaces",
+            stats.pods, stats.addresses, stats.namespaces
+        ),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unusable(error: &FeedError) -> Failure {
+    let message = error.to_string();
+    if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
+}
+
+async fn check_cluster(options: ClusterOptions, scope: &Scope) -> Result<ExitCode, Failure> {
+    let access = Access::check(options, scope).await.map_err(|error| match &error {
+        AccessError::Configuration(cause) => unusable(cause),
+        _ => Failure::Run(error.to_string()),
+    })?;
+    tell("ok", &format!("the API server at {} answers: {}", access.server, access.version));
+    match &access.subject {
+        Some(subject) if subject.is_anonymous() => {
+            tell("warning", "it takes us for anonymous: the configuration has no credentials for it");
+        }
+        Some(subject) => tell("ok", &format!("it takes us for {subject}")),
+        None if access.is_sufficient() => {}
+        None => tell("warning", "it does not say whom it takes us for"),
+    }
+    for finding in &access.findings {
+        let (verdict, may) = if finding.allowed { ("ok", "may") } else { ("missing", "may not") };
+        let reason = if finding.reason.is_empty() { String::new() } else { format!(" ({})", finding.reason) };
+        tell(verdict, &format!("{may} {}{reason}", finding.permission));
+    }
+    let Some(rbac) = access.missing_rbac() else { return Ok(ExitCode::SUCCESS) };
+    note("standard output has the RBAC objects that grant what is missing, for `kubectl apply -f -`");
+    if let Some(Subject::User(_)) = &access.subject {
+        note("they are for the user who made this check: name the daemon's service account if it is another");
+    }
+    print(&rbac)?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// One finding, on a line of its own.
+fn tell(verdict: &str, finding: &str) {
+    say(&format!("{verdict:<8}{}", show_text(finding)));
+}

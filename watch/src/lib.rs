@@ -1,6 +1,7 @@
 //! The pod index and its feeds.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod feed;
 pub mod freshness;
 pub mod index;

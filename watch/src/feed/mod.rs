@@ -1,10 +1,10 @@
 //! The feeds: what keeps an index in step with a cluster or a file.
 
-mod access;
+pub(crate) mod access;
 mod backoff;
 mod cluster;
 mod drive;
-mod explain;
+pub(crate) mod explain;
 mod faults;
 mod file;
 mod link;

@@ -8,12 +8,15 @@ use tokio::time::Instant;
 /// so that a thousand replicas that lost the same API server come back spread over the whole ceiling.
 #[derive(Debug)]
 pub(crate) struct Backoff {
+    first: Duration,
     failures: u32,
     last: Option<Instant>,
 }
 
-/// Ceiling of the first delay.
+/// Ceiling of the first delay after a failure.
 const FIRST: Duration = Duration::from_millis(500);
+/// Ceiling of the first delay before a list that a sound server asks for, of all replicas at once.
+const FIRST_RELIST: Duration = Duration::from_secs(2);
 /// Ceiling of the longest delay: the price in freshness after a long outage.
 const LONGEST: Duration = Duration::from_secs(15);
 /// A pause this long between two failures makes the second one a first. Success alone does not: a server that
@@ -23,8 +26,14 @@ const FORGET: Duration = Duration::from_mins(1);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
 
 impl Backoff {
+    /// For failures.
     pub(crate) const fn new() -> Self {
-        Self { failures: 0, last: None }
+        Self { first: FIRST, failures: 0, last: None }
+    }
+
+    /// For lists that a server asks for by 410. It is sound, so they do not wait as long as failures made us.
+    pub(crate) const fn of_relists() -> Self {
+        Self { first: FIRST_RELIST, failures: 0, last: None }
     }
 
     /// The delay after one more failure. What the server asked for in `Retry-After` is waited for in full,
@@ -34,7 +43,7 @@ impl Backoff {
         if self.last.is_some_and(|last| now.duration_since(last) > FORGET) {
             self.failures = 0;
         }
-        let ceiling = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let ceiling = self.first.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
         let delay = asked + ceiling.mul_f64(fastrand::f64());
@@ -49,7 +58,7 @@ mod tests {
 
     fn longest_of_many(failures: u32) -> Duration {
         let draw = || {
-            let mut backoff = Backoff { failures, last: None };
+            let mut backoff = Backoff { failures, ..Backoff::new() };
             backoff.next(None)
         };
         (0..2000).map(|_| draw()).max().unwrap_or_default()
@@ -76,7 +85,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_quiet_minute_makes_it_forget() {
-        let mut backoff = Backoff { failures: 9, last: Some(Instant::now()) };
+        let mut backoff = Backoff { failures: 9, last: Some(Instant::now()), ..Backoff::new() };
         tokio::time::advance(FORGET).await;
         backoff.next(None);
         assert_eq!(backoff.failures, 10, "a minute is not more than a minute");

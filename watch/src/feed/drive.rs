@@ -74,6 +74,7 @@ pub(crate) struct Driver<T> {
     report: Report,
     signs: Arc<Signs>,
     backoff: Backoff,
+    relists: Backoff,
     listing: Listing,
     page_size: u32,
     /// Streaming lists that ended early, one after the other.
@@ -115,9 +116,9 @@ impl<T: Target> Driver<T> {
         signs: Arc<Signs>,
         page_size: u32,
     ) -> Self {
-        let (backoff, cut, answers, logged) = (Backoff::new(), 0, 0, None);
-        let listing = Listing::Streamed;
-        Self { target, subject, report, signs, backoff, listing, page_size, cut, answers, logged }
+        let (backoff, relists) = (Backoff::new(), Backoff::of_relists());
+        let (listing, cut, answers, logged) = (Listing::Streamed, 0, 0, None);
+        Self { target, subject, report, signs, backoff, relists, listing, page_size, cut, answers, logged }
     }
 
     /// Follows streams of `open` one after the other. Never returns; drop it to stop.
@@ -160,13 +161,15 @@ impl<T: Target> Driver<T> {
                 }
                 Some(Err(error)) => {
                     let recovery = self.recovery(&error, phase);
+                    if recovery == Recovery::Pages {
+                        return self.use_pages(&self.subject.explain(&error));
+                    }
                     sleep(self.failed(&error)).await;
                     accepted.mark_unchanged();
                     match recovery {
                         // In a list it begins again anyway.
                         Recovery::GoOn if phase != Phase::Listing => {}
-                        Recovery::GoOn | Recovery::Relist => return,
-                        Recovery::Pages => return self.use_pages("the server refuses it"),
+                        Recovery::GoOn | Recovery::Relist | Recovery::Pages => return,
                         Recovery::LargerPages => return self.use_larger_pages(),
                     }
                 }
@@ -212,8 +215,8 @@ impl<T: Target> Driver<T> {
 
     fn in_step(&mut self) {
         self.answers = 0;
-        if let Some((text, _)) = self.logged.take() {
-            info!(watch = %self.subject, after = text, "in step again");
+        if self.logged.take().is_some() {
+            info!(watch = %self.subject, "in step again");
         }
         self.report.in_step();
     }
@@ -235,7 +238,9 @@ impl<T: Target> Driver<T> {
         let text = self.subject.explain(error);
         self.report.failed(self.signs.heard(), &text);
         let asked = self.signs.take_retry_after().or_else(|| retry_after(error));
-        let delay = self.backoff.next(asked);
+        let expired = matches!(error, Error::WatchError(status) if status.code == 410);
+        let backoff = if expired { &mut self.relists } else { &mut self.backoff };
+        let delay = backoff.next(asked);
         let retry_in = format_args!("{:.1} s", delay.as_secs_f32());
         match &self.logged {
             Some((logged, at)) if *logged == text && at.elapsed() < LOG_AGAIN => {

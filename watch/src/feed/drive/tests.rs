@@ -126,6 +126,7 @@ async fn refused_streams_become_pages_and_stay_so() {
         let mut bench = bench();
         assert_eq!(taken(&mut bench, vec![watch_refused(code), Ok(Event::Init)]).await, 1, "{code}");
         assert_eq!(bench.driver.listing, Listing::Paged(250), "{code}");
+        assert_eq!(bench.stats.pods.errors(), 0, "{code} is how an older server answers, no failure");
         taken(&mut bench, listed(&[1])).await;
         assert_eq!(bench.driver.listing, Listing::Paged(250), "{code}");
     }
@@ -289,6 +290,17 @@ async fn retry_after_is_waited_for() {
     taken(&mut bench, vec![Err(Error::InitialListFailed(kube::Error::Api(status)))]).await;
     let waited = before.elapsed();
     assert!(waited >= Duration::from_secs(30) && waited < Duration::from_secs(31), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_after_an_outage_does_not_wait_as_the_outage_did() {
+    let mut bench = bench();
+    let mut script = listed(&[1]);
+    script.extend((0..9).map(|_| Err(Error::WatchStartFailed(unreachable()))));
+    taken(&mut bench, script).await;
+    let before = Instant::now();
+    taken(&mut bench, vec![Err(Error::WatchError(status(410)))]).await;
+    assert!(before.elapsed() <= Duration::from_secs(2), "{:?}", before.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,8 +98,8 @@ fn scope(settings: &Settings) -> Scope {
     Scope {
         pods: settings.needs() == Needs::Pods,
         namespaces: settings.namespaces().to_vec(),
+        host_network: settings.host_network,
         pod_names: settings.pod_names,
-        ..Scope::default()
     }
 }
 

@@ -278,6 +278,8 @@ fn a_pods_file_is_read() {
     let run = poddns(["check", "--pods-file", &repository("demo/pods.json")]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
     assert!(run.stderr.contains("demo/pods.json: 26 pods, 44 addresses, 6 namespaces"), "{}", run.stderr);
+    let run = poddns(["check", "--pods-file", &repository("demo/pods.json"), "--host-network", "exclude"]);
+    assert!(run.stderr.contains("demo/pods.json: 19 pods, 38 addresses, 6 namespaces"), "{}", run.stderr);
 }
 
 #[test]

@@ -293,7 +293,7 @@ fn keep_fixed(settings: &mut Settings, before: &Settings) -> Vec<&'static str> {
     let mut fixed = Vec::new();
     let mut keep = |name, changed| {
         if changed {
-            fixed.push(name)
+            fixed.push(name);
         }
     };
     keep("admin", settings.admin != before.admin);

@@ -85,7 +85,7 @@ impl Load {
 
 #[test]
 fn sigterm_makes_unready_then_answers_on_then_ends() {
-    let mut daemon = Daemon::insecure(&["--lame-duck=1s"]);
+    let mut daemon = Daemon::insecure(&["--lame-duck=4s"]);
     let mut stream = Stream::connect(daemon.address());
     stream.exchange(&query(1, &name(IP)));
     daemon.signal("TERM");

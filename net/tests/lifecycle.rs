@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -64,9 +65,13 @@ impl Load {
                 while !stop.load(Ordering::Relaxed) {
                     let socket = connect(server);
                     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-                    for round in 0..20 {
-                        socket.send(&query(number * 100 + round, &name(IP))).unwrap();
-                        assert_eq!(id(&receive(&socket)), number * 100 + round);
+                    // Many under way at a time, so that there is always something to lose.
+                    let mut expected: BTreeSet<u16> = (number * 100..number * 100 + 20).collect();
+                    for &id in &expected {
+                        socket.send(&query(id, &name(IP))).unwrap();
+                    }
+                    while !expected.is_empty() {
+                        assert!(expected.remove(&id(&receive(&socket))));
                         answered += 1;
                     }
                 }
@@ -241,7 +246,8 @@ fn a_process_takes_over_from_another_without_losing_a_query() {
     let mut old = Daemon::insecure(&["--threads=2"]);
     let server = old.address();
     let load = Load::on(server);
-    for _ in 0..5 {
+    // As often as it takes to lose one almost surely, were queued queries not waited for.
+    for _ in 0..30 {
         let listen = format!("--listen={server}");
         let new = Daemon::start(&["--pods=insecure", "--threads=2", &listen]);
         assert_eq!(new.address(), server);

@@ -32,6 +32,10 @@ use crate::Label;
 /// ```
 pub trait PodLookup {
     /// Whether the cluster has this namespace, with or without pods.
+    ///
+    /// Also true of a namespace that [`contains`](Self::contains) or [`addresses_of`](Self::addresses_of)
+    /// knows a pod of, even if the namespace itself was not heard of yet: a name that is NXDOMAIN has nothing
+    /// below it (RFC 8020 2), and resolvers that know one refuse all names below it until its TTL is over.
     fn namespace_exists(&self, namespace: &Label) -> bool;
 
     /// Whether a pod of this namespace has this address, as any of its `status.podIPs`.

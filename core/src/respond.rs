@@ -87,7 +87,7 @@ fn opt<'a>(
         // RFC 3225 3: "The DO bit of the query MUST be copied in the response."
         dnssec_ok: known && edns.dnssec_ok,
         nsid: config.nsid.filter(|_| options.nsid).map(|id| id.get(..Config::MAX_NSID).unwrap_or(id)),
-        // RFC 7828 3.2.1: not over UDP.
+        // RFC 7828 3.3.1: over UDP the option is ignored.
         tcp_keepalive: config.tcp_keepalive.filter(|_| options.tcp_keepalive && transport == Transport::Tcp),
         ede: decision.ede,
         cookie,

@@ -76,7 +76,8 @@ impl<'q> Options<'q> {
             match u16::from_be_bytes([code0, code1]) {
                 option::NSID => options.nsid = true,
                 option::TCP_KEEPALIVE => options.tcp_keepalive = true,
-                // RFC 7873 5.2: "If multiple COOKIE options are present, only the first is considered".
+                // RFC 7873 5.2: "In all cases of multiple COOKIE options in a request, only the first (the one
+                // closest to the DNS header) is considered."
                 option::COOKIE if options.cookie.is_none() => options.cookie = Some(Cookie::read(value)?),
                 _ => {}
             }

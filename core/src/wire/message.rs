@@ -83,8 +83,8 @@ impl Record<'_> {
     /// Whether the record may stand where it does, as one that is then ignored.
     fn plain(&self) -> Option<()> {
         // An OPT is allowed once, at the root, in the additional section (RFC 6891 6.1.1). Transaction
-        // signatures are not supported, and "a server that does not support TSIG" answers FORMERR rather
-        // than without the proof that the client asked for (RFC 8945 5.2 leaves no third way).
+        // signatures are not supported. One that cannot be interpreted makes the message a FORMERR
+        // (RFC 8945 5.2), rather than have it answered without the proof that the client asked for.
         (!matches!(self.rtype, Rtype::OPT | Rtype::TSIG)).then_some(())
     }
 }

@@ -29,7 +29,7 @@ fn tells_the_timeout() {
     assert_eq!(server(Some(1)).tcp(&plain).opt.unwrap().options, []);
 }
 
-/// 3.2.1: over UDP it is neither read nor sent.
+/// 3.3.1: over UDP it is neither read nor sent.
 #[test]
 fn is_ignored_over_udp() {
     for data in [&[][..], &[0, 1], &[1, 2, 3]] {

@@ -90,6 +90,30 @@ fn ipv4_is_four_plain_decimal_groups() {
     }
 }
 
+/// Numbers in every place, each in its one spelling.
+#[test]
+fn every_octet_is_written_and_read() {
+    for place in 0..4 {
+        for octet in 0..=255 {
+            let mut octets = [10, 244, 1, 5];
+            octets[place] = octet;
+            let label = octets.map(|octet| octet.to_string()).join("-");
+            assert_eq!(parse(label.as_bytes()), Some(IpAddr::from(octets)));
+            assert_eq!(PodIpLabel::from(IpAddr::from(octets)).as_str(), label);
+        }
+    }
+    // The first place has them all; the others, which are read no differently, every 251st.
+    for place in 0..8 {
+        for group in (0..=u16::MAX).step_by(if place == 0 { 1 } else { 251 }) {
+            let mut groups = [0xfd00, 1, 2, 3, 4, 5, 6, 7];
+            groups[place] = group;
+            let label = groups.map(|group| format!("{group:x}")).join("-");
+            assert_eq!(parse(label.as_bytes()), Some(IpAddr::from(groups)));
+            assert_eq!(PodIpLabel::from(IpAddr::from(groups)).as_str(), label);
+        }
+    }
+}
+
 /// 5952 4: the one form that is written; 4.2.3: the longest run of zeros, the first of equals; 4.2.2: not a
 /// single zero.
 #[test]

@@ -1,2 +1,151 @@
-//! Inputs shared by the benchmarks.
+//! What the benchmarks of `respond` measure: the cases, and the three implementations that answer them.
+//!
+//! Each [`Case`] is a stream of queries; each [`Responder`] answers them by the same rules: poddns-core, and the
+//! same job done with [hickory-proto](peers::Hickory) and with [`domain` of NLnet Labs](peers::Domain). All three look
+//! pods up in the same index. That they give the same answers is tested here and checked again before anything is
+//! measured.
 #![forbid(unsafe_code)]
+#![expect(clippy::missing_panics_doc, reason = "a benchmark that cannot be set up has nothing to report")]
+
+pub mod cases;
+pub mod peers;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use poddns_core::{Config, CookieSecrets, MAX_UDP_REPLY, Mode, Outcome, Request, Transport, Zone, respond};
+use poddns_watch::{Index, IndexOptions, PodRecord, Uid, Watch, index};
+
+pub use cases::Case;
+
+/// The cluster domain of all cases.
+pub const DOMAIN: &str = "cluster.local";
+
+/// The TTL of all answers, in seconds.
+pub const TTL: u32 = 5;
+
+/// The time of all queries, in Unix seconds.
+pub const NOW: u32 = 1_700_000_000;
+
+/// The client of all queries.
+pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 42, 0, 7));
+
+/// The secret of all server cookies.
+pub const SECRET: [u8; 16] = *b"sixteen octets!!";
+
+/// Answers queries.
+pub trait Responder {
+    /// What it is called in reports.
+    const NAME: &'static str;
+
+    /// Writes the response to the front of `out` and tells its length; `None` for no response.
+    fn answer(&mut self, query: &[u8], out: &mut [u8; MAX_UDP_REPLY]) -> Option<usize>;
+}
+
+/// An index of `count` pods: those that [`cases`] ask for.
+#[must_use]
+pub fn pods(count: u32) -> Arc<Index> {
+    let (mut writer, index) = index(IndexOptions::default());
+    for number in 0..count {
+        let address = IpAddr::V4(cases::address(number));
+        let namespace = cases::namespace(number).parse().expect("a label");
+        let uid = Uid::of_name("pods", &number.to_string());
+        writer.apply(&PodRecord { uid, namespace, name: "", addresses: &[address] });
+    }
+    index.health().register(Watch::Pods, None).fresh();
+    index
+}
+
+/// poddns-core.
+pub struct Poddns {
+    mode: Mode,
+    zones: [Zone; 1],
+    pods: Arc<Index>,
+    cookies: CookieSecrets,
+}
+
+impl Poddns {
+    /// A responder for these pods, in mode verified or insecure.
+    #[must_use]
+    pub fn new(mode: Mode, pods: &Arc<Index>) -> Self {
+        Self {
+            mode,
+            zones: [Zone::new(DOMAIN).expect("a domain")],
+            pods: Arc::clone(pods),
+            cookies: CookieSecrets { current: SECRET, previous: None },
+        }
+    }
+}
+
+impl Responder for Poddns {
+    const NAME: &'static str = "poddns";
+
+    fn answer(&mut self, query: &[u8], out: &mut [u8; MAX_UDP_REPLY]) -> Option<usize> {
+        let mut config = Config::new(self.mode, &self.zones);
+        config.cookies = Some(&self.cookies);
+        let request = Request::new(Transport::Udp, CLIENT, NOW);
+        match respond(&config, &*self.pods, query, &request, out) {
+            Outcome::Reply(reply) => Some(reply.len),
+            Outcome::Drop(_) => None,
+        }
+    }
+}
+
+/// Panics unless all three give the same answers: what is compared is then the same job.
+///
+/// Equal are the octets, not only their meaning, as all three compress names as much as is possible.
+pub fn assert_same_answers(case: &Case, pods: &Arc<Index>) {
+    let mut case = case.clone();
+    let mut ours = Poddns::new(case.mode, pods);
+    let mut hickory = peers::Hickory::new(case.mode, pods);
+    let mut domain = peers::Domain::new(case.mode, pods);
+    let name = case.name;
+    for _ in 0..100 {
+        let query = case.next_query();
+        let answer = answer_of(&mut ours, query);
+        assert_eq!(answer_of(&mut domain, query), answer, "domain answers differently: {name}");
+        assert_eq!(answer_of(&mut hickory, query), answer, "hickory-proto answers differently: {name}");
+    }
+}
+
+fn answer_of<R: Responder>(responder: &mut R, query: &[u8]) -> Option<String> {
+    let mut out = [0; MAX_UDP_REPLY];
+    let len = responder.answer(query, &mut out)?;
+    // As text, so that a difference can be read.
+    Some(out[..len].escape_ascii().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With fewer pods than are measured, so that it is a matter of a second.
+    #[test]
+    fn all_three_give_the_same_answers() {
+        for case in Case::all(10_000) {
+            assert_same_answers(&case, &pods(case.pods));
+        }
+    }
+
+    /// Or the cases would not measure what their names say.
+    #[test]
+    fn the_answers_are_those_that_the_cases_are_named_for() {
+        for mut case in Case::all(10_000) {
+            let pods = pods(case.pods);
+            let mut responder = Poddns::new(case.mode, &pods);
+            let mut out = [0; MAX_UDP_REPLY];
+            let name = case.name;
+            let query = case.next_query();
+            responder.answer(query, &mut out).expect("an answer");
+            let (rcode, answers) = match name.split(',').next() {
+                Some("NXDOMAIN") => (3, 0),
+                Some("NODATA") => (0, 0),
+                Some("garbage") => (1, 0),
+                _ => (0, 1),
+            };
+            assert_eq!((out[3] & 0xf, out[7]), (rcode, answers), "{name}");
+            let asked = if rcode == 1 { 0 } else { query[11] };
+            assert_eq!(out[11], asked, "an OPT if and only if asked: {name}");
+        }
+    }
+}

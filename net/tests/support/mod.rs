@@ -123,8 +123,17 @@ impl Daemon {
 
     /// Resident memory in octets.
     pub fn memory(&self) -> u64 {
+        self.memory_field("VmRSS:")
+    }
+
+    /// The most resident memory there has been, in octets.
+    pub fn peak_memory(&self) -> u64 {
+        self.memory_field("VmHWM:")
+    }
+
+    fn memory_field(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
@@ -152,9 +161,14 @@ impl Daemon {
 
     /// A metric that is a whole number, by its name and labels as they are written.
     pub fn metric(&self, name: &str) -> u64 {
+        self.metric_text(name).parse().unwrap()
+    }
+
+    /// The value of a metric as it is written.
+    pub fn metric_text(&self, name: &str) -> String {
         let text = self.get("/metrics").1;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).to_owned()
     }
 }
 

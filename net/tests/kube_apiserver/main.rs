@@ -1,0 +1,21 @@
+//! The daemon against a real API server, which `.ci/kube-apiserver` starts, kills and restarts.
+//!
+//! `.ci/kube-apiserver build`, once, then `cargo test --package poddns-net --features kube-apiserver`.
+#![allow(unreachable_pub, missing_docs)]
+
+mod api;
+mod dns;
+mod following;
+mod outage;
+mod rights;
+mod scale;
+mod server;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::sync::LazyLock;
+
+use server::ApiServer;
+
+/// A cluster for the tests that do not disturb it.
+static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));

@@ -79,6 +79,22 @@ fn answers_go_on_without_the_api_server_and_are_in_step_again_when_it_is_back() 
 }
 
 #[test]
+fn a_watch_goes_on_from_where_it_was_when_nothing_has_happened() {
+    // Or the API server, which has no events of before its start, might ask for a new list.
+    let server = ApiServer::start(&["--watch-cache=false"]);
+    let address = address();
+    Api::of(&server).run_pod(PodPath("default", "pod"), &[address]);
+    let daemon = daemon(&server.admin(), &[]);
+    let (lists, _) = lists_and_errors(&daemon);
+    server.kill();
+    until("marked as stale", || lookup(&daemon, "default", address) == answered(address, Some(STALE_ANSWER)));
+    server.restart();
+    until("in step again", || is_answered(&daemon, "default", address));
+    assert_eq!(lists_and_errors(&daemon).0, lists);
+    assert!(daemon.log().contains("in step again"), "{}", daemon.log());
+}
+
+#[test]
 fn what_was_removed_before_a_compaction_is_gone_after_it() {
     // Or the API server would answer from events of its own.
     let server = ApiServer::start(&["--watch-cache=false"]);

@@ -169,3 +169,27 @@ fn rights_taken_away_leave_what_was_known_and_are_told() {
     until("in step again", || is_answered(&daemon, "default", later));
     assert_eq!(lookup(&daemon, "default", known), answered(known, None));
 }
+
+#[test]
+fn a_token_that_is_replaced_is_read_again() {
+    let server = ApiServer::start(&[]);
+    let [known, later] = [address(), address()];
+    let kubeconfig = server.service_account("poddns");
+    for resource in ["pods", "namespaces"] {
+        server.grant("poddns", ALL, resource, None);
+    }
+    Api::of(&server).run_pod(PodPath("default", "known"), &[known]);
+    let daemon = daemon(&kubeconfig, &[]);
+
+    server.kubectl(&["delete", "serviceaccount", "poddns"], "");
+    server.kill();
+    server.restart();
+    until("the refusal is told", || {
+        daemon.log().contains("cannot watch pods in all namespaces: 401 Unauthorized")
+    });
+    assert_eq!(lookup(&daemon, "default", known), answered(known, Some(3)));
+    // Its tokens are worth nothing to the new account of the same name; these go into the same file.
+    assert_eq!(server.service_account("poddns"), kubeconfig);
+    Api::of(&server).run_pod(PodPath("default", "later"), &[later]);
+    until("in step again", || is_answered(&daemon, "default", later));
+}

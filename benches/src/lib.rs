@@ -9,6 +9,7 @@
 
 pub mod cases;
 pub mod peers;
+pub mod pods;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

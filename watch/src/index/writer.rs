@@ -96,6 +96,12 @@ impl IndexWriter {
         &self.index
     }
 
+    /// Whether pods' names are kept.
+    #[must_use]
+    pub fn keeps_names(&self) -> bool {
+        self.names.is_some()
+    }
+
     /// Takes the pod as it is now, whatever was known of it. Also marks it as seen by the list under way.
     ///
     /// With pod names kept, another pod of the same namespace and name is gone from now on: Kubernetes has

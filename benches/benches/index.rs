@@ -1,0 +1,145 @@
+//! Look-ups in the index and changes of it.
+//!
+//! Every look-up is for another pod, chosen by the outcome of the one before, so that the processor cannot
+//! run several at once and what is measured is the time from question to answer.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use poddns_benches::pods::{address, apply, filled, namespace, namespaces, uid};
+use poddns_core::{Label, PodLookup};
+use poddns_watch::{Index, IndexOptions, IndexWriter};
+
+const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
+
+/// Pod numbers in no order, each depending on what was found before.
+struct Choice(u32);
+
+impl Choice {
+    fn next(&mut self, found: bool) -> u32 {
+        self.0 = self.0.wrapping_mul(0x915f_77f5).wrapping_add(0x3c6e_f35f) ^ u32::from(found);
+        self.0 >> 8
+    }
+}
+
+/// Looks a pod up that is there, or the address of one that is not.
+fn look_up(
+    index: &Index,
+    namespaces: &[Label],
+    choice: &mut Choice,
+    pods: u32,
+    hit: bool,
+    last: bool,
+) -> bool {
+    let number = choice.next(last) % pods;
+    let address = address(if hit { number } else { number + (1 << 23) });
+    let found = index.contains(&namespace(namespaces, number), black_box(address));
+    assert_eq!(found, hit);
+    found
+}
+
+fn look_ups(c: &mut Criterion) {
+    let namespaces = namespaces();
+    let mut group = c.benchmark_group("look-up");
+    for pods in SIZES {
+        for pod_names in [false, true] {
+            let (_writer, index) = filled(IndexOptions { pod_names }, pods);
+            for hit in [true, false] {
+                let what = if hit { "hit" } else { "miss" };
+                let names = if pod_names { ", names kept" } else { "" };
+                group.bench_function(BenchmarkId::new(format!("{what}{names}"), pods), |b| {
+                    let (mut choice, mut last) = (Choice(1), false);
+                    b.iter(|| {
+                        last = look_up(&index, &namespaces, &mut choice, pods, hit, last);
+                        last
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+/// Changes pods' addresses in turn, at a rate or as fast as it can, until told to stop. Gives how many a
+/// second.
+fn churn(writer: &mut IndexWriter, pods: u32, rate: Option<u32>, stop: &AtomicBool) -> f64 {
+    let namespaces = namespaces();
+    let begin = Instant::now();
+    let mut changes = 0_u32;
+    while !stop.load(Ordering::Relaxed) {
+        if rate.is_some_and(|rate| begin.elapsed() < Duration::from_secs(1) * changes / rate) {
+            thread::sleep(Duration::from_micros(50));
+            continue;
+        }
+        let number = changes.wrapping_mul(0x9e37_79b9) % pods;
+        // Away from those that are looked up, which stay; back and forth.
+        let moved = pods + number + ((changes / pods) % 2) * (1 << 22);
+        apply(writer, &namespaces, pods + number, address(moved));
+        changes += 1;
+    }
+    f64::from(changes) / begin.elapsed().as_secs_f64()
+}
+
+fn look_ups_under_churn(c: &mut Criterion) {
+    let pods = 1_000_000;
+    let namespaces = namespaces();
+    let mut group = c.benchmark_group("look-up under churn, 1,000,000 pods");
+    for (name, rate) in [("none", Some(1)), ("20,000 changes/s", Some(20_000)), ("as fast as it can", None)] {
+        let (mut writer, index) = filled(IndexOptions::default(), pods);
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let thread = thread::spawn(move || churn(&mut writer, pods, rate, &flag));
+        group.bench_function(name, |b| {
+            let (mut choice, mut last) = (Choice(1), false);
+            b.iter(|| {
+                last = look_up(&index, &namespaces, &mut choice, pods, true, last);
+                last
+            });
+        });
+        stop.store(true, Ordering::Relaxed);
+        if let Ok(rate) = thread.join() {
+            println!("    with {rate:.0} changes/s");
+        }
+    }
+    group.finish();
+}
+
+fn changes(c: &mut Criterion) {
+    let pods = 1_000_000;
+    let namespaces = namespaces();
+    let mut group = c.benchmark_group("change, 1,000,000 pods");
+    group.throughput(Throughput::Elements(1));
+    for pod_names in [false, true] {
+        let suffix = if pod_names { ", names kept" } else { "" };
+        let (mut writer, _index) = filled(IndexOptions { pod_names }, pods);
+        let mut choice = Choice(1);
+        group.bench_function(format!("duplicate event{suffix}"), |b| {
+            b.iter(|| {
+                let number = choice.next(false) % pods;
+                apply(&mut writer, &namespaces, number, address(number));
+            });
+        });
+        group.bench_function(format!("new address and back{suffix}"), |b| {
+            b.iter(|| {
+                let number = choice.next(false) % pods;
+                apply(&mut writer, &namespaces, number, address(number + (1 << 23)));
+                apply(&mut writer, &namespaces, number, address(number));
+            });
+        });
+        group.bench_function(format!("removed and added{suffix}"), |b| {
+            b.iter(|| {
+                let number = choice.next(false) % pods;
+                writer.remove(uid(number));
+                apply(&mut writer, &namespaces, number, address(number));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, look_ups, look_ups_under_churn, changes);
+criterion_main!(benches);

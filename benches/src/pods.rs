@@ -1,0 +1,65 @@
+//! A cluster of made-up pods: one address each, spread over a thousand namespaces.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use poddns_core::Label;
+use poddns_watch::{Index, IndexOptions, IndexWriter, PodRecord, Uid, index};
+
+/// How many namespaces there are.
+pub const NAMESPACES: u32 = 1000;
+
+/// The names of all namespaces.
+#[must_use]
+pub fn namespaces() -> Vec<Label> {
+    (0..NAMESPACES).filter_map(|number| format!("team-{number}").parse().ok()).collect()
+}
+
+/// The namespace of pod `number`.
+///
+/// # Panics
+///
+/// If `namespaces` are not those of [`namespaces`].
+#[must_use]
+pub fn namespace(namespaces: &[Label], number: u32) -> Label {
+    namespaces[(number % NAMESPACES) as usize]
+}
+
+/// The address of pod `number`; those of different numbers below 2^24 differ.
+#[must_use]
+pub fn address(number: u32) -> IpAddr {
+    Ipv4Addr::from_bits(0x0a00_0000 + number).into()
+}
+
+/// The identity of pod `number`: as random as a UUID.
+#[must_use]
+pub fn uid(number: u32) -> Uid {
+    Uid::of_name("", &number.to_string())
+}
+
+/// The name of pod `number`, of 25 octets.
+#[must_use]
+pub fn name(number: u32) -> String {
+    format!("checkout-{number:010x}-x2x4z")
+}
+
+/// Tells the index of pod `number` at an address.
+pub fn apply(writer: &mut IndexWriter, namespaces: &[Label], number: u32, address: IpAddr) {
+    let (uid, namespace) = (uid(number), namespace(namespaces, number));
+    let name = if writer.keeps_names() { name(number) } else { String::new() };
+    writer.apply(&PodRecord { uid, namespace, name: &name, addresses: &[address] });
+}
+
+/// An index of the pods 0 to `pods`.
+#[must_use]
+pub fn filled(options: IndexOptions, pods: u32) -> (IndexWriter, Arc<Index>) {
+    let (mut writer, index) = index(options);
+    let namespaces = namespaces();
+    for namespace in &namespaces {
+        writer.apply_namespace(*namespace);
+    }
+    for number in 0..pods {
+        apply(&mut writer, &namespaces, number, address(number));
+    }
+    (writer, index)
+}

@@ -8,6 +8,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a benchmark that cannot be set up has nothing to report")]
 
 pub mod cases;
+pub mod cpu_time;
 pub mod peers;
 pub mod pods;
 

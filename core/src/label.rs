@@ -89,6 +89,12 @@ impl Label {
         self.octets.get(..usize::from(self.len)).unwrap_or_default()
     }
 
+    /// The label's octets with zeros behind them, always 63 in all: two labels are equal exactly when these are.
+    #[must_use]
+    pub const fn as_padded(&self) -> &[u8; 63] {
+        &self.octets
+    }
+
     /// The label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

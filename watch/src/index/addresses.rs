@@ -110,7 +110,7 @@ impl Addresses {
     }
 
     fn holder_v4(&self, address: u32) -> Holder {
-        let found = self.v4.find(self.keys.hash(address), |word| tag(word) == address);
+        let found = self.v4.find_only(self.keys.hash(address), |word| tag(word) == address);
         found.map_or(Holder::Nobody, |word| Holder::decode(id(word)))
     }
 

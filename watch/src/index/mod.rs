@@ -89,11 +89,10 @@ impl PodLookup for Index {
     }
 
     fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-        let label = Packed::new(namespace);
         self.epoch.consistently(|| match self.addresses.holder(address) {
             Holder::Nobody => false,
-            Holder::Sole(holder) => self.namespaces.is(self.namespace_of(holder), &label),
-            Holder::Shared(shared) => match self.namespaces.find(&label) {
+            Holder::Sole(holder) => self.namespaces.is(self.namespace_of(holder), &Packed::new(namespace)),
+            Holder::Shared(shared) => match self.namespaces.find(&Packed::new(namespace)) {
                 0 => false,
                 namespace => self.addresses.shared_in(shared, namespace),
             },

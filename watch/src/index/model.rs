@@ -346,7 +346,7 @@ pub fn run(octets: &[u8]) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(poddns_loom)))]
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;

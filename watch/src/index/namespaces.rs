@@ -41,8 +41,12 @@ impl Namespaces {
     /// Whether this is the namespace of that number.
     pub(super) fn is(&self, namespace: NamespaceId, label: &Packed) -> bool {
         let Some(slot) = self.labels.get(namespace) else { return false };
-        // The last word first: it holds the length.
-        slot.0.iter().zip(label.0).rev().all(|(word, expected)| word.load(Ordering::Acquire) == expected)
+        // All words, without a branch to guess wrong.
+        slot.0
+            .iter()
+            .zip(label.0)
+            .fold(0, |differ, (word, same)| differ | (word.load(Ordering::Acquire) ^ same))
+            == 0
     }
 
     /// The namespace of that number.

@@ -306,7 +306,7 @@ impl PodsWriter {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(poddns_loom)))]
 mod tests {
     use super::*;
 

@@ -8,13 +8,13 @@ use super::sync::Word;
 
 /// Each doubling is cut into this many segments (as a power of two), so that an array is never more than
 /// 1/32 larger than needed and grows by no more than that at once.
-const CUT: u32 = if cfg!(loom) { 1 } else { 5 };
+const CUT: u32 = if cfg!(poddns_loom) { 1 } else { 5 };
 /// Elements of the smallest segments, as a power of two.
-const SMALLEST: u32 = if cfg!(loom) { 0 } else { 5 };
+const SMALLEST: u32 = if cfg!(poddns_loom) { 0 } else { 5 };
 /// Elements before the first doubling, as a power of two.
 const FIRST: u32 = CUT + SMALLEST;
 /// The most elements, as a power of two.
-const MOST: u32 = if cfg!(loom) { 6 } else { 31 };
+const MOST: u32 = if cfg!(poddns_loom) { 6 } else { 31 };
 
 /// Octets allocated by all arrays of an index.
 #[derive(Clone, Debug, Default)]
@@ -152,7 +152,7 @@ impl Ids {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(poddns_loom)))]
 mod tests {
     use super::super::sync::{AtomicU32, AtomicU64};
     use super::*;

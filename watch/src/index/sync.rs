@@ -28,9 +28,9 @@
 //! is, and the reader's next attempt succeeds. Only an epoch that moves *during* an attempt makes another one
 //! necessary, and an attempt takes well under a microsecond.
 
-#[cfg(loom)]
+#[cfg(poddns_loom)]
 pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(poddns_loom))]
 pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// An atomic word of either width.
@@ -115,7 +115,7 @@ impl Epoch {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(poddns_loom)))]
 mod tests {
     use super::*;
 

@@ -4,7 +4,9 @@
 //! in line in two. So there is no moment at which everything is copied or held twice.
 //!
 //! A bucket is a cache line: words and the number of a spill block. What does not fit goes to spill blocks
-//! of half a line, chained. An empty slot is 0, which is why no word stored may be 0.
+//! of half a line, chained. An empty slot is 0, which is why no word stored may be 0. So that a look-up need
+//! not visit the spill blocks in vain, a bucket has 32 bits that say of which 32nds of all hashes there are
+//! words in them. A bit is set before its first word is stored and cleared after the last one is gone.
 //!
 //! Three things make it safe to read while it changes, with the rule in [`sync`](super::sync):
 //! - A word never moves within its chain. It appears and disappears by one store each.
@@ -20,7 +22,7 @@ use super::segments::{Meter, Segments};
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering, Word};
 
 const fn slots(count: usize) -> usize {
-    if cfg!(loom) { 1 } else { count }
+    if cfg!(poddns_loom) { 1 } else { count }
 }
 
 /// A table of 64-bit words.
@@ -28,15 +30,17 @@ pub(super) type Wide = Table<AtomicU64, { slots(7) }, { slots(3) }>;
 /// The writer's side of [`Wide`].
 pub(super) type WideWriter = TableWriter<AtomicU64, { slots(7) }, { slots(3) }>;
 /// A table of 32-bit words.
-pub(super) type Narrow = Table<AtomicU32, { slots(15) }, { slots(7) }>;
+pub(super) type Narrow = Table<AtomicU32, { slots(14) }, { slots(7) }>;
 /// The writer's side of [`Narrow`].
-pub(super) type NarrowWriter = TableWriter<AtomicU32, { slots(15) }, { slots(7) }>;
+pub(super) type NarrowWriter = TableWriter<AtomicU32, { slots(14) }, { slots(7) }>;
 
 #[derive(Debug)]
 #[repr(align(64))]
 struct Bucket<W, const SLOTS: usize> {
     words: [W; SLOTS],
     spill: AtomicU32,
+    /// Which hashes the words in the spill blocks have, by [`bit`]. May say more than there are.
+    spilled: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -45,15 +49,19 @@ struct Spill<W, const SPILL: usize> {
     next: AtomicU32,
 }
 
-#[cfg(not(loom))]
+#[cfg(not(poddns_loom))]
 const _: () = {
     assert!(size_of::<Bucket<AtomicU64, 7>>() == 64 && size_of::<Spill<AtomicU64, 3>>() == 32);
-    assert!(size_of::<Bucket<AtomicU32, 15>>() == 64 && size_of::<Spill<AtomicU32, 7>>() == 32);
+    assert!(size_of::<Bucket<AtomicU32, 14>>() == 64 && size_of::<Spill<AtomicU32, 7>>() == 32);
 };
 
 impl<W: Word, const SLOTS: usize> Bucket<W, SLOTS> {
     fn new() -> Self {
-        Self { words: std::array::from_fn(|_| W::zero()), spill: AtomicU32::zero() }
+        Self {
+            words: std::array::from_fn(|_| W::zero()),
+            spill: AtomicU32::zero(),
+            spilled: AtomicU32::zero(),
+        }
     }
 }
 
@@ -97,6 +105,11 @@ const fn split_for(count: u32) -> u32 {
     count - (1 << count.ilog2())
 }
 
+/// The bit of a hash among those of a bucket: by the upper bits, for the lower ones choose the bucket.
+const fn bit(hash: u32) -> u32 {
+    1 << (hash >> 27)
+}
+
 /// The slots of a bucket and its spill blocks.
 struct Chain<'a, W, const SPILL: usize> {
     spills: &'a Segments<Spill<W, SPILL>>,
@@ -128,13 +141,41 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
         Some(Chain { spills: &self.spills, words: bucket.words.iter(), next: &bucket.spill })
     }
 
+    /// The slots of a bucket's spill blocks alone.
+    fn spill_chain<'a>(&'a self, bucket: &'a Bucket<W, SLOTS>) -> Chain<'a, W, SPILL> {
+        Chain { spills: &self.spills, words: [].iter(), next: &bucket.spill }
+    }
+
     /// The first word under this hash that `matches`.
     ///
     /// That a word was found is true by itself. That none was is true only if the epoch has not moved.
     pub(super) fn find(&self, hash: u32, mut matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
-        let count = self.count.load(Ordering::Acquire);
-        let words = self.chain(bucket_of(hash, count))?.map(Word::load);
-        words.filter(|&word| word != W::Value::default()).find(|&word| matches(word))
+        // Few match at all, so the test for an empty slot comes last.
+        let mut is = |word: &W::Value| matches(*word) && *word != W::Value::default();
+        let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
+        let found = bucket.words.iter().map(Word::load).find(&mut is);
+        if found.is_some() || bucket.spilled.load(Ordering::Acquire) & bit(hash) == 0 {
+            return found;
+        }
+        self.spill_chain(bucket).map(Word::load).find(is)
+    }
+
+    /// As [`Table::find`], if at most one word under this hash matches, and to match takes no more than a look
+    /// at the word.
+    pub(super) fn find_only(&self, hash: u32, matches: impl Fn(W::Value) -> bool) -> Option<W::Value> {
+        let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
+        // All slots, without a branch that depends on what memory says: so the processor can go on while it
+        // waits for memory.
+        let choose = |found, word| if matches(word) { word } else { found };
+        let found = bucket.words.iter().map(Word::load).fold(W::Value::default(), choose);
+        if found != W::Value::default() {
+            return Some(found);
+        }
+        if bucket.spilled.load(Ordering::Acquire) & bit(hash) == 0 {
+            return None;
+        }
+        let mut spilled = self.spill_chain(bucket).map(Word::load);
+        spilled.find(|&word| matches(word) && word != W::Value::default())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -144,7 +185,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
 
 impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPILL> {
     /// Words per bucket, on average, above which a bucket is added: 7/8 of its slots.
-    const FILL: u32 = if cfg!(loom) { 2 } else { SLOTS as u32 * 7 / 8 };
+    const FILL: u32 = if cfg!(poddns_loom) { 2 } else { SLOTS as u32 * 7 / 8 };
 
     /// A table without words, with its readers' side.
     pub(super) fn new(meter: &Meter) -> (Self, Arc<Table<W, SLOTS, SPILL>>) {
@@ -172,7 +213,8 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
     pub(super) fn insert(&mut self, epoch: &Epoch, word: W::Value, hash_of: impl Fn(W::Value) -> u32) {
         let len = self.table.len.load(Ordering::Relaxed).saturating_add(1);
         self.table.len.store(len, Ordering::Relaxed);
-        self.put(bucket_of(hash_of(word), self.count()), word);
+        let hash = hash_of(word);
+        self.put(hash, self.count(), word);
         if len > self.count().saturating_mul(Self::FILL) {
             self.split(epoch, hash_of);
         }
@@ -200,20 +242,29 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
         chain.find(|slot| slot.load() == word)
     }
 
-    /// Stores a word in the first free slot of the chain, or in a new block at its end.
-    fn put(&mut self, bucket: u32, word: W::Value) {
-        let Some(mut chain) = self.table.chain(bucket) else { return };
-        if let Some(slot) = chain.find(|slot| slot.load() == W::Value::default()) {
+    /// Stores a word where it belongs among `count` buckets: in the first free slot of the chain, or in a new
+    /// block at its end.
+    fn put(&mut self, hash: u32, count: u32, word: W::Value) {
+        let Self { table, spills, free } = self;
+        let Some(bucket) = table.buckets.get(bucket_of(hash, count)) else { return };
+        let is_free = |slot: &&W| slot.load() == W::Value::default();
+        if let Some(slot) = bucket.words.iter().find(is_free) {
             slot.store(word);
             return;
         }
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.spills = self.spills.saturating_add(1);
-            self.spills
+        bucket.spilled.store(bucket.spilled.load(Ordering::Relaxed) | bit(hash), Ordering::Release);
+        let mut chain = table.spill_chain(bucket);
+        if let Some(slot) = chain.find(is_free) {
+            slot.store(word);
+            return;
+        }
+        let number = free.pop().unwrap_or_else(|| {
+            *spills = spills.saturating_add(1);
+            *spills
         });
-        self.table.spills.ensure(number, Spill::new);
+        table.spills.ensure(number, Spill::new);
         // Free blocks are empty and lead nowhere.
-        if let Some(slot) = self.table.spills.get(number).and_then(|spill| spill.words.first()) {
+        if let Some(slot) = table.spills.get(number).and_then(|spill| spill.words.first()) {
             slot.store(word);
         }
         // `chain` stands at the end, so this is the last link.
@@ -233,7 +284,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
             moving.extend(chain.map(Word::load).filter(|&word| moves(word)));
         }
         for &word in &moving {
-            self.put(count, word);
+            self.put(hash_of(word), count + 1, word);
         }
         self.table.count.store(count + 1, Ordering::Release);
         epoch.advance();
@@ -243,6 +294,12 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
             }
         }
         self.trim(from);
+        if let Some(bucket) = self.table.buckets.get(from) {
+            let spilled = self.table.spill_chain(bucket).map(Word::load);
+            let present = spilled.filter(|&word| word != W::Value::default());
+            let bits = present.fold(0, |bits, word| bits | bit(hash_of(word)));
+            bucket.spilled.store(bits, Ordering::Release);
+        }
     }
 
     /// Takes empty spill blocks off the end of a chain.
@@ -253,7 +310,11 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
             let mut link = &bucket.spill;
             let (number, last) = loop {
                 let number = link.load(Ordering::Relaxed);
-                let Some(spill) = table.spills.get(number).filter(|_| number != 0) else { return };
+                if number == 0 {
+                    bucket.spilled.store(0, Ordering::Release);
+                    return;
+                }
+                let Some(spill) = table.spills.get(number) else { return };
                 if spill.next.load(Ordering::Relaxed) == 0 {
                     break (number, spill);
                 }
@@ -268,7 +329,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(poddns_loom)))]
 mod tests {
     use std::collections::BTreeSet;
 

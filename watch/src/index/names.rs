@@ -123,8 +123,8 @@ impl NamesWriter {
         self.table.in_use() + self.slots.iter().map(Ids::live).sum::<u32>()
     }
 
-    /// Gives a pod, whose entry is there, its name. No other pod may have it.
-    pub(super) fn insert(&mut self, epoch: &Epoch, row: Row, name: &Packed) {
+    /// Gives a pod its name, before anything leads to its row.
+    pub(super) fn store(&mut self, row: Row, name: &Packed) {
         let index = name.len().saturating_sub(1) / STEP;
         let shared = &self.shared;
         let (Some(class), Some(slots)) = (shared.classes.get(index), self.slots.get_mut(index)) else {
@@ -135,11 +135,17 @@ impl NamesWriter {
             class.store(at, half);
         }
         shared.places.store(row, place.0);
+    }
+
+    /// Makes a pod, whose entry is there, known by its name.
+    pub(super) fn publish(&mut self, epoch: &Epoch, row: Row) {
+        let shared = &self.shared;
         let word = marked(shared.hash_of(row), row);
         self.table.insert(epoch, word, |word| shared.hash_of(row_of(word)));
     }
 
-    /// Takes a pod's name away, while its entry is still there. Says whether it had one.
+    /// Takes a pod's name away, while its entry is still there, but nothing else leads to its row any more. Says
+    /// whether it had one.
     pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) -> bool {
         let shared = &self.shared;
         let place = Place(shared.places.load(row));
@@ -148,9 +154,9 @@ impl NamesWriter {
         }
         let hash = shared.hash_of(row);
         self.table.remove(hash, marked(hash, row));
-        shared.places.store(row, 0);
-        // Before the octets can be overwritten.
+        // Before a reader who is still at the row can find it without a name, or with another's octets.
         epoch.advance();
+        shared.places.store(row, 0);
         if let (Some(class), Some(slots), Some(at)) =
             (shared.classes.get(place.class()), self.slots.get_mut(place.class()), place.words().next())
         {

@@ -271,12 +271,15 @@ impl IndexWriter {
             _ => 0,
         };
         let row = self.pods.insert(pod.uid);
-        // Before anything leads to the row.
+        // Before anything leads to the row: whoever comes upon it finds all of it.
         self.pods.set(row, Entry::new(namespace));
+        if let (Some(names), Some(name)) = (&mut self.names, &name) {
+            names.store(row, name);
+        }
         let kept = self.attach_all(row, &Few::default(), addresses, &mut visible);
         self.pods.set_addresses(&self.index.epoch, row, &kept);
-        if let (Some(names), Some(name)) = (&mut self.names, &name) {
-            names.insert(&self.index.epoch, row, name);
+        if let (Some(names), Some(_)) = (&mut self.names, name) {
+            names.publish(&self.index.epoch, row);
             visible = true;
         }
         if replaced != 0 {
@@ -336,11 +339,12 @@ impl IndexWriter {
     fn take_out(&mut self, row: Row) -> bool {
         let entry = self.index.pods.entry(row);
         let mut visible = false;
-        if let Some(names) = &mut self.names {
-            visible |= names.remove(&self.index.epoch, row);
-        }
         for address in self.index.pods.addresses(entry).iter() {
             visible |= self.detach(row, address);
+        }
+        // After the last address, which would show the pod without its name.
+        if let Some(names) = &mut self.names {
+            visible |= names.remove(&self.index.epoch, row);
         }
         self.pods.remove(&self.index.epoch, row);
         visible | self.namespaces.leave(&self.index.epoch, entry.namespace())

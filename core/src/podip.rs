@@ -33,21 +33,29 @@ pub fn parse(label: &[u8]) -> Option<IpAddr> {
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
 }
 
+/// Four decimal groups from 0 to 255, without leading zeros, in one pass.
 fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
-    let mut groups = label.split(|&octet| octet == b'-');
-    let mut octets = [0; 4];
-    for octet in &mut octets {
-        *octet = decimal(groups.next()?)?;
+    let (mut address, mut dashes, mut group) = (0_u32, 0_u32, None);
+    for &octet in label {
+        let digit = u32::from(octet.wrapping_sub(b'0'));
+        group = match group {
+            Some(value) if octet == b'-' => {
+                // Of a fifth group the first one falls out, and the count below tells.
+                address = address << 8 | value;
+                dashes = dashes.wrapping_add(1);
+                None
+            }
+            None if digit <= 9 => Some(digit),
+            // Neither 0, which would be a leading one, nor so much that 255 is exceeded.
+            Some(value @ 1..=25) if digit <= 9 => Some(value.wrapping_mul(10).wrapping_add(digit)),
+            _ => return None,
+        };
+        if group > Some(255) {
+            return None;
+        }
     }
-    groups.next().is_none().then(|| Ipv4Addr::from(octets))
-}
-
-/// One decimal group: 0 to 255, no leading zero.
-fn decimal(group: &[u8]) -> Option<u8> {
-    if group.len() > 3 || (group.len() > 1 && group.first() == Some(&b'0')) {
-        return None;
-    }
-    digits(group, 10).and_then(|value| u8::try_from(value).ok())
+    let last = group.filter(|_| dashes == 3)?;
+    Some(Ipv4Addr::from_bits(address << 8 | last))
 }
 
 fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
@@ -80,23 +88,20 @@ fn hex_groups(text: &[u8], groups: &mut [u16; GROUPS]) -> Option<usize> {
     }
     let mut filled = 0_usize;
     for group in text.split(|&octet| octet == b'-') {
-        if group.len() > 4 {
-            return None;
-        }
-        *groups.get_mut(filled)? = digits(group, 16)?;
+        *groups.get_mut(filled)? = digits(group)?;
         filled = filled.checked_add(1)?;
     }
     Some(filled)
 }
 
-/// The value of one to four digits.
-fn digits(group: &[u8], radix: u16) -> Option<u16> {
-    if group.is_empty() {
+/// The value of one to four hexadecimal digits.
+fn digits(group: &[u8]) -> Option<u16> {
+    if !matches!(group.len(), 1..=4) {
         return None;
     }
     group.iter().try_fold(0_u16, |value, &octet| {
-        let digit = char::from(octet).to_digit(u32::from(radix))?;
-        value.checked_mul(radix)?.checked_add(u16::try_from(digit).ok()?)
+        let digit = char::from(octet).to_digit(16)?;
+        Some(value << 4 | u16::try_from(digit).ok()?)
     })
 }
 

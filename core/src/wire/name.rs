@@ -118,16 +118,10 @@ impl Name {
     }
 }
 
-/// The most labels a name of 255 octets can have, the root not counted.
-const MAX_LABELS: usize = 127;
-
-/// The name of a question: uncompressed, checked, and with the place of each label noted, so that zones are
-/// matched label by label.
+/// The name of a question: uncompressed and checked, so that zones are matched label by label.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QuestionName<'q> {
     wire: &'q [u8],
-    /// Where each label begins, in offsets of its length octet; the root last.
-    starts: [u8; MAX_LABELS + 1],
     /// Labels, the root not counted.
     labels: usize,
 }
@@ -136,22 +130,20 @@ impl<'q> QuestionName<'q> {
     /// Reads the name at the beginning of `octets`. `None` if it is cut off, longer than 255 octets, or holds
     /// anything but plain labels: in the first name of a message there is nothing a pointer could point to.
     pub(crate) fn read(octets: &'q [u8]) -> Option<Self> {
-        let mut starts = [0; MAX_LABELS + 1];
-        let mut at: u8 = 0;
-        for (labels, start) in starts.iter_mut().enumerate() {
-            let len = *octets.get(usize::from(at))?;
-            *start = at;
+        let (mut at, mut labels) = (0_usize, 0_usize);
+        loop {
+            let len = usize::from(*octets.get(at)?);
             if len == 0 {
-                let wire = octets.get(..=usize::from(at))?;
-                return Some(Self { wire, starts, labels });
+                let wire = octets.get(..=at)?;
+                return Some(Self { wire, labels });
             }
-            if usize::from(len) > MAX_LABEL {
+            // Bounded by the name's length, so nothing overflows.
+            at = at.wrapping_add(len).wrapping_add(1);
+            labels = labels.wrapping_add(1);
+            if len > MAX_LABEL || at >= MAX_NAME {
                 return None;
             }
-            // An overflow is a name of more than 255 octets, as its root would be at offset 255 or beyond.
-            at = at.checked_add(len)?.checked_add(1).filter(|&root| usize::from(root) < MAX_NAME)?;
         }
-        None
     }
 
     /// The name as it came, with the root label at the end.
@@ -164,24 +156,32 @@ impl<'q> QuestionName<'q> {
         self.labels
     }
 
+    /// What is left behind the first `labels` labels.
+    fn skip(&self, labels: usize) -> Option<&'q [u8]> {
+        let mut rest = self.wire;
+        for _ in 0..labels {
+            let (&len, tail) = rest.split_first()?;
+            rest = tail.get(usize::from(len)..)?;
+        }
+        Some(rest)
+    }
+
     /// Label number `index` from the left, without its length octet.
     pub(crate) fn label(&self, index: usize) -> Option<&'q [u8]> {
-        let start = usize::from(*self.starts.get(index)?);
-        let (&len, rest) = self.wire.get(start..)?.split_first()?;
+        let (&len, rest) = self.skip(index)?.split_first()?;
         rest.get(..usize::from(len))
     }
 
     /// Where the last `labels` labels begin, as an offset from the name's beginning.
     pub(crate) fn suffix_start(&self, labels: usize) -> Option<usize> {
-        let index = self.labels.checked_sub(labels)?;
-        self.starts.get(index).map(|&start| usize::from(start))
+        let suffix = self.skip(self.labels.checked_sub(labels)?)?;
+        self.wire.len().checked_sub(suffix.len())
     }
 
     /// If this is `ancestor` or below it, how many labels it has in front of it.
     pub(crate) fn below(&self, ancestor: &Name) -> Option<usize> {
         let depth = self.labels.checked_sub(ancestor.label_count())?;
-        let suffix = self.wire.get(usize::from(*self.starts.get(depth)?)..)?;
-        suffix.eq_ignore_ascii_case(ancestor.as_wire()).then_some(depth)
+        self.skip(depth)?.eq_ignore_ascii_case(ancestor.as_wire()).then_some(depth)
     }
 }
 

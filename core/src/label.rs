@@ -28,6 +28,28 @@ pub struct Label {
     len: u8,
 }
 
+/// The octet in lower case, if a label may have it.
+#[inline]
+fn folded(octet: u8) -> Option<u8> {
+    /// By octet; 0 for those that no label has. A table, because every octet of every namespace asked for is
+    /// looked up.
+    static FOLDED: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut rest: &mut [u8] = &mut table;
+        let mut octet = 0_u8;
+        while let Some((first, tail)) = rest.split_first_mut() {
+            *first = match octet.to_ascii_lowercase() {
+                folded @ (b'a'..=b'z' | b'0'..=b'9' | b'-') => folded,
+                _ => 0,
+            };
+            rest = tail;
+            octet = octet.wrapping_add(1);
+        }
+        table
+    };
+    FOLDED.get(usize::from(octet)).copied().filter(|&folded| folded != 0)
+}
+
 /// Why a text is not a [`Label`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelError {
@@ -60,26 +82,21 @@ impl Label {
     /// The label of a question, folded to lower case; `None` if Kubernetes can have no object of that name.
     #[must_use]
     pub fn from_wire(octets: &[u8]) -> Option<Self> {
-        Self::new(octets, |octet| octet.to_ascii_lowercase()).ok()
+        Self::new(octets, folded).ok()
     }
 
-    fn new(source: &[u8], fold: impl Fn(u8) -> u8) -> Result<Self, LabelError> {
-        let mut octets = [0; MAX_LABEL];
-        let len = u8::try_from(source.len()).map_err(|_| LabelError::TooLong)?;
-        if source.len() > MAX_LABEL {
-            return Err(LabelError::TooLong);
+    #[inline]
+    fn new(source: &[u8], read: impl Fn(u8) -> Option<u8>) -> Result<Self, LabelError> {
+        let mut label = Self { octets: [0; MAX_LABEL], len: 0 };
+        let room = label.octets.get_mut(..source.len()).ok_or(LabelError::TooLong)?;
+        for (at, (to, &from)) in room.iter_mut().zip(source).enumerate() {
+            *to = read(from).ok_or(LabelError::BadOctet(at))?;
         }
-        for (at, (to, &from)) in octets.iter_mut().zip(source).enumerate() {
-            let octet = fold(from);
-            if !matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-') {
-                return Err(LabelError::BadOctet(at));
-            }
-            *to = octet;
-        }
-        match (source.first(), source.last()) {
-            (None, _) | (_, None) => Err(LabelError::Empty),
-            (Some(b'-'), _) | (_, Some(b'-')) => Err(LabelError::OuterDash),
-            _ => Ok(Self { octets, len }),
+        label.len = u8::try_from(source.len()).map_err(|_| LabelError::TooLong)?;
+        match source {
+            [] => Err(LabelError::Empty),
+            [b'-', ..] | [.., b'-'] => Err(LabelError::OuterDash),
+            _ => Ok(label),
         }
     }
 
@@ -107,7 +124,7 @@ impl FromStr for Label {
     type Err = LabelError;
 
     fn from_str(text: &str) -> Result<Self, LabelError> {
-        Self::new(text.as_bytes(), |octet| octet)
+        Self::new(text.as_bytes(), |octet| folded(octet).filter(|&folded| folded == octet))
     }
 }
 

@@ -182,10 +182,9 @@ impl<P: PodLookup + ?Sized> Response<'_, P> {
     }
 
     fn soa<'s>(&self, zone: &'s Zone, question: &Question<'_>) -> Soa<'s> {
-        let suffix = |labels| question.name.suffix_start(labels).unwrap_or_default();
-        let domain = suffix(zone.domain.label_count());
+        let domain = question.name.offset_of(&zone.domain);
         Soa {
-            owner: Compressed::suffix(suffix(zone.apex.label_count())),
+            owner: Compressed::suffix(question.name.offset_of(&zone.apex)),
             ns: Compressed::below(&zone.ns, &zone.domain, domain),
             mailbox: Compressed::below(&zone.mailbox, &zone.domain, domain),
             serial: self.pods.serial(),

@@ -25,8 +25,6 @@ pub(crate) const MAX_NAME: usize = 255;
 pub struct Name {
     octets: [u8; MAX_NAME],
     len: u8,
-    /// Labels, the root not counted. Kept, because every question is matched against every zone.
-    labels: u8,
 }
 
 /// Why a text is not a [`Name`].
@@ -61,7 +59,7 @@ impl fmt::Display for NameError {
 impl core::error::Error for NameError {}
 
 impl Name {
-    const ROOT: Self = Self { octets: [0; MAX_NAME], len: 1, labels: 0 };
+    const ROOT: Self = Self { octets: [0; MAX_NAME], len: 1 };
 
     /// The name in wire form, with the root label at the end.
     #[must_use]
@@ -86,60 +84,59 @@ impl Name {
         }
         // At most 255, or the loop had failed.
         child.len = self.len.saturating_add(len).saturating_add(1);
-        child.labels = self.labels.saturating_add(1);
         Ok(child)
-    }
-
-    /// Labels, the root not counted.
-    pub(crate) fn label_count(&self) -> usize {
-        usize::from(self.labels)
-    }
-
-    /// The octets in front of `ancestor`, a name of so many labels, if this is that name or below it.
-    pub(crate) fn strip_suffix(&self, ancestor: &[u8], labels: usize) -> Option<&[u8]> {
-        let skip = self.label_count().checked_sub(labels)?;
-        let mut rest = self.as_wire();
-        for label in self.labels().take(skip) {
-            rest = rest.get(label.len().checked_add(1)?..)?;
-        }
-        let (own, shared) = self.as_wire().split_at_checked(self.as_wire().len().checked_sub(rest.len())?)?;
-        shared.eq_ignore_ascii_case(ancestor).then_some(own)
     }
 
     /// The labels from left to right, without length octets and root.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.as_wire();
-        core::iter::from_fn(move || {
-            let (&len, tail) = rest.split_first()?;
-            let (label, tail) = tail.split_at_checked(usize::from(len))?;
-            rest = tail;
-            (!label.is_empty()).then_some(label)
-        })
+        labels(self.as_wire())
     }
 }
 
-/// The name of a question: uncompressed and checked, so that zones are matched label by label.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct QuestionName<'q> {
-    wire: &'q [u8],
-    /// Labels, the root not counted.
-    labels: usize,
+/// The labels of a name in wire form, or of the front of one, from left to right, without length octets and
+/// root.
+pub(crate) fn labels(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    core::iter::from_fn(move || {
+        let (&len, tail) = rest.split_first()?;
+        let (label, tail) = tail.split_at_checked(usize::from(len))?;
+        rest = tail;
+        (!label.is_empty()).then_some(label)
+    })
 }
+
+/// What a name has in front of another: nothing if they are the same, `None` if it is not below that. Both are
+/// whole names in wire form.
+pub(crate) fn strip_suffix<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]> {
+    let (front, back) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
+    // Length octets are below 64, so folding letters never touches them. Mostly there is nothing to fold.
+    if back != suffix && !back.eq_ignore_ascii_case(suffix) {
+        return None;
+    }
+    // The same octets could stand at the end of a longer label.
+    let mut rest = front;
+    while let Some((&len, tail)) = rest.split_first() {
+        rest = tail.get(usize::from(len)..)?;
+    }
+    Some(front)
+}
+
+/// The name of a question: whole, uncompressed, and within the limits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QuestionName<'q>(&'q [u8]);
 
 impl<'q> QuestionName<'q> {
     /// Reads the name at the beginning of `octets`. `None` if it is cut off, longer than 255 octets, or holds
     /// anything but plain labels: in the first name of a message there is nothing a pointer could point to.
+    #[inline]
     pub(crate) fn read(octets: &'q [u8]) -> Option<Self> {
-        let (mut at, mut labels) = (0_usize, 0_usize);
+        let mut at = 0_usize;
         loop {
             let len = usize::from(*octets.get(at)?);
             if len == 0 {
-                let wire = octets.get(..=at)?;
-                return Some(Self { wire, labels });
+                return octets.get(..=at).map(Self);
             }
-            // Bounded by the name's length, so nothing overflows.
+            // The name's length bounds it, so it does not wrap.
             at = at.wrapping_add(len).wrapping_add(1);
-            labels = labels.wrapping_add(1);
             if len > MAX_LABEL || at >= MAX_NAME {
                 return None;
             }
@@ -148,40 +145,12 @@ impl<'q> QuestionName<'q> {
 
     /// The name as it came, with the root label at the end.
     pub(crate) fn as_wire(&self) -> &'q [u8] {
-        self.wire
+        self.0
     }
 
-    /// Labels, the root not counted.
-    pub(crate) fn label_count(&self) -> usize {
-        self.labels
-    }
-
-    /// What is left behind the first `labels` labels.
-    fn skip(&self, labels: usize) -> Option<&'q [u8]> {
-        let mut rest = self.wire;
-        for _ in 0..labels {
-            let (&len, tail) = rest.split_first()?;
-            rest = tail.get(usize::from(len)..)?;
-        }
-        Some(rest)
-    }
-
-    /// Label number `index` from the left, without its length octet.
-    pub(crate) fn label(&self, index: usize) -> Option<&'q [u8]> {
-        let (&len, rest) = self.skip(index)?.split_first()?;
-        rest.get(..usize::from(len))
-    }
-
-    /// Where the last `labels` labels begin, as an offset from the name's beginning.
-    pub(crate) fn suffix_start(&self, labels: usize) -> Option<usize> {
-        let suffix = self.skip(self.labels.checked_sub(labels)?)?;
-        self.wire.len().checked_sub(suffix.len())
-    }
-
-    /// If this is `ancestor` or below it, how many labels it has in front of it.
-    pub(crate) fn below(&self, ancestor: &Name) -> Option<usize> {
-        let depth = self.labels.checked_sub(ancestor.label_count())?;
-        self.skip(depth)?.eq_ignore_ascii_case(ancestor.as_wire()).then_some(depth)
+    /// Where in this name a suffix of it begins that is as long as `name`.
+    pub(crate) fn offset_of(&self, name: &Name) -> usize {
+        self.0.len().saturating_sub(name.as_wire().len())
     }
 }
 
@@ -205,8 +174,7 @@ impl FromStr for Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        // Length octets are below 64, so folding letters never touches them.
-        self.as_wire().eq_ignore_ascii_case(other.as_wire())
+        strip_suffix(self.as_wire(), other.as_wire()).is_some_and(<[u8]>::is_empty)
     }
 }
 

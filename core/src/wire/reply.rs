@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::edns::{DO, VERSION, option};
 use super::header::{self, Header, field, flag};
 use super::message::Question;
-use super::name::Name;
+use super::name::{Name, strip_suffix};
 use super::types::{Class, Ede, Rcode, Rtype};
 
 /// The two high bits of a compression pointer (RFC 1035 4.1.4).
@@ -85,7 +85,7 @@ impl<'a> Compressed<'a> {
     /// `name`, as a few labels in front of `ancestor` if it is below that, whose place in the question is
     /// `offset` octets in.
     pub(crate) fn below(name: &'a Name, ancestor: &Name, offset: usize) -> Self {
-        match name.strip_suffix(ancestor.as_wire(), ancestor.label_count()) {
+        match strip_suffix(name.as_wire(), ancestor.as_wire()) {
             Some(labels) => Self { labels, ..Compressed::suffix(offset) },
             None => Self { labels: name.as_wire(), target: None },
         }

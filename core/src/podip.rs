@@ -33,29 +33,26 @@ pub fn parse(label: &[u8]) -> Option<IpAddr> {
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
 }
 
-/// Four decimal groups from 0 to 255, without leading zeros, in one pass.
 fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
-    let (mut address, mut dashes, mut group) = (0_u32, 0_u32, None);
-    for &octet in label {
-        let digit = u32::from(octet.wrapping_sub(b'0'));
-        group = match group {
-            Some(value) if octet == b'-' => {
-                // Of a fifth group the first one falls out, and the count below tells.
-                address = address << 8 | value;
-                dashes = dashes.wrapping_add(1);
-                None
-            }
-            None if digit <= 9 => Some(digit),
-            // Neither 0, which would be a leading one, nor so much that 255 is exceeded.
-            Some(value @ 1..=25) if digit <= 9 => Some(value.wrapping_mul(10).wrapping_add(digit)),
-            _ => return None,
-        };
-        if group > Some(255) {
-            return None;
-        }
-    }
-    let last = group.filter(|_| dashes == 3)?;
-    Some(Ipv4Addr::from_bits(address << 8 | last))
+    let (a, rest) = decimal(label)?;
+    let (b, rest) = decimal(rest.strip_prefix(b"-")?)?;
+    let (c, rest) = decimal(rest.strip_prefix(b"-")?)?;
+    let (d, rest) = decimal(rest.strip_prefix(b"-")?)?;
+    rest.is_empty().then(|| Ipv4Addr::new(a, b, c, d))
+}
+
+/// One decimal group at the beginning of the text: 0 to 255, no leading zero; and what follows it.
+#[inline]
+fn decimal(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (hundreds, tens, ones, rest) = match text {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => (a & 0xf, b & 0xf, c & 0xf, rest),
+        [b @ b'1'..=b'9', c @ b'0'..=b'9', rest @ ..] => (0, b & 0xf, c & 0xf, rest),
+        [c @ b'0'..=b'9', rest @ ..] => (0, 0, c & 0xf, rest),
+        _ => return None,
+    };
+    let [hundreds, tens, ones] = [hundreds, tens, ones].map(u16::from);
+    let value = hundreds.wrapping_mul(100).wrapping_add(tens.wrapping_mul(10)).wrapping_add(ones);
+    Some((u8::try_from(value).ok()?, rest))
 }
 
 fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {

@@ -58,6 +58,7 @@ pub(crate) fn judge<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, place:
 }
 
 /// The namespace of that label, as far as can be told without the index.
+#[inline]
 fn namespace(config: &Config<'_>, label: &[u8]) -> Option<Label> {
     if config.mode == Mode::Disabled {
         return None;

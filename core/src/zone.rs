@@ -18,6 +18,7 @@ pub(crate) enum Place<'q> {
 
 /// The zone that holds the name, and where in it. Of nested zones the innermost one, as delegation would have
 /// it.
+#[inline]
 pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: &QuestionName<'q>) -> Option<(&'z Zone, Place<'q>)> {
     let (zone, front) = zones
         .iter()

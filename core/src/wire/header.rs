@@ -5,18 +5,6 @@ use super::types::{Opcode, Rcode};
 /// The header's length in octets; nothing shorter is a DNS message.
 pub(crate) const LEN: usize = 12;
 
-/// Where the header's fields are.
-pub(crate) mod field {
-    use core::ops::Range;
-
-    pub(crate) const ID: Range<usize> = 0..2;
-    pub(crate) const FLAGS: Range<usize> = 2..4;
-    pub(crate) const QDCOUNT: Range<usize> = 4..6;
-    pub(crate) const ANCOUNT: Range<usize> = 6..8;
-    pub(crate) const NSCOUNT: Range<usize> = 8..10;
-    pub(crate) const ARCOUNT: Range<usize> = 10..12;
-}
-
 /// The bits of the flags field.
 pub(crate) mod flag {
     pub(crate) const QR: u16 = 0x8000;
@@ -28,7 +16,7 @@ pub(crate) mod flag {
 
 const OPCODE_SHIFT: u32 = flag::OPCODE.trailing_zeros();
 
-/// A query's header.
+/// A header, of a query or of a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) id: [u8; 2],
@@ -52,6 +40,15 @@ impl Header {
             nscount: u16::from_be_bytes([ns0, ns1]),
             arcount: u16::from_be_bytes([ar0, ar1]),
         })
+    }
+
+    /// The header in wire form: six numbers of two octets, in the order of RFC 1035 4.1.1.
+    pub(crate) fn octets(&self) -> [u8; LEN] {
+        let numbers = [self.flags, self.qdcount, self.ancount, self.nscount, self.arcount];
+        let [id0, id1] = self.id;
+        let [[flags0, flags1], [qd0, qd1], [an0, an1], [ns0, ns1], [ar0, ar1]] =
+            numbers.map(u16::to_be_bytes);
+        [id0, id1, flags0, flags1, qd0, qd1, an0, an1, ns0, ns1, ar0, ar1]
     }
 
     pub(crate) const fn is_response(&self) -> bool {

@@ -31,42 +31,12 @@ pub(crate) struct Message<'q> {
 
 impl<'q> Message<'q> {
     /// Reads a query whose header was read already.
+    #[inline]
     pub(crate) fn read(header: Header, octets: &'q [u8]) -> Self {
-        let mut message = Self { header, question: None, edns: None, well_formed: false };
+        let (mut question, mut edns) = (None, None);
         let mut reader = Reader { octets, at: header::LEN };
-        message.well_formed = message.read_sections(&mut reader).is_some();
-        message
-    }
-
-    /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
-    fn read_sections(&mut self, reader: &mut Reader<'q>) -> Option<()> {
-        // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
-        // greater than 1." Of several, or of another opcode's, only the end matters: the OPT is behind it.
-        if self.header.qdcount == 1 && self.header.opcode() == Opcode::QUERY {
-            self.question = Some(reader.question()?);
-        } else {
-            for _ in 0..self.header.qdcount {
-                reader.skip_question()?;
-            }
-        }
-        for _ in 0..self.header.ancount {
-            reader.record()?.plain()?;
-        }
-        for _ in 0..self.header.nscount {
-            reader.record()?.plain()?;
-        }
-        for _ in 0..self.header.arcount {
-            let record = reader.record()?;
-            match record.rtype {
-                Rtype::OPT if record.owner_is_root && self.edns.is_none() => {
-                    self.edns = Some(Edns::read(record.class, record.ttl, record.data));
-                }
-                // RFC 6891 6.1.1: "If a query message with more than one OPT RR is received, a FORMERR
-                // (RCODE=1) MUST be returned."
-                _ => record.plain()?,
-            }
-        }
-        (self.header.qdcount <= 1).then_some(())
+        let well_formed = reader.sections(&header, &mut question, &mut edns).is_some();
+        Self { header, question, edns, well_formed }
     }
 }
 
@@ -96,6 +66,43 @@ struct Reader<'q> {
 }
 
 impl<'q> Reader<'q> {
+    /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
+    #[inline]
+    fn sections(
+        &mut self,
+        header: &Header,
+        question: &mut Option<Question<'q>>,
+        edns: &mut Option<Edns<'q>>,
+    ) -> Option<()> {
+        // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
+        // greater than 1." Of several, or of another opcode's, only the end matters: the OPT is behind it.
+        if header.qdcount == 1 && header.opcode() == Opcode::QUERY {
+            *question = Some(self.question()?);
+        } else {
+            for _ in 0..header.qdcount {
+                self.skip_question()?;
+            }
+        }
+        for _ in 0..header.ancount {
+            self.record()?.plain()?;
+        }
+        for _ in 0..header.nscount {
+            self.record()?.plain()?;
+        }
+        for _ in 0..header.arcount {
+            let record = self.record()?;
+            match record.rtype {
+                Rtype::OPT if record.owner_is_root && edns.is_none() => {
+                    *edns = Some(Edns::read(record.class, record.ttl, record.data));
+                }
+                // RFC 6891 6.1.1: "If a query message with more than one OPT RR is received, a FORMERR
+                // (RCODE=1) MUST be returned."
+                _ => record.plain()?,
+            }
+        }
+        (header.qdcount <= 1).then_some(())
+    }
+
     fn take(&mut self, len: usize) -> Option<&'q [u8]> {
         let end = self.at.checked_add(len)?;
         let taken = self.octets.get(self.at..end)?;
@@ -111,6 +118,7 @@ impl<'q> Reader<'q> {
         self.array().map(u16::from_be_bytes)
     }
 
+    #[inline]
     fn question(&mut self) -> Option<Question<'q>> {
         let from = self.octets.get(self.at..)?;
         let name = QuestionName::read(from)?;

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::edns::{DO, VERSION, option};
-use super::header::{self, Header, field, flag};
+use super::header::{self, Header, flag};
 use super::message::Question;
 use super::name::{Name, strip_suffix};
 use super::types::{Class, Ede, Rcode, Rtype};
@@ -72,6 +72,11 @@ pub(crate) struct Compressed<'a> {
 }
 
 impl Compressed<'_> {
+    /// Octets that it takes.
+    fn len(&self) -> usize {
+        self.labels.len().saturating_add(if self.target.is_some() { 2 } else { 0 })
+    }
+
     /// The name of the question.
     pub(crate) const QUESTION: Self = Self { labels: &[], target: Some(QUESTION_NAME) };
 
@@ -130,54 +135,60 @@ impl<'o> ReplyWriter<'o> {
         opt: Option<&Opt<'_>>,
     ) -> Result<Self, Full> {
         let limit = max.min(out.len()).checked_sub(opt.map_or(0, Opt::len)).ok_or(Full)?;
-        let mut writer = Self { out, len: 0, limit, records: 0, answers: 0, authorities: 0 };
         // The header comes last, when the counts are known.
-        writer.put(&[0; header::LEN])?;
+        let mut writer = Self { out, len: header::LEN, limit, records: 0, answers: 0, authorities: 0 };
         writer.put(question.map_or(&[][..], |question| question.octets))?;
         writer.records = writer.len;
         Ok(writer)
     }
 
+    /// What may still be written to.
+    fn room(&mut self) -> Result<&mut [u8], Full> {
+        self.out.get_mut(self.len..self.limit).ok_or(Full)
+    }
+
     fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
-        let end = self.len.checked_add(octets.len()).filter(|&end| end <= self.limit).ok_or(Full)?;
-        let to = self.out.get_mut(self.len..end).ok_or(Full)?;
+        let to = self.room()?.get_mut(..octets.len()).ok_or(Full)?;
         for (to, from) in to.iter_mut().zip(octets) {
             *to = *from;
         }
-        self.len = end;
+        self.len = self.len.saturating_add(octets.len());
         Ok(())
     }
 
-    fn patch(&mut self, at: core::ops::Range<usize>, octets: [u8; 2]) {
-        for (to, from) in self.out.get_mut(at).unwrap_or_default().iter_mut().zip(octets) {
-            *to = from;
-        }
+    /// The same for a length that the compiler knows, which makes one of a few moves of it.
+    #[inline]
+    fn put_array<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), Full> {
+        *self.room()?.first_chunk_mut().ok_or(Full)? = octets;
+        self.len = self.len.saturating_add(N);
+        Ok(())
     }
 
+    #[inline]
     fn name(&mut self, name: &Compressed<'_>) -> Result<(), Full> {
-        self.put(name.labels)?;
+        if !name.labels.is_empty() {
+            self.put(name.labels)?;
+        }
         match name.target.and_then(|target| u16::try_from(target).ok()) {
-            Some(target) => self.put(&(POINTER | target).to_be_bytes()),
+            Some(target) => self.put_array((POINTER | target).to_be_bytes()),
             None => Ok(()),
         }
     }
 
-    /// Appends a record whose data `data` writes.
+    /// Appends a record but for its data, which the caller appends: `len` octets.
+    #[inline]
     fn record(
         &mut self,
         section: Section,
         owner: &Compressed<'_>,
         (rtype, class, ttl): (Rtype, Class, u16),
-        data: impl FnOnce(&mut Self) -> Result<(), Full>,
+        len: usize,
     ) -> Result<(), Full> {
         self.name(owner)?;
         let ([type0, type1], [class0, class1]) = (rtype.0.to_be_bytes(), class.0.to_be_bytes());
         let [ttl0, ttl1] = ttl.to_be_bytes();
-        self.put(&[type0, type1, class0, class1, 0, 0, ttl0, ttl1, 0, 0])?;
-        let begin = self.len;
-        data(self)?;
-        let len = self.len.checked_sub(begin).and_then(|len| u16::try_from(len).ok()).ok_or(Full)?;
-        self.patch(begin.saturating_sub(2)..begin, len.to_be_bytes());
+        let [len0, len1] = u16::try_from(len).map_err(|_| Full)?.to_be_bytes();
+        self.put_array([type0, type1, class0, class1, 0, 0, ttl0, ttl1, len0, len1])?;
         let count = match section {
             Section::Answer => &mut self.answers,
             Section::Authority => &mut self.authorities,
@@ -187,45 +198,45 @@ impl<'o> ReplyWriter<'o> {
     }
 
     /// Appends an A or AAAA record of the question's name to the answer.
+    #[inline]
     pub(crate) fn address(&mut self, address: IpAddr, ttl: u16) -> Result<(), Full> {
-        let owner = Compressed::QUESTION;
         match address {
-            IpAddr::V4(v4) => self.record(Section::Answer, &owner, (Rtype::A, Class::IN, ttl), |writer| {
-                writer.put(&v4.octets())
-            }),
-            IpAddr::V6(v6) => self.record(Section::Answer, &owner, (Rtype::AAAA, Class::IN, ttl), |writer| {
-                writer.put(&v6.octets())
-            }),
+            IpAddr::V4(v4) => {
+                self.record(Section::Answer, &Compressed::QUESTION, (Rtype::A, Class::IN, ttl), 4)?;
+                self.put_array(v4.octets())
+            }
+            IpAddr::V6(v6) => {
+                self.record(Section::Answer, &Compressed::QUESTION, (Rtype::AAAA, Class::IN, ttl), 16)?;
+                self.put_array(v6.octets())
+            }
         }
     }
 
     /// Appends an NS record of the question's name to the answer.
     pub(crate) fn ns(&mut self, ns: &Compressed<'_>, ttl: u16) -> Result<(), Full> {
-        self.record(Section::Answer, &Compressed::QUESTION, (Rtype::NS, Class::IN, ttl), |writer| {
-            writer.name(ns)
-        })
+        self.record(Section::Answer, &Compressed::QUESTION, (Rtype::NS, Class::IN, ttl), ns.len())?;
+        self.name(ns)
     }
 
     /// Appends a TXT record of one string, at most 255 octets of it, to the answer.
     pub(crate) fn txt(&mut self, class: Class, text: &[u8], ttl: u16) -> Result<(), Full> {
         let len = u8::try_from(text.len()).unwrap_or(u8::MAX);
         let text = text.get(..usize::from(len)).ok_or(Full)?;
-        self.record(Section::Answer, &Compressed::QUESTION, (Rtype::TXT, class, ttl), |writer| {
-            writer.put(&[len])?;
-            writer.put(text)
-        })
+        let data_len = text.len().saturating_add(1);
+        self.record(Section::Answer, &Compressed::QUESTION, (Rtype::TXT, class, ttl), data_len)?;
+        self.put_array([len])?;
+        self.put(text)
     }
 
     /// Appends the zone's SOA record, its TTL the same as its MINIMUM (RFC 2308 5).
     pub(crate) fn soa(&mut self, section: Section, soa: &Soa<'_>) -> Result<(), Full> {
-        self.record(section, &soa.owner, (Rtype::SOA, Class::IN, soa.minimum), |writer| {
-            writer.name(&soa.ns)?;
-            writer.name(&soa.mailbox)?;
-            for number in [soa.serial, REFRESH, RETRY, EXPIRE, u32::from(soa.minimum)] {
-                writer.put(&number.to_be_bytes())?;
-            }
-            Ok(())
-        })
+        let numbers = [soa.serial, REFRESH, RETRY, EXPIRE, u32::from(soa.minimum)].map(u32::to_be_bytes);
+        let numbers = numbers.as_flattened();
+        let len = soa.ns.len().saturating_add(soa.mailbox.len()).saturating_add(numbers.len());
+        self.record(section, &soa.owner, (Rtype::SOA, Class::IN, soa.minimum), len)?;
+        self.name(&soa.ns)?;
+        self.name(&soa.mailbox)?;
+        self.put(numbers)
     }
 
     /// Takes all records away again: for TC, so that no RRset is there in part (RFC 2181 9).
@@ -236,6 +247,7 @@ impl<'o> ReplyWriter<'o> {
     }
 
     /// Appends the OPT, writes the header and tells the length. `flags` are AA and TC, where they apply.
+    #[inline]
     pub(crate) fn finish(
         mut self,
         query: &Header,
@@ -247,16 +259,15 @@ impl<'o> ReplyWriter<'o> {
             self.limit = self.limit.saturating_add(opt.len());
             self.opt(rcode, opt)?;
         }
-        let questions = u16::from(self.records > header::LEN);
-        self.patch(field::ID, query.id);
-        self.patch(
-            field::FLAGS,
-            (query.response_flags(rcode) | (flags & (flag::AA | flag::TC))).to_be_bytes(),
-        );
-        self.patch(field::QDCOUNT, questions.to_be_bytes());
-        self.patch(field::ANCOUNT, self.answers.to_be_bytes());
-        self.patch(field::NSCOUNT, self.authorities.to_be_bytes());
-        self.patch(field::ARCOUNT, u16::from(opt.is_some()).to_be_bytes());
+        let header = Header {
+            id: query.id,
+            flags: query.response_flags(rcode) | (flags & (flag::AA | flag::TC)),
+            qdcount: u16::from(self.records > header::LEN),
+            ancount: self.answers,
+            nscount: self.authorities,
+            arcount: u16::from(opt.is_some()),
+        };
+        *self.out.first_chunk_mut().ok_or(Full)? = header.octets();
         Ok(self.len)
     }
 
@@ -266,7 +277,7 @@ impl<'o> ReplyWriter<'o> {
         // RFC 6891 6.1.3: the OPT holds the "upper 8 bits of extended 12-bit RCODE".
         let [_, extended] = (rcode.0 >> 4).to_be_bytes();
         let [len0, len1] = u16::try_from(opt.options_len()).map_err(|_| Full)?.to_be_bytes();
-        self.put(&[0, type0, type1, size0, size1, extended, VERSION, flags0, flags1, len0, len1])?;
+        self.put_array([0, type0, type1, size0, size1, extended, VERSION, flags0, flags1, len0, len1])?;
         if let Some(nsid) = opt.nsid {
             self.option(option::NSID, nsid)?;
         }
@@ -283,8 +294,9 @@ impl<'o> ReplyWriter<'o> {
     }
 
     fn option(&mut self, code: u16, data: &[u8]) -> Result<(), Full> {
-        self.put(&code.to_be_bytes())?;
-        self.put(&u16::try_from(data.len()).map_err(|_| Full)?.to_be_bytes())?;
+        let ([code0, code1], len) = (code.to_be_bytes(), u16::try_from(data.len()).map_err(|_| Full)?);
+        let [len0, len1] = len.to_be_bytes();
+        self.put_array([code0, code1, len0, len1])?;
         self.put(data)
     }
 }

@@ -81,6 +81,7 @@ impl core::error::Error for LabelError {}
 impl Label {
     /// The label of a question, folded to lower case; `None` if Kubernetes can have no object of that name.
     #[must_use]
+    #[inline]
     pub fn from_wire(octets: &[u8]) -> Option<Self> {
         Self::new(octets, folded).ok()
     }

@@ -28,11 +28,13 @@ const MAX_LEN: usize = 39;
 
 /// The address that a label spells, in any of its forms; `None` if it spells none.
 #[must_use]
+#[inline]
 pub fn parse(label: &[u8]) -> Option<IpAddr> {
     // What looks like IPv4 but is not (1-2-3-256) has too few groups for IPv6 as well.
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
 }
 
+#[inline]
 fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
     let (a, rest) = decimal(label)?;
     let (b, rest) = decimal(rest.strip_prefix(b"-")?)?;
@@ -44,15 +46,16 @@ fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
 /// One decimal group at the beginning of the text: 0 to 255, no leading zero; and what follows it.
 #[inline]
 fn decimal(text: &[u8]) -> Option<(u8, &[u8])> {
-    let (hundreds, tens, ones, rest) = match text {
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => (a & 0xf, b & 0xf, c & 0xf, rest),
-        [b @ b'1'..=b'9', c @ b'0'..=b'9', rest @ ..] => (0, b & 0xf, c & 0xf, rest),
-        [c @ b'0'..=b'9', rest @ ..] => (0, 0, c & 0xf, rest),
-        _ => return None,
-    };
-    let [hundreds, tens, ones] = [hundreds, tens, ones].map(u16::from);
-    let value = hundreds.wrapping_mul(100).wrapping_add(tens.wrapping_mul(10)).wrapping_add(ones);
-    Some((u8::try_from(value).ok()?, rest))
+    let digits = |high: u8, low: u8| (high & 0xf).wrapping_mul(10).wrapping_add(low & 0xf);
+    match text {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            let value = u16::from(a & 0xf).wrapping_mul(100).wrapping_add(digits(*b, *c).into());
+            Some((u8::try_from(value).ok()?, rest))
+        }
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => Some((digits(*a, *b), rest)),
+        [a @ b'0'..=b'9', rest @ ..] => Some((a & 0xf, rest)),
+        _ => None,
+    }
 }
 
 fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {

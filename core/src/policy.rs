@@ -50,7 +50,7 @@ pub(crate) fn judge<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, place:
         Place::Pod { label, namespace: of } => match namespace(config, of) {
             None => Finding::Nothing.into(),
             Some(namespace) => match podip::parse(label) {
-                Some(address) => judge_address(config, pods, namespace, address),
+                Some(address) => judge_address(config, pods, &namespace, address),
                 None => judge_pod_name(config, pods, namespace, label),
             },
         },
@@ -63,8 +63,11 @@ fn namespace(config: &Config<'_>, label: &[u8]) -> Option<Label> {
     if config.mode == Mode::Disabled {
         return None;
     }
-    Label::from_wire(label)
-        .filter(|label| config.namespaces.is_empty() || config.namespaces.binary_search(label).is_ok())
+    let label = Label::from_wire(label)?;
+    if !config.namespaces.is_empty() && config.namespaces.binary_search(&label).is_err() {
+        return None;
+    }
+    Some(label)
 }
 
 fn judge_namespace<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, namespace: &Label) -> Verdict {
@@ -81,7 +84,7 @@ fn judge_namespace<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, namespa
 fn judge_address<P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
-    namespace: Label,
+    namespace: &Label,
     address: IpAddr,
 ) -> Verdict {
     if is_mapped(address) {
@@ -94,8 +97,8 @@ fn judge_address<P: PodLookup + ?Sized>(
     match config.mode {
         Mode::Disabled => Finding::Nothing.into(),
         Mode::Insecure if !config.check_namespaces => exists(true).into(),
-        Mode::Insecure => from_index(config, pods, || exists(pods.namespace_exists(&namespace))),
-        Mode::Verified => from_index(config, pods, || exists(pods.contains(&namespace, address))),
+        Mode::Insecure => from_index(config, pods, || exists(pods.namespace_exists(namespace))),
+        Mode::Verified => from_index(config, pods, || exists(pods.contains(namespace, address))),
     }
 }
 
@@ -132,7 +135,12 @@ pub(crate) fn is_allowed(config: &Config<'_>, address: IpAddr) -> bool {
 }
 
 /// Whether a guard forbids the address, in any mode and under any name.
+#[inline]
 fn is_blocked(config: &Config<'_>, address: IpAddr) -> bool {
+    (!config.pod_cidrs.is_empty() || config.block_special) && guards_forbid(config, address)
+}
+
+fn guards_forbid(config: &Config<'_>, address: IpAddr) -> bool {
     let outside =
         !config.pod_cidrs.is_empty() && !config.pod_cidrs.iter().any(|cidr| cidr.contains(&address));
     outside || (config.block_special && is_special(address))
@@ -162,6 +170,7 @@ fn from_index<P: PodLookup + ?Sized>(
 
 /// Whether it is an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), which is nobody's pod address: as AAAA it
 /// would lead a client to the IPv4 host around every IPv4 rule.
+#[inline]
 fn is_mapped(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }

@@ -35,7 +35,7 @@ impl<'q> Message<'q> {
     pub(crate) fn read(header: Header, octets: &'q [u8]) -> Self {
         let (mut question, mut edns) = (None, None);
         let mut reader = Reader { octets, at: header::LEN };
-        let well_formed = reader.sections(&header, &mut question, &mut edns).is_some();
+        let well_formed = reader.read_sections(&header, &mut question, &mut edns).is_some();
         Self { header, question, edns, well_formed }
     }
 }
@@ -68,7 +68,7 @@ struct Reader<'q> {
 impl<'q> Reader<'q> {
     /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
     #[inline]
-    fn sections(
+    fn read_sections(
         &mut self,
         header: &Header,
         question: &mut Option<Question<'q>>,

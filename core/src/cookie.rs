@@ -69,12 +69,8 @@ pub(crate) fn check_and_renew(
     };
     let [t0, t1, t2, t3] = now.to_be_bytes();
     let head = [VERSION, 0, 0, 0, t0, t1, t2, t3];
-    let fresh = head.into_iter().chain(hash(&secrets.current, cookie.client, source, head));
-    let mut both = [0; 24];
-    for (to, from) in both.iter_mut().zip(cookie.client.into_iter().chain(fresh)) {
-        *to = from;
-    }
-    (status, both)
+    let both = [cookie.client, head, hash(&secrets.current, cookie.client, source, head)];
+    (status, both.as_flattened().first_chunk().copied().unwrap_or_default())
 }
 
 fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u32) -> bool {
@@ -102,19 +98,21 @@ fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u
 /// RFC 9018 4.4: over the client cookie, the server cookie so far (version, reserved, timestamp), and the
 /// client's address.
 fn hash(secret: &[u8; 16], client: [u8; 8], source: IpAddr, head: [u8; 8]) -> [u8; 8] {
-    let (octets, len) = match source.to_canonical() {
+    let source = source.to_canonical();
+    let input = match source {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();
-            ([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 4)
+            [client, head, [a, b, c, d, 0, 0, 0, 0], [0; 8]]
         }
-        IpAddr::V6(v6) => (v6.octets(), 16),
+        IpAddr::V6(v6) => match v6.octets().as_chunks() {
+            ([high, low], _) => [client, head, *high, *low],
+            // Sixteen octets are two chunks of eight.
+            _ => [client, head, [0; 8], [0; 8]],
+        },
     };
-    let mut input = [0; 32];
-    for (to, from) in input.iter_mut().zip(client.into_iter().chain(head).chain(octets)) {
-        *to = from;
-    }
-    let used = client.len().saturating_add(head.len()).saturating_add(len);
-    SipHasher24::new_with_key(secret).hash(input.get(..used).unwrap_or_default()).to_le_bytes()
+    let used = if source.is_ipv4() { 20 } else { 32 };
+    let input = input.as_flattened().get(..used).unwrap_or_default();
+    SipHasher24::new_with_key(secret).hash(input).to_le_bytes()
 }
 
 #[cfg(test)]

@@ -166,6 +166,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
         let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
         // All slots, without a branch that depends on what memory says: so the processor can go on while it
         // waits for memory.
+        let matches = |word: W::Value| matches(word) & (word != W::Value::default());
         let choose = |found, word| if matches(word) { word } else { found };
         let found = bucket.words.iter().map(Word::load).fold(W::Value::default(), choose);
         if found != W::Value::default() {
@@ -174,8 +175,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
         if bucket.spilled.load(Ordering::Acquire) & bit(hash) == 0 {
             return None;
         }
-        let mut spilled = self.spill_chain(bucket).map(Word::load);
-        spilled.find(|&word| matches(word) && word != W::Value::default())
+        self.spill_chain(bucket).map(Word::load).find(|&word| matches(word))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -102,6 +102,34 @@ fn a_shared_address_stays_while_others_join_and_leave() {
 }
 
 #[test]
+fn a_shared_address_stays_when_one_of_two_in_a_namespace_leaves() {
+    fn prepare(writer: &mut IndexWriter) {
+        apply(writer, "a", "1", &[v4(1)]);
+        apply(writer, "a", "2", &[v4(1)]);
+    }
+    check(
+        false,
+        prepare,
+        |writer| remove(writer, "a", "2"),
+        |index| assert!(index.contains(&label("a"), v4(1))),
+    );
+}
+
+#[test]
+fn a_namespace_that_took_over_a_number_does_not_bring_its_shares_to_the_old_one() {
+    fn prepare(writer: &mut IndexWriter) {
+        writer.apply_namespace(label("a"));
+        apply(writer, "c", "1", &[v4(1)]);
+        apply(writer, "c", "2", &[v4(1)]);
+    }
+    fn write(writer: &mut IndexWriter) {
+        writer.remove_namespace(&label("a"));
+        apply(writer, "b", "3", &[v4(1)]);
+    }
+    check(false, prepare, write, |index| assert!(!index.contains(&label("a"), v4(1))));
+}
+
+#[test]
 fn what_is_shared_never_belongs_to_others_when_its_numbers_are_reused() {
     fn prepare(writer: &mut IndexWriter) {
         apply(writer, "a", "1", &[v4(1)]);

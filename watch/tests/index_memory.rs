@@ -6,9 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use poddns_core::Label;
 use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
 
-/// A UUID, as pods have them, from a number.
 fn uid(number: u32) -> Uid {
-    Uid::parse(&format!("{:08x}-0000-4000-8000-{:012x}", number.wrapping_mul(0x9e37_79b9), number))
+    Uid::from_bytes(u128::from(number).to_ne_bytes())
 }
 
 fn namespaces() -> Vec<Label> {

@@ -9,9 +9,9 @@
 //! words in them. A bit is set before its first word is stored and cleared after the last one is gone.
 //!
 //! Three things make it safe to read while it changes, with the rule in [`sync`](super::sync):
-//! - A word never moves within its chain. It appears and disappears by one store each.
+//! - A word appears and disappears by one store each, and stays in its slot but for a split.
 //! - A split copies to the new bucket, publishes the new number of buckets, advances the epoch, and only then
-//!   clears the old copies.
+//!   clears the old copies. In the same way it then takes spilled words into the slots that became free.
 //! - Only an empty spill block at the end of its chain is taken out. A reader that stands on it misses
 //!   nothing, for nothing came behind. If the block is reused meanwhile, the reader strays into another
 //!   chain, where it meets words of other keys.
@@ -293,13 +293,28 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
                 slot.store(W::Value::default());
             }
         }
-        self.trim(from);
-        if let Some(bucket) = self.table.buckets.get(from) {
-            let spilled = self.table.spill_chain(bucket).map(Word::load);
-            let present = spilled.filter(|&word| word != W::Value::default());
-            let bits = present.fold(0, |bits, word| bits | bit(hash_of(word)));
-            bucket.spilled.store(bits, Ordering::Release);
+        self.settle(epoch, from, hash_of);
+    }
+
+    /// Moves spilled words into free slots of their bucket, the last ones first.
+    fn settle(&mut self, epoch: &Epoch, number: u32, hash_of: impl Fn(W::Value) -> u32) {
+        let Some(bucket) = self.table.buckets.get(number) else { return };
+        let is_word = |word: &W::Value| *word != W::Value::default();
+        let spilled: Vec<_> = self.table.spill_chain(bucket).map(Word::load).filter(is_word).collect();
+        let free = bucket.words.iter().filter(|slot| !is_word(&slot.load()));
+        let (staying, moving) = spilled.split_at(spilled.len().saturating_sub(free.clone().count()));
+        for (slot, &word) in free.zip(moving) {
+            slot.store(word);
         }
+        if !moving.is_empty() {
+            epoch.advance();
+        }
+        for slot in self.table.spill_chain(bucket).filter(|slot| moving.contains(&slot.load())) {
+            slot.store(W::Value::default());
+        }
+        let bits = staying.iter().fold(0, |bits, &word| bits | bit(hash_of(word)));
+        bucket.spilled.store(bits, Ordering::Release);
+        self.trim(number);
     }
 
     /// Takes empty spill blocks off the end of a chain.

@@ -1,6 +1,28 @@
-//! The pod index.
+//! The pod index: what an answer needs of a pod, and an identity to undo it by.
 //!
-//! DOCS
+//! [`index()`] gives an [`Index`] for any number of readers and its one [`IndexWriter`]. A pod is a row of 24
+//! octets in a table of its own, and a word for each address in a hash table of 64-bit words, which most
+//! look-ups need nothing but. At a million pods with one address each that comes to 44 octets per pod,
+//! everything included.
+//!
+//! | part | what | octets per pod |
+//! |---|---|---|
+//! | `pods` | row: uid (16), address, namespace, mark of the list under way (8) | 24 |
+//! | `pods` | row number by uid, in a table of 32-bit words | 6.3 |
+//! | `addresses` | address and namespace, in a table of 64-bit words | 12.8 |
+//! | `addresses` | IPv6 addresses, and addresses that several pods share: slots and tables beside it | 0 |
+//! | `namespaces` | each namespace once, by number | 0 |
+//! | `names` | if kept: octets, where they are (4), row number by name (6.3) | 0 |
+//! | `segments` | arrays whose next segment is at most 1/32 of what is there | 0.5 |
+//!
+//! - **Load factor**: a table of buckets of one cache line gets one more bucket when it is 6/7 full.
+//! - **Growth**: by that one bucket, by splitting another (linear hashing). No table is ever copied, nothing
+//!   held twice; see `table`. Nothing shrinks, but what is freed is used again.
+//! - **Readers** neither lock nor wait nor allocate, and are finite; the rule that makes it so, with the
+//!   memory orderings, is in `sync`.
+//! - **Exact**: hashes only say where to look; keys are compared in full.
+//!
+//! `docs/index.md` has the arithmetic, the costs of the special cases, and measurements.
 
 #![allow(clippy::cast_possible_truncation, reason = "fields are packed into words; a cast takes one out")]
 

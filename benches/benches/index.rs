@@ -14,7 +14,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use poddns_benches::cpu_time::CpuTime;
 use poddns_benches::pods::{address, apply, filled, namespace, namespaces, uid};
 use poddns_core::{Label, PodLookup};
-use poddns_watch::{Index, IndexOptions, IndexWriter};
+use poddns_watch::{Index, IndexOptions, IndexWriter, ListScope};
 
 const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
 
@@ -133,6 +133,24 @@ fn look_ups_under_churn(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
+fn lists(c: &mut Criterion<CpuTime>) {
+    let pods = 1_000_000;
+    let (mut writer, _index) = filled(IndexOptions::default(), pods);
+    let mut group = c.benchmark_group("list, 1,000,000 pods");
+    group.bench_function("begin", |b| b.iter(|| writer.begin_pod_list(&ListScope::All)));
+    group.bench_function("begin, tell all again, end", |b| {
+        let namespaces = namespaces();
+        b.iter(|| {
+            writer.begin_pod_list(&ListScope::All);
+            for number in 0..pods {
+                apply(&mut writer, &namespaces, number, address(number));
+            }
+            assert_eq!(writer.end_pod_list(&ListScope::All), 0);
+        });
+    });
+    group.finish();
+}
+
 fn changes(c: &mut Criterion<CpuTime>) {
     let pods = 1_000_000;
     let namespaces = namespaces();
@@ -169,6 +187,6 @@ fn changes(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = floor, look_ups, look_ups_under_churn, changes
+    targets = floor, look_ups, look_ups_under_churn, changes, lists
 }
 criterion_main!(benches);

@@ -78,9 +78,9 @@ impl Word for AtomicU64 {
 
 /// How often a reader tries at most.
 ///
-/// The writer advances the epoch less than once in a microsecond when it does nothing else at all, and an
-/// attempt takes about a tenth of that. Losing this many in a row is out of reach; the bound is there so that
-/// a reader is finite by construction.
+/// The writer advances the epoch about once in a microsecond when it does nothing but change pods as fast as it
+/// can, and an attempt takes a few tenths of that, so one in a few may be lost then. This many in a row are out
+/// of reach; the bound is there so that a reader is finite by construction.
 const ATTEMPTS: usize = 64;
 
 /// Counts the destructions. On a cache line of its own, for the writer stores it often.

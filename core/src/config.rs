@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use ipnet::IpNet;
+use cidr::IpCidr;
 
 use crate::{CookieSecrets, Label, Name, NameError};
 
@@ -111,7 +111,7 @@ pub struct Config<'a> {
     /// TTL of addresses. That of SOA and of negative answers is this or 300, whichever is less (RFC 2308 5).
     pub ttl: Ttl,
     /// If not empty, addresses outside of all these are never answered, in any mode: NXDOMAIN, EDE 15.
-    pub pod_cidrs: &'a [IpNet],
+    pub pod_cidrs: &'a [IpCidr],
     /// Never answer unspecified, loopback, link-local, multicast, broadcast, documentation and benchmark
     /// addresses: NXDOMAIN, EDE 15.
     pub block_special: bool,

@@ -70,9 +70,9 @@ mod respond;
 pub mod wire;
 mod zone;
 
+pub use cidr::IpCidr;
 pub use config::{Config, Mode, Ttl, Zone};
 pub use cookie::{CookieSecrets, CookieStatus};
-pub use ipnet::IpNet;
 pub use label::{Label, LabelError};
 pub use lookup::{Freshness, NoPods, Owner, PodLookup};
 pub use message::{DropReason, Outcome, Reply, Request, Transport};

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use poddns_core::{Config, CookieSecrets, IpNet, Label, Mode, Ttl, Zone};
+use poddns_core::{Config, CookieSecrets, IpCidr, Label, Mode, Ttl, Zone};
 
 /// Plain; one inside the first; a top-level one; one with its name server elsewhere; the longest possible.
 static ZONES: LazyLock<[Zone; 5]> = LazyLock::new(|| {
@@ -91,7 +91,7 @@ impl Settings<'static> {
 
 impl<'a> Settings<'a> {
     pub fn own(&self) -> Owned<'a> {
-        let cidrs = CIDRS.map(|cidr| cidr.parse::<IpNet>().expect("a CIDR"));
+        let cidrs = CIDRS.map(|cidr| cidr.parse::<IpCidr>().expect("a CIDR"));
         let namespaces = NAMESPACES.map(|name| name.parse::<Label>().expect("a label"));
         let cookies = self.cookies.map(|[current, previous]| CookieSecrets {
             current: [current; 16],
@@ -112,7 +112,7 @@ impl<'a> Settings<'a> {
 pub struct Owned<'a> {
     settings: Settings<'a>,
     pub zones: Vec<Zone>,
-    pub cidrs: Vec<IpNet>,
+    pub cidrs: Vec<IpCidr>,
     pub namespaces: Vec<Label>,
     cookies: Option<CookieSecrets>,
 }
@@ -145,7 +145,7 @@ impl Owned<'_> {
 }
 
 /// The addresses that `Config::block_special` names, from the IANA special-purpose registries.
-static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+static SPECIAL: LazyLock<Vec<IpCidr>> = LazyLock::new(|| {
     const PREFIXES: &str = "0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 224.0.0.0/4 255.255.255.255/32 192.0.2.0/24 \
         198.51.100.0/24 203.0.113.0/24 198.18.0.0/15 ::/128 ::1/128 fe80::/10 ff00::/8 2001:db8::/32 3fff::/20 \
         2001:2::/48";
@@ -154,7 +154,7 @@ static SPECIAL: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
 
 fn is_special(address: IpAddr) -> bool {
     // RFC 6052 2.1: the prefix that translators lead into IPv4 with.
-    let nat64: IpNet = "64:ff9b::/96".parse().expect("a prefix");
+    let nat64: IpCidr = "64:ff9b::/96".parse().expect("a prefix");
     let embedded = match address {
         IpAddr::V6(v6) if nat64.contains(&address) => v6.octets().last_chunk::<4>().map(|&low| low.into()),
         _ => None,

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use poddns_core::wire::{Rcode, Rtype};
-use poddns_core::{DropReason, Freshness, IpNet, Label, Mode, NoPods, Outcome, Request, Transport, respond};
+use poddns_core::{DropReason, Freshness, IpCidr, Label, Mode, NoPods, Outcome, Request, Transport, respond};
 
 use crate::support::cluster::{Cluster, label};
 use crate::support::query::Query;
@@ -196,7 +196,7 @@ fn a_list_of_namespaces_is_all_there_are() {
 
 #[test]
 fn pod_cidrs_bound_every_mode() {
-    let cidrs: Vec<IpNet> = ["10.244.0.0/23", "fd00:10:244:1::/64"].map(|text| text.parse().unwrap()).into();
+    let cidrs: Vec<IpCidr> = ["10.244.0.0/23", "fd00:10:244:1::/64"].map(|text| text.parse().unwrap()).into();
     for mode in [Mode::Insecure, Mode::Verified] {
         let server = Server::new(mode).with(|config| config.pod_cidrs = &cidrs);
         table(
@@ -237,7 +237,7 @@ fn guards_hold_for_pod_names_too() {
         .pod("default", "special", &addresses[2..3])
         .pod("default", "mapped", &["::ffff:10.244.1.98".parse().unwrap()])
         .pod("default", "mapped-too", &["::ffff:10.244.1.98".parse().unwrap(), addresses[0]]);
-    let cidrs: Vec<IpNet> = ["10.244.0.0/16", "fe80::/10"].map(|text| text.parse().unwrap()).into();
+    let cidrs: Vec<IpCidr> = ["10.244.0.0/16", "fe80::/10"].map(|text| text.parse().unwrap()).into();
     let open =
         Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
     let bounded = open.with(|config| config.pod_cidrs = &cidrs);

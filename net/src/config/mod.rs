@@ -30,7 +30,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use poddns_core::{Config, IpNet, Label, Mode, Ttl, Zone};
+use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
 
 pub use error::{ConfigError, Origin, Problem, Written};
 pub use keys::with_flags;
@@ -103,7 +103,7 @@ pub struct Settings {
     /// Time to live of addresses.
     pub ttl: Ttl,
     /// If not empty, only addresses inside these are answered.
-    pub pod_cidrs: Vec<IpNet>,
+    pub pod_cidrs: Vec<IpCidr>,
     /// If not empty, only these namespaces exist. Sorted, for [`Config::namespaces`].
     namespaces: Vec<Label>,
     /// Never answer special addresses.

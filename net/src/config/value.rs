@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use poddns_core::{IpNet, Label, Mode, Ttl, Zone};
+use cidr::IpInet;
+use poddns_core::{IpCidr, Label, Mode, Ttl, Zone};
 
 use super::{HostNetwork, LogFormat};
 
@@ -28,19 +29,17 @@ pub(super) fn ttl(text: &str) -> Result<Ttl, Wrong> {
     Ttl::from_secs(seconds).ok_or_else(|| "is out of range".to_owned())
 }
 
-pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
-    let network: IpNet = text.parse().map_err(|_| {
-        if text.parse::<IpAddr>().is_ok() {
-            "has no prefix length".to_owned()
-        } else {
-            "is not a network in CIDR notation".to_owned()
-        }
-    })?;
+pub(super) fn network(text: &str) -> Result<IpCidr, Wrong> {
+    if text.parse::<IpAddr>().is_ok() {
+        return Err("has no prefix length".to_owned());
+    }
+    let given: IpInet = text.parse().map_err(|_| "is not a network in CIDR notation".to_owned())?;
+    let network = given.network();
     // As likely a slip in the address as in the length: let the operator decide.
-    if network.trunc() == network {
+    if given.address() == network.first_address() {
         Ok(network)
     } else {
-        Err(format!("has bits set beyond its prefix; did you mean {}?", network.trunc()))
+        Err(format!("has bits set beyond its prefix; did you mean {network}?"))
     }
 }
 

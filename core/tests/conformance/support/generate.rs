@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use poddns_core::{Config, CookieSecrets, Freshness, IpNet, Label, Mode, Ttl, Zone};
+use poddns_core::{Config, CookieSecrets, Freshness, IpCidr, Label, Mode, Ttl, Zone};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -141,7 +141,7 @@ pub(crate) struct Setting {
     cluster: Cluster,
     cookies: CookieSecrets,
     namespaces: Vec<Label>,
-    cidrs: Vec<IpNet>,
+    cidrs: Vec<IpCidr>,
     mode: Mode,
     ttl: Ttl,
     max_staleness: Option<Duration>,

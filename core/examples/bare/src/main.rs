@@ -1,0 +1,119 @@
+//! poddns-core on a machine without operating system, allocator and standard library.
+//!
+//! It answers nobody: it is linked to be looked at. `.ci/no-panic` checks that nothing of Rust's panic machinery
+//! is in it and how much code it is. The panic handler below is there because the compiler wants one; that it is
+//! not linked is the proof.
+//!
+//! All inputs go through `black_box`, so that every mode, guard and option is linked, not only those of one
+//! configuration.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::net::IpAddr;
+use core::panic::PanicInfo;
+use core::time::Duration;
+
+use poddns_core::podip::PodIpLabel;
+use poddns_core::{
+    Config, CookieSecrets, Freshness, IpCidr, Label, MAX_UDP_REPLY, Mode, Name, Outcome, Owner, PodLookup,
+    Request, Transport, Ttl, Zone, respond,
+};
+
+/// A few pods in an array.
+struct Table<'a>(&'a [(Label, Label, IpAddr)]);
+
+impl PodLookup for Table<'_> {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        self.0.iter().any(|(of, _, _)| of == namespace)
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        self.0.iter().any(|(of, _, at)| of == namespace && *at == address)
+    }
+
+    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
+        let same = |(of, name, _): &&(Label, Label, IpAddr)| of == namespace && name == pod;
+        self.0.iter().filter(same).for_each(|(_, _, address)| each(*address));
+    }
+
+    fn owner_of(&self, address: IpAddr) -> Owner {
+        let mut owners = self.0.iter().filter(|(_, _, at)| *at == address);
+        match (owners.next(), owners.next()) {
+            (None, _) => Owner::Nobody,
+            (Some((namespace, name, _)), None) => Owner::Pod { namespace: *namespace, name: Some(*name) },
+            (Some(_), Some(_)) => Owner::Shared,
+        }
+    }
+
+    fn freshness(&self) -> Freshness {
+        black_box(Freshness::Stale { age: Duration::from_secs(1) })
+    }
+
+    fn serial(&self) -> u32 {
+        black_box(1)
+    }
+}
+
+/// One query from and to memory that the compiler knows nothing about; the octets of the response.
+fn answer() -> Option<usize> {
+    let zones =
+        [Zone::new(black_box("cluster.local")).ok()?.with_ns(black_box("ns.example").parse::<Name>().ok()?)];
+    let label = black_box("default").parse::<Label>().ok()?;
+    let address = black_box(IpAddr::from([10, 42, 2, 46]));
+    let pods = [(label, label, address)];
+    let secrets = CookieSecrets { current: black_box([1; 16]), previous: black_box(Some([2; 16])) };
+    let cidrs: [IpCidr; 1] = [IpCidr::new(address, black_box(16)).ok()?];
+    let labels = [label];
+
+    let mut config = Config::new(black_box(Mode::Verified), &zones);
+    config.ttl = Ttl::from_secs(black_box(5))?;
+    config.pod_cidrs = black_box(&cidrs);
+    config.block_special = black_box(true);
+    config.namespaces = black_box(&labels);
+    config.check_namespaces = black_box(true);
+    config.pod_names = black_box(true);
+    config.max_staleness = black_box(Some(Duration::from_mins(1)));
+    config.cookies = black_box(Some(&secrets));
+    config.nsid = black_box(Some(b"here"));
+    config.tcp_keepalive = black_box(Some(100));
+    config.chaos_version = black_box(Some("poddns"));
+    config.chaos_id = black_box(Some("one"));
+
+    let query = black_box([0; 512]);
+    let len = black_box(query.len());
+    let request = Request::new(black_box(Transport::Udp), address, black_box(0));
+    let mut out = black_box([0; MAX_UDP_REPLY]);
+    let outcome =
+        respond(black_box(&config), &Table(black_box(&pods)), query.get(..len)?, &request, &mut out);
+    black_box(&out);
+    #[cfg(feature = "planted-panic")]
+    black_box(out[black_box(len)]);
+    black_box(PodIpLabel::from(address).as_bytes());
+    match outcome {
+        Outcome::Reply(reply) => Some(reply.len),
+        Outcome::Drop(_) => None,
+    }
+}
+
+/// Where the linker begins.
+// SAFETY: no other symbol of this program has the name.
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> ! {
+    loop {
+        black_box(answer());
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    a_panic_is_linked(info)
+}
+
+/// Never inlined, so that its name is among the symbols if anything can get here.
+#[inline(never)]
+fn a_panic_is_linked(info: &PanicInfo<'_>) -> ! {
+    loop {
+        black_box(info);
+    }
+}

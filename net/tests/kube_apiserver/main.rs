@@ -1,6 +1,8 @@
 //! The daemon against a real API server, which `.ci/kube-apiserver` starts, kills and restarts.
 //!
-//! `.ci/kube-apiserver build`, once, then `cargo test --package poddns-net --features kube-apiserver`.
+//! `.ci/kube-apiserver build`, once, then
+//! `cargo test --package poddns-net --features kube-apiserver --test kube_apiserver`.
+//! `KUBE_TEST_PODS=20000` makes the test of scale one of that many pods; it takes some eight minutes then.
 #![allow(unreachable_pub, missing_docs)]
 
 mod api;

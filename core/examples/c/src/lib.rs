@@ -1,0 +1,237 @@
+//! poddns-core for C: `poddns_zone_init` once, then `poddns_respond` per packet. See `poddns.h`, which is generated
+//! from this file, and `main.c`, which uses it.
+//!
+//! It allocates nothing, keeps no state, starts no thread, and never panics: what can be wrong with a query is an
+//! answer, and what can be wrong with the arguments is a return value, except for pointers that do not point to
+//! what they should. Everything may be called from any number of threads at once.
+#![no_std]
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::{align_of, size_of};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::panic::PanicInfo;
+use core::ptr;
+use core::slice;
+
+use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, Ttl, Zone, respond};
+
+/// No pod records at all.
+pub const PODDNS_DISABLED: u8 = 0;
+/// The address in the name is the answer, whether a pod has it or not.
+pub const PODDNS_INSECURE: u8 = 1;
+/// The address in the name is the answer if a pod of that namespace has it.
+pub const PODDNS_VERIFIED: u8 = 2;
+
+/// Datagrams: responses of at most 1232 octets.
+pub const PODDNS_UDP: u8 = 0;
+/// Streams, without the two length octets: responses of up to 65535 octets.
+pub const PODDNS_TCP: u8 = 1;
+
+/// The size of a zone, in words of 8 octets.
+pub const PODDNS_ZONE_WORDS: usize = 160;
+
+/// A buffer for responses over UDP: with this many octets nothing is truncated for want of room in it.
+pub const PODDNS_MAX_UDP_REPLY: usize = 1232;
+
+/// A zone, made by poddns_zone_init. May be copied and moved; has nothing to free.
+#[repr(C)]
+pub struct PoddnsZone {
+    opaque: [u64; PODDNS_ZONE_WORDS],
+}
+
+const _: () = {
+    assert!(size_of::<Zone>() <= size_of::<PoddnsZone>());
+    assert!(align_of::<Zone>() <= align_of::<PoddnsZone>());
+    assert!(PODDNS_MAX_UDP_REPLY == poddns_core::MAX_UDP_REPLY);
+};
+
+/// The pods of the cluster, for mode verified. Labels are in lower case and not terminated.
+#[repr(C)]
+pub struct PoddnsPods {
+    /// Passed on to both functions.
+    pub context: *mut c_void,
+    /// Whether the cluster has this namespace.
+    pub namespace_exists:
+        Option<unsafe extern "C" fn(context: *mut c_void, name: *const u8, name_len: usize) -> bool>,
+    /// Whether a pod of this namespace has this address: of 4 octets or of 16, in network order.
+    pub contains: Option<
+        unsafe extern "C" fn(
+            context: *mut c_void,
+            namespace_name: *const u8,
+            namespace_len: usize,
+            address: *const u8,
+            address_len: usize,
+        ) -> bool,
+    >,
+}
+
+/// What the operator decides.
+#[repr(C)]
+pub struct PoddnsConfig {
+    /// From poddns_zone_init.
+    pub zone: *const PoddnsZone,
+    /// NULL unless the mode is verified.
+    pub pods: *const PoddnsPods,
+    /// PODDNS_DISABLED, PODDNS_INSECURE or PODDNS_VERIFIED.
+    pub mode: u8,
+    /// Never answer loopback, link-local, multicast and the like.
+    pub block_special: bool,
+    /// Seconds that clients may keep an address: at most 3600.
+    pub ttl: u16,
+}
+
+/// Who asks, and how.
+#[repr(C)]
+pub struct PoddnsClient {
+    /// 4 or 16 octets, in network order.
+    pub address: *const u8,
+    /// 4 or 16.
+    pub address_len: usize,
+    /// PODDNS_UDP or PODDNS_TCP.
+    pub transport: u8,
+}
+
+/// Makes the zone of a cluster domain such as "cluster.local".
+///
+/// Returns 0, or -1 if the domain is not a domain name that leaves room for the zone's own names.
+///
+/// # Safety
+///
+/// `zone` is NULL or points to memory for one; `domain` is NULL or a terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn poddns_zone_init(zone: *mut PoddnsZone, domain: *const c_char) -> c_int {
+    if zone.is_null() || domain.is_null() {
+        return -1;
+    }
+    // SAFETY: not NULL, so a terminated string, says the caller.
+    let domain = unsafe { CStr::from_ptr(domain) };
+    let Some(made) = domain.to_str().ok().and_then(|domain| Zone::new(domain).ok()) else {
+        return -1;
+    };
+    // SAFETY: not NULL, so memory for a PoddnsZone, says the caller; that a Zone fits in is asserted above.
+    unsafe { ptr::write(zone.cast::<Zone>(), made) };
+    0
+}
+
+/// The response to one query, for the front of the buffer `reply`.
+///
+/// Returns its length; 0 if nothing must be sent, because the query was none, or because an argument is wrong: NULL
+/// where a pointer is needed, an unknown mode or transport, a TTL above 3600, an address of another length than 4
+/// or 16, or a buffer of less than 512 octets.
+///
+/// # Safety
+///
+/// Every pointer is NULL or points to what its type and length say, for the time of the call; the zone was made by
+/// poddns_zone_init; `reply` overlaps nothing else.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn poddns_respond(
+    config: *const PoddnsConfig,
+    client: *const PoddnsClient,
+    query: *const u8,
+    query_len: usize,
+    reply: *mut u8,
+    reply_len: usize,
+) -> usize {
+    // SAFETY: each is NULL or points to such a struct, says the caller.
+    let (Some(config), Some(client)) = (unsafe { config.as_ref() }, unsafe { client.as_ref() }) else {
+        return 0;
+    };
+    if query.is_null() || reply.is_null() || config.zone.is_null() {
+        return 0;
+    }
+    // SAFETY: not NULL, so made by poddns_zone_init, which has written a Zone there.
+    let zone = unsafe { &*config.zone.cast::<Zone>() };
+    // SAFETY: not NULL, so of these lengths, and `reply` overlaps nothing, says the caller.
+    let (query, reply) =
+        unsafe { (slice::from_raw_parts(query, query_len), slice::from_raw_parts_mut(reply, reply_len)) };
+    // SAFETY: the address is as long as it says, says the caller.
+    let source = unsafe { address(client.address, client.address_len) };
+    // SAFETY: NULL or pods with functions that keep to their contract, says the caller.
+    let pods = Callbacks(unsafe { config.pods.as_ref() });
+    answer(config, zone, &pods, client.transport, source, query, reply).unwrap_or(0)
+}
+
+/// The part without pointers; `None` if an argument is wrong.
+fn answer(
+    settings: &PoddnsConfig,
+    zone: &Zone,
+    pods: &Callbacks<'_>,
+    transport: u8,
+    source: Option<IpAddr>,
+    query: &[u8],
+    reply: &mut [u8],
+) -> Option<usize> {
+    let mode = match settings.mode {
+        PODDNS_DISABLED => Mode::Disabled,
+        PODDNS_INSECURE => Mode::Insecure,
+        PODDNS_VERIFIED if pods.0.is_some() => Mode::Verified,
+        _ => return None,
+    };
+    let transport = match transport {
+        PODDNS_UDP => Transport::Udp,
+        PODDNS_TCP => Transport::Tcp,
+        _ => return None,
+    };
+    let mut config = Config::new(mode, slice::from_ref(zone));
+    config.ttl = Ttl::from_secs(settings.ttl)?;
+    config.block_special = settings.block_special;
+    // The time matters to cookies only, which this interface has not.
+    match respond(&config, pods, query, &Request::new(transport, source?, 0), reply) {
+        Outcome::Reply(sent) => Some(sent.len),
+        Outcome::Drop(_) => None,
+    }
+}
+
+/// # Safety
+///
+/// `octets` is NULL or points to `len` octets.
+unsafe fn address(octets: *const u8, len: usize) -> Option<IpAddr> {
+    if octets.is_null() {
+        return None;
+    }
+    match len {
+        // SAFETY: not NULL, so four octets; arrays of octets need no alignment.
+        4 => Some(Ipv4Addr::from(unsafe { *octets.cast::<[u8; 4]>() }).into()),
+        // SAFETY: the same with sixteen.
+        16 => Some(Ipv6Addr::from(unsafe { *octets.cast::<[u8; 16]>() }).into()),
+        _ => None,
+    }
+}
+
+/// Pods that C knows of; none at all without functions.
+struct Callbacks<'a>(Option<&'a PoddnsPods>);
+
+impl PodLookup for Callbacks<'_> {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        let Some(pods) = self.0 else { return false };
+        let (Some(exists), name) = (pods.namespace_exists, namespace.as_bytes()) else { return false };
+        // SAFETY: the octets live during the call; the function keeps to its contract, said poddns_respond's caller.
+        unsafe { exists(pods.context, name.as_ptr(), name.len()) }
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        let Some(pods) = self.0 else { return false };
+        let (Some(contains), name) = (pods.contains, namespace.as_bytes()) else { return false };
+        let ask = |octets: &[u8]| {
+            // SAFETY: as above.
+            unsafe { contains(pods.context, name.as_ptr(), name.len(), octets.as_ptr(), octets.len()) }
+        };
+        match address {
+            IpAddr::V4(v4) => ask(&v4.octets()),
+            IpAddr::V6(v6) => ask(&v6.octets()),
+        }
+    }
+}
+
+/// The compiler wants one; nothing gets here, as `.ci/c-abi` checks.
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    a_panic_is_linked(info)
+}
+
+#[inline(never)]
+fn a_panic_is_linked(info: &PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::black_box(info);
+    }
+}

@@ -1,0 +1,78 @@
+//! poddns-core as a WebAssembly module: `respond` answers a query that lies in the module's memory.
+//!
+//! The host lays out the memory: what is above `__heap_base` is its own, for the module allocates nothing. And it
+//! knows the pods: the module imports `namespace_exists` and `contains`. `test.mjs` is such a host, for node.
+#![no_std]
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::panic::PanicInfo;
+use core::slice;
+
+use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, Zone, respond};
+
+mod host {
+    #[link(wasm_import_module = "pods")]
+    unsafe extern "C" {
+        /// Whether the cluster has the namespace of this name, in lower case.
+        pub(super) safe fn namespace_exists(name: *const u8, len: usize) -> bool;
+        /// Whether a pod of the namespace has the address: of 4 octets or of 16.
+        pub(super) safe fn contains(
+            name: *const u8,
+            len: usize,
+            address: *const u8,
+            address_len: usize,
+        ) -> bool;
+    }
+}
+
+/// The pods that the host knows of.
+struct Host;
+
+impl PodLookup for Host {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        let name = namespace.as_bytes();
+        host::namespace_exists(name.as_ptr(), name.len())
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        let name = namespace.as_bytes();
+        let ask = |octets: &[u8]| host::contains(name.as_ptr(), name.len(), octets.as_ptr(), octets.len());
+        match address {
+            IpAddr::V4(v4) => ask(&v4.octets()),
+            IpAddr::V6(v6) => ask(&v6.octets()),
+        }
+    }
+}
+
+/// Answers for the cluster domain `cluster.local` in mode verified, as over UDP: the length of the response at
+/// `reply`, or 0 for none.
+///
+/// # Safety
+///
+/// `query` and `reply` are of the lengths that they say, and do not overlap.
+#[unsafe(export_name = "respond")]
+pub unsafe extern "C" fn answer(
+    query: *const u8,
+    query_len: usize,
+    reply: *mut u8,
+    reply_len: usize,
+) -> usize {
+    // SAFETY: so says the host.
+    let (query, reply) =
+        unsafe { (slice::from_raw_parts(query, query_len), slice::from_raw_parts_mut(reply, reply_len)) };
+    let Ok(zone) = Zone::new("cluster.local") else { return 0 };
+    let zones = [zone];
+    let config = Config::new(Mode::Verified, &zones);
+    // Without cookies neither the client nor the time matters.
+    let request = Request::new(Transport::Udp, Ipv4Addr::UNSPECIFIED.into(), 0);
+    match respond(&config, &Host, query, &request, reply) {
+        Outcome::Reply(sent) => sent.len,
+        Outcome::Drop(_) => 0,
+    }
+}
+
+/// The compiler wants one; nothing gets here.
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}

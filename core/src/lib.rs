@@ -20,7 +20,7 @@
 //! let zones = [Zone::new("cluster.local")?];
 //! let config = Config::new(Mode::Insecure, &zones);
 //! let socket = std::net::UdpSocket::bind("127.0.0.1:1053")?;
-//! let (mut query, mut reply) = ([0; 65_535], [0; MAX_UDP_REPLY]);
+//! let (mut query, mut reply) = (vec![0; 65_535], [0; MAX_UDP_REPLY]);
 //! loop {
 //!     let (len, client) = socket.recv_from(&mut query)?;
 //!     let now = std::time::UNIX_EPOCH.elapsed()?.as_secs() as u32;
@@ -34,6 +34,24 @@
 //!
 //! Over TCP, call [`respond`] once per message, without its two length octets, and send the replies in the order
 //! of the queries (RFC 7766).
+//!
+//! # Embedding it
+//!
+//! Whoever knows the pods implements [`PodLookup`]: two methods are enough, and [`NoPods`] needs none. The driver
+//! owns the sockets, the clock and the settings; it makes a [`Config`], which only borrows, when it needs one.
+//! Programs that do so, each in `examples/` of this crate's repository, and each run by its tests:
+//!
+//! | example | what it shows |
+//! |---|---|
+//! | `udp.rs` | the loop above as a program: `cargo run --example udp` |
+//! | `hickory/` | a zone handler in the catalog of a hickory-server, beside its other zones |
+//! | `c/` | a C library of two functions, its header, and a C program that uses it |
+//! | `wasm/` | a WebAssembly module that imports the pods from its host, and a host for node |
+//! | `bare/` | a program for a machine without operating system and allocator |
+//!
+//! There are no cargo features: the crate is `no_std` and needs no allocator. With everything on it is less than
+//! 24 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
+//! check both on `bare/`.
 //!
 //! # Where what is decided
 //!

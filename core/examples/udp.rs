@@ -12,10 +12,15 @@ use std::time::UNIX_EPOCH;
 use poddns_core::{Config, MAX_UDP_REPLY, Mode, NoPods, Outcome, Request, Transport, Zone, respond};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let socket = UdpSocket::bind("127.0.0.1:1053")?;
+    println!("listening on {}", socket.local_addr()?);
+    serve(&socket)
+}
+
+/// Answers until the clock or the configuration is wrong.
+pub(crate) fn serve(socket: &UdpSocket) -> Result<(), Box<dyn Error>> {
     let zones = [Zone::new("cluster.local")?];
     let config = Config::new(Mode::Insecure, &zones);
-    let socket = UdpSocket::bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:1053"))?;
-    println!("listening on {}", socket.local_addr()?);
     let (mut query, mut reply) = (vec![0; 65_535], [0; MAX_UDP_REPLY]);
     loop {
         // An error here is about the last client that was answered (ICMP), not about the socket.

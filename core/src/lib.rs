@@ -39,7 +39,7 @@
 //!
 //! Whoever knows the pods implements [`PodLookup`]: two methods are enough, and [`NoPods`] needs none. The driver
 //! owns the sockets, the clock and the settings; it makes a [`Config`], which only borrows, when it needs one.
-//! Programs that do so, each in `examples/` of this crate's repository, and each run by its tests:
+//! Programs that do so, each in the folder `core/examples/` of the repository, and each run by its CI:
 //!
 //! | example | what it shows |
 //! |---|---|

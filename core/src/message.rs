@@ -15,13 +15,18 @@ pub struct Request {
     pub source: IpAddr,
     /// The time in Unix seconds, modulo 2^32. Only cookies look at it.
     pub now: u32,
+    /// Leave the records out and set TC, so that the client asks again over TCP: what a rate limiter sends to
+    /// addresses that may be forged. The response is then about as long as the query: header, question, and an
+    /// OPT without NSID.
+    pub truncate: bool,
 }
 
 impl Request {
-    /// A query that came over `transport` from `source` at `now`, in Unix seconds modulo 2^32.
+    /// A query that came over `transport` from `source` at `now`, in Unix seconds modulo 2^32, and is to be
+    /// answered in full.
     #[must_use]
     pub const fn new(transport: Transport, source: IpAddr, now: u32) -> Self {
-        Self { transport, source, now }
+        Self { transport, source, now, truncate: false }
     }
 }
 

@@ -51,9 +51,9 @@ pub fn respond<P: PodLookup + ?Sized>(
     let (cookie, cookie_octets) = check_cookie(config, &message, request).unzip();
     let cookie = cookie.unwrap_or_default();
     let decision = decide(config, pods, &message, cookie);
-    let opt = message.edns.map(|edns| opt(config, request.transport, &edns, &decision, cookie_octets));
+    let opt = message.edns.map(|edns| opt(config, request, &edns, &decision, cookie_octets));
     let reply = Response { config, pods, message: &message, decision: &decision, opt: opt.as_ref() };
-    match reply.write(request.transport, out) {
+    match reply.write(request, out) {
         Ok((len, truncated)) => {
             Outcome::Reply(Reply { len, rcode: decision.rcode, ede: decision.ede, truncated, cookie })
         }
@@ -75,7 +75,7 @@ fn check_cookie(
 /// The OPT of the response: there if and only if the query has one (RFC 6891 6.1.1).
 fn opt<'a>(
     config: &Config<'a>,
-    transport: Transport,
+    request: &Request,
     edns: &Edns<'_>,
     decision: &Decision<'_>,
     cookie: Option<[u8; 24]>,
@@ -86,9 +86,14 @@ fn opt<'a>(
     Opt {
         // RFC 3225 3: "The DO bit of the query MUST be copied in the response."
         dnssec_ok: known && edns.dnssec_ok,
-        nsid: config.nsid.filter(|_| options.nsid).map(|id| id.get(..Config::MAX_NSID).unwrap_or(id)),
+        nsid: config
+            .nsid
+            .filter(|_| options.nsid && !request.truncate)
+            .map(|id| id.get(..Config::MAX_NSID).unwrap_or(id)),
         // RFC 7828 3.3.1: over UDP the option is ignored.
-        tcp_keepalive: config.tcp_keepalive.filter(|_| options.tcp_keepalive && transport == Transport::Tcp),
+        tcp_keepalive: config
+            .tcp_keepalive
+            .filter(|_| options.tcp_keepalive && request.transport == Transport::Tcp),
         ede: decision.ede,
         cookie,
     }
@@ -105,14 +110,14 @@ struct Response<'a, P: ?Sized> {
 
 impl<P: PodLookup + ?Sized> Response<'_, P> {
     /// The length, and whether the records had to be left out.
-    fn write(&self, transport: Transport, out: &mut [u8]) -> Result<(usize, bool), Full> {
-        let max = max_len(transport, self.message.edns.as_ref());
+    fn write(&self, request: &Request, out: &mut [u8]) -> Result<(usize, bool), Full> {
+        let max = max_len(request.transport, self.message.edns.as_ref());
         let mut writer = ReplyWriter::new(out, max, self.message.question.as_ref(), self.opt)?;
         let mut flags = match self.decision.records {
             Records::None => 0,
             Records::Chaos(_) | Records::Zone(..) => flag::AA,
         };
-        let truncated = self.records(&mut writer).is_err();
+        let truncated = request.truncate || self.records(&mut writer).is_err();
         if truncated {
             writer.clear_records();
             flags |= flag::TC;

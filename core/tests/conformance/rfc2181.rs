@@ -2,13 +2,13 @@
 
 use core::net::IpAddr;
 
-use poddns_core::Mode;
 use poddns_core::wire::Rcode;
+use poddns_core::{CookieSecrets, Mode, Request, Transport};
 
-use crate::support::Server;
 use crate::support::cluster::Cluster;
 use crate::support::query::{Edns, Query};
 use crate::support::response::{AA, TC, WireName};
+use crate::support::{CLIENT, NOW, Server};
 
 /// A pod `many.default` with so many IPv4 and IPv6 addresses.
 fn cluster(v4: u8, v6: u8) -> Cluster {
@@ -86,4 +86,35 @@ fn labels_are_any_octets() {
     let response = Server::new(Mode::Insecure).udp(&Query::of(name, 1, 1).octets());
     assert_eq!(Rcode(response.rcode), Rcode::NXDOMAIN);
     assert_eq!(response.question.unwrap().name.0, name);
+}
+
+/// 9: a driver may ask for a truncated response, for clients whose address may be forged. It is the query again:
+/// question, rcode and OPT stay, with a cookie for the next time, and nothing else that would make it longer.
+#[test]
+fn a_response_is_truncated_on_demand() {
+    let secrets = CookieSecrets { current: [9; 16], previous: None };
+    let server = Server::new(Mode::Verified).with(|config| {
+        config.nsid = Some(b"node");
+        config.cookies = Some(&secrets);
+    });
+    let mut request = Request::new(Transport::Udp, CLIENT, NOW);
+    request.truncate = true;
+    let asks = Edns::new(1232).option(10, &[1; 8]).option(3, &[]);
+    for (name, rcode) in [
+        ("10-244-1-5.default.pod.cluster.local", Rcode::NOERROR),
+        ("10-9-9-9.default.pod.cluster.local", Rcode::NXDOMAIN),
+        ("example.com", Rcode::REFUSED),
+    ] {
+        for query in [Query::new(name, 1), Query::new(name, 1).edns(&asks)] {
+            let (outcome, response) = server.outcome(&query.octets(), &request);
+            let response = response.unwrap_or_else(|| panic!("{outcome:?}"));
+            assert!(response.has(TC), "{name}");
+            assert_eq!(
+                (Rcode(response.rcode), response.answer.len(), response.authority.len()),
+                (rcode, 0, 0)
+            );
+            let opt = response.opt.map(|opt| (opt.option(10).map(<[u8]>::len), opt.option(3).is_some()));
+            assert_eq!(opt, (query.octets()[11] == 1).then_some((Some(24), false)));
+        }
+    }
 }

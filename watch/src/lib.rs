@@ -8,7 +8,7 @@ pub mod index;
 mod namespace;
 mod pod;
 
-pub use feed::{ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Scope, Source, WatchStats};
+pub use feed::{ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, Scope, Source, WatchStats};
 pub use freshness::{Health, Watch, WatchHealth, WatchStatus};
 pub use index::{
     Change, Index, IndexOptions, IndexStats, IndexWriter, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid,

@@ -9,6 +9,7 @@ mod faults;
 mod file;
 mod link;
 mod manifest;
+mod reads;
 mod report;
 mod stats;
 mod target;
@@ -22,6 +23,7 @@ use poddns_core::Label;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+pub use reads::Reads;
 pub use stats::{FeedStats, WatchStats};
 
 use crate::{Index, IndexOptions, index};

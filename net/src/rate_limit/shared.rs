@@ -1,0 +1,117 @@
+//! One limiter for all sockets of a thread.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::{RateLimit, RateLimiter, Verdict};
+
+/// How often, at most, a thread tells of clients beyond the limit.
+const TELL: Duration = Duration::from_mins(1);
+
+/// The limiter of a thread, which follows the configuration: it may be off for a while.
+pub(crate) struct Limiter {
+    key: [u8; 16],
+    inner: RefCell<Option<RateLimiter>>,
+    told: Cell<Option<Instant>>,
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limiter").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl Limiter {
+    /// One without a limit. `key` is secret, and random.
+    pub(crate) fn new(key: [u8; 16]) -> Self {
+        Self { key, inner: RefCell::default(), told: Cell::default() }
+    }
+
+    /// Takes over the limit of the configuration; `None` is off.
+    pub(crate) fn set(&self, limit: Option<&RateLimit>, now: Instant) {
+        let mut limiter = self.inner.borrow_mut();
+        match (limiter.as_mut(), limit) {
+            (Some(limiter), Some(limit)) => limiter.set(limit, now),
+            (None, Some(limit)) => *limiter = Some(RateLimiter::new(limit.clone(), self.key, now)),
+            (_, None) => *limiter = None,
+        }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.inner.borrow().is_some()
+    }
+
+    /// See [`RateLimiter::check`].
+    pub(crate) fn check(&self, client: IpAddr, clock: impl Fn() -> Instant) -> Verdict {
+        let mut limiter = self.inner.borrow_mut();
+        let Some(limiter) = limiter.as_mut() else { return Verdict::Send };
+        let verdict = limiter.check(client, &clock);
+        if verdict != Verdict::Send {
+            self.tell(limiter, client, clock());
+        }
+        verdict
+    }
+
+    /// A line in the log now and then: the operator should know, and the disk should not fill.
+    fn tell(&self, limiter: &RateLimiter, client: IpAddr, now: Instant) {
+        let silent = |told: Instant| now.saturating_duration_since(told) < TELL;
+        if self.told.get().is_some_and(silent) {
+            return;
+        }
+        self.told.set(Some(now));
+        if let Some(network) = limiter.network_of(client) {
+            tracing::warn!(
+                %network,
+                "more queries than rate-limit allows to answer, from this network and perhaps others; see \
+                 poddns_rate_limited_responses"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn follows_the_configuration() {
+        let (limiter, now) = (Limiter::new([7; 16]), Instant::now());
+        let client = IpAddr::from([203, 0, 113, 7]);
+        let beyond = || (0..9).filter(|_| limiter.check(client, || now) != Verdict::Send).count();
+        assert!(!limiter.is_on());
+        assert_eq!(beyond(), 0);
+        let limit = RateLimit { responses_per_second: NonZeroU32::new(4).unwrap(), ..RateLimit::default() };
+        limiter.set(Some(&limit), now);
+        assert!(limiter.is_on());
+        assert_eq!(beyond(), 5);
+        limiter.set(Some(&limit), now);
+        assert_eq!(beyond(), 9, "nothing is forgotten");
+        limiter.set(None, now);
+        assert!(!limiter.is_on());
+        assert_eq!(beyond(), 0);
+        limiter.set(Some(&limit), now);
+        assert_eq!(beyond(), 5, "off forgets");
+    }
+
+    #[test]
+    fn tells_once_a_minute() {
+        let (limiter, now) = (Limiter::new([7; 16]), Instant::now());
+        let limit = RateLimit { responses_per_second: NonZeroU32::MIN, ..RateLimit::default() };
+        limiter.set(Some(&limit), now);
+        let client = IpAddr::from([203, 0, 113, 7]);
+        limiter.check(client, || now);
+        assert_eq!(limiter.told.get(), None);
+        for seconds in [0.0, 0.1, 59.0] {
+            limiter.check(client, || now + Duration::from_secs_f64(seconds / 1000.0));
+            assert_eq!(limiter.told.get(), Some(now));
+        }
+        let later = now + TELL;
+        limiter.check(client, || later);
+        limiter.check(client, || later);
+        assert_eq!(limiter.told.get(), Some(later));
+    }
+}

@@ -1,0 +1,71 @@
+//! Capabilities: none once the sockets are bound.
+
+use caps::{CapSet, Capability};
+
+use super::PrivilegeError;
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn failed(error: impl ToString) -> PrivilegeError {
+    PrivilegeError::Capabilities(error.to_string())
+}
+
+/// Makes sure that no program that is run gets a capability. Only who has `CAP_SETPCAP` can, and only there it
+/// matters: for others `no_new_privs` does it.
+pub(super) fn clear_bounding_set() -> Result<(), PrivilegeError> {
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(failed)? {
+        caps::clear(None, CapSet::Bounding).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Drops all capabilities of the thread, for good.
+pub(super) fn clear() -> Result<(), PrivilegeError> {
+    if caps::runtime::ambient_set_supported().is_ok() {
+        caps::clear(None, CapSet::Ambient).map_err(failed)?;
+    }
+    caps::clear(None, CapSet::Inheritable).map_err(failed)?;
+    // Takes the effective ones along.
+    caps::clear(None, CapSet::Permitted).map_err(failed)?;
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+        let left = caps::read(None, set).map_err(failed)?;
+        if !left.is_empty() {
+            return Err(failed(format!("{left:?} are left in {set:?}")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::thread;
+
+    use super::*;
+
+    /// The sets of a thread, as the kernel shows them: not what the crate says.
+    fn shown() -> Vec<(String, u64)> {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let sets = status.lines().filter_map(|line| line.strip_prefix("Cap")?.split_once(":\t"));
+        sets.map(|(name, mask)| (name.to_owned(), u64::from_str_radix(mask, 16).unwrap())).collect()
+    }
+
+    #[test]
+    fn nothing_is_left() {
+        // Capabilities are a thread's own.
+        let (before, after) = thread::spawn(|| {
+            let before = shown();
+            clear_bounding_set().unwrap();
+            clear().unwrap();
+            (before, shown())
+        })
+        .join()
+        .unwrap();
+        let of = |sets: &[(String, u64)], name| sets.iter().find(|(set, _)| set == name).unwrap().1;
+        assert_eq!(after.len(), 5);
+        for name in ["Inh", "Prm", "Eff", "Amb"] {
+            assert_eq!(of(&after, name), 0, "{name}");
+        }
+        let can_set = of(&before, "Eff") & Capability::CAP_SETPCAP.bitmask() != 0;
+        assert_eq!(of(&after, "Bnd") == 0, can_set || of(&before, "Bnd") == 0);
+    }
+}

@@ -1,0 +1,202 @@
+//! What the process gives up once its sockets are bound, so that whoever takes it over gets little.
+//!
+//! In this order, and all of it for the one thread that there is by then, so that those it starts have no more:
+//!
+//! 1. root's user and groups, for those of [`Privileges::user`];
+//! 2. all capabilities, the bounding set included;
+//! 3. `no_new_privs`: no program that it may run is set-uid any more;
+//! 4. Landlock: it opens no file but those it must;
+//! 5. seccomp: it makes no system call but those it must, if [`Privileges::seccomp`] says so.
+
+#[cfg(target_os = "linux")]
+mod capabilities;
+#[cfg(target_os = "linux")]
+mod landlock;
+mod paths;
+#[cfg(target_os = "linux")]
+mod seccomp;
+mod user;
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+pub(crate) use self::paths::Paths;
+pub use self::user::RunAs;
+
+/// Whether Landlock restricts which files the process can open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Landlock {
+    /// It does not.
+    Off,
+    /// It does, where the kernel has it; where not, the log tells.
+    #[default]
+    On,
+    /// It does, or the process does not start.
+    Require,
+}
+
+/// What the daemon keeps and gives up once its sockets are bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Privileges {
+    /// The user to become, if started as root.
+    pub user: Option<RunAs>,
+    /// Whether to restrict which files can be opened.
+    pub landlock: Landlock,
+    /// Whether to restrict which system calls can be made.
+    pub seccomp: bool,
+}
+
+/// Why privileges could not be dropped as configured. The process must not go on with those it has.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrivilegeError {
+    /// There is no such user or group.
+    #[error("--user {0:?}: no such {1} on this system")]
+    Unknown(String, &'static str),
+    /// Users cannot be looked up.
+    #[error("--user {0:?}: cannot look up the {1}: {2}")]
+    LookUp(String, &'static str, Errno),
+    /// Only root can become somebody else.
+    #[error(
+        "--user {0:?}: only root can become somebody else, and this process is started as user {1}; leave it out"
+    )]
+    NotRoot(String, u32),
+    /// The system did not let us.
+    #[error(
+        "cannot become {0:?} ({1}): {2}; that takes root with the capabilities CAP_SETUID and CAP_SETGID, so keep \
+         those or start poddnsd as that user and leave --user out"
+    )]
+    Become(String, &'static str, Errno),
+    /// The capabilities did not go.
+    #[error("cannot drop capabilities: {0}")]
+    Capabilities(String),
+    /// `no_new_privs` could not be set.
+    #[error("cannot set no_new_privs: {0}")]
+    NoNewPrivileges(Errno),
+    /// Landlock is required and the kernel does not have it.
+    #[error(
+        "--landlock require: this kernel does not offer Landlock (Linux 5.13 or later, with `landlock` among its \
+         lsm=); use --landlock on to do without where it is missing"
+    )]
+    NoLandlock,
+    /// Landlock refused the rules.
+    #[error("cannot restrict files by Landlock: {0}; --landlock off does without")]
+    Landlock(String),
+    /// The filter of system calls could not be installed.
+    #[error("cannot restrict system calls: {0}; --seccomp off does without")]
+    Seccomp(String),
+    /// The system has no such thing.
+    #[error("{0} is for Linux only; leave it out")]
+    Unsupported(&'static str),
+    /// A program must be run, which the restrictions forbid.
+    #[error(
+        "--{0} forbids to run programs, but the kubeconfig runs {1:?} for its credentials; leave it out, or use a \
+         kubeconfig with a token or a certificate"
+    )]
+    Program(&'static str, String),
+}
+
+impl PrivilegeError {
+    /// Whether it is the operator's configuration that must change, rather than the machine's state.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Unknown(..) | Self::NotRoot(..) | Self::Unsupported(_) | Self::Program(..))
+    }
+}
+
+/// What is left. To be kept for as long as the process runs.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Dropped {
+    /// Where files can be opened: for the log and for messages. Empty if everywhere.
+    pub(crate) readable: Vec<PathBuf>,
+    /// Where files can be written.
+    pub(crate) writable: Vec<PathBuf>,
+    /// The directory of the process itself: where it is not held open, the kernel may make it anew, without the
+    /// rule that hangs on it.
+    #[cfg(target_os = "linux")]
+    pub(crate) own_process: Option<::landlock::PathFd>,
+}
+
+/// Gives up what the process does not need any more, for this thread and those that it starts.
+///
+/// To be called when the sockets are bound and before any other thread is started.
+#[cfg(target_os = "linux")]
+pub(crate) fn drop_privileges(privileges: &Privileges, paths: &Paths) -> Result<Dropped, PrivilegeError> {
+    let landlock = landlock_with(privileges, paths)?;
+    // While there is the capability for it.
+    capabilities::clear_bounding_set()?;
+    if let Some(user) = &privileges.user {
+        user.switch()?;
+    } else if nix::unistd::geteuid().is_root() {
+        tracing::warn!("running as root, without its capabilities; --user names one who owns fewer files");
+    }
+    capabilities::clear()?;
+    nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)?;
+    let dropped = landlock::restrict(landlock, paths)?;
+    if privileges.seccomp {
+        seccomp::restrict()?;
+    }
+    Ok(dropped)
+}
+
+/// Elsewhere there is only the user.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn drop_privileges(privileges: &Privileges, _paths: &Paths) -> Result<Dropped, PrivilegeError> {
+    if privileges.landlock == Landlock::Require {
+        return Err(PrivilegeError::Unsupported("--landlock require"));
+    }
+    if privileges.seccomp {
+        return Err(PrivilegeError::Unsupported("--seccomp on"));
+    }
+    if let Some(user) = &privileges.user {
+        user.switch()?;
+    }
+    Ok(Dropped { readable: Vec::new(), writable: Vec::new() })
+}
+
+/// How far Landlock can go: who runs a program for credentials would find out only when they run out.
+#[cfg(target_os = "linux")]
+fn landlock_with(privileges: &Privileges, paths: &Paths) -> Result<Landlock, PrivilegeError> {
+    let Some(program) = paths.program() else { return Ok(privileges.landlock) };
+    let refuse = |setting| Err(PrivilegeError::Program(setting, program.to_owned()));
+    match privileges.landlock {
+        _ if privileges.seccomp => refuse("seccomp on"),
+        Landlock::Require => refuse("landlock require"),
+        Landlock::Off => Ok(Landlock::Off),
+        Landlock::On => {
+            tracing::warn!(
+                program,
+                "the kubeconfig runs a program for its credentials, which could open nothing, so Landlock stays off; a \
+                 kubeconfig with a token or a certificate lets it be on"
+            );
+            Ok(Landlock::Off)
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_and_restrictions_exclude_each_other() {
+        let mut paths = Paths::default();
+        let with = |landlock, seccomp, paths: &Paths| {
+            landlock_with(&Privileges { landlock, seccomp, ..Privileges::default() }, paths)
+        };
+        for landlock in [Landlock::Off, Landlock::On, Landlock::Require] {
+            assert_eq!(with(landlock, true, &paths).unwrap(), landlock);
+        }
+        paths.run("aws".to_owned());
+        assert_eq!(with(Landlock::Off, false, &paths).unwrap(), Landlock::Off);
+        assert_eq!(with(Landlock::On, false, &paths).unwrap(), Landlock::Off);
+        let error = with(Landlock::Require, false, &paths).unwrap_err();
+        assert!(error.is_configuration());
+        assert!(error.to_string().starts_with("--landlock require forbids to run programs, but"), "{error}");
+        assert!(
+            with(Landlock::Off, true, &paths).unwrap_err().to_string().starts_with("--seccomp on forbids")
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! Sockets that systemd has bound.
+
+use std::env;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::num::NonZeroUsize;
+
+use listenfd::ListenFd;
+use socket2::SockRef;
+
+use crate::server::{Sockets, prepare_tcp, prepare_udp};
+
+/// What the sockets that systemd passes do not allow.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassedError {
+    #[error(
+        "descriptor {descriptor}, passed by systemd, is neither a UDP nor a listening TCP socket: the .socket unit \
+         should have ListenDatagram= and ListenStream= with an IP address and port, and Accept=no"
+    )]
+    Kind { descriptor: usize },
+    #[error("descriptor {descriptor}, passed by systemd: {error}")]
+    Unusable { descriptor: usize, error: io::Error },
+    #[error(
+        "systemd passes {address} over {has} only, but DNS takes both UDP and TCP: add {missing}={address} to the \
+         .socket unit"
+    )]
+    HalfAnAddress { address: SocketAddr, has: &'static str, missing: &'static str },
+    #[error("systemd passes {address} over TCP {count} times; leave one ListenStream= in the .socket unit")]
+    TooManyListeners { address: SocketAddr, count: usize },
+    #[error(
+        "systemd passes {address} over UDP {count} times, but there are only {threads} threads to serve it; raise \
+         --threads, or leave as many ListenDatagram= in the .socket unit"
+    )]
+    TooFewThreads { address: SocketAddr, count: usize, threads: NonZeroUsize },
+}
+
+/// Takes the sockets that systemd passes, by address, in the order of the unit; none if it passes none.
+///
+/// An address may be passed over UDP several times (`ReusePort=yes`), once for each thread that is to serve it.
+/// To be called before there are threads, since the environment is changed: whom we run shall not take them too.
+pub(crate) fn passed() -> Result<Vec<Sockets>, PassedError> {
+    // listenfd would do without; systemd never does.
+    if env::var_os("LISTEN_PID").is_none() {
+        return Ok(Vec::new());
+    }
+    let mut descriptors = ListenFd::from_env();
+    let mut all = Addresses::default();
+    for index in 0..descriptors.len() {
+        let descriptor = 3 + index;
+        let unusable = |error| PassedError::Unusable { descriptor, error };
+        if let Ok(Some(socket)) = descriptors.take_udp_socket(index) {
+            let address = socket.local_addr().map_err(unusable)?;
+            prepare_udp(&SockRef::from(&socket), address).map_err(unusable)?;
+            all.at(address).udp.push(socket);
+        } else if let Ok(Some(listener)) = descriptors.take_tcp_listener(index) {
+            if !SockRef::from(&listener).is_listener().map_err(unusable)? {
+                return Err(PassedError::Kind { descriptor });
+            }
+            prepare_tcp(&SockRef::from(&listener)).map_err(unusable)?;
+            let address = listener.local_addr().map_err(unusable)?;
+            all.at(address).tcp.push(listener);
+        } else {
+            return Err(PassedError::Kind { descriptor });
+        }
+    }
+    all.0.into_iter().map(Passed::sockets).collect()
+}
+
+/// Whether there are threads for all the sockets.
+pub(crate) fn check_threads(passed: &[Sockets], threads: NonZeroUsize) -> Result<(), PassedError> {
+    for sockets in passed {
+        let (address, count) = (sockets.address, sockets.udp.len());
+        // A socket that nobody reads would swallow its share of the queries.
+        if count > threads.get() {
+            return Err(PassedError::TooFewThreads { address, count, threads });
+        }
+        if count < threads.get() {
+            tracing::info!(
+                %address, sockets = count, %threads,
+                "one thread serves each UDP socket, so the others have nothing to do at this address; give the \
+                 .socket unit ReusePort=yes and ListenDatagram= once for each thread"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The addresses so far, in order.
+#[derive(Default)]
+struct Addresses(Vec<Passed>);
+
+struct Passed {
+    address: SocketAddr,
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+}
+
+impl Addresses {
+    fn at(&mut self, address: SocketAddr) -> &mut Passed {
+        let known = self.0.iter().position(|known| known.address == address);
+        let index = known.unwrap_or_else(|| {
+            self.0.push(Passed { address, udp: Vec::new(), tcp: Vec::new() });
+            self.0.len() - 1
+        });
+        &mut self.0[index]
+    }
+}
+
+impl Passed {
+    fn sockets(self) -> Result<Sockets, PassedError> {
+        let Self { address, udp, mut tcp } = self;
+        let count = tcp.len();
+        let half = |has, missing| PassedError::HalfAnAddress { address, has, missing };
+        if udp.is_empty() {
+            return Err(half("TCP", "ListenDatagram"));
+        }
+        let listener = tcp.pop().ok_or_else(|| half("UDP", "ListenStream"))?;
+        if count > 1 {
+            return Err(PassedError::TooManyListeners { address, count });
+        }
+        Ok(Sockets { address, udp, tcp: listener, kept_by_systemd: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(udp: usize, tcp: usize) -> Result<Sockets, PassedError> {
+        let address = ([127, 0, 0, 1], 53).into();
+        let udp = (0..udp).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let tcp = (0..tcp).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        Passed { address, udp, tcp }.sockets()
+    }
+
+    #[test]
+    fn an_address_has_both_transports() {
+        let sockets = address(3, 1).unwrap();
+        assert_eq!(sockets.udp.len(), 3);
+        assert!(sockets.kept_by_systemd);
+        let says = |udp, tcp| address(udp, tcp).unwrap_err().to_string();
+        assert!(
+            says(0, 1).ends_with("add ListenDatagram=127.0.0.1:53 to the .socket unit"),
+            "{}",
+            says(0, 1)
+        );
+        assert!(says(1, 0).ends_with("add ListenStream=127.0.0.1:53 to the .socket unit"), "{}", says(1, 0));
+        assert!(says(1, 2).starts_with("systemd passes 127.0.0.1:53 over TCP 2 times"), "{}", says(1, 2));
+    }
+
+    #[test]
+    fn each_socket_has_a_thread() {
+        let threads = |threads| NonZeroUsize::new(threads).unwrap();
+        let passed = [address(2, 1).unwrap()];
+        assert!(check_threads(&passed, threads(2)).is_ok());
+        assert!(check_threads(&passed, threads(3)).is_ok());
+        let error = check_threads(&passed, threads(1)).unwrap_err().to_string();
+        assert!(
+            error.starts_with("systemd passes 127.0.0.1:53 over UDP 2 times, but there are only 1 th"),
+            "{error}"
+        );
+    }
+}

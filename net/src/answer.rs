@@ -1,21 +1,26 @@
 //! One thread's way to answers: the settings of the moment, the pods, and what it counts.
 
-use std::net::SocketAddr;
+use std::cell::OnceCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use poddns_core::{Config, Outcome, Request, Transport, respond};
+use poddns_core::{Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, respond};
 use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::counters::{Counters, Dropped};
 use crate::pods::SharedPods;
+use crate::rate_limit::{Limiter, Verdict};
 
 /// What all threads answer from; replaced as a whole when the configuration is read again.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) settings: Arc<Settings>,
     pub(crate) pods: SharedPods,
+    /// What cookies are made with; `None` ignores those of clients.
+    pub(crate) cookies: Option<CookieSecrets>,
 }
 
 /// Answers queries of one thread.
@@ -24,17 +29,40 @@ pub(crate) struct Answerer {
     updates: watch::Receiver<Current>,
     current: Current,
     counters: Arc<Counters>,
-    transport: Transport,
+    /// The limit of responses, which is for UDP alone.
+    limiter: Option<Rc<Limiter>>,
 }
 
 impl Answerer {
-    pub(crate) fn new(
+    /// For UDP, with the limiter of the thread.
+    pub(crate) fn udp(
+        updates: watch::Receiver<Current>,
+        counters: Arc<Counters>,
+        limiter: Rc<Limiter>,
+    ) -> Self {
+        Self::new(updates, counters, Some(limiter))
+    }
+
+    /// For TCP, where a client's address is proven.
+    pub(crate) fn tcp(updates: watch::Receiver<Current>, counters: Arc<Counters>) -> Self {
+        Self::new(updates, counters, None)
+    }
+
+    fn new(
         mut updates: watch::Receiver<Current>,
         counters: Arc<Counters>,
-        transport: Transport,
+        limiter: Option<Rc<Limiter>>,
     ) -> Self {
         let current = updates.borrow_and_update().clone();
-        Self { updates, current, counters, transport }
+        let answerer = Self { updates, current, counters, limiter };
+        answerer.set_limit();
+        answerer
+    }
+
+    fn set_limit(&self) {
+        if let Some(limiter) = &self.limiter {
+            limiter.set(self.current.settings.rate_limit.as_ref(), Instant::now());
+        }
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -46,6 +74,7 @@ impl Answerer {
         // One atomic load; the lock behind `borrow_and_update` is taken only after a reload.
         if self.updates.has_changed().unwrap_or(false) {
             self.current = self.updates.borrow_and_update().clone();
+            self.set_limit();
         }
         &self.current.settings
     }
@@ -53,12 +82,16 @@ impl Answerer {
     /// What a batch of queries is answered with: one configuration and one reading of the clock.
     pub(crate) fn batch(&mut self) -> Batch<'_> {
         self.refresh();
+        let mut config = self.current.settings.answers();
+        config.cookies = self.current.cookies.as_ref();
         Batch {
-            config: self.current.settings.answers(),
+            config,
             pods: &self.current.pods,
             counters: &self.counters,
-            transport: self.transport,
+            transport: if self.limiter.is_some() { Transport::Udp } else { Transport::Tcp },
             now: unix_time(),
+            limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
+            clock: OnceCell::new(),
         }
     }
 }
@@ -71,6 +104,10 @@ pub(crate) struct Batch<'a> {
     counters: &'a Counters,
     transport: Transport,
     now: u32,
+    /// The limiter, if there is a limit.
+    limiter: Option<&'a Limiter>,
+    /// What the limiter's clock says, once it has been asked.
+    clock: OnceCell<Instant>,
 }
 
 impl Batch<'_> {
@@ -81,8 +118,21 @@ impl Batch<'_> {
             self.counters.dropped(Dropped::SourcePortZero);
             return None;
         }
-        let request = Request::new(self.transport, peer.ip(), self.now);
-        match respond(&self.config, &*self.pods.0, query, &request, out) {
+        let mut request = Request::new(self.transport, peer.ip(), self.now);
+        let outcome = self.respond(query, &request, out);
+        let outcome = match self.verdict(peer.ip(), &outcome) {
+            Verdict::Send => outcome,
+            Verdict::Truncate => {
+                request.truncate = true;
+                self.counters.slipped.increment();
+                self.respond(query, &request, out)
+            }
+            Verdict::Drop => {
+                self.counters.dropped(Dropped::RateLimited);
+                return None;
+            }
+        };
+        match outcome {
             Outcome::Reply(reply) => {
                 self.counters.reply(&reply);
                 Some(reply.len)
@@ -91,6 +141,20 @@ impl Batch<'_> {
                 self.counters.dropped(Dropped::By(reason));
                 None
             }
+        }
+    }
+
+    fn respond(&self, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
+        respond(&self.config, &*self.pods.0, query, request, out)
+    }
+
+    /// What the rate limit says of a response. A valid cookie proves that the client is where it says.
+    fn verdict(&self, client: IpAddr, outcome: &Outcome) -> Verdict {
+        match (self.limiter, outcome) {
+            (Some(limiter), Outcome::Reply(reply)) if reply.cookie != CookieStatus::Valid => {
+                limiter.check(client, || *self.clock.get_or_init(Instant::now))
+            }
+            _ => Verdict::Send,
         }
     }
 }
@@ -110,9 +174,10 @@ mod tests {
     #[test]
     fn nothing_is_sent_to_port_zero() {
         let pods = SharedPods(Arc::new(NoPods));
-        let current = watch::Sender::new(Current { settings: Arc::default(), pods });
+        let current = watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None });
         let counters = Arc::new(Counters::default());
-        let mut answerer = Answerer::new(current.subscribe(), Arc::clone(&counters), Transport::Udp);
+        let mut answerer =
+            Answerer::udp(current.subscribe(), Arc::clone(&counters), Rc::new(Limiter::new([0; 16])));
         let query = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
         let mut out = [0; 512];
         let batch = answerer.batch();

@@ -4,7 +4,7 @@ use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use poddns_core::wire::{Ede, Rcode};
-use poddns_core::{DropReason, Reply};
+use poddns_core::{CookieStatus, DropReason, Reply};
 
 /// A number that one thread counts up and any thread reads.
 ///
@@ -68,14 +68,17 @@ pub(crate) enum Dropped {
     By(DropReason),
     /// It came from port 0, where nobody can listen: an answer could only hurt a third party.
     SourcePortZero,
+    /// The client's network has had its share of responses.
+    RateLimited,
 }
 
 impl Dropped {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::By(DropReason::Short),
         Self::By(DropReason::Response),
         Self::By(DropReason::NoRoom),
         Self::SourcePortZero,
+        Self::RateLimited,
     ];
 
     /// The reason as metrics name it.
@@ -85,6 +88,7 @@ impl Dropped {
             Self::By(DropReason::Response) => "response",
             Self::By(DropReason::NoRoom) => "no_room",
             Self::SourcePortZero => "source_port_zero",
+            Self::RateLimited => "rate_limited",
         }
     }
 
@@ -94,6 +98,7 @@ impl Dropped {
             Self::By(DropReason::Response) => 1,
             Self::By(DropReason::NoRoom) => 2,
             Self::SourcePortZero => 3,
+            Self::RateLimited => 4,
         }
     }
 }
@@ -108,8 +113,12 @@ pub(crate) struct Counters {
     pub(crate) responses: ByRcode,
     pub(crate) extended_errors: ByEde,
     dropped: [Counter; Dropped::ALL.len()],
-    /// Responses without their records, for want of room.
+    /// Responses without their records, for want of room or because of the rate limit.
     pub(crate) truncated: Counter,
+    /// Those of them that are because of the rate limit.
+    pub(crate) slipped: Counter,
+    /// Responses to queries with a cookie, by [`cookie_index`].
+    cookies: [Counter; 3],
     /// Failed receptions, most of them ICMP errors for earlier responses.
     pub(crate) receive_errors: Counter,
     /// Responses that the system would not take.
@@ -128,6 +137,15 @@ impl Counters {
         if reply.truncated {
             self.truncated.increment();
         }
+        // Nearly no query in a cluster has one: not worth a write.
+        if let Some(counter) = cookie_index(reply.cookie).and_then(|index| self.cookies.get(index)) {
+            counter.increment();
+        }
+    }
+
+    /// Responses to queries whose cookie told this.
+    pub(crate) fn cookies(&self, status: CookieStatus) -> u64 {
+        cookie_index(status).and_then(|index| self.cookies.get(index)).map_or(0, Counter::get)
     }
 
     pub(crate) fn dropped(&self, why: Dropped) {
@@ -138,6 +156,16 @@ impl Counters {
 
     pub(crate) fn drops(&self, why: Dropped) -> u64 {
         self.dropped.get(why.index()).map_or(0, Counter::get)
+    }
+}
+
+/// Where responses to a query with such a cookie are counted; without one they are not.
+const fn cookie_index(status: CookieStatus) -> Option<usize> {
+    match status {
+        CookieStatus::Absent => None,
+        CookieStatus::New => Some(0),
+        CookieStatus::Valid => Some(1),
+        CookieStatus::Invalid => Some(2),
     }
 }
 

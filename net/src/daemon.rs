@@ -1,8 +1,11 @@
 //! The daemon: from the command line to an exit code.
 
+mod start;
+
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Command;
 use clap::error::ErrorKind;
@@ -12,11 +15,16 @@ use tokio::sync::oneshot;
 use tokio::{select, time};
 
 use crate::config::{Settings, Sources, with_flags};
-use crate::server::Server;
+use crate::privileges::Dropped;
+use crate::server::{Server, Sockets};
+use crate::systemd::{Due, Pulse, Supervisor, passed};
 use crate::{log, sys};
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits(3).
 const USAGE: u8 = 64;
+
+/// What the end may take beside the times that the operator has set.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Files that the process needs beside its TCP connections.
 const OTHER_FILES: u64 = 256;
@@ -31,6 +39,7 @@ pub fn command() -> Command {
             "Every flag can be set as PODDNS_<FLAG> in the environment too (PODDNS_POD_CIDR, lists separated by \
              commas), and as <flag> in the TOML file that --config names. Flags beat variables, variables beat the \
              file.\n\n\
+             systemd may pass the sockets (LISTEN_FDS) and is told how things go (NOTIFY_SOCKET).\n\n\
              SIGHUP reads the file again. SIGTERM and SIGINT end the server: it is unready for the lame-duck time, \
              then finishes what it has begun; a second signal ends it at once.\n\n\
              Exit status: 0 after SIGTERM or SIGINT, 64 for wrong usage or configuration, 1 for any other failure.",
@@ -53,7 +62,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
         }
     };
-    let sources = Sources::new(&flags, |name| std::env::var_os(name));
+    // First of all: it changes the environment, and the settings depend on it.
+    let passed = match passed() {
+        Ok(passed) => passed,
+        Err(wrong) => {
+            eprintln!("poddnsd: {wrong}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let sources = Sources::new(&flags, |name| std::env::var_os(name))
+        .map(|sources| sources.with_passed(start::addresses(&passed)));
     let (sources, settings) = match sources.and_then(|sources| sources.settings().map(|made| (sources, made)))
     {
         Ok(made) => made,
@@ -65,7 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     log::start(settings.log_format);
-    match serve(&sources, settings) {
+    match serve(&sources, settings, passed) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!(%error, "cannot serve");
@@ -74,7 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn serve(sources: &Sources, settings: Settings) -> io::Result<ExitCode> {
+fn serve(sources: &Sources, settings: Settings, passed: Vec<Sockets>) -> io::Result<ExitCode> {
     warn(&settings);
     check_open_files(&settings);
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -83,15 +101,17 @@ fn serve(sources: &Sources, settings: Settings) -> io::Result<ExitCode> {
         let _guard = runtime.enter();
         Signals::new()?
     };
-    let mut server = match Server::start(settings) {
-        Ok(server) => server,
-        Err(error) => {
-            tracing::error!("{error}");
-            let code = if error.is_configuration() { USAGE } else { 1 };
-            return Ok(ExitCode::from(code));
+    let (mut server, dropped) = match start::start(sources, settings, passed) {
+        Ok(started) => started,
+        Err(failure) => {
+            tracing::error!("{failure}");
+            return Ok(ExitCode::from(if failure.is_configuration() { USAGE } else { 1 }));
         }
     };
     Ok(runtime.block_on(async {
+        let mut supervisor = Supervisor::from_env();
+        supervisor.ready();
+        let mut pulse = Pulse::default();
         loop {
             select! {
                 name = server.failed() => {
@@ -99,12 +119,40 @@ fn serve(sources: &Sources, settings: Settings) -> io::Result<ExitCode> {
                     return ExitCode::FAILURE;
                 }
                 signal = signals.next() => match signal {
-                    Told::Reload => reload(&mut server, sources),
-                    Told::End(signal) => return end(server, signal, &mut signals).await,
+                    Told::Reload => {
+                        supervisor.reloading();
+                        reload(&mut server, sources, &dropped);
+                        supervisor.ready();
+                    }
+                    Told::End(signal) => return end(server, signal, &mut signals, &supervisor).await,
                 },
+                due = supervisor.due() => {
+                    supervisor.status(status(&server));
+                    if due == Due::Heartbeat {
+                        beat(&server, &mut pulse, &supervisor);
+                    }
+                }
             }
         }
     }))
+}
+
+/// Tells systemd that we are alive, if all threads are.
+fn beat(server: &Server, pulse: &mut Pulse, supervisor: &Supervisor) {
+    if pulse.beats(|| server.ping()) {
+        supervisor.alive();
+    } else {
+        tracing::error!("a thread is stuck: a bug, please report it; systemd hears nothing until it goes on");
+    }
+}
+
+/// The state in a line, for `systemctl status`.
+fn status(server: &Server) -> String {
+    match server.pending().as_slice() {
+        [] => "ready".to_owned(),
+        [reason] => format!("not ready: {reason}"),
+        [reason, others @ ..] => format!("not ready: {reason} (and {} more)", others.len()),
+    }
 }
 
 /// The signals that the daemon knows.
@@ -150,9 +198,11 @@ enum Told {
 }
 
 /// Unready at once, on duty for a while, then the end. A second signal makes it the end at once.
-async fn end(server: Server, signal: &str, signals: &mut Signals) -> ExitCode {
-    let lame_duck = server.settings().lame_duck;
+async fn end(server: Server, signal: &str, signals: &mut Signals, supervisor: &Supervisor) -> ExitCode {
+    let settings = server.settings();
+    let lame_duck = settings.lame_duck;
     server.drain();
+    supervisor.stopping(lame_duck + settings.tcp.idle_timeout + MARGIN);
     tracing::info!(signal, lame_duck_seconds = lame_duck.as_secs_f64(), "unready from now on; about to end");
     let stopped = async {
         time::sleep(lame_duck).await;
@@ -185,7 +235,7 @@ async fn stop(server: Server) {
 }
 
 /// Reads the configuration again; whatever is wrong with it, the server goes on with the old one.
-fn reload(server: &mut Server, sources: &Sources) {
+fn reload(server: &mut Server, sources: &Sources, dropped: &Dropped) {
     let settings = match sources.settings() {
         Ok(settings) => settings,
         Err(wrong) => {
@@ -193,6 +243,7 @@ fn reload(server: &mut Server, sources: &Sources) {
             for problem in wrong.problems() {
                 tracing::error!("{problem}");
             }
+            explain(&wrong.to_string(), dropped);
             tracing::error!("the new configuration is wrong; going on with the old one");
             return;
         }
@@ -205,7 +256,21 @@ fn reload(server: &mut Server, sources: &Sources) {
             }
             tracing::info!("the configuration has been read again");
         }
-        Err(error) => tracing::error!("{error}; going on with the old configuration"),
+        Err(error) => {
+            explain(&error.to_string(), dropped);
+            tracing::error!("{error}; going on with the old configuration");
+        }
+    }
+}
+
+/// Says why a file that everybody can read may be out of reach for this process.
+fn explain(error: &str, dropped: &Dropped) {
+    if !dropped.readable.is_empty() && error.contains("ermission denied") {
+        tracing::warn!(
+            readable = ?dropped.readable,
+            "since its start this process can open only files in these places (Landlock), and bind no port below 1024; \
+             for others it must be started again"
+        );
     }
 }
 

@@ -22,20 +22,31 @@
 //! Addresses are bound with `SO_REUSEPORT`, so a second process of the same user can take over without losing
 //! a query over UDP: it binds while the first still answers, and the first, when it ends, tells the kernel to
 //! choose the other's sockets before it answers what it still has. Two processes need different admin addresses.
+//!
+//! # Privileges
+//!
+//! A [`Server`] drops none; [`Bound`] is where a program can, between binding and serving. [`daemon`] does: see
+//! [`config::Privileges`].
 #![deny(unsafe_code)]
 
 mod admin;
 mod answer;
 pub mod config;
+mod cookies;
 mod counters;
 pub mod daemon;
 mod log;
 mod pods;
+mod privileges;
+mod rate_limit;
 mod server;
 #[allow(unsafe_code)]
 mod sys;
+mod systemd;
 mod tcp;
 mod udp;
 
+pub use cookies::CookieError;
 pub use pods::{FeedReport, IndexSize, Pods, PodsReport, WatchReport};
-pub use server::{BindError, Server, StartError};
+pub use privileges::PrivilegeError;
+pub use server::{BindError, Bound, Server, StartError};

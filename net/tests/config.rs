@@ -111,6 +111,69 @@ fn wrong_values_of_flags() {
 }
 
 #[test]
+fn wrong_values_of_flags_that_harden() {
+    let cases = [
+        ("rate-limit", "0", "is out of range; allowed: off, or 1 to 1000000 (responses a second)"),
+        ("rate-limit", "on", "is not a whole number; allowed: off, or 1 to 1000000 (responses a second)"),
+        ("rate-limit-slip", "256", "is out of range; allowed: 0 to 255"),
+        ("rate-limit-ipv4-prefix", "33", "is out of range; allowed: 0 to 32"),
+        ("rate-limit-ipv6-prefix", "/56", "is not a whole number; allowed: 0 to 128"),
+        ("rate-limit-table", "1023", "is out of range; allowed: 1024 to 16777216 (client networks)"),
+        (
+            "rate-limit-exempt",
+            "10.0.0.1",
+            "has no prefix length; allowed: none, private (RFC 1918, 100.64.0.0/10, fc00::/7, link-local, loopback) \
+             or networks in CIDR notation",
+        ),
+        ("cookies", "maybe", "is neither; allowed: true or false"),
+        (
+            "cookie-secret-file",
+            "",
+            "is empty; allowed: the path of a file with one or two lines of 32 hexadecimal digits",
+        ),
+        ("nsid", "", "is empty; allowed: off, hostname, or a text of at most 128 octets"),
+        ("chaos-id", "", "is empty; allowed: off, hostname, or a text of at most 255 octets"),
+        (
+            "chaos-version",
+            "",
+            "is empty; allowed: off, auto (name and version of this program), or a text of at most 255 octets",
+        ),
+        (
+            "user",
+            "nobody:",
+            "names no group after the colon; allowed: a user and, after a colon, a group: names or numbers",
+        ),
+        ("landlock", "yes", "is none of these; allowed: off, on (where the kernel has it) or require"),
+        ("seccomp", "true", "is neither; allowed: off or on"),
+    ];
+    for (flag, value, why) in cases {
+        assert_refused(&[&format!("--{flag}={value}")], &[], &[&format!("--{flag} {value:?}: {why}")]);
+    }
+}
+
+#[test]
+fn what_hardens_can_be_set_in_every_way() {
+    let (_directory, path) = file("rate-limit-exempt = [\"none\", \"10.0.0.0/8\"]\n");
+    let line = format!(
+        "{}:1: rate-limit-exempt = \"none\": gives none and others; none stands alone",
+        path.display()
+    );
+    assert_refused(&["--config", path.to_str().unwrap()], &[], &[&line]);
+    assert_refused(
+        &["--cookies=false"],
+        &[("PODDNS_COOKIE_SECRET_FILE", "/etc/poddns/secret")],
+        &[
+            "PODDNS_COOKIE_SECRET_FILE=\"/etc/poddns/secret\": has no effect without cookies; leave it out, or cookies on",
+        ],
+    );
+    let long = "x".repeat(129);
+    let told = format!(
+        "PODDNS_NSID={long:?}: has 129 octets; allowed: off, hostname, or a text of at most 128 octets"
+    );
+    assert_refused(&[], &[("PODDNS_NSID", &long)], &[&told]);
+}
+
+#[test]
 fn everything_wrong_is_told_at_once_in_the_notation_of_its_origin() {
     let (_directory, path) = file("ttl = 5\n\nthreads = 0\n");
     let third = format!("{}:3: threads = \"0\": is out of range; allowed: 1 to 512", path.display());

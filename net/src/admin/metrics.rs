@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use poddns_core::Freshness;
 use poddns_core::wire::Rcode;
+use poddns_core::{CookieStatus, Freshness};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -36,6 +36,10 @@ pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
 #[derive(Debug)]
 struct Scrape(Arc<State>);
 
+/// What a cookie can tell, as the metric names it.
+const COOKIES: [(CookieStatus, &str); 3] =
+    [(CookieStatus::New, "new"), (CookieStatus::Valid, "valid"), (CookieStatus::Invalid, "invalid")];
+
 /// Labels of one sample.
 type Labels = Vec<(&'static str, String)>;
 
@@ -43,6 +47,7 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut to = Families(encoder);
         queries(&self.0, &mut to)?;
+        clients(&self.0, &mut to)?;
         sockets(&self.0, &mut to)?;
         connections(&self.0, &mut to)?;
         index(&self.0, &mut to)?;
@@ -136,10 +141,33 @@ fn queries(state: &State, to: &mut Families<'_>) -> fmt::Result {
     to.counters("poddns_dropped_queries", "Packets and messages without a response, by reason", samples)?;
 
     let samples = sums(state, |counters| counters.truncated.get());
-    to.counters("poddns_truncated_responses", "Responses without records, for want of room", samples)?;
+    let help = "Responses without records, for want of room or because of the rate limit";
+    to.counters("poddns_truncated_responses", help, samples)?;
 
     let samples = sums(state, |counters| counters.panics.get());
     to.counters("poddns_panics", "Batches lost to a bug: please report", samples)
+}
+
+/// What keeps forged queries from hurting others.
+fn clients(state: &State, to: &mut Families<'_>) -> fmt::Result {
+    let sum = |of: fn(&Counters) -> u64| state.udp.iter().map(|counters| of(counters)).sum();
+    let limited = [
+        ("truncate", sum(|counters| counters.slipped.get())),
+        ("drop", sum(|counters| counters.drops(Dropped::RateLimited))),
+    ];
+    let samples = limited.map(|(action, count)| (vec![label("action", action)], count));
+    let help = "Responses over UDP beyond the rate limit, by what was done instead of sending them whole";
+    to.counters("poddns_rate_limited_responses", help, samples)?;
+
+    let mut samples = Vec::new();
+    for (status, name) in COOKIES {
+        let counts = sums(state, |counters| counters.cookies(status));
+        samples.extend(counts.into_iter().map(|(mut labels, count)| {
+            labels.push(label("status", name));
+            (labels, count)
+        }));
+    }
+    to.counters("poddns_cookies", "Responses to queries with a DNS cookie, by what it told", samples)
 }
 
 fn sockets(state: &State, to: &mut Families<'_>) -> fmt::Result {

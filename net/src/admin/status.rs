@@ -9,7 +9,7 @@ use crate::server::State;
 
 /// The document, with a line feed at its end.
 pub(super) fn document(state: &State) -> String {
-    let Current { settings, pods } = state.current();
+    let Current { settings, pods, .. } = state.current();
     let report = pods.0.report();
     let pending = state.pending();
     let listeners: Vec<Value> = state

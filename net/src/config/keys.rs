@@ -34,6 +34,9 @@ pub(super) struct Key {
 const ANSWERS: &str = "What is answered";
 const CLUSTER: &str = "Where the pods come from";
 const SERVING: &str = "Sockets and process";
+const ABUSE: &str = "Forged and hostile clients";
+const IDENTITY: &str = "What clients are told of the server";
+const PRIVILEGES: &str = "Privileges, dropped once the sockets are bound";
 
 /// A row of the table; the order is that of the columns.
 const fn key(
@@ -188,6 +191,99 @@ pub(super) const KEYS: &[Key] = &[
         "a time from 0s to 1h such as 5s",
         "After SIGTERM: be unready, but answer on for this long",
     ),
+    key(
+        ABUSE,
+        ("rate-limit", Arity::One, "N"),
+        "200",
+        "off, or 1 to 1000000 (responses a second)",
+        "Responses over UDP to one client network, on each thread; valid cookies and TCP have no limit",
+    ),
+    key(
+        ABUSE,
+        ("rate-limit-slip", Arity::One, "N"),
+        "2",
+        "0 to 255",
+        "Send every Nth response beyond the limit truncated, so that real clients come back over TCP; 0 drops all",
+    ),
+    key(
+        ABUSE,
+        ("rate-limit-exempt", Arity::Many, "CIDR"),
+        "private",
+        "none, private (RFC 1918, 100.64.0.0/10, fc00::/7, link-local, loopback) or networks in CIDR notation",
+        "Networks without a limit",
+    ),
+    key(
+        ABUSE,
+        ("rate-limit-ipv4-prefix", Arity::One, "BITS"),
+        "24",
+        "0 to 32",
+        "Prefix length of an IPv4 client network",
+    ),
+    key(
+        ABUSE,
+        ("rate-limit-ipv6-prefix", Arity::One, "BITS"),
+        "56",
+        "0 to 128",
+        "Prefix length of an IPv6 client network",
+    ),
+    key(
+        ABUSE,
+        ("rate-limit-table", Arity::One, "N"),
+        "65536",
+        "1024 to 16777216 (client networks)",
+        "Client networks that each thread remembers at a time, 16 octets each",
+    ),
+    key(ABUSE, ("cookies", Arity::Switch, ""), "true", "true or false", "Answer DNS cookies (RFC 7873)"),
+    key(
+        ABUSE,
+        ("cookie-secret-file", Arity::One, "FILE"),
+        "",
+        "the path of a file with one or two lines of 32 hexadecimal digits",
+        "Secrets of DNS cookies, shared by replicas: the current one, then the previous one \
+         [default: random, a new one every hour]",
+    ),
+    key(
+        IDENTITY,
+        ("nsid", Arity::One, "TEXT"),
+        "off",
+        "off, hostname, or a text of at most 128 octets",
+        "Name server identifier (RFC 5001), for clients that ask for it",
+    ),
+    key(
+        IDENTITY,
+        ("chaos-id", Arity::One, "TEXT"),
+        "off",
+        "off, hostname, or a text of at most 255 octets",
+        "Answer of id.server and hostname.bind in class CH (RFC 4892)",
+    ),
+    key(
+        IDENTITY,
+        ("chaos-version", Arity::One, "TEXT"),
+        "off",
+        "off, auto (name and version of this program), or a text of at most 255 octets",
+        "Answer of version.server and version.bind in class CH",
+    ),
+    key(
+        PRIVILEGES,
+        ("user", Arity::One, "NAME[:GROUP]"),
+        "",
+        "a user and, after a colon, a group: names or numbers",
+        "Become this user, for a process that is started as root [default: stay who it is]",
+    ),
+    key(
+        PRIVILEGES,
+        ("landlock", Arity::One, "WHETHER"),
+        "on",
+        "off, on (where the kernel has it) or require",
+        "Let the process open no files but those it needs",
+    ),
+    key(
+        PRIVILEGES,
+        ("seccomp", Arity::One, "WHETHER"),
+        "off",
+        "off or on",
+        "Let the process make no system calls but those it needs",
+    ),
     key(SERVING, ("log-format", Arity::One, "FORMAT"), "text", "text or json", "How log lines are written"),
 ];
 
@@ -256,7 +352,7 @@ fn flag(key: &'static Key) -> Arg {
 fn help(key: &Key) -> String {
     let repeat = if key.arity == Arity::Many { "; repeatable" } else { "" };
     match (key.arity, key.default) {
-        (Arity::Switch, _) | (_, "") => format!("{}{repeat}", key.help),
+        (Arity::Switch, "false") | (_, "") => format!("{}{repeat}", key.help),
         (_, default) => format!("{}{repeat} [default: {default}]", key.help),
     }
 }

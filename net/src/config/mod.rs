@@ -28,10 +28,14 @@ mod value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
 
+pub use crate::cookies::CookieSource;
+pub use crate::privileges::{Landlock, Privileges, RunAs};
+pub use crate::rate_limit::RateLimit;
 pub use error::{ConfigError, Origin, Problem, Written};
 pub use keys::with_flags;
 pub use poddns_watch::HostNetwork;
@@ -127,11 +131,29 @@ pub struct Settings {
     pub threads: NonZeroUsize,
     /// Limits of the TCP side.
     pub tcp: TcpLimits,
+    /// Limits of the responses over UDP to one client network; `None` is no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Where the secrets of DNS cookies come from.
+    pub cookies: CookieSource,
+    /// Who answered, for clients that ask (RFC 5001): at most [`Config::MAX_NSID`] octets.
+    pub nsid: Option<String>,
+    /// The text of `version.bind` and `version.server` in class CH, at most 255 octets.
+    pub chaos_version: Option<String>,
+    /// The text of `id.server` and `hostname.bind` in class CH (RFC 4892), at most 255 octets.
+    pub chaos_id: Option<String>,
+    /// What the daemon keeps and gives up once its sockets are bound. A [`Server`](crate::Server) by itself gives
+    /// up nothing: that is for the program to do that it is part of.
+    pub privileges: Privileges,
     /// How long queries are answered on after the server became unready.
     pub lame_duck: Duration,
     /// How log lines are written.
     pub log_format: LogFormat,
 }
+
+/// Cores that this process may use. Asked for once: it takes files that may be out of reach later, and a server
+/// does not start threads after the first ones.
+static CORES: LazyLock<NonZeroUsize> =
+    LazyLock::new(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
 
 impl Default for Settings {
     fn default() -> Self {
@@ -149,8 +171,14 @@ impl Default for Settings {
             source: PodSource::Cluster { kubeconfig: None, context: None },
             listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
             admin: Some((Ipv4Addr::LOCALHOST, 8053).into()),
-            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            threads: *CORES,
             tcp: TcpLimits::default(),
+            rate_limit: Some(RateLimit::default()),
+            cookies: CookieSource::default(),
+            nsid: None,
+            chaos_version: None,
+            chaos_id: None,
+            privileges: Privileges::default(),
             lame_duck: Duration::from_secs(5),
             log_format: LogFormat::default(),
         }
@@ -171,7 +199,8 @@ impl Settings {
         self.namespaces.dedup();
     }
 
-    /// What the responder needs of these settings. It only borrows: cheap enough for every batch.
+    /// What the responder needs of these settings, but for the secrets of cookies, which change by themselves.
+    /// It only borrows: cheap enough for every batch.
     #[must_use]
     pub fn answers(&self) -> Config<'_> {
         let mut config = Config::new(self.mode, &self.zones);
@@ -182,6 +211,9 @@ impl Settings {
         config.check_namespaces = self.check_namespaces;
         config.pod_names = self.pod_names;
         config.max_staleness = self.max_staleness;
+        config.nsid = self.nsid.as_ref().map(String::as_bytes);
+        config.chaos_version = self.chaos_version.as_deref();
+        config.chaos_id = self.chaos_id.as_deref();
         // RFC 7828 3.1: in units of 100 milliseconds. An hour, the most there is, fits.
         config.tcp_keepalive = u16::try_from(self.tcp.idle_timeout.as_millis() / 100).ok();
         config

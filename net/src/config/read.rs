@@ -5,19 +5,21 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use poddns_core::Mode;
+use poddns_core::{Config, Mode};
 
 use super::error::{Problem, Written};
 use super::keys;
 use super::sources::Layer;
 use super::value::{self, Wrong};
-use super::{Needs, PodSource, Settings};
+use super::{CookieSource, Needs, PodSource, Privileges, RateLimit, Settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const WEEK: Duration = Duration::from_hours(7 * 24);
 const MAX_THREADS: u64 = 512;
 const MAX_CONNECTIONS: u64 = 1_000_000;
+const MIN_TABLE: u64 = 1024;
+const MAX_TABLE: u64 = 16 * 1024 * 1024;
 
 /// Settings as given, defaults for the rest; what is wrong is added to `problems`.
 pub(super) fn settings(given: &Layer, problems: &mut Vec<Problem>) -> Settings {
@@ -55,7 +57,55 @@ impl Reader<'_> {
         settings.set_namespaces(namespaces);
         settings.source = self.source();
         self.serving(&mut settings);
+        settings.rate_limit = self.rate_limit();
+        settings.cookies = self.cookies();
+        settings.nsid = self.one("nsid", |text| value::identity(text, Config::MAX_NSID)).flatten();
+        settings.chaos_id = self.one("chaos-id", |text| value::identity(text, value::MAX_TXT)).flatten();
+        settings.chaos_version = self.one("chaos-version", value::version).flatten();
+        settings.privileges = self.privileges();
         settings
+    }
+
+    fn rate_limit(&mut self) -> Option<RateLimit> {
+        let mut limit = RateLimit::default();
+        let rate = self.one("rate-limit", value::rate);
+        if let Some(Some(rate)) = rate {
+            limit.responses_per_second = rate;
+        }
+        if let Some(slip) = self.one("rate-limit-slip", |text| value::small(text, u8::MAX)) {
+            limit.slip = slip;
+        }
+        if let Some(prefix) = self.one("rate-limit-ipv4-prefix", |text| value::small(text, 32)) {
+            limit.ipv4_prefix = prefix;
+        }
+        if let Some(prefix) = self.one("rate-limit-ipv6-prefix", |text| value::small(text, 128)) {
+            limit.ipv6_prefix = prefix;
+        }
+        if let Some(exempt) = self.many("rate-limit-exempt", value::exempt) {
+            limit.exempt = exempt.into_iter().flatten().collect();
+        }
+        if let Some(table) = self.one("rate-limit-table", |text| value::number(text, MIN_TABLE..=MAX_TABLE)) {
+            limit.table = usize::try_from(table).unwrap_or(limit.table);
+        }
+        // `off` is `Some(None)`.
+        rate.is_none_or(|rate| rate.is_some()).then_some(limit)
+    }
+
+    fn cookies(&mut self) -> CookieSource {
+        let path = |text: &str| value::not_empty(text).map(PathBuf::from);
+        let file = self.one("cookie-secret-file", path);
+        match self.one("cookies", value::switch) {
+            Some(false) => CookieSource::Off,
+            _ => file.map_or(CookieSource::Random, CookieSource::File),
+        }
+    }
+
+    fn privileges(&mut self) -> Privileges {
+        Privileges {
+            user: self.one("user", |text| text.parse().map_err(str::to_owned)),
+            landlock: self.one("landlock", value::landlock).unwrap_or_default(),
+            seccomp: self.one("seccomp", value::on).unwrap_or_default(),
+        }
     }
 
     fn source(&mut self) -> PodSource {
@@ -136,6 +186,7 @@ impl Conflicts<'_> {
         self.sources();
         self.modes();
         self.doubles();
+        self.abuse();
     }
 
     /// Reports the setting if it was given.
@@ -172,6 +223,17 @@ impl Conflicts<'_> {
                 self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
             }
             self.refuse("host-network", "needs --pods verified: no other mode knows the pods");
+        }
+    }
+
+    fn abuse(&mut self) {
+        if self.settings.cookies == CookieSource::Off {
+            self.refuse("cookie-secret-file", "has no effect without cookies; leave it out, or cookies on");
+        }
+        let exempt =
+            self.given.get("rate-limit-exempt").map(|given| given.values.as_slice()).unwrap_or_default();
+        if exempt.len() > 1 && exempt.iter().any(|network| network == "none") {
+            self.refuse("rate-limit-exempt", "gives none and others; none stands alone");
         }
     }
 

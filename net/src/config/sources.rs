@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
@@ -56,6 +57,7 @@ pub struct Sources {
     flags: Layer,
     environment: Layer,
     file: Option<PathBuf>,
+    passed: Vec<SocketAddr>,
 }
 
 impl Sources {
@@ -96,7 +98,14 @@ impl Sources {
             Some(path) => Some(PathBuf::from(path)),
             None => lookup("config").map(PathBuf::from),
         };
-        Ok(Self { flags: layer_of(flags), environment, file })
+        Ok(Self { flags: layer_of(flags), environment, file, passed: Vec::new() })
+    }
+
+    /// The same for a process that has been passed sockets with these addresses: they are listened on, and
+    /// nothing else may be.
+    #[must_use]
+    pub(crate) fn with_passed(self, passed: Vec<SocketAddr>) -> Self {
+        Self { passed, ..self }
     }
 
     /// The config file, if one was named.
@@ -109,7 +118,15 @@ impl Sources {
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         let (file, mut problems) = self.file.as_deref().map(file::read).unwrap_or_default();
         let all = file.under(&self.environment).under(&self.flags);
-        let settings = read::settings(&all, &mut problems);
+        let mut settings = read::settings(&all, &mut problems);
+        if !self.passed.is_empty() {
+            if let Some(written) = all.written("listen") {
+                let why = "cannot be combined with the sockets that systemd passes; leave it out, or do without the \
+                           .socket unit";
+                problems.push(Problem::Conflict { written, why: why.to_owned() });
+            }
+            settings.listen.clone_from(&self.passed);
+        }
         if problems.is_empty() { Ok(settings) } else { Err(ConfigError::new(problems)) }
     }
 }

@@ -1,12 +1,14 @@
 //! From one value's text to what it means, or what is wrong with it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cidr::IpInet;
 use poddns_core::{IpCidr, Label, Mode, Ttl, Zone};
 
-use super::{HostNetwork, LogFormat};
+use super::{HostNetwork, Landlock, LogFormat};
+use crate::rate_limit;
 
 /// What is wrong with a value, as a predicate: "is ...", "has ...".
 pub(super) type Wrong = String;
@@ -68,6 +70,73 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, Wrong> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err("is not a format".to_owned()),
+    }
+}
+
+/// The most octets of a text in a TXT record (RFC 1035 3.3).
+pub(super) const MAX_TXT: usize = 255;
+
+pub(super) fn landlock(text: &str) -> Result<Landlock, Wrong> {
+    match text {
+        "off" => Ok(Landlock::Off),
+        "on" => Ok(Landlock::On),
+        "require" => Ok(Landlock::Require),
+        _ => Err("is none of these".to_owned()),
+    }
+}
+
+pub(super) fn on(text: &str) -> Result<bool, Wrong> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("is neither".to_owned()),
+    }
+}
+
+/// `off`, or responses a second.
+pub(super) fn rate(text: &str) -> Result<Option<NonZeroU32>, Wrong> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let rate = number(text, 1..=1_000_000)?;
+    Ok(u32::try_from(rate).ok().and_then(NonZeroU32::new))
+}
+
+/// A number up to `most`.
+pub(super) fn small(text: &str, most: u8) -> Result<u8, Wrong> {
+    let number = number(text, 0..=u64::from(most))?;
+    u8::try_from(number).map_err(|_| "is out of range".to_owned())
+}
+
+/// One item of a list of networks, or a word for several or none.
+pub(super) fn exempt(text: &str) -> Result<Vec<IpCidr>, Wrong> {
+    match text {
+        "none" => Ok(Vec::new()),
+        "private" => Ok(rate_limit::private()),
+        _ => network(text).map(|network| vec![network]),
+    }
+}
+
+/// `off`, the name of this host, or a text.
+pub(super) fn identity(text: &str, most: usize) -> Result<Option<String>, Wrong> {
+    let text = match text {
+        "off" => return Ok(None),
+        "hostname" => {
+            let name = nix::unistd::gethostname().map_err(|error| format!("cannot be found out: {error}"))?;
+            name.into_string().map_err(|_| "is not UTF-8 on this host".to_owned())?
+        }
+        text => not_empty(text)?,
+    };
+    if text.len() > most { Err(format!("has {} octets", text.len())) } else { Ok(Some(text)) }
+}
+
+/// `off`, the version of this program, or a text.
+pub(super) fn version(text: &str) -> Result<Option<String>, Wrong> {
+    match text {
+        "off" => Ok(None),
+        "auto" => Ok(Some(concat!("poddns ", env!("CARGO_PKG_VERSION")).to_owned())),
+        _ if text.len() > MAX_TXT => Err(format!("has {} octets", text.len())),
+        _ => not_empty(text).map(Some),
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: TcpListener,
+    /// Whether systemd has them too, and passes them to the next process.
+    pub(crate) kept_by_systemd: bool,
 }
 
 /// Binds an address for this many workers.
@@ -76,45 +78,54 @@ fn attempt(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets, BindEr
         sockets.push(udp(bound, false).map_err(over("UDP"))?);
     }
     let tcp = tcp(bound, any_port).map_err(over("TCP"))?;
-    Ok(Sockets { address: bound, udp: sockets, tcp })
+    Ok(Sockets { address: bound, udp: sockets, tcp, kept_by_systemd: false })
 }
 
 fn udp(address: SocketAddr, exclusive: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    prepare(&socket, address)?;
+    only_v6(&socket, address)?;
+    // Before binding, so that no datagram comes without its destination.
+    prepare_udp(&SockRef::from(&socket), address)?;
+    bind_shared(&socket, address, exclusive)?;
+    Ok(socket.into())
+}
+
+/// Sets all options that a UDP socket can be given at any time.
+pub(crate) fn prepare_udp(socket: &SockRef<'_>, address: SocketAddr) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(UDP_BUFFER)?;
     socket.set_send_buffer_size(UDP_BUFFER)?;
-    // Before binding, so that no datagram comes without its destination.
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsFd;
         crate::sys::reply_from_destination(socket.as_fd(), address)?;
         crate::sys::without_path_mtu_discovery(socket.as_fd(), address)?;
     }
-    bind_shared(&socket, address, exclusive)?;
-    Ok(socket.into())
+    Ok(())
 }
 
 fn tcp(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    prepare(&socket, address)?;
+    only_v6(&socket, address)?;
+    prepare_tcp(&SockRef::from(&socket))?;
     // Connections that the last process closed do not keep the next one from listening.
     socket.set_reuse_address(true)?;
-    // These are inherited by the connections.
-    socket.set_recv_buffer_size(TCP_BUFFER)?;
-    socket.set_send_buffer_size(TCP_BUFFER)?;
-    socket.set_tcp_nodelay(true)?;
     bind_shared(&socket, address, exclusive)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    if address.is_ipv6() {
-        // The same on every system and whatever its default is: IPv4 clients come to an IPv4 address.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)
+/// Sets all options that a TCP listener can be given at any time. Its connections inherit them.
+pub(crate) fn prepare_tcp(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(TCP_BUFFER)?;
+    socket.set_send_buffer_size(TCP_BUFFER)?;
+    socket.set_tcp_nodelay(true)
+}
+
+/// The same on every system and whatever its default is: IPv4 clients come to an IPv4 address.
+fn only_v6(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() { socket.set_only_v6(true) } else { Ok(()) }
 }
 
 /// Binds with `SO_REUSEPORT`: for this address' other workers, and for a process that takes over. Where the
@@ -134,7 +145,8 @@ fn bind_shared(socket: &Socket, address: SocketAddr, exclusive: bool) -> io::Res
 pub(crate) fn http(address: SocketAddr) -> Result<TcpListener, BindError> {
     let bind = || -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        prepare(&socket, address)?;
+        only_v6(&socket, address)?;
+        socket.set_nonblocking(true)?;
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;

@@ -9,13 +9,16 @@ use std::time::Duration;
 use poddns_core::Freshness;
 use poddns_watch::FeedError;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 use tokio::{task, time};
 
+use super::StartError;
+use super::cookies::Cookies;
 use super::feed::{OpenFeed, Plan};
 use super::state::State;
 use crate::admin;
-use crate::answer::Current;
 use crate::config::Settings;
+use crate::cookies::Keeper;
 
 /// How often a new feed is looked at while it reads its first list.
 const TICK: Duration = Duration::from_millis(20);
@@ -25,34 +28,50 @@ const TICK: Duration = Duration::from_millis(20);
 pub(crate) enum Order {
     /// Open the first feed, for these settings.
     Open(Arc<Settings>, mpsc::Sender<Result<OpenFeed, FeedError>>),
-    /// From now on replace what `state` has; the feed too, unless it is the caller's own.
-    Adopt(OpenFeed, bool, Arc<State>),
+    /// From now on replace what `state` has: the feed too, unless it is the caller's own, and the secrets of
+    /// cookies.
+    Adopt { feed: OpenFeed, own: bool, cookies: Keeper, state: Arc<State> },
     /// Serve the admin endpoints.
     Admin(TcpListener, Arc<State>),
     /// Answer by these settings: at once, or if that takes another feed as soon as that is complete.
-    Replace(Arc<Settings>, mpsc::Sender<Result<(), FeedError>>),
+    Replace(Arc<Settings>, mpsc::Sender<Result<(), StartError>>),
+    /// Say that the thread is alive.
+    Ping(oneshot::Sender<()>),
 }
 
 /// Obeys until there can be no more orders.
 pub(crate) async fn work(mut orders: UnboundedReceiver<Order>) {
-    let mut feeds: Option<Rc<Feeds>> = None;
+    let mut served: Option<(Rc<Feeds>, Rc<Cookies>)> = None;
     while let Some(order) = orders.recv().await {
         match order {
             Order::Open(settings, done) => {
                 // Fails only if the one who asked has gone.
                 let _ = done.send(OpenFeed::open(Plan::of(&settings)).await);
             }
-            Order::Adopt(feed, own, state) => feeds = Some(Rc::new(Feeds::new(feed, own, state))),
+            Order::Adopt { feed, own, cookies, state } => {
+                let cookies = Cookies::new(cookies, Arc::clone(&state));
+                task::spawn_local(Cookies::look(Rc::downgrade(&cookies)));
+                served = Some((Rc::new(Feeds::new(feed, own, state)), cookies));
+            }
             Order::Admin(listener, state) => {
                 task::spawn_local(admin::serve(listener, state));
             }
             Order::Replace(settings, done) => {
-                if let Some(feeds) = &feeds {
-                    let _ = done.send(feeds.replace(settings).await);
+                if let Some((feeds, cookies)) = &served {
+                    let _ = done.send(replace(feeds, cookies, settings).await);
                 }
             }
+            Order::Ping(pong) => drop(pong.send(())),
         }
     }
+}
+
+/// Goes over to other settings, or fails and changes nothing.
+async fn replace(feeds: &Rc<Feeds>, cookies: &Cookies, settings: Arc<Settings>) -> Result<(), StartError> {
+    let keeper = cookies.reopen(&settings.cookies)?;
+    feeds.replace(settings).await?;
+    cookies.replace(keeper);
+    Ok(())
 }
 
 /// The feed that is answered from, and the one that will be.
@@ -117,7 +136,10 @@ impl Feeds {
     }
 
     fn publish(&self, feed: &OpenFeed, settings: Arc<Settings>) {
-        self.state.current.send_replace(Current { settings, pods: feed.pods.clone() });
+        self.state.current.send_modify(|current| {
+            current.settings = settings;
+            current.pods = feed.pods.clone();
+        });
         let before = self.serving.replace(feed.clone());
         if !Arc::ptr_eq(&before.pods.0, &feed.pods.0) {
             before.stop.cancel();

@@ -39,17 +39,6 @@ impl Plan {
         }
     }
 
-    fn source(&self) -> Source {
-        match &self.source {
-            PodSource::File(path) => Source::File(path.clone()),
-            PodSource::Cluster { kubeconfig, context } => Source::Cluster(ClusterOptions {
-                kubeconfig: kubeconfig.clone(),
-                context: context.clone(),
-                ..ClusterOptions::default()
-            }),
-        }
-    }
-
     fn scope(&self) -> Scope {
         Scope {
             pods: self.pods,
@@ -57,6 +46,18 @@ impl Plan {
             host_network: self.host_network,
             pod_names: self.pod_names,
         }
+    }
+}
+
+/// Where the feed reads.
+pub(crate) fn source(source: &PodSource) -> Source {
+    match source {
+        PodSource::File(path) => Source::File(path.clone()),
+        PodSource::Cluster { kubeconfig, context } => Source::Cluster(ClusterOptions {
+            kubeconfig: kubeconfig.clone(),
+            context: context.clone(),
+            ..ClusterOptions::default()
+        }),
     }
 }
 
@@ -77,7 +78,7 @@ impl OpenFeed {
     /// Opens the feed of a plan and runs it as a task of this thread.
     pub(crate) async fn open(plan: Option<Plan>) -> Result<Self, FeedError> {
         let Some(plan) = plan else { return Ok(Self::of(Arc::new(NoPods))) };
-        let feed = Feed::open(plan.source(), plan.scope()).await?;
+        let feed = Feed::open(source(&plan.source), plan.scope()).await?;
         let pods = SharedPods(Arc::new(Watched { index: feed.index(), stats: feed.stats() }));
         let stop = CancellationToken::new();
         task::spawn_local(feed.run(stop.clone()));

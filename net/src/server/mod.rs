@@ -1,7 +1,9 @@
 //! The server: sockets, threads and what ties them together.
 
 mod bind;
+mod bound;
 mod control;
+mod cookies;
 mod feed;
 mod state;
 mod thread;
@@ -11,18 +13,22 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
-use poddns_core::Transport;
 use poddns_watch::FeedError;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 
 pub use self::bind::BindError;
-use self::bind::Sockets;
+pub(crate) use self::bind::{Sockets, prepare_tcp, prepare_udp};
+pub use self::bound::Bound;
+use self::bound::bind_all;
 use self::feed::OpenFeed;
+pub(crate) use self::feed::source;
 use self::state::Listener;
 pub(crate) use self::state::State;
 use self::thread::Thread;
-use crate::answer::{Answerer, Current};
+use crate::answer::Answerer;
 use crate::config::Settings;
+use crate::cookies::CookieError;
 use crate::pods::Pods;
 use crate::{tcp, udp};
 
@@ -37,6 +43,9 @@ pub enum StartError {
     /// The pods cannot be read.
     #[error(transparent)]
     Feed(#[from] FeedError),
+    /// There are no secrets for cookies, or no random numbers at all.
+    #[error(transparent)]
+    Cookies(#[from] CookieError),
     /// A socket could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -55,6 +64,7 @@ impl StartError {
         match self {
             Self::NothingToServe => true,
             Self::Feed(error) => error.is_configuration(),
+            Self::Cookies(error) => error.is_configuration(),
             Self::Bind(_) | Self::Thread(_) | Self::Dead => false,
         }
     }
@@ -75,50 +85,14 @@ impl Server {
     /// is complete, what depends on it is SERVFAIL, and `/readyz` says what is missing.
     ///
     /// It runs on threads of its own, so this needs no runtime, but takes the time of binding sockets and
-    /// reading a kubeconfig or a file of pods.
+    /// reading a kubeconfig or a file of pods. [`Bound`] does it in two steps.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        Self::build(settings, None)
+        Bound::new(settings)?.serve()
     }
 
     /// The same with pods that the caller keeps in step, whatever [`Settings::source`] says.
     pub fn with_pods(settings: Settings, pods: Arc<dyn Pods>) -> Result<Self, StartError> {
-        Self::build(settings, Some(pods))
-    }
-
-    fn build(settings: Settings, pods: Option<Arc<dyn Pods>>) -> Result<Self, StartError> {
-        if settings.zones.is_empty() || settings.listen.is_empty() {
-            return Err(StartError::NothingToServe);
-        }
-        let settings = Arc::new(settings);
-        let (tell, deaths) = unbounded_channel();
-        let control = Thread::spawn("poddns-control".to_owned(), &tell, control::work);
-        let control = control.map_err(StartError::Thread)?;
-        // Wrong settings of the feed are found before anything is bound.
-        let (feed, own) = match pods {
-            Some(pods) => (OpenFeed::of(pods), true),
-            None => (open(&control, &settings)?, false),
-        };
-        let sockets = bind_all(&settings.listen, &settings)?;
-        let http = settings.admin.map(bind::http).transpose()?;
-        let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
-        let current = Current { settings: Arc::clone(&settings), pods: feed.pods.clone() };
-        let state = Arc::new(State::new(current, admin));
-        let server = Self {
-            workers: workers(&state, &tell).map_err(StartError::Thread)?,
-            tcp: tcp_thread(&state, &tell).map_err(StartError::Thread)?,
-            control,
-            deaths,
-            state,
-        };
-        for (configured, sockets) in sockets {
-            server.listen(configured, sockets);
-        }
-        server.control.order(control::Order::Adopt(feed, own, Arc::clone(&server.state)));
-        if let (Some(http), Some(address)) = (http, admin) {
-            tracing::info!(%address, "serving /healthz, /readyz, /status and /metrics");
-            server.control.order(control::Order::Admin(http, Arc::clone(&server.state)));
-        }
-        Ok(server)
+        Bound::new(settings)?.serve_pods(pods)
     }
 
     /// The addresses that DNS is served on, over UDP and TCP, in the order of the settings, with the ports
@@ -219,14 +193,30 @@ impl Server {
         self.deaths.recv().await.unwrap_or_else(|| "all threads".to_owned())
     }
 
+    /// Asks each thread for a sign of life: one answer from each that is not stuck.
+    pub(crate) fn ping(&self) -> Vec<oneshot::Receiver<()>> {
+        let mut pongs = Vec::with_capacity(self.workers.len() + 2);
+        let mut pong = || {
+            let (sender, receiver) = oneshot::channel();
+            pongs.push(receiver);
+            sender
+        };
+        for worker in &self.workers {
+            worker.order(udp::Order::Ping(pong()));
+        }
+        self.tcp.order(tcp::Order::Ping(pong()));
+        self.control.order(control::Order::Ping(pong()));
+        pongs
+    }
+
     fn listen(&self, configured: SocketAddr, sockets: Sockets) {
-        let Sockets { address, udp, tcp } = sockets;
+        let Sockets { address, udp, tcp, kept_by_systemd } = sockets;
         let (receive, send) = udp.first().and_then(|socket| bind::buffers(socket).ok()).unwrap_or_default();
         tracing::info!(%address, receive_buffer = receive, send_buffer = send, "listening over UDP and TCP");
         let handles = udp.iter().filter_map(|socket| socket.try_clone().ok()).collect();
         self.state.listeners().open.push(Listener { configured, address, udp: handles });
         for (worker, socket) in self.workers.iter().zip(udp) {
-            worker.order(udp::Order::Listen(address, socket));
+            worker.order(udp::Order::Listen { address, socket, kept_by_systemd });
         }
         self.tcp.order(tcp::Order::Listen(address, tcp));
     }
@@ -250,11 +240,16 @@ fn open(control: &Thread<control::Order>, settings: &Arc<Settings>) -> Result<Op
     Ok(result.recv().map_err(|_| StartError::Dead)??)
 }
 
-fn workers(state: &State, deaths: &UnboundedSender<String>) -> io::Result<Vec<Thread<udp::Order>>> {
+/// `key` is for the tables of the rate limiters.
+fn workers(
+    state: &State,
+    key: [u8; 16],
+    deaths: &UnboundedSender<String>,
+) -> io::Result<Vec<Thread<udp::Order>>> {
     let worker = |(number, counters): (usize, &Arc<_>)| {
         let (updates, counters) = (state.current.subscribe(), Arc::clone(counters));
         let name = format!("poddns-udp-{number}");
-        Thread::spawn(name, deaths, move |orders| udp::work(updates, counters, orders))
+        Thread::spawn(name, deaths, move |orders| udp::work(updates, counters, key, orders))
     };
     state.udp.iter().enumerate().map(worker).collect()
 }
@@ -263,29 +258,8 @@ fn tcp_thread(state: &State, deaths: &UnboundedSender<String>) -> io::Result<Thr
     let (updates, counters) = (state.current.subscribe(), Arc::clone(&state.tcp));
     let connections = Arc::clone(&state.connections);
     Thread::spawn("poddns-tcp".to_owned(), deaths, move |orders| {
-        tcp::serve(Answerer::new(updates, counters, Transport::Tcp), connections, orders)
+        tcp::serve(Answerer::tcp(updates, counters), connections, orders)
     })
-}
-
-/// Binds these addresses, or none. Of `*:PORT` the IPv6 half may be missing.
-fn bind_all(addresses: &[SocketAddr], settings: &Settings) -> Result<Vec<(SocketAddr, Sockets)>, BindError> {
-    let mut all = Vec::with_capacity(addresses.len());
-    for &address in addresses {
-        match bind::bind(address, settings.threads) {
-            Ok(sockets) => all.push((address, sockets)),
-            Err(error) if bind::no_such_family(&error) && has_other_wildcard(address, settings) => {
-                tracing::warn!("{error}; serving IPv4 only");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(all)
-}
-
-fn has_other_wildcard(address: SocketAddr, settings: &Settings) -> bool {
-    let same =
-        |other: &SocketAddr| other.is_ipv4() && other.ip().is_unspecified() && other.port() == address.port();
-    address.is_ipv6() && address.ip().is_unspecified() && settings.listen.iter().any(same)
 }
 
 /// Takes back changes of what cannot change, and names them.
@@ -299,8 +273,12 @@ fn keep_fixed(settings: &mut Settings, before: &Settings) -> Vec<&'static str> {
     keep("admin", settings.admin != before.admin);
     keep("threads", settings.threads != before.threads);
     keep("log-format", settings.log_format != before.log_format);
+    keep("user", settings.privileges.user != before.privileges.user);
+    keep("landlock", settings.privileges.landlock != before.privileges.landlock);
+    keep("seccomp", settings.privileges.seccomp != before.privileges.seccomp);
     settings.admin = before.admin;
     settings.threads = before.threads;
     settings.log_format = before.log_format;
+    settings.privileges.clone_from(&before.privileges);
     fixed
 }

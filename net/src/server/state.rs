@@ -122,7 +122,7 @@ impl State {
         if self.draining() {
             pending.push("draining: the server is about to end".to_owned());
         }
-        let Current { settings, pods } = self.current();
+        let Current { settings, pods, .. } = self.current();
         pending.extend(pods.0.report().pending().map(ToString::to_string));
         // Answering nothing but SERVFAIL is no better than not being synced.
         if let (Some(most), Some(age)) = (settings.max_staleness, pods.0.freshness().age())

@@ -224,6 +224,8 @@ pub(crate) enum Order {
     Listen(SocketAddr, std::net::TcpListener),
     /// No longer accept here.
     Forget(SocketAddr),
+    /// Say that the thread is alive.
+    Ping(oneshot::Sender<()>),
 }
 
 /// Serves until the sender of `orders` is dropped, and drains.
@@ -246,6 +248,8 @@ pub(crate) async fn serve(
                 Err(error) => tracing::error!(%error, %address, "cannot listen over TCP"),
             },
             Order::Forget(address) => drop(listeners.remove(&address)),
+            // Fails only if nobody waits any more.
+            Order::Ping(pong) => drop(pong.send(())),
         }
     }
     for (stop, task) in listeners.into_values() {

@@ -19,14 +19,15 @@ const DISCARD: u16 = 9;
 pub(crate) struct Batched {
     socket: UdpSocket,
     bound: SocketAddr,
+    kept_by_systemd: bool,
 }
 
 impl Batched {
     /// Takes over a socket that is bound, non-blocking and tells the destination of datagrams; to be called in
     /// a runtime.
-    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub(crate) fn new(socket: std::net::UdpSocket, kept_by_systemd: bool) -> io::Result<Self> {
         let bound = socket.local_addr()?;
-        Ok(Self { socket: UdpSocket::from_std(socket)?, bound })
+        Ok(Self { socket: UdpSocket::from_std(socket)?, bound, kept_by_systemd })
     }
 }
 
@@ -56,6 +57,10 @@ impl Datagrams for Batched {
     /// Linux gives datagrams to the connected sockets of a group only from their peer, so connecting to
     /// nobody takes this one out of the choice, while what is queued stays.
     fn leave(&self) -> io::Result<()> {
+        // The next process gets this very socket, and what is queued in it: it must stay as it is.
+        if self.kept_by_systemd {
+            return Ok(());
+        }
         let nobody = match self.bound.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poddns_core::{NoPods, Transport};
+use poddns_core::NoPods;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -17,6 +18,7 @@ use crate::answer::{Answerer, Current};
 use crate::config::{PodSource, Settings};
 use crate::counters::Counters;
 use crate::pods::SharedPods;
+use crate::rate_limit::Limiter;
 
 /// What a scripted call does.
 #[derive(Clone, Copy, Debug)]
@@ -124,8 +126,8 @@ fn answerer(counters: &Arc<Counters>) -> (watch::Sender<Current>, Answerer) {
     let mut settings = Settings::default();
     settings.source = PodSource::File("unused".into());
     let pods = SharedPods(Arc::new(NoPods));
-    let current = watch::Sender::new(Current { settings: Arc::new(settings), pods });
-    let answerer = Answerer::new(current.subscribe(), Arc::clone(counters), Transport::Udp);
+    let current = watch::Sender::new(Current { settings: Arc::new(settings), pods, cookies: None });
+    let answerer = Answerer::udp(current.subscribe(), Arc::clone(counters), Rc::new(Limiter::new([0; 16])));
     (current, answerer)
 }
 
@@ -248,7 +250,7 @@ fn the_portable_socket_answers_until_it_is_told_to_stop() {
         let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_nonblocking(true).unwrap();
         let address = server.local_addr().unwrap();
-        let server = Portable::new(server).unwrap();
+        let server = Portable::new(server, false).unwrap();
         let counters = Arc::new(Counters::default());
         let (_current, mut answerer) = answerer(&counters);
         let (stop, stopped) = oneshot::channel();

@@ -17,7 +17,7 @@ pub(crate) struct Portable(UdpSocket);
 
 impl Portable {
     /// Takes a bound, non-blocking socket over; to be called in a runtime.
-    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub(crate) fn new(socket: std::net::UdpSocket, _kept_by_systemd: bool) -> io::Result<Self> {
         UdpSocket::from_std(socket).map(Self)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poddns_core::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinHandle};
 use tokio::time;
@@ -13,6 +13,7 @@ use tokio::time;
 use super::{Socket, serve};
 use crate::answer::{Answerer, Current};
 use crate::counters::Counters;
+use crate::rate_limit::Limiter;
 
 /// How long the sockets may take to hand over once there is nothing to wait for.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -20,31 +21,42 @@ const LEAVING: Duration = Duration::from_secs(1);
 /// What a worker is told.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Answer here too.
-    Listen(SocketAddr, std::net::UdpSocket),
+    /// Answer here too, on a socket that systemd keeps or does not.
+    Listen { address: SocketAddr, socket: std::net::UdpSocket, kept_by_systemd: bool },
     /// No longer answer here, but for what has come before.
     Forget(SocketAddr),
+    /// Say that the thread is alive.
+    Ping(oneshot::Sender<()>),
 }
 
-/// Serves until the sender of `orders` is dropped, and what has come before that.
+/// Serves until the sender of `orders` is dropped, and what has come before that. `key` is for the table of the
+/// thread's rate limiter.
 pub(crate) async fn work(
     updates: watch::Receiver<Current>,
     counters: Arc<Counters>,
+    key: [u8; 16],
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
+    let limiter = Rc::new(Limiter::new(key));
     let mut sockets: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Listen(address, socket) => match Socket::new(socket) {
-                Ok(socket) => {
-                    let (stop, stopped) = oneshot::channel();
-                    let mut answerer = Answerer::new(updates.clone(), Arc::clone(&counters), Transport::Udp);
-                    let task = task::spawn_local(async move { serve(&socket, &mut answerer, stopped).await });
-                    sockets.insert(address, (stop, task));
+            Order::Listen { address, socket, kept_by_systemd } => {
+                match Socket::new(socket, kept_by_systemd) {
+                    Ok(socket) => {
+                        let (stop, stopped) = oneshot::channel();
+                        let (updates, counters) = (updates.clone(), Arc::clone(&counters));
+                        let mut answerer = Answerer::udp(updates, counters, Rc::clone(&limiter));
+                        let task =
+                            task::spawn_local(async move { serve(&socket, &mut answerer, stopped).await });
+                        sockets.insert(address, (stop, task));
+                    }
+                    Err(error) => tracing::error!(%error, %address, "cannot serve over UDP"),
                 }
-                Err(error) => tracing::error!(%error, %address, "cannot serve over UDP"),
-            },
+            }
             Order::Forget(address) => drop(sockets.remove(&address)),
+            // Fails only if nobody waits any more.
+            Order::Ping(pong) => drop(pong.send(())),
         }
     }
     // All at once, then wait for each.

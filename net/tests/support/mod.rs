@@ -33,13 +33,19 @@ pub struct Daemon {
 
 /// The daemon without a setting from the environment of the test.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poddnsd"));
+    clean(Command::new(env!("CARGO_BIN_EXE_poddnsd")))
+}
+
+/// The same for a program that becomes the daemon.
+pub fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PODDNS_") {
             command.env_remove(name);
         }
     }
-    command.env_remove("RUST_LOG").env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
+    for name in ["RUST_LOG", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "NOTIFY_SOCKET", "LISTEN_PID"] {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -51,7 +57,11 @@ impl Daemon {
 
     /// Starts it with free ports for admin and no lame-duck time, and waits until it serves.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut command = command();
+        Self::launch(command(), arguments)
+    }
+
+    /// The same by a command that becomes the daemon.
+    pub fn launch(mut command: Command, arguments: &[&str]) -> Self {
         if !arguments.iter().any(|argument| argument.starts_with("--lame-duck")) {
             command.arg("--lame-duck=0s");
         }

@@ -1,0 +1,76 @@
+//! From settings to a server that serves with as few privileges as it can.
+
+use std::net::SocketAddr;
+
+use poddns_watch::Reads;
+
+use crate::PrivilegeError;
+use crate::config::{CookieSource, Needs, Settings, Sources};
+use crate::privileges::{Dropped, Paths, drop_privileges};
+use crate::server::{Bound, Server, Sockets, StartError, source};
+use crate::systemd::{PassedError, check_threads};
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    #[error(transparent)]
+    Passed(#[from] PassedError),
+}
+
+impl Failure {
+    /// Whether it is the operator's configuration that must change, rather than the machine's state.
+    pub(super) fn is_configuration(&self) -> bool {
+        match self {
+            Self::Start(error) => error.is_configuration(),
+            Self::Privileges(error) => error.is_configuration(),
+            Self::Passed(_) => true,
+        }
+    }
+}
+
+/// Binds, drops privileges, then reads whatever else there is to read, and serves.
+pub(super) fn start(
+    sources: &Sources,
+    settings: Settings,
+    passed: Vec<Sockets>,
+) -> Result<(Server, Dropped), Failure> {
+    check_threads(&passed, settings.threads)?;
+    let (privileges, paths) = (settings.privileges.clone(), paths(sources, &settings));
+    let bound = Bound::with_passed(settings, passed)?;
+    let dropped = drop_privileges(&privileges, &paths)?;
+    Ok((bound.serve()?, dropped))
+}
+
+/// Addresses of sockets that were passed.
+pub(super) fn addresses(passed: &[Sockets]) -> Vec<SocketAddr> {
+    passed.iter().map(|sockets| sockets.address).collect()
+}
+
+/// What must stay within reach.
+fn paths(sources: &Sources, settings: &Settings) -> Paths {
+    let mut paths = Paths::default();
+    if let Some(config) = sources.file() {
+        paths.read_file(config);
+    }
+    if let CookieSource::File(secrets) = &settings.cookies {
+        paths.read_file(secrets);
+    }
+    if settings.needs() == Needs::Nothing {
+        return paths;
+    }
+    let Reads { files, network, program, .. } = source(&settings.source).reads();
+    for file in &files {
+        paths.read_file(file);
+    }
+    if network {
+        paths.network();
+    }
+    if let Some(program) = program {
+        paths.run(program);
+    }
+    paths
+}

@@ -46,6 +46,8 @@ fn remove(writer: &mut IndexWriter, namespace: &str, name: &str) {
 fn check(pod_names: bool, prepare: fn(&mut IndexWriter), write: fn(&mut IndexWriter), read: fn(&Index)) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    // To fill an index takes more steps than the default allows.
+    builder.max_branches = 10_000;
     builder.check(move || {
         let (mut writer, index) = index(IndexOptions { pod_names });
         prepare(&mut writer);

@@ -43,7 +43,12 @@ fn remove(writer: &mut IndexWriter, namespace: &str, name: &str) {
 }
 
 /// Runs `write` beside `read`, in all orders.
-fn check(pod_names: bool, prepare: fn(&mut IndexWriter), write: fn(&mut IndexWriter), read: fn(&Index)) {
+fn check(
+    pod_names: bool,
+    prepare: impl Fn(&mut IndexWriter) + Send + Sync + 'static,
+    write: impl Fn(&mut IndexWriter) + Send + Sync + 'static,
+    read: impl Fn(&Index) + Copy + Send + Sync + 'static,
+) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(2));
     // To fill an index takes more steps than the default allows.
@@ -58,20 +63,24 @@ fn check(pod_names: bool, prepare: fn(&mut IndexWriter), write: fn(&mut IndexWri
     });
 }
 
+/// A table is split when there are three words in it, five, seven. Whichever pod is asked for, be it one that
+/// moves to the new bucket, or out of a spill block, or stays: it is there. Which ones do what is up to the
+/// hash, so this takes several addresses.
 #[test]
 fn a_pod_stays_while_the_table_grows() {
-    fn prepare(writer: &mut IndexWriter) {
-        apply(writer, "a", "1", &[v4(1)]);
-        apply(writer, "a", "2", &[v4(2)]);
-    }
-    fn write(writer: &mut IndexWriter) {
-        for number in 3..6 {
-            apply(writer, "a", &number.to_string(), &[v4(number)]);
+    for (first, pods) in (0..200).step_by(10).flat_map(|first| [(first, 2), (first, 4), (first, 6)]) {
+        let pod = |number: u8| (number.to_string(), v4(number));
+        let prepare = move |writer: &mut IndexWriter| {
+            for (name, address) in (first..first + pods).map(pod) {
+                apply(writer, "a", &name, &[address]);
+            }
+        };
+        let write = move |writer: &mut IndexWriter| apply(writer, "a", "new", &[v4(250)]);
+        for (_, address) in (first..first + pods).map(pod) {
+            check(false, prepare, write, move |index| assert!(index.contains(&label("a"), address)));
         }
+        check(false, prepare, write, |index| assert!(!index.contains(&label("a"), v4(251))));
     }
-    check(false, prepare, write, |index| assert!(index.contains(&label("a"), v4(1))));
-    check(false, prepare, write, |index| assert!(index.contains(&label("a"), v4(2))));
-    check(false, prepare, write, |index| assert!(!index.contains(&label("a"), v4(9))));
 }
 
 #[test]

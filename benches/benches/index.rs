@@ -18,13 +18,13 @@ use poddns_watch::{Index, IndexOptions, IndexWriter, ListScope};
 
 const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
 
-/// Pod numbers in no order, each depending on what was found before.
+/// Pod numbers in no order, a full period of them, each depending on what was found before.
 struct Choice(u32);
 
 impl Choice {
     fn next(&mut self, found: bool) -> u32 {
-        self.0 = self.0.wrapping_mul(0x915f_77f5).wrapping_add(0x3c6e_f35f) ^ u32::from(found);
-        self.0 >> 8
+        self.0 = self.0.wrapping_mul(0x915f_77f5).wrapping_add(0x3c6e_f35f);
+        (self.0 >> 8) ^ u32::from(found)
     }
 }
 
@@ -39,7 +39,7 @@ fn look_up(
 ) -> bool {
     let number = choice.next(last) % pods;
     let address = address(if hit { number } else { number + (1 << 23) });
-    let found = index.contains(&namespace(namespaces, number), black_box(address));
+    let found = index.contains(namespace(namespaces, number), black_box(address));
     assert_eq!(found, hit);
     found
 }

@@ -21,8 +21,8 @@ pub fn namespaces() -> Vec<Label> {
 ///
 /// If `namespaces` are not those of [`namespaces`].
 #[must_use]
-pub fn namespace(namespaces: &[Label], number: u32) -> Label {
-    namespaces[(number % NAMESPACES) as usize]
+pub fn namespace(namespaces: &[Label], number: u32) -> &Label {
+    &namespaces[(number % NAMESPACES) as usize]
 }
 
 /// The address of pod `number`; those of different numbers below 2^24 differ.
@@ -45,7 +45,7 @@ pub fn name(number: u32) -> String {
 
 /// Tells the index of pod `number` at an address.
 pub fn apply(writer: &mut IndexWriter, namespaces: &[Label], number: u32, address: IpAddr) {
-    let (uid, namespace) = (uid(number), namespace(namespaces, number));
+    let (uid, namespace) = (uid(number), *namespace(namespaces, number));
     let name = if writer.keeps_names() { name(number) } else { String::new() };
     writer.apply(&PodRecord { uid, namespace, name: &name, addresses: &[address] });
 }

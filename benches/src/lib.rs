@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a benchmark that cannot be set up has nothing to report")]
 
+pub mod api_server;
 pub mod cases;
 pub mod cpu_time;
 pub mod peers;

@@ -11,6 +11,7 @@ pub mod api_server;
 pub mod cases;
 pub mod cpu_time;
 pub mod peers;
+pub mod plot;
 pub mod pods;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -145,7 +145,9 @@ impl Cluster {
         for piece in &self.pieces {
             let written = match piece {
                 // The brace that opens the object, and its kind.
-                Piece::Text(text) if text.starts_with("{\"metadata\"") => write!(out, "{{{kind}{}", &text[1..]),
+                Piece::Text(text) if text.starts_with("{\"metadata\"") => {
+                    write!(out, "{{{kind}{}", &text[1..])
+                }
                 Piece::Text(text) => out.write_str(text),
                 Piece::Name => write!(out, "frontend-7c9f7b8d6-{:06x}{:02x}", pod.number, pod.incarnation),
                 Piece::Namespace => write!(out, "team-{}", pod.number % NAMESPACES),
@@ -310,7 +312,10 @@ mod tests {
             }
             kinds.push(event["type"].as_str().map(str::to_owned));
         }
-        assert_eq!(kinds[..4], ["MODIFIED", "MODIFIED", "DELETED", "ADDED"].map(|kind| Some(kind.to_owned())));
+        assert_eq!(
+            kinds[..4],
+            ["MODIFIED", "MODIFIED", "DELETED", "ADDED"].map(|kind| Some(kind.to_owned()))
+        );
         assert_eq!(known, cluster.from(0).map(Pod::uid).collect());
         assert_eq!(known.len(), 50);
     }

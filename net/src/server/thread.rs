@@ -3,9 +3,8 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 /// Tells of a thread that ends by a panic.
 #[derive(Debug)]
@@ -38,14 +37,23 @@ impl<O: Send + 'static> Thread<O> {
         deaths: &mpsc::UnboundedSender<String>,
         work: impl FnOnce(mpsc::UnboundedReceiver<O>) -> F + Send + 'static,
     ) -> io::Result<Self> {
-        // Here, so that failing is the caller's to handle.
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (orders, received) = mpsc::unbounded_channel();
+        let (tell, started) = std::sync::mpsc::channel();
         let obituary = Obituary { name: name.clone(), tell: deaths.clone() };
         let handle = thread::Builder::new().name(name).spawn(move || {
             let _obituary = obituary;
-            LocalSet::new().block_on(&runtime, work(received));
+            // Such a runtime belongs to its thread, and so do its tasks: no lock is taken to wake them.
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                // Whoever waits for it handles that.
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            drop(tell.send(Ok(())));
+            runtime.block_on(work(received));
         })?;
+        // It answers, one way or the other.
+        started.recv().map_err(io::Error::other)??;
         Ok(Self { orders, handle })
     }
 

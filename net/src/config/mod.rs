@@ -215,7 +215,9 @@ impl Settings {
         config.chaos_version = self.chaos_version.as_deref();
         config.chaos_id = self.chaos_id.as_deref();
         // RFC 7828 3.1: in units of 100 milliseconds. An hour, the most there is, fits.
-        config.tcp_keepalive = u16::try_from(self.tcp.idle_timeout.as_millis() / 100).ok();
+        let timeout = self.tcp.idle_timeout;
+        config.tcp_keepalive =
+            u16::try_from(timeout.as_secs() * 10 + u64::from(timeout.subsec_millis() / 100)).ok();
         config
     }
 

@@ -7,6 +7,8 @@ mod address;
 #[cfg(target_os = "linux")]
 mod control;
 #[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
 mod mmsg;
@@ -15,8 +17,9 @@ mod options;
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::{
+    epoll::watch,
     limits::raise_open_files,
-    mmsg::Messages,
+    mmsg::{BATCH, Messages},
     options::{dropped_by_kernel, interface_index, reply_from_destination, without_path_mtu_discovery},
 };
 

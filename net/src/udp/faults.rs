@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::portable::Portable;
-use super::{BREAK, Batch, Datagrams, FAILURES, serve};
+use super::{BREAK, Batch, Datagrams, FAILURES, Queue, serve};
 use crate::answer::{Answerer, Current};
 use crate::config::{PodSource, Settings};
 use crate::counters::Counters;
@@ -25,11 +25,13 @@ use crate::rate_limit::Limiter;
 enum Call {
     /// Receives this many queries, or sends as many replies.
     Do(usize),
+    /// Receives this many queries and knows that there are no more.
+    Last(usize),
     /// Fails with this error number.
     Fail(i32),
 }
 
-use Call::{Do, Fail};
+use Call::{Do, Fail, Last};
 
 /// A socket that follows scripts. At the end of that for receiving it tells the loop to stop; sending goes on
 /// without errors.
@@ -40,6 +42,7 @@ struct Scripted {
     sent: RefCell<Vec<u16>>,
     /// Waits for readiness, each of which a real loop spends in epoll.
     waits: Cell<usize>,
+    receptions: Cell<usize>,
     left: Cell<bool>,
     stop: Cell<Option<oneshot::Sender<()>>>,
 }
@@ -90,15 +93,17 @@ impl Datagrams for Scripted {
         Ok(())
     }
 
-    fn receive(&self, batch: &mut Queries) -> io::Result<usize> {
+    fn receive(&self, batch: &mut Queries) -> io::Result<Queue> {
         batch.replies.clear();
-        match self.receive.borrow_mut().pop_front() {
-            Some(Do(count)) => {
+        self.receptions.set(self.receptions.get() + 1);
+        let call = self.receive.borrow_mut().pop_front();
+        match call {
+            Some(Do(count) | Last(count)) => {
                 let first = self.next_id.get();
                 let after = first + u16::try_from(count).unwrap();
                 self.next_id.set(after);
                 batch.queries = (first..after).collect();
-                Ok(count)
+                Ok(if matches!(call, Some(Last(_))) { Queue::Empty } else { Queue::Unknown })
             }
             Some(Fail(error)) => Err(io::Error::from_raw_os_error(error)),
             None => Err(io::ErrorKind::WouldBlock.into()),
@@ -108,7 +113,7 @@ impl Datagrams for Scripted {
     fn send(&self, batch: &mut Queries, from: usize) -> io::Result<usize> {
         let rest = &batch.replies[from..];
         let count = match self.send.borrow_mut().pop_front() {
-            Some(Do(count)) => count.min(rest.len()),
+            Some(Do(count) | Last(count)) => count.min(rest.len()),
             Some(Fail(error)) => return Err(io::Error::from_raw_os_error(error)),
             None => rest.len(),
         };
@@ -137,6 +142,8 @@ struct Outcome {
     receive_errors: u64,
     send_errors: u64,
     waits: usize,
+    /// Calls that receive.
+    receptions: usize,
     /// On the runtime's clock, which only goes on when everybody waits for it.
     time: Duration,
 }
@@ -149,6 +156,7 @@ fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = C
         next_id: Cell::new(0),
         sent: RefCell::default(),
         waits: Cell::new(0),
+        receptions: Cell::new(0),
         left: Cell::new(false),
         stop: Cell::new(Some(stop)),
     };
@@ -167,6 +175,7 @@ fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = C
         receive_errors: counters.receive_errors.get(),
         send_errors: counters.send_errors.get(),
         waits: socket.waits.get(),
+        receptions: socket.receptions.get(),
         time,
     }
 }
@@ -233,6 +242,14 @@ fn an_error_that_stays_makes_the_loop_take_breaks() {
     assert_eq!(outcome.sent, [0]);
     assert_eq!(outcome.receive_errors, 10_000);
     assert!(outcome.time >= BREAK * (10_000 / FAILURES), "{:?}", outcome.time);
+}
+
+#[test]
+fn an_empty_socket_is_not_asked_again() {
+    let outcome = run([Last(1), Do(32), Last(3), Last(2)], []);
+    assert_eq!(outcome.sent, ids(0..38));
+    // One each, and one more when it leaves.
+    assert_eq!(outcome.receptions, 5);
 }
 
 #[test]

@@ -49,15 +49,24 @@ pub(crate) trait Datagrams {
     /// Waits until there may be room for a reply. Fails only when the runtime ends.
     async fn writable(&self) -> io::Result<()>;
 
-    /// Receives what is there, without waiting; `WouldBlock` if there is nothing, and only then will
-    /// [`readable`](Self::readable) wait.
-    fn receive(&self, batch: &mut Self::Batch) -> io::Result<usize>;
+    /// Receives what is there, without waiting; `WouldBlock` if there is nothing. After that, and after
+    /// [`Queue::Empty`], [`readable`](Self::readable) waits for what comes next.
+    fn receive(&self, batch: &mut Self::Batch) -> io::Result<Queue>;
 
     /// Sends replies from this one on, without waiting; an error is about that one.
     fn send(&self, batch: &mut Self::Batch, from: usize) -> io::Result<usize>;
 
     /// Asks the system to give new queries to the other sockets of the same address.
     fn leave(&self) -> io::Result<()>;
+}
+
+/// What a reception has left in the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Nothing.
+    Empty,
+    /// Perhaps more: another reception will tell.
+    Unknown,
 }
 
 /// What one call receives, and the replies to it.
@@ -71,10 +80,10 @@ pub(crate) trait Batch {
 
 /// What a reception led to.
 enum Received {
-    /// Queries, which have been answered.
-    Queries,
-    /// Nothing: the socket is empty.
-    Nothing,
+    /// Queries, which have been answered; there may be more.
+    Some,
+    /// All that there was, which has been answered.
+    All,
     /// An error, which has been counted.
     Failure,
 }
@@ -94,7 +103,9 @@ pub(crate) async fn serve<D: Datagrams>(
             ready = socket.readable() => if ready.is_err() { return },
             _ = &mut stop => break,
         }
-        turn(socket, &mut batch, answerer, &mut failures).await;
+        if turn(socket, &mut batch, answerer, &mut failures).await {
+            continue;
+        }
         if stop.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
             break;
         }
@@ -103,12 +114,17 @@ pub(crate) async fn serve<D: Datagrams>(
     leave(socket, &mut batch, answerer).await;
 }
 
-/// Answers what is there, within bounds.
-async fn turn<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut Answerer, failures: &mut u32) {
+/// Answers what is there, within bounds, and returns whether that was all.
+async fn turn<D: Datagrams>(
+    socket: &D,
+    batch: &mut D::Batch,
+    answerer: &mut Answerer,
+    failures: &mut u32,
+) -> bool {
     for _ in 0..BATCHES_A_TURN {
         match exchange(socket, batch, answerer).await {
-            Received::Queries => *failures = 0,
-            Received::Nothing => return,
+            Received::Some => *failures = 0,
+            Received::All => return true,
             Received::Failure => *failures += 1,
         }
         if *failures >= FAILURES {
@@ -116,6 +132,7 @@ async fn turn<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut Ans
             time::sleep(BREAK).await;
         }
     }
+    false
 }
 
 /// Hands the address over to the other sockets that are bound to it, and answers what came before.
@@ -126,9 +143,9 @@ async fn leave<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut An
     let end = time::Instant::now() + LEAVING;
     loop {
         match exchange(socket, batch, answerer).await {
-            Received::Queries => {}
+            Received::Some => {}
             Received::Failure => task::yield_now().await,
-            Received::Nothing => {
+            Received::All => {
                 if time::timeout_at(end, socket.readable()).await.is_err() {
                     return;
                 }
@@ -143,17 +160,17 @@ async fn leave<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut An
 
 /// Receives one batch, answers it and sends the replies.
 async fn exchange<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut Answerer) -> Received {
-    match socket.receive(batch) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::Queries,
+    let left = match socket.receive(batch) {
+        Ok(left) => left,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::All,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::Some,
         Err(error) => {
             // Most often an ICMP error about an earlier reply: nothing that this loop could do about it.
             answerer.counters().receive_errors.increment();
             tracing::debug!(%error, "receiving failed");
             return Received::Failure;
         }
-    }
+    };
     let answers = answerer.batch();
     // Replies queued before a panic are whole, and the next reception overwrites all the rest.
     let done = catch_unwind(AssertUnwindSafe(|| {
@@ -164,7 +181,10 @@ async fn exchange<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut
         tracing::error!("a query made the responder panic: a bug, please report it; its batch is dropped");
     }
     send(socket, batch, answerer.counters()).await;
-    Received::Queries
+    match left {
+        Queue::Empty => Received::All,
+        Queue::Unknown => Received::Some,
+    }
 }
 
 /// Sends all replies of a batch; one that fails does not keep the next from being sent.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use poddns_core::MAX_UDP_REPLY;
 use tokio::net::UdpSocket;
 
-use super::{Batch, Datagrams};
+use super::{Batch, Datagrams, Queue};
 
 /// The longest datagram there is.
 const QUERY: usize = 65_535;
@@ -46,10 +46,10 @@ impl Datagrams for Portable {
         self.0.writable().await
     }
 
-    fn receive(&self, batch: &mut One) -> io::Result<usize> {
+    fn receive(&self, batch: &mut One) -> io::Result<Queue> {
         (batch.received, batch.queued) = (None, None);
         batch.received = Some(self.0.try_recv_from(&mut batch.query)?);
-        Ok(1)
+        Ok(Queue::Unknown)
     }
 
     fn send(&self, batch: &mut One, _from: usize) -> io::Result<usize> {

@@ -1,0 +1,123 @@
+//! A query over UDP costs no allocation, whatever is asked: everything that the packet path needs is made before.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::alloc::System;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use cap::Cap;
+use poddns_core::{IpCidr, Label, Owner, PodLookup};
+use poddns_net::config::Settings;
+use poddns_net::{Pods, PodsReport, Server};
+use poddns_watch::{Index, IndexOptions, IndexWriter, PodRecord, Uid, index};
+use support::{connect, padded, query};
+
+/// Counts what the whole process allocates; this test is alone in it.
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+const ROUNDS: usize = 1000;
+
+/// The index that the daemon reads, without a feed, which would allocate now and then.
+struct Indexed(Arc<Index>);
+
+impl PodLookup for Indexed {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        self.0.namespace_exists(namespace)
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        self.0.contains(namespace, address)
+    }
+
+    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
+        self.0.addresses_of(namespace, pod, each);
+    }
+
+    fn owner_of(&self, address: IpAddr) -> Owner {
+        self.0.owner_of(address)
+    }
+
+    fn serial(&self) -> u32 {
+        self.0.serial()
+    }
+}
+
+impl Pods for Indexed {
+    fn report(&self) -> PodsReport {
+        PodsReport::default()
+    }
+}
+
+fn pods() -> (IndexWriter, Indexed) {
+    let (mut writer, index) = index(IndexOptions { pod_names: true });
+    let namespace = "default".parse().unwrap();
+    let addresses = ["10.42.2.46".parse().unwrap(), "fd00::2e".parse().unwrap()];
+    writer.apply(&PodRecord { uid: Uid::parse("1"), namespace, name: "web-0", addresses: &addresses });
+    (writer, Indexed(index))
+}
+
+/// Every kind of answer, and of queries that get none.
+fn queries() -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = [
+        "10-42-2-46.default.pod.cluster.local",
+        "fd00--2e.default.pod.cluster.local",
+        "web-0.default.pod.cluster.local",
+        "10-42-2-47.default.pod.cluster.local",
+        "10-42-2-46.elsewhere.pod.cluster.local",
+        "pod.cluster.local",
+        "example.com",
+    ]
+    .into_iter()
+    .flat_map(|name| [query(1, name), padded(2, name, 300)])
+    .collect();
+    let mut cookie = query(3, "10-42-2-46.default.pod.cluster.local");
+    cookie[11] = 1;
+    cookie.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let mut two_questions = query(4, "example.com");
+    two_questions[5] = 2;
+    let mut response = query(5, "example.com");
+    response[2] |= 0x80;
+    all.extend([cookie, two_questions, response, vec![0; 5], vec![]]);
+    all
+}
+
+/// Asks everything, and last something that is answered for certain, after all the others.
+fn ask_all(server: SocketAddr, queries: &[Vec<u8>], rounds: usize) {
+    let socket = connect(server);
+    let mut response = [0; 1232];
+    for _ in 0..rounds {
+        for query in queries {
+            socket.send(query).unwrap();
+        }
+        // The last three get no answer.
+        for _ in 0..queries.len() - 3 {
+            socket.recv(&mut response).expect("a response");
+        }
+    }
+}
+
+#[test]
+fn answering_over_udp_allocates_nothing() {
+    let (_writer, pods) = pods();
+    let mut settings = Settings::default();
+    (settings.admin, settings.listen) = (None, vec![([127, 0, 0, 1], 0).into()]);
+    settings.threads = NonZeroUsize::MIN;
+    settings.pod_names = true;
+    // Loopback is limited too, to more than comes, so that the limiter's table is used.
+    let limit = settings.rate_limit.as_mut().unwrap();
+    limit.responses_per_second = 1_000_000.try_into().unwrap();
+    limit.exempt = Vec::<IpCidr>::new();
+    let server = Server::with_pods(settings, Arc::new(pods)).unwrap();
+    let (address, queries) = (server.addresses()[0], queries());
+    // What is made once, for each thread or at the first use of something.
+    ask_all(address, &queries, 10);
+    let before = ALLOCATOR.total_allocated();
+    ask_all(address, &queries, ROUNDS);
+    let allocated = ALLOCATOR.total_allocated() - before;
+    server.stop();
+    assert_eq!(allocated, 0, "octets for {} queries", ROUNDS * queries.len());
+}

@@ -1,6 +1,7 @@
 //! Namespace and pod names: one RFC 1123 label.
 
 use core::fmt;
+use core::num::NonZero;
 use core::str::FromStr;
 
 /// The longest label, in octets (RFC 1035 2.3.4).
@@ -25,7 +26,7 @@ pub(crate) const MAX_LABEL: usize = 63;
 pub struct Label {
     // Zero beyond `len`, so that the derived comparisons order as the strings do.
     octets: [u8; MAX_LABEL],
-    len: u8,
+    len: NonZero<u8>,
 }
 
 /// The octet in lower case, if a label may have it.
@@ -83,28 +84,21 @@ impl Label {
     #[must_use]
     #[inline]
     pub fn from_wire(octets: &[u8]) -> Option<Self> {
-        Self::new(octets, folded).ok()
-    }
-
-    #[inline]
-    fn new(source: &[u8], read: impl Fn(u8) -> Option<u8>) -> Result<Self, LabelError> {
-        let mut label = Self { octets: [0; MAX_LABEL], len: 0 };
-        let room = label.octets.get_mut(..source.len()).ok_or(LabelError::TooLong)?;
-        for (at, (to, &from)) in room.iter_mut().zip(source).enumerate() {
-            *to = read(from).ok_or(LabelError::BadOctet(at))?;
+        if let [] | [b'-', ..] | [.., b'-'] = octets {
+            return None;
         }
-        label.len = u8::try_from(source.len()).map_err(|_| LabelError::TooLong)?;
-        match source {
-            [] => Err(LabelError::Empty),
-            [b'-', ..] | [.., b'-'] => Err(LabelError::OuterDash),
-            _ => Ok(label),
+        let len = u8::try_from(octets.len()).ok().and_then(NonZero::new)?;
+        let mut label = Self { octets: [0; MAX_LABEL], len };
+        for (to, &from) in label.octets.get_mut(..octets.len())?.iter_mut().zip(octets) {
+            *to = folded(from)?;
         }
+        Some(label)
     }
 
     /// The label's octets, without a length octet.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.octets.get(..usize::from(self.len)).unwrap_or_default()
+        self.octets.get(..usize::from(self.len.get())).unwrap_or_default()
     }
 
     /// The label's octets with zeros behind them, always 63 in all: two labels are equal exactly when these are.
@@ -125,7 +119,17 @@ impl FromStr for Label {
     type Err = LabelError;
 
     fn from_str(text: &str) -> Result<Self, LabelError> {
-        Self::new(text.as_bytes(), |octet| folded(octet).filter(|&folded| folded == octet))
+        let octets = text.as_bytes();
+        if octets.is_empty() {
+            return Err(LabelError::Empty);
+        }
+        if octets.len() > MAX_LABEL {
+            return Err(LabelError::TooLong);
+        }
+        if let Some(at) = octets.iter().position(|&octet| folded(octet) != Some(octet)) {
+            return Err(LabelError::BadOctet(at));
+        }
+        Self::from_wire(octets).ok_or(LabelError::OuterDash)
     }
 }
 

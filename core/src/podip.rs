@@ -28,7 +28,6 @@ const MAX_LEN: usize = 39;
 
 /// The address that a label spells, in any of its forms; `None` if it spells none.
 #[must_use]
-#[inline]
 pub fn parse(label: &[u8]) -> Option<IpAddr> {
     // What looks like IPv4 but is not (1-2-3-256) has too few groups for IPv6 as well.
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
@@ -36,28 +35,34 @@ pub fn parse(label: &[u8]) -> Option<IpAddr> {
 
 #[inline]
 fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
-    let (a, rest) = decimal(label)?;
-    let (b, rest) = decimal(rest.strip_prefix(b"-")?)?;
-    let (c, rest) = decimal(rest.strip_prefix(b"-")?)?;
-    let (d, rest) = decimal(rest.strip_prefix(b"-")?)?;
-    rest.is_empty().then(|| Ipv4Addr::new(a, b, c, d))
+    let (mut bits, mut rest) = decimal(label)?;
+    for _ in 1..4 {
+        let (group, tail) = decimal(rest.strip_prefix(b"-")?)?;
+        (bits, rest) = (bits << 8 | group, tail);
+    }
+    rest.is_empty().then(|| Ipv4Addr::from_bits(bits))
 }
 
 /// One decimal group at the beginning of the text: 0 to 255, no leading zero; and what follows it.
 #[inline]
-fn decimal(text: &[u8]) -> Option<(u8, &[u8])> {
-    let digits = |high: u8, low: u8| (high & 0xf).wrapping_mul(10).wrapping_add(low & 0xf);
-    match text {
+fn decimal(text: &[u8]) -> Option<(u32, &[u8])> {
+    let digit = |octet: &u8| u32::from(octet & 0xf);
+    let (value, rest) = match text {
         [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
-            let value = u16::from(a & 0xf).wrapping_mul(100).wrapping_add(digits(*b, *c).into());
-            Some((u8::try_from(value).ok()?, rest))
+            let hundreds = digit(a).wrapping_mul(100);
+            (hundreds.wrapping_add(digit(b).wrapping_mul(10)).wrapping_add(digit(c)), rest)
         }
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => Some((digits(*a, *b), rest)),
-        [a @ b'0'..=b'9', rest @ ..] => Some((a & 0xf, rest)),
-        _ => None,
-    }
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => {
+            (digit(a).wrapping_mul(10).wrapping_add(digit(b)), rest)
+        }
+        [a @ b'0'..=b'9', rest @ ..] => (digit(a), rest),
+        _ => return None,
+    };
+    (value <= 255).then_some((value, rest))
 }
 
+// Out of line, so that IPv4 does not save the registers that this needs.
+#[inline(never)]
 fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
     let mut groups = [0; GROUPS];
     match label.windows(2).position(|pair| pair == b"--") {

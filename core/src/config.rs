@@ -60,22 +60,21 @@ pub struct Zone {
     pub(crate) domain: Name,
     pub(crate) apex: Name,
     pub(crate) ns: Name,
-    pub(crate) mailbox: Name,
 }
 
 impl Zone {
+    /// What the mailbox in the SOA has in front of the domain: `hostmaster`.
+    pub(crate) const MAILBOX: &[u8] = b"\x0ahostmaster";
+
     /// The zone of a cluster domain such as `cluster.local`, a trailing dot allowed. The name server is
     /// `ns.dns.<domain>`.
     ///
     /// The domain must leave room for `hostmaster.` in front of it, within the 255 octets of a name.
     pub fn new(domain: &str) -> Result<Self, NameError> {
         let domain: Name = domain.parse()?;
-        Ok(Self {
-            apex: domain.below(b"pod")?,
-            ns: domain.below(b"dns")?.below(b"ns")?,
-            mailbox: domain.below(b"hostmaster")?,
-            domain,
-        })
+        // The longest of the names below the domain, so that it fits whoever asks.
+        domain.below(b"hostmaster")?;
+        Ok(Self { apex: domain.below(b"pod")?, ns: domain.below(b"dns")?.below(b"ns")?, domain })
     }
 
     /// The same zone with another name server in its NS and SOA records.

@@ -69,7 +69,7 @@ pub(crate) fn check_and_renew(
     };
     let [t0, t1, t2, t3] = now.to_be_bytes();
     let head = [VERSION, 0, 0, 0, t0, t1, t2, t3];
-    let both = [cookie.client, head, hash(&secrets.current, cookie.client, source, head)];
+    let both = [*cookie.client, head, hash(&secrets.current, *cookie.client, source, head)];
     (status, both.as_flattened().first_chunk().copied().unwrap_or_default())
 }
 
@@ -92,7 +92,7 @@ fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u
     [Some(&secrets.current), secrets.previous.as_ref()]
         .into_iter()
         .flatten()
-        .any(|secret| hash(secret, cookie.client, source, head) == given)
+        .any(|secret| hash(secret, *cookie.client, source, head) == given)
 }
 
 /// RFC 9018 4.4: over the client cookie, the server cookie so far (version, reserved, timestamp), and the
@@ -162,7 +162,7 @@ mod tests {
             ),
         ] {
             let secrets = secrets(secret);
-            let cookie = Cookie { client: octets(client), server: &[] };
+            let cookie = Cookie { client: &octets(client), server: &[] };
             let source = source.parse().unwrap_or(IpAddr::from([0; 4]));
             let (status, both) = check_and_renew(&secrets, &cookie, source, time);
             assert_eq!(status, CookieStatus::New);
@@ -177,7 +177,7 @@ mod tests {
         let source = IpAddr::from([203, 0, 113, 203]);
         let status = |server: &str| {
             let server = octets::<16>(server);
-            let cookie = Cookie { client: octets("fc93fc62807ddb86"), server: &server };
+            let cookie = Cookie { client: &octets("fc93fc62807ddb86"), server: &server };
             // The document asks when the cookie is almost two hours old; here it has to be good.
             check_and_renew(&secrets, &cookie, source, 1_559_727_985 + 1800).0
         };
@@ -191,7 +191,7 @@ mod tests {
     fn takes_the_rolled_over_cookie_of_rfc_9018() {
         let source = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap_or(IpAddr::from([0; 4]));
         let server = octets::<16>("010000005cf7c57926556bd0934c72f8");
-        let cookie = Cookie { client: octets("22681ab97d52c298"), server: &server };
+        let cookie = Cookie { client: &octets("22681ab97d52c298"), server: &server };
         let new = secrets("445536bcd2513298075a5d379663c962");
         let rolled =
             CookieSecrets { previous: Some(octets("dd3bdf9344b678b185a6f5cb60fca715")), ..new.clone() };
@@ -205,9 +205,9 @@ mod tests {
         let secrets = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
         let (here, there) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let now = 100;
-        let first = Cookie { client: [7; 8], server: &[] };
+        let first = Cookie { client: &[7; 8], server: &[] };
         let (_, both) = check_and_renew(&secrets, &first, here, now);
-        let again = Cookie { client: [7; 8], server: both.get(8..).unwrap_or_default() };
+        let again = Cookie { client: &[7; 8], server: both.get(8..).unwrap_or_default() };
         let status = |source, at| check_and_renew(&secrets, &again, source, at).0;
         assert_eq!(status(here, now), CookieStatus::Valid);
         assert_eq!(status(here, now + 3600), CookieStatus::Valid);
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(status(here, now.wrapping_sub(300)), CookieStatus::Valid);
         assert_eq!(status(here, now.wrapping_sub(301)), CookieStatus::Invalid);
         assert_eq!(status(there, now), CookieStatus::Invalid);
-        let other = Cookie { client: [8; 8], ..again };
+        let other = Cookie { client: &[8; 8], ..again };
         assert_eq!(check_and_renew(&secrets, &other, here, now).0, CookieStatus::Invalid);
         // The same client over a dual-stack socket.
         let mapped = IpAddr::V6(core::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
@@ -227,8 +227,8 @@ mod tests {
     fn a_secret_rolls_over() {
         let old = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
         let source = IpAddr::from([10, 0, 0, 1]);
-        let (_, both) = check_and_renew(&old, &Cookie { client: [7; 8], server: &[] }, source, 5);
-        let cookie = Cookie { client: [7; 8], server: both.get(8..).unwrap_or_default() };
+        let (_, both) = check_and_renew(&old, &Cookie { client: &[7; 8], server: &[] }, source, 5);
+        let cookie = Cookie { client: &[7; 8], server: both.get(8..).unwrap_or_default() };
         let new = CookieSecrets { current: [1; 16], previous: Some(old.current) };
         let (status, renewed) = check_and_renew(&new, &cookie, source, 5);
         assert_eq!(status, CookieStatus::Valid);

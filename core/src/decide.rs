@@ -2,47 +2,37 @@
 
 use core::net::IpAddr;
 
-use crate::Label;
 use crate::config::{Config, Zone};
 use crate::cookie::CookieStatus;
 use crate::lookup::PodLookup;
-use crate::policy::{self, Finding};
+use crate::policy::{self, Finding, PodName};
 use crate::wire::edns;
 use crate::wire::message::{Message, Question};
+use crate::wire::name::QuestionName;
 use crate::wire::{Class, Ede, Opcode, Rcode, Rtype};
 use crate::zone;
 
 /// What to answer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Decision<'z> {
+pub(crate) struct Decision<'a> {
     pub(crate) rcode: Rcode,
     pub(crate) ede: Option<Ede>,
-    pub(crate) records: Records<'z>,
+    pub(crate) records: Records<'a>,
 }
 
-/// The records of an answer.
+/// The records of an answer. All but none of them are given with authority.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Records<'z> {
+pub(crate) enum Records<'a> {
     None,
     /// What the server says of itself.
-    Chaos(&'z str),
-    /// Those of a zone, given with authority.
-    Zone(&'z Zone, ZoneRecords),
-}
-
-/// Records of a zone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ZoneRecords {
-    /// The SOA in the authority section: NXDOMAIN and NODATA (RFC 2308 2).
-    Negative,
-    Soa,
-    Ns,
+    Chaos(&'a str),
+    /// The zone's SOA in the authority section: NXDOMAIN and NODATA (RFC 2308 2).
+    Negative(&'a Zone),
+    Soa(&'a Zone),
+    Ns(&'a Zone),
     Address(IpAddr),
-    /// All addresses of this pod; NODATA if none is of the type asked for.
-    Pod {
-        namespace: Label,
-        name: Label,
-    },
+    /// All addresses of this pod; NODATA of the zone if none is of the type asked for.
+    Pod(&'a Zone, PodName<'a>),
 }
 
 impl Decision<'_> {
@@ -53,12 +43,13 @@ impl Decision<'_> {
 }
 
 /// Decides on a query that has QR=0, whatever else it is.
-pub(crate) fn decide<'z, P: PodLookup + ?Sized>(
-    config: &Config<'z>,
+#[inline]
+pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
+    config: &Config<'a>,
     pods: &P,
-    message: &Message<'_>,
+    message: &Message<'a>,
     cookie: CookieStatus,
-) -> Decision<'z> {
+) -> Decision<'a> {
     if message.header.opcode() != Opcode::QUERY {
         return Decision::bare(Rcode::NOTIMP, Some(Ede::NOT_SUPPORTED));
     }
@@ -75,13 +66,13 @@ pub(crate) fn decide<'z, P: PodLookup + ?Sized>(
             return Decision::bare(Rcode::FORMERR, None);
         }
     }
-    match message.question.as_ref() {
+    match message.question {
         None => Decision::bare(without_question(cookie), None),
         Some(question) if matches!(question.rtype, Rtype::AXFR | Rtype::IXFR) => {
             Decision::bare(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED))
         }
         Some(question) if question.class != Class::IN => chaos(config, question),
-        Some(question) => internet(config, pods, question),
+        Some(question) => internet(config, pods, question.name, question.rtype),
     }
 }
 
@@ -96,7 +87,7 @@ fn without_question(cookie: CookieStatus) -> Rcode {
 }
 
 /// What the server says of itself in class CH, if it may (RFC 4892); every other class is refused.
-fn chaos<'z>(config: &Config<'z>, question: &Question<'_>) -> Decision<'z> {
+fn chaos<'z>(config: &Config<'z>, question: Question<'_>) -> Decision<'z> {
     let is = |name: &[u8]| question.name.as_wire().eq_ignore_ascii_case(name);
     let text = if is(b"\x07version\x04bind\x00") || is(b"\x07version\x06server\x00") {
         config.chaos_version
@@ -114,40 +105,42 @@ fn chaos<'z>(config: &Config<'z>, question: &Question<'_>) -> Decision<'z> {
 }
 
 /// A question of class IN: from one of the zones, or not for this server.
-fn internet<'z, P: PodLookup + ?Sized>(
-    config: &Config<'z>,
+#[inline]
+fn internet<'a, P: PodLookup + ?Sized>(
+    config: &Config<'a>,
     pods: &P,
-    question: &Question<'_>,
-) -> Decision<'z> {
-    let Some((zone, place)) = zone::locate(config.zones, &question.name) else {
+    name: QuestionName<'a>,
+    rtype: Rtype,
+) -> Decision<'a> {
+    let Some((zone, place)) = zone::locate(config.zones, name) else {
         return Decision::bare(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
     };
     let verdict = policy::judge(config, pods, place);
     let (rcode, records) = match verdict.finding {
         Finding::Unknown => return Decision::bare(Rcode::SERVFAIL, verdict.ede),
-        Finding::Nothing if !zone::is_above_a_zone(config.zones, &question.name) => {
-            (Rcode::NXDOMAIN, ZoneRecords::Negative)
+        Finding::Nothing if !zone::is_above_a_zone(config.zones, name) => {
+            (Rcode::NXDOMAIN, Records::Negative(zone))
         }
         // RFC 8020 2: a name with names below it exists, so it is NODATA and never NXDOMAIN.
-        Finding::Nothing | Finding::Empty => (Rcode::NOERROR, ZoneRecords::Negative),
-        Finding::Apex => (Rcode::NOERROR, at_apex(question.rtype)),
-        Finding::Address(address) => (Rcode::NOERROR, at_address(question.rtype, address)),
-        Finding::Pod { namespace, name } => (Rcode::NOERROR, ZoneRecords::Pod { namespace, name }),
+        Finding::Nothing | Finding::Empty => (Rcode::NOERROR, Records::Negative(zone)),
+        Finding::Apex => (Rcode::NOERROR, at_apex(rtype, zone)),
+        Finding::Address(address) => (Rcode::NOERROR, at_address(rtype, zone, address)),
+        Finding::Pod(pod) => (Rcode::NOERROR, Records::Pod(zone, pod)),
     };
-    Decision { rcode, ede: verdict.ede, records: Records::Zone(zone, records) }
+    Decision { rcode, ede: verdict.ede, records }
 }
 
-fn at_apex(rtype: Rtype) -> ZoneRecords {
+fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {
     match rtype {
         // RFC 8482 4.1: ANY is answered with one RRset of the responder's choice.
-        Rtype::SOA | Rtype::ANY => ZoneRecords::Soa,
-        Rtype::NS => ZoneRecords::Ns,
-        _ => ZoneRecords::Negative,
+        Rtype::SOA | Rtype::ANY => Records::Soa(zone),
+        Rtype::NS => Records::Ns(zone),
+        _ => Records::Negative(zone),
     }
 }
 
 /// RFC 4074 3: what has no record of the type asked for is NODATA, or clients lose the other family too.
-fn at_address(rtype: Rtype, address: IpAddr) -> ZoneRecords {
+fn at_address(rtype: Rtype, zone: &Zone, address: IpAddr) -> Records<'_> {
     let own = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
-    if rtype == own || rtype == Rtype::ANY { ZoneRecords::Address(address) } else { ZoneRecords::Negative }
+    if rtype == own || rtype == Rtype::ANY { Records::Address(address) } else { Records::Negative(zone) }
 }

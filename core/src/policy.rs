@@ -10,7 +10,7 @@ use crate::{Label, podip};
 
 /// What is at a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub(crate) enum Finding<'q> {
     /// Nothing, and nothing below.
     Nothing,
     /// The zone's apex.
@@ -20,57 +20,81 @@ pub(crate) enum Finding {
     /// This address.
     Address(IpAddr),
     /// Those of this pod's addresses that may be given: at least one.
-    Pod { namespace: Label, name: Label },
+    Pod(PodName<'q>),
     /// Nobody can tell now.
     Unknown,
 }
 
 /// A finding, and the extended error that goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    pub(crate) finding: Finding,
+pub(crate) struct Verdict<'q> {
+    pub(crate) finding: Finding<'q>,
     pub(crate) ede: Option<Ede>,
 }
 
-impl From<Finding> for Verdict {
-    fn from(finding: Finding) -> Self {
+/// A pod's name and namespace as the question spells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PodName<'q> {
+    namespace: &'q [u8],
+    name: &'q [u8],
+}
+
+impl PodName<'_> {
+    /// Calls `each` with the pod's addresses, those that may not be given included; with none if Kubernetes can have
+    /// no pod of that name.
+    pub(crate) fn addresses<P: PodLookup + ?Sized>(&self, pods: &P, each: &mut dyn FnMut(IpAddr)) {
+        if let (Some(namespace), Some(name)) = (Label::from_wire(self.namespace), Label::from_wire(self.name))
+        {
+            pods.addresses_of(&namespace, &name, each);
+        }
+    }
+}
+
+impl<'q> From<Finding<'q>> for Verdict<'q> {
+    fn from(finding: Finding<'q>) -> Self {
         Self { finding, ede: None }
     }
 }
 
 /// What is at a place of a zone.
-pub(crate) fn judge<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, place: Place<'_>) -> Verdict {
-    match place {
-        Place::Apex => Finding::Apex.into(),
-        Place::Deeper => Finding::Nothing.into(),
-        Place::Namespace(label) => match namespace(config, label) {
-            None => Finding::Nothing.into(),
-            Some(namespace) => judge_namespace(config, pods, &namespace),
-        },
-        Place::Pod { label, namespace: of } => match namespace(config, of) {
-            None => Finding::Nothing.into(),
-            Some(namespace) => match podip::parse(label) {
-                Some(address) => judge_address(config, pods, &namespace, address),
-                None => judge_pod_name(config, pods, namespace, label),
-            },
-        },
-    }
-}
-
-/// The namespace of that label, as far as can be told without the index.
 #[inline]
-fn namespace(config: &Config<'_>, label: &[u8]) -> Option<Label> {
-    if config.mode == Mode::Disabled {
-        return None;
+pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    place: Place<'q>,
+) -> Verdict<'q> {
+    let (namespace, name) = match place {
+        Place::Apex => return Finding::Apex.into(),
+        Place::Deeper => return Finding::Nothing.into(),
+        Place::Namespace(namespace) => (namespace, None),
+        Place::Pod { label, namespace } => (namespace, Some(label)),
+    };
+    let Some(label) = Label::from_wire(namespace) else {
+        return Finding::Nothing.into();
+    };
+    if config.mode == Mode::Disabled || !is_served(config, &label) {
+        return Finding::Nothing.into();
     }
-    let label = Label::from_wire(label)?;
-    if !config.namespaces.is_empty() && config.namespaces.binary_search(&label).is_err() {
-        return None;
+    let Some(name) = name else {
+        return judge_namespace(config, pods, &label);
+    };
+    match podip::parse(name) {
+        Some(address) => judge_address(config, pods, &label, address),
+        None => judge_pod_name(config, pods, PodName { namespace, name }),
     }
-    Some(label)
 }
 
-fn judge_namespace<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, namespace: &Label) -> Verdict {
+/// Whether the namespace is one of those that the operator narrowed the zone to.
+#[inline]
+fn is_served(config: &Config<'_>, namespace: &Label) -> bool {
+    config.namespaces.is_empty() || config.namespaces.binary_search(namespace).is_ok()
+}
+
+fn judge_namespace<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    namespace: &Label,
+) -> Verdict<'static> {
     if config.mode == Mode::Insecure && !config.check_namespaces {
         return Finding::Empty.into();
     }
@@ -81,12 +105,13 @@ fn judge_namespace<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, namespa
     )
 }
 
+#[inline]
 fn judge_address<P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
     namespace: &Label,
     address: IpAddr,
-) -> Verdict {
+) -> Verdict<'static> {
     if is_mapped(address) {
         return Finding::Nothing.into();
     }
@@ -102,25 +127,17 @@ fn judge_address<P: PodLookup + ?Sized>(
     }
 }
 
-fn judge_pod_name<P: PodLookup + ?Sized>(
-    config: &Config<'_>,
-    pods: &P,
-    namespace: Label,
-    label: &[u8],
-) -> Verdict {
+fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod: PodName<'q>) -> Verdict<'q> {
     if config.mode != Mode::Verified || !config.pod_names {
         return Finding::Nothing.into();
     }
-    let Some(name) = Label::from_wire(label) else {
-        return Finding::Nothing.into();
-    };
     let (mut allowed, mut blocked) = (false, false);
     let verdict = from_index(config, pods, || {
-        pods.addresses_of(&namespace, &name, &mut |address| {
+        pod.addresses(pods, &mut |address| {
             allowed |= is_allowed(config, address);
             blocked |= !is_mapped(address) && is_blocked(config, address);
         });
-        if allowed { Finding::Pod { namespace, name } } else { Finding::Nothing }
+        if allowed { Finding::Pod(pod) } else { Finding::Nothing }
     });
     // That a guard forbids all of the pod's addresses says more than that the index is stale.
     if blocked && verdict.finding == Finding::Nothing {
@@ -147,11 +164,12 @@ fn guards_forbid(config: &Config<'_>, address: IpAddr) -> bool {
 }
 
 /// A finding that is only as good as the index is fresh.
-fn from_index<P: PodLookup + ?Sized>(
+#[inline]
+fn from_index<'q, P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
-    look: impl FnOnce() -> Finding,
-) -> Verdict {
+    look: impl FnOnce() -> Finding<'q>,
+) -> Verdict<'q> {
     match pods.freshness() {
         Freshness::Unsynced => Verdict { finding: Finding::Unknown, ede: Some(Ede::NOT_READY) },
         Freshness::Fresh => look().into(),

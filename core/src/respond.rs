@@ -1,16 +1,18 @@
 //! The one entry: a query's octets in, a response's octets out.
 
-use crate::Label;
 use crate::config::{Config, Zone};
 use crate::cookie::{self, CookieStatus};
-use crate::decide::{Decision, Records, ZoneRecords, decide};
+use crate::decide::{Decision, Records, decide};
 use crate::lookup::PodLookup;
 use crate::message::{DropReason, Outcome, Reply, Request, Transport};
-use crate::policy::is_allowed;
-use crate::wire::edns::{self, Edns};
+use crate::policy::{PodName, is_allowed};
+use crate::wire::edns::{self, Edns, option};
 use crate::wire::header::{Header, flag};
-use crate::wire::message::{Message, Question};
-use crate::wire::reply::{Compressed, Full, Opt, PAYLOAD_SIZE, ReplyWriter, Section, Soa};
+use crate::wire::message::Message;
+use crate::wire::name::QuestionName;
+use crate::wire::reply::{
+    Compressed, Full, OptRecord, PAYLOAD_SIZE, Pointer, RecordWriter, ReplyWriter, Section, Soa, Written,
+};
 use crate::wire::{Class, Rtype};
 
 /// The longest response over UDP, in octets, whatever the client could receive.
@@ -47,13 +49,13 @@ pub fn respond<P: PodLookup + ?Sized>(
     if out.len() < MIN_REPLY {
         return Outcome::Drop(DropReason::NoRoom);
     }
-    let message = Message::read(header, query);
-    let (cookie, cookie_octets) = check_cookie(config, &message, request).unzip();
+    let message = Message::read(&header, query);
+    let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
     let cookie = cookie.unwrap_or_default();
     let decision = decide(config, pods, &message, cookie);
-    let opt = message.edns.map(|edns| opt(config, request, &edns, &decision, cookie_octets));
-    let reply = Response { config, pods, message: &message, decision: &decision, opt: opt.as_ref() };
-    match reply.write(request, out) {
+    let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
+    let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
+    match write(config, pods, request, &message, &decision, opt, out) {
         Ok((len, truncated)) => {
             Outcome::Reply(Reply { len, rcode: decision.rcode, ede: decision.ede, truncated, cookie })
         }
@@ -63,138 +65,142 @@ pub fn respond<P: PodLookup + ?Sized>(
 }
 
 /// What the query's cookie tells, and the one to send back.
-fn check_cookie(
-    config: &Config<'_>,
-    message: &Message<'_>,
-    request: &Request,
-) -> Option<(CookieStatus, [u8; 24])> {
-    let cookie = message.edns?.options?.cookie?;
+fn check_cookie(config: &Config<'_>, edns: Edns<'_>, request: &Request) -> Option<(CookieStatus, [u8; 24])> {
+    let cookie = edns.options?.cookie?;
     Some(cookie::check_and_renew(config.cookies?, &cookie, request.source, request.now))
 }
 
 /// The OPT of the response: there if and only if the query has one (RFC 6891 6.1.1).
-fn opt<'a>(
-    config: &Config<'a>,
+fn opt(
+    config: &Config<'_>,
     request: &Request,
-    edns: &Edns<'_>,
+    edns: Edns<'_>,
     decision: &Decision<'_>,
     cookie: Option<[u8; 24]>,
-) -> Opt<'a> {
+) -> OptRecord {
     // Of another EDNS version nobody knows what its flags and options mean.
     let known = edns.version == edns::VERSION;
     let options = edns.options.filter(|_| known).unwrap_or_default();
-    Opt {
-        // RFC 3225 3: "The DO bit of the query MUST be copied in the response."
-        dnssec_ok: known && edns.dnssec_ok,
-        nsid: config
-            .nsid
-            .filter(|_| options.nsid && !request.truncate)
-            .map(|id| id.get(..Config::MAX_NSID).unwrap_or(id)),
-        // RFC 7828 3.3.1: over UDP the option is ignored.
-        tcp_keepalive: config
-            .tcp_keepalive
-            .filter(|_| options.tcp_keepalive && request.transport == Transport::Tcp),
-        ede: decision.ede,
-        cookie,
+    // RFC 3225 3: "The DO bit of the query MUST be copied in the response."
+    let mut opt = OptRecord::new(decision.rcode, known && edns.dnssec_ok);
+    if let (Some(id), true, false) = (config.nsid, options.nsid, request.truncate) {
+        opt.push(option::NSID, id.get(..Config::MAX_NSID).unwrap_or(id));
     }
+    if let Some(cookie) = cookie {
+        opt.push(option::COOKIE, &cookie);
+    }
+    // RFC 7828 3.3.1: over UDP the option is ignored.
+    if let (Some(timeout), true, Transport::Tcp) =
+        (config.tcp_keepalive, options.tcp_keepalive, request.transport)
+    {
+        opt.push(option::TCP_KEEPALIVE, &timeout.to_be_bytes());
+    }
+    if let Some(ede) = decision.ede {
+        opt.push(option::EDE, &ede.0.to_be_bytes());
+    }
+    opt
 }
 
-/// A response that is decided on and not yet written.
-struct Response<'a, P: ?Sized> {
-    config: &'a Config<'a>,
-    pods: &'a P,
-    message: &'a Message<'a>,
-    decision: &'a Decision<'a>,
-    opt: Option<&'a Opt<'a>>,
+/// Writes a response that is decided on, with its OPT in wire form, empty for none: its length, and whether the
+/// records had to be left out.
+#[inline]
+fn write<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    request: &Request,
+    message: &Message<'_>,
+    decision: &Decision<'_>,
+    opt: &[u8],
+    out: &mut [u8],
+) -> Result<(usize, bool), Full> {
+    let max = max_len(request.transport, message.edns.as_ref());
+    let question = message.question.as_ref().map_or(&[][..], |question| question.octets);
+    let mut writer = ReplyWriter::new(out, max, question)?;
+    let mut flags = if matches!(decision.records, Records::None) { 0 } else { flag::AA };
+    let records = match message.question {
+        _ if request.truncate => Err(Full),
+        None => Ok(Written::default()),
+        Some(question) => {
+            let writer = writer.records(opt.len())?;
+            records(config, pods, writer, question.name, question.rtype, decision.records)
+        }
+    };
+    // RFC 2181 9: no RRset is there in part.
+    let truncated = records.is_err();
+    if truncated {
+        flags |= flag::TC;
+    }
+    let len = writer.finish(records.unwrap_or_default(), message.header, decision.rcode, flags, opt)?;
+    Ok((len, truncated))
 }
 
-impl<P: PodLookup + ?Sized> Response<'_, P> {
-    /// The length, and whether the records had to be left out.
-    fn write(&self, request: &Request, out: &mut [u8]) -> Result<(usize, bool), Full> {
-        let max = max_len(request.transport, self.message.edns.as_ref());
-        let mut writer = ReplyWriter::new(out, max, self.message.question.as_ref(), self.opt)?;
-        let mut flags = match self.decision.records {
-            Records::None => 0,
-            Records::Chaos(_) | Records::Zone(..) => flag::AA,
-        };
-        let truncated = request.truncate || self.records(&mut writer).is_err();
-        if truncated {
-            writer.clear_records();
-            flags |= flag::TC;
-        }
-        let len = writer.finish(&self.message.header, self.decision.rcode, flags, self.opt)?;
-        Ok((len, truncated))
-    }
-
-    fn records(&self, writer: &mut ReplyWriter<'_>) -> Result<(), Full> {
-        match (self.decision.records, self.message.question.as_ref()) {
-            (Records::None, _) | (_, None) => Ok(()),
-            (Records::Chaos(text), _) => writer.txt(Class::CH, text.as_bytes(), 0),
-            (Records::Zone(zone, records), Some(question)) => {
-                self.zone_records(writer, zone, records, question)
+#[inline]
+fn records<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    mut writer: RecordWriter<'_>,
+    name: QuestionName<'_>,
+    rtype: Rtype,
+    records: Records<'_>,
+) -> Result<Written, Full> {
+    let ttl = config.ttl.as_secs();
+    match records {
+        Records::None => {}
+        Records::Chaos(text) => writer.txt(Class::CH, text.as_bytes(), 0)?,
+        Records::Negative(zone) => writer.soa(Section::Authority, &soa(config, pods, zone, name))?,
+        Records::Soa(zone) => writer.soa(Section::Answer, &soa(config, pods, zone, name))?,
+        Records::Ns(zone) => writer.ns(&soa(config, pods, zone, name).ns, ttl)?,
+        Records::Address(address) => writer.address(address, ttl)?,
+        Records::Pod(zone, pod) => {
+            if !addresses(config, pods, &mut writer, pod, rtype)? {
+                writer.soa(Section::Authority, &soa(config, pods, zone, name))?;
             }
         }
     }
+    Ok(writer.finish())
+}
 
-    fn zone_records(
-        &self,
-        writer: &mut ReplyWriter<'_>,
-        zone: &Zone,
-        records: ZoneRecords,
-        question: &Question<'_>,
-    ) -> Result<(), Full> {
-        let ttl = self.config.ttl.as_secs();
-        match records {
-            ZoneRecords::Negative => writer.soa(Section::Authority, &self.soa(zone, question)),
-            ZoneRecords::Soa => writer.soa(Section::Answer, &self.soa(zone, question)),
-            ZoneRecords::Ns => writer.ns(&self.soa(zone, question).ns, ttl),
-            ZoneRecords::Address(address) => writer.address(address, ttl),
-            ZoneRecords::Pod { namespace, name } => {
-                if self.pod(writer, &namespace, &name, question.rtype)? {
-                    return Ok(());
-                }
-                writer.soa(Section::Authority, &self.soa(zone, question))
-            }
+/// Writes those of a pod's addresses that are allowed and of the type asked for; whether there was any.
+fn addresses<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    writer: &mut RecordWriter<'_>,
+    pod: PodName<'_>,
+    rtype: Rtype,
+) -> Result<bool, Full> {
+    // ANY is answered with one RRset (RFC 8482 4.1): that of the first address.
+    let mut is_ipv4 = match rtype {
+        Rtype::A => Some(true),
+        Rtype::AAAA => Some(false),
+        Rtype::ANY => None,
+        _ => return Ok(false),
+    };
+    let ttl = config.ttl.as_secs();
+    let mut result = Ok(false);
+    pod.addresses(pods, &mut |address| {
+        if !is_allowed(config, address) {
+            return;
         }
-    }
-
-    /// Writes those of a pod's addresses that are allowed and of the type asked for; whether there was any.
-    fn pod(
-        &self,
-        writer: &mut ReplyWriter<'_>,
-        namespace: &Label,
-        name: &Label,
-        rtype: Rtype,
-    ) -> Result<bool, Full> {
-        // ANY is answered with one RRset (RFC 8482 4.1): that of the first address.
-        let mut is_ipv4 = match rtype {
-            Rtype::A => Some(true),
-            Rtype::AAAA => Some(false),
-            Rtype::ANY => None,
-            _ => return Ok(false),
-        };
-        let ttl = self.config.ttl.as_secs();
-        let mut result = Ok(false);
-        self.pods.addresses_of(namespace, name, &mut |address| {
-            if !is_allowed(self.config, address) {
-                return;
-            }
-            if result.is_ok() && *is_ipv4.get_or_insert(address.is_ipv4()) == address.is_ipv4() {
-                result = writer.address(address, ttl).map(|()| true);
-            }
-        });
-        result
-    }
-
-    fn soa<'s>(&self, zone: &'s Zone, question: &Question<'_>) -> Soa<'s> {
-        let domain = question.name.offset_of(&zone.domain);
-        Soa {
-            owner: Compressed::suffix(question.name.offset_of(&zone.apex)),
-            ns: Compressed::below(&zone.ns, &zone.domain, domain),
-            mailbox: Compressed::below(&zone.mailbox, &zone.domain, domain),
-            serial: self.pods.serial(),
-            minimum: self.config.ttl.as_secs().min(MAX_NEGATIVE_TTL),
+        if result.is_ok() && *is_ipv4.get_or_insert(address.is_ipv4()) == address.is_ipv4() {
+            result = writer.address(address, ttl).map(|()| true);
         }
+    });
+    result
+}
+
+fn soa<'z, P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    zone: &'z Zone,
+    question: QuestionName<'_>,
+) -> Soa<'z> {
+    let domain = Pointer::to(question.offset_of(&zone.domain));
+    Soa {
+        owner: Pointer::to(question.offset_of(&zone.apex)),
+        ns: Compressed::below(&zone.ns, &zone.domain, domain),
+        mailbox: Compressed::new(Zone::MAILBOX, domain),
+        serial: pods.serial(),
+        minimum: config.ttl.as_secs().min(MAX_NEGATIVE_TTL),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a question's name to what it asks for.
 
 use crate::config::Zone;
-use crate::wire::name::{QuestionName, labels, strip_suffix};
+use crate::wire::name::{QuestionName, is_labels, split_label, strip_octets, strip_suffix};
 
 /// A name, seen from the apex of its zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,25 +16,43 @@ pub(crate) enum Place<'q> {
     Deeper,
 }
 
+impl<'q> Place<'q> {
+    /// From what the name has in front of the apex: labels without the root. `None` if the last of them does not end
+    /// there.
+    #[inline]
+    fn read(front: &'q [u8]) -> Option<Self> {
+        if front.is_empty() {
+            return Some(Self::Apex);
+        }
+        let (first, rest) = split_label(front)?;
+        if rest.is_empty() {
+            return Some(Self::Namespace(first));
+        }
+        let (second, rest) = split_label(rest)?;
+        if rest.is_empty() {
+            return Some(Self::Pod { label: first, namespace: second });
+        }
+        is_labels(rest).then_some(Self::Deeper)
+    }
+}
+
 /// The zone that holds the name, and where in it. Of nested zones the innermost one, as delegation would have
 /// it.
 #[inline]
-pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: &QuestionName<'q>) -> Option<(&'z Zone, Place<'q>)> {
-    let (zone, front) = zones
-        .iter()
-        .filter_map(|zone| Some((zone, strip_suffix(name.as_wire(), zone.apex.as_wire())?)))
-        .min_by_key(|(_, front)| front.len())?;
-    let mut labels = labels(front);
-    let place = match (labels.next(), labels.next(), labels.next()) {
-        (None, _, _) => Place::Apex,
-        (Some(namespace), None, _) => Place::Namespace(namespace),
-        (Some(label), Some(namespace), None) => Place::Pod { label, namespace },
-        (Some(_), Some(_), Some(_)) => Place::Deeper,
-    };
-    Some((zone, place))
+pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: QuestionName<'q>) -> Option<(&'z Zone, Place<'q>)> {
+    let (mut innermost, mut longest) = (None, 0);
+    for zone in zones {
+        let apex = zone.apex.as_wire();
+        if apex.len() > longest
+            && let Some(place) = strip_octets(name.as_wire(), apex).and_then(Place::read)
+        {
+            (innermost, longest) = (Some((zone, place)), apex.len());
+        }
+    }
+    innermost
 }
 
 /// Whether one of the zones begins below the name, so that the name exists, whatever the zone around it says.
-pub(crate) fn is_above_a_zone(zones: &[Zone], name: &QuestionName<'_>) -> bool {
+pub(crate) fn is_above_a_zone(zones: &[Zone], name: QuestionName<'_>) -> bool {
     zones.iter().any(|zone| strip_suffix(zone.apex.as_wire(), name.as_wire()).is_some())
 }

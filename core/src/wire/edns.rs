@@ -54,7 +54,7 @@ pub(crate) struct Options<'q> {
 /// A COOKIE option (RFC 7873 4): the client's part, and the server's that the client had from us, if any.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookie<'q> {
-    pub(crate) client: [u8; 8],
+    pub(crate) client: &'q [u8; 8],
     pub(crate) server: &'q [u8],
 }
 
@@ -62,7 +62,7 @@ impl<'q> Cookie<'q> {
     /// RFC 7873 5.2.2: other lengths than 8 and 16 to 40 are malformed.
     fn read(data: &'q [u8]) -> Option<Self> {
         let (client, server) = data.split_first_chunk()?;
-        matches!(server.len(), 0 | 8..=32).then_some(Self { client: *client, server })
+        matches!(server.len(), 0 | 8..=32).then_some(Self { client, server })
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Question<'q> {
 /// A query as far as it could be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'q> {
-    pub(crate) header: Header,
+    pub(crate) header: &'q Header,
     pub(crate) question: Option<Question<'q>>,
     pub(crate) edns: Option<Edns<'q>>,
     /// Whether all sections are there and well formed.
@@ -32,11 +32,43 @@ pub(crate) struct Message<'q> {
 impl<'q> Message<'q> {
     /// Reads a query whose header was read already.
     #[inline]
-    pub(crate) fn read(header: Header, octets: &'q [u8]) -> Self {
-        let (mut question, mut edns) = (None, None);
-        let mut reader = Reader { octets, at: header::LEN };
-        let well_formed = reader.read_sections(&header, &mut question, &mut edns).is_some();
-        Self { header, question, edns, well_formed }
+    pub(crate) fn read(header: &'q Header, octets: &'q [u8]) -> Self {
+        let mut message = Self { header, question: None, edns: None, well_formed: false };
+        message.well_formed = message.read_sections(Reader { octets, at: header::LEN }).is_some();
+        message
+    }
+
+    /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
+    #[inline]
+    fn read_sections(&mut self, mut reader: Reader<'q>) -> Option<()> {
+        let header = self.header;
+        // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
+        // greater than 1." Of several, or of another opcode's, only the end matters: the OPT is behind it.
+        if header.qdcount == 1 && header.opcode() == Opcode::QUERY {
+            self.question = Some(reader.question()?);
+        } else {
+            for _ in 0..header.qdcount {
+                reader.skip_question()?;
+            }
+        }
+        for _ in 0..header.ancount {
+            reader.record()?.plain()?;
+        }
+        for _ in 0..header.nscount {
+            reader.record()?.plain()?;
+        }
+        for _ in 0..header.arcount {
+            let record = reader.record()?;
+            match record.rtype {
+                Rtype::OPT if record.owner_is_root && self.edns.is_none() => {
+                    self.edns = Some(Edns::read(record.class, record.ttl, record.data));
+                }
+                // RFC 6891 6.1.1: "If a query message with more than one OPT RR is received, a FORMERR
+                // (RCODE=1) MUST be returned."
+                _ => record.plain()?,
+            }
+        }
+        (header.qdcount <= 1).then_some(())
     }
 }
 
@@ -66,43 +98,6 @@ struct Reader<'q> {
 }
 
 impl<'q> Reader<'q> {
-    /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
-    #[inline]
-    fn read_sections(
-        &mut self,
-        header: &Header,
-        question: &mut Option<Question<'q>>,
-        edns: &mut Option<Edns<'q>>,
-    ) -> Option<()> {
-        // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
-        // greater than 1." Of several, or of another opcode's, only the end matters: the OPT is behind it.
-        if header.qdcount == 1 && header.opcode() == Opcode::QUERY {
-            *question = Some(self.question()?);
-        } else {
-            for _ in 0..header.qdcount {
-                self.skip_question()?;
-            }
-        }
-        for _ in 0..header.ancount {
-            self.record()?.plain()?;
-        }
-        for _ in 0..header.nscount {
-            self.record()?.plain()?;
-        }
-        for _ in 0..header.arcount {
-            let record = self.record()?;
-            match record.rtype {
-                Rtype::OPT if record.owner_is_root && edns.is_none() => {
-                    *edns = Some(Edns::read(record.class, record.ttl, record.data));
-                }
-                // RFC 6891 6.1.1: "If a query message with more than one OPT RR is received, a FORMERR
-                // (RCODE=1) MUST be returned."
-                _ => record.plain()?,
-            }
-        }
-        (header.qdcount <= 1).then_some(())
-    }
-
     fn take(&mut self, len: usize) -> Option<&'q [u8]> {
         let end = self.at.checked_add(len)?;
         let taken = self.octets.get(self.at..end)?;
@@ -120,13 +115,12 @@ impl<'q> Reader<'q> {
 
     #[inline]
     fn question(&mut self) -> Option<Question<'q>> {
-        let from = self.octets.get(self.at..)?;
-        let name = QuestionName::read(from)?;
-        self.take(name.as_wire().len())?;
-        let rtype = Rtype(self.u16()?);
-        let class = Class(self.u16()?);
-        let len = name.as_wire().len().checked_add(4)?;
-        Some(Question { name, rtype, class, octets: from.get(..len)? })
+        let name = QuestionName::read(self.octets.get(self.at..)?)?;
+        let octets = self.take(name.as_wire().len().checked_add(4)?)?;
+        let &[type0, type1, class0, class1] = octets.last_chunk()?;
+        let (rtype, class) =
+            (Rtype(u16::from_be_bytes([type0, type1])), Class(u16::from_be_bytes([class0, class1])));
+        Some(Question { name, rtype, class, octets })
     }
 
     fn skip_question(&mut self) -> Option<()> {

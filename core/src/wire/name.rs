@@ -93,31 +93,43 @@ impl Name {
     }
 }
 
-/// The labels of a name in wire form, or of the front of one, from left to right, without length octets and
-/// root.
-pub(crate) fn labels(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The labels of a name in wire form, from left to right, without length octets and root.
+fn labels(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {
-        let (&len, tail) = rest.split_first()?;
-        let (label, tail) = tail.split_at_checked(usize::from(len))?;
+        let (label, tail) = split_label(rest)?;
         rest = tail;
         (!label.is_empty()).then_some(label)
     })
 }
 
+/// The first label of a name in wire form, or of the front of one, without its length octet; and what follows it.
+#[inline]
+pub(crate) fn split_label(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&len, tail) = name.split_first()?;
+    tail.split_at_checked(usize::from(len))
+}
+
+/// Whether this is the front of a name: some labels, the last of which ends with it.
+pub(crate) fn is_labels(mut front: &[u8]) -> bool {
+    while let Some((_, rest)) = split_label(front) {
+        front = rest;
+    }
+    front.is_empty()
+}
+
 /// What a name has in front of another: nothing if they are the same, `None` if it is not below that. Both are
 /// whole names in wire form.
 pub(crate) fn strip_suffix<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]> {
+    strip_octets(name, suffix).filter(|front| is_labels(front))
+}
+
+/// The same for octets alone: those of the suffix could also stand at the end of a longer label, of which the front
+/// then has the beginning.
+#[inline]
+pub(crate) fn strip_octets<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]> {
     let (front, back) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
     // Length octets are below 64, so folding letters never touches them. Mostly there is nothing to fold.
-    if back != suffix && !back.eq_ignore_ascii_case(suffix) {
-        return None;
-    }
-    // The same octets could stand at the end of a longer label.
-    let mut rest = front;
-    while let Some((&len, tail)) = rest.split_first() {
-        rest = tail.get(usize::from(len)..)?;
-    }
-    Some(front)
+    (back == suffix || back.eq_ignore_ascii_case(suffix)).then_some(front)
 }
 
 /// The name of a question: whole, uncompressed, and within the limits.
@@ -129,28 +141,28 @@ impl<'q> QuestionName<'q> {
     /// anything but plain labels: in the first name of a message there is nothing a pointer could point to.
     #[inline]
     pub(crate) fn read(octets: &'q [u8]) -> Option<Self> {
+        // No further than a name may reach: what is cut off there is too long.
+        let octets = octets.get(..MAX_NAME).unwrap_or(octets);
         let mut at = 0_usize;
         loop {
-            let len = usize::from(*octets.get(at)?);
-            if len == 0 {
-                return octets.get(..=at).map(Self);
-            }
-            // The name's length bounds it, so it does not wrap.
-            at = at.wrapping_add(len).wrapping_add(1);
-            if len > MAX_LABEL || at >= MAX_NAME {
-                return None;
+            match usize::from(*octets.get(at)?) {
+                // Bounded by the length of `octets`, so it does not wrap.
+                len @ 1..=MAX_LABEL => at = at.wrapping_add(len).wrapping_add(1),
+                0 => return octets.get(..=at).map(Self),
+                _ => return None,
             }
         }
     }
 
     /// The name as it came, with the root label at the end.
-    pub(crate) fn as_wire(&self) -> &'q [u8] {
+    pub(crate) const fn as_wire(self) -> &'q [u8] {
         self.0
     }
 
     /// Where in this name a suffix of it begins that is as long as `name`.
-    pub(crate) fn offset_of(&self, name: &Name) -> usize {
-        self.0.len().saturating_sub(name.as_wire().len())
+    pub(crate) fn offset_of(self, name: &Name) -> u8 {
+        // At most 255, since both have at most that.
+        u8::try_from(self.0.len().saturating_sub(name.as_wire().len())).unwrap_or_default()
     }
 }
 

@@ -1,18 +1,21 @@
 //! A response, written front to back into the driver's buffer.
 
+use core::mem;
 use core::net::IpAddr;
 
-use super::edns::{DO, VERSION, option};
+use crate::Config;
+
+use super::edns::{DO, VERSION};
 use super::header::{self, Header, flag};
-use super::message::Question;
 use super::name::{Name, strip_suffix};
-use super::types::{Class, Ede, Rcode, Rtype};
+use super::types::{Class, Rcode, Rtype};
 
 /// The two high bits of a compression pointer (RFC 1035 4.1.4).
 const POINTER: u16 = 0xc000;
 
-/// Where the question's name begins, for pointers to it.
-const QUESTION_NAME: usize = header::LEN;
+/// Where the question's name begins, for pointers to it: right behind the header.
+const QUESTION_NAME: u16 = 12;
+const _: () = assert!(QUESTION_NAME as usize == header::LEN);
 
 /// The payload size this server advertises, in octets: what crosses any path without fragments
 /// (DNS flag day 2020). Also the limit of its own datagrams.
@@ -24,32 +27,51 @@ const OPT_LEN: usize = 11;
 /// Octets of an option in front of its data: code and length.
 const OPTION_HEADER: usize = 4;
 
-/// What the OPT record of the response says.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Opt<'a> {
-    pub(crate) dnssec_ok: bool,
-    pub(crate) nsid: Option<&'a [u8]>,
-    pub(crate) cookie: Option<[u8; 24]>,
-    /// In units of 100 ms (RFC 7828 3.1).
-    pub(crate) tcp_keepalive: Option<u16>,
-    pub(crate) ede: Option<Ede>,
+/// Octets of an OPT record with all options, each as long as it can be.
+const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + Config::MAX_NSID + 24 + 2 + 2;
+
+/// The OPT record of a response in wire form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OptRecord {
+    octets: [u8; MAX_OPT],
+    len: usize,
 }
 
-impl Opt<'_> {
-    fn options_len(&self) -> usize {
-        [
-            self.nsid.map(<[u8]>::len),
-            self.cookie.map(|cookie| cookie.len()),
-            self.tcp_keepalive.map(|_| 2),
-            self.ede.map(|_| 2),
-        ]
-        .into_iter()
-        .flatten()
-        .fold(0, |sum: usize, len| sum.saturating_add(OPTION_HEADER).saturating_add(len))
+impl OptRecord {
+    /// Without options.
+    pub(crate) const fn new(rcode: Rcode, dnssec_ok: bool) -> Self {
+        let mut octets = [0; MAX_OPT];
+        let ([type0, type1], [size0, size1]) = (Rtype::OPT.0.to_be_bytes(), PAYLOAD_SIZE.to_be_bytes());
+        // RFC 6891 6.1.3: the OPT holds the "upper 8 bits of extended 12-bit RCODE".
+        let [_, extended] = (rcode.0 >> 4).to_be_bytes();
+        let [flags0, flags1] = if dnssec_ok { DO } else { 0 }.to_be_bytes();
+        if let Some(fixed) = octets.first_chunk_mut::<OPT_LEN>() {
+            *fixed = [0, type0, type1, size0, size1, extended, VERSION, flags0, flags1, 0, 0];
+        }
+        Self { octets, len: OPT_LEN }
     }
 
-    fn len(&self) -> usize {
-        OPT_LEN.saturating_add(self.options_len())
+    /// Appends an option. There is room for each of those that this server knows, as long as it can be.
+    #[inline]
+    pub(crate) fn push(&mut self, code: u16, data: &[u8]) {
+        let Some((record, free)) = self.octets.split_at_mut_checked(self.len) else {
+            return;
+        };
+        let mut room = Room(free);
+        let len = u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let ([code0, code1], [len0, len1]) = (code.to_be_bytes(), len);
+        if room.put_array([code0, code1, len0, len1]).and_then(|()| room.put(data)).is_err() {
+            return;
+        }
+        self.len = self.len.saturating_add(OPTION_HEADER).saturating_add(data.len());
+        let options = u16::try_from(self.len.saturating_sub(OPT_LEN)).unwrap_or(u16::MAX);
+        if let Some(rdlength) = record.get_mut(OPT_LEN - 2..OPT_LEN) {
+            rdlength.copy_from_slice(&options.to_be_bytes());
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -64,43 +86,52 @@ pub(crate) enum Section {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Full;
 
+/// A compression pointer into the question's name (RFC 1035 4.1.4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pointer(u16);
+
+impl Pointer {
+    /// To the name of the question.
+    const QUESTION: Self = Self::to(0);
+
+    /// To the part of the question's name that begins `offset` octets into it.
+    pub(crate) const fn to(offset: u8) -> Self {
+        // Below 2^14, so the two bits stay what they are.
+        Self(POINTER | QUESTION_NAME.saturating_add(offset as u16))
+    }
+}
+
 /// A name to be written: some labels, then either a pointer to a name that is already there, or nothing more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compressed<'a> {
-    pub(crate) labels: &'a [u8],
-    pub(crate) target: Option<usize>,
-}
-
-impl Compressed<'_> {
-    /// Octets that it takes.
-    fn len(&self) -> usize {
-        self.labels.len().saturating_add(if self.target.is_some() { 2 } else { 0 })
-    }
-
-    /// The name of the question.
-    pub(crate) const QUESTION: Self = Self { labels: &[], target: Some(QUESTION_NAME) };
-
-    /// The part of the question's name that begins `offset` octets into it.
-    pub(crate) const fn suffix(offset: usize) -> Self {
-        Self { labels: &[], target: Some(QUESTION_NAME.saturating_add(offset)) }
-    }
+    labels: &'a [u8],
+    target: Option<Pointer>,
 }
 
 impl<'a> Compressed<'a> {
-    /// `name`, as a few labels in front of `ancestor` if it is below that, whose place in the question is
-    /// `offset` octets in.
-    pub(crate) fn below(name: &'a Name, ancestor: &Name, offset: usize) -> Self {
+    /// Labels in wire form in front of the name that `target` points to.
+    pub(crate) const fn new(labels: &'a [u8], target: Pointer) -> Self {
+        Self { labels, target: Some(target) }
+    }
+
+    /// `name`, as a few labels in front of `ancestor` if it is below that, to which `target` points.
+    pub(crate) fn below(name: &'a Name, ancestor: &Name, target: Pointer) -> Self {
         match strip_suffix(name.as_wire(), ancestor.as_wire()) {
-            Some(labels) => Self { labels, ..Compressed::suffix(offset) },
+            Some(labels) => Self::new(labels, target),
             None => Self { labels: name.as_wire(), target: None },
         }
+    }
+
+    /// Octets that it takes.
+    fn len(&self) -> usize {
+        self.labels.len().saturating_add(if self.target.is_some() { 2 } else { 0 })
     }
 }
 
 /// The fields of a SOA record (RFC 1035 3.3.13) that differ from zone to zone and from answer to answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Soa<'a> {
-    pub(crate) owner: Compressed<'a>,
+    pub(crate) owner: Pointer,
     pub(crate) ns: Compressed<'a>,
     pub(crate) mailbox: Compressed<'a>,
     pub(crate) serial: u32,
@@ -113,64 +144,118 @@ const REFRESH: u32 = 7200;
 const RETRY: u32 = 1800;
 const EXPIRE: u32 = 86400;
 
-/// A response under construction: header and question are there, records are appended.
+/// What is still free of a buffer. Once something did not fit, nothing is: what was asked to be written is not there
+/// in part.
+#[derive(Debug)]
+struct Room<'o>(&'o mut [u8]);
+
+impl Room<'_> {
+    fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
+        let (to, rest) = mem::take(&mut self.0).split_at_mut_checked(octets.len()).ok_or(Full)?;
+        for (to, from) in to.iter_mut().zip(octets) {
+            *to = *from;
+        }
+        self.0 = rest;
+        Ok(())
+    }
+
+    /// The same for a length that the compiler knows, which makes a few moves of it.
+    #[inline]
+    fn put_array<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), Full> {
+        let (to, rest) = mem::take(&mut self.0).split_first_chunk_mut().ok_or(Full)?;
+        *to = octets;
+        self.0 = rest;
+        Ok(())
+    }
+}
+
+/// A response under construction: the question is there, records and OPT follow.
 #[derive(Debug)]
 pub(crate) struct ReplyWriter<'o> {
+    /// As long as the response may be.
     out: &'o mut [u8],
-    len: usize,
-    /// Where records may not reach: room for the OPT is kept.
-    limit: usize,
     /// Where the question ends and records begin.
     records: usize,
+}
+
+/// The records of a response, appended one after the other.
+#[derive(Debug)]
+pub(crate) struct RecordWriter<'o> {
+    room: Room<'o>,
+    /// What the room was at first.
+    capacity: usize,
+    answers: u16,
+    authorities: u16,
+}
+
+/// How many records there are, and the octets that they take. By default none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    len: usize,
     answers: u16,
     authorities: u16,
 }
 
 impl<'o> ReplyWriter<'o> {
-    /// Begins a response of at most `max` octets, OPT included. `Full` if not even the question fits.
-    pub(crate) fn new(
-        out: &'o mut [u8],
-        max: usize,
-        question: Option<&Question<'_>>,
-        opt: Option<&Opt<'_>>,
-    ) -> Result<Self, Full> {
-        let limit = max.min(out.len()).checked_sub(opt.map_or(0, Opt::len)).ok_or(Full)?;
-        // The header comes last, when the counts are known.
-        let mut writer = Self { out, len: header::LEN, limit, records: 0, answers: 0, authorities: 0 };
-        writer.put(question.map_or(&[][..], |question| question.octets))?;
-        writer.records = writer.len;
-        Ok(writer)
-    }
-
-    /// What may still be written to.
-    fn room(&mut self) -> Result<&mut [u8], Full> {
-        self.out.get_mut(self.len..self.limit).ok_or(Full)
-    }
-
-    fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
-        let to = self.room()?.get_mut(..octets.len()).ok_or(Full)?;
-        for (to, from) in to.iter_mut().zip(octets) {
-            *to = *from;
-        }
-        self.len = self.len.saturating_add(octets.len());
-        Ok(())
-    }
-
-    /// The same for a length that the compiler knows, which makes one of a few moves of it.
+    /// Begins a response of at most `max` octets. `Full` if not even the question fits.
     #[inline]
-    fn put_array<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), Full> {
-        *self.room()?.first_chunk_mut().ok_or(Full)? = octets;
-        self.len = self.len.saturating_add(N);
-        Ok(())
+    pub(crate) fn new(out: &'o mut [u8], max: usize, question: &[u8]) -> Result<Self, Full> {
+        let max = max.min(out.len());
+        let out = out.get_mut(..max).ok_or(Full)?;
+        // The header comes last, when the counts are known.
+        Room(out.get_mut(header::LEN..).ok_or(Full)?).put(question)?;
+        Ok(Self { out, records: header::LEN.saturating_add(question.len()) })
+    }
+
+    /// What records are written with, so that `reserved` octets are left for the OPT behind them. They are part of
+    /// the response once [`finish`](Self::finish) is told of them.
+    #[inline]
+    pub(crate) fn records(&mut self, reserved: usize) -> Result<RecordWriter<'_>, Full> {
+        let end = self.out.len().checked_sub(reserved).ok_or(Full)?;
+        let room = self.out.get_mut(self.records..end).ok_or(Full)?;
+        Ok(RecordWriter { capacity: room.len(), room: Room(room), answers: 0, authorities: 0 })
+    }
+
+    /// Appends the OPT in wire form, which is empty for none, writes the header and tells the length. `flags` are
+    /// AA and TC, where they apply.
+    #[inline]
+    pub(crate) fn finish(
+        self,
+        records: Written,
+        query: &Header,
+        rcode: Rcode,
+        flags: u16,
+        opt: &[u8],
+    ) -> Result<usize, Full> {
+        let len = self.records.saturating_add(records.len);
+        Room(self.out.get_mut(len..).ok_or(Full)?).put(opt)?;
+        let header = Header {
+            id: query.id,
+            flags: query.response_flags(rcode) | (flags & (flag::AA | flag::TC)),
+            qdcount: u16::from(self.records > header::LEN),
+            ancount: records.answers,
+            nscount: records.authorities,
+            arcount: u16::from(!opt.is_empty()),
+        };
+        *self.out.first_chunk_mut().ok_or(Full)? = header.octets();
+        Ok(len.saturating_add(opt.len()))
+    }
+}
+
+impl RecordWriter<'_> {
+    /// What was written.
+    #[inline]
+    pub(crate) fn finish(self) -> Written {
+        // The room only shrinks, so it does not wrap.
+        let len = self.capacity.wrapping_sub(self.room.0.len());
+        Written { len, answers: self.answers, authorities: self.authorities }
     }
 
     #[inline]
     fn name(&mut self, name: &Compressed<'_>) -> Result<(), Full> {
-        if !name.labels.is_empty() {
-            self.put(name.labels)?;
-        }
-        match name.target.and_then(|target| u16::try_from(target).ok()) {
-            Some(target) => self.put_array((POINTER | target).to_be_bytes()),
+        self.room.put(name.labels)?;
+        match name.target {
+            Some(Pointer(target)) => self.room.put_array(target.to_be_bytes()),
             None => Ok(()),
         }
     }
@@ -180,20 +265,21 @@ impl<'o> ReplyWriter<'o> {
     fn record(
         &mut self,
         section: Section,
-        owner: &Compressed<'_>,
+        Pointer(owner): Pointer,
         (rtype, class, ttl): (Rtype, Class, u16),
         len: usize,
     ) -> Result<(), Full> {
-        self.name(owner)?;
-        let ([type0, type1], [class0, class1]) = (rtype.0.to_be_bytes(), class.0.to_be_bytes());
-        let [ttl0, ttl1] = ttl.to_be_bytes();
-        let [len0, len1] = u16::try_from(len).map_err(|_| Full)?.to_be_bytes();
-        self.put_array([type0, type1, class0, class1, 0, 0, ttl0, ttl1, len0, len1])?;
+        let len = u16::try_from(len).map_err(|_| Full)?;
+        // RFC 1035 4.1.3: the TTL has four octets, of which it never needs more than the last two.
+        let numbers = [owner, rtype.0, class.0, 0, ttl, len].map(u16::to_be_bytes);
+        let [[owner0, owner1], [type0, type1], [class0, class1], _, [ttl0, ttl1], [len0, len1]] = numbers;
+        self.room.put_array([owner0, owner1, type0, type1, class0, class1, 0, 0, ttl0, ttl1, len0, len1])?;
         let count = match section {
             Section::Answer => &mut self.answers,
             Section::Authority => &mut self.authorities,
         };
-        *count = count.checked_add(1).ok_or(Full)?;
+        // A message of 65,535 octets has no room for as many records.
+        *count = count.wrapping_add(1);
         Ok(())
     }
 
@@ -202,19 +288,19 @@ impl<'o> ReplyWriter<'o> {
     pub(crate) fn address(&mut self, address: IpAddr, ttl: u16) -> Result<(), Full> {
         match address {
             IpAddr::V4(v4) => {
-                self.record(Section::Answer, &Compressed::QUESTION, (Rtype::A, Class::IN, ttl), 4)?;
-                self.put_array(v4.octets())
+                self.record(Section::Answer, Pointer::QUESTION, (Rtype::A, Class::IN, ttl), 4)?;
+                self.room.put_array(v4.octets())
             }
             IpAddr::V6(v6) => {
-                self.record(Section::Answer, &Compressed::QUESTION, (Rtype::AAAA, Class::IN, ttl), 16)?;
-                self.put_array(v6.octets())
+                self.record(Section::Answer, Pointer::QUESTION, (Rtype::AAAA, Class::IN, ttl), 16)?;
+                self.room.put_array(v6.octets())
             }
         }
     }
 
     /// Appends an NS record of the question's name to the answer.
     pub(crate) fn ns(&mut self, ns: &Compressed<'_>, ttl: u16) -> Result<(), Full> {
-        self.record(Section::Answer, &Compressed::QUESTION, (Rtype::NS, Class::IN, ttl), ns.len())?;
+        self.record(Section::Answer, Pointer::QUESTION, (Rtype::NS, Class::IN, ttl), ns.len())?;
         self.name(ns)
     }
 
@@ -223,80 +309,18 @@ impl<'o> ReplyWriter<'o> {
         let len = u8::try_from(text.len()).unwrap_or(u8::MAX);
         let text = text.get(..usize::from(len)).ok_or(Full)?;
         let data_len = text.len().saturating_add(1);
-        self.record(Section::Answer, &Compressed::QUESTION, (Rtype::TXT, class, ttl), data_len)?;
-        self.put_array([len])?;
-        self.put(text)
+        self.record(Section::Answer, Pointer::QUESTION, (Rtype::TXT, class, ttl), data_len)?;
+        self.room.put_array([len])?;
+        self.room.put(text)
     }
 
     /// Appends the zone's SOA record, its TTL the same as its MINIMUM (RFC 2308 5).
     pub(crate) fn soa(&mut self, section: Section, soa: &Soa<'_>) -> Result<(), Full> {
-        let numbers = [soa.serial, REFRESH, RETRY, EXPIRE, u32::from(soa.minimum)].map(u32::to_be_bytes);
-        let numbers = numbers.as_flattened();
-        let len = soa.ns.len().saturating_add(soa.mailbox.len()).saturating_add(numbers.len());
-        self.record(section, &soa.owner, (Rtype::SOA, Class::IN, soa.minimum), len)?;
+        let numbers = [soa.serial, REFRESH, RETRY, EXPIRE, u32::from(soa.minimum)];
+        let len = soa.ns.len().saturating_add(soa.mailbox.len()).saturating_add(size_of_val(&numbers));
+        self.record(section, soa.owner, (Rtype::SOA, Class::IN, soa.minimum), len)?;
         self.name(&soa.ns)?;
         self.name(&soa.mailbox)?;
-        self.put(numbers)
-    }
-
-    /// Takes all records away again: for TC, so that no RRset is there in part (RFC 2181 9).
-    pub(crate) fn clear_records(&mut self) {
-        self.len = self.records;
-        self.answers = 0;
-        self.authorities = 0;
-    }
-
-    /// Appends the OPT, writes the header and tells the length. `flags` are AA and TC, where they apply.
-    #[inline]
-    pub(crate) fn finish(
-        mut self,
-        query: &Header,
-        rcode: Rcode,
-        flags: u16,
-        opt: Option<&Opt<'_>>,
-    ) -> Result<usize, Full> {
-        if let Some(opt) = opt {
-            self.limit = self.limit.saturating_add(opt.len());
-            self.opt(rcode, opt)?;
-        }
-        let header = Header {
-            id: query.id,
-            flags: query.response_flags(rcode) | (flags & (flag::AA | flag::TC)),
-            qdcount: u16::from(self.records > header::LEN),
-            ancount: self.answers,
-            nscount: self.authorities,
-            arcount: u16::from(opt.is_some()),
-        };
-        *self.out.first_chunk_mut().ok_or(Full)? = header.octets();
-        Ok(self.len)
-    }
-
-    fn opt(&mut self, rcode: Rcode, opt: &Opt<'_>) -> Result<(), Full> {
-        let ([type0, type1], [size0, size1]) = (Rtype::OPT.0.to_be_bytes(), PAYLOAD_SIZE.to_be_bytes());
-        let [flags0, flags1] = if opt.dnssec_ok { DO } else { 0 }.to_be_bytes();
-        // RFC 6891 6.1.3: the OPT holds the "upper 8 bits of extended 12-bit RCODE".
-        let [_, extended] = (rcode.0 >> 4).to_be_bytes();
-        let [len0, len1] = u16::try_from(opt.options_len()).map_err(|_| Full)?.to_be_bytes();
-        self.put_array([0, type0, type1, size0, size1, extended, VERSION, flags0, flags1, len0, len1])?;
-        if let Some(nsid) = opt.nsid {
-            self.option(option::NSID, nsid)?;
-        }
-        if let Some(cookie) = &opt.cookie {
-            self.option(option::COOKIE, cookie)?;
-        }
-        if let Some(timeout) = opt.tcp_keepalive {
-            self.option(option::TCP_KEEPALIVE, &timeout.to_be_bytes())?;
-        }
-        if let Some(ede) = opt.ede {
-            self.option(option::EDE, &ede.0.to_be_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn option(&mut self, code: u16, data: &[u8]) -> Result<(), Full> {
-        let ([code0, code1], len) = (code.to_be_bytes(), u16::try_from(data.len()).map_err(|_| Full)?);
-        let [len0, len1] = len.to_be_bytes();
-        self.put_array([code0, code1, len0, len1])?;
-        self.put(data)
+        numbers.into_iter().try_for_each(|number| self.room.put_array(number.to_be_bytes()))
     }
 }

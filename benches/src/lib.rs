@@ -62,22 +62,19 @@ pub fn pods(count: u32) -> Arc<Index> {
 
 /// poddns-core.
 pub struct Poddns {
-    mode: Mode,
-    zones: [Zone; 1],
+    config: Config<'static>,
     pods: Arc<Index>,
-    cookies: CookieSecrets,
 }
 
 impl Poddns {
     /// A responder for these pods, in mode verified or insecure.
     #[must_use]
     pub fn new(mode: Mode, pods: &Arc<Index>) -> Self {
-        Self {
-            mode,
-            zones: [Zone::new(DOMAIN).expect("a domain")],
-            pods: Arc::clone(pods),
-            cookies: CookieSecrets { current: SECRET, previous: None },
-        }
+        // Made once, as the daemon makes it once for many queries; and leaked, for what it borrows from is small.
+        let zones = Box::leak(Box::new([Zone::new(DOMAIN).expect("a domain")]));
+        let mut config = Config::new(mode, zones);
+        config.cookies = Some(Box::leak(Box::new(CookieSecrets { current: SECRET, previous: None })));
+        Self { config, pods: Arc::clone(pods) }
     }
 }
 
@@ -85,10 +82,8 @@ impl Responder for Poddns {
     const NAME: &'static str = "poddns";
 
     fn answer(&mut self, query: &[u8], out: &mut [u8; MAX_UDP_REPLY]) -> Option<usize> {
-        let mut config = Config::new(self.mode, &self.zones);
-        config.cookies = Some(&self.cookies);
         let request = Request::new(Transport::Udp, CLIENT, NOW);
-        match respond(&config, &*self.pods, query, &request, out) {
+        match respond(&self.config, &*self.pods, query, &request, out) {
             Outcome::Reply(reply) => Some(reply.len),
             Outcome::Drop(_) => None,
         }

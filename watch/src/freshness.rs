@@ -202,6 +202,17 @@ impl Health {
         self.0.freshness(State::unpack(self.0.worst.load(Ordering::Acquire)))
     }
 
+    /// The index was filled from a snapshot, which was in step `age` ago: all watches that are unsynced are stale
+    /// instead.
+    pub(crate) fn restored(&self, age: Duration) {
+        let since = self.0.since(Instant::now()).saturating_sub(nanos(age));
+        let mut members = self.0.members();
+        for member in members.iter_mut().filter(|member| member.state == State::Unsynced) {
+            member.state = State::Stale(since);
+        }
+        self.0.publish(&members);
+    }
+
     /// Every watch, in the order of registration.
     #[must_use]
     pub fn watches(&self) -> Vec<WatchStatus> {
@@ -263,17 +274,6 @@ impl WatchHealth {
             State::Unsynced => State::Unsynced,
             State::Fresh => State::Resyncing(now),
             State::Stale(before) | State::Resyncing(before) => State::Resyncing(before),
-        };
-        self.change(|member| member.state = next(member.state));
-    }
-
-    /// The index was filled from a snapshot which was in step `age` ago: stale instead of unsynced. Nothing
-    /// happens if the watch was in step before.
-    pub fn restored(&self, age: Duration) {
-        let now = self.shared.since(Instant::now());
-        let next = |state| match state {
-            State::Unsynced => State::Stale(now.saturating_sub(nanos(age))),
-            other => other,
         };
         self.change(|member| member.state = next(member.state));
     }
@@ -379,12 +379,27 @@ mod tests {
     fn a_snapshot_makes_stale_what_was_unsynced_and_may_be_older_than_the_process() {
         let health = Health::default();
         let pods = health.register(Watch::Pods, None);
-        pods.restored(Duration::from_hours(24));
+        let namespaces = health.register(Watch::Namespaces, None);
+        namespaces.fresh();
+        health.restored(Duration::from_hours(24));
+        assert_eq!(health.pending(), []);
         assert!(matches!(health.freshness(), Freshness::Stale { .. }));
         assert!(age(health.freshness()) >= Duration::from_hours(24));
+        assert_eq!(namespaces.freshness(), Freshness::Fresh);
+        pods.resyncing();
+        pods.stale(Instant::now(), "connection refused");
+        assert!(age(health.freshness()) >= Duration::from_hours(24), "a failure does not make it younger");
         pods.fresh();
-        pods.restored(Duration::from_secs(1));
+        health.restored(Duration::from_secs(1));
         assert_eq!(health.freshness(), Freshness::Fresh);
+    }
+
+    #[test]
+    fn a_snapshot_of_unknown_age_is_older_than_any_limit() {
+        let health = Health::default();
+        let _pods = health.register(Watch::Pods, None);
+        health.restored(Duration::MAX);
+        assert!(age(health.freshness()) > Duration::from_hours(24 * 365 * 30));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod freshness;
 pub mod index;
 mod namespace;
 mod pod;
+pub mod snapshot;
 
 pub use feed::{ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, Scope, Source, WatchStats};
 pub use freshness::{Health, Watch, WatchHealth, WatchStatus};
@@ -16,3 +17,4 @@ pub use index::{
 };
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};
+pub use snapshot::{Recorder, Restored, SnapshotError, Written};

@@ -31,6 +31,7 @@ const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
 
 /// The watches of a cluster.
 pub(crate) struct ClusterFeed {
+    access: Arc<Access>,
     watches: Vec<BoxFuture<'static, ()>>,
 }
 
@@ -64,7 +65,12 @@ impl ClusterFeed {
                 watches.extend(only.into_iter().map(|namespace| parts.pods(scope, Some(*namespace))));
             }
         }
-        Ok(Self { watches })
+        Ok(Self { access: parts.access, watches })
+    }
+
+    /// The URL of the API server.
+    pub(crate) fn url(&self) -> &str {
+        self.access.url()
     }
 
     /// Keeps the index in step. Never returns.

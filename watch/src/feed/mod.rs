@@ -15,21 +15,22 @@ mod stats;
 mod target;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use poddns_core::Label;
+use poddns_core::{Freshness, Label, PodLookup};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 pub use reads::Reads;
 pub use stats::{FeedStats, WatchStats};
+pub(crate) use target::SharedWriter;
 
+use crate::snapshot::{self, Recorder, Restored, SnapshotError};
 use crate::{Index, IndexOptions, index};
 use cluster::ClusterFeed;
 use file::FileFeed;
-use target::SharedWriter;
 
 /// What of the cluster goes into the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,30 @@ impl Default for Scope {
     /// All pods of all namespaces, without names.
     fn default() -> Self {
         Self { pods: true, namespaces: Vec::new(), host_network: HostNetwork::Include, pod_names: false }
+    }
+}
+
+impl Scope {
+    /// What an index is of that has this scope and is fed from there, a line for each part: two are of the same
+    /// if these are equal.
+    fn origin(&self, from: &str) -> String {
+        let Self { pods, namespaces, host_network, pod_names } = self;
+        let host_network = match host_network {
+            HostNetwork::Include => "include",
+            HostNetwork::Exclude => "exclude",
+        };
+        let mut names: Vec<&str> = namespaces.iter().map(Label::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        let names = if names.is_empty() { "all".to_owned() } else { names.join(", ") };
+        let lines = [
+            format!("source: {from}"),
+            format!("pods: {pods}"),
+            format!("host-network: {host_network}"),
+            format!("pod-names: {pod_names}"),
+            format!("namespaces: {names}"),
+        ];
+        lines.join("\n")
     }
 }
 
@@ -164,6 +189,11 @@ impl FeedError {
 pub struct Feed {
     index: Arc<Index>,
     stats: Arc<FeedStats>,
+    writer: SharedWriter,
+    /// What a snapshot is of: see [`Scope::origin`].
+    origin: String,
+    /// When a snapshot was read.
+    restored: Option<Instant>,
     kind: Kind,
 }
 
@@ -180,15 +210,49 @@ impl Feed {
         let writer = SharedWriter::new(writer);
         let stats = Arc::new(FeedStats::default());
         let (health, counted) = (index.health(), Arc::clone(&stats));
-        let kind = match source {
+        let (own, sink) = (writer.clone(), writer);
+        let (kind, from) = match source {
             Source::Cluster(options) => {
-                Kind::Cluster(ClusterFeed::open(options, &scope, writer, health, counted).await?)
+                let feed = ClusterFeed::open(options, &scope, sink, health, counted).await?;
+                let url = feed.url().to_owned();
+                (Kind::Cluster(feed), url)
             }
             Source::File(path) => {
-                Kind::File(Box::new(FileFeed::open(path, &scope, writer, health, counted).await?))
+                let shown = path.display().to_string();
+                (Kind::File(Box::new(FileFeed::open(path, &scope, sink, health, counted).await?)), shown)
             }
         };
-        Ok(Self { index, stats, kind })
+        let origin = scope.origin(&from);
+        Ok(Self { index, stats, writer: own, origin, restored: None, kind })
+    }
+
+    /// Fills the index from a snapshot of the same cluster and scope, and says what was in it; `None` if there is no
+    /// such file. The index is then stale, as old as the snapshot, until the first list is complete: that list is
+    /// one like any later, so nothing that exists disappears during it, and nothing that is gone survives it.
+    ///
+    /// Nothing happens if the index is filled already, as it is from a file of pods. Reads the file twice, which
+    /// takes the time of that; an error leaves the index empty, and the feed as good as without a snapshot.
+    pub fn restore(&mut self, path: &Path) -> Result<Option<Restored>, SnapshotError> {
+        if self.index.freshness() != Freshness::Unsynced {
+            return Ok(None);
+        }
+        let restored = snapshot::restore(path, &self.origin, &self.writer, self.index.health())?;
+        if restored.is_some() {
+            self.restored = Some(Instant::now());
+        }
+        Ok(restored)
+    }
+
+    /// What [`restore`](Self::restore) would do with this file.
+    pub fn look_at(&self, path: &Path) -> Result<Option<Restored>, SnapshotError> {
+        snapshot::look(path, &self.origin)
+    }
+
+    /// What writes snapshots of the index, while the feed runs and after.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        let (writer, health) = (self.writer.clone(), self.index.health().clone());
+        Recorder::new(writer, health, self.origin.clone(), self.restored)
     }
 
     /// The index that is kept in step.

@@ -1,5 +1,6 @@
 //! One row for each pod: its identity, its namespace and its addresses.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::MAX_ADDRESSES;
@@ -212,7 +213,7 @@ impl PodsWriter {
     }
 
     /// All rows that are or were in use.
-    pub(super) fn rows(&self) -> impl Iterator<Item = Row> + use<> {
+    pub(super) fn rows(&self) -> RangeInclusive<Row> {
         1..=self.rows.highest()
     }
 

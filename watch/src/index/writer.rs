@@ -14,7 +14,7 @@ use super::namespaces::NamespacesWriter;
 use super::pods::{Entry, Few, PodsWriter, Row};
 use super::segments::Meter;
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
-use super::{Change, Index, IndexOptions, ListScope, MAX_PODS, PodRecord, Uid};
+use super::{Change, Index, IndexOptions, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid};
 use crate::freshness::Health;
 
 /// The only one who changes an [`Index`].
@@ -203,15 +203,32 @@ impl IndexWriter {
     }
 
     /// Calls `each` with every pod, in no particular order. The name is empty where it is not kept.
-    pub fn for_each_pod(&self, mut each: impl FnMut(&PodRecord<'_>)) {
-        for row in self.rows_in(&ListScope::All) {
+    pub fn for_each_pod(&self, each: impl FnMut(&PodRecord<'_>)) {
+        self.for_pods_from(0, u32::MAX, each);
+    }
+
+    /// The same for the pods in so many rows from `first` on, which is 0 to begin with. Returns the row to go on
+    /// with, if there are more: so all pods can be looked at in several goes, between which the index changes.
+    /// What is there all the time is met, in its row, exactly once.
+    pub(crate) fn for_pods_from(
+        &self,
+        first: u32,
+        rows: u32,
+        mut each: impl FnMut(&PodRecord<'_>),
+    ) -> Option<u32> {
+        let next = first.saturating_add(rows);
+        let mut addresses = Vec::with_capacity(MAX_ADDRESSES);
+        for row in self.pods.rows().skip(first as usize).take(rows as usize) {
             let entry = self.index.pods.entry(row);
-            let Some(namespace) = self.index.namespaces.label(entry.namespace()) else { continue };
+            let label = self.index.namespaces.label(entry.namespace());
+            let Some(namespace) = label.filter(|_| entry.is_pod()) else { continue };
             let name = self.index.names.as_ref().and_then(|names| names.of(row)?.label());
-            let addresses: Vec<IpAddr> = self.addresses_in(entry).iter().collect();
+            addresses.clear();
+            addresses.extend(self.addresses_in(entry).iter());
             let name = name.as_ref().map_or("", Label::as_str);
             each(&PodRecord { uid: self.pods.uid(row), namespace, name, addresses: &addresses });
         }
+        (next < *self.pods.rows().end()).then_some(next)
     }
 
     /// Calls `each` with every namespace that [`IndexWriter::apply_namespace`] has told of, in no particular

@@ -1,0 +1,356 @@
+//! The octets of a snapshot: written as a stream, and read as one.
+//!
+//! Numbers are little-endian. A label is a `u8`, its length from 1 to 63, and its octets.
+//!
+//! | octets | what |
+//! |---|---|
+//! | 8 | `89` `poddns` `0a`: neither text nor anything else |
+//! | 2 | version of the format: 1 |
+//! | 8 | when the index was in step with the cluster: milliseconds of Unix time |
+//! | 4, then as many | origin: what it was a snapshot of, as text |
+//! | 1 | `01`: a namespace; then its label |
+//! | 1 | `02`: a pod; then uid (16), label of the namespace, label of the name or `00`, number of addresses (1), and for each `04` or `06` and its octets |
+//! | 1 | `00`: the end; then the number of namespaces (4) and of pods (4) |
+//! | 4 | CRC-32 of all before, as of gzip and Ethernet |
+//!
+//! Namespaces and pods come in any order and any number. Nothing may follow.
+
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use crc32fast::Hasher;
+use poddns_core::Label;
+use thiserror::Error;
+
+use crate::{MAX_ADDRESSES, PodRecord, Uid};
+
+/// What every snapshot begins with, whatever its version.
+pub(super) const MAGIC: [u8; 8] = *b"\x89poddns\n";
+const VERSION: u16 = 1;
+
+const END: u8 = 0;
+const NAMESPACE: u8 = 1;
+const POD: u8 = 2;
+
+/// The CRC-32 of anything followed by its own CRC-32.
+const RESIDUE: u32 = 0x2144_df1c;
+
+/// Octets of the longest origin: room for every namespace of a large cluster.
+const MAX_ORIGIN: usize = 1 << 20;
+
+/// What is read at a time.
+const BUFFER: usize = 1 << 16;
+
+/// What a snapshot begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// When the index was last in step with the cluster, to the millisecond.
+    pub in_step: SystemTime,
+    /// What it is a snapshot of: to be compared, and shown where it is something else. At most 1 MiB.
+    pub origin: String,
+}
+
+/// One thing that a snapshot tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A namespace that exists.
+    Namespace(Label),
+    /// A pod that counts.
+    Pod(PodRecord<'a>),
+}
+
+/// How much there is in a snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Namespaces.
+    pub namespaces: u32,
+    /// Pods. A few may be in it twice, if they changed while it was written.
+    pub pods: u32,
+}
+
+/// Why octets are no snapshot that can be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// It does not begin as a snapshot does.
+    #[error("it is no snapshot of poddns")]
+    Foreign,
+    /// A newer version has written it.
+    #[error("it is of format {0}, written by a newer poddns; this one reads format {VERSION}")]
+    Newer(u16),
+    /// It ends early.
+    #[error("it ends after {0} octets, in the middle: it was cut off")]
+    Truncated(u64),
+    /// It says what no snapshot says.
+    #[error("it is damaged at octet {at}: {what}")]
+    Damaged {
+        /// How far it was read.
+        at: u64,
+        /// What stands there.
+        what: &'static str,
+    },
+    /// The checksum is not that of the octets.
+    #[error("it is damaged: its checksum is not that of its contents")]
+    Checksum,
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Writes a snapshot.
+///
+/// What it is told gathers in memory until [`flush`](Self::flush), so that a lock need not be held while the
+/// disk is waited for.
+#[derive(Debug)]
+pub struct Encoder<W> {
+    out: W,
+    sum: Hasher,
+    gathered: Vec<u8>,
+    counts: Counts,
+}
+
+impl<W: Write> Encoder<W> {
+    /// Begins a snapshot. An origin that is too long is cut, and so equal to no other.
+    #[must_use]
+    pub fn new(out: W, header: &Header) -> Self {
+        let mut encoder =
+            Self { out, sum: Hasher::new(), gathered: Vec::with_capacity(BUFFER), counts: Counts::default() };
+        let since = header.in_step.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let origin = header.origin.get(..header.origin.floor_char_boundary(MAX_ORIGIN)).unwrap_or_default();
+        encoder.put(&MAGIC);
+        encoder.put(&VERSION.to_le_bytes());
+        encoder.put(&millis.to_le_bytes());
+        encoder.put(&u32::try_from(origin.len()).unwrap_or_default().to_le_bytes());
+        encoder.put(origin.as_bytes());
+        encoder
+    }
+
+    /// Adds a namespace.
+    pub fn namespace(&mut self, namespace: &Label) {
+        self.put(&[NAMESPACE]);
+        self.label(namespace.as_str());
+        self.counts.namespaces = self.counts.namespaces.saturating_add(1);
+    }
+
+    /// Adds a pod, with its name if that is a label. One without addresses is left out, and those beyond
+    /// [`MAX_ADDRESSES`] are: no index keeps them.
+    pub fn pod(&mut self, pod: &PodRecord<'_>) {
+        let count = pod.addresses.len().min(MAX_ADDRESSES);
+        if count == 0 {
+            return;
+        }
+        self.put(&[POD]);
+        self.put(pod.uid.as_bytes());
+        self.label(pod.namespace.as_str());
+        self.label(if pod.name.parse::<Label>().is_ok() { pod.name } else { "" });
+        self.put(&[u8::try_from(count).unwrap_or(u8::MAX)]);
+        for address in pod.addresses.iter().take(count) {
+            match address {
+                IpAddr::V4(address) => {
+                    self.put(&[4]);
+                    self.put(&address.octets());
+                }
+                IpAddr::V6(address) => {
+                    self.put(&[6]);
+                    self.put(&address.octets());
+                }
+            }
+        }
+        self.counts.pods = self.counts.pods.saturating_add(1);
+    }
+
+    /// Octets that wait to be written.
+    #[must_use]
+    pub fn gathered(&self) -> usize {
+        self.gathered.len()
+    }
+
+    /// Writes what has gathered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sum.update(&self.gathered);
+        self.out.write_all(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
+    }
+
+    /// Ends the snapshot and writes all of it. Says how much there is in it.
+    pub fn finish(mut self) -> io::Result<Counts> {
+        let Counts { namespaces, pods } = self.counts;
+        self.put(&[END]);
+        self.put(&namespaces.to_le_bytes());
+        self.put(&pods.to_le_bytes());
+        self.flush()?;
+        self.out.write_all(&self.sum.finalize().to_le_bytes())?;
+        Ok(self.counts)
+    }
+
+    fn put(&mut self, octets: &[u8]) {
+        self.gathered.extend_from_slice(octets);
+    }
+
+    /// A label, or nothing.
+    fn label(&mut self, text: &str) {
+        self.put(&[u8::try_from(text.len()).unwrap_or_default()]);
+        self.put(text.as_bytes());
+    }
+}
+
+/// Reads a snapshot. Nothing that it tells may be believed before it has come to the end without an error: read
+/// it twice.
+#[derive(Debug)]
+pub struct Decoder<R> {
+    input: BufReader<Summed<R>>,
+    header: Header,
+    /// Octets read so far.
+    at: u64,
+}
+
+/// Sums up what is read through it.
+#[derive(Debug)]
+struct Summed<R> {
+    input: R,
+    sum: Hasher,
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.sum.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+impl<R: Read> Decoder<R> {
+    /// Reads the beginning. It needs no buffer around its input.
+    pub fn new(input: R) -> Result<Self, FormatError> {
+        let input = BufReader::with_capacity(BUFFER, Summed { input, sum: Hasher::new() });
+        let header = Header { in_step: SystemTime::UNIX_EPOCH, origin: String::new() };
+        let mut decoder = Self { input, header, at: 0 };
+        match decoder.take() {
+            Ok(MAGIC) => {}
+            Ok(_) | Err(FormatError::Truncated(_)) => return Err(FormatError::Foreign),
+            Err(error) => return Err(error),
+        }
+        match u16::from_le_bytes(decoder.take()?) {
+            VERSION => {}
+            0 => return Err(decoder.damaged("there is no format 0")),
+            newer => return Err(FormatError::Newer(newer)),
+        }
+        let since = Duration::from_millis(u64::from_le_bytes(decoder.take()?));
+        let in_step = SystemTime::UNIX_EPOCH.checked_add(since);
+        decoder.header.in_step = in_step.ok_or_else(|| decoder.damaged("no clock shows this time"))?;
+        decoder.header.origin = decoder.origin()?;
+        Ok(decoder)
+    }
+
+    /// What it begins with.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Reads to the end, calls `each` with everything that is told, and says how much that was.
+    pub fn read(mut self, mut each: impl FnMut(Item<'_>)) -> Result<Counts, FormatError> {
+        let mut counts = Counts::default();
+        loop {
+            match self.octet()? {
+                NAMESPACE => {
+                    counts.namespaces = counts.namespaces.saturating_add(1);
+                    each(Item::Namespace(self.label()?));
+                }
+                POD => {
+                    counts.pods = counts.pods.saturating_add(1);
+                    self.pod(&mut each)?;
+                }
+                END => break,
+                _ => return Err(self.damaged("there is no such kind of entry")),
+            }
+        }
+        let told = [self.take()?, self.take()?].map(u32::from_le_bytes);
+        if told != [counts.namespaces, counts.pods] {
+            return Err(self.damaged("the numbers of namespaces and pods are others"));
+        }
+        let _sum: [u8; 4] = self.take()?;
+        if self.input.read(&mut [0])? > 0 {
+            return Err(self.damaged("something follows the end"));
+        }
+        let sum = self.input.into_inner().sum.finalize();
+        if sum == RESIDUE { Ok(counts) } else { Err(FormatError::Checksum) }
+    }
+
+    fn pod(&mut self, each: &mut impl FnMut(Item<'_>)) -> Result<(), FormatError> {
+        let uid = Uid::from_bytes(self.take()?);
+        let namespace = self.label()?;
+        let name = match self.octet()? {
+            0 => None,
+            length => Some(self.label_of(length)?),
+        };
+        let count = usize::from(self.octet()?);
+        let mut addresses = [IpAddr::V4(0.into()); MAX_ADDRESSES];
+        let Some(addresses) = addresses.get_mut(..count).filter(|some| !some.is_empty()) else {
+            return Err(self.damaged("no pod has so many addresses"));
+        };
+        for address in &mut *addresses {
+            *address = match self.octet()? {
+                4 => IpAddr::from(self.take::<4>()?),
+                6 => IpAddr::from(self.take::<16>()?),
+                _ => return Err(self.damaged("there is no such address family")),
+            };
+        }
+        let name = name.as_ref().map_or("", Label::as_str);
+        each(Item::Pod(PodRecord { uid, namespace, name, addresses }));
+        Ok(())
+    }
+
+    fn origin(&mut self) -> Result<String, FormatError> {
+        let length = u32::from_le_bytes(self.take()?) as usize;
+        if length > MAX_ORIGIN {
+            return Err(self.damaged("the origin is too long"));
+        }
+        let mut octets = vec![0; length];
+        self.fill(&mut octets)?;
+        String::from_utf8(octets).map_err(|_| self.damaged("the origin is no text"))
+    }
+
+    fn label(&mut self) -> Result<Label, FormatError> {
+        let length = self.octet()?;
+        self.label_of(length)
+    }
+
+    fn label_of(&mut self, length: u8) -> Result<Label, FormatError> {
+        let mut octets = [0; 63];
+        let Some(octets) = octets.get_mut(..usize::from(length)) else {
+            return Err(self.damaged("no label is so long"));
+        };
+        self.fill(octets)?;
+        let label = std::str::from_utf8(octets).ok().and_then(|text| text.parse().ok());
+        label.ok_or_else(|| self.damaged("this is no label"))
+    }
+
+    fn octet(&mut self) -> Result<u8, FormatError> {
+        self.take().map(u8::from_le_bytes)
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
+        let mut octets = [0; N];
+        self.fill(&mut octets)?;
+        Ok(octets)
+    }
+
+    fn fill(&mut self, octets: &mut [u8]) -> Result<(), FormatError> {
+        match self.input.read_exact(octets) {
+            Ok(()) => {
+                self.at = self.at.saturating_add(octets.len() as u64);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(FormatError::Truncated(self.at)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn damaged(&self, what: &'static str) -> FormatError {
+        FormatError::Damaged { at: self.at, what }
+    }
+}

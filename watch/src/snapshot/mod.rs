@@ -1,0 +1,277 @@
+//! Snapshots: what a restarted server answers from until it has heard of the cluster.
+//!
+//! A snapshot is a file of what the index keeps, [written](Recorder) while the feed goes on and
+//! [read](crate::Feed::restore) before it begins. Its [format] is of no use to anybody else.
+//!
+//! - **Written** as a whole or not at all: beside the old one, to the disk, then in its place. Pods are taken from
+//!   the index some at a time, so neither the feed nor the memory notices. So it is no picture of one moment: a pod
+//!   that was there from beginning to end is in it, one that came or went meanwhile may be.
+//! - **Read** twice: first to its end, to see that it is whole, then into the index. One that cannot be used, for
+//!   whatever reason, is as good as none.
+//! - **Old**: it says when the index was last in step, which is not when it was written if the watch was down by
+//!   then. From there on its age counts, through any number of restarts.
+
+mod file;
+pub mod format;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use poddns_core::Freshness;
+use thiserror::Error;
+
+use crate::feed::SharedWriter;
+use crate::{Health, ListScope};
+use format::{Counts, Decoder, Encoder, FormatError, Header, Item};
+
+/// Rows of the index that are looked at in one go, during which the feed waits: a fraction of a millisecond.
+const ROWS: u32 = 1024;
+
+/// What gathers before it is written.
+const GATHER: usize = 1 << 16;
+
+/// Why a snapshot is not used, or not written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// There is a file, but it cannot be used.
+    #[error("snapshot {path} is not used: {cause}", path = path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: FormatError,
+    },
+    /// It is a snapshot, but of another cluster or for other settings.
+    #[error("snapshot {path} is not used: it was written with {was}, and now it is {is}", path = path.display())]
+    OfOther {
+        /// The file.
+        path: PathBuf,
+        /// What was different then.
+        was: String,
+        /// What it is now.
+        is: String,
+    },
+    /// It cannot be written.
+    #[error("cannot write snapshot {path}: {cause}", path = path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+/// What was read from a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored {
+    /// When the index was in step.
+    pub in_step: SystemTime,
+    /// For how long it has not been; `None` if the clock is behind that: it was set back, and the age is unknown.
+    pub age: Option<Duration>,
+    /// Namespaces read.
+    pub namespaces: u32,
+    /// Pods read.
+    pub pods: u32,
+}
+
+/// What was written to a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// When the index was in step.
+    pub in_step: SystemTime,
+    /// Namespaces written.
+    pub namespaces: u32,
+    /// Pods written.
+    pub pods: u32,
+    /// Octets of the file.
+    pub size: u64,
+}
+
+/// Writes snapshots of a feed's index. Made by [`Feed::recorder`](crate::Feed::recorder).
+#[derive(Clone)]
+pub struct Recorder {
+    writer: SharedWriter,
+    health: Health,
+    origin: String,
+    /// When the last snapshot was begun, or read.
+    last: Option<Instant>,
+}
+
+impl Recorder {
+    pub(crate) fn new(writer: SharedWriter, health: Health, origin: String, last: Option<Instant>) -> Self {
+        Self { writer, health, origin, last }
+    }
+
+    /// Writes a snapshot, unless there is nothing newer to tell: the index has not been in step since the last
+    /// one, or never. Takes the disk's time, in which others read and change the index.
+    pub fn write(&mut self, path: &Path) -> Result<Option<Written>, SnapshotError> {
+        let begun = Instant::now();
+        let age = match self.health.freshness() {
+            Freshness::Unsynced => return Ok(None),
+            Freshness::Fresh => Duration::ZERO,
+            Freshness::Stale { age } | Freshness::Resyncing { age } => age,
+        };
+        if self.last.is_some_and(|last| age >= begun.duration_since(last)) {
+            return Ok(None);
+        }
+        let in_step = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let header = Header { in_step, origin: self.origin.clone() };
+        let mut counts = Counts::default();
+        let written = keep_others(path).and_then(|()| {
+            file::replace(path, |file| {
+                counts = self.encode(Encoder::new(file, &header))?;
+                Ok(())
+            })
+        });
+        let size = written.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })?;
+        self.last = Some(begun);
+        Ok(Some(Written { in_step, namespaces: counts.namespaces, pods: counts.pods, size }))
+    }
+
+    fn encode(&self, mut to: Encoder<&mut File>) -> io::Result<Counts> {
+        self.writer.lock().for_each_namespace(|namespace| to.namespace(namespace));
+        let mut next = Some(0);
+        while let Some(first) = next {
+            next = self.writer.lock().for_pods_from(first, ROWS, |pod| to.pod(pod));
+            if to.gathered() >= GATHER {
+                to.flush()?;
+            }
+        }
+        to.finish()
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+/// Whether a snapshot could be written here: tries to make a file beside it. Also removes what killed processes
+/// have left there.
+pub fn try_out(path: &Path) -> Result<(), SnapshotError> {
+    let tried = keep_others(path).and_then(|()| file::try_out(path));
+    tried.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })
+}
+
+/// Fails if there is a file that is no snapshot: whoever named it by mistake wants to keep it. An empty one may go.
+fn keep_others(path: &Path) -> io::Result<()> {
+    let mut begin = Vec::new();
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {
+            File::open(path)?.take(format::MAGIC.len() as u64).read_to_end(&mut begin)?;
+        }
+        Ok(_) => begin.push(0),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    if begin.is_empty() || begin == format::MAGIC {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        ErrorKind::AlreadyExists,
+        "there is another file of that name, which is no snapshot of poddns; remove it or name another",
+    ))
+}
+
+/// A snapshot that is whole and of this origin.
+struct Sound {
+    file: File,
+    in_step: SystemTime,
+    counts: Counts,
+}
+
+impl Sound {
+    fn age(&self) -> Option<Duration> {
+        SystemTime::now().duration_since(self.in_step).ok()
+    }
+
+    fn restored(&self) -> Restored {
+        let Counts { namespaces, pods } = self.counts;
+        Restored { in_step: self.in_step, age: self.age(), namespaces, pods }
+    }
+}
+
+/// Reads a snapshot to its end. `None` if there is none.
+fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
+    let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
+    // A pipe would keep whoever opens it waiting.
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(unusable(FormatError::Foreign)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(error.into())),
+    }
+    let file = File::open(path).map_err(|error| unusable(error.into()))?;
+    let decoder = Decoder::new(&file).map_err(unusable)?;
+    let header = decoder.header().clone();
+    let counts = decoder.read(|_| {}).map_err(unusable)?;
+    if let Some((was, is)) = difference(&header.origin, origin) {
+        return Err(SnapshotError::OfOther { path: path.to_owned(), was, is });
+    }
+    Ok(Some(Sound { file, in_step: header.in_step, counts }))
+}
+
+/// What a snapshot would give to a feed of this origin; `None` if there is no file.
+pub(crate) fn look(path: &Path, origin: &str) -> Result<Option<Restored>, SnapshotError> {
+    Ok(check(path, origin)?.map(|sound| sound.restored()))
+}
+
+/// Fills an empty index from a snapshot and makes its watches stale. On an error it is as empty as before.
+pub(crate) fn restore(
+    path: &Path,
+    origin: &str,
+    writer: &SharedWriter,
+    health: &Health,
+) -> Result<Option<Restored>, SnapshotError> {
+    let Some(sound) = check(path, origin)? else { return Ok(None) };
+    let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
+    let mut writer = writer.lock();
+    let filled = fill(&sound.file, |item| match item {
+        Item::Namespace(namespace) => drop(writer.apply_namespace(namespace)),
+        Item::Pod(pod) => drop(writer.apply(&pod)),
+    });
+    if let Err(error) = filled {
+        // Somebody has changed it in place, since it was whole a moment ago: sweep all that came of it.
+        writer.begin_pod_list(&ListScope::All);
+        writer.end_pod_list(&ListScope::All);
+        writer.begin_namespace_list();
+        writer.end_namespace_list();
+        return Err(unusable(error));
+    }
+    let restored = sound.restored();
+    // An unknown age is more than any limit.
+    health.restored(restored.age.unwrap_or(Duration::MAX));
+    Ok(Some(restored))
+}
+
+fn fill(mut file: &File, each: impl FnMut(Item<'_>)) -> Result<(), FormatError> {
+    io::Seek::rewind(&mut file)?;
+    Decoder::new(file)?.read(each).map(drop)
+}
+
+/// The first line that differs: what it was, and what it is. Long ones are cut.
+fn difference(was: &str, is: &str) -> Option<(String, String)> {
+    const SHOWN: usize = 200;
+    let show = |line: Option<&str>| match line {
+        Some(line) if line.len() > SHOWN => {
+            format!("{} ...", line.get(..line.floor_char_boundary(SHOWN)).unwrap_or_default())
+        }
+        Some(line) => line.to_owned(),
+        None => "nothing".to_owned(),
+    };
+    let (mut was, mut is) = (was.lines(), is.lines());
+    loop {
+        match (was.next(), is.next()) {
+            (None, None) => return None,
+            (one, other) if one == other => {}
+            (one, other) => return Some((show(one), show(other))),
+        }
+    }
+}

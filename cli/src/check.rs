@@ -1,7 +1,7 @@
 //! `poddns check`: whether the daemon would run as it is configured, before it does.
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::Error as ClapError;
@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use poddns_core::Mode;
 use poddns_net::config::{ConfigError, Needs, PodSource, Settings, Sources, with_flags};
 use poddns_watch::access::{Access, AccessError, Subject};
-use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source};
+use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
 use tracing_subscriber::EnvFilter;
 
 use crate::outcome::{Failure, note, print, say};
@@ -73,7 +73,13 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         PodSource::File(path) => runtime.block_on(check_file(path, scope)),
         PodSource::Cluster { kubeconfig, context } => {
             let options = ClusterOptions { kubeconfig, context, ..ClusterOptions::default() };
-            runtime.block_on(check_cluster(options, &scope))
+            let snapshot = settings.snapshot.as_ref().map(|snapshot| snapshot.path.as_path());
+            let kept = match snapshot {
+                Some(path) => runtime.block_on(check_snapshot(path, options.clone(), scope.clone()))?,
+                None => true,
+            };
+            let granted = runtime.block_on(check_cluster(options, &scope))?;
+            Ok(if kept && granted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
 }
@@ -130,7 +136,35 @@ fn unusable(error: &FeedError) -> Failure {
     if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
 }
 
-async fn check_cluster(options: ClusterOptions, scope: &Scope) -> Result<ExitCode, Failure> {
+/// Whether snapshots can be written there, and what is in the one that is there; whether all is well.
+async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> Result<bool, Failure> {
+    let feed = Feed::open(Source::Cluster(options), scope).await.map_err(|error| unusable(&error))?;
+    let shown = path.display();
+    match feed.look_at(path) {
+        Ok(Some(found)) => {
+            let age = match found.age {
+                Some(age) => format!("{} s old", age.as_secs()),
+                None => "from the future by this host's clock, so of unknown age".to_owned(),
+            };
+            let (pods, namespaces) = (found.pods, found.namespaces);
+            tell("ok", &format!("snapshot {shown}: {pods} pods, {namespaces} namespaces, {age}"));
+        }
+        Ok(None) => tell("ok", &format!("snapshot {shown}: none yet")),
+        Err(error) => tell("warning", &format!("{error}; the daemon would start without")),
+    }
+    match snapshot::try_out(path) {
+        Ok(()) => {
+            tell("ok", &format!("this user can write snapshots to {shown}"));
+            Ok(true)
+        }
+        Err(error) => {
+            tell("missing", &error.to_string());
+            Ok(false)
+        }
+    }
+}
+
+async fn check_cluster(options: ClusterOptions, scope: &Scope) -> Result<bool, Failure> {
     let access = Access::check(options, scope).await.map_err(|error| match &error {
         AccessError::Configuration(cause) => unusable(cause),
         _ => Failure::Run(error.to_string()),
@@ -149,13 +183,13 @@ async fn check_cluster(options: ClusterOptions, scope: &Scope) -> Result<ExitCod
         let reason = if finding.reason.is_empty() { String::new() } else { format!(" ({})", finding.reason) };
         tell(verdict, &format!("{may} {}{reason}", finding.permission));
     }
-    let Some(rbac) = access.missing_rbac() else { return Ok(ExitCode::SUCCESS) };
+    let Some(rbac) = access.missing_rbac() else { return Ok(true) };
     note("standard output has the RBAC objects that grant what is missing, for `kubectl apply -f -`");
     if let Some(Subject::User(_)) = &access.subject {
         note("they are for the user who made this check: name the daemon's service account if it is another");
     }
     print(&rbac)?;
-    Ok(ExitCode::FAILURE)
+    Ok(false)
 }
 
 /// One finding, on a line of its own.

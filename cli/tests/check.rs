@@ -206,6 +206,38 @@ fn only_what_the_mode_needs_is_asked() {
 }
 
 #[test]
+fn a_snapshot_is_looked_at_and_its_folder_tried() {
+    let api = api(|_, _, _| true);
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("snapshot");
+    let path = file.to_str().expect("UTF-8");
+    let run = check(&api, &["--snapshot", path]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    let none = format!("ok      snapshot {path}: none yet");
+    let writable = format!("ok      this user can write snapshots to {path}");
+    assert_eq!(findings(&run)[..2], [none.as_str(), writable.as_str()]);
+    assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 0, "nothing is left of the trial");
+
+    fs::write(&file, "\u{89}poddns\n").expect("a writable folder");
+    let run = check(&api, &["--snapshot", path]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let other = format!("missing cannot write snapshot {path}: there is another file of that name");
+    assert!(findings(&run).iter().any(|line| line.starts_with(&other)), "{}", run.stderr);
+    fs::write(&file, b"\x89poddns\n\x01\0").expect("a writable folder");
+    let run = check(&api, &["--snapshot", path]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let cut = format!(
+        "warning snapshot {path} is not used: it ends after 10 octets, in the middle: it was cut off; "
+    );
+    assert!(findings(&run)[0].starts_with(&cut), "{}", run.stderr);
+
+    let run = check(&api, &["--snapshot", "/nonexistent/snapshot"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
+    let lost = "missing cannot write snapshot /nonexistent/snapshot: No such file";
+    assert!(findings(&run).iter().any(|line| line.starts_with(lost)), "{}", run.stderr);
+}
+
+#[test]
 fn insecure_without_a_guard_is_warned_of() {
     let run = poddns(["check", "--pods", "insecure"]);
     assert_eq!(run.code, Some(0));
@@ -328,12 +360,15 @@ fn the_sample_configuration_is_right_and_whole() {
     let text = text.replace("\"demo/pods.json\"", &format!("{pods:?}"));
     let examples: Vec<&str> =
         text.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).collect();
-    assert_eq!(examples.len(), 7, "{examples:?}");
+    assert_eq!(examples.len(), 9, "{examples:?}");
     let without_pods = text.replace("\npods-file", "\n#pods-file");
     for example in std::iter::once("").chain(examples) {
-        let cluster = example.starts_with("#kubeconfig") || example.starts_with("#context");
+        let cluster = ["#kubeconfig", "#context", "#snapshot"].iter().any(|key| example.starts_with(key));
         let base = if cluster { &without_pods } else { &text };
-        let with = if example.is_empty() { base.clone() } else { base.replace(example, &example[1..]) };
+        let mut with = if example.is_empty() { base.clone() } else { base.replace(example, &example[1..]) };
+        if example.starts_with("#snapshot-interval") {
+            with = with.replace("#snapshot = ", "snapshot = ");
+        }
         fs::write(&file, with).expect("a writable folder");
         let run = poddns(["check", "--config", file.to_str().expect("UTF-8")]);
         let first = run.stderr.lines().next().unwrap_or_default();

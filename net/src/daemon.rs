@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::{select, time};
 
 use crate::config::{Settings, Sources, with_flags};
-use crate::privileges::Dropped;
+use crate::privileges::{Dropped, directory};
 use crate::server::{Server, Sockets};
 use crate::systemd::{Due, Pulse, Supervisor, passed};
 use crate::{log, sys};
@@ -255,6 +255,7 @@ fn reload(server: &mut Server, sources: &Sources, dropped: &Dropped) {
                 tracing::warn!(setting, "has changed, but only takes effect when poddnsd is started again");
             }
             tracing::info!("the configuration has been read again");
+            check_snapshot(&server.settings(), dropped);
         }
         Err(error) => {
             explain(&error.to_string(), dropped);
@@ -270,6 +271,21 @@ fn explain(error: &str, dropped: &Dropped) {
             readable = ?dropped.readable,
             "since its start this process can open only files in these places (Landlock), and bind no port below 1024; \
              for others it must be started again"
+        );
+    }
+}
+
+/// Says why snapshots cannot be written to a folder that was not named at the start.
+fn check_snapshot(settings: &Settings, dropped: &Dropped) {
+    let restricted = !dropped.readable.is_empty() || !dropped.writable.is_empty();
+    let Some(snapshot) = settings.snapshot.as_ref().filter(|_| restricted) else { return };
+    let folder = directory(&snapshot.path);
+    if !dropped.writable.iter().any(|writable| writable == folder) {
+        tracing::warn!(
+            folder = %folder.display(),
+            writable = ?dropped.writable,
+            "since its start this process can write only in these folders (Landlock), so it must be started again to \
+             keep snapshots in another"
         );
     }
 }

@@ -47,6 +47,6 @@ mod tcp;
 mod udp;
 
 pub use cookies::CookieError;
-pub use pods::{FeedReport, IndexSize, Pods, PodsReport, WatchReport};
+pub use pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
 pub use privileges::PrivilegeError;
 pub use server::{BindError, Bound, Server, StartError};

@@ -1,7 +1,9 @@
 //! What a server answers from: the one place where it meets an index of pods.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use poddns_core::{Freshness, Label, NoPods, PodLookup};
 
@@ -22,6 +24,8 @@ pub struct PodsReport {
     pub watches: Vec<WatchReport>,
     /// What the feeds have seen.
     pub feeds: Vec<FeedReport>,
+    /// The file in which the index is kept for the next start, if it is.
+    pub snapshot: Option<SnapshotReport>,
 }
 
 /// How much an index holds.
@@ -47,6 +51,25 @@ pub struct WatchReport {
     /// How well it is in step.
     pub freshness: Freshness,
     /// Why it is not in step, as far as known.
+    pub error: Option<String>,
+}
+
+/// The file in which an index is kept for the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether the index began with it.
+    pub restored: bool,
+    /// When the index was in step, as the file says that was last read or written.
+    pub in_step: Option<SystemTime>,
+    /// Size of the file last written, in octets.
+    pub bytes: Option<u64>,
+    /// Files written.
+    pub written: u64,
+    /// Files that could not be written.
+    pub failed: u64,
+    /// Why the last one could not be written, or the first one not be read.
     pub error: Option<String>,
 }
 

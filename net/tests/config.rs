@@ -384,3 +384,40 @@ fn insecure_without_a_guard_is_warned_of() {
         assert!(!daemon.log().contains(warning), "{guard}: {}", daemon.log());
     }
 }
+
+#[test]
+fn a_snapshot_is_for_a_cluster_and_has_a_folder() {
+    assert_refused(
+        &["--snapshot=/snapshot"],
+        &[],
+        &[
+            "--snapshot \"/snapshot\": is in the root folder; allowed: the path of a file in a folder that can be written, other than /",
+        ],
+    );
+    assert_refused(
+        &["--snapshot-interval=500ms"],
+        &[],
+        &["--snapshot-interval \"500ms\": is out of range; allowed: a time from 1s to 1d such as 30s or 5m"],
+    );
+    assert_refused(
+        &["--snapshot-interval=30s"],
+        &[],
+        &["--snapshot-interval \"30s\": has no effect without snapshot; leave it out, or name a file"],
+    );
+    assert_refused(
+        &["--snapshot=/tmp/snapshot"],
+        &[("PODDNS_PODS_FILE", "pods.json")],
+        &[
+            "--snapshot \"/tmp/snapshot\": has no effect with PODDNS_PODS_FILE=\"pods.json\", which is there at every \
+           start; leave it out",
+        ],
+    );
+    assert_refused(
+        &["--pods=insecure"],
+        &[("PODDNS_SNAPSHOT", "/tmp/snapshot")],
+        &[
+            "PODDNS_SNAPSHOT=\"/tmp/snapshot\": has no effect, because nothing is read from a cluster in this mode; \
+           leave it out, or use --pods verified, or --pods insecure with --check-namespaces",
+        ],
+    );
+}

@@ -1,114 +1,18 @@
 //! Reading a cluster under all restrictions at once: no capability, Landlock, seccomp, and credentials that the
 //! kubelet exchanges meanwhile.
 //!
-//! The API server here knows no more than lists, watches without news, and which token is good: the feeds' own
-//! tests have one that knows more, and this is about what the daemon may open and call.
+//! The feeds' own tests have an API server that knows more: this is about what the daemon may open and call.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
 
+use support::api::{self, ApiServer, POD};
 use support::{Daemon, addresses, ask, name, query, until};
-
-const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 5);
-
-/// An API server that lets in who has this token.
-struct ApiServer {
-    address: SocketAddr,
-    token: Arc<Mutex<String>>,
-}
-
-impl ApiServer {
-    fn start(token: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let token = Arc::new(Mutex::new(token.to_owned()));
-        let good = Arc::clone(&token);
-        // Ends with the test's process.
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let good = Arc::clone(&good);
-                thread::spawn(move || serve(stream, &good));
-            }
-        });
-        Self { address, token }
-    }
-}
-
-/// Answers one request and closes; what fails is the client's to notice.
-fn serve(mut stream: TcpStream, good: &Mutex<String>) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?).lines().map_while(Result::ok);
-    let target = lines.next()?.split(' ').nth(1)?.to_owned();
-    let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    let bearer = format!("authorization: bearer {}", good.lock().ok()?);
-    let known = head.iter().any(|line| line.eq_ignore_ascii_case(&bearer));
-    let (path, parameters) = target.split_once('?').unwrap_or((&target, ""));
-    let watch = parameters.contains("watch=true");
-    let (status, body) = match path {
-        _ if !known => (401, status(401, "Unauthorized")),
-        // As servers without streaming lists say it.
-        _ if parameters.contains("sendInitialEvents") => (422, status(422, "Invalid")),
-        "/api/v1/pods" => (200, pods()),
-        "/api/v1/namespaces" => (200, namespaces()),
-        _ => (404, status(404, "NotFound")),
-    };
-    if watch && status == 200 {
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
-        )
-        .ok()?;
-        // Nothing happens, until the token is another.
-        while known && head.iter().any(|line| good.lock().is_ok_and(|good| line.ends_with(&**good))) {
-            thread::sleep(Duration::from_millis(20));
-        }
-        return Some(());
-    }
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: \
-         close\r\n\r\n{body}"
-    )
-    .ok()
-}
-
-fn status(code: u16, reason: &str) -> String {
-    serde_json::json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": reason,
-        "reason": reason, "code": code,
-    })
-    .to_string()
-}
-
-fn pods() -> String {
-    let pod = serde_json::json!({
-        "metadata": { "name": "web", "namespace": "default", "uid": "u", "resourceVersion": "7" },
-        "spec": {}, "status": { "phase": "Running", "podIP": POD, "podIPs": [{ "ip": POD }] },
-    });
-    list("PodList", &pod)
-}
-
-fn namespaces() -> String {
-    list(
-        "NamespaceList",
-        &serde_json::json!({ "metadata": { "name": "default", "uid": "n", "resourceVersion": "3" } }),
-    )
-}
-
-fn list(kind: &str, item: &serde_json::Value) -> String {
-    let metadata = serde_json::json!({ "resourceVersion": "9" });
-    serde_json::json!({ "kind": kind, "apiVersion": "v1", "metadata": metadata, "items": [item] }).to_string()
-}
 
 /// A volume as the kubelet fills it: the token is a link into a directory that is a link itself.
 fn fill(volume: &Path, directory: &str, token: &str) {
@@ -129,13 +33,8 @@ fn a_cluster_is_read_and_read_again_when_the_token_has_been_exchanged() {
     // By name, so that the C library has to look it up.
     let url = format!("http://localhost:{}", server.address.port());
     let kubeconfig = folder.path().join("kubeconfig");
-    let text = serde_json::json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{ "name": "c", "cluster": { "server": url } }],
-        "users": [{ "name": "c", "user": { "tokenFile": volume.join("token") } }],
-        "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "c" } }],
-    });
-    fs::write(&kubeconfig, text.to_string()).unwrap();
+    let user = serde_json::json!({ "tokenFile": volume.join("token") });
+    fs::write(&kubeconfig, api::kubeconfig(&url, &user)).unwrap();
     let kubeconfig = kubeconfig.to_str().unwrap();
     let strict = ["--landlock=require", "--seccomp=on", "--listen=127.0.0.1:0"];
     let daemon = Daemon::start(&[&["--kubeconfig", kubeconfig], &strict[..]].concat());
@@ -164,13 +63,8 @@ fn a_program_for_credentials_and_a_filter_exclude_each_other() {
     let plugin = serde_json::json!({
         "apiVersion": "client.authentication.k8s.io/v1", "command": "cloud-login", "interactiveMode": "Never",
     });
-    let text = serde_json::json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{ "name": "c", "cluster": { "server": "http://127.0.0.1:9" } }],
-        "users": [{ "name": "c", "user": { "exec": plugin } }],
-        "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "c" } }],
-    });
-    fs::write(&kubeconfig, text.to_string()).unwrap();
+    let user = serde_json::json!({ "exec": plugin });
+    fs::write(&kubeconfig, api::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
     for (flag, setting) in [("--seccomp=on", "seccomp on"), ("--landlock=require", "landlock require")] {
         let mut command = support::command();
         command.arg("--kubeconfig").arg(&kubeconfig).args(["--listen=127.0.0.1:0", "--admin=off", flag]);
@@ -181,4 +75,46 @@ fn a_program_for_credentials_and_a_filter_exclude_each_other() {
             format!("--{setting} forbids to run programs, but the kubeconfig runs \"cloud-login\"");
         assert!(told.contains(&expected), "{told}");
     }
+}
+
+/// Snapshots, too, need no more than their folder: not root, whose they are not then.
+#[test]
+fn snapshots_are_written_and_read_under_all_restrictions() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut server = ApiServer::start("token");
+    let kubeconfig = folder.path().join("kubeconfig");
+    let url = format!("http://{}", server.address);
+    fs::write(&kubeconfig, api::kubeconfig(&url, &serde_json::json!({ "token": "token" }))).unwrap();
+    let (kubeconfig, snapshot) = (kubeconfig.display(), state.join("snapshot"));
+    let arguments = [
+        "--listen=127.0.0.1:0",
+        "--landlock=require",
+        "--seccomp=on",
+        "--user=65534:65534",
+        "--snapshot-interval=1s",
+        &format!("--kubeconfig={kubeconfig}"),
+        &format!("--snapshot={}", snapshot.display()),
+    ];
+    let assert_calm = |daemon: &Daemon| {
+        let log = daemon.log();
+        assert!(!log.contains("ermission denied") && !log.contains("not permitted"), "{log}");
+    };
+    let mut daemon = Daemon::start(&arguments);
+    until("two snapshots", || daemon.metric("poddns_snapshot_writes_total{result=\"success\"}") >= 2);
+    let metadata = fs::metadata(&snapshot).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&metadata), 65534);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(0));
+    assert_calm(&daemon);
+    server.stop();
+    let daemon = Daemon::start(&arguments);
+    assert_eq!(addresses(&ask(daemon.address(), &query(1, &name(POD)))), [POD]);
+    assert_calm(&daemon);
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "nothing is left beside it");
 }

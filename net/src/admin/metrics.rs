@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
 
 use poddns_core::wire::Rcode;
 use poddns_core::{CookieStatus, Freshness};
@@ -17,6 +18,7 @@ use super::process::Process;
 use super::status::mode;
 use crate::answer::Current;
 use crate::counters::{Counters, Dropped};
+use crate::pods::SnapshotReport;
 use crate::server::State;
 
 /// A registry whose only collector reads the state.
@@ -213,11 +215,16 @@ fn index(state: &State, to: &mut Families<'_>) -> fmt::Result {
         to.gauge("poddns_index_bytes", "Memory of the index", size.bytes as u64)?;
         let freshness = pods.0.freshness();
         let synced = u64::from(freshness != Freshness::Unsynced);
-        to.gauge("poddns_index_synced", "Whether there has been a complete list of everything", synced)?;
+        to.gauge(
+            "poddns_index_synced",
+            "Whether the index is complete, by lists of everything or by a snapshot",
+            synced,
+        )?;
         let age = freshness.age().unwrap_or_default().as_secs_f64();
         let help = "Time since the index was in step with the cluster; 0 while it is";
         to.gauge("poddns_index_age_seconds", help, age)?;
     }
+    report.snapshot.as_ref().map_or(Ok(()), |report| snapshot(report, to))?;
     let feeds = |of: fn(&crate::pods::FeedReport) -> u64| {
         let sample = move |feed| (vec![label("resource", feed_name(feed))], of(feed));
         report.feeds.iter().map(sample).collect::<Vec<_>>()
@@ -226,6 +233,23 @@ fn index(state: &State, to: &mut Families<'_>) -> fmt::Result {
     to.counters("poddns_feed_lists", "Complete lists, the first ones included", feeds(|feed| feed.lists))?;
     to.counters("poddns_feed_errors", "Lists and watches that failed", feeds(|feed| feed.errors))?;
     to.counters("poddns_feed_malformed", "Objects that made no sense", feeds(|feed| feed.malformed))
+}
+
+fn snapshot(snapshot: &SnapshotReport, to: &mut Families<'_>) -> fmt::Result {
+    let writes = [("success", snapshot.written), ("failure", snapshot.failed)];
+    let samples = writes.map(|(result, count)| (vec![label("result", result)], count));
+    to.counters("poddns_snapshot_writes", "Snapshots that were to be written", samples)?;
+    let restored = u64::from(snapshot.restored);
+    to.gauge("poddns_snapshot_restored", "Whether the index began with a snapshot", restored)?;
+    if let Some(bytes) = snapshot.bytes {
+        to.gauge("poddns_snapshot_bytes", "Size of the snapshot last written", bytes)?;
+    }
+    let in_step = snapshot.in_step.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    if let Some(since) = in_step {
+        let help = "When the index was in step that the snapshot on disk is of, in Unix time";
+        to.gauge("poddns_snapshot_timestamp_seconds", help, since.as_secs_f64())?;
+    }
+    Ok(())
 }
 
 fn feed_name(feed: &crate::pods::FeedReport) -> &'static str {

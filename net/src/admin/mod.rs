@@ -104,7 +104,13 @@ fn respond(
 fn ready(state: &State) -> Response<Full<Bytes>> {
     let pending = state.pending();
     if pending.is_empty() {
-        return text(StatusCode::OK, "ready\n");
+        // Ready all the same: answers say that they are stale, and there is nobody better to ask.
+        return match state.current().pods.0.freshness().age() {
+            None => text(StatusCode::OK, "ready\n"),
+            Some(age) => {
+                text(StatusCode::OK, format!("ready\nstale: the pods are {} s old\n", age.as_secs()))
+            }
+        };
     }
     let mut reasons = pending.join("\n");
     reasons.push('\n');

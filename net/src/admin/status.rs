@@ -1,10 +1,12 @@
 //! `/status`: everything at a glance, as JSON.
 
+use std::time::UNIX_EPOCH;
+
 use poddns_core::{Freshness, Mode};
 use serde_json::{Value, json};
 
 use crate::answer::Current;
-use crate::pods::{FeedReport, WatchReport};
+use crate::pods::{FeedReport, SnapshotReport, WatchReport};
 use crate::server::State;
 
 /// The document, with a line feed at its end.
@@ -42,6 +44,7 @@ pub(super) fn document(state: &State) -> String {
         "index": index,
         "watches": report.watches.iter().map(watch).collect::<Vec<_>>(),
         "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
+        "snapshot": report.snapshot.as_ref().map(snapshot),
     });
     format!("{document:#}\n")
 }
@@ -71,6 +74,19 @@ fn watch(watch: &WatchReport) -> Value {
         "namespace": watch.namespace.as_ref().map(ToString::to_string),
         "freshness": freshness(watch.freshness),
         "error": watch.error,
+    })
+}
+
+fn snapshot(snapshot: &SnapshotReport) -> Value {
+    let in_step = snapshot.in_step.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    json!({
+        "path": snapshot.path,
+        "restored": snapshot.restored,
+        "in_step_unix_seconds": in_step.map(|since| since.as_secs()),
+        "bytes": snapshot.bytes,
+        "written": snapshot.written,
+        "failed": snapshot.failed,
+        "error": snapshot.error,
     })
 }
 

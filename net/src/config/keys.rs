@@ -143,6 +143,21 @@ pub(super) const KEYS: &[Key] = &[
         "Read pods from this file instead of from a cluster",
     ),
     key(
+        CLUSTER,
+        ("snapshot", Arity::One, "FILE"),
+        "",
+        "the path of a file in a folder that can be written, other than /",
+        "Keep what is known of the cluster in this file, and answer from it after a restart, marked stale, until the \
+         cluster has been listed",
+    ),
+    key(
+        CLUSTER,
+        ("snapshot-interval", Arity::One, "TIME"),
+        "1m",
+        "a time from 1s to 1d such as 30s or 5m",
+        "Time between two snapshots; there is one more at the end",
+    ),
+    key(
         SERVING,
         ("listen", Arity::Many, "ADDR:PORT"),
         "127.0.0.1:1053",

@@ -65,6 +65,21 @@ pub enum PodSource {
     File(PathBuf),
 }
 
+/// Where the index is kept for the next start, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// The file. It is replaced by renaming another one onto it, so its folder must be writable.
+    pub path: PathBuf,
+    /// The time between two: how far the file is behind at most, and how often the disk is written to. A second
+    /// to a day.
+    pub interval: Duration,
+}
+
+impl SnapshotFile {
+    /// The interval if none is set.
+    pub const INTERVAL: Duration = Duration::from_mins(1);
+}
+
 /// What must be known of the cluster to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
@@ -122,6 +137,8 @@ pub struct Settings {
     pub max_staleness: Option<Duration>,
     /// Where pods and namespaces are read from, if [`needs`](Self::needs) says that they are.
     pub source: PodSource,
+    /// Where the index is kept for the next start; nowhere if `None`. Only for pods of a cluster.
+    pub snapshot: Option<SnapshotFile>,
     /// Where DNS is served, over UDP and TCP; port 0 takes a free one, the same for both. An IPv6 address
     /// takes IPv6 only, also `[::]`.
     pub listen: Vec<SocketAddr>,
@@ -169,6 +186,7 @@ impl Default for Settings {
             host_network: HostNetwork::default(),
             max_staleness: None,
             source: PodSource::Cluster { kubeconfig: None, context: None },
+            snapshot: None,
             listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
             admin: Some((Ipv4Addr::LOCALHOST, 8053).into()),
             threads: *CORES,

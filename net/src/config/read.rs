@@ -11,10 +11,11 @@ use super::error::{Problem, Written};
 use super::keys;
 use super::sources::Layer;
 use super::value::{self, Wrong};
-use super::{CookieSource, Needs, PodSource, Privileges, RateLimit, Settings};
+use super::{CookieSource, Needs, PodSource, Privileges, RateLimit, Settings, SnapshotFile};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 const WEEK: Duration = Duration::from_hours(7 * 24);
 const MAX_THREADS: u64 = 512;
 const MAX_CONNECTIONS: u64 = 1_000_000;
@@ -56,6 +57,7 @@ impl Reader<'_> {
         let namespaces = self.many("namespace", value::label).unwrap_or_default();
         settings.set_namespaces(namespaces);
         settings.source = self.source();
+        settings.snapshot = self.snapshot();
         self.serving(&mut settings);
         settings.rate_limit = self.rate_limit();
         settings.cookies = self.cookies();
@@ -116,6 +118,12 @@ impl Reader<'_> {
             Some(file) => PodSource::File(file),
             None => PodSource::Cluster { kubeconfig, context },
         }
+    }
+
+    fn snapshot(&mut self) -> Option<SnapshotFile> {
+        let path = self.one("snapshot", value::file_to_write);
+        let interval = self.one("snapshot-interval", |text| value::time(text, SECOND..=DAY));
+        path.map(|path| SnapshotFile { path, interval: interval.unwrap_or(SnapshotFile::INTERVAL) })
     }
 
     fn serving(&mut self, settings: &mut Settings) {
@@ -201,11 +209,16 @@ impl Conflicts<'_> {
             let why = format!("cannot be combined with {file}: pods come from a cluster or from a file");
             self.refuse("kubeconfig", why.clone());
             self.refuse("context", why);
+            let why = format!("has no effect with {file}, which is there at every start; leave it out");
+            self.refuse("snapshot", why);
+        }
+        if self.settings.snapshot.is_none() {
+            self.refuse("snapshot-interval", "has no effect without snapshot; leave it out, or name a file");
         }
         if self.settings.needs() == Needs::Nothing {
             let why = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
                        --pods verified, or --pods insecure with --check-namespaces";
-            for key in ["kubeconfig", "context", "pods-file", "max-staleness"] {
+            for key in ["kubeconfig", "context", "pods-file", "snapshot", "max-staleness"] {
                 self.refuse(key, why);
             }
         }

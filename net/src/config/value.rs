@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cidr::IpInet;
@@ -144,6 +145,19 @@ pub(super) fn not_empty(text: &str) -> Result<String, Wrong> {
     if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+/// A file that is replaced by others from its own folder. That must not be the root, where Landlock would have to
+/// let everything be written.
+pub(super) fn file_to_write(text: &str) -> Result<PathBuf, Wrong> {
+    let path = PathBuf::from(not_empty(text)?);
+    if path.file_name().is_none() || text.ends_with('/') {
+        return Err("names no file".to_owned());
+    }
+    if path.parent() == Some(Path::new("/")) {
+        return Err("is in the root folder".to_owned());
+    }
+    Ok(path)
+}
+
 /// A whole number within the range.
 pub(super) fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Wrong> {
     // A sign is not for `u64::from_str` to accept: "+5" is as odd in a config as "-5".
@@ -234,6 +248,17 @@ mod tests {
             assert!(time(text, all.clone()).is_err(), "{text}");
         }
         assert!(time("99999999999999999999d", Duration::ZERO..=Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn a_file_to_write_has_a_folder() {
+        for text in ["snapshot", "./snapshot", "/var/lib/poddns/snapshot", "state/snapshot"] {
+            assert_eq!(file_to_write(text), Ok(text.into()));
+        }
+        for text in ["/", "..", "/var/lib/poddns/", ""] {
+            assert!(file_to_write(text).is_err(), "{text}");
+        }
+        assert_eq!(file_to_write("/snapshot"), Err("is in the root folder".to_owned()));
     }
 
     #[test]

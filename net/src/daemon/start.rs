@@ -62,6 +62,9 @@ fn paths(sources: &Sources, settings: &Settings) -> Paths {
     if settings.needs() == Needs::Nothing {
         return paths;
     }
+    if let Some(snapshot) = &settings.snapshot {
+        paths.replace_file(&snapshot.path);
+    }
     let Reads { files, network, program, .. } = source(&settings.source).reads();
     for file in &files {
         paths.read_file(file);

@@ -106,7 +106,7 @@ mod tests {
         }
         let mut paths = Paths::default();
         paths.read_file(&root.join("config/file"));
-        paths.write_directory(&root.join("state"));
+        paths.replace_file(&root.join("state/file"));
         restricted(paths, move || {
             assert_eq!(fs::read_to_string(root.join("config/file")).unwrap(), "config");
             assert!(denied(fs::write(root.join("config/file"), "")));

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-pub(crate) use self::paths::Paths;
+pub(crate) use self::paths::{Paths, directory};
 pub use self::user::RunAs;
 
 /// Whether Landlock restricts which files the process can open.

@@ -45,11 +45,9 @@ impl Paths {
         add(&mut self.read, file);
     }
 
-    // Nothing is written yet: snapshots will be.
-    #[cfg_attr(not(test), expect(dead_code))]
-    /// Allows to write files into this directory, and to read them.
-    pub(crate) fn write_directory(&mut self, directory: &Path) {
-        self.write.insert(directory.to_owned());
+    /// Allows to replace this file: to write files into its directory, and to read them.
+    pub(crate) fn replace_file(&mut self, file: &Path) {
+        self.write.insert(directory(file).to_owned());
     }
 
     /// Allows what it takes to talk to a server by name and over TLS.
@@ -86,6 +84,11 @@ impl Paths {
     pub(super) fn writable(&self) -> impl Iterator<Item = &Path> {
         self.write.iter().map(PathBuf::as_path)
     }
+}
+
+/// The directory that a file is in.
+pub(crate) fn directory(file: &Path) -> &Path {
+    file.parent().filter(|directory| *directory != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn add(to: &mut BTreeSet<PathBuf>, file: &Path) {

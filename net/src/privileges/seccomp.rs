@@ -126,6 +126,7 @@ const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[
     libc::SYS_poll,
     libc::SYS_readlink,
     libc::SYS_rename,
+    libc::SYS_renameat,
     libc::SYS_stat,
     libc::SYS_time,
     libc::SYS_unlink,

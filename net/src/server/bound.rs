@@ -83,7 +83,8 @@ impl Bound {
         for (configured, sockets) in sockets {
             server.listen(configured, sockets);
         }
-        server.control.order(control::Order::Adopt { feed, own, cookies, state: Arc::clone(&server.state) });
+        let (feed, state) = (Box::new(feed), Arc::clone(&server.state));
+        server.control.order(control::Order::Adopt { feed, own, cookies, state });
         if let (Some(http), Some(address)) = (http, admin) {
             tracing::info!(%address, "serving /healthz, /readyz, /status and /metrics");
             server.control.order(control::Order::Admin(http, Arc::clone(&server.state)));

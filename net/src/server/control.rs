@@ -15,6 +15,7 @@ use tokio::{task, time};
 use super::StartError;
 use super::cookies::Cookies;
 use super::feed::{OpenFeed, Plan};
+use super::snapshots::Saver;
 use super::state::State;
 use crate::admin;
 use crate::config::Settings;
@@ -30,7 +31,7 @@ pub(crate) enum Order {
     Open(Arc<Settings>, mpsc::Sender<Result<OpenFeed, FeedError>>),
     /// From now on replace what `state` has: the feed too, unless it is the caller's own, and the secrets of
     /// cookies.
-    Adopt { feed: OpenFeed, own: bool, cookies: Keeper, state: Arc<State> },
+    Adopt { feed: Box<OpenFeed>, own: bool, cookies: Keeper, state: Arc<State> },
     /// Serve the admin endpoints.
     Admin(TcpListener, Arc<State>),
     /// Answer by these settings: at once, or if that takes another feed as soon as that is complete.
@@ -46,12 +47,13 @@ pub(crate) async fn work(mut orders: UnboundedReceiver<Order>) {
         match order {
             Order::Open(settings, done) => {
                 // Fails only if the one who asked has gone.
-                let _ = done.send(OpenFeed::open(Plan::of(&settings)).await);
+                let snapshot = settings.snapshot.as_ref().map(|snapshot| snapshot.path.as_path());
+                let _ = done.send(OpenFeed::open(Plan::of(&settings), snapshot).await);
             }
             Order::Adopt { feed, own, cookies, state } => {
                 let cookies = Cookies::new(cookies, Arc::clone(&state));
                 task::spawn_local(Cookies::look(Rc::downgrade(&cookies)));
-                served = Some((Rc::new(Feeds::new(feed, own, state)), cookies));
+                served = Some((Rc::new(Feeds::new(*feed, own, state)), cookies));
             }
             Order::Admin(listener, state) => {
                 task::spawn_local(admin::serve(listener, state));
@@ -63,6 +65,9 @@ pub(crate) async fn work(mut orders: UnboundedReceiver<Order>) {
             }
             Order::Ping(pong) => drop(pong.send(())),
         }
+    }
+    if let Some((feeds, _)) = served {
+        feeds.end().await;
     }
 }
 
@@ -82,11 +87,38 @@ struct Feeds {
     serving: RefCell<OpenFeed>,
     /// The feed and settings of the last replacement, if they are not served yet.
     next: RefCell<Option<(OpenFeed, Arc<Settings>)>>,
+    /// Keeps what is served for the next start.
+    saver: RefCell<Option<Saver>>,
 }
 
 impl Feeds {
     fn new(feed: OpenFeed, own: bool, state: Arc<State>) -> Self {
-        Self { state, own, serving: RefCell::new(feed), next: RefCell::new(None) }
+        let settings = state.current().settings;
+        let (serving, next, saver) = (RefCell::new(feed), RefCell::new(None), RefCell::new(None));
+        let feeds = Self { state, own, serving, next, saver };
+        feeds.save(&settings);
+        feeds
+    }
+
+    /// Keeps what is served where the settings say, from now on.
+    fn save(&self, settings: &Settings) {
+        let serving = self.serving.borrow();
+        let saver = serving.snapshots.as_ref().and_then(|snapshots| {
+            snapshots.state.name(settings.snapshot.as_ref().map(|file| file.path.as_path()));
+            let (recorder, state) = (snapshots.recorder.clone(), Arc::clone(&snapshots.state));
+            Some(Saver::start(recorder, settings.snapshot.clone()?, state))
+        });
+        if let Some(before) = self.saver.replace(saver) {
+            before.abandon();
+        }
+    }
+
+    /// Keeps what is served for the last time.
+    async fn end(&self) {
+        let saver = self.saver.take();
+        if let Some(saver) = saver {
+            saver.finish().await;
+        }
     }
 
     async fn replace(self: &Rc<Self>, settings: Arc<Settings>) -> Result<(), FeedError> {
@@ -100,10 +132,11 @@ impl Feeds {
         let serving = self.serving.borrow().clone();
         if self.own || serving.plan == plan {
             self.forget_next();
-            self.publish(&serving, settings);
+            self.publish(&serving, &settings);
             return Ok(());
         }
-        let opened = OpenFeed::open(plan).await?;
+        // What answers meanwhile is better than any snapshot.
+        let opened = OpenFeed::open(plan, None).await?;
         self.forget_next();
         self.next.replace(Some((opened.clone(), settings)));
         if opened.pods.0.freshness() == Freshness::Unsynced {
@@ -125,7 +158,7 @@ impl Feeds {
             return;
         }
         if let Some((_, settings)) = self.next.take() {
-            self.publish(&feed, settings);
+            self.publish(&feed, &settings);
         }
     }
 
@@ -135,14 +168,19 @@ impl Feeds {
         }
     }
 
-    fn publish(&self, feed: &OpenFeed, settings: Arc<Settings>) {
+    fn publish(&self, feed: &OpenFeed, settings: &Arc<Settings>) {
         self.state.current.send_modify(|current| {
-            current.settings = settings;
+            current.settings = Arc::clone(settings);
             current.pods = feed.pods.clone();
         });
         let before = self.serving.replace(feed.clone());
-        if !Arc::ptr_eq(&before.pods.0, &feed.pods.0) {
+        let other = !Arc::ptr_eq(&before.pods.0, &feed.pods.0);
+        if other {
             before.stop.cancel();
+        }
+        let saved = self.saver.borrow().as_ref().map(|saver| saver.file.clone());
+        if other || saved != settings.snapshot {
+            self.save(settings);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The feed that settings ask for: what ties a server to the watch crate.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup};
@@ -9,6 +10,7 @@ use poddns_watch::{
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
+use super::snapshots::{SnapshotState, Snapshots, restore};
 use crate::config::{Needs, PodSource, Settings};
 use crate::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
 
@@ -67,22 +69,29 @@ pub(crate) struct OpenFeed {
     pub(crate) plan: Option<Plan>,
     pub(crate) pods: SharedPods,
     pub(crate) stop: CancellationToken,
+    /// What keeps them for the next start. Nothing does for pods of others.
+    pub(crate) snapshots: Option<Arc<Snapshots>>,
 }
 
 impl OpenFeed {
     /// Pods that somebody else keeps in step.
     pub(crate) fn of(pods: Arc<dyn Pods>) -> Self {
-        Self { plan: None, pods: SharedPods(pods), stop: CancellationToken::new() }
+        Self { plan: None, pods: SharedPods(pods), stop: CancellationToken::new(), snapshots: None }
     }
 
-    /// Opens the feed of a plan and runs it as a task of this thread.
-    pub(crate) async fn open(plan: Option<Plan>) -> Result<Self, FeedError> {
+    /// Opens the feed of a plan and runs it as a task of this thread, from a snapshot if one is named.
+    pub(crate) async fn open(plan: Option<Plan>, snapshot: Option<&Path>) -> Result<Self, FeedError> {
         let Some(plan) = plan else { return Ok(Self::of(Arc::new(NoPods))) };
-        let feed = Feed::open(source(&plan.source), plan.scope()).await?;
-        let pods = SharedPods(Arc::new(Watched { index: feed.index(), stats: feed.stats() }));
+        let mut feed = Feed::open(source(&plan.source), plan.scope()).await?;
+        let state = Arc::new(SnapshotState::default());
+        if let Some(path) = snapshot {
+            restore(&mut feed, path, &state);
+        }
+        let snapshots = Arc::new(Snapshots { recorder: feed.recorder(), state: Arc::clone(&state) });
+        let watched = Watched { index: feed.index(), stats: feed.stats(), snapshots: state };
         let stop = CancellationToken::new();
         task::spawn_local(feed.run(stop.clone()));
-        Ok(Self { plan: Some(plan), pods, stop })
+        Ok(Self { plan: Some(plan), pods: SharedPods(Arc::new(watched)), stop, snapshots: Some(snapshots) })
     }
 }
 
@@ -90,6 +99,7 @@ impl OpenFeed {
 struct Watched {
     index: Arc<Index>,
     stats: Arc<FeedStats>,
+    snapshots: Arc<SnapshotState>,
 }
 
 impl PodLookup for Watched {
@@ -134,7 +144,8 @@ impl Pods for Watched {
             error: status.error,
         });
         let feeds = vec![feed("pods", &self.stats.pods), feed("namespaces", &self.stats.namespaces)];
-        PodsReport { index: Some(index), watches: watches.collect(), feeds }
+        let (watches, snapshot) = (watches.collect(), self.snapshots.report());
+        PodsReport { index: Some(index), watches, feeds, snapshot }
     }
 }
 

@@ -5,6 +5,7 @@ mod bound;
 mod control;
 mod cookies;
 mod feed;
+mod snapshots;
 mod state;
 mod thread;
 

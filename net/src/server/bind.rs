@@ -98,7 +98,10 @@ pub(crate) fn prepare_udp(socket: &SockRef<'_>, address: SocketAddr) -> io::Resu
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsFd;
-        crate::sys::reply_from_destination(socket.as_fd(), address)?;
+        // Elsewhere there is but one address that a reply can leave from.
+        if address.ip().is_unspecified() {
+            crate::sys::reply_from_destination(socket.as_fd(), address)?;
+        }
         crate::sys::without_path_mtu_discovery(socket.as_fd(), address)?;
     }
     Ok(())

@@ -77,8 +77,8 @@ fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u
     let Ok(given) = <[u8; SERVER_LEN]>::try_from(cookie.server) else {
         return false;
     };
-    // RFC 9018 4.2: "the server MUST NOT enforce those fields to be zero", the reserved ones, "and the Hash
-    // Sub-Field should be computed with the received value".
+    // RFC 9018 4.2: "the server MUST NOT enforce those fields to be zero", the reserved ones, which the hash
+    // covers as they were received.
     let [version, r0, r1, r2, t0, t1, t2, t3, given @ ..] = given;
     if version != VERSION {
         return false;

@@ -75,7 +75,7 @@ fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
             let (head, rest) = label.split_at_checked(at)?;
             let before = hex_groups(head, &mut groups)?;
             let after = hex_groups(rest.get(2..)?, &mut tail)?;
-            // RFC 4291 2.2: "::" stands for "one or more groups of 16 bits of zeros".
+            // RFC 4291 2.2: a double colon "indicates one or more groups of 16 bits of zeros".
             let zeros = GROUPS.checked_sub(before)?.checked_sub(after)?.checked_sub(1)?;
             let start = before.checked_add(zeros)?.checked_add(1)?;
             for (to, from) in groups.iter_mut().skip(start).zip(tail) {

@@ -203,7 +203,7 @@ fn is_special(address: IpAddr) -> bool {
 }
 
 fn is_special_v4(address: Ipv4Addr) -> bool {
-    // RFC 1122 3.2.1.3: all of 0/8 is "this host on this network".
+    // RFC 6890 2.2.2: all of 0/8 stands for this host on this network (RFC 1122 3.2.1.3).
     let [first, second, ..] = address.octets();
     let this_network = first == 0;
     // RFC 2544: 198.18.0.0/15.

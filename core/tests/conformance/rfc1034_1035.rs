@@ -9,7 +9,7 @@ use crate::support::response::{AA, RD, WireName};
 
 const POD: &str = "10-244-1-5.default.pod.cluster.local";
 
-/// 1035 4.1.1: "This identifier is copied \[into\] the corresponding reply".
+/// 1035 4.1.1: "This identifier is copied the corresponding reply" (so the document; into is meant).
 #[test]
 fn the_id_is_copied() {
     for id in [0, 1, 0x00ff, 0xff00, 0xffff] {

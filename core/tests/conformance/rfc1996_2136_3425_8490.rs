@@ -13,7 +13,7 @@ fn assert_not_implemented(response: &Response, opcode: Opcode) {
     assert_eq!(response.len, 12);
 }
 
-/// RFC 1035 4.1.1: rcode 4 is for what "the name server does not support".
+/// RFC 1035 4.1.1: rcode 4 is for kinds of queries that the name server does not support.
 #[test]
 fn notify_is_not_implemented() {
     let query = Query::new("pod.cluster.local", 6).opcode(4).flags(0x0400).octets();

@@ -11,7 +11,7 @@ fn ask(name: &str, rtype: u16) -> Response {
     Server::new(Mode::Verified).udp(&Query::new(name, rtype).octets())
 }
 
-/// 2.1: NXDOMAIN, an empty answer section, the SOA in the authority section (a "Type 2" response), and AA.
+/// 2.1: NXDOMAIN, an empty answer section, the SOA in the authority section (TYPE 2 of those listed), and AA.
 #[test]
 fn a_name_error_has_the_soa() {
     for rtype in [1, 28, 6, 2, 255, 16] {
@@ -33,7 +33,7 @@ fn no_data_has_the_soa() {
     }
 }
 
-/// 3: the SOA's owner is the zone's apex, and "the TTL of this record is set from the minimum of the MINIMUM
+/// 3: the SOA's owner is the zone's apex, and its TTL "is set from the minimum of the MINIMUM
 /// field of the SOA record and the TTL of the SOA itself"; 5: how long it may be cached. At the apex the same.
 #[test]
 fn the_ttl_of_the_soa_is_its_minimum() {

@@ -1,4 +1,4 @@
-//! `docs/rfc.md` names functions and tests: all of them are there, and no test of an RFC is left out.
+//! `docs/rfc.md` names functions and tests: all of them are there, and no RFC, no rule and no test of one is left out.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,6 +28,23 @@ fn defines(source: &str, item: &str) -> bool {
     }) || source.contains(&format!("\n    {item}(u"))
 }
 
+/// What the responder is held to: these have a heading and rows.
+const RFCS: [u16; 34] = [
+    1034, 1035, 1123, 1995, 1996, 2136, 2181, 2308, 3225, 3425, 3596, 3597, 4035, 4074, 4291, 4343, 4892,
+    5001, 5936, 5952, 6890, 6891, 7766, 7828, 7873, 8020, 8482, 8490, 8906, 8914, 8945, 9018, 9619, 5966,
+];
+
+/// The rules that small servers break.
+const RULES: u8 = 25;
+
+/// Whether `file::item` is there: with a path from the root for another crate's, else below `folder` of this one.
+fn is_there(folder: &str, named: &str) -> bool {
+    let (file, item) = named.split_once("::").unwrap_or_else(|| panic!("{named}"));
+    let path =
+        if file.starts_with("net/") { root().join("..").join(file) } else { root().join(folder).join(file) };
+    defines(&read(&path), item)
+}
+
 /// The tests of a source: functions after `#[test]`, as `module::name`.
 fn tests(module: &str, source: &str) -> Vec<String> {
     let mut lines = source.lines().map(str::trim);
@@ -55,29 +72,54 @@ fn all_tests(folder: &Path, prefix: &str) -> BTreeSet<String> {
     found
 }
 
+/// The rows of the tables under a heading: their four cells.
+fn rows(section: &str) -> impl Iterator<Item = [&str; 4]> {
+    let of_tables = section.lines().filter(|line| line.starts_with("| "));
+    of_tables.filter(|line| !line.ends_with(" | where | test |")).map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        cells.try_into().unwrap_or_else(|_| panic!("not four cells: {line}"))
+    })
+}
+
 #[test]
-fn the_table_of_rfcs_names_what_there_is() {
+fn the_tables_name_what_there_is() {
     let table = read(&root().join("../docs/rfc.md"));
     let tests = all_tests(&root().join("tests/conformance"), "");
     let mut named = BTreeSet::new();
-    let mut rows = 0;
-    for line in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| section")) {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
-        let [_, _, functions, test] = cells[..] else { panic!("not four cells: {line}") };
-        assert!(quoted(functions).next().is_some() && quoted(test).next().is_some(), "an empty cell: {line}");
+    for [_, asked, functions, shown] in rows(&table) {
+        assert!(
+            quoted(functions).next().is_some() && quoted(shown).next().is_some(),
+            "an empty cell: {asked}"
+        );
         for function in quoted(functions) {
-            let (file, item) = function.split_once("::").unwrap_or_else(|| panic!("{function}"));
-            let source = read(&root().join("src").join(file));
-            assert!(defines(&source, item), "src/{file} has no {item}: {line}");
+            assert!(is_there("src", function), "there is no {function}: {asked}");
         }
-        for test in quoted(test) {
-            assert!(tests.contains(test), "there is no test {test}: {line}");
+        for test in quoted(shown) {
+            let known = if test.starts_with("net/") { is_there("", test) } else { tests.contains(test) };
+            assert!(known, "there is no test {test}: {asked}");
             named.insert(test.to_owned());
         }
-        rows += 1;
     }
-    let of_an_rfc = tests.iter().filter(|test| test.starts_with("rfc"));
-    let missing: Vec<_> = of_an_rfc.filter(|test| !named.contains(*test)).collect();
+    let of_a_document = tests.iter().filter(|test| test.starts_with("rfc") || test.starts_with("wire_rules"));
+    let missing: Vec<_> = of_a_document.filter(|test| !named.contains(*test)).collect();
     assert!(missing.is_empty(), "not in docs/rfc.md: {missing:?}");
-    assert!(rows > 100, "{rows} rows");
+}
+
+#[test]
+fn every_rfc_and_every_rule_has_its_row() {
+    let table = read(&root().join("../docs/rfc.md"));
+    let (mut rfcs, mut rules) = (BTreeSet::<u16>::new(), BTreeSet::<u8>::new());
+    for section in table.split("\n## ").skip(1) {
+        let heading = section.lines().next().unwrap_or_default();
+        if heading.starts_with("RFC ") && rows(section).next().is_some() {
+            rfcs.extend(
+                heading.split(|at: char| !at.is_ascii_digit()).filter_map(|word| word.parse::<u16>().ok()),
+            );
+        } else {
+            rules.extend(rows(section).map(|[rule, ..]| rule.parse::<u8>().expect("a rule's number")));
+        }
+    }
+    let missing: Vec<u16> = RFCS.into_iter().filter(|rfc| !rfcs.contains(rfc)).collect();
+    assert!(missing.is_empty(), "RFCs without a row: {missing:?}");
+    assert_eq!(rules, (1..=RULES).collect());
 }

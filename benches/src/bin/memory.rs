@@ -1,0 +1,117 @@
+//! Measures poddnsd and kube's own store, fed with the same clusters, and prints a table. See docs/memory.md.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use clap::Parser;
+use poddns_benches::api_server::{ApiServer, Listing, MAX_PODS};
+use poddns_benches::memory::{Plan, Programs, Results, Run, Subject, measure, table};
+
+/// Measures the memory, start and changes of poddnsd and of kube's own store.
+///
+/// Both are started from the folder that this program is in.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Sizes of the cluster, in pods.
+    #[arg(long, value_delimiter = ',', default_value = "0,10000,100000,1000000",
+          value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PODS)))]
+    pods: Vec<u32>,
+
+    /// What to measure.
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = Subject::ALL)]
+    subjects: Vec<Subject>,
+
+    /// The most of k8s-openapi's pods, which take tens of kilobytes each: larger clusters are left out for them.
+    #[arg(long, default_value_t = 100_000)]
+    most_full_pods: u32,
+
+    /// Runs of each.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Changes in a run; rounded up to a multiple of four, as many kinds as there are.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..1 << 30))]
+    changes: u32,
+
+    /// Changes a second.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+
+    /// Seconds of rest until memory counts as steady.
+    #[arg(long, default_value_t = 5.0)]
+    settle: f64,
+
+    /// Keep all figures in this file, as CSV.
+    #[arg(long)]
+    csv: Option<PathBuf>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let plan = Plan {
+        changes: arguments.changes.next_multiple_of(4),
+        rate: arguments.rate,
+        settle: Duration::try_from_secs_f64(arguments.settle)?,
+    };
+    let programs = programs()?;
+    let mut results = Results { context: context(plan)?, runs: Vec::new() };
+    for &subject in &arguments.subjects {
+        for &pods in &arguments.pods {
+            if subject == Subject::ReflectorPods && pods > arguments.most_full_pods {
+                eprintln!("left out: {}, {pods} pods", subject.title());
+                continue;
+            }
+            for number in 1..=arguments.runs {
+                let begin = Instant::now();
+                let figures = measure(&programs, subject, pods, plan);
+                eprintln!(
+                    "{}, {pods} pods, run {number}: {figures:?}; {:.0?}",
+                    subject.title(),
+                    begin.elapsed()
+                );
+                results.runs.push(Run { subject, pods, number, figures });
+            }
+        }
+    }
+    if let Some(path) = &arguments.csv {
+        fs::write(path, results.to_string()).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    print!("{}", table(&results));
+    Ok(())
+}
+
+fn programs() -> Result<Programs, Box<dyn Error>> {
+    let own = env::current_exe()?;
+    let beside = |name: &str| {
+        let path = own.with_file_name(name);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(format!("{} is missing: build it with the same profile as this", path.display()))
+        }
+    };
+    Ok(Programs { poddnsd: beside("poddnsd")?, kube_reflector: beside("kube_reflector")? })
+}
+
+/// What the figures depend on.
+fn context(plan: Plan) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let cores = std::thread::available_parallelism()?;
+    let octets = ApiServer::start(100, Listing::Streamed)?.pod_octets();
+    let pair = |key: &str, value: String| (key.to_owned(), value);
+    Ok(vec![
+        pair(
+            "processor",
+            format!("{cores} cores of {}", model.map_or("an unknown kind", |(_, model)| model)),
+        ),
+        pair("kernel", format!("Linux {}", kernel.trim())),
+        pair("octets of a pod on the wire", octets.to_string()),
+        pair("changes", format!("{} at {} a second", plan.changes, plan.rate)),
+        pair("rest", format!("{:?}", plan.settle)),
+    ])
+}

@@ -1,0 +1,28 @@
+//! A program that follows the API server, as the one who measures it sees it.
+
+use super::process::Process;
+use crate::api_server::ApiServer;
+
+/// How far a program has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Pods that it knows.
+    pub(super) pods: u64,
+    /// Changes that it has seen.
+    pub(super) events: u64,
+    /// Lists that it has had to their end.
+    pub(super) lists: u64,
+}
+
+pub(super) trait Follower {
+    /// Returns once it has its first list, and does its work.
+    fn wait_until_ready(&mut self);
+
+    /// How far it is.
+    fn progress(&mut self) -> Progress;
+
+    /// Panics unless it knows the server's pods, as far as it can be asked.
+    fn assert_right(&mut self, server: &ApiServer);
+
+    fn process(&mut self) -> &mut Process;
+}

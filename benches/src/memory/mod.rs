@@ -1,0 +1,72 @@
+//! What a whole process takes to follow a cluster: memory at its peak and when steady, time, CPU.
+//!
+//! Each run starts a program of its own, fed by an [`ApiServer`](crate::api_server::ApiServer) in the process
+//! that measures: poddnsd, or kube's own store of watched objects as the yardstick.
+
+mod follower;
+mod poddnsd;
+mod process;
+mod reflector;
+mod results;
+mod run;
+mod table;
+
+pub use results::{Figures, ParseError, Results, Run};
+pub use run::{Plan, Programs, measure};
+pub use table::table;
+
+use crate::api_server::Listing;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Subject {
+    /// poddnsd in mode verified, with an API server that has streaming lists.
+    PoddnsdStreamed,
+    /// poddnsd in mode verified, with an API server that has none.
+    PoddnsdPaged,
+    /// kube's `reflector::store` of the pods that poddns decodes, by streaming lists.
+    ReflectorSlim,
+    /// kube's `reflector::store` of k8s-openapi's pods, by streaming lists.
+    ReflectorPods,
+}
+
+impl Subject {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::PoddnsdStreamed, Self::PoddnsdPaged, Self::ReflectorSlim, Self::ReflectorPods];
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PoddnsdStreamed => "poddnsd-streamed",
+            Self::PoddnsdPaged => "poddnsd-paged",
+            Self::ReflectorSlim => "reflector-slim",
+            Self::ReflectorPods => "reflector-pods",
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::PoddnsdStreamed => "poddnsd, streaming lists",
+            Self::PoddnsdPaged => "poddnsd, lists in pages",
+            Self::ReflectorSlim => "kube's store, slim pods",
+            Self::ReflectorPods => "kube's store, k8s-openapi pods",
+        }
+    }
+
+    /// Whether it is poddnsd.
+    #[must_use]
+    pub const fn is_poddnsd(self) -> bool {
+        matches!(self, Self::PoddnsdStreamed | Self::PoddnsdPaged)
+    }
+
+    const fn listing(self) -> Listing {
+        match self {
+            Self::PoddnsdPaged => Listing::Paged,
+            Self::PoddnsdStreamed | Self::ReflectorSlim | Self::ReflectorPods => Listing::Streamed,
+        }
+    }
+}

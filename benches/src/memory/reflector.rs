@@ -1,0 +1,53 @@
+//! The yardstick: `kube_reflector`, a program that does nothing but keep kube's store.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+
+use super::follower::{Follower, Progress};
+use super::process::Process;
+use crate::api_server::ApiServer;
+
+/// A running `kube_reflector`. It says a line when it is ready, and for each line that it is told.
+pub(super) struct Reflector {
+    process: Process,
+    ask: ChildStdin,
+    told: Lines<BufReader<ChildStdout>>,
+}
+
+impl Reflector {
+    /// Starts it; `objects` is what it keeps, as its argument has it.
+    pub(super) fn start(program: &Path, objects: &str, server: &ApiServer) -> Self {
+        let mut command = Command::new(program);
+        command.arg(objects).arg(server.kubeconfig()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process::start(&mut command);
+        let ask = process.child().stdin.take().expect("piped");
+        let told = BufReader::new(process.child().stdout.take().expect("piped")).lines();
+        Self { process, ask, told }
+    }
+
+    fn line(&mut self) -> String {
+        self.told.next().and_then(Result::ok).expect("kube_reflector answers")
+    }
+}
+
+impl Follower for Reflector {
+    fn wait_until_ready(&mut self) {
+        assert_eq!(self.line(), "ready");
+    }
+
+    fn progress(&mut self) -> Progress {
+        writeln!(self.ask).expect("kube_reflector listens");
+        let line = self.line();
+        let mut numbers = line.split(' ').map(|number| number.parse().expect("numbers"));
+        let mut next = || numbers.next().expect("three numbers");
+        Progress { pods: next(), events: next(), lists: next() }
+    }
+
+    /// It answers no questions; how many pods it has is asked elsewhere.
+    fn assert_right(&mut self, _server: &ApiServer) {}
+
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

@@ -1,0 +1,130 @@
+//! One run.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Subject;
+use super::follower::{Follower, Progress};
+use super::poddnsd::Poddnsd;
+use super::reflector::Reflector;
+use super::results::Figures;
+use crate::api_server::ApiServer;
+
+/// The most that a list of so many pods may take, and then some.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// How often a program is asked how far it is.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The programs that are measured.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The daemon, as it is released.
+    pub poddnsd: PathBuf,
+    /// The yardstick.
+    pub kube_reflector: PathBuf,
+}
+
+/// What is done in a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Changes after the first list; a multiple of four.
+    pub changes: u32,
+    /// How many of them a second.
+    pub rate: u32,
+    /// How long a program rests until its memory counts as steady.
+    pub settle: Duration,
+}
+
+/// Starts the program with so many pods, and measures its first list, its changes, and a second list that 410
+/// makes it ask for.
+///
+/// # Panics
+///
+/// If the program fails, or knows other pods than those that there are.
+#[must_use]
+pub fn measure(programs: &Programs, subject: Subject, pods: u32, plan: Plan) -> Figures {
+    let server = ApiServer::start(pods, subject.listing()).expect("a server on 127.0.0.1");
+    let mut measured = Measured { follower: start(programs, subject, &server), server, pods };
+    let mut figures = measured.first_list();
+    thread::sleep(plan.settle);
+    figures.steady = measured.follower.process().resident();
+    if pods > 0 {
+        figures.change_cpu = Some(measured.changes(plan));
+    }
+    figures.relist_peak = measured.another_list();
+    thread::sleep(plan.settle);
+    figures.relisted = measured.follower.process().resident();
+    measured.check("at the end");
+    figures
+}
+
+fn start(programs: &Programs, subject: Subject, server: &ApiServer) -> Box<dyn Follower> {
+    match subject {
+        Subject::PoddnsdStreamed | Subject::PoddnsdPaged => {
+            Box::new(Poddnsd::start(&programs.poddnsd, server))
+        }
+        Subject::ReflectorSlim => Box::new(Reflector::start(&programs.kube_reflector, "slim", server)),
+        Subject::ReflectorPods => Box::new(Reflector::start(&programs.kube_reflector, "pods", server)),
+    }
+}
+
+struct Measured {
+    /// Goes before the server it follows.
+    follower: Box<dyn Follower>,
+    server: ApiServer,
+    pods: u32,
+}
+
+impl Measured {
+    fn first_list(&mut self) -> Figures {
+        self.follower.wait_until_ready();
+        let process = self.follower.process();
+        let (ready, ready_cpu, first_peak) = (process.age(), process.cpu(), process.peak());
+        self.wait_until("the watch is open", |progress, server| progress.lists == 1 && server.watches() == 1);
+        self.check("after the first list");
+        Figures { ready, ready_cpu, first_peak, ..Figures::default() }
+    }
+
+    /// CPU time for each.
+    fn changes(&mut self, plan: Plan) -> Duration {
+        let before = self.follower.process().cpu();
+        self.server.change(plan.changes, plan.rate);
+        let changes = u64::from(plan.changes);
+        self.wait_until("all changes are seen", |progress, _| progress.events == changes);
+        let spent = self.follower.process().cpu().saturating_sub(before);
+        self.check("after the changes");
+        assert_eq!(self.follower.progress().lists, 1, "the changes came by the watch, not by another list");
+        spent / plan.changes
+    }
+
+    /// The peak, in KiB.
+    fn another_list(&mut self) -> u64 {
+        self.follower.process().reset_peak();
+        self.server.expire();
+        self.wait_until("there is another list", |progress, server| {
+            progress.lists == 2 && server.watches() == 1
+        });
+        let peak = self.follower.process().peak();
+        self.check("after the second list");
+        peak
+    }
+
+    fn wait_until(&mut self, what: &str, condition: impl Fn(Progress, &ApiServer) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let progress = self.follower.progress();
+            if condition(progress, &self.server) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}; {progress:?}");
+            self.follower.process().assert_running();
+            thread::sleep(POLL);
+        }
+    }
+
+    fn check(&mut self, when: &str) {
+        assert_eq!(self.follower.progress().pods, u64::from(self.pods), "pods {when}");
+        self.follower.assert_right(&self.server);
+    }
+}

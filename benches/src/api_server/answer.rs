@@ -21,8 +21,8 @@ use crate::pods::NAMESPACES;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// Octets that are made at once.
-const CHUNK: usize = 64 << 10;
+/// Octets in which a pod finds room.
+const ROOM: usize = 10 << 10;
 /// A quiet watch is told this often that it is still in step.
 const BOOKMARK: Duration = Duration::from_secs(30);
 
@@ -76,19 +76,15 @@ fn pods(shared: &Arc<Shared>, query: &Query) -> Response<Body> {
     let metadata = page_metadata(&shared.cluster(), query.continued, limit);
     let head = format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{metadata},"items":["#);
     let shared = Arc::clone(shared);
-    let (mut next, mut left, mut comma) = (query.continued, limit, "");
+    let (mut next, mut left) = (query.continued, limit);
     let items = iter::from_fn(move || {
         let cluster = shared.cluster();
-        let mut text = String::with_capacity(CHUNK + CHUNK / 4);
-        for pod in cluster.from(next).take(left) {
-            text.push_str(std::mem::replace(&mut comma, ","));
-            cluster.write_item(pod, &mut text);
-            (next, left) = (pod.number + 1, left - 1);
-            if text.len() >= CHUNK {
-                break;
-            }
-        }
-        (!text.is_empty()).then(|| Bytes::from(text))
+        let pod = cluster.from(next).next().filter(|_| left > 0)?;
+        let mut text = String::with_capacity(ROOM);
+        text.push_str(if left == limit { "" } else { "," });
+        cluster.write_item(pod, &mut text);
+        (next, left) = (pod.number + 1, left - 1);
+        Some(Bytes::from(text))
     });
     let all = iter::once(Bytes::from(head)).chain(items).chain(iter::once(Bytes::from_static(b"]}\n")));
     ok(stream::iter(all))
@@ -118,24 +114,17 @@ fn watch_pods(shared: &Arc<Shared>, query: &Query) -> Response<Body> {
     if query.send_initial_events { ok(initial_events(Arc::clone(shared)).chain(live)) } else { ok(live) }
 }
 
-/// All pods as added, and a bookmark that says so.
+/// All pods as added, and a bookmark that says so. Each is a frame, and so a chunk on the wire, as from the real
+/// server.
 fn initial_events(shared: Arc<Shared>) -> impl Stream<Item = Bytes> {
     let mut next = Some(0);
     stream::iter(iter::from_fn(move || {
-        let from = next?;
         let cluster = shared.cluster();
-        let mut text = String::with_capacity(CHUNK + CHUNK / 4);
-        next = None;
-        for pod in cluster.from(from) {
-            if text.len() >= CHUNK {
-                next = Some(pod.number);
-                break;
-            }
-            cluster.write_added(pod, &mut text);
-        }
-        if next.is_none() {
-            text.push_str(&bookmark("Pod", "v1", cluster.version(), true));
-        }
+        let pod = cluster.from(next?).next();
+        next = pod.map(|pod| pod.number + 1);
+        let Some(pod) = pod else { return Some(bookmark("Pod", "v1", cluster.version(), true).into()) };
+        let mut text = String::with_capacity(ROOM);
+        cluster.write_added(pod, &mut text);
         Some(Bytes::from(text))
     }))
 }
@@ -147,7 +136,7 @@ fn follow(shared: Arc<Shared>, news: UnboundedReceiver<News>) -> impl Stream<Ite
         async move {
             let mut news = news?;
             match timeout(BOOKMARK, news.recv()).await {
-                Ok(Some(News::Lines(lines))) => Some((lines, Some(news))),
+                Ok(Some(News::Line(line))) => Some((line, Some(news))),
                 Ok(Some(News::Expired)) => Some((expired(), None)),
                 Ok(None) => None,
                 Err(_) => {
@@ -169,17 +158,14 @@ fn namespaces() -> Response<Body> {
 }
 
 fn watch_namespaces(query: &Query) -> Response<Body> {
-    let mut first = String::new();
-    if query.send_initial_events {
-        let added = |number| format!("{{\"type\":\"ADDED\",\"object\":{}}}\n", namespace_metadata(number));
-        first.extend((0..NAMESPACES).map(added));
-        first.push_str(&namespaces_bookmark(true));
-    }
+    let added = |number| format!("{{\"type\":\"ADDED\",\"object\":{}}}\n", namespace_metadata(number));
+    let all = (0..NAMESPACES).map(added).chain(iter::once_with(|| namespaces_bookmark(true)));
+    let first = all.map(Bytes::from).take(if query.send_initial_events { usize::MAX } else { 0 });
     let quiet = stream::unfold((), |()| async {
         tokio::time::sleep(BOOKMARK).await;
         Some((Bytes::from(namespaces_bookmark(false)), ()))
     });
-    ok(stream::iter([Bytes::from(first)]).chain(quiet))
+    ok(stream::iter(first).chain(quiet))
 }
 
 fn namespaces_bookmark(ends_list: bool) -> String {

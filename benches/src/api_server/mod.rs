@@ -41,7 +41,7 @@ pub enum Listing {
 
 /// A change, or the end of the watch.
 enum News {
-    Lines(Bytes),
+    Line(Bytes),
     /// What the watch goes on from is gone: 410.
     Expired,
 }
@@ -108,13 +108,13 @@ impl ApiServer {
         while made < changes {
             let due = u32::try_from(begin.elapsed().as_micros() * u128::from(rate) / 1_000_000);
             let due = due.unwrap_or(u32::MAX).clamp(made + 1, changes);
-            let mut lines = String::new();
-            let mut cluster = self.shared.cluster();
-            (made..due).for_each(|_| cluster.change(&mut lines));
-            // Before the cluster is let go, or a watch that begins now might miss them.
-            let lines = Bytes::from(lines);
-            self.shared.tell(|| News::Lines(lines.clone()));
-            drop(cluster);
+            for _ in made..due {
+                let mut cluster = self.shared.cluster();
+                if let Some(line) = cluster.change().map(Bytes::from) {
+                    // Before the cluster is let go, or a watch that begins now might miss it.
+                    self.shared.tell(|| News::Line(line.clone()));
+                }
+            }
             made = due;
             std::thread::sleep(BURST);
         }

@@ -176,14 +176,14 @@ impl Cluster {
         out.push_str("}\n");
     }
 
-    /// Makes the next change and appends its line; nothing if there is no pod.
+    /// Makes the next change and gives its line; `None` if there is no pod.
     ///
     /// Four kinds in turn: a new status of a pod that keeps its address, a new address, a deletion, and the
     /// addition of a pod in place of the deleted one, under another name.
-    pub(super) fn change(&mut self, out: &mut String) {
+    pub(super) fn change(&mut self) -> Option<String> {
         let count = u32::try_from(self.pods.len()).expect("at most MAX_PODS");
         if count == 0 {
-            return;
+            return None;
         }
         let turn = self.changes % 4;
         // The addition is of the pod deleted before it.
@@ -213,7 +213,9 @@ impl Cluster {
             }
         };
         self.pods[at] = pod;
-        self.write_event(&pod, kind, out);
+        let mut line = String::new();
+        self.write_event(&pod, kind, &mut line);
+        Some(line)
     }
 
     /// The pods from a number on that exist.
@@ -301,8 +303,7 @@ mod tests {
         let mut kinds = Vec::new();
         let mut known: BTreeSet<String> = cluster.from(0).map(Pod::uid).collect();
         for _ in 0..400 {
-            let mut line = String::new();
-            cluster.change(&mut line);
+            let line = cluster.change().expect("there are pods");
             let event: Value = serde_json::from_str(&line).expect("JSON");
             let uid = event["object"]["metadata"]["uid"].as_str().expect("a uid").to_owned();
             match event["type"].as_str() {
@@ -322,8 +323,6 @@ mod tests {
 
     #[test]
     fn no_pods_do_not_change() {
-        let mut line = String::new();
-        Cluster::new(0).change(&mut line);
-        assert_eq!(line, "");
+        assert_eq!(Cluster::new(0).change(), None);
     }
 }

@@ -7,10 +7,12 @@ mod follower;
 mod poddnsd;
 mod process;
 mod reflector;
+mod report;
 mod results;
 mod run;
 mod table;
 
+pub use report::{page, plot};
 pub use results::{Figures, ParseError, Results, Run};
 pub use run::{Plan, Programs, measure};
 pub use table::table;

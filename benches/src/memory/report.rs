@@ -1,0 +1,128 @@
+//! What docs/memory.md shows of the results: a chart, and tables between two marks.
+
+use super::results::{Figures, Results};
+use super::{Subject, table};
+use crate::plot::{Axis, Chart, Line, Scale, colours};
+
+/// `CoreDNS`' figures, measured elsewhere, and how.
+const COREDNS: &str = include_str!("../../data/coredns-memory.csv");
+
+const BEGIN: &str = "<!-- made by memory_report: begin -->\n";
+const END: &str = "<!-- made by memory_report: end -->\n";
+
+/// The page with the tables of these results, in place of those that it has; `None` if it has no place for them.
+#[must_use]
+pub fn page(page: &str, results: &Results) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    let context = results.context.iter().map(|(key, value)| format!("{key}: {value}"));
+    let context: Vec<String> = context.collect();
+    Some(format!("{before}{BEGIN}{}.\n\n{}{END}{after}", context.join("; "), table(results)))
+}
+
+/// Peaks of the first list against pods, as an SVG document.
+#[must_use]
+pub fn plot(results: &Results) -> String {
+    let peaks = |subject| points(results, subject, |figures| figures.first_peak);
+    let line = |label: &[&str], label_offset, colour, dashed, points| {
+        let label = label.iter().map(|&text| text.to_owned()).collect();
+        Line { label, label_offset, colour, dashed, points }
+    };
+    let lines = vec![
+        line(
+            &["kube's store of", "k8s-openapi pods"],
+            (12, -9),
+            colours::ORANGE,
+            false,
+            peaks(Subject::ReflectorPods),
+        ),
+        line(&["CoreDNS 1.14.7,", "not from this run"], (12, 0), colours::RED, true, coredns()),
+        line(
+            &["kube's store", "of slim pods"],
+            (12, -9),
+            colours::GREEN,
+            false,
+            peaks(Subject::ReflectorSlim),
+        ),
+        line(&["poddnsd,", "lists in pages"], (12, -26), colours::BLUE, true, peaks(Subject::PoddnsdPaged)),
+        line(
+            &["poddnsd,", "streaming lists"],
+            (12, 12),
+            colours::BLUE,
+            false,
+            peaks(Subject::PoddnsdStreamed),
+        ),
+    ];
+    let tick = |value: u32, label: &str| (f64::from(value), label.to_owned());
+    let chart = Chart {
+        title: "What it takes to verify: resident memory at its peak, first list".to_owned(),
+        x: Axis {
+            label: "pods of 9.2 KB each".to_owned(),
+            scale: Scale::LogarithmicWithZero(1000.0),
+            ticks: vec![
+                tick(0, "0"),
+                tick(1000, "1,000"),
+                tick(10_000, "10,000"),
+                tick(100_000, "100,000"),
+                tick(1_000_000, "1,000,000"),
+            ],
+        },
+        y: Axis {
+            label: "resident memory".to_owned(),
+            scale: Scale::Logarithmic,
+            ticks: vec![
+                tick(4, "4 MiB"),
+                tick(16, "16 MiB"),
+                tick(64, "64 MiB"),
+                tick(256, "256 MiB"),
+                tick(1024, "1 GiB"),
+                tick(4096, "4 GiB"),
+                tick(16_384, "16 GiB"),
+            ],
+        },
+        lines,
+        margin: 150,
+    };
+    chart.svg()
+}
+
+/// Medians of a figure in MiB, against pods.
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn points(results: &Results, subject: Subject, figure: fn(&Figures) -> u64) -> Vec<(f64, f64)> {
+    let point = |pods| {
+        let spread = results.spread(subject, pods, |figures| Some(figure(figures)))?;
+        Some((f64::from(pods), spread.median as f64 / 1024.0))
+    };
+    results.sizes(subject).into_iter().filter_map(point).collect()
+}
+
+/// The same of `CoreDNS`.
+fn coredns() -> Vec<(f64, f64)> {
+    let lines = COREDNS.lines().filter_map(|line| line.split_once(','));
+    let numbers = lines.filter_map(|(pods, megabytes)| {
+        Some((pods.parse().ok()?, megabytes.parse::<f64>().ok()? * 1e6 / f64::from(1 << 20)))
+    });
+    numbers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_go_between_the_marks() {
+        let results = Results { context: vec![("kernel".to_owned(), "Linux".to_owned())], runs: Vec::new() };
+        let made = page(&format!("before\n{BEGIN}old\n{END}after\n"), &results).expect("there is a place");
+        assert!(made.starts_with(&format!("before\n{BEGIN}kernel: Linux.\n\n| |")), "{made}");
+        assert!(made.ends_with(&format!("|\n{END}after\n")) && !made.contains("old"), "{made}");
+        assert_eq!(page(&made, &results), Some(made));
+        assert_eq!(page("no place", &results), None);
+    }
+
+    #[test]
+    fn figures_of_coredns_are_read() {
+        let all = coredns();
+        assert_eq!(all.len(), 4);
+        assert_eq!(all[0], (0.0, 39e6 / 1_048_576.0));
+    }
+}

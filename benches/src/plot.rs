@@ -77,8 +77,8 @@ const SIZE: (u32, u32) = (860, 480);
 const LEFT: i32 = 76;
 const TOP: i32 = 74;
 const BOTTOM: i32 = 60;
-const TEXT: RGBColor = RGBColor(0x6e, 0x76, 0x81);
-const GRID: RGBAColor = RGBAColor(0x6e, 0x76, 0x81, 0.3);
+const TEXT: RGBColor = RGBColor(0x76, 0x7e, 0x89);
+const GRID: RGBAColor = RGBAColor(0x76, 0x7e, 0x89, 0.3);
 const LINE_HEIGHT: i32 = 17;
 
 impl Scale {

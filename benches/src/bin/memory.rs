@@ -111,7 +111,7 @@ fn context(plan: Plan) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         ),
         pair("kernel", format!("Linux {}", kernel.trim())),
         pair("octets of a pod on the wire", octets.to_string()),
-        pair("changes", format!("{} at {} a second", plan.changes, plan.rate)),
-        pair("rest", format!("{:?}", plan.settle)),
+        pair("changes", format!("{}, at {} a second", plan.changes, plan.rate)),
+        pair("rest", format!("{} s", plan.settle.as_secs_f64())),
     ])
 }

@@ -1,7 +1,12 @@
 //! A program that follows the API server, as the one who measures it sees it.
 
+use std::time::Duration;
+
 use super::process::Process;
 use crate::api_server::ApiServer;
+
+/// The most that a list of a million pods may take, on a machine that is busy with other things.
+pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// How far a program has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +20,7 @@ pub(super) struct Progress {
 }
 
 pub(super) trait Follower {
-    /// Returns once it has its first list, and does its work.
+    /// Returns once it has its first list, and does its work. Panics if it does not within [`PATIENCE`].
     fn wait_until_ready(&mut self);
 
     /// How far it is.

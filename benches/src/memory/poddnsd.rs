@@ -12,13 +12,13 @@ use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use serde_json::Value;
 
-use super::follower::{Follower, Progress};
+use super::follower::{Follower, PATIENCE, Progress};
 use super::process::Process;
 use crate::DOMAIN;
 use crate::api_server::{ApiServer, Pod};
 
 /// Longer than any answer takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(30);
 /// Pods that are asked for.
 const SAMPLE: usize = 200;
 
@@ -53,7 +53,7 @@ impl Poddnsd {
     /// Reads the log until both addresses are in it.
     fn find_addresses(&mut self) {
         while self.dns.is_none() || self.admin.is_none() {
-            let entry = self.log.recv_timeout(PATIENCE).expect("poddnsd tells where it listens");
+            let entry = self.log.recv_timeout(ANSWER).expect("poddnsd tells where it listens");
             let address = entry["address"].as_str().and_then(|text| text.parse().ok());
             match entry["message"].as_str() {
                 Some("listening over UDP and TCP") => self.dns = address,
@@ -68,7 +68,7 @@ impl Poddnsd {
         let admin = self.admin.expect("it is ready");
         let exchange = || {
             let mut stream = TcpStream::connect(admin)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(ANSWER))?;
             write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
@@ -105,6 +105,7 @@ impl Follower for Poddnsd {
             // Often enough for a few per cent, and so seldom that the asking costs next to nothing.
             thread::sleep((self.process.age() / 50).max(Duration::from_millis(1)));
             self.process.assert_running();
+            assert!(self.process.age() < PATIENCE, "not ready within {PATIENCE:?}");
         }
     }
 
@@ -122,7 +123,7 @@ impl Follower for Poddnsd {
 
     fn assert_right(&mut self, server: &ApiServer) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        socket.set_read_timeout(Some(ANSWER)).expect("a time-out");
         for pod in server.sample(SAMPLE) {
             let Pod { number, .. } = pod;
             let found = self.lookup(&socket, &pod.namespace(), pod.address());

@@ -1,10 +1,12 @@
 //! The yardstick: `kube_reflector`, a program that does nothing but keep kube's store.
 
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
-use super::follower::{Follower, Progress};
+use super::follower::{Follower, PATIENCE, Progress};
 use super::process::Process;
 use crate::api_server::ApiServer;
 
@@ -12,7 +14,7 @@ use crate::api_server::ApiServer;
 pub(super) struct Reflector {
     process: Process,
     ask: ChildStdin,
-    told: Lines<BufReader<ChildStdout>>,
+    told: Receiver<String>,
 }
 
 impl Reflector {
@@ -22,12 +24,14 @@ impl Reflector {
         command.arg(objects).arg(server.kubeconfig()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let ask = process.child().stdin.take().expect("piped");
-        let told = BufReader::new(process.child().stdout.take().expect("piped")).lines();
+        let lines = BufReader::new(process.child().stdout.take().expect("piped")).lines();
+        let (sender, told) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { process, ask, told }
     }
 
-    fn line(&mut self) -> String {
-        self.told.next().and_then(Result::ok).expect("kube_reflector answers")
+    fn line(&self) -> String {
+        self.told.recv_timeout(PATIENCE).expect("kube_reflector answers")
     }
 }
 

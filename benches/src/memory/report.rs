@@ -55,20 +55,19 @@ pub fn plot(results: &Results) -> String {
     ];
     let tick = |value: u32, label: &str| (f64::from(value), label.to_owned());
     let chart = Chart {
-        title: "What it takes to verify: resident memory at its peak, first list".to_owned(),
+        title: "Memory at the peak of the first list".to_owned(),
         x: Axis {
             label: "pods of 9.2 KB each".to_owned(),
             scale: Scale::LogarithmicWithZero(1000.0),
             ticks: vec![
                 tick(0, "0"),
-                tick(1000, "1,000"),
                 tick(10_000, "10,000"),
                 tick(100_000, "100,000"),
                 tick(1_000_000, "1,000,000"),
             ],
         },
         y: Axis {
-            label: "resident memory".to_owned(),
+            label: "resident, whole process".to_owned(),
             scale: Scale::Logarithmic,
             ticks: vec![
                 tick(4, "4 MiB"),

@@ -5,14 +5,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Subject;
-use super::follower::{Follower, Progress};
+use super::follower::{Follower, PATIENCE, Progress};
 use super::poddnsd::Poddnsd;
 use super::reflector::Reflector;
 use super::results::Figures;
 use crate::api_server::ApiServer;
 
-/// The most that a list of so many pods may take, and then some.
-const PATIENCE: Duration = Duration::from_mins(5);
 /// How often a program is asked how far it is.
 const POLL: Duration = Duration::from_millis(50);
 

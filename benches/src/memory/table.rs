@@ -46,7 +46,7 @@ fn figures(results: &Results, out: &mut String) -> std::fmt::Result {
                 time(|figures| Some(figures.ready_cpu)),
                 memory(|figures| figures.first_peak),
                 memory(|figures| figures.steady),
-                per_pod(results, subject, pods).map(|octets| format!("{octets:.0}")).unwrap_or_default(),
+                per_pod(results, subject, pods).unwrap_or_default(),
                 memory(|figures| figures.relist_peak),
                 memory(|figures| figures.relisted),
                 time(|figures| figures.change_cpu),
@@ -59,10 +59,11 @@ fn figures(results: &Results, out: &mut String) -> std::fmt::Result {
 
 /// What each pod adds to the steady memory of the program without any.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn per_pod(results: &Results, subject: Subject, pods: u32) -> Option<f64> {
+fn per_pod(results: &Results, subject: Subject, pods: u32) -> Option<String> {
     let steady = |pods| results.spread(subject, pods, |figures| Some(figures.steady));
     let more = steady(pods)?.median as f64 - steady(0)?.median as f64;
-    (pods > 0).then(|| more * 1024.0 / f64::from(pods))
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tens of thousands")]
+    (pods > 0).then(|| grouped((more * 1024.0 / f64::from(pods)).round() as u32))
 }
 
 fn limits(results: &Results, out: &mut String) -> std::fmt::Result {
@@ -116,7 +117,11 @@ impl From<Duration> for Amount {
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn mebibytes(kibibytes: u64) -> String {
     let mebibytes = kibibytes as f64 / 1024.0;
-    if mebibytes < 100.0 { format!("{mebibytes:.1} MiB") } else { format!("{mebibytes:.0} MiB") }
+    match mebibytes {
+        ..100.0 => format!("{mebibytes:.1} MiB"),
+        ..1024.0 => format!("{mebibytes:.0} MiB"),
+        _ => format!("{:.1} GiB", mebibytes / 1024.0),
+    }
 }
 
 fn duration(time: Duration) -> String {

@@ -20,8 +20,9 @@
 //! `[::]`. On Linux a reply leaves from the address that the query came to, also on a wildcard address.
 //!
 //! Addresses are bound with `SO_REUSEPORT`, so a second process of the same user can take over without losing
-//! a query over UDP: it binds while the first still answers, and the first, when it ends, tells the kernel to
-//! choose the other's sockets before it answers what it still has. Two processes need different admin addresses.
+//! a query or a connection: it binds while the first still answers, and the first, when it ends, tells the kernel
+//! to choose the other's sockets before it answers what it still has. Two processes need different admin
+//! addresses.
 //!
 //! # Privileges
 //!

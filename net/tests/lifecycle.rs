@@ -82,6 +82,24 @@ impl Load {
         Self { stop, clients }
     }
 
+    /// The same over TCP, each query on a connection of its own.
+    fn over_tcp(server: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = |number: u16| {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                let mut answered = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    assert_eq!(id(&Stream::connect(server).exchange(&query(number, &name(IP)))), number);
+                    answered += 1;
+                }
+                answered
+            })
+        };
+        let clients = (0..4).map(client).collect();
+        Self { stop, clients }
+    }
+
     fn stop(self) -> u32 {
         self.stop.store(true, Ordering::Relaxed);
         self.clients.into_iter().map(|client| client.join().expect("every query is answered")).sum()
@@ -102,7 +120,7 @@ fn sigterm_makes_unready_then_answers_on_then_ends() {
     assert_eq!(id(&stream.exchange(&query(2, &name(IP)))), 2);
     stream.assert_closed();
     assert_eq!(daemon.wait().code(), Some(0));
-    assert!(daemon.log().contains("\"ended\""), "{}", daemon.log());
+    daemon.wait_for_log("\"ended\"");
 }
 
 #[test]
@@ -122,7 +140,7 @@ fn a_second_signal_ends_at_once() {
     assert_answers(daemon.address());
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(1));
-    assert!(daemon.log().contains("ending at once"), "{}", daemon.log());
+    daemon.wait_for_log("ending at once");
 }
 
 #[test]
@@ -243,10 +261,19 @@ fn reloads_lose_no_query() {
 
 #[test]
 fn a_process_takes_over_from_another_without_losing_a_query() {
+    take_over(Load::on);
+}
+
+#[test]
+fn a_process_takes_over_from_another_without_losing_a_connection() {
+    take_over(Load::over_tcp);
+}
+
+fn take_over(load: fn(SocketAddr) -> Load) {
     let mut old = Daemon::insecure(&["--threads=2"]);
     let server = old.address();
-    let load = Load::on(server);
-    // As often as it takes to lose one almost surely, were queued queries not waited for.
+    let load = load(server);
+    // As often as it takes to lose one almost surely, were those under way not waited for.
     for _ in 0..30 {
         let listen = format!("--listen={server}");
         let new = Daemon::start(&["--pods=insecure", "--threads=2", &listen]);

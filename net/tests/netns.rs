@@ -8,34 +8,9 @@
 mod support;
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::process::Command;
 
+use support::namespace::in_namespace;
 use support::{Daemon, Stream, assert_answers, id, query};
-
-/// Set in the namespace.
-const INSIDE: &str = "TEST_IS_INSIDE";
-
-/// Runs `test`, whose name is given, in a namespace prepared by these arguments of `ip`.
-fn in_namespace(name: &str, setup: &[&str], test: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_none() {
-        let this = std::env::current_exe().unwrap();
-        let inside = Command::new("unshare")
-            .args(["--map-root-user", "--net", "--"])
-            .arg(this)
-            .args(["--exact", name, "--nocapture"])
-            .env(INSIDE, "1")
-            .output()
-            .expect("unshare of util-linux");
-        let told = [inside.stdout, inside.stderr].concat();
-        assert!(inside.status.success(), "{}", String::from_utf8_lossy(&told));
-        return;
-    }
-    for line in setup {
-        let done = Command::new("ip").args(line.split(' ')).status().expect("ip of iproute2");
-        assert!(done.success(), "ip {line}");
-    }
-    test();
-}
 
 #[test]
 fn replies_over_ipv6_leave_from_the_address_that_was_asked() {

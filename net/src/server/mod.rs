@@ -219,7 +219,7 @@ impl Server {
         for (worker, socket) in self.workers.iter().zip(udp) {
             worker.order(udp::Order::Listen { address, socket, kept_by_systemd });
         }
-        self.tcp.order(tcp::Order::Listen(address, tcp));
+        self.tcp.order(tcp::Order::Listen { address, socket: tcp, kept_by_systemd });
     }
 
     fn forget(&self, configured: SocketAddr) {

@@ -20,7 +20,10 @@ pub(crate) use self::{
     epoll::watch,
     limits::raise_open_files,
     mmsg::{BATCH, Messages},
-    options::{dropped_by_kernel, interface_index, reply_from_destination, without_path_mtu_discovery},
+    options::{
+        choose_any_listener, choose_listener, dropped_by_kernel, interface_index, reply_from_destination,
+        without_path_mtu_discovery,
+    },
 };
 
 /// The number of a network interface: unknown without a system call of which there is no safe form.

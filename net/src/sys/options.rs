@@ -7,11 +7,15 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{
     IP_MTU_DISCOVER, IP_PKTINFO, IP_PMTUDISC_OMIT, IPPROTO_IP, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
-    IPV6_PMTUDISC_OMIT, IPV6_RECVPKTINFO, SO_MEMINFO, SOL_SOCKET, c_int, socklen_t,
+    IPV6_PMTUDISC_OMIT, IPV6_RECVPKTINFO, SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF, SO_MEMINFO,
+    SOL_SOCKET, c_int, sock_filter, sock_fprog, socklen_t,
 };
 
 #[expect(clippy::cast_possible_truncation, reason = "4 octets")]
 const INT_LEN: socklen_t = size_of::<c_int>() as socklen_t;
+
+#[expect(clippy::cast_possible_truncation, reason = "16 octets")]
+const FPROG_LEN: socklen_t = size_of::<sock_fprog>() as socklen_t;
 
 fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open, since it is borrowed; the pointer is to an int that outlives the call,
@@ -36,6 +40,33 @@ pub(crate) fn without_path_mtu_discovery(socket: BorrowedFd<'_>, bound: SocketAd
         SocketAddr::V4(_) => set(socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT),
         SocketAddr::V6(_) => set(socket, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT),
     }
+}
+
+/// Makes the kernel give all new connections to one of the listening sockets that share this one's address by
+/// `SO_REUSEPORT`: to the one of this number, in the order of their coming; the last one takes the number of one
+/// that is closed. If there are not as many, it chooses by the client's address, as it does by itself.
+pub(crate) fn choose_listener(socket: BorrowedFd<'_>, number: u32) -> io::Result<()> {
+    // Classic BPF, of one instruction: return this constant (socket(7), SO_ATTACH_REUSEPORT_CBPF).
+    const RETURN: u16 = 0x06;
+    let mut program = [sock_filter { code: RETURN, jt: 0, jf: 0, k: number }];
+    let program = sock_fprog { len: 1, filter: program.as_mut_ptr() };
+    // SAFETY: the descriptor is open, since it is borrowed; the pointer is to a sock_fprog, whose size is given
+    // and which points to one instruction; both outlive the call, and the kernel only reads them.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            SOL_SOCKET,
+            SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            FPROG_LEN,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Takes [`choose_listener`] back; an error if there is nothing to take back.
+pub(crate) fn choose_any_listener(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0)
 }
 
 /// Datagrams that the kernel dropped because this socket's receive buffer was full: `SK_MEMINFO_DROPS` of

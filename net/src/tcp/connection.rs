@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::frames::{self, Answered};
 use super::table::Id;
-use super::thread::Shared;
+use super::thread::{Shared, quiet};
 
 /// A connection as its task sees it. It has memory of its own only while part of a message waits.
 pub(super) struct Connection {
@@ -72,7 +72,7 @@ impl Connection {
                 };
             }
             self.shared.note(self.id, !held.is_empty(), held.capacity());
-            if held.is_empty() && self.shared.draining() {
+            if held.is_empty() && self.shared.draining() && quiet(&self.stream) {
                 return Ok(());
             }
             // Others first, however fast this client sends.

@@ -8,6 +8,7 @@
 mod connection;
 mod counters;
 mod frames;
+mod listener;
 mod table;
 mod thread;
 

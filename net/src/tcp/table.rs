@@ -177,9 +177,11 @@ impl<C: Close> Table<C> {
         closed
     }
 
-    /// Closes the idle ones of which `done` says that nothing is to come.
-    pub(super) fn close_idle(&mut self, done: impl Fn(&C) -> bool) -> usize {
-        self.close_where(|connection| !connection.busy && done(&connection.closer))
+    /// Closes those that have been idle since before then and of which `done` says that nothing is to come.
+    pub(super) fn close_idle(&mut self, before: Option<Instant>, done: impl Fn(&C) -> bool) -> usize {
+        self.close_where(|connection| {
+            !connection.busy && Some(connection.since) <= before && done(&connection.closer)
+        })
     }
 
     fn close_where(&mut self, which: impl Fn(&Connection<C>) -> bool) -> usize {

@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{self, Instant};
-use tokio::{select, task};
 
 use super::connection::Connection;
 use super::counters::TcpCounters;
 use super::frames::{self, Answered, Replies};
+use super::listener::{Listener, listen};
 use super::table::{Admission, Close, Id, Table};
 use crate::answer::Answerer;
 use crate::config::TcpLimits;
@@ -32,8 +33,9 @@ const REPLIES: usize = 16 * 1024;
 /// Octets that parts of messages may take in all connections together.
 const BUDGET: usize = 16 * 1024 * 1024;
 
-/// The break after a connection could not be accepted, for want of file descriptors most often.
-const ACCEPT_BREAK: Duration = Duration::from_millis(50);
+/// How long, in the end, clients are waited for that have just connected or got an answer: the next query may be
+/// on its way.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How often, at most, the thread looks for connections to close.
 const TICK: Duration = Duration::from_millis(20);
@@ -60,13 +62,17 @@ impl Close for Rc<Closer> {
 }
 
 impl Closer {
-    /// Whether the client has sent nothing that is still to be read.
     fn quiet(&self) -> bool {
-        let mut octet = [MaybeUninit::uninit()];
-        match SockRef::from(&*self.stream).peek(&mut octet) {
-            Ok(len) => len == 0,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        }
+        quiet(&self.stream)
+    }
+}
+
+/// Whether the client has sent nothing that is still to be read.
+pub(super) fn quiet(stream: &TcpStream) -> bool {
+    let mut octet = [MaybeUninit::uninit()];
+    match SockRef::from(stream).peek(&mut octet) {
+        Ok(len) => len == 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
 }
 
@@ -140,6 +146,10 @@ impl Shared {
         self.answerer.borrow_mut().refresh().tcp
     }
 
+    async fn listen(self: Rc<Self>, listener: Listener, stop: oneshot::Receiver<()>) {
+        listen(listener, &self.counters, stop, |stream, peer| self.accepted(stream, peer)).await;
+    }
+
     /// Lets a connection in, if the limits allow it.
     fn accepted(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         self.counters.accepted.increment();
@@ -160,26 +170,6 @@ impl Shared {
         let _ = closer.task.set(task::spawn_local(connection.converse()).abort_handle());
     }
 
-    /// Accepts until `stop` is done, that is until its sender is dropped, and then what has come before.
-    async fn listen(self: Rc<Self>, listener: TcpListener, mut stop: oneshot::Receiver<()>) {
-        loop {
-            let accepted = select! {
-                biased;
-                accepted = listener.accept() => accepted,
-                _ = &mut stop => return,
-            };
-            match accepted {
-                Ok((stream, peer)) => self.accepted(stream, peer),
-                Err(error) if of_one_connection(&error) => self.counters.accept_errors.increment(),
-                Err(error) => {
-                    self.counters.accept_errors.increment();
-                    tracing::warn!(%error, "a TCP connection could not be accepted; is the limit of open files too low?");
-                    time::sleep(ACCEPT_BREAK).await;
-                }
-            }
-        }
-    }
-
     /// Closes connections without an exchange for too long, for ever.
     async fn expire(self: Rc<Self>) {
         loop {
@@ -195,7 +185,8 @@ impl Shared {
         self.draining.set(true);
         let end = Instant::now() + self.limits().idle_timeout;
         loop {
-            self.table.borrow_mut().close_idle(|closer| closer.quiet());
+            let before = Instant::now().checked_sub(PAUSE);
+            self.table.borrow_mut().close_idle(before, |closer| closer.quiet());
             let open = self.table.borrow().open();
             if open == 0 || Instant::now() >= end {
                 return;
@@ -206,22 +197,11 @@ impl Shared {
     }
 }
 
-/// Whether an error of accept(2) is about a connection that failed before it was accepted.
-fn of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
-}
-
 /// What the thread is told.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Accept here too.
-    Listen(SocketAddr, std::net::TcpListener),
+    /// Accept here too, on a socket that systemd keeps or does not.
+    Listen { address: SocketAddr, socket: std::net::TcpListener, kept_by_systemd: bool },
     /// No longer accept here.
     Forget(SocketAddr),
     /// Say that the thread is alive.
@@ -239,21 +219,24 @@ pub(crate) async fn serve(
     let mut listeners: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Listen(address, listener) => match TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    let (stop, stopped) = oneshot::channel();
-                    let task = task::spawn_local(Rc::clone(&shared).listen(listener, stopped));
-                    listeners.insert(address, (stop, task));
+            Order::Listen { address, socket, kept_by_systemd } => {
+                match Listener::new(socket, kept_by_systemd) {
+                    Ok(listener) => {
+                        let (stop, stopped) = oneshot::channel();
+                        let task = task::spawn_local(Rc::clone(&shared).listen(listener, stopped));
+                        listeners.insert(address, (stop, task));
+                    }
+                    Err(error) => tracing::error!(%error, %address, "cannot listen over TCP"),
                 }
-                Err(error) => tracing::error!(%error, %address, "cannot listen over TCP"),
-            },
+            }
             Order::Forget(address) => drop(listeners.remove(&address)),
             // Fails only if nobody waits any more.
             Order::Ping(pong) => drop(pong.send(())),
         }
     }
-    for (stop, task) in listeners.into_values() {
-        drop(stop);
+    // All at once, then wait for each.
+    let tasks: Vec<_> = listeners.into_values().map(|(_, task)| task).collect();
+    for task in tasks {
         // Fails only if it panicked, and then there is nothing to wait for.
         let _ = task.await;
     }

@@ -3,6 +3,9 @@
 
 pub mod api;
 
+#[cfg(target_os = "linux")]
+pub mod namespace;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};

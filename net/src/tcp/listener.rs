@@ -1,0 +1,306 @@
+//! One listening socket: connections are accepted whatever fails, and none is lost when it is given up.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::{self, Instant};
+use tokio::{select, task};
+
+use super::counters::TcpCounters;
+
+/// The break after a connection could not be accepted, for want of file descriptors most often.
+const BREAK: Duration = Duration::from_millis(50);
+
+/// How often, at most, the log tells of that.
+const TELL: Duration = Duration::from_mins(1);
+
+/// How long a socket that gets no more connections is still looked after, for handshakes that have begun.
+const LEAVING: Duration = Duration::from_millis(50);
+
+/// How long, at most, if it gets more nevertheless.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// Where connections come from: what the loop needs of the system, so that tests can let it fail in every way.
+pub(super) trait Accept {
+    /// Waits for a connection.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)>;
+
+    /// Asks the system to give new connections to the socket of this number among those of the same address, if
+    /// there are as many. Returns whether what comes to this one would be lost with it.
+    fn leave_to(&self, number: u32) -> io::Result<bool>;
+}
+
+/// A socket of the system.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: TcpListener,
+    kept_by_systemd: bool,
+}
+
+impl Listener {
+    /// Takes over a socket that listens and is non-blocking; to be called in a runtime.
+    pub(super) fn new(socket: std::net::TcpListener, kept_by_systemd: bool) -> io::Result<Self> {
+        let socket = TcpListener::from_std(socket)?;
+        // What the last process that left has told the kernel outlives it.
+        #[cfg(target_os = "linux")]
+        if !kept_by_systemd && crate::sys::choose_any_listener(socket.as_fd()).is_ok() {
+            tracing::debug!("new connections go to any of the processes again");
+        }
+        Ok(Self { socket, kept_by_systemd })
+    }
+}
+
+impl Accept for Listener {
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.socket.accept().await
+    }
+
+    /// Closing resets connections that wait to be accepted, and until then the kernel goes on to choose this
+    /// socket for its share of new ones. What it lets any member of the group do is choose for all.
+    fn leave_to(&self, number: u32) -> io::Result<bool> {
+        // The next process gets this very socket, and what is queued in it: it must stay as it is.
+        if self.kept_by_systemd {
+            return Ok(false);
+        }
+        #[cfg(target_os = "linux")]
+        crate::sys::choose_listener(self.socket.as_fd(), number)?;
+        Ok(true)
+    }
+}
+
+/// Accepts until `stop` is done, that is until its sender is dropped, and then what has begun before.
+pub(super) async fn listen<A: Accept>(
+    socket: A,
+    counters: &TcpCounters,
+    mut stop: oneshot::Receiver<()>,
+    accepted: impl Fn(TcpStream, SocketAddr),
+) {
+    let mut failures = Failures { counters, told: None };
+    loop {
+        let outcome = select! {
+            biased;
+            outcome = socket.accept() => outcome,
+            _ = &mut stop => break,
+        };
+        take(outcome, &mut failures, &accepted).await;
+    }
+    leave(&socket, &mut failures, accepted).await;
+}
+
+/// Hands the address over to the other sockets that are bound to it, and accepts what came before.
+///
+/// The kernel numbers them in the order of their coming, so that this one is number 0 most likely and its
+/// successor 1. It cannot be asked; but what still comes shows that the guess was wrong, and then it is the
+/// other way round.
+async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: impl Fn(TcpStream, SocketAddr)) {
+    let end = Instant::now() + LONGEST;
+    let mut successor = 1;
+    while Instant::now() < end {
+        match socket.leave_to(successor) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::debug!(%error, "new connections cannot be led to another process"),
+        }
+        // What waits already,
+        while Instant::now() < end
+            && let Ok(outcome) = time::timeout(Duration::ZERO, socket.accept()).await
+        {
+            take(outcome, failures, &accepted).await;
+        }
+        // and what should not come any more.
+        match time::timeout(LEAVING, socket.accept()).await {
+            Ok(outcome) => take(outcome, failures, &accepted).await,
+            Err(_) => return,
+        }
+        successor = 1 - successor;
+    }
+}
+
+async fn take(
+    outcome: io::Result<(TcpStream, SocketAddr)>,
+    failures: &mut Failures<'_>,
+    accepted: &impl Fn(TcpStream, SocketAddr),
+) {
+    match outcome {
+        Ok((stream, peer)) => {
+            accepted(stream, peer);
+            // Its first query before the next connection: one that nothing has been read from yet looks idle,
+            // and could be closed to make room.
+            task::yield_now().await;
+        }
+        Err(error) => failures.survive(&error).await,
+    }
+}
+
+/// What comes of connections that could not be accepted.
+struct Failures<'a> {
+    counters: &'a TcpCounters,
+    told: Option<Instant>,
+}
+
+impl Failures<'_> {
+    /// Counts, and takes a break if the next call would fail as well.
+    async fn survive(&mut self, error: &io::Error) {
+        self.counters.accept_errors.increment();
+        if of_one_connection(error) {
+            return;
+        }
+        let now = Instant::now();
+        if self.told.is_none_or(|told| now.duration_since(told) >= TELL) {
+            self.told = Some(now);
+            tracing::warn!(
+                %error,
+                "a TCP connection could not be accepted; is the limit of open files too low? See \
+                 poddns_tcp_accept_errors"
+            );
+        }
+        time::sleep(BREAK).await;
+    }
+}
+
+/// Whether an error of accept(2) is about a connection that failed before it was accepted.
+fn of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+    use std::future::pending;
+
+    use super::*;
+
+    /// Fails as the script says, then has one connection, and then tells the loop to stop.
+    struct Scripted {
+        errors: RefCell<VecDeque<i32>>,
+        address: SocketAddr,
+        connected: Cell<bool>,
+        left: Cell<bool>,
+        stop: Cell<Option<oneshot::Sender<()>>>,
+    }
+
+    impl Accept for &Scripted {
+        async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+            if let Some(error) = self.errors.borrow_mut().pop_front() {
+                return Err(io::Error::from_raw_os_error(error));
+            }
+            if !self.connected.replace(true) {
+                return Ok((TcpStream::connect(self.address).await?, self.address));
+            }
+            drop(self.stop.take());
+            pending().await
+        }
+
+        fn leave_to(&self, _number: u32) -> io::Result<bool> {
+            self.left.set(true);
+            Ok(true)
+        }
+    }
+
+    /// Errors counted, and the time that the loop took on the runtime's clock, which only goes on when
+    /// everybody waits for it.
+    fn run(errors: impl IntoIterator<Item = i32>) -> (u64, Duration) {
+        let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let socket = Scripted {
+            errors: RefCell::new(errors.into_iter().collect()),
+            address: peer.local_addr().unwrap(),
+            connected: Cell::new(false),
+            left: Cell::new(false),
+            stop: Cell::new(Some(stop)),
+        };
+        let counters = TcpCounters::default();
+        let accepted = Cell::new(0);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let time = runtime.block_on(async {
+            let start = Instant::now();
+            listen(&socket, &counters, stopped, |_, _| accepted.set(accepted.get() + 1)).await;
+            start.elapsed()
+        });
+        assert_eq!(accepted.get(), 1, "the connection behind the errors is accepted");
+        assert!(socket.left.get(), "it leaves before it closes");
+        (counters.accept_errors.get(), time.saturating_sub(LEAVING))
+    }
+
+    #[test]
+    fn connections_that_fail_early_cost_the_others_no_time() {
+        let errors = [libc::ECONNABORTED, libc::ECONNRESET, libc::EINTR];
+        let (counted, time) = run(errors.repeat(1000));
+        assert_eq!(counted, 3000);
+        assert!(time < BREAK, "{time:?}");
+    }
+
+    #[test]
+    fn errors_that_stay_make_the_loop_take_breaks() {
+        for error in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM] {
+            let (counted, time) = run([error; 100]);
+            assert_eq!(counted, 100);
+            assert!(time >= 100 * BREAK, "{time:?}");
+        }
+    }
+
+    fn shared(address: SocketAddr) -> std::net::TcpListener {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.listen(1024).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.into()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn whoever_leaves_first_the_other_gets_all_that_is_new() {
+        for leaver in [0, 1] {
+            let first = shared("127.0.0.1:0".parse().unwrap());
+            let address = first.local_addr().unwrap();
+            let mut group =
+                [first, shared(address)].map(|socket| Some(Listener::new(socket, false).unwrap()));
+            let connect = || (0..50).map(|_| std::net::TcpStream::connect(address).unwrap());
+            let mut clients: Vec<_> = connect().collect();
+            let counters = TcpCounters::default();
+            let accepted = Cell::new(0);
+            let (stop, stopped) = oneshot::channel();
+            drop(stop);
+            let leaving = group[leaver].take().unwrap();
+            // Fewer than the queue of the other one holds.
+            let others = std::thread::spawn(move || {
+                (0..500).map(|_| std::net::TcpStream::connect(address).unwrap()).collect::<Vec<_>>()
+            });
+            listen(leaving, &counters, stopped, |_, _| accepted.set(accepted.get() + 1)).await;
+            clients.extend(others.join().unwrap());
+            // None is reset: whatever the one that is closed had not accepted, the other one has.
+            let stays = group[1 - leaver].take().unwrap();
+            for _ in accepted.get()..clients.len() {
+                stays.accept().await.unwrap();
+            }
+            // Whoever comes next gets a share, no more.
+            let next = Listener::new(shared(address), false).unwrap();
+            clients.extend(connect());
+            stays.accept().await.unwrap();
+            next.accept().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_systemd_stays_as_it_is() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let listener = Listener::new(socket, true).unwrap();
+        assert!(!listener.leave_to(1).unwrap());
+        std::net::TcpStream::connect(address).unwrap();
+    }
+}

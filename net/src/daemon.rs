@@ -18,16 +18,13 @@ use crate::config::{Settings, Sources, with_flags};
 use crate::privileges::{Dropped, directory};
 use crate::server::{Server, Sockets};
 use crate::systemd::{Due, Pulse, Supervisor, passed};
-use crate::{log, sys};
+use crate::{log, open_files};
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits(3).
 const USAGE: u8 = 64;
 
 /// What the end may take beside the times that the operator has set.
 const MARGIN: Duration = Duration::from_secs(5);
-
-/// Files that the process needs beside its TCP connections.
-const OTHER_FILES: u64 = 256;
 
 /// The daemon's command line.
 #[must_use]
@@ -302,12 +299,13 @@ fn warn(settings: &Settings) {
 
 /// Raises the limit of open files, and tells if it is too low for the connections.
 fn check_open_files(settings: &Settings) {
-    let needed = settings.tcp.connections as u64 + OTHER_FILES;
-    match sys::raise_open_files() {
-        Ok(limit) if limit < needed => tracing::warn!(
+    match open_files::raise() {
+        Ok(limit) if open_files::for_connections(limit) < settings.tcp.connections => tracing::warn!(
             limit,
-            needed,
-            "the limit of open files (RLIMIT_NOFILE) is too low for tcp-connections; connections beyond it wait"
+            needed = settings.tcp.connections as u64 + open_files::OTHERS,
+            connections = open_files::for_connections(limit),
+            "the limit of open files (RLIMIT_NOFILE) is too low for tcp-connections; there will be no more than \
+             it allows"
         ),
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),

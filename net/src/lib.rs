@@ -37,6 +37,7 @@ mod cookies;
 mod counters;
 pub mod daemon;
 mod log;
+mod open_files;
 mod pods;
 mod privileges;
 mod rate_limit;

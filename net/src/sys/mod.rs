@@ -9,8 +9,6 @@ mod control;
 #[cfg(target_os = "linux")]
 mod epoll;
 #[cfg(target_os = "linux")]
-mod limits;
-#[cfg(target_os = "linux")]
 mod mmsg;
 #[cfg(target_os = "linux")]
 mod options;
@@ -18,7 +16,6 @@ mod options;
 #[cfg(target_os = "linux")]
 pub(crate) use self::{
     epoll::watch,
-    limits::raise_open_files,
     mmsg::{BATCH, Messages},
     options::{
         choose_any_listener, choose_listener, dropped_by_kernel, interface_index, reply_from_destination,

@@ -23,6 +23,7 @@ use super::listener::{Listener, listen};
 use super::table::{Admission, Close, Id, Table};
 use crate::answer::Answerer;
 use crate::config::TcpLimits;
+use crate::open_files;
 
 /// What one read takes: some hundred queries.
 const READ: usize = 16 * 1024;
@@ -82,6 +83,8 @@ pub(super) struct Shared {
     buffers: RefCell<Buffers>,
     table: RefCell<Table<Rc<Closer>>>,
     counters: Arc<TcpCounters>,
+    /// The most connections that the limit of open files allows.
+    most: usize,
     draining: Cell<bool>,
     all_closed: Notify,
 }
@@ -94,6 +97,7 @@ impl Shared {
             buffers: RefCell::new(buffers),
             table: RefCell::default(),
             counters,
+            most: open_files::connections(),
             draining: Cell::new(false),
             all_closed: Notify::new(),
         }
@@ -143,7 +147,9 @@ impl Shared {
     }
 
     fn limits(&self) -> TcpLimits {
-        self.answerer.borrow_mut().refresh().tcp
+        let mut limits = self.answerer.borrow_mut().refresh().tcp;
+        limits.connections = limits.connections.min(self.most);
+        limits
     }
 
     async fn listen(self: Rc<Self>, listener: Listener, stop: oneshot::Receiver<()>) {

@@ -2,6 +2,7 @@
 
 use core::mem;
 use core::net::IpAddr;
+use core::ops::Range;
 
 use crate::Config;
 
@@ -23,6 +24,9 @@ pub(crate) const PAYLOAD_SIZE: u16 = 1232;
 
 /// Octets of an OPT record without options: root owner, type, class, TTL, data length.
 const OPT_LEN: usize = 11;
+
+/// Where in an OPT record the length of its data stands.
+const RDLENGTH: Range<usize> = OPT_LEN - 2..OPT_LEN;
 
 /// Octets of an option in front of its data: code and length.
 const OPTION_HEADER: usize = 4;
@@ -65,7 +69,7 @@ impl OptRecord {
         }
         self.len = self.len.saturating_add(OPTION_HEADER).saturating_add(data.len());
         let options = u16::try_from(self.len.saturating_sub(OPT_LEN)).unwrap_or(u16::MAX);
-        if let Some(rdlength) = record.get_mut(OPT_LEN - 2..OPT_LEN) {
+        if let Some(rdlength) = record.get_mut(RDLENGTH) {
             rdlength.copy_from_slice(&options.to_be_bytes());
         }
     }

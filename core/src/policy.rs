@@ -32,16 +32,20 @@ pub(crate) struct Verdict<'q> {
     pub(crate) ede: Option<Ede>,
 }
 
-/// A pod's name and namespace as the question spells them.
+/// A pod's name and namespace as the question spells them, both labels that Kubernetes allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PodName<'q> {
     namespace: &'q [u8],
     name: &'q [u8],
 }
 
-impl PodName<'_> {
-    /// Calls `each` with the pod's addresses, those that may not be given included; with none if Kubernetes can have
-    /// no pod of that name.
+impl<'q> PodName<'q> {
+    /// `None` if Kubernetes can have no pod of that name.
+    fn read(namespace: &'q [u8], name: &'q [u8]) -> Option<Self> {
+        Label::from_wire(name).map(|_| Self { namespace, name })
+    }
+
+    /// Calls `each` with the pod's addresses, those that may not be given included.
     pub(crate) fn addresses<P: PodLookup + ?Sized>(&self, pods: &P, each: &mut dyn FnMut(IpAddr)) {
         if let (Some(namespace), Some(name)) = (Label::from_wire(self.namespace), Label::from_wire(self.name))
         {
@@ -80,7 +84,10 @@ pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
     };
     match podip::parse(name) {
         Some(address) => judge_address(config, pods, &label, address),
-        None => judge_pod_name(config, pods, PodName { namespace, name }),
+        None => match PodName::read(namespace, name) {
+            Some(pod) => judge_pod_name(config, pods, pod),
+            None => Finding::Nothing.into(),
+        },
     }
 }
 

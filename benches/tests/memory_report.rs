@@ -6,7 +6,7 @@ use poddns_benches::memory::{Results, page, plot};
 fn tables_and_plot_are_of_the_figures_beside_them() {
     let results: Results = include_str!("../../docs/memory.csv").parse().expect("results");
     let markdown = include_str!("../../docs/memory.md");
-    let why = "run `cargo run -p poddns-benches --bin memory_report`";
+    let why = "run `cargo run -p poddns-benches --bin memory -- report`";
     assert_eq!(page(markdown, &results).as_deref(), Some(markdown), "{why}");
     assert!(plot(&results) == include_str!("../../docs/memory.svg"), "{why}");
 }

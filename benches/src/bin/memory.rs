@@ -1,19 +1,36 @@
-//! Measures poddnsd and kube's own store, fed with the same clusters, and prints a table. See docs/memory.md.
+//! Measures poddnsd and kube's own store, fed with the same clusters. See docs/memory.md.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use clap::Parser;
+use clap::{Args, Parser};
 use poddns_benches::api_server::{ApiServer, Listing, MAX_PODS};
-use poddns_benches::memory::{Plan, Programs, Results, Run, Subject, measure, table};
+use poddns_benches::memory::{
+    Objects, Plan, Programs, Results, Run, Subject, keep_store, measure, page, plot, table,
+};
 
-/// Measures the memory, start and changes of poddnsd and of kube's own store.
-///
-/// Both are started from the folder that this program is in.
+/// Measures what it takes to follow a cluster.
 #[derive(Debug, Parser)]
+enum Command {
+    /// Measure the memory, start and changes of poddnsd and of kube's own store, and print tables.
+    ///
+    /// poddnsd is the one in the folder of this program.
+    Measure(Arguments),
+    /// Write what docs/memory.md shows of docs/memory.csv: its tables, and docs/memory.svg.
+    Report,
+    /// Keep a store of pods, as the yardstick of the others.
+    Reflector {
+        /// What to keep of a pod.
+        objects: Objects,
+        /// The cluster.
+        kubeconfig: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
 struct Arguments {
     /// Sizes of the cluster, in pods.
     #[arg(long, value_delimiter = ',', default_value = "0,10000,100000,1000000",
@@ -50,7 +67,14 @@ struct Arguments {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+    match Command::parse() {
+        Command::Measure(arguments) => measure_all(&arguments),
+        Command::Report => report(),
+        Command::Reflector { objects, kubeconfig } => match keep_store(objects, &kubeconfig)? {},
+    }
+}
+
+fn measure_all(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let plan = Plan {
         changes: arguments.changes.next_multiple_of(4),
         rate: arguments.rate,
@@ -84,16 +108,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn programs() -> Result<Programs, Box<dyn Error>> {
-    let own = env::current_exe()?;
-    let beside = |name: &str| {
-        let path = own.with_file_name(name);
-        if path.is_file() {
-            Ok(path)
-        } else {
-            Err(format!("{} is missing: build it with the same profile as this", path.display()))
-        }
-    };
-    Ok(Programs { poddnsd: beside("poddnsd")?, kube_reflector: beside("kube_reflector")? })
+    let reflector = env::current_exe()?;
+    let poddnsd = reflector.with_file_name("poddnsd");
+    if !poddnsd.is_file() {
+        let path = poddnsd.display();
+        return Err(format!("{path} is missing: build it with the same profile as this program").into());
+    }
+    Ok(Programs { poddnsd, reflector })
 }
 
 /// What the figures depend on.
@@ -114,4 +135,14 @@ fn context(plan: Plan) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         pair("changes", format!("{}, at {} a second", plan.changes, plan.rate)),
         pair("rest", format!("{} s", plan.settle.as_secs_f64())),
     ])
+}
+
+fn report() -> Result<(), Box<dyn Error>> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let [csv, markdown, svg] = ["memory.csv", "memory.md", "memory.svg"].map(|name| docs.join(name));
+    let results: Results = fs::read_to_string(&csv)?.parse()?;
+    let text = page(&fs::read_to_string(&markdown)?, &results).ok_or("docs/memory.md has no marks")?;
+    fs::write(&markdown, text)?;
+    fs::write(&svg, plot(&results))?;
+    Ok(())
 }

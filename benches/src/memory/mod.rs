@@ -10,11 +10,13 @@ mod reflector;
 mod report;
 mod results;
 mod run;
+mod store;
 mod table;
 
 pub use report::{page, plot};
 pub use results::{Figures, ParseError, Results, Run};
 pub use run::{Plan, Programs, measure};
+pub use store::{Objects, keep_store};
 pub use table::table;
 
 use crate::api_server::Listing;

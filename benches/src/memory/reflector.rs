@@ -1,4 +1,4 @@
-//! The yardstick: `kube_reflector`, a program that does nothing but keep kube's store.
+//! The yardstick: a process that does nothing but [keep kube's store](super::store).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,9 +8,10 @@ use std::thread;
 
 use super::follower::{Follower, PATIENCE, Progress};
 use super::process::Process;
+use super::store::Objects;
 use crate::api_server::ApiServer;
 
-/// A running `kube_reflector`. It says a line when it is ready, and for each line that it is told.
+/// Such a process. It says a line when it is ready, and for each line that it is told.
 pub(super) struct Reflector {
     process: Process,
     ask: ChildStdin,
@@ -18,10 +19,14 @@ pub(super) struct Reflector {
 }
 
 impl Reflector {
-    /// Starts it; `objects` is what it keeps, as its argument has it.
-    pub(super) fn start(program: &Path, objects: &str, server: &ApiServer) -> Self {
+    /// Starts it: `program` does this by the arguments `reflector`, what to keep, and a kubeconfig.
+    pub(super) fn start(program: &Path, objects: Objects, server: &ApiServer) -> Self {
         let mut command = Command::new(program);
-        command.arg(objects).arg(server.kubeconfig()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(["reflector", objects.name()])
+            .arg(server.kubeconfig())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let ask = process.child().stdin.take().expect("piped");
         let lines = BufReader::new(process.child().stdout.take().expect("piped")).lines();
@@ -31,7 +36,7 @@ impl Reflector {
     }
 
     fn line(&self) -> String {
-        self.told.recv_timeout(PATIENCE).expect("kube_reflector answers")
+        self.told.recv_timeout(PATIENCE).expect("the reflector answers")
     }
 }
 
@@ -41,7 +46,7 @@ impl Follower for Reflector {
     }
 
     fn progress(&mut self) -> Progress {
-        writeln!(self.ask).expect("kube_reflector listens");
+        writeln!(self.ask).expect("the reflector listens");
         let line = self.line();
         let mut numbers = line.split(' ').map(|number| number.parse().expect("numbers"));
         let mut next = || numbers.next().expect("three numbers");

@@ -7,8 +7,8 @@ use crate::plot::{Axis, Chart, Line, Scale, colours};
 /// `CoreDNS`' figures, measured elsewhere, and how.
 const COREDNS: &str = include_str!("../../data/coredns-memory.csv");
 
-const BEGIN: &str = "<!-- made by memory_report: begin -->\n";
-const END: &str = "<!-- made by memory_report: end -->\n";
+const BEGIN: &str = "<!-- made by `memory report`: begin -->\n";
+const END: &str = "<!-- made by `memory report`: end -->\n";
 
 /// The page with the tables of these results, in place of those that it has; `None` if it has no place for them.
 #[must_use]

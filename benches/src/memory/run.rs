@@ -9,6 +9,7 @@ use super::follower::{Follower, PATIENCE, Progress};
 use super::poddnsd::Poddnsd;
 use super::reflector::Reflector;
 use super::results::Figures;
+use super::store::Objects;
 use crate::api_server::ApiServer;
 
 /// How often a program is asked how far it is.
@@ -19,8 +20,8 @@ const POLL: Duration = Duration::from_millis(50);
 pub struct Programs {
     /// The daemon, as it is released.
     pub poddnsd: PathBuf,
-    /// The yardstick.
-    pub kube_reflector: PathBuf,
+    /// Keeps kube's own store, by the argument `reflector`.
+    pub reflector: PathBuf,
 }
 
 /// What is done in a run.
@@ -62,8 +63,8 @@ fn start(programs: &Programs, subject: Subject, server: &ApiServer) -> Box<dyn F
         Subject::PoddnsdStreamed | Subject::PoddnsdPaged => {
             Box::new(Poddnsd::start(&programs.poddnsd, server))
         }
-        Subject::ReflectorSlim => Box::new(Reflector::start(&programs.kube_reflector, "slim", server)),
-        Subject::ReflectorPods => Box::new(Reflector::start(&programs.kube_reflector, "pods", server)),
+        Subject::ReflectorSlim => Box::new(Reflector::start(&programs.reflector, Objects::Slim, server)),
+        Subject::ReflectorPods => Box::new(Reflector::start(&programs.reflector, Objects::Pods, server)),
     }
 }
 

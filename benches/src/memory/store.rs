@@ -1,15 +1,12 @@
-//! What any program pays that keeps pods in kube's own store: the yardstick of the memory bench, and nothing else.
-//!
-//! `kube_reflector pods|slim KUBECONFIG` keeps k8s-openapi's pods, or those that poddns decodes. It prints `ready`
-//! when the first list is complete, and then, for each line that it reads, how many pods it has, and how many
-//! changes and complete lists there have been.
-#![forbid(unsafe_code)]
+//! What any program pays that keeps pods in kube's own store: the yardstick, and nothing else.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{env, io, thread};
+use std::{io, thread};
 
 use futures::StreamExt;
 use k8s_openapi::serde::de::DeserializeOwned;
@@ -18,14 +15,49 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, Config, Resource};
 
+/// What is kept of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Objects {
+    /// What poddns decodes.
+    Slim,
+    /// k8s-openapi's pod.
+    Pods,
+}
+
+impl Objects {
+    /// Its name on the command line.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Slim => "slim",
+            Self::Pods => "pods",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     events: AtomicU64,
     lists: AtomicU64,
 }
 
-/// Keeps the store in step. Never returns but by an error.
-async fn keep<K>(client: Client) -> Result<(), Box<dyn Error>>
+/// Keeps a store of the pods of this cluster in step, in this thread, until that fails.
+///
+/// Prints `ready` when the first list is complete, and then, for each line that it reads, how many pods it has,
+/// and how many changes and complete lists there have been.
+pub fn keep_store(objects: Objects, kubeconfig: &Path) -> Result<Infallible, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let client = Client::try_from(config)?;
+        match objects {
+            Objects::Slim => keep::<poddns_watch::Pod>(client).await,
+            Objects::Pods => keep::<k8s_openapi::api::core::v1::Pod>(client).await,
+        }
+    })
+}
+
+async fn keep<K>(client: Client) -> Result<Infallible, Box<dyn Error>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
@@ -54,24 +86,8 @@ where
                 counts.events.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Event::Init | Event::InitApply(_)) => {}
-            Err(error) => eprintln!("kube_reflector: {error}"),
+            Err(error) => eprintln!("kube's store: {error}"),
         }
     }
     Err("the watch has ended".into())
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let [objects, kubeconfig] = arguments.as_slice() else {
-        return Err("usage: kube_reflector pods|slim KUBECONFIG".into());
-    };
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    let client = Client::try_from(config)?;
-    match objects.as_str() {
-        "pods" => keep::<k8s_openapi::api::core::v1::Pod>(client).await,
-        "slim" => keep::<poddns_watch::Pod>(client).await,
-        other => Err(format!("kube_reflector keeps pods or slim, not {other}").into()),
-    }
 }

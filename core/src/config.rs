@@ -105,7 +105,8 @@ impl Zone {
 pub struct Config<'a> {
     /// What is checked before an address is given.
     pub mode: Mode,
-    /// The zones served. Names outside all of them are REFUSED. Of two that fit, the longer one wins.
+    /// The zones served. Names outside all of them are REFUSED. Of two that fit, the longer one wins; of the same
+    /// one twice, the first.
     pub zones: &'a [Zone],
     /// TTL of addresses. That of SOA and of negative answers is this or 300, whichever is less (RFC 2308 5).
     pub ttl: Ttl,

@@ -106,6 +106,15 @@ fn of_nested_zones_the_innermost_answers() {
 }
 
 #[test]
+fn of_the_same_zone_twice_the_first_answers() {
+    let zone = |ns: &str| Zone::new("cluster.local").unwrap().with_ns(ns.parse().unwrap());
+    let zones = [zone("first.example"), zone("second.example")];
+    let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
+    let response = server.udp(&Query::new("pod.cluster.local", 2).octets());
+    assert_eq!(response.answer[0].data, WireName::new("first.example").0);
+}
+
+#[test]
 fn ttls_are_bounded() {
     assert_eq!(Ttl::default().as_secs(), 5);
     assert_eq!((Ttl::MAX.as_secs(), Ttl::MAX.to_string()), (3600, "3600".to_owned()));

@@ -84,6 +84,8 @@ fn uid(number: u64) -> String {
 #[derive(Clone, Copy, Debug)]
 enum Piece {
     Text(&'static str),
+    /// Nothing in a list.
+    Kind,
     Name,
     Namespace,
     Uid,
@@ -140,14 +142,11 @@ impl Cluster {
         &self.pods
     }
 
-    /// Appends a pod, as an item of a list: without its kind.
+    /// Appends a pod with the members that tell its kind.
     fn write(&self, pod: &Pod, kind: &str, out: &mut String) {
         for piece in &self.pieces {
             let written = match piece {
-                // The brace that opens the object, and its kind.
-                Piece::Text(text) if text.starts_with("{\"metadata\"") => {
-                    write!(out, "{{{kind}{}", &text[1..])
-                }
+                Piece::Kind => out.write_str(kind),
                 Piece::Text(text) => out.write_str(text),
                 Piece::Name => write!(out, "frontend-7c9f7b8d6-{:06x}{:02x}", pod.number, pod.incarnation),
                 Piece::Namespace => write!(out, "team-{}", pod.number % NAMESPACES),
@@ -160,7 +159,7 @@ impl Cluster {
         }
     }
 
-    /// Appends an item of a list of pods.
+    /// Appends an item of a list of pods, which does not tell its kind.
     pub(super) fn write_item(&self, pod: &Pod, out: &mut String) {
         self.write(pod, "", out);
     }
@@ -226,8 +225,9 @@ impl Cluster {
 }
 
 fn pieces() -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut parts = TEMPLATE.trim_end().split("{{");
+    let object = TEMPLATE.trim_end().strip_prefix('{').expect("an object");
+    let mut parts = object.split("{{");
+    let mut pieces = vec![Piece::Text("{"), Piece::Kind];
     pieces.extend(parts.next().map(Piece::Text));
     for part in parts {
         let (field, text) = part.split_once("}}").expect("a field ends");

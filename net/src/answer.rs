@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::counters::{Counters, Dropped};
 use crate::pods::SharedPods;
 use crate::rate_limit::{Limiter, Verdict};
+use crate::udp::{self, Answers};
 
 /// What all threads answer from; replaced as a whole when the configuration is read again.
 #[derive(Clone, Debug)]
@@ -65,10 +66,6 @@ impl Answerer {
         }
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
     /// The settings of the moment.
     pub(crate) fn refresh(&mut self) -> &Settings {
         // One atomic load; the lock behind `borrow_and_update` is taken only after a reload.
@@ -93,6 +90,17 @@ impl Answerer {
             limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
             clock: OnceCell::new(),
         }
+    }
+}
+
+impl Answers for Answerer {
+    fn answer(&mut self, batch: &mut impl udp::Batch) {
+        let answers = self.batch();
+        batch.answer(|query, peer, out| answers.answer(query, peer, out));
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
     }
 }
 

@@ -36,6 +36,7 @@ pub mod config;
 mod cookies;
 mod counters;
 pub mod daemon;
+pub mod floor;
 mod log;
 mod open_files;
 mod pods;

@@ -81,7 +81,8 @@ fn attempt(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets, BindEr
     Ok(Sockets { address: bound, udp: sockets, tcp, kept_by_systemd: false })
 }
 
-fn udp(address: SocketAddr, exclusive: bool) -> io::Result<UdpSocket> {
+/// A UDP socket, `exclusive` if its port is nobody else's, as one that the kernel chooses must be.
+pub(crate) fn udp(address: SocketAddr, exclusive: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     only_v6(&socket, address)?;
     // Before binding, so that no datagram comes without its destination.

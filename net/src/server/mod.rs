@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 pub use self::bind::BindError;
-pub(crate) use self::bind::{Sockets, prepare_tcp, prepare_udp};
+pub(crate) use self::bind::{Sockets, prepare_tcp, prepare_udp, udp as bind_udp};
 pub use self::bound::Bound;
 use self::bound::bind_all;
 use self::feed::OpenFeed;

@@ -21,7 +21,6 @@ pub(crate) use self::batched::Batched as Socket;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use self::portable::Portable as Socket;
 pub(crate) use self::worker::{Order, work};
-use crate::answer::Answerer;
 use crate::counters::Counters;
 
 /// Batches that are answered before other tasks of the thread get their turn.
@@ -78,6 +77,15 @@ pub(crate) trait Batch {
     fn replies(&self) -> usize;
 }
 
+/// What answers the queries of a socket.
+pub(crate) trait Answers {
+    /// Answers all queries of a batch.
+    fn answer(&mut self, batch: &mut impl Batch);
+
+    /// Where the loop counts what goes wrong.
+    fn counters(&self) -> &Counters;
+}
+
 /// What a reception led to.
 enum Received {
     /// Queries, which have been answered; there may be more.
@@ -89,9 +97,9 @@ enum Received {
 }
 
 /// Answers until `stop` is done, that is until its sender is dropped, then answers what has come before.
-pub(crate) async fn serve<D: Datagrams>(
+pub(crate) async fn serve<D: Datagrams, A: Answers>(
     socket: &D,
-    answerer: &mut Answerer,
+    answers: &mut A,
     mut stop: oneshot::Receiver<()>,
 ) {
     let mut batch = socket.batch();
@@ -103,7 +111,7 @@ pub(crate) async fn serve<D: Datagrams>(
             ready = socket.readable() => if ready.is_err() { return },
             _ = &mut stop => break,
         }
-        if turn(socket, &mut batch, answerer, &mut failures).await {
+        if turn(socket, &mut batch, answers, &mut failures).await {
             continue;
         }
         if stop.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
@@ -111,18 +119,18 @@ pub(crate) async fn serve<D: Datagrams>(
         }
         task::yield_now().await;
     }
-    leave(socket, &mut batch, answerer).await;
+    leave(socket, &mut batch, answers).await;
 }
 
 /// Answers what is there, within bounds, and returns whether that was all.
-async fn turn<D: Datagrams>(
+async fn turn<D: Datagrams, A: Answers>(
     socket: &D,
     batch: &mut D::Batch,
-    answerer: &mut Answerer,
+    answers: &mut A,
     failures: &mut u32,
 ) -> bool {
     for _ in 0..BATCHES_A_TURN {
-        match exchange(socket, batch, answerer).await {
+        match exchange(socket, batch, answers).await {
             Received::Some => *failures = 0,
             Received::All => return true,
             Received::Failure => *failures += 1,
@@ -136,13 +144,13 @@ async fn turn<D: Datagrams>(
 }
 
 /// Hands the address over to the other sockets that are bound to it, and answers what came before.
-async fn leave<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut Answerer) {
+async fn leave<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answers: &mut A) {
     if let Err(error) = socket.leave() {
         tracing::debug!(%error, "a socket could not be taken out of its group before it is closed");
     }
     let end = time::Instant::now() + LEAVING;
     loop {
-        match exchange(socket, batch, answerer).await {
+        match exchange(socket, batch, answers).await {
             Received::Some => {}
             Received::Failure => task::yield_now().await,
             Received::All => {
@@ -159,28 +167,25 @@ async fn leave<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut An
 }
 
 /// Receives one batch, answers it and sends the replies.
-async fn exchange<D: Datagrams>(socket: &D, batch: &mut D::Batch, answerer: &mut Answerer) -> Received {
+async fn exchange<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answers: &mut A) -> Received {
     let left = match socket.receive(batch) {
         Ok(left) => left,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::All,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::Some,
         Err(error) => {
             // Most often an ICMP error about an earlier reply: nothing that this loop could do about it.
-            answerer.counters().receive_errors.increment();
+            answers.counters().receive_errors.increment();
             tracing::debug!(%error, "receiving failed");
             return Received::Failure;
         }
     };
-    let answers = answerer.batch();
     // Replies queued before a panic are whole, and the next reception overwrites all the rest.
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        batch.answer(|query, peer, out| answers.answer(query, peer, out));
-    }));
+    let done = catch_unwind(AssertUnwindSafe(|| answers.answer(batch)));
     if done.is_err() {
-        answerer.counters().panics.increment();
+        answers.counters().panics.increment();
         tracing::error!("a query made the responder panic: a bug, please report it; its batch is dropped");
     }
-    send(socket, batch, answerer.counters()).await;
+    send(socket, batch, answers.counters()).await;
     match left {
         Queue::Empty => Received::All,
         Queue::Unknown => Received::Some,

@@ -1,0 +1,97 @@
+//! What a machine's sockets cost when there is nothing to think about: the floor that a server is measured against.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::oneshot;
+
+use crate::counters::Counters;
+use crate::server::bind_udp;
+use crate::udp::{Answers, Batch, Socket, serve};
+
+/// A function in place of DNS, over the same socket, options and loop as a UDP thread of a
+/// [`Server`](crate::Server).
+#[derive(Debug)]
+pub struct Floor {
+    socket: UdpSocket,
+    address: SocketAddr,
+}
+
+impl Floor {
+    /// Binds an address, with port 0 a free one. Fails if the system does not give it.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = bind_udp(address, address.port() == 0)?;
+        Ok(Self { address: socket.local_addr()?, socket })
+    }
+
+    /// The address that was bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers on the calling thread, for ever.
+    ///
+    /// `answer` gets a datagram, its sender and room for 1232 octets of reply, whose length it returns; `None` sends
+    /// nothing. It is called for one datagram after the other and must not block.
+    ///
+    /// Returns only if the system gives no runtime.
+    pub fn answer_all(
+        self,
+        answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>,
+    ) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+        let mut answers = Function { answer, counters: Counters::default() };
+        // Never told to stop.
+        let (_stop, stopped) = oneshot::channel();
+        runtime.block_on(async {
+            let socket = Socket::new(self.socket, false)?;
+            serve(&socket, &mut answers, stopped).await;
+            Ok(())
+        })
+    }
+}
+
+struct Function<F> {
+    answer: F,
+    counters: Counters,
+}
+
+impl<F: FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>> Answers for Function<F> {
+    fn answer(&mut self, batch: &mut impl Batch) {
+        batch.answer(&mut self.answer);
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_answers() {
+        let floor = Floor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(floor.address()).unwrap();
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            floor.answer_all(|query, _, out| {
+                let reply = out.get_mut(..query.len())?;
+                reply.copy_from_slice(query);
+                reply.reverse();
+                (query != b"silence").then_some(reply.len())
+            })
+        });
+        let mut reply = [0; 16];
+        for _ in 0..100 {
+            client.send(b"silence").unwrap();
+            client.send(b"abc").unwrap();
+            assert_eq!(client.recv(&mut reply).unwrap(), 3);
+            assert_eq!(&reply[..3], b"cba");
+        }
+    }
+}

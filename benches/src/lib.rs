@@ -10,6 +10,7 @@
 pub mod api_server;
 pub mod cases;
 pub mod cpu_time;
+pub mod end_to_end;
 pub mod memory;
 pub mod peers;
 pub mod plot;

@@ -1,0 +1,246 @@
+//! What a query costs a whole server: poddnsd beside a null responder with the same sockets, and beside the
+//! authoritative servers that this machine has.
+//!
+//! ```text
+//! apt-get install dnsperf knot nsd unbound
+//! cargo build --release --bin poddnsd --example null_responder
+//! cargo run --release -p poddns-benches --bin end_to_end -- --csv docs/end-to-end.csv --svg docs/end-to-end.svg
+//! ```
+//!
+//! All servers are started at once, each on one thread and all on one processor, and are asked in turn, so that a
+//! machine that becomes slower meanwhile does so for all. The client has another processor. It asks nine times for
+//! a pod that exists, then once for one that does not. CPU is the server's time in user and kernel mode, as the
+//! kernel counts it, over answered queries.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use poddns_benches::end_to_end::dnsperf::{self, Answers, Load};
+use poddns_benches::end_to_end::names::{MOST_PODS, write_queries};
+use poddns_benches::end_to_end::peers::{Kind, Setting};
+use poddns_benches::end_to_end::process::Server;
+use poddns_benches::end_to_end::report::{Figures, Runs, table, write_csv};
+use poddns_benches::end_to_end::{Failure, median, plot};
+
+/// Measures what a query costs poddnsd and other servers, over loopback.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Rounds; figures are medians of these.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds of each run of the client.
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Pods that all servers serve.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_PODS)))]
+    pods: u32,
+    /// Pods that poddnsd serves in a second process.
+    #[arg(long, default_value_t = MOST_PODS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_PODS)))]
+    many_pods: u32,
+    /// The processor of the servers.
+    #[arg(long, default_value_t = 1)]
+    server_processor: usize,
+    /// The processor of the client.
+    #[arg(long, default_value_t = 0)]
+    client_processor: usize,
+    /// Write the medians to this file.
+    #[arg(long)]
+    csv: Option<PathBuf>,
+    /// Draw the medians into this file.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// Instead of measuring, ask poddnsd for so many seconds at half its load and see that nothing grows.
+    #[arg(long)]
+    soak: Option<u64>,
+}
+
+/// A server and what it is asked.
+struct Subject {
+    server: Server,
+    kind: Kind,
+    queries: PathBuf,
+    figures: Figures,
+}
+
+struct Bench<'a> {
+    arguments: &'a Arguments,
+    folder: &'a Path,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("end_to_end: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let bench = Bench { arguments, folder: folder.path() };
+    if let Some(seconds) = arguments.soak {
+        return bench.soak(Duration::from_secs(seconds));
+    }
+    let mut subjects = bench.subjects()?;
+    let half = bench.measure(&mut subjects)?;
+    let all: Vec<Figures> = subjects.into_iter().map(|subject| subject.figures).collect();
+    print!("{}", table(&all, half));
+    if let Some(path) = &arguments.csv {
+        write_csv(path, &all)?;
+    }
+    if let Some(path) = &arguments.svg {
+        plot::draw(path, &all)?;
+    }
+    Ok(())
+}
+
+impl Bench<'_> {
+    /// All servers that this machine has, running.
+    fn subjects(&self) -> Result<Vec<Subject>, Failure> {
+        let mut subjects = Vec::new();
+        for kind in Kind::ALL {
+            match self.subject(kind, self.arguments.pods)? {
+                Some(subject) => subjects.push(subject),
+                None => eprintln!("{}: not on this machine, left out", kind.name()),
+            }
+            if kind == Kind::Verified {
+                subjects.extend(self.subject(kind, self.arguments.many_pods)?);
+            }
+        }
+        Ok(subjects)
+    }
+
+    fn subject(&self, kind: Kind, pods: u32) -> Result<Option<Subject>, Failure> {
+        let setting = Setting {
+            processor: self.arguments.server_processor,
+            folder: self.folder.to_owned(),
+            pods,
+            programs: programs()?,
+        };
+        let Some(server) = kind.start(&setting)? else { return Ok(None) };
+        let queries = self.folder.join(format!("queries-{pods}"));
+        if !queries.exists() {
+            write_queries(&queries, pods, pods.max(100_000))?;
+        }
+        let name =
+            if kind == Kind::Verified { format!("{}, {pods} pods", kind.name()) } else { kind.name().into() };
+        let figures = Figures { name, ..Figures::default() };
+        Ok(Some(Subject { server, kind, queries, figures }))
+    }
+
+    /// All rounds; returns the rate that was half load.
+    fn measure(&self, subjects: &mut [Subject]) -> Result<u32, Failure> {
+        for round in 1..=self.arguments.rounds {
+            eprintln!("full load, round {round} of {}", self.arguments.rounds);
+            for subject in &mut *subjects {
+                for edns in [false, true] {
+                    let (cpu, answers) = self.ask(subject, Load { edns, ..self.load() })?;
+                    subject.figures.full[usize::from(edns)].add(cpu, &answers);
+                }
+            }
+        }
+        let half = whole(half_load(subjects));
+        for round in 1..=self.arguments.rounds {
+            eprintln!("half and 80 % load, round {round} of {}", self.arguments.rounds);
+            for subject in &mut *subjects {
+                let load = Load { rate: Some(half), latencies: true, ..self.load() };
+                let (cpu, answers) = self.ask(subject, load)?;
+                subject.figures.half.add(cpu, &answers);
+                let most = whole(subject.figures.rate() * 0.8);
+                let (cpu, answers) = self.ask(subject, Load { rate: Some(most), ..self.load() })?;
+                subject.figures.most.add(cpu, &answers);
+            }
+        }
+        Ok(half)
+    }
+
+    fn load(&self) -> Load {
+        let time = Duration::from_secs(self.arguments.seconds);
+        Load { time, edns: false, rate: None, latencies: false }
+    }
+
+    /// One run; the server's seconds on the processor and the answers.
+    fn ask(&self, subject: &Subject, load: Load) -> Result<(f64, Answers), Failure> {
+        let before = subject.server.usage()?;
+        let address = subject.server.address;
+        let answers =
+            dnsperf::run(self.arguments.client_processor, address, &subject.queries, load, self.folder)?;
+        let after = subject.server.usage()?;
+        check(subject, &answers)?;
+        Ok((after.cpu - before.cpu, answers))
+    }
+
+    /// Half load for a long time: fails if memory or open files grow.
+    fn soak(&self, time: Duration) -> Result<(), Failure> {
+        let subject = self.subject(Kind::Verified, self.arguments.pods)?.ok_or("poddnsd is always there")?;
+        let (_, answers) = self.ask(&subject, self.load())?;
+        let load = Load { rate: Some(whole(answers.rate / 2.0)), edns: true, ..self.load() };
+        let (begin, first) = (Instant::now(), subject.server.usage()?);
+        let (mut last, mut runs) = (first, Runs::default());
+        while begin.elapsed() < time {
+            let before = last.cpu;
+            let (_, answers) = self.ask(&subject, load)?;
+            last = subject.server.usage()?;
+            runs.add(last.cpu - before, &answers);
+        }
+        println!(
+            "{} s, {} queries, {} lost, {:.2} us each; memory {} KiB, then {} KiB; open files {}, then {}",
+            begin.elapsed().as_secs(),
+            runs.sent,
+            runs.lost,
+            median(&runs.cpu),
+            first.resident / 1024,
+            last.resident / 1024,
+            first.files,
+            last.files
+        );
+        if last.resident > first.resident + 256 * 1024 || last.files > first.files {
+            return Err("it grows".into());
+        }
+        Ok(())
+    }
+}
+
+/// Half of what Knot answers, or poddnsd where Knot is not: one rate for all, so that their latencies compare.
+fn half_load(subjects: &[Subject]) -> f64 {
+    let of =
+        |kind| subjects.iter().find(|subject| subject.kind == kind).map(|subject| subject.figures.rate());
+    of(Kind::Knot).or_else(|| of(Kind::Verified)).unwrap_or_default() / 2.0
+}
+
+/// A server that answers something else does another job.
+fn check(subject: &Subject, answers: &Answers) -> Result<(), Failure> {
+    let misses = match subject.kind {
+        // It has one answer to everything; insecure has one to every address.
+        Kind::Null | Kind::Insecure => 0,
+        _ => answers.completed / 10,
+    };
+    if answers.completed == 0 || answers.nxdomain.abs_diff(misses) > answers.completed / 100 + 1 {
+        let (name, nxdomain, completed) = (&subject.figures.name, answers.nxdomain, answers.completed);
+        return Err(format!("{name}: {nxdomain} of {completed} answers are NXDOMAIN, not {misses}").into());
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate below a few million")]
+fn whole(rate: f64) -> u32 {
+    rate as u32
+}
+
+/// Where cargo puts the programs of the profile that this one was built with.
+fn programs() -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe()?;
+    let folder = own.parent().ok_or("this program is in no folder")?;
+    for needed in ["poddnsd", "examples/null_responder"] {
+        if !folder.join(needed).is_file() {
+            let build = "cargo build --release --bin poddnsd --example null_responder";
+            return Err(format!("no {needed} in {}; first: {build}", folder.display()).into());
+        }
+    }
+    Ok(folder.to_owned())
+}

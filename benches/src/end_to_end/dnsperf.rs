@@ -1,0 +1,160 @@
+//! The client: dnsperf, from Debian's package of that name.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Failure;
+use super::process::{find, pinned};
+
+/// How a server is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// For how long.
+    pub time: Duration,
+    /// With an OPT in every query.
+    pub edns: bool,
+    /// Queries a second; as many as the server answers if `None`.
+    pub rate: Option<u32>,
+    /// Whether the time of every answer is wanted, which costs the client.
+    pub latencies: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answers {
+    /// Queries that got an answer.
+    pub completed: u64,
+    /// Queries that got none in time.
+    pub lost: u64,
+    /// Answers with rcode NXDOMAIN.
+    pub nxdomain: u64,
+    /// Answers a second.
+    pub rate: f64,
+    /// Seconds from query to answer, sorted; empty unless asked for.
+    pub latencies: Vec<f64>,
+}
+
+/// Asks a server. `queries` is the file of what to ask; the client runs on one processor only.
+pub fn run(
+    processor: usize,
+    address: SocketAddr,
+    queries: &Path,
+    load: Load,
+    folder: &Path,
+) -> Result<Answers, Failure> {
+    let dnsperf = find("dnsperf").ok_or("no dnsperf; it is in Debian's package of that name")?;
+    let mut command = pinned(processor, &dnsperf);
+    command.args(["-s", &address.ip().to_string(), "-p", &address.port().to_string()]);
+    // Ten sockets as of ten clients; 200 queries under way fill a batch and no buffer.
+    command.args(["-c", "10", "-q", "200", "-t", "2", "-l", &load.time.as_secs().to_string()]);
+    command.arg("-d").arg(queries);
+    if load.edns {
+        command.arg("-e");
+    }
+    if let Some(rate) = load.rate {
+        command.args(["-Q", &rate.to_string()]);
+    }
+    if load.latencies {
+        command.arg("-v");
+    }
+    // Into a file: a reader on the same processor would slow the client down.
+    let output = folder.join("dnsperf.out");
+    let status = command.stdout(fs::File::create(&output)?).status()?;
+    let text = fs::read_to_string(output)?;
+    if !status.success() {
+        return Err(format!("dnsperf ended with {status}:\n{text}").into());
+    }
+    parse(&text).ok_or_else(|| format!("dnsperf said what cannot be read:\n{text}").into())
+}
+
+fn parse(text: &str) -> Option<Answers> {
+    let mut answers = Answers::default();
+    let mut seen = 0;
+    for line in text.lines() {
+        if let Some(answer) = line.strip_prefix("> ") {
+            answers.latencies.extend(answer.rsplit_once(' ').and_then(|(_, time)| time.parse::<f64>().ok()));
+            continue;
+        }
+        let Some((what, value)) = line.trim().split_once(':') else { continue };
+        let first = value.split_ascii_whitespace().next().unwrap_or_default();
+        match what {
+            "Queries completed" => answers.completed = first.parse().ok()?,
+            "Queries lost" => answers.lost = first.parse().ok()?,
+            "Queries per second" => answers.rate = first.parse().ok()?,
+            "Response codes" => answers.nxdomain = count_of("NXDOMAIN", value),
+            _ => continue,
+        }
+        seen += 1;
+    }
+    answers.latencies.sort_by(f64::total_cmp);
+    (seen == 4).then_some(answers)
+}
+
+/// Of `NOERROR 3 (50.00%), NXDOMAIN 3 (50.00%)`, the number of one.
+fn count_of(rcode: &str, text: &str) -> u64 {
+    let mut words = text.split_ascii_whitespace();
+    words.find(|word| *word == rcode).and_then(|_| words.next()?.parse().ok()).unwrap_or_default()
+}
+
+impl Answers {
+    /// The time within which this share of the answers came, in seconds; `None` without latencies.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a few million"
+    )]
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let last = self.latencies.len().checked_sub(1)?;
+        self.latencies.get((last as f64 * share).round() as usize).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As version 2.10.0 printed it.
+    const OUTPUT: &str = "\
+DNS Performance Testing Tool
+Version 2.10.0
+
+[Status] Stopping after 3 runs through file
+> NOERROR 10-1-1-1.team.pod.cluster.local A 0.003826
+> NXDOMAIN 11-1-1-1.team.pod.cluster.local A 0.000158
+> NOERROR 10-1-1-1.team.pod.cluster.local A 0.000108
+[Status] Testing complete (end of file)
+
+Statistics:
+
+  Queries sent:         4
+  Queries completed:    3 (75.00%)
+  Queries lost:         1 (25.00%)
+
+  Response codes:       NOERROR 2 (66.67%), NXDOMAIN 1 (33.33%)
+  Average packet size:  request 49, response 84
+  Run time (s):         0.011897
+  Queries per second:   504.328822
+
+  Average Latency (s):  0.001359 (min 0.000030, max 0.004002)
+  Latency StdDev (s):   0.001980
+";
+
+    #[test]
+    fn reads_what_dnsperf_prints() {
+        let answers = parse(OUTPUT).expect("readable");
+        let latencies = vec![0.000_108, 0.000_158, 0.003_826];
+        assert_eq!(answers, Answers { completed: 3, lost: 1, nxdomain: 1, rate: 504.328_822, latencies });
+        assert_eq!(answers.quantile(0.5), Some(0.000_158));
+        assert_eq!(answers.quantile(0.99), Some(0.003_826));
+    }
+
+    #[test]
+    fn refuses_what_is_not_all_there() {
+        assert_eq!(parse(OUTPUT.split("Response").next().unwrap_or_default()), None);
+        assert_eq!(parse(""), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! A server's process: pinned, watched, and ended with all that it started.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Failure;
+
+/// How long a server may take until it answers: a million records take a while to read.
+const START: Duration = Duration::from_mins(3);
+
+/// How long a server may take to end.
+const END: Duration = Duration::from_secs(10);
+
+/// The rcode in the fourth octet of a response (RFC 1035 4.1.1), and the one that says that there is nothing wrong.
+const RCODE: u8 = 0xf;
+const NOERROR: u8 = 0;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// What it is called in reports.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+}
+
+/// What a server has used and holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usage {
+    /// Time on the processor in user and in kernel mode, in seconds, of all its processes.
+    pub cpu: f64,
+    /// Octets in memory, of all its processes.
+    pub resident: u64,
+    /// Open files, of all its processes.
+    pub files: usize,
+}
+
+impl Server {
+    /// Starts a server on one processor; its output goes to a file in the folder. Returns once `query` is
+    /// answered.
+    pub fn start(
+        name: &str,
+        mut command: Command,
+        address: SocketAddr,
+        folder: &Path,
+        query: &[u8],
+    ) -> Result<Self, Failure> {
+        let log = folder.join(format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
+        let output = fs::File::create(&log)?;
+        // A group of its own tells which processes are the server's.
+        command.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+        let mut server = Self { name: name.to_owned(), address, child };
+        server.wait_for_answer(query).map_err(|error| {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            format!("{name} does not answer: {error}; it said:\n{said}")
+        })?;
+        Ok(server)
+    }
+
+    fn wait_for_answer(&mut self, query: &[u8]) -> Result<(), Failure> {
+        let socket = UdpSocket::bind(("127.0.0.1", 0))?;
+        socket.connect(self.address)?;
+        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let deadline = Instant::now() + START;
+        let mut answer = [0; 512];
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("it ended with {status}").into());
+            }
+            // A refused port is an error of the next call; both mean: not yet.
+            let _ = socket.send(query);
+            match socket.recv(&mut answer) {
+                // NOERROR with an answer: it has its records.
+                Ok(len) if len >= 12 && answer[3] & RCODE == NOERROR && answer[7] == 1 => return Ok(()),
+                Ok(_) => thread::sleep(Duration::from_millis(100)),
+                Err(_) => thread::sleep(Duration::from_millis(10)),
+            }
+            if Instant::now() > deadline {
+                return Err("in time".into());
+            }
+        }
+    }
+
+    /// What it has used and holds now.
+    pub fn usage(&self) -> Result<Usage, Failure> {
+        let mut usage = Usage { cpu: 0.0, resident: 0, files: 0 };
+        for entry in fs::read_dir("/proc")? {
+            let path = entry?.path();
+            // Processes come and go, and most of what is in /proc is none.
+            let Ok(stat) = fs::read_to_string(path.join("stat")) else { continue };
+            let Some(stat) = Stat::parse(&stat) else { continue };
+            if stat.group == self.child.id() {
+                usage.cpu += stat.cpu;
+                usage.resident += stat.resident;
+                usage.files += fs::read_dir(path.join("fd")).map_or(0, Iterator::count);
+            }
+        }
+        if usage.resident == 0 {
+            return Err(format!("{} is gone", self.name).into());
+        }
+        Ok(usage)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // Politely, so that those with several processes end them all.
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let deadline = Instant::now() + END;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What proc(5) tells of a process.
+#[derive(Debug, PartialEq)]
+struct Stat {
+    group: u32,
+    cpu: f64,
+    resident: u64,
+}
+
+impl Stat {
+    fn parse(stat: &str) -> Option<Self> {
+        // The command's name is in parentheses and may hold anything; the fields behind it begin with the third.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        let number = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let ticks = u32::try_from(number(14)? + number(15)?).ok()?;
+        let ticks_per_second = u32::try_from(rustix::param::clock_ticks_per_second()).ok()?;
+        Some(Self {
+            group: number(5)?.try_into().ok()?,
+            cpu: f64::from(ticks) / f64::from(ticks_per_second),
+            resident: number(24)? * rustix::param::page_size() as u64,
+        })
+    }
+}
+
+/// An address of loopback with a port that nobody uses now, over UDP nor TCP.
+pub fn free_address() -> io::Result<SocketAddr> {
+    loop {
+        let address = UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?;
+        match TcpListener::bind(address) {
+            Ok(_) => return Ok(address),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A command that runs on one processor only.
+#[must_use]
+pub fn pinned(processor: usize, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.arg("-c").arg(processor.to_string()).arg(program);
+    command
+}
+
+/// The program of that name in `PATH` or where Debian keeps servers.
+#[must_use]
+pub fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);
+    folders.map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_kernel_tells() {
+        let own = Stat::parse(&fs::read_to_string("/proc/self/stat").expect("there")).expect("readable");
+        let group = rustix::process::getpgrp().as_raw_nonzero().get();
+        assert_eq!(i64::from(own.group), i64::from(group));
+        assert!(own.resident > 100_000, "{own:?}");
+    }
+
+    #[test]
+    fn names_may_hold_anything() {
+        let fields = "S 1 77 1 0 -1 4194304 1 0 0 0 150 50 0 0 20 0 1 0 1 1000 3 18446744073709551615";
+        let stat = Stat::parse(&format!("5 (a) b (c) {fields}")).expect("readable");
+        assert_eq!((stat.group, stat.resident), (77, 3 * rustix::param::page_size() as u64));
+        assert!(stat.cpu > 0.0);
+    }
+}

@@ -1,0 +1,150 @@
+//! What was measured, as a table for readers and as CSV for the plot.
+
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+
+use super::dnsperf::Answers;
+use super::median;
+
+/// One server's figures, each of all rounds.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// The server and its pods.
+    pub name: String,
+    /// At full load without and with EDNS.
+    pub full: [Runs; 2],
+    /// At half load: the same rate for all servers.
+    pub half: Runs,
+    /// At four fifths of its own full load.
+    pub most: Runs,
+}
+
+/// The figures of runs of one kind.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    /// Microseconds on the processor for each answered query.
+    pub cpu: Vec<f64>,
+    /// Answers a second.
+    pub rate: Vec<f64>,
+    /// Microseconds within which half of all answers came.
+    pub p50: Vec<f64>,
+    /// Microseconds within which 99 in 100 answers came.
+    pub p99: Vec<f64>,
+    /// Queries sent and queries lost, of all runs.
+    pub sent: u64,
+    /// Of these, how many got no answer.
+    pub lost: u64,
+}
+
+impl Runs {
+    /// Adds a run that took the server so many seconds on the processor.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn add(&mut self, cpu: f64, answers: &Answers) {
+        self.cpu.push(cpu * 1e6 / answers.completed.max(1) as f64);
+        self.rate.push(answers.rate);
+        self.p50.extend(answers.quantile(0.5).map(|time| time * 1e6));
+        self.p99.extend(answers.quantile(0.99).map(|time| time * 1e6));
+        self.sent += answers.completed + answers.lost;
+        self.lost += answers.lost;
+    }
+}
+
+impl Figures {
+    /// Microseconds on the processor for each query at full load, the median, without and with EDNS.
+    #[must_use]
+    pub fn cpu(&self) -> [f64; 2] {
+        self.full.each_ref().map(|runs| median(&runs.cpu))
+    }
+
+    /// Answers a second at full load, the median, without EDNS.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        median(&self.full[0].rate)
+    }
+}
+
+/// A table in Markdown. The first row is the floor that the others are compared with.
+#[must_use]
+pub fn table(all: &[Figures], half: u32) -> String {
+    let mut text = format!(
+        "| server | CPU per query, us | with EDNS | times the null responder | queries/s | CPU at {half}/s, us | p50 / p99 \
+         there, us | lost at 80 % load |\n|---|---|---|---|---|---|---|---|\n"
+    );
+    let floor = all.first().map(Figures::cpu).unwrap_or_default();
+    for figures in all {
+        let [plain, edns] = figures.cpu();
+        let (half, most) = (&figures.half, &figures.most);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "| {} | {plain:.2} ({}) | {edns:.2} | {:.2} / {:.2} | {:.0} | {:.2} | {:.0} / {:.0} | {} of {} |",
+            figures.name,
+            range(&figures.full[0].cpu),
+            plain / floor[0],
+            edns / floor[1],
+            figures.rate(),
+            median(&half.cpu),
+            median(&half.p50),
+            median(&half.p99),
+            most.lost,
+            most.sent,
+        );
+    }
+    text
+}
+
+/// The least and the greatest.
+fn range(values: &[f64]) -> String {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = values.iter().copied().fold(0.0, f64::max);
+    format!("{least:.2}-{greatest:.2}")
+}
+
+/// Writes the medians as comma-separated values: what the plot is made from.
+pub fn write_csv(path: &Path, all: &[Figures]) -> io::Result<()> {
+    let mut text =
+        String::from("server,cpu_us,cpu_edns_us,queries_per_second,half_cpu_us,half_p50_us,half_p99_us\n");
+    for figures in all {
+        let [plain, edns] = figures.cpu();
+        let half = &figures.half;
+        let _ = writeln!(
+            text,
+            "\"{}\",{plain:.3},{edns:.3},{:.0},{:.3},{:.0},{:.0}",
+            figures.name,
+            figures.rate(),
+            median(&half.cpu),
+            median(&half.p50),
+            median(&half.p99)
+        );
+    }
+    std::fs::write(path, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(name: &str, cpu: f64) -> Figures {
+        let latencies = vec![0.000_1; 100];
+        let answers = Answers { completed: 1_000_000, rate: 5e4, latencies, ..Answers::default() };
+        let mut figures = Figures { name: name.to_owned(), ..Figures::default() };
+        for runs in figures.full.iter_mut().chain([&mut figures.half, &mut figures.most]) {
+            runs.add(cpu, &answers);
+            runs.add(cpu * 1.5, &answers);
+            runs.add(cpu * 0.5, &answers);
+        }
+        figures
+    }
+
+    #[test]
+    fn the_table_compares_medians_with_the_first_row() {
+        let table = table(&[figures("floor", 4.0), figures("other", 5.0)], 25_000);
+        let rows: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            rows[2],
+            "| floor | 4.00 (2.00-6.00) | 4.00 | 1.00 / 1.00 | 50000 | 4.00 | 100 / 100 | 0 of 3000000 |"
+        );
+        assert!(rows[3].starts_with("| other | 5.00 (2.50-7.50) | 5.00 | 1.25 / 1.25 |"), "{}", rows[3]);
+    }
+}

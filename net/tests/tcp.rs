@@ -167,6 +167,27 @@ fn a_client_that_does_not_read_is_not_buffered_for() {
 }
 
 #[test]
+fn clients_that_break_off_do_no_harm() {
+    let daemon = Daemon::insecure(&[]);
+    let all: Vec<u8> = (0..1000).flat_map(|number| frame(&query(number, &name(IP)))).collect();
+    for round in 0..300 {
+        let mut stream = Stream::connect(daemon.address());
+        // In the middle of a frame, with answers on their way, before the first and after the last octet: the
+        // server meets ECONNRESET and EPIPE wherever it reads and writes.
+        stream.0.write_all(&all[..all.len() * round / 299]).unwrap();
+        if round > 0 && round % 3 == 0 {
+            let _ = stream.0.read(&mut [0; 100]);
+        }
+        // Closing resets the connection, and discards what is under way.
+        socket2::SockRef::from(&stream.0).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    until("all are gone", || open_connections(&daemon) == 0);
+    assert_eq!(daemon.metric("poddns_tcp_buffered_bytes"), 0);
+    assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(7, &name(IP)))), 7);
+    assert_answers(daemon.address());
+}
+
+#[test]
 fn a_client_with_too_many_loses_its_own_idle_ones() {
     let daemon = Daemon::insecure(&["--tcp-connections-per-client=3"]);
     let mut other = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());

@@ -106,6 +106,23 @@ mod tests {
     }
 
     #[test]
+    fn path_mtu_discovery_is_off() {
+        for (address, level, name, expected) in [
+            ("127.0.0.1:0", IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT),
+            ("[::1]:0", IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT),
+        ] {
+            let socket = UdpSocket::bind(address).unwrap();
+            without_path_mtu_discovery(socket.as_fd(), address.parse().unwrap()).unwrap();
+            let (mut value, mut len) = (-1 as c_int, INT_LEN);
+            // SAFETY: the descriptor is open; the pointers are to an int and to its length, and outlive the call.
+            let done = unsafe {
+                libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len)
+            };
+            assert_eq!((done, value), (0, expected), "{address}");
+        }
+    }
+
+    #[test]
     fn a_new_socket_has_dropped_nothing() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         assert_eq!(dropped_by_kernel(socket.as_fd()).unwrap(), 0);

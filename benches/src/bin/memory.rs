@@ -81,7 +81,7 @@ fn measure_all(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         settle: Duration::try_from_secs_f64(arguments.settle)?,
     };
     let programs = programs()?;
-    let mut results = Results { context: context(plan)?, runs: Vec::new() };
+    let mut results = Results { context: context(plan, arguments.runs)?, runs: Vec::new() };
     for &subject in &arguments.subjects {
         for &pods in &arguments.pods {
             if subject == Subject::ReflectorPods && pods > arguments.most_full_pods {
@@ -118,7 +118,7 @@ fn programs() -> Result<Programs, Box<dyn Error>> {
 }
 
 /// What the figures depend on.
-fn context(plan: Plan) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+fn context(plan: Plan, runs: u32) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
@@ -133,6 +133,7 @@ fn context(plan: Plan) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         pair("kernel", format!("Linux {}", kernel.trim())),
         pair("octets of a pod on the wire", octets.to_string()),
         pair("changes", format!("{}, at {} a second", plan.changes, plan.rate)),
+        pair("runs of each", runs.to_string()),
         pair("rest", format!("{} s", plan.settle.as_secs_f64())),
     ])
 }

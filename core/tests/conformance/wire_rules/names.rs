@@ -102,6 +102,11 @@ fn rule_14_zones_match_by_label() {
     for name in outside {
         assert_eq!(rcode(&Query::of(name, A, 1)), Rcode::REFUSED, "{}", name.escape_ascii());
     }
+    // The zone's octets at the end of one label, with any number of others in front.
+    for others in 0..5 {
+        let name = [&b"\x01a".repeat(others), &b"\x13x\x03pod\x07cluster\x05local\x00"[..]].concat();
+        assert_eq!(rcode(&Query::of(&name, A, 1)), Rcode::REFUSED, "{}", name.escape_ascii());
+    }
     let inside: [&[u8]; 3] = [
         b"\x0bdefault.pod\x03pod\x07cluster\x05local\x00",
         b"\x0a10.244.1.5\x07default\x03pod\x07cluster\x05local\x00",

@@ -328,3 +328,26 @@ impl RecordWriter<'_> {
         numbers.into_iter().try_for_each(|number| self.room.put_array(number.to_be_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::edns::option;
+
+    #[test]
+    fn all_options_fill_an_opt() {
+        let mut opt = OptRecord::new(Rcode::NXDOMAIN, true);
+        opt.push(option::NSID, &[1; Config::MAX_NSID]);
+        opt.push(option::COOKIE, &[2; 24]);
+        opt.push(option::TCP_KEEPALIVE, &[3; 2]);
+        opt.push(option::EDE, &[4; 2]);
+        let octets = opt.as_bytes();
+        assert_eq!(octets.len(), MAX_OPT);
+        assert_eq!(octets.get(RDLENGTH), Some(&[0, 172][..]));
+        assert_eq!(octets.last_chunk(), Some(&[0, 15, 0, 2, 4, 4]));
+        // What has no room leaves no trace.
+        let full = opt;
+        opt.push(option::NSID, &[]);
+        assert_eq!(opt.as_bytes(), full.as_bytes());
+    }
+}

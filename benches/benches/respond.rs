@@ -1,4 +1,4 @@
-//! Time per answer: poddns-core beside hickory-proto and domain, in one run.
+//! CPU time per answer: poddns-core beside hickory-proto and domain, in one run.
 //!
 //! ```text
 //! cargo bench -p poddns-benches --bench respond
@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use poddns_benches::cpu_time::CpuTime;
 use poddns_benches::peers::{Domain, Hickory};
 use poddns_benches::{Case, Poddns, Responder, assert_same_answers, cases, pods};
 use poddns_core::MAX_UDP_REPLY;
 
-fn all(criterion: &mut Criterion) {
+fn all(criterion: &mut Criterion<CpuTime>) {
     let mut indexes = BTreeMap::new();
     for case in Case::all(cases::MILLION) {
         let pods = indexes.entry(case.pods).or_insert_with(|| pods(case.pods));
@@ -33,7 +33,7 @@ fn all(criterion: &mut Criterion) {
     });
 }
 
-fn measure<R: Responder>(group: &mut BenchmarkGroup<'_, WallTime>, case: &Case, mut responder: R) {
+fn measure<R: Responder>(group: &mut BenchmarkGroup<'_, CpuTime>, case: &Case, mut responder: R) {
     let mut case = case.clone();
     let mut out = [0; MAX_UDP_REPLY];
     group.bench_function(R::NAME, |bencher| {
@@ -41,5 +41,9 @@ fn measure<R: Responder>(group: &mut BenchmarkGroup<'_, WallTime>, case: &Case, 
     });
 }
 
-criterion_group!(benches, all);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = all
+}
 criterion_main!(benches);

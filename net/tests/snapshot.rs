@@ -9,14 +9,13 @@ mod support;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use dns::{SERVFAIL, answered, denied, lookup};
 use poddns_watch::snapshot::format::{Decoder, Encoder, Header, Item};
 use serde_json::Value;
 use support::api::{self, ApiServer, POD};
-use support::{Daemon, clean, until};
+use support::{Daemon, until};
 use tempfile::TempDir;
 
 const HERE: IpAddr = IpAddr::V4(POD);
@@ -228,7 +227,7 @@ fn a_full_disk_leaves_the_one_before() {
     let place = Place::new();
     let disk = place.folder.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    let mut mounted = clean(Command::new("unshare"));
+    let mut mounted = support::clean(std::process::Command::new("unshare"));
     // One block for the file, which its successor needs too.
     let script = "mount -t tmpfs -o size=4k tmpfs \"$1\" && shift && exec \"$@\"";
     mounted.args(["--map-root-user", "--mount", "--", "sh", "-c", script, "sh"]).arg(&disk);

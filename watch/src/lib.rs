@@ -18,3 +18,17 @@ pub use index::{
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};
 pub use snapshot::{Recorder, Restored, SnapshotError, Written};
+
+/// The files of a fuzz target's corpus, which the tests replay.
+#[cfg(all(test, not(poddns_loom)))]
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        let path = file.expect("a folder entry").path();
+        // Shown if the check fails, as output of a test that passes is not.
+        println!("{}", path.display());
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    files.map(read).collect()
+}

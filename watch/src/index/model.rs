@@ -371,6 +371,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_fuzzers_corpus() {
+        let corpus = crate::corpus("index");
+        assert!(corpus.len() >= 12, "only {} cases", corpus.len());
+        for octets in corpus {
+            run(&octets);
+        }
+    }
+
     /// The random lists must reach all of what they are for.
     #[test]
     fn every_kind_of_operation_is_decoded() {

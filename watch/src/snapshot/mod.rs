@@ -11,6 +11,8 @@
 //! - **Old**: it says when the index was last in step, which is not when it was written if the watch was down by
 //!   then. From there on its age counts, through any number of restarts.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod check;
 mod file;
 pub mod format;
 

@@ -338,6 +338,24 @@ fn a_broken_pods_file_is_64_and_a_broken_pod_is_told() {
 }
 
 #[test]
+fn items_of_no_kind_or_another_are_told_as_they_are() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("pods.json");
+    let metadata = |name: &str| json!({"name": name, "namespace": "web"});
+    let items = [
+        json!({"metadata": metadata("nameless-kind")}),
+        json!({"kind": "ConfigMap\n", "metadata": metadata("settings")}),
+    ];
+    fs::write(&file, json!({"kind": "List", "items": items}).to_string()).expect("a writable folder");
+    let run = poddns(["check", "--pods-file", file.to_str().expect("UTF-8")]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let line = |name: &str| run.stderr.lines().find(|line| line.contains(name)).expect("it is told");
+    assert!(line("nameless-kind").contains("kind=none"), "{}", run.stderr);
+    assert!(line("settings").contains(r#"kind="ConfigMap\n""#), "{}", run.stderr);
+    assert!(!run.stderr.contains("kind=Namespace"), "{}", run.stderr);
+}
+
+#[test]
 fn the_sample_configuration_is_right_and_whole() {
     let text = fs::read_to_string(repository("demo/poddnsd.toml")).expect("the sample");
     let help = poddns(["check", "--help"]).stdout;

@@ -103,7 +103,7 @@ metadata:
         for name in ["default", "ended-only", "empty"] {
             assert!(running.index.namespace_exists(&label(name)), "{name} in {}", path.display());
         }
-        assert_eq!(running.stats.namespaces.malformed(), 1, "the Service is noticed");
+        assert_eq!(running.stats.pods.malformed(), 1, "the Service is noticed");
     }
 }
 

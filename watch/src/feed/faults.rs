@@ -1,6 +1,7 @@
 //! Log lines about malformed objects: one for each object, and not too many in all.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,10 +38,24 @@ impl FaultLog {
     pub(crate) fn log<K: Resource<DynamicType = ()>>(&mut self, object: &K, fault: &str) {
         let kind = K::kind(&());
         if kind == "Pod" { &self.stats.pods } else { &self.stats.namespaces }.count_malformed();
+        self.say(&kind, object, &format!("malformed object, serving what can be read of it: {fault}"));
+    }
+
+    /// The same for an item of a file that is neither pod nor namespace: a file counts as one of pods.
+    pub(crate) fn log_other<K: Resource<DynamicType = ()>>(&mut self, kind: Option<&str>, object: &K) {
+        self.stats.pods.count_malformed();
+        let message = "not served: an item of a list must be of kind Pod or Namespace";
+        match kind {
+            Some(kind) => self.say(&Quoted(kind), object, message),
+            None => self.say(&"none", object, message),
+        }
+    }
+
+    fn say<K: Resource<DynamicType = ()>>(&mut self, kind: &dyn fmt::Display, object: &K, message: &str) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         if self.is_due(Uid::of_name(&namespace, &name)) {
             let (namespace, name) = (Quoted(&namespace), Quoted(&name));
-            warn!(%kind, %namespace, %name, "malformed object, serving what can be read of it: {fault}");
+            warn!(%kind, %namespace, %name, "{message}");
         }
     }
 

@@ -25,7 +25,7 @@ use crate::Health;
 use crate::freshness::Watch;
 use crate::namespace::Namespace;
 use crate::pod::Pod;
-use crate::pod::lenient::{Faults, Quoted};
+use crate::pod::lenient::Faults;
 
 /// How often the file is looked at. A change is read once the file has stayed the same from one look to the
 /// next, so that one being written is not read halfway.
@@ -202,8 +202,7 @@ impl Reader {
             }
             (other, _) => {
                 let object = Namespace::from_raw(raw, Faults::default());
-                let kind = other.unwrap_or("missing");
-                self.faults.log(&object, &format!("it is no Pod or Namespace, its kind is {}", Quoted(kind)));
+                self.faults.log_other(other, &object);
                 false
             }
         }

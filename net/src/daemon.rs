@@ -18,7 +18,7 @@ use crate::config::{Settings, Sources, with_flags};
 use crate::privileges::{Dropped, directory};
 use crate::server::{Server, Sockets};
 use crate::systemd::{Due, Pulse, Supervisor, passed};
-use crate::{log, open_files};
+use crate::{log, open_files, sys};
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits(3).
 const USAGE: u8 = 64;
@@ -50,6 +50,7 @@ pub fn command() -> Command {
 /// said yet how to log; everything else is logged.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    sys::keep_little_memory();
     let flags = match command().try_get_matches_from(arguments) {
         Ok(flags) => flags,
         Err(error) => {

@@ -8,6 +8,7 @@ mod address;
 mod control;
 #[cfg(target_os = "linux")]
 mod epoll;
+mod memory;
 #[cfg(target_os = "linux")]
 mod mmsg;
 #[cfg(target_os = "linux")]
@@ -22,6 +23,8 @@ pub(crate) use self::{
         without_path_mtu_discovery,
     },
 };
+
+pub(crate) use self::memory::keep_little_memory;
 
 /// The number of a network interface: unknown without a system call of which there is no safe form.
 #[cfg(not(target_os = "linux"))]

@@ -234,6 +234,52 @@ async fn an_unreachable_server_is_tried_until_it_is_there() {
     assert_eq!(running.stats.pods.lists(), 1, "with what it had");
 }
 
+/// What a watch tells twice, or of pods that are gone or unknown, as after a list that was newer than its version.
+#[tokio::test]
+async fn events_that_come_again_or_late_change_nothing() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    let line = |kind: &str, name: &str, address: &str| {
+        let mut object = pod("default", name, &[address]);
+        object["metadata"]["resourceVersion"] = "700".into();
+        format!("{}\n", serde_json::json!({"type": kind, "object": object}))
+    };
+    let told = [
+        line("ADDED", "web-001", "10.0.0.1"),
+        line("ADDED", "new", "10.9.9.1"),
+        line("ADDED", "new", "10.9.9.1"),
+        line("MODIFIED", "new", "10.9.9.2"),
+        line("MODIFIED", "new", "10.9.9.2"),
+        line("DELETED", "web-002", "10.0.0.2"),
+        line("DELETED", "web-002", "10.0.0.2"),
+        line("DELETED", "never-seen", "10.0.0.3"),
+        line("ADDED", "last", "10.9.9.9"),
+    ];
+    server.next("pods", Verb::Watch, Reply::Part { body: told.concat().into(), then: Then::Stall });
+    server.end_watches("pods");
+    until("all of it is told", || has(&running, "10.9.9.9")).await;
+    assert!(has(&running, "10.0.0.1") && has(&running, "10.9.9.2") && !has(&running, "10.9.9.1"));
+    assert!(!has(&running, "10.0.0.2"));
+    assert!(has(&running, "10.0.0.3"), "another pod's address does not go with one that nobody knew");
+    assert_eq!(running.index.stats().pods, 600 + 2 - 1);
+    assert_eq!(running.stats.pods.errors(), 0);
+}
+
+/// As a machine that was suspended sees it: what should have happened in hours is due at once.
+#[tokio::test]
+async fn hours_that_pass_at_once_are_survived() {
+    let server = server().await;
+    let running = in_step(&server).await;
+    for round in 0..3 {
+        pass(Duration::from_hours(5)).await;
+        let address = format!("10.9.9.{round}");
+        server.put(pod("default", &format!("late-{round}"), &[&address]));
+        until("it goes on", || has(&running, &address)).await;
+        fresh(&running).await;
+    }
+    assert_eq!(running.index.stats().pods, 603);
+}
+
 #[tokio::test]
 async fn a_silent_connection_is_noticed() {
     let server = server().await;

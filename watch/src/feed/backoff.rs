@@ -83,6 +83,32 @@ mod tests {
         assert!(Backoff::new().next(Some(Duration::MAX)) <= LONGEST_RETRY_AFTER + FIRST);
     }
 
+    /// When the tries of many replicas come, whose API server went at once for all of them: in each second from
+    /// the beginning of the longest waits on, hardly more than their share.
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_replicas_do_not_stampede() {
+        const REPLICAS: u32 = 1000;
+        const SECONDS: usize = 300;
+        let mut tries = [0_u32; SECONDS];
+        for _ in 0..REPLICAS {
+            let mut backoff = Backoff::new();
+            let mut at = Duration::ZERO;
+            while at < Duration::from_secs(SECONDS as u64) {
+                at += backoff.next(None);
+                if let Some(second) = tries.get_mut(usize::try_from(at.as_secs()).unwrap()) {
+                    *second += 1;
+                }
+            }
+        }
+        // The mean wait is half the longest. Six standard deviations above it comes once in a billion.
+        let share = 2.0 * 1000.0 / LONGEST.as_secs_f64();
+        let limit = share + 6.0 * share.sqrt();
+        let most = tries.iter().skip(60).max().copied().unwrap_or_default();
+        assert!(f64::from(most) < limit, "{most} in one second, and {share} are their share");
+        // Even the first second, in which all of them notice, has no more than a few of each.
+        assert!(tries[0] < 4 * REPLICAS, "{}", tries[0]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_quiet_minute_makes_it_forget() {
         let mut backoff = Backoff { failures: 9, last: Some(Instant::now()), ..Backoff::new() };

@@ -380,6 +380,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_clock_that_is_set_back_does_not_take_the_serial_with_it() {
+        let (mut writer, index) = index(IndexOptions::default());
+        let namespaces = ["a", "b", "c", "d"].map(label);
+        for (now, namespace) in [1000, 500, 999, 1001].into_iter().zip(namespaces) {
+            writer.set_clock(now);
+            writer.apply_namespace(namespace);
+            assert_eq!(u64::from(index.serial()), now.max(1000));
+        }
+    }
+
     /// The random lists must reach all of what they are for.
     #[test]
     fn every_kind_of_operation_is_decoded() {

@@ -260,11 +260,21 @@ async fn a_watch_refused_again_and_again_begins_with_a_list() {
     let mut script = listed(&[1]);
     script.extend((0..9).map(|_| watch_refused(500)));
     assert_eq!(taken(&mut bench, script).await, 3 + 3);
-    // An API server that is not there for hours is no reason for a list.
-    let mut bench = self::bench();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_is_not_there_for_hours_is_no_reason_for_a_list() {
+    let mut bench = bench();
     let mut script = listed(&[1]);
-    script.extend((0..900).map(|_| Err(Error::WatchStartFailed(unreachable()))));
-    assert_eq!(taken(&mut bench, script).await, 3 + 900);
+    script.extend((0..2000).map(|_| Err(Error::WatchStartFailed(unreachable()))));
+    script.extend([Ok(Event::Delete(1)), Ok(Event::Apply(2))]);
+    let before = Instant::now();
+    assert_eq!(taken(&mut bench, script).await, 3 + 2000 + 2);
+    assert_eq!(bench.diary.read(), "begin +1 end -1 +2");
+    assert_eq!(bench.health.freshness(), Freshness::Fresh);
+    // It is asked about every eight seconds, and no longer wait grows from failing for longer.
+    let hours = before.elapsed().as_secs_f64() / 3600.0;
+    assert!((3.5..5.0).contains(&hours), "2000 tries in {hours} hours");
 }
 
 #[tokio::test(start_paused = true)]

@@ -235,7 +235,7 @@ fn a_full_server_closes_idle_connections_of_the_greediest() {
 fn a_thousand_stalled_clients_delay_nobody() {
     let daemon = Daemon::insecure(&["--threads=1", "--tcp-connections-per-client=2000"]);
     let before = daemon.memory();
-    let stalled: Vec<Stream> = (0..1000)
+    let mut stalled: Vec<Stream> = (0..1000)
         .map(|_| {
             let mut stream = Stream::connect(daemon.address());
             stream.0.write_all(&[0x10, 0, 1, 2, 3]).unwrap();
@@ -244,7 +244,9 @@ fn a_thousand_stalled_clients_delay_nobody() {
         .collect();
     until("all are connected", || open_connections(&daemon) == stalled.len());
     let socket = connect(daemon.address());
-    for number in 0..1000 {
+    // Each of them goes on as slowly as can be meanwhile.
+    for (number, stream) in (0..).zip(&mut stalled) {
+        stream.0.write_all(&[4]).unwrap();
         assert_eq!(id(&exchange(&socket, &query(number, &name(IP)))), number);
     }
     let mut prompt = Stream::connect(daemon.address());

@@ -8,9 +8,13 @@
 //! ```
 //!
 //! All servers are started at once, each on one thread and all on one processor, and are asked in turn, so that a
-//! machine that becomes slower meanwhile does so for all. The client has another processor. It asks nine times for
-//! a pod that exists, then once for one that does not. CPU is the server's time in user and kernel mode, as the
-//! kernel counts it, over answered queries.
+//! machine that becomes slower meanwhile does so for all. The client asks nine times for a pod that exists, then once
+//! for one that does not. CPU is the server's time in user and kernel mode, as the kernel counts it, over answered
+//! queries.
+//!
+//! What a query costs depends on how many wait when the server looks. So it is measured saturated: with the client
+//! on the server's processor, which then always finds a full queue. With a processor of its own the client is slower
+//! than most servers are, and each spends its spare time on waiting: that gives the rates, latencies and losses.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -43,7 +47,7 @@ struct Arguments {
     /// The processor of the servers.
     #[arg(long, default_value_t = 1)]
     server_processor: usize,
-    /// The processor of the client.
+    /// The processor of the client, when it has one of its own.
     #[arg(long, default_value_t = 0)]
     client_processor: usize,
     /// Write the medians to this file.
@@ -135,13 +139,17 @@ impl Bench<'_> {
 
     /// All rounds; returns the rate that was half load.
     fn measure(&self, subjects: &mut [Subject]) -> Result<u32, Failure> {
+        let client = self.arguments.client_processor;
         for round in 1..=self.arguments.rounds {
             eprintln!("full load, round {round} of {}", self.arguments.rounds);
             for subject in &mut *subjects {
                 for edns in [false, true] {
-                    let (cpu, answers) = self.ask(subject, Load { edns, ..self.load() })?;
+                    let processor = self.arguments.server_processor;
+                    let (cpu, answers) = self.ask(subject, processor, Load { edns, ..self.load() })?;
                     subject.figures.full[usize::from(edns)].add(cpu, &answers);
                 }
+                let (cpu, answers) = self.ask(subject, client, self.load())?;
+                subject.figures.apart.add(cpu, &answers);
             }
         }
         let half = whole(half_load(subjects));
@@ -149,10 +157,10 @@ impl Bench<'_> {
             eprintln!("half and 80 % load, round {round} of {}", self.arguments.rounds);
             for subject in &mut *subjects {
                 let load = Load { rate: Some(half), latencies: true, ..self.load() };
-                let (cpu, answers) = self.ask(subject, load)?;
+                let (cpu, answers) = self.ask(subject, client, load)?;
                 subject.figures.half.add(cpu, &answers);
                 let most = whole(subject.figures.rate() * 0.8);
-                let (cpu, answers) = self.ask(subject, Load { rate: Some(most), ..self.load() })?;
+                let (cpu, answers) = self.ask(subject, client, Load { rate: Some(most), ..self.load() })?;
                 subject.figures.most.add(cpu, &answers);
             }
         }
@@ -165,11 +173,10 @@ impl Bench<'_> {
     }
 
     /// One run; the server's seconds on the processor and the answers.
-    fn ask(&self, subject: &Subject, load: Load) -> Result<(f64, Answers), Failure> {
+    fn ask(&self, subject: &Subject, client: usize, load: Load) -> Result<(f64, Answers), Failure> {
         let before = subject.server.usage()?;
         let address = subject.server.address;
-        let answers =
-            dnsperf::run(self.arguments.client_processor, address, &subject.queries, load, self.folder)?;
+        let answers = dnsperf::run(client, address, &subject.queries, load, self.folder)?;
         let after = subject.server.usage()?;
         check(subject, &answers)?;
         Ok((after.cpu - before.cpu, answers))
@@ -178,13 +185,14 @@ impl Bench<'_> {
     /// Half load for a long time: fails if memory or open files grow.
     fn soak(&self, time: Duration) -> Result<(), Failure> {
         let subject = self.subject(Kind::Verified, self.arguments.pods)?.ok_or("poddnsd is always there")?;
-        let (_, answers) = self.ask(&subject, self.load())?;
+        let client = self.arguments.client_processor;
+        let (_, answers) = self.ask(&subject, client, self.load())?;
         let load = Load { rate: Some(whole(answers.rate / 2.0)), edns: true, ..self.load() };
         let (begin, first) = (Instant::now(), subject.server.usage()?);
         let (mut last, mut runs) = (first, Runs::default());
         while begin.elapsed() < time {
             let before = last.cpu;
-            let (_, answers) = self.ask(&subject, load)?;
+            let (_, answers) = self.ask(&subject, client, load)?;
             last = subject.server.usage()?;
             runs.add(last.cpu - before, &answers);
         }

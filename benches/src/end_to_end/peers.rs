@@ -89,7 +89,7 @@ impl Kind {
         };
         let mut command = pinned(setting.processor, &program);
         self.configure(&mut command, address, setting, &folder)?;
-        Server::start(self.name(), command, address, &folder, &query(&name(0))).map(Some)
+        Server::start(self.name(), setting.processor, command, address, &folder, &query(&name(0))).map(Some)
     }
 
     fn configure(

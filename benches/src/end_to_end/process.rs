@@ -49,6 +49,7 @@ impl Server {
     /// answered.
     pub fn start(
         name: &str,
+        processor: usize,
         mut command: Command,
         address: SocketAddr,
         folder: &Path,
@@ -64,7 +65,18 @@ impl Server {
             let said = fs::read_to_string(&log).unwrap_or_default();
             format!("{name} does not answer: {error}; it said:\n{said}")
         })?;
+        server.pin(processor)?;
         Ok(server)
+    }
+
+    /// Pins all threads once more: Knot chooses a processor for each by itself.
+    fn pin(&self, processor: usize) -> Result<(), Failure> {
+        let (processor, pid) = (processor.to_string(), self.child.id().to_string());
+        let output = Command::new("taskset").args(["-a", "-c", "-p", &processor, &pid]).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("cannot pin {}: {}", self.name, String::from_utf8_lossy(&output.stderr)).into())
     }
 
     fn wait_for_answer(&mut self, query: &[u8]) -> Result<(), Failure> {

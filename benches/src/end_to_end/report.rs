@@ -12,11 +12,13 @@ use super::median;
 pub struct Figures {
     /// The server and its pods.
     pub name: String,
-    /// At full load without and with EDNS.
+    /// Saturated, without and with EDNS: the client has the server's processor, so queries always wait.
     pub full: [Runs; 2],
+    /// As much as a client on a processor of its own asks.
+    pub apart: Runs,
     /// At half load: the same rate for all servers.
     pub half: Runs,
-    /// At four fifths of its own full load.
+    /// At four fifths of what it answers to a client on a processor of its own.
     pub most: Runs,
 }
 
@@ -51,16 +53,16 @@ impl Runs {
 }
 
 impl Figures {
-    /// Microseconds on the processor for each query at full load, the median, without and with EDNS.
+    /// Microseconds on the processor for each query, saturated, the median, without and with EDNS.
     #[must_use]
     pub fn cpu(&self) -> [f64; 2] {
         self.full.each_ref().map(|runs| median(&runs.cpu))
     }
 
-    /// Answers a second at full load, the median, without EDNS.
+    /// Answers a second to a client on a processor of its own, the median.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        median(&self.full[0].rate)
+        median(&self.apart.rate)
     }
 }
 
@@ -68,8 +70,8 @@ impl Figures {
 #[must_use]
 pub fn table(all: &[Figures], half: u32) -> String {
     let mut text = format!(
-        "| server | CPU per query, us | with EDNS | times the null responder | queries/s | CPU at {half}/s, us | p50 / p99 \
-         there, us | lost at 80 % load |\n|---|---|---|---|---|---|---|---|\n"
+        "| server | CPU per query, us | with EDNS | times the null responder | queries/s | CPU then, us | CPU at \
+         {half}/s, us | p50 / p99 there, us | lost at 80 % load |\n|---|---|---|---|---|---|---|---|---|\n"
     );
     let floor = all.first().map(Figures::cpu).unwrap_or_default();
     for figures in all {
@@ -78,12 +80,13 @@ pub fn table(all: &[Figures], half: u32) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {plain:.2} ({}) | {edns:.2} | {:.2} / {:.2} | {:.0} | {:.2} | {:.0} / {:.0} | {} of {} |",
+            "| {} | {plain:.2} ({}) | {edns:.2} | {:.2} / {:.2} | {:.0} | {:.2} | {:.2} | {:.0} / {:.0} | {} of {} |",
             figures.name,
             range(&figures.full[0].cpu),
             plain / floor[0],
             edns / floor[1],
             figures.rate(),
+            median(&figures.apart.cpu),
             median(&half.cpu),
             median(&half.p50),
             median(&half.p99),
@@ -103,16 +106,18 @@ fn range(values: &[f64]) -> String {
 
 /// Writes the medians as comma-separated values: what the plot is made from.
 pub fn write_csv(path: &Path, all: &[Figures]) -> io::Result<()> {
-    let mut text =
-        String::from("server,cpu_us,cpu_edns_us,queries_per_second,half_cpu_us,half_p50_us,half_p99_us\n");
+    let mut text = String::from(
+        "server,cpu_us,cpu_edns_us,queries_per_second,apart_cpu_us,half_cpu_us,half_p50_us,half_p99_us\n",
+    );
     for figures in all {
         let [plain, edns] = figures.cpu();
         let half = &figures.half;
         let _ = writeln!(
             text,
-            "\"{}\",{plain:.3},{edns:.3},{:.0},{:.3},{:.0},{:.0}",
+            "\"{}\",{plain:.3},{edns:.3},{:.0},{:.3},{:.3},{:.0},{:.0}",
             figures.name,
             figures.rate(),
+            median(&figures.apart.cpu),
             median(&half.cpu),
             median(&half.p50),
             median(&half.p99)
@@ -129,7 +134,8 @@ mod tests {
         let latencies = vec![0.000_1; 100];
         let answers = Answers { completed: 1_000_000, rate: 5e4, latencies, ..Answers::default() };
         let mut figures = Figures { name: name.to_owned(), ..Figures::default() };
-        for runs in figures.full.iter_mut().chain([&mut figures.half, &mut figures.most]) {
+        for runs in figures.full.iter_mut().chain([&mut figures.apart, &mut figures.half, &mut figures.most])
+        {
             runs.add(cpu, &answers);
             runs.add(cpu * 1.5, &answers);
             runs.add(cpu * 0.5, &answers);
@@ -143,7 +149,7 @@ mod tests {
         let rows: Vec<&str> = table.lines().collect();
         assert_eq!(
             rows[2],
-            "| floor | 4.00 (2.00-6.00) | 4.00 | 1.00 / 1.00 | 50000 | 4.00 | 100 / 100 | 0 of 3000000 |"
+            "| floor | 4.00 (2.00-6.00) | 4.00 | 1.00 / 1.00 | 50000 | 4.00 | 4.00 | 100 / 100 | 0 of 3000000 |"
         );
         assert!(rows[3].starts_with("| other | 5.00 (2.50-7.50) | 5.00 | 1.25 / 1.25 |"), "{}", rows[3]);
     }

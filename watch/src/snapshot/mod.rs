@@ -1,7 +1,7 @@
 //! Snapshots: what a restarted server answers from until it has heard of the cluster.
 //!
 //! A snapshot is a file of what the index keeps, [written](Recorder) while the feed goes on and
-//! [read](crate::Feed::restore) before it begins. Its [format] is of no use to anybody else.
+//! [read](crate::Feed::restore) before it begins. Its [format](mod@format) is of no use to anybody else.
 //!
 //! - **Written** as a whole or not at all: beside the old one, to the disk, then in its place. Pods are taken from
 //!   the index some at a time, so neither the feed nor the memory notices. So it is no picture of one moment: a pod

@@ -110,7 +110,7 @@ impl Addresses {
     }
 
     fn holder_v4(&self, address: u32) -> Holder {
-        let found = self.v4.find_only(self.keys.hash(address), |word| tag(word) == address);
+        let found = self.v4.find_only(self.keys.hash_address(address), |word| tag(word) == address);
         found.map_or(Holder::Nobody, |word| Holder::decode(id(word)))
     }
 
@@ -121,7 +121,7 @@ impl Addresses {
     }
 
     fn find_v6(&self, address: Ipv6Addr) -> Option<u32> {
-        let (hash, expected) = (self.keys.hash(address.to_bits()), words(address));
+        let (hash, expected) = (self.keys.hash_address(address.to_bits()), words(address));
         self.v6.find(hash, |word| tag(word) == hash && self.words_v6(id(word)) == Some(expected)).map(id)
     }
 
@@ -294,7 +294,7 @@ impl AddressesWriter {
         match address {
             Address::V4(bits) => {
                 let old = word(bits, self.shared.holder_v4(bits).encode());
-                self.v4.replace(self.shared.keys.hash(bits), old, word(bits, holder.encode()));
+                self.v4.replace(self.shared.keys.hash_address(bits), old, word(bits, holder.encode()));
             }
             Address::V6(slot) => {
                 if let Some(slot) = self.shared.slots.get(slot) {
@@ -310,7 +310,7 @@ impl AddressesWriter {
         match address {
             IpAddr::V4(address) => {
                 let bits = address.to_bits();
-                self.v4.insert(epoch, word(bits, holder), |word| shared.keys.hash(tag(word)));
+                self.v4.insert(epoch, word(bits, holder), |word| shared.keys.hash_address(tag(word)));
                 Address::V4(bits)
             }
             IpAddr::V6(address) => {
@@ -327,7 +327,7 @@ impl AddressesWriter {
                     }
                     slot.holder.store(holder, Ordering::Release);
                 }
-                self.v6.insert(epoch, word(shared.keys.hash(address.to_bits()), number), tag);
+                self.v6.insert(epoch, word(shared.keys.hash_address(address.to_bits()), number), tag);
                 Address::V6(number)
             }
         }
@@ -337,11 +337,11 @@ impl AddressesWriter {
         match address {
             Address::V4(bits) => {
                 let holder = self.shared.holder_v4(bits).encode();
-                self.v4.remove(self.shared.keys.hash(bits), word(bits, holder));
+                self.v4.remove(self.shared.keys.hash_address(bits), word(bits, holder));
             }
             Address::V6(number) => {
                 let Some(IpAddr::V6(full)) = self.shared.full(address) else { return };
-                let hash = self.shared.keys.hash(full.to_bits());
+                let hash = self.shared.keys.hash_address(full.to_bits());
                 self.v6.remove(hash, word(hash, number));
                 // Before the slot can be overwritten.
                 epoch.advance();

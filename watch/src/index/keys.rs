@@ -1,24 +1,50 @@
-//! Hashes with a random key, and labels as words.
+//! Hashes with random keys, and labels as words.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
 use poddns_core::Label;
 
-/// `SipHash` with a key drawn at random for each index, so that nobody can choose names or addresses which
-/// all meet in one bucket.
-#[derive(Clone, Debug, Default)]
+/// What hashes are keyed with, drawn at random for each index.
+///
+/// Names and identities are chosen by whoever may create pods, so they are hashed by `SipHash`: nobody can choose
+/// ones that meet in one bucket. Addresses are what every look-up begins with. They are handed out by the
+/// network plugin, and no hash of one is ever seen outside, so a hash of two multiplications does for them.
+#[derive(Clone, Debug)]
 pub(super) struct Keys {
     #[cfg(not(poddns_loom))]
-    state: std::hash::RandomState,
+    names: std::hash::RandomState,
     // A model checker wants every run to be the same.
     #[cfg(poddns_loom)]
-    state: std::hash::BuildHasherDefault<std::hash::DefaultHasher>,
+    names: std::hash::BuildHasherDefault<std::hash::DefaultHasher>,
+    addresses: (u64, SharedSeed),
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        #[cfg(not(poddns_loom))]
+        let names = std::hash::RandomState::new();
+        #[cfg(poddns_loom)]
+        let names = std::hash::BuildHasherDefault::default();
+        // A keyed `SipHash` of anything is as random as its key, and foldhash's own seeds are not.
+        let addresses = (names.hash_one(0), SharedSeed::from_u64(names.hash_one(1)));
+        Self { names, addresses }
+    }
 }
 
 impl Keys {
-    /// The table hash of anything.
-    pub(super) fn hash(&self, of: impl std::hash::Hash) -> u32 {
-        self.state.hash_one(of) as u32
+    /// The table hash of anything that somebody may choose.
+    pub(super) fn hash(&self, of: impl Hash) -> u32 {
+        self.names.hash_one(of) as u32
+    }
+
+    /// The table hash of an address, as a number.
+    pub(super) fn hash_address(&self, address: impl Hash) -> u32 {
+        let (key, seed) = &self.addresses;
+        let mut hasher = FoldHasher::with_seed(*key, seed);
+        address.hash(&mut hasher);
+        hasher.finish() as u32
     }
 }
 
@@ -110,5 +136,7 @@ mod tests {
         // Equal by chance once in 2^64.
         let (one, two) = (Keys::default(), Keys::default());
         assert_ne!([one.hash(1), one.hash(2)], [two.hash(1), two.hash(2)]);
+        let addresses = |keys: &Keys| [1_u32, 2].map(|address| keys.hash_address(address));
+        assert_ne!(addresses(&one), addresses(&two));
     }
 }

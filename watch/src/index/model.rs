@@ -76,30 +76,6 @@ impl Model {
     }
 }
 
-impl PodLookup for Model {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
-        self.namespaces.contains_key(namespace) || self.pods.values().any(|pod| pod.namespace == *namespace)
-    }
-
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-        self.pods.values().any(|pod| pod.namespace == *namespace && pod.addresses.contains(&address))
-    }
-
-    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
-        let named = |known: &&Pod| known.namespace == *namespace && known.name.as_ref() == Some(pod);
-        self.pods.values().filter(named).flat_map(|pod| pod.addresses.iter().copied()).for_each(each);
-    }
-
-    fn owner_of(&self, address: IpAddr) -> Owner {
-        let mut owners = self.pods.values().filter(|pod| pod.addresses.contains(&address));
-        match (owners.next(), owners.next()) {
-            (None, _) => Owner::Nobody,
-            (Some(pod), None) => Owner::Pod { namespace: pod.namespace, name: pod.name },
-            (Some(_), Some(_)) => Owner::Shared,
-        }
-    }
-}
-
 /// How many different pods, namespaces, names and addresses an operation list is about. The fewer, the more
 /// they meet.
 #[derive(Clone, Copy, Debug)]
@@ -188,52 +164,93 @@ impl Operation {
 
 /// An index, its model, and what both said last.
 struct Pair {
-    universe: Universe,
+    questions: Questions,
     model: Model,
     writer: IndexWriter,
     now: u64,
     view: View,
 }
 
-/// Everything that look-ups can tell of a universe.
+/// All that look-ups can ask about a universe.
+struct Questions {
+    namespaces: Vec<Label>,
+    names: Vec<Label>,
+    addresses: Vec<IpAddr>,
+}
+
+impl Questions {
+    fn about(universe: Universe) -> Self {
+        Self {
+            namespaces: (0..universe.namespaces).map(|choice| universe.namespace(choice)).collect(),
+            names: (0..universe.names).filter_map(|choice| universe.name(choice).parse().ok()).collect(),
+            addresses: (0..universe.addresses).map(|choice| universe.address(choice)).collect(),
+        }
+    }
+}
+
+/// All that look-ups tell.
 #[derive(Debug, PartialEq, Eq)]
 struct View {
-    namespaces: Vec<Label>,
-    addresses: Vec<(Label, IpAddr)>,
-    names: Vec<(Label, Label, Vec<IpAddr>)>,
-    owners: Vec<(IpAddr, Owner)>,
+    namespaces: BTreeSet<Label>,
+    addresses: BTreeSet<(Label, IpAddr)>,
+    names: BTreeMap<(Label, Label), Vec<IpAddr>>,
+    owners: BTreeMap<IpAddr, Owner>,
 }
 
 impl View {
-    fn of(pods: &impl PodLookup, universe: Universe) -> Self {
-        let namespaces = || (0..universe.namespaces).map(|choice| universe.namespace(choice));
-        let addresses = || (0..universe.addresses).map(|choice| universe.address(choice));
-        let names = || (0..universe.names).filter_map(|choice| universe.name(choice).parse::<Label>().ok());
-        let addresses_of = |namespace: Label, name: Label| {
-            let mut all = Vec::new();
-            pods.addresses_of(&namespace, &name, &mut |address| all.push(address));
-            (namespace, name, all)
+    /// What an index answers to every question.
+    fn of(pods: &impl PodLookup, questions: &Questions) -> Self {
+        let Questions { namespaces, names, addresses } = questions;
+        let mut view = Self {
+            namespaces: namespaces.iter().copied().filter(|label| pods.namespace_exists(label)).collect(),
+            addresses: BTreeSet::new(),
+            names: BTreeMap::new(),
+            owners: addresses.iter().map(|&address| (address, pods.owner_of(address))).collect(),
         };
-        Self {
-            namespaces: namespaces().filter(|namespace| pods.namespace_exists(namespace)).collect(),
-            addresses: namespaces()
-                .flat_map(|namespace| addresses().map(move |address| (namespace, address)))
-                .filter(|(namespace, address)| pods.contains(namespace, *address))
-                .collect(),
-            names: namespaces()
-                .flat_map(|namespace| names().map(move |name| addresses_of(namespace, name)))
-                .filter(|(_, _, all)| !all.is_empty())
-                .collect(),
-            owners: addresses().map(|address| (address, pods.owner_of(address))).collect(),
+        view.owners.retain(|_, owner| *owner != Owner::Nobody);
+        for &namespace in namespaces {
+            let there = addresses.iter().filter(|&&address| pods.contains(&namespace, address));
+            view.addresses.extend(there.map(|&address| (namespace, address)));
+            for &name in names {
+                let mut all = Vec::new();
+                pods.addresses_of(&namespace, &name, &mut |address| all.push(address));
+                if !all.is_empty() {
+                    view.names.insert((namespace, name), all);
+                }
+            }
         }
+        view
+    }
+
+    /// What it should answer.
+    fn expected(model: &Model) -> Self {
+        let told = model.namespaces.keys().copied();
+        let mut view = Self {
+            namespaces: told.chain(model.pods.values().map(|pod| pod.namespace)).collect(),
+            addresses: BTreeSet::new(),
+            names: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        };
+        for pod in model.pods.values() {
+            view.addresses.extend(pod.addresses.iter().map(|&address| (pod.namespace, address)));
+            if let Some(name) = pod.name {
+                view.names.insert((pod.namespace, name), pod.addresses.clone());
+            }
+            for &address in &pod.addresses {
+                let sole = Owner::Pod { namespace: pod.namespace, name: pod.name };
+                view.owners.entry(address).and_modify(|owner| *owner = Owner::Shared).or_insert(sole);
+            }
+        }
+        view
     }
 }
 
 impl Pair {
     fn new(options: IndexOptions, universe: Universe) -> Self {
         let (writer, index) = index(options);
-        let view = View::of(&*index, universe);
-        Self { universe, model: Model { options, ..Model::default() }, writer, now: 1, view }
+        let questions = Questions::about(universe);
+        let view = View::of(&*index, &questions);
+        Self { questions, model: Model { options, ..Model::default() }, writer, now: 1, view }
     }
 
     fn index(&self) -> &Index {
@@ -281,8 +298,8 @@ impl Pair {
 
     fn compare(&mut self, operation: &Operation) {
         let serial = self.index().serial();
-        let view = View::of(self.index(), self.universe);
-        assert_eq!(view, View::of(&self.model, self.universe), "after {operation:?}");
+        let view = View::of(self.index(), &self.questions);
+        assert_eq!(view, View::expected(&self.model), "after {operation:?}");
         let moved = u64::from(serial) == self.now;
         // A pod that takes the place of another with the same name and addresses moves the serial too.
         let replaced = self.model.options.pod_names && matches!(operation, Operation::Apply { .. });
@@ -291,13 +308,10 @@ impl Pair {
         }
         self.view = view;
 
-        let pods = self.model.pods.values();
-        let addresses: BTreeSet<_> = pods.clone().flat_map(|pod| &pod.addresses).collect();
-        let told = self.model.namespaces.keys();
-        let namespaces: BTreeSet<_> = told.clone().chain(pods.map(|pod| &pod.namespace)).collect();
         let stats = self.index().stats();
         let counts = (stats.pods, stats.addresses, stats.namespaces);
-        assert_eq!(counts, (self.model.pods.len(), addresses.len(), namespaces.len()), "{operation:?}");
+        let expected = (self.model.pods.len(), self.view.owners.len(), self.view.namespaces.len());
+        assert_eq!(counts, expected, "{operation:?}");
 
         let mut left = self.model.pods.len();
         self.writer.for_each_pod(|pod| {
@@ -309,7 +323,7 @@ impl Pair {
         assert_eq!(left, 0, "all pods are iterated");
         let mut known = BTreeSet::new();
         self.writer.for_each_namespace(|namespace| assert!(known.insert(*namespace)));
-        assert!(known.iter().eq(told), "all namespaces are iterated");
+        assert!(known.iter().eq(self.model.namespaces.keys()), "all namespaces are iterated");
     }
 
     /// Removes everything, one by one.

@@ -56,42 +56,41 @@ struct Load {
 
 impl Load {
     fn on(server: SocketAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let client = |number: u16| {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || {
-                let mut answered = 0;
-                // A new port now and then, so that every socket of the server gets its share.
-                while !stop.load(Ordering::Relaxed) {
-                    let socket = connect(server);
-                    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-                    // Many under way at a time, so that there is always something to lose.
-                    let mut expected: BTreeSet<u16> = (number * 100..number * 100 + 20).collect();
-                    for &id in &expected {
-                        socket.send(&query(id, &name(IP))).unwrap();
-                    }
-                    while !expected.is_empty() {
-                        assert!(expected.remove(&id(&receive(&socket))));
-                        answered += 1;
-                    }
-                }
-                answered
-            })
-        };
-        let clients = (0..4).map(client).collect();
-        Self { stop, clients }
+        Self::of(move |number| {
+            // A new port now and then, so that every socket of the server gets its share.
+            let socket = connect(server);
+            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            // Many under way at a time, so that there is always something to lose.
+            let mut expected: BTreeSet<u16> = (number * 100..number * 100 + 20).collect();
+            for &id in &expected {
+                socket.send(&query(id, &name(IP))).unwrap();
+            }
+            let mut answered = 0;
+            while !expected.is_empty() {
+                assert!(expected.remove(&id(&receive(&socket))));
+                answered += 1;
+            }
+            answered
+        })
     }
 
     /// The same over TCP, each query on a connection of its own.
     fn over_tcp(server: SocketAddr) -> Self {
+        Self::of(move |number| {
+            assert_eq!(id(&Stream::connect(server).exchange(&query(number, &name(IP)))), number);
+            1
+        })
+    }
+
+    /// Four clients with a number each, that ask over and over and say how many queries were answered.
+    fn of(ask: impl Fn(u16) -> u32 + Copy + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let client = |number: u16| {
+        let client = |number| {
             let stop = Arc::clone(&stop);
             thread::spawn(move || {
                 let mut answered = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    assert_eq!(id(&Stream::connect(server).exchange(&query(number, &name(IP)))), number);
-                    answered += 1;
+                    answered += ask(number);
                 }
                 answered
             })

@@ -15,10 +15,11 @@ use tokio::sync::oneshot;
 use tokio::{select, time};
 
 use crate::config::{Settings, Sources, with_flags};
+use crate::log::{self, Log};
 use crate::privileges::{Dropped, directory};
 use crate::server::{Server, Sockets};
 use crate::systemd::{Due, Pulse, Supervisor, passed};
-use crate::{log, open_files, sys};
+use crate::{open_files, sys};
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits(3).
 const USAGE: u8 = 64;
@@ -80,8 +81,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    log::start(settings.log_format);
-    match serve(&sources, settings, passed) {
+    // Dropped when all has been said.
+    let mut log = log::start(settings.log_format);
+    match serve(&sources, settings, passed, &mut log) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!(%error, "cannot serve");
@@ -90,7 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn serve(sources: &Sources, settings: Settings, passed: Vec<Sockets>) -> io::Result<ExitCode> {
+fn serve(sources: &Sources, settings: Settings, passed: Vec<Sockets>, log: &mut Log) -> io::Result<ExitCode> {
     warn(&settings);
     check_open_files(&settings);
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -99,7 +101,7 @@ fn serve(sources: &Sources, settings: Settings, passed: Vec<Sockets>) -> io::Res
         let _guard = runtime.enter();
         Signals::new()?
     };
-    let (mut server, dropped) = match start::start(sources, settings, passed) {
+    let (mut server, dropped) = match start::start(sources, settings, passed, log) {
         Ok(started) => started,
         Err(failure) => {
             tracing::error!("{failure}");

@@ -14,6 +14,9 @@
 //! are replaced as a whole: a thread notices by one atomic load for each batch of queries. Each counts for
 //! itself; a scrape adds up.
 //!
+//! The daemon has one more, `poddns-log`, which writes the log, so that a pipe that nobody reads delays no answer
+//! either.
+//!
 //! # Addresses
 //!
 //! An IPv6 address takes IPv6 clients only, `[::]` too, on every system; `*:PORT` stands for `0.0.0.0` and

@@ -1,4 +1,5 @@
-//! When the machine has no more of something: descriptors, room on the disk of the log. The daemon goes on.
+//! When the machine has no more of something: descriptors, room on the disk of the log or in its pipe. The daemon goes
+//! on.
 //!
 //! It takes `prlimit` and `unshare` (util-linux), `ip` (iproute2) and /dev/full; where these are missing it fails,
 //! it does not pass.
@@ -8,8 +9,11 @@
 mod support;
 
 use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Command, Stdio};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, Command, Stdio};
 
 use support::namespace::in_namespace;
 use support::{Daemon, Stream, assert_answers, clean, command, id, name, query, until};
@@ -110,15 +114,52 @@ fn a_full_disk_under_the_log_does_no_harm() {
 
 fn log_on_a_full_disk() {
     // Every write to it fails for want of space, as on a full disk.
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    serves_with_log(OpenOptions::new().write(true).open("/dev/full").unwrap().into());
+}
+
+#[test]
+fn a_pipe_under_the_log_that_is_full_from_the_start_does_no_harm() {
+    let this = "a_pipe_under_the_log_that_is_full_from_the_start_does_no_harm";
+    in_namespace(this, &["link set lo up"], log_on_a_full_pipe);
+}
+
+fn log_on_a_full_pipe() {
+    let (unread, pipe) = io::pipe().unwrap();
+    // Opened anew, so that it is this end alone which does not wait: the daemon's does.
+    let again = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    let mut filler = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(again).unwrap();
+    // In small pieces, or the last page would have room for a line.
+    let full = loop {
+        if let Err(error) = filler.write_all(b"\n") {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    serves_with_log(pipe.into());
+    drop(unread);
+}
+
+/// A daemon that tells nothing; killed when dropped.
+struct Mute(Child);
+
+impl Drop for Mute {
+    fn drop(&mut self) {
+        // Both fail only if it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the daemon with this as its standard error, where it can tell nothing; it serves, and ends in order.
+fn serves_with_log(stderr: Stdio) {
     let server = SocketAddr::from(([127, 0, 0, 1], 53));
-    let mut daemon = command()
+    let daemon = command()
         .args(["--pods=insecure", &format!("--listen={server}"), "--admin=off", "--lame-duck=0s"])
         // As many lines as there can be.
         .env("RUST_LOG", "trace")
-        .stderr(Stdio::from(full))
-        .spawn()
-        .unwrap();
+        .stderr(stderr)
+        .spawn();
+    let mut daemon = Mute(daemon.unwrap());
     // Connected, and its queries are refused until the daemon serves.
     until("it answers", || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -130,11 +171,16 @@ fn log_on_a_full_disk() {
         assert_answers(server);
         assert_eq!(id(&Stream::connect(server).exchange(&query(number, &name(IP)))), number);
     }
-    let pid = daemon.id().to_string();
+    let pid = daemon.0.id().to_string();
     assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
     for _ in 0..100 {
         assert_answers(server);
     }
     assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
-    assert_eq!(daemon.wait().unwrap().code(), Some(0), "it ends in order");
+    let mut ended = None;
+    until("it ends", || {
+        ended = daemon.0.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(0), "in order");
 }

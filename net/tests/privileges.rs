@@ -24,7 +24,8 @@ fn threads(daemon: &Daemon) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
     let threads: Vec<String> =
         tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap()).collect();
-    assert!(threads.len() >= 4, "main, UDP, TCP and control: {threads:?}");
+    assert!(threads.len() >= 5, "main, log, UDP, TCP and control: {threads:?}");
+    assert!(threads.iter().any(|thread| thread.starts_with("Name:\tpoddns-log\n")), "{threads:?}");
     threads
 }
 

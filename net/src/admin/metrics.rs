@@ -18,6 +18,7 @@ use super::process::Process;
 use super::status::mode;
 use crate::answer::Current;
 use crate::counters::{Counters, Dropped};
+use crate::log;
 use crate::pods::SnapshotReport;
 use crate::server::State;
 
@@ -263,6 +264,9 @@ fn server(state: &State, to: &mut Families<'_>) -> fmt::Result {
     ];
     let samples = reloads.map(|(result, count)| (vec![label("result", result)], count));
     to.counters("poddns_config_reloads", "Times that the configuration was read again", samples)?;
+    let samples = log::dropped_lines().map(|(reason, count)| (vec![label("reason", reason)], count));
+    let help = "Log lines that are lost: nobody read those before them, or they could not be written";
+    to.counters("poddns_dropped_log_lines", help, samples)?;
     let ready = u64::from(state.pending().is_empty());
     to.gauge("poddns_ready", "Whether the server is ready", ready)?;
     let Current { settings, .. } = state.current();

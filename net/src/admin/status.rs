@@ -6,6 +6,7 @@ use poddns_core::{Freshness, Mode};
 use serde_json::{Value, json};
 
 use crate::answer::Current;
+use crate::log;
 use crate::pods::{FeedReport, SnapshotReport, WatchReport};
 use crate::server::State;
 
@@ -45,6 +46,7 @@ pub(super) fn document(state: &State) -> String {
         "watches": report.watches.iter().map(watch).collect::<Vec<_>>(),
         "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
         "snapshot": report.snapshot.as_ref().map(snapshot),
+        "log": { "dropped_lines": log::dropped_lines().iter().map(|(_, count)| count).sum::<u64>() },
     });
     format!("{document:#}\n")
 }

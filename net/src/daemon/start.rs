@@ -6,6 +6,7 @@ use poddns_watch::Reads;
 
 use crate::PrivilegeError;
 use crate::config::{CookieSource, Needs, Settings, Sources};
+use crate::log::Log;
 use crate::privileges::{Dropped, Paths, drop_privileges};
 use crate::server::{Bound, Server, Sockets, StartError, source};
 use crate::systemd::{PassedError, check_threads};
@@ -37,11 +38,14 @@ pub(super) fn start(
     sources: &Sources,
     settings: Settings,
     passed: Vec<Sockets>,
+    log: &mut Log,
 ) -> Result<(Server, Dropped), Failure> {
     check_threads(&passed, settings.threads)?;
     let (privileges, paths) = (settings.privileges.clone(), paths(sources, &settings));
     let bound = Bound::with_passed(settings, passed)?;
     let dropped = drop_privileges(&privileges, &paths)?;
+    // The first thread, so not before: it gets what privileges there are.
+    log.write().map_err(StartError::Thread)?;
     Ok((bound.serve()?, dropped))
 }
 

@@ -1,6 +1,7 @@
 //! What the process gives up once its sockets are bound, so that whoever takes it over gets little.
 //!
-//! In this order, and all of it for the one thread that there is by then, so that those it starts have no more:
+//! In this order, and all of it for the one thread that there is by then, so that those it starts, the one that
+//! writes the log included, have no more:
 //!
 //! 1. root's user and groups, for those of [`Privileges::user`];
 //! 2. all capabilities, the bounding set included;

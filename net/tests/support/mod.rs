@@ -9,7 +9,7 @@ pub mod namespace;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,7 @@ impl Daemon {
         let collected = Arc::clone(&log);
         thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
-                collected.lock().unwrap().push(line);
+                collected.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
         let mut daemon = Self { child, log, dns: Vec::new(), admin: ([0; 4], 0).into() };
@@ -115,7 +115,13 @@ impl Daemon {
 
     /// Everything logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
+        // A test that holds it and fails wants to see it all the same.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// The lines as they are read. While they are locked no more are read, and the pipe fills.
+    pub fn lines(&self) -> Arc<Mutex<Vec<String>>> {
+        Arc::clone(&self.log)
     }
 
     pub fn wait_for_log(&self, text: &str) {

@@ -1,0 +1,223 @@
+//! Lines between the threads that log and the one that writes.
+
+use std::io::Write;
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Octets of lines that may wait: more than a thousand lines, so that a burst and a reader that is away for a moment
+/// lose none. As many again may be taken and not yet written, so a log that nobody reads costs half a MiB, of the ten
+/// that the daemon takes.
+pub(super) const CAPACITY: usize = 256 * 1024;
+
+/// What the writer keeps of its memory after a burst.
+const KEPT: usize = 4 * 1024;
+
+/// What is not written yet.
+#[derive(Debug)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Whether the writer has taken lines that it has not yet written.
+    taken: bool,
+}
+
+/// Whole lines, in order. To put one in never waits for the writer: what finds no room is dropped, and counted.
+#[derive(Debug)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// There are lines to write.
+    filled: Condvar,
+    /// All lines have been written.
+    written: Condvar,
+    overflowed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Queue {
+    pub(super) const fn new() -> Self {
+        Self {
+            waiting: Mutex::new(Waiting { lines: Vec::new(), taken: false }),
+            filled: Condvar::new(),
+            written: Condvar::new(),
+            overflowed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// Lines that were dropped because nobody read those before them.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    /// Lines that could not be written.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Puts a line in, with its line feed.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.lines.len() + line.len() > CAPACITY {
+            self.overflowed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.lines.extend_from_slice(line);
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
+    /// Writes lines as they come, for ever.
+    pub(super) fn write_to(&self, mut writer: impl Write) -> ! {
+        let (mut taken, mut told) = (Vec::new(), 0);
+        loop {
+            let waiting = self.filled.wait_while(self.lock(), |waiting| waiting.lines.is_empty());
+            let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            let all = self.write(waiting, &mut taken, &mut writer);
+            let lost = self.overflowed();
+            // Into the same queue, and only while the log is read, or there would be ever more of it.
+            if all && lost > told {
+                tracing::warn!(lines = lost - told, "the log was not read, and lines of it are lost");
+                told = lost;
+            }
+            self.lock().taken = false;
+            self.written.notify_all();
+        }
+    }
+
+    /// Writes what waits on the calling thread: for who has no other.
+    pub(super) fn write_waiting(&self, mut writer: impl Write) {
+        self.write(self.lock(), &mut Vec::new(), &mut writer);
+        self.lock().taken = false;
+    }
+
+    /// Waits until all lines are written, or for so long; returns whether they are.
+    pub(super) fn flush(&self, limit: Duration) -> bool {
+        let left = |waiting: &mut Waiting| waiting.taken || !waiting.lines.is_empty();
+        let waited = self.written.wait_timeout_while(self.lock(), limit, left);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Takes what waits into `taken`, which is empty and will be, and writes it while others put more in. Returns
+    /// whether all of it was written.
+    fn write(
+        &self,
+        mut waiting: MutexGuard<'_, Waiting>,
+        taken: &mut Vec<u8>,
+        writer: &mut impl Write,
+    ) -> bool {
+        mem::swap(&mut waiting.lines, taken);
+        waiting.taken = true;
+        drop(waiting);
+        // Each by itself: one that is short enough stays whole in a pipe that others write to as well.
+        let lines = taken.split_inclusive(|&octet| octet == b'\n');
+        let failed = lines.filter(|line| writer.write_all(line).is_err()).count();
+        taken.clear();
+        taken.shrink_to(KEPT);
+        self.failed.fetch_add(failed as u64, Ordering::Relaxed);
+        failed == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Each change is one call, which leaves nothing half done.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+
+    use super::*;
+
+    /// Long enough for anything that happens at all.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Tells of each write, which then lasts until it is let through, or fails.
+    struct Gate(mpsc::Sender<Vec<u8>>, mpsc::Receiver<io::Result<()>>);
+
+    impl Write for Gate {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            // Fails when the test is over.
+            let _ = self.0.send(octets.to_owned());
+            let through = self.1.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
+            through.map(|()| octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A queue with its writer, the writes that it makes, and what comes of them.
+    fn gated() -> (Arc<Queue>, mpsc::Receiver<Vec<u8>>, mpsc::Sender<io::Result<()>>) {
+        let queue = Arc::new(Queue::new());
+        let ((begun, writes), (outcomes, through)) = (mpsc::channel(), mpsc::channel());
+        let writing = Arc::clone(&queue);
+        // Ends with the test's process.
+        thread::spawn(move || writing.write_to(Gate(begun, through)));
+        (queue, writes, outcomes)
+    }
+
+    #[test]
+    fn lines_are_written_in_order_and_each_by_itself() {
+        let (queue, writes, outcomes) = gated();
+        for line in ["one\n", "two\nand its second half\n", "three\n"] {
+            queue.push(line.as_bytes());
+            outcomes.send(Ok(())).unwrap();
+        }
+        outcomes.send(Ok(())).unwrap();
+        assert!(queue.flush(PATIENCE));
+        let all: Vec<_> = writes.try_iter().map(|line| String::from_utf8(line).unwrap()).collect();
+        assert_eq!(all, ["one\n", "two\n", "and its second half\n", "three\n"]);
+        assert_eq!((queue.overflowed(), queue.failed()), (0, 0));
+    }
+
+    #[test]
+    fn a_writer_that_is_stuck_costs_lines_and_delays_nobody() {
+        let (queue, writes, outcomes) = gated();
+        queue.push(b"stuck\n");
+        assert_eq!(writes.recv().unwrap(), b"stuck\n");
+        // Exactly as many as there is room for, and some more.
+        let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
+        for _ in 0..CAPACITY / line.len() + 7 {
+            queue.push(&line);
+        }
+        assert_eq!((queue.overflowed(), queue.failed()), (7, 0));
+        assert!(!queue.flush(Duration::ZERO), "they wait");
+        // Once it is read again, there is room again.
+        for _ in 0..=CAPACITY / line.len() {
+            outcomes.send(Ok(())).unwrap();
+        }
+        assert!(queue.flush(PATIENCE));
+        queue.push(b"room\n");
+        outcomes.send(Ok(())).unwrap();
+        assert!(queue.flush(PATIENCE));
+        assert_eq!(writes.try_iter().last().unwrap(), b"room\n");
+        assert_eq!(queue.overflowed(), 7);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted() {
+        let (queue, _writes, outcomes) = gated();
+        queue.push(b"lost\n");
+        outcomes.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        queue.push(b"kept\n");
+        outcomes.send(Ok(())).unwrap();
+        assert!(queue.flush(PATIENCE));
+        assert_eq!((queue.overflowed(), queue.failed()), (0, 1));
+    }
+
+    #[test]
+    fn without_a_thread_what_waits_can_be_written() {
+        let queue = Queue::new();
+        queue.push(b"one\n");
+        queue.push(b"two\n");
+        let mut written = Vec::new();
+        queue.write_waiting(&mut written);
+        assert_eq!(written, b"one\ntwo\n");
+        assert!(queue.flush(Duration::ZERO));
+    }
+}

@@ -137,6 +137,31 @@ fn idle_connections_are_closed_and_dripping_does_not_help() {
 }
 
 #[test]
+fn an_old_connection_is_closed_however_much_it_is_used() {
+    let daemon = Daemon::insecure(&["--tcp-lifetime=1s", "--tcp-idle-timeout=1h"]);
+    let mut stream = Stream::connect(daemon.address());
+    let mut answers = 0_u32;
+    // Closed once it is idle, so whether a query comes too late is a matter of luck; no answer is cut short.
+    until("the connection is closed", || {
+        let sent = stream.0.write_all(&frame(&query(1, &name(IP))));
+        let mut length = [0; 2];
+        if sent.is_err() || stream.0.read_exact(&mut length).is_err() {
+            return true;
+        }
+        let mut answer = vec![0; u16::from_be_bytes(length).into()];
+        stream.0.read_exact(&mut answer).expect("a whole answer");
+        answers += 1;
+        false
+    });
+    assert!(answers > 1);
+    let closed =
+        |reason| daemon.metric(&format!("poddns_tcp_closed_connections_total{{reason=\"{reason}\"}}"));
+    assert_eq!((closed("lifetime"), closed("idle")), (1, 0));
+    // The client comes again.
+    assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(2, &name(IP)))), 2);
+}
+
+#[test]
 fn a_client_that_does_not_read_is_not_buffered_for() {
     let daemon = Daemon::insecure(&[]);
     let before = daemon.memory();

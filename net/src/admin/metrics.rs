@@ -195,12 +195,12 @@ fn connections(state: &State, to: &mut Families<'_>) -> fmt::Result {
     to.counter("poddns_tcp_accepted_connections", "Connections accepted", accepted)?;
     let by_server = [
         ("idle", counters.expired.get()),
+        ("lifetime", counters.retired.get()),
         ("evicted", counters.evicted.get()),
         ("refused", counters.refused.get()),
     ];
     let samples = by_server.map(|(reason, count)| (vec![label("reason", reason)], count));
-    let help =
-        "Connections closed by the server: idle for too long, to make room, or one too many of a client";
+    let help = "Connections closed by the server: idle or open for too long, to make room, or one too many of a client";
     to.counters("poddns_tcp_closed_connections", help, samples)?;
     let help = "Connections that could not be accepted";
     to.counter("poddns_tcp_accept_errors", help, counters.accept_errors.get())

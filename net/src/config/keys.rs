@@ -187,6 +187,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         SERVING,
+        ("tcp-lifetime", Arity::One, "TIME"),
+        "1h",
+        "off, or a time from 1s to 7d such as 30m or 1h",
+        "Close a TCP connection that is as old as this once it is idle, and after the idle time-out in any case",
+    ),
+    key(
+        SERVING,
         ("tcp-connections", Arity::One, "N"),
         "10000",
         "1 to 1000000",

@@ -96,6 +96,9 @@ pub enum Needs {
 pub struct TcpLimits {
     /// A connection without a whole query, or with an unread answer, for this long is closed.
     pub idle_timeout: Duration,
+    /// A connection that is as old as this is closed, however much it is used: as soon as nothing is under way, and
+    /// after the idle time-out in any case. `None` is never.
+    pub lifetime: Option<Duration>,
     /// Connections in all.
     pub connections: usize,
     /// Connections from one client address.
@@ -104,7 +107,13 @@ pub struct TcpLimits {
 
 impl Default for TcpLimits {
     fn default() -> Self {
-        Self { idle_timeout: Duration::from_secs(10), connections: 10_000, per_client: 256 }
+        Self {
+            idle_timeout: Duration::from_secs(10),
+            // Long enough that one reconnection costs nothing.
+            lifetime: Some(Duration::from_hours(1)),
+            connections: 10_000,
+            per_client: 256,
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Reader<'_> {
             check_namespaces: self.one("check-namespaces", value::switch).unwrap_or_default(),
             pod_names: self.one("pod-names", value::switch).unwrap_or_default(),
             host_network: self.one("host-network", value::host_network).unwrap_or_default(),
-            max_staleness: self.one("max-staleness", max_staleness).flatten(),
+            max_staleness: self.one("max-staleness", week_or_off).flatten(),
             log_format: self.one("log-format", value::log_format).unwrap_or_default(),
             ..default
         };
@@ -139,6 +139,9 @@ impl Reader<'_> {
         if let Some(time) = self.one("tcp-idle-timeout", |text| value::time(text, SECOND / 10..=HOUR)) {
             settings.tcp.idle_timeout = time;
         }
+        if let Some(time) = self.one("tcp-lifetime", week_or_off) {
+            settings.tcp.lifetime = time;
+        }
         if let Some(limit) = self.one("tcp-connections", |text| count(text, MAX_CONNECTIONS)) {
             settings.tcp.connections = limit.get();
         }
@@ -173,7 +176,8 @@ impl Reader<'_> {
     }
 }
 
-fn max_staleness(text: &str) -> Result<Option<Duration>, Wrong> {
+/// A time of up to a week, or `off`.
+fn week_or_off(text: &str) -> Result<Option<Duration>, Wrong> {
     if text == "off" { Ok(None) } else { value::time(text, SECOND..=WEEK).map(Some) }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct TcpCounters {
     pub(crate) closed: Counter,
     /// Without an exchange for too long.
     pub(crate) expired: Counter,
+    /// Open for too long.
+    pub(crate) retired: Counter,
     /// To make room for another one.
     pub(crate) evicted: Counter,
     /// Not served at all, because the client had too many.

@@ -25,6 +25,7 @@ pub(super) struct Id {
 struct Connection<C> {
     serial: u64,
     client: usize,
+    opened: Instant,
     /// When it last had nothing open: since the connection was made, or its last reply was sent.
     since: Instant,
     /// Whether part of a query, or of a reply, waits for the client.
@@ -125,7 +126,7 @@ impl<C: Close> Table<C> {
         let client = self.client(ip);
         let serial = self.next_serial;
         self.next_serial += 1;
-        let connection = Connection { serial, client, since: now, busy: false, held: 0, closer };
+        let connection = Connection { serial, client, opened: now, since: now, busy: false, held: 0, closer };
         let index = place(&mut self.connections, &mut self.free, Some(connection));
         if let Some(client) = self.clients.get_mut(client) {
             client.connections += 1;
@@ -161,6 +162,21 @@ impl<C: Close> Table<C> {
     /// Closes those without an exchange for as long as `timeout`, and returns how many.
     pub(super) fn expire(&mut self, now: Instant, timeout: Duration) -> usize {
         self.close_where(|connection| now.duration_since(connection.since) >= timeout)
+    }
+
+    /// Closes those that are as old as `lifetime`, if nothing is under way and `done` says that nothing is to come;
+    /// those that are older by `grace`, whatever they do. Returns how many.
+    pub(super) fn retire(
+        &mut self,
+        now: Instant,
+        lifetime: Duration,
+        grace: Duration,
+        done: impl Fn(&C) -> bool,
+    ) -> usize {
+        self.close_where(|connection| {
+            let age = now.duration_since(connection.opened);
+            age >= lifetime && (age >= lifetime + grace || !connection.busy && done(&connection.closer))
+        })
     }
 
     /// Closes connections that hold parts of messages, those without an exchange for longest first, until no
@@ -368,6 +384,29 @@ mod tests {
         assert_eq!(world.table.expire(world.at(10), Duration::from_secs(10)), 1);
         assert_eq!(world.closed(), ["slow"]);
         assert_eq!((world.table.open(), world.table.busy(), world.table.held()), (1, 0, 0));
+    }
+
+    #[test]
+    fn old_ones_are_closed_once_idle_and_in_any_case_after_a_while() {
+        let mut world = World::new(10, 10);
+        let [life, grace] = [100, 10].map(Duration::from_secs);
+        for (name, seconds) in [("idle", 0), ("talking", 0), ("young", 1)] {
+            let id = world.connect(1, name, seconds).1.unwrap();
+            // However recent the last exchange.
+            world.table.exchanged(id, world.at(99));
+        }
+        let busy = world.connect(1, "busy", 0).1.unwrap();
+        world.table.note(busy, true, 10);
+        let quiet = |named: &Named| named.0 != "talking";
+        assert_eq!(world.table.retire(world.at(99), life, grace, quiet), 0);
+        assert_eq!(world.table.retire(world.at(100), life, grace, quiet), 1);
+        assert_eq!(world.closed(), ["idle"]);
+        world.table.note(busy, false, 0);
+        assert_eq!(world.table.retire(world.at(109), life, grace, quiet), 2);
+        assert_eq!(world.closed(), ["young", "busy"], "but not what talks");
+        assert_eq!(world.table.retire(world.at(110), life, grace, quiet), 1);
+        assert_eq!(world.closed(), ["talking"]);
+        assert_eq!(world.table.open(), 0);
     }
 
     #[test]

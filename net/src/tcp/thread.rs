@@ -176,13 +176,20 @@ impl Shared {
         let _ = closer.task.set(task::spawn_local(connection.converse()).abort_handle());
     }
 
-    /// Closes connections without an exchange for too long, for ever.
+    /// Closes connections without an exchange for too long, and old ones, for ever.
+    ///
+    /// RFC 7766 6.2.3 is about idle ones, and leaves the time to the server; RFC 9210 has limits of a connection's
+    /// whole duration beside that, and clients that come again.
     async fn expire(self: Rc<Self>) {
         loop {
-            let timeout = self.limits().idle_timeout;
-            time::sleep((timeout / 8).clamp(TICK, Duration::from_secs(1))).await;
-            let expired = self.table.borrow_mut().expire(Instant::now(), timeout);
-            self.counters.expired.add(expired as u64);
+            let TcpLimits { idle_timeout: idle, lifetime, .. } = self.limits();
+            time::sleep((idle / 8).clamp(TICK, Duration::from_secs(1))).await;
+            let (now, mut table) = (Instant::now(), self.table.borrow_mut());
+            self.counters.expired.add(table.expire(now, idle) as u64);
+            if let Some(lifetime) = lifetime {
+                let retired = table.retire(now, lifetime, idle, |closer| closer.quiet());
+                self.counters.retired.add(retired as u64);
+            }
         }
     }
 

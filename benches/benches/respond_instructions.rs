@@ -53,6 +53,11 @@ macro_rules! measure {
         #[bench::verified_100(prepare("verified, 100 pods", 0, $responder::new))]
         #[bench::verified_100_cookie(prepare("verified, 100 pods, EDNS + cookie", 0, $responder::new))]
         #[bench::verified_million(prepare("verified, many pods", cases::MILLION, $responder::new))]
+        #[bench::verified_million_cookie(prepare(
+            "verified, many pods, EDNS + cookie",
+            cases::MILLION,
+            $responder::new
+        ))]
         #[bench::nxdomain(prepare("NXDOMAIN, many pods", 10_000, $responder::new))]
         #[bench::nxdomain_cookie(prepare("NXDOMAIN, many pods, EDNS + cookie", 10_000, $responder::new))]
         #[bench::nodata(prepare("NODATA, many pods", 10_000, $responder::new))]

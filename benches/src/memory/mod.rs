@@ -13,6 +13,7 @@ mod run;
 mod store;
 mod table;
 
+pub(crate) use process::Process;
 pub use report::{page, plot};
 pub use results::{Figures, ParseError, Results, Run};
 pub use run::{Plan, Programs, measure};

@@ -8,14 +8,14 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 
 /// A child process; killed when dropped.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     started: Instant,
 }
 
 impl Process {
     /// Starts it, without settings from our own environment.
-    pub(super) fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PODDNS_") {
                 command.env_remove(name);
@@ -31,34 +31,34 @@ impl Process {
         }
     }
 
-    pub(super) fn child(&mut self) -> &mut Child {
+    pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
     /// Time since its start.
-    pub(super) fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// Panics if it has ended.
-    pub(super) fn assert_running(&mut self) {
+    pub(crate) fn assert_running(&mut self) {
         if let Some(status) = self.child.try_wait().expect("it is our child") {
             panic!("the measured process has ended: {status}");
         }
     }
 
     /// Resident memory in KiB.
-    pub(super) fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         self.status("VmRSS:")
     }
 
     /// The most resident memory, in KiB, since the start or the last [`reset_peak`](Self::reset_peak).
-    pub(super) fn peak(&self) -> u64 {
+    pub(crate) fn peak(&self) -> u64 {
         self.status("VmHWM:")
     }
 
     /// Lets the peak begin again with what is resident now (`proc_pid_clear_refs(5)`).
-    pub(super) fn reset_peak(&self) {
+    pub(crate) fn reset_peak(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("the peak can be reset");
     }
 
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// User and system time of all its threads.
-    pub(super) fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let pid = Pid::from_raw(self.child.id().cast_signed());
         ClockId::pid_cpu_clock_id(pid).and_then(ClockId::now).expect("it runs").into()
     }

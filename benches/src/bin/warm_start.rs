@@ -1,0 +1,52 @@
+//! How soon poddnsd, restarted while the API server is down, answers from its snapshot.
+//!
+//! ```text
+//! cargo build --locked --release --workspace --bins --example null_responder
+//! target/release/warm_start
+//! ```
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::time::Duration;
+
+use clap::Parser;
+use poddns_benches::api_server::MAX_PODS;
+use poddns_benches::warm_start::{Start, measure};
+
+/// Measures starts from a snapshot with the API server down. poddnsd is the one in the folder of this program.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Pods in the snapshot.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PODS)))]
+    pods: u32,
+
+    /// Starts.
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..))]
+    starts: u32,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let poddnsd = std::env::current_exe()?.with_file_name("poddnsd");
+    if !poddnsd.is_file() {
+        let path = poddnsd.display();
+        return Err(format!("{path} is missing: build it with the same profile as this program").into());
+    }
+    let (starts, octets) = measure(&poddnsd, arguments.pods, arguments.starts);
+    println!("{} starts, {} pods, a snapshot of {octets} octets", starts.len(), arguments.pods);
+    for (what, of) in [
+        ("from start to first answer", (|start| start.wall) as fn(&Start) -> Duration),
+        ("on the processor until then", |start| start.cpu),
+    ] {
+        let mut times: Vec<f64> = starts.iter().map(|start| of(start).as_secs_f64() * 1e3).collect();
+        times.sort_by(f64::total_cmp);
+        let at = |index: usize| times.get(index).copied().unwrap_or_default();
+        println!(
+            "{what}: median {:.0} ms, least {:.0}, greatest {:.0}",
+            at(times.len() / 2),
+            at(0),
+            at(times.len() - 1)
+        );
+    }
+    Ok(())
+}

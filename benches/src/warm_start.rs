@@ -1,0 +1,112 @@
+//! How soon a server that is restarted answers from its snapshot, while the API server is down.
+
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::DOMAIN;
+use crate::api_server::{ApiServer, Listing, Pod};
+use crate::end_to_end::process::free_address;
+use crate::memory::Process;
+
+/// Longer than any start takes, with the first list of a million pods.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// How long an answer may take that will come.
+const ANSWER: Duration = Duration::from_millis(20);
+/// How long to wait between two questions to a port where nobody is yet.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// One start.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// From the start of the process to its first right answer, by the clock.
+    pub wall: Duration,
+    /// Its time on the processor until then.
+    pub cpu: Duration,
+}
+
+/// The starts of a server with so many pods in its snapshot, and the octets of that file. `poddnsd` is the program.
+///
+/// # Panics
+///
+/// If the program does not do what it is measured for.
+#[must_use]
+pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let snapshot = folder.path().join("snapshot");
+    let kubeconfig = folder.path().join("kubeconfig");
+    let server = ApiServer::start(pods, Listing::Streamed).expect("an API server");
+    fs::copy(server.kubeconfig(), &kubeconfig).expect("a copy");
+    let sample = server.sample(100);
+    let last = sample.last().expect("pods");
+
+    let start = || {
+        let address = free_address().expect("a port");
+        let mut command = Command::new(poddnsd);
+        command.args(["--pods=verified", "--listen"]).arg(address.to_string());
+        command.arg("--kubeconfig").arg(&kubeconfig).arg("--snapshot").arg(&snapshot);
+        command.stderr(Stdio::null());
+        let mut process = Process::start(&mut command);
+        let start = first_answer(&mut process, address, last);
+        (process, start)
+    };
+    let (process, _) = start();
+    end(process);
+    let octets = fs::metadata(&snapshot).expect("it was written at the end").len();
+    // All its connections and its port are gone.
+    drop(server);
+    let starts = (0..starts).map(|_| {
+        let (mut process, figures) = start();
+        assert_still_right(&mut process, &snapshot, octets);
+        end(process);
+        figures
+    });
+    (starts.collect(), octets)
+}
+
+/// Waits for the first answer that has the pod.
+fn first_answer(process: &mut Process, address: SocketAddr, pod: &Pod) -> Start {
+    let label = pod.address().to_string().replace('.', "-");
+    let name = Name::from_ascii(format!("{label}.{}.pod.{DOMAIN}.", pod.namespace())).expect("a name");
+    let mut query = Message::query();
+    query.add_query(Query::query(name, RecordType::A));
+    let query = query.to_vec().expect("a query");
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket");
+    socket.connect(address).expect("connected");
+    socket.set_read_timeout(Some(ANSWER)).expect("a time-out");
+    let mut buffer = [0; 1232];
+    loop {
+        // A port where nobody is yet is an error of this call or the next.
+        let answer = socket.send(&query).and_then(|_| socket.recv(&mut buffer));
+        if let Some(octets) = answer.ok().and_then(|len| buffer.get(..len)) {
+            let response = Message::from_vec(octets).expect("a message");
+            if response.metadata.response_code == ResponseCode::NoError {
+                return Start { wall: process.age(), cpu: process.cpu() };
+            }
+        }
+        process.assert_running();
+        assert!(process.age() < PATIENCE, "no answer within {PATIENCE:?}");
+        thread::sleep(PAUSE);
+    }
+}
+
+/// A server that could list would not have needed its snapshot, and one that wrote another would measure that.
+fn assert_still_right(process: &mut Process, snapshot: &Path, octets: u64) {
+    process.assert_running();
+    assert_eq!(fs::metadata(snapshot).expect("there").len(), octets, "the snapshot is as it was");
+}
+
+/// Ends it as systemd does, and waits for that.
+fn end(mut process: Process) {
+    kill(Pid::from_raw(process.child().id().cast_signed()), Signal::SIGTERM).expect("it runs");
+    let status = process.child().wait().expect("it is our child");
+    assert!(status.success(), "poddnsd ended with {status}");
+}

@@ -154,6 +154,7 @@ impl Shared {
         }
     }
 
+    #[cold]
     fn freshness(&self, state: State) -> Freshness {
         let age = |since: Since| {
             let now = self.since(Instant::now());
@@ -198,8 +199,13 @@ impl Health {
 
     /// The worst state of all watches, as old as the oldest. Neither blocks nor allocates.
     #[must_use]
+    #[inline]
     pub fn freshness(&self) -> Freshness {
-        self.0.freshness(State::unpack(self.0.worst.load(Ordering::Acquire)))
+        match State::unpack(self.0.worst.load(Ordering::Acquire)) {
+            // Each query asks, and only the other states have an age to work out.
+            State::Fresh => Freshness::Fresh,
+            state => self.0.freshness(state),
+        }
     }
 
     /// The index was filled from a snapshot, which was in step `age` ago: all watches that are unsynced are stale

@@ -165,7 +165,8 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
     pub(super) fn find_only(&self, hash: u32, matches: impl Fn(W::Value) -> bool) -> Option<W::Value> {
         let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
         // All slots, without a branch that depends on what memory says: so the processor can go on while it
-        // waits for memory.
+        // waits for memory. One of them is chosen whole: of a word that is taken out and put in again elsewhere,
+        // with another holder, both may be seen.
         let matches = |word: W::Value| matches(word) & (word != W::Value::default());
         let choose = |found, word| if matches(word) { word } else { found };
         let found = bucket.words.iter().map(Word::load).fold(W::Value::default(), choose);

@@ -2,17 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup};
 use poddns_watch::{
     ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Index, Scope, Source, WatchStats,
 };
-use tokio::task;
+use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
 use super::snapshots::{SnapshotState, Snapshots, restore};
 use crate::config::{Needs, PodSource, Settings};
 use crate::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
+use crate::sys;
+
+/// How often it is looked whether a list has come to its end.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What must be read, and from where. Settings with the same plan can share a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +95,22 @@ impl OpenFeed {
         let snapshots = Arc::new(Snapshots { recorder: feed.recorder(), state: Arc::clone(&state) });
         let watched = Watched { index: feed.index(), stats: feed.stats(), snapshots: state };
         let stop = CancellationToken::new();
+        task::spawn_local(release_after_lists(feed.stats(), stop.clone()));
         task::spawn_local(feed.run(stop.clone()));
         Ok(Self { plan: Some(plan), pods: SharedPods(Arc::new(watched)), stop, snapshots: Some(snapshots) })
+    }
+}
+
+/// Gives back the memory that lists leave free, until it is told to stop: a list is decoded from buffers between
+/// which the index grows, so what they leave is not at the heap's end.
+async fn release_after_lists(stats: Arc<FeedStats>, stop: CancellationToken) {
+    let mut released = 0;
+    while stop.run_until_cancelled(time::sleep(LOOK)).await.is_some() {
+        let lists = stats.pods.lists() + stats.namespaces.lists();
+        if lists != released {
+            sys::release_free_memory();
+            released = lists;
+        }
     }
 }
 

@@ -25,3 +25,44 @@ pub(crate) fn keep_little_memory() {
 /// Other C libraries have no such settings.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn keep_little_memory() {}
+
+/// Gives back to the system what is free within the heap; takes a few milliseconds at most.
+///
+/// By itself the allocator gives back only what is free at the heap's end, and there may be something that stays.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn release_free_memory() {
+    // SAFETY: malloc_trim takes no pointers, and the allocator's own locks while it works.
+    unsafe {
+        // Whether there was anything to give back is of no interest.
+        libc::malloc_trim(0);
+    }
+}
+
+/// Other C libraries have no such call.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn release_free_memory() {}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    /// Resident memory, in KiB.
+    fn resident() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_free_in_the_midst_of_the_heap_is_given_back() {
+        const KIB: usize = 64 * 1024;
+        let mut blocks: Vec<_> = (0..KIB).map(|_| Box::new([1_u8; 1024])).collect();
+        // The last one stays, so the others are not the end of the heap.
+        blocks.drain(..KIB - 1);
+        let before = resident();
+        release_free_memory();
+        let given_back = before.saturating_sub(resident());
+        assert!(given_back > KIB as u64 * 3 / 4, "only {given_back} KiB of {KIB}");
+        drop(blocks);
+    }
+}

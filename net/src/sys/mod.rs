@@ -24,7 +24,7 @@ pub(crate) use self::{
     },
 };
 
-pub(crate) use self::memory::keep_little_memory;
+pub(crate) use self::memory::{keep_little_memory, release_free_memory};
 
 /// The number of a network interface: unknown without a system call of which there is no safe form.
 #[cfg(not(target_os = "linux"))]

@@ -62,6 +62,7 @@
 //! | [`podip`] | which address does the label spell? |
 //! | `policy` | does the name exist: modes, guards, freshness? |
 //! | `decide` | which rcode, extended error and records follow? |
+//! | `prefetch` | what will the index be asked next? |
 //! | `cookie` | has the client proved its address? |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -84,6 +85,7 @@ mod lookup;
 mod message;
 pub mod podip;
 mod policy;
+mod prefetch;
 mod respond;
 pub mod wire;
 mod zone;
@@ -94,5 +96,6 @@ pub use cookie::{CookieSecrets, CookieStatus};
 pub use label::{Label, LabelError};
 pub use lookup::{Freshness, NoPods, Owner, PodLookup};
 pub use message::{DropReason, Outcome, Reply, Request, Transport};
+pub use prefetch::prefetch;
 pub use respond::{MAX_UDP_REPLY, MIN_REPLY, respond};
 pub use wire::{Name, NameError};

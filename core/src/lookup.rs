@@ -41,6 +41,15 @@ pub trait PodLookup {
     /// Whether a pod of this namespace has this address, as any of its `status.podIPs`.
     fn contains(&self, namespace: &Label, address: IpAddr) -> bool;
 
+    /// Says that [`contains`](Self::contains) will be asked about these addresses next, each with a namespace that
+    /// is not yet known.
+    ///
+    /// A hint, which no answer may depend on: an index that is larger than the processor's caches can bring near
+    /// the memory of all of them at once, instead of waiting for it once for each. See [`prefetch`](crate::prefetch()).
+    fn prefetch(&self, addresses: &[IpAddr]) {
+        let _ = addresses;
+    }
+
     /// Calls `each` with every address of the pod of this name, each once, in a stable order. No call means
     /// that there is no such pod, or that pod names are not kept.
     fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
@@ -140,6 +149,10 @@ impl<P: PodLookup + ?Sized> PodLookup for &P {
 
     fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
         (**self).contains(namespace, address)
+    }
+
+    fn prefetch(&self, addresses: &[IpAddr]) {
+        (**self).prefetch(addresses);
     }
 
     fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {

@@ -1,0 +1,72 @@
+//! A batch of queries, of which the index is told before they are answered.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
+
+use poddns_core::podip::PodIpLabel;
+use poddns_core::{Config, Label, Mode, PodLookup, Zone, prefetch};
+
+/// An index that keeps what it is told, one item for each time.
+#[derive(Default)]
+struct Told(RefCell<Vec<Vec<IpAddr>>>);
+
+impl PodLookup for Told {
+    fn namespace_exists(&self, _: &Label) -> bool {
+        panic!("nothing is looked up yet")
+    }
+
+    fn contains(&self, _: &Label, _: IpAddr) -> bool {
+        panic!("nothing is looked up yet")
+    }
+
+    fn prefetch(&self, addresses: &[IpAddr]) {
+        self.0.borrow_mut().push(addresses.to_vec());
+    }
+}
+
+/// The beginning of a query: a header of zeros and one label.
+fn query(label: &str) -> Vec<u8> {
+    let len = u8::try_from(label.len()).unwrap();
+    [&[0; 12], &[len][..], label.as_bytes()].concat()
+}
+
+fn told(mode: Mode, queries: &[Vec<u8>]) -> Vec<Vec<IpAddr>> {
+    let zones = [Zone::new("cluster.local").unwrap()];
+    let pods = Told::default();
+    // Through a reference, which must pass the hint on.
+    prefetch(&Config::new(mode, &zones), &&pods, queries.iter().map(Vec::as_slice));
+    pods.0.into_inner()
+}
+
+#[test]
+fn the_index_is_told_what_it_will_be_asked() {
+    let mut queries = ["10-0-0-1", "web-0", "FD00--1", "10-0-0-2", ""].map(query).to_vec();
+    // Cut off in the header, behind it, and in the label.
+    queries.extend([0, 11, 12, 16].map(|len| query("10-0-0-3")[..len].to_vec()));
+    let expected: Vec<IpAddr> =
+        ["10.0.0.1", "fd00::1", "10.0.0.2"].map(|address| address.parse().unwrap()).to_vec();
+    assert_eq!(told(Mode::Verified, &queries), [expected]);
+}
+
+#[test]
+fn of_a_batch_of_any_size_nothing_is_lost() {
+    let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + number));
+    for size in 0..100 {
+        let queries: Vec<_> =
+            (0..size).map(|number| query(PodIpLabel::from(address(number)).as_str())).collect();
+        let told = told(Mode::Verified, &queries);
+        assert!(told.iter().all(|part| (2..=32).contains(&part.len())), "{told:?}");
+        // One that is left over is not worth telling.
+        let worth = if size % 32 == 1 { size - 1 } else { size };
+        assert!((0..worth).map(address).eq(told.concat()), "{size}");
+    }
+}
+
+#[test]
+fn what_looks_no_address_up_is_told_none() {
+    let queries = ["10-0-0-1", "10-0-0-2"].map(query);
+    assert!(!told(Mode::Verified, &queries).is_empty());
+    for mode in [Mode::Disabled, Mode::Insecure] {
+        assert!(told(mode, &queries).is_empty(), "{mode:?}");
+    }
+}

@@ -4,7 +4,10 @@
 //! that the processor cannot begin it earlier: the time from question to answer. Else the choice is free, as
 //! it is for the queries of a batch. It is the thread's own time on the processor, so that other programs do not count.
 
+use std::array;
 use std::hint::black_box;
+use std::iter::zip;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use poddns_benches::cpu_time::CpuTime;
-use poddns_benches::pods::{address, apply, filled, namespace, namespaces, uid};
+use poddns_benches::pods::{address, address_v6, apply, filled, filled_at, namespace, namespaces, uid};
 use poddns_core::{Label, PodLookup};
 use poddns_watch::{Index, IndexOptions, IndexWriter, ListScope};
 
@@ -60,6 +63,39 @@ fn look_ups(c: &mut Criterion<CpuTime>) {
                         let found = look_up(&index, &namespaces, &mut choice, pods, hit, last);
                         last = found && in_turn;
                         found
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+/// As many as a server receives with one call.
+const BATCH: usize = 32;
+
+/// Look-ups as a server does them: a batch, of which the index is told before, or is not.
+fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
+    let v4: fn(u32) -> IpAddr = address;
+    let kinds = [("IPv4", false, v4), ("IPv4, names kept", true, v4), ("IPv6", false, address_v6)];
+    let namespaces = namespaces();
+    let mut group = c.benchmark_group("32 look-ups");
+    for pods in SIZES {
+        for (kind, pod_names, address) in kinds {
+            let (_writer, index) = filled_at(IndexOptions { pod_names }, pods, address);
+            for told in [false, true] {
+                let before = if told { ", told before" } else { "" };
+                group.bench_function(BenchmarkId::new(format!("{kind}{before}"), pods), |b| {
+                    let mut choice = Choice(1);
+                    b.iter(|| {
+                        let numbers: [u32; BATCH] = array::from_fn(|_| choice.next(false) % pods);
+                        let addresses = black_box(numbers.map(address));
+                        if told {
+                            index.prefetch(&addresses);
+                        }
+                        for (number, address) in zip(numbers, addresses) {
+                            assert!(index.contains(namespace(&namespaces, number), address));
+                        }
                     });
                 });
             }
@@ -187,6 +223,6 @@ fn changes(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = floor, look_ups, look_ups_under_churn, changes, lists
+    targets = floor, look_ups, look_ups_in_batches, look_ups_under_churn, changes, lists
 }
 criterion_main!(benches);

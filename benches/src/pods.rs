@@ -1,6 +1,6 @@
 //! A cluster of made-up pods: one address each, spread over a thousand namespaces.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use poddns_core::Label;
@@ -31,6 +31,12 @@ pub fn address(number: u32) -> IpAddr {
     Ipv4Addr::from_bits(0x0a00_0000 + number).into()
 }
 
+/// The same of IPv6.
+#[must_use]
+pub fn address_v6(number: u32) -> IpAddr {
+    Ipv6Addr::from_bits((0xfd00_0010_0244 << 80) | u128::from(number)).into()
+}
+
 /// The identity of pod `number`: as random as a UUID.
 #[must_use]
 pub fn uid(number: u32) -> Uid {
@@ -53,6 +59,16 @@ pub fn apply(writer: &mut IndexWriter, namespaces: &[Label], number: u32, addres
 /// An index of the pods 0 to `pods`.
 #[must_use]
 pub fn filled(options: IndexOptions, pods: u32) -> (IndexWriter, Arc<Index>) {
+    filled_at(options, pods, address)
+}
+
+/// The same, with these addresses.
+#[must_use]
+pub fn filled_at(
+    options: IndexOptions,
+    pods: u32,
+    address: impl Fn(u32) -> IpAddr,
+) -> (IndexWriter, Arc<Index>) {
     let (mut writer, index) = index(options);
     let namespaces = namespaces();
     for namespace in &namespaces {

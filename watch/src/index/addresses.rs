@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::namespaces::{NamespaceId, id, tag, word};
 use super::segments::{Ids, Meter, Segments};
 use super::sync::{AtomicU32, Epoch, Ordering};
-use super::table::{Wide, WideWriter};
+use super::table::{Wide, WidePlace, WideWriter};
 
 /// Set in what holds an address if that is no pod, but a number of those that share it.
 const SHARED: u32 = 1 << 31;
@@ -128,6 +128,14 @@ impl Addresses {
     fn words_v6(&self, slot: u32) -> Option<[u32; 4]> {
         let slot = self.slots.get(slot)?;
         Some(std::array::from_fn(|at| slot.address[at].load(Ordering::Acquire)))
+    }
+
+    /// Where this address is looked for.
+    pub(super) fn place(&self, address: IpAddr) -> Option<WidePlace<'_>> {
+        match address {
+            IpAddr::V4(address) => self.v4.place(self.keys.hash_address(address.to_bits())),
+            IpAddr::V6(address) => self.v6.place(self.keys.hash_address(address.to_bits())),
+        }
     }
 
     /// Whether one of those that share an address is in this namespace.

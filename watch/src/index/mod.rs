@@ -33,6 +33,7 @@ pub mod model;
 mod names;
 mod namespaces;
 mod pods;
+mod prefetch;
 mod segments;
 mod sync;
 mod table;
@@ -119,6 +120,10 @@ impl PodLookup for Index {
                 namespace => self.addresses.shared_in(shared, namespace),
             },
         })
+    }
+
+    fn prefetch(&self, addresses: &[IpAddr]) {
+        self.bring_near(addresses);
     }
 
     fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {

@@ -201,6 +201,8 @@ impl View {
     /// What an index answers to every question.
     fn of(pods: &impl PodLookup, questions: &Questions) -> Self {
         let Questions { namespaces, names, addresses } = questions;
+        // A hint, so that all that follows must be as if it had not been given.
+        pods.prefetch(addresses);
         let mut view = Self {
             namespaces: namespaces.iter().copied().filter(|label| pods.namespace_exists(label)).collect(),
             addresses: BTreeSet::new(),

@@ -34,6 +34,9 @@ pub(super) type Narrow = Table<AtomicU32, { slots(14) }, { slots(7) }>;
 /// The writer's side of [`Narrow`].
 pub(super) type NarrowWriter = TableWriter<AtomicU32, { slots(14) }, { slots(7) }>;
 
+/// A place in [`Wide`].
+pub(super) type WidePlace<'a> = Place<'a, AtomicU64, { slots(7) }, { slots(3) }>;
+
 #[derive(Debug)]
 #[repr(align(64))]
 struct Bucket<W, const SLOTS: usize> {
@@ -110,6 +113,30 @@ const fn bit(hash: u32) -> u32 {
     1 << (hash >> 27)
 }
 
+/// Where a hash is looked for, to have that brought near.
+#[derive(Debug)]
+pub(super) struct Place<'a, W, const SLOTS: usize, const SPILL: usize> {
+    bucket: &'a Bucket<W, SLOTS>,
+    spills: &'a Segments<Spill<W, SPILL>>,
+    hash: u32,
+}
+
+impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL> {
+    /// Reads from the bucket.
+    pub(super) fn touch(&self) -> u32 {
+        self.bucket.spilled.load(Ordering::Relaxed)
+    }
+
+    /// Reads from the first spill block, if the word may have spilled.
+    pub(super) fn touch_spill(&self) -> u32 {
+        if self.bucket.spilled.load(Ordering::Relaxed) & bit(self.hash) == 0 {
+            return 0;
+        }
+        let spill = self.spills.get(self.bucket.spill.load(Ordering::Acquire));
+        spill.map_or(0, |spill| spill.next.load(Ordering::Relaxed))
+    }
+}
+
 /// The slots of a bucket and its spill blocks.
 struct Chain<'a, W, const SPILL: usize> {
     spills: &'a Segments<Spill<W, SPILL>>,
@@ -146,13 +173,22 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
         Chain { spills: &self.spills, words: [].iter(), next: &bucket.spill }
     }
 
+    fn bucket(&self, hash: u32) -> Option<&Bucket<W, SLOTS>> {
+        self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))
+    }
+
+    /// Where a hash is looked for; nothing is loaded from there.
+    pub(super) fn place(&self, hash: u32) -> Option<Place<'_, W, SLOTS, SPILL>> {
+        Some(Place { bucket: self.bucket(hash)?, spills: &self.spills, hash })
+    }
+
     /// The first word under this hash that `matches`.
     ///
     /// That a word was found is true by itself. That none was is true only if the epoch has not moved.
     pub(super) fn find(&self, hash: u32, mut matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
         // Few match at all, so the test for an empty slot comes last.
         let mut is = |word: &W::Value| matches(*word) && *word != W::Value::default();
-        let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
+        let bucket = self.bucket(hash)?;
         let found = bucket.words.iter().map(Word::load).find(&mut is);
         if found.is_some() || bucket.spilled.load(Ordering::Acquire) & bit(hash) == 0 {
             return found;
@@ -163,7 +199,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
     /// As [`Table::find`], if at most one word under this hash matches, and to match takes no more than a look
     /// at the word.
     pub(super) fn find_only(&self, hash: u32, matches: impl Fn(W::Value) -> bool) -> Option<W::Value> {
-        let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
+        let bucket = self.bucket(hash)?;
         // All slots, without a branch that depends on what memory says: so the processor can go on while it
         // waits for memory. One of them is chosen whole: of a word that is taken out and put in again elsewhere,
         // with another holder, both may be seen.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use poddns_core::{Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, respond};
+use poddns_core::{Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, prefetch, respond};
 use tokio::sync::watch;
 
 use crate::config::Settings;
@@ -96,6 +96,7 @@ impl Answerer {
 impl Answers for Answerer {
     fn answer(&mut self, batch: &mut impl udp::Batch) {
         let answers = self.batch();
+        prefetch(&answers.config, &*answers.pods.0, batch.queries());
         batch.answer(|query, peer, out| answers.answer(query, peer, out));
     }
 
@@ -175,9 +176,12 @@ fn unix_time() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use poddns_core::NoPods;
+    use std::sync::Mutex;
+
+    use poddns_core::{Label, Mode, NoPods, PodLookup};
 
     use super::*;
+    use crate::pods::{Pods, PodsReport};
 
     #[test]
     fn nothing_is_sent_to_port_zero() {
@@ -193,5 +197,63 @@ mod tests {
         assert!(batch.answer(&query, ([127, 0, 0, 1], 1).into(), &mut out).is_some());
         assert_eq!(counters.drops(Dropped::SourcePortZero), 1);
         assert_eq!(counters.queries.get(), 2);
+    }
+
+    /// An index that keeps what it was told and asked.
+    #[derive(Default)]
+    struct Diary(Mutex<Vec<(&'static str, IpAddr)>>);
+
+    impl PodLookup for Diary {
+        fn namespace_exists(&self, _: &Label) -> bool {
+            true
+        }
+        fn contains(&self, _: &Label, address: IpAddr) -> bool {
+            self.0.lock().unwrap().push(("asked", address));
+            true
+        }
+        fn prefetch(&self, addresses: &[IpAddr]) {
+            self.0.lock().unwrap().extend(addresses.iter().map(|&address| ("told", address)));
+        }
+    }
+
+    impl Pods for Diary {
+        fn report(&self) -> PodsReport {
+            PodsReport::default()
+        }
+    }
+
+    struct Queries(Vec<Vec<u8>>);
+
+    impl udp::Batch for Queries {
+        fn queries(&self) -> impl Iterator<Item = &[u8]> {
+            self.0.iter().map(Vec::as_slice)
+        }
+        fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+            for query in &self.0 {
+                each(query, ([127, 0, 0, 1], 1).into(), &mut [0; 512]).unwrap();
+            }
+        }
+        fn replies(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn an_index_is_told_of_a_batch_before_it_is_asked() {
+        let mut settings = Settings::default();
+        settings.mode = Mode::Verified;
+        let pods = Arc::new(Diary::default());
+        let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
+        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None };
+        let (_updates, updates) = watch::channel(current);
+        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(Limiter::new([0; 16])));
+        let query = |label: &[u8]| {
+            let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            [&header, label, b"\x01a\x03pod\x07cluster\x05local\0\0\x01\0\x01"].concat()
+        };
+        answerer.answer(&mut Queries(vec![query(b"\x0810-0-0-1"), query(b"\x07fd00--2")]));
+        let addresses: [IpAddr; 2] = [[10, 0, 0, 1].into(), [0xfd00, 0, 0, 0, 0, 0, 0, 2].into()];
+        let expected = ["told", "asked"].map(|what| addresses.map(|address| (what, address))).concat();
+        assert_eq!(*pods.0.lock().unwrap(), expected);
     }
 }

@@ -130,6 +130,10 @@ impl PodLookup for Watched {
         self.index.contains(namespace, address)
     }
 
+    fn prefetch(&self, addresses: &[std::net::IpAddr]) {
+        self.index.prefetch(addresses);
+    }
+
     fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(std::net::IpAddr)) {
         self.index.addresses_of(namespace, pod, each);
     }

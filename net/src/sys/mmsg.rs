@@ -111,6 +111,12 @@ impl Messages {
         Ok(self.received)
     }
 
+    /// Every received datagram.
+    pub(crate) fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        let queries = self.incoming.iter().zip(self.queries.chunks_exact(QUERY_STRIDE)).take(self.received);
+        queries.map(|(header, query)| query.get(..header.msg_len as usize).unwrap_or_default())
+    }
+
     /// Calls `each` with every received datagram, its sender and room for a reply, and queues a reply of as
     /// many octets as it returns. If `each` panics, the replies before stay queued.
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]

@@ -103,6 +103,10 @@ impl Datagrams for Batched {
 }
 
 impl Batch for Messages {
+    fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        Self::queries(self)
+    }
+
     fn answer(&mut self, each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
         Self::answer(self, each);
     }

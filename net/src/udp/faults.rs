@@ -49,18 +49,25 @@ struct Scripted {
 
 #[derive(Default)]
 struct Queries {
-    queries: Vec<u16>,
+    queries: Vec<[u8; 17]>,
     replies: Vec<u16>,
 }
 
+/// The root's NS: REFUSED, which is a reply.
+fn query(id: u16) -> [u8; 17] {
+    let [high, low] = id.to_be_bytes();
+    [high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]
+}
+
 impl Batch for Queries {
+    fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        self.queries.iter().map(<[u8; 17]>::as_slice)
+    }
+
     fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
         let mut out = [0; 1232];
-        for id in self.queries.drain(..) {
-            let peer = SocketAddr::from(([127, 0, 0, 1], 4000));
-            let [high, low] = id.to_be_bytes();
-            // The root's NS: REFUSED, which is a reply.
-            let query = [high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
+        let peer = SocketAddr::from(([127, 0, 0, 1], 4000));
+        for query in self.queries.drain(..) {
             if each(&query, peer, &mut out).is_some() {
                 self.replies.push(u16::from_be_bytes([out[0], out[1]]));
             }
@@ -102,7 +109,7 @@ impl Datagrams for Scripted {
                 let first = self.next_id.get();
                 let after = first + u16::try_from(count).unwrap();
                 self.next_id.set(after);
-                batch.queries = (first..after).collect();
+                batch.queries = (first..after).map(query).collect();
                 Ok(if matches!(call, Some(Last(_))) { Queue::Empty } else { Queue::Unknown })
             }
             Some(Fail(error)) => Err(io::Error::from_raw_os_error(error)),

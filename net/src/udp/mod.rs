@@ -70,6 +70,9 @@ pub(crate) enum Queue {
 
 /// What one call receives, and the replies to it.
 pub(crate) trait Batch {
+    /// Every query that was received.
+    fn queries(&self) -> impl Iterator<Item = &[u8]>;
+
     /// Calls `each` with every query, its sender and room for the reply, whose length it returns.
     fn answer(&mut self, each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>);
 

@@ -65,6 +65,10 @@ impl Datagrams for Portable {
 }
 
 impl Batch for One {
+    fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        self.received.iter().filter_map(|&(len, _)| self.query.get(..len))
+    }
+
     fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
         let Some((len, peer)) = self.received.take() else { return };
         let query = self.query.get(..len).unwrap_or_default();

@@ -103,15 +103,33 @@ fn words(address: Ipv6Addr) -> [u32; 4] {
 impl Addresses {
     /// What holds this address.
     pub(super) fn holder(&self, address: IpAddr) -> Holder {
+        self.place(address).map_or(Holder::Nobody, |place| self.holder_at(&place, address))
+    }
+
+    /// Where this address is looked for. Loads nothing from there.
+    pub(super) fn place(&self, address: IpAddr) -> Option<WidePlace<'_>> {
         match address {
-            IpAddr::V4(address) => self.holder_v4(address.to_bits()),
-            IpAddr::V6(address) => self.find_v6(address).map_or(Holder::Nobody, |slot| self.holder_v6(slot)),
+            IpAddr::V4(address) => self.v4.place(self.keys.hash_address(address.to_bits())),
+            IpAddr::V6(address) => self.v6.place(self.keys.hash_address(address.to_bits())),
         }
     }
 
-    fn holder_v4(&self, address: u32) -> Holder {
-        let found = self.v4.find_only(self.keys.hash_address(address), |word| tag(word) == address);
-        found.map_or(Holder::Nobody, |word| Holder::decode(id(word)))
+    /// What holds this address, which is looked for there.
+    pub(super) fn holder_at(&self, place: &WidePlace<'_>, address: IpAddr) -> Holder {
+        match address {
+            IpAddr::V4(address) => {
+                let found = place.find_only(|word| tag(word) == address.to_bits());
+                found.map_or(Holder::Nobody, |word| Holder::decode(id(word)))
+            }
+            IpAddr::V6(address) => {
+                let slot = self.slot_at(place, address);
+                slot.map_or(Holder::Nobody, |slot| self.holder_v6(slot))
+            }
+        }
+    }
+
+    fn holder_v4(&self, bits: u32) -> Holder {
+        self.holder(Ipv4Addr::from_bits(bits).into())
     }
 
     fn holder_v6(&self, slot: u32) -> Holder {
@@ -121,21 +139,17 @@ impl Addresses {
     }
 
     fn find_v6(&self, address: Ipv6Addr) -> Option<u32> {
-        let (hash, expected) = (self.keys.hash_address(address.to_bits()), words(address));
-        self.v6.find(hash, |word| tag(word) == hash && self.words_v6(id(word)) == Some(expected)).map(id)
+        self.slot_at(&self.place(address.into())?, address)
+    }
+
+    fn slot_at(&self, place: &WidePlace<'_>, address: Ipv6Addr) -> Option<u32> {
+        let expected = Some(words(address));
+        place.find(|word| tag(word) == place.hash() && self.words_v6(id(word)) == expected).map(id)
     }
 
     fn words_v6(&self, slot: u32) -> Option<[u32; 4]> {
         let slot = self.slots.get(slot)?;
         Some(std::array::from_fn(|at| slot.address[at].load(Ordering::Acquire)))
-    }
-
-    /// Where this address is looked for.
-    pub(super) fn place(&self, address: IpAddr) -> Option<WidePlace<'_>> {
-        match address {
-            IpAddr::V4(address) => self.v4.place(self.keys.hash_address(address.to_bits())),
-            IpAddr::V6(address) => self.v6.place(self.keys.hash_address(address.to_bits())),
-        }
     }
 
     /// Whether one of those that share an address is in this namespace.

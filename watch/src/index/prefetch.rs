@@ -9,6 +9,7 @@
 
 use std::array;
 use std::hint::black_box;
+use std::iter::zip;
 use std::net::IpAddr;
 use std::ops::BitXor;
 
@@ -24,10 +25,11 @@ impl Index {
     pub(super) fn bring_near(&self, addresses: &[IpAddr]) {
         for addresses in addresses.chunks(AT_ONCE) {
             let places: [_; AT_ONCE] = array::from_fn(|at| self.addresses.place(*addresses.get(at)?));
-            let places = || places.iter().flatten();
-            let first = places().map(WidePlace::touch).fold(0, BitXor::bitxor);
-            let second = places().map(WidePlace::touch_spill).fold(0, BitXor::bitxor);
-            let third = addresses.iter().map(|&address| self.touch_behind(address)).fold(0, BitXor::bitxor);
+            let first = places.iter().flatten().map(WidePlace::touch).fold(0, BitXor::bitxor);
+            let second = places.iter().flatten().map(WidePlace::touch_spill).fold(0, BitXor::bitxor);
+            let third =
+                zip(&places, addresses).map(|(place, &address)| self.touch_behind(place.as_ref(), address));
+            let third = third.fold(0, BitXor::bitxor);
             // Or the compiler may find out that nobody wants to know.
             black_box((first, second, third));
         }
@@ -35,13 +37,13 @@ impl Index {
 
     /// Reads what the word of an address leads to, unless that is a namespace: there are few of them, so they are
     /// near anyway.
-    fn touch_behind(&self, address: IpAddr) -> u32 {
+    fn touch_behind(&self, place: Option<&WidePlace<'_>>, address: IpAddr) -> u32 {
         if self.names.is_none() && address.is_ipv4() {
             return 0;
         }
-        match self.addresses.holder(address) {
-            Holder::Sole(holder) => self.namespace_of(holder),
-            Holder::Nobody | Holder::Shared(_) => 0,
+        match place.map(|place| self.addresses.holder_at(place, address)) {
+            Some(Holder::Sole(holder)) => self.namespace_of(holder),
+            _ => 0,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) type Narrow = Table<AtomicU32, { slots(14) }, { slots(7) }>;
 /// The writer's side of [`Narrow`].
 pub(super) type NarrowWriter = TableWriter<AtomicU32, { slots(14) }, { slots(7) }>;
 
-/// A place in [`Wide`].
+/// Where a hash is looked for in [`Wide`].
 pub(super) type WidePlace<'a> = Place<'a, AtomicU64, { slots(7) }, { slots(3) }>;
 
 #[derive(Debug)]
@@ -113,7 +113,7 @@ const fn bit(hash: u32) -> u32 {
     1 << (hash >> 27)
 }
 
-/// Where a hash is looked for, to have that brought near.
+/// Where a hash is looked for: good as long as the epoch does not move.
 #[derive(Debug)]
 pub(super) struct Place<'a, W, const SLOTS: usize, const SPILL: usize> {
     bucket: &'a Bucket<W, SLOTS>,
@@ -122,14 +122,57 @@ pub(super) struct Place<'a, W, const SLOTS: usize, const SPILL: usize> {
 }
 
 impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL> {
-    /// Reads from the bucket.
+    /// As [`Table::find`].
+    pub(super) fn find(&self, mut matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
+        // Few match at all, so the test for an empty slot comes last.
+        let mut is = |word: &W::Value| matches(*word) && *word != W::Value::default();
+        let found = self.bucket.words.iter().map(Word::load).find(&mut is);
+        if found.is_some() || !self.has_spilled() {
+            return found;
+        }
+        self.spill_chain().map(Word::load).find(is)
+    }
+
+    /// As [`Table::find`], if at most one word under this hash matches, and to match takes no more than a look
+    /// at the word.
+    pub(super) fn find_only(&self, matches: impl Fn(W::Value) -> bool) -> Option<W::Value> {
+        // All slots, without a branch that depends on what memory says: so the processor can go on while it
+        // waits for memory. One of them is chosen whole: of a word that is taken out and put in again elsewhere,
+        // with another holder, both may be seen.
+        let matches = |word: W::Value| matches(word) & (word != W::Value::default());
+        let choose = |found, word| if matches(word) { word } else { found };
+        let found = self.bucket.words.iter().map(Word::load).fold(W::Value::default(), choose);
+        if found != W::Value::default() {
+            return Some(found);
+        }
+        if !self.has_spilled() {
+            return None;
+        }
+        self.spill_chain().map(Word::load).find(|&word| matches(word))
+    }
+
+    /// The hash that is looked for.
+    pub(super) const fn hash(&self) -> u32 {
+        self.hash
+    }
+
+    /// Whether a word of this hash may be in the spill blocks.
+    fn has_spilled(&self) -> bool {
+        self.bucket.spilled.load(Ordering::Acquire) & bit(self.hash) != 0
+    }
+
+    fn spill_chain(&self) -> Chain<'_, W, SPILL> {
+        Chain::behind(self.bucket, self.spills)
+    }
+
+    /// Reads from the bucket, to have it brought near.
     pub(super) fn touch(&self) -> u32 {
         self.bucket.spilled.load(Ordering::Relaxed)
     }
 
     /// Reads from the first spill block, if the word may have spilled.
     pub(super) fn touch_spill(&self) -> u32 {
-        if self.bucket.spilled.load(Ordering::Relaxed) & bit(self.hash) == 0 {
+        if !self.has_spilled() {
             return 0;
         }
         let spill = self.spills.get(self.bucket.spill.load(Ordering::Acquire));
@@ -142,6 +185,16 @@ struct Chain<'a, W, const SPILL: usize> {
     spills: &'a Segments<Spill<W, SPILL>>,
     words: std::slice::Iter<'a, W>,
     next: &'a AtomicU32,
+}
+
+impl<'a, W, const SPILL: usize> Chain<'a, W, SPILL> {
+    /// The slots of a bucket's spill blocks alone.
+    fn behind<const SLOTS: usize>(
+        bucket: &'a Bucket<W, SLOTS>,
+        spills: &'a Segments<Spill<W, SPILL>>,
+    ) -> Self {
+        Self { spills, words: [].iter(), next: &bucket.spill }
+    }
 }
 
 impl<'a, W, const SPILL: usize> Iterator for Chain<'a, W, SPILL> {
@@ -170,49 +223,20 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
 
     /// The slots of a bucket's spill blocks alone.
     fn spill_chain<'a>(&'a self, bucket: &'a Bucket<W, SLOTS>) -> Chain<'a, W, SPILL> {
-        Chain { spills: &self.spills, words: [].iter(), next: &bucket.spill }
+        Chain::behind(bucket, &self.spills)
     }
 
-    fn bucket(&self, hash: u32) -> Option<&Bucket<W, SLOTS>> {
-        self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))
-    }
-
-    /// Where a hash is looked for; nothing is loaded from there.
+    /// Where a hash is looked for. Loads nothing from there.
     pub(super) fn place(&self, hash: u32) -> Option<Place<'_, W, SLOTS, SPILL>> {
-        Some(Place { bucket: self.bucket(hash)?, spills: &self.spills, hash })
+        let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
+        Some(Place { bucket, spills: &self.spills, hash })
     }
 
     /// The first word under this hash that `matches`.
     ///
     /// That a word was found is true by itself. That none was is true only if the epoch has not moved.
-    pub(super) fn find(&self, hash: u32, mut matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
-        // Few match at all, so the test for an empty slot comes last.
-        let mut is = |word: &W::Value| matches(*word) && *word != W::Value::default();
-        let bucket = self.bucket(hash)?;
-        let found = bucket.words.iter().map(Word::load).find(&mut is);
-        if found.is_some() || bucket.spilled.load(Ordering::Acquire) & bit(hash) == 0 {
-            return found;
-        }
-        self.spill_chain(bucket).map(Word::load).find(is)
-    }
-
-    /// As [`Table::find`], if at most one word under this hash matches, and to match takes no more than a look
-    /// at the word.
-    pub(super) fn find_only(&self, hash: u32, matches: impl Fn(W::Value) -> bool) -> Option<W::Value> {
-        let bucket = self.bucket(hash)?;
-        // All slots, without a branch that depends on what memory says: so the processor can go on while it
-        // waits for memory. One of them is chosen whole: of a word that is taken out and put in again elsewhere,
-        // with another holder, both may be seen.
-        let matches = |word: W::Value| matches(word) & (word != W::Value::default());
-        let choose = |found, word| if matches(word) { word } else { found };
-        let found = bucket.words.iter().map(Word::load).fold(W::Value::default(), choose);
-        if found != W::Value::default() {
-            return Some(found);
-        }
-        if bucket.spilled.load(Ordering::Acquire) & bit(hash) == 0 {
-            return None;
-        }
-        self.spill_chain(bucket).map(Word::load).find(|&word| matches(word))
+    pub(super) fn find(&self, hash: u32, matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
+        self.place(hash)?.find(matches)
     }
 
     pub(super) fn len(&self) -> usize {

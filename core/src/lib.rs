@@ -38,7 +38,9 @@
 //! # Embedding it
 //!
 //! Whoever knows the pods implements [`PodLookup`]: two methods are enough, and [`NoPods`] needs none. The driver
-//! owns the sockets, the clock and the settings; it makes a [`Config`], which only borrows, when it needs one.
+//! owns the sockets, the clock and the settings; it makes a [`Config`], which only borrows, when it needs one. A driver
+//! that receives queries in batches calls [`prefetch()`] with each batch first, so that a large index waits for memory
+//! once and not for each query.
 //! Programs that do so, each in the folder `core/examples/` of the repository, and each run by its CI:
 //!
 //! | example | what it shows |

@@ -21,6 +21,7 @@
 //! - **Readers** neither lock nor wait nor allocate, and are finite; the rule that makes it so, with the
 //!   memory orderings, is in `sync`.
 //! - **Exact**: hashes only say where to look; keys are compared in full.
+//! - **Batches** of look-ups wait for memory once instead of once each; see `prefetch`.
 //!
 //! `docs/index.md` has the arithmetic, the costs of the special cases, and measurements.
 

@@ -9,6 +9,7 @@ use poddns_core::{
 
 use super::cluster::Cluster;
 use super::oracle::{self, Expected, Oracle, Records};
+use super::prefetch;
 use super::settings::Owned;
 use super::walk::{self, Labels, Message, Pointers, Record, rtype};
 
@@ -52,6 +53,7 @@ impl Exchange<'_> {
 
     /// Asks, and checks all that can be said of the response.
     pub fn check(&self, query: &[u8]) {
+        prefetch::check(&self.config(), self.cluster, &self.request, query);
         let (outcome, _) = self.outcome(query, 0x00);
         let drop = if query.len() < 12 {
             Some(DropReason::Short)

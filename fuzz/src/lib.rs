@@ -9,6 +9,7 @@ mod exchange;
 mod names;
 mod oracle;
 mod podip;
+mod prefetch;
 mod query;
 mod settings;
 mod walk;

@@ -1,0 +1,44 @@
+//! What an index is told of before it is asked.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+
+use poddns_core::{Config, Freshness, Label, MAX_UDP_REPLY, PodLookup, Request, prefetch, respond};
+
+/// An index that keeps what it was told of and asked for.
+struct Listener<'a, P> {
+    pods: &'a P,
+    told: RefCell<Vec<IpAddr>>,
+    asked: RefCell<Vec<IpAddr>>,
+}
+
+impl<P: PodLookup> PodLookup for Listener<'_, P> {
+    fn namespace_exists(&self, namespace: &Label) -> bool {
+        self.pods.namespace_exists(namespace)
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+        self.asked.borrow_mut().push(address);
+        self.pods.contains(namespace, address)
+    }
+
+    fn prefetch(&self, addresses: &[IpAddr]) {
+        self.told.borrow_mut().extend(addresses);
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.pods.freshness()
+    }
+}
+
+/// That in a batch no address is looked up of which the index has not been told.
+pub fn check(config: &Config<'_>, pods: &impl PodLookup, request: &Request, query: &[u8]) {
+    let listener = Listener { pods, told: RefCell::default(), asked: RefCell::default() };
+    // Of one query alone nothing is told.
+    prefetch(config, &listener, [query, query]);
+    assert!(listener.asked.borrow().is_empty(), "asked before its turn");
+    // Only what is looked up matters here.
+    let _ = respond(config, &listener, query, request, &mut [0; MAX_UDP_REPLY]);
+    let (told, asked) = (listener.told.into_inner(), listener.asked.into_inner());
+    assert!(asked.iter().all(|address| told.contains(address)), "asked for {asked:?}, told of {told:?}");
+}

@@ -6,9 +6,9 @@ use std::net::{SocketAddr, UdpSocket};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
 
-use crate::counters::Counters;
 use crate::server::bind_udp;
-use crate::udp::{Answers, Batch, Socket, serve};
+use crate::server::counters::Counters;
+use crate::server::udp::{Answers, Batch, Socket, serve};
 
 /// A function in place of DNS, over the same socket, options and loop as a UDP thread of a
 /// [`Server`](crate::Server).

@@ -33,26 +33,14 @@
 //! [`config::Privileges`].
 #![deny(unsafe_code)]
 
-mod admin;
-mod answer;
-pub mod config;
-mod cookies;
-mod counters;
 pub mod daemon;
 pub mod floor;
-mod log;
-mod open_files;
-mod pods;
-mod privileges;
-mod rate_limit;
 mod server;
 #[allow(unsafe_code)]
 mod sys;
-mod systemd;
-mod tcp;
-mod udp;
 
-pub use cookies::CookieError;
-pub use pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
-pub use privileges::PrivilegeError;
+pub use daemon::config;
+pub use daemon::privileges::PrivilegeError;
+pub use server::cookies::CookieError;
+pub use server::pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
 pub use server::{BindError, Bound, Server, StartError};

@@ -1,6 +1,7 @@
 //! A query over UDP costs no allocation, whatever is asked: everything that the packet path needs is made before.
 #![allow(missing_docs)]
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::alloc::System;

@@ -103,8 +103,10 @@ mod tests {
     #[test]
     fn a_child_is_measured_and_ends_with_its_owner() {
         let process = Process::start(Command::new("sleep").arg("60"));
-        assert!(process.resident() > 0);
-        assert!(process.peak() >= process.resident());
+        let resident = process.resident();
+        assert!(resident > 0);
+        // Read after it: the child may still be growing.
+        assert!(process.peak() >= resident);
         process.reset_peak();
         assert!(process.cpu() < Duration::from_secs(10));
         let path = format!("/proc/{}", process.child.id());

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use poddns_watch::Reads;
 
 use crate::PrivilegeError;
-use crate::config::{CookieSource, Needs, Settings, Sources};
-use crate::log::Log;
-use crate::privileges::{Dropped, Paths, drop_privileges};
+use crate::daemon::config::{CookieSource, Needs, Settings, Sources};
+use crate::daemon::log::Log;
+use crate::daemon::privileges::{Dropped, Paths, drop_privileges};
+use crate::daemon::systemd::{PassedError, check_threads};
 use crate::server::{Bound, Server, Sockets, StartError, source};
-use crate::systemd::{PassedError, check_threads};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]

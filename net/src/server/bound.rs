@@ -11,10 +11,10 @@ use super::feed::OpenFeed;
 use super::state::State;
 use super::thread::Thread;
 use super::{Server, StartError, control, open, tcp_thread, workers};
-use crate::answer::Current;
-use crate::config::Settings;
-use crate::cookies::{CookieError, Keeper, random};
-use crate::pods::Pods;
+use crate::daemon::config::Settings;
+use crate::server::answer::Current;
+use crate::server::cookies::{CookieError, Keeper, random};
+use crate::server::pods::Pods;
 
 /// Bound sockets, and what is to be served on them.
 ///
@@ -184,7 +184,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.listen = vec![([127, 0, 0, 1], 0).into()];
         settings.admin = None;
-        settings.cookies = crate::config::CookieSource::File("/nonexistent/secret".into());
+        settings.cookies = crate::daemon::config::CookieSource::File("/nonexistent/secret".into());
         let bound = Bound::new(settings).unwrap();
         let error = bound.serve_pods(Arc::new(NoPods)).unwrap_err();
         assert!(error.is_configuration());

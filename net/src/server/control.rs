@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 use tokio::{task, time};
 
 use super::StartError;
-use super::cookies::Cookies;
 use super::feed::{OpenFeed, Plan};
+use super::secrets::Cookies;
 use super::snapshots::Saver;
 use super::state::State;
-use crate::admin;
-use crate::config::Settings;
-use crate::cookies::Keeper;
+use crate::daemon::config::Settings;
+use crate::server::admin;
+use crate::server::cookies::Keeper;
 
 /// How often a new feed is looked at while it reads its first list.
 const TICK: Duration = Duration::from_millis(20);

@@ -12,8 +12,8 @@ use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
 use super::snapshots::{SnapshotState, Snapshots, restore};
-use crate::config::{Needs, PodSource, Settings};
-use crate::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
+use crate::daemon::config::{Needs, PodSource, Settings};
+use crate::server::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
 use crate::sys;
 
 /// How often it is looked whether a list has come to its end.

@@ -1,13 +1,21 @@
 //! The server: sockets, threads and what ties them together.
 
+mod admin;
+pub(crate) mod answer;
 mod bind;
 mod bound;
 mod control;
-mod cookies;
+pub(crate) mod cookies;
+pub(crate) mod counters;
 mod feed;
+pub(crate) mod pods;
+pub(crate) mod rate_limit;
+mod secrets;
 mod snapshots;
 mod state;
+mod tcp;
 mod thread;
+pub(crate) mod udp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,18 +35,17 @@ pub(crate) use self::feed::source;
 use self::state::Listener;
 pub(crate) use self::state::State;
 use self::thread::Thread;
-use crate::answer::Answerer;
-use crate::config::Settings;
-use crate::cookies::CookieError;
-use crate::pods::Pods;
-use crate::{tcp, udp};
+use crate::daemon::config::Settings;
+use crate::server::answer::Answerer;
+use crate::server::cookies::CookieError;
+use crate::server::pods::Pods;
 
 /// Why a server could not be started, or its settings not be replaced.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// Settings without a zone or without an address to listen on; those of
-    /// [`Sources`](crate::config::Sources) have both.
+    /// [`Sources`](crate::daemon::config::Sources) have both.
     #[error("nothing to serve: settings need at least one zone and one address to listen on")]
     NothingToServe,
     /// The pods cannot be read.

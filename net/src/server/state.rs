@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::answer::Current;
-use crate::counters::Counters;
-use crate::tcp::TcpCounters;
+use crate::server::answer::Current;
+use crate::server::counters::Counters;
+use crate::server::tcp::TcpCounters;
 
 /// An address that is listened on.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! System calls that no safe crate offers: all the unsafe code there is, for Linux.
 //!
-//! Elsewhere the safe parts of this module remain, and [`crate::udp`] takes its portable path.
+//! Elsewhere the safe parts of this module remain, and [`crate::server::udp`] takes its portable path.
 
 #[cfg(target_os = "linux")]
 mod address;

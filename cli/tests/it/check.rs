@@ -1,0 +1,394 @@
+//! `poddns check`: configuration, and rights in a cluster whose API server is played by the test.
+
+use std::convert::Infallible;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::support::{Run, poddns, poddns_with};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What a request must carry, and what the server says to it.
+struct Api {
+    address: SocketAddr,
+    /// Paths that were asked for, in order.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+/// Starts an API server that knows the token `secret` as the service account `dns/poddns`, and allows what
+/// `allowed` says of verb, resource and namespace.
+fn api(allowed: fn(&str, &str, Option<&str>) -> bool) -> Api {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let asked = Arc::default();
+    let record = Arc::clone(&asked);
+    thread::spawn(move || serve(listener, allowed, &record));
+    Api { address, asked }
+}
+
+fn serve(
+    listener: TcpListener,
+    allowed: fn(&str, &str, Option<&str>) -> bool,
+    asked: &Arc<Mutex<Vec<String>>>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async move {
+        listener.set_nonblocking(true).expect("a socket option");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("within a runtime");
+        while let Ok((stream, _)) = listener.accept().await {
+            let asked = Arc::clone(asked);
+            let service = service_fn(move |request| answer(request, allowed, Arc::clone(&asked)));
+            // The client hanging up is no matter.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        }
+    });
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    allowed: fn(&str, &str, Option<&str>) -> bool,
+    asked: Arc<Mutex<Vec<String>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    asked.lock().expect("no panic").push(path.clone());
+    let token = request.headers().get("authorization").cloned();
+    let body = request.into_body().collect().await.expect("a whole request").to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let (code, value) = if token.is_some_and(|token| token == "Bearer secret") {
+        verdict(&path, body, allowed)
+    } else {
+        failure(401, "Unauthorized")
+    };
+    let response = Response::builder().status(code).header("content-type", "application/json");
+    Ok(response.body(Full::from(value.to_string())).expect("a sound response"))
+}
+
+fn failure(code: u16, message: &str) -> (u16, Value) {
+    (
+        code,
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}),
+    )
+}
+
+fn verdict(path: &str, mut body: Value, allowed: fn(&str, &str, Option<&str>) -> bool) -> (u16, Value) {
+    match path {
+        "/version" => {
+            let empty = ["gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"];
+            let mut version = json!({"major": "1", "minor": "33", "gitVersion": "v1.33.4"});
+            for key in empty {
+                version[key] = json!("");
+            }
+            (200, version)
+        }
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" => {
+            let attributes = &body["spec"]["resourceAttributes"];
+            let text = |key: &str| attributes[key].as_str();
+            let verb = text("verb").expect("a verb");
+            let allowed = allowed(verb, text("resource").expect("a resource"), text("namespace"));
+            body["status"] = json!({"allowed": allowed});
+            (201, body)
+        }
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews" => {
+            body["status"] = json!({"userInfo": {"username": "system:serviceaccount:dns:poddns"}});
+            (201, body)
+        }
+        _ => failure(404, "not found"),
+    }
+}
+
+/// A kubeconfig with two contexts: `good`, and `bad` with a wrong token.
+fn kubeconfig(folder: &TempDir, server: SocketAddr) -> String {
+    let path = folder.path().join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1
+kind: Config
+current-context: good
+clusters: [{{name: c, cluster: {{server: 'http://{server}'}}}}]
+users: [{{name: good, user: {{token: secret}}}}, {{name: bad, user: {{token: guess}}}}]
+contexts: [{{name: good, context: {{cluster: c, user: good}}}}, {{name: bad, context: {{cluster: c, user: bad}}}}]
+"
+    );
+    fs::write(&path, text).expect("a writable folder");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Checks against this API server.
+fn check(api: &Api, args: &[&str]) -> Run {
+    let folder = TempDir::new().expect("a temporary folder");
+    let kubeconfig = kubeconfig(&folder, api.address);
+    poddns(["check", "--kubeconfig", kubeconfig.as_str()].iter().chain(args))
+}
+
+/// The findings, without the first line, which is about the configuration.
+fn findings(run: &Run) -> Vec<&str> {
+    run.stderr.lines().skip(1).collect()
+}
+
+#[test]
+fn all_rights_are_well() {
+    let api = api(|_, _, _| true);
+    let run = check(&api, &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    assert_eq!(
+        run.stderr,
+        format!(
+            "ok      configuration: mode verified, zones pod.cluster.local., listening on 127.0.0.1:1053
+ok      the API server at http://{}/ answers: v1.33.4
+ok      it takes us for service account poddns of namespace dns
+ok      may list pods in all namespaces
+ok      may watch pods in all namespaces
+ok      may list namespaces
+ok      may watch namespaces
+",
+            api.address
+        )
+    );
+}
+
+#[test]
+fn missing_rights_come_as_rbac() {
+    let api = api(|verb, resource, _| (verb, resource) != ("watch", "pods"));
+    let run = check(&api, &[]);
+    assert_eq!(run.code, Some(1));
+    assert!(findings(&run).contains(&"missing may not watch pods in all namespaces"), "{}", run.stderr);
+    assert!(findings(&run).contains(&"ok      may list pods in all namespaces"), "{}", run.stderr);
+    assert!(run.stderr.contains("kubectl apply -f -"), "{}", run.stderr);
+    // What the YAML holds is tested where it is made; here, that it is all there is.
+    assert!(run.stdout.starts_with("---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n"));
+    assert!(run.stdout.ends_with("- kind: ServiceAccount\n  namespace: \"dns\"\n  name: \"poddns\"\n"));
+}
+
+#[test]
+fn namespaces_are_checked_one_by_one() {
+    let api = api(|_, resource, namespace| resource == "namespaces" || namespace == Some("web"));
+    let run = check(&api, &["--namespace", "web", "--namespace", "shop"]);
+    assert_eq!(run.code, Some(1));
+    for expected in [
+        "ok      may list pods in namespace web",
+        "ok      may watch pods in namespace web",
+        "missing may not list pods in namespace shop",
+        "missing may not watch pods in namespace shop",
+        "ok      may list namespaces",
+    ] {
+        assert!(findings(&run).contains(&expected), "{expected}\n{}", run.stderr);
+    }
+    let kinds: Vec<_> = run.stdout.lines().filter(|line| line.starts_with("kind: ")).collect();
+    assert_eq!(kinds, ["kind: Role", "kind: RoleBinding"]);
+    assert!(run.stdout.contains("namespace: \"shop\"") && !run.stdout.contains("\"web\""), "{}", run.stdout);
+}
+
+#[test]
+fn only_what_the_mode_needs_is_asked() {
+    let api = api(|_, resource, _| resource == "namespaces");
+    let run = check(&api, &["--pods", "insecure", "--check-namespaces"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    assert!(!run.stderr.contains("list pods"), "{}", run.stderr);
+
+    api.asked.lock().expect("no panic").clear();
+    for args in [["--pods", "disabled"].as_slice(), &["--pods", "insecure", "--block-special"]] {
+        let run = poddns(["check"].iter().chain(args));
+        assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+        assert_eq!(findings(&run), ["ok      nothing is needed of a cluster"]);
+    }
+    assert!(api.asked.lock().expect("no panic").is_empty());
+}
+
+#[test]
+fn a_snapshot_is_looked_at_and_its_folder_tried() {
+    let api = api(|_, _, _| true);
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("snapshot");
+    let path = file.to_str().expect("UTF-8");
+    let run = check(&api, &["--snapshot", path]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    let none = format!("ok      snapshot {path}: none yet");
+    let writable = format!("ok      this user can write snapshots to {path}");
+    assert_eq!(findings(&run)[..2], [none.as_str(), writable.as_str()]);
+    assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 0, "nothing is left of the trial");
+
+    fs::write(&file, "\u{89}poddns\n").expect("a writable folder");
+    let run = check(&api, &["--snapshot", path]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let other = format!("missing cannot write snapshot {path}: there is another file of that name");
+    assert!(findings(&run).iter().any(|line| line.starts_with(&other)), "{}", run.stderr);
+    fs::write(&file, b"\x89poddns\n\x01\0").expect("a writable folder");
+    let run = check(&api, &["--snapshot", path]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let cut = format!(
+        "warning snapshot {path} is not used: it ends after 10 octets, in the middle: it was cut off; "
+    );
+    assert!(findings(&run)[0].starts_with(&cut), "{}", run.stderr);
+
+    let run = check(&api, &["--snapshot", "/nonexistent/snapshot"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
+    let lost = "missing cannot write snapshot /nonexistent/snapshot: No such file";
+    assert!(findings(&run).iter().any(|line| line.starts_with(lost)), "{}", run.stderr);
+}
+
+#[test]
+fn insecure_without_a_guard_is_warned_of() {
+    let run = poddns(["check", "--pods", "insecure"]);
+    assert_eq!(run.code, Some(0));
+    assert!(findings(&run)[0].starts_with("warning mode insecure without any guard"), "{}", run.stderr);
+}
+
+#[test]
+fn a_cluster_out_of_reach_is_1_and_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    drop(listener);
+    let run = check(&Api { address, asked: Arc::default() }, &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    let told = format!("poddns: cannot reach the API server at http://{address}/: ");
+    assert!(run.stderr.contains(&told) && run.stderr.contains("refused"), "{}", run.stderr);
+}
+
+#[test]
+fn refused_credentials_are_1_and_told() {
+    let api = api(|_, _, _| true);
+    let run = check(&api, &["--context", "bad"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("does not accept our credentials (401 Unauthorized)"), "{}", run.stderr);
+}
+
+#[test]
+fn a_kubeconfig_that_leads_nowhere_is_64() {
+    let api = api(|_, _, _| true);
+    let run = check(&api, &["--context", "missing"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""));
+    assert!(run.stderr.contains("missing"), "{}", run.stderr);
+    let run = poddns(["check", "--kubeconfig", "/nonexistent/kubeconfig"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""));
+    assert!(run.stderr.contains("/nonexistent/kubeconfig"), "{}", run.stderr);
+    assert!(api.asked.lock().expect("no panic").is_empty());
+}
+
+#[test]
+fn everything_wrong_with_the_configuration_is_told_at_once() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("poddnsd.toml");
+    fs::write(&file, "pods = \"verified\"\nlisen = [\"127.0.0.1:53\"]\n").expect("a writable folder");
+    let file = file.to_str().expect("UTF-8");
+    let run = poddns_with(["check", "--config", file, "--ttl", "9999"], &[("PODDNS_POD_CIDR", "ten")]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""));
+    let line = format!("{file}:2");
+    for told in [line.as_str(), "lisen", "--ttl", "9999", "PODDNS_POD_CIDR", "ten"] {
+        assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
+    }
+    assert!(run.stderr.lines().all(|line| line.starts_with("poddns: ")), "{}", run.stderr);
+}
+
+#[test]
+fn variables_count_and_flags_beat_them() {
+    let run = poddns_with(["check"], &[("PODDNS_PODS", "disabled"), ("PODDNS_DOMAIN", "example.org")]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("mode disabled, zones pod.example.org."), "{}", run.stderr);
+    let run = poddns_with(["check", "--pods", "insecure"], &[("PODDNS_PODS", "disabled")]);
+    assert!(run.stderr.contains("mode insecure"), "{}", run.stderr);
+}
+
+/// A path within the repository.
+fn repository(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn a_pods_file_is_read() {
+    let run = poddns(["check", "--pods-file", &repository("demo/pods.json")]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    assert!(run.stderr.contains("demo/pods.json: 26 pods, 44 addresses, 6 namespaces"), "{}", run.stderr);
+    let run = poddns(["check", "--pods-file", &repository("demo/pods.json"), "--host-network", "exclude"]);
+    assert!(run.stderr.contains("demo/pods.json: 19 pods, 38 addresses, 6 namespaces"), "{}", run.stderr);
+}
+
+#[test]
+fn a_broken_pods_file_is_64_and_a_broken_pod_is_told() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("pods.json");
+    let path = file.to_str().expect("UTF-8");
+    fs::write(&file, "{\"kind\": \"List\", \"items\": [\n}").expect("a writable folder");
+    let run = poddns(["check", "--pods-file", path]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""), "{}", run.stderr);
+    assert!(run.stderr.contains(path) && run.stderr.contains("line 2"), "{}", run.stderr);
+
+    let pod = |name: &str, ip: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "web", "uid": name},
+               "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]}})
+    };
+    let items = [pod("sound", "10.0.0.1"), pod("odd", "10.0.0.256")];
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    fs::write(&file, list.to_string()).expect("a writable folder");
+    let run = poddns(["check", "--pods-file", path]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    assert!(run.stderr.contains("odd") && run.stderr.contains("10.0.0.256"), "{}", run.stderr);
+    assert!(run.stderr.contains("1 pods, 1 addresses, 1 namespaces"), "{}", run.stderr);
+}
+
+#[test]
+fn items_of_no_kind_or_another_are_told_as_they_are() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("pods.json");
+    let metadata = |name: &str| json!({"name": name, "namespace": "web"});
+    let items = [
+        json!({"metadata": metadata("nameless-kind")}),
+        json!({"kind": "ConfigMap\n", "metadata": metadata("settings")}),
+    ];
+    fs::write(&file, json!({"kind": "List", "items": items}).to_string()).expect("a writable folder");
+    let run = poddns(["check", "--pods-file", file.to_str().expect("UTF-8")]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let line = |name: &str| run.stderr.lines().find(|line| line.contains(name)).expect("it is told");
+    assert!(line("nameless-kind").contains("kind=none"), "{}", run.stderr);
+    assert!(line("settings").contains(r#"kind="ConfigMap\n""#), "{}", run.stderr);
+    assert!(!run.stderr.contains("kind=Namespace"), "{}", run.stderr);
+}
+
+#[test]
+fn the_sample_configuration_is_right_and_whole() {
+    let text = fs::read_to_string(repository("demo/poddnsd.toml")).expect("the sample");
+    let help = poddns(["check", "--help"]).stdout;
+    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")).map(|line| {
+        line.split(|char: char| char != '-' && !char.is_ascii_lowercase() && !char.is_ascii_digit())
+            .next()
+            .unwrap_or_default()
+    });
+    let keys: Vec<&str> = flags.filter(|flag| !["config", "help", "version"].contains(flag)).collect();
+    assert!(keys.len() > 15, "{keys:?}");
+    for key in keys {
+        let set = |line: &str| line.trim_start_matches('#').starts_with(&format!("{key} = "));
+        assert!(text.lines().any(set), "the sample lacks {key}");
+    }
+
+    // As it stands, and with each example behind a '#' taken in by itself.
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("poddnsd.toml");
+    let pods = repository("demo/pods.json");
+    let text = text.replace("\"demo/pods.json\"", &format!("{pods:?}"));
+    let examples: Vec<&str> =
+        text.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).collect();
+    assert_eq!(examples.len(), 9, "{examples:?}");
+    let without_pods = text.replace("\npods-file", "\n#pods-file");
+    for example in std::iter::once("").chain(examples) {
+        let cluster = ["#kubeconfig", "#context", "#snapshot"].iter().any(|key| example.starts_with(key));
+        let base = if cluster { &without_pods } else { &text };
+        let mut with = if example.is_empty() { base.clone() } else { base.replace(example, &example[1..]) };
+        if example.starts_with("#snapshot-interval") {
+            with = with.replace("#snapshot = ", "snapshot = ");
+        }
+        fs::write(&file, with).expect("a writable folder");
+        let run = poddns(["check", "--config", file.to_str().expect("UTF-8")]);
+        let first = run.stderr.lines().next().unwrap_or_default();
+        assert!(first.starts_with("ok      configuration: mode verified"), "{example}: {}", run.stderr);
+        assert!(cluster || run.code == Some(0), "{example}: {}", run.stderr);
+    }
+}

@@ -1,0 +1,96 @@
+//! `poddns check` against a real API server, which `.ci/kube-apiserver` starts.
+//!
+//! `.ci/kube-apiserver build`, once, then `cargo test --package poddns --features kube-apiserver`.
+
+#[allow(dead_code, unreachable_pub, reason = "made for the daemon's tests, which use all of it")]
+#[path = "../../../net/tests/it/kube_apiserver/server.rs"]
+mod server;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::support::{Run, poddns};
+use server::ApiServer;
+
+/// A cluster for all tests.
+static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));
+
+fn check(kubeconfig: &Path, arguments: &[&str]) -> Run {
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+    poddns([&["check", &kubeconfig], arguments].concat())
+}
+
+/// Checks, applies what is printed and nothing else, and checks again. Returns what the first check said.
+fn check_and_apply(kubeconfig: &Path, arguments: &[&str]) -> Run {
+    let first = check(kubeconfig, arguments);
+    assert_eq!(first.code, Some(1), "{first:?}");
+    SHARED.apply(&first.stdout);
+    let second = check(kubeconfig, arguments);
+    assert_eq!(second.code, Some(0), "{second:?}\n{}", first.stdout);
+    assert_eq!(second.stdout, "");
+    assert!(!second.stderr.contains("missing"), "{second:?}");
+    first
+}
+
+fn assert_says(run: &Run, lines: &[&str]) {
+    for line in lines {
+        assert!(run.stderr.lines().any(|said| said == *line), "no line {line:?} in\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn what_is_printed_grants_what_is_missing() {
+    let kubeconfig = SHARED.service_account("nothing");
+    let first = check_and_apply(&kubeconfig, &[]);
+    assert_says(
+        &first,
+        &[
+            "missing may not list pods in all namespaces",
+            "missing may not watch pods in all namespaces",
+            "missing may not list namespaces",
+            "missing may not watch namespaces",
+        ],
+    );
+    assert!(
+        first.stderr.contains("it takes us for service account nothing of namespace default"),
+        "{first:?}"
+    );
+}
+
+#[test]
+fn rights_that_are_there_stay() {
+    let kubeconfig = SHARED.service_account("list-only");
+    SHARED.grant("list-only", &["list"], "pods", None);
+    SHARED.grant("list-only", &["list", "watch"], "namespaces", None);
+    let first = check_and_apply(&kubeconfig, &[]);
+    assert_says(&first, &["missing may not watch pods in all namespaces"]);
+    assert_eq!(first.stderr.matches("may not").count(), 1, "{first:?}");
+    // Nor does what is printed for one take from another.
+    let other = SHARED.service_account("other");
+    check_and_apply(&other, &[]);
+    assert_eq!(check(&kubeconfig, &[]).code, Some(0));
+}
+
+#[test]
+fn rights_in_some_namespaces_are_asked_for_there() {
+    for namespace in ["team-a", "team-b"] {
+        SHARED.kubectl(&["create", "namespace", namespace], "");
+    }
+    let kubeconfig = SHARED.service_account("teams");
+    SHARED.grant("teams", &["list", "watch"], "pods", Some("team-b"));
+    let first = check_and_apply(&kubeconfig, &["--namespace=team-a", "--namespace=team-b"]);
+    assert_says(
+        &first,
+        &[
+            "missing may not list pods in namespace team-a",
+            "missing may not watch pods in namespace team-a",
+            "missing may not list namespaces",
+            "missing may not watch namespaces",
+        ],
+    );
+    assert_eq!(first.stderr.matches("may not").count(), 4, "{first:?}");
+    // No more than that is granted.
+    let everywhere = check(&kubeconfig, &[]);
+    assert_eq!(everywhere.code, Some(1));
+    assert_says(&everywhere, &["missing may not watch pods in all namespaces"]);
+}

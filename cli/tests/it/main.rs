@@ -1,0 +1,10 @@
+//! The tool, as a process.
+#![allow(missing_docs)]
+
+mod check;
+mod demo;
+#[cfg(feature = "kube-apiserver")]
+mod kube_apiserver;
+mod names;
+mod query;
+mod support;

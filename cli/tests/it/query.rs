@@ -1,0 +1,456 @@
+//! `poddns query` against a far side that does what the test wants.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use crate::support::{Run, poddns};
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::rdata::{A, TXT};
+use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
+use poddns_core::{Config, Mode, NoPods, Outcome, Request, Transport, Zone, respond};
+
+const NAME: &str = "10-42-2-46.default.pod.cluster.local";
+
+/// Asks `server` with these further arguments.
+fn query(server: SocketAddr, args: &[&str]) -> Run {
+    let server = server.to_string();
+    poddns(["query", "--server", server.as_str()].iter().chain(args))
+}
+
+/// A UDP server that sends for each query what `answer` gives; what it received comes out of the channel.
+fn udp(answer: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> (SocketAddr, Receiver<Vec<u8>>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    serve_udp(socket, answer)
+}
+
+fn serve_udp(
+    socket: UdpSocket,
+    mut answer: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
+) -> (SocketAddr, Receiver<Vec<u8>>) {
+    let address = socket.local_addr().expect("it is bound");
+    let (sender, received) = channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok((len, client)) = socket.recv_from(&mut buffer) {
+            for packet in answer(&buffer[..len]) {
+                let _ = socket.send_to(&packet, client);
+            }
+            if sender.send(buffer[..len].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    (address, received)
+}
+
+/// A TCP server that gives each connection's first query, and the connection, to `answer`.
+fn serve_tcp(listener: TcpListener, mut answer: impl FnMut(&[u8], TcpStream) + Send + 'static) {
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut len = [0; 2];
+            let mut query = Vec::new();
+            if stream.read_exact(&mut len).is_ok() {
+                query.resize(usize::from(u16::from_be_bytes(len)), 0);
+                stream.read_exact(&mut query).expect("the whole query");
+            }
+            answer(&query, stream);
+        }
+    });
+}
+
+fn tcp(answer: impl FnMut(&[u8], TcpStream) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    serve_tcp(listener, answer);
+    address
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(message.len()).expect("a small message");
+    [&len.to_be_bytes(), message].concat()
+}
+
+/// The answer 10.42.2.46 to a query, after `change`.
+fn reply(query: &[u8], change: impl FnOnce(&mut Message)) -> Vec<u8> {
+    let query = Message::from_vec(query).expect("poddns sends well-formed queries");
+    let question = query.queries[0].clone();
+    let mut message = Message::response(query.metadata.id, OpCode::Query);
+    message.metadata.recursion_desired = query.metadata.recursion_desired;
+    message.metadata.authoritative = true;
+    message.add_answer(Record::from_rdata(question.name().clone(), 5, RData::A(A::new(10, 42, 2, 46))));
+    message.add_query(question);
+    message.edns = query.edns;
+    change(&mut message);
+    message.to_vec().expect("a small message")
+}
+
+/// The answer of the product itself.
+fn poddns_reply(query: &[u8], mode: Mode) -> Vec<u8> {
+    let zones = [Zone::new("cluster.local").expect("a domain")];
+    let mut config = Config::new(mode, &zones);
+    config.block_special = true;
+    let request = Request::new(Transport::Udp, [127, 0, 0, 1].into(), 0);
+    let mut out = [0; 1232];
+    match respond(&config, &NoPods, query, &request, &mut out) {
+        Outcome::Reply(reply) => out[..reply.len].to_vec(),
+        Outcome::Drop(reason) => panic!("dropped: {reason:?}"),
+    }
+}
+
+/// The line that starts so.
+fn line<'a>(text: &'a str, start: &str) -> &'a str {
+    text.lines()
+        .find(|line| line.starts_with(start))
+        .unwrap_or_else(|| panic!("no line {start:?} in:\n{text}"))
+}
+
+#[test]
+fn long_form_has_digs_parts() {
+    let (server, received) = udp(|query| vec![reply(query, |_| {})]);
+    let run = query(server, &[NAME]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let id = Message::from_vec(&received.recv().expect("a query")).expect("well-formed").metadata.id;
+    let usec = line(&run.stdout, ";; Query time: ");
+    let expected = format!(
+        ";; Got answer:
+;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: {id}
+;; flags: qr aa rd; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 1
+
+;; OPT PSEUDOSECTION:
+; EDNS: version: 0, flags:; udp: 1232
+;; QUESTION SECTION:
+;{NAME}.\t\tIN\tA
+
+;; ANSWER SECTION:
+{NAME}.\t5\tIN\tA\t10.42.2.46
+
+{usec}
+;; SERVER: 127.0.0.1#{}(127.0.0.1) (UDP)
+;; MSG SIZE  rcvd: 81
+",
+        server.port()
+    );
+    assert_eq!(run.stdout, expected);
+    assert!(usec.ends_with(" usec"), "{usec}");
+}
+
+#[test]
+fn short_form_is_the_data_alone() {
+    let (server, _received) = udp(|query| {
+        vec![reply(query, |message| {
+            let owner = message.queries[0].name().clone();
+            let txt = TXT::from_bytes(vec![b"a b", b"\x1b[31m"]);
+            message.add_answer(Record::from_rdata(owner, 5, RData::TXT(txt)));
+        })]
+    });
+    let run = query(server, &[NAME, "--short"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(run.stdout, "10.42.2.46\n\"a b\" \"\\027[31m\"\n");
+}
+
+#[test]
+fn short_form_without_answers_says_why_beside() {
+    let (server, _received) = udp(|query| vec![poddns_reply(query, Mode::Insecure)]);
+    let run = query(server, &["127-0-0-1.default.pod.cluster.local", "--short"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""));
+    assert!(
+        run.stderr.starts_with("poddns: no answer records: NXDOMAIN, EDE 15 (Blocked)"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn reads_what_poddns_answers() {
+    let (server, _received) = udp(|query| vec![poddns_reply(query, Mode::Insecure)]);
+    let run = query(server, &["fd00--7.web.pod.cluster.local"]);
+    assert_eq!(line(&run.stdout, "fd00--7"), "fd00--7.web.pod.cluster.local.\t5\tIN\tAAAA\tfd00::7");
+    let run = query(server, &["pod.cluster.local", "soa", "--short"]);
+    let soa = "ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5\n";
+    assert_eq!(run.stdout, soa);
+    let run = query(server, &["169-254-169-254.default.pod.cluster.local"]);
+    assert_eq!(run.code, Some(0), "any answer is a success");
+    assert!(line(&run.stdout, ";; ->>HEADER<<-").contains("status: NXDOMAIN"), "{}", run.stdout);
+    assert!(line(&run.stdout, "; EDE: ").starts_with("; EDE: 15 (Blocked)"), "{}", run.stdout);
+    assert!(line(&run.stdout, "pod.cluster.local.").contains("\tSOA\t"), "{}", run.stdout);
+    let run = query(server, &["example.org"]);
+    assert!(run.stdout.contains("status: REFUSED"), "{}", run.stdout);
+}
+
+#[test]
+fn options_are_decoded() {
+    let (server, _received) = udp(|query| {
+        vec![reply(query, |message| {
+            let edns = message.edns.as_mut().expect("poddns asks with EDNS");
+            let options = edns.options_mut();
+            let EdnsOption::Unknown(10, cookie) = options.options[0].1.clone() else {
+                panic!("the cookie comes first: {options:?}")
+            };
+            options.options.clear();
+            options.insert(EdnsOption::Unknown(3, b"node-a".to_vec()));
+            options.insert(EdnsOption::Unknown(10, [cookie, vec![0xab; 16]].concat()));
+            options.insert(EdnsOption::Unknown(15, b"\x00\x16index is \x1bold".to_vec()));
+            options.insert(EdnsOption::Unknown(65_001, vec![1, 2]));
+        })]
+    });
+    let run = query(server, &[NAME, "--nsid", "--cookie=0011223344556677"]);
+    let server_cookie = "ab".repeat(16);
+    for expected in [
+        "; NSID: 6e6f64652d61 (\"node-a\")",
+        &format!("; COOKIE: 0011223344556677{server_cookie} (good)"),
+        "; EDE: 22 (No Reachable Authority): (index is \\027old)",
+        "; OPT=65001: 0102",
+    ] {
+        assert!(run.stdout.lines().any(|line| line == expected), "{expected}\n{}{}", run.stdout, run.stderr);
+    }
+}
+
+#[test]
+fn arguments_reach_the_wire() {
+    let (server, received) = udp(|query| vec![reply(query, |_| {})]);
+    let sent = |args: &[&str]| {
+        let run = query(server, args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.stderr);
+        Message::from_vec(&received.recv().expect("a query")).expect("well-formed")
+    };
+    let plain = sent(&[NAME]);
+    assert_eq!(plain.metadata.message_type, MessageType::Query);
+    assert!(plain.metadata.recursion_desired && !plain.metadata.checking_disabled);
+    assert_eq!(
+        (plain.queries[0].query_type(), plain.queries[0].query_class()),
+        (RecordType::A, DNSClass::IN)
+    );
+    assert!(plain.edns.is_some_and(|edns| edns.max_payload() == 1232 && edns.version() == 0));
+
+    for name in ["fd00--7.web.pod.cluster.local", "FD00-0-0-0-0-0-0-7", "0--1"] {
+        assert_eq!(sent(&[name]).queries[0].query_type(), RecordType::AAAA, "{name}");
+    }
+    assert_eq!(sent(&["fd00--7.web", "a"]).queries[0].query_type(), RecordType::A);
+    assert_eq!(sent(&[NAME, "type65280"]).queries[0].query_type(), RecordType::Unknown(65_280));
+    assert_eq!(sent(&[NAME, "--class", "ch"]).queries[0].query_class(), DNSClass::CH);
+    assert!(!sent(&[NAME, "--norecurse"]).metadata.recursion_desired);
+    assert_eq!(sent(&[NAME, "--no-edns"]).edns, None);
+    let edns =
+        sent(&[NAME, "--edns", "1", "--bufsize", "4096", "--option", "65001:00ff"]).edns.expect("an OPT");
+    assert_eq!((edns.version(), edns.max_payload()), (1, 4096));
+    assert_eq!(edns.options().as_ref()[0].1, EdnsOption::Unknown(65_001, vec![0, 255]));
+    let cookie = |message: Message| message.edns.expect("an OPT").options().as_ref()[0].1.clone();
+    let (one, two) = (cookie(sent(&[NAME, "--cookie"])), cookie(sent(&[NAME, "--cookie"])));
+    assert!(matches!(&one, EdnsOption::Unknown(10, octets) if octets.len() == 8), "{one:?}");
+    assert_ne!(one, two, "a client cookie is random");
+    let name = sent(&[r"a\.b.\000c"]).queries[0].name().clone();
+    assert_eq!(name.iter().collect::<Vec<_>>(), [b"a.b".as_slice(), b"\0c"]);
+}
+
+/// A UDP and a TCP socket on the same free port.
+fn both() -> (UdpSocket, TcpListener) {
+    for _ in 0..100 {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr().expect("it is bound")) {
+            return (socket, listener);
+        }
+    }
+    panic!("a hundred free TCP ports were all taken for UDP");
+}
+
+fn truncated(query: &[u8]) -> Vec<Vec<u8>> {
+    vec![reply(query, |message| {
+        message.metadata.truncation = true;
+        message.answers.clear();
+    })]
+}
+
+#[test]
+fn a_truncated_answer_is_asked_for_again_over_tcp() {
+    let (socket, listener) = both();
+    let (server, received) = serve_udp(socket, truncated);
+    serve_tcp(listener, |query, mut stream| {
+        // An octet at a time, each its own segment.
+        stream.set_nodelay(true).expect("a TCP option");
+        for octet in framed(&reply(query, |_| {})) {
+            stream.write_all(&[octet]).expect("the client reads");
+        }
+    });
+    let run = query(server, &[NAME]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("ANSWER: 1") && run.stdout.contains("(TCP)"), "{}", run.stdout);
+    assert!(run.stderr.contains("truncated; asking again over TCP"), "{}", run.stderr);
+    received.recv().expect("UDP came first");
+
+    let run = query(server, &[NAME, "--ignore-truncation"]);
+    assert!(run.stdout.contains("flags: qr aa tc rd;") && run.stdout.contains("(UDP)"), "{}", run.stdout);
+    let run = query(server, &[NAME, "--tcp", "--short"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "10.42.2.46\n"));
+    received.recv().expect("that of --ignore-truncation");
+    assert!(received.try_recv().is_err(), "--tcp sends nothing over UDP");
+}
+
+#[test]
+fn what_does_not_belong_to_the_question_is_passed_over() {
+    let (server, _received) = udp(|query| {
+        let wrong = |message: &mut Message| message.answers.clear();
+        vec![
+            Vec::new(),
+            b"\xff\xff".to_vec(),
+            reply(query, |message| {
+                message.metadata.id = message.metadata.id.wrapping_add(1);
+                wrong(message);
+            }),
+            reply(query, |message| {
+                message.queries[0].query_type = RecordType::TXT;
+                wrong(message);
+            }),
+            query.to_vec(),
+            reply(query, |_| {}),
+        ]
+    });
+    let run = query(server, &[NAME, "--short"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "10.42.2.46\n"), "{}", run.stderr);
+}
+
+#[test]
+fn nothing_but_strangers_is_no_answer_and_told() {
+    type Change = fn(&mut Message);
+    let cases: [(Change, &str); 2] = [
+        (|message| message.metadata.id ^= 1, "because it has ID"),
+        (|message| message.queries.clear(), "because it answers another question"),
+    ];
+    for (change, why) in cases {
+        let (server, _received) = udp(move |query| vec![reply(query, change)]);
+        let run = query(server, &[NAME, "--timeout", "0.2", "--tries", "1"]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+        assert!(run.stderr.contains("packets ignored: 1"), "{}", run.stderr);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn garbage_is_no_answer_and_told() {
+    let (server, _received) = udp(|query| vec![[&query[..2], [0xff; 60].as_slice()].concat()]);
+    let run = query(server, &[NAME, "--timeout", "0.2", "--tries", "1"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("because it does not parse: "), "{}", run.stderr);
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+}
+
+#[test]
+fn silence_is_asked_again_and_then_told() {
+    let (server, received) = udp(|_| Vec::new());
+    let run = query(server, &[NAME, "--timeout", "0.1", "--tries", "3"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    let told = format!("poddns: {server} (UDP): no answer within 0.1 s, tried 3 times\n");
+    assert_eq!(run.stderr, told);
+    let queries: Vec<_> = received.try_iter().collect();
+    assert_eq!(queries.len(), 3);
+    assert!(queries.iter().all(|query| *query == queries[0]), "the same query, ID and all");
+}
+
+#[test]
+fn an_answer_to_the_last_try_is_an_answer() {
+    let mut count = 0;
+    let (server, _received) = udp(move |query| {
+        count += 1;
+        if count < 3 { Vec::new() } else { vec![reply(query, |_| {})] }
+    });
+    let run = query(server, &[NAME, "--timeout", "0.3", "--short"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "10.42.2.46\n"), "{}", run.stderr);
+}
+
+#[test]
+fn refusal_by_the_host_is_told_at_once() {
+    let (socket, listener) = both();
+    let server = socket.local_addr().expect("it is bound");
+    drop((socket, listener));
+    // The default time-out is 5 s and 3 tries: only an error makes these end early, and it is what is told.
+    for (args, transport) in [([NAME].as_slice(), "UDP"), (&[NAME, "--tcp"], "TCP")] {
+        let run = query(server, args);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+        let told = format!("{server} ({transport}): connection refused");
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_host_name_is_tried_at_each_of_its_addresses() {
+    let (server, _received) = udp(|query| vec![reply(query, |_| {})]);
+    let run = poddns(["query", NAME, "--short", "--server", &format!("localhost:{}", server.port())]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "10.42.2.46\n"), "{}", run.stderr);
+}
+
+#[test]
+fn a_tcp_server_that_hangs_up_is_told() {
+    let server = tcp(|_, stream| drop(stream));
+    let run = query(server, &[NAME, "--tcp"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("closed the connection without an answer"), "{}", run.stderr);
+}
+
+#[test]
+fn a_tcp_server_that_stalls_is_given_up() {
+    let mut held = Vec::new();
+    let server = tcp(move |query, mut stream| {
+        let reply = framed(&reply(query, |_| {}));
+        stream.write_all(&reply[..reply.len() - 1]).expect("the client reads");
+        held.push(stream);
+    });
+    let run = query(server, &[NAME, "--tcp", "--timeout", "0.1", "--tries", "2"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("(TCP): no answer within 0.1 s, tried 2 times"), "{}", run.stderr);
+}
+
+#[test]
+fn frames_of_other_answers_are_passed_over() {
+    let server = tcp(|query, mut stream| {
+        let stranger = reply(query, |message| message.metadata.id ^= 1);
+        let frames = [framed(&[]), framed(&stranger), framed(&reply(query, |_| {}))].concat();
+        stream.write_all(&frames).expect("the client reads");
+    });
+    let run = query(server, &[NAME, "--tcp", "--short"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "10.42.2.46\n"), "{}", run.stderr);
+}
+
+#[test]
+fn errors_without_a_question_are_answers() {
+    let (server, _received) = udp(|query| {
+        vec![reply(query, |message| {
+            message.queries.clear();
+            message.answers.clear();
+            message.metadata.response_code = ResponseCode::FormErr;
+        })]
+    });
+    let run = query(server, &[NAME]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("status: FORMERR") && run.stdout.contains("QUERY: 0,"), "{}", run.stdout);
+}
+
+#[test]
+fn octets_behind_the_message_are_told() {
+    let (server, _received) = udp(|query| vec![[reply(query, |_| {}), vec![0; 7]].concat()]);
+    let run = query(server, &[NAME]);
+    assert_eq!(line(&run.stdout, ";; WARNING"), ";; WARNING: 7 octets behind the end of the message");
+}
+
+#[test]
+fn bad_usage_is_64_and_told() {
+    let cases: [(&[&str], &str); 11] = [
+        (&[], "<NAME>"),
+        (&["a..b"], "empty label"),
+        (&[NAME, "B"], "not a record type"),
+        (&[NAME, "TYPE65536"], "not a record type"),
+        (&[NAME, "--class", "X"], "not a class"),
+        (&[NAME, "--server", "127.0.0.1:99999"], "not a port"),
+        (&[NAME, "--timeout", "0"], "not a time in seconds"),
+        (&[NAME, "--tries", "0"], "1..=100"),
+        (&[NAME, "--cookie=00"], "8 or 16 to 40 octets"),
+        (&[NAME, "--option", "x"], "not an EDNS option"),
+        (&[NAME, "--no-edns", "--nsid"], "cannot be used with"),
+    ];
+    for (args, why) in cases {
+        let run = poddns(["query"].iter().chain(args));
+        assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""), "{args:?}");
+        assert!(run.stderr.contains(why), "{args:?}: {}", run.stderr);
+    }
+}

@@ -1,0 +1,164 @@
+//! Log lines, on standard error: written by a thread of its own, since a pipe that nobody reads would block others.
+//!
+//! The usual crate for that is `tracing-appender`. It starts its thread as soon as there is a writer, when nothing has
+//! been given up yet, and privileges are a thread's own; at its end, with a full queue, it prints to standard output,
+//! which may be the same full pipe; and its bound is a number of lines, of any length.
+
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::{self, PanicHookInfo};
+use std::thread;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use self::queue::Queue;
+use crate::daemon::config::LogFormat;
+
+/// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client logs every failure as an error, which
+/// the feeds tell better, once, and with what to do.
+const FILTER: &str = "info,kube_client=off";
+
+/// How long the process waits, at its end, for the last lines to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The lines of this process: as with the subscriber, there can be but one log.
+static QUEUE: Queue = Queue::new();
+
+/// Puts what is written into the queue; tracing-subscriber writes an event at a time.
+struct ToQueue;
+
+impl Write for ToQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        QUEUE.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The log. To be kept until the process ends: dropping it waits for the last lines, though not for a reader that
+/// does not come.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Log {
+    writing: bool,
+}
+
+/// Starts logging in this format. What is logged is `info` and above, or what the variable `RUST_LOG` says.
+///
+/// Lines wait until [`Log::write`] is called, or the log is dropped.
+pub(crate) fn start(format: LogFormat) -> Log {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| ToQueue)
+        .with_ansi(io::stderr().is_terminal())
+        // A closed pipe is no reason to write about it to the same place.
+        .log_internal_errors(false);
+    let started = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    // Fails only if somebody else logs in this process already, and then they decide.
+    if started.is_ok() {
+        panic::set_hook(Box::new(log_panic));
+    }
+    Log { writing: false }
+}
+
+impl Log {
+    /// Starts the thread that writes. It has the privileges of the calling one.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        if !self.writing {
+            let write = || QUEUE.write_to(io::stderr());
+            thread::Builder::new().name("poddns-log".to_owned()).spawn(write)?;
+            self.writing = true;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Not started yet if the daemon could not start either, which is what the lines tell.
+        if self.write().is_err() {
+            QUEUE.write_waiting(io::stderr());
+        }
+        QUEUE.flush(LAST_LINES);
+    }
+}
+
+/// Lines that are lost, by why.
+pub(crate) fn dropped_lines() -> [(&'static str, u64); 2] {
+    [("queue_full", QUEUE.overflowed()), ("write_failed", QUEUE.failed())]
+}
+
+/// Tells of a panic in a line of the log: the standard hook writes to standard error itself, which may block a thread
+/// that is to go on.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    tracing::error!(
+        thread = thread::current().name(),
+        location = panic.location().map(tracing::field::display),
+        backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace)),
+        "panicked: {}",
+        panic.payload_as_str().unwrap_or("(no message)")
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::{Command, Output};
+
+    use super::*;
+
+    /// Set in the process that logs, for there is one log a process.
+    const INSIDE: &str = "PODDNS_TEST_LOG";
+
+    fn inside(test: &str) -> Option<Output> {
+        if env::var_os(INSIDE).is_some() {
+            return None;
+        }
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", &format!("daemon::log::tests::{test}")]).env_remove("RUST_LOG");
+        Some(command.env(INSIDE, "1").env_remove("RUST_BACKTRACE").output().unwrap())
+    }
+
+    fn only_line(output: &Output) -> serde_json::Value {
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stderr).expect("one line of JSON")
+    }
+
+    #[test]
+    fn a_panic_is_a_line_of_the_log() {
+        let Some(output) = inside("a_panic_is_a_line_of_the_log") else {
+            let mut log = start(LogFormat::Json);
+            log.write().unwrap();
+            let panics = || panic!("{} and no more", "so far");
+            thread::Builder::new().name("worker".to_owned()).spawn(panics).unwrap().join().unwrap_err();
+            return;
+        };
+        let line = only_line(&output);
+        assert_eq!((&line["level"], &line["thread"]), (&"ERROR".into(), &"worker".into()));
+        assert_eq!(line["message"], "panicked: so far and no more");
+        assert!(line["location"].as_str().unwrap().contains("log.rs:"), "{line}");
+        assert_eq!(line.get("backtrace"), None);
+    }
+
+    #[test]
+    fn who_ends_before_it_could_start_is_heard() {
+        let Some(output) = inside("who_ends_before_it_could_start_is_heard") else {
+            let _log = start(LogFormat::Json);
+            tracing::error!("cannot serve");
+            return;
+        };
+        assert_eq!(only_line(&output)["message"], "cannot serve");
+    }
+}

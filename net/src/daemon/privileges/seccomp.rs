@@ -1,0 +1,323 @@
+//! seccomp: which system calls the process can make.
+//!
+//! Three filters, of which the strictest verdict counts:
+//!
+//! - what no DNS server ever does, but whoever takes one over would like to, kills the process: to run programs,
+//!   to look into others, to change the kernel or its namespaces. The supervisor starts it again, and the audit
+//!   log tells.
+//! - `clone3`, whose flags no filter can see, does not exist; the C library then uses `clone`.
+//! - of the rest, what is listed is allowed, and nothing else: it fails with EPERM. That does not kill, because
+//!   another C library, or a newer one, may try calls of which nobody here knows, and does without them; a name
+//!   server that answers with one system call less is worth more than one that is dead.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, apply_filter,
+};
+
+use super::PrivilegeError;
+
+/// Calls that are allowed whatever their arguments are.
+const ALLOWED: &[c_long] = &[
+    // Memory.
+    libc::SYS_brk,
+    libc::SYS_madvise,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    // Threads, locks and the end.
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_get_robust_list,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_membarrier,
+    libc::SYS_restart_syscall,
+    libc::SYS_rseq,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_set_robust_list,
+    libc::SYS_set_tid_address,
+    libc::SYS_tgkill,
+    // Signals to ourselves.
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    // Time.
+    libc::SYS_clock_getres,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_nanosleep,
+    // Waiting.
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_eventfd2,
+    libc::SYS_ppoll,
+    // Sockets.
+    libc::SYS_accept4,
+    libc::SYS_bind,
+    libc::SYS_connect,
+    libc::SYS_getpeername,
+    libc::SYS_getsockname,
+    libc::SYS_getsockopt,
+    libc::SYS_listen,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
+    libc::SYS_setsockopt,
+    libc::SYS_shutdown,
+    libc::SYS_socketpair,
+    // Files, as far as Landlock and their modes let us.
+    libc::SYS_close,
+    libc::SYS_dup,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_fcntl,
+    libc::SYS_fdatasync,
+    libc::SYS_fstat,
+    libc::SYS_fsync,
+    libc::SYS_ftruncate,
+    libc::SYS_getcwd,
+    libc::SYS_getdents64,
+    libc::SYS_lseek,
+    libc::SYS_newfstatat,
+    libc::SYS_openat,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_read,
+    libc::SYS_readlinkat,
+    libc::SYS_readv,
+    libc::SYS_renameat2,
+    libc::SYS_statx,
+    libc::SYS_unlinkat,
+    libc::SYS_write,
+    libc::SYS_writev,
+    // Who and where we are.
+    libc::SYS_getegid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getrandom,
+    libc::SYS_getuid,
+    libc::SYS_prlimit64,
+    libc::SYS_sysinfo,
+    libc::SYS_uname,
+];
+
+/// The older forms of some of these, which newer architectures do not have.
+#[cfg(target_arch = "x86_64")]
+const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[
+    libc::SYS_access,
+    libc::SYS_arch_prctl,
+    libc::SYS_epoll_wait,
+    libc::SYS_lstat,
+    libc::SYS_open,
+    libc::SYS_poll,
+    libc::SYS_readlink,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_stat,
+    libc::SYS_time,
+    libc::SYS_unlink,
+];
+#[cfg(target_arch = "aarch64")]
+const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[libc::SYS_renameat];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[];
+
+/// Calls that kill the process.
+const DEADLY: &[c_long] = &[
+    libc::SYS_add_key,
+    libc::SYS_bpf,
+    libc::SYS_chroot,
+    libc::SYS_delete_module,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_finit_module,
+    libc::SYS_init_module,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kexec_load,
+    libc::SYS_keyctl,
+    libc::SYS_mount,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_perf_event_open,
+    libc::SYS_pivot_root,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    libc::SYS_reboot,
+    libc::SYS_request_key,
+    libc::SYS_setns,
+    libc::SYS_swapon,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_userfaultfd,
+];
+
+/// What is asked of descriptors: to block or not, what is there to read, to close on exec, and whether standard
+/// error is a terminal. The C libraries do not agree on the constants' type.
+#[allow(clippy::unnecessary_cast, reason = "it is not, with musl")]
+const IOCTLS: [u64; 4] =
+    [libc::FIONBIO as u64, libc::FIONREAD as u64, libc::FIOCLEX as u64, libc::TCGETS as u64];
+
+/// Rules by the number of the call; a call without a rule of its own is meant whatever its arguments are.
+type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+
+/// Installs the filters for this thread and those that it starts. It must have `no_new_privs`.
+pub(super) fn restrict() -> Result<(), PrivilegeError> {
+    let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
+    let deadly = DEADLY.iter().map(|&number| (number, Vec::new())).collect();
+    let hidden = [(libc::SYS_clone3, Vec::new())].into();
+    let allowed = allowed()?;
+    for (rules, otherwise, then) in [
+        (deadly, SeccompAction::Allow, SeccompAction::KillProcess),
+        (hidden, SeccompAction::Allow, errno(libc::ENOSYS)),
+        (allowed, errno(libc::EPERM), SeccompAction::Allow),
+    ] {
+        let filter = SeccompFilter::new(rules, otherwise, then, architecture()?).map_err(failed)?;
+        let program: BpfProgram = filter.try_into().map_err(failed)?;
+        apply_filter(&program).map_err(failed)?;
+    }
+    tracing::info!("seccomp: no other system calls can be made");
+    Ok(())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn failed(error: impl ToString) -> PrivilegeError {
+    PrivilegeError::Seccomp(error.to_string())
+}
+
+fn architecture() -> Result<TargetArch, PrivilegeError> {
+    let unknown = |_| failed(format!("no filter for the architecture {}", std::env::consts::ARCH));
+    std::env::consts::ARCH.try_into().map_err(unknown)
+}
+
+fn allowed() -> Result<Rules, PrivilegeError> {
+    let mut rules: Rules =
+        ALLOWED.iter().chain(ALLOWED_BY_ARCHITECTURE).map(|&number| (number, Vec::new())).collect();
+    // See the filter above, which makes this an ENOSYS.
+    rules.insert(libc::SYS_clone3, Vec::new());
+    rules.insert(libc::SYS_clone, threads_only()?);
+    // Names of threads and, by the C library, of memory.
+    rules.insert(libc::SYS_prctl, one_of(0, &[libc::PR_SET_NAME, libc::PR_SET_VMA].map(unsigned))?);
+    rules.insert(libc::SYS_ioctl, one_of(1, &IOCTLS)?);
+    // The C library asks the kernel over netlink which address families there are.
+    let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
+    rules.insert(libc::SYS_socket, one_of(0, &families.map(unsigned))?);
+    Ok(rules)
+}
+
+/// A thread of this process, and no other process.
+fn threads_only() -> Result<Vec<SeccompRule>, PrivilegeError> {
+    let thread = unsigned(libc::CLONE_THREAD);
+    rule(0, SeccompCmpOp::MaskedEq(thread), thread).map(|rule| vec![rule])
+}
+
+fn unsigned(number: i32) -> u64 {
+    number.unsigned_abs().into()
+}
+
+/// The argument is one of these.
+fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, PrivilegeError> {
+    values.iter().map(|&value| rule(argument, SeccompCmpOp::Eq, value)).collect()
+}
+
+fn rule(argument: u8, comparison: SeccompCmpOp, value: u64) -> Result<SeccompRule, PrivilegeError> {
+    // The kernel's own type of these arguments is `int`, so the upper half is not looked at.
+    let condition =
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, comparison, value).map_err(failed)?;
+    SeccompRule::new(vec![condition]).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::fs;
+    use std::io;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+
+    /// Runs in a thread of its own, which alone is restricted.
+    fn restricted<T: Send + 'static>(then: impl FnOnce() -> T + Send + 'static) -> T {
+        thread::spawn(|| {
+            restrict().unwrap();
+            then()
+        })
+        .join()
+        .unwrap()
+    }
+
+    #[test]
+    fn sockets_files_and_threads_work() {
+        restricted(|| {
+            let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+            assert!(status.contains("\nSeccomp:\t2\n") && status.contains("\nNoNewPrivs:\t1\n"), "{status}");
+            let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+            udp.set_nonblocking(true).unwrap();
+            udp.try_clone().unwrap().send_to(b"x", udp.local_addr().unwrap()).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            listener.accept().unwrap();
+            thread::Builder::new()
+                .name("named".to_owned())
+                .spawn(|| fs::read("/etc/hosts").unwrap())
+                .unwrap()
+                .join()
+                .unwrap();
+            assert_ne!(getrandom::u64().unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn what_is_not_listed_is_not_permitted() {
+        restricted(|| {
+            assert_eq!(nix::unistd::pipe().unwrap_err(), nix::errno::Errno::EPERM);
+            let raw = socket2::Socket::new(socket2::Domain::PACKET, socket2::Type::RAW, None);
+            assert_eq!(raw.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            assert_eq!(fs::create_dir("/tmp/never").unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        });
+    }
+
+    /// Set in the process that is to be killed.
+    const VICTIM: &str = "PODDNS_TEST_SECCOMP_VICTIM";
+
+    #[test]
+    fn to_run_a_program_is_deadly() {
+        if env::var_os(VICTIM).is_some() {
+            // Not Command, which would fork first, and that is not permitted.
+            restricted(|| nix::unistd::execv(c"/bin/true", &[c"true"]).unwrap());
+        }
+        let this = "daemon::privileges::seccomp::tests::to_run_a_program_is_deadly";
+        let victim =
+            Command::new(env::current_exe().unwrap()).args(["--exact", this]).env(VICTIM, "1").output();
+        let victim = victim.unwrap();
+        assert_eq!(victim.status.signal(), Some(libc::SIGSYS), "{victim:?}");
+    }
+
+    #[test]
+    fn no_other_process_is_made() {
+        let error = restricted(|| Command::new("/bin/true").spawn().map(drop).unwrap_err());
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn no_call_is_both_allowed_and_deadly() {
+        let allowed = allowed().unwrap();
+        assert!(DEADLY.iter().all(|number| !allowed.contains_key(number)));
+    }
+}

@@ -1,0 +1,259 @@
+//! One thread's way to answers: the settings of the moment, the pods, and what it counts.
+
+use std::cell::OnceCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use poddns_core::{Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, prefetch, respond};
+use tokio::sync::watch;
+
+use crate::daemon::config::Settings;
+use crate::server::counters::{Counters, Dropped};
+use crate::server::pods::SharedPods;
+use crate::server::rate_limit::{Limiter, Verdict};
+use crate::server::udp::{self, Answers};
+
+/// What all threads answer from; replaced as a whole when the configuration is read again.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) pods: SharedPods,
+    /// What cookies are made with; `None` ignores those of clients.
+    pub(crate) cookies: Option<CookieSecrets>,
+}
+
+/// Answers queries of one thread.
+#[derive(Debug)]
+pub(crate) struct Answerer {
+    updates: watch::Receiver<Current>,
+    current: Current,
+    counters: Arc<Counters>,
+    /// The limit of responses, which is for UDP alone.
+    limiter: Option<Rc<Limiter>>,
+}
+
+impl Answerer {
+    /// For UDP, with the limiter of the thread.
+    pub(crate) fn udp(
+        updates: watch::Receiver<Current>,
+        counters: Arc<Counters>,
+        limiter: Rc<Limiter>,
+    ) -> Self {
+        Self::new(updates, counters, Some(limiter))
+    }
+
+    /// For TCP, where a client's address is proven.
+    pub(crate) fn tcp(updates: watch::Receiver<Current>, counters: Arc<Counters>) -> Self {
+        Self::new(updates, counters, None)
+    }
+
+    fn new(
+        mut updates: watch::Receiver<Current>,
+        counters: Arc<Counters>,
+        limiter: Option<Rc<Limiter>>,
+    ) -> Self {
+        let current = updates.borrow_and_update().clone();
+        let answerer = Self { updates, current, counters, limiter };
+        answerer.set_limit();
+        answerer
+    }
+
+    fn set_limit(&self) {
+        if let Some(limiter) = &self.limiter {
+            limiter.set(self.current.settings.rate_limit.as_ref(), Instant::now());
+        }
+    }
+
+    /// The settings of the moment.
+    pub(crate) fn refresh(&mut self) -> &Settings {
+        // One atomic load; the lock behind `borrow_and_update` is taken only after a reload.
+        if self.updates.has_changed().unwrap_or(false) {
+            self.current = self.updates.borrow_and_update().clone();
+            self.set_limit();
+        }
+        &self.current.settings
+    }
+
+    /// What a batch of queries is answered with: one configuration and one reading of the clock.
+    pub(crate) fn batch(&mut self) -> Batch<'_> {
+        self.refresh();
+        let mut config = self.current.settings.answers();
+        config.cookies = self.current.cookies.as_ref();
+        Batch {
+            config,
+            pods: &self.current.pods,
+            counters: &self.counters,
+            transport: if self.limiter.is_some() { Transport::Udp } else { Transport::Tcp },
+            now: unix_time(),
+            limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
+            clock: OnceCell::new(),
+        }
+    }
+}
+
+impl Answers for Answerer {
+    fn answer(&mut self, batch: &mut impl udp::Batch) {
+        let answers = self.batch();
+        prefetch(&answers.config, &*answers.pods.0, batch.queries());
+        batch.answer(|query, peer, out| answers.answer(query, peer, out));
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+/// The answers to one batch.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    config: Config<'a>,
+    pods: &'a SharedPods,
+    counters: &'a Counters,
+    transport: Transport,
+    now: u32,
+    /// The limiter, if there is a limit.
+    limiter: Option<&'a Limiter>,
+    /// What the limiter's clock says, once it has been asked.
+    clock: OnceCell<Instant>,
+}
+
+impl Batch<'_> {
+    /// Writes the response to `query` into `out` and returns its length; `None` if there must be none.
+    pub(crate) fn answer(&self, query: &[u8], peer: SocketAddr, out: &mut [u8]) -> Option<usize> {
+        self.counters.queries.increment();
+        if peer.port() == 0 {
+            self.counters.dropped(Dropped::SourcePortZero);
+            return None;
+        }
+        let mut request = Request::new(self.transport, peer.ip(), self.now);
+        let outcome = self.respond(query, &request, out);
+        let outcome = match self.verdict(peer.ip(), &outcome) {
+            Verdict::Send => outcome,
+            Verdict::Truncate => {
+                request.truncate = true;
+                self.counters.slipped.increment();
+                self.respond(query, &request, out)
+            }
+            Verdict::Drop => {
+                self.counters.dropped(Dropped::RateLimited);
+                return None;
+            }
+        };
+        match outcome {
+            Outcome::Reply(reply) => {
+                self.counters.reply(&reply);
+                Some(reply.len)
+            }
+            Outcome::Drop(reason) => {
+                self.counters.dropped(Dropped::By(reason));
+                None
+            }
+        }
+    }
+
+    fn respond(&self, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
+        respond(&self.config, &*self.pods.0, query, request, out)
+    }
+
+    /// What the rate limit says of a response. A valid cookie proves that the client is where it says.
+    fn verdict(&self, client: IpAddr, outcome: &Outcome) -> Verdict {
+        match (self.limiter, outcome) {
+            (Some(limiter), Outcome::Reply(reply)) if reply.cookie != CookieStatus::Valid => {
+                limiter.check(client, || *self.clock.get_or_init(Instant::now))
+            }
+            _ => Verdict::Send,
+        }
+    }
+}
+
+/// Unix seconds modulo 2^32; 0 if the clock stands before 1970.
+fn unix_time() -> u32 {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use poddns_core::{Label, Mode, NoPods, PodLookup};
+
+    use super::*;
+    use crate::server::pods::{Pods, PodsReport};
+
+    #[test]
+    fn nothing_is_sent_to_port_zero() {
+        let pods = SharedPods(Arc::new(NoPods));
+        let current = watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None });
+        let counters = Arc::new(Counters::default());
+        let mut answerer =
+            Answerer::udp(current.subscribe(), Arc::clone(&counters), Rc::new(Limiter::new([0; 16])));
+        let query = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
+        let mut out = [0; 512];
+        let batch = answerer.batch();
+        assert_eq!(batch.answer(&query, ([127, 0, 0, 1], 0).into(), &mut out), None);
+        assert!(batch.answer(&query, ([127, 0, 0, 1], 1).into(), &mut out).is_some());
+        assert_eq!(counters.drops(Dropped::SourcePortZero), 1);
+        assert_eq!(counters.queries.get(), 2);
+    }
+
+    /// An index that keeps what it was told and asked.
+    #[derive(Default)]
+    struct Diary(Mutex<Vec<(&'static str, IpAddr)>>);
+
+    impl PodLookup for Diary {
+        fn namespace_exists(&self, _: &Label) -> bool {
+            true
+        }
+        fn contains(&self, _: &Label, address: IpAddr) -> bool {
+            self.0.lock().unwrap().push(("asked", address));
+            true
+        }
+        fn prefetch(&self, addresses: &[IpAddr]) {
+            self.0.lock().unwrap().extend(addresses.iter().map(|&address| ("told", address)));
+        }
+    }
+
+    impl Pods for Diary {
+        fn report(&self) -> PodsReport {
+            PodsReport::default()
+        }
+    }
+
+    struct Queries(Vec<Vec<u8>>);
+
+    impl udp::Batch for Queries {
+        fn queries(&self) -> impl Iterator<Item = &[u8]> {
+            self.0.iter().map(Vec::as_slice)
+        }
+        fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+            for query in &self.0 {
+                each(query, ([127, 0, 0, 1], 1).into(), &mut [0; 512]).unwrap();
+            }
+        }
+        fn replies(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn an_index_is_told_of_a_batch_before_it_is_asked() {
+        let mut settings = Settings::default();
+        settings.mode = Mode::Verified;
+        let pods = Arc::new(Diary::default());
+        let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
+        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None };
+        let (_updates, updates) = watch::channel(current);
+        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(Limiter::new([0; 16])));
+        let query = |label: &[u8]| {
+            let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            [&header, label, b"\x01a\x03pod\x07cluster\x05local\0\0\x01\0\x01"].concat()
+        };
+        answerer.answer(&mut Queries(vec![query(b"\x0810-0-0-1"), query(b"\x07fd00--2")]));
+        let addresses: [IpAddr; 2] = [[10, 0, 0, 1].into(), [0xfd00, 0, 0, 0, 0, 0, 0, 2].into()];
+        let expected = ["told", "asked"].map(|what| addresses.map(|address| (what, address))).concat();
+        assert_eq!(*pods.0.lock().unwrap(), expected);
+    }
+}

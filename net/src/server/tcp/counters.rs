@@ -1,0 +1,25 @@
+//! What the TCP thread counts of connections.
+
+use crate::server::counters::Counter;
+
+/// Connections, by their fate. Those open are those accepted and not yet closed.
+#[derive(Debug, Default)]
+pub(crate) struct TcpCounters {
+    pub(crate) accepted: Counter,
+    /// How many of those open have part of a message under way.
+    pub(crate) busy: Counter,
+    /// Octets of memory that these parts take.
+    pub(crate) buffered: Counter,
+    /// For whatever reason, the following included.
+    pub(crate) closed: Counter,
+    /// Without an exchange for too long.
+    pub(crate) expired: Counter,
+    /// Open for too long.
+    pub(crate) retired: Counter,
+    /// To make room for another one.
+    pub(crate) evicted: Counter,
+    /// Not served at all, because the client had too many.
+    pub(crate) refused: Counter,
+    /// Failures to accept.
+    pub(crate) accept_errors: Counter,
+}

@@ -1,0 +1,440 @@
+//! Who is connected, and whom to close when there are too many.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::daemon::config::TcpLimits;
+
+/// What closes a connection; dropping it does nothing.
+pub(super) trait Close {
+    fn close(&self);
+}
+
+/// A connection's place in the table; unlike an index it is not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id {
+    index: usize,
+    serial: u64,
+}
+
+#[derive(Debug)]
+struct Connection<C> {
+    serial: u64,
+    client: usize,
+    opened: Instant,
+    /// When it last had nothing open: since the connection was made, or its last reply was sent.
+    since: Instant,
+    /// Whether part of a query, or of a reply, waits for the client.
+    busy: bool,
+    /// Octets of memory that the parts take.
+    held: usize,
+    closer: C,
+}
+
+#[derive(Debug)]
+struct Client {
+    ip: IpAddr,
+    connections: usize,
+}
+
+/// All connections of the thread.
+#[derive(Debug)]
+pub(super) struct Table<C> {
+    connections: Vec<Option<Connection<C>>>,
+    free: Vec<usize>,
+    clients: Vec<Client>,
+    free_clients: Vec<usize>,
+    by_ip: HashMap<IpAddr, usize>,
+    open: usize,
+    busy: usize,
+    held: usize,
+    next_serial: u64,
+}
+
+/// What it took to let a connection in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// There was room.
+    Free,
+    /// Another connection was closed.
+    Evicted,
+    /// The client has as many as it may, and all of them are busy.
+    Refused,
+}
+
+impl<C> Default for Table<C> {
+    fn default() -> Self {
+        Self {
+            connections: Vec::new(),
+            free: Vec::new(),
+            clients: Vec::new(),
+            free_clients: Vec::new(),
+            by_ip: HashMap::new(),
+            open: 0,
+            busy: 0,
+            held: 0,
+            next_serial: 0,
+        }
+    }
+}
+
+impl<C: Close> Table<C> {
+    /// How many connections there are.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// How many have part of a message under way.
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    /// How many octets of memory parts of messages take.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Makes room for one more connection of this client, within the limits.
+    ///
+    /// A client with too many loses the one that has been idle for longest; if none is idle it gets no
+    /// further one. If there are too many in all, the choice is an idle one before a busy one, then one of
+    /// the client with the most, then the one without an exchange for longest.
+    pub(super) fn admit(&mut self, ip: IpAddr, limits: &TcpLimits) -> Admission {
+        let mut admission = Admission::Free;
+        if let Some(&client) = self.by_ip.get(&ip) {
+            while self.count(client) >= limits.per_client {
+                let own = |connection: &Connection<C>| connection.client == client && !connection.busy;
+                let Some(victim) = self.victim(own) else { return Admission::Refused };
+                self.close(victim);
+                admission = Admission::Evicted;
+            }
+        }
+        while self.open >= limits.connections {
+            let Some(victim) = self.victim(|_| true) else { return Admission::Refused };
+            self.close(victim);
+            admission = Admission::Evicted;
+        }
+        admission
+    }
+
+    /// Adds a connection that has been admitted.
+    pub(super) fn insert(&mut self, ip: IpAddr, now: Instant, closer: C) -> Id {
+        let client = self.client(ip);
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let connection = Connection { serial, client, opened: now, since: now, busy: false, held: 0, closer };
+        let index = place(&mut self.connections, &mut self.free, Some(connection));
+        if let Some(client) = self.clients.get_mut(client) {
+            client.connections += 1;
+        }
+        self.open += 1;
+        Id { index, serial }
+    }
+
+    /// Notes what a connection waits for: nothing, or parts of messages that take `held` octets.
+    pub(super) fn note(&mut self, id: Id, busy: bool, held: usize) {
+        if let Some(connection) = get(&mut self.connections, id) {
+            self.busy = self.busy - usize::from(connection.busy) + usize::from(busy);
+            connection.busy = busy;
+            self.held = self.held - connection.held + held;
+            connection.held = held;
+        }
+    }
+
+    /// Notes that replies went out.
+    pub(super) fn exchanged(&mut self, id: Id, now: Instant) {
+        if let Some(connection) = get(&mut self.connections, id) {
+            connection.since = now;
+        }
+    }
+
+    /// Forgets a connection, which closes itself.
+    pub(super) fn remove(&mut self, id: Id) {
+        if get(&mut self.connections, id).is_some() {
+            self.take(id.index);
+        }
+    }
+
+    /// Closes those without an exchange for as long as `timeout`, and returns how many.
+    pub(super) fn expire(&mut self, now: Instant, timeout: Duration) -> usize {
+        self.close_where(|connection| now.duration_since(connection.since) >= timeout)
+    }
+
+    /// Closes those that are as old as `lifetime`, if nothing is under way and `done` says that nothing is to come;
+    /// those that are older by `grace`, whatever they do. Returns how many.
+    pub(super) fn retire(
+        &mut self,
+        now: Instant,
+        lifetime: Duration,
+        grace: Duration,
+        done: impl Fn(&C) -> bool,
+    ) -> usize {
+        self.close_where(|connection| {
+            let age = now.duration_since(connection.opened);
+            age >= lifetime && (age >= lifetime + grace || !connection.busy && done(&connection.closer))
+        })
+    }
+
+    /// Closes connections that hold parts of messages, those without an exchange for longest first, until no
+    /// more than `budget` octets are held; returns how many.
+    pub(super) fn relieve(&mut self, budget: usize) -> usize {
+        let mut closed = 0;
+        while self.held > budget {
+            let holding = |&(_, connection): &(usize, &Connection<C>)| connection.held > 0;
+            let oldest = self.each().filter(holding).min_by_key(|(_, connection)| connection.since);
+            let Some((index, _)) = oldest else { break };
+            self.close(index);
+            closed += 1;
+        }
+        closed
+    }
+
+    /// Closes those that have been idle since before then and of which `done` says that nothing is to come.
+    pub(super) fn close_idle(&mut self, before: Option<Instant>, done: impl Fn(&C) -> bool) -> usize {
+        self.close_where(|connection| {
+            !connection.busy && Some(connection.since) <= before && done(&connection.closer)
+        })
+    }
+
+    fn close_where(&mut self, which: impl Fn(&Connection<C>) -> bool) -> usize {
+        let chosen: Vec<usize> =
+            self.each().filter(|(_, connection)| which(connection)).map(|(index, _)| index).collect();
+        for &index in &chosen {
+            self.close(index);
+        }
+        chosen.len()
+    }
+
+    /// Whom to close of these. A walk over all of them: some ten nanoseconds each, and only when full.
+    fn victim(&self, among: impl Fn(&Connection<C>) -> bool) -> Option<usize> {
+        self.each()
+            .filter(|(_, connection)| among(connection))
+            .min_by_key(|(_, connection)| {
+                (connection.busy, Reverse(self.count(connection.client)), connection.since)
+            })
+            .map(|(index, _)| index)
+    }
+
+    fn each(&self) -> impl Iterator<Item = (usize, &Connection<C>)> {
+        self.connections
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| slot.as_ref().map(|slot| (index, slot)))
+    }
+
+    fn close(&mut self, index: usize) {
+        if let Some(connection) = self.take(index) {
+            connection.closer.close();
+        }
+    }
+
+    fn take(&mut self, index: usize) -> Option<Connection<C>> {
+        let connection = self.connections.get_mut(index)?.take()?;
+        self.free.push(index);
+        self.open -= 1;
+        self.busy -= usize::from(connection.busy);
+        self.held -= connection.held;
+        let client = self.clients.get_mut(connection.client)?;
+        client.connections -= 1;
+        if client.connections == 0 {
+            self.by_ip.remove(&client.ip);
+            self.free_clients.push(connection.client);
+        }
+        Some(connection)
+    }
+
+    fn count(&self, client: usize) -> usize {
+        self.clients.get(client).map_or(0, |client| client.connections)
+    }
+
+    fn client(&mut self, ip: IpAddr) -> usize {
+        if let Some(&client) = self.by_ip.get(&ip) {
+            return client;
+        }
+        let client = place(&mut self.clients, &mut self.free_clients, Client { ip, connections: 0 });
+        self.by_ip.insert(ip, client);
+        client
+    }
+}
+
+fn get<C>(connections: &mut [Option<Connection<C>>], id: Id) -> Option<&mut Connection<C>> {
+    connections.get_mut(id.index)?.as_mut().filter(|connection| connection.serial == id.serial)
+}
+
+/// Puts an item into a free place, or a new one.
+fn place<T>(items: &mut Vec<T>, free: &mut Vec<usize>, item: T) -> usize {
+    if let Some(index) = free.pop()
+        && let Some(slot) = items.get_mut(index)
+    {
+        *slot = item;
+        return index;
+    }
+    items.push(item);
+    items.len() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// Notes its name when it is closed.
+    struct Named(&'static str, Rc<RefCell<Vec<&'static str>>>);
+
+    impl Close for Named {
+        fn close(&self) {
+            self.1.borrow_mut().push(self.0);
+        }
+    }
+
+    struct World {
+        table: Table<Named>,
+        closed: Rc<RefCell<Vec<&'static str>>>,
+        start: Instant,
+        limits: TcpLimits,
+    }
+
+    impl World {
+        fn new(connections: usize, per_client: usize) -> Self {
+            let limits = TcpLimits { connections, per_client, ..TcpLimits::default() };
+            Self { table: Table::default(), closed: Rc::default(), start: Instant::now(), limits }
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+
+        fn connect(&mut self, host: u8, name: &'static str, seconds: u64) -> (Admission, Option<Id>) {
+            let ip = IpAddr::from([10, 0, 0, host]);
+            let admission = self.table.admit(ip, &self.limits);
+            if admission == Admission::Refused {
+                return (admission, None);
+            }
+            let id = self.table.insert(ip, self.at(seconds), Named(name, Rc::clone(&self.closed)));
+            (admission, Some(id))
+        }
+
+        fn closed(&self) -> Vec<&'static str> {
+            self.closed.take()
+        }
+    }
+
+    #[test]
+    fn a_full_table_closes_the_longest_idle_one_of_the_greediest_client() {
+        let mut world = World::new(4, 10);
+        for (host, name, seconds) in
+            [(1, "modest", 0), (2, "greedy 1", 1), (2, "greedy 2", 2), (2, "greedy 3", 3)]
+        {
+            assert_eq!(world.connect(host, name, seconds).0, Admission::Free);
+        }
+        assert_eq!(world.connect(3, "new", 4).0, Admission::Evicted);
+        assert_eq!(world.closed(), ["greedy 1"]);
+        assert_eq!(world.table.open(), 4);
+    }
+
+    #[test]
+    fn idle_ones_go_before_busy_ones() {
+        let mut world = World::new(3, 10);
+        for (host, name) in [(1, "busy 1"), (1, "busy 2")] {
+            let id = world.connect(host, name, 0).1.unwrap();
+            world.table.note(id, true, 100);
+        }
+        world.connect(2, "idle", 9);
+        assert_eq!(world.connect(3, "new", 10).0, Admission::Evicted);
+        assert_eq!(world.closed(), ["idle"], "of a client with fewer, and younger");
+        let id = world.connect(4, "newer", 11).1.unwrap();
+        assert_eq!(world.closed(), ["new"]);
+        world.table.note(id, true, 1);
+        assert_eq!(world.connect(5, "newest", 12).0, Admission::Evicted);
+        assert_eq!(world.closed(), ["busy 1"], "when all are busy, of the client with most");
+    }
+
+    #[test]
+    fn a_client_over_its_limit_loses_its_own() {
+        let mut world = World::new(100, 2);
+        world.connect(9, "other", 0);
+        let first = world.connect(1, "a", 1).1.unwrap();
+        let second = world.connect(1, "b", 2).1.unwrap();
+        world.table.exchanged(first, world.at(3));
+        assert_eq!(world.connect(1, "c", 4), (Admission::Evicted, Some(Id { index: 2, serial: 3 })));
+        assert_eq!(world.closed(), ["b"]);
+        world.table.remove(second);
+        assert_eq!(world.table.open(), 3, "already gone, and its place is taken");
+        world.table.note(first, true, 1);
+        world.table.note(Id { index: 2, serial: 3 }, true, 1);
+        assert_eq!(world.connect(1, "d", 5).0, Admission::Refused);
+        assert_eq!(world.connect(2, "e", 5).0, Admission::Free);
+        assert!(world.closed().is_empty());
+    }
+
+    #[test]
+    fn only_an_exchange_counts_against_expiry() {
+        let mut world = World::new(10, 10);
+        let slow = world.connect(1, "slow", 0).1.unwrap();
+        let live = world.connect(1, "live", 0).1.unwrap();
+        world.table.note(slow, true, 10);
+        world.table.exchanged(live, world.at(6));
+        assert_eq!(world.table.expire(world.at(9), Duration::from_secs(10)), 0);
+        assert_eq!(world.table.expire(world.at(10), Duration::from_secs(10)), 1);
+        assert_eq!(world.closed(), ["slow"]);
+        assert_eq!((world.table.open(), world.table.busy(), world.table.held()), (1, 0, 0));
+    }
+
+    #[test]
+    fn old_ones_are_closed_once_idle_and_in_any_case_after_a_while() {
+        let mut world = World::new(10, 10);
+        let [life, grace] = [100, 10].map(Duration::from_secs);
+        for (name, seconds) in [("idle", 0), ("talking", 0), ("young", 1)] {
+            let id = world.connect(1, name, seconds).1.unwrap();
+            // However recent the last exchange.
+            world.table.exchanged(id, world.at(99));
+        }
+        let busy = world.connect(1, "busy", 0).1.unwrap();
+        world.table.note(busy, true, 10);
+        let quiet = |named: &Named| named.0 != "talking";
+        assert_eq!(world.table.retire(world.at(99), life, grace, quiet), 0);
+        assert_eq!(world.table.retire(world.at(100), life, grace, quiet), 1);
+        assert_eq!(world.closed(), ["idle"]);
+        world.table.note(busy, false, 0);
+        assert_eq!(world.table.retire(world.at(109), life, grace, quiet), 2);
+        assert_eq!(world.closed(), ["young", "busy"], "but not what talks");
+        assert_eq!(world.table.retire(world.at(110), life, grace, quiet), 1);
+        assert_eq!(world.closed(), ["talking"]);
+        assert_eq!(world.table.open(), 0);
+    }
+
+    #[test]
+    fn too_much_memory_closes_the_longest_stalled() {
+        let mut world = World::new(10, 10);
+        let ids: Vec<Id> =
+            [("a", 3), ("b", 1), ("c", 2)].map(|(name, at)| world.connect(1, name, at).1.unwrap()).into();
+        for &id in &ids {
+            world.table.note(id, true, 40);
+        }
+        world.connect(2, "idle", 0);
+        assert_eq!(world.table.relieve(120), 0);
+        assert_eq!(world.table.relieve(119), 1);
+        assert_eq!(world.closed(), ["b"]);
+        assert_eq!(world.table.relieve(0), 2);
+        assert_eq!((world.table.open(), world.table.held()), (1, 0));
+    }
+
+    #[test]
+    fn nothing_is_left_of_clients_that_are_gone() {
+        let mut world = World::new(1000, 1000);
+        for round in 0..3 {
+            let ids: Vec<Id> = (0..=255).map(|host| world.connect(host, "x", round).1.unwrap()).collect();
+            for id in ids {
+                world.table.remove(id);
+            }
+        }
+        assert_eq!((world.table.connections.len(), world.table.clients.len()), (256, 256));
+        assert!(world.table.by_ip.is_empty());
+    }
+}

@@ -1,0 +1,218 @@
+//! DNS over UDP: one socket, one loop.
+
+#[cfg(target_os = "linux")]
+mod batched;
+#[cfg(test)]
+mod faults;
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable;
+mod worker;
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::{select, task, time};
+
+#[cfg(target_os = "linux")]
+pub(crate) use self::batched::Batched as Socket;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::portable::Portable as Socket;
+pub(crate) use self::worker::{Order, work};
+use crate::server::counters::Counters;
+
+/// Batches that are answered before other tasks of the thread get their turn.
+const BATCHES_A_TURN: usize = 16;
+
+/// Failed receptions in a row after which the loop takes a break, so that an error that stays does not eat
+/// the processor.
+const FAILURES: u32 = 64;
+const BREAK: Duration = Duration::from_millis(10);
+
+/// How long a socket that gets no more queries is still looked after, for those that were on their way.
+const LEAVING: Duration = Duration::from_millis(50);
+
+/// A socket that takes and gives batches of datagrams: what the loop needs of the system, so that tests can
+/// let it fail in every way.
+pub(crate) trait Datagrams {
+    /// Buffers for queries and replies.
+    type Batch: Batch;
+
+    fn batch(&self) -> Self::Batch;
+
+    /// Waits until there may be a datagram. Fails only when the runtime ends.
+    async fn readable(&self) -> io::Result<()>;
+
+    /// Waits until there may be room for a reply. Fails only when the runtime ends.
+    async fn writable(&self) -> io::Result<()>;
+
+    /// Receives what is there, without waiting; `WouldBlock` if there is nothing. After that, and after
+    /// [`Queue::Empty`], [`readable`](Self::readable) waits for what comes next.
+    fn receive(&self, batch: &mut Self::Batch) -> io::Result<Queue>;
+
+    /// Sends replies from this one on, without waiting; an error is about that one.
+    fn send(&self, batch: &mut Self::Batch, from: usize) -> io::Result<usize>;
+
+    /// Asks the system to give new queries to the other sockets of the same address.
+    fn leave(&self) -> io::Result<()>;
+}
+
+/// What a reception has left in the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Nothing.
+    Empty,
+    /// Perhaps more: another reception will tell.
+    Unknown,
+}
+
+/// What one call receives, and the replies to it.
+pub(crate) trait Batch {
+    /// Every query that was received.
+    fn queries(&self) -> impl Iterator<Item = &[u8]>;
+
+    /// Calls `each` with every query, its sender and room for the reply, whose length it returns.
+    fn answer(&mut self, each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>);
+
+    /// How many replies are to be sent.
+    fn replies(&self) -> usize;
+}
+
+/// What answers the queries of a socket.
+pub(crate) trait Answers {
+    /// Answers all queries of a batch.
+    fn answer(&mut self, batch: &mut impl Batch);
+
+    /// Where the loop counts what goes wrong.
+    fn counters(&self) -> &Counters;
+}
+
+/// What a reception led to.
+enum Received {
+    /// Queries, which have been answered; there may be more.
+    Some,
+    /// All that there was, which has been answered.
+    All,
+    /// An error, which has been counted.
+    Failure,
+}
+
+/// Answers until `stop` is done, that is until its sender is dropped, then answers what has come before.
+pub(crate) async fn serve<D: Datagrams, A: Answers>(
+    socket: &D,
+    answers: &mut A,
+    mut stop: oneshot::Receiver<()>,
+) {
+    let mut batch = socket.batch();
+    let mut failures = 0;
+    loop {
+        // `stop` is looked at only when there is nothing to do or the turn is over; it takes no lock.
+        select! {
+            biased;
+            ready = socket.readable() => if ready.is_err() { return },
+            _ = &mut stop => break,
+        }
+        if turn(socket, &mut batch, answers, &mut failures).await {
+            continue;
+        }
+        if stop.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
+            break;
+        }
+        task::yield_now().await;
+    }
+    leave(socket, &mut batch, answers).await;
+}
+
+/// Answers what is there, within bounds, and returns whether that was all.
+async fn turn<D: Datagrams, A: Answers>(
+    socket: &D,
+    batch: &mut D::Batch,
+    answers: &mut A,
+    failures: &mut u32,
+) -> bool {
+    for _ in 0..BATCHES_A_TURN {
+        match exchange(socket, batch, answers).await {
+            Received::Some => *failures = 0,
+            Received::All => return true,
+            Received::Failure => *failures += 1,
+        }
+        if *failures >= FAILURES {
+            *failures = 0;
+            time::sleep(BREAK).await;
+        }
+    }
+    false
+}
+
+/// Hands the address over to the other sockets that are bound to it, and answers what came before.
+async fn leave<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answers: &mut A) {
+    if let Err(error) = socket.leave() {
+        tracing::debug!(%error, "a socket could not be taken out of its group before it is closed");
+    }
+    let end = time::Instant::now() + LEAVING;
+    loop {
+        match exchange(socket, batch, answers).await {
+            Received::Some => {}
+            Received::Failure => task::yield_now().await,
+            Received::All => {
+                if time::timeout_at(end, socket.readable()).await.is_err() {
+                    return;
+                }
+            }
+        }
+        // Without other sockets queries keep coming: enough is enough.
+        if time::Instant::now() >= end + LEAVING {
+            return;
+        }
+    }
+}
+
+/// Receives one batch, answers it and sends the replies.
+async fn exchange<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answers: &mut A) -> Received {
+    let left = match socket.receive(batch) {
+        Ok(left) => left,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::All,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::Some,
+        Err(error) => {
+            // Most often an ICMP error about an earlier reply: nothing that this loop could do about it.
+            answers.counters().receive_errors.increment();
+            tracing::debug!(%error, "receiving failed");
+            return Received::Failure;
+        }
+    };
+    // Replies queued before a panic are whole, and the next reception overwrites all the rest.
+    let done = catch_unwind(AssertUnwindSafe(|| answers.answer(batch)));
+    if done.is_err() {
+        answers.counters().panics.increment();
+        tracing::error!("a query made the responder panic: a bug, please report it; its batch is dropped");
+    }
+    send(socket, batch, answers.counters()).await;
+    match left {
+        Queue::Empty => Received::All,
+        Queue::Unknown => Received::Some,
+    }
+}
+
+/// Sends all replies of a batch; one that fails does not keep the next from being sent.
+async fn send<D: Datagrams>(socket: &D, batch: &mut D::Batch, counters: &Counters) {
+    let mut done = 0;
+    while done < batch.replies() {
+        match socket.send(batch, done) {
+            Ok(0) => return,
+            Ok(sent) => done += sent,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if socket.writable().await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                counters.send_errors.increment();
+                tracing::debug!(%error, "sending a reply failed");
+                done += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! No answer is much longer than the query: what a forged one can do to others is bounded, kind by kind.
+
+#[path = "../../examples/amplification.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod example;
+
+#[test]
+fn no_answer_is_three_times_as_long_as_its_query() {
+    let rows = example::table();
+    assert_eq!(rows.len(), 3 * 16 + 2, "every kind has an answer");
+    for row in &rows {
+        println!("{row}");
+        assert!(row.response * 10 <= row.query * 26, "{row}");
+        // What the rate limiter sends is the query again and, at most, an extended error and a server's cookie.
+        assert!(row.truncated <= row.query + 6 + 16, "{row}");
+        assert!(row.truncated <= row.response, "{row}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Reading a cluster under all restrictions at once: no capability, Landlock, seccomp, and credentials that the
+//! kubelet exchanges meanwhile.
+//!
+//! The feeds' own tests have an API server that knows more: this is about what the daemon may open and call.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+
+use crate::support::api::{self, ApiServer, POD};
+use crate::support::{Daemon, addresses, ask, name, query, until};
+
+/// A volume as the kubelet fills it: the token is a link into a directory that is a link itself.
+fn fill(volume: &Path, directory: &str, token: &str) {
+    fs::create_dir(volume.join(directory)).unwrap();
+    fs::write(volume.join(directory).join("token"), token).unwrap();
+    symlink(directory, volume.join("..data_tmp")).unwrap();
+    fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
+}
+
+#[test]
+fn a_cluster_is_read_and_read_again_when_the_token_has_been_exchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("serviceaccount");
+    fs::create_dir(&volume).unwrap();
+    fill(&volume, "..1", "first-token");
+    symlink("..data/token", volume.join("token")).unwrap();
+    let server = ApiServer::start("first-token");
+    // By name, so that the C library has to look it up.
+    let url = format!("http://localhost:{}", server.address.port());
+    let kubeconfig = folder.path().join("kubeconfig");
+    let user = serde_json::json!({ "tokenFile": volume.join("token") });
+    fs::write(&kubeconfig, api::kubeconfig(&url, &user)).unwrap();
+    let kubeconfig = kubeconfig.to_str().unwrap();
+    let strict = ["--landlock=require", "--seccomp=on", "--listen=127.0.0.1:0"];
+    let daemon = Daemon::start(&[&["--kubeconfig", kubeconfig], &strict[..]].concat());
+    until("ready", || daemon.get("/readyz").0 == 200);
+    let answered = || addresses(&ask(daemon.address(), &query(1, &name(POD)))) == [POD];
+    assert!(answered());
+
+    *server.token.lock().unwrap() = "second-token".to_owned();
+    until("the old token is refused", || daemon.log().contains("401 Unauthorized"));
+    assert!(answered(), "what is known stays");
+    fill(&volume, "..2", "second-token");
+    fs::remove_dir_all(volume.join("..1")).unwrap();
+    until("the new token is taken", || daemon.status()["index"]["freshness"]["state"] == "fresh");
+    assert!(answered());
+    assert!(
+        !daemon.log().contains("ermission denied") && !daemon.log().contains("not permitted"),
+        "{}",
+        daemon.log()
+    );
+}
+
+#[test]
+fn a_program_for_credentials_and_a_filter_exclude_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let plugin = serde_json::json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "cloud-login", "interactiveMode": "Never",
+    });
+    let user = serde_json::json!({ "exec": plugin });
+    fs::write(&kubeconfig, api::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
+    for (flag, setting) in [("--seccomp=on", "seccomp on"), ("--landlock=require", "landlock require")] {
+        let mut command = crate::support::command();
+        command.arg("--kubeconfig").arg(&kubeconfig).args(["--listen=127.0.0.1:0", "--admin=off", flag]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(64));
+        let told = String::from_utf8_lossy(&output.stderr);
+        let expected =
+            format!("--{setting} forbids to run programs, but the kubeconfig runs \"cloud-login\"");
+        assert!(told.contains(&expected), "{told}");
+    }
+}
+
+/// Snapshots, too, need no more than their folder: not root, whose they are not then.
+#[test]
+fn snapshots_are_written_and_read_under_all_restrictions() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut server = ApiServer::start("token");
+    let kubeconfig = folder.path().join("kubeconfig");
+    let url = format!("http://{}", server.address);
+    fs::write(&kubeconfig, api::kubeconfig(&url, &serde_json::json!({ "token": "token" }))).unwrap();
+    let (kubeconfig, snapshot) = (kubeconfig.display(), state.join("snapshot"));
+    let arguments = [
+        "--listen=127.0.0.1:0",
+        "--landlock=require",
+        "--seccomp=on",
+        "--user=65534:65534",
+        "--snapshot-interval=1s",
+        &format!("--kubeconfig={kubeconfig}"),
+        &format!("--snapshot={}", snapshot.display()),
+    ];
+    let assert_calm = |daemon: &Daemon| {
+        let log = daemon.log();
+        assert!(!log.contains("ermission denied") && !log.contains("not permitted"), "{log}");
+    };
+    let mut daemon = Daemon::start(&arguments);
+    until("two snapshots", || daemon.metric("poddns_snapshot_writes_total{result=\"success\"}") >= 2);
+    let metadata = fs::metadata(&snapshot).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&metadata), 65534);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(0));
+    assert_calm(&daemon);
+    server.stop();
+    let daemon = Daemon::start(&arguments);
+    assert_eq!(addresses(&ask(daemon.address(), &query(1, &name(POD)))), [POD]);
+    assert_calm(&daemon);
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "nothing is left beside it");
+}

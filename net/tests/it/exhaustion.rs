@@ -1,0 +1,186 @@
+//! When the machine has no more of something: descriptors, room on the disk of the log or in its pipe. The daemon goes
+//! on.
+//!
+//! It takes `prlimit` and `unshare` (util-linux), `ip` (iproute2) and /dev/full; where these are missing it fails,
+//! it does not pass.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::namespace::in_namespace;
+use crate::support::{Daemon, Stream, assert_answers, clean, command, id, name, query, until};
+
+const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
+
+/// Descriptors of the daemon: half of them may be TCP connections.
+const FILES: usize = 64;
+
+fn open_files(daemon: &Daemon) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count()
+}
+
+/// The daemon with few descriptors.
+fn limited(arguments: &[&str]) -> Daemon {
+    let mut command = clean(Command::new("prlimit"));
+    command.arg(format!("--nofile={FILES}:{FILES}")).arg(env!("CARGO_BIN_EXE_poddnsd"));
+    let arguments = [&["--pods=insecure", "--listen=127.0.0.1:0", "--threads=1"], arguments].concat();
+    Daemon::launch(command, &arguments)
+}
+
+#[test]
+fn connections_leave_descriptors_for_the_rest() {
+    let daemon = limited(&[]);
+    daemon.wait_for_log("RLIMIT_NOFILE");
+    let before = open_files(&daemon);
+    // From many addresses, so that the limit for each is not what keeps them down.
+    let mut streams: Vec<Stream> = (0..200)
+        .map(|host| {
+            let mut stream = Stream::connect_from(Ipv4Addr::new(127, 0, 2, host), daemon.address());
+            assert_eq!(id(&stream.exchange(&query(1, &name(IP)))), 1);
+            stream
+        })
+        .collect();
+    // The admin endpoints and UDP are served, and so is every new connection: idle ones make room.
+    assert_eq!(daemon.metric("poddns_tcp_connections"), FILES as u64 / 2);
+    assert_eq!(daemon.metric("poddns_tcp_accept_errors_total"), 0);
+    assert_answers(daemon.address());
+    let mut last = streams.pop().unwrap();
+    assert_eq!(id(&last.exchange(&query(2, &name(IP)))), 2);
+    drop((streams, last));
+    until("all are closed", || daemon.metric("poddns_tcp_connections") == 0);
+    until("all descriptors are free again", || open_files(&daemon) <= before);
+}
+
+#[test]
+fn without_any_descriptor_udp_goes_on_and_tcp_comes_back() {
+    let daemon = limited(&["--tcp-idle-timeout=1h"]);
+    let prlimit = |files: usize| {
+        let done = Command::new("prlimit")
+            .args([&format!("--nofile={files}:{FILES}"), "--pid", &daemon.pid().to_string()])
+            .status();
+        assert!(done.expect("prlimit of util-linux").success());
+    };
+    // As many as there are open already: not one more can be accepted, for DNS or for HTTP.
+    let before = open_files(&daemon);
+    prlimit(before);
+    let mut waiting: Vec<Stream> = (0..50).map(|_| Stream::connect(daemon.address())).collect();
+    for (number, stream) in (0..).zip(&mut waiting) {
+        assert_answers(daemon.address());
+        stream.send(&query(number, &name(IP)));
+    }
+    daemon.wait_for_log("a TCP connection could not be accepted");
+    let switches = voluntary_switches(&daemon);
+    for _ in 0..1000 {
+        assert_answers(daemon.address());
+    }
+    // Each attempt that fails is followed by a break, so that the processor is not eaten up: the thread slept
+    // in between, and the log has one line of it.
+    until("there are breaks", || voluntary_switches(&daemon) > switches + 3);
+    assert_eq!(daemon.log().matches("a TCP connection could not be accepted").count(), 1);
+    prlimit(FILES);
+    // All of them, though there is room for but half of the descriptors at a time.
+    for (number, stream) in (0..).zip(&mut waiting) {
+        assert_eq!(id(&stream.receive()), number);
+    }
+    assert_eq!(daemon.get("/healthz").0, 200);
+    let failures = daemon.metric("poddns_tcp_accept_errors_total");
+    assert!(failures > 0);
+}
+
+/// How often the TCP thread went to sleep.
+fn voluntary_switches(daemon: &Daemon) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+    let is_tcp =
+        |task: &fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap() == "poddns-tcp\n";
+    let task = tasks.map(Result::unwrap).find(is_tcp).expect("a thread for TCP");
+    let status = fs::read_to_string(task.path().join("status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn a_full_disk_under_the_log_does_no_harm() {
+    // Without a log nobody tells the port, so it is a given one, in a namespace of the test's own.
+    in_namespace(
+        "exhaustion::a_full_disk_under_the_log_does_no_harm",
+        &["link set lo up"],
+        log_on_a_full_disk,
+    );
+}
+
+fn log_on_a_full_disk() {
+    // Every write to it fails for want of space, as on a full disk.
+    serves_with_log(OpenOptions::new().write(true).open("/dev/full").unwrap().into());
+}
+
+#[test]
+fn a_pipe_under_the_log_that_is_full_from_the_start_does_no_harm() {
+    let this = "exhaustion::a_pipe_under_the_log_that_is_full_from_the_start_does_no_harm";
+    in_namespace(this, &["link set lo up"], log_on_a_full_pipe);
+}
+
+fn log_on_a_full_pipe() {
+    let (unread, pipe) = io::pipe().unwrap();
+    // Opened anew, so that it is this end alone which does not wait: the daemon's does.
+    let again = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    let mut filler = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(again).unwrap();
+    // In small pieces, or the last page would have room for a line.
+    let full = loop {
+        if let Err(error) = filler.write_all(b"\n") {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    serves_with_log(pipe.into());
+    drop(unread);
+}
+
+/// A daemon that tells nothing; killed when dropped.
+struct Mute(Child);
+
+impl Drop for Mute {
+    fn drop(&mut self) {
+        // Both fail only if it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the daemon with this as its standard error, where it can tell nothing; it serves, and ends in order.
+fn serves_with_log(stderr: Stdio) {
+    let server = SocketAddr::from(([127, 0, 0, 1], 53));
+    let daemon = command()
+        .args(["--pods=insecure", &format!("--listen={server}"), "--admin=off", "--lame-duck=0s"])
+        // As many lines as there can be.
+        .env("RUST_LOG", "trace")
+        .stderr(stderr)
+        .spawn();
+    let mut daemon = Mute(daemon.unwrap());
+    // Connected, and its queries are refused until the daemon serves.
+    until("it answers", || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(server).unwrap();
+        socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        socket.send(&query(1, &name(IP))).is_ok() && socket.recv(&mut [0; 512]).is_ok()
+    });
+    for number in 0..100 {
+        assert_answers(server);
+        assert_eq!(id(&Stream::connect(server).exchange(&query(number, &name(IP)))), number);
+    }
+    let pid = daemon.0.id().to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
+    for _ in 0..100 {
+        assert_answers(server);
+    }
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    let mut ended = None;
+    until("it ends", || {
+        ended = daemon.0.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(0), "in order");
+}

@@ -1,0 +1,156 @@
+//! What happens in the cluster is answered within a second.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use serde_json::json;
+
+use crate::kube_apiserver::SHARED;
+use crate::kube_apiserver::api::{Api, PodPath, Write, address};
+use crate::support::dns::{
+    daemon, denied, is_answered, is_denied, lookup, lookup_namespace, no_data, within_a_second,
+};
+use crate::support::{Daemon, until};
+
+/// One who may do what the daemon needs, and no more.
+static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
+    let kubeconfig = SHARED.service_account("follower");
+    for resource in ["pods", "namespaces"] {
+        SHARED.grant("follower", &["list", "watch"], resource, None);
+    }
+    kubeconfig
+});
+
+/// A daemon in step with the shared cluster, and a new namespace there.
+fn start(namespace: &str) -> (Api, Daemon) {
+    let api = Api::of(&SHARED);
+    api.create_namespace(namespace);
+    (api, daemon(&KUBECONFIG, &[]))
+}
+
+/// Waits until the daemon has seen all that was written about pods before.
+fn catch_up(api: &Api, daemon: &Daemon) {
+    let address = address();
+    let name = format!("marker-{}", address.to_string().replace('.', "-"));
+    api.run_pod(PodPath("default", &name), &[address]);
+    until("the last change is seen", || is_answered(daemon, "default", address));
+}
+
+#[test]
+fn a_pod_is_answered_from_its_address_to_its_deletion() {
+    let namespace = "life";
+    let (api, daemon) = start(namespace);
+    let (pod, address) = (PodPath(namespace, "pod"), address());
+    api.write(Write::create(pod, &json!({})));
+    catch_up(&api, &daemon);
+    assert_eq!(lookup(&daemon, namespace, address), denied(None));
+    api.write(Write::status(pod, "Pending", &[address]));
+    within_a_second("an address is given", || is_answered(&daemon, namespace, address));
+    assert_eq!(lookup(&daemon, "default", address), denied(None), "it is of another namespace");
+    api.write(Write::status(pod, "Running", &[address]));
+    api.write(Write::delete(pod, 0));
+    within_a_second("a pod is deleted", || is_denied(&daemon, namespace, address));
+}
+
+#[test]
+fn a_pod_that_has_ended_is_no_longer_answered() {
+    let namespace = "end";
+    let (api, daemon) = start(namespace);
+    for phase in ["Succeeded", "Failed"] {
+        let name = phase.to_lowercase();
+        let (pod, address) = (PodPath(namespace, &name), address());
+        api.run_pod(pod, &[address]);
+        within_a_second("a pod runs", || is_answered(&daemon, namespace, address));
+        api.write(Write::status(pod, phase, &[address]));
+        within_a_second(phase, || is_denied(&daemon, namespace, address));
+        api.run_pod(PodPath(namespace, &format!("{name}-next")), &[address]);
+        within_a_second("its address is given again", || is_answered(&daemon, namespace, address));
+        api.write(Write::delete(pod, 0));
+        catch_up(&api, &daemon);
+        assert!(is_answered(&daemon, namespace, address), "it is the next pod's");
+    }
+}
+
+#[test]
+fn an_address_that_changes_is_replaced() {
+    let namespace = "change";
+    let (api, daemon) = start(namespace);
+    let (pod, old, new) = (PodPath(namespace, "pod"), address(), address());
+    api.run_pod(pod, &[old]);
+    within_a_second("the first address", || is_answered(&daemon, namespace, old));
+    api.write(Write::status(pod, "Running", &[new]));
+    within_a_second("the second address", || is_answered(&daemon, namespace, new));
+    assert_eq!(lookup(&daemon, namespace, old), denied(None));
+}
+
+#[test]
+fn both_addresses_of_a_dual_stack_pod_are_answered() {
+    let namespace = "dual-stack";
+    let (api, daemon) = start(namespace);
+    let (pod, four, six) =
+        (PodPath(namespace, "pod"), address(), IpAddr::from([0xfd00, 0x42, 0, 0, 0, 0, 0, 1]));
+    api.run_pod(pod, &[four, six]);
+    within_a_second("the second address", || is_answered(&daemon, namespace, six));
+    assert!(is_answered(&daemon, namespace, four));
+    api.write(Write::status(pod, "Running", &[four]));
+    within_a_second("the second address is gone", || is_denied(&daemon, namespace, six));
+    assert!(is_answered(&daemon, namespace, four));
+}
+
+#[test]
+fn the_address_of_a_node_is_answered_while_any_pod_shares_it() {
+    let namespace = "host-network";
+    let (api, daemon) = start(namespace);
+    let excluding = crate::support::dns::daemon(&KUBECONFIG, &["--host-network=exclude"]);
+    let node = address();
+    let pods = [PodPath(namespace, "one"), PodPath(namespace, "two")];
+    for pod in pods {
+        api.write(Write::create(pod, &json!({ "hostNetwork": true })));
+        api.write(Write::status(pod, "Running", &[node]));
+    }
+    within_a_second("a pod on its node's network", || is_answered(&daemon, namespace, node));
+    api.write(Write::delete(pods[0], 0));
+    catch_up(&api, &daemon);
+    assert!(is_answered(&daemon, namespace, node), "one of two is left");
+    catch_up(&api, &excluding);
+    assert_eq!(lookup(&excluding, namespace, node), denied(None));
+    api.write(Write::delete(pods[1], 0));
+    within_a_second("the last of two is deleted", || is_denied(&daemon, namespace, node));
+}
+
+#[test]
+fn a_terminating_pod_is_answered_until_it_is_gone() {
+    let namespace = "terminating";
+    let (api, daemon) = start(namespace);
+    let (pod, address) = (PodPath(namespace, "pod"), address());
+    api.run_pod(pod, &[address]);
+    let left = api.write(Write::delete(pod, 3600));
+    assert!(left["metadata"]["deletionTimestamp"].is_string(), "it terminates: {left}");
+    catch_up(&api, &daemon);
+    assert!(is_answered(&daemon, namespace, address));
+    let started_meanwhile = crate::support::dns::daemon(&KUBECONFIG, &[]);
+    assert!(is_answered(&started_meanwhile, namespace, address));
+    api.write(Write::delete(pod, 0));
+    for daemon in [daemon, started_meanwhile] {
+        within_a_second("a terminating pod is gone", || is_denied(&daemon, namespace, address));
+    }
+}
+
+#[test]
+fn namespaces_come_and_go() {
+    let (api, daemon) = start("there-before");
+    assert_eq!(lookup_namespace(&daemon, "there-before"), no_data());
+    let namespace = "later";
+    assert_eq!(lookup_namespace(&daemon, namespace), denied(None));
+    api.create_namespace(namespace);
+    within_a_second("a namespace is made", || lookup_namespace(&daemon, namespace) == no_data());
+    let (pod, address) = (PodPath(namespace, "pod"), address());
+    api.run_pod(pod, &[address]);
+    within_a_second("a pod in it", || is_answered(&daemon, namespace, address));
+    api.write(Write::delete(pod, 0));
+    within_a_second("its last pod is deleted", || is_denied(&daemon, namespace, address));
+    assert_eq!(lookup_namespace(&daemon, namespace), no_data(), "an empty namespace exists");
+    api.delete_namespace(namespace);
+    within_a_second("a namespace is deleted", || lookup_namespace(&daemon, namespace) == denied(None));
+}

@@ -1,0 +1,19 @@
+//! The daemon against a real API server, which `.ci/kube-apiserver` starts, kills and restarts.
+//!
+//! `.ci/kube-apiserver build`, once, then
+//! `cargo test --package poddns-net --features kube-apiserver --test it kube_apiserver`.
+//! `KUBE_TEST_PODS=20000` makes the test of scale one of that many pods; it takes some eight minutes then.
+
+mod api;
+mod following;
+mod outage;
+mod rights;
+mod scale;
+mod server;
+
+use std::sync::LazyLock;
+
+use server::ApiServer;
+
+/// A cluster for the tests that do not disturb it.
+static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));

@@ -1,0 +1,133 @@
+//! The API server goes away, comes back, and has forgotten meanwhile.
+
+use crate::kube_apiserver::api::{Api, PodPath, address};
+use crate::kube_apiserver::server::ApiServer;
+use crate::support::dns::{
+    Answer, SERVFAIL, answered, daemon, denied, is_answered, is_denied, lookup, lookup_namespace, no_data,
+    unready_daemon,
+};
+use crate::support::{Daemon, until};
+
+/// Extended errors (RFC 8914).
+const STALE_ANSWER: u16 = 3;
+const NOT_READY: u16 = 14;
+const STALE_NXDOMAIN: u16 = 19;
+const NO_REACHABLE_AUTHORITY: u16 = 22;
+
+fn failure(extended_error: u16) -> Answer {
+    Answer { rcode: SERVFAIL, addresses: Vec::new(), extended_error: Some(extended_error) }
+}
+
+/// How many lists of pods were complete, and how many failures there were.
+fn lists_and_errors(daemon: &Daemon) -> (u64, u64) {
+    let of_pods = |name: &str| daemon.metric(&format!("poddns_feed_{name}_total{{resource=\"pods\"}}"));
+    (of_pods("lists"), of_pods("errors"))
+}
+
+#[test]
+fn answers_go_on_without_the_api_server_and_are_in_step_again_when_it_is_back() {
+    let server = ApiServer::start(&[]);
+    let [old, new, never] = [address(), address(), address()];
+    Api::of(&server).run_pod(PodPath("default", "old"), &[old]);
+    let patient = daemon(&server.admin(), &[]);
+    let strict = daemon(&server.admin(), &["--max-staleness=1s"]);
+    assert!([&patient, &strict].iter().all(|daemon| is_answered(daemon, "default", old)));
+
+    server.kill();
+    until("marked as stale", || {
+        let answer = lookup(&patient, "default", old);
+        assert_eq!(answer.addresses, [old]);
+        answer.extended_error == Some(STALE_ANSWER)
+    });
+    assert_eq!(lookup(&patient, "default", never), denied(Some(STALE_NXDOMAIN)));
+    let (code, text) = patient.get("/readyz");
+    assert_eq!(code, 200, "it answers, so it stays in service");
+    assert!(text.starts_with("ready\nstale: the pods are"), "{text}");
+    until("failures are counted", || lists_and_errors(&patient).1 > 0);
+    assert_eq!(patient.metric("poddns_index_synced"), 1);
+    assert_ne!(patient.metric_text("poddns_index_age_seconds"), "0.0");
+    until("both watches say why", || {
+        let watches = patient.status()["watches"].clone();
+        let says_why = |watch: &serde_json::Value| {
+            watch["freshness"]["state"] == "stale" && watch["error"].to_string().contains(&server.url())
+        };
+        watches.as_array().unwrap().iter().filter(|watch| says_why(watch)).count() == 2
+    });
+
+    until("too stale to be answered", || lookup(&strict, "default", old) == failure(NO_REACHABLE_AUTHORITY));
+    let (code, text) = strict.get("/readyz");
+    assert_eq!(code, 503);
+    assert!(text.starts_with("stale: the pods are"), "{text}");
+
+    let late = unready_daemon(&server.admin(), &[]);
+    let unreachable = format!("cannot reach the API server at {}", server.url());
+    until("it says what it waits for", || {
+        let (code, text) = late.get("/readyz");
+        let waits_for = |resource: &str| {
+            text.lines().any(|line| line.starts_with(resource) && line.contains(&unreachable))
+        };
+        code == 503 && waits_for("pods: ") && waits_for("namespaces: ")
+    });
+    assert_eq!(lookup(&late, "default", old), failure(NOT_READY));
+
+    server.restart();
+    let api = Api::of(&server);
+    api.run_pod(PodPath("default", "new"), &[new]);
+    api.write(crate::kube_apiserver::api::Write::delete(PodPath("default", "old"), 0));
+    for daemon in [patient, strict, late] {
+        until("in step again", || is_answered(&daemon, "default", new) && is_denied(&daemon, "default", old));
+        assert_eq!(daemon.get("/readyz").0, 200);
+    }
+}
+
+#[test]
+fn a_watch_goes_on_from_where_it_was_when_nothing_has_happened() {
+    // Or the API server, which has no events of before its start, might ask for a new list.
+    let server = ApiServer::start(&["--watch-cache=false"]);
+    let address = address();
+    Api::of(&server).run_pod(PodPath("default", "pod"), &[address]);
+    let daemon = daemon(&server.admin(), &[]);
+    let (lists, _) = lists_and_errors(&daemon);
+    server.kill();
+    until("marked as stale", || lookup(&daemon, "default", address) == answered(address, Some(STALE_ANSWER)));
+    server.restart();
+    until("in step again", || is_answered(&daemon, "default", address));
+    assert_eq!(lists_and_errors(&daemon).0, lists);
+    assert!(daemon.log().contains("in step again"), "{}", daemon.log());
+}
+
+#[test]
+fn what_was_removed_before_a_compaction_is_gone_after_it() {
+    // Or the API server would answer from events of its own.
+    let server = ApiServer::start(&["--watch-cache=false"]);
+    let api = Api::of(&server);
+    let [kept, removed, added] = [address(), address(), address()];
+    api.create_namespace("removed");
+    api.run_pod(PodPath("default", "kept"), &[kept]);
+    api.run_pod(PodPath("default", "removed"), &[removed]);
+    let daemon = daemon(&server.admin(), &[]);
+    assert!(is_answered(&daemon, "default", removed));
+    assert_eq!(lookup_namespace(&daemon, "removed"), no_data());
+    let (lists, _) = lists_and_errors(&daemon);
+
+    // Stopped, it cannot connect again before all has happened.
+    daemon.signal("STOP");
+    server.kill();
+    server.restart();
+    let api = Api::of(&server);
+    api.write(crate::kube_apiserver::api::Write::delete(PodPath("default", "removed"), 0));
+    api.delete_namespace("removed");
+    api.run_pod(PodPath("default", "added"), &[added]);
+    server.compact();
+    daemon.signal("CONT");
+
+    until("a new list is complete", || {
+        assert_eq!(lookup(&daemon, "default", kept).addresses, [kept], "it exists all the time");
+        is_answered(&daemon, "default", added)
+    });
+    assert_eq!(lookup(&daemon, "default", kept), answered(kept, None));
+    assert_eq!(lookup(&daemon, "default", removed), denied(None));
+    assert_eq!(lookup_namespace(&daemon, "removed"), denied(None));
+    assert_eq!(lists_and_errors(&daemon).0, lists + 1);
+    assert!(daemon.log().contains("cannot watch pods in all namespaces: 410"), "{}", daemon.log());
+}

@@ -1,0 +1,195 @@
+//! Rights that are missing, granted, limited and taken away.
+
+use serde_json::Value;
+
+use crate::kube_apiserver::SHARED;
+use crate::kube_apiserver::api::{Api, PodPath, address};
+use crate::kube_apiserver::server::ApiServer;
+use crate::support::dns::{
+    Answer, SERVFAIL, answered, daemon, denied, is_answered, lookup, lookup_namespace, no_data,
+    unready_daemon, within_a_second,
+};
+use crate::support::{Daemon, until};
+
+const ALL: &[&str] = &["list", "watch"];
+
+/// What readiness waits for, by line.
+fn pending(daemon: &Daemon) -> Vec<String> {
+    let (code, text) = daemon.get("/readyz");
+    match code {
+        200 => Vec::new(),
+        503 => text.lines().map(str::to_owned).collect(),
+        _ => panic!("{code} {text}"),
+    }
+}
+
+/// Whether a line says that `account` may not do this in the whole cluster, and what to do about it.
+fn is_refusal(line: &str, account: &str, verb: &str, resource: &str) -> bool {
+    let by_server = format!(
+        "403 {resource} is forbidden: User \"system:serviceaccount:default:{account}\" cannot {verb} resource \
+         \"{resource}\" in API group \"\" at the cluster scope"
+    );
+    let advice = format!(
+        "a ClusterRole with the rule {{apiGroups: [\"\"], resources: [{resource}], verbs: [list, watch]}} and its \
+         ClusterRoleBinding are missing"
+    );
+    line.contains(&format!("cannot {verb} {resource}")) && line.contains(&by_server) && line.contains(&advice)
+}
+
+/// Whether there is a warning of this kind in the log.
+fn is_logged(daemon: &Daemon, account: &str, verb: &str, resource: &str) -> bool {
+    daemon.log().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|line| {
+        let message = line["message"].as_str().unwrap_or_default();
+        line["level"] == "WARN" && is_refusal(message, account, verb, resource)
+    })
+}
+
+#[test]
+fn rights_that_are_missing_are_named_and_granted_without_a_restart() {
+    let address = address();
+    let api = Api::of(&SHARED);
+    api.create_namespace("rights");
+    api.run_pod(PodPath("rights", "pod"), &[address]);
+    let cases: [(&str, &[&str], &str); 3] =
+        [("nothing", &[], "watch"), ("list-only", &["list"], "watch"), ("watch-only", &["watch"], "list")];
+    let start = |(account, verbs, missing): (&'static str, &[&str], &'static str)| {
+        let kubeconfig = SHARED.service_account(account);
+        for resource in ["pods", "namespaces"].iter().filter(|_| !verbs.is_empty()) {
+            SHARED.grant(account, verbs, resource, None);
+        }
+        (unready_daemon(&kubeconfig, &[]), account, missing)
+    };
+    let daemons = cases.map(start);
+    for (daemon, account, missing) in &daemons {
+        until("readiness names what is missing", || {
+            let pending = pending(daemon);
+            let names = |resource| pending.iter().any(|line| is_refusal(line, account, missing, resource));
+            names("pods") && names("namespaces")
+        });
+        assert!(is_logged(daemon, account, missing, "pods"), "{}", daemon.log());
+        assert!(is_logged(daemon, account, missing, "namespaces"), "{}", daemon.log());
+        let not_ready = Answer { rcode: SERVFAIL, addresses: Vec::new(), extended_error: Some(14) };
+        assert_eq!(lookup(daemon, "rights", address), not_ready);
+    }
+    for (_, account, _) in &daemons {
+        SHARED.grant(account, ALL, "pods", None);
+    }
+    for (daemon, account, missing) in &daemons {
+        until("only namespaces are waited for", || match pending(daemon).as_slice() {
+            [line] => is_refusal(line, account, missing, "namespaces"),
+            _ => false,
+        });
+        SHARED.grant(account, ALL, "namespaces", None);
+    }
+    for (daemon, ..) in &daemons {
+        until("ready", || pending(daemon).is_empty());
+        assert_eq!(lookup(daemon, "rights", address), answered(address, None));
+    }
+}
+
+#[test]
+fn rights_in_some_namespaces_are_enough_to_serve_these() {
+    let api = Api::of(&SHARED);
+    let teams = ["team-a", "team-b", "team-c"].map(|namespace| (namespace, address()));
+    for (namespace, address) in teams {
+        api.create_namespace(namespace);
+        api.run_pod(PodPath(namespace, "pod"), &[address]);
+    }
+    let served = ["--namespace=team-a", "--namespace=team-b"];
+    let kubeconfig = SHARED.service_account("teams");
+    SHARED.grant("teams", ALL, "namespaces", None);
+    SHARED.grant("teams", ALL, "pods", Some("team-a"));
+    let daemon = unready_daemon(&kubeconfig, &served);
+    until("one namespace is waited for", || match pending(&daemon).as_slice() {
+        [line] => {
+            line.starts_with("pods in namespace team-b: cannot watch pods in namespace team-b: 403")
+                && line.contains("a Role in namespace team-b with the rule")
+        }
+        _ => false,
+    });
+    SHARED.grant("teams", ALL, "pods", Some("team-b"));
+    until("ready", || pending(&daemon).is_empty());
+    for (namespace, address) in teams {
+        let is_served = namespace != "team-c";
+        let (pod, own) =
+            if is_served { (answered(address, None), no_data()) } else { (denied(None), denied(None)) };
+        assert_eq!(lookup(&daemon, namespace, address), pod, "{namespace}");
+        assert_eq!(lookup_namespace(&daemon, namespace), own, "{namespace}");
+    }
+    let new = address();
+    api.run_pod(PodPath("team-b", "new"), &[new]);
+    within_a_second("a pod in a namespace with a watch of its own", || is_answered(&daemon, "team-b", new));
+}
+
+#[test]
+fn the_namespaces_of_the_cluster_are_needed_even_to_serve_one() {
+    let kubeconfig = SHARED.service_account("no-namespaces");
+    SHARED.grant("no-namespaces", ALL, "pods", Some("default"));
+    let daemon = unready_daemon(&kubeconfig, &["--namespace=default"]);
+    until("namespaces are waited for", || match pending(&daemon).as_slice() {
+        [line] => is_refusal(line, "no-namespaces", "watch", "namespaces"),
+        _ => false,
+    });
+    SHARED.grant("no-namespaces", ALL, "namespaces", None);
+    until("ready", || pending(&daemon).is_empty());
+}
+
+#[test]
+fn rights_taken_away_leave_what_was_known_and_are_told() {
+    let server = ApiServer::start(&[]);
+    let [known, later] = [address(), address()];
+    let kubeconfig = server.service_account("poddns");
+    for resource in ["pods", "namespaces"] {
+        server.grant("poddns", ALL, resource, None);
+    }
+    Api::of(&server).run_pod(PodPath("default", "known"), &[known]);
+    let daemon = daemon(&kubeconfig, &[]);
+
+    server.revoke("poddns", "pods");
+    // A watch that is open stays open. The next one is refused.
+    server.kill();
+    server.restart();
+    until("the refusal is told", || is_logged(&daemon, "poddns", "watch", "pods"));
+    assert_eq!(lookup(&daemon, "default", known), answered(known, Some(3)));
+    assert_eq!(pending(&daemon), [""; 0], "it answers, so it stays in service");
+    until("status says what is wrong", || {
+        let watches = daemon.status()["watches"].clone();
+        let find = |resource: &str| {
+            let watch = watches.as_array().unwrap().iter().find(|watch| watch["resource"] == resource);
+            (watch.unwrap()["freshness"]["state"].clone(), watch.unwrap()["error"].clone())
+        };
+        let ((pods, error), (namespaces, none)) = (find("pods"), find("namespaces"));
+        let told = error.as_str().is_some_and(|error| is_refusal(error, "poddns", "watch", "pods"));
+        told && pods == "stale" && namespaces == "fresh" && none.is_null()
+    });
+
+    Api::of(&server).run_pod(PodPath("default", "later"), &[later]);
+    assert_eq!(lookup(&daemon, "default", later), denied(Some(19)));
+    server.grant("poddns", ALL, "pods", None);
+    until("in step again", || is_answered(&daemon, "default", later));
+    assert_eq!(lookup(&daemon, "default", known), answered(known, None));
+}
+
+#[test]
+fn a_token_that_is_replaced_is_read_again() {
+    let server = ApiServer::start(&[]);
+    let [known, later] = [address(), address()];
+    let kubeconfig = server.service_account("poddns");
+    for resource in ["pods", "namespaces"] {
+        server.grant("poddns", ALL, resource, None);
+    }
+    Api::of(&server).run_pod(PodPath("default", "known"), &[known]);
+    let daemon = daemon(&kubeconfig, &[]);
+
+    server.kubectl(&["delete", "serviceaccount", "poddns"], "");
+    server.kill();
+    server.restart();
+    until("the refusal is told", || {
+        daemon.log().contains("cannot watch pods in all namespaces: 401 Unauthorized")
+    });
+    assert_eq!(lookup(&daemon, "default", known), answered(known, Some(3)));
+    // Its tokens are worth nothing to the new account of the same name; these go into the same file.
+    assert_eq!(server.service_account("poddns"), kubeconfig);
+    Api::of(&server).run_pod(PodPath("default", "later"), &[later]);
+    until("in step again", || is_answered(&daemon, "default", later));
+}

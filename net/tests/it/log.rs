@@ -1,0 +1,68 @@
+//! A log that nobody reads: it costs lines, and no answers.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::Ipv4Addr;
+
+use crate::support::{Daemon, Stream, assert_answers, id, name, query, until};
+
+const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
+
+/// A line of the log for each of these, and more octets than a pipe holds.
+const COMPLAINTS: usize = 1000;
+
+/// Each reload logs a thousand lines, until there is room for them neither in the pipe nor in the daemon.
+fn complain_until_lines_are_dropped(daemon: &Daemon) {
+    let dropped = "poddns_dropped_log_lines_total{reason=\"queue_full\"}";
+    while daemon.metric(dropped) == 0 {
+        let failures = daemon.metric("poddns_config_reloads_total{result=\"failure\"}");
+        daemon.signal("HUP");
+        until("it is read again", || {
+            daemon.metric("poddns_config_reloads_total{result=\"failure\"}") > failures
+        });
+        // One thread reloads, but all threads put their lines into the same queue.
+        assert_answers(daemon.address());
+    }
+    assert_eq!(daemon.metric("poddns_dropped_log_lines_total{reason=\"write_failed\"}"), 0);
+}
+
+/// A daemon whose next reload fails, for very many reasons.
+fn about_to_complain() -> (Daemon, tempfile::NamedTempFile) {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let daemon = Daemon::insecure(&["--config", config.path().to_str().unwrap()]);
+    let mut wrong = String::new();
+    for number in 0..COMPLAINTS {
+        writeln!(wrong, "no-such-key-{number} = true").unwrap();
+    }
+    fs::write(config.path(), wrong).unwrap();
+    (daemon, config)
+}
+
+#[test]
+fn a_log_that_nobody_reads_delays_neither_answers_nor_the_end() {
+    let (mut daemon, _config) = about_to_complain();
+    let lines = daemon.lines();
+    let unread = lines.lock().unwrap();
+    complain_until_lines_are_dropped(&daemon);
+    for number in 0..100 {
+        assert_answers(daemon.address());
+        assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(number, &name(IP)))), number);
+    }
+    assert!(daemon.status()["log"]["dropped_lines"].as_u64().unwrap() > 0);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(0), "though nobody reads its last lines either");
+    drop(unread);
+}
+
+#[test]
+fn a_log_that_is_read_again_tells_of_what_is_lost() {
+    let (mut daemon, _config) = about_to_complain();
+    let lines = daemon.lines();
+    let unread = lines.lock().unwrap();
+    complain_until_lines_are_dropped(&daemon);
+    drop(unread);
+    daemon.wait_for_log("the log was not read, and lines of it are lost");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(0));
+    daemon.wait_for_log("\"ended\"");
+}

@@ -1,0 +1,85 @@
+//! A network that loses, doubles and reorders packets, in a namespace of the test's own: clients that ask again get
+//! their answers, whatever else arrives.
+//!
+//! It takes `unshare` (util-linux), `ip` and `tc` (iproute2) and `nft` (nftables). Linux has `netem` as an option: where
+//! it is missing, loss comes from nftables, doubling and reordering are left out, and the test says so.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::namespace::in_namespace;
+use crate::support::{Daemon, Stream, addresses, connect, id, name, query};
+
+const NETEM: &str = "qdisc add dev lo root netem delay 2ms 1ms reorder 25% loss 10% duplicate 5%";
+
+/// Every tenth packet, of whatever kind and in whichever direction, is gone.
+const NFT: &str =
+    "table inet lossy { chain in { type filter hook input priority 0; numgen random mod 100 < 10 drop; }; }";
+
+/// Makes the namespace's loopback a bad network.
+fn lose() {
+    let netem = Command::new("tc").args(NETEM.split(' ')).output().expect("tc of iproute2");
+    if netem.status.success() {
+        println!("with netem: loss, doubling and reordering");
+        return;
+    }
+    let why = String::from_utf8_lossy(&netem.stderr);
+    println!("SKIPPED: doubling and reordering of packets; this kernel has no netem ({})", why.trim());
+    let nft = Command::new("nft").arg(NFT).status().expect("nft of nftables");
+    assert!(nft.success(), "loss by nftables");
+    println!("with nftables: loss");
+}
+
+#[test]
+fn clients_on_a_lossy_network_get_their_answers() {
+    in_namespace("lossy::clients_on_a_lossy_network_get_their_answers", &["link set lo up"], || {
+        let daemon = Daemon::insecure(&[]);
+        lose();
+        over_udp(&daemon);
+        over_tcp(&daemon);
+        let errors = ["poddns_panics_total{transport=\"udp\"}", "poddns_panics_total{transport=\"tcp\"}"];
+        assert_eq!(errors.map(|name| daemon.metric(name)), [0, 0]);
+    });
+}
+
+/// Queries under way together, each asked again until it is answered.
+fn over_udp(daemon: &Daemon) {
+    let socket = connect(daemon.address());
+    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let address = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        Ipv4Addr::new(10, 1, high, low)
+    };
+    let mut open: Vec<u16> = (0..1000).collect();
+    let (mut sent, mut received) = (0, 0);
+    while !open.is_empty() {
+        for &number in open.iter().take(100) {
+            socket.send(&query(number, &name(address(number)))).unwrap();
+            sent += 1;
+        }
+        let mut response = [0; 512];
+        while let Ok(len) = socket.recv(&mut response) {
+            let response = &response[..len];
+            assert_eq!(addresses(response), [address(id(response))], "the answer to its own query");
+            open.retain(|&number| number != id(response));
+            received += 1;
+        }
+    }
+    println!("over UDP: 1000 answers, {sent} queries sent, {received} responses received");
+    assert!(sent > 1000, "the network loses packets");
+}
+
+/// Pipelined queries; the kernels ask each other again.
+fn over_tcp(daemon: &Daemon) {
+    let mut stream = Stream::connect(daemon.address());
+    for round in 0..20 {
+        for number in 0..50 {
+            stream.send(&query(round * 50 + number, &name(Ipv4Addr::new(10, 2, 0, 1))));
+        }
+        for number in 0..50 {
+            assert_eq!(id(&stream.receive()), round * 50 + number);
+        }
+    }
+    println!("over TCP: 1000 answers");
+}

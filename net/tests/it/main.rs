@@ -1,0 +1,39 @@
+//! The server and the daemon, over real sockets and in real processes.
+#![allow(unreachable_pub, missing_docs)]
+
+mod admin;
+mod amplification;
+mod config;
+mod identity;
+mod lifecycle;
+mod pods_file;
+mod rate_limit;
+mod snapshot;
+mod support;
+mod tcp;
+mod udp;
+
+#[cfg(unix)]
+mod log;
+#[cfg(target_os = "linux")]
+mod mutated;
+#[cfg(target_os = "linux")]
+mod systemd;
+
+// These need more of the machine than Rust: root, Landlock, seccomp, network namespaces, iproute2, util-linux.
+#[cfg(all(target_os = "linux", feature = "system-tests"))]
+mod confined_cluster;
+#[cfg(all(target_os = "linux", feature = "system-tests"))]
+mod exhaustion;
+#[cfg(all(target_os = "linux", feature = "system-tests"))]
+mod lossy;
+#[cfg(all(target_os = "linux", feature = "system-tests"))]
+mod netns;
+#[cfg(all(target_os = "linux", feature = "system-tests"))]
+mod privileges;
+#[cfg(all(target_os = "linux", feature = "system-tests"))]
+mod ten_thousand;
+
+// These need the API server that `.ci/kube-apiserver` builds.
+#[cfg(feature = "kube-apiserver")]
+mod kube_apiserver;

@@ -1,0 +1,71 @@
+//! Mode verified with pods from a file.
+
+use std::net::Ipv4Addr;
+
+use crate::support::{Daemon, addresses, ask, name, query, rcode, until};
+
+const HERE: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 5);
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 6);
+
+fn list(ips: &[Ipv4Addr]) -> String {
+    let pod = |(number, ip): (usize, &Ipv4Addr)| {
+        serde_json::json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": format!("pod-{number}"), "namespace": "default", "uid": format!("uid-{number}") },
+            "spec": {},
+            "status": { "phase": "Running", "podIP": ip, "podIPs": [{ "ip": ip }] },
+        })
+    };
+    let items: Vec<_> = ips.iter().enumerate().map(pod).collect();
+    serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
+}
+
+#[test]
+fn only_pods_that_exist_are_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pods.json");
+    std::fs::write(&file, list(&[HERE])).unwrap();
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--pods-file", file.to_str().unwrap()]);
+    until("ready", || daemon.get("/readyz").0 == 200);
+    let server = daemon.address();
+    assert_eq!(addresses(&ask(server, &query(1, &name(HERE)))), [HERE]);
+    assert_eq!(rcode(&ask(server, &query(2, &name(ELSEWHERE)))), 3);
+    let status = daemon.status();
+    assert_eq!(status["index"]["pods"], 1);
+    assert_eq!(status["index"]["freshness"]["state"], "fresh");
+    assert_eq!(daemon.metric("poddns_index_pods"), 1);
+    assert_eq!(daemon.metric("poddns_index_synced"), 1);
+    // Written beside and renamed, as an editor or a ConfigMap does.
+    let beside = directory.path().join("pods.json.new");
+    std::fs::write(&beside, list(&[ELSEWHERE])).unwrap();
+    std::fs::rename(&beside, &file).unwrap();
+    until("the new file is served", || rcode(&ask(server, &query(3, &name(HERE)))) == 3);
+    assert_eq!(addresses(&ask(server, &query(4, &name(ELSEWHERE)))), [ELSEWHERE]);
+}
+
+#[test]
+fn a_reload_may_change_where_pods_come_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, two, config] = ["one.json", "two.json", "poddns.toml"].map(|name| directory.path().join(name));
+    std::fs::write(&one, list(&[HERE])).unwrap();
+    std::fs::write(&two, list(&[ELSEWHERE])).unwrap();
+    let configure = |text: String| std::fs::write(&config, text).unwrap();
+    configure(format!("pods-file = {one:?}\n"));
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    until("ready", || daemon.get("/readyz").0 == 200);
+    let server = daemon.address();
+    let answered = |ip| rcode(&ask(server, &query(1, &name(ip)))) == 0;
+    assert!(answered(HERE) && !answered(ELSEWHERE));
+    configure(format!("pods-file = {two:?}\n"));
+    daemon.signal("HUP");
+    until("the other file is served", || answered(ELSEWHERE) && !answered(HERE));
+    // A file that is not there: the one that is goes on.
+    configure("pods-file = \"/nonexistent/pods.json\"\n".to_owned());
+    daemon.signal("HUP");
+    daemon.wait_for_log("going on with the old configuration");
+    assert!(answered(ELSEWHERE) && !answered(HERE));
+    configure("pods = \"insecure\"\n".to_owned());
+    daemon.signal("HUP");
+    until("everything is served", || answered(HERE));
+    assert_eq!(daemon.status()["index"], serde_json::Value::Null);
+}

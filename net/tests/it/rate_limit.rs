@@ -1,0 +1,157 @@
+//! Rate limiting, as clients meet it.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use crate::support::{Daemon, Stream, ask, connect, id, query, until};
+use hickory_proto::op::{Message, ResponseCode};
+
+const NAME: &str = "10-42-2-46.default.pod.cluster.local";
+const QUERIES: u64 = 100;
+
+/// A limit that a test reaches at once, and that loopback is not exempt from.
+const LIMIT: [&str; 3] = ["--rate-limit=5", "--rate-limit-exempt=none", "--threads=1"];
+
+/// What became of a burst of queries.
+#[derive(Debug, Default, PartialEq)]
+struct Burst {
+    whole: u64,
+    truncated: u64,
+    dropped: u64,
+}
+
+/// Asks so often at once and sorts the responses.
+fn burst(daemon: &Daemon, query: &[u8]) -> Burst {
+    let limited =
+        |action| daemon.metric(&format!("poddns_rate_limited_responses_total{{action={action:?}}}"));
+    let before = limited("drop");
+    let socket = connect(daemon.address());
+    for _ in 0..QUERIES {
+        socket.send(query).unwrap();
+    }
+    let mut burst = Burst::default();
+    until("every query is answered or dropped", || {
+        burst.dropped = limited("drop") - before;
+        receive(&socket, &mut burst);
+        burst.whole + burst.truncated + burst.dropped == QUERIES
+    });
+    burst
+}
+
+/// Takes what is there.
+fn receive(socket: &UdpSocket, burst: &mut Burst) {
+    let mut buffer = [0; 1232];
+    socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    while let Ok(len) = socket.recv(&mut buffer) {
+        let response = Message::from_vec(&buffer[..len]).unwrap();
+        assert_eq!(response.metadata.response_code, ResponseCode::NoError);
+        assert_eq!(response.queries[0].name().to_ascii(), format!("{NAME}."));
+        if response.metadata.truncation {
+            assert!(response.answers.is_empty() && response.authorities.is_empty());
+            burst.truncated += 1;
+        } else {
+            assert_eq!(response.answers.len(), 1);
+            burst.whole += 1;
+        }
+    }
+}
+
+/// The query with an OPT and this cookie.
+fn with_cookie(cookie: &[u8]) -> Vec<u8> {
+    let mut query = query(7, NAME);
+    query[11] = 1;
+    let option = u16::try_from(cookie.len()).unwrap();
+    query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0]);
+    query.extend((option + 4).to_be_bytes());
+    query.extend([0, 10]);
+    query.extend(option.to_be_bytes());
+    query.extend(cookie);
+    query
+}
+
+/// The cookie at the end of a response, where the only option of its OPT is.
+fn cookie(response: &[u8]) -> &[u8] {
+    let (rest, cookie) = response.split_at(response.len() - 24);
+    assert_eq!(rest[rest.len() - 4..], [0, 10, 0, 24], "{response:02x?}");
+    cookie
+}
+
+#[test]
+fn a_flood_gets_its_rate_and_every_other_response_beyond_it_truncated() {
+    let daemon = Daemon::insecure(&LIMIT);
+    let start = Instant::now();
+    let burst = burst(&daemon, &query(1, NAME));
+    // What came back to the budget meanwhile depends on how long it took.
+    let most = 5 + 5 * (start.elapsed().as_secs() + 1);
+    assert!((5..=most).contains(&burst.whole), "{burst:?}");
+    assert!(burst.truncated.abs_diff(burst.dropped) <= 1, "{burst:?}");
+    assert_eq!(daemon.metric("poddns_rate_limited_responses_total{action=\"truncate\"}"), burst.truncated);
+    assert_eq!(
+        daemon.metric("poddns_dropped_queries_total{transport=\"udp\",reason=\"rate_limited\"}"),
+        burst.dropped
+    );
+    daemon.wait_for_log("\"network\":\"127.0.0.0/24\"");
+    // Who comes back over TCP, as TC says, is answered however many there are.
+    let mut stream = Stream::connect(daemon.address());
+    for number in 0..100 {
+        let response = stream.exchange(&query(number, NAME));
+        assert_eq!((id(&response), response[2] & 2, response[7]), (number, 0, 1));
+    }
+}
+
+#[test]
+fn slip_is_configurable() {
+    let daemon = Daemon::insecure(&[&LIMIT[..], &["--rate-limit-slip=1"]].concat());
+    assert_eq!(burst(&daemon, &query(1, NAME)).dropped, 0);
+    let daemon = Daemon::insecure(&[&LIMIT[..], &["--rate-limit-slip=0"]].concat());
+    assert_eq!(burst(&daemon, &query(1, NAME)).truncated, 0);
+}
+
+#[test]
+fn a_valid_cookie_has_no_limit_and_a_truncated_response_brings_one() {
+    let daemon = Daemon::insecure(&[&LIMIT[..], &["--rate-limit-slip=1", "--nsid=node-1"]].concat());
+    let client = [1, 2, 3, 4, 5, 6, 7, 8];
+    assert!(burst(&daemon, &with_cookie(&client)).truncated > 0, "a new cookie proves nothing");
+    let truncated = ask(daemon.address(), &with_cookie(&client));
+    let both = cookie(&truncated).to_owned();
+    assert_eq!(both[..8], client);
+    let whole = Burst { whole: QUERIES, ..Burst::default() };
+    assert_eq!(burst(&daemon, &with_cookie(&both)), whole);
+    assert_eq!(daemon.metric("poddns_cookies_total{transport=\"udp\",status=\"valid\"}"), QUERIES);
+    let mut forged = both;
+    forged[23] ^= 1;
+    assert!(burst(&daemon, &with_cookie(&forged)).truncated > 0);
+    assert!(daemon.metric("poddns_cookies_total{transport=\"udp\",status=\"invalid\"}") >= QUERIES);
+}
+
+#[test]
+fn loopback_and_what_is_configured_is_exempt() {
+    let whole = Burst { whole: QUERIES, ..Burst::default() };
+    for exempt in [None, Some("--rate-limit-exempt=127.0.0.0/30"), Some("--rate-limit-exempt=private")] {
+        let mut arguments = vec!["--rate-limit=5"];
+        arguments.extend(exempt);
+        assert_eq!(burst(&Daemon::insecure(&arguments), &query(1, NAME)), whole, "{exempt:?}");
+    }
+    let daemon = Daemon::insecure(&["--rate-limit=off", "--rate-limit-exempt=none"]);
+    assert_eq!(burst(&daemon, &query(1, NAME)), whole);
+    let others = ["--rate-limit-exempt=10.0.0.0/8", "--rate-limit-exempt=192.0.2.0/24"];
+    let daemon = Daemon::insecure(&[&["--rate-limit=5"], &others[..]].concat());
+    assert_ne!(burst(&daemon, &query(1, NAME)), whole, "a list without private does not have it");
+}
+
+#[test]
+fn the_limit_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("poddns.toml");
+    let configure =
+        |limit: &str| fs::write(&file, format!("rate-limit-exempt = [\"none\"]\nrate-limit = {limit}\n"));
+    configure("\"off\"").unwrap();
+    let daemon = Daemon::insecure(&["--config", file.to_str().unwrap()]);
+    let whole = Burst { whole: QUERIES, ..Burst::default() };
+    assert_eq!(burst(&daemon, &query(1, NAME)), whole);
+    configure("5").unwrap();
+    daemon.signal("HUP");
+    until("reloaded", || daemon.metric("poddns_config_reloads_total{result=\"success\"}") == 1);
+    assert_ne!(burst(&daemon, &query(1, NAME)), whole);
+}

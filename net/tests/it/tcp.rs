@@ -1,0 +1,282 @@
+//! DNS over TCP (RFC 7766): pipelining, framing, and clients that are slow or worse.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown};
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Daemon, Stream, addresses, assert_answers, connect, exchange, frame, id, name, padded, query, rcode,
+    until,
+};
+
+const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
+
+fn open_connections(daemon: &Daemon) -> usize {
+    daemon.metric("poddns_tcp_connections").try_into().unwrap()
+}
+
+#[test]
+fn pipelined_queries_are_answered_in_order() {
+    let daemon = Daemon::insecure(&[]);
+    let mut stream = Stream::connect(daemon.address());
+    let all: Vec<u8> = (0..1000).flat_map(|number| frame(&query(number, &name(IP)))).collect();
+    stream.0.write_all(&all).unwrap();
+    for number in 0..1000 {
+        let response = stream.receive();
+        assert_eq!((id(&response), addresses(&response)), (number, vec![IP.into()]));
+    }
+}
+
+#[test]
+fn frames_may_be_split_anywhere() {
+    let daemon = Daemon::insecure(&[]);
+    let mut stream = Stream::connect(daemon.address());
+    let two = [frame(&query(1, &name(IP))), frame(&query(2, &name(IP)))].concat();
+    for octet in &two {
+        stream.0.write_all(&[*octet]).unwrap();
+    }
+    assert_eq!([id(&stream.receive()), id(&stream.receive())], [1, 2]);
+    for cut in [1, 2, 3, 30, two.len() / 2, two.len() / 2 + 1, two.len() - 1] {
+        let (head, tail) = two.split_at(cut);
+        stream.0.write_all(head).unwrap();
+        stream.0.write_all(tail).unwrap();
+        assert_eq!([id(&stream.receive()), id(&stream.receive())], [1, 2], "cut at {cut}");
+    }
+}
+
+#[test]
+fn nonsense_between_queries_is_skipped() {
+    let daemon = Daemon::insecure(&[]);
+    let mut stream = Stream::connect(daemon.address());
+    let mut response = query(5, &name(IP));
+    response[2] |= 0x80;
+    for nonsense in [&[][..], &[1], &[0; 11], &response, &[0xff; 40]] {
+        stream.send(nonsense);
+    }
+    let answer = stream.exchange(&query(6, &name(IP)));
+    assert_eq!((id(&answer), addresses(&answer)), (6, vec![IP.into()]));
+    // A FORMERR does not shift the pairing of what follows.
+    let mut malformed = query(7, &name(IP));
+    malformed[5] = 2;
+    stream.send(&malformed);
+    let mut transfer = query(8, "pod.cluster.local");
+    let at = transfer.len() - 3;
+    transfer[at] = 252;
+    stream.send(&transfer);
+    stream.send(&query(9, &name(IP)));
+    let answers: Vec<_> =
+        (0..3).map(|_| stream.receive()).map(|answer| (id(&answer), rcode(&answer))).collect();
+    assert_eq!(answers, [(7, 1), (8, 5), (9, 0)], "FORMERR, REFUSED for AXFR, NOERROR");
+}
+
+#[test]
+fn the_longest_message_is_answered() {
+    let daemon = Daemon::insecure(&[]);
+    let mut stream = Stream::connect(daemon.address());
+    let overhead = padded(3, &name(IP), 0).len();
+    let longest = padded(3, &name(IP), u16::try_from(65_535 - overhead).unwrap());
+    assert_eq!(longest.len(), 65_535);
+    let answer = stream.exchange(&longest);
+    assert_eq!((id(&answer), addresses(&answer)), (3, vec![IP.into()]));
+}
+
+#[test]
+fn a_client_that_asks_is_told_the_idle_timeout() {
+    let daemon = Daemon::insecure(&["--tcp-idle-timeout=12s"]);
+    let mut question = query(1, &name(IP));
+    question[11] = 1;
+    // RFC 7828: an empty option 11 asks, and the answer is in units of 100 ms.
+    question.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    let answer = Stream::connect(daemon.address()).exchange(&question);
+    assert!(answer.ends_with(&[0, 11, 0, 2, 0, 120]), "{answer:?}");
+}
+
+#[test]
+fn a_client_that_has_closed_its_side_gets_its_answers() {
+    let daemon = Daemon::insecure(&[]);
+    let mut stream = Stream::connect(daemon.address());
+    stream.send(&query(1, &name(IP)));
+    stream.send(&query(2, &name(IP)));
+    stream.0.write_all(&[0, 50, 1]).unwrap();
+    stream.0.shutdown(Shutdown::Write).unwrap();
+    assert_eq!([id(&stream.receive()), id(&stream.receive())], [1, 2]);
+    stream.assert_closed();
+}
+
+#[test]
+fn idle_connections_are_closed_and_dripping_does_not_help() {
+    let daemon = Daemon::insecure(&["--tcp-idle-timeout=1s"]);
+    let mut silent = Stream::connect(daemon.address());
+    let mut used = Stream::connect(daemon.address());
+    assert_eq!(id(&used.exchange(&query(1, &name(IP)))), 1);
+    let mut dripping = Stream::connect(daemon.address());
+    let started = Instant::now();
+    // An octet now and then of a message that never ends: until the server has enough.
+    dripping.0.write_all(&[0xff, 0xff]).unwrap();
+    dripping.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let closed = |error: &std::io::Error| {
+        !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+    };
+    loop {
+        if dripping.0.write_all(&[0]).is_err() {
+            break;
+        }
+        match dripping.0.read(&mut [0]) {
+            Ok(0) => break,
+            Err(error) if closed(&error) => break,
+            _ => assert!(started.elapsed() < crate::support::PATIENCE, "still open"),
+        }
+    }
+    silent.assert_closed();
+    used.assert_closed();
+    assert_eq!(daemon.metric("poddns_tcp_closed_connections_total{reason=\"idle\"}"), 3);
+    until("all are gone", || open_connections(&daemon) == 0);
+}
+
+#[test]
+fn an_old_connection_is_closed_however_much_it_is_used() {
+    let daemon = Daemon::insecure(&["--tcp-lifetime=1s", "--tcp-idle-timeout=1h"]);
+    let mut stream = Stream::connect(daemon.address());
+    let mut answers = 0_u32;
+    // Closed once it is idle, so whether a query comes too late is a matter of luck; no answer is cut short.
+    until("the connection is closed", || {
+        let sent = stream.0.write_all(&frame(&query(1, &name(IP))));
+        let mut length = [0; 2];
+        if sent.is_err() || stream.0.read_exact(&mut length).is_err() {
+            return true;
+        }
+        let mut answer = vec![0; u16::from_be_bytes(length).into()];
+        stream.0.read_exact(&mut answer).expect("a whole answer");
+        answers += 1;
+        false
+    });
+    assert!(answers > 1);
+    let closed =
+        |reason| daemon.metric(&format!("poddns_tcp_closed_connections_total{{reason=\"{reason}\"}}"));
+    assert_eq!((closed("lifetime"), closed("idle")), (1, 0));
+    // The client comes again.
+    assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(2, &name(IP)))), 2);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_buffered_for() {
+    let daemon = Daemon::insecure(&[]);
+    let before = daemon.memory();
+    let mut deaf = Stream::connect(daemon.address());
+    deaf.0.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    // Queries until the server no longer takes them.
+    let batch: Vec<u8> = (0..100).flat_map(|number| frame(&query(number, &name(IP)))).collect();
+    let mut sent = 0;
+    let mut octets = 0;
+    let blocked = loop {
+        match deaf.0.write(&batch[octets % batch.len()..]) {
+            Ok(len) => octets += len,
+            Err(error) => break error,
+        }
+        sent = octets / (batch.len() / 100);
+        assert!(sent < 10_000_000, "no back-pressure");
+    };
+    assert!(
+        matches!(blocked.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        "{blocked}"
+    );
+    assert!(daemon.memory() < before + 4 * 1024 * 1024, "from {before} to {} octets", daemon.memory());
+    // Others are served meanwhile, and so is this one as soon as it reads.
+    assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(1, &name(IP)))), 1);
+    for number in 0..sent {
+        assert_eq!(usize::from(id(&deaf.receive())), number % 100);
+    }
+}
+
+#[test]
+fn clients_that_break_off_do_no_harm() {
+    let daemon = Daemon::insecure(&[]);
+    let all: Vec<u8> = (0..1000).flat_map(|number| frame(&query(number, &name(IP)))).collect();
+    for round in 0..300 {
+        let mut stream = Stream::connect(daemon.address());
+        // In the middle of a frame, with answers on their way, before the first and after the last octet: the
+        // server meets ECONNRESET and EPIPE wherever it reads and writes.
+        stream.0.write_all(&all[..all.len() * round / 299]).unwrap();
+        if round > 0 && round % 3 == 0 {
+            let _ = stream.0.read(&mut [0; 100]);
+        }
+        // Closing resets the connection, and discards what is under way.
+        socket2::SockRef::from(&stream.0).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    until("all are gone", || open_connections(&daemon) == 0);
+    assert_eq!(daemon.metric("poddns_tcp_buffered_bytes"), 0);
+    assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(7, &name(IP)))), 7);
+    assert_answers(daemon.address());
+}
+
+#[test]
+fn a_client_with_too_many_loses_its_own_idle_ones() {
+    let daemon = Daemon::insecure(&["--tcp-connections-per-client=3"]);
+    let mut other = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());
+    other.exchange(&query(1, &name(IP)));
+    let mut streams: Vec<Stream> = (0..3).map(|_| Stream::connect(daemon.address())).collect();
+    for (number, stream) in (1..).zip(&mut streams) {
+        assert_eq!(id(&stream.exchange(&query(number, &name(IP)))), number);
+    }
+    let mut fourth = Stream::connect(daemon.address());
+    assert_eq!(id(&fourth.exchange(&query(4, &name(IP)))), 4);
+    streams.remove(0).assert_closed();
+    // Those that are left are in the middle of a query: none of them is given up for a fifth.
+    for stream in streams.iter_mut().chain([&mut fourth]) {
+        stream.0.write_all(&[0]).unwrap();
+    }
+    until("the server has read that", || daemon.metric("poddns_tcp_busy_connections") == 3);
+    assert!(daemon.metric("poddns_tcp_buffered_bytes") >= 3);
+    Stream::connect(daemon.address()).assert_closed();
+    assert_eq!(id(&other.exchange(&query(6, &name(IP)))), 6);
+    assert_eq!(daemon.metric("poddns_tcp_closed_connections_total{reason=\"refused\"}"), 1);
+}
+
+#[test]
+fn a_full_server_closes_idle_connections_of_the_greediest() {
+    let daemon = Daemon::insecure(&["--tcp-connections=8"]);
+    let mut modest = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());
+    modest.exchange(&query(1, &name(IP)));
+    let mut greedy: Vec<Stream> = (0..7).map(|_| Stream::connect(daemon.address())).collect();
+    for stream in &mut greedy {
+        stream.exchange(&query(1, &name(IP)));
+    }
+    // None of these may go, or the next one would find a free place.
+    let mut others = Vec::new();
+    for host in 10..13 {
+        let mut new = Stream::connect_from(Ipv4Addr::new(127, 0, 0, host), daemon.address());
+        assert_eq!(id(&new.exchange(&query(2, &name(IP)))), 2);
+        greedy.remove(0).assert_closed();
+        others.push(new);
+    }
+    assert_eq!(id(&modest.exchange(&query(3, &name(IP)))), 3);
+    assert!(open_connections(&daemon) <= 8);
+}
+
+#[test]
+fn a_thousand_stalled_clients_delay_nobody() {
+    let daemon = Daemon::insecure(&["--threads=1", "--tcp-connections-per-client=2000"]);
+    let before = daemon.memory();
+    let mut stalled: Vec<Stream> = (0..1000)
+        .map(|_| {
+            let mut stream = Stream::connect(daemon.address());
+            stream.0.write_all(&[0x10, 0, 1, 2, 3]).unwrap();
+            stream
+        })
+        .collect();
+    until("all are connected", || open_connections(&daemon) == stalled.len());
+    let socket = connect(daemon.address());
+    // Each of them goes on as slowly as can be meanwhile.
+    for (number, stream) in (0..).zip(&mut stalled) {
+        stream.0.write_all(&[4]).unwrap();
+        assert_eq!(id(&exchange(&socket, &query(number, &name(IP)))), number);
+    }
+    let mut prompt = Stream::connect(daemon.address());
+    for number in 0..1000 {
+        assert_eq!(id(&prompt.exchange(&query(number, &name(IP)))), number);
+    }
+    let per_connection = daemon.memory().saturating_sub(before) / stalled.len() as u64;
+    // 64 MiB for 10,000 of them.
+    assert!(per_connection < 6_500, "{per_connection} octets for each stalled connection");
+    assert_answers(daemon.address());
+}

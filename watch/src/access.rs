@@ -244,7 +244,8 @@ impl Access {
     /// Fails if the configuration leads to no cluster, or the cluster gives no answer within 15 seconds.
     pub async fn check(options: ClusterOptions, scope: &Scope) -> Result<Self, AccessError> {
         let connection = Connection::open(options).await?;
-        let cluster = Cluster { client: connection.client().await, server: connection.url().to_owned() };
+        let cluster =
+            Cluster { client: connection.client().await?, server: connection.url().as_ref().to_owned() };
         cluster.access(&needed(scope)).await
     }
 

@@ -1,5 +1,7 @@
 //! The client of the API server, made again when its credentials are refused.
 
+use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ const RENEW_UNREACHABLE: Duration = Duration::from_mins(1);
 /// would never be read again. So a refused client is made anew from the files, and the watches go on with it.
 pub(crate) struct Access {
     options: ClusterOptions,
-    url: String,
+    url: Arc<str>,
     current: Mutex<Current>,
     refused: AtomicBool,
     unreachable: AtomicBool,
@@ -39,21 +41,24 @@ impl Access {
     /// Reads the configuration and makes the first client. Connects to nothing yet.
     pub(crate) async fn open(options: ClusterOptions) -> Result<Self, FeedError> {
         let config = load(&options).await?;
-        let url = config.cluster_url.to_string();
+        let url = config.cluster_url.to_string().into();
         let client = connect(config).await?;
         let current = Mutex::new(Current { client, made: Instant::now() });
         let [refused, unreachable] = [AtomicBool::new(false), AtomicBool::new(false)];
         Ok(Self { options, url, current, refused, unreachable })
     }
 
-    /// The API server's URL, for messages.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    /// Returns the URL of the API server that is asked now, for messages: another one after the configuration
+    /// was read again and names another server.
+    pub(crate) fn url(&self) -> Arc<str> {
+        Arc::clone(&self.url)
     }
 
-    /// The client; a new one if the last was refused. If the files cannot be read just now (a mount being
-    /// swapped) the old one stays.
-    pub(crate) async fn client(&self) -> Client {
+    /// Returns the client; a new one if the last was refused. If the files cannot be read just now (a mount
+    /// being swapped) the old one stays.
+    ///
+    /// Fails while there are no credentials yet: a credential plugin is running for too long, or fails.
+    pub(crate) async fn client(&self) -> Result<Client, FeedError> {
         let mut current = self.current.lock().await;
         let refused = self.refused.swap(false, Ordering::Relaxed);
         let unreachable = self.unreachable.swap(false, Ordering::Relaxed);
@@ -67,7 +72,7 @@ impl Access {
                 Err(error) => warn!(%error, "cannot read the credentials again; going on with the old ones"),
             }
         }
-        current.client.clone()
+        Ok(current.client.clone())
     }
 
     async fn renew(&self) -> Result<Client, FeedError> {
@@ -79,8 +84,8 @@ impl Access {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// No answer: the configuration may have changed.
-    pub(crate) fn unreachable(&self) {
+    /// No answer, because of `error`: the configuration may have changed.
+    pub(crate) fn unreachable(&self, _error: &(dyn Error + 'static)) {
         self.unreachable.store(true, Ordering::Relaxed);
     }
 }

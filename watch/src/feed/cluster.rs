@@ -69,7 +69,7 @@ impl ClusterFeed {
     }
 
     /// The URL of the API server.
-    pub(crate) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> Arc<str> {
         self.access.url()
     }
 
@@ -110,7 +110,7 @@ impl Parts<'_> {
             Watch::Pods => "pods",
             Watch::Namespaces => "namespaces",
         };
-        let subject = Subject { resource, namespace, url: self.access.url().to_owned() };
+        let subject = Subject { resource, namespace, url: self.access.url().as_ref().to_owned() };
         let report = Report::new(self.health, watch, namespace, Arc::clone(&self.stats));
         let signs = Arc::new(Signs::new());
         let client = Link::client(Arc::clone(&self.access), Arc::clone(&signs));

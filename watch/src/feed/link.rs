@@ -103,8 +103,8 @@ impl Link {
             sleep(self.signs.pause()).await;
             read_consistently(request.uri_mut());
         }
-        let result = self.access.client().await.send(request).await;
-        let response = result.inspect_err(|_| self.access.unreachable())?;
+        let result = self.access.client().await?.send(request).await;
+        let response = result.inspect_err(|error| self.access.unreachable(error))?;
         if response.status() == StatusCode::UNAUTHORIZED {
             self.access.refused();
         }

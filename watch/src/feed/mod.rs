@@ -214,7 +214,7 @@ impl Feed {
         let (kind, from) = match source {
             Source::Cluster(options) => {
                 let feed = ClusterFeed::open(options, &scope, sink, health, counted).await?;
-                let url = feed.url().to_owned();
+                let url = feed.url().as_ref().to_owned();
                 (Kind::Cluster(feed), url)
             }
             Source::File(path) => {

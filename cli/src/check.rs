@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::error::Error as ClapError;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use poddns_core::Mode;
-use poddns_net::config::{ConfigError, Needs, PodSource, Settings, Sources, with_flags};
+use poddns_net::config::{ConfigError, DaemonSettings, Sources, with_flags};
+use poddns_net::{Needs, PodSource, Settings};
 use poddns_watch::access::{Access, AccessError, Subject};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
 use tracing_subscriber::EnvFilter;
@@ -56,7 +57,7 @@ impl Args for CheckArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let settings = settings(&args.0).map_err(|error| Failure::Usage(error.to_string()))?;
+    let settings = settings(&args.0).map_err(|error| Failure::Usage(error.to_string()))?.server;
     tell("ok", &format!("configuration: {}", summary(&settings)));
     if settings.unguarded() {
         tell("warning", "mode insecure without any guard: everybody can have any address answered");
@@ -84,7 +85,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-fn settings(flags: &ArgMatches) -> Result<Settings, ConfigError> {
+fn settings(flags: &ArgMatches) -> Result<DaemonSettings, ConfigError> {
     Sources::new(flags, |name| std::env::var_os(name))?.settings()
 }
 

@@ -9,8 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use poddns_core::{Label, PodLookup};
-use poddns_net::config::Settings;
-use poddns_net::{IndexSize, Pods, PodsReport, Server};
+use poddns_net::{IndexSize, Pods, PodsReport, Server, Settings};
 
 /// One namespace, one pod.
 struct Lonely {

@@ -2,7 +2,7 @@
 //! against.
 //!
 //! ```sh
-//! cargo run --release --example null_responder -- 127.0.0.1:5300
+//! cargo run --release --features floor --example null_responder -- 127.0.0.1:5300
 //! dig @127.0.0.1 -p 5300 +noedns 10-100-100-100.team-100.pod.cluster.local
 //! ```
 

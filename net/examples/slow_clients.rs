@@ -16,8 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use poddns_core::NoPods;
-use poddns_net::Server;
-use poddns_net::config::Settings;
+use poddns_net::{Server, Settings};
 
 const CONNECTIONS: usize = 1000;
 const QUERIES: usize = 20_000;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
 
-use crate::server::bind_udp;
+use crate::server::bind;
 use crate::server::counters::Counters;
 use crate::server::udp::{Answers, Batch, Socket, serve};
 
@@ -21,7 +21,7 @@ pub struct Floor {
 impl Floor {
     /// Binds an address, with port 0 a free one. Fails if the system does not give it.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = bind_udp(address, address.port() == 0)?;
+        let socket = bind::udp(address, address.port() == 0)?;
         Ok(Self { address: socket.local_addr()?, socket })
     }
 

@@ -6,7 +6,7 @@
 //!
 //! | thread | what it does |
 //! |---|---|
-//! | `poddns-udp-N` | one for each of [`Settings::threads`](config::Settings::threads): answers over UDP, on a socket of its own for each address |
+//! | `poddns-udp-N` | one for each of [`Settings::threads`]: answers over UDP, on a socket of its own for each address |
 //! | `poddns-tcp` | answers over TCP: slow clients cannot delay an answer over UDP |
 //! | `poddns-control` | reads the cluster and serves the admin endpoints: neither delays an answer |
 //!
@@ -33,14 +33,25 @@
 //! [`config::Privileges`].
 #![deny(unsafe_code)]
 
+#[cfg(feature = "daemon")]
 pub mod daemon;
+#[cfg(feature = "floor")]
+#[doc(hidden)]
 pub mod floor;
 mod server;
 #[allow(unsafe_code)]
 mod sys;
 
+#[cfg(feature = "daemon")]
 pub use daemon::config;
+#[cfg(feature = "daemon")]
 pub use daemon::privileges::PrivilegeError;
-pub use server::cookies::CookieError;
+pub use server::Server;
+pub use server::bind::BindError;
+pub use server::bound::Bound;
+pub use server::cookies::{CookieError, CookieSource};
+pub use server::error::StartError;
 pub use server::pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
-pub use server::{BindError, Bound, Server, StartError};
+pub use server::rate_limit::RateLimit;
+pub use server::settings::{Needs, PodSource, Settings, SnapshotFile, TcpLimits};
+pub use server::state::LogLosses;

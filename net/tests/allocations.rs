@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use cap::Cap;
 use poddns_core::{IpCidr, Label, Owner, PodLookup};
-use poddns_net::config::Settings;
-use poddns_net::{Pods, PodsReport, Server};
+use poddns_net::{Pods, PodsReport, Server, Settings};
 use poddns_watch::{Index, IndexOptions, IndexWriter, PodRecord, Uid, index};
 use support::{connect, padded, query};
 

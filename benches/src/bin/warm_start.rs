@@ -1,7 +1,7 @@
 //! How soon poddnsd, restarted while the API server is down, answers from its snapshot.
 //!
 //! ```text
-//! cargo build --locked --release --workspace --bins --example null_responder
+//! cargo build --locked --release --workspace --bins --example null_responder --features poddns-net/floor
 //! target/release/warm_start
 //! ```
 #![forbid(unsafe_code)]

@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::queue::Queue;
 use crate::daemon::config::LogFormat;
+use crate::server::state::LogLosses;
 
 /// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client logs every failure as an error, which
 /// the feeds tell better, once, and with what to do.
@@ -93,9 +94,9 @@ impl Drop for Log {
     }
 }
 
-/// Lines that are lost, by why.
-pub(crate) fn dropped_lines() -> [(&'static str, u64); 2] {
-    [("queue_full", QUEUE.overflowed()), ("write_failed", QUEUE.failed())]
+/// Returns the lines lost since the start of the process.
+pub(crate) fn losses() -> LogLosses {
+    LogLosses { queue_full: QUEUE.overflowed(), write_failed: QUEUE.failed() }
 }
 
 /// Tells of a panic in a line of the log: the standard hook writes to standard error itself, which may block a thread

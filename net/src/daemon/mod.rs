@@ -1,8 +1,8 @@
 //! The daemon: from the command line to an exit code.
 
 pub mod config;
-pub(crate) mod log;
-pub(crate) mod open_files;
+mod log;
+mod open_files;
 pub(crate) mod privileges;
 mod start;
 mod systemd;
@@ -19,11 +19,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::{select, time};
 
-use self::config::{Settings, Sources, with_flags};
+use self::config::{DaemonSettings, Sources, with_flags};
 use self::log::Log;
 use self::privileges::{Dropped, directory};
 use self::systemd::{Due, Pulse, Supervisor, passed};
-use crate::server::{Server, Sockets};
+use crate::server::Server;
+use crate::server::bind::Sockets;
+use crate::server::settings::Settings;
 use crate::sys;
 
 /// Wrong usage or configuration: `EX_USAGE` of sysexits(3).
@@ -97,15 +99,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn serve(sources: &Sources, settings: Settings, passed: Vec<Sockets>, log: &mut Log) -> io::Result<ExitCode> {
-    warn(&settings);
-    check_open_files(&settings);
+fn serve(
+    sources: &Sources,
+    settings: DaemonSettings,
+    passed: Vec<Sockets>,
+    log: &mut Log,
+) -> io::Result<ExitCode> {
+    warn(&settings.server);
+    open_files::check(&settings.server);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     // Before the server is started: no signal must meet its default action.
     let mut signals = {
         let _guard = runtime.enter();
         Signals::new()?
     };
+    let mut running = settings.clone();
     let (mut server, dropped) = match start::start(sources, settings, passed, log) {
         Ok(started) => started,
         Err(failure) => {
@@ -126,10 +134,10 @@ fn serve(sources: &Sources, settings: Settings, passed: Vec<Sockets>, log: &mut 
                 signal = signals.next() => match signal {
                     Told::Reload => {
                         supervisor.reloading();
-                        reload(&mut server, sources, &dropped);
+                        reload(&mut server, sources, &mut running, &dropped);
                         supervisor.ready();
                     }
-                    Told::End(signal) => return end(server, signal, &mut signals, &supervisor).await,
+                    Told::End(signal) => return end(server, running.lame_duck, signal, &mut signals, &supervisor).await,
                 },
                 due = supervisor.due() => {
                     supervisor.status(status(&server));
@@ -203,11 +211,15 @@ enum Told {
 }
 
 /// Unready at once, on duty for a while, then the end. A second signal makes it the end at once.
-async fn end(server: Server, signal: &str, signals: &mut Signals, supervisor: &Supervisor) -> ExitCode {
-    let settings = server.settings();
-    let lame_duck = settings.lame_duck;
+async fn end(
+    server: Server,
+    lame_duck: Duration,
+    signal: &str,
+    signals: &mut Signals,
+    supervisor: &Supervisor,
+) -> ExitCode {
     server.drain();
-    supervisor.stopping(lame_duck + settings.tcp.idle_timeout + MARGIN);
+    supervisor.stopping(lame_duck + server.settings().tcp.idle_timeout + MARGIN);
     tracing::info!(signal, lame_duck_seconds = lame_duck.as_secs_f64(), "unready from now on; about to end");
     let stopped = async {
         time::sleep(lame_duck).await;
@@ -240,7 +252,7 @@ async fn stop(server: Server) {
 }
 
 /// Reads the configuration again; whatever is wrong with it, the server goes on with the old one.
-fn reload(server: &mut Server, sources: &Sources, dropped: &Dropped) {
+fn reload(server: &mut Server, sources: &Sources, running: &mut DaemonSettings, dropped: &Dropped) {
     let settings = match sources.settings() {
         Ok(settings) => settings,
         Err(wrong) => {
@@ -253,9 +265,18 @@ fn reload(server: &mut Server, sources: &Sources, dropped: &Dropped) {
             return;
         }
     };
-    warn(&settings);
-    match server.reload(settings) {
-        Ok(fixed) => {
+    warn(&settings.server);
+    match server.reload(settings.server) {
+        Ok(mut fixed) => {
+            running.lame_duck = settings.lame_duck;
+            let (new, old) = (&settings.privileges, &running.privileges);
+            let others = [
+                ("log-format", settings.log_format != running.log_format),
+                ("user", new.user != old.user),
+                ("landlock", new.landlock != old.landlock),
+                ("seccomp", new.seccomp != old.seccomp),
+            ];
+            fixed.extend(others.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name));
             for setting in fixed {
                 tracing::warn!(setting, "has changed, but only takes effect when poddnsd is started again");
             }
@@ -302,20 +323,5 @@ fn warn(settings: &Settings) {
             "mode insecure without a guard answers any name with the address in it, also for hosts that are not \
              pods; set pod-cidr, block-special, namespace or check-namespaces, or use mode verified"
         );
-    }
-}
-
-/// Raises the limit of open files, and tells if it is too low for the connections.
-fn check_open_files(settings: &Settings) {
-    match open_files::raise() {
-        Ok(limit) if open_files::for_connections(limit) < settings.tcp.connections => tracing::warn!(
-            limit,
-            needed = settings.tcp.connections as u64 + open_files::OTHERS,
-            connections = open_files::for_connections(limit),
-            "the limit of open files (RLIMIT_NOFILE) is too low for tcp-connections; there will be no more than \
-             it allows"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
     }
 }

@@ -5,11 +5,17 @@ use std::net::SocketAddr;
 use poddns_watch::Reads;
 
 use crate::PrivilegeError;
-use crate::daemon::config::{CookieSource, Needs, Settings, Sources};
-use crate::daemon::log::Log;
+use crate::daemon::config::{DaemonSettings, Sources};
+use crate::daemon::log::{self, Log};
 use crate::daemon::privileges::{Dropped, Paths, drop_privileges};
 use crate::daemon::systemd::{PassedError, check_threads};
-use crate::server::{Bound, Server, Sockets, StartError, source};
+use crate::server::Server;
+use crate::server::bind::Sockets;
+use crate::server::bound::Bound;
+use crate::server::cookies::CookieSource;
+use crate::server::error::StartError;
+use crate::server::feed::source;
+use crate::server::settings::{Needs, Settings};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +42,14 @@ impl Failure {
 /// Binds, drops privileges, then reads whatever else there is to read, and serves.
 pub(super) fn start(
     sources: &Sources,
-    settings: Settings,
+    settings: DaemonSettings,
     passed: Vec<Sockets>,
     log: &mut Log,
 ) -> Result<(Server, Dropped), Failure> {
-    check_threads(&passed, settings.threads)?;
-    let (privileges, paths) = (settings.privileges.clone(), paths(sources, &settings));
-    let bound = Bound::with_passed(settings, passed)?;
+    let DaemonSettings { server, privileges, .. } = settings;
+    check_threads(&passed, server.threads)?;
+    let paths = paths(sources, &server);
+    let bound = Bound::with_passed(server, passed)?.with_log_losses(log::losses);
     let dropped = drop_privileges(&privileges, &paths)?;
     // The first thread, so not before: it gets what privileges there are.
     log.write().map_err(StartError::Thread)?;

@@ -9,10 +9,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use poddns_core::{Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, prefetch, respond};
 use tokio::sync::watch;
 
-use crate::daemon::config::Settings;
 use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SharedPods;
 use crate::server::rate_limit::{Limiter, Verdict};
+use crate::server::settings::Settings;
 use crate::server::udp::{self, Answers};
 
 /// What all threads answer from; replaced as a whole when the configuration is read again.

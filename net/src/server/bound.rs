@@ -7,14 +7,15 @@ use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::bind::{self, BindError, Sockets};
+use super::error::StartError;
 use super::feed::OpenFeed;
-use super::state::State;
+use super::state::{LogLosses, State};
 use super::thread::Thread;
-use super::{Server, StartError, control, open, tcp_thread, workers};
-use crate::daemon::config::Settings;
+use super::{Server, control, open, tcp_thread, workers};
 use crate::server::answer::Current;
 use crate::server::cookies::{CookieError, Keeper, random};
 use crate::server::pods::Pods;
+use crate::server::settings::Settings;
 
 /// Bound sockets, and what is to be served on them.
 ///
@@ -26,6 +27,7 @@ pub struct Bound {
     settings: Arc<Settings>,
     sockets: Vec<(SocketAddr, Sockets)>,
     http: Option<TcpListener>,
+    log_losses: fn() -> LogLosses,
 }
 
 impl Bound {
@@ -45,7 +47,12 @@ impl Bound {
         let mut sockets = bind_all(&others, &settings)?;
         sockets.extend(passed.into_iter().map(|sockets| (sockets.address, sockets)));
         let http = settings.admin.map(bind::http).transpose()?;
-        Ok(Self { settings: Arc::new(settings), sockets, http })
+        Ok(Self { settings: Arc::new(settings), sockets, http, log_losses: LogLosses::default })
+    }
+
+    /// Adds the log lines that this program lost to the admin endpoints.
+    pub fn with_log_losses(self, log_losses: fn() -> LogLosses) -> Self {
+        Self { log_losses, ..self }
     }
 
     /// Starts reading the cluster if the mode needs that, and answers. See [`Server::start`].
@@ -59,7 +66,7 @@ impl Bound {
     }
 
     fn start(self, pods: Option<Arc<dyn Pods>>) -> Result<Server, StartError> {
-        let Self { settings, sockets, http } = self;
+        let Self { settings, sockets, http, log_losses } = self;
         let cookies = Keeper::open(settings.cookies.clone(), Instant::now())?;
         let key = random().map_err(CookieError::Random)?;
         let (tell, deaths) = unbounded_channel();
@@ -72,7 +79,7 @@ impl Bound {
         let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
         let secrets = cookies.secrets().cloned();
         let current = Current { settings, pods: feed.pods.clone(), cookies: secrets };
-        let state = Arc::new(State::new(current, admin));
+        let state = Arc::new(State::new(current, admin, log_losses));
         let server = Server {
             workers: workers(&state, key, &tell).map_err(StartError::Thread)?,
             tcp: tcp_thread(&state, &tell).map_err(StartError::Thread)?,
@@ -127,7 +134,7 @@ mod tests {
     use socket2::{Domain, SockRef, Socket, Type};
 
     use super::*;
-    use crate::server::prepare_udp;
+    use crate::server::bind::prepare_udp;
 
     /// Sockets as systemd binds them, on a port that is free for both transports.
     fn sockets(count: usize) -> Sockets {
@@ -184,7 +191,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.listen = vec![([127, 0, 0, 1], 0).into()];
         settings.admin = None;
-        settings.cookies = crate::daemon::config::CookieSource::File("/nonexistent/secret".into());
+        settings.cookies = crate::server::cookies::CookieSource::File("/nonexistent/secret".into());
         let bound = Bound::new(settings).unwrap();
         let error = bound.serve_pods(Arc::new(NoPods)).unwrap_err();
         assert!(error.is_configuration());

@@ -12,12 +12,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::{task, time};
 
-use super::StartError;
+use super::error::StartError;
 use super::feed::{OpenFeed, Plan};
 use super::secrets::Cookies;
+use super::settings::Settings;
 use super::snapshots::Saver;
 use super::state::State;
-use crate::daemon::config::Settings;
 use crate::server::admin;
 use crate::server::cookies::Keeper;
 

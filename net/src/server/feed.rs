@@ -11,8 +11,8 @@ use poddns_watch::{
 use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
+use super::settings::{Needs, PodSource, Settings};
 use super::snapshots::{SnapshotState, Snapshots, restore};
-use crate::daemon::config::{Needs, PodSource, Settings};
 use crate::server::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
 use crate::sys;
 

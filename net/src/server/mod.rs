@@ -2,17 +2,20 @@
 
 mod admin;
 pub(crate) mod answer;
-mod bind;
-mod bound;
+pub(crate) mod bind;
+pub(crate) mod bound;
 mod control;
 pub(crate) mod cookies;
 pub(crate) mod counters;
-mod feed;
+pub(crate) mod error;
+pub(crate) mod feed;
+pub(crate) mod open_files;
 pub(crate) mod pods;
 pub(crate) mod rate_limit;
 mod secrets;
+pub(crate) mod settings;
 mod snapshots;
-mod state;
+pub(crate) mod state;
 mod tcp;
 mod thread;
 pub(crate) mod udp;
@@ -22,61 +25,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
-use poddns_watch::FeedError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
-pub use self::bind::BindError;
-pub(crate) use self::bind::{Sockets, prepare_tcp, prepare_udp, udp as bind_udp};
-pub use self::bound::Bound;
-use self::bound::bind_all;
+use self::bind::Sockets;
+use self::bound::{Bound, bind_all};
 use self::feed::OpenFeed;
-pub(crate) use self::feed::source;
 use self::state::Listener;
-pub(crate) use self::state::State;
+use self::state::State;
 use self::thread::Thread;
-use crate::daemon::config::Settings;
 use crate::server::answer::Answerer;
-use crate::server::cookies::CookieError;
+use crate::server::error::StartError;
 use crate::server::pods::Pods;
-
-/// Why a server could not be started, or its settings not be replaced.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Settings without a zone or without an address to listen on; those of
-    /// [`Sources`](crate::daemon::config::Sources) have both.
-    #[error("nothing to serve: settings need at least one zone and one address to listen on")]
-    NothingToServe,
-    /// The pods cannot be read.
-    #[error(transparent)]
-    Feed(#[from] FeedError),
-    /// There are no secrets for cookies, or no random numbers at all.
-    #[error(transparent)]
-    Cookies(#[from] CookieError),
-    /// A socket could not be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The system gives no thread, or no epoll instance.
-    #[error("cannot start a thread: {0}")]
-    Thread(#[source] io::Error),
-    /// The thread that should do it is gone, which [`Server::failed`] tells.
-    #[error("a thread of the server has died")]
-    Dead,
-}
-
-impl StartError {
-    /// Whether it is the operator's configuration that must change, rather than the machine's state.
-    #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        match self {
-            Self::NothingToServe => true,
-            Self::Feed(error) => error.is_configuration(),
-            Self::Cookies(error) => error.is_configuration(),
-            Self::Bind(_) | Self::Thread(_) | Self::Dead => false,
-        }
-    }
-}
+use crate::server::settings::Settings;
 
 /// A running server. Dropping it lets it end by itself; [`stop`](Self::stop) waits for that.
 #[derive(Debug)]
@@ -201,8 +162,10 @@ impl Server {
         self.deaths.recv().await.unwrap_or_else(|| "all threads".to_owned())
     }
 
-    /// Asks each thread for a sign of life: one answer from each that is not stuck.
-    pub(crate) fn ping(&self) -> Vec<oneshot::Receiver<()>> {
+    /// Asks each thread for a sign of life, for a watchdog: returns a channel for each thread, on which it answers
+    /// unless it is stuck.
+    #[must_use]
+    pub fn ping(&self) -> Vec<oneshot::Receiver<()>> {
         let mut pongs = Vec::with_capacity(self.workers.len() + 2);
         let mut pong = || {
             let (sender, receiver) = oneshot::channel();
@@ -280,13 +243,7 @@ fn keep_fixed(settings: &mut Settings, before: &Settings) -> Vec<&'static str> {
     };
     keep("admin", settings.admin != before.admin);
     keep("threads", settings.threads != before.threads);
-    keep("log-format", settings.log_format != before.log_format);
-    keep("user", settings.privileges.user != before.privileges.user);
-    keep("landlock", settings.privileges.landlock != before.privileges.landlock);
-    keep("seccomp", settings.privileges.seccomp != before.privileges.seccomp);
     settings.admin = before.admin;
     settings.threads = before.threads;
-    settings.log_format = before.log_format;
-    settings.privileges.clone_from(&before.privileges);
     fixed
 }

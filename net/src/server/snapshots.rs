@@ -9,8 +9,8 @@ use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::config::SnapshotFile;
-use crate::server::pods::SnapshotReport;
+use super::pods::SnapshotReport;
+use super::settings::SnapshotFile;
 
 /// What has become of the snapshots of one index: written by its [`Saver`], read by the admin endpoints.
 #[derive(Debug, Default)]

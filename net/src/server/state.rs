@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::server::answer::Current;
-use crate::server::counters::Counters;
-use crate::server::tcp::TcpCounters;
+use super::answer::Current;
+use super::counters::Counters;
+use super::tcp::TcpCounters;
 
 /// An address that is listened on.
 #[derive(Debug)]
@@ -66,6 +66,15 @@ pub(crate) struct Reloads {
     pub(crate) failed: AtomicU64,
 }
 
+/// Log lines that a program lost, for the admin endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogLosses {
+    /// Lines dropped because earlier ones had not been written yet.
+    pub queue_full: u64,
+    /// Lines that could not be written.
+    pub write_failed: u64,
+}
+
 /// Everything that is not one thread's own.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -78,12 +87,13 @@ pub(crate) struct State {
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) reloads: Reloads,
     pub(crate) started: Instant,
+    pub(crate) log_losses: fn() -> LogLosses,
     listeners: Mutex<Listeners>,
     draining: AtomicBool,
 }
 
 impl State {
-    pub(crate) fn new(current: Current, admin: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(current: Current, admin: Option<SocketAddr>, log_losses: fn() -> LogLosses) -> Self {
         let workers = current.settings.threads.get();
         Self {
             current: watch::Sender::new(current),
@@ -93,6 +103,7 @@ impl State {
             admin,
             reloads: Reloads::default(),
             started: Instant::now(),
+            log_losses,
             listeners: Mutex::default(),
             draining: AtomicBool::new(false),
         }

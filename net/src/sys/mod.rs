@@ -19,15 +19,20 @@ pub(crate) use self::{
     epoll::watch,
     mmsg::{BATCH, Messages},
     options::{
-        choose_any_listener, choose_listener, dropped_by_kernel, interface_index, reply_from_destination,
+        choose_any_listener, choose_listener, dropped_by_kernel, reply_from_destination,
         without_path_mtu_discovery,
     },
 };
 
-pub(crate) use self::memory::{keep_little_memory, release_free_memory};
+#[cfg(all(feature = "daemon", target_os = "linux"))]
+pub(crate) use self::options::interface_index;
 
-/// The number of a network interface: unknown without a system call of which there is no safe form.
-#[cfg(not(target_os = "linux"))]
+#[cfg(feature = "daemon")]
+pub(crate) use self::memory::keep_little_memory;
+pub(crate) use self::memory::release_free_memory;
+
+/// Returns the number of a network interface: unknown without a system call of which there is no safe form.
+#[cfg(all(feature = "daemon", not(target_os = "linux")))]
 pub(crate) fn interface_index(_name: &str) -> Option<u32> {
     None
 }

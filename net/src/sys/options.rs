@@ -1,6 +1,5 @@
 //! Socket options that socket2 does not have.
 
-use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -84,8 +83,9 @@ pub(crate) fn dropped_by_kernel(socket: BorrowedFd<'_>) -> io::Result<u32> {
 }
 
 /// The number of a network interface, such as `eth0`; `None` if there is none of this name.
+#[cfg(feature = "daemon")]
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
+    let name = std::ffi::CString::new(name).ok()?;
     // SAFETY: the pointer is to a string that ends with a zero and outlives the call.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     (index != 0).then_some(index)
@@ -98,6 +98,7 @@ mod tests {
 
     use super::*;
 
+    #[cfg(feature = "daemon")]
     #[test]
     fn loopback_has_a_number() {
         assert!(interface_index("lo").is_some());

@@ -296,9 +296,9 @@ fn flags_beat_variables_and_variables_beat_the_file() {
         let lookup = |name: &str| {
             variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).into())
         };
-        poddns_net::config::Sources::new(&flags, lookup).unwrap().settings().unwrap()
+        poddns_net::config::Sources::new(&flags, lookup).unwrap().settings().unwrap().server
     };
-    let domains = |settings: &poddns_net::config::Settings| {
+    let domains = |settings: &poddns_net::Settings| {
         settings.zones.iter().map(|zone| zone.domain().to_string()).collect::<Vec<_>>()
     };
     let settings = ttl(&[], &[]);

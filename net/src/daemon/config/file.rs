@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, Problem, Written};
 use super::keys::{self, Arity};
-use super::sources::{Given, Layer};
+use super::layer::{Given, Layer};
 
 /// Reads the file: what it sets, and all that is wrong with it.
 pub(super) fn read(path: &Path) -> (Layer, Vec<Problem>) {

@@ -9,9 +9,12 @@ use poddns_core::{Config, Mode};
 
 use super::error::{Problem, Written};
 use super::keys;
-use super::sources::Layer;
+use super::layer::Layer;
 use super::value::{self, Wrong};
-use super::{CookieSource, Needs, PodSource, Privileges, RateLimit, Settings, SnapshotFile};
+use super::{DaemonSettings, Privileges};
+use crate::server::cookies::CookieSource;
+use crate::server::rate_limit::RateLimit;
+use crate::server::settings::{Needs, PodSource, Settings, SnapshotFile};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -23,13 +26,13 @@ const MIN_TABLE: u64 = 1024;
 const MAX_TABLE: u64 = 16 * 1024 * 1024;
 
 /// Settings as given, defaults for the rest; what is wrong is added to `problems`.
-pub(super) fn settings(given: &Layer, problems: &mut Vec<Problem>) -> Settings {
+pub(super) fn settings(given: &Layer, problems: &mut Vec<Problem>) -> DaemonSettings {
     let before = problems.len();
     let mut read = Reader { given, problems };
-    let settings = read.all(Settings::default());
+    let settings = read.all(DaemonSettings::default());
     // Conflicts between values that could not be read would only confuse.
     if read.problems.len() == before {
-        Conflicts { given, settings: &settings, problems }.find();
+        Conflicts { given, settings: &settings.server, problems }.find();
     }
     settings
 }
@@ -40,20 +43,34 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn all(&mut self, default: Settings) -> Settings {
-        let mut settings = Settings {
-            mode: self.one("pods", value::mode).unwrap_or(default.mode),
-            zones: self.many("domain", value::zone).unwrap_or(default.zones),
-            ttl: self.one("ttl", value::ttl).unwrap_or(default.ttl),
-            pod_cidrs: self.many("pod-cidr", value::network).unwrap_or_default(),
-            block_special: self.one("block-special", value::switch).unwrap_or_default(),
-            check_namespaces: self.one("check-namespaces", value::switch).unwrap_or_default(),
-            pod_names: self.one("pod-names", value::switch).unwrap_or_default(),
-            host_network: self.one("host-network", value::host_network).unwrap_or_default(),
-            max_staleness: self.one("max-staleness", week_or_off).flatten(),
+    fn all(&mut self, default: DaemonSettings) -> DaemonSettings {
+        DaemonSettings {
+            server: self.server(default.server),
+            privileges: self.privileges(),
+            lame_duck: self
+                .one("lame-duck", |text| value::time(text, Duration::ZERO..=HOUR))
+                .unwrap_or(default.lame_duck),
             log_format: self.one("log-format", value::log_format).unwrap_or_default(),
-            ..default
-        };
+        }
+    }
+
+    fn server(&mut self, default: Settings) -> Settings {
+        let mut settings = default;
+        if let Some(mode) = self.one("pods", value::mode) {
+            settings.mode = mode;
+        }
+        if let Some(zones) = self.many("domain", value::zone) {
+            settings.zones = zones;
+        }
+        if let Some(ttl) = self.one("ttl", value::ttl) {
+            settings.ttl = ttl;
+        }
+        settings.pod_cidrs = self.many("pod-cidr", value::network).unwrap_or_default();
+        settings.block_special = self.one("block-special", value::switch).unwrap_or_default();
+        settings.check_namespaces = self.one("check-namespaces", value::switch).unwrap_or_default();
+        settings.pod_names = self.one("pod-names", value::switch).unwrap_or_default();
+        settings.host_network = self.one("host-network", value::host_network).unwrap_or_default();
+        settings.max_staleness = self.one("max-staleness", week_or_off).flatten();
         let namespaces = self.many("namespace", value::label).unwrap_or_default();
         settings.set_namespaces(namespaces);
         settings.source = self.source();
@@ -64,7 +81,6 @@ impl Reader<'_> {
         settings.nsid = self.one("nsid", |text| value::identity(text, Config::MAX_NSID)).flatten();
         settings.chaos_id = self.one("chaos-id", |text| value::identity(text, value::MAX_TXT)).flatten();
         settings.chaos_version = self.one("chaos-version", value::version).flatten();
-        settings.privileges = self.privileges();
         settings
     }
 
@@ -147,9 +163,6 @@ impl Reader<'_> {
         }
         if let Some(limit) = self.one("tcp-connections-per-client", |text| count(text, MAX_CONNECTIONS)) {
             settings.tcp.per_client = limit.get();
-        }
-        if let Some(time) = self.one("lame-duck", |text| value::time(text, Duration::ZERO..=HOUR)) {
-            settings.lame_duck = time;
         }
     }
 

@@ -1,6 +1,5 @@
 //! The three ways to set something, one on top of the other: file, environment, flags.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,43 +9,8 @@ use clap::parser::ValueSource;
 
 use super::error::{ConfigError, Origin, Problem, Written};
 use super::keys::{self, Arity, KEYS};
-use super::{Settings, file, read};
-
-/// The values of one setting as texts, and where they were written.
-#[derive(Clone, Debug)]
-pub(super) struct Given {
-    pub(super) values: Vec<String>,
-    pub(super) origin: Origin,
-}
-
-/// What one source sets, or all of them together.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Layer(BTreeMap<&'static str, Given>);
-
-impl Layer {
-    pub(super) fn insert(&mut self, key: &'static str, given: Given) {
-        self.0.insert(key, given);
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<&Given> {
-        self.0.get(key)
-    }
-
-    /// How the setting was written, for a message about it; `None` if it was not.
-    pub(super) fn written(&self, key: &'static str) -> Option<Written> {
-        self.get(key).map(|given| Written {
-            key,
-            value: given.values.first().cloned(),
-            origin: given.origin.clone(),
-        })
-    }
-
-    /// This layer with another on top of it, which wins setting by setting: lists are not joined.
-    fn under(mut self, upper: &Self) -> Self {
-        self.0.extend(upper.0.iter().map(|(key, given)| (*key, given.clone())));
-        self
-    }
-}
+use super::layer::{Given, Layer};
+use super::{DaemonSettings, file, read};
 
 /// Where settings come from: flags, the environment and a file, in falling order of precedence.
 ///
@@ -115,7 +79,7 @@ impl Sources {
     }
 
     /// Reads the file and makes settings of all sources, or says everything that is wrong with them.
-    pub fn settings(&self) -> Result<Settings, ConfigError> {
+    pub fn settings(&self) -> Result<DaemonSettings, ConfigError> {
         let (file, mut problems) = self.file.as_deref().map(file::read).unwrap_or_default();
         let all = file.under(&self.environment).under(&self.flags);
         let mut settings = read::settings(&all, &mut problems);
@@ -125,7 +89,7 @@ impl Sources {
                            .socket unit";
                 problems.push(Problem::Conflict { written, why: why.to_owned() });
             }
-            settings.listen.clone_from(&self.passed);
+            settings.server.listen.clone_from(&self.passed);
         }
         if problems.is_empty() { Ok(settings) } else { Err(ConfigError::new(problems)) }
     }

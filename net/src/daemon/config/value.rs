@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use cidr::IpInet;
 use poddns_core::{IpCidr, Label, Mode, Ttl, Zone};
+use poddns_watch::HostNetwork;
 
-use super::{HostNetwork, Landlock, LogFormat};
+use super::LogFormat;
+use crate::daemon::privileges::Landlock;
 use crate::server::rate_limit;
 
 /// What is wrong with a value, as a predicate: "is ...", "has ...".

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-use crate::server::{Sockets, prepare_tcp, prepare_udp};
+use crate::server::bind::{Sockets, prepare_tcp, prepare_udp};
 
 /// What the sockets that systemd passes do not allow.
 #[derive(Debug, thiserror::Error)]

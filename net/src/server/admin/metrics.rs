@@ -16,11 +16,10 @@ use prometheus_client::registry::Registry;
 
 use super::process::Process;
 use super::status::mode;
-use crate::daemon::log;
-use crate::server::State;
 use crate::server::answer::Current;
 use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SnapshotReport;
+use crate::server::state::{LogLosses, State};
 
 /// A registry whose only collector reads the state.
 pub(super) fn registry(state: Arc<State>) -> Registry {
@@ -264,7 +263,9 @@ fn server(state: &State, to: &mut Families<'_>) -> fmt::Result {
     ];
     let samples = reloads.map(|(result, count)| (vec![label("result", result)], count));
     to.counters("poddns_config_reloads", "Times that the configuration was read again", samples)?;
-    let samples = log::dropped_lines().map(|(reason, count)| (vec![label("reason", reason)], count));
+    let LogLosses { queue_full, write_failed } = (state.log_losses)();
+    let samples = [("queue_full", queue_full), ("write_failed", write_failed)];
+    let samples = samples.map(|(reason, count)| (vec![label("reason", reason)], count));
     let help = "Log lines that are lost: nobody read those before them, or they could not be written";
     to.counters("poddns_dropped_log_lines", help, samples)?;
     let ready = u64::from(state.pending().is_empty());

@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::{task, time};
 
-use crate::server::State;
+use crate::server::state::State;
 
 /// Connections at a time: a few probes and scrapers. Others wait.
 const CONNECTIONS: usize = 64;

@@ -5,10 +5,9 @@ use std::time::UNIX_EPOCH;
 use poddns_core::{Freshness, Mode};
 use serde_json::{Value, json};
 
-use crate::daemon::log;
-use crate::server::State;
 use crate::server::answer::Current;
 use crate::server::pods::{FeedReport, SnapshotReport, WatchReport};
+use crate::server::state::{LogLosses, State};
 
 /// The document, with a line feed at its end.
 pub(super) fn document(state: &State) -> String {
@@ -31,6 +30,7 @@ pub(super) fn document(state: &State) -> String {
             "freshness": freshness(pods.0.freshness()),
         })
     });
+    let LogLosses { queue_full, write_failed } = (state.log_losses)();
     let document = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": state.started.elapsed().as_secs(),
@@ -46,7 +46,7 @@ pub(super) fn document(state: &State) -> String {
         "watches": report.watches.iter().map(watch).collect::<Vec<_>>(),
         "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
         "snapshot": report.snapshot.as_ref().map(snapshot),
-        "log": { "dropped_lines": log::dropped_lines().iter().map(|(_, count)| count).sum::<u64>() },
+        "log": { "dropped_lines": queue_full + write_failed },
     });
     format!("{document:#}\n")
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::daemon::config::TcpLimits;
+use crate::server::settings::TcpLimits;
 
 /// What closes a connection; dropping it does nothing.
 pub(super) trait Close {

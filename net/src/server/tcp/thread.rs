@@ -21,9 +21,9 @@ use super::counters::TcpCounters;
 use super::frames::{self, Answered, Replies};
 use super::listener::{Listener, listen};
 use super::table::{Admission, Close, Id, Table};
-use crate::daemon::config::TcpLimits;
-use crate::daemon::open_files;
 use crate::server::answer::Answerer;
+use crate::server::open_files;
+use crate::server::settings::TcpLimits;
 
 /// What one read takes: some hundred queries.
 const READ: usize = 16 * 1024;

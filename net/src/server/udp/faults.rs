@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use super::portable::Portable;
 use super::{BREAK, Batch, Datagrams, FAILURES, Queue, serve};
-use crate::daemon::config::{PodSource, Settings};
 use crate::server::answer::{Answerer, Current};
 use crate::server::counters::Counters;
 use crate::server::pods::SharedPods;
 use crate::server::rate_limit::Limiter;
+use crate::server::settings::{PodSource, Settings};
 
 /// What a scripted call does.
 #[derive(Clone, Copy, Debug)]

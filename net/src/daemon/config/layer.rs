@@ -1,0 +1,41 @@
+//! Settings as text: one layer for each source.
+
+use std::collections::BTreeMap;
+
+use super::error::{Origin, Written};
+
+/// Values of one setting as text, and their origin.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) values: Vec<String>,
+    pub(super) origin: Origin,
+}
+
+/// Settings of one source, or of all of them together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer(BTreeMap<&'static str, Given>);
+
+impl Layer {
+    pub(super) fn insert(&mut self, key: &'static str, given: Given) {
+        self.0.insert(key, given);
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Given> {
+        self.0.get(key)
+    }
+
+    /// Returns the setting as it was written, for a message; `None` if it was not.
+    pub(super) fn written(&self, key: &'static str) -> Option<Written> {
+        self.get(key).map(|given| Written {
+            key,
+            value: given.values.first().cloned(),
+            origin: given.origin.clone(),
+        })
+    }
+
+    /// Returns this layer with another on top of it, which wins setting by setting: lists are not joined.
+    pub(super) fn under(mut self, upper: &Self) -> Self {
+        self.0.extend(upper.0.iter().map(|(key, given)| (*key, given.clone())));
+        self
+    }
+}

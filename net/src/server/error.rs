@@ -1,0 +1,45 @@
+//! Errors of starting a server and of replacing its settings.
+
+use std::io;
+
+use poddns_watch::FeedError;
+
+use super::bind::BindError;
+use super::cookies::CookieError;
+
+/// Reason why a server could not be started, or its settings not be replaced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Settings without a zone or without an address to listen on.
+    #[error("nothing to serve: settings need at least one zone and one address to listen on")]
+    NothingToServe,
+    /// The pods cannot be read.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// There are no secrets for cookies, or no random numbers at all.
+    #[error(transparent)]
+    Cookies(#[from] CookieError),
+    /// A socket could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system refused a thread, or an epoll instance.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The thread that should do it has died; see [`Server::failed`](crate::Server::failed).
+    #[error("a thread of the server has died")]
+    Dead,
+}
+
+impl StartError {
+    /// Returns true if the operator's configuration is at fault, rather than the state of the machine.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::NothingToServe => true,
+            Self::Feed(error) => error.is_configuration(),
+            Self::Cookies(error) => error.is_configuration(),
+            Self::Bind(_) | Self::Thread(_) | Self::Dead => false,
+        }
+    }
+}

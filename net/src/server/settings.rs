@@ -1,0 +1,219 @@
+//! The settings of a server: plain values, whatever they were read from.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
+use poddns_watch::HostNetwork;
+
+use super::cookies::CookieSource;
+use super::rate_limit::RateLimit;
+
+/// Source of pods and namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodSource {
+    /// The API server of a cluster: by default that of the cluster this process runs in, else of the usual kubeconfig.
+    Cluster {
+        /// The kubeconfig, if not the usual one.
+        kubeconfig: Option<PathBuf>,
+        /// Its context, if not the current one.
+        context: Option<String>,
+    },
+    /// A file of `kubectl get pods -A -o json` or `-o yaml`, read again when it changes.
+    File(PathBuf),
+}
+
+/// File that keeps the index for the next start, and how often it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// The file. It is replaced by renaming another one onto it, so its folder must be writable.
+    pub path: PathBuf,
+    /// Time between two snapshots, and so the most that the file lags behind: one second to one day.
+    pub interval: Duration,
+}
+
+impl SnapshotFile {
+    /// Default interval.
+    pub const INTERVAL: Duration = Duration::from_mins(1);
+}
+
+/// Knowledge of the cluster that answers require.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// None: every answer follows from the question.
+    Nothing,
+    /// The namespaces that exist.
+    Namespaces,
+    /// The namespaces that exist and the addresses of their pods.
+    Pods,
+}
+
+/// Limits of the TCP side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpLimits {
+    /// Time after which a connection without a complete query, or with an unread answer, is closed.
+    pub idle_timeout: Duration,
+    /// Age at which a connection is closed, even if it is in use: as soon as no query is in progress, and after the
+    /// idle time-out in any case. `None` is unlimited.
+    pub lifetime: Option<Duration>,
+    /// Maximum number of connections.
+    pub connections: usize,
+    /// Maximum number of connections from one client.
+    pub per_client: usize,
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(10),
+            // Long enough that one reconnection costs nothing.
+            lifetime: Some(Duration::from_hours(1)),
+            connections: 10_000,
+            per_client: 256,
+        }
+    }
+}
+
+/// Settings of a [`Server`](crate::Server): everything that it reads.
+///
+/// [`Settings::default`] has the defaults of `poddnsd`; an embedder changes its fields and passes it to
+/// [`Server::start`](crate::Server::start).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Check that a pod's address must pass.
+    pub mode: Mode,
+    /// Zones served, one for each cluster domain; not empty.
+    pub zones: Vec<Zone>,
+    /// Time to live of address records.
+    pub ttl: Ttl,
+    /// Networks of pods: if not empty, no other address is answered.
+    pub pod_cidrs: Vec<IpCidr>,
+    /// Namespaces that exist; all if empty. Sorted, as [`Config::namespaces`] requires.
+    namespaces: Vec<Label>,
+    /// Special addresses (loopback, link-local, multicast and others) are never answered.
+    pub block_special: bool,
+    /// Mode insecure: only namespaces of the cluster exist.
+    pub check_namespaces: bool,
+    /// Mode verified: names of pods are answered too.
+    pub pod_names: bool,
+    /// Mode verified: treatment of pods with `hostNetwork: true`.
+    pub host_network: HostNetwork,
+    /// Age up to which a stale index is served; `None` is unlimited.
+    pub max_staleness: Option<Duration>,
+    /// Source of pods and namespaces; not read if [`needs`](Self::needs) is [`Needs::Nothing`].
+    pub source: PodSource,
+    /// File that keeps the index for the next start, if any. Only for pods of a cluster.
+    pub snapshot: Option<SnapshotFile>,
+    /// Addresses of DNS over UDP and TCP; port 0 is a free one, the same for both. An IPv6 address, `[::]` included,
+    /// accepts IPv6 only.
+    pub listen: Vec<SocketAddr>,
+    /// Address of the admin endpoints, if they are served.
+    pub admin: Option<SocketAddr>,
+    /// Number of threads that answer over UDP.
+    pub threads: NonZeroUsize,
+    /// Limits of the TCP side.
+    pub tcp: TcpLimits,
+    /// Limits of the responses over UDP to one client network; `None` is no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Source of the secrets of DNS cookies.
+    pub cookies: CookieSource,
+    /// Name server identifier (RFC 5001), at most [`Config::MAX_NSID`] bytes.
+    pub nsid: Option<String>,
+    /// The text of `version.bind` and `version.server` in class CH, at most 255 bytes.
+    pub chaos_version: Option<String>,
+    /// The text of `id.server` and `hostname.bind` in class CH (RFC 4892), at most 255 bytes.
+    pub chaos_id: Option<String>,
+}
+
+/// Number of cores that this process may use. Read once: it takes files that Landlock may deny later.
+static CORES: LazyLock<NonZeroUsize> =
+    LazyLock::new(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            zones: Zone::new("cluster.local").into_iter().collect(),
+            ttl: Ttl::default(),
+            pod_cidrs: Vec::new(),
+            namespaces: Vec::new(),
+            block_special: false,
+            check_namespaces: false,
+            pod_names: false,
+            host_network: HostNetwork::default(),
+            max_staleness: None,
+            source: PodSource::Cluster { kubeconfig: None, context: None },
+            snapshot: None,
+            listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
+            admin: Some((Ipv4Addr::LOCALHOST, 8053).into()),
+            threads: *CORES,
+            tcp: TcpLimits::default(),
+            rate_limit: Some(RateLimit::default()),
+            cookies: CookieSource::default(),
+            nsid: None,
+            chaos_version: None,
+            chaos_id: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Returns the namespaces that exist, sorted; all if empty.
+    #[must_use]
+    pub fn namespaces(&self) -> &[Label] {
+        &self.namespaces
+    }
+
+    /// Restricts the namespaces that exist to these; no restriction if empty.
+    pub fn set_namespaces(&mut self, namespaces: impl IntoIterator<Item = Label>) {
+        self.namespaces = namespaces.into_iter().collect();
+        self.namespaces.sort_unstable();
+        self.namespaces.dedup();
+    }
+
+    /// Returns the responder's configuration, without the secrets of cookies, which change independently.
+    /// It only borrows, so it is cheap enough for every batch.
+    #[must_use]
+    pub fn answers(&self) -> Config<'_> {
+        let mut config = Config::new(self.mode, &self.zones);
+        config.ttl = self.ttl;
+        config.pod_cidrs = &self.pod_cidrs;
+        config.block_special = self.block_special;
+        config.namespaces = &self.namespaces;
+        config.check_namespaces = self.check_namespaces;
+        config.pod_names = self.pod_names;
+        config.max_staleness = self.max_staleness;
+        config.nsid = self.nsid.as_ref().map(String::as_bytes);
+        config.chaos_version = self.chaos_version.as_deref();
+        config.chaos_id = self.chaos_id.as_deref();
+        // RFC 7828 3.1: in units of 100 milliseconds. An hour, the most there is, fits.
+        let timeout = self.tcp.idle_timeout;
+        config.tcp_keepalive =
+            u16::try_from(timeout.as_secs() * 10 + u64::from(timeout.subsec_millis() / 100)).ok();
+        config
+    }
+
+    /// Returns the knowledge of the cluster that these settings require.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        match self.mode {
+            Mode::Insecure if self.check_namespaces => Needs::Namespaces,
+            Mode::Disabled | Mode::Insecure => Needs::Nothing,
+            Mode::Verified => Needs::Pods,
+        }
+    }
+
+    /// Returns true in mode insecure without a guard, where any address is answered to anybody.
+    #[must_use]
+    pub fn unguarded(&self) -> bool {
+        self.mode == Mode::Insecure
+            && !self.check_namespaces
+            && !self.block_special
+            && self.pod_cidrs.is_empty()
+            && self.namespaces.is_empty()
+    }
+}

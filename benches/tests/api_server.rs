@@ -51,7 +51,7 @@ impl Follower {
 
     fn has(&self, pod: &Pod) -> bool {
         let namespace: Label = pod.namespace().parse().expect("a label");
-        let has = |address| self.index.contains(&namespace, std::net::IpAddr::V4(address));
+        let has = |address| self.index.contains(&namespace, std::net::IpAddr::V4(address)).unwrap();
         has(pod.address()) && !has(pod.other_address())
     }
 

@@ -31,11 +31,14 @@ pub(crate) enum Records<'a> {
     Soa(&'a Zone),
     Ns(&'a Zone),
     Address(IpAddr),
-    /// All addresses of this pod; NODATA of the zone if none is of the type asked for.
+    /// All addresses of this pod; NODATA of the zone if none is of the qtype.
     Pod(&'a Zone, PodName<'a>),
 }
 
 impl Decision<'_> {
+    /// The response to a query whose look-up is [`Unknown`](crate::Unknown).
+    pub(crate) const UNKNOWN: Self = Self::bare(Rcode::SERVFAIL, Some(Ede::OTHER));
+
     /// A response without records.
     const fn bare(rcode: Rcode, ede: Option<Ede>) -> Self {
         Self { rcode, ede, records: Records::None }
@@ -116,18 +119,23 @@ fn internet<'a, P: PodLookup + ?Sized>(
         return Decision::bare(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
     };
     let verdict = policy::judge(config, pods, place);
-    let (rcode, records) = match verdict.finding {
-        Finding::Unknown => return Decision::bare(Rcode::SERVFAIL, verdict.ede),
+    let records = match verdict.finding {
+        Finding::Unknown(ede) => return Decision::bare(Rcode::SERVFAIL, Some(ede)),
         Finding::Nothing if !zone::is_above_a_zone(config.zones, name) => {
-            (Rcode::NXDOMAIN, Records::Negative(zone))
+            let ede = if verdict.blocked {
+                Some(Ede::BLOCKED)
+            } else {
+                verdict.stale.then_some(Ede::STALE_NXDOMAIN)
+            };
+            return Decision { rcode: Rcode::NXDOMAIN, ede, records: Records::Negative(zone) };
         }
         // RFC 8020 2: a name with names below it exists, so it is NODATA and never NXDOMAIN.
-        Finding::Nothing | Finding::Empty => (Rcode::NOERROR, Records::Negative(zone)),
-        Finding::Apex => (Rcode::NOERROR, at_apex(rtype, zone)),
-        Finding::Address(address) => (Rcode::NOERROR, at_address(rtype, zone, address)),
-        Finding::Pod(pod) => (Rcode::NOERROR, Records::Pod(zone, pod)),
+        Finding::Nothing | Finding::Empty => Records::Negative(zone),
+        Finding::Apex => at_apex(rtype, zone),
+        Finding::Address(address) => at_address(rtype, zone, address),
+        Finding::Pod(pod) => Records::Pod(zone, pod),
     };
-    Decision { rcode, ede: verdict.ede, records }
+    Decision { rcode: Rcode::NOERROR, ede: verdict.stale.then_some(Ede::STALE_ANSWER), records }
 }
 
 fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {

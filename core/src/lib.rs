@@ -96,7 +96,7 @@ pub use cidr::IpCidr;
 pub use config::{Config, Mode, Ttl, Zone};
 pub use cookie::{CookieSecrets, CookieStatus};
 pub use label::{Label, LabelError};
-pub use lookup::{Freshness, NoPods, Owner, PodLookup};
+pub use lookup::{Freshness, NoPods, Owner, PodLookup, Unknown};
 pub use message::{DropReason, Outcome, Reply, Request, Transport};
 pub use prefetch::prefetch;
 pub use respond::{MAX_UDP_REPLY, MIN_REPLY, respond};

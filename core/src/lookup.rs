@@ -1,5 +1,7 @@
 //! What the responder asks of whoever knows the pods.
 
+use core::error::Error;
+use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -14,19 +16,22 @@ use crate::Label;
 /// `&self`: an index that is written meanwhile must cope with that by itself. Answers of one call need not be
 /// consistent with those of the next; each query makes at most a handful of calls.
 ///
+/// A look-up returns what was true at one moment during the call, or [`Unknown`], never a "no" that was not read:
+/// a negative answer is cached, and clients believe it. A query whose look-up is unknown is answered with SERVFAIL.
+///
 /// ```
 /// use core::net::{IpAddr, Ipv4Addr};
-/// use poddns_core::{Label, PodLookup};
+/// use poddns_core::{Label, PodLookup, Unknown};
 ///
 /// /// One namespace, one pod.
 /// struct Lonely(Label);
 ///
 /// impl PodLookup for Lonely {
-///     fn namespace_exists(&self, namespace: &Label) -> bool {
-///         *namespace == self.0
+///     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+///         Ok(*namespace == self.0)
 ///     }
-///     fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-///         *namespace == self.0 && address == IpAddr::V4(Ipv4Addr::new(10, 42, 2, 46))
+///     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+///         Ok(*namespace == self.0 && address == IpAddr::V4(Ipv4Addr::new(10, 42, 2, 46)))
 ///     }
 /// }
 /// ```
@@ -36,10 +41,10 @@ pub trait PodLookup {
     /// Also true of a namespace that [`contains`](Self::contains) or [`addresses_of`](Self::addresses_of)
     /// knows a pod of, even if the namespace itself was not heard of yet: a name that is NXDOMAIN has nothing
     /// below it (RFC 8020 2), and resolvers that know one refuse all names below it until its TTL is over.
-    fn namespace_exists(&self, namespace: &Label) -> bool;
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown>;
 
     /// Whether a pod of this namespace has this address, as any of its `status.podIPs`.
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool;
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown>;
 
     /// Says that [`contains`](Self::contains) will be asked about these addresses next, each with a namespace that
     /// is not yet known.
@@ -50,16 +55,22 @@ pub trait PodLookup {
         let _ = addresses;
     }
 
-    /// Calls `each` with every address of the pod of this name, each once, in a stable order. No call means
-    /// that there is no such pod, or that pod names are not kept.
-    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
+    /// Calls `each` with every address of the pod of this name, each once, in a stable order. `Ok` without a call
+    /// means that there is no such pod, or that pod names are not kept; with [`Unknown`], `each` is not called.
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
         let _ = (namespace, pod, each);
+        Ok(())
     }
 
-    /// Whose address this is: for PTR.
-    fn owner_of(&self, address: IpAddr) -> Owner {
+    /// Returns the owner of the address, for PTR.
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         let _ = address;
-        Owner::Nobody
+        Ok(Owner::Nobody)
     }
 
     /// How well the index is in step with the cluster.
@@ -73,6 +84,23 @@ pub trait PodLookup {
         1
     }
 }
+
+/// A look-up that could not be carried out, so nothing is known of what was looked up: neither that it exists nor
+/// that it does not.
+///
+/// An index that is changed without locks while it is read may not get a consistent view of itself; an index behind
+/// a lock or a connection may not get either in time. The query is answered with SERVFAIL and EDE 0 (Other), and
+/// [`Reply::unknown`](crate::Reply::unknown) is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown;
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pod index could not be read")
+    }
+}
+
+impl Error for Unknown {}
 
 /// How well an index is in step with the cluster it mirrors: the one state that answers, readiness, status
 /// and metrics all read.
@@ -127,27 +155,27 @@ pub enum Owner {
 ///
 /// ```
 /// use poddns_core::{NoPods, PodLookup};
-/// assert!(!NoPods.namespace_exists(&"default".parse().unwrap()));
+/// assert_eq!(NoPods.namespace_exists(&"default".parse().unwrap()), Ok(false));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoPods;
 
 impl PodLookup for NoPods {
-    fn namespace_exists(&self, _: &Label) -> bool {
-        false
+    fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+        Ok(false)
     }
 
-    fn contains(&self, _: &Label, _: IpAddr) -> bool {
-        false
+    fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+        Ok(false)
     }
 }
 
 impl<P: PodLookup + ?Sized> PodLookup for &P {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         (**self).namespace_exists(namespace)
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         (**self).contains(namespace, address)
     }
 
@@ -155,11 +183,16 @@ impl<P: PodLookup + ?Sized> PodLookup for &P {
         (**self).prefetch(addresses);
     }
 
-    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
-        (**self).addresses_of(namespace, pod, each);
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
+        (**self).addresses_of(namespace, pod, each)
     }
 
-    fn owner_of(&self, address: IpAddr) -> Owner {
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         (**self).owner_of(address)
     }
 

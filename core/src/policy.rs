@@ -3,7 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::{Config, Mode};
-use crate::lookup::{Freshness, PodLookup};
+use crate::lookup::{Freshness, PodLookup, Unknown};
 use crate::wire::Ede;
 use crate::zone::Place;
 use crate::{Label, podip};
@@ -21,15 +21,18 @@ pub(crate) enum Finding<'q> {
     Address(IpAddr),
     /// Those of this pod's addresses that may be given: at least one.
     Pod(PodName<'q>),
-    /// Nobody can tell now.
-    Unknown,
+    /// Not known now, for this reason.
+    Unknown(Ede),
 }
 
-/// A finding, and the extended error that goes with it.
+/// A finding, and what it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict<'q> {
     pub(crate) finding: Finding<'q>,
-    pub(crate) ede: Option<Ede>,
+    /// The finding is that of an index out of sync with the cluster.
+    pub(crate) stale: bool,
+    /// A guard forbids every address of the name.
+    pub(crate) blocked: bool,
 }
 
 /// A pod's name and namespace as the question spells them, both labels that Kubernetes allows.
@@ -45,18 +48,23 @@ impl<'q> PodName<'q> {
         Label::from_wire(name).map(|_| Self { namespace, name })
     }
 
-    /// Calls `each` with the pod's addresses, those that may not be given included.
-    pub(crate) fn addresses<P: PodLookup + ?Sized>(&self, pods: &P, each: &mut dyn FnMut(IpAddr)) {
-        if let (Some(namespace), Some(name)) = (Label::from_wire(self.namespace), Label::from_wire(self.name))
-        {
-            pods.addresses_of(&namespace, &name, each);
+    /// Calls `each` with the pod's addresses, including those that no answer may contain.
+    pub(crate) fn addresses<P: PodLookup + ?Sized>(
+        &self,
+        pods: &P,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
+        match (Label::from_wire(self.namespace), Label::from_wire(self.name)) {
+            (Some(namespace), Some(name)) => pods.addresses_of(&namespace, &name, each),
+            // Both were labels in `read`, so this is not reached.
+            _ => Ok(()),
         }
     }
 }
 
 impl<'q> From<Finding<'q>> for Verdict<'q> {
     fn from(finding: Finding<'q>) -> Self {
-        Self { finding, ede: None }
+        Self { finding, stale: false, blocked: false }
     }
 }
 
@@ -105,11 +113,8 @@ fn judge_namespace<P: PodLookup + ?Sized>(
     if config.mode == Mode::Insecure && !config.check_namespaces {
         return Finding::Empty.into();
     }
-    from_index(
-        config,
-        pods,
-        || if pods.namespace_exists(namespace) { Finding::Empty } else { Finding::Nothing },
-    )
+    let exists = |yes| if yes { Finding::Empty } else { Finding::Nothing };
+    from_index(config, pods, || pods.namespace_exists(namespace).map(exists))
 }
 
 #[inline]
@@ -123,14 +128,14 @@ fn judge_address<P: PodLookup + ?Sized>(
         return Finding::Nothing.into();
     }
     if is_blocked(config, address) {
-        return Verdict { finding: Finding::Nothing, ede: Some(Ede::BLOCKED) };
+        return Verdict { finding: Finding::Nothing, stale: false, blocked: true };
     }
     let exists = |yes: bool| if yes { Finding::Address(address) } else { Finding::Nothing };
     match config.mode {
         Mode::Disabled => Finding::Nothing.into(),
         Mode::Insecure if !config.check_namespaces => exists(true).into(),
-        Mode::Insecure => from_index(config, pods, || exists(pods.namespace_exists(namespace))),
-        Mode::Verified => from_index(config, pods, || exists(pods.contains(namespace, address))),
+        Mode::Insecure => from_index(config, pods, || pods.namespace_exists(namespace).map(exists)),
+        Mode::Verified => from_index(config, pods, || pods.contains(namespace, address).map(exists)),
     }
 }
 
@@ -143,14 +148,10 @@ fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod:
         pod.addresses(pods, &mut |address| {
             allowed |= is_allowed(config, address);
             blocked |= !is_mapped(address) && is_blocked(config, address);
-        });
-        if allowed { Finding::Pod(pod) } else { Finding::Nothing }
+        })?;
+        Ok(if allowed { Finding::Pod(pod) } else { Finding::Nothing })
     });
-    // That a guard forbids all of the pod's addresses says more than that the index is stale.
-    if blocked && verdict.finding == Finding::Nothing {
-        return Verdict { ede: Some(Ede::BLOCKED), ..verdict };
-    }
-    verdict
+    Verdict { blocked: blocked && !allowed, ..verdict }
 }
 
 /// Whether the address may be given to anybody, under whatever name.
@@ -175,20 +176,19 @@ fn guards_forbid(config: &Config<'_>, address: IpAddr) -> bool {
 fn from_index<'q, P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
-    look: impl FnOnce() -> Finding<'q>,
+    look: impl FnOnce() -> Result<Finding<'q>, Unknown>,
 ) -> Verdict<'q> {
+    let look = || look().unwrap_or(Finding::Unknown(Ede::OTHER));
     match pods.freshness() {
-        Freshness::Unsynced => Verdict { finding: Finding::Unknown, ede: Some(Ede::NOT_READY) },
+        Freshness::Unsynced => Finding::Unknown(Ede::NOT_READY).into(),
         Freshness::Fresh => look().into(),
         Freshness::Stale { age } | Freshness::Resyncing { age }
             if config.max_staleness.is_some_and(|most| age > most) =>
         {
-            Verdict { finding: Finding::Unknown, ede: Some(Ede::NO_REACHABLE_AUTHORITY) }
+            Finding::Unknown(Ede::NO_REACHABLE_AUTHORITY).into()
         }
         Freshness::Stale { .. } | Freshness::Resyncing { .. } => {
-            let finding = look();
-            let ede = if finding == Finding::Nothing { Ede::STALE_NXDOMAIN } else { Ede::STALE_ANSWER };
-            Verdict { finding, ede: Some(ede) }
+            Verdict { finding: look(), stale: true, blocked: false }
         }
     }
 }

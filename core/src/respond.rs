@@ -3,7 +3,7 @@
 use crate::config::{Config, Zone};
 use crate::cookie::{self, CookieStatus};
 use crate::decide::{Decision, Records, decide};
-use crate::lookup::PodLookup;
+use crate::lookup::{PodLookup, Unknown};
 use crate::message::{DropReason, Outcome, Reply, Request, Transport};
 use crate::policy::{PodName, is_allowed};
 use crate::wire::edns::{self, Edns, option};
@@ -13,7 +13,7 @@ use crate::wire::name::QuestionName;
 use crate::wire::reply::{
     Compressed, Full, OptRecord, PAYLOAD_SIZE, Pointer, RecordWriter, ReplyWriter, Section, Soa, Written,
 };
-use crate::wire::{Class, Rtype};
+use crate::wire::{Class, Ede, Rtype};
 
 /// The longest response over UDP, in octets, whatever the client could receive.
 pub const MAX_UDP_REPLY: usize = PAYLOAD_SIZE as usize;
@@ -21,6 +21,10 @@ pub const MAX_UDP_REPLY: usize = PAYLOAD_SIZE as usize;
 /// The shortest output buffer that [`respond`] works with, in octets: the size that every client of the DNS
 /// can receive (RFC 1035 4.2.1).
 pub const MIN_REPLY: usize = 512;
+
+/// Maximum number of decisions on a query whose pod changes while it is answered. Each further one takes a pod that
+/// was found by one look-up and was gone at the next, a microsecond later.
+const MAX_DECISIONS: u32 = 3;
 
 /// The longest TTL of a SOA record and so of a negative answer, in seconds.
 const MAX_NEGATIVE_TTL: u16 = 300;
@@ -52,15 +56,40 @@ pub fn respond<P: PodLookup + ?Sized>(
     let message = Message::read(&header, query);
     let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
     let cookie = cookie.unwrap_or_default();
-    let decision = decide(config, pods, &message, cookie);
-    let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
-    let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
-    match write(config, pods, request, &message, &decision, opt, out) {
-        Ok((len, truncated)) => {
-            Outcome::Reply(Reply { len, rcode: decision.rcode, ede: decision.ede, truncated, cookie })
+    let mut decision = decide(config, pods, &message, cookie);
+    let mut decisions = 1;
+    loop {
+        let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
+        let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
+        let Decision { rcode, ede, .. } = decision;
+        match write(config, pods, request, &message, &decision, opt, out) {
+            Ok((len, truncated)) => {
+                let unknown = ede == Some(Ede::OTHER);
+                return Outcome::Reply(Reply { len, rcode, ede, unknown, truncated, cookie });
+            }
+            Err(Unwritten::Outdated) if decisions < MAX_DECISIONS => {
+                decision = decide(config, pods, &message, cookie);
+                decisions = decisions.saturating_add(1);
+            }
+            Err(Unwritten::Outdated) => decision = Decision::UNKNOWN,
+            // Header, question and OPT fit in MIN_REPLY, so this is not reached.
+            Err(Unwritten::Full) => return Outcome::Drop(DropReason::NoRoom),
         }
-        // Header, question and OPT fit in MIN_REPLY, so this is not reached.
-        Err(Full) => Outcome::Drop(DropReason::NoRoom),
+    }
+}
+
+/// Why the records of a decision cannot be written.
+#[derive(Clone, Copy, Debug)]
+enum Unwritten {
+    /// There is no room.
+    Full,
+    /// The pod that was decided on is gone, or can no longer be read.
+    Outdated,
+}
+
+impl From<Full> for Unwritten {
+    fn from(Full: Full) -> Self {
+        Self::Full
     }
 }
 
@@ -96,7 +125,7 @@ fn opt(
         opt.push(option::TCP_KEEPALIVE, &timeout.to_be_bytes());
     }
     if let Some(ede) = decision.ede {
-        opt.push(option::EDE, &ede.0.to_be_bytes());
+        opt.push_ede(ede);
     }
     opt
 }
@@ -112,25 +141,29 @@ fn write<P: PodLookup + ?Sized>(
     decision: &Decision<'_>,
     opt: &[u8],
     out: &mut [u8],
-) -> Result<(usize, bool), Full> {
+) -> Result<(usize, bool), Unwritten> {
     let max = max_len(request.transport, message.edns.as_ref());
     let question = message.question.as_ref().map_or(&[][..], |question| question.octets);
     let mut writer = ReplyWriter::new(out, max, question)?;
     let mut flags = if matches!(decision.records, Records::None) { 0 } else { flag::AA };
     let records = match message.question {
-        _ if request.truncate => Err(Full),
+        _ if request.truncate => Err(Unwritten::Full),
         None => Ok(Written::default()),
         Some(question) => {
             let writer = writer.records(opt.len())?;
             records(config, pods, writer, question.name, question.rtype, decision.records)
         }
     };
-    // RFC 2181 9: no RRset is there in part.
-    let truncated = records.is_err();
+    let (records, truncated) = match records {
+        Ok(records) => (records, false),
+        // RFC 2181 9: no RRset is there in part.
+        Err(Unwritten::Full) => (Written::default(), true),
+        Err(Unwritten::Outdated) => return Err(Unwritten::Outdated),
+    };
     if truncated {
         flags |= flag::TC;
     }
-    let len = writer.finish(records.unwrap_or_default(), message.header, decision.rcode, flags, opt)?;
+    let len = writer.finish(records, message.header, decision.rcode, flags, opt)?;
     Ok((len, truncated))
 }
 
@@ -142,7 +175,7 @@ fn records<P: PodLookup + ?Sized>(
     name: QuestionName<'_>,
     rtype: Rtype,
     records: Records<'_>,
-) -> Result<Written, Full> {
+) -> Result<Written, Unwritten> {
     let ttl = config.ttl.as_secs();
     match records {
         Records::None => {}
@@ -160,14 +193,17 @@ fn records<P: PodLookup + ?Sized>(
     Ok(writer.finish())
 }
 
-/// Writes those of a pod's addresses that are allowed and of the type asked for; whether there was any.
+/// Writes the pod's addresses that are allowed and of type `rtype`; returns whether there are any.
+///
+/// That the pod exists was decided by an earlier look-up, and this one is of another moment. If it finds no allowed
+/// address of any type, the decision is outdated: NODATA would say that the name exists.
 fn addresses<P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
     writer: &mut RecordWriter<'_>,
     pod: PodName<'_>,
     rtype: Rtype,
-) -> Result<bool, Full> {
+) -> Result<bool, Unwritten> {
     // ANY is answered with one RRset (RFC 8482 4.1): that of the first address.
     let mut is_ipv4 = match rtype {
         Rtype::A => Some(true),
@@ -176,16 +212,20 @@ fn addresses<P: PodLookup + ?Sized>(
         _ => return Ok(false),
     };
     let ttl = config.ttl.as_secs();
-    let mut result = Ok(false);
-    pod.addresses(pods, &mut |address| {
+    let (mut exists, mut result) = (false, Ok(false));
+    let read = pod.addresses(pods, &mut |address| {
         if !is_allowed(config, address) {
             return;
         }
+        exists = true;
         if result.is_ok() && *is_ipv4.get_or_insert(address.is_ipv4()) == address.is_ipv4() {
             result = writer.address(address, ttl).map(|()| true);
         }
     });
-    result
+    match read {
+        Ok(()) if exists => Ok(result?),
+        Ok(()) | Err(Unknown) => Err(Unwritten::Outdated),
+    }
 }
 
 fn soa<'z, P: PodLookup + ?Sized>(

@@ -4,18 +4,18 @@ use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 
 use poddns_core::podip::PodIpLabel;
-use poddns_core::{Config, Label, Mode, PodLookup, Zone, prefetch};
+use poddns_core::{Config, Label, Mode, PodLookup, Unknown, Zone, prefetch};
 
 /// An index that keeps what it is told, one item for each time.
 #[derive(Default)]
 struct Told(RefCell<Vec<Vec<IpAddr>>>);
 
 impl PodLookup for Told {
-    fn namespace_exists(&self, _: &Label) -> bool {
+    fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
         panic!("nothing is looked up yet")
     }
 
-    fn contains(&self, _: &Label, _: IpAddr) -> bool {
+    fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
         panic!("nothing is looked up yet")
     }
 

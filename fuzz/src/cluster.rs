@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use poddns_core::{Freshness, Label, PodLookup};
+use poddns_core::{Freshness, Label, PodLookup, Unknown};
 
 use super::settings::NAMESPACES;
 
@@ -109,19 +109,25 @@ impl Cluster {
 }
 
 impl PodLookup for Cluster {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         let empty = NAMESPACES.iter().position(|name| *name == namespace.as_str());
-        empty.is_some_and(|index| self.namespaces >> index & 1 == 1)
-            || self.pods.iter().any(|pod| pod.namespace == *namespace)
+        Ok(empty.is_some_and(|index| self.namespaces >> index & 1 == 1)
+            || self.pods.iter().any(|pod| pod.namespace == *namespace))
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-        self.pods.iter().any(|pod| pod.namespace == *namespace && pod.addresses.contains(&address))
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+        Ok(self.pods.iter().any(|pod| pod.namespace == *namespace && pod.addresses.contains(&address)))
     }
 
-    fn addresses_of(&self, namespace: &Label, name: &Label, each: &mut dyn FnMut(IpAddr)) {
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        name: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
         let same = |pod: &&Pod| (pod.namespace, pod.name) == (*namespace, *name);
         self.pods.iter().filter(same).flat_map(|pod| &pod.addresses).for_each(|&address| each(address));
+        Ok(())
     }
 
     fn freshness(&self) -> Freshness {

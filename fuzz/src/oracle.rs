@@ -32,13 +32,25 @@ pub enum Records {
 /// What is at a name.
 enum Finding {
     Nothing,
-    Unknown,
+    /// Not known now, with the code that says why.
+    Unknown(u16),
     Apex,
     Empty,
     Addresses(Vec<IpAddr>),
 }
 
-type Verdict = (Finding, Option<u16>);
+/// A finding, whether the index that it is from is stale, and whether a guard forbids what is there.
+struct Verdict {
+    finding: Finding,
+    stale: bool,
+    blocked: bool,
+}
+
+impl From<Finding> for Verdict {
+    fn from(finding: Finding) -> Self {
+        Self { finding, stale: false, blocked: false }
+    }
+}
 
 const NOERROR: u16 = 0;
 const FORMERR: u16 = 1;
@@ -153,10 +165,12 @@ impl Oracle<'_> {
         let Some(depth) = depths.min() else {
             return Expected { rcode: REFUSED, ede: Some(20), records: Records::None };
         };
-        let (finding, ede) = self.find(&name[..depth]);
+        let Verdict { finding, stale, blocked } = self.find(&name[..depth]);
         let negative = Records::Negative(depth);
         let (rcode, records) = match (finding, qtype) {
-            (Finding::Unknown, _) => (SERVFAIL, Records::None),
+            (Finding::Unknown(code), _) => {
+                return Expected { rcode: SERVFAIL, ede: Some(code), records: Records::None };
+            }
             (Finding::Nothing, _) if self.is_above_a_zone(name) => (NOERROR, negative),
             (Finding::Nothing, _) => (NXDOMAIN, negative),
             (Finding::Apex, rtype::SOA | rtype::ANY) => (NOERROR, Records::Soa),
@@ -176,6 +190,12 @@ impl Oracle<'_> {
                 }
             }
         };
+        // A code is of the rcode that it goes with.
+        let ede = match rcode {
+            NXDOMAIN if blocked => Some(15),
+            NXDOMAIN => stale.then_some(19),
+            _ => stale.then_some(3),
+        };
         Expected { rcode, ede, records }
     }
 
@@ -190,14 +210,14 @@ impl Oracle<'_> {
     fn find(&self, labels: &[Vec<u8>]) -> Verdict {
         let config = self.config();
         match labels {
-            [] => (Finding::Apex, None),
+            [] => Finding::Apex.into(),
             [.., namespace] if labels.len() <= 2 && config.mode != Mode::Disabled => {
-                let Some(namespace) = self.namespace(namespace) else { return (Finding::Nothing, None) };
+                let Some(namespace) = self.namespace(namespace) else { return Finding::Nothing.into() };
                 match labels {
                     [label, _] => self.pod(label, &namespace),
-                    _ if config.mode == Mode::Insecure && !config.check_namespaces => (Finding::Empty, None),
+                    _ if config.mode == Mode::Insecure && !config.check_namespaces => Finding::Empty.into(),
                     _ => self.look(|| {
-                        if self.cluster.namespace_exists(&namespace) {
+                        if self.cluster.namespace_exists(&namespace).unwrap() {
                             Finding::Empty
                         } else {
                             Finding::Nothing
@@ -205,7 +225,7 @@ impl Oracle<'_> {
                     }),
                 }
             }
-            _ => (Finding::Nothing, None),
+            _ => Finding::Nothing.into(),
         }
     }
 
@@ -223,16 +243,16 @@ impl Oracle<'_> {
             return self.pod_name(label, namespace);
         };
         if is_mapped(address) {
-            return (Finding::Nothing, None);
+            return Finding::Nothing.into();
         }
         if self.settings.blocks(address) {
-            return (Finding::Nothing, Some(15));
+            return Verdict { blocked: true, ..Finding::Nothing.into() };
         }
         let given = |yes| if yes { Finding::Addresses(vec![address]) } else { Finding::Nothing };
         match (config.mode, config.check_namespaces) {
-            (Mode::Verified, _) => self.look(|| given(self.cluster.contains(namespace, address))),
-            (_, true) => self.look(|| given(self.cluster.namespace_exists(namespace))),
-            (_, false) => (given(true), None),
+            (Mode::Verified, _) => self.look(|| given(self.cluster.contains(namespace, address).unwrap())),
+            (_, true) => self.look(|| given(self.cluster.namespace_exists(namespace).unwrap())),
+            (_, false) => given(true).into(),
         }
     }
 
@@ -240,34 +260,27 @@ impl Oracle<'_> {
         let config = self.config();
         let name = std::str::from_utf8(label).ok().and_then(|text| text.to_ascii_lowercase().parse().ok());
         let Some(name) = name.filter(|_| config.mode == Mode::Verified && config.pod_names) else {
-            return (Finding::Nothing, None);
+            return Finding::Nothing.into();
         };
         let mut all = Vec::new();
-        self.cluster.addresses_of(namespace, &name, &mut |address| all.push(address));
+        self.cluster.addresses_of(namespace, &name, &mut |address| all.push(address)).unwrap();
         all.retain(|address| !is_mapped(*address));
         let is_any = !all.is_empty();
         all.retain(|address| !self.settings.blocks(*address));
         let all_blocked = is_any && all.is_empty();
         let verdict = self.look(|| if all.is_empty() { Finding::Nothing } else { Finding::Addresses(all) });
-        // That a guard forbids it says more than that the index is stale.
-        match verdict {
-            (Finding::Nothing, _) if all_blocked => (Finding::Nothing, Some(15)),
-            other => other,
-        }
+        Verdict { blocked: all_blocked, ..verdict }
     }
 
     /// What the index says, as far as it may be believed.
     fn look(&self, look: impl FnOnce() -> Finding) -> Verdict {
         let freshness = self.cluster.freshness();
         if freshness == Freshness::Unsynced {
-            return (Finding::Unknown, Some(14));
+            return Finding::Unknown(14).into();
         }
-        let finding = look();
-        match (freshness.age(), self.config().max_staleness, &finding) {
-            (None, _, _) => (finding, None),
-            (Some(age), Some(most), _) if age > most => (Finding::Unknown, Some(22)),
-            (Some(_), _, Finding::Nothing) => (finding, Some(19)),
-            (Some(_), _, _) => (finding, Some(3)),
+        match (freshness.age(), self.config().max_staleness) {
+            (Some(age), Some(most)) if age > most => Finding::Unknown(22).into(),
+            (age, _) => Verdict { stale: age.is_some(), ..look().into() },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use poddns_core::{Config, Freshness, Label, MAX_UDP_REPLY, PodLookup, Request, prefetch, respond};
+use poddns_core::{Config, Freshness, Label, MAX_UDP_REPLY, PodLookup, Request, Unknown, prefetch, respond};
 
 /// An index that keeps what it was told of and asked for.
 struct Listener<'a, P> {
@@ -13,11 +13,11 @@ struct Listener<'a, P> {
 }
 
 impl<P: PodLookup> PodLookup for Listener<'_, P> {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         self.pods.namespace_exists(namespace)
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         self.asked.borrow_mut().push(address);
         self.pods.contains(namespace, address)
     }

@@ -11,7 +11,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use poddns_core::{
-    Config, CookieSecrets, Freshness, Label, Mode, Outcome, PodLookup, Request, Transport, Zone, respond,
+    Config, CookieSecrets, Freshness, Label, Mode, Outcome, PodLookup, Request, Transport, Unknown, Zone,
+    respond,
 };
 
 /// Octets of the headers below DNS: IPv4 and UDP.
@@ -23,21 +24,27 @@ struct Cluster {
 }
 
 impl PodLookup for Cluster {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
-        namespace.as_str() == "default"
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+        Ok(namespace.as_str() == "default")
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         let pods = [IpAddr::from([10, 42, 2, 46]), IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 0x2e])];
-        self.namespace_exists(namespace) && pods.contains(&address)
+        Ok(namespace.as_str() == "default" && pods.contains(&address))
     }
 
-    fn addresses_of(&self, _namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
+    fn addresses_of(
+        &self,
+        _namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
         // Kubernetes gives a pod one address of each family.
         if pod.as_str() == "web-0" {
             each(IpAddr::from([10, 42, 2, 46]));
             each(IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 0x2e]));
         }
+        Ok(())
     }
 
     fn freshness(&self) -> Freshness {

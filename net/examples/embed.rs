@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use poddns_core::{Label, PodLookup};
+use poddns_core::{Label, PodLookup, Unknown};
 use poddns_net::{IndexSize, Pods, PodsReport, Server, Settings};
 
 /// One namespace, one pod.
@@ -18,12 +18,12 @@ struct Lonely {
 }
 
 impl PodLookup for Lonely {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
-        *namespace == self.namespace
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+        Ok(*namespace == self.namespace)
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-        self.namespace_exists(namespace) && address == self.address
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+        Ok(*namespace == self.namespace && address == self.address)
     }
 }
 

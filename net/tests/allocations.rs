@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use cap::Cap;
-use poddns_core::{IpCidr, Label, Owner, PodLookup};
+use poddns_core::{IpCidr, Label, Owner, PodLookup, Unknown};
 use poddns_net::{Pods, PodsReport, Server, Settings};
 use poddns_watch::{Index, IndexOptions, IndexWriter, PodRecord, Uid, index};
 use support::{connect, padded, query};
@@ -25,19 +25,24 @@ const ROUNDS: usize = 1000;
 struct Indexed(Arc<Index>);
 
 impl PodLookup for Indexed {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         self.0.namespace_exists(namespace)
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         self.0.contains(namespace, address)
     }
 
-    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
-        self.0.addresses_of(namespace, pod, each);
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
+        self.0.addresses_of(namespace, pod, each)
     }
 
-    fn owner_of(&self, address: IpAddr) -> Owner {
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         self.0.owner_of(address)
     }
 

@@ -5,12 +5,13 @@
 //! $ cargo run -p poddns-watch --example lookup -- pods.json default 10.42.2.46
 //! ```
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use poddns_core::{Label, PodLookup};
-use poddns_watch::{Feed, FeedError, Scope, Source};
+use poddns_watch::{Feed, Scope, Source};
 
 const USAGE: &str = "usage: lookup FILE NAMESPACE ADDRESS";
 
@@ -38,8 +39,8 @@ fn arguments() -> Option<(PathBuf, Label, IpAddr)> {
     Some((file, namespace, address))
 }
 
-fn look_up(file: PathBuf, namespace: &Label, address: IpAddr) -> Result<bool, FeedError> {
+fn look_up(file: PathBuf, namespace: &Label, address: IpAddr) -> Result<bool, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("threads can be started");
     let feed = runtime.block_on(Feed::open(Source::File(file), Scope::default()))?;
-    Ok(feed.index().contains(namespace, address))
+    Ok(feed.index().contains(namespace, address)?)
 }

@@ -16,7 +16,7 @@ fn label(text: &str) -> Label {
 }
 
 fn has(running: &Running, namespace: &str, address: &str) -> bool {
-    running.index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address"))
+    running.index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address")).unwrap()
 }
 
 async fn fresh(running: &Running) {
@@ -42,7 +42,7 @@ async fn follows_a_cluster_with_streaming_lists() {
     assert!(has(&running, "default", "fd00::1"), "any address of a pod, not just the first");
     assert!(has(&running, "team-a", "10.0.0.2"));
     assert!(!has(&running, "team-a", "10.0.0.1"));
-    assert!(running.index.namespace_exists(&label("empty")));
+    assert!(running.index.namespace_exists(&label("empty")).unwrap());
     assert_eq!(running.index.stats().pods, 2);
     assert_eq!(server.count("pods", Verb::List), 0, "nothing is listed in pages");
 
@@ -55,9 +55,9 @@ async fn follows_a_cluster_with_streaming_lists() {
     until("deleted", || !has(&running, "default", "10.0.0.33")).await;
 
     server.put(namespace("new"));
-    until("a namespace was added", || running.index.namespace_exists(&label("new"))).await;
+    until("a namespace was added", || running.index.namespace_exists(&label("new")).unwrap()).await;
     server.delete("namespaces", "", "new");
-    until("and deleted", || !running.index.namespace_exists(&label("new"))).await;
+    until("and deleted", || !running.index.namespace_exists(&label("new")).unwrap()).await;
     assert_eq!(running.index.freshness(), Freshness::Fresh);
     assert_eq!(running.stats.pods.lists(), 1);
     assert_eq!(running.stats.pods.errors() + running.stats.namespaces.errors(), 0);
@@ -163,9 +163,9 @@ async fn only_some_namespaces() {
     fresh(&running).await;
     assert!(has(&running, "team-a", "10.0.0.2") && has(&running, "team-b", "10.0.0.3"));
     assert_eq!(running.index.stats().pods, 2);
-    assert!(running.index.namespace_exists(&label("team-a")));
-    assert!(!running.index.namespace_exists(&label("absent")), "it is asked for but does not exist");
-    assert!(!running.index.namespace_exists(&label("default")), "it exists but is not asked for");
+    assert!(running.index.namespace_exists(&label("team-a")).unwrap());
+    assert!(!running.index.namespace_exists(&label("absent")).unwrap(), "it is asked for but does not exist");
+    assert!(!running.index.namespace_exists(&label("default")).unwrap(), "it exists but is not asked for");
     let seen = server.seen();
     let of_pods = seen.iter().filter(|seen| seen.resource == "pods");
     let mut asked: Vec<_> = of_pods.map(|seen| seen.namespace.as_deref().unwrap_or("all")).collect();
@@ -186,7 +186,7 @@ async fn namespaces_alone() {
     let server = small_cluster().await;
     let running = server.feed(Scope { pods: false, ..Scope::default() }).await;
     fresh(&running).await;
-    assert!(running.index.namespace_exists(&label("team-a")));
+    assert!(running.index.namespace_exists(&label("team-a")).unwrap());
     assert_eq!(running.index.stats().pods, 0);
     assert!(server.seen().iter().all(|seen| seen.resource == "namespaces"));
 }

@@ -16,7 +16,7 @@ fn label(text: &str) -> Label {
 }
 
 fn has(running: &Running, address: &str) -> bool {
-    running.index.contains(&label("default"), address.parse::<IpAddr>().expect("an address"))
+    running.index.contains(&label("default"), address.parse::<IpAddr>().expect("an address")).unwrap()
 }
 
 fn freshness(running: &Running) -> Freshness {
@@ -171,7 +171,7 @@ async fn overload_is_waited_out() {
     assert!(errors(&running).contains("cannot watch pods in all namespaces"), "{}", errors(&running));
     pass(Duration::from_secs(6)).await;
     server.put(namespace("meanwhile"));
-    until("the other watch works", || running.index.namespace_exists(&label("meanwhile"))).await;
+    until("the other watch works", || running.index.namespace_exists(&label("meanwhile")).unwrap()).await;
     assert_eq!(server.count("pods", Verb::Stream), 1, "not before Retry-After");
     pass(Duration::from_secs(2)).await;
     fresh(&running).await;
@@ -323,7 +323,7 @@ async fn watches_that_end_at_once_are_not_begun_without_pause() {
     for n in 0..100 {
         let name = format!("namespace-{n}");
         server.put(namespace(&name));
-        until("the other watch works", || running.index.namespace_exists(&label(&name))).await;
+        until("the other watch works", || running.index.namespace_exists(&label(&name)).unwrap()).await;
     }
     assert!(server.unused() > 25, "{} of 50 left: each waits longer than the one before", server.unused());
 }

@@ -21,7 +21,7 @@ fn label(text: &str) -> Label {
 }
 
 fn has(running: &Running, namespace: &str, address: &str) -> bool {
-    running.index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address"))
+    running.index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address")).unwrap()
 }
 
 /// As kubectl writes it: keys sorted, so `kind` comes after `items`.
@@ -101,7 +101,7 @@ metadata:
         assert!(has(&running, "default", "10.0.0.1") && has(&running, "default", "fd00::1"));
         assert!(!has(&running, "ended-only", "10.0.0.9"));
         for name in ["default", "ended-only", "empty"] {
-            assert!(running.index.namespace_exists(&label(name)), "{name} in {}", path.display());
+            assert!(running.index.namespace_exists(&label(name)).unwrap(), "{name} in {}", path.display());
         }
         assert_eq!(running.stats.pods.malformed(), 1, "the Service is noticed");
     }
@@ -116,7 +116,7 @@ async fn only_some_namespaces() {
     let scope = Scope { namespaces: vec![label("a"), label("c")], ..Scope::default() };
     let running = Running::start(Source::File(path), scope).await;
     assert!(has(&running, "a", "10.0.0.1") && !has(&running, "b", "10.0.0.2"));
-    let exists = |name: &str| running.index.namespace_exists(&label(name));
+    let exists = |name: &str| running.index.namespace_exists(&label(name)).unwrap();
     assert_eq!([exists("a"), exists("b"), exists("c"), exists("d")], [true, false, true, false]);
 }
 
@@ -151,7 +151,7 @@ async fn a_replaced_file_is_read_again() {
     until("the new version", || has(&running, "a", "10.0.0.3")).await;
     until("what it does not name is gone", || !has(&running, "b", "10.0.0.2")).await;
     assert!(!has(&running, "a", "10.0.0.1"));
-    assert!(!running.index.namespace_exists(&label("b")));
+    assert!(!running.index.namespace_exists(&label("b")).unwrap());
     fs::write(&path, list(&[pod("a", "x", &["10.0.0.4"])])).expect("written");
     until("written in place", || has(&running, "a", "10.0.0.4")).await;
 }

@@ -153,8 +153,8 @@ impl History {
 fn assert_anchored(index: &Index, seed: u64) {
     let anchor: Label = "anchor".parse().expect("a label");
     let rock = "10.255.0.1".parse().expect("an address");
-    assert!(index.contains(&anchor, rock), "seed {seed}: what exists disappeared");
-    assert!(index.namespace_exists(&anchor), "seed {seed}: what exists disappeared");
+    assert!(index.contains(&anchor, rock).unwrap(), "seed {seed}: what exists disappeared");
+    assert!(index.namespace_exists(&anchor).unwrap(), "seed {seed}: what exists disappeared");
 }
 
 async fn live_through(seed: u64) {

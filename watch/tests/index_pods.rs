@@ -19,12 +19,12 @@ fn apply(writer: &mut IndexWriter, uid: &str, namespace: &str, name: &str, addre
 }
 
 fn has(index: &Index, namespace: &str, address: &str) -> bool {
-    index.contains(&label(namespace), ips(&[address])[0])
+    index.contains(&label(namespace), ips(&[address])[0]).unwrap()
 }
 
 fn addresses_of(index: &Index, namespace: &str, name: &str) -> Vec<IpAddr> {
     let mut all = Vec::new();
-    index.addresses_of(&label(namespace), &label(name), &mut |address| all.push(address));
+    index.addresses_of(&label(namespace), &label(name), &mut |address| all.push(address)).unwrap();
     all
 }
 
@@ -99,15 +99,15 @@ fn a_shared_address_stays_until_the_last_has_left() {
     for (uid, namespace, name) in [("1", "net", "cni"), ("2", "net", "proxy"), ("3", "mon", "exporter")] {
         apply(&mut writer, uid, namespace, name, &["192.168.0.1"]);
     }
-    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]), Owner::Shared);
+    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]).unwrap(), Owner::Shared);
     writer.remove(Uid::parse("1"));
     assert!(has(&index, "net", "192.168.0.1") && has(&index, "mon", "192.168.0.1"));
     writer.remove(Uid::parse("2"));
     assert!(!has(&index, "net", "192.168.0.1") && has(&index, "mon", "192.168.0.1"));
     let last = Owner::Pod { namespace: label("mon"), name: Some(label("exporter")) };
-    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]), last, "it is its own again");
+    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]).unwrap(), last, "it is its own again");
     writer.remove(Uid::parse("3"));
-    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]), Owner::Nobody);
+    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]).unwrap(), Owner::Nobody);
     assert_eq!(index.stats().addresses, 0);
 }
 
@@ -117,7 +117,7 @@ fn names_are_kept_only_on_request_and_only_if_they_are_labels() {
     apply(&mut writer, "1", "default", "web", &["10.0.0.1"]);
     assert!(addresses_of(&plain, "default", "web").is_empty());
     let nameless = Owner::Pod { namespace: label("default"), name: None };
-    assert_eq!(plain.owner_of(ips(&["10.0.0.1"])[0]), nameless);
+    assert_eq!(plain.owner_of(ips(&["10.0.0.1"])[0]).unwrap(), nameless);
 
     let (mut writer, named) = index(IndexOptions { pod_names: true });
     let longest = "x".repeat(63);
@@ -129,7 +129,7 @@ fn names_are_kept_only_on_request_and_only_if_they_are_labels() {
     assert_eq!(addresses_of(&named, "default", "a"), ips(&["10.0.0.1"]));
     assert_eq!(addresses_of(&named, "default", &longest), ips(&["10.0.0.2"]));
     assert!(addresses_of(&named, "kube-system", "a").is_empty());
-    assert_eq!(named.owner_of(ips(&["10.0.0.3"])[0]), nameless);
+    assert_eq!(named.owner_of(ips(&["10.0.0.3"])[0]).unwrap(), nameless);
     assert!(has(&named, "default", "10.0.0.3"), "a name that is not kept does not matter otherwise");
 }
 

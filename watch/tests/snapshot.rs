@@ -23,7 +23,7 @@ fn label(text: &str) -> Label {
 }
 
 fn has(index: &Index, namespace: &str, address: &str) -> bool {
-    index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address"))
+    index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address")).unwrap()
 }
 
 async fn open(server: &ApiServer, scope: Scope) -> Feed {
@@ -114,9 +114,13 @@ async fn without_the_api_server_a_restarted_feed_answers_as_before() {
         assert!(has(&index, namespace, address), "{address}");
     }
     assert!(!has(&index, "team-a", "10.0.0.1") && !has(&index, "default", "10.0.0.9"));
-    assert!(index.namespace_exists(&label("empty")) && !index.namespace_exists(&label("other")));
+    assert!(
+        index.namespace_exists(&label("empty")).unwrap() && !index.namespace_exists(&label("other")).unwrap()
+    );
     let mut named = Vec::new();
-    index.addresses_of(&label("default"), &label("web-1"), &mut |address| named.push(address.to_string()));
+    index
+        .addresses_of(&label("default"), &label("web-1"), &mut |address| named.push(address.to_string()))
+        .unwrap();
     assert_eq!(named, ["10.0.0.1", "fd00::1"]);
 
     // Failures make it no younger, and nothing disappears by them.
@@ -167,7 +171,9 @@ async fn the_first_list_is_one_like_any_later() {
     assert_eq!(server.unused(), 0);
     assert!(!has(&index, "default", "10.0.0.2"), "what is gone does not survive");
     assert!(has(&index, "team-a", "10.0.0.4"));
-    assert!(index.namespace_exists(&label("new")) && !index.namespace_exists(&label("empty")));
+    assert!(
+        index.namespace_exists(&label("new")).unwrap() && !index.namespace_exists(&label("empty")).unwrap()
+    );
     assert_eq!(index.stats().pods, 3);
 }
 

@@ -24,6 +24,6 @@ impl Pods {
     fn find(&self, label: &[u8], namespace: &[u8]) -> Option<IpAddr> {
         let namespace = Label::from_wire(namespace)?;
         let address = podip::parse(label)?;
-        (self.mode == Mode::Insecure || self.index.contains(&namespace, address)).then_some(address)
+        (self.mode == Mode::Insecure || self.index.contains(&namespace, address).unwrap()).then_some(address)
     }
 }

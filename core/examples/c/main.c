@@ -1,4 +1,4 @@
-/* Answers three packets through poddns.h, and exits with 1 if one answer is not what it should be. */
+/* Answers four packets through poddns.h, and exits with 1 if one answer is not what it should be. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,16 +8,22 @@
 static const char POD_NAMESPACE[] = "default";
 static const uint8_t POD_ADDRESS[4] = {10, 42, 2, 46};
 
-static bool namespace_exists(void *context, const uint8_t *name, size_t len) {
+/* Set while the pods are not known. */
+static bool unknown = false;
+
+static int namespace_exists(void *context, const uint8_t *name, size_t len) {
     unsigned *calls = context;
     ++*calls;
+    if (unknown)
+        return -1;
     return len == strlen(POD_NAMESPACE) && memcmp(name, POD_NAMESPACE, len) == 0;
 }
 
-static bool contains(void *context, const uint8_t *name, size_t len, const uint8_t *address,
-                     size_t address_len) {
-    return namespace_exists(context, name, len) && address_len == sizeof POD_ADDRESS &&
-           memcmp(address, POD_ADDRESS, address_len) == 0;
+static int contains(void *context, const uint8_t *name, size_t len, const uint8_t *address, size_t address_len) {
+    int exists = namespace_exists(context, name, len);
+    if (exists <= 0)
+        return exists;
+    return address_len == sizeof POD_ADDRESS && memcmp(address, POD_ADDRESS, address_len) == 0;
 }
 
 /* A query for A or AAAA of a name in presentation form. */
@@ -67,6 +73,10 @@ int main(void) {
     query_len = query_for(query, "10-42-2-47.default.pod.cluster.local", 1);
     len = poddns_respond(&config, &client, query, query_len, reply, sizeof reply);
     check("a stranger's name is NXDOMAIN", len > query_len && (reply[3] & 0xf) == 3 && reply[7] == 0);
+
+    unknown = true;
+    len = poddns_respond(&config, &client, query, query_len, reply, sizeof reply);
+    check("while the pods are not known, it is SERVFAIL", len == query_len && (reply[3] & 0xf) == 2);
 
     check("a response is not answered",
           poddns_respond(&config, &client, reply, len, reply + 600, sizeof reply - 600) == 0);

@@ -37,14 +37,15 @@ typedef struct poddns_zone {
 typedef struct poddns_pods {
   // Passed on to both functions.
   void *context;
-  // Whether the cluster has this namespace.
-  bool (*namespace_exists)(void *context, const uint8_t *name, size_t name_len);
-  // Whether a pod of this namespace has this address: of 4 octets or of 16, in network order.
-  bool (*contains)(void *context,
-                   const uint8_t *namespace_name,
-                   size_t namespace_len,
-                   const uint8_t *address,
-                   size_t address_len);
+  // Returns 1 if the cluster has this namespace, 0 if not, and a negative number if that is not known now: then
+  // the answer is SERVFAIL.
+  int (*namespace_exists)(void *context, const uint8_t *name, size_t name_len);
+  // Returns the same of a pod of this namespace with this address: of 4 octets or of 16, in network order.
+  int (*contains)(void *context,
+                  const uint8_t *namespace_name,
+                  size_t namespace_len,
+                  const uint8_t *address,
+                  size_t address_len);
 } poddns_pods;
 
 // What the operator decides.

@@ -6,10 +6,10 @@ use core::ops::Range;
 
 use crate::Config;
 
-use super::edns::{DO, VERSION};
+use super::edns::{DO, VERSION, option};
 use super::header::{self, Header, flag};
 use super::name::{Name, strip_suffix};
-use super::types::{Class, Rcode, Rtype};
+use super::types::{Class, Ede, Rcode, Rtype};
 
 /// The two high bits of a compression pointer (RFC 1035 4.1.4).
 const POINTER: u16 = 0xc000;
@@ -31,8 +31,12 @@ const RDLENGTH: Range<usize> = OPT_LEN - 2..OPT_LEN;
 /// Octets of an option in front of its data: code and length.
 const OPTION_HEADER: usize = 4;
 
+/// Data of the option for EDE 0 (Other): its code, and the text that RFC 8914 4.1 asks for ("Implementations SHOULD
+/// include an EXTRA-TEXT value to augment this error code").
+const OTHER: &[u8] = b"\0\0pod index could not be read";
+
 /// Octets of an OPT record with all options, each as long as it can be.
-const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + Config::MAX_NSID + 24 + 2 + 2;
+const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + Config::MAX_NSID + 24 + 2 + OTHER.len();
 
 /// The OPT record of a response in wire form.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +75,14 @@ impl OptRecord {
         let options = u16::try_from(self.len.saturating_sub(OPT_LEN)).unwrap_or(u16::MAX);
         if let Some(rdlength) = record.get_mut(RDLENGTH) {
             rdlength.copy_from_slice(&options.to_be_bytes());
+        }
+    }
+
+    /// Appends an extended error (RFC 8914).
+    pub(crate) fn push_ede(&mut self, ede: Ede) {
+        match ede {
+            Ede::OTHER => self.push(option::EDE, OTHER),
+            Ede(code) => self.push(option::EDE, &code.to_be_bytes()),
         }
     }
 
@@ -332,7 +344,6 @@ impl RecordWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::edns::option;
 
     #[test]
     fn all_options_fill_an_opt() {
@@ -340,11 +351,11 @@ mod tests {
         opt.push(option::NSID, &[1; Config::MAX_NSID]);
         opt.push(option::COOKIE, &[2; 24]);
         opt.push(option::TCP_KEEPALIVE, &[3; 2]);
-        opt.push(option::EDE, &[4; 2]);
+        opt.push_ede(Ede::OTHER);
         let octets = opt.as_bytes();
         assert_eq!(octets.len(), MAX_OPT);
-        assert_eq!(octets.get(RDLENGTH), Some(&[0, 172][..]));
-        assert_eq!(octets.last_chunk(), Some(&[0, 15, 0, 2, 4, 4]));
+        assert_eq!(octets.get(RDLENGTH), Some(&[0, 199][..]));
+        assert_eq!(octets.last_chunk(), Some(b"\0\x0f\0\x1d\0\0pod index could not be read"));
         // What has no room leaves no trace.
         let full = opt;
         opt.push(option::NSID, &[]);

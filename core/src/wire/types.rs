@@ -106,7 +106,7 @@ numbers! {
 numbers! {
     /// An extended DNS error's INFO-CODE (RFC 8914 4).
     Ede(u16), "EDE" {
-        /// 0: none of the others.
+        /// 0: none of the others. The index could not be read: see [`Unknown`](crate::Unknown).
         OTHER = 0, "Other";
         /// 3: the index is out of step with the cluster.
         STALE_ANSWER = 3, "Stale Answer";

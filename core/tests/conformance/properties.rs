@@ -156,7 +156,7 @@ proptest! {
             let name = WireName(name.clone());
             let labels = name.labels();
             let namespace = Label::from_wire(labels[1]).expect("a namespace");
-            prop_assert!(verified.pods.contains(&namespace, address));
+            prop_assert_eq!(verified.pods.contains(&namespace, address), Ok(true));
             if let Some(asked) = podip::parse(labels[0]) {
                 prop_assert_eq!(asked, address);
             }

@@ -1,9 +1,10 @@
 //! RFC 8914: extended errors, for every refusal that has a code.
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use poddns_core::wire::{Ede, Rcode};
-use poddns_core::{Freshness, Mode, Outcome, Request, Transport};
+use poddns_core::{Freshness, Label, Mode, Outcome, PodLookup, Request, Transport, Unknown};
 
 use crate::support::cluster::Cluster;
 use crate::support::query::{Edns, Query};
@@ -53,6 +54,55 @@ fn refusals_say_why() {
             panic!("{query:?}")
         };
         assert_eq!((reply.ede, response.opt), (Some(code), None));
+    }
+}
+
+/// 4.1: "Implementations SHOULD include an EXTRA-TEXT value to augment this error code".
+#[test]
+fn unknown_lookup_is_servfail_with_text() {
+    let names = ["default", "10-244-1-5.default", "fd00-10-244-1--5.default", "web-2.default"];
+    for (mode, names) in [(Mode::Verified, &names[..]), (Mode::Insecure, &names[..3])] {
+        for name in names {
+            for freshness in [Freshness::Fresh, Freshness::Stale { age: Duration::from_secs(5) }] {
+                let pods = Unreadable(freshness);
+                let server = Server { pods: &pods, ..Server::new(mode) }.with(|config| {
+                    config.check_namespaces = true;
+                    config.pod_names = true;
+                });
+                let query =
+                    Query::new(&format!("{name}.pod.cluster.local"), 1).edns(&Edns::new(1232)).octets();
+                let (outcome, response) = server.outcome(&query, &Request::new(Transport::Udp, CLIENT, NOW));
+                let (Outcome::Reply(reply), Some(response)) = (outcome, response) else { panic!("{name}") };
+                assert_eq!(
+                    (reply.rcode, reply.ede, reply.unknown),
+                    (Rcode::SERVFAIL, Some(Ede::OTHER), true)
+                );
+                assert!(response.answer.is_empty() && response.authority.is_empty(), "{name}");
+                let option = b"\0\0pod index could not be read".to_vec();
+                assert_eq!(response.opt.unwrap().options, [(15, option)], "{name}");
+            }
+        }
+    }
+}
+
+/// An index that can never be read.
+struct Unreadable(Freshness);
+
+impl PodLookup for Unreadable {
+    fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+        Err(Unknown)
+    }
+
+    fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+        Err(Unknown)
+    }
+
+    fn addresses_of(&self, _: &Label, _: &Label, _: &mut dyn FnMut(IpAddr)) -> Result<(), Unknown> {
+        Err(Unknown)
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.0
     }
 }
 

@@ -1,10 +1,14 @@
 //! What is answered: modes, names, guards, freshness, pod names and zones, as tables.
 
+use core::cell::Cell;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use poddns_core::wire::{Rcode, Rtype};
-use poddns_core::{DropReason, Freshness, IpCidr, Label, Mode, NoPods, Outcome, Request, Transport, respond};
+use poddns_core::{
+    DropReason, Freshness, IpCidr, Label, Mode, NoPods, Outcome, Owner, PodLookup, Request, Transport,
+    Unknown, respond,
+};
 
 use crate::support::cluster::{Cluster, label};
 use crate::support::query::Query;
@@ -436,12 +440,12 @@ fn a_lookup_may_be_borrowed_and_may_be_small() {
     /// One namespace, one pod, nothing that has a default.
     struct Small;
 
-    impl poddns_core::PodLookup for Small {
-        fn namespace_exists(&self, namespace: &Label) -> bool {
-            namespace.as_str() == "one"
+    impl PodLookup for Small {
+        fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+            Ok(namespace.as_str() == "one")
         }
-        fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-            namespace.as_str() == "one" && address == IpAddr::from([10, 0, 0, 1])
+        fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+            Ok(namespace.as_str() == "one" && address == IpAddr::from([10, 0, 0, 1]))
         }
     }
 
@@ -451,18 +455,18 @@ fn a_lookup_may_be_borrowed_and_may_be_small() {
         &server,
         &[("one", "NODATA"), ("10-0-0-1.one", "10.0.0.1"), ("web.one", "NXDOMAIN"), ("two", "NXDOMAIN")],
     );
-    assert_eq!(poddns_core::PodLookup::owner_of(&Small, CLIENT), poddns_core::Owner::Nobody);
+    assert_eq!(PodLookup::owner_of(&Small, CLIENT), Ok(Owner::Nobody));
     assert_eq!(server.udp(&Query::new("pod.cluster.local", 6).octets()).answer[0].soa_numbers()[0], 1);
 
     // A reference says what the lookup behind it says.
     let age = Duration::from_secs(1);
     let stale = Cluster::recorded().fresh(Freshness::Stale { age });
-    let (direct, borrowed) = (&stale as &dyn poddns_core::PodLookup, &&stale as &dyn poddns_core::PodLookup);
+    let (direct, borrowed) = (&stale as &dyn PodLookup, &&stale as &dyn PodLookup);
     assert_eq!((borrowed.freshness(), borrowed.serial()), (direct.freshness(), direct.serial()));
     let addresses: Vec<IpAddr> =
         ["10.244.1.6", "192.168.1.10", "8.8.8.8"].map(|text| text.parse().unwrap()).into();
     for address in addresses {
-        assert_eq!(borrowed.owner_of(address), direct.owner_of(address));
+        assert_eq!(borrowed.owner_of(address).unwrap(), direct.owner_of(address).unwrap());
     }
     let server =
         Server { pods: borrowed, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
@@ -479,4 +483,52 @@ fn a_lookup_may_be_borrowed_and_may_be_small() {
     let nobody = Server { pods: &NoPods, ..Server::new(Mode::Verified) };
     table(&nobody, &[("default", "NXDOMAIN"), ("10-244-1-5.default", "NXDOMAIN")]);
     assert!(CLUSTER.pods.len() > 1);
+}
+
+/// An index in which a pod named `web` is there for one look-up and gone for the next, and after so many look-ups for
+/// good, or unreadable.
+struct Flickering {
+    lookups: Cell<u32>,
+    last: u32,
+    end: Result<(), Unknown>,
+}
+
+impl PodLookup for Flickering {
+    fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+        Ok(true)
+    }
+
+    fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+        Ok(false)
+    }
+
+    fn addresses_of(&self, _: &Label, _: &Label, each: &mut dyn FnMut(IpAddr)) -> Result<(), Unknown> {
+        let lookup = self.lookups.get();
+        self.lookups.set(lookup + 1);
+        if lookup >= self.last {
+            return self.end;
+        }
+        if lookup.is_multiple_of(2) {
+            each(IpAddr::from([10, 0, 0, 1]));
+        }
+        Ok(())
+    }
+}
+
+/// NODATA would say that the name exists: an answer is of one moment.
+#[test]
+fn pod_gone_between_two_lookups_is_not_nodata() {
+    for (last, end, expected) in [
+        (1, Ok(()), "NXDOMAIN"),
+        (3, Ok(()), "NXDOMAIN"),
+        (1, Err(Unknown), "SERVFAIL EDE0"),
+        (u32::MAX, Ok(()), "SERVFAIL EDE0"),
+    ] {
+        for rtype in [Rtype::A, Rtype::AAAA, Rtype::ANY] {
+            let pods = Flickering { lookups: Cell::default(), last, end };
+            let server = Server { pods: &pods, ..Server::new(Mode::Verified) };
+            let server = server.with(|config| config.pod_names = true);
+            assert_eq!(server.says("web.default.pod.cluster.local", rtype), expected, "{last} {rtype}");
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! What the zones are: apex, name server, several of them, nested ones, TTLs.
 
+use core::time::Duration;
+
 use poddns_core::wire::{Rcode, Rtype};
-use poddns_core::{Config, Mode, NoPods, Ttl, Zone};
+use poddns_core::{Config, Freshness, Mode, NoPods, Ttl, Zone};
 
 use crate::support::Server;
+use crate::support::cluster::Cluster;
 use crate::support::query::{Edns, Query};
 use crate::support::response::{TC, WireName};
 
@@ -102,6 +105,37 @@ fn of_nested_zones_the_innermost_answers() {
         let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
         assert_eq!(server.says("10-244-1-5.default.pod.inner.pod.cluster.local", Rtype::A), "10.244.1.5");
         assert_eq!(server.says("10-244-1-5.default.pod.cluster.local", Rtype::A), "10.244.1.5");
+    }
+}
+
+/// RFC 8914: an extended error is of the response that carries it. Codes 15 and 19 are of NXDOMAIN.
+#[test]
+fn extended_error_above_nested_zone_fits_nodata() {
+    let domains = ["cluster.local", "x.8-8-8-8.team.pod.cluster.local", "x.web.team.pod.cluster.local"];
+    let zones = domains.map(|domain| Zone::new(domain).unwrap());
+    let stale = Freshness::Stale { age: Duration::from_secs(1) };
+    let blocked = "8.8.8.8".parse().unwrap();
+    for (freshness, index_code, web_beside) in
+        [(Freshness::Fresh, "", "NXDOMAIN EDE15"), (stale, " EDE3", "NXDOMAIN EDE15")]
+    {
+        let pods = Cluster::recorded().fresh(freshness).pod("team", "web", &[blocked]);
+        let pods = pods.pod("team", "db", &[blocked]);
+        let cidrs = ["10.0.0.0/8".parse().unwrap()];
+        let server = Server { pods: &pods, ..Server::new(Mode::Verified) }.with(|config| {
+            (config.zones, config.pod_names) = (&zones, true);
+        });
+        let guarded = server.with(|config| config.pod_cidrs = &cidrs);
+        // In the first two lines the name is forbidden by a guard, so the index has no part in it or some.
+        assert_eq!(guarded.says("8-8-8-8.team.pod.cluster.local", Rtype::A), "NODATA");
+        assert_eq!(guarded.says("web.team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
+        assert_eq!(guarded.says("db.team.pod.cluster.local", Rtype::A), web_beside);
+        assert_eq!(server.says("team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
+        let nobody = Cluster::recorded().fresh(freshness);
+        let nobody = Server { pods: &nobody, ..server };
+        let above = ["8-8-8-8.team", "web.team", "team"];
+        for name in above.map(|name| format!("{name}.pod.cluster.local")) {
+            assert_eq!(nobody.says(&name, Rtype::A), format!("NODATA{index_code}"), "{name}");
+        }
     }
 }
 

@@ -178,7 +178,7 @@ fn unix_time() -> u32 {
 mod tests {
     use std::sync::Mutex;
 
-    use poddns_core::{Label, Mode, NoPods, PodLookup};
+    use poddns_core::{Label, Mode, NoPods, PodLookup, Unknown};
 
     use super::*;
     use crate::server::pods::{Pods, PodsReport};
@@ -204,12 +204,12 @@ mod tests {
     struct Diary(Mutex<Vec<(&'static str, IpAddr)>>);
 
     impl PodLookup for Diary {
-        fn namespace_exists(&self, _: &Label) -> bool {
-            true
+        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+            Ok(true)
         }
-        fn contains(&self, _: &Label, address: IpAddr) -> bool {
+        fn contains(&self, _: &Label, address: IpAddr) -> Result<bool, Unknown> {
             self.0.lock().unwrap().push(("asked", address));
-            true
+            Ok(true)
         }
         fn prefetch(&self, addresses: &[IpAddr]) {
             self.0.lock().unwrap().extend(addresses.iter().map(|&address| ("told", address)));

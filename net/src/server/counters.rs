@@ -112,6 +112,8 @@ pub(crate) struct Counters {
     pub(crate) queries: Counter,
     pub(crate) responses: ByRcode,
     pub(crate) extended_errors: ByEde,
+    /// Responses SERVFAIL because the index could not be read.
+    pub(crate) unknown: Counter,
     dropped: [Counter; Dropped::ALL.len()],
     /// Responses without their records, for want of room or because of the rate limit.
     pub(crate) truncated: Counter,
@@ -133,6 +135,9 @@ impl Counters {
         self.responses.increment(rcode);
         if let Some(Ede(code)) = reply.ede {
             self.extended_errors.increment(code);
+        }
+        if reply.unknown {
+            self.unknown.increment();
         }
         if reply.truncated {
             self.truncated.increment();

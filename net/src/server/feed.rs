@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup};
+use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup, Unknown};
 use poddns_watch::{
     ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Index, Scope, Source, WatchStats,
 };
@@ -122,11 +122,11 @@ struct Watched {
 }
 
 impl PodLookup for Watched {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         self.index.namespace_exists(namespace)
     }
 
-    fn contains(&self, namespace: &Label, address: std::net::IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: std::net::IpAddr) -> Result<bool, Unknown> {
         self.index.contains(namespace, address)
     }
 
@@ -134,11 +134,16 @@ impl PodLookup for Watched {
         self.index.prefetch(addresses);
     }
 
-    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(std::net::IpAddr)) {
-        self.index.addresses_of(namespace, pod, each);
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(std::net::IpAddr),
+    ) -> Result<(), Unknown> {
+        self.index.addresses_of(namespace, pod, each)
     }
 
-    fn owner_of(&self, address: std::net::IpAddr) -> Owner {
+    fn owner_of(&self, address: std::net::IpAddr) -> Result<Owner, Unknown> {
         self.index.owner_of(address)
     }
 

@@ -46,7 +46,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use poddns_core::{Freshness, Label, Owner, PodLookup};
+use poddns_core::{Freshness, Label, Owner, PodLookup, Unknown};
 
 use crate::freshness::Health;
 use addresses::{Addresses, Holder};
@@ -107,12 +107,12 @@ impl PodLookup for Index {
     /// Also true for a namespace that the namespace watch has not told of, or has told to be gone, as long as
     /// there are pods of it: the two watches are not in step with each other, a pod cannot be without its
     /// namespace, and nothing may exist below a name that does not (RFC 8020).
-    fn namespace_exists(&self, namespace: &Label) -> bool {
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         let label = Packed::new(namespace);
         self.epoch.consistently(|| self.namespaces.find(&label) != 0)
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         self.epoch.consistently(|| match self.addresses.holder(address) {
             Holder::Nobody => false,
             Holder::Sole(holder) => self.namespaces.is(self.namespace_of(holder), &Packed::new(namespace)),
@@ -127,8 +127,13 @@ impl PodLookup for Index {
         self.bring_near(addresses);
     }
 
-    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
-        let Some(names) = &self.names else { return };
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
+        let Some(names) = &self.names else { return Ok(()) };
         let (namespace, name) = (Packed::new(namespace), Packed::new(pod));
         let addresses = self.epoch.consistently(|| {
             let row = match self.namespaces.find(&namespace) {
@@ -137,13 +142,14 @@ impl PodLookup for Index {
             };
             let kept = self.pods.addresses(self.pods.entry(row));
             kept.iter().filter_map(|address| self.addresses.full(address)).collect::<Few<IpAddr>>()
-        });
+        })?;
         addresses.iter().for_each(each);
+        Ok(())
     }
 
-    fn owner_of(&self, address: IpAddr) -> Owner {
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         let owner = self.epoch.consistently(|| match self.addresses.holder(address) {
-            Holder::Nobody => None,
+            Holder::Nobody => Some(Owner::Nobody),
             Holder::Sole(holder) => {
                 let name = self.names.as_ref().and_then(|names| names.of(holder)?.label());
                 let namespace = self.namespaces.label(self.namespace_of(holder))?;
@@ -151,7 +157,8 @@ impl PodLookup for Index {
             }
             Holder::Shared(_) => Some(Owner::Shared),
         });
-        owner.unwrap_or(Owner::Nobody)
+        // A holder has a namespace, in any consistent view.
+        owner?.ok_or(Unknown)
     }
 
     fn freshness(&self) -> Freshness {

@@ -204,18 +204,22 @@ impl View {
         // A hint, so that all that follows must be as if it had not been given.
         pods.prefetch(addresses);
         let mut view = Self {
-            namespaces: namespaces.iter().copied().filter(|label| pods.namespace_exists(label)).collect(),
+            namespaces: namespaces
+                .iter()
+                .copied()
+                .filter(|label| pods.namespace_exists(label).unwrap())
+                .collect(),
             addresses: BTreeSet::new(),
             names: BTreeMap::new(),
-            owners: addresses.iter().map(|&address| (address, pods.owner_of(address))).collect(),
+            owners: addresses.iter().map(|&address| (address, pods.owner_of(address).unwrap())).collect(),
         };
         view.owners.retain(|_, owner| *owner != Owner::Nobody);
         for &namespace in namespaces {
-            let there = addresses.iter().filter(|&&address| pods.contains(&namespace, address));
+            let there = addresses.iter().filter(|&&address| pods.contains(&namespace, address).unwrap());
             view.addresses.extend(there.map(|&address| (namespace, address)));
             for &name in names {
                 let mut all = Vec::new();
-                pods.addresses_of(&namespace, &name, &mut |address| all.push(address));
+                pods.addresses_of(&namespace, &name, &mut |address| all.push(address)).unwrap();
                 if !all.is_empty() {
                     view.names.insert((namespace, name), all);
                 }

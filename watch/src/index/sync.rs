@@ -28,6 +28,8 @@
 //! is, and the reader's next attempt succeeds. Only an epoch that moves *during* an attempt makes another one
 //! necessary, and an attempt takes well under a microsecond.
 
+use poddns_core::Unknown;
+
 #[cfg(poddns_loom)]
 pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(not(poddns_loom))]
@@ -100,14 +102,14 @@ impl Epoch {
         self.0.store(next, Ordering::Release);
     }
 
-    /// What `read` gives when nothing was destroyed meanwhile, the default (nothing is known) if it has not
-    /// been left alone for once in [`ATTEMPTS`].
+    /// Returns what `read` returned when nothing was destroyed meanwhile; [`Unknown`] if something was in each of
+    /// [`ATTEMPTS`].
     #[inline]
-    pub(super) fn consistently<T: Default>(&self, mut read: impl FnMut() -> T) -> T {
+    pub(super) fn consistently<T>(&self, mut read: impl FnMut() -> T) -> Result<T, Unknown> {
         // Nearly always the first one succeeds. Apart from the others it is no loop, out of which the compiler
         // would take what may not even be needed.
         match self.attempt(&mut read) {
-            Some(answer) => answer,
+            Some(answer) => Ok(answer),
             None => self.persist(read),
         }
     }
@@ -123,8 +125,8 @@ impl Epoch {
     }
 
     #[cold]
-    fn persist<T: Default>(&self, mut read: impl FnMut() -> T) -> T {
-        (1..ATTEMPTS).find_map(|_| self.attempt(&mut read)).unwrap_or_default()
+    fn persist<T>(&self, mut read: impl FnMut() -> T) -> Result<T, Unknown> {
+        (1..ATTEMPTS).find_map(|_| self.attempt(&mut read)).ok_or(Unknown)
     }
 }
 
@@ -143,7 +145,7 @@ mod tests {
             }
             attempts
         });
-        assert_eq!((answer, attempts), (3, 3));
+        assert_eq!((answer, attempts), (Ok(3), 3));
     }
 
     #[test]
@@ -155,6 +157,6 @@ mod tests {
             attempts += 1;
             7
         });
-        assert_eq!((answer, attempts), (0, ATTEMPTS));
+        assert_eq!((answer, attempts), (Err(Unknown), ATTEMPTS));
     }
 }

@@ -61,9 +61,9 @@ impl Clock {
 /// let uid = Uid::parse("6d0b0d0c-8f3c-4c1a-9d7e-0123456789ab");
 /// let addresses = ["10.42.2.46".parse()?, "fd00::2e".parse()?];
 /// writer.apply(&PodRecord { uid, namespace, name: "web-0", addresses: &addresses });
-/// assert!(index.contains(&namespace, "fd00::2e".parse()?));
+/// assert!(index.contains(&namespace, "fd00::2e".parse()?)?);
 /// writer.remove(uid);
-/// assert!(!index.contains(&namespace, "10.42.2.46".parse()?));
+/// assert!(!index.contains(&namespace, "10.42.2.46".parse()?)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]

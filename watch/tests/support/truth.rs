@@ -94,12 +94,12 @@ impl Truth {
         let (namespaces, addresses) = &self.all;
         for namespace in namespaces {
             let label: Label = namespace.parse().expect("a label");
-            if index.namespace_exists(&label) != self.namespaces.contains(namespace) {
+            if index.namespace_exists(&label).unwrap() != self.namespaces.contains(namespace) {
                 return Some(format!("namespace {namespace}"));
             }
             for address in addresses {
                 let expected = served.iter().any(|(of, has, _)| (of, has) == (namespace, address));
-                if index.contains(&label, *address) != expected {
+                if index.contains(&label, *address).unwrap() != expected {
                     return Some(format!("{namespace} {address}"));
                 }
             }
@@ -108,7 +108,7 @@ impl Truth {
             let (of, pod): (Label, Label) =
                 (namespace.parse().expect("a label"), name.parse().expect("a label"));
             let mut found = BTreeSet::new();
-            index.addresses_of(&of, &pod, &mut |address| found.extend([address]));
+            index.addresses_of(&of, &pod, &mut |address| found.extend([address])).unwrap();
             let has = served.iter().filter(|(has, _, pod)| (has, pod) == (namespace, name));
             let expected: BTreeSet<IpAddr> = has.map(|(_, address, _)| *address).collect();
             (found != expected).then(|| format!("addresses of {namespace}/{name}"))

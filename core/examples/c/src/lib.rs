@@ -13,7 +13,7 @@ use core::panic::PanicInfo;
 use core::ptr;
 use core::slice;
 
-use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, Ttl, Zone, respond};
+use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, Ttl, Unknown, Zone, respond};
 
 /// No pod records at all.
 pub const PODDNS_DISABLED: u8 = 0;
@@ -50,10 +50,11 @@ const _: () = {
 pub struct PoddnsPods {
     /// Passed on to both functions.
     pub context: *mut c_void,
-    /// Whether the cluster has this namespace.
+    /// Returns 1 if the cluster has this namespace, 0 if not, and a negative number if that is not known now: then
+    /// the answer is SERVFAIL.
     pub namespace_exists:
-        Option<unsafe extern "C" fn(context: *mut c_void, name: *const u8, name_len: usize) -> bool>,
-    /// Whether a pod of this namespace has this address: of 4 octets or of 16, in network order.
+        Option<unsafe extern "C" fn(context: *mut c_void, name: *const u8, name_len: usize) -> c_int>,
+    /// Returns the same of a pod of this namespace with this address: of 4 octets or of 16, in network order.
     pub contains: Option<
         unsafe extern "C" fn(
             context: *mut c_void,
@@ -61,7 +62,7 @@ pub struct PoddnsPods {
             namespace_len: usize,
             address: *const u8,
             address_len: usize,
-        ) -> bool,
+        ) -> c_int,
     >,
 }
 
@@ -198,28 +199,33 @@ unsafe fn address(octets: *const u8, len: usize) -> Option<IpAddr> {
     }
 }
 
+/// Translates the answer of a function in C.
+fn known(answer: c_int) -> Result<bool, Unknown> {
+    if answer < 0 { Err(Unknown) } else { Ok(answer > 0) }
+}
+
 /// Pods that C knows of; none at all without functions.
 struct Callbacks<'a>(Option<&'a PoddnsPods>);
 
 impl PodLookup for Callbacks<'_> {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
-        let Some(pods) = self.0 else { return false };
-        let (Some(exists), name) = (pods.namespace_exists, namespace.as_bytes()) else { return false };
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+        let Some(pods) = self.0 else { return Ok(false) };
+        let (Some(exists), name) = (pods.namespace_exists, namespace.as_bytes()) else { return Ok(false) };
         // SAFETY: the octets live during the call; the function keeps to its contract, said poddns_respond's caller.
-        unsafe { exists(pods.context, name.as_ptr(), name.len()) }
+        known(unsafe { exists(pods.context, name.as_ptr(), name.len()) })
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-        let Some(pods) = self.0 else { return false };
-        let (Some(contains), name) = (pods.contains, namespace.as_bytes()) else { return false };
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+        let Some(pods) = self.0 else { return Ok(false) };
+        let (Some(contains), name) = (pods.contains, namespace.as_bytes()) else { return Ok(false) };
         let ask = |octets: &[u8]| {
             // SAFETY: as above.
             unsafe { contains(pods.context, name.as_ptr(), name.len(), octets.as_ptr(), octets.len()) }
         };
-        match address {
+        known(match address {
             IpAddr::V4(v4) => ask(&v4.octets()),
             IpAddr::V6(v6) => ask(&v6.octets()),
-        }
+        })
     }
 }
 

@@ -119,7 +119,7 @@ mod tests {
     use hickory_server::Server;
     use hickory_server::proto::rr::RData;
     use hickory_server::zone_handler::Catalog;
-    use poddns_core::{Freshness, Label, NoPods};
+    use poddns_core::{Freshness, Label, NoPods, Unknown};
     use tokio::net::UdpSocket;
 
     use super::*;
@@ -190,11 +190,11 @@ mod tests {
     struct Unsynced;
 
     impl PodLookup for Unsynced {
-        fn namespace_exists(&self, _: &Label) -> bool {
-            false
+        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+            Ok(false)
         }
-        fn contains(&self, _: &Label, _: IpAddr) -> bool {
-            false
+        fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+            Ok(false)
         }
         fn freshness(&self) -> Freshness {
             Freshness::Unsynced

@@ -8,39 +8,45 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::panic::PanicInfo;
 use core::slice;
 
-use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, Zone, respond};
+use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, Unknown, Zone, respond};
 
 mod host {
     #[link(wasm_import_module = "pods")]
     unsafe extern "C" {
-        /// Whether the cluster has the namespace of this name, in lower case.
-        pub(super) safe fn namespace_exists(name: *const u8, len: usize) -> bool;
-        /// Whether a pod of the namespace has the address: of 4 octets or of 16.
+        /// Returns 1 if the cluster has the namespace of this name, in lower case, 0 if not, and a negative number
+        /// if that is not known now.
+        pub(super) safe fn namespace_exists(name: *const u8, len: usize) -> i32;
+        /// Returns the same of a pod of the namespace with the address, which is of 4 octets or of 16.
         pub(super) safe fn contains(
             name: *const u8,
             len: usize,
             address: *const u8,
             address_len: usize,
-        ) -> bool;
+        ) -> i32;
     }
+}
+
+/// Translates the host's answer.
+fn known(answer: i32) -> Result<bool, Unknown> {
+    if answer < 0 { Err(Unknown) } else { Ok(answer > 0) }
 }
 
 /// The pods that the host knows of.
 struct Host;
 
 impl PodLookup for Host {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         let name = namespace.as_bytes();
-        host::namespace_exists(name.as_ptr(), name.len())
+        known(host::namespace_exists(name.as_ptr(), name.len()))
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         let name = namespace.as_bytes();
         let ask = |octets: &[u8]| host::contains(name.as_ptr(), name.len(), octets.as_ptr(), octets.len());
-        match address {
+        known(match address {
             IpAddr::V4(v4) => ask(&v4.octets()),
             IpAddr::V6(v6) => ask(&v6.octets()),
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use poddns_core::{Freshness, Label, Owner, PodLookup};
+use poddns_core::{Freshness, Label, Owner, PodLookup, Unknown};
 
 /// Namespaces and pods, looked through from front to back.
 #[derive(Clone, Debug)]
@@ -58,26 +58,32 @@ impl Cluster {
 }
 
 impl PodLookup for Cluster {
-    fn namespace_exists(&self, namespace: &Label) -> bool {
-        self.namespaces.contains(namespace)
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+        Ok(self.namespaces.contains(namespace))
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> bool {
-        self.pods.iter().any(|pod| pod.namespace == *namespace && pod.addresses.contains(&address))
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+        Ok(self.pods.iter().any(|pod| pod.namespace == *namespace && pod.addresses.contains(&address)))
     }
 
-    fn addresses_of(&self, namespace: &Label, pod: &Label, each: &mut dyn FnMut(IpAddr)) {
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
         let named = self.pods.iter().find(|have| have.namespace == *namespace && have.name == *pod);
         named.into_iter().flat_map(|pod| &pod.addresses).for_each(|&address| each(address));
+        Ok(())
     }
 
-    fn owner_of(&self, address: IpAddr) -> Owner {
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         let mut owners = self.pods.iter().filter(|pod| pod.addresses.contains(&address));
-        match (owners.next(), owners.next()) {
+        Ok(match (owners.next(), owners.next()) {
             (None, _) => Owner::Nobody,
             (Some(pod), None) => Owner::Pod { namespace: pod.namespace, name: Some(pod.name) },
             (Some(_), Some(_)) => Owner::Shared,
-        }
+        })
     }
 
     fn freshness(&self) -> Freshness {

@@ -168,8 +168,8 @@ impl Response {
 
     /// The INFO-CODE of the extended error option, if there is one.
     pub(crate) fn ede(&self) -> Option<Ede> {
-        let data = self.opt.as_ref()?.option(15)?;
-        Some(Ede(u16::from_be_bytes(data.try_into().expect("a code and no text"))))
+        let (code, _text) = self.opt.as_ref()?.option(15)?.split_first_chunk().expect("a code");
+        Some(Ede(u16::from_be_bytes(*code)))
     }
 
     /// All addresses of the answer section, which must hold nothing else.

@@ -132,6 +132,10 @@ fn queries(state: &State, to: &mut Families<'_>) -> fmt::Result {
     let samples = by_number(state, codes, |number| label("info_code", number));
     to.counters("poddns_extended_errors", "Responses with an extended error (RFC 8914), by code", samples)?;
 
+    let samples = sums(state, |counters| counters.unknown.get());
+    let help = "Responses SERVFAIL because the index changed in every attempt to read it: please report";
+    to.counters("poddns_unknown_lookups", help, samples)?;
+
     let mut samples = Vec::new();
     for reason in Dropped::ALL {
         let counts = sums(state, |counters| counters.drops(reason));

@@ -5,6 +5,7 @@ pub mod access;
 pub mod feed;
 pub mod freshness;
 pub mod index;
+mod metadata;
 mod namespace;
 mod pod;
 pub mod snapshot;
@@ -15,6 +16,7 @@ pub use index::{
     Change, Index, IndexOptions, IndexStats, IndexWriter, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid,
     index,
 };
+pub use metadata::Metadata;
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};
 pub use snapshot::{Recorder, Restored, SnapshotError, Written};

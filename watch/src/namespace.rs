@@ -7,23 +7,37 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 use serde::de::{Deserialize, Deserializer};
 
+use crate::metadata::Metadata;
 use crate::pod::RawPod;
 use crate::pod::lenient::{Faults, Lenient, Object};
 
 /// A namespace of `v1`: its metadata, which is all that is asked of the API server.
 ///
 /// As with [`Pod`](crate::Pod), no field can fail to decode.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Namespace {
-    metadata: ObjectMeta,
+    metadata: Metadata,
+    meta: ObjectMeta,
     fault: Option<Box<str>>,
 }
 
 impl Namespace {
     /// Reads the fields that were kept.
     pub(crate) fn from_raw(raw: RawPod, mut faults: Faults) -> Self {
-        let metadata = raw.metadata.into_meta(&mut faults);
-        Self { metadata, fault: faults.into_text() }
+        let metadata = raw.metadata.into_metadata(&mut faults);
+        Self::new(metadata, faults)
+    }
+
+    /// A namespace of fields that were read in any format.
+    pub(crate) fn new(metadata: Metadata, faults: Faults) -> Self {
+        let meta = metadata.to_object_meta();
+        Self { metadata, meta, fault: faults.into_text() }
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     /// What is wrong with the object, for a log line.
@@ -59,11 +73,11 @@ impl Resource for Namespace {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        &self.metadata
+        &self.meta
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        &mut self.meta
     }
 }
 

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 use kube::api::ObjectMeta;
 use serde::de::{Deserialize, Deserializer};
 
+use crate::metadata::Metadata;
 use lenient::{Faults, Lenient, Object, Quoted};
 
 /// A pod of `v1`, cut down while it is decoded.
@@ -32,9 +32,10 @@ use lenient::{Faults, Lenient, Object, Quoted};
 /// assert_eq!(pod.fault(), None);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pod {
-    metadata: ObjectMeta,
+    metadata: Metadata,
+    meta: ObjectMeta,
     host_network: bool,
     phase: Phase,
     addresses: Vec<IpAddr>,
@@ -71,6 +72,12 @@ impl Phase {
 }
 
 impl Pod {
+    /// Its identity.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
     /// Where the pod is in its life.
     #[must_use]
     pub const fn phase(&self) -> Phase {
@@ -117,11 +124,11 @@ impl Resource for Pod {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        &self.metadata
+        &self.meta
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        &mut self.meta
     }
 }
 
@@ -137,55 +144,84 @@ impl<'de> Deserialize<'de> for Pod {
 impl Pod {
     /// Reads the fields that were kept.
     pub(crate) fn from_raw(raw: RawPod, mut faults: Faults) -> Self {
-        let metadata = raw.metadata.into_meta(&mut faults);
+        let metadata = raw.metadata.into_metadata(&mut faults);
         let host_network = raw
             .spec
             .take("spec", &mut faults)
             .and_then(|spec| spec.0.host_network.take("spec.hostNetwork", &mut faults))
             .unwrap_or_default();
         let status = raw.status.take("status", &mut faults).unwrap_or_default().0;
-        let phase = phase(status.phase, &mut faults);
+        let phase = status.phase.take("status.phase", &mut faults).unwrap_or_default();
+        let phase = Phase::parse(&phase, &mut faults);
         let addresses = addresses(status.pod_ip, status.pod_ips, &mut faults);
+        Self::new(metadata, host_network, phase, addresses, faults)
+    }
+
+    /// A pod of fields that were read in any format.
+    pub(crate) fn new(
+        metadata: Metadata,
+        host_network: bool,
+        phase: Phase,
+        addresses: Addresses,
+        mut faults: Faults,
+    ) -> Self {
+        let addresses = addresses.0;
         if addresses.is_empty() && phase == Phase::Running {
             faults.note(format_args!("it runs but has no address"));
         }
-        Self { metadata, host_network, phase, addresses, fault: faults.into_text() }
+        let meta = metadata.to_object_meta();
+        Self { metadata, meta, host_network, phase, addresses, fault: faults.into_text() }
     }
 }
 
-fn phase(field: Lenient<String>, faults: &mut Faults) -> Phase {
-    let Some(text) = field.take("status.phase", faults) else { return Phase::Unknown };
-    match text.as_str() {
-        "Pending" => Phase::Pending,
-        "Running" => Phase::Running,
-        "Succeeded" => Phase::Succeeded,
-        "Failed" => Phase::Failed,
-        // The API server takes a missing phase for an empty one.
-        "Unknown" | "" => Phase::Unknown,
-        other => {
-            faults.note(format_args!("status.phase is {}, which is no phase of a pod", Quoted(other)));
-            Phase::Unknown
+impl Phase {
+    /// Reads `status.phase`; notes in `faults` a value that is none.
+    pub(crate) fn parse(text: &str, faults: &mut Faults) -> Self {
+        match text {
+            "Pending" => Self::Pending,
+            "Running" => Self::Running,
+            "Succeeded" => Self::Succeeded,
+            "Failed" => Self::Failed,
+            // The API server takes a missing phase for an empty one.
+            "Unknown" | "" => Self::Unknown,
+            other => {
+                faults.note(format_args!("status.phase is {}, which is no phase of a pod", Quoted(other)));
+                Self::Unknown
+            }
         }
     }
 }
 
-fn addresses(first: Lenient<String>, all: Lenient<RawAddresses>, faults: &mut Faults) -> Vec<IpAddr> {
-    let all = all.take("status.podIPs", faults).unwrap_or_default();
-    let mut addresses = Vec::with_capacity(all.len());
-    let mut add = |text: Option<String>, path: &str, faults: &mut Faults| {
+/// The addresses of a pod, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses(Vec<IpAddr>);
+
+impl Addresses {
+    /// Adds the address at `path`; notes in `faults` text that is none.
+    pub(crate) fn add(&mut self, text: &str, path: &str, faults: &mut Faults) {
         // An empty podIP is how a pod without one is written.
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        match text.parse::<IpAddr>() {
-            Ok(address) if !addresses.contains(&address) => addresses.push(address),
-            Ok(_) => {}
-            Err(_) => faults.note(format_args!("{path} is {}, which is no IP address", Quoted(&text))),
+        if text.is_empty() {
+            return;
         }
-    };
-    for item in all {
-        let ip = item.take("an item of status.podIPs", faults).unwrap_or_default().0.ip;
-        add(ip.take("status.podIPs[].ip", faults), "status.podIPs[].ip", faults);
+        match text.parse::<IpAddr>() {
+            Ok(address) if !self.0.contains(&address) => self.0.push(address),
+            Ok(_) => {}
+            Err(_) => faults.note(format_args!("{path} is {}, which is no IP address", Quoted(text))),
+        }
     }
-    add(first.take("status.podIP", faults), "status.podIP", faults);
+}
+
+fn addresses(first: Lenient<String>, all: Lenient<RawAddresses>, faults: &mut Faults) -> Addresses {
+    let mut addresses = Addresses::default();
+    for item in all.take("status.podIPs", faults).unwrap_or_default() {
+        let ip = item.take("an item of status.podIPs", faults).unwrap_or_default().0.ip;
+        if let Some(ip) = ip.take("status.podIPs[].ip", faults) {
+            addresses.add(&ip, "status.podIPs[].ip", faults);
+        }
+    }
+    if let Some(ip) = first.take("status.podIP", faults) {
+        addresses.add(&ip, "status.podIP", faults);
+    }
     addresses
 }
 
@@ -215,30 +251,24 @@ pub(crate) struct RawMetadataFields {
 }
 
 impl RawMetadata {
-    /// The metadata that was kept. What else `ObjectMeta` has stays empty.
-    pub(crate) fn into_meta(self, faults: &mut Faults) -> ObjectMeta {
+    /// Reads the fields that were kept.
+    pub(crate) fn into_metadata(self, faults: &mut Faults) -> Metadata {
         if matches!(self, Self::Absent) {
             faults.note(format_args!("metadata is missing"));
         }
         let raw = self.take("metadata", faults).unwrap_or_default().0;
         let deleted = raw.deletion_timestamp.take("metadata.deletionTimestamp", faults);
-        ObjectMeta {
-            name: raw.name.take("metadata.name", faults),
-            namespace: raw.namespace.take("metadata.namespace", faults),
-            uid: raw.uid.take("metadata.uid", faults),
-            resource_version: raw.resource_version.take("metadata.resourceVersion", faults),
-            deletion_timestamp: deleted.and_then(|text| time(&text, faults)),
-            ..ObjectMeta::default()
+        Metadata {
+            name: raw.name.take("metadata.name", faults).unwrap_or_default(),
+            namespace: raw.namespace.take("metadata.namespace", faults).unwrap_or_default(),
+            uid: raw.uid.take("metadata.uid", faults).unwrap_or_default(),
+            resource_version: raw
+                .resource_version
+                .take("metadata.resourceVersion", faults)
+                .unwrap_or_default(),
+            terminating: deleted.is_some(),
         }
     }
-}
-
-fn time(text: &str, faults: &mut Faults) -> Option<Time> {
-    let time = text.parse().ok().map(Time);
-    if time.is_none() {
-        faults.note(format_args!("metadata.deletionTimestamp is {}, which is no time", Quoted(text)));
-    }
-    time
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -281,12 +311,10 @@ mod tests {
             "spec": {"hostNetwork": true, "containers": [{"name": "c"}]},
             "status": {"phase": "Pending", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
                        "hostIP": "10.9.9.9"}}"#);
-        assert_eq!(pod.meta().name.as_deref(), Some("n"));
-        assert_eq!(pod.meta().namespace.as_deref(), Some("ns"));
-        assert_eq!(pod.meta().uid.as_deref(), Some("u"));
-        assert_eq!(pod.meta().resource_version.as_deref(), Some("7"));
-        assert!(pod.meta().deletion_timestamp.is_some());
-        assert!(pod.meta().labels.is_none() && pod.meta().managed_fields.is_none());
+        let metadata = pod.metadata();
+        assert_eq!((&*metadata.name, &*metadata.namespace), ("n", "ns"));
+        assert_eq!((&*metadata.uid, &*metadata.resource_version), ("u", "7"));
+        assert!(metadata.terminating);
         assert!(pod.host_network());
         assert_eq!(pod.phase(), Phase::Pending);
         let expected: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
@@ -314,8 +342,8 @@ mod tests {
             (r#"{"metadata": {"name": {"a": [1]}}}"#, "metadata.name is an object, not a string"),
             (r#"{"metadata": {"uid": true}}"#, "metadata.uid is a boolean, not a string"),
             (
-                r#"{"metadata": {"deletionTimestamp": "soon"}}"#,
-                "metadata.deletionTimestamp is \"soon\", which is no time",
+                r#"{"metadata": {"deletionTimestamp": 7}}"#,
+                "metadata.deletionTimestamp is a number, not a string",
             ),
             (r#"{"metadata": {}, "spec": []}"#, "spec is a list, not an object"),
             (

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod backoff;
 mod cluster;
+pub mod decode;
 mod drive;
 pub(crate) mod explain;
 mod faults;

@@ -1,0 +1,98 @@
+//! What must hold of the decoders for any bytes at all. For property tests and fuzz targets.
+
+use bytes::Bytes;
+
+use super::{DecodeError, Format, ListDecoder, ListEnd, ListItem, Object, Status, WatchDecoder, WatchFrame};
+use crate::{Namespace, Pod};
+
+/// Limit of the checks: small enough for a fuzzer to come across it.
+const LIMIT: usize = 64 << 10;
+
+/// Decodes bytes as a list, as a watch and as a failure. The first two bytes say in which encoding and how the
+/// body is cut into chunks: the result is the same as for the body in one chunk.
+///
+/// # Panics
+///
+/// If it is not.
+pub fn check(bytes: &[u8]) {
+    let [kind, cut, body @ ..] = bytes else { return };
+    let format = if kind & 1 == 0 { Format::Json } else { Format::Protobuf };
+    // 1 to 256 bytes, and with every other chunk a different number.
+    let cuts = [usize::from(*cut) + 1, usize::from(kind >> 2) + 1];
+    if kind & 2 == 0 {
+        check_object::<Pod>(format, body, cuts);
+    } else {
+        check_object::<Namespace>(format, body, cuts);
+    }
+    let status = Status::of_answer(500, Some(format.media_type()), body);
+    assert!(status.message.chars().count() <= Status::MAX_MESSAGE);
+}
+
+fn check_object<K: Object + PartialEq>(format: Format, body: &[u8], cuts: [usize; 2]) {
+    let whole = std::iter::once(Bytes::copy_from_slice(body));
+    assert_eq!(list::<K>(format, LIMIT, whole.clone()), list(format, LIMIT, chunks(body, cuts)));
+    assert_eq!(watch::<K>(format, LIMIT, whole), watch(format, LIMIT, chunks(body, cuts)));
+}
+
+fn chunks(mut body: &[u8], cuts: [usize; 2]) -> impl Iterator<Item = Bytes> {
+    let mut cuts = cuts.into_iter().cycle();
+    std::iter::from_fn(move || {
+        let (chunk, rest) = body.split_at(cuts.next()?.min(body.len()));
+        body = rest;
+        (!chunk.is_empty()).then(|| Bytes::copy_from_slice(chunk))
+    })
+}
+
+/// Decodes a list of chunks to its end or to the first error.
+pub fn list<K: Object>(
+    format: Format,
+    limit: usize,
+    chunks: impl Iterator<Item = Bytes>,
+) -> (Vec<ListItem<K>>, Result<ListEnd, DecodeError>) {
+    let mut decoder = ListDecoder::with_limit(format, limit);
+    let mut items = Vec::new();
+    for chunk in chunks {
+        decoder.push(chunk);
+        loop {
+            match decoder.next() {
+                Ok(Some(item)) => items.push(item),
+                Ok(None) => break,
+                Err(error) => return (items, Err(error)),
+            }
+        }
+    }
+    (items, decoder.finish())
+}
+
+/// Decodes a watch of chunks to its end or to the first error.
+pub fn watch<K: Object>(
+    format: Format,
+    limit: usize,
+    chunks: impl Iterator<Item = Bytes>,
+) -> (Vec<WatchFrame<K>>, Result<(), DecodeError>) {
+    let mut decoder = WatchDecoder::with_limit(format, limit);
+    let mut frames = Vec::new();
+    for chunk in chunks {
+        decoder.push(chunk);
+        loop {
+            match decoder.next() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => return (frames, Err(error)),
+            }
+        }
+    }
+    (frames, decoder.finish())
+}
+
+#[cfg(all(test, not(poddns_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fuzzers_corpus() {
+        for bytes in crate::corpus("decode") {
+            check(&bytes);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What lists and watches consist of.
+
+use super::error::{DecodeError, WORD, cut};
+use super::status::Status;
+use crate::Metadata;
+
+/// What a list consists of, besides its metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ListItem<K> {
+    /// An object.
+    Object(K),
+    /// An object that cannot be decoded. The list goes on behind it.
+    Malformed(Malformed),
+}
+
+/// What is known once a list has been read to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListEnd {
+    /// `metadata.resourceVersion`: where a watch goes on. Never empty.
+    pub resource_version: String,
+    /// `metadata.continue`: the token of the next page, if there is one.
+    pub continue_token: Option<String>,
+    /// `metadata.remainingItemCount`: an estimate of the items on further pages.
+    pub remaining: Option<u64>,
+}
+
+/// What a watch consists of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WatchFrame<K> {
+    /// A change of an object.
+    Event {
+        /// The change.
+        kind: EventKind,
+        /// The object after the change; before it, if it was deleted.
+        object: K,
+    },
+    /// The watch has come this far, though no object changed.
+    Bookmark {
+        /// Where another watch goes on.
+        resource_version: String,
+        /// Whether all objects of a streaming list have been sent: annotation `k8s.io/initial-events-end`.
+        initial_events_end: bool,
+    },
+    /// The watch failed. Nothing follows.
+    Error(Status),
+    /// A change of an object that cannot be decoded. The watch goes on behind it.
+    Malformed {
+        /// The change.
+        kind: EventKind,
+        /// What is known of the object.
+        object: Malformed,
+    },
+}
+
+/// The kind of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// `ADDED`: it is new, or has come to match the selector.
+    Added,
+    /// `MODIFIED`.
+    Modified,
+    /// `DELETED`: it is gone, or matches the selector no longer.
+    Deleted,
+}
+
+/// An object that cannot be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Its identity, as far as it was read. Fields that were not are empty.
+    pub metadata: Metadata,
+    /// What is wrong.
+    pub cause: String,
+}
+
+/// `type` of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    Event(EventKind),
+    Bookmark,
+    Error,
+}
+
+impl Type {
+    pub(super) fn parse(text: &str) -> Result<Self, DecodeError> {
+        match text {
+            "ADDED" => Ok(Self::Event(EventKind::Added)),
+            "MODIFIED" => Ok(Self::Event(EventKind::Modified)),
+            "DELETED" => Ok(Self::Event(EventKind::Deleted)),
+            "BOOKMARK" => Ok(Self::Bookmark),
+            "ERROR" => Ok(Self::Error),
+            other => Err(DecodeError::UnknownEvent { kind: cut(other, WORD) }),
+        }
+    }
+}
+
+/// The annotation of the bookmark that ends the initial events of a streaming list (KEP-3157).
+pub(super) const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+/// Its value.
+pub(super) const INITIAL_EVENTS_END_VALUE: &str = "true";

@@ -1,0 +1,111 @@
+//! Bytes on their way from chunks to whole parts.
+
+use bytes::{Buf, Bytes};
+
+use super::error::{DecodeError, Part};
+
+/// A buffer above this is given back once it is empty.
+const KEPT_CAPACITY: usize = 256 << 10;
+
+/// The chunk that is being read, and what chunks before it left of a part that goes on in it.
+#[derive(Debug)]
+pub(super) struct Input {
+    partial: Vec<u8>,
+    chunk: Bytes,
+    /// Bytes read so far.
+    position: u64,
+    limit: usize,
+}
+
+impl Input {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { partial: Vec::new(), chunk: Bytes::new(), position: 0, limit }
+    }
+
+    pub(super) fn push(&mut self, chunk: Bytes) {
+        self.chunk = if self.chunk.is_empty() { chunk } else { [&self.chunk[..], &chunk].concat().into() };
+    }
+
+    /// The chunk's bytes that are not read yet.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.chunk
+    }
+
+    /// Bytes of the whole body that have been read.
+    pub(super) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether no part is left unfinished.
+    pub(super) fn is_empty(&self) -> bool {
+        self.partial.is_empty() && self.chunk.is_empty()
+    }
+
+    /// The limit of a part, in bytes.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let byte = self.chunk.first().copied()?;
+        self.skip(1);
+        Some(byte)
+    }
+
+    /// Leaves out so many bytes of the chunk.
+    pub(super) fn skip(&mut self, count: usize) {
+        self.chunk.advance(count);
+        self.position += count as u64;
+    }
+
+    /// Keeps the rest of the chunk: the part goes on in the next one.
+    pub(super) fn keep(&mut self, part: Part) -> Result<(), DecodeError> {
+        self.check(self.chunk.len(), part)?;
+        self.partial.extend_from_slice(&self.chunk);
+        self.skip(self.chunk.len());
+        Ok(())
+    }
+
+    /// Ends the part after so many bytes of the chunk, and reads it.
+    pub(super) fn take<T>(
+        &mut self,
+        count: usize,
+        part: Part,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, DecodeError> {
+        self.check(count, part)?;
+        let result = if self.partial.is_empty() {
+            read(&self.chunk[..count])
+        } else {
+            self.partial.extend_from_slice(&self.chunk[..count]);
+            let result = read(&self.partial);
+            self.partial.clear();
+            self.partial.shrink_to(KEPT_CAPACITY);
+            result
+        };
+        self.skip(count);
+        Ok(result)
+    }
+
+    /// Reads a part of a known length, once all of it is there.
+    pub(super) fn part<T>(
+        &mut self,
+        length: usize,
+        part: Part,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, DecodeError> {
+        let missing = length - self.partial.len();
+        if self.chunk.len() >= missing {
+            return self.take(missing, part, read).map(Some);
+        }
+        self.keep(part)?;
+        Ok(None)
+    }
+
+    fn check(&self, more: usize, part: Part) -> Result<(), DecodeError> {
+        if self.partial.len() + more > self.limit {
+            return Err(DecodeError::TooLarge { part, limit: self.limit });
+        }
+        Ok(())
+    }
+}

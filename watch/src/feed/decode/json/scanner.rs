@@ -1,0 +1,117 @@
+//! Where a JSON value ends.
+
+use memchr::memchr2;
+
+/// Finds the end of one value, however its text is cut into chunks. It looks at brackets and strings alone:
+/// whether the text between them is valid is for the parser to find.
+#[derive(Debug, Default)]
+pub(super) struct ValueScanner {
+    state: State,
+    /// Open brackets.
+    depth: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Begin,
+    /// In a number or a word.
+    Scalar,
+    /// Between the tokens of an object or an array.
+    Container,
+    String,
+    /// In a string, after a backslash.
+    Escape,
+}
+
+impl ValueScanner {
+    /// Reads on in the next bytes of the value; the first call must begin with its first byte. Returns the number
+    /// of bytes that belong to it if it ends in `bytes`.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.state {
+                State::Begin => {
+                    (self.state, self.depth) = match bytes[at] {
+                        b'"' => (State::String, 0),
+                        b'{' | b'[' => (State::Container, 1),
+                        _ => (State::Scalar, 0),
+                    };
+                    at += 1;
+                }
+                State::Scalar => {
+                    return bytes[at..].iter().position(|byte| ends_scalar(*byte)).map(|n| at + n);
+                }
+                State::Container => at += self.tokens(&bytes[at..]),
+                State::String => at += self.string(&bytes[at..]),
+                State::Escape => {
+                    self.state = State::String;
+                    at += 1;
+                }
+            }
+            if self.state == State::Container && self.depth == 0 {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Reads to the beginning of a string or the end of the container; returns the bytes read.
+    fn tokens(&mut self, bytes: &[u8]) -> usize {
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                b'"' => {
+                    self.state = State::String;
+                    return at + 1;
+                }
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        return at + 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        bytes.len()
+    }
+
+    /// Reads to the end of the string or to a backslash; returns the bytes read.
+    fn string(&mut self, bytes: &[u8]) -> usize {
+        let Some(at) = memchr2(b'"', b'\\', bytes) else { return bytes.len() };
+        // A string that is the whole value ends as a container without open brackets does.
+        self.state = if bytes[at] == b'\\' { State::Escape } else { State::Container };
+        at + 1
+    }
+}
+
+fn ends_scalar(byte: u8) -> bool {
+    matches!(byte, b',' | b']' | b'}' | b':') || byte.is_ascii_whitespace()
+}
+
+#[cfg(all(test, not(poddns_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_end_where_they_end() {
+        for (text, rest) in [
+            ("{}", ","),
+            (r#"{"a": [1, {"b": "}"}], "c": "\"}"}"#, "]"),
+            ("[[[]]]", "}"),
+            (r#""a\\\"b""#, ": 1"),
+            ("true", " "),
+            ("-1.5e9", "]"),
+            ("null", "\n"),
+        ] {
+            let whole = format!("{text}{rest}");
+            for cut in 1..whole.len() {
+                let (first, second) = whole.as_bytes().split_at(cut);
+                let mut scanner = ValueScanner::default();
+                let end = scanner.scan(first).or_else(|| scanner.scan(second).map(|end| cut + end));
+                assert_eq!(end, Some(text.len()), "{whole} cut at {cut}");
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A watch in JSON: one event a line.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use memchr::memchr;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use super::syntax;
+use crate::feed::decode::error::{DecodeError, Part};
+use crate::feed::decode::frame::{INITIAL_EVENTS_END_VALUE, Type, WatchFrame};
+use crate::feed::decode::input::Input;
+use crate::feed::decode::object::Object;
+use crate::feed::decode::status;
+
+/// A watch on its way.
+#[derive(Debug)]
+pub(in crate::feed::decode) struct Watch {
+    input: Input,
+}
+
+impl Watch {
+    pub(in crate::feed::decode) const fn new(limit: usize) -> Self {
+        Self { input: Input::new(limit) }
+    }
+
+    pub(in crate::feed::decode) fn push(&mut self, chunk: Bytes) {
+        self.input.push(chunk);
+    }
+
+    pub(in crate::feed::decode) fn next<K: Object>(&mut self) -> Result<Option<WatchFrame<K>>, DecodeError> {
+        loop {
+            let Some(end) = memchr(b'\n', self.input.unread()) else {
+                self.input.keep(Part::Event)?;
+                return Ok(None);
+            };
+            let frame = self.input.take(end, Part::Event, event)??;
+            self.input.skip(1);
+            if let Some(frame) = frame {
+                return Ok(Some(frame));
+            }
+        }
+    }
+
+    pub(in crate::feed::decode) fn finish(self) -> Result<(), DecodeError> {
+        if self.input.is_empty() { Ok(()) } else { Err(DecodeError::CutOff) }
+    }
+}
+
+/// Reads a line; `None` if it is empty.
+fn event<K: Object>(line: &[u8]) -> Result<Option<WatchFrame<K>>, DecodeError> {
+    if line.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    match parse(line, None)? {
+        Parsed::Frame(frame) => Ok(Some(frame)),
+        // The object came before its type, which no server does. It is read again with the type known.
+        Parsed::Type(kind) => match parse(line, Some(Type::parse(&kind)?))? {
+            Parsed::Frame(frame) => Ok(Some(frame)),
+            Parsed::Type(_) => Err(syntax(Part::Event, "it has no object")),
+        },
+    }
+}
+
+fn parse<K: Object>(line: &[u8], known: Option<Type>) -> Result<Parsed<K>, DecodeError> {
+    let mut json = serde_json::Deserializer::from_slice(line);
+    let parsed = EventSeed { known, object: PhantomData }.deserialize(&mut json);
+    let parsed = parsed.and_then(|parsed| json.end().map(|()| parsed));
+    parsed.map_err(|error| syntax(Part::Event, error))
+}
+
+/// A line, as far as it could be read.
+enum Parsed<K> {
+    Frame(WatchFrame<K>),
+    /// `type` alone: there is no object, or it came first.
+    Type(String),
+}
+
+struct EventSeed<K> {
+    /// The type, if it is known from an earlier pass.
+    known: Option<Type>,
+    object: PhantomData<K>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Field {
+    Type,
+    Object,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de, K: Object> DeserializeSeed<'de> for EventSeed<K> {
+    type Value = Parsed<K>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, K: Object> Visitor<'de> for EventSeed<K> {
+    type Value = Parsed<K>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event with type and object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut kind, mut text, mut frame) = (self.known, None, None);
+        while let Some(field) = map.next_key()? {
+            match (field, kind) {
+                (Field::Type, _) => {
+                    let value: String = map.next_value()?;
+                    kind = kind.or_else(|| Type::parse(&value).ok());
+                    text = Some(value);
+                }
+                (Field::Object, Some(kind)) => frame = Some(object(kind, &mut map)?),
+                (Field::Object | Field::Other, _) => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        match (frame, text) {
+            (Some(frame), _) => Ok(Parsed::Frame(frame)),
+            (None, Some(text)) => Ok(Parsed::Type(text)),
+            (None, None) => Err(A::Error::missing_field("type")),
+        }
+    }
+}
+
+fn object<'de, K: Object, A: MapAccess<'de>>(kind: Type, map: &mut A) -> Result<WatchFrame<K>, A::Error> {
+    Ok(match kind {
+        Type::Event(kind) => WatchFrame::Event { kind, object: map.next_value()? },
+        Type::Bookmark => map.next_value::<RawBookmark>()?.metadata.into(),
+        Type::Error => WatchFrame::Error(map.next_value::<status::Raw>()?.into()),
+    })
+}
+
+/// An object of which a bookmark says something.
+#[derive(Deserialize)]
+struct RawBookmark {
+    metadata: RawMetadata,
+}
+
+#[derive(Deserialize)]
+struct RawMetadata {
+    #[serde(rename = "resourceVersion")]
+    resource_version: String,
+    annotations: Option<RawAnnotations>,
+}
+
+#[derive(Deserialize)]
+struct RawAnnotations {
+    #[serde(rename = "k8s.io/initial-events-end")]
+    initial_events_end: Option<String>,
+}
+
+impl<K> From<RawMetadata> for WatchFrame<K> {
+    fn from(raw: RawMetadata) -> Self {
+        let end = raw.annotations.and_then(|annotations| annotations.initial_events_end);
+        let initial_events_end = end.as_deref() == Some(INITIAL_EVENTS_END_VALUE);
+        Self::Bookmark { resource_version: raw.resource_version, initial_events_end }
+    }
+}

@@ -1,0 +1,31 @@
+//! Protobuf, as `k8s.io/api` and `k8s.io/apimachinery` define it in their `generated.proto`.
+//!
+//! Whole answers and objects of events come in an envelope: the magic number, then a message
+//! `runtime.Unknown` with the type and, in its field `raw`, the object.
+
+mod envelope;
+mod header;
+mod list;
+mod messages;
+mod watch;
+
+use std::fmt::Display;
+
+use prost::Message;
+
+use super::error::{DecodeError, Part};
+use super::format::Format;
+use super::status::Status;
+
+pub(super) use list::List;
+pub(super) use watch::Watch;
+
+fn syntax(part: Part, cause: impl Display) -> DecodeError {
+    DecodeError::Syntax { format: Format::Protobuf, part, cause: cause.to_string() }
+}
+
+/// Decodes a `Status`, with or without envelope.
+pub(super) fn status(bytes: &[u8]) -> Result<Status, DecodeError> {
+    let raw = envelope::open(bytes)?.raw;
+    messages::Status::decode(raw).map(Status::from).map_err(|error| syntax(Part::Event, error))
+}

@@ -1,0 +1,94 @@
+//! A watch in protobuf: messages `WatchEvent` of `meta/v1`, each after its length in four bytes.
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::envelope::{self, Opened, for_each_field};
+use super::{messages, status, syntax};
+use crate::feed::decode::error::{DecodeError, Part};
+use crate::feed::decode::frame::{Type, WatchFrame};
+use crate::feed::decode::input::Input;
+use crate::feed::decode::object::Object;
+
+/// Bytes of a length, the highest first.
+const LENGTH: usize = 4;
+
+/// Fields of `WatchEvent`.
+const TYPE: u32 = 1;
+const OBJECT: u32 = 2;
+/// Field of `runtime.RawExtension`.
+const RAW: u32 = 1;
+
+/// A watch on its way.
+#[derive(Debug)]
+pub(in crate::feed::decode) struct Watch {
+    input: Input,
+    /// The length of the event that is being read.
+    length: Option<usize>,
+}
+
+impl Watch {
+    pub(in crate::feed::decode) const fn new(limit: usize) -> Self {
+        Self { input: Input::new(limit), length: None }
+    }
+
+    pub(in crate::feed::decode) fn push(&mut self, chunk: Bytes) {
+        self.input.push(chunk);
+    }
+
+    pub(in crate::feed::decode) fn next<K: Object>(&mut self) -> Result<Option<WatchFrame<K>>, DecodeError> {
+        let length = match self.length {
+            Some(length) => length,
+            None => match self.input.part(LENGTH, Part::Event, length)? {
+                None => return Ok(None),
+                Some(length) if length > self.input.limit() => {
+                    return Err(DecodeError::TooLarge { part: Part::Event, limit: self.input.limit() });
+                }
+                Some(length) => *self.length.insert(length),
+            },
+        };
+        let Some(frame) = self.input.part(length, Part::Event, event)? else { return Ok(None) };
+        self.length = None;
+        frame.map(Some)
+    }
+
+    pub(in crate::feed::decode) fn finish(self) -> Result<(), DecodeError> {
+        if self.input.is_empty() && self.length.is_none() { Ok(()) } else { Err(DecodeError::CutOff) }
+    }
+}
+
+fn length(bytes: &[u8]) -> usize {
+    bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
+}
+
+fn event<K: Object>(bytes: &[u8]) -> Result<WatchFrame<K>, DecodeError> {
+    let (mut kind, mut object) = (&[][..], None);
+    let fields = for_each_field(bytes, |number, value| match number {
+        TYPE => {
+            kind = value;
+            Ok(())
+        }
+        OBJECT => for_each_field(value, |number, value| {
+            object = if number == RAW { Some(value) } else { object };
+            Ok(())
+        }),
+        _ => Ok(()),
+    });
+    fields.map_err(|error| syntax(Part::Event, error))?;
+    let kind = Type::parse(&String::from_utf8_lossy(kind))?;
+    let object = object.ok_or_else(|| syntax(Part::Event, "it has no object"))?;
+    let Opened { raw, .. } = match kind {
+        Type::Error => return status(object).map(WatchFrame::Error),
+        _ => envelope::open(object)?,
+    };
+    match kind {
+        Type::Event(kind) => Ok(match K::from_protobuf(raw) {
+            Ok(object) => WatchFrame::Event { kind, object },
+            Err(object) => WatchFrame::Malformed { kind, object: *object },
+        }),
+        Type::Bookmark | Type::Error => {
+            let bookmark = messages::Bookmark::decode(raw).map_err(|error| syntax(Part::Event, error))?;
+            Ok(bookmark.into())
+        }
+    }
+}

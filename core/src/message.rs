@@ -19,6 +19,10 @@ pub struct Request {
     /// addresses that may be forged. The response is then about as long as the query: header, question, and an
     /// OPT without NSID.
     pub truncate: bool,
+    /// The end of the query is missing: the datagram was longer than the driver's buffer. The response is that to the
+    /// question alone, without records, without OPT, and with TC set, so that the client asks again over TCP, where
+    /// 65,535 octets are taken.
+    pub cut: bool,
 }
 
 impl Request {
@@ -26,7 +30,7 @@ impl Request {
     /// answered in full.
     #[must_use]
     pub const fn new(transport: Transport, source: IpAddr, now: u32) -> Self {
-        Self { transport, source, now, truncate: false }
+        Self { transport, source, now, truncate: false, cut: false }
     }
 }
 

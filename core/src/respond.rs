@@ -53,7 +53,8 @@ pub fn respond<P: PodLookup + ?Sized>(
     if out.len() < MIN_REPLY {
         return Outcome::Drop(DropReason::NoRoom);
     }
-    let message = Message::read(&header, query);
+    let message =
+        if request.cut { Message::read_question(&header, query) } else { Message::read(&header, query) };
     let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
     let cookie = cookie.unwrap_or_default();
     let mut decision = decide(config, pods, &message, cookie);
@@ -147,7 +148,7 @@ fn write<P: PodLookup + ?Sized>(
     let mut writer = ReplyWriter::new(out, max, question)?;
     let mut flags = if matches!(decision.records, Records::None) { 0 } else { flag::AA };
     let records = match message.question {
-        _ if request.truncate => Err(Unwritten::Full),
+        _ if request.truncate || request.cut => Err(Unwritten::Full),
         None => Ok(Written::default()),
         Some(question) => {
             let writer = writer.records(opt.len())?;

@@ -60,7 +60,7 @@ struct Function<F> {
 
 impl<F: FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>> Answers for Function<F> {
     fn answer(&mut self, batch: &mut impl Batch) {
-        batch.answer(&mut self.answer);
+        batch.answer(|query, out| (self.answer)(query.octets, query.peer, out));
     }
 
     fn counters(&self) -> &Counters {

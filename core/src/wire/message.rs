@@ -38,6 +38,15 @@ impl<'q> Message<'q> {
         message
     }
 
+    /// Reads a query without its end: its question, and nothing behind that.
+    pub(crate) fn read_question(header: &'q Header, octets: &'q [u8]) -> Self {
+        let has_question = header.qdcount == 1 && header.opcode() == Opcode::QUERY;
+        let mut reader = Reader { octets, at: header::LEN };
+        let question = if has_question { reader.question() } else { None };
+        let well_formed = header.qdcount <= 1 && question.is_some() == has_question;
+        Self { header, question, edns: None, well_formed }
+    }
+
     /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
     #[inline]
     fn read_sections(&mut self, mut reader: Reader<'q>) -> Option<()> {

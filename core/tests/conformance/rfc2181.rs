@@ -88,6 +88,32 @@ fn labels_are_any_octets() {
     assert_eq!(response.question.unwrap().name.0, name);
 }
 
+/// 9: of a query without its end only the question counts, and the client asks again over TCP.
+#[test]
+fn a_query_without_its_end_is_answered_truncated() {
+    let server = Server::new(Mode::Verified);
+    let padded =
+        Query::new("10-244-1-5.default.pod.cluster.local", 1).edns(&Edns::new(1232).option(12, &[0; 4000]));
+    let octets = padded.octets();
+    let mut request = Request::new(Transport::Udp, CLIENT, NOW);
+    request.cut = true;
+    let question = octets.len() - 4000 - 4 - 11;
+    for end in [question, question + 5, octets.len() - 1] {
+        let (outcome, response) = server.outcome(&octets[..end], &request);
+        let response = response.unwrap_or_else(|| panic!("{outcome:?}"));
+        assert!(response.has(TC));
+        assert_eq!((Rcode(response.rcode), response.answer.len()), (Rcode::NOERROR, 0));
+        assert!(response.question.is_some() && response.opt.is_none());
+    }
+    // Not even the question is there.
+    let (_, response) = server.outcome(&octets[..question - 1], &request);
+    assert_eq!(response.map(|response| Rcode(response.rcode)), Some(Rcode::FORMERR));
+    let mut other = octets.clone();
+    other[2] = 0x20;
+    let (_, response) = server.outcome(&other[..question], &request);
+    assert_eq!(response.map(|response| Rcode(response.rcode)), Some(Rcode::NOTIMP), "another opcode");
+}
+
 /// 9: a driver may ask for a truncated response, for clients whose address may be forged. It is the query again:
 /// question, rcode and OPT stay, with a cookie for the next time, and nothing else that would make it longer.
 #[test]

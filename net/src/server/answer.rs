@@ -1,7 +1,7 @@
 //! One thread's way to answers: the settings of the moment, the pods, and what it counts.
 
 use std::cell::OnceCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -14,6 +14,7 @@ use crate::server::pods::SharedPods;
 use crate::server::rate_limit::{Limiter, Verdict};
 use crate::server::settings::Settings;
 use crate::server::udp::{self, Answers};
+use crate::sys::Datagram;
 
 /// What all threads answer from; replaced as a whole when the configuration is read again.
 #[derive(Clone, Debug)]
@@ -97,7 +98,11 @@ impl Answers for Answerer {
     fn answer(&mut self, batch: &mut impl udp::Batch) {
         let answers = self.batch();
         prefetch(&answers.config, &*answers.pods.0, batch.queries());
-        batch.answer(|query, peer, out| answers.answer(query, peer, out));
+        batch.answer(|query, out| answers.answer(query, out));
+        for _ in 0..batch.not_unicast() {
+            self.counters.queries.increment();
+            self.counters.dropped(Dropped::NotUnicast);
+        }
     }
 
     fn counters(&self) -> &Counters {
@@ -121,13 +126,15 @@ pub(crate) struct Batch<'a> {
 
 impl Batch<'_> {
     /// Writes the response to `query` into `out` and returns its length; `None` if there must be none.
-    pub(crate) fn answer(&self, query: &[u8], peer: SocketAddr, out: &mut [u8]) -> Option<usize> {
+    pub(crate) fn answer(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
+        let Datagram { octets: query, peer, cut } = query;
         self.counters.queries.increment();
         if peer.port() == 0 {
             self.counters.dropped(Dropped::SourcePortZero);
             return None;
         }
         let mut request = Request::new(self.transport, peer.ip(), self.now);
+        request.cut = cut;
         let outcome = self.respond(query, &request, out);
         let outcome = match self.verdict(peer.ip(), &outcome) {
             Verdict::Send => outcome,
@@ -193,8 +200,9 @@ mod tests {
         let query = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
         let mut out = [0; 512];
         let batch = answerer.batch();
-        assert_eq!(batch.answer(&query, ([127, 0, 0, 1], 0).into(), &mut out), None);
-        assert!(batch.answer(&query, ([127, 0, 0, 1], 1).into(), &mut out).is_some());
+        let from = |port| Datagram { octets: &query, peer: ([127, 0, 0, 1], port).into(), cut: false };
+        assert_eq!(batch.answer(from(0), &mut out), None);
+        assert!(batch.answer(from(1), &mut out).is_some());
         assert_eq!(counters.drops(Dropped::SourcePortZero), 1);
         assert_eq!(counters.queries.get(), 2);
     }
@@ -228,9 +236,10 @@ mod tests {
         fn queries(&self) -> impl Iterator<Item = &[u8]> {
             self.0.iter().map(Vec::as_slice)
         }
-        fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+        fn answer(&mut self, mut each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
             for query in &self.0 {
-                each(query, ([127, 0, 0, 1], 1).into(), &mut [0; 512]).unwrap();
+                let query = Datagram { octets: query, peer: ([127, 0, 0, 1], 1).into(), cut: false };
+                each(query, &mut [0; 512]).unwrap();
             }
         }
         fn replies(&self) -> usize {

@@ -70,15 +70,18 @@ pub(crate) enum Dropped {
     SourcePortZero,
     /// The client's network has had its share of responses.
     RateLimited,
+    /// It was sent to a broadcast or multicast address, which a reply cannot leave from.
+    NotUnicast,
 }
 
 impl Dropped {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::By(DropReason::Short),
         Self::By(DropReason::Response),
         Self::By(DropReason::NoRoom),
         Self::SourcePortZero,
         Self::RateLimited,
+        Self::NotUnicast,
     ];
 
     /// The reason as metrics name it.
@@ -89,6 +92,7 @@ impl Dropped {
             Self::By(DropReason::NoRoom) => "no_room",
             Self::SourcePortZero => "source_port_zero",
             Self::RateLimited => "rate_limited",
+            Self::NotUnicast => "not_unicast",
         }
     }
 
@@ -99,6 +103,7 @@ impl Dropped {
             Self::By(DropReason::NoRoom) => 2,
             Self::SourcePortZero => 3,
             Self::RateLimited => 4,
+            Self::NotUnicast => 5,
         }
     }
 }
@@ -125,7 +130,7 @@ pub(crate) struct Counters {
     pub(crate) receive_errors: Counter,
     /// Responses that the system would not take.
     pub(crate) send_errors: Counter,
-    /// Loops that had to be started again: each is a bug, and told in the log.
+    /// Panics: each is a bug and is logged. Over UDP one loses the rest of its batch, over TCP its connection.
     pub(crate) panics: Counter,
 }
 

@@ -1,120 +1,304 @@
-//! The control message that tells to which of our addresses a datagram came, turned round for the response.
+//! Control messages: the address that a datagram was sent to, and the source address of its reply.
 
 use std::mem;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use libc::{
-    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, IP_PKTINFO, IPPROTO_IP, IPPROTO_IPV6, IPV6_PKTINFO, cmsghdr,
-    in_pktinfo, in6_pktinfo, msghdr,
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, CMSG_SPACE, IP_PKTINFO, IPPROTO_IP, IPPROTO_IPV6,
+    IPV6_PKTINFO, c_int, cmsghdr, in_addr, in_pktinfo, in6_addr, in6_pktinfo, msghdr,
 };
 
-#[expect(clippy::cast_possible_truncation, reason = "12 octets")]
-const V4_LEN: u32 = size_of::<in_pktinfo>() as u32;
-#[expect(clippy::cast_possible_truncation, reason = "20 octets")]
-const V6_LEN: u32 = size_of::<in6_pktinfo>() as u32;
-
-/// Room for one control message, which is all that we ask the kernel for.
+/// Room for the control messages of a datagram. Our own sockets ask for one of 32 or 40 bytes; a socket of
+/// systemd's may be set to send timestamps, the TTL and others with it (socket(7), ip(7), ipv6(7)).
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(super) struct Control([u8; Self::LEN]);
 
+/// Where the reply to a datagram leaves from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The kernel chooses: the socket is bound to one address, or does not ask for the destination.
+    Any,
+    /// The address that the datagram was sent to. So many bytes of the buffer are to be sent with the reply.
+    Destination(usize),
+    /// None: the datagram was sent to a broadcast or multicast address, which is no source of anything.
+    NotUnicast,
+}
+
+/// The destination of a datagram, as far as its control messages tell.
+#[derive(Clone, Copy)]
+enum Destination {
+    V4(in_pktinfo),
+    V6(in6_pktinfo),
+}
+
 impl Control {
-    /// A header of at most 16 octets and the larger of the two structures, aligned: 40, rounded up.
-    pub(super) const LEN: usize = 64;
+    /// Twice of what timestamps of all kinds and both destinations take.
+    pub(super) const LEN: usize = 256;
 
     pub(super) const fn new() -> Self {
         Self([0; Self::LEN])
     }
 
-    /// Changes what came with a datagram into what sends the response from the same address, in place, and
-    /// returns how many octets of it to send: 0 leaves the choice to the kernel.
-    ///
-    /// `len` is what the kernel said that it wrote.
+    /// Replaces what was received with a datagram, of which the kernel says that it is `len` bytes, by the one
+    /// control message that sends the reply from the same address.
+    pub(super) fn reply(&mut self, len: usize) -> Source {
+        match self.destination(len) {
+            None => Source::Any,
+            Some(Destination::V4(info)) => {
+                source_v4(info).map_or(Source::NotUnicast, |info| self.write(IPPROTO_IP, IP_PKTINFO, info))
+            }
+            Some(Destination::V6(info)) => source_v6(info)
+                .map_or(Source::NotUnicast, |info| self.write(IPPROTO_IPV6, IPV6_PKTINFO, info)),
+        }
+    }
+
+    /// Looks for the destination among all control messages. An IPv6 socket that takes IPv4 clients may have it in
+    /// both forms; only that of IPv4 tells a broadcast address.
+    #[expect(clippy::cast_ptr_alignment, reason = "read unaligned")]
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
-    #[expect(clippy::cast_ptr_alignment, reason = "read and written unaligned")]
-    pub(super) fn turn_round(&mut self, len: usize) -> usize {
+    fn destination(&mut self, len: usize) -> Option<Destination> {
+        let room = len.min(Self::LEN);
+        let message = self.message(room);
+        let mut found = None;
+        // SAFETY: msg_control and msg_controllen describe this buffer, which outlives the loop.
+        let mut next = unsafe { CMSG_FIRSTHDR(&raw const message) };
+        while !next.is_null() {
+            // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return a pointer only to a whole header within the buffer; of
+            // integers, so any bytes are valid.
+            let header: cmsghdr = unsafe { next.read_unaligned() };
+            let rest = room.saturating_sub(next.addr() - self.0.as_ptr().addr());
+            let length = header.cmsg_len as usize;
+            if length > rest {
+                // Cut: there is nothing behind it.
+                break;
+            }
+            // SAFETY: CMSG_DATA computes an address behind the header; it reads nothing.
+            let data = unsafe { CMSG_DATA(next) };
+            match (header.cmsg_level, header.cmsg_type) {
+                (IPPROTO_IP, IP_PKTINFO) if length >= whole::<in_pktinfo>() => {
+                    // SAFETY: the message holds the whole structure, of integers only; read unaligned.
+                    return Some(Destination::V4(unsafe { data.cast::<in_pktinfo>().read_unaligned() }));
+                }
+                (IPPROTO_IPV6, IPV6_PKTINFO) if length >= whole::<in6_pktinfo>() => {
+                    // SAFETY: as above.
+                    found = Some(Destination::V6(unsafe { data.cast::<in6_pktinfo>().read_unaligned() }));
+                }
+                _ => {}
+            }
+            // SAFETY: `next` points to a header within the buffer that `message` describes, whose length is not
+            // beyond its end.
+            next = unsafe { CMSG_NXTHDR(&raw const message, next) };
+        }
+        found
+    }
+
+    /// Writes one control message, and nothing else, and returns the bytes that it takes.
+    #[expect(clippy::cast_ptr_alignment, reason = "written unaligned")]
+    #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
+    fn write<T: Info>(&mut self, level: c_int, kind: c_int, info: T) -> Source {
+        let message = self.message(Self::LEN);
+        // SAFETY: as in `destination`.
+        let first = unsafe { CMSG_FIRSTHDR(&raw const message) };
+        if first.is_null() {
+            return Source::Any;
+        }
+        // SAFETY: a C struct of integers, for which all zeros is a value.
+        let mut header: cmsghdr = unsafe { mem::zeroed() };
+        header.cmsg_len = whole::<T>() as _;
+        (header.cmsg_level, header.cmsg_type) = (level, kind);
+        // SAFETY: `first` is the start of a buffer of LEN bytes, more than the header and either structure take,
+        // and CMSG_DATA is the place of the structure; both are written unaligned.
+        unsafe {
+            first.write_unaligned(header);
+            CMSG_DATA(first).cast::<T>().write_unaligned(info);
+        }
+        // SAFETY: CMSG_SPACE computes a sum; it reads nothing.
+        Source::Destination(unsafe { CMSG_SPACE(T::LEN) } as usize)
+    }
+
+    /// A message header whose control messages are the first `len` bytes of this buffer.
+    fn message(&mut self, len: usize) -> msghdr {
         // SAFETY: a C struct of integers and pointers, for which all zeros is a value.
         let mut message: msghdr = unsafe { mem::zeroed() };
         message.msg_control = self.0.as_mut_ptr().cast();
-        message.msg_controllen = len.min(Self::LEN) as _;
-        // SAFETY: msg_control and msg_controllen describe this buffer, which lives on.
-        let header = unsafe { CMSG_FIRSTHDR(&raw const message) };
-        if header.is_null() {
-            return 0;
-        }
-        // SAFETY: CMSG_FIRSTHDR gives a pointer only if the buffer holds a whole header.
-        let cmsghdr { cmsg_len, cmsg_level, cmsg_type, .. } = unsafe { header.read_unaligned() };
-        let room = len.min(Self::LEN);
-        // SAFETY: CMSG_DATA computes an address behind the header; it reads nothing.
-        let data = unsafe { CMSG_DATA(header) };
-        let written = |size: u32| {
-            // SAFETY: CMSG_LEN computes a sum; it reads nothing.
-            let whole = unsafe { CMSG_LEN(size) };
-            usize::try_from(whole).is_ok_and(|whole| cmsg_len as usize >= whole && room >= whole)
-        };
-        let turned = match (cmsg_level, cmsg_type) {
-            (IPPROTO_IP, IP_PKTINFO) if written(V4_LEN) => {
-                let info = data.cast::<in_pktinfo>();
-                // SAFETY: `written` has checked that the buffer holds the whole structure, of integers only;
-                // alignment is not assumed.
-                unsafe {
-                    let turned = turn_v4(info.read_unaligned());
-                    turned.map(|turned| info.write_unaligned(turned))
-                }
-            }
-            (IPPROTO_IPV6, IPV6_PKTINFO) if written(V6_LEN) => {
-                let info = data.cast::<in6_pktinfo>();
-                // SAFETY: as above.
-                unsafe {
-                    let turned = turn_v6(info.read_unaligned());
-                    turned.map(|turned| info.write_unaligned(turned))
-                }
-            }
-            _ => None,
-        };
-        if turned.is_some() { room } else { 0 }
+        message.msg_controllen = len as _;
+        message
     }
 }
 
-/// ip(7): when sending, `ipi_spec_dst` is the source address, and a non-zero `ipi_ifindex` binds the packet to
-/// that interface, which must be left to the routing table: the way back may be another one.
-fn turn_v4(info: in_pktinfo) -> Option<in_pktinfo> {
-    (info.ipi_spec_dst.s_addr != 0).then_some(in_pktinfo { ipi_ifindex: 0, ..info })
+/// A structure of integers that a control message carries.
+trait Info: Copy {
+    const LEN: u32;
+}
+
+impl Info for in_pktinfo {
+    #[expect(clippy::cast_possible_truncation, reason = "12 bytes")]
+    const LEN: u32 = size_of::<Self>() as u32;
+}
+
+impl Info for in6_pktinfo {
+    #[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
+    const LEN: u32 = size_of::<Self>() as u32;
+}
+
+/// The length of a control message with this structure in it, its header included.
+const fn whole<T: Info>() -> usize {
+    // SAFETY: CMSG_LEN computes a sum; it reads nothing.
+    unsafe { CMSG_LEN(T::LEN) as usize }
+}
+
+/// ip(7): of a received datagram `ipi_addr` is the destination, and `ipi_spec_dst` "the local address of the
+/// packet", which differs if the destination is a broadcast or multicast address. When sending, `ipi_spec_dst` is the
+/// source address; a non-zero `ipi_ifindex` binds the packet to that interface, which is left to the routing table: the
+/// way back may be another one.
+fn source_v4(info: in_pktinfo) -> Option<in_pktinfo> {
+    let [local, destination] =
+        [info.ipi_spec_dst, info.ipi_addr].map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
+    // The kernel writes no local address if it has lost the packet's route.
+    let unicast = local == destination || local.is_unspecified() && !destination.is_broadcast();
+    (unicast && !destination.is_multicast()).then_some(in_pktinfo {
+        ipi_ifindex: 0,
+        ipi_spec_dst: info.ipi_addr,
+        ipi_addr: in_addr { s_addr: 0 },
+    })
 }
 
 /// RFC 3542 6.1: a source address and an interface, the latter only where the address means nothing without.
-fn turn_v6(info: in6_pktinfo) -> Option<in6_pktinfo> {
-    let address = std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr);
+fn source_v6(info: in6_pktinfo) -> Option<in6_pktinfo> {
+    let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
     if address.is_multicast() || address.is_unspecified() {
         return None;
     }
     let ipi6_ifindex = if address.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
-    Some(in6_pktinfo { ipi6_ifindex, ..info })
+    Some(in6_pktinfo { ipi6_addr: in6_addr { s6_addr: address.octets() }, ipi6_ifindex })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn nothing_received_leaves_the_choice_to_the_kernel() {
-        let mut control = Control::new();
-        assert_eq!(control.turn_round(0), 0);
-        assert_eq!(control.turn_round(8), 0, "shorter than a header");
-        assert_eq!(control.turn_round(Control::LEN), 0, "a header of zeros");
-        assert_eq!(control.turn_round(usize::MAX), 0);
+    /// A buffer with these control messages, and the length that the kernel would give.
+    fn received(messages: &[(c_int, c_int, &[u8])]) -> (Control, usize) {
+        let (mut control, mut at) = (Control::new(), 0);
+        for &(level, kind, data) in messages {
+            let len = unsafe { CMSG_LEN(data.len().try_into().unwrap()) } as usize;
+            let mut header: cmsghdr = unsafe { mem::zeroed() };
+            header.cmsg_len = len as _;
+            (header.cmsg_level, header.cmsg_type) = (level, kind);
+            unsafe { control.0[at..].as_mut_ptr().cast::<cmsghdr>().write_unaligned(header) };
+            control.0[at + len - data.len()..at + len].copy_from_slice(data);
+            at += unsafe { CMSG_SPACE(data.len().try_into().unwrap()) } as usize;
+        }
+        (control, at)
+    }
+
+    fn v4(interface: u8, local: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
+        [[interface, 0, 0, 0], local, destination].concat()
+    }
+
+    fn v6(address: &str, interface: u8) -> Vec<u8> {
+        [&address.parse::<Ipv6Addr>().unwrap().octets()[..], &[interface, 0, 0, 0]].concat()
+    }
+
+    const A: [u8; 4] = [192, 0, 2, 7];
+
+    /// The messages that are sent with a reply, as they would be received.
+    fn sent(mut control: Control, len: usize) -> Option<(Control, usize)> {
+        match control.reply(len) {
+            Source::Destination(len) => Some((control, len)),
+            _ => None,
+        }
+    }
+
+    fn assert_sends(received: (Control, usize), level: c_int, kind: c_int, data: &[u8]) {
+        let (control, len) = sent(received.0, received.1).unwrap();
+        let (expected, expected_len) = self::received(&[(level, kind, data)]);
+        assert_eq!(len, expected_len);
+        let used = unsafe { CMSG_LEN(data.len().try_into().unwrap()) } as usize;
+        assert_eq!(control.0[..used], expected.0[..used]);
     }
 
     #[test]
-    fn the_interface_is_kept_only_for_link_local_addresses() {
-        let info = |text: &str| in6_pktinfo {
-            ipi6_addr: libc::in6_addr { s6_addr: text.parse::<std::net::Ipv6Addr>().unwrap().octets() },
-            ipi6_ifindex: 7,
+    fn without_destination_the_kernel_chooses() {
+        let mut control = Control::new();
+        for len in [0, 8, Control::LEN, usize::MAX] {
+            assert_eq!(control.reply(len), Source::Any, "{len}");
+        }
+        let (mut control, len) = received(&[(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, &[7; 16])]);
+        assert_eq!(control.reply(len), Source::Any);
+        // Cut in the midst of its only message.
+        let (mut control, len) = received(&[(IPPROTO_IP, IP_PKTINFO, &v4(2, A, A))]);
+        assert_eq!(control.reply(len - 8), Source::Any);
+        // Lengths that no kernel writes.
+        for length in [usize::MAX, 1, 0] {
+            control.0[..8].copy_from_slice(&length.to_ne_bytes());
+            assert_eq!(control.reply(len), Source::Any);
+        }
+    }
+
+    #[test]
+    fn only_our_control_message_is_sent_back() {
+        let timestamp = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[7; 16][..]);
+        let timestamping = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &[7; 48][..]);
+        let original = (IPPROTO_IP, libc::IP_RECVORIGDSTADDR, &[9; 16][..]);
+        let (info, reply) = (v4(2, A, A), v4(0, A, [0; 4]));
+        assert_sends(
+            received(&[(IPPROTO_IP, IP_PKTINFO, &v4(2, [0; 4], A))]),
+            IPPROTO_IP,
+            IP_PKTINFO,
+            &reply,
+        );
+        for others in [&[][..], &[timestamp, timestamping], &[original], &[timestamp, original]] {
+            let mut messages = others.to_vec();
+            messages.push((IPPROTO_IP, IP_PKTINFO, &info));
+            messages.push(original);
+            assert_sends(received(&messages), IPPROTO_IP, IP_PKTINFO, &reply);
+        }
+        let info6 = v6("2001:db8::1", 3);
+        let messages = [timestamping, (IPPROTO_IPV6, IPV6_PKTINFO, &info6), original];
+        assert_sends(received(&messages), IPPROTO_IPV6, IPV6_PKTINFO, &v6("2001:db8::1", 0));
+    }
+
+    #[test]
+    fn ipv4_form_wins_if_there_are_both() {
+        let (info4, info6) = (v4(2, A, A), v6("::ffff:192.0.2.7", 2));
+        let (four, six) = ((IPPROTO_IP, IP_PKTINFO, &info4[..]), (IPPROTO_IPV6, IPV6_PKTINFO, &info6[..]));
+        for messages in [[four, six], [six, four]] {
+            assert_sends(received(&messages), IPPROTO_IP, IP_PKTINFO, &v4(0, A, [0; 4]));
+        }
+    }
+
+    #[test]
+    fn interface_is_kept_for_link_local_addresses() {
+        let interface = |text: &str| {
+            let info = v6(text, 7);
+            let (control, len) = received(&[(IPPROTO_IPV6, IPV6_PKTINFO, &info)]);
+            sent(control, len).map(|(control, _)| control.0[32])
         };
-        let interface = |text: &str| turn_v6(info(text)).map(|turned| turned.ipi6_ifindex);
         assert_eq!(interface("2001:db8::1"), Some(0));
         assert_eq!(interface("::1"), Some(0));
         assert_eq!(interface("fe80::1"), Some(7));
-        assert_eq!(interface("ff02::1"), None);
-        assert_eq!(interface("::"), None);
+    }
+
+    #[test]
+    fn broadcast_and_multicast_are_no_source() {
+        for (local, destination) in [
+            (A, [192, 0, 2, 255]),
+            (A, [255; 4]),
+            (A, [224, 0, 0, 251]),
+            ([224, 0, 0, 251], [224, 0, 0, 251]),
+            ([0; 4], [255; 4]),
+            ([0; 4], [239, 1, 2, 3]),
+        ] {
+            let info = v4(2, local, destination);
+            let (mut control, len) = received(&[(IPPROTO_IP, IP_PKTINFO, &info)]);
+            assert_eq!(control.reply(len), Source::NotUnicast, "{destination:?}");
+        }
+        for address in ["ff02::fb", "::"] {
+            let info = v6(address, 2);
+            let (mut control, len) = received(&[(IPPROTO_IPV6, IPV6_PKTINFO, &info)]);
+            assert_eq!(control.reply(len), Source::NotUnicast, "{address}");
+        }
     }
 }

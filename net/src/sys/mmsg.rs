@@ -1,15 +1,15 @@
 //! Many datagrams with one system call, each with its own peer and source address: recvmmsg(2), sendmmsg(2).
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-use libc::{MSG_DONTWAIT, c_uint, iovec, mmsghdr, msghdr};
+use libc::{MSG_DONTWAIT, MSG_TRUNC, c_uint, iovec, mmsghdr, msghdr};
 use poddns_core::MAX_UDP_REPLY;
 
+use super::Datagram;
 use super::address::Storage;
-use super::control::Control;
+use super::control::{Control, Source};
 
 /// How many datagrams are received or sent at once. Beyond some 16 the cost of the system call no longer
 /// shows against that of the datagrams; but the kernel drives code and tables out of the near caches, so the
@@ -19,20 +19,20 @@ pub(crate) const BATCH: usize = 64;
 #[expect(clippy::cast_possible_truncation, reason = "64")]
 const BATCH_LEN: c_uint = BATCH as c_uint;
 
-/// The longest datagram there is, so that none is ever cut.
-const QUERY: usize = 65_535;
+/// Bytes of a datagram that are received; what is behind them is lost. 4 KiB of options fit beside a question.
+///
+/// It bounds what a sender can make resident: with room for the longest datagrams there are, a flood of these would
+/// touch 4 MB for each socket of each thread.
+pub(crate) const QUERY: usize = 4096 + 512;
 
-/// From one query's buffer to the next. Not a multiple of the page, or the beginnings of all buffers would
+/// Distance between two queries' buffers. Not a multiple of the page, or the beginnings of all buffers would
 /// compete for the same few lines of the cache.
-const QUERY_STRIDE: usize = 65_536 + 9 * 64;
+const QUERY_STRIDE: usize = QUERY + 64;
 
-/// From one reply's buffer to the next: on cache lines of its own.
+/// Distance between two replies' buffers: on cache lines of their own.
 const REPLY_STRIDE: usize = MAX_UDP_REPLY.next_multiple_of(64);
 
-/// Buffers for one batch of queries and the replies to them, allocated once.
-///
-/// Four megabytes of address space, of which the kernel gives memory only to the pages that are written: one
-/// for each query of usual size.
+/// Buffers for one batch of queries and the replies to them, allocated once: 6.3 KiB for each datagram of a batch.
 ///
 /// The kernel's headers point into the vectors beside them. None of these vectors ever grows, so the pointers
 /// stay valid for as long as the structure exists, wherever it is moved.
@@ -52,6 +52,8 @@ pub(crate) struct Messages {
     used: usize,
     /// How many of `outgoing` hold a reply.
     queued: usize,
+    /// How many of `incoming` were sent to a broadcast or multicast address.
+    not_unicast: usize,
 }
 
 impl Messages {
@@ -80,6 +82,7 @@ impl Messages {
             received: 0,
             used: BATCH,
             queued: 0,
+            not_unicast: 0,
         }
     }
 
@@ -90,8 +93,7 @@ impl Messages {
             header.msg_hdr.msg_controllen = Control::LEN as _;
         }
         self.used = 1;
-        self.received = 0;
-        self.queued = 0;
+        (self.received, self.queued, self.not_unicast) = (0, 0, 0);
         // SAFETY: the descriptor is open, since it is borrowed. Each of the BATCH headers points to one iovec,
         // and with it to QUERY octets of `queries`; to one Storage and one Control, whose sizes stand in the
         // header: all in vectors of `self`, which is borrowed mutably, so nobody else looks at them meanwhile.
@@ -118,15 +120,24 @@ impl Messages {
         queries.map(|(header, query)| query.get(..header.msg_len as usize).unwrap_or_default())
     }
 
-    /// Calls `each` with every received datagram, its sender and room for a reply, and queues a reply of as
-    /// many octets as it returns. If `each` panics, the replies before stay queued.
+    /// Calls `each` with every received datagram that was sent to an address of this host alone and with room for a
+    /// reply, and queues a reply of as many bytes as it returns. If `each` panics, the replies before stay queued.
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
-    pub(crate) fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+    pub(crate) fn answer(&mut self, mut each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
         let queries = self.queries.chunks_exact(QUERY_STRIDE);
         let received = self.incoming.iter().zip(queries).zip(&self.peers).zip(&mut self.controls);
         for (((header, query), peer), control) in received.take(self.received) {
-            let query = query.get(..header.msg_len as usize).unwrap_or_default();
-            let Some(from) = peer.get(header.msg_hdr.msg_namelen) else { continue };
+            let octets = query.get(..header.msg_len as usize).unwrap_or_default();
+            let cut = header.msg_hdr.msg_flags & MSG_TRUNC != 0;
+            let Some(peer) = peer.get(header.msg_hdr.msg_namelen) else { continue };
+            let control_len = match control.reply(header.msg_hdr.msg_controllen as usize) {
+                Source::Any => 0,
+                Source::Destination(len) => len,
+                Source::NotUnicast => {
+                    self.not_unicast += 1;
+                    continue;
+                }
+            };
             let start = self.queued * REPLY_STRIDE;
             let (Some(room), Some(part), Some(reply)) = (
                 self.replies.get_mut(start..start + MAX_UDP_REPLY),
@@ -135,14 +146,20 @@ impl Messages {
             ) else {
                 return;
             };
-            let Some(len) = each(query, from, room) else { continue };
+            let Some(len) = each(Datagram { octets, peer, cut }, room) else { continue };
             part.iov_len = len.min(MAX_UDP_REPLY);
             reply.msg_hdr.msg_name = header.msg_hdr.msg_name;
             reply.msg_hdr.msg_namelen = header.msg_hdr.msg_namelen;
             reply.msg_hdr.msg_control = header.msg_hdr.msg_control;
-            reply.msg_hdr.msg_controllen = control.turn_round(header.msg_hdr.msg_controllen as usize) as _;
+            reply.msg_hdr.msg_controllen = control_len as _;
             self.queued += 1;
         }
+    }
+
+    /// How many datagrams of the last batch were answered by nobody, since they were sent to a broadcast or multicast
+    /// address.
+    pub(crate) fn not_unicast(&self) -> usize {
+        self.not_unicast
     }
 
     /// How many replies are queued.
@@ -156,8 +173,8 @@ impl Messages {
         let Some(headers) = self.outgoing.get_mut(from..self.queued) else { return Ok(0) };
         let len = c_uint::try_from(headers.len()).unwrap_or(BATCH_LEN);
         // SAFETY: the descriptor is open, since it is borrowed. Each header up to `queued` has been filled by
-        // `answer`: its iovec points to at most MAX_UDP_REPLY octets of `replies`, its name and control to
-        // what `receive` got from the kernel, with no greater lengths; all in vectors of `self`, which is
+        // `answer`: its iovec points to at most MAX_UDP_REPLY octets of `replies`, its name to what `receive` got
+        // from the kernel, its control to what `Control::reply` wrote, with no greater lengths; all in vectors of `self`, which is
         // borrowed mutably.
         let count =
             unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), len, MSG_DONTWAIT as _) };
@@ -218,13 +235,13 @@ mod tests {
             let mut back = Vec::new();
             for expected in [BATCH, 8] {
                 assert_eq!(messages.receive(server.as_fd()).unwrap(), expected);
-                messages.answer(|query, peer, out| {
-                    assert_eq!(peer, client.local_addr().unwrap());
+                messages.answer(|query, out| {
+                    assert_eq!(query.peer, client.local_addr().unwrap());
                     // Every third one is dropped.
-                    if query[1] % 3 == 0 {
+                    if query.octets[1] % 3 == 0 {
                         return None;
                     }
-                    out[..2].copy_from_slice(query);
+                    out[..2].copy_from_slice(query.octets);
                     Some(2)
                 });
                 let mut sent = 0;
@@ -243,23 +260,61 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_huge_datagrams_are_whole() {
+    fn datagrams_are_whole_up_to_the_limit() {
         let (server, client) = pair();
         // 65,507 is what IPv4 leaves for UDP's payload.
         let huge: Vec<u8> = (0..65_507_u32).map(|at| at.to_le_bytes()[0]).collect();
-        client.send(&[]).unwrap();
-        client.send(&huge).unwrap();
+        for len in [0, QUERY, QUERY + 1, huge.len(), 1] {
+            client.send(&huge[..len]).unwrap();
+        }
         let mut messages = Messages::new();
-        let mut lens = Vec::new();
-        while lens.len() < 2 {
+        let mut received = Vec::new();
+        while received.len() < 5 {
             messages.receive(server.as_fd()).unwrap();
-            messages.answer(|query, _, _| {
-                assert_eq!(query, huge.get(..query.len()).unwrap());
-                lens.push(query.len());
+            messages.answer(|query, _| {
+                assert_eq!(query.octets, huge.get(..query.octets.len()).unwrap());
+                received.push((query.octets.len(), query.cut));
                 None
             });
         }
-        assert_eq!(lens, [0, 65_507]);
+        assert_eq!(received, [(0, false), (QUERY, false), (QUERY, true), (QUERY, true), (1, false)]);
+    }
+
+    /// Sockets that are passed to us may ask for more than the destination, some of it in front of that.
+    #[test]
+    fn replies_leave_from_the_destination_whatever_the_socket_receives() {
+        use super::super::options::{reply_from_destination, set};
+        use libc::{IP_RECVORIGDSTADDR, IP_RECVTTL, IPPROTO_IP, SO_TIMESTAMPING, SO_TIMESTAMPNS, SOL_SOCKET};
+        let software = 1 << 3 | 1 << 4;
+        let options = [
+            (SOL_SOCKET, SO_TIMESTAMPNS, 1),
+            (SOL_SOCKET, SO_TIMESTAMPING, software),
+            (IPPROTO_IP, IP_RECVTTL, 1),
+            (IPPROTO_IP, IP_RECVORIGDSTADDR, 1),
+        ];
+        // Each alone, and all of them.
+        for chosen in options.chunks(1).chain([&options[..]]) {
+            let server = UdpSocket::bind("0.0.0.0:0").unwrap();
+            let address = server.local_addr().unwrap();
+            for &(level, name, value) in chosen {
+                set(server.as_fd(), level, name, value).unwrap();
+            }
+            reply_from_destination(server.as_fd(), address).unwrap();
+            // Connected, so that a reply from another address would not reach it.
+            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+            client.connect(("127.0.0.77", address.port())).unwrap();
+            client.send(b"x").unwrap();
+            let mut messages = Messages::new();
+            assert_eq!(messages.receive(server.as_fd()).unwrap(), 1);
+            messages.answer(|_, out| {
+                out[0] = b'y';
+                Some(1)
+            });
+            assert_eq!(messages.send(server.as_fd(), 0).unwrap(), 1);
+            let mut reply = [0; 8];
+            assert_eq!((client.recv(&mut reply).unwrap(), reply[0]), (1, b'y'), "{chosen:?}");
+        }
     }
 
     #[test]
@@ -268,7 +323,7 @@ mod tests {
         client.send(b"x").unwrap();
         let mut messages = Messages::new();
         messages.receive(server.as_fd()).unwrap();
-        messages.answer(|_, _, _| Some(1));
+        messages.answer(|_, _| Some(1));
         let pipe = io::pipe().unwrap().1;
         assert!(messages.send(pipe.as_fd(), 0).is_err(), "not a socket");
         assert_eq!(messages.send(server.as_fd(), 0).unwrap(), 1);

@@ -24,6 +24,17 @@ pub(crate) use self::{
     },
 };
 
+/// A datagram that was received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram<'a> {
+    /// Its payload.
+    pub(crate) octets: &'a [u8],
+    /// Its sender.
+    pub(crate) peer: std::net::SocketAddr,
+    /// Whether it was longer than that: the end is lost.
+    pub(crate) cut: bool,
+}
+
 #[cfg(all(feature = "daemon", target_os = "linux"))]
 pub(crate) use self::options::interface_index;
 

@@ -16,7 +16,7 @@ const INT_LEN: socklen_t = size_of::<c_int>() as socklen_t;
 #[expect(clippy::cast_possible_truncation, reason = "16 octets")]
 const FPROG_LEN: socklen_t = size_of::<sock_fprog>() as socklen_t;
 
-fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+pub(super) fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open, since it is borrowed; the pointer is to an int that outlives the call,
     // and the length is an int's.
     let done =
@@ -28,7 +28,11 @@ fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::R
 pub(crate) fn reply_from_destination(socket: BorrowedFd<'_>, bound: SocketAddr) -> io::Result<()> {
     match bound {
         SocketAddr::V4(_) => set(socket, IPPROTO_IP, IP_PKTINFO, 1),
-        SocketAddr::V6(_) => set(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1),
+        SocketAddr::V6(_) => {
+            // Only a socket of systemd's takes IPv4 clients too, and only this form tells a broadcast address.
+            let _ = set(socket, IPPROTO_IP, IP_PKTINFO, 1);
+            set(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 //! Each test runs itself again in a new namespace, as root there, which takes `unshare` (util-linux), `ip`
 //! (iproute2) and a kernel that allows user namespaces; where these are missing it fails, it does not pass.
 
+use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use std::process::{Command, Stdio};
 
 use crate::support::namespace::in_namespace;
 use crate::support::{Daemon, Stream, assert_answers, id, query};
@@ -19,6 +22,57 @@ fn replies_over_ipv6_leave_from_the_address_that_was_asked() {
             assert_answers(server);
             assert_eq!(id(&Stream::connect(server).exchange(&query(3, "example.com"))), 3);
         }
+    });
+}
+
+/// Two hosts with two links. The client asks an address of the first link from one of the second: the query takes the
+/// first, and the reply must take the second, since nobody on the first answers for the client's address there.
+#[test]
+fn replies_take_the_route_back_rather_than_the_link_of_the_query() {
+    let this = "netns::replies_take_the_route_back_rather_than_the_link_of_the_query";
+    in_namespace(this, &["link set lo up"], || {
+        // Holds the client's namespace until its standard input is closed.
+        let mut holder = Command::new("unshare")
+            .args(["--net", "sh", "-c", "echo ready; cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare of util-linux");
+        holder.stdin.as_mut().unwrap().flush().unwrap();
+        std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(holder.stdout.as_mut().unwrap()),
+            &mut String::new(),
+        )
+        .unwrap();
+        let client = holder.id().to_string();
+        let run = |inside: bool, line: &str| {
+            let mut command = Command::new(if inside { "nsenter" } else { "sh" });
+            if inside {
+                command.args(["--net", "--target", &client, "sh"]);
+            }
+            let output = command.args(["-c", line]).output().expect("nsenter of util-linux");
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        for link in [1, 2] {
+            run(false, &format!("ip link add s{link} type veth peer name c{link} netns {client}"));
+            run(false, &format!("ip addr add 10.9.{link}.1/24 dev s{link}; ip link set s{link} up"));
+            run(true, &format!("ip addr add 10.9.{link}.2/24 dev c{link}; ip link set c{link} up"));
+            // Each link knows its own addresses alone, and the path back is not checked.
+            run(true, &format!("echo 1 > /proc/sys/net/ipv4/conf/c{link}/arp_ignore"));
+        }
+        run(false, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done");
+        run(true, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done");
+        let daemon = Daemon::start(&["--pods=insecure", "--listen=0.0.0.0:0", "--threads=1"]);
+        let port = daemon.address().port();
+        // From the link of the query, and from the other one.
+        for from in ["10.9.1.2", "10.9.2.2"] {
+            let dig =
+                format!("dig -b {from} @10.9.1.1 -p {port} 10-42-2-46.default.pod.cluster.local +short");
+            assert_eq!(run(true, &dig), "10.42.2.46\n", "from {from}");
+        }
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
     });
 }
 

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use crate::support::{
-    Daemon, addresses, ask, assert_answers, connect, exchange, id, name, padded, query, rcode, receive, until,
+    Daemon, PATIENCE, Stream, addresses, ask, assert_answers, connect, exchange, id, name, padded, query,
+    rcode, receive, until,
 };
 
 /// Queries of one burst: several batches, but no more than the client's own buffer holds.
@@ -54,15 +55,78 @@ fn every_worker_answers() {
     }
 }
 
+/// Whether TC is set, and how many records there are.
+fn cut(response: &[u8]) -> (bool, u16) {
+    (response[2] & 2 != 0, u16::from_be_bytes([response[6], response[7]]))
+}
+
 #[test]
-fn large_queries_are_read_whole() {
+fn queries_with_4_kib_of_options_are_answered() {
     let daemon = Daemon::insecure(&[]);
-    for padding in [0, 468, 1500, 4096, 60_000] {
+    for padding in [0, 468, 1500, 4096] {
         let response = ask(daemon.address(), &padded(7, &name(IP), padding));
         assert_eq!((id(&response), rcode(&response)), (7, 0), "{padding} octets of padding");
         assert_eq!(addresses(&response), [IP]);
         assert!(response.len() <= 1232);
     }
+    // The rest of it is lost, so that the client has to ask over TCP.
+    for padding in [4608, 60_000] {
+        let response = ask(daemon.address(), &padded(7, &name(IP), padding));
+        assert_eq!((id(&response), rcode(&response), cut(&response)), (7, 0, (true, 0)), "{padding}");
+        let response = Stream::connect(daemon.address()).exchange(&padded(8, &name(IP), padding));
+        assert_eq!((id(&response), addresses(&response)), (8, vec![IP.into()]));
+    }
+}
+
+/// Sockets of a daemon with 16 threads and two addresses.
+const SOCKETS: u64 = 2 * 16;
+
+/// What a slot of a batch may keep resident, and how many there are.
+const SLOT: u64 = 8 * 1024;
+const SLOTS: u64 = 64;
+
+#[test]
+fn floods_of_large_datagrams_leave_little_memory() {
+    let daemon =
+        Daemon::start(&["--pods=insecure", "--threads=16", "--listen=127.0.0.1:0", "--listen=127.0.0.2:0"]);
+    let before = daemon.memory();
+    let mut response = vec![0xff; 65_507];
+    let mut received = 0;
+    // The kernel chooses the thread by the client's port.
+    for round in 0..40_u64 {
+        for &server in &daemon.dns {
+            let sockets: Vec<UdpSocket> = (0..64).map(|_| connect(server)).collect();
+            for socket in sockets {
+                response[0] = round.to_le_bytes()[0];
+                for _ in 0..8 {
+                    socket.send(&response).unwrap();
+                    received += 1;
+                }
+            }
+            assert_answers(server);
+        }
+    }
+    let drops = "poddns_dropped_queries_total{transport=\"udp\",reason=\"response\"}";
+    assert!(daemon.metric(drops) > received / 10, "most were received, of {received}");
+    let grown = daemon.memory().saturating_sub(before);
+    assert!(grown <= SOCKETS * SLOTS * SLOT, "{grown} bytes");
+}
+
+#[test]
+fn wildcards_answer_no_broadcasts() {
+    let daemon = Daemon::start(&["--pods=insecure", "--listen=*:0", "--threads=1"]);
+    let port = daemon.address().port();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(&query(1, &name(IP)), ("127.255.255.255", port)).unwrap();
+    socket.send_to(&query(2, &name(IP)), ("127.0.0.1", port)).unwrap();
+    let mut response = [0; 512];
+    let (len, from) = socket.recv_from(&mut response).unwrap();
+    assert_eq!((id(&response[..len]), from), (2, ([127, 0, 0, 1], port).into()));
+    let drops = "poddns_dropped_queries_total{transport=\"udp\",reason=\"not_unicast\"}";
+    assert_eq!(daemon.metric(drops), 1);
+    assert_eq!(daemon.metric("poddns_queries_total{transport=\"udp\"}"), 2);
 }
 
 #[test]

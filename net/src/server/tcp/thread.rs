@@ -24,6 +24,7 @@ use super::table::{Admission, Close, Id, Table};
 use crate::server::answer::Answerer;
 use crate::server::open_files;
 use crate::server::settings::TcpLimits;
+use crate::sys::Datagram;
 
 /// What one read takes: some hundred queries.
 const READ: usize = 16 * 1024;
@@ -111,7 +112,9 @@ impl Shared {
         replies.clear();
         let mut answerer = self.answerer.borrow_mut();
         let answers = answerer.batch();
-        frames::answer(input, replies, |query, out| answers.answer(query, peer, out))
+        frames::answer(input, replies, |octets, out| {
+            answers.answer(Datagram { octets, peer, cut: false }, out)
+        })
     }
 
     pub(super) fn draining(&self) -> bool {

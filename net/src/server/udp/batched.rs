@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time;
 
 use super::{Batch, Datagrams, Queue};
-use crate::sys::{BATCH, Messages, watch};
+use crate::sys::{BATCH, Datagram, Messages, watch};
 
 /// The port that RFC 863 gives to whatever is to be thrown away.
 const DISCARD: u16 = 9;
@@ -107,8 +107,12 @@ impl Batch for Messages {
         Self::queries(self)
     }
 
-    fn answer(&mut self, each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+    fn answer(&mut self, each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
         Self::answer(self, each);
+    }
+
+    fn not_unicast(&self) -> usize {
+        Self::not_unicast(self)
     }
 
     fn replies(&self) -> usize {
@@ -164,7 +168,7 @@ mod tests {
         client.send(b"x").unwrap();
         server.readable().await.unwrap();
         server.receive(&mut batch).unwrap();
-        batch.answer(|_, _, _| Some(1));
+        batch.answer(|_, _| Some(1));
         assert_eq!(server.send(&mut batch, 0).unwrap(), 1);
         client.recv(&mut [0; 8]).unwrap();
         // Now the kernel has told of room to whoever asked for that, and tokio looks.

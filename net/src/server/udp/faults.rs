@@ -19,6 +19,7 @@ use crate::server::counters::Counters;
 use crate::server::pods::SharedPods;
 use crate::server::rate_limit::Limiter;
 use crate::server::settings::{PodSource, Settings};
+use crate::sys::Datagram;
 
 /// What a scripted call does.
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +65,11 @@ impl Batch for Queries {
         self.queries.iter().map(<[u8; 17]>::as_slice)
     }
 
-    fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+    fn answer(&mut self, mut each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
         let mut out = [0; 1232];
         let peer = SocketAddr::from(([127, 0, 0, 1], 4000));
         for query in self.queries.drain(..) {
-            if each(&query, peer, &mut out).is_some() {
+            if each(Datagram { octets: &query, peer, cut: false }, &mut out).is_some() {
                 self.replies.push(u16::from_be_bytes([out[0], out[1]]));
             }
         }

@@ -9,7 +9,6 @@ mod portable;
 mod worker;
 
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ pub(crate) use self::batched::Batched as Socket;
 pub(crate) use self::portable::Portable as Socket;
 pub(crate) use self::worker::{Order, work};
 use crate::server::counters::Counters;
+use crate::sys::Datagram;
 
 /// Batches that are answered before other tasks of the thread get their turn.
 const BATCHES_A_TURN: usize = 16;
@@ -73,8 +73,13 @@ pub(crate) trait Batch {
     /// Every query that was received.
     fn queries(&self) -> impl Iterator<Item = &[u8]>;
 
-    /// Calls `each` with every query, its sender and room for the reply, whose length it returns.
-    fn answer(&mut self, each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>);
+    /// Calls `each` with every query that may have a reply and with room for that, whose length it returns.
+    fn answer(&mut self, each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>);
+
+    /// How many queries had none, since they were sent to a broadcast or multicast address.
+    fn not_unicast(&self) -> usize {
+        0
+    }
 
     /// How many replies are to be sent.
     fn replies(&self) -> usize;

@@ -7,6 +7,7 @@ use poddns_core::MAX_UDP_REPLY;
 use tokio::net::UdpSocket;
 
 use super::{Batch, Datagrams, Queue};
+use crate::sys::Datagram;
 
 /// The longest datagram there is.
 const QUERY: usize = 65_535;
@@ -69,10 +70,10 @@ impl Batch for One {
         self.received.iter().filter_map(|&(len, _)| self.query.get(..len))
     }
 
-    fn answer(&mut self, mut each: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+    fn answer(&mut self, mut each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
         let Some((len, peer)) = self.received.take() else { return };
-        let query = self.query.get(..len).unwrap_or_default();
-        self.queued = each(query, peer, &mut self.reply).map(|len| (len, peer));
+        let octets = self.query.get(..len).unwrap_or_default();
+        self.queued = each(Datagram { octets, peer, cut: false }, &mut self.reply).map(|len| (len, peer));
     }
 
     fn replies(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Sockets: bound, with their options, before anybody is told that the server is there.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -70,6 +70,7 @@ pub(crate) fn bind(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets
 
 fn attempt(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets, BindError> {
     let over = |transport| move |error| BindError { address, transport, error };
+    check_unicast(address).map_err(over("UDP"))?;
     let any_port = address.port() == 0;
     let first = udp(address, any_port).map_err(over("UDP"))?;
     let bound = first.local_addr().map_err(over("UDP"))?;
@@ -79,6 +80,23 @@ fn attempt(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets, BindEr
     }
     let tcp = tcp(bound, any_port).map_err(over("TCP"))?;
     Ok(Sockets { address: bound, udp: sockets, tcp, kept_by_systemd: false })
+}
+
+/// Refuses broadcast and multicast addresses. The system lets sockets be bound to them, but no client takes a reply
+/// from one.
+fn check_unicast(address: SocketAddr) -> io::Result<()> {
+    let unicast = match address.ip() {
+        IpAddr::V4(ip) => !ip.is_multicast() && !is_broadcast(ip),
+        IpAddr::V6(ip) => !ip.is_multicast(),
+    };
+    if unicast { Ok(()) } else { Err(io::Error::other("it is a broadcast or multicast address")) }
+}
+
+/// Which addresses are broadcast addresses depends on the interfaces. Linux refuses to connect to one
+/// (connect(2): `EACCES`) unless the socket has `SO_BROADCAST`.
+fn is_broadcast(ip: Ipv4Addr) -> bool {
+    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|probe| probe.connect((ip, 9)));
+    ip.is_broadcast() || probe.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
 /// A UDP socket, `exclusive` if its port is nobody else's, as one that the kernel chooses must be.
@@ -204,6 +222,14 @@ mod tests {
         assert!(error.to_string().ends_with("another user's poddnsd, has it"), "{error}");
         let error = bind("192.0.2.1:0".parse().unwrap(), TWO).unwrap_err();
         assert!(error.to_string().ends_with("no interface of this host has this address"), "{error}");
+    }
+
+    #[test]
+    fn broadcast_and_multicast_addresses_are_refused() {
+        for address in ["127.255.255.255:0", "255.255.255.255:0", "224.0.0.1:0", "[ff02::1]:0"] {
+            let error = bind(address.parse().unwrap(), TWO).unwrap_err();
+            assert!(error.to_string().ends_with("it is a broadcast or multicast address"), "{error}");
+        }
     }
 
     #[test]

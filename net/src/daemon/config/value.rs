@@ -188,11 +188,11 @@ pub(super) fn time(text: &str, range: std::ops::RangeInclusive<Duration>) -> Res
     if range.contains(&time) { Ok(time) } else { Err("is out of range".to_owned()) }
 }
 
-/// The addresses that one `listen` means: `*:53` is both wildcards.
+/// The addresses that one `listen` stands for: `*:53` is both wildcards.
 pub(super) fn listen(text: &str) -> Result<Vec<SocketAddr>, Wrong> {
     match text.strip_prefix("*:") {
-        Some(port) => {
-            let port: u16 = port.parse().map_err(|_| "has no valid port".to_owned())?;
+        Some(text) => {
+            let port = port(text)?;
             Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()])
         }
         None => address(text).map(|address| vec![address]),
@@ -204,34 +204,84 @@ pub(super) fn admin(text: &str) -> Result<Option<SocketAddr>, Wrong> {
     if text == "off" { Ok(None) } else { address(text).map(Some) }
 }
 
+/// An address that a socket can be bound to and reply from, with its port.
 fn address(text: &str) -> Result<SocketAddr, Wrong> {
-    if let Some(scoped) = scoped(text)? {
-        return Ok(scoped.into());
-    }
-    text.parse().map_err(|_| {
-        if text.matches(':').count() > 1 && !text.starts_with('[') {
-            "is an IPv6 address without brackets".to_owned()
-        } else if text.parse::<IpAddr>().is_ok() {
-            "has no port".to_owned()
-        } else {
-            "is not an IP address with a port".to_owned()
+    let (host, after_colon) = split(text)?;
+    let port = port(after_colon)?;
+    match host {
+        Host::V4(ip) => unicast_v4(ip).map(|ip| (ip, port).into()),
+        Host::V6(ip, interface) => {
+            unicast_v6(ip)?;
+            let scope_id = scope(ip, interface)?;
+            Ok(SocketAddrV6::new(ip, port, 0, scope_id).into())
         }
-    })
+    }
 }
 
-/// `[fe80::1%eth0]:53`: the standard library knows the interface by number alone.
-fn scoped(text: &str) -> Result<Option<SocketAddrV6>, Wrong> {
-    let parts = text.strip_prefix('[').and_then(|rest| rest.split_once('%'));
-    let Some((ip, rest)) = parts else { return Ok(None) };
-    let (interface, port) = rest.rsplit_once("]:").ok_or("has no port")?;
-    let ip: Ipv6Addr = ip.parse().map_err(|_| "is not an IPv6 address".to_owned())?;
-    let port: u16 = port.parse().map_err(|_| "has no valid port".to_owned())?;
-    let index = match interface.parse::<u32>() {
-        Ok(index) => index,
-        Err(_) => crate::sys::interface_index(interface)
-            .ok_or_else(|| format!("names no interface: {interface:?}"))?,
+/// A host, with the interface that stands behind a `%`.
+enum Host<'a> {
+    V4(Ipv4Addr),
+    V6(Ipv6Addr, Option<&'a str>),
+}
+
+/// Splits `192.0.2.1:53` and `[fe80::1%eth0]:53` at the port.
+fn split(text: &str) -> Result<(Host<'_>, &str), Wrong> {
+    let Some(rest) = text.strip_prefix('[') else {
+        let colons = text.matches(':').count();
+        if colons > 1 {
+            return Err("is an IPv6 address without brackets".to_owned());
+        }
+        let (ip, port) = text.split_once(':').unwrap_or((text, ""));
+        let ip: Ipv4Addr = ip.parse().map_err(|_| "is not an IP address with a port".to_owned())?;
+        return if colons == 0 { Err("has no port".to_owned()) } else { Ok((Host::V4(ip), port)) };
     };
-    Ok(Some(SocketAddrV6::new(ip, port, 0, index)))
+    let (ip, port) = rest.rsplit_once(']').ok_or("has no closing bracket")?;
+    let port = port.strip_prefix(':').ok_or("has no port")?;
+    let (ip, interface) = ip.split_once('%').map_or((ip, None), |(ip, interface)| (ip, Some(interface)));
+    let ip = ip.parse().map_err(|_| "is not an IPv6 address in brackets".to_owned())?;
+    Ok((Host::V6(ip, interface), port))
+}
+
+/// A port in the one form that it is written in: digits, without a sign or leading zeros.
+fn port(text: &str) -> Result<u16, Wrong> {
+    let canonical = text.parse().ok().filter(|port: &u16| port.to_string() == text);
+    canonical.ok_or_else(|| "has no valid port".to_owned())
+}
+
+/// Clients ignore a reply from an address that they did not ask, and a group of hosts is no source address.
+fn unicast_v4(ip: Ipv4Addr) -> Result<Ipv4Addr, Wrong> {
+    if ip.is_multicast() {
+        Err("is a multicast address".to_owned())
+    } else if ip.is_broadcast() {
+        Err("is the broadcast address".to_owned())
+    } else {
+        Ok(ip)
+    }
+}
+
+fn unicast_v6(ip: Ipv6Addr) -> Result<(), Wrong> {
+    if ip.is_multicast() {
+        return Err("is a multicast address".to_owned());
+    }
+    // IPv6 sockets take IPv6 clients only.
+    ip.to_ipv4_mapped().map_or(Ok(()), |v4| Err(format!("is an IPv4 address; write {v4}")))
+}
+
+/// The number of the interface that a link-local address belongs to. Other addresses are the same on every
+/// interface (RFC 4007 4), so with one they would be another spelling of the same socket.
+fn scope(ip: Ipv6Addr, interface: Option<&str>) -> Result<u32, Wrong> {
+    let interface = match (ip.is_unicast_link_local(), interface) {
+        (false, None) => return Ok(0),
+        (false, Some(_)) => {
+            return Err("has an interface, which only link-local addresses (fe80::/10) have".to_owned());
+        }
+        (true, None) => return Err(format!("needs an interface: [{ip}%eth0] or the like")),
+        (true, Some(interface)) => interface,
+    };
+    let number = interface.parse().ok().filter(|number: &u32| *number != 0);
+    number
+        .or_else(|| crate::sys::interface_index(interface))
+        .ok_or_else(|| format!("names no interface: {interface:?}"))
 }
 
 #[cfg(test)]
@@ -264,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn listen_takes_addresses_with_ports() {
+    fn listen_takes_unicast_addresses_with_ports() {
         assert_eq!(listen("127.0.0.1:53"), Ok(vec![([127, 0, 0, 1], 53).into()]));
         assert_eq!(listen("[::1]:0").map(|all| all.len()), Ok(1));
         let both = listen("*:53").unwrap();
@@ -274,8 +324,24 @@ mod tests {
             ("::1", "is an IPv6 address without brackets"),
             ("::1:53", "is an IPv6 address without brackets"),
             ("localhost:53", "is not an IP address with a port"),
-            ("127.0.0.1:65536", "is not an IP address with a port"),
+            ("127.0.0.1:65536", "has no valid port"),
             ("*:x", "has no valid port"),
+            ("*:", "has no valid port"),
+            ("*:+26031", "has no valid port"),
+            ("*:026031", "has no valid port"),
+            ("127.0.0.1:+53", "has no valid port"),
+            ("127.0.0.1:053", "has no valid port"),
+            ("[::1]:053", "has no valid port"),
+            ("[::1:53", "has no closing bracket"),
+            ("[::1%1]:53", "has an interface, which only link-local addresses (fe80::/10) have"),
+            ("[fe80::1%0]:53", "names no interface: \"0\""),
+            ("[fe80::1%]:53", "names no interface: \"\""),
+            ("[fe80::1]:53", "needs an interface: [fe80::1%eth0] or the like"),
+            ("[::ffff:192.0.2.1]:53", "is an IPv4 address; write 192.0.2.1"),
+            ("[127.0.0.1]:53", "is not an IPv6 address in brackets"),
+            ("224.0.0.251:53", "is a multicast address"),
+            ("[ff02::fb]:53", "is a multicast address"),
+            ("255.255.255.255:53", "is the broadcast address"),
             ("[fe80::1%lo]", "has no port"),
             ("", "is not an IP address with a port"),
         ];

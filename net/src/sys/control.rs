@@ -55,7 +55,6 @@ impl Control {
 
     /// Looks for the destination among all control messages. An IPv6 socket that takes IPv4 clients may have it in
     /// both forms; only that of IPv4 tells a broadcast address.
-    #[expect(clippy::cast_ptr_alignment, reason = "read unaligned")]
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
     fn destination(&mut self, len: usize) -> Option<Destination> {
         let room = len.min(Self::LEN);
@@ -94,7 +93,6 @@ impl Control {
     }
 
     /// Writes one control message, and nothing else, and returns the bytes that it takes.
-    #[expect(clippy::cast_ptr_alignment, reason = "written unaligned")]
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
     fn write<T: Info>(&mut self, level: c_int, kind: c_int, info: T) -> Source {
         let message = self.message(Self::LEN);
@@ -178,17 +176,24 @@ fn source_v6(info: in6_pktinfo) -> Option<in6_pktinfo> {
 mod tests {
     use super::*;
 
+    /// The length of a control message with so many bytes of data, and the distance to the next one.
+    fn lengths(data: &[u8]) -> (usize, usize) {
+        let len = data.len().try_into().unwrap();
+        // SAFETY: CMSG_LEN and CMSG_SPACE compute sums; they read nothing.
+        unsafe { (CMSG_LEN(len) as usize, CMSG_SPACE(len) as usize) }
+    }
+
     /// A buffer with these control messages, and the length that the kernel would give.
     fn received(messages: &[(c_int, c_int, &[u8])]) -> (Control, usize) {
         let (mut control, mut at) = (Control::new(), 0);
         for &(level, kind, data) in messages {
-            let len = unsafe { CMSG_LEN(data.len().try_into().unwrap()) } as usize;
-            let mut header: cmsghdr = unsafe { mem::zeroed() };
-            header.cmsg_len = len as _;
-            (header.cmsg_level, header.cmsg_type) = (level, kind);
-            unsafe { control.0[at..].as_mut_ptr().cast::<cmsghdr>().write_unaligned(header) };
+            let (len, space) = lengths(data);
+            let kinds = [level, kind].map(c_int::to_ne_bytes);
+            let header = &mut control.0[at..at + size_of::<cmsghdr>()];
+            header[..size_of::<usize>()].copy_from_slice(&len.to_ne_bytes());
+            header[size_of::<cmsghdr>() - 8..].copy_from_slice(kinds.as_flattened());
             control.0[at + len - data.len()..at + len].copy_from_slice(data);
-            at += unsafe { CMSG_SPACE(data.len().try_into().unwrap()) } as usize;
+            at += space;
         }
         (control, at)
     }
@@ -204,18 +209,19 @@ mod tests {
     const A: [u8; 4] = [192, 0, 2, 7];
 
     /// The messages that are sent with a reply, as they would be received.
-    fn sent(mut control: Control, len: usize) -> Option<(Control, usize)> {
+    fn sent(control: &Control, len: usize) -> Option<(Control, usize)> {
+        let mut control = *control;
         match control.reply(len) {
             Source::Destination(len) => Some((control, len)),
             _ => None,
         }
     }
 
-    fn assert_sends(received: (Control, usize), level: c_int, kind: c_int, data: &[u8]) {
-        let (control, len) = sent(received.0, received.1).unwrap();
+    fn assert_sends(received: &(Control, usize), level: c_int, kind: c_int, data: &[u8]) {
+        let (control, len) = sent(&received.0, received.1).unwrap();
         let (expected, expected_len) = self::received(&[(level, kind, data)]);
         assert_eq!(len, expected_len);
-        let used = unsafe { CMSG_LEN(data.len().try_into().unwrap()) } as usize;
+        let (used, _) = lengths(data);
         assert_eq!(control.0[..used], expected.0[..used]);
     }
 
@@ -244,7 +250,7 @@ mod tests {
         let original = (IPPROTO_IP, libc::IP_RECVORIGDSTADDR, &[9; 16][..]);
         let (info, reply) = (v4(2, A, A), v4(0, A, [0; 4]));
         assert_sends(
-            received(&[(IPPROTO_IP, IP_PKTINFO, &v4(2, [0; 4], A))]),
+            &received(&[(IPPROTO_IP, IP_PKTINFO, &v4(2, [0; 4], A))]),
             IPPROTO_IP,
             IP_PKTINFO,
             &reply,
@@ -253,11 +259,11 @@ mod tests {
             let mut messages = others.to_vec();
             messages.push((IPPROTO_IP, IP_PKTINFO, &info));
             messages.push(original);
-            assert_sends(received(&messages), IPPROTO_IP, IP_PKTINFO, &reply);
+            assert_sends(&received(&messages), IPPROTO_IP, IP_PKTINFO, &reply);
         }
         let info6 = v6("2001:db8::1", 3);
         let messages = [timestamping, (IPPROTO_IPV6, IPV6_PKTINFO, &info6), original];
-        assert_sends(received(&messages), IPPROTO_IPV6, IPV6_PKTINFO, &v6("2001:db8::1", 0));
+        assert_sends(&received(&messages), IPPROTO_IPV6, IPV6_PKTINFO, &v6("2001:db8::1", 0));
     }
 
     #[test]
@@ -265,7 +271,7 @@ mod tests {
         let (info4, info6) = (v4(2, A, A), v6("::ffff:192.0.2.7", 2));
         let (four, six) = ((IPPROTO_IP, IP_PKTINFO, &info4[..]), (IPPROTO_IPV6, IPV6_PKTINFO, &info6[..]));
         for messages in [[four, six], [six, four]] {
-            assert_sends(received(&messages), IPPROTO_IP, IP_PKTINFO, &v4(0, A, [0; 4]));
+            assert_sends(&received(&messages), IPPROTO_IP, IP_PKTINFO, &v4(0, A, [0; 4]));
         }
     }
 
@@ -274,7 +280,7 @@ mod tests {
         let interface = |text: &str| {
             let info = v6(text, 7);
             let (control, len) = received(&[(IPPROTO_IPV6, IPV6_PKTINFO, &info)]);
-            sent(control, len).map(|(control, _)| control.0[32])
+            sent(&control, len).map(|(control, _)| control.0[32])
         };
         assert_eq!(interface("2001:db8::1"), Some(0));
         assert_eq!(interface("::1"), Some(0));

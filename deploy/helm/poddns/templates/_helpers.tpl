@@ -1,0 +1,89 @@
+{{/* Name of all objects: the release's, unless it is the chart's. */}}
+{{- define "poddns.fullname" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "poddns.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "poddns.labels" -}}
+{{ include "poddns.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/component: dns
+app.kubernetes.io/part-of: {{ .Chart.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "poddns.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "poddns.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name is needed when serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "poddns.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the API server is watched: "pods", "namespaces", or empty. */}}
+{{- define "poddns.watches" -}}
+{{- if eq .Values.pods "verified" -}}pods
+{{- else if and (eq .Values.pods "insecure") .Values.checkNamespaces -}}namespaces
+{{- end -}}
+{{- end -}}
+
+{{- define "poddns.keepsSnapshot" -}}
+{{- if and .Values.snapshot.enabled (include "poddns.watches" .) -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "poddns.args" -}}
+- --pods={{ .Values.pods }}
+{{- range .Values.clusterDomains }}
+- --domain={{ . }}
+{{- end }}
+- --ttl={{ int .Values.ttl }}
+{{- range .Values.namespaces }}
+- --namespace={{ . }}
+{{- end }}
+{{- range .Values.podCIDRs }}
+- --pod-cidr={{ . }}
+{{- end }}
+{{- if .Values.blockSpecial }}
+- --block-special
+{{- end }}
+{{- if .Values.checkNamespaces }}
+- --check-namespaces
+{{- end }}
+{{- if .Values.podNames }}
+- --pod-names
+{{- end }}
+- --host-network={{ .Values.hostNetwork }}
+- --max-staleness={{ .Values.maxStaleness }}
+- --listen=*:{{ int .Values.ports.dns }}
+- --admin=*:{{ int .Values.ports.admin }}
+- --threads={{ int .Values.threads }}
+- --lame-duck={{ .Values.lameDuck }}
+- --log-format={{ .Values.logFormat }}
+{{- if include "poddns.keepsSnapshot" . }}
+- --snapshot=/var/lib/poddns/snapshot
+- --snapshot-interval={{ .Values.snapshot.interval }}
+{{- end }}
+{{- if .Values.cookieSecret.existingSecret }}
+- --cookie-secret-file=/etc/poddns/cookies/secrets
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end -}}

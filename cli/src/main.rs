@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod corefile;
 mod names;
 mod outcome;
 mod query;
@@ -45,6 +46,8 @@ enum Command {
     Ip(names::IpArgs),
     /// Check poddnsd's configuration, and its rights in the cluster
     Check(check::CheckArgs),
+    /// Import a Corefile: what it means for poddns, and how CoreDNS forwards to it
+    Corefile(corefile::CorefileArgs),
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  poddns completions bash > /etc/bash_completion.d/poddns")]
     Completions {
@@ -73,6 +76,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Name(args) => print(&names::name(args)?)?,
         Command::Ip(args) => return names::ip(args),
         Command::Check(args) => return check::run(args),
+        Command::Corefile(args) => print(&corefile::run(args)?)?,
         Command::Completions { shell } => print(&completions(*shell))?,
     }
     Ok(ExitCode::SUCCESS)

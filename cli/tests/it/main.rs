@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod check;
+mod corefile;
 mod demo;
 #[cfg(feature = "kube-apiserver")]
 mod kube_apiserver;

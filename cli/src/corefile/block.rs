@@ -1,0 +1,113 @@
+//! The server block that forwards pod zones to poddns, for a version of `CoreDNS`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::import::Import;
+use super::parse::{Corefile, ServerBlock};
+
+/// A version of `CoreDNS`: an unknown directive stops it, so what is generated depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Version(u32, u32, u32);
+
+impl Version {
+    /// The first with `failover` in `forward` (coredns#7458).
+    const FAILOVER: Self = Self(1, 13, 0);
+    /// The first with `servfail` in `cache` (coredns#5320).
+    const CACHE_SERVFAIL: Self = Self(1, 9, 4);
+}
+
+impl FromStr for Version {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "not a version of CoreDNS; give one such as 1.13.1";
+        let mut numbers = text.trim_start_matches('v').splitn(3, '.').map(str::parse::<u32>);
+        match (numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor)), patch) => {
+                Ok(Self(major, minor, patch.transpose().map_err(|_| WRONG)?.unwrap_or_default()))
+            }
+            _ => Err(WRONG),
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// How the zones are forwarded.
+#[derive(Clone, Debug)]
+pub(super) struct Forward {
+    pub(super) upstreams: Vec<IpAddr>,
+    pub(super) version: Version,
+    /// Seconds that responses are cached; none by default.
+    pub(super) cache: Option<u32>,
+}
+
+impl Forward {
+    /// The addresses as `forward` takes them.
+    fn targets(&self) -> String {
+        let targets: Vec<String> = self.upstreams.iter().map(ToString::to_string).collect();
+        targets.join(" ")
+    }
+
+    /// The lines inside of the server block, as directives with their blocks.
+    pub(super) fn directives(&self, import: &Import) -> Vec<(String, Vec<String>)> {
+        let mut lines = Vec::new();
+        if !import.bind.is_empty() {
+            lines.push((format!("bind {}", import.bind.join(" ")), Vec::new()));
+        }
+        lines.push(("errors".to_owned(), Vec::new()));
+        if let Some(seconds) = self.cache {
+            let servfail = if self.version >= Version::CACHE_SERVFAIL {
+                vec!["servfail 0".to_owned()]
+            } else {
+                Vec::new()
+            };
+            lines.push((format!("cache {seconds}"), servfail));
+        }
+        let mut forward = vec!["policy sequential".to_owned()];
+        if self.version >= Version::FAILOVER && self.upstreams.len() > 1 {
+            forward.push("failover SERVFAIL REFUSED".to_owned());
+        }
+        lines.push((format!("forward . {}", self.targets()), forward));
+        lines
+    }
+
+    /// The server block as text.
+    pub(super) fn block(&self, import: &Import) -> String {
+        let port = import.port.as_deref().unwrap_or("53");
+        let zones: Vec<String> = import.zones().map(|zone| format!("{zone}:{port}")).collect();
+        let mut text = format!("{} {{\n", zones.join(" "));
+        for (directive, block) in self.directives(import) {
+            let lines: String = block.iter().map(|line| ["        ", line, "\n"].concat()).collect();
+            let block = if lines.is_empty() { String::new() } else { [" {\n", &lines, "    }"].concat() };
+            text.extend(["    ", &directive, &block, "\n"]);
+        }
+        text + "}\n"
+    }
+}
+
+/// The server block that serves a pod zone already, if there is one.
+pub(super) fn existing<'a>(corefile: &'a Corefile, import: &Import) -> Option<&'a ServerBlock> {
+    let zones: Vec<String> = import.zones().collect();
+    corefile.blocks.iter().find(|block| block.addresses.iter().any(|address| zones.contains(&address.zone)))
+}
+
+/// The Corefile with the server block at its end, unless one serves the zone already.
+pub(super) fn with_block(text: &str, corefile: &Corefile, import: &Import, forward: &Forward) -> String {
+    if existing(corefile, import).is_some() {
+        return text.to_owned();
+    }
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let block = forward.block(import);
+    match corefile.braceless.and_then(|at| text.split_at_checked(at)) {
+        // Only a Corefile of one server block may do without braces.
+        Some((addresses, rest)) => format!("{addresses} {{{rest}{end}}}\n{block}"),
+        None => format!("{text}{end}{block}"),
+    }
+}

@@ -1,0 +1,270 @@
+//! The meaning of a Corefile's `kubernetes` block for poddns, directive by directive.
+
+use std::fmt::Write as _;
+
+use super::parse::{Corefile, Directive, ServerBlock};
+
+/// `CoreDNS`' default TTL of Kubernetes records, in seconds, which is also that of poddns.
+const DEFAULT_TTL: &str = "5";
+
+/// How a finding concerns the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Taken over, or without a meaning for pod records.
+    Note,
+    /// Something behaves differently, or must be done by hand.
+    Attention,
+}
+
+/// What one directive means for poddns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) line: usize,
+    /// The directive as it is written.
+    pub(super) directive: String,
+    pub(super) meaning: String,
+    pub(super) weight: Weight,
+}
+
+/// What poddns takes over from a Corefile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Import {
+    /// Cluster domains, in order, each once.
+    pub(super) domains: Vec<String>,
+    /// `insecure` or `verified`; `None` if `CoreDNS` answers no pod records.
+    pub(super) pods: Option<String>,
+    pub(super) ttl: Option<String>,
+    pub(super) namespaces: Vec<String>,
+    pub(super) kubeconfig: Option<String>,
+    pub(super) context: Option<String>,
+    /// The port of the server block.
+    pub(super) port: Option<String>,
+    /// `bind` directives of the server block: the new block must have them too.
+    pub(super) bind: Vec<String>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Import {
+    fn found(&mut self, directive: &Directive, weight: Weight, meaning: impl Into<String>) {
+        let (line, directive, meaning) = (directive.line, directive.to_string(), meaning.into());
+        self.findings.push(Finding { line, directive, meaning, weight });
+    }
+
+    fn note(&mut self, directive: &Directive, meaning: impl Into<String>) {
+        self.found(directive, Weight::Note, meaning);
+    }
+
+    fn attention(&mut self, directive: &Directive, meaning: impl Into<String>) {
+        self.found(directive, Weight::Attention, meaning);
+    }
+
+    /// The zones of pods that poddns takes over.
+    pub(super) fn zones(&self) -> impl Iterator<Item = String> {
+        self.domains.iter().map(|domain| format!("pod.{domain}"))
+    }
+}
+
+/// Reads what concerns pod records; `None` if no server block has a `kubernetes` directive with a forward zone.
+pub(super) fn import(corefile: &Corefile) -> Option<Import> {
+    let mut import = Import::default();
+    for block in &corefile.blocks {
+        for directive in block.directives.iter().filter(|directive| directive.name == "kubernetes") {
+            kubernetes(&mut import, block, directive);
+        }
+    }
+    if import.domains.is_empty() {
+        return None;
+    }
+    for block in &corefile.blocks {
+        let serves = block.directives.iter().any(|directive| directive.name == "kubernetes");
+        for directive in block.directives.iter().filter(|_| serves) {
+            neighbour(&mut import, directive);
+        }
+    }
+    import.findings.sort_by_key(|finding| finding.line);
+    Some(import)
+}
+
+fn is_reverse(zone: &str) -> bool {
+    zone.contains('/') || zone == "in-addr.arpa" || zone == "ip6.arpa" || {
+        zone.ends_with(".in-addr.arpa") || zone.ends_with(".ip6.arpa")
+    }
+}
+
+/// Takes over one `kubernetes` directive.
+fn kubernetes(import: &mut Import, block: &ServerBlock, directive: &Directive) {
+    let named = directive.arguments.iter().map(|zone| zone.trim_end_matches('.').to_ascii_lowercase());
+    let mut zones: Vec<String> = named.collect();
+    if zones.is_empty() {
+        zones = block.addresses.iter().map(|address| address.zone.clone()).collect();
+    }
+    let (reverse, forward): (Vec<String>, Vec<String>) = zones.into_iter().partition(|zone| is_reverse(zone));
+    let Some(first) = forward.first() else { return };
+    if first.is_empty() {
+        import.attention(directive, "names no zone and serves the root: name the cluster domain in it");
+        return;
+    }
+    if !reverse.is_empty() {
+        let meaning =
+            format!("{}: stays with CoreDNS, which has the PTR records of Services", reverse.join(", "));
+        import.note(directive, meaning);
+    }
+    import.note(directive, format!("domain = {}: poddns serves pod.<domain>", forward.join(", ")));
+    for zone in forward {
+        if !import.domains.contains(&zone) {
+            import.domains.push(zone);
+        }
+    }
+    import.port = block.addresses.iter().find_map(|address| address.port.clone()).or(import.port.take());
+    let bind = block.directives.iter().filter(|each| each.name == "bind");
+    import.bind.extend(bind.flat_map(|bind| bind.arguments.clone()));
+    for option in &directive.block {
+        kubernetes_option(import, option);
+    }
+    if !directive.block.iter().any(|option| option.name == "pods") {
+        import.attention(
+            directive,
+            "without 'pods' CoreDNS answers no pod records; poddns will, in mode verified",
+        );
+    }
+}
+
+/// Takes over one line of a `kubernetes` block.
+fn kubernetes_option(import: &mut Import, option: &Directive) {
+    let first = option.arguments.first().cloned();
+    match (option.name.as_str(), first) {
+        ("pods", Some(mode)) => pods(import, option, &mode),
+        ("ttl", Some(ttl)) => {
+            import.note(option, format!("ttl = {ttl}"));
+            import.ttl = Some(ttl);
+        }
+        ("namespaces", Some(_)) => {
+            import.note(option, "namespace: poddns serves and watches only these");
+            import.namespaces.clone_from(&option.arguments);
+        }
+        ("kubeconfig", Some(file)) => {
+            import.attention(option, "kubeconfig: the file must be within reach of poddnsd as well");
+            import.context = option.arguments.get(1).cloned();
+            import.kubeconfig = Some(file);
+        }
+        ("endpoint", Some(url)) => {
+            let meaning = format!("poddns takes the API server's address from a kubeconfig: write one for {url}");
+            import.attention(option, meaning);
+        }
+        ("tls", _) => import.attention(option, "belongs into the kubeconfig of poddnsd: client certificate, key and CA"),
+        ("labels", _) => import.attention(
+            option,
+            "poddns does not select by label: in mode verified it answers for all pods, CoreDNS only for these",
+        ),
+        ("namespace_labels", _) => import.attention(
+            option,
+            "poddns does not select namespaces by label: name them with 'namespace'",
+        ),
+        ("fallthrough", _) => import.attention(
+            option,
+            "stays with CoreDNS; poddns is authoritative for pod.<domain>, so a name without a pod is NXDOMAIN and goes \
+             no further",
+        ),
+        ("startup_timeout", _) => import.note(option, "no counterpart: poddns answers SERVFAIL until it has a list"),
+        ("apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight", _) => {
+            import.note(option, "no counterpart: poddns has two watches and no request rate worth a limit");
+        }
+        ("endpoint_pod_names" | "noendpoints" | "ignore" | "multicluster" | "zonal", _) => {
+            import.note(option, "concerns Services alone: stays with CoreDNS");
+        }
+        _ => import.attention(option, "unknown to this version of poddns: check whether it concerns pod records"),
+    }
+}
+
+fn pods(import: &mut Import, option: &Directive, mode: &str) {
+    match mode {
+        "verified" => import.note(option, "pods = verified"),
+        "insecure" => import.attention(
+            option,
+            "pods = insecure with check-namespaces answers the same names, including ones without a pod: change to \
+             verified once nothing depends on those",
+        ),
+        "disabled" => import.attention(option, "CoreDNS answers no pod records; poddns will, in mode verified"),
+        _ => import.attention(option, "no mode of CoreDNS: it will not start with this"),
+    }
+    import.pods = Some(mode.to_owned()).filter(|mode| mode == "verified" || mode == "insecure");
+}
+
+/// Explains directives beside `kubernetes` that depend on its pods or change what clients see.
+fn neighbour(import: &mut Import, directive: &Directive) {
+    match directive.name.as_str() {
+        "autopath" if directive.arguments.iter().any(|argument| argument == "@kubernetes") => import.attention(
+            directive,
+            "needs 'pods verified' in CoreDNS itself: keep that there, poddns cannot feed it",
+        ),
+        "metadata" => import.note(
+            directive,
+            "kubernetes/client-* metadata comes from CoreDNS' own 'pods verified', not from poddns",
+        ),
+        "view" | "firewall" if uses_client_metadata(directive) => import.attention(
+            directive,
+            "uses kubernetes/client-*, which needs 'pods verified' in CoreDNS itself: keep that there",
+        ),
+        "cache" => import.note(
+            directive,
+            "does not apply to the new server block, which is better without one: poddns is as fast, and a cache \
+             loses extended errors and keeps SERVFAIL",
+        ),
+        "loadbalance" | "log" | "errors" | "prometheus" | "rewrite" | "dnstap" | "acl" => {
+            import.note(directive, "does not apply to the new server block: repeat it there if it is wanted");
+        }
+        _ => {}
+    }
+}
+
+fn uses_client_metadata(directive: &Directive) -> bool {
+    let here = std::iter::once(&directive.name).chain(&directive.arguments);
+    here.into_iter().any(|text| text.contains("kubernetes/client"))
+        || directive.block.iter().any(uses_client_metadata)
+}
+
+/// The configuration of poddnsd, as TOML.
+pub(super) fn config(import: &Import) -> String {
+    let mut toml = String::new();
+    let mut line = |key: &str, value: String| {
+        // A string takes every write.
+        let _ = writeln!(toml, "{key} = {value}");
+    };
+    line("pods", quoted(import.pods.as_deref().unwrap_or("verified")));
+    line("domain", list(&import.domains));
+    if import.pods.as_deref() == Some("insecure") {
+        line("check-namespaces", "true".to_owned());
+    }
+    if let Some(ttl) = import.ttl.as_deref().filter(|ttl| *ttl != DEFAULT_TTL && ttl.parse::<u32>().is_ok()) {
+        line("ttl", ttl.to_owned());
+    }
+    if !import.namespaces.is_empty() {
+        line("namespace", list(&import.namespaces));
+    }
+    for (key, value) in [("kubeconfig", &import.kubeconfig), ("context", &import.context)] {
+        if let Some(value) = value {
+            line(key, quoted(value));
+        }
+    }
+    toml
+}
+
+fn list(values: &[String]) -> String {
+    let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+    format!("[{}]", values.join(", "))
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            _ if character.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(character));
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted + "\""
+}

@@ -1,0 +1,158 @@
+//! `poddns corefile`: from the Corefile of a cluster to poddns beside its `CoreDNS`.
+
+mod block;
+mod import;
+mod lex;
+mod parse;
+mod platform;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use self::block::{Forward, Version, existing, with_block};
+use self::import::{Import, Weight, config, import};
+use self::parse::{Corefile, parse};
+use self::platform::{Platform, Source};
+use crate::outcome::Failure;
+
+/// The command line of `poddns corefile`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl -n kube-system get configmap coredns -o jsonpath='{.data.Corefile}' | poddns corefile
+  poddns corefile --print config Corefile > poddnsd.toml
+  poddns corefile --upstream 10.43.0.53 --upstream 10.43.0.54 --print corefile Corefile
+  poddns corefile --platform k3s --coredns-version 1.13.1 Corefile | kubectl apply -f -
+
+A Corefile that forwards the zone of pods already is not changed.
+Exit status: 1 if it has no kubernetes directive, 64 if it is no Corefile.")]
+pub(crate) struct CorefileArgs {
+    /// The Corefile; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Part::Report)]
+    print: Part,
+    /// Print the object or patch of this platform
+    #[arg(long, value_enum, conflicts_with = "print")]
+    platform: Option<Platform>,
+    /// Address of a Service of poddns; repeat it for a second one to fail over to
+    #[arg(long, value_name = "IP", default_values = ["10.96.0.53", "10.96.0.54"])]
+    upstream: Vec<IpAddr>,
+    /// The version of CoreDNS that reads the result: an unknown directive stops it
+    #[arg(long, value_name = "VERSION", default_value = "1.11.0")]
+    coredns_version: Version,
+    /// Cache responses in CoreDNS for this long, which loses extended errors
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    cache: Option<u32>,
+    /// A variable of CoreDNS' environment, for {$NAME} in the Corefile
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+}
+
+/// A part of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The meaning of each directive, the configuration and the server block
+    Report,
+    /// The configuration of poddnsd
+    Config,
+    /// The server block to add
+    Block,
+    /// The Corefile with the server block
+    Corefile,
+}
+
+fn variable(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("not a variable; give NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs the command, and returns what it prints.
+pub(crate) fn run(args: &CorefileArgs) -> Result<String, Failure> {
+    let name = args.file.display().to_string();
+    let text = read(args).map_err(|error| Failure::Usage(format!("cannot read {name}: {error}")))?;
+    let variables: BTreeMap<String, String> = args.env.iter().cloned().collect();
+    let corefile = parse(&text, &variables).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let Some(import) = import(&corefile) else {
+        let why = "no server block has a 'kubernetes' directive with a cluster domain";
+        return Err(Failure::Run(format!("{name}: {why}; is this the Corefile of the cluster's DNS?")));
+    };
+    let (upstreams, version) = (args.upstream.clone(), args.coredns_version);
+    let forward = Forward { upstreams, version, cache: args.cache };
+    if let Some(platform) = args.platform {
+        return Ok(platform.object(&Source {
+            text: &text,
+            corefile: &corefile,
+            import: &import,
+            forward: &forward,
+        }));
+    }
+    Ok(match args.print {
+        Part::Report => report(&corefile, &import, &forward),
+        Part::Config => config(&import),
+        Part::Block => forward.block(&import),
+        Part::Corefile => with_block(&text, &corefile, &import, &forward),
+    })
+}
+
+fn read(args: &CorefileArgs) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let limit = lex::MAX_BYTES as u64 + 1;
+    if args.file.as_os_str() == "-" {
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
+    } else {
+        File::open(&args.file)?.take(limit).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() > lex::MAX_BYTES {
+        return Err(io::Error::other(format!("it is larger than {} bytes", lex::MAX_BYTES)));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+fn report(corefile: &Corefile, import: &Import, forward: &Forward) -> String {
+    let mut text = String::from("Directives ('!' needs attention):\n");
+    for finding in &import.findings {
+        let mark = if finding.weight == Weight::Attention { '!' } else { ' ' };
+        let directive: String = finding.directive.chars().map(printable).take(60).collect();
+        let _ = writeln!(text, "{mark} line {}: {directive}\n      {}", finding.line, finding.meaning);
+    }
+    for (file, line) in &corefile.imports {
+        let file: String = file.chars().map(printable).take(200).collect();
+        let _ = writeln!(
+            text,
+            "! line {line}: import {file}\n      not read: check it for 'kubernetes' and for pod zones"
+        );
+    }
+    for variable in &corefile.unset {
+        let variable: String = variable.chars().map(printable).take(60).collect();
+        let _ = writeln!(
+            text,
+            "! variable {variable}\n      taken as empty: give its value with --env {variable}=VALUE"
+        );
+    }
+    let _ = write!(text, "\nConfiguration of poddnsd (--print config):\n\n{}", config(import));
+    let version = forward.version;
+    if let Some(block) = existing(corefile, import) {
+        let line = block.line;
+        let _ = writeln!(
+            text,
+            "\nThe server block on line {line} serves the zone of pods already: nothing to add."
+        );
+    } else {
+        let block = forward.block(import);
+        let _ = write!(text, "\nServer block for CoreDNS {version} or later (--print block):\n\n{block}");
+    }
+    text
+}
+
+/// A character that cannot change what a terminal shows.
+fn printable(character: char) -> char {
+    if character.is_control() { '\u{fffd}' } else { character }
+}

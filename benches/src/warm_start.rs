@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::DOMAIN;
-use crate::api_server::{ApiServer, Listing, Pod};
+use crate::api_server::{ApiServer, Offer, Pod};
 use crate::end_to_end::process::free_address;
 use crate::memory::Process;
 
@@ -43,7 +43,7 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let snapshot = folder.path().join("snapshot");
     let kubeconfig = folder.path().join("kubeconfig");
-    let server = ApiServer::start(pods, Listing::Streamed).expect("an API server");
+    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
     fs::copy(server.kubeconfig(), &kubeconfig).expect("a copy");
     let sample = server.sample(100);
     let last = sample.last().expect("pods");

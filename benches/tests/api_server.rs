@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use poddns_benches::api_server::{ApiServer, Listing, Pod};
+use poddns_benches::api_server::{ApiServer, Listing, Offer, Pod};
 use poddns_benches::pods::NAMESPACES;
 use poddns_core::{Freshness, Label, PodLookup};
 use poddns_watch::{ClusterOptions, Feed, FeedStats, Index, Scope, Source};
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// Only failing tests take as long.
 const PATIENCE: Duration = Duration::from_secs(40);
 const PODS: u32 = 600;
+const PAGED: Offer = Offer { listing: Listing::Paged, ..Offer::ALL };
 
 struct Follower {
     server: ApiServer,
@@ -23,8 +24,8 @@ struct Follower {
 }
 
 impl Follower {
-    fn start(pods: u32, listing: Listing) -> Self {
-        let server = ApiServer::start(pods, listing).expect("a server");
+    fn start(pods: u32, offer: Offer) -> Self {
+        let server = ApiServer::start(pods, offer).expect("a server");
         let options = ClusterOptions { kubeconfig: Some(server.kubeconfig()), ..ClusterOptions::default() };
         let runtime = Runtime::new().expect("a runtime");
         let feed = runtime.block_on(Feed::open(Source::Cluster(options), Scope::default())).expect("a feed");
@@ -64,8 +65,8 @@ impl Follower {
     }
 }
 
-fn follows(listing: Listing) {
-    let follower = Follower::start(PODS, listing);
+fn follows(offer: Offer) {
+    let follower = Follower::start(PODS, offer);
     follower.assert_in_step();
     assert_eq!(follower.lists(), 1);
 
@@ -83,18 +84,18 @@ fn follows(listing: Listing) {
 
 #[test]
 fn a_feed_follows_streaming_lists_and_changes() {
-    follows(Listing::Streamed);
+    follows(Offer::ALL);
 }
 
 #[test]
 fn a_feed_follows_pages_and_changes() {
-    follows(Listing::Paged);
+    follows(PAGED);
 }
 
 #[test]
 fn a_cluster_may_have_no_pods() {
-    for listing in [Listing::Streamed, Listing::Paged] {
-        let follower = Follower::start(0, listing);
+    for offer in [Offer::ALL, PAGED] {
+        let follower = Follower::start(0, offer);
         follower.server.change(8, 20_000);
         follower.assert_in_step();
     }

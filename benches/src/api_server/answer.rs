@@ -11,22 +11,24 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
 
-use super::objects::{Cluster, FIRST_VERSION, namespace_metadata};
+use super::format::{Format, ListMeta, Object, Resource};
+use super::objects::{Change, FIRST_VERSION, Pod};
 use super::{Listing, News, Shared};
 use crate::pods::NAMESPACES;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// Octets in which a pod finds room.
-const ROOM: usize = 10 << 10;
-/// A quiet watch is told this often that it is still in step.
+/// Items of a list in one chunk, about 64 KiB of them.
+const ITEMS: usize = 8;
+/// Bytes in which so many items find room.
+const ROOM: usize = ITEMS * (10 << 10);
+/// Interval of the bookmarks on a quiet watch.
 const BOOKMARK: Duration = Duration::from_secs(30);
 
-/// What is asked for, as far as it matters here.
+/// The parameters of a request that matter here.
 #[derive(Debug, Default)]
 struct Query {
     watch: bool,
@@ -34,23 +36,29 @@ struct Query {
     limit: Option<usize>,
     /// The number of the pod that the next page begins with.
     continued: u32,
+    /// `None` if none is asked for, and for 0, which means any version.
     version: Option<u32>,
 }
 
 impl Query {
     fn parse(text: &str) -> Self {
         let mut query = Self::default();
+        let mut takes_any_version = false;
         for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             match key {
                 "watch" => query.watch = value == "true" || value == "1",
                 "sendInitialEvents" => query.send_initial_events = value == "true",
                 "limit" => query.limit = value.parse().ok().filter(|limit| *limit > 0),
                 "continue" => query.continued = value.parse().unwrap_or_default(),
-                // 0 means any version.
-                "resourceVersion" => query.version = value.parse().ok().filter(|version| *version > 0),
+                "resourceVersion" => {
+                    takes_any_version = value == "0";
+                    query.version = value.parse().ok().filter(|version| *version > 0);
+                }
                 _ => {}
             }
         }
+        // As the real server does.
+        query.limit = query.limit.filter(|_| !takes_any_version);
         query
     }
 }
@@ -58,148 +66,143 @@ impl Query {
 /// Answers a request.
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Body> {
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    if query.watch && query.send_initial_events && shared.listing == Listing::Paged {
-        return refuse_streaming();
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let format = Format::negotiate(accept.unwrap_or_default(), shared.offer.protobuf);
+    if query.watch && query.send_initial_events && shared.offer.listing == Listing::Paged {
+        return refuse_streaming(format);
     }
     match (request.uri().path(), query.watch) {
-        ("/api/v1/pods", false) => pods(shared, &query),
-        ("/api/v1/pods", true) => watch_pods(shared, &query),
-        ("/api/v1/namespaces", false) => namespaces(),
-        ("/api/v1/namespaces", true) => watch_namespaces(&query),
-        (path, _) => failure(404, "NotFound", &format!("{path} is not served")),
+        ("/api/v1/pods", false) => pods(shared, format, &query),
+        ("/api/v1/pods", true) => watch_pods(shared, format, &query),
+        ("/api/v1/namespaces", false) => namespaces(format),
+        ("/api/v1/namespaces", true) => watch_namespaces(format, &query),
+        (path, _) => failure(format, 404, "NotFound", &format!("{path} is not served")),
     }
 }
 
-/// A page of pods; all of them without a limit.
-fn pods(shared: &Arc<Shared>, query: &Query) -> Response<Body> {
+/// A page of pods as they are now; all of them without a limit.
+fn pods(shared: &Arc<Shared>, format: Format, query: &Query) -> Response<Body> {
     let limit = query.limit.unwrap_or(usize::MAX);
-    let metadata = page_metadata(&shared.cluster(), query.continued, limit);
-    let head = format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{metadata},"items":["#);
-    let shared = Arc::clone(shared);
-    let (mut next, mut left) = (query.continued, limit);
-    let items = iter::from_fn(move || {
-        let cluster = shared.cluster();
-        let pod = cluster.from(next).next().filter(|_| left > 0)?;
-        let mut text = String::with_capacity(ROOM);
-        text.push_str(if left == limit { "" } else { "," });
-        cluster.write_item(pod, &mut text);
-        (next, left) = (pod.number + 1, left - 1);
-        Some(Bytes::from(text))
-    });
-    let all = iter::once(Bytes::from(head)).chain(items).chain(iter::once(Bytes::from_static(b"]}\n")));
-    ok(stream::iter(all))
-}
-
-fn page_metadata(cluster: &Cluster, from: u32, limit: usize) -> Value {
-    let mut metadata = json!({"resourceVersion": cluster.version().to_string()});
-    if let Some(next) = cluster.from(from).nth(limit) {
-        metadata["continue"] = json!(next.number.to_string());
+    let cluster = shared.cluster();
+    let page: Vec<Pod> = cluster.from(query.continued).take(limit).copied().collect();
+    let next = cluster.from(query.continued).nth(limit).map(|next| {
         // An estimate, as it may be: it counts a pod that has just been deleted.
-        metadata["remainingItemCount"] = json!(cluster.pods().len() - next.number as usize);
-    }
-    metadata
+        let left = cluster.pods().len() - next.number as usize;
+        (next.number, u32::try_from(left).expect("at most MAX_PODS"))
+    });
+    let meta = ListMeta { version: cluster.version(), next };
+    drop(cluster);
+    let head = format.list_head(Resource::Pods, &meta, page.iter().copied().map(Object::Pod));
+    let mut written = 0;
+    let items = iter::from_fn(move || {
+        let pods = page.get(written..(written + ITEMS).min(page.len()))?;
+        let mut out = Vec::with_capacity(ROOM);
+        for (at, pod) in pods.iter().enumerate() {
+            format.item(&Object::Pod(*pod), written + at == 0, &mut out);
+        }
+        written += ITEMS;
+        Some(Bytes::from(out))
+    });
+    let tail = Bytes::from_static(format.list_tail());
+    ok(format.content_type(false), stream::iter(iter::once(head.into()).chain(items).chain(iter::once(tail))))
 }
 
-fn watch_pods(shared: &Arc<Shared>, query: &Query) -> Response<Body> {
+fn watch_pods(shared: &Arc<Shared>, format: Format, query: &Query) -> Response<Body> {
+    let content_type = format.content_type(true);
     let cluster = shared.cluster();
     let (sender, news) = mpsc::unbounded_channel();
-    if !query.send_initial_events && query.version != Some(cluster.version()) {
+    let missed = match query.version {
+        _ if query.send_initial_events => Some(Vec::new()),
+        None => None,
+        Some(version) => cluster.changes_since(version),
+    };
+    let Some(missed) = missed else {
         drop(cluster);
-        return ok(stream::iter([expired()]));
-    }
+        return ok(content_type, stream::iter([expired(format)]));
+    };
     // While nothing can change, so that nothing is missed.
     shared.watches.lock().expect("nothing panics with it").push(sender);
     drop(cluster);
-    let live = follow(Arc::clone(shared), news);
-    if query.send_initial_events { ok(initial_events(Arc::clone(shared)).chain(live)) } else { ok(live) }
+    let missed = stream::iter(missed).map(move |change| event(format, &change));
+    let live = follow(Arc::clone(shared), format, news);
+    if query.send_initial_events {
+        ok(content_type, initial_events(Arc::clone(shared), format).chain(live))
+    } else {
+        ok(content_type, missed.chain(live))
+    }
 }
 
 /// All pods as added, and a bookmark that says so. Each is a frame, and so a chunk on the wire, as from the real
 /// server.
-fn initial_events(shared: Arc<Shared>) -> impl Stream<Item = Bytes> {
+fn initial_events(shared: Arc<Shared>, format: Format) -> impl Stream<Item = Bytes> {
     let mut next = Some(0);
     stream::iter(iter::from_fn(move || {
-        let cluster = shared.cluster();
-        let pod = cluster.from(next?).next();
+        let (pod, version) = {
+            let cluster = shared.cluster();
+            (cluster.from(next?).next().copied(), cluster.version())
+        };
         next = pod.map(|pod| pod.number + 1);
-        let Some(pod) = pod else { return Some(bookmark("Pod", "v1", cluster.version(), true).into()) };
-        let mut text = String::with_capacity(ROOM);
-        cluster.write_added(pod, &mut text);
-        Some(Bytes::from(text))
+        Some(Bytes::from(match pod {
+            Some(pod) => format.event("ADDED", &Object::Pod(pod)),
+            None => format.bookmark(Resource::Pods, version, true),
+        }))
     }))
 }
 
-/// What happens from now on, until the watch expires.
-fn follow(shared: Arc<Shared>, news: UnboundedReceiver<News>) -> impl Stream<Item = Bytes> {
+/// The changes from now on, until the watch expires.
+fn follow(shared: Arc<Shared>, format: Format, news: UnboundedReceiver<News>) -> impl Stream<Item = Bytes> {
     stream::unfold(Some(news), move |news| {
         let shared = Arc::clone(&shared);
         async move {
             let mut news = news?;
             match timeout(BOOKMARK, news.recv()).await {
-                Ok(Some(News::Line(line))) => Some((line, Some(news))),
-                Ok(Some(News::Expired)) => Some((expired(), None)),
+                Ok(Some(News::Change(change))) => Some((event(format, &change), Some(news))),
+                Ok(Some(News::Expired)) => Some((expired(format), None)),
                 Ok(None) => None,
                 Err(_) => {
-                    let bookmark = bookmark("Pod", "v1", shared.cluster().version(), false);
-                    Some((bookmark.into(), Some(news)))
+                    let version = shared.cluster().version();
+                    Some((format.bookmark(Resource::Pods, version, false).into(), Some(news)))
                 }
             }
         }
     })
 }
 
+fn event(format: Format, change: &Change) -> Bytes {
+    format.event(change.kind.name(), &Object::Pod(change.pod)).into()
+}
+
 /// Namespaces do not change, and only their metadata is asked for.
-fn namespaces() -> Response<Body> {
-    let items: Vec<String> = (0..NAMESPACES).map(namespace_metadata).collect();
-    let head = format!(
-        r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{{"resourceVersion":"{FIRST_VERSION}"}},"items":["#
-    );
-    ok(stream::iter([Bytes::from(format!("{head}{}]}}\n", items.join(",")))]))
+fn namespaces(format: Format) -> Response<Body> {
+    let meta = ListMeta { version: FIRST_VERSION, next: None };
+    let all = || (0..NAMESPACES).map(Object::Namespace);
+    let mut body = format.list_head(Resource::Namespaces, &meta, all());
+    for (number, namespace) in all().enumerate() {
+        format.item(&namespace, number == 0, &mut body);
+    }
+    body.extend(format.list_tail());
+    ok(format.content_type(false), stream::iter([Bytes::from(body)]))
 }
 
-fn watch_namespaces(query: &Query) -> Response<Body> {
-    let added = |number| format!("{{\"type\":\"ADDED\",\"object\":{}}}\n", namespace_metadata(number));
-    let all = (0..NAMESPACES).map(added).chain(iter::once_with(|| namespaces_bookmark(true)));
+fn watch_namespaces(format: Format, query: &Query) -> Response<Body> {
+    let added = move |number| format.event("ADDED", &Object::Namespace(number));
+    let end = iter::once_with(move || format.bookmark(Resource::Namespaces, FIRST_VERSION, true));
+    let all = (0..NAMESPACES).map(added).chain(end);
     let first = all.map(Bytes::from).take(if query.send_initial_events { usize::MAX } else { 0 });
-    let quiet = stream::unfold((), |()| async {
+    let quiet = stream::unfold((), move |()| async move {
         tokio::time::sleep(BOOKMARK).await;
-        Some((Bytes::from(namespaces_bookmark(false)), ()))
+        Some((Bytes::from(format.bookmark(Resource::Namespaces, FIRST_VERSION, false)), ()))
     });
-    ok(stream::iter(first).chain(quiet))
+    ok(format.content_type(true), stream::iter(first).chain(quiet))
 }
 
-fn namespaces_bookmark(ends_list: bool) -> String {
-    bookmark("PartialObjectMetadata", "meta.k8s.io/v1", FIRST_VERSION, ends_list)
+fn expired(format: Format) -> Bytes {
+    format.error(410, "Expired", "too old resource version").into()
 }
 
-fn bookmark(kind: &str, api_version: &str, version: u32, ends_list: bool) -> String {
-    let mut metadata = json!({"resourceVersion": version.to_string()});
-    if ends_list {
-        metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-    }
-    let mut object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
-    if kind == "Pod" {
-        object["spec"] = json!({"containers": null});
-        object["status"] = json!({});
-    }
-    line(&json!({"type": "BOOKMARK", "object": object}))
-}
-
-fn expired() -> Bytes {
-    line(&json!({"type": "ERROR", "object": status(410, "Expired", "too old resource version")})).into()
-}
-
-fn line(value: &Value) -> String {
-    format!("{value}\n")
-}
-
-fn status(code: u16, reason: &str, message: &str) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-           "message": message, "reason": reason, "code": code})
-}
-
-fn refuse_streaming() -> Response<Body> {
+fn refuse_streaming(format: Format) -> Response<Body> {
     failure(
+        format,
         422,
         "Invalid",
         "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden \
@@ -207,17 +210,18 @@ fn refuse_streaming() -> Response<Body> {
     )
 }
 
-fn failure(code: u16, reason: &str, message: &str) -> Response<Body> {
-    let body = Full::new(Bytes::from(status(code, reason, message).to_string()));
-    response(StatusCode::from_u16(code).expect("a status code"), body.boxed_unsync())
+fn failure(format: Format, code: u16, reason: &str, message: &str) -> Response<Body> {
+    let body = Full::new(Bytes::from(format.status(code, reason, message)));
+    let status = StatusCode::from_u16(code).expect("a status code");
+    response(status, format.content_type(false), body.boxed_unsync())
 }
 
-fn ok(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+fn ok(content_type: &'static str, chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
     let frames = chunks.map(|chunk| Ok(Frame::data(chunk)));
-    response(StatusCode::OK, StreamBody::new(frames).boxed_unsync())
+    response(StatusCode::OK, content_type, StreamBody::new(frames).boxed_unsync())
 }
 
-fn response(status: StatusCode, body: Body) -> Response<Body> {
-    let builder = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
+fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let builder = Response::builder().status(status).header(header::CONTENT_TYPE, content_type);
     builder.body(body).expect("a response")
 }

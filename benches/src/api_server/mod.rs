@@ -6,7 +6,10 @@
 //! one gets 410.
 
 mod answer;
+pub mod body;
+mod format;
 mod objects;
+mod template;
 
 use std::convert::Infallible;
 use std::fs;
@@ -16,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -26,11 +28,27 @@ use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use format::Format;
 pub use objects::{MAX_PODS, Pod};
 
-use objects::Cluster;
+use format::Object;
+use objects::{Change, Cluster};
 
-/// How the server takes `sendInitialEvents`.
+/// What the server can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Its answer to a request for a streaming list.
+    pub listing: Listing,
+    /// Whether it speaks protobuf, to those who ask for it.
+    pub protobuf: bool,
+}
+
+impl Offer {
+    /// Streaming lists and both formats, as servers of today have them.
+    pub const ALL: Self = Self { listing: Listing::Streamed, protobuf: true };
+}
+
+/// The server's answer to `sendInitialEvents`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
     /// Sends the list as the beginning of the watch.
@@ -41,7 +59,7 @@ pub enum Listing {
 
 /// A change, or the end of the watch.
 enum News {
-    Line(Bytes),
+    Change(Change),
     /// What the watch goes on from is gone: 410.
     Expired,
 }
@@ -50,7 +68,7 @@ struct Shared {
     cluster: Mutex<Cluster>,
     /// Where the changes of pods go.
     watches: Mutex<Vec<UnboundedSender<News>>>,
-    listing: Listing,
+    offer: Offer,
 }
 
 impl Shared {
@@ -81,9 +99,9 @@ impl ApiServer {
     /// # Panics
     ///
     /// If there are more than [`MAX_PODS`].
-    pub fn start(pods: u32, listing: Listing) -> io::Result<Self> {
+    pub fn start(pods: u32, offer: Offer) -> io::Result<Self> {
         let watches = Mutex::default();
-        let shared = Arc::new(Shared { cluster: Mutex::new(Cluster::new(pods)), watches, listing });
+        let shared = Arc::new(Shared { cluster: Mutex::new(Cluster::new(pods)), watches, offer });
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
         let folder = tempfile::tempdir()?;
@@ -110,9 +128,9 @@ impl ApiServer {
             let due = due.unwrap_or(u32::MAX).clamp(made + 1, changes);
             for _ in made..due {
                 let mut cluster = self.shared.cluster();
-                if let Some(line) = cluster.change().map(Bytes::from) {
+                if let Some(change) = cluster.change() {
                     // Before the cluster is let go, or a watch that begins now might miss it.
-                    self.shared.tell(|| News::Line(line.clone()));
+                    self.shared.tell(|| News::Change(change));
                 }
             }
             made = due;
@@ -122,6 +140,7 @@ impl ApiServer {
 
     /// Ends all watches of pods with 410, so that clients list again.
     pub fn expire(&self) {
+        self.shared.cluster().forget();
         self.shared.tell(|| News::Expired);
         self.shared.watches.lock().expect("nothing panics with it").clear();
     }
@@ -143,16 +162,12 @@ impl ApiServer {
         (0..count).map(|number| pods[number * pods.len() / count]).collect()
     }
 
-    /// The octets of a pod on the wire, as an item of a list: the mean of some.
+    /// The size of a pod on the wire, as an item of a list, in bytes: the mean of some.
     #[must_use]
-    pub fn pod_octets(&self) -> usize {
+    pub fn pod_size(&self, format: Format) -> usize {
         let sample = self.sample(100);
-        let cluster = self.shared.cluster();
-        let mut text = String::new();
-        for pod in &sample {
-            cluster.write_item(pod, &mut text);
-        }
-        text.len().checked_div(sample.len()).unwrap_or_default()
+        let sizes = sample.iter().map(|pod| format.size(&Object::Pod(*pod)));
+        sizes.sum::<usize>().checked_div(sample.len()).unwrap_or_default()
     }
 }
 

@@ -1,12 +1,9 @@
 //! The cluster that is served: every pod is written when it is asked for, from a template and a few numbers.
 
-use std::fmt::Write;
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use crate::pods::NAMESPACES;
-
-/// A pod as kube-apiserver 1.36 sent it, without line feeds, with `{{field}}` where pods differ.
-const TEMPLATE: &str = include_str!("../../data/pod.json");
 
 /// As many as have an address of their own.
 pub const MAX_PODS: u32 = 1 << 23;
@@ -51,12 +48,27 @@ impl Pod {
         namespace(self.number % NAMESPACES)
     }
 
-    fn uid(&self) -> String {
+    /// Its name, which no other pod has, nor ever had.
+    pub(super) fn name(&self) -> String {
+        format!("frontend-7c9f7b8d6-{:06x}{:02x}", self.number, self.incarnation)
+    }
+
+    /// Its resource version.
+    pub(super) fn version(&self) -> u32 {
+        self.version
+    }
+
+    pub(super) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    pub(super) fn uid(&self) -> String {
         uid(u64::from(self.number) << 32 | u64::from(self.incarnation))
     }
 }
 
-fn namespace(number: u32) -> String {
+/// The name of a namespace.
+pub(super) fn namespace(number: u32) -> String {
     format!("team-{number}")
 }
 
@@ -80,30 +92,17 @@ fn uid(number: u64) -> String {
     )
 }
 
-/// What the template is made of.
-#[derive(Clone, Copy, Debug)]
-enum Piece {
-    Text(&'static str),
-    /// Nothing in a list.
-    Kind,
-    Name,
-    Namespace,
-    Uid,
-    Version,
-    Address,
-    Restarts,
-}
-
-/// Kinds of changes, as watches tell them.
+/// Kinds of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Added,
     Modified,
     Deleted,
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    /// `type` of the event.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Added => "ADDED",
             Self::Modified => "MODIFIED",
@@ -112,14 +111,26 @@ impl Kind {
     }
 }
 
-/// All pods, a few octets each, and the text that they share.
+/// A change of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) kind: Kind,
+    /// The pod after it; as it was, with the version of its deletion, if it was deleted.
+    pub(super) pod: Pod,
+}
+
+/// Changes that are remembered for watches that begin behind them.
+const HISTORY: usize = 1 << 16;
+
+/// All pods, a few bytes each, and the last changes of them.
 #[derive(Debug)]
 pub(super) struct Cluster {
     pods: Vec<Pod>,
     version: u32,
     /// Changes so far.
     changes: u32,
-    pieces: Vec<Piece>,
+    /// One for each version up to the present one.
+    history: VecDeque<Change>,
 }
 
 impl Cluster {
@@ -131,7 +142,7 @@ impl Cluster {
     pub(super) fn new(pods: u32) -> Self {
         assert!(pods <= MAX_PODS, "at most {MAX_PODS} pods");
         let pods = (0..pods).map(Pod::new).collect();
-        Self { pods, version: FIRST_VERSION, changes: 0, pieces: pieces() }
+        Self { pods, version: FIRST_VERSION, changes: 0, history: VecDeque::new() }
     }
 
     pub(super) fn version(&self) -> u32 {
@@ -142,44 +153,23 @@ impl Cluster {
         &self.pods
     }
 
-    /// Appends a pod with the members that tell its kind.
-    fn write(&self, pod: &Pod, kind: &str, out: &mut String) {
-        for piece in &self.pieces {
-            let written = match piece {
-                Piece::Kind => out.write_str(kind),
-                Piece::Text(text) => out.write_str(text),
-                Piece::Name => write!(out, "frontend-7c9f7b8d6-{:06x}{:02x}", pod.number, pod.incarnation),
-                Piece::Namespace => write!(out, "team-{}", pod.number % NAMESPACES),
-                Piece::Uid => out.write_str(&pod.uid()),
-                Piece::Version => write!(out, "{}", pod.version),
-                Piece::Address => write!(out, "{}", pod.address()),
-                Piece::Restarts => write!(out, "{}", pod.restarts),
-            };
-            written.expect("a String takes anything");
-        }
+    /// The changes after a version; `None` if they are not all remembered, or the version is in the future.
+    pub(super) fn changes_since(&self, version: u32) -> Option<Vec<Change>> {
+        let count = usize::try_from(self.version.checked_sub(version)?).ok()?;
+        let first = self.history.len().checked_sub(count)?;
+        Some(self.history.range(first..).copied().collect())
     }
 
-    /// Appends an item of a list of pods, which does not tell its kind.
-    pub(super) fn write_item(&self, pod: &Pod, out: &mut String) {
-        self.write(pod, "", out);
+    /// Forgets all changes: watches can only begin at the present version.
+    pub(super) fn forget(&mut self) {
+        self.history.clear();
     }
 
-    /// Appends a line of a watch of pods.
-    pub(super) fn write_added(&self, pod: &Pod, out: &mut String) {
-        self.write_event(pod, Kind::Added, out);
-    }
-
-    fn write_event(&self, pod: &Pod, kind: Kind, out: &mut String) {
-        write!(out, "{{\"type\":\"{}\",\"object\":", kind.name()).expect("a String takes anything");
-        self.write(pod, "\"kind\":\"Pod\",\"apiVersion\":\"v1\",", out);
-        out.push_str("}\n");
-    }
-
-    /// Makes the next change and gives its line; `None` if there is no pod.
+    /// Makes the next change and returns it; `None` if there is no pod.
     ///
     /// Four kinds in turn: a new status of a pod that keeps its address, a new address, a deletion, and the
     /// addition of a pod in place of the deleted one, under another name.
-    pub(super) fn change(&mut self) -> Option<String> {
+    pub(super) fn change(&mut self) -> Option<Change> {
         let count = u32::try_from(self.pods.len()).expect("at most MAX_PODS");
         if count == 0 {
             return None;
@@ -212,9 +202,12 @@ impl Cluster {
             }
         };
         self.pods[at] = pod;
-        let mut line = String::new();
-        self.write_event(&pod, kind, &mut line);
-        Some(line)
+        let change = Change { kind, pod };
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(change);
+        Some(change)
     }
 
     /// The pods from a number on that exist.
@@ -224,30 +217,14 @@ impl Cluster {
     }
 }
 
-fn pieces() -> Vec<Piece> {
-    let object = TEMPLATE.trim_end().strip_prefix('{').expect("an object");
-    let mut parts = object.split("{{");
-    let mut pieces = vec![Piece::Text("{"), Piece::Kind];
-    pieces.extend(parts.next().map(Piece::Text));
-    for part in parts {
-        let (field, text) = part.split_once("}}").expect("a field ends");
-        pieces.push(match field {
-            "name" => Piece::Name,
-            "namespace" => Piece::Namespace,
-            "uid" => Piece::Uid,
-            "version" => Piece::Version,
-            "address" => Piece::Address,
-            "restarts" => Piece::Restarts,
-            other => panic!("the template has a field {other}"),
-        });
-        pieces.push(Piece::Text(text));
-    }
-    pieces
+/// The uid of a namespace.
+pub(super) fn namespace_uid(number: u32) -> String {
+    uid(u64::MAX - u64::from(number))
 }
 
-/// A namespace's metadata, which is all that is asked of it.
+/// A namespace's metadata in JSON.
 pub(super) fn namespace_metadata(number: u32) -> String {
-    let (name, uid) = (namespace(number), uid(u64::MAX - u64::from(number)));
+    let (name, uid) = (namespace(number), namespace_uid(number));
     format!(
         "{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{{\"name\":\"{name}\",\
          \"uid\":\"{uid}\",\"resourceVersion\":\"{FIRST_VERSION}\",\"creationTimestamp\":\"2026-11-22T14:34:33Z\",\
@@ -259,41 +236,15 @@ pub(super) fn namespace_metadata(number: u32) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use k8s_openapi::api::core::v1::Pod as FullPod;
-    use serde_json::Value;
-
     use super::*;
-
-    fn items(cluster: &Cluster) -> Vec<String> {
-        let item = |pod: &Pod| {
-            let mut text = String::new();
-            cluster.write_item(pod, &mut text);
-            text
-        };
-        cluster.from(0).map(item).collect()
-    }
-
-    #[test]
-    fn a_pod_is_what_the_recording_is_with_other_fields() {
-        let cluster = Cluster::new(3);
-        let text = items(&cluster).remove(2);
-        let pod: FullPod = serde_json::from_str(&text).expect("a pod");
-        assert_eq!(pod.metadata.name.as_deref(), Some("frontend-7c9f7b8d6-00000200"));
-        assert_eq!(pod.metadata.namespace.as_deref(), Some("team-2"));
-        let status = pod.status.expect("a status");
-        assert_eq!(status.pod_ips.map(|ips| ips.len()), Some(1));
-        assert_eq!(status.pod_ip.as_deref(), Some("10.0.0.2"));
-        assert!((9000..9500).contains(&text.len()), "{} octets, as recorded", text.len());
-    }
 
     #[test]
     fn names_addresses_and_uids_are_of_one_pod_each() {
         let cluster = Cluster::new(2000);
-        let pods: Vec<Value> =
-            items(&cluster).iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();
-        for path in ["/metadata/uid", "/metadata/name", "/status/podIP"] {
-            let all: BTreeSet<_> = pods.iter().filter_map(|pod| pod.pointer(path)?.as_str()).collect();
-            assert_eq!(all.len(), 2000, "{path}");
+        let fields: [fn(&Pod) -> String; 3] = [Pod::uid, Pod::name, |pod| pod.address().to_string()];
+        for field in fields {
+            let all: BTreeSet<_> = cluster.from(0).map(field).collect();
+            assert_eq!(all.len(), 2000);
         }
     }
 
@@ -303,20 +254,15 @@ mod tests {
         let mut kinds = Vec::new();
         let mut known: BTreeSet<String> = cluster.from(0).map(Pod::uid).collect();
         for _ in 0..400 {
-            let line = cluster.change().expect("there are pods");
-            let event: Value = serde_json::from_str(&line).expect("JSON");
-            let uid = event["object"]["metadata"]["uid"].as_str().expect("a uid").to_owned();
-            match event["type"].as_str() {
-                Some("ADDED") => assert!(known.insert(uid), "new"),
-                Some("DELETED") => assert!(known.remove(&uid), "known"),
-                _ => assert!(known.contains(&uid), "known"),
+            let Change { kind, pod } = cluster.change().expect("there are pods");
+            match kind {
+                Kind::Added => assert!(known.insert(pod.uid()), "new"),
+                Kind::Deleted => assert!(known.remove(&pod.uid()), "known"),
+                Kind::Modified => assert!(known.contains(&pod.uid()), "known"),
             }
-            kinds.push(event["type"].as_str().map(str::to_owned));
+            kinds.push(kind);
         }
-        assert_eq!(
-            kinds[..4],
-            ["MODIFIED", "MODIFIED", "DELETED", "ADDED"].map(|kind| Some(kind.to_owned()))
-        );
+        assert_eq!(kinds[..4], [Kind::Modified, Kind::Modified, Kind::Deleted, Kind::Added]);
         assert_eq!(known, cluster.from(0).map(Pod::uid).collect());
         assert_eq!(known.len(), 50);
     }
@@ -324,5 +270,19 @@ mod tests {
     #[test]
     fn no_pods_do_not_change() {
         assert_eq!(Cluster::new(0).change(), None);
+    }
+
+    #[test]
+    fn history_has_the_changes_after_a_version() {
+        let mut cluster = Cluster::new(8);
+        assert_eq!(cluster.changes_since(FIRST_VERSION), Some(vec![]));
+        let changes: Vec<_> = (0..3).filter_map(|_| cluster.change()).collect();
+        assert_eq!(cluster.changes_since(FIRST_VERSION), Some(changes.clone()));
+        assert_eq!(cluster.changes_since(cluster.version() - 1), Some(changes[2..].to_vec()));
+        assert_eq!(cluster.changes_since(FIRST_VERSION - 1), None);
+        assert_eq!(cluster.changes_since(cluster.version() + 1), None);
+        cluster.forget();
+        assert_eq!(cluster.changes_since(FIRST_VERSION), None);
+        assert_eq!(cluster.changes_since(cluster.version()), Some(vec![]));
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use clap::{Args, Parser};
-use poddns_benches::api_server::{ApiServer, Listing, MAX_PODS};
+use poddns_benches::api_server::{ApiServer, Format, MAX_PODS, Offer};
 use poddns_benches::memory::{
     Objects, Plan, Programs, Results, Run, Subject, keep_store, measure, page, plot, table,
 };
@@ -123,7 +123,7 @@ fn context(plan: Plan, runs: u32) -> Result<Vec<(String, String)>, Box<dyn Error
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
-    let octets = ApiServer::start(100, Listing::Streamed)?.pod_octets();
+    let server = ApiServer::start(100, Offer::ALL)?;
     let pair = |key: &str, value: String| (key.to_owned(), value);
     Ok(vec![
         pair(
@@ -131,7 +131,14 @@ fn context(plan: Plan, runs: u32) -> Result<Vec<(String, String)>, Box<dyn Error
             format!("{cores} cores of {}", model.map_or("an unknown kind", |(_, model)| model)),
         ),
         pair("kernel", format!("Linux {}", kernel.trim())),
-        pair("octets of a pod on the wire", octets.to_string()),
+        pair(
+            "bytes of a pod on the wire",
+            format!(
+                "{} in protobuf, {} in JSON",
+                server.pod_size(Format::Protobuf),
+                server.pod_size(Format::Json)
+            ),
+        ),
         pair("changes", format!("{}, at {} a second", plan.changes, plan.rate)),
         pair("runs of each", runs.to_string()),
         pair("rest", format!("{} s", plan.settle.as_secs_f64())),

@@ -20,7 +20,7 @@ pub use run::{Plan, Programs, measure};
 pub use store::{Objects, keep_store};
 pub use table::table;
 
-use crate::api_server::Listing;
+use crate::api_server::{Listing, Offer};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -68,10 +68,10 @@ impl Subject {
         matches!(self, Self::PoddnsdStreamed | Self::PoddnsdPaged)
     }
 
-    const fn listing(self) -> Listing {
+    const fn offer(self) -> Offer {
         match self {
-            Self::PoddnsdPaged => Listing::Paged,
-            Self::PoddnsdStreamed | Self::ReflectorSlim | Self::ReflectorPods => Listing::Streamed,
+            Self::PoddnsdPaged => Offer { listing: Listing::Paged, ..Offer::ALL },
+            Self::PoddnsdStreamed | Self::ReflectorSlim | Self::ReflectorPods => Offer::ALL,
         }
     }
 }

@@ -43,7 +43,7 @@ pub struct Plan {
 /// If the program fails, or knows other pods than those that there are.
 #[must_use]
 pub fn measure(programs: &Programs, subject: Subject, pods: u32, plan: Plan) -> Figures {
-    let server = ApiServer::start(pods, subject.listing()).expect("a server on 127.0.0.1");
+    let server = ApiServer::start(pods, subject.offer()).expect("a server on 127.0.0.1");
     let mut measured = Measured { follower: start(programs, subject, &server), server, pods };
     let mut figures = measured.first_list();
     thread::sleep(plan.settle);

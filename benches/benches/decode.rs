@@ -1,0 +1,74 @@
+//! Decoding of lists and watches as the API server sends them, a pod at a time.
+//!
+//! The chunks are of 16 KiB, as TLS records and HTTP/2 frames are, so that two pods in three are cut by one. It is
+//! the thread's own time on the processor, so that other programs do not count.
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use poddns_benches::api_server::{Format, body};
+use poddns_benches::cpu_time::CpuTime;
+use poddns_watch::Pod;
+use poddns_watch::feed::decode::{Format as Wire, ListDecoder, WatchDecoder};
+
+const PODS: u32 = 1000;
+const CHUNK: usize = 16 << 10;
+
+fn chunks(body: Vec<u8>) -> Vec<Bytes> {
+    let body = Bytes::from(body);
+    (0..body.len()).step_by(CHUNK).map(|at| body.slice(at..(at + CHUNK).min(body.len()))).collect()
+}
+
+fn wire(format: Format) -> Wire {
+    match format {
+        Format::Json => Wire::Json,
+        Format::Protobuf => Wire::Protobuf,
+    }
+}
+
+fn list(format: Format, chunks: &[Bytes]) -> usize {
+    let mut decoder = ListDecoder::<Pod>::new(wire(format));
+    let mut count = 0;
+    for chunk in chunks {
+        decoder.push(chunk.clone());
+        while decoder.next().expect("a list").is_some() {
+            count += 1;
+        }
+    }
+    decoder.finish().expect("a whole list");
+    count
+}
+
+fn watch(format: Format, chunks: &[Bytes]) -> usize {
+    let mut decoder = WatchDecoder::<Pod>::new(wire(format));
+    let mut count = 0;
+    for chunk in chunks {
+        decoder.push(chunk.clone());
+        while decoder.next().expect("a watch").is_some() {
+            count += 1;
+        }
+    }
+    decoder.finish().expect("whole events");
+    count
+}
+
+fn decode(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("decode");
+    group.throughput(Throughput::Elements(PODS.into()));
+    for format in [Format::Json, Format::Protobuf] {
+        let [items, events] = [body::list(format, PODS), body::events(format, PODS)].map(chunks);
+        group.bench_function(BenchmarkId::new("list", format!("{format:?}")), |b| {
+            b.iter(|| assert_eq!(list(format, &items), PODS as usize));
+        });
+        group.bench_function(BenchmarkId::new("watch", format!("{format:?}")), |b| {
+            b.iter(|| assert_eq!(watch(format, &events), PODS as usize));
+        });
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = decode
+}
+criterion_main!(benches);

@@ -6,6 +6,7 @@
 mod rbac;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -168,6 +169,9 @@ pub enum AccessError {
     /// The configuration does not lead to a cluster.
     #[error(transparent)]
     Configuration(#[from] FeedError),
+    /// There are no credentials: a plugin does not give any.
+    #[error(transparent)]
+    Credentials(Arc<FeedError>),
     /// Nobody answers.
     #[error("cannot reach the API server at {server}: {cause}")]
     Unreachable {
@@ -244,8 +248,8 @@ impl Access {
     /// Fails if the configuration leads to no cluster, or the cluster gives no answer within 15 seconds.
     pub async fn check(options: ClusterOptions, scope: &Scope) -> Result<Self, AccessError> {
         let connection = Connection::open(options).await?;
-        let cluster =
-            Cluster { client: connection.client().await?, server: connection.url().as_ref().to_owned() };
+        let client = connection.client().await.map_err(AccessError::Credentials)?;
+        let cluster = Cluster { client, server: connection.url().as_ref().to_owned() };
         cluster.access(&needed(scope)).await
     }
 

@@ -5,10 +5,13 @@ pub mod access;
 pub mod feed;
 pub mod freshness;
 pub mod index;
+pub mod kubeconfig;
 mod metadata;
 mod namespace;
 mod pod;
+mod quote;
 pub mod snapshot;
+mod tls;
 
 pub use feed::{ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, Scope, Source, WatchStats};
 pub use freshness::{Health, Watch, WatchHealth, WatchStatus};
@@ -16,6 +19,7 @@ pub use index::{
     Change, Index, IndexOptions, IndexStats, IndexWriter, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid,
     index,
 };
+pub use kubeconfig::{KubeconfigError, PluginError};
 pub use metadata::Metadata;
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};

@@ -1,113 +1,240 @@
-//! The client of the API server, made again when its credentials are refused.
+//! The client of the API server, with its credentials: made, and made again when they expire or are refused.
 
+use std::env;
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::client::Body;
+use kube::config::Config;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use tokio::time::{Instant, timeout};
+use tower::service_fn;
 use tracing::{info, warn};
 
 use super::{ClusterOptions, FeedError};
 use crate::feed::explain::chain;
+use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
+use crate::kubeconfig::{Authorization, KubeconfigError, Loaded, Place, read_token};
+use crate::tls;
 
-/// How long to wait for a TCP connection and its TLS handshake.
+/// Time limit of a TCP connection and its TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The client is not made again more often than this for a broken connection, which rarely is its fault.
-const RENEW_UNREACHABLE: Duration = Duration::from_mins(1);
+/// Time limit of reading the files of a configuration.
+const FILE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit of waiting for a client: that of a plugin, and what it takes to read the files before.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(45);
+/// Minimum age of a client that is made again because nobody answers, which rarely is its fault.
+const UNREACHABLE_AGE: Duration = Duration::from_mins(1);
+/// Minimum age of a client that is made again because its CA does not know the server.
+const DISTRUST_AGE: Duration = Duration::from_secs(10);
+/// Time before the end of credentials in which others are got in the background.
+const RENEW_BEFORE: Duration = Duration::from_mins(1);
+/// Minimum time between two runs of a plugin, however short-lived what it gives.
+const MIN_LIFETIME: Duration = Duration::from_secs(10);
 
-/// Where the cluster is and who we are: one for all watches.
+/// Access to a cluster: one for all watches.
 ///
-/// kube reads token files again once a minute. That is not enough: until then an API server that has revoked
-/// the old token answers 401, and what else a kubeconfig holds (inline token, client certificate, CA, server)
-/// would never be read again. So a refused client is made anew from the files, and the watches go on with it.
+/// A client holds what the files said when it was made: server, CA, client certificate, token. So one that is
+/// refused is replaced by one made of the files as they are now. Tokens in files are read for each request.
 pub(crate) struct Access {
     options: ClusterOptions,
-    url: Arc<str>,
+    place: Place,
+    url: StdMutex<Arc<str>>,
     current: Mutex<Current>,
     refused: AtomicBool,
     unreachable: AtomicBool,
+    distrusted: AtomicBool,
+    /// Number of attempts to make a client that failed.
+    failures: AtomicU64,
 }
 
+#[derive(Default)]
 struct Current {
+    made: Option<Made>,
+    /// The configuration read at the start, for the first client.
+    loaded: Option<Loaded>,
+    /// The attempt to make another client, at most one. It goes on if who waits for it is cancelled.
+    pending: JoinSet<Result<Made, FeedError>>,
+    failed: Option<Arc<FeedError>>,
+}
+
+/// A client.
+struct Made {
     client: Client,
-    made: Instant,
+    url: Arc<str>,
+    at: Instant,
+    /// End of its credentials.
+    expires: Option<Instant>,
+    plugin: Option<(Plugin, PluginCredentials)>,
+}
+
+/// When another client is needed, and whether it takes other credentials too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Later,
+    /// In the background: this one will do meanwhile.
+    Soon {
+        credentials: bool,
+    },
+    Now {
+        credentials: bool,
+    },
 }
 
 impl Access {
-    /// Reads the configuration and makes the first client. Connects to nothing yet.
+    /// Reads the configuration and, unless a plugin must be run for it, makes the first client. Connects to
+    /// nothing yet.
     pub(crate) async fn open(options: ClusterOptions) -> Result<Self, FeedError> {
-        let config = load(&options).await?;
-        let url = config.cluster_url.to_string().into();
-        let client = connect(config).await?;
-        let current = Mutex::new(Current { client, made: Instant::now() });
-        let [refused, unreachable] = [AtomicBool::new(false), AtomicBool::new(false)];
-        Ok(Self { options, url, current, refused, unreachable })
+        let place = Place::of(&options, |name| env::var_os(name));
+        let loaded = timeout(FILE_TIMEOUT, load(place.clone(), options.clone()));
+        let loaded = loaded.await.unwrap_or_else(|_| Err(too_slow(FILE_TIMEOUT)))?;
+        let url: Arc<str> = loaded.config.cluster_url.to_string().into();
+        let mut current = Current::default();
+        if matches!(loaded.authorization, Authorization::Plugin(_)) {
+            current.loaded = Some(loaded);
+        } else {
+            current.made = Some(make(loaded, None).await?);
+        }
+        Ok(Self {
+            options,
+            place,
+            url: StdMutex::new(url),
+            current: Mutex::new(current),
+            refused: AtomicBool::new(false),
+            unreachable: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+        })
     }
 
     /// Returns the URL of the API server that is asked now, for messages: another one after the configuration
     /// was read again and names another server.
     pub(crate) fn url(&self) -> Arc<str> {
-        Arc::clone(&self.url)
+        Arc::clone(&self.url.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns the client; a new one if the last was refused. If the files cannot be read just now (a mount
-    /// being swapped) the old one stays.
+    /// Returns the client; a new one if the last was refused. If there are no others just now (a mount that is
+    /// being swapped, a plugin that fails) the old credentials stay in use.
     ///
-    /// Fails while there are no credentials yet: a credential plugin is running for too long, or fails.
-    pub(crate) async fn client(&self) -> Result<Client, FeedError> {
+    /// Fails while there are none at all: a credential plugin fails, or is killed at its limit.
+    pub(crate) async fn client(&self) -> Result<Client, Arc<FeedError>> {
+        let failures = self.failures.load(Ordering::Acquire);
         let mut current = self.current.lock().await;
-        let refused = self.refused.swap(false, Ordering::Relaxed);
-        let unreachable = self.unreachable.swap(false, Ordering::Relaxed);
-        if refused || (unreachable && current.made.elapsed() > RENEW_UNREACHABLE) {
-            current.made = Instant::now();
-            match self.renew().await {
-                Ok(client) => {
-                    info!(server = %self.url, "read the credentials again");
-                    current.client = client;
-                }
-                Err(error) => warn!(%error, "cannot read the credentials again; going on with the old ones"),
+        if let Some(ended) = current.pending.try_join_next() {
+            self.adopt(&mut current, ended.unwrap_or_else(|error| Err(panicked(&error))));
+        }
+        match self.due(&current) {
+            Due::Later => {}
+            Due::Soon { credentials } => self.begin(&mut current, credentials),
+            // Somebody else waited for what has just failed: once is enough.
+            Due::Now { .. } if self.failures.load(Ordering::Acquire) != failures => {}
+            Due::Now { credentials } => {
+                self.begin(&mut current, credentials);
+                let made = match timeout(CLIENT_TIMEOUT, current.pending.join_next()).await {
+                    Ok(Some(Ok(made))) => made,
+                    Ok(Some(Err(error))) => Err(panicked(&error)),
+                    Ok(None) | Err(_) => Err(too_slow(CLIENT_TIMEOUT)),
+                };
+                self.adopt(&mut current, made);
             }
         }
-        Ok(current.client.clone())
+        match (&current.made, &current.failed) {
+            (Some(made), _) => Ok(made.client.clone()),
+            (None, Some(error)) => Err(Arc::clone(error)),
+            (None, None) => Err(Arc::new(too_slow(CLIENT_TIMEOUT))),
+        }
     }
 
-    async fn renew(&self) -> Result<Client, FeedError> {
-        connect(load(&self.options).await?).await
-    }
-
-    /// The server answered 401: the next request comes with credentials read anew.
+    /// Takes note of a 401: the next request comes with credentials read anew.
     pub(crate) fn refused(&self) {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// No answer, because of `error`: the configuration may have changed.
-    pub(crate) fn unreachable(&self, _error: &(dyn Error + 'static)) {
-        self.unreachable.store(true, Ordering::Relaxed);
+    /// Takes note that there was no answer, because of `error`: the configuration may have changed.
+    pub(crate) fn unreachable(&self, error: &(dyn Error + 'static)) {
+        let flag = if tls::is_distrust(error) { &self.distrusted } else { &self.unreachable };
+        flag.store(true, Ordering::Relaxed);
+    }
+
+    fn due(&self, current: &Current) -> Due {
+        let taken = |flag: &AtomicBool| flag.swap(false, Ordering::Relaxed);
+        let [refused, distrusted, unreachable] =
+            [&self.refused, &self.distrusted, &self.unreachable].map(taken);
+        let Some(made) = &current.made else { return Due::Now { credentials: true } };
+        let age = made.at.elapsed();
+        let left = made.expires.map_or(Duration::MAX, |expires| expires - Instant::now());
+        if refused || left.is_zero() {
+            Due::Now { credentials: true }
+        } else if distrusted && age > DISTRUST_AGE {
+            Due::Now { credentials: false }
+        } else if left < RENEW_BEFORE && age > MIN_LIFETIME {
+            Due::Soon { credentials: true }
+        } else if unreachable && age > UNREACHABLE_AGE {
+            Due::Soon { credentials: false }
+        } else {
+            Due::Later
+        }
+    }
+
+    /// Begins to make another client, unless that is under way; without `credentials` a plugin that has
+    /// given some is not asked again.
+    fn begin(&self, current: &mut Current, credentials: bool) {
+        if !current.pending.is_empty() {
+            return;
+        }
+        let (place, options) = (self.place.clone(), self.options.clone());
+        let loaded = current.loaded.take();
+        let known = current.made.as_ref().and_then(|made| made.plugin.clone()).filter(|_| !credentials);
+        current.pending.spawn(async move {
+            let loaded = match loaded {
+                Some(loaded) => loaded,
+                None => load(place, options).await?,
+            };
+            make(loaded, known).await
+        });
+    }
+
+    fn adopt(&self, current: &mut Current, made: Result<Made, FeedError>) {
+        match made {
+            Ok(made) => {
+                *self.url.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made.url);
+                if current.made.is_some() {
+                    info!(server = %made.url, "read the credentials again");
+                }
+                current.made = Some(made);
+                current.failed = None;
+            }
+            Err(error) => {
+                if let Some(made) = &mut current.made {
+                    warn!(%error, "cannot read the credentials again; going on with the old ones");
+                    made.at = Instant::now();
+                }
+                current.failed = Some(Arc::new(error));
+                self.failures.fetch_add(1, Ordering::Release);
+            }
+        }
     }
 }
 
-async fn load(options: &ClusterOptions) -> Result<Config, FeedError> {
-    let context = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && options.context.is_none();
-    let mut config = match &options.kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)
-                .map_err(|error| FeedError::Kubeconfig { path: path.clone(), cause: chain(&error) })?;
-            Config::from_custom_kubeconfig(kubeconfig, &context)
-                .await
-                .map_err(|error| FeedError::Kubeconfig { path: path.clone(), cause: chain(&error) })?
-        }
-        None if in_cluster => {
-            Config::incluster_env().map_err(|error| FeedError::InCluster { cause: chain(&error) })?
-        }
-        None => Config::from_kubeconfig(&context)
-            .await
-            .map_err(|error| FeedError::NoCluster { cause: chain(&error) })?,
-    };
+/// Reads the configuration.
+async fn load(place: Place, options: ClusterOptions) -> Result<Loaded, FeedError> {
+    let context = options.context.clone();
+    let in_pod = matches!(place, Place::Pod { .. });
+    let read = move || place.load(context.as_deref(), |name| env::var_os(name));
+    let loaded = spawn_blocking(read).await.map_err(|error| panicked(&error))?;
+    let mut loaded = loaded.map_err(|error| match error {
+        error if in_pod => FeedError::InCluster(error),
+        error @ KubeconfigError::Missing(_) => FeedError::NoCluster(error),
+        error => FeedError::Kubeconfig(error),
+    })?;
+    let config = &mut loaded.config;
     // Up to fifteen silent retries would hide from readiness and metrics that the server is in trouble.
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -115,15 +242,84 @@ async fn load(options: &ClusterOptions) -> Result<Config, FeedError> {
     // the pooled connection went idle.
     config.read_timeout = Some(options.idle_timeout);
     config.reset_reader_on_write = true;
-    Ok(config)
+    Ok(loaded)
+}
+
+/// Makes a client; a plugin is run unless what it gives is `known`.
+async fn make(loaded: Loaded, known: Option<(Plugin, PluginCredentials)>) -> Result<Made, FeedError> {
+    let Loaded { mut config, mut authorization } = loaded;
+    let mut plugin = None;
+    if let Authorization::Plugin(wanted) = authorization {
+        let credentials = match known {
+            Some((asked, credentials)) if asked == wanted => credentials,
+            _ => wanted.run().await?,
+        };
+        if let Some(identity) = &credentials.identity {
+            identity.put_into(&mut config.auth_info);
+        }
+        authorization = credentials.header.clone().map_or(Authorization::None, Authorization::Fixed);
+        plugin = Some((wanted, credentials));
+    }
+    let expires = plugin.as_ref().and_then(|(_, credentials)| credentials.expires).map(|at| {
+        let left = Timestamp::now().duration_until(at);
+        Instant::now() + Duration::try_from(left).unwrap_or_default().max(MIN_LIFETIME)
+    });
+    let url = config.cluster_url.to_string().into();
+    let client = authorized(connect(config).await?, authorization);
+    Ok(Made { client, url, at: Instant::now(), expires, plugin })
 }
 
 async fn connect(config: Config) -> Result<Client, FeedError> {
-    // A credential plugin of a kubeconfig runs here, and blocks.
-    let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
-    match made {
+    // It reads the system's certificates if there is no CA, which blocks.
+    match spawn_blocking(move || Client::try_from(config)).await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(FeedError::Client { cause: chain(&error) }),
-        Err(error) => Err(FeedError::Client { cause: error.to_string() }),
+        Err(error) => Err(panicked(&error)),
     }
+}
+
+/// Returns a client that sends the `Authorization` header with each request.
+fn authorized(client: Client, authorization: Authorization) -> Client {
+    let authorization = Arc::new(StdMutex::new(authorization));
+    let send = move |mut request: Request<Body>| {
+        let (client, authorization) = (client.clone(), Arc::clone(&authorization));
+        async move {
+            if let Some(header) = header(&authorization).await {
+                request.headers_mut().insert(AUTHORIZATION, header);
+            }
+            client.send(request).await
+        }
+    };
+    Client::new(service_fn(send), "default")
+}
+
+/// Returns the header for a request. A file that cannot be read, or not in time, leaves the last token in use.
+async fn header(authorization: &StdMutex<Authorization>) -> Option<HeaderValue> {
+    let lock = || authorization.lock().unwrap_or_else(PoisonError::into_inner);
+    let (path, last) = match &*lock() {
+        Authorization::TokenFile { path, token } => (path.clone(), token.clone()),
+        Authorization::Fixed(header) => return Some(header.clone()),
+        Authorization::None | Authorization::Plugin(_) => return None,
+    };
+    match timeout(FILE_TIMEOUT, spawn_blocking(move || read_token(&path))).await {
+        Ok(Ok(Ok(read))) => {
+            if let Authorization::TokenFile { token, .. } = &mut *lock() {
+                token.clone_from(&read);
+            }
+            Some(read)
+        }
+        Ok(Ok(Err(error))) => {
+            warn!(%error, "going on with the token read before");
+            Some(last)
+        }
+        Ok(Err(_)) | Err(_) => Some(last),
+    }
+}
+
+fn panicked(error: &JoinError) -> FeedError {
+    FeedError::Unavailable { cause: format!("a defect of this program or a library: {error}") }
+}
+
+fn too_slow(limit: Duration) -> FeedError {
+    FeedError::Unavailable { cause: format!("its files could not be read within {} s", limit.as_secs()) }
 }

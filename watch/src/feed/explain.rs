@@ -2,10 +2,14 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use kube::core::Status;
 use kube::runtime::watcher;
 use poddns_core::Label;
+
+use super::FeedError;
+use crate::tls;
 
 /// What one watch asks of the API server.
 #[derive(Clone, Debug)]
@@ -40,6 +44,9 @@ impl Subject {
             }
         };
         match cause {
+            kube::Error::Service(cause) if cause.is::<Arc<FeedError>>() => {
+                format!("cannot {verb} {self}: {cause}")
+            }
             kube::Error::Api(status) => self.explain_status(verb, status),
             kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
                 let cause = chain(cause);
@@ -88,9 +95,12 @@ impl Subject {
 }
 
 /// An error with its causes, each said once.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    if let Some(text) = tls::explain(error) {
+        return text;
+    }
     let mut text = String::new();
-    let mut next = Some(error);
+    let mut next: Option<&dyn Error> = Some(error);
     while let Some(error) = next {
         let part = error.to_string();
         // kube's name for a kind of error, before what it says.

@@ -28,6 +28,7 @@ pub use reads::Reads;
 pub use stats::{FeedStats, WatchStats};
 pub(crate) use target::SharedWriter;
 
+use crate::kubeconfig::{KubeconfigError, PluginError};
 use crate::snapshot::{self, Recorder, Restored, SnapshotError};
 use crate::{Index, IndexOptions, index};
 use cluster::ClusterFeed;
@@ -126,32 +127,31 @@ impl Default for ClusterOptions {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FeedError {
-    /// A kubeconfig that cannot be read or does not have the context.
-    #[error("cannot use kubeconfig {path}: {cause}", path = path.display())]
-    Kubeconfig {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-    },
+    /// A kubeconfig cannot be read, does not have the context, or has a fault in it.
+    #[error("cannot use the kubeconfig: {0}")]
+    Kubeconfig(#[source] KubeconfigError),
     /// We seem to run in a pod, but its service account cannot be used.
     #[error(
-        "cannot use the pod's service account: {cause}; is `automountServiceAccountToken` off? Otherwise name a \
+        "cannot use the pod's service account: {0}; is `automountServiceAccountToken` off? Otherwise name a \
          kubeconfig"
     )]
-    InCluster {
-        /// What is missing.
-        cause: String,
-    },
-    /// Neither a pod nor a usable kubeconfig in the usual places.
-    #[error("no cluster to watch: not in a pod, and no kubeconfig: {cause}; name one, or use a pods file")]
-    NoCluster {
-        /// What is wrong with the usual kubeconfig.
-        cause: String,
-    },
-    /// The configuration was read, but no client can be made of it: certificates, credential plugin.
+    InCluster(#[source] KubeconfigError),
+    /// Neither a pod nor a kubeconfig in the usual places.
+    #[error("no cluster to watch: not in a pod, and {0}; name a kubeconfig, or use a pods file")]
+    NoCluster(#[source] KubeconfigError),
+    /// The configuration was read, but no client can be made of it: a certificate and a key that do not belong
+    /// together, a CA that is none.
     #[error("cannot make a client of the cluster's configuration: {cause}")]
     Client {
+        /// What failed.
+        cause: String,
+    },
+    /// A credential plugin gave no credentials. Never when a feed is opened: it is tried again.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The configuration cannot be read just now: the file system does not answer.
+    #[error("cannot read the cluster's configuration: {cause}")]
+    Unavailable {
         /// What failed.
         cause: String,
     },
@@ -169,7 +169,7 @@ impl FeedError {
     /// Whether the operator's configuration is at fault, rather than something that may pass by itself.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Client { .. })
+        !matches!(self, Self::Plugin(_) | Self::Unavailable { .. })
     }
 }
 

@@ -1,18 +1,11 @@
 //! What reading from a source opens: for a process that lets itself open little.
 
 use std::env;
-use std::path::{Path, PathBuf};
-
-use kube::config::{AuthInfo, Kubeconfig};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::{ClusterOptions, Source};
-
-/// The service account of a pod, as every client finds it. The kubelet exchanges token and certificate by
-/// renaming a symbolic link in this directory.
-const SERVICE_ACCOUNT: [&str; 2] = [
-    "/var/run/secrets/kubernetes.io/serviceaccount/token",
-    "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
-];
+use crate::kubeconfig::Place;
 
 /// What a feed opens and runs, when it is opened and whenever it reads its configuration again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +20,9 @@ pub struct Reads {
 }
 
 impl Source {
-    /// What a feed of this source opens. A kubeconfig is read for it; one that cannot be read names no other
-    /// files, and [`Feed::open`](super::Feed::open) tells what is wrong with it.
+    /// Returns what a feed of this source opens. A kubeconfig is read for it: of what it names only the entries
+    /// of the chosen context count. One that cannot be read names nothing, and
+    /// [`Feed::open`](super::Feed::open) reports what is wrong with it.
     #[must_use]
     pub fn reads(&self) -> Reads {
         match self {
@@ -38,51 +32,9 @@ impl Source {
     }
 }
 
-fn cluster(options: &ClusterOptions, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Reads {
-    let mut reads = Reads { network: true, ..Reads::default() };
-    let kubeconfigs = match &options.kubeconfig {
-        Some(path) => vec![path.clone()],
-        None if variable("KUBERNETES_SERVICE_HOST").is_some() && options.context.is_none() => {
-            reads.files.extend(SERVICE_ACCOUNT.map(PathBuf::from));
-            return reads;
-        }
-        None => match variable("KUBECONFIG").filter(|paths| !paths.is_empty()) {
-            Some(paths) => env::split_paths(&paths).collect(),
-            None => {
-                variable("HOME").map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect()
-            }
-        },
-    };
-    let merged = kubeconfigs.iter().filter_map(|path| Kubeconfig::read_from(path).ok());
-    let merged = merged.reduce(|all, next| all.clone().merge(next).unwrap_or(all)).unwrap_or_default();
-    reads.files.extend(kubeconfigs);
-    for named in &merged.clusters {
-        let authority = named.cluster.as_ref().and_then(|cluster| cluster.certificate_authority.as_ref());
-        reads.files.extend(authority.map(PathBuf::from));
-    }
-    for named in &merged.auth_infos {
-        reads.files.extend(named.auth_info.iter().flat_map(files));
-    }
-    reads.program = user(&merged, options.context.as_deref()).and_then(program);
-    reads
-}
-
-fn files(user: &AuthInfo) -> impl Iterator<Item = PathBuf> {
-    let named = [&user.token_file, &user.client_certificate, &user.client_key];
-    named.into_iter().flatten().map(|file| Path::new(file).to_owned())
-}
-
-/// Who we are in the context: the credentials that are used.
-fn user<'a>(kubeconfig: &'a Kubeconfig, context: Option<&str>) -> Option<&'a AuthInfo> {
-    let context = context.or(kubeconfig.current_context.as_deref())?;
-    let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
-    let name = context.user.as_deref()?;
-    kubeconfig.auth_infos.iter().find(|named| named.name == name)?.auth_info.as_ref()
-}
-
-fn program(user: &AuthInfo) -> Option<String> {
-    let plugin = user.exec.as_ref().and_then(|exec| exec.command.clone());
-    plugin.or_else(|| user.auth_provider.as_ref()?.config.get("cmd-path").cloned())
+fn cluster(options: &ClusterOptions, variable: impl Fn(&str) -> Option<OsString>) -> Reads {
+    let (files, program) = Place::of(options, variable).reads(options.context.as_deref());
+    Reads { files, network: true, program }
 }
 
 #[cfg(test)]
@@ -107,7 +59,14 @@ users:
 - name: plugin
   user:
     exec: { apiVersion: client.authentication.k8s.io/v1, command: aws, interactiveMode: Never }
+- name: relative
+  user:
+    exec: { apiVersion: client.authentication.k8s.io/v1, command: bin/plugin }
 contexts:
+- name: token
+  context: { cluster: c, user: token }
+- name: relative
+  context: { cluster: c, user: relative }
 - name: plain
   context: { cluster: c, user: files }
 - name: cloud
@@ -119,34 +78,36 @@ contexts:
     }
 
     #[test]
-    fn a_kubeconfig_names_other_files_and_perhaps_a_program() {
+    fn only_what_the_context_names_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         fs::write(&path, KUBECONFIG).unwrap();
-        let options = |context: Option<&str>| ClusterOptions {
-            kubeconfig: Some(path.clone()),
-            context: context.map(str::to_owned),
-            ..ClusterOptions::default()
+        let read = |context: Option<&str>| {
+            let options = ClusterOptions {
+                kubeconfig: Some(path.clone()),
+                context: context.map(str::to_owned),
+                ..ClusterOptions::default()
+            };
+            cluster(&options, nothing)
         };
-        let reads = cluster(&options(None), nothing);
-        let expected = [
-            path.clone(),
-            folder.path().join("pki/ca.crt"),
-            "/pki/tls.crt".into(),
-            "/pki/tls.key".into(),
-            folder.path().join("token"),
-        ];
-        assert_eq!(reads, Reads { files: expected.into(), network: true, program: None });
-        let reads = cluster(&options(Some("cloud")), nothing);
-        assert_eq!(reads.program.as_deref(), Some("aws"));
-        assert_eq!(cluster(&options(Some("nowhere")), nothing).program, None);
+        let ca = folder.path().join("pki/ca.crt");
+        let files = vec![path.clone(), ca.clone(), "/pki/tls.crt".into(), "/pki/tls.key".into()];
+        assert_eq!(read(None), Reads { files, network: true, program: None });
+        let files = vec![path.clone(), ca.clone(), folder.path().join("token")];
+        assert_eq!(read(Some("token")), Reads { files, network: true, program: None });
+        let files = vec![path.clone(), ca];
+        assert_eq!(read(Some("cloud")), Reads { files, network: true, program: Some("aws".to_owned()) });
+        let relative = folder.path().join("bin/plugin").display().to_string();
+        assert_eq!(read(Some("relative")).program, Some(relative));
+        assert_eq!(read(Some("nowhere")).files, std::slice::from_ref(&path));
     }
 
     #[test]
     fn without_a_kubeconfig_the_usual_places_are_read() {
         let options = ClusterOptions::default();
         let pod = |name: &str| (name == "KUBERNETES_SERVICE_HOST").then(|| "192.0.2.1".into());
-        assert_eq!(cluster(&options, pod).files, SERVICE_ACCOUNT.map(PathBuf::from));
+        let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
+        assert_eq!(cluster(&options, pod).files, [account.join("ca.crt"), account.join("token")]);
         let home = |name: &str| (name == "HOME").then(|| "/nonexistent".into());
         assert_eq!(cluster(&options, home).files, [PathBuf::from("/nonexistent/.kube/config")]);
         let listed = |name: &str| (name == "KUBECONFIG").then(|| "/nonexistent/a:/nonexistent/b".into());

@@ -91,6 +91,11 @@ impl ApiServer {
         server
     }
 
+    /// Returns the address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Begins to listen, again if it was stopped.
     pub async fn restart(&mut self) {
         let listener = TcpListener::bind(self.address).await.expect("the port is ours");

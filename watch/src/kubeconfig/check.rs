@@ -1,0 +1,85 @@
+//! Properties of kubeconfigs for the fuzzer: reading never panics, and entries that are not chosen never matter.
+
+use std::path::Path;
+
+use super::merge::{Chosen, Merged, text_in};
+use super::{Authorization, KubeconfigError};
+
+/// Maximum number of contexts of a kubeconfig that are tried: each takes a time that grows with its length.
+const MAX_CONTEXTS: usize = 8;
+
+/// Checks the properties for the content of a kubeconfig, whatever it is.
+///
+/// # Panics
+///
+/// If a property does not hold.
+pub fn check(content: &[u8]) {
+    let mut merged = Merged::default();
+    // A folder that is not there, so that relative paths lead nowhere.
+    if let Err(error) = merged.add(Path::new("/nonexistent/config"), content) {
+        return assert_printable(&error);
+    }
+    let _ = merged.choose(None).map(|chosen| shown(&chosen));
+    let _ = merged.choose(Some("no such context"));
+    for (name, context) in merged.contexts().into_iter().take(MAX_CONTEXTS) {
+        // Another context of the same name is not the one meant, and may be refused for that.
+        let field = |field| text_in(&context, field).ok().flatten().unwrap_or_default().to_owned();
+        let (cluster, user) = (field("cluster"), field("user"));
+        let kept = [("contexts", name.as_str()), ("clusters", &cluster), ("users", &user)];
+        let alone = merged.with_only(&kept);
+        let [all, alone] = [&merged, &alone].map(|merged| match merged.choose(Some(&name)) {
+            Ok(chosen) => shown(&chosen),
+            Err(error) => error.to_string(),
+        });
+        assert_eq!(all, alone, "context {name:?} depends on entries that it does not name");
+    }
+}
+
+fn assert_printable(error: &KubeconfigError) {
+    let text = error.to_string();
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+/// Returns all that a context comes to, as text.
+fn shown(chosen: &Chosen) -> String {
+    let loaded = match chosen.load(|_| None) {
+        Ok(loaded) => loaded,
+        // The path is not quoted: who chooses the kubeconfig chooses it.
+        Err(error @ KubeconfigError::Read { .. }) => return error.to_string(),
+        Err(error) => {
+            assert_printable(&error);
+            return error.to_string();
+        }
+    };
+    let authorization = match &loaded.authorization {
+        Authorization::None => "none".to_owned(),
+        Authorization::Fixed(token) | Authorization::TokenFile { token, .. } => {
+            // What kube's client would do with it.
+            format!("{:?}", token.as_bytes())
+        }
+        Authorization::Plugin(plugin) => format!("plugin {}", plugin.command()),
+    };
+    let config = loaded.config;
+    assert!(matches!(config.cluster_url.scheme_str(), Some("http" | "https")), "{}", config.cluster_url);
+    assert!(config.cluster_url.host().is_some_and(|host| !host.is_empty()), "{}", config.cluster_url);
+    format!(
+        "{} {:?} {:?} {:?} {} {authorization}",
+        config.cluster_url,
+        config.proxy_url,
+        config.tls_server_name,
+        config.root_cert,
+        config.accept_invalid_certs
+    )
+}
+
+#[cfg(all(test, not(poddns_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fuzzers_corpus() {
+        for content in crate::corpus("kubeconfig") {
+            check(&content);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The entries of one context, out of one kubeconfig or several, by the rules of `kubectl`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::error::KubeconfigError;
+use super::files;
+use super::node::Node;
+use crate::quote::{Quoted, QuotedList};
+
+/// A named entry of a kubeconfig: a context, a cluster or a user.
+///
+/// Its fields are read on demand, so that those which are not needed cannot be wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    node: Node,
+    /// What it is called in messages.
+    label: String,
+    /// The directory that its paths are relative to.
+    directory: PathBuf,
+}
+
+impl Entry {
+    /// An entry of these fields that is called so.
+    pub(crate) fn new(label: String, node: Node, directory: &Path) -> Self {
+        Self { node, label, directory: directory.to_owned() }
+    }
+
+    /// The entry of a kubeconfig.
+    fn of(path: &Path, label: impl fmt::Display, node: Node) -> Self {
+        Self::new(format!("{}, {label}", path.display()), node, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Returns the error that this entry has a fault.
+    pub(crate) fn fault(&self, fault: impl fmt::Display) -> KubeconfigError {
+        KubeconfigError::Entry { entry: self.label.clone(), fault: fault.to_string() }
+    }
+
+    /// Returns the entry's content.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Returns the text of a field; `None` if it is missing or empty.
+    pub(crate) fn text(&self, field: &str) -> Result<Option<&str>, KubeconfigError> {
+        text_in(&self.node, field).map_err(|fault| self.fault(fault))
+    }
+
+    /// Returns whether a field says yes.
+    pub(crate) fn flag(&self, field: &str) -> Result<bool, KubeconfigError> {
+        flag_in(&self.node, field).map_err(|fault| self.fault(fault))
+    }
+
+    /// Returns the path in a field, relative to the kubeconfig's directory.
+    pub(crate) fn path(&self, field: &str) -> Result<Option<PathBuf>, KubeconfigError> {
+        Ok(self.text(field)?.map(|path| self.resolve(path)))
+    }
+
+    /// Returns a path as seen from the kubeconfig's directory.
+    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+}
+
+/// Returns the text of a field of a mapping; `None` if it is missing or empty.
+pub(crate) fn text_in<'a>(node: &'a Node, field: &str) -> Result<Option<&'a str>, String> {
+    match node.get(field) {
+        Node::Null => Ok(None),
+        Node::Scalar(text, _) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        other => Err(format!("{field} must be text, and is {}", other.kind())),
+    }
+}
+
+/// Returns whether a field of a mapping says yes, in any of YAML's words.
+pub(crate) fn flag_in(node: &Node, field: &str) -> Result<bool, String> {
+    let Some(text) = text_in(node, field)? else { return Ok(false) };
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "y" => Ok(true),
+        "false" | "no" | "off" | "n" => Ok(false),
+        _ => Err(format!("{field} must be true or false, and is {}", Quoted(text))),
+    }
+}
+
+/// One file's content.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    /// Its documents; `kubectl` reads the first only, so later ones add to it and replace nothing.
+    documents: Vec<Node>,
+}
+
+/// Kubeconfigs in order of precedence.
+#[derive(Debug, Default)]
+pub(crate) struct Merged(Vec<Source>);
+
+/// The entries of a context.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    /// Where the API server is.
+    pub(crate) cluster: Entry,
+    /// Our credentials; an empty entry if the context names none.
+    pub(crate) user: Entry,
+}
+
+impl Merged {
+    /// Adds a kubeconfig; what the earlier ones have stays.
+    pub(crate) fn add(&mut self, path: &Path, content: &[u8]) -> Result<(), KubeconfigError> {
+        let not = |cause: String| KubeconfigError::NoKubeconfig { path: path.to_owned(), cause };
+        let text = files::text(content).ok_or_else(|| not("it is not text in UTF-8".to_owned()))?;
+        let documents = Node::parse(&text).map_err(|error| KubeconfigError::Syntax {
+            path: path.to_owned(),
+            line: error.line,
+            column: error.column,
+            cause: Quoted(&error.cause).to_string(),
+        })?;
+        for document in &documents {
+            is_kubeconfig(document).map_err(not)?;
+        }
+        self.0.push(Source { path: path.to_owned(), documents });
+        Ok(())
+    }
+
+    /// Returns the cluster and the user of a context, the current one if none is named.
+    pub(crate) fn choose(&self, context: Option<&str>) -> Result<Chosen, KubeconfigError> {
+        let Some(name) = context.map_or_else(|| self.current_context(), |name| Ok(Some(name)))? else {
+            let text = format!("no context is chosen: {} has no current-context; {}", self, self.known());
+            return Err(KubeconfigError::Context(text));
+        };
+        let Some(context) = self.find("contexts", "context", name)? else {
+            let text = format!("there is no context {} in {}; {}", Quoted(name), self, self.known());
+            return Err(KubeconfigError::Context(text));
+        };
+        let cluster = context.text("cluster")?.ok_or_else(|| context.fault("it names no cluster"))?;
+        let found = self.find("clusters", "cluster", cluster)?;
+        let cluster =
+            found.ok_or_else(|| context.fault(format!("there is no cluster {}", Quoted(cluster))))?;
+        Ok(Chosen { cluster, user: self.user(&context)? })
+    }
+
+    /// Returns the user of a context. As with kubectl it need not be there: a server may take anyone.
+    fn user(&self, context: &Entry) -> Result<Entry, KubeconfigError> {
+        if let Some(name) = context.text("user")? {
+            if let Some(user) = self.find("users", "user", name)? {
+                return Ok(user);
+            }
+            tracing::warn!(
+                "{}: there is no user {}; going on without credentials",
+                context.label,
+                Quoted(name)
+            );
+        }
+        Ok(Entry { node: Node::Null, ..context.clone() })
+    }
+
+    /// Returns the same kubeconfigs with these entries alone.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn with_only(&self, kept: &[(&str, &str)]) -> Self {
+        let only = |name: &String, list: &Node| {
+            let kept = |entry: &&Node| kept.iter().any(|(list, kept)| list == name && is_named(entry, kept));
+            match list {
+                Node::List(entries) => Node::List(entries.iter().filter(kept).cloned().collect()),
+                other => other.clone(),
+            }
+        };
+        let prune = |document: &Node| match document {
+            Node::Map(fields) => {
+                Node::Map(fields.iter().map(|(name, value)| (name.clone(), only(name, value))).collect())
+            }
+            other => other.clone(),
+        };
+        let source = |Source { path, documents }: &Source| Source {
+            path: path.clone(),
+            documents: documents.iter().map(prune).collect(),
+        };
+        Self(self.0.iter().map(source).collect())
+    }
+
+    /// Returns the name and content of each context.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn contexts(&self) -> Vec<(String, Node)> {
+        let contexts = self.documents().flat_map(|(_, document)| document.get("contexts").elements());
+        let named =
+            |context: &Node| Some((context.get("name").text()?.to_owned(), context.get("context").clone()));
+        contexts.filter_map(named).collect()
+    }
+
+    fn documents(&self) -> impl Iterator<Item = (&Path, &Node)> {
+        self.0.iter().flat_map(|Source { path, documents }| {
+            documents.iter().map(move |document| (path.as_path(), document))
+        })
+    }
+
+    fn current_context(&self) -> Result<Option<&str>, KubeconfigError> {
+        for (path, document) in self.documents() {
+            let text = text_in(document, "current-context");
+            let fault = |fault| KubeconfigError::Entry { entry: path.display().to_string(), fault };
+            if let Some(name) = text.map_err(fault)? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the first entry of a name.
+    ///
+    /// Fails if the same list has two of them: `kubectl` refuses that, and which one is meant nobody can know.
+    fn find(&self, list: &str, kind: &'static str, name: &str) -> Result<Option<Entry>, KubeconfigError> {
+        for (path, document) in self.documents() {
+            let mut found = document.get(list).elements().iter().filter(|entry| is_named(entry, name));
+            let Some(entry) = found.next() else { continue };
+            let entry = Entry::of(path, format_args!("{kind} {}", Quoted(name)), entry.get(kind).clone());
+            return match found.next() {
+                Some(_) => Err(entry.fault(format!("{list} has two of this name"))),
+                None => Ok(Some(entry)),
+            };
+        }
+        Ok(None)
+    }
+
+    /// Returns words about the contexts there are.
+    fn known(&self) -> String {
+        let contexts = self.documents().flat_map(|(_, document)| document.get("contexts").elements());
+        let mut names: Vec<&str> = contexts.filter_map(|context| context.get("name").text()).collect();
+        names.sort_unstable();
+        names.dedup();
+        match names.as_slice() {
+            [] => "it has no contexts at all".to_owned(),
+            names => format!("there are {}", QuotedList(names)),
+        }
+    }
+}
+
+impl fmt::Display for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, source) in self.0.iter().enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", source.path.display())?;
+        }
+        Ok(())
+    }
+}
+
+fn is_named(entry: &Node, name: &str) -> bool {
+    entry.get("name").text() == Some(name)
+}
+
+/// Fails with words about what else a document is.
+fn is_kubeconfig(document: &Node) -> Result<(), String> {
+    const LISTS: [&str; 3] = ["clusters", "users", "contexts"];
+    const OTHERS: [&str; 4] = ["current-context", "kind", "preferences", "extensions"];
+    match document {
+        Node::Null => return Ok(()),
+        Node::Map(_) => {}
+        other => {
+            return Err(format!(
+                "a mapping with clusters, users and contexts is expected, and this is {}",
+                other.kind()
+            ));
+        }
+    }
+    match document.get("kind").text() {
+        None | Some("" | "Config") => {}
+        Some(kind) if kind.ends_with("List") => {
+            return Err(format!("its kind is {}, not Config; --pods-file takes lists of pods", Quoted(kind)));
+        }
+        Some(kind) => return Err(format!("its kind is {}, not Config", Quoted(kind))),
+    }
+    for list in LISTS {
+        let node = document.get(list);
+        if !matches!(node, Node::Null | Node::List(_)) {
+            return Err(format!("{list} must be a list, and is {}", node.kind()));
+        }
+    }
+    let empty = document == &Node::Map(Vec::new());
+    let known = LISTS.into_iter().chain(OTHERS);
+    if empty || known.into_iter().any(|field| *document.get(field) != Node::Null) {
+        Ok(())
+    } else {
+        Err("it has neither clusters nor users nor contexts".to_owned())
+    }
+}

@@ -1,0 +1,128 @@
+//! The configuration of a cluster's client: a kubeconfig or a pod's service account, read as `kubectl` reads it.
+//!
+//! It is read here rather than by kube, so that only the chosen context, its cluster and its user matter, and
+//! so that whatever is wrong with these is found before a library meets it.
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod check;
+mod error;
+mod files;
+mod merge;
+mod node;
+mod pem;
+mod place;
+pub(crate) mod plugin;
+mod proxy;
+mod server;
+mod user;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use http::Uri;
+use kube::config::Config;
+
+pub use error::KubeconfigError;
+use merge::{Chosen, Entry};
+use node::Node;
+use pem::{Identity, Pem};
+pub(crate) use place::Place;
+pub use plugin::PluginError;
+pub(crate) use user::{Authorization, read_token};
+
+/// A complete configuration, but for what a plugin gives.
+pub(crate) struct Loaded {
+    /// Server, CA, client certificate, proxy and impersonation. It has no credentials for the `Authorization`
+    /// header, so kube neither reads tokens nor runs programs.
+    pub(crate) config: Config,
+    /// The `Authorization` header.
+    pub(crate) authorization: Authorization,
+}
+
+impl Place {
+    /// Reads the configuration of a context, the current one if none is named.
+    ///
+    /// Blocks: it opens files.
+    pub(crate) fn load(
+        &self,
+        context: Option<&str>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Loaded, KubeconfigError> {
+        self.choose(context)?.load(variable)
+    }
+
+    fn choose(&self, context: Option<&str>) -> Result<Chosen, KubeconfigError> {
+        match self {
+            Self::Pod { server, account } => Ok(Chosen::of_pod(server, account)),
+            Self::Named(_) | Self::Usual(_) => self.merged()?.choose(context),
+        }
+    }
+
+    /// Returns the files that [`load`](Self::load) opens and the program that must be run. A kubeconfig that
+    /// cannot be read names none.
+    pub(crate) fn reads(&self, context: Option<&str>) -> (Vec<PathBuf>, Option<String>) {
+        let mut files = self.kubeconfigs().to_vec();
+        let Ok(Chosen { cluster, user }) = self.choose(context) else { return (files, None) };
+        let authority = Pem::of(&cluster, "certificate-authority-data", "certificate-authority");
+        let identity = Identity::parts(&user).unwrap_or_default();
+        let named = [authority.ok().flatten()].into_iter().chain(identity).flatten();
+        files.extend(named.filter_map(|pem| pem.file().cloned()));
+        files.extend(user.path("tokenFile").ok().flatten());
+        (files, user::program(&user))
+    }
+}
+
+impl Chosen {
+    fn load(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Loaded, KubeconfigError> {
+        let Self { cluster, user } = self;
+        let authority = Pem::of(cluster, "certificate-authority-data", "certificate-authority")?;
+        let insecure = cluster.flag("insecure-skip-tls-verify")?;
+        if insecure && authority.is_some() {
+            return Err(
+                cluster.fault("insecure-skip-tls-verify and a certificate-authority exclude each other")
+            );
+        }
+        let identity = Identity::of(user)?;
+        let authorization = user::authorization(user, cluster)?;
+        let secrets = identity.is_some() || !matches!(authorization, Authorization::None);
+        let url = self.url(authority.is_some() || insecure || secrets)?;
+        let proxy = proxy::choose(&url, cluster.text("proxy-url")?, variable);
+        let proxy = proxy.map_err(|fault| cluster.fault(fault))?;
+        // A tunnel leads to port 443 unless told otherwise.
+        let url = if proxy.is_some() { server::with_port(url) } else { url };
+        let mut config = Config::new(url);
+        config.root_cert = authority.map(|authority| authority.certificates(cluster)).transpose()?;
+        config.accept_invalid_certs = insecure;
+        config.tls_server_name = cluster.text("tls-server-name")?.map(str::to_owned);
+        config.proxy_url = proxy;
+        config.auth_info = user::impersonation(user)?;
+        if let Some(identity) = identity {
+            identity.put_into(&mut config.auth_info);
+        }
+        Ok(Loaded { config, authorization })
+    }
+
+    fn url(&self, tls: bool) -> Result<Uri, KubeconfigError> {
+        let server = self.cluster.text("server")?;
+        let server = server.ok_or_else(|| self.cluster.fault("it names no server"))?;
+        server::url(server, tls).map_err(|fault| self.cluster.fault(fault))
+    }
+
+    /// Returns what a kubeconfig for a pod's service account would have.
+    fn of_pod(server: &str, account: &Path) -> Self {
+        let entry = |fields: &[(&str, &str)]| {
+            let field =
+                |(name, value): &(&str, &str)| ((*name).to_owned(), Node::Scalar((*value).to_owned(), false));
+            let node = Node::Map(fields.iter().map(field).collect());
+            Entry::new("service account".to_owned(), node, account)
+        };
+        let server = format!("https://{server}");
+        Self {
+            cluster: entry(&[("server", &server), ("certificate-authority", "ca.crt")]),
+            user: entry(&[("tokenFile", "token")]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

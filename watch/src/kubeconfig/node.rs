@@ -1,0 +1,353 @@
+//! A YAML or JSON document as a tree in which every scalar is its text.
+//!
+//! Nothing is converted before somebody asks for it, so no value of a field that is not read can be wrong: an
+//! exponent beyond every float, a date, another user's plugin in a format of its own.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError};
+
+/// Maximum depth of nested lists and mappings.
+const MAX_DEPTH: usize = 200;
+
+/// Maximum size of all that is copied for anchors (`&name`) and aliases (`*name`), by the measure of
+/// [`Node::size`].
+const MAX_EXPANSION: usize = 16 << 20;
+
+/// A part of a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Node {
+    /// Nothing: `~`, `null`, no value, no such field.
+    #[default]
+    Null,
+    /// A scalar, whatever YAML takes it for. The flag says whether it is plain, that is, without quotes.
+    Scalar(String, bool),
+    /// A list.
+    List(Vec<Node>),
+    /// Fields in their order; of equal names the last counts.
+    Map(Vec<(String, Node)>),
+}
+
+/// What stands for a field that there is not.
+const NULL: &Node = &Node::Null;
+
+/// Reason a document is not well formed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    /// Line, from 1.
+    pub(crate) line: usize,
+    /// Column, from 1.
+    pub(crate) column: usize,
+    /// The parser's words.
+    pub(crate) cause: String,
+}
+
+impl Node {
+    /// Returns the documents in `text`.
+    pub(crate) fn parse(text: &str) -> Result<Vec<Self>, SyntaxError> {
+        let mut builder = Builder::default();
+        // With comments there would be a limit on their number.
+        let options = granit_parser::options! { emit_comments: false };
+        for event in Parser::new_from_str_with_options(text, options) {
+            let (event, span) = event.map_err(|error| syntax(&error))?;
+            builder.take(event).map_err(|cause| SyntaxError {
+                line: span.start.line(),
+                column: span.start.col() + 1,
+                cause: cause.to_owned(),
+            })?;
+        }
+        Ok(builder.documents)
+    }
+
+    /// Returns the field of this name; [`Node::Null`] if there is none, or if this is no mapping.
+    pub(crate) fn get(&self, name: &str) -> &Self {
+        let Self::Map(fields) = self else { return NULL };
+        fields.iter().rev().find(|(field, _)| field == name).map_or(NULL, |(_, value)| value)
+    }
+
+    /// Returns the elements of a list; none if this is something else.
+    pub(crate) fn elements(&self) -> &[Self] {
+        if let Self::List(elements) = self { elements } else { &[] }
+    }
+
+    /// Returns the text of a scalar; `None` if this is something else.
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::Scalar(text, _) = self { Some(text) } else { None }
+    }
+
+    /// Returns the YAML term for what this is.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Scalar(..) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+
+    /// Returns the JSON of this: plain scalars are what YAML 1.2 takes them for, where JSON has that.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Scalar(text, false) => text.as_str().into(),
+            Self::Scalar(text, true) => plain_to_json(text),
+            Self::List(elements) => elements.iter().map(Self::to_json).collect(),
+            Self::Map(fields) => {
+                let fields = fields.iter().map(|(name, value)| (name.clone(), value.to_json()));
+                serde_json::Value::Object(fields.collect())
+            }
+        }
+    }
+
+    /// Approximate memory of this in bytes.
+    fn size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Null => 0,
+                Self::Scalar(text, _) => text.len(),
+                Self::List(elements) => elements.iter().map(Self::size).sum(),
+                Self::Map(fields) => fields.iter().map(|(name, value)| name.len() + value.size()).sum(),
+            }
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Self::Null | Self::Scalar(..) => 0,
+            Self::List(elements) => 1 + elements.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Map(fields) => 1 + fields.iter().map(|(_, value)| value.depth()).max().unwrap_or(0),
+        }
+    }
+}
+
+fn plain_to_json(text: &str) -> serde_json::Value {
+    match text {
+        "true" | "True" | "TRUE" => true.into(),
+        "false" | "False" | "FALSE" => false.into(),
+        _ => text.parse::<serde_json::Number>().map_or_else(|_| text.into(), Into::into),
+    }
+}
+
+fn syntax(error: &ScanError) -> SyntaxError {
+    let mark = error.marker();
+    SyntaxError { line: mark.line(), column: mark.col() + 1, cause: error.info() }
+}
+
+/// A list or mapping whose end has not been read.
+struct Open {
+    node: Node,
+    anchor: usize,
+    next: Next,
+}
+
+/// What the next node of a mapping is.
+#[derive(Default)]
+enum Next {
+    /// The name of a field.
+    #[default]
+    Name,
+    /// The value of the field of this name; the flag says whether that is plain.
+    ValueOf(String, bool),
+    /// The value of a field whose name is no scalar: nobody asks for it.
+    Unnamed,
+}
+
+/// A node that aliases stand for.
+struct Anchored {
+    node: Node,
+    size: usize,
+    depth: usize,
+}
+
+#[derive(Default)]
+struct Builder {
+    documents: Vec<Node>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Anchored>,
+    /// Sum of the sizes of all copies.
+    expanded: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>) -> Result<(), &'static str> {
+        match event {
+            Event::DocumentStart(..) => self.anchors.clear(),
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+                let plain = style == ScalarStyle::Plain && !is_text;
+                let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
+                self.add(if null { Node::Null } else { Node::Scalar(text.into_owned(), plain) }, anchor)?;
+            }
+            Event::SequenceStart(_, anchor, _) => self.begin(Node::List(Vec::new()), anchor)?,
+            Event::MappingStart(_, anchor, _) => self.begin(Node::Map(Vec::new()), anchor)?,
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(open) = self.open.pop() {
+                    self.add(open.node, open.anchor)?;
+                }
+            }
+            Event::Alias(anchor) => self.alias(anchor)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, node: Node, anchor: usize) -> Result<(), &'static str> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err("nested too deeply");
+        }
+        self.open.push(Open { node, anchor, next: Next::Name });
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize) -> Result<(), &'static str> {
+        let Some(anchored) = self.anchors.get(&anchor) else {
+            return Err("an alias within what it stands for");
+        };
+        let (size, depth) = (anchored.size, anchored.depth);
+        if self.open.len() + depth > MAX_DEPTH {
+            return Err("nested too deeply");
+        }
+        self.expanded = charge(self.expanded, size)?;
+        let node = anchored.node.clone();
+        self.add(node, 0)
+    }
+
+    /// Puts a complete node where it belongs.
+    fn add(&mut self, node: Node, anchor: usize) -> Result<(), &'static str> {
+        if anchor != 0 {
+            let (size, depth) = (node.size(), node.depth());
+            self.expanded = charge(self.expanded, size)?;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), size, depth });
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.documents.push(node);
+            return Ok(());
+        };
+        match &mut open.node {
+            Node::List(elements) => elements.push(node),
+            Node::Map(fields) => match std::mem::take(&mut open.next) {
+                Next::Name => {
+                    open.next = match node {
+                        Node::Scalar(name, plain) => Next::ValueOf(name, plain),
+                        _ => Next::Unnamed,
+                    };
+                }
+                Next::ValueOf(name, true) if name == "<<" => merge(fields, node),
+                Next::ValueOf(name, _) => fields.push((name, node)),
+                Next::Unnamed => {}
+            },
+            Node::Null | Node::Scalar(..) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Returns the sum of both, if that much may be copied.
+fn charge(expanded: usize, size: usize) -> Result<usize, &'static str> {
+    let sum = expanded.saturating_add(size);
+    if sum > MAX_EXPANSION { Err("aliases expand to too much") } else { Ok(sum) }
+}
+
+/// Adds the fields of `<<: *other`, before all others: those that are named themselves count.
+fn merge(fields: &mut Vec<(String, Node)>, node: Node) {
+    let merged = match node {
+        Node::Map(merged) => merged,
+        // Of a list the first counts.
+        Node::List(maps) => maps.into_iter().rev().flat_map(fields_of).collect(),
+        Node::Null | Node::Scalar(..) => return,
+    };
+    fields.splice(0..0, merged);
+}
+
+fn fields_of(node: Node) -> Vec<(String, Node)> {
+    if let Node::Map(fields) = node { fields } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Node {
+        let mut documents = Node::parse(text).unwrap();
+        assert_eq!(documents.len(), 1, "{text}");
+        documents.remove(0)
+    }
+
+    #[test]
+    fn every_scalar_is_its_text() {
+        for text in ["42e7891", "1e999", "0x1f", ".inf", "on", "2026-01-01", "08", "1:2:3", "\u{e9}"] {
+            assert_eq!(one(&format!("a: {text}\n")).get("a").text(), Some(text));
+        }
+        for null in ["~", "null", "", "NULL"] {
+            assert_eq!(one(&format!("a: {null}\n")).get("a"), NULL);
+        }
+        assert_eq!(one("a: '~'").get("a").text(), Some("~"));
+        assert_eq!(one("a: !!str null").get("a").text(), Some("null"));
+        assert_eq!(one("a: !!int x").get("a").text(), Some("x"));
+    }
+
+    #[test]
+    fn json_is_read_too() {
+        let json = "{\n\t\"a\": [1, true, null, \"\\u00e9\\/\"],\n\t\"b\": {\"c\": {}}, \"d\": \"\\ud83d\\ude00\"}\n";
+        let node = one(json);
+        let expected = [
+            Node::Scalar("1".into(), true),
+            Node::Scalar("true".into(), true),
+            Node::Null,
+            Node::Scalar("\u{e9}/".into(), false),
+        ];
+        assert_eq!(node.get("a").elements(), expected);
+        assert_eq!(node.get("b").get("c"), &Node::Map(Vec::new()));
+        assert_eq!(node.get("d").text(), Some("\u{1f600}"));
+    }
+
+    #[test]
+    fn the_last_of_equal_fields_counts() {
+        assert_eq!(one("{a: 1, b: 2, a: 3}").get("a").text(), Some("3"));
+    }
+
+    #[test]
+    fn aliases_and_merged_fields_are_expanded() {
+        let node = one("a: &a {x: 1, y: 2}\nb: {y: 3, <<: *a}\nc: *a\n");
+        assert_eq!(node.get("b").get("x").text(), Some("1"));
+        assert_eq!(node.get("b").get("y").text(), Some("3"));
+        assert_eq!(node.get("c"), node.get("a"));
+    }
+
+    #[test]
+    fn aliases_expand_to_a_bounded_size() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..9 {
+            let alias = format!("*a{}", level - 1);
+            let line = format!("a{level}: &a{level} [{}]\n", vec![alias; 10].join(", "));
+            bomb.push_str(&line);
+        }
+        assert_eq!(Node::parse(&bomb).unwrap_err().cause, "aliases expand to too much");
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(Node::parse(&nested(MAX_DEPTH + 1)).unwrap_err().cause, "nested too deeply");
+        assert!(Node::parse(&nested(MAX_DEPTH)).is_ok());
+        assert!(Node::parse(&nested(100_000)).is_err());
+        // Each level is an alias of the one before: no text is deep, but the tree would be.
+        let mut chain = "a0: &a0 []\n".to_owned();
+        for level in 1..=MAX_DEPTH {
+            let line = format!("a{level}: &a{level} [*a{}]\n", level - 1);
+            chain.push_str(&line);
+        }
+        assert_eq!(Node::parse(&chain).unwrap_err().cause, "nested too deeply");
+    }
+
+    #[test]
+    fn keys_that_are_no_text_are_left_out() {
+        assert_eq!(one("{[a]: 1, b: 2, {c: d}: 3, ~: 4}").get("b").text(), Some("2"));
+    }
+
+    #[test]
+    fn an_error_names_its_place() {
+        let error = Node::parse("a: 1\nb: [\n").unwrap_err();
+        assert_eq!((error.line, error.column), (2, 4), "{error:?}");
+        assert!(Node::parse("a: *b\n").is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! Where the configuration of a cluster is.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::error::KubeconfigError;
+use super::files::{self, MAX_KUBECONFIG};
+use super::merge::Merged;
+use crate::ClusterOptions;
+
+/// The directory of a pod's service account. The kubelet replaces token and certificates by renaming a
+/// symbolic link in it.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// A source of configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The pod this process runs in.
+    Pod {
+        /// `host:port` of the API server.
+        server: String,
+        /// The directory with its token and the CA's certificate.
+        account: PathBuf,
+    },
+    /// The kubeconfig that the options name: it must be there.
+    Named(PathBuf),
+    /// Kubeconfigs in the usual places, in order of precedence; those that are missing are left out.
+    Usual(Vec<PathBuf>),
+}
+
+impl Place {
+    /// Returns where the configuration is, by the options and the environment.
+    pub(crate) fn of(options: &ClusterOptions, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        if let Some(path) = &options.kubeconfig {
+            return Self::Named(path.clone());
+        }
+        if let Some(host) = set("KUBERNETES_SERVICE_HOST").filter(|_| options.context.is_none()) {
+            let port = set("KUBERNETES_SERVICE_PORT").unwrap_or_else(|| "443".into());
+            let server = authority(&host.to_string_lossy(), &port.to_string_lossy());
+            return Self::Pod { server, account: SERVICE_ACCOUNT.into() };
+        }
+        if let Some(paths) = set("KUBECONFIG") {
+            return Self::Usual(env::split_paths(&paths).filter(|path| path != Path::new("")).collect());
+        }
+        Self::Usual(set("HOME").map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect())
+    }
+
+    /// Returns the kubeconfigs of this place, whether they are there or not.
+    pub(crate) fn kubeconfigs(&self) -> &[PathBuf] {
+        match self {
+            Self::Pod { .. } => &[],
+            Self::Named(path) => std::slice::from_ref(path),
+            Self::Usual(paths) => paths,
+        }
+    }
+
+    /// Reads the kubeconfigs; nothing in a pod.
+    pub(crate) fn merged(&self) -> Result<Merged, KubeconfigError> {
+        let mut merged = Merged::default();
+        let mut missing = Vec::new();
+        for path in self.kubeconfigs() {
+            match files::read(path, MAX_KUBECONFIG) {
+                Ok(content) => merged.add(path, &content)?,
+                // "Config not found" is no more than a warning of kubectl's, but for the one of --kubeconfig.
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::NotFound && matches!(self, Self::Usual(_)) =>
+                {
+                    missing.push(path.display().to_string());
+                }
+                Err(source) => {
+                    return Err(KubeconfigError::Read { what: "kubeconfig", path: path.clone(), source });
+                }
+            }
+        }
+        match self {
+            Self::Usual(paths) if paths.is_empty() => {
+                Err(KubeconfigError::Missing("neither KUBECONFIG nor HOME is set".to_owned()))
+            }
+            Self::Usual(paths) if missing.len() == paths.len() => {
+                Err(KubeconfigError::Missing(format!("{} is not there", missing.join(", "))))
+            }
+            _ => Ok(merged),
+        }
+    }
+}
+
+/// Joins a host and a port; IPv6 addresses get their brackets.
+fn authority(host: &str, port: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}

@@ -1,0 +1,322 @@
+//! Credential plugins: programs that print an `ExecCredential`.
+//!
+//! <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>
+
+use std::io;
+use std::path::MAIN_SEPARATOR;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use k8s_openapi::jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::json;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::error::KubeconfigError;
+use super::merge::{Entry, flag_in, text_in};
+use super::node::Node;
+use super::pem::{Identity, Pem};
+use super::user::{bearer, texts};
+use crate::quote::Quoted;
+
+/// Time limit of a plugin.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Maximum number of bytes that a plugin may print.
+const MAX_OUTPUT: usize = 1 << 20;
+
+/// Number of bytes, from the end of what a plugin prints to standard error, that are kept for messages.
+const KEPT_STDERR: usize = 400;
+
+/// The version of the protocol, but for what follows the slash.
+const GROUP: &str = "client.authentication.k8s.io/";
+
+/// The name of the extension of a cluster that is for plugins.
+const EXTENSION: &str = "client.authentication.k8s.io/exec";
+
+/// A program that gives credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Plugin {
+    /// Path of the program, or its name for a search in `PATH`.
+    command: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    /// `KUBERNETES_EXEC_INFO`.
+    info: String,
+    install_hint: Option<String>,
+    time_limit: Duration,
+}
+
+/// What a plugin gives.
+#[derive(Clone)]
+pub(crate) struct PluginCredentials {
+    /// The `Authorization` header.
+    pub(crate) header: Option<HeaderValue>,
+    /// The client certificate.
+    pub(crate) identity: Option<Identity>,
+    /// The end of their validity, if the plugin names one.
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// Reason a plugin gave no credentials.
+#[derive(Debug, Error)]
+pub enum PluginError {
+    /// It could not be started.
+    #[error("cannot run credential plugin {command}: {source}{hint}", command = Quoted(command))]
+    Start {
+        /// The program.
+        command: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+        /// The kubeconfig's advice for this case, with punctuation.
+        hint: String,
+    },
+    /// It did not end in time, and was killed.
+    #[error(
+        "credential plugin {command} did not end within {limit:?} and was killed{stderr}",
+        command = Quoted(command)
+    )]
+    TimeLimit {
+        /// The program.
+        command: String,
+        /// The limit.
+        limit: Duration,
+        /// What it printed to standard error, with punctuation.
+        stderr: String,
+    },
+    /// It failed.
+    #[error("credential plugin {command} failed ({status}){stderr}", command = Quoted(command))]
+    Failed {
+        /// The program.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it printed to standard error, with punctuation.
+        stderr: String,
+    },
+    /// What it printed is no usable `ExecCredential`.
+    #[error("credential plugin {command} printed no usable ExecCredential: {fault}{stderr}", command = Quoted(command))]
+    Output {
+        /// The program.
+        command: String,
+        /// What is wrong with it.
+        fault: String,
+        /// What it printed to standard error, with punctuation.
+        stderr: String,
+    },
+}
+
+impl Plugin {
+    /// Returns the plugin of a user's `exec`.
+    pub(crate) fn of(user: &Entry, exec: &Node, cluster: &Entry) -> Result<Self, KubeconfigError> {
+        let text = |field| text_in(exec, field).map_err(|fault| user.fault(format!("exec.{fault}")));
+        let missing = |field| user.fault(format!("exec.{field} is missing"));
+        let command = text("command")?.ok_or_else(|| missing("command"))?;
+        let version = text("apiVersion")?.ok_or_else(|| missing("apiVersion"))?;
+        if !version.starts_with(GROUP) {
+            return Err(user.fault(format!("exec.apiVersion {} is not supported", Quoted(version))));
+        }
+        if text("interactiveMode")? == Some("Always") {
+            return Err(
+                user.fault("exec.interactiveMode is Always: a plugin that asks questions cannot be used")
+            );
+        }
+        let mut env = Vec::new();
+        for variable in exec.get("env").elements() {
+            let name = variable.get("name").text().filter(|name| !name.is_empty() && !name.contains('='));
+            let name = name.ok_or_else(|| user.fault("exec.env has a variable without a name"))?;
+            env.push((name.to_owned(), variable.get("value").text().unwrap_or_default().to_owned()));
+        }
+        let args = texts(user, "exec.args", exec.get("args"))?;
+        let told =
+            flag_in(exec, "provideClusterInfo").map_err(|fault| user.fault(format!("exec.{fault}")))?;
+        let mut spec = json!({ "interactive": false });
+        if told {
+            spec["cluster"] = cluster_info(cluster)?;
+        }
+        let info = json!({ "apiVersion": version, "kind": "ExecCredential", "spec": spec }).to_string();
+        let install_hint = text("installHint")?.map(str::to_owned);
+        let command = resolve(user, command);
+        Ok(Self { command, args, env, info, install_hint, time_limit: TIME_LIMIT })
+    }
+
+    /// Returns the program's path or name.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// Runs the program once. It is killed with all that it started if it takes longer than 30 s, prints more
+    /// than 1 MiB, or if this is dropped.
+    pub(crate) async fn run(&self) -> Result<PluginCredentials, PluginError> {
+        let mut running = Running::start(self).map_err(|source| self.not_started(source))?;
+        let ended = timeout(self.time_limit, running.wait()).await;
+        let (command, stderr) = (self.command.clone(), running.stderr());
+        match ended {
+            Err(_) => Err(PluginError::TimeLimit { command, limit: self.time_limit, stderr }),
+            Ok(Err(error)) => Err(PluginError::Output { command, fault: error.to_string(), stderr }),
+            Ok(Ok(status)) if !status.success() => Err(PluginError::Failed { command, status, stderr }),
+            Ok(Ok(_)) => {
+                credentials(&running.stdout).map_err(|fault| PluginError::Output { command, fault, stderr })
+            }
+        }
+    }
+
+    fn not_started(&self, source: io::Error) -> PluginError {
+        let hint =
+            self.install_hint.as_deref().map(|hint| format!("; its kubeconfig says: {}", Quoted(hint)));
+        PluginError::Start { command: self.command.clone(), source, hint: hint.unwrap_or_default() }
+    }
+}
+
+/// Returns the path of a program that is named by one, and the name of one that is to be found in `PATH`.
+pub(crate) fn resolve(user: &Entry, command: &str) -> String {
+    if command.contains(MAIN_SEPARATOR) {
+        user.resolve(command).display().to_string()
+    } else {
+        command.to_owned()
+    }
+}
+
+/// A plugin that runs. Dropping it kills the process group.
+struct Running {
+    child: Child,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Running {
+    fn start(plugin: &Plugin) -> io::Result<Self> {
+        let child = Command::new(&plugin.command)
+            .args(&plugin.args)
+            .envs(plugin.env.iter().map(|(name, value)| (name, value)))
+            .env("KUBERNETES_EXEC_INFO", &plugin.info)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(Self { child, stdout: Vec::new(), stderr: Vec::new() })
+    }
+
+    /// Reads what it prints and waits for its end.
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        let Self { child, stdout, stderr } = self;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let out = async {
+            let Some(out) = out else { return Ok(()) };
+            out.take(MAX_OUTPUT as u64 + 1).read_to_end(stdout).await?;
+            if stdout.len() > MAX_OUTPUT { Err(io::Error::other("more than 1 MiB")) } else { Ok(()) }
+        };
+        let err = async {
+            let Some(err) = err else { return Ok(()) };
+            keep_end(err, stderr).await
+        };
+        // Until both have come to their end nobody waits for the process, so its number stays its own.
+        tokio::try_join!(out, err)?;
+        child.wait().await
+    }
+
+    /// Returns the last words on standard error, with punctuation before them; empty if there are none.
+    fn stderr(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let text = text.trim();
+        if text.is_empty() { String::new() } else { format!("; it says: {}", Quoted(tail(text))) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The process was not waited for if it still has a number: nobody else can have it then.
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It fails if all of them have ended.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Returns the last 150 characters of a text: where the reason for a failure stands.
+fn tail(text: &str) -> &str {
+    let start = text.char_indices().rev().nth(149).map_or(0, |(start, _)| start);
+    &text[start..]
+}
+
+/// Reads to the end, and keeps the last of it.
+async fn keep_end(mut from: impl AsyncRead + Unpin, kept: &mut Vec<u8>) -> io::Result<()> {
+    let mut part = [0; 4096];
+    loop {
+        let count = from.read(&mut part).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        kept.extend_from_slice(&part[..count]);
+        let excess = kept.len().saturating_sub(KEPT_STDERR);
+        kept.drain(..excess);
+    }
+}
+
+/// Returns the credentials in what a plugin printed.
+fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
+    let text = str::from_utf8(output).map_err(|_| "it is not UTF-8".to_owned())?;
+    let document = match Node::parse(text) {
+        Ok(documents) => documents.into_iter().next().unwrap_or_default(),
+        Err(error) => return Err(format!("line {}: {}", error.line, Quoted(&error.cause))),
+    };
+    match document.get("kind").text() {
+        Some("ExecCredential") => {}
+        Some(kind) => return Err(format!("its kind is {}", Quoted(kind))),
+        None => return Err(format!("it is {} without kind: ExecCredential", document.kind())),
+    }
+    let status = document.get("status");
+    let text = |field| text_in(status, field).map_err(|fault| format!("status.{fault}"));
+    let header = text("token")?.map(bearer).transpose()?;
+    let identity = match (text("clientCertificateData")?, text("clientKeyData")?) {
+        (Some(certificate), Some(key)) => Some(Identity::from_pem(certificate, key)?),
+        (None, None) => None,
+        _ => return Err("clientCertificateData and clientKeyData go together".to_owned()),
+    };
+    if header.is_none() && identity.is_none() {
+        return Err("its status has neither a token nor a client certificate".to_owned());
+    }
+    let expires = text("expirationTimestamp")?.map(|text| {
+        text.parse::<Timestamp>()
+            .map_err(|_| format!("expirationTimestamp {} is no time of RFC 3339", Quoted(text)))
+    });
+    Ok(PluginCredentials { header, identity, expires: expires.transpose()? })
+}
+
+/// Returns what a plugin is told of the cluster, if it wants to be.
+fn cluster_info(cluster: &Entry) -> Result<serde_json::Value, KubeconfigError> {
+    let mut info = serde_json::Map::new();
+    for field in ["server", "tls-server-name", "proxy-url"] {
+        if let Some(text) = cluster.text(field)? {
+            info.insert(field.to_owned(), text.into());
+        }
+    }
+    for field in ["insecure-skip-tls-verify", "disable-compression"] {
+        if cluster.flag(field)? {
+            info.insert(field.to_owned(), true.into());
+        }
+    }
+    if let Some(authority) = Pem::of(cluster, "certificate-authority-data", "certificate-authority")? {
+        let text = STANDARD.encode(authority.read(cluster)?);
+        info.insert("certificate-authority-data".to_owned(), text.into());
+    }
+    let extensions = cluster.node().get("extensions").elements();
+    if let Some(found) = extensions.iter().find(|extension| extension.get("name").text() == Some(EXTENSION)) {
+        info.insert("config".to_owned(), found.get("extension").to_json());
+    }
+    Ok(info.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! Text from outside in messages: quoted, so that it cannot pass for ours, and bounded.
+
+use std::fmt;
+
+/// Maximum number of characters of a quoted text.
+const MAX_CHARS: usize = 200;
+
+/// Displays text from outside in quotes, with control and format characters escaped, cut after 200 characters.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.0.char_indices().nth(MAX_CHARS).map_or(self.0.len(), |(end, _)| end);
+        write!(f, "\"{}\"", self.0[..end].escape_debug())?;
+        if end < self.0.len() { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+/// Displays a list of names, each quoted, of which at most ten are shown.
+pub(crate) struct QuotedList<'a>(pub(crate) &'a [&'a str]);
+
+impl fmt::Display for QuotedList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 10;
+        for (position, name) in self.0.iter().take(SHOWN).enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", Quoted(name))?;
+        }
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_escaped_and_cut() {
+        assert_eq!(Quoted("a\n\u{1b}[31m\"\u{202e}\u{e9}").to_string(), r#""a\n\u{1b}[31m\"\u{202e}é""#);
+        assert_eq!(Quoted(&"\u{e9}".repeat(201)).to_string(), format!("\"{}\"...", "\u{e9}".repeat(200)));
+    }
+
+    #[test]
+    fn long_lists_are_counted() {
+        let names: Vec<String> = (0..12).map(|number| number.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(QuotedList(&names[..2]).to_string(), r#""0", "1""#);
+        assert!(QuotedList(&names).to_string().ends_with(r#", "9" and 2 more"#));
+    }
+}

@@ -1,0 +1,86 @@
+//! Failures of TLS, in words that say what to do.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+use crate::quote::Quoted;
+
+/// Returns the TLS error among the causes of an error.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    // An I/O error that wraps another one passes for it: its source is the source of that.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => cause(inner),
+        None => cause(error.source()?),
+    }
+}
+
+/// Returns whether the server's certificate was not accepted, so that another CA in the configuration would
+/// help.
+pub(crate) fn is_distrust(error: &(dyn Error + 'static)) -> bool {
+    matches!(cause(error), Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// Returns the reason TLS failed, and what can be done about it; `None` if it was not TLS, or if the library's
+/// own words will do.
+pub(crate) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
+    let text = match cause(error)? {
+        rustls::Error::InvalidCertificate(error) => certificate(error)?,
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "what answers does not speak TLS: is the server's URL http:// rather than https://?".to_owned()
+        }
+        rustls::Error::AlertReceived(alert) => alert_received(*alert)?.to_owned(),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn certificate(error: &CertificateError) -> Option<String> {
+    let text = match error {
+        // The latter if the other CA has the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
+            "the server's certificate was not issued by the CA of the configuration: it is another cluster, or its CA \
+             was replaced ({error:?})"
+        ),
+        CertificateError::Other(other) => match other.to_string().as_str() {
+            text if text.contains("CaUsedAsEndEntity") => {
+                "the server shows a CA certificate as its own, such as a self-signed one made by `openssl req -x509`; \
+                 that is not accepted even if the configuration names it as CA: give the server a certificate that \
+                 is no CA (basicConstraints=CA:FALSE) (CaUsedAsEndEntity)"
+                    .to_owned()
+            }
+            text if text.contains("UnsupportedCertVersion") => {
+                "the server's certificate is of X.509 version 1, and version 3 is needed (UnsupportedCertVersion)".to_owned()
+            }
+            _ => return None,
+        },
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
+            "the server's certificate is for other names: {}; tls-server-name in the kubeconfig's cluster says which \
+             to expect",
+            Quoted(&error.to_string())
+        ),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn alert_received(alert: AlertDescription) -> Option<&'static str> {
+    match alert {
+        AlertDescription::CertificateRequired => {
+            Some("the server wants a client certificate, and the configuration has none")
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnknownCA
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::UnsupportedCertificate => {
+            Some("the server does not accept our client certificate: it is expired, or of another cluster")
+        }
+        _ => None,
+    }
+}

@@ -125,6 +125,11 @@ pub struct Config<'a> {
     pub max_staleness: Option<Duration>,
     /// Answer cookies (RFC 7873); `None` ignores them.
     pub cookies: Option<&'a CookieSecrets>,
+    /// Networks of clients whose cookies are ignored all the same. Forwarders that pass EDNS on, and have no cookies of
+    /// their own, belong here: a client that received a cookie through one drops the answers of other servers behind it
+    /// (RFC 7873 5.3: "If the client is expecting the response to contain a COOKIE option and it is missing, the
+    /// response MUST be discarded."). Looked at only for queries with a cookie.
+    pub cookie_exempt: &'a [IpCidr],
     /// Who answered, for those who ask (RFC 5001): any octets, of which the first [`Config::MAX_NSID`] are sent.
     pub nsid: Option<&'a [u8]>,
     /// How long an idle TCP connection is kept, for those who ask (RFC 7828), in units of 100 ms.
@@ -153,6 +158,7 @@ impl<'a> Config<'a> {
             pod_names: false,
             max_staleness: None,
             cookies: None,
+            cookie_exempt: &[],
             nsid: None,
             tcp_keepalive: None,
             chaos_version: None,

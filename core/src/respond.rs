@@ -94,10 +94,15 @@ impl From<Full> for Unwritten {
     }
 }
 
-/// What the query's cookie tells, and the one to send back.
+/// Returns the status of the query's cookie and the cookie to send back; `None` if it has none or it is ignored.
 fn check_cookie(config: &Config<'_>, edns: Edns<'_>, request: &Request) -> Option<(CookieStatus, [u8; 24])> {
     let cookie = edns.options?.cookie?;
-    Some(cookie::check_and_renew(config.cookies?, &cookie, request.source, request.now))
+    let secrets = config.cookies?;
+    let client = request.source.to_canonical();
+    if config.cookie_exempt.iter().any(|network| network.contains(&client)) {
+        return None;
+    }
+    Some(cookie::check_and_renew(secrets, &cookie, client, request.now))
 }
 
 /// The OPT of the response: there if and only if the query has one (RFC 6891 6.1.1).

@@ -44,10 +44,10 @@ impl Floor {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         let mut answers = Function { answer, counters: Counters::default() };
         // Never told to stop.
-        let (_stop, stopped) = oneshot::channel();
+        let (_stop, mut stopped) = oneshot::channel();
         runtime.block_on(async {
             let socket = Socket::new(self.socket, false)?;
-            serve(&socket, &mut answers, stopped).await;
+            serve(&socket, &mut answers, &mut stopped).await;
             Ok(())
         })
     }

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use poddns_core::wire::Rcode;
-use poddns_core::{CookieSecrets, CookieStatus, Mode, Outcome, Request, Transport};
+use poddns_core::{CookieSecrets, CookieStatus, IpCidr, Mode, Outcome, Request, Transport};
 
 use crate::support::query::{Edns, Query};
 use crate::support::response::Response;
@@ -144,6 +144,34 @@ fn errors_have_cookies() {
 fn cookies_can_be_off() {
     let response = Server::new(Mode::Verified).udp(&query(&CLIENT_COOKIE).octets());
     assert_eq!((response.addresses().len(), returned(&response)), (1, None));
+}
+
+/// 5.3: "If the client is expecting the response to contain a COOKIE option and it is missing, the response MUST be
+/// discarded." So whoever asks on behalf of others, and asks other servers as well, gets none.
+#[test]
+fn exempt_clients_get_no_cookie() {
+    let exempt = [IpCidr::new(CLIENT, 32).unwrap()];
+    let server = |cookie_exempt| {
+        Server::new(Mode::Verified).with(|config| {
+            config.cookies = Some(&SECRETS);
+            config.cookie_exempt = cookie_exempt;
+        })
+    };
+    let mut valid = CLIENT_COOKIE.to_vec();
+    valid.extend([7; 16]);
+    for cookie in [&CLIENT_COOKIE[..], &valid] {
+        let response = server(&exempt).udp(&query(cookie).octets());
+        assert_eq!((response.addresses().len(), returned(&response)), (1, None));
+        assert!(returned(&server(&[]).udp(&query(cookie).octets())).is_some());
+    }
+    // The same client over a dual-stack socket.
+    let IpAddr::V4(client) = CLIENT else { unreachable!("as in the support module") };
+    let mut request = Request::new(Transport::Udp, client.to_ipv6_mapped().into(), NOW);
+    let (_, response) = server(&exempt).outcome(&query(&CLIENT_COOKIE).octets(), &request);
+    assert_eq!(returned(&response.unwrap()), None);
+    request.source = IpAddr::from([198, 51, 100, 1]);
+    let (_, response) = server(&exempt).outcome(&query(&CLIENT_COOKIE).octets(), &request);
+    assert!(returned(&response.unwrap()).is_some(), "another client");
 }
 
 /// Secrets stay out of logs.

@@ -4,16 +4,16 @@ use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::server::open_files::{OTHERS, for_connections};
+use crate::server::open_files::{for_connections, needed};
 use crate::server::settings::Settings;
 
 /// Raises the limit of open files, and warns if it is too low for the connections.
 pub(super) fn check(settings: &Settings) {
     match raise() {
-        Ok(limit) if for_connections(limit) < settings.tcp.connections => tracing::warn!(
+        Ok(limit) if for_connections(limit, settings) < settings.tcp.connections => tracing::warn!(
             limit,
-            needed = settings.tcp.connections as u64 + OTHERS,
-            connections = for_connections(limit),
+            needed = needed(settings),
+            connections = for_connections(limit, settings),
             "the limit of open files (RLIMIT_NOFILE) is too low for tcp-connections; there will be no more than \
              it allows"
         ),

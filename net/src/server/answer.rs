@@ -13,7 +13,6 @@ use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SharedPods;
 use crate::server::rate_limit::{Limiter, Verdict};
 use crate::server::settings::Settings;
-use crate::server::udp::{self, Answers};
 use crate::sys::Datagram;
 
 /// What all threads answer from; replaced as a whole when the configuration is read again.
@@ -63,7 +62,8 @@ impl Answerer {
 
     fn set_limit(&self) {
         if let Some(limiter) = &self.limiter {
-            limiter.set(self.current.settings.rate_limit.as_ref(), Instant::now());
+            let settings = &self.current.settings;
+            limiter.set(settings.rate_limit.as_ref(), &settings.exempt, Instant::now());
         }
     }
 
@@ -94,18 +94,9 @@ impl Answerer {
     }
 }
 
-impl Answers for Answerer {
-    fn answer(&mut self, batch: &mut impl udp::Batch) {
-        let answers = self.batch();
-        prefetch(&answers.config, &*answers.pods.0, batch.queries());
-        batch.answer(|query, out| answers.answer(query, out));
-        for _ in 0..batch.not_unicast() {
-            self.counters.queries.increment();
-            self.counters.dropped(Dropped::NotUnicast);
-        }
-    }
-
-    fn counters(&self) -> &Counters {
+impl Answerer {
+    /// Returns the counters, to which nobody else may add.
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 }
@@ -125,6 +116,19 @@ pub(crate) struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// Lets the index load what these queries will ask of it.
+    pub(crate) fn prefetch<'q>(&self, queries: impl Iterator<Item = &'q [u8]>) {
+        prefetch(&self.config, &*self.pods.0, queries);
+    }
+
+    /// Counts queries that were sent to a broadcast or multicast address.
+    pub(crate) fn not_unicast(&self, number: usize) {
+        for _ in 0..number {
+            self.counters.queries.increment();
+            self.counters.dropped(Dropped::NotUnicast);
+        }
+    }
+
     /// Writes the response to `query` into `out` and returns its length; `None` if there must be none.
     pub(crate) fn answer(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
         let Datagram { octets: query, peer, cut } = query;
@@ -183,12 +187,9 @@ fn unix_time() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use poddns_core::{Label, Mode, NoPods, PodLookup, Unknown};
+    use poddns_core::NoPods;
 
     use super::*;
-    use crate::server::pods::{Pods, PodsReport};
 
     #[test]
     fn nothing_is_sent_to_port_zero() {
@@ -205,64 +206,5 @@ mod tests {
         assert!(batch.answer(from(1), &mut out).is_some());
         assert_eq!(counters.drops(Dropped::SourcePortZero), 1);
         assert_eq!(counters.queries.get(), 2);
-    }
-
-    /// An index that keeps what it was told and asked.
-    #[derive(Default)]
-    struct Diary(Mutex<Vec<(&'static str, IpAddr)>>);
-
-    impl PodLookup for Diary {
-        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
-            Ok(true)
-        }
-        fn contains(&self, _: &Label, address: IpAddr) -> Result<bool, Unknown> {
-            self.0.lock().unwrap().push(("asked", address));
-            Ok(true)
-        }
-        fn prefetch(&self, addresses: &[IpAddr]) {
-            self.0.lock().unwrap().extend(addresses.iter().map(|&address| ("told", address)));
-        }
-    }
-
-    impl Pods for Diary {
-        fn report(&self) -> PodsReport {
-            PodsReport::default()
-        }
-    }
-
-    struct Queries(Vec<Vec<u8>>);
-
-    impl udp::Batch for Queries {
-        fn queries(&self) -> impl Iterator<Item = &[u8]> {
-            self.0.iter().map(Vec::as_slice)
-        }
-        fn answer(&mut self, mut each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
-            for query in &self.0 {
-                let query = Datagram { octets: query, peer: ([127, 0, 0, 1], 1).into(), cut: false };
-                each(query, &mut [0; 512]).unwrap();
-            }
-        }
-        fn replies(&self) -> usize {
-            0
-        }
-    }
-
-    #[test]
-    fn an_index_is_told_of_a_batch_before_it_is_asked() {
-        let mut settings = Settings::default();
-        settings.mode = Mode::Verified;
-        let pods = Arc::new(Diary::default());
-        let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
-        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None };
-        let (_updates, updates) = watch::channel(current);
-        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(Limiter::new([0; 16])));
-        let query = |label: &[u8]| {
-            let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-            [&header, label, b"\x01a\x03pod\x07cluster\x05local\0\0\x01\0\x01"].concat()
-        };
-        answerer.answer(&mut Queries(vec![query(b"\x0810-0-0-1"), query(b"\x07fd00--2")]));
-        let addresses: [IpAddr; 2] = [[10, 0, 0, 1].into(), [0xfd00, 0, 0, 0, 0, 0, 0, 2].into()];
-        let expected = ["told", "asked"].map(|what| addresses.map(|address| (what, address))).concat();
-        assert_eq!(*pods.0.lock().unwrap(), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! Sockets: bound, with their options, before anybody is told that the server is there.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -60,7 +60,7 @@ pub(crate) fn bind(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets
     let mut attempts = if address.port() == 0 { ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
-        match attempt(address, workers) {
+        match attempt(address, workers, address.port() == 0) {
             // The port that was free over UDP is taken over TCP.
             Err(error) if attempts > 0 && error.error.kind() == io::ErrorKind::AddrInUse => {}
             done => return done,
@@ -68,17 +68,44 @@ pub(crate) fn bind(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets
     }
 }
 
-fn attempt(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets, BindError> {
+/// Binds both wildcards to one port that is free for both. Of IPv6 the error is returned: a host may have none.
+pub(crate) fn bind_wildcards(
+    workers: NonZeroUsize,
+) -> Result<(Sockets, Result<Sockets, BindError>), BindError> {
+    let mut attempts = ATTEMPTS;
+    loop {
+        attempts -= 1;
+        let v4 = bind((Ipv4Addr::UNSPECIFIED, 0).into(), workers)?;
+        match attempt((Ipv6Addr::UNSPECIFIED, v4.address.port()).into(), workers, true) {
+            Err(error) if attempts > 0 && error.error.kind() == io::ErrorKind::AddrInUse => {}
+            v6 => return Ok((v4, v6)),
+        }
+    }
+}
+
+/// Returns true if another socket is bound to this address over UDP, of this process or another one. To be asked before
+/// an address is bound: then the kernel would share the queries among all of these.
+pub(crate) fn is_taken(address: SocketAddr) -> bool {
+    let bind = || -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        only_v6(&socket, address)?;
+        // Without SO_REUSEPORT, so that nobody shares the address.
+        socket.bind(&address.into())
+    };
+    address.port() != 0 && bind().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
+/// Binds an address; `exclusive` takes a port that nobody else has.
+fn attempt(address: SocketAddr, workers: NonZeroUsize, exclusive: bool) -> Result<Sockets, BindError> {
     let over = |transport| move |error| BindError { address, transport, error };
     check_unicast(address).map_err(over("UDP"))?;
-    let any_port = address.port() == 0;
-    let first = udp(address, any_port).map_err(over("UDP"))?;
+    let first = udp(address, exclusive).map_err(over("UDP"))?;
     let bound = first.local_addr().map_err(over("UDP"))?;
     let mut sockets = vec![first];
     for _ in 1..workers.get() {
         sockets.push(udp(bound, false).map_err(over("UDP"))?);
     }
-    let tcp = tcp(bound, any_port).map_err(over("TCP"))?;
+    let tcp = tcp(bound, exclusive).map_err(over("TCP"))?;
     Ok(Sockets { address: bound, udp: sockets, tcp, kept_by_systemd: false })
 }
 
@@ -222,6 +249,28 @@ mod tests {
         assert!(error.to_string().ends_with("another user's poddnsd, has it"), "{error}");
         let error = bind("192.0.2.1:0".parse().unwrap(), TWO).unwrap_err();
         assert!(error.to_string().ends_with("no interface of this host has this address"), "{error}");
+    }
+
+    #[test]
+    fn wildcards_take_one_port() {
+        let (v4, v6) = bind_wildcards(TWO).unwrap();
+        // A host may have no IPv6.
+        if let Ok(v6) = v6 {
+            assert_eq!(v6.address.port(), v4.address.port());
+            assert!(v6.address.is_ipv6() && v4.address.is_ipv4());
+        }
+    }
+
+    #[test]
+    fn addresses_of_others_are_taken() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        assert!(!is_taken(address));
+        let other = bind(address, TWO).unwrap();
+        assert!(is_taken(other.address));
+        assert!(is_taken(([0, 0, 0, 0], other.address.port()).into()), "the wildcard has it, too");
+        let address = other.address;
+        drop(other);
+        assert!(!is_taken(address));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The server before it serves: with its sockets, and as yet without a thread.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,6 +44,13 @@ impl Bound {
         let is_passed = |address: &SocketAddr| passed.iter().any(|sockets| sockets.address == *address);
         let others: Vec<SocketAddr> =
             settings.listen.iter().copied().filter(|address| !is_passed(address)).collect();
+        for address in others.iter().filter(|&&address| bind::is_taken(address)) {
+            tracing::warn!(
+                %address,
+                "another process is bound to this address, or to its wildcard: until one of the two ends, queries go to \
+                 either of them"
+            );
+        }
         let mut sockets = bind_all(&others, &settings)?;
         sockets.extend(passed.into_iter().map(|sockets| (sockets.address, sockets)));
         let http = settings.admin.map(bind::http).transpose()?;
@@ -100,13 +107,29 @@ impl Bound {
     }
 }
 
-/// Binds these addresses, or none. Of `*:PORT` the IPv6 half may be missing.
+/// Binds these addresses, or none. Of `*:PORT` the IPv6 half may be missing; `*:0` takes one port for both.
 pub(super) fn bind_all(
     addresses: &[SocketAddr],
     settings: &Settings,
 ) -> Result<Vec<(SocketAddr, Sockets)>, BindError> {
+    let wildcards = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let [v4, v6]: [SocketAddr; 2] = wildcards.map(|ip: IpAddr| (ip, 0).into());
+    let one_port = addresses.contains(&v4) && addresses.contains(&v6);
     let mut all = Vec::with_capacity(addresses.len());
     for &address in addresses {
+        if one_port && address == v4 {
+            let (first, second) = bind::bind_wildcards(settings.threads)?;
+            all.push((v4, first));
+            match second {
+                Ok(second) => all.push((v6, second)),
+                Err(error) if bind::no_such_family(&error) => tracing::warn!("{error}; serving IPv4 only"),
+                Err(error) => return Err(error),
+            }
+            continue;
+        }
+        if one_port && address == v6 {
+            continue;
+        }
         match bind::bind(address, settings.threads) {
             Ok(sockets) => all.push((address, sockets)),
             Err(error) if bind::no_such_family(&error) && has_other_wildcard(address, settings) => {

@@ -2,29 +2,83 @@
 
 use nix::sys::resource::{Resource, getrlimit};
 
-/// Files that the process needs beside its TCP connections: sockets, the admin endpoints, the API server.
-pub(crate) const OTHERS: u64 = 256;
+use super::settings::Settings;
 
-/// How many of this many files may be TCP connections, so that however many clients come, something is left for
-/// the admin endpoints, the API server and a reload: all but [`OTHERS`], and half of them at least.
-pub(crate) fn for_connections(limit: u64) -> usize {
-    usize::try_from(limit - OTHERS.min(limit / 2)).unwrap_or(usize::MAX)
+/// Connections of the admin endpoints.
+pub(crate) const ADMIN: usize = 64;
+
+/// Files of a thread with a runtime: epoll twice, its waker, and the pipe of signals.
+const RUNTIME: u64 = 4;
+
+/// Threads beside those that answer over UDP: TCP, control, and the one that waits for signals.
+const OTHER_THREADS: u64 = 3;
+
+/// Files of a UDP socket: itself, and a handle to ask the kernel for its counters.
+const UDP: u64 = 2;
+
+/// Files of the process: standard streams, the listener of the admin endpoints, systemd's socket, the log.
+const PROCESS: u64 = 16;
+
+/// Files that come and go: connections to the API server, kubeconfig, snapshot, credential plugins, /proc.
+const OCCASIONAL: u64 = 64;
+
+/// Returns how many of `limit` files may be TCP connections, so that something is left for the sockets, the admin
+/// endpoints, the API server and a reload, however many clients there are; of a limit that is too low for all of that
+/// half of what the threads and sockets leave.
+pub(crate) fn for_connections(limit: u64, settings: &Settings) -> usize {
+    let (fixed, reserve) = needs(settings);
+    let left = limit.saturating_sub(fixed);
+    usize::try_from(left - reserve.min(left / 2)).unwrap_or(usize::MAX)
 }
 
-/// The same of the limit as it is now.
-pub(crate) fn connections() -> usize {
-    getrlimit(Resource::RLIMIT_NOFILE).map_or(usize::MAX, |(soft, _)| for_connections(soft))
+/// Returns the limit of open files that takes as many TCP connections as the settings allow.
+pub(crate) fn needed(settings: &Settings) -> u64 {
+    let (fixed, reserve) = needs(settings);
+    (settings.tcp.connections as u64).saturating_add(fixed + reserve)
+}
+
+/// Returns the number of files that are always open, and of those that must be to be had.
+fn needs(settings: &Settings) -> (u64, u64) {
+    let threads = settings.threads.get() as u64;
+    // One socket over TCP.
+    let listener = threads * UDP + 1;
+    let fixed = RUNTIME * (threads + OTHER_THREADS) + listener * settings.listen.len() as u64 + PROCESS;
+    // A reload binds new addresses before it gives up the old ones.
+    (fixed, listener + ADMIN as u64 + OCCASIONAL)
+}
+
+/// Returns the limit as it is now.
+pub(crate) fn limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
 
     #[test]
-    fn something_is_left_beside_connections() {
-        assert_eq!(for_connections(20_000), 20_000 - 256);
-        assert_eq!(for_connections(64), 32);
-        assert_eq!(for_connections(1), 1);
-        assert_eq!(for_connections(0), 0);
+    fn threads_and_listeners_leave_fewer_connections() {
+        let connections = |limit, threads, listeners| {
+            let mut settings = Settings::default();
+            settings.threads = NonZeroUsize::new(threads).unwrap();
+            settings.listen = vec![([127, 0, 0, 1], 0).into(); listeners];
+            for_connections(limit, &settings)
+        };
+        // 2 threads: 20 for runtimes, 5 for a listener, 16; 5 for another listener, 64 and 64 to be had.
+        assert_eq!(connections(2048, 2, 1), 2048 - 41 - 133);
+        assert_eq!(connections(2048, 64, 1), 2048 - (268 + 129 + 16) - (129 + 128));
+        assert_eq!(connections(2048, 64, 2), 2048 - (268 + 258 + 16) - (129 + 128));
+        assert_eq!(connections(2048, 150, 1), 2048 - (612 + 301 + 16) - (301 + 128));
+        assert_eq!(connections(41 + 10, 2, 1), 5, "half of what is left");
+        assert_eq!(connections(10, 2, 1), 0);
+        assert_eq!(connections(u64::MAX, 2, 1), usize::MAX - 41 - 133);
+    }
+
+    #[test]
+    fn limit_that_is_needed_allows_all_connections() {
+        let settings = Settings::default();
+        assert_eq!(for_connections(needed(&settings), &settings), settings.tcp.connections);
     }
 }

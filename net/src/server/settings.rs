@@ -1,16 +1,20 @@
 //! The settings of a server: plain values, whatever they were read from.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use cidr::IpInet;
 use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
 use poddns_watch::HostNetwork;
 
 use super::cookies::CookieSource;
-use super::rate_limit::RateLimit;
+use super::rate_limit::{RateLimit, private};
+
+/// Prefix length of an IPv6 client network if there is no rate limit that has one.
+const IPV6_PREFIX: u8 = 56;
 
 /// Source of pods and namespaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +123,10 @@ pub struct Settings {
     pub tcp: TcpLimits,
     /// Limits of the responses over UDP to one client network; `None` is no limit.
     pub rate_limit: Option<RateLimit>,
+    /// Networks of clients that have no rate limit, and get no DNS cookies ([`Config::cookie_exempt`]). By default the
+    /// private ones (RFC 1918, RFC 6598, RFC 4193, link-local and loopback). Of an IPv6 client outside of them all
+    /// addresses of its network count as one for [`TcpLimits::per_client`].
+    pub exempt: Vec<IpCidr>,
     /// Source of the secrets of DNS cookies.
     pub cookies: CookieSource,
     /// Name server identifier (RFC 5001), at most [`Config::MAX_NSID`] bytes.
@@ -153,6 +161,7 @@ impl Default for Settings {
             threads: *CORES,
             tcp: TcpLimits::default(),
             rate_limit: Some(RateLimit::default()),
+            exempt: private(),
             cookies: CookieSource::default(),
             nsid: None,
             chaos_version: None,
@@ -187,6 +196,7 @@ impl Settings {
         config.check_namespaces = self.check_namespaces;
         config.pod_names = self.pod_names;
         config.max_staleness = self.max_staleness;
+        config.cookie_exempt = &self.exempt;
         config.nsid = self.nsid.as_ref().map(String::as_bytes);
         config.chaos_version = self.chaos_version.as_deref();
         config.chaos_id = self.chaos_id.as_deref();
@@ -195,6 +205,17 @@ impl Settings {
         config.tcp_keepalive =
             u16::try_from(timeout.as_secs() * 10 + u64::from(timeout.subsec_millis() / 100)).ok();
         config
+    }
+
+    /// Returns the address that stands for a client in counts of TCP connections: its own, but of an IPv6 client that is
+    /// not exempt its network's, since one host has all of these addresses.
+    pub(crate) fn client(&self, address: IpAddr) -> IpAddr {
+        let address = address.to_canonical();
+        if address.is_ipv4() || self.exempt.iter().any(|network| network.contains(&address)) {
+            return address;
+        }
+        let prefix = self.rate_limit.as_ref().map_or(IPV6_PREFIX, |limit| limit.ipv6_prefix);
+        IpInet::new(address, prefix).map_or(address, |client| client.first_address())
     }
 
     /// Returns the knowledge of the cluster that these settings require.
@@ -215,5 +236,25 @@ impl Settings {
             && !self.block_special
             && self.pod_cidrs.is_empty()
             && self.namespaces.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv6_clients_are_counted_by_network() {
+        let mut settings = Settings::default();
+        let client = |settings: &Settings, text: &str| settings.client(text.parse().unwrap()).to_string();
+        assert_eq!(client(&settings, "2001:db8:0:1ff::7"), "2001:db8:0:100::");
+        assert_eq!(client(&settings, "203.0.113.7"), "203.0.113.7");
+        assert_eq!(client(&settings, "::ffff:203.0.113.7"), "203.0.113.7");
+        assert_eq!(client(&settings, "fd00::7"), "fd00::7", "exempt: pods share a network");
+        settings.exempt.push("2001:db8::/32".parse().unwrap());
+        assert_eq!(client(&settings, "2001:db8:0:1ff::7"), "2001:db8:0:1ff::7");
+        settings.exempt.clear();
+        settings.rate_limit = None;
+        assert_eq!(client(&settings, "fd00::7"), "fd00::");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::answer::Current;
-use super::counters::Counters;
+use super::counters::{Counter, Counters};
 use super::tcp::TcpCounters;
 
 /// An address that is listened on.
@@ -86,6 +86,8 @@ pub(crate) struct State {
     pub(crate) connections: Arc<TcpCounters>,
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) reloads: Reloads,
+    /// Panics of the admin endpoints, counted by the thread that serves them.
+    pub(crate) admin_panics: Counter,
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
     listeners: Mutex<Listeners>,
@@ -102,6 +104,7 @@ impl State {
             connections: Arc::default(),
             admin,
             reloads: Reloads::default(),
+            admin_panics: Counter::default(),
             started: Instant::now(),
             log_losses,
             listeners: Mutex::default(),

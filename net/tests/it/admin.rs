@@ -1,6 +1,7 @@
 //! The admin endpoints: for probes, people and Prometheus.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use crate::support::{Daemon, Stream, ask, name, query, rcode, until};
 
@@ -56,14 +57,13 @@ fn queries_are_counted_by_what_became_of_them() {
         ("poddns_extended_errors_total{transport=\"udp\",info_code=\"15\"}", 1),
         ("poddns_tcp_accepted_connections_total", 1),
         ("poddns_ready", 1),
-        ("poddns_build_info{version=\"0.1.0\",mode=\"insecure\"}", 1),
+        ("poddns_build_info{version=\"0.1.0\"}", 1),
+        ("poddns_mode{mode=\"insecure\"}", 1),
+        ("poddns_mode{mode=\"verified\"}", 0),
     ];
     for (metric, value) in expected {
         assert_eq!(daemon.metric(metric), value, "{metric}");
     }
-    let (head, body) = daemon.http("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
-    assert!(body.ends_with("# EOF\n"), "{body}");
     until("the connection is gone", || daemon.metric("poddns_tcp_connections") == 0);
 }
 
@@ -87,15 +87,108 @@ fn an_unsynced_server_says_what_it_waits_for_and_answers_servfail() {
     assert_eq!(daemon.get("/healthz").0, 200);
     assert_eq!(daemon.status()["state"], "pending");
     assert_eq!(daemon.status()["index"]["freshness"]["state"], "unsynced");
+    let (_, metrics) = daemon.get("/metrics");
+    assert!(metrics.contains("poddns_index_synced 0\n"), "{metrics}");
+    assert!(!metrics.contains("poddns_index_age_seconds"), "never in sync is no age");
     // NXDOMAIN would be cached, with all below it.
     let response = ask(daemon.address(), &query(1, &name(Ipv4Addr::new(10, 1, 1, 1))));
     assert_eq!(rcode(&response), 2);
     until("the reason is known", || daemon.get("/readyz").1.contains("127.0.0.1"));
 }
 
+/// Connections that say nothing, or begin a request and never end it. More than the server keeps at a time.
+const FLOOD: u16 = 500;
+
+/// Connects to the admin endpoints from an address of the loopback network.
+fn connect_from(client: Ipv4Addr, daemon: &Daemon) -> TcpStream {
+    Stream::connect_from(client, daemon.admin).0
+}
+
+fn assert_probes_are_answered(daemon: &Daemon) {
+    for path in ["/healthz", "/livez", "/health", "/readyz", "/ready"] {
+        assert_eq!(daemon.get(path).0, 200, "{path}");
+    }
+}
+
 #[test]
-fn slow_http_clients_do_not_keep_others_out() {
+fn silent_connections_do_not_keep_probes_out() {
     let daemon = Daemon::insecure(&[]);
-    let _silent: Vec<_> = (0..32).map(|_| std::net::TcpStream::connect(daemon.admin).unwrap()).collect();
-    assert_eq!(daemon.get("/readyz").0, 200);
+    let before = daemon.memory();
+    let one = (0..FLOOD).map(|_| Ipv4Addr::LOCALHOST);
+    let many = (0..FLOOD).map(|number| {
+        let [high, low] = number.to_be_bytes();
+        Ipv4Addr::new(127, 1, high, low)
+    });
+    let clients: Vec<Ipv4Addr> = one.chain(many).collect();
+    for head in ["", "GET /healthz HTTP/1.1\r\nX-Padding: "] {
+        let mut connections = Vec::new();
+        for (number, &client) in clients.iter().enumerate() {
+            let mut stream = connect_from(client, &daemon);
+            // It may be closed already.
+            let _ = stream.write_all(head.as_bytes());
+            if !head.is_empty() {
+                let _ = stream.write_all(&[b'x'; 8000]);
+            }
+            connections.push(stream);
+            if number % 100 == 99 {
+                assert_probes_are_answered(&daemon);
+            }
+        }
+        assert_probes_are_answered(&daemon);
+    }
+    let grown = daemon.memory().saturating_sub(before);
+    assert!(grown < 4 * 1024 * 1024, "{grown} bytes");
+}
+
+#[test]
+fn clients_that_do_not_read_do_not_keep_probes_out() {
+    let daemon = Daemon::insecure(&[]);
+    let before = daemon.memory();
+    let mut connections = Vec::new();
+    for number in 0..FLOOD {
+        let [high, low] = number.to_be_bytes();
+        let mut stream = connect_from(Ipv4Addr::new(127, 1, high, low), &daemon);
+        for _ in 0..10 {
+            // Closed, or not read.
+            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        }
+        connections.push(stream);
+    }
+    assert_probes_are_answered(&daemon);
+    let grown = daemon.memory().saturating_sub(before);
+    assert!(grown < 16 * 1024 * 1024, "{grown} bytes");
+}
+
+#[test]
+fn metrics_come_in_the_format_that_is_asked_for() {
+    let daemon = Daemon::insecure(&[]);
+    let get = |accept: &str| {
+        daemon.http(&format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}Connection: close\r\n\r\n"))
+    };
+    let (head, body) =
+        get("Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3\r\n");
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(body.ends_with("# EOF\n") && body.contains("# TYPE poddns_build info\n"), "{body}");
+    for accept in ["", "Accept: */*\r\n", "Accept: text/plain\r\n"] {
+        let (head, body) = get(accept);
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        assert!(!body.contains("# EOF") && body.contains("# TYPE poddns_queries_total counter\n"), "{body}");
+        assert!(body.contains("# TYPE poddns_build_info gauge\n"), "{body}");
+    }
+}
+
+#[test]
+fn counts_by_code_begin_at_zero() {
+    let daemon = Daemon::insecure(&[]);
+    for transport in ["udp", "tcp"] {
+        for rcode in ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS"] {
+            let metric = format!("poddns_responses_total{{transport=\"{transport}\",rcode=\"{rcode}\"}}");
+            assert_eq!(daemon.metric(&metric), 0, "{metric}");
+        }
+        for code in [0, 3, 14, 15, 19, 22] {
+            let metric =
+                format!("poddns_extended_errors_total{{transport=\"{transport}\",info_code=\"{code}\"}}");
+            assert_eq!(daemon.metric(&metric), 0, "{metric}");
+        }
+    }
 }

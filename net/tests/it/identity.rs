@@ -12,6 +12,9 @@ use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 const COOKIE: u16 = 10;
 const NSID: u16 = 3;
 
+/// Clients on loopback have a rate limit, and so get cookies.
+const LIMITED: &str = "--rate-limit-exempt=none";
+
 fn edns(server: SocketAddr, code: u16, value: &[u8]) -> Option<Vec<u8>> {
     let mut message = Message::query();
     message.add_query(Query::query(Name::from_ascii("pod.cluster.local.").unwrap(), RecordType::SOA));
@@ -58,7 +61,7 @@ fn replicas_with_one_file_of_secrets_know_each_others_cookies_and_roll_over() {
     let file = folder.path().join("secret");
     write(&file, &[0x11]);
     let flag = format!("--cookie-secret-file={}", file.display());
-    let [one, two] = [(); 2].map(|()| Daemon::insecure(&[&flag]));
+    let [one, two] = [(); 2].map(|()| Daemon::insecure(&[&flag, LIMITED]));
     let fresh = |daemon: &Daemon, cookie: &[u8]| edns(daemon.address(), COOKIE, cookie).unwrap();
     let old = fresh(&one, b"12345678");
     assert_eq!(old.len(), 24);
@@ -88,7 +91,7 @@ fn replicas_with_one_file_of_secrets_know_each_others_cookies_and_roll_over() {
 
 #[test]
 fn without_a_file_every_process_has_its_own_secret() {
-    let [one, two] = [(); 2].map(|()| Daemon::insecure(&[]));
+    let [one, two] = [(); 2].map(|()| Daemon::insecure(&[LIMITED]));
     let cookie = edns(one.address(), COOKIE, b"12345678").unwrap();
     edns(one.address(), COOKIE, &cookie).unwrap();
     edns(two.address(), COOKIE, &cookie).unwrap();
@@ -102,7 +105,7 @@ fn without_a_file_every_process_has_its_own_secret() {
 
 #[test]
 fn cookies_can_be_off() {
-    let daemon = Daemon::insecure(&["--cookies=false"]);
+    let daemon = Daemon::insecure(&["--cookies=false", LIMITED]);
     assert_eq!(edns(daemon.address(), COOKIE, b"12345678"), None);
 }
 
@@ -121,7 +124,7 @@ fn a_file_that_is_wrong_is_refused_at_the_start_and_survived_later() {
     assert!(!told.contains("0123"), "no secret in the log: {told}");
 
     fs::write(&file, "11".repeat(16)).unwrap();
-    let daemon = Daemon::insecure(&[&flag]);
+    let daemon = Daemon::insecure(&[&flag, LIMITED]);
     daemon.wait_for_log("everybody on this machine can read the cookie secrets");
     let cookie = edns(daemon.address(), COOKIE, b"12345678").unwrap();
     fs::write(&file, "no secret").unwrap();

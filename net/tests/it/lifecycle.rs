@@ -103,6 +103,16 @@ impl Load {
 }
 
 #[test]
+fn a_process_that_shares_an_address_is_warned() {
+    let first = Daemon::insecure(&[]);
+    assert!(!first.log().contains("another process is bound"));
+    let listen = format!("--listen={}", first.address());
+    let second = Daemon::start(&["--pods=insecure", &listen]);
+    second.wait_for_log("another process is bound to this address");
+    assert_answers(second.address());
+}
+
+#[test]
 fn sigterm_makes_unready_then_answers_on_then_ends() {
     let mut daemon = Daemon::insecure(&["--lame-duck=4s"]);
     let mut stream = Stream::connect(daemon.address());

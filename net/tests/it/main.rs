@@ -6,6 +6,7 @@ mod amplification;
 mod config;
 mod identity;
 mod lifecycle;
+mod panics;
 mod pods_file;
 mod rate_limit;
 mod snapshot;

@@ -140,6 +140,36 @@ fn loopback_and_what_is_configured_is_exempt() {
     assert_ne!(burst(&daemon, &query(1, NAME)), whole, "a list without private does not have it");
 }
 
+/// Returns true if a query with a client's cookie brings a server's.
+fn gives_cookies(arguments: &[&str]) -> bool {
+    let response = ask(Daemon::insecure(arguments).address(), &with_cookie(&[1; 8]));
+    let edns = Message::from_vec(&response).unwrap().edns.expect("an OPT record");
+    edns.options().as_ref().iter().any(|(code, _)| u16::from(*code) == 10)
+}
+
+#[test]
+fn exempt_clients_get_no_cookies() {
+    assert!(!gives_cookies(&[]));
+    assert!(!gives_cookies(&["--rate-limit=off"]));
+    assert!(!gives_cookies(&["--rate-limit-exempt=127.0.0.0/8"]));
+    assert!(gives_cookies(&["--rate-limit-exempt=10.0.0.0/8"]));
+    assert!(gives_cookies(&["--rate-limit-exempt=none", "--rate-limit=off"]));
+}
+
+#[test]
+fn pod_cidrs_are_exempt_unless_others_are_named() {
+    let whole = Burst { whole: QUERIES, ..Burst::default() };
+    let cidrs = ["--pod-cidr=127.0.0.0/8", "--pod-cidr=10.42.0.0/16", "--rate-limit=5"];
+    assert_eq!(burst(&Daemon::insecure(&cidrs), &query(1, NAME)), whole);
+    let arguments = [&cidrs[..], &["--rate-limit-exempt=none"]].concat();
+    assert_ne!(burst(&Daemon::insecure(&arguments), &query(1, NAME)), whole);
+    // Private networks stay so.
+    assert_eq!(
+        burst(&Daemon::insecure(&["--pod-cidr=10.0.0.0/8", "--rate-limit=5"]), &query(1, NAME)),
+        whole
+    );
+}
+
 #[test]
 fn the_limit_is_read_again() {
     let folder = tempfile::tempdir().unwrap();

@@ -210,7 +210,7 @@ fn clients_that_break_off_do_no_harm() {
 }
 
 #[test]
-fn a_client_with_too_many_loses_its_own_idle_ones() {
+fn a_client_with_too_many_loses_its_oldest() {
     let daemon = Daemon::insecure(&["--tcp-connections-per-client=3"]);
     let mut other = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());
     other.exchange(&query(1, &name(IP)));
@@ -221,15 +221,33 @@ fn a_client_with_too_many_loses_its_own_idle_ones() {
     let mut fourth = Stream::connect(daemon.address());
     assert_eq!(id(&fourth.exchange(&query(4, &name(IP)))), 4);
     streams.remove(0).assert_closed();
-    // Those that are left are in the middle of a query: none of them is given up for a fifth.
+    // Those that are left are in the midst of a query: the one without an exchange for longest goes all the same.
     for stream in streams.iter_mut().chain([&mut fourth]) {
         stream.0.write_all(&[0]).unwrap();
     }
     until("the server has read that", || daemon.metric("poddns_tcp_busy_connections") == 3);
     assert!(daemon.metric("poddns_tcp_buffered_bytes") >= 3);
-    Stream::connect(daemon.address()).assert_closed();
+    let mut fifth = Stream::connect(daemon.address());
+    assert_eq!(id(&fifth.exchange(&query(5, &name(IP)))), 5);
+    streams.remove(0).assert_closed();
     assert_eq!(id(&other.exchange(&query(6, &name(IP)))), 6);
-    assert_eq!(daemon.metric("poddns_tcp_closed_connections_total{reason=\"refused\"}"), 1);
+    assert_eq!(daemon.metric("poddns_tcp_closed_connections_total{reason=\"evicted\"}"), 2);
+}
+
+#[test]
+fn stalled_connections_do_not_keep_their_client_out() {
+    let daemon = Daemon::insecure(&["--tcp-idle-timeout=1h"]);
+    let mut stalled: Vec<Stream> = Vec::new();
+    for round in 0..10 {
+        // More than a client may have, all of them in the midst of a message.
+        for _ in 0..30 {
+            let mut stream = Stream::connect(daemon.address());
+            stream.0.write_all(&[0xff, 0xff]).unwrap();
+            stalled.push(stream);
+        }
+        assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(round, &name(IP)))), round);
+    }
+    assert!(daemon.metric("poddns_tcp_closed_connections_total{reason=\"evicted\"}") > 0);
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn answers_over_both_families() {
 fn a_reply_leaves_from_the_address_that_was_asked() {
     let daemon = Daemon::start(&["--pods=insecure", "--listen=*:0", "--threads=2"]);
     let [v4, v6] = daemon.dns[..] else { panic!("two addresses for *") };
+    assert_eq!(v4.port(), v6.port());
     // The client is connected, so a reply from any other address would not reach it.
     for host in [1, 2, 77] {
         let server = SocketAddr::from(([127, 0, 0, host], v4.port()));

@@ -232,7 +232,7 @@ pub(super) const KEYS: &[Key] = &[
         ("rate-limit-exempt", Arity::Many, "CIDR"),
         "private",
         "none, private (RFC 1918, 100.64.0.0/10, fc00::/7, link-local, loopback) or networks in CIDR notation",
-        "Networks without a limit",
+        "Networks without a limit, and without cookies; by default the pod-cidrs too",
     ),
     key(
         ABUSE,

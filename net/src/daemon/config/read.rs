@@ -77,6 +77,11 @@ impl Reader<'_> {
         settings.snapshot = self.snapshot();
         self.serving(&mut settings);
         settings.rate_limit = self.rate_limit();
+        match self.many("rate-limit-exempt", value::exempt) {
+            Some(exempt) => settings.exempt = exempt.into_iter().flatten().collect(),
+            // Whatever addresses pods have, their resolvers are clients with many queries.
+            None => settings.exempt.extend_from_slice(&settings.pod_cidrs),
+        }
         settings.cookies = self.cookies();
         settings.nsid = self.one("nsid", |text| value::identity(text, Config::MAX_NSID)).flatten();
         settings.chaos_id = self.one("chaos-id", |text| value::identity(text, value::MAX_TXT)).flatten();
@@ -98,9 +103,6 @@ impl Reader<'_> {
         }
         if let Some(prefix) = self.one("rate-limit-ipv6-prefix", |text| value::small(text, 128)) {
             limit.ipv6_prefix = prefix;
-        }
-        if let Some(exempt) = self.many("rate-limit-exempt", value::exempt) {
-            limit.exempt = exempt.into_iter().flatten().collect();
         }
         if let Some(table) = self.one("rate-limit-table", |text| value::number(text, MIN_TABLE..=MAX_TABLE)) {
             limit.table = usize::try_from(table).unwrap_or(limit.table);

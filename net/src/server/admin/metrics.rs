@@ -1,12 +1,13 @@
 //! `/metrics`: sums of what the threads count, made when they are asked for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
-use poddns_core::wire::Rcode;
-use poddns_core::{CookieStatus, Freshness};
+use poddns_core::wire::{Ede, Rcode};
+use poddns_core::{CookieStatus, Freshness, Mode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -79,6 +80,18 @@ impl Families<'_> {
         metric.encode(self.0.encode_descriptor(name, help, None, MetricType::Counter)?)
     }
 
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        samples
+            .into_iter()
+            .try_for_each(|(labels, value)| ConstGauge::new(value).encode(family.encode_family(&labels)?))
+    }
+
     fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
         let metric = ConstGauge::new(value);
         metric.encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
@@ -102,15 +115,37 @@ fn sums(state: &State, of: impl Fn(&Counters) -> u64) -> Vec<(Labels, u64)> {
     transports(state).map(sum).into()
 }
 
-/// Sums counters that go by number: a sample for each number in use.
+/// Response codes that there are samples of before the first such response, so that its rate is seen.
+const RCODES: [Rcode; 7] = [
+    Rcode::NOERROR,
+    Rcode::FORMERR,
+    Rcode::SERVFAIL,
+    Rcode::NXDOMAIN,
+    Rcode::NOTIMP,
+    Rcode::REFUSED,
+    Rcode::BADVERS,
+];
+
+/// Extended errors that this server gives.
+const EXTENDED_ERRORS: [Ede; 6] = [
+    Ede::OTHER,
+    Ede::STALE_ANSWER,
+    Ede::NOT_READY,
+    Ede::BLOCKED,
+    Ede::STALE_NXDOMAIN,
+    Ede::NO_REACHABLE_AUTHORITY,
+];
+
+/// Sums counters that go by number: a sample for each of these, and for each other in use.
 fn by_number<'a>(
     state: &'a State,
+    always: &[u16],
     of: impl Fn(&'a Counters) -> Vec<(u16, u64)>,
     name: impl Fn(u16) -> (&'static str, String),
 ) -> Vec<(Labels, u64)> {
     let mut samples = Vec::new();
     for (transport, counters) in transports(state) {
-        let mut counts = std::collections::BTreeMap::new();
+        let mut counts: BTreeMap<u16, u64> = always.iter().map(|&number| (number, 0)).collect();
         for (number, count) in counters.into_iter().flat_map(&of) {
             *counts.entry(number).or_insert(0) += count;
         }
@@ -125,11 +160,14 @@ fn queries(state: &State, to: &mut Families<'_>) -> fmt::Result {
     to.counters("poddns_queries", "Packets and messages received", samples)?;
 
     let rcodes = |counters: &Counters| counters.responses.counts().collect();
-    let samples = by_number(state, rcodes, |number| label("rcode", Rcode(number)));
+    let samples =
+        by_number(state, &RCODES.map(|Rcode(number)| number), rcodes, |number| label("rcode", Rcode(number)));
     to.counters("poddns_responses", "Responses by response code", samples)?;
 
     let codes = |counters: &Counters| counters.extended_errors.counts().collect();
-    let samples = by_number(state, codes, |number| label("info_code", number));
+    let samples = by_number(state, &EXTENDED_ERRORS.map(|Ede(number)| number), codes, |number| {
+        label("info_code", number)
+    });
     to.counters("poddns_extended_errors", "Responses with an extended error (RFC 8914), by code", samples)?;
 
     let samples = sums(state, |counters| counters.unknown.get());
@@ -150,8 +188,9 @@ fn queries(state: &State, to: &mut Families<'_>) -> fmt::Result {
     let help = "Responses without records, for want of room or because of the rate limit";
     to.counters("poddns_truncated_responses", help, samples)?;
 
-    let samples = sums(state, |counters| counters.panics.get());
-    to.counters("poddns_panics", "Batches lost to a bug: please report", samples)
+    let mut samples = sums(state, |counters| counters.panics.get());
+    samples.push((vec![label("transport", "admin")], state.admin_panics.get()));
+    to.counters("poddns_panics", "Panics, each a bug: please report", samples)
 }
 
 /// What keeps forged queries from hurting others.
@@ -200,10 +239,9 @@ fn connections(state: &State, to: &mut Families<'_>) -> fmt::Result {
         ("idle", counters.expired.get()),
         ("lifetime", counters.retired.get()),
         ("evicted", counters.evicted.get()),
-        ("refused", counters.refused.get()),
     ];
     let samples = by_server.map(|(reason, count)| (vec![label("reason", reason)], count));
-    let help = "Connections closed by the server: idle or open for too long, to make room, or one too many of a client";
+    let help = "Connections closed by the server: idle or open for too long, or to make room for others";
     to.counters("poddns_tcp_closed_connections", help, samples)?;
     let help = "Connections that could not be accepted";
     to.counter("poddns_tcp_accept_errors", help, counters.accept_errors.get())
@@ -224,9 +262,13 @@ fn index(state: &State, to: &mut Families<'_>) -> fmt::Result {
             "Whether the index is complete, by lists of everything or by a snapshot",
             synced,
         )?;
-        let age = freshness.age().unwrap_or_default().as_secs_f64();
-        let help = "Time since the index was in step with the cluster; 0 while it is";
-        to.gauge("poddns_index_age_seconds", help, age)?;
+        // Never in sync is no age, and not 0: `absent()` finds it.
+        if freshness != Freshness::Unsynced {
+            let age = freshness.age().unwrap_or_default().as_secs_f64();
+            let help =
+                "Time since the index was in sync with the cluster; 0 while it is, absent if it never was";
+            to.gauge("poddns_index_age_seconds", help, age)?;
+        }
     }
     report.snapshot.as_ref().map_or(Ok(()), |report| snapshot(report, to))?;
     let feeds = |of: fn(&crate::server::pods::FeedReport) -> u64| {
@@ -275,9 +317,11 @@ fn server(state: &State, to: &mut Families<'_>) -> fmt::Result {
     let ready = u64::from(state.pending().is_empty());
     to.gauge("poddns_ready", "Whether the server is ready", ready)?;
     let Current { settings, .. } = state.current();
-    let labels = vec![label("version", env!("CARGO_PKG_VERSION")), label("mode", mode(settings.mode))];
-    let mut info =
-        to.0.encode_descriptor("poddns_build", "Version and mode, as labels", None, MetricType::Info)?;
+    let in_force = |name: Mode| (vec![label("mode", mode(name))], u64::from(name == settings.mode));
+    let samples = [Mode::Disabled, Mode::Insecure, Mode::Verified].map(in_force);
+    to.gauges("poddns_mode", "Mode in force: 1 for it, 0 for the others", samples)?;
+    let labels = vec![label("version", env!("CARGO_PKG_VERSION"))];
+    let mut info = to.0.encode_descriptor("poddns_build", "Version, as a label", None, MetricType::Info)?;
     info.encode_info(&labels)
 }
 

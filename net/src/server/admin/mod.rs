@@ -1,42 +1,29 @@
 //! The admin endpoints: HTTP/1.1, read only, for probes, people and Prometheus.
 
+mod connections;
+mod exposition;
 mod metrics;
 mod process;
 mod status;
 
-use std::convert::Infallible;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::service::service_fn;
+use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
-use tokio::{task, time};
+use prometheus_client::registry::Registry;
 
-use crate::server::state::State;
-
-/// Connections at a time: a few probes and scrapers. Others wait.
-const CONNECTIONS: usize = 64;
-
-/// How long a client may take for a request's header.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a connection may last, so that silent ones do not keep others out.
-const CONNECTION_TIMEOUT: Duration = Duration::from_mins(10);
-
-/// The break after a connection could not be accepted, for want of file descriptors most often.
-const ACCEPT_BREAK: Duration = Duration::from_millis(50);
+use self::connections::Connections;
+use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
+use crate::server::State;
+use crate::server::supervise::supervise;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
@@ -47,42 +34,14 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
             return;
         }
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let metrics = Rc::new(metrics::registry(Arc::clone(&state)));
-    loop {
-        // Never closed, so this never fails.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "an admin connection could not be accepted");
-                time::sleep(ACCEPT_BREAK).await;
-                continue;
-            }
-        };
-        let (state, metrics) = (Arc::clone(&state), Rc::clone(&metrics));
-        let service = service_fn(move |request: Request<Incoming>| {
-            let response = respond(&request, &state, &metrics);
-            async move { Ok::<_, Infallible>(response) }
-        });
-        task::spawn_local(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Ok(Err(error)) = time::timeout(CONNECTION_TIMEOUT, connection).await {
-                tracing::debug!(%error, "an admin connection failed");
-            }
-            drop(place);
-        });
-    }
+    let metrics = metrics::registry(Arc::clone(&state));
+    let panics = Arc::clone(&state);
+    let connections =
+        Rc::new(Connections::new(Arc::clone(&state), move |request| respond(request, &state, &metrics)));
+    supervise("admin endpoints", &panics.admin_panics, async || connections.accept(&listener).await).await;
 }
 
-fn respond(
-    request: &Request<Incoming>,
-    state: &State,
-    metrics: &prometheus_client::registry::Registry,
-) -> Response<Full<Bytes>> {
+fn respond(request: &Request<Incoming>, state: &State, metrics: &Registry) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -90,14 +49,23 @@ fn respond(
     }
     match request.uri().path() {
         // That this is answered is all there is to know: a dead worker ends the process.
-        "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" => ready(state),
+        "/healthz" | "/livez" | "/health" => text(StatusCode::OK, "ok\n"),
+        "/readyz" | "/ready" => ready(state),
         "/status" => reply(StatusCode::OK, JSON, status::document(state)),
         "/metrics" => match metrics::text(metrics) {
-            Ok(metrics) => reply(StatusCode::OK, OPENMETRICS, metrics),
+            Ok(metrics) => exposition(request, metrics),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },
         _ => text(StatusCode::NOT_FOUND, "there are /healthz, /readyz, /status and /metrics\n"),
+    }
+}
+
+/// Replies with the metrics in the format that the client prefers.
+fn exposition(request: &Request<Incoming>, metrics: String) -> Response<Full<Bytes>> {
+    let accept = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    match Exposition::preferred(accept) {
+        Exposition::OpenMetrics => reply(StatusCode::OK, OPENMETRICS, metrics),
+        Exposition::Text => reply(StatusCode::OK, TEXT_0_0_4, exposition::to_text(&metrics)),
     }
 }
 

@@ -44,22 +44,18 @@ pub struct RateLimit {
     pub ipv4_prefix: u8,
     /// Prefix length of an IPv6 client network, at most 128.
     pub ipv6_prefix: u8,
-    /// Networks without a limit.
-    pub exempt: Vec<IpCidr>,
     /// Client networks that a thread remembers at a time, 16 octets each; rounded up to a power of two.
     pub table: usize,
 }
 
 impl Default for RateLimit {
-    /// 200 responses a second for each /24 and /56, of those beyond it every second one truncated; private
-    /// networks exempt.
+    /// 200 responses a second for each /24 and /56, of those beyond it every second one truncated.
     fn default() -> Self {
         Self {
             responses_per_second: NonZeroU32::new(200).unwrap_or(NonZeroU32::MIN),
             slip: 2,
             ipv4_prefix: 24,
             ipv6_prefix: 56,
-            exempt: private(),
             table: 65_536,
         }
     }
@@ -80,27 +76,31 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     limit: RateLimit,
+    networks: Vec<IpCidr>,
     exempt: Exempt,
     table: Table,
 }
 
 impl RateLimiter {
-    /// A limiter that has seen nobody yet. `key` is secret, and random; `now` is where its clock begins.
-    pub(crate) fn new(limit: RateLimit, key: [u8; 16], now: Instant) -> Self {
-        let exempt = Exempt::new(&limit.exempt);
+    /// A limiter that has seen nobody yet. Clients in the `exempt` networks have no limit. `key` is secret, and random;
+    /// `now` is where its clock begins.
+    pub(crate) fn new(limit: RateLimit, exempt: &[IpCidr], key: [u8; 16], now: Instant) -> Self {
         let table = Table::new(limit.table, key, now);
-        Self { limit, exempt, table }
+        Self { limit, networks: exempt.to_vec(), exempt: Exempt::new(exempt), table }
     }
 
     /// Takes another limit over. What is known of the clients stays, unless the table's size changes.
-    pub(crate) fn set(&mut self, limit: &RateLimit, now: Instant) {
+    pub(crate) fn set(&mut self, limit: &RateLimit, exempt: &[IpCidr], now: Instant) {
+        if self.networks != exempt {
+            self.networks = exempt.to_vec();
+            self.exempt = Exempt::new(exempt);
+        }
         if self.limit == *limit {
             return;
         }
         if self.limit.table != limit.table {
             self.table = Table::new(limit.table, self.table.key(), now);
         }
-        self.exempt = Exempt::new(&limit.exempt);
         self.limit = limit.clone();
     }
 

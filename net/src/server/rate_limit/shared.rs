@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use poddns_core::IpCidr;
+
 use super::{RateLimit, RateLimiter, Verdict};
 
 /// How often, at most, a thread tells of clients beyond the limit.
@@ -30,11 +32,13 @@ impl Limiter {
     }
 
     /// Takes over the limit of the configuration; `None` is off.
-    pub(crate) fn set(&self, limit: Option<&RateLimit>, now: Instant) {
+    pub(crate) fn set(&self, limit: Option<&RateLimit>, exempt: &[IpCidr], now: Instant) {
         let mut limiter = self.inner.borrow_mut();
         match (limiter.as_mut(), limit) {
-            (Some(limiter), Some(limit)) => limiter.set(limit, now),
-            (None, Some(limit)) => *limiter = Some(RateLimiter::new(limit.clone(), self.key, now)),
+            (Some(limiter), Some(limit)) => limiter.set(limit, exempt, now),
+            (None, Some(limit)) => {
+                *limiter = Some(RateLimiter::new(limit.clone(), exempt, self.key, now));
+            }
             (_, None) => *limiter = None,
         }
     }
@@ -85,15 +89,15 @@ mod tests {
         assert!(!limiter.is_on());
         assert_eq!(beyond(), 0);
         let limit = RateLimit { responses_per_second: NonZeroU32::new(4).unwrap(), ..RateLimit::default() };
-        limiter.set(Some(&limit), now);
+        limiter.set(Some(&limit), &[], now);
         assert!(limiter.is_on());
         assert_eq!(beyond(), 5);
-        limiter.set(Some(&limit), now);
+        limiter.set(Some(&limit), &[], now);
         assert_eq!(beyond(), 9, "nothing is forgotten");
-        limiter.set(None, now);
+        limiter.set(None, &[], now);
         assert!(!limiter.is_on());
         assert_eq!(beyond(), 0);
-        limiter.set(Some(&limit), now);
+        limiter.set(Some(&limit), &[], now);
         assert_eq!(beyond(), 5, "off forgets");
     }
 
@@ -101,7 +105,7 @@ mod tests {
     fn tells_once_a_minute() {
         let (limiter, now) = (Limiter::new([7; 16]), Instant::now());
         let limit = RateLimit { responses_per_second: NonZeroU32::MIN, ..RateLimit::default() };
-        limiter.set(Some(&limit), now);
+        limiter.set(Some(&limit), &[], now);
         let client = IpAddr::from([203, 0, 113, 7]);
         limiter.check(client, || now);
         assert_eq!(limiter.told.get(), None);

@@ -9,8 +9,8 @@ use tokio::task;
 use tokio::time::Instant;
 
 use super::frames::{self, Answered};
-use super::table::Id;
-use super::thread::{Shared, quiet};
+use super::shared::{Shared, quiet};
+use crate::server::connections::Id;
 
 /// A connection as its task sees it. It has memory of its own only while part of a message waits.
 pub(super) struct Connection {

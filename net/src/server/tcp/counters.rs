@@ -18,8 +18,6 @@ pub(crate) struct TcpCounters {
     pub(crate) retired: Counter,
     /// To make room for another one.
     pub(crate) evicted: Counter,
-    /// Not served at all, because the client had too many.
-    pub(crate) refused: Counter,
     /// Failures to accept.
     pub(crate) accept_errors: Counter,
 }

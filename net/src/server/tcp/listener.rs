@@ -54,7 +54,7 @@ impl Listener {
     }
 }
 
-impl Accept for Listener {
+impl Accept for &Listener {
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.socket.accept().await
     }
@@ -76,15 +76,16 @@ impl Accept for Listener {
 pub(super) async fn listen<A: Accept>(
     socket: A,
     counters: &TcpCounters,
-    mut stop: oneshot::Receiver<()>,
+    stop: &mut oneshot::Receiver<()>,
     accepted: impl Fn(TcpStream, SocketAddr),
 ) {
     let mut failures = Failures { counters, told: None };
-    loop {
+    // Done already if this is a restart.
+    while !stop.is_terminated() {
         let outcome = select! {
             biased;
             outcome = socket.accept() => outcome,
-            _ = &mut stop => break,
+            _ = &mut *stop => break,
         };
         take(outcome, &mut failures, &accepted).await;
     }
@@ -180,6 +181,8 @@ mod tests {
     use std::future::pending;
 
     use super::*;
+    use crate::server::counters::Counter;
+    use crate::server::supervise::supervise;
 
     /// Fails as the script says, then has one connection, and then tells the loop to stop.
     struct Scripted {
@@ -192,7 +195,9 @@ mod tests {
 
     impl Accept for &Scripted {
         async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-            if let Some(error) = self.errors.borrow_mut().pop_front() {
+            let error = self.errors.borrow_mut().pop_front();
+            assert_ne!(error, Some(PANIC), "injected");
+            if let Some(error) = error {
                 return Err(io::Error::from_raw_os_error(error));
             }
             if !self.connected.replace(true) {
@@ -208,11 +213,19 @@ mod tests {
         }
     }
 
+    /// An error that is a panic.
+    const PANIC: i32 = -1;
+
+    thread_local! {
+        /// Panics of the last run.
+        static PANICS: Cell<u64> = const { Cell::new(0) };
+    }
+
     /// Errors counted, and the time that the loop took on the runtime's clock, which only goes on when
     /// everybody waits for it.
     fn run(errors: impl IntoIterator<Item = i32>) -> (u64, Duration) {
         let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = oneshot::channel();
         let socket = Scripted {
             errors: RefCell::new(errors.into_iter().collect()),
             address: peer.local_addr().unwrap(),
@@ -221,16 +234,20 @@ mod tests {
             stop: Cell::new(Some(stop)),
         };
         let counters = TcpCounters::default();
-        let accepted = Cell::new(0);
+        let (accepted, panics) = (Cell::new(0), Counter::default());
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let time = runtime.block_on(async {
             let start = Instant::now();
-            listen(&socket, &counters, stopped, |_, _| accepted.set(accepted.get() + 1)).await;
+            supervise("test", &panics, async || {
+                listen(&socket, &counters, &mut stopped, |_, _| accepted.set(accepted.get() + 1)).await;
+            })
+            .await;
             start.elapsed()
         });
         assert_eq!(accepted.get(), 1, "the connection behind the errors is accepted");
         assert!(socket.left.get(), "it leaves before it closes");
+        PANICS.set(panics.get());
         (counters.accept_errors.get(), time.saturating_sub(LEAVING))
     }
 
@@ -249,6 +266,12 @@ mod tests {
             assert_eq!(counted, 100);
             assert!(time >= 100 * BREAK, "{time:?}");
         }
+    }
+
+    #[test]
+    fn connections_are_accepted_after_a_panic() {
+        let (counted, _) = run([PANIC, libc::ECONNABORTED, PANIC]);
+        assert_eq!((counted, PANICS.get()), (1, 2));
     }
 
     fn shared(address: SocketAddr) -> std::net::TcpListener {
@@ -272,25 +295,26 @@ mod tests {
             let mut clients: Vec<_> = connect().collect();
             let counters = TcpCounters::default();
             let accepted = Cell::new(0);
-            let (stop, stopped) = oneshot::channel();
+            let (stop, mut stopped) = oneshot::channel();
             drop(stop);
             let leaving = group[leaver].take().unwrap();
             // Fewer than the queue of the other one holds.
             let others = std::thread::spawn(move || {
                 (0..500).map(|_| std::net::TcpStream::connect(address).unwrap()).collect::<Vec<_>>()
             });
-            listen(leaving, &counters, stopped, |_, _| accepted.set(accepted.get() + 1)).await;
+            listen(&leaving, &counters, &mut stopped, |_, _| accepted.set(accepted.get() + 1)).await;
+            drop(leaving);
             clients.extend(others.join().unwrap());
             // None is reset: whatever the one that is closed had not accepted, the other one has.
             let stays = group[1 - leaver].take().unwrap();
             for _ in accepted.get()..clients.len() {
-                stays.accept().await.unwrap();
+                (&stays).accept().await.unwrap();
             }
             // Whoever comes next gets a share, no more.
             let next = Listener::new(shared(address), false).unwrap();
             clients.extend(connect());
-            stays.accept().await.unwrap();
-            next.accept().await.unwrap();
+            (&stays).accept().await.unwrap();
+            (&next).accept().await.unwrap();
         }
     }
 
@@ -300,7 +324,7 @@ mod tests {
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
         let listener = Listener::new(socket, true).unwrap();
-        assert!(!listener.leave_to(1).unwrap());
+        assert!(!(&listener).leave_to(1).unwrap());
         std::net::TcpStream::connect(address).unwrap();
     }
 }

@@ -19,6 +19,7 @@ use crate::server::counters::Counters;
 use crate::server::pods::SharedPods;
 use crate::server::rate_limit::Limiter;
 use crate::server::settings::{PodSource, Settings};
+use crate::server::supervise::supervise;
 use crate::sys::Datagram;
 
 /// What a scripted call does.
@@ -30,9 +31,11 @@ enum Call {
     Last(usize),
     /// Fails with this error number.
     Fail(i32),
+    /// Panics.
+    Panic,
 }
 
-use Call::{Do, Fail, Last};
+use Call::{Do, Fail, Last, Panic};
 
 /// A socket that follows scripts. At the end of that for receiving it tells the loop to stop; sending goes on
 /// without errors.
@@ -114,6 +117,7 @@ impl Datagrams for Scripted {
                 Ok(if matches!(call, Some(Last(_))) { Queue::Empty } else { Queue::Unknown })
             }
             Some(Fail(error)) => Err(io::Error::from_raw_os_error(error)),
+            Some(Panic) => panic!("injected"),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -123,6 +127,7 @@ impl Datagrams for Scripted {
         let count = match self.send.borrow_mut().pop_front() {
             Some(Do(count) | Last(count)) => count.min(rest.len()),
             Some(Fail(error)) => return Err(io::Error::from_raw_os_error(error)),
+            Some(Panic) => panic!("injected"),
             None => rest.len(),
         };
         self.sent.borrow_mut().extend(&rest[..count]);
@@ -149,6 +154,7 @@ struct Outcome {
     sent: Vec<u16>,
     receive_errors: u64,
     send_errors: u64,
+    panics: u64,
     waits: usize,
     /// Calls that receive.
     receptions: usize,
@@ -157,7 +163,7 @@ struct Outcome {
 }
 
 fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = Call>) -> Outcome {
-    let (stop, stopped) = oneshot::channel();
+    let (stop, mut stopped) = oneshot::channel();
     let socket = Scripted {
         receive: RefCell::new(receive.into_iter().collect()),
         send: RefCell::new(send.into_iter().collect()),
@@ -174,7 +180,7 @@ fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = C
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let time = runtime.block_on(async {
         let start = Instant::now();
-        serve(&socket, &mut answerer, stopped).await;
+        supervise("test", &counters.panics, async || serve(&socket, &mut answerer, &mut stopped).await).await;
         start.elapsed()
     });
     assert!(socket.left.get(), "it leaves its group before it ends");
@@ -182,6 +188,7 @@ fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = C
         sent: socket.sent.take(),
         receive_errors: counters.receive_errors.get(),
         send_errors: counters.send_errors.get(),
+        panics: counters.panics.get(),
         waits: socket.waits.get(),
         receptions: socket.receptions.get(),
         time,
@@ -253,6 +260,14 @@ fn an_error_that_stays_makes_the_loop_take_breaks() {
 }
 
 #[test]
+fn a_socket_is_read_on_after_a_panic() {
+    let outcome = run([Do(2), Panic, Do(3), Panic, Panic, Do(1)], [Do(1), Panic, Do(2)]);
+    // The second reply is lost with the panic of its sending.
+    assert_eq!(outcome.sent, [0, 2, 3, 4, 5]);
+    assert_eq!(outcome.panics, 4);
+}
+
+#[test]
 fn an_empty_socket_is_not_asked_again() {
     let outcome = run([Last(1), Do(32), Last(3), Last(2)], []);
     assert_eq!(outcome.sent, ids(0..38));
@@ -278,7 +293,7 @@ fn the_portable_socket_answers_until_it_is_told_to_stop() {
         let server = Portable::new(server, false).unwrap();
         let counters = Arc::new(Counters::default());
         let (_current, mut answerer) = answerer(&counters);
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = oneshot::channel();
         let client = async {
             let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
             socket.connect(address).await.unwrap();
@@ -292,7 +307,7 @@ fn the_portable_socket_answers_until_it_is_told_to_stop() {
             }
             drop(stop);
         };
-        tokio::join!(serve(&server, &mut answerer, stopped), client);
+        tokio::join!(serve(&server, &mut answerer, &mut stopped), client);
         assert_eq!(counters.queries.get(), 400);
     });
 }

@@ -108,16 +108,17 @@ enum Received {
 pub(crate) async fn serve<D: Datagrams, A: Answers>(
     socket: &D,
     answers: &mut A,
-    mut stop: oneshot::Receiver<()>,
+    stop: &mut oneshot::Receiver<()>,
 ) {
     let mut batch = socket.batch();
     let mut failures = 0;
-    loop {
+    // Done already if this is a restart.
+    while !stop.is_terminated() {
         // `stop` is looked at only when there is nothing to do or the turn is over; it takes no lock.
         select! {
             biased;
             ready = socket.readable() => if ready.is_err() { return },
-            _ = &mut stop => break,
+            _ = &mut *stop => break,
         }
         if turn(socket, &mut batch, answers, &mut failures).await {
             continue;

@@ -10,15 +10,29 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinHandle};
 use tokio::time;
 
-use super::{Socket, serve};
+use super::{Answers, Batch, Socket, serve};
 use crate::server::answer::{Answerer, Current};
 use crate::server::counters::Counters;
 use crate::server::rate_limit::Limiter;
+use crate::server::supervise::supervise;
 
 /// How long the sockets may take to hand over once there is nothing to wait for.
 const LEAVING: Duration = Duration::from_secs(1);
 
-/// What a worker is told.
+impl Answers for Answerer {
+    fn answer(&mut self, batch: &mut impl Batch) {
+        let answers = self.batch();
+        answers.prefetch(batch.queries());
+        batch.answer(|query, out| answers.answer(query, out));
+        answers.not_unicast(batch.not_unicast());
+    }
+
+    fn counters(&self) -> &Counters {
+        self.counters()
+    }
+}
+
+/// Commands to a worker.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Answer here too, on a socket that systemd keeps or does not.
@@ -44,11 +58,16 @@ pub(crate) async fn work(
             Order::Listen { address, socket, kept_by_systemd } => {
                 match Socket::new(socket, kept_by_systemd) {
                     Ok(socket) => {
-                        let (stop, stopped) = oneshot::channel();
+                        let (stop, mut stopped) = oneshot::channel();
                         let (updates, counters) = (updates.clone(), Arc::clone(&counters));
                         let mut answerer = Answerer::udp(updates, counters, Rc::clone(&limiter));
-                        let task =
-                            task::spawn_local(async move { serve(&socket, &mut answerer, stopped).await });
+                        let counters = Arc::clone(answerer.counters());
+                        let task = task::spawn_local(async move {
+                            supervise("UDP socket", &counters.panics, async || {
+                                serve(&socket, &mut answerer, &mut stopped).await;
+                            })
+                            .await;
+                        });
                         sockets.insert(address, (stop, task));
                     }
                     Err(error) => tracing::error!(%error, %address, "cannot serve over UDP"),
@@ -65,5 +84,77 @@ pub(crate) async fn work(
     for task in tasks {
         // Nothing to do about one that panicked or cannot send.
         let _ = time::timeout_at(end, task).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Mutex;
+
+    use poddns_core::{Label, Mode, PodLookup, Unknown};
+
+    use super::*;
+    use crate::server::pods::{Pods, PodsReport, SharedPods};
+    use crate::server::settings::Settings;
+    use crate::sys::Datagram;
+
+    /// An index that keeps what it was told and asked.
+    #[derive(Default)]
+    struct Diary(Mutex<Vec<(&'static str, IpAddr)>>);
+
+    impl PodLookup for Diary {
+        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+            Ok(true)
+        }
+        fn contains(&self, _: &Label, address: IpAddr) -> Result<bool, Unknown> {
+            self.0.lock().unwrap().push(("asked", address));
+            Ok(true)
+        }
+        fn prefetch(&self, addresses: &[IpAddr]) {
+            self.0.lock().unwrap().extend(addresses.iter().map(|&address| ("told", address)));
+        }
+    }
+
+    impl Pods for Diary {
+        fn report(&self) -> PodsReport {
+            PodsReport::default()
+        }
+    }
+
+    struct Queries(Vec<Vec<u8>>);
+
+    impl Batch for Queries {
+        fn queries(&self) -> impl Iterator<Item = &[u8]> {
+            self.0.iter().map(Vec::as_slice)
+        }
+        fn answer(&mut self, mut each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
+            for query in &self.0 {
+                let query = Datagram { octets: query, peer: ([127, 0, 0, 1], 1).into(), cut: false };
+                each(query, &mut [0; 512]).unwrap();
+            }
+        }
+        fn replies(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn an_index_is_told_of_a_batch_before_it_is_asked() {
+        let mut settings = Settings::default();
+        settings.mode = Mode::Verified;
+        let pods = Arc::new(Diary::default());
+        let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
+        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None };
+        let (_updates, updates) = watch::channel(current);
+        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(Limiter::new([0; 16])));
+        let query = |label: &[u8]| {
+            let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            [&header, label, b"\x01a\x03pod\x07cluster\x05local\0\0\x01\0\x01"].concat()
+        };
+        answerer.answer(&mut Queries(vec![query(b"\x0810-0-0-1"), query(b"\x07fd00--2")]));
+        let addresses: [IpAddr; 2] = [[10, 0, 0, 1].into(), [0xfd00, 0, 0, 0, 0, 0, 0, 2].into()];
+        let expected = ["told", "asked"].map(|what| addresses.map(|address| (what, address))).concat();
+        assert_eq!(*pods.0.lock().unwrap(), expected);
     }
 }

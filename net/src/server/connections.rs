@@ -1,22 +1,55 @@
-//! Who is connected, and whom to close when there are too many.
+//! Open connections of a thread, and the choice of those to close when there are too many.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::server::settings::TcpLimits;
+/// Maximum numbers of connections; 0 counts as 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) total: usize,
+    pub(crate) per_client: usize,
+}
 
 /// What closes a connection; dropping it does nothing.
-pub(super) trait Close {
+pub(crate) trait Close {
     fn close(&self);
+}
+
+/// The task of a connection, set as soon as there is one: aborting it drops the connection.
+#[derive(Debug, Default)]
+pub(crate) struct TaskHandle(OnceCell<AbortHandle>);
+
+impl TaskHandle {
+    pub(crate) fn set(&self, task: AbortHandle) {
+        // Fails only if it is set already.
+        let _ = self.0.set(task);
+    }
+}
+
+impl Close for TaskHandle {
+    fn close(&self) {
+        if let Some(task) = self.0.get() {
+            task.abort();
+        }
+    }
+}
+
+impl<T: Close> Close for Rc<T> {
+    fn close(&self) {
+        (**self).close();
+    }
 }
 
 /// A connection's place in the table; unlike an index it is not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id {
+pub(crate) struct Id {
     index: usize,
     serial: u64,
 }
@@ -43,7 +76,7 @@ struct Client {
 
 /// All connections of the thread.
 #[derive(Debug)]
-pub(super) struct Table<C> {
+pub(crate) struct Table<C> {
     connections: Vec<Option<Connection<C>>>,
     free: Vec<usize>,
     clients: Vec<Client>,
@@ -53,17 +86,6 @@ pub(super) struct Table<C> {
     busy: usize,
     held: usize,
     next_serial: u64,
-}
-
-/// What it took to let a connection in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// There was room.
-    Free,
-    /// Another connection was closed.
-    Evicted,
-    /// The client has as many as it may, and all of them are busy.
-    Refused,
 }
 
 impl<C> Default for Table<C> {
@@ -84,45 +106,48 @@ impl<C> Default for Table<C> {
 
 impl<C: Close> Table<C> {
     /// How many connections there are.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open
     }
 
     /// How many have part of a message under way.
-    pub(super) fn busy(&self) -> usize {
+    pub(crate) fn busy(&self) -> usize {
         self.busy
     }
 
     /// How many octets of memory parts of messages take.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held
     }
 
-    /// Makes room for one more connection of this client, within the limits.
+    /// Makes room for one more connection of this client, within the limits; returns the number of connections closed.
     ///
-    /// A client with too many loses the one that has been idle for longest; if none is idle it gets no
-    /// further one. If there are too many in all, the choice is an idle one before a busy one, then one of
-    /// the client with the most, then the one without an exchange for longest.
-    pub(super) fn admit(&mut self, ip: IpAddr, limits: &TcpLimits) -> Admission {
-        let mut admission = Admission::Free;
-        if let Some(&client) = self.by_ip.get(&ip) {
-            while self.count(client) >= limits.per_client {
-                let own = |connection: &Connection<C>| connection.client == client && !connection.busy;
-                let Some(victim) = self.victim(own) else { return Admission::Refused };
-                self.close(victim);
-                admission = Admission::Evicted;
-            }
+    /// A client with too many loses the one without an exchange for longest, whether it is idle or in the midst of a
+    /// message: those that stall must not keep the client's new ones out. If there are too many in all, the choice is
+    /// an idle one before a busy one, then one of the client with the most, then the one without an exchange for
+    /// longest.
+    pub(crate) fn admit(&mut self, ip: IpAddr, limits: Limits) -> usize {
+        let mut closed = 0;
+        while let Some(&client) = self.by_ip.get(&ip)
+            && self.count(client) >= limits.per_client.max(1)
+        {
+            let own = self.each().filter(|(_, connection)| connection.client == client);
+            let oldest = own.min_by_key(|(_, connection)| connection.since).map(|(index, _)| index);
+            let Some(oldest) = oldest else { break };
+            self.close(oldest);
+            closed += 1;
         }
-        while self.open >= limits.connections {
-            let Some(victim) = self.victim(|_| true) else { return Admission::Refused };
+        while self.open >= limits.total.max(1)
+            && let Some(victim) = self.victim()
+        {
             self.close(victim);
-            admission = Admission::Evicted;
+            closed += 1;
         }
-        admission
+        closed
     }
 
     /// Adds a connection that has been admitted.
-    pub(super) fn insert(&mut self, ip: IpAddr, now: Instant, closer: C) -> Id {
+    pub(crate) fn insert(&mut self, ip: IpAddr, now: Instant, closer: C) -> Id {
         let client = self.client(ip);
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -136,7 +161,7 @@ impl<C: Close> Table<C> {
     }
 
     /// Notes what a connection waits for: nothing, or parts of messages that take `held` octets.
-    pub(super) fn note(&mut self, id: Id, busy: bool, held: usize) {
+    pub(crate) fn note(&mut self, id: Id, busy: bool, held: usize) {
         if let Some(connection) = get(&mut self.connections, id) {
             self.busy = self.busy - usize::from(connection.busy) + usize::from(busy);
             connection.busy = busy;
@@ -146,27 +171,27 @@ impl<C: Close> Table<C> {
     }
 
     /// Notes that replies went out.
-    pub(super) fn exchanged(&mut self, id: Id, now: Instant) {
+    pub(crate) fn exchanged(&mut self, id: Id, now: Instant) {
         if let Some(connection) = get(&mut self.connections, id) {
             connection.since = now;
         }
     }
 
     /// Forgets a connection, which closes itself.
-    pub(super) fn remove(&mut self, id: Id) {
+    pub(crate) fn remove(&mut self, id: Id) {
         if get(&mut self.connections, id).is_some() {
             self.take(id.index);
         }
     }
 
     /// Closes those without an exchange for as long as `timeout`, and returns how many.
-    pub(super) fn expire(&mut self, now: Instant, timeout: Duration) -> usize {
+    pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) -> usize {
         self.close_where(|connection| now.duration_since(connection.since) >= timeout)
     }
 
     /// Closes those that are as old as `lifetime`, if nothing is under way and `done` says that nothing is to come;
     /// those that are older by `grace`, whatever they do. Returns how many.
-    pub(super) fn retire(
+    pub(crate) fn retire(
         &mut self,
         now: Instant,
         lifetime: Duration,
@@ -181,7 +206,7 @@ impl<C: Close> Table<C> {
 
     /// Closes connections that hold parts of messages, those without an exchange for longest first, until no
     /// more than `budget` octets are held; returns how many.
-    pub(super) fn relieve(&mut self, budget: usize) -> usize {
+    pub(crate) fn relieve(&mut self, budget: usize) -> usize {
         let mut closed = 0;
         while self.held > budget {
             let holding = |&(_, connection): &(usize, &Connection<C>)| connection.held > 0;
@@ -194,7 +219,7 @@ impl<C: Close> Table<C> {
     }
 
     /// Closes those that have been idle since before then and of which `done` says that nothing is to come.
-    pub(super) fn close_idle(&mut self, before: Option<Instant>, done: impl Fn(&C) -> bool) -> usize {
+    pub(crate) fn close_idle(&mut self, before: Option<Instant>, done: impl Fn(&C) -> bool) -> usize {
         self.close_where(|connection| {
             !connection.busy && Some(connection.since) <= before && done(&connection.closer)
         })
@@ -209,10 +234,10 @@ impl<C: Close> Table<C> {
         chosen.len()
     }
 
-    /// Whom to close of these. A walk over all of them: some ten nanoseconds each, and only when full.
-    fn victim(&self, among: impl Fn(&Connection<C>) -> bool) -> Option<usize> {
+    /// Returns the connection to close when there are too many. A walk over all of them: some ten nanoseconds each, and
+    /// only when full.
+    fn victim(&self) -> Option<usize> {
         self.each()
-            .filter(|(_, connection)| among(connection))
             .min_by_key(|(_, connection)| {
                 (connection.busy, Reverse(self.count(connection.client)), connection.since)
             })
@@ -280,7 +305,6 @@ fn place<T>(items: &mut Vec<T>, free: &mut Vec<usize>, item: T) -> usize {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::rc::Rc;
 
     use super::*;
 
@@ -297,12 +321,12 @@ mod tests {
         table: Table<Named>,
         closed: Rc<RefCell<Vec<&'static str>>>,
         start: Instant,
-        limits: TcpLimits,
+        limits: Limits,
     }
 
     impl World {
         fn new(connections: usize, per_client: usize) -> Self {
-            let limits = TcpLimits { connections, per_client, ..TcpLimits::default() };
+            let limits = Limits { total: connections, per_client };
             Self { table: Table::default(), closed: Rc::default(), start: Instant::now(), limits }
         }
 
@@ -310,14 +334,10 @@ mod tests {
             self.start + Duration::from_secs(seconds)
         }
 
-        fn connect(&mut self, host: u8, name: &'static str, seconds: u64) -> (Admission, Option<Id>) {
+        fn connect(&mut self, host: u8, name: &'static str, seconds: u64) -> (usize, Id) {
             let ip = IpAddr::from([10, 0, 0, host]);
-            let admission = self.table.admit(ip, &self.limits);
-            if admission == Admission::Refused {
-                return (admission, None);
-            }
-            let id = self.table.insert(ip, self.at(seconds), Named(name, Rc::clone(&self.closed)));
-            (admission, Some(id))
+            let closed = self.table.admit(ip, self.limits);
+            (closed, self.table.insert(ip, self.at(seconds), Named(name, Rc::clone(&self.closed))))
         }
 
         fn closed(&self) -> Vec<&'static str> {
@@ -331,9 +351,9 @@ mod tests {
         for (host, name, seconds) in
             [(1, "modest", 0), (2, "greedy 1", 1), (2, "greedy 2", 2), (2, "greedy 3", 3)]
         {
-            assert_eq!(world.connect(host, name, seconds).0, Admission::Free);
+            assert_eq!(world.connect(host, name, seconds).0, 0);
         }
-        assert_eq!(world.connect(3, "new", 4).0, Admission::Evicted);
+        assert_eq!(world.connect(3, "new", 4).0, 1);
         assert_eq!(world.closed(), ["greedy 1"]);
         assert_eq!(world.table.open(), 4);
     }
@@ -342,16 +362,16 @@ mod tests {
     fn idle_ones_go_before_busy_ones() {
         let mut world = World::new(3, 10);
         for (host, name) in [(1, "busy 1"), (1, "busy 2")] {
-            let id = world.connect(host, name, 0).1.unwrap();
+            let id = world.connect(host, name, 0).1;
             world.table.note(id, true, 100);
         }
         world.connect(2, "idle", 9);
-        assert_eq!(world.connect(3, "new", 10).0, Admission::Evicted);
+        assert_eq!(world.connect(3, "new", 10).0, 1);
         assert_eq!(world.closed(), ["idle"], "of a client with fewer, and younger");
-        let id = world.connect(4, "newer", 11).1.unwrap();
+        let id = world.connect(4, "newer", 11).1;
         assert_eq!(world.closed(), ["new"]);
         world.table.note(id, true, 1);
-        assert_eq!(world.connect(5, "newest", 12).0, Admission::Evicted);
+        assert_eq!(world.connect(5, "newest", 12).0, 1);
         assert_eq!(world.closed(), ["busy 1"], "when all are busy, of the client with most");
     }
 
@@ -359,25 +379,29 @@ mod tests {
     fn a_client_over_its_limit_loses_its_own() {
         let mut world = World::new(100, 2);
         world.connect(9, "other", 0);
-        let first = world.connect(1, "a", 1).1.unwrap();
-        let second = world.connect(1, "b", 2).1.unwrap();
+        let first = world.connect(1, "a", 1).1;
+        let second = world.connect(1, "b", 2).1;
         world.table.exchanged(first, world.at(3));
-        assert_eq!(world.connect(1, "c", 4), (Admission::Evicted, Some(Id { index: 2, serial: 3 })));
+        assert_eq!(world.connect(1, "c", 4), (1, Id { index: 2, serial: 3 }));
         assert_eq!(world.closed(), ["b"]);
         world.table.remove(second);
         assert_eq!(world.table.open(), 3, "already gone, and its place is taken");
+        // However busy they are: "a" had its exchange at 3, "c" came at 4.
         world.table.note(first, true, 1);
-        world.table.note(Id { index: 2, serial: 3 }, true, 1);
-        assert_eq!(world.connect(1, "d", 5).0, Admission::Refused);
-        assert_eq!(world.connect(2, "e", 5).0, Admission::Free);
+        assert_eq!(world.connect(1, "d", 5).0, 1);
+        assert_eq!(world.closed(), ["a"]);
+        assert_eq!(world.connect(2, "e", 5).0, 0);
         assert!(world.closed().is_empty());
+        (world.limits.per_client, world.limits.total) = (0, 0);
+        assert_eq!(world.connect(3, "f", 6).0, 4, "0 is 1");
+        assert_eq!(world.table.open(), 1);
     }
 
     #[test]
     fn only_an_exchange_counts_against_expiry() {
         let mut world = World::new(10, 10);
-        let slow = world.connect(1, "slow", 0).1.unwrap();
-        let live = world.connect(1, "live", 0).1.unwrap();
+        let slow = world.connect(1, "slow", 0).1;
+        let live = world.connect(1, "live", 0).1;
         world.table.note(slow, true, 10);
         world.table.exchanged(live, world.at(6));
         assert_eq!(world.table.expire(world.at(9), Duration::from_secs(10)), 0);
@@ -391,11 +415,11 @@ mod tests {
         let mut world = World::new(10, 10);
         let [life, grace] = [100, 10].map(Duration::from_secs);
         for (name, seconds) in [("idle", 0), ("talking", 0), ("young", 1)] {
-            let id = world.connect(1, name, seconds).1.unwrap();
+            let id = world.connect(1, name, seconds).1;
             // However recent the last exchange.
             world.table.exchanged(id, world.at(99));
         }
-        let busy = world.connect(1, "busy", 0).1.unwrap();
+        let busy = world.connect(1, "busy", 0).1;
         world.table.note(busy, true, 10);
         let quiet = |named: &Named| named.0 != "talking";
         assert_eq!(world.table.retire(world.at(99), life, grace, quiet), 0);
@@ -413,7 +437,7 @@ mod tests {
     fn too_much_memory_closes_the_longest_stalled() {
         let mut world = World::new(10, 10);
         let ids: Vec<Id> =
-            [("a", 3), ("b", 1), ("c", 2)].map(|(name, at)| world.connect(1, name, at).1.unwrap()).into();
+            [("a", 3), ("b", 1), ("c", 2)].map(|(name, at)| world.connect(1, name, at).1).into();
         for &id in &ids {
             world.table.note(id, true, 40);
         }
@@ -429,7 +453,7 @@ mod tests {
     fn nothing_is_left_of_clients_that_are_gone() {
         let mut world = World::new(1000, 1000);
         for round in 0..3 {
-            let ids: Vec<Id> = (0..=255).map(|host| world.connect(host, "x", round).1.unwrap()).collect();
+            let ids: Vec<Id> = (0..=255).map(|host| world.connect(host, "x", round).1).collect();
             for id in ids {
                 world.table.remove(id);
             }

@@ -1,0 +1,203 @@
+//! State that all tasks of the TCP thread share.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::{self, Instant};
+
+use super::counters::TcpCounters;
+use super::frames::{self, Answered, Replies};
+use crate::server::answer::Answerer;
+use crate::server::connections::{Close, Id, Limits, Table, TaskHandle};
+use crate::server::counters::Counters;
+use crate::server::open_files;
+use crate::server::settings::{Settings, TcpLimits};
+use crate::sys::Datagram;
+
+/// Bytes of one read: some hundred queries.
+const READ: usize = 16 * 1024;
+
+/// Replies beyond this are made only when the client has taken those before.
+const REPLIES: usize = 16 * 1024;
+
+/// Bytes that parts of messages may take in all connections together.
+const BUDGET: usize = 16 * 1024 * 1024;
+
+/// Time in which, at the end, a client that has just connected or received an answer may send the next query.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Shortest interval between two checks for connections to close.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Buffers that all connections share, one at a time.
+pub(super) struct Buffers {
+    pub(super) input: Box<[u8]>,
+    pub(super) replies: Replies,
+}
+
+/// Closes a connection by dropping its task.
+pub(super) struct Closer {
+    pub(super) task: TaskHandle,
+    pub(super) stream: Rc<TcpStream>,
+}
+
+impl Close for Closer {
+    fn close(&self) {
+        self.task.close();
+    }
+}
+
+impl Closer {
+    fn quiet(&self) -> bool {
+        quiet(&self.stream)
+    }
+}
+
+/// Returns true if the client has sent nothing that is still to be read.
+pub(super) fn quiet(stream: &TcpStream) -> bool {
+    let mut octet = [MaybeUninit::uninit()];
+    match SockRef::from(stream).peek(&mut octet) {
+        Ok(len) => len == 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// State of the thread. Nothing borrowed from it is kept while a task waits.
+pub(super) struct Shared {
+    answerer: RefCell<Answerer>,
+    buffers: RefCell<Buffers>,
+    table: RefCell<Table<Rc<Closer>>>,
+    pub(super) counters: Arc<TcpCounters>,
+    /// Limit of open files.
+    files: u64,
+    /// Panics of the thread's tasks.
+    pub(super) answers: Arc<Counters>,
+    draining: Cell<bool>,
+    all_closed: Notify,
+}
+
+impl Shared {
+    pub(super) fn new(answerer: Answerer, counters: Arc<TcpCounters>) -> Self {
+        let buffers = Buffers { input: vec![0; READ].into(), replies: Replies::new(REPLIES) };
+        Self {
+            answers: Arc::clone(answerer.counters()),
+            answerer: RefCell::new(answerer),
+            buffers: RefCell::new(buffers),
+            table: RefCell::default(),
+            counters,
+            files: open_files::limit(),
+            draining: Cell::new(false),
+            all_closed: Notify::new(),
+        }
+    }
+
+    pub(super) fn buffers(&self) -> RefMut<'_, Buffers> {
+        self.buffers.borrow_mut()
+    }
+
+    pub(super) fn answer(&self, input: &[u8], peer: SocketAddr, replies: &mut Replies) -> Answered {
+        replies.clear();
+        let mut answerer = self.answerer.borrow_mut();
+        let answers = answerer.batch();
+        frames::answer(input, replies, |octets, out| {
+            answers.answer(Datagram { octets, peer, cut: false }, out)
+        })
+    }
+
+    pub(super) fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    pub(super) fn exchanged(&self, id: Id, now: Instant) {
+        self.table.borrow_mut().exchanged(id, now);
+    }
+
+    pub(super) fn note(&self, id: Id, busy: bool, held: usize) {
+        let mut table = self.table.borrow_mut();
+        table.note(id, busy, held);
+        if table.held() > BUDGET {
+            self.counters.evicted.add(table.relieve(BUDGET) as u64);
+        }
+        self.publish(&table);
+    }
+
+    pub(super) fn closed(&self, id: Id) {
+        self.counters.closed.increment();
+        let mut table = self.table.borrow_mut();
+        table.remove(id);
+        self.publish(&table);
+        if table.open() == 0 {
+            self.all_closed.notify_one();
+        }
+    }
+
+    fn publish(&self, table: &Table<Rc<Closer>>) {
+        self.counters.busy.set(table.busy());
+        self.counters.buffered.set(table.held());
+    }
+
+    fn with_settings<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
+        read(self.answerer.borrow_mut().refresh())
+    }
+
+    fn limits(&self) -> TcpLimits {
+        self.with_settings(|settings| settings.tcp)
+    }
+
+    /// Returns how many connections the limit of open files allows.
+    fn most(&self) -> usize {
+        self.with_settings(|settings| open_files::for_connections(self.files, settings))
+    }
+
+    /// Makes room for a connection of this client and adds it to the table.
+    pub(super) fn admit(&self, peer: SocketAddr, closer: Rc<Closer>) -> Id {
+        self.counters.accepted.increment();
+        let (client, limits) = self.with_settings(|settings| (settings.client(peer.ip()), settings.tcp));
+        let most = self.most();
+        let limits = Limits { total: limits.connections.min(most), per_client: limits.per_client };
+        let mut table = self.table.borrow_mut();
+        self.counters.evicted.add(table.admit(client, limits) as u64);
+        table.insert(client, Instant::now(), closer)
+    }
+
+    /// Closes connections without an exchange for too long, and old ones, for ever.
+    ///
+    /// RFC 7766 6.2.3 is about idle ones, and leaves the time to the server; RFC 9210 has limits of a connection's
+    /// whole duration beside that, and clients that come again.
+    pub(super) async fn expire(&self) {
+        loop {
+            let TcpLimits { idle_timeout: idle, lifetime, .. } = self.limits();
+            time::sleep((idle / 8).clamp(TICK, Duration::from_secs(1))).await;
+            let (now, mut table) = (Instant::now(), self.table.borrow_mut());
+            self.counters.expired.add(table.expire(now, idle) as u64);
+            if let Some(lifetime) = lifetime {
+                let retired = table.retire(now, lifetime, idle, |closer| closer.quiet());
+                self.counters.retired.add(retired as u64);
+            }
+        }
+    }
+
+    /// Lets clients finish what they have begun, for no longer than the idle time-out.
+    pub(super) async fn drain(&self) {
+        self.draining.set(true);
+        let end = Instant::now() + self.limits().idle_timeout;
+        loop {
+            let before = Instant::now().checked_sub(PAUSE);
+            self.table.borrow_mut().close_idle(before, |closer| closer.quiet());
+            let open = self.table.borrow().open();
+            if open == 0 || Instant::now() >= end {
+                return;
+            }
+            // Woken early when the last one is gone.
+            let _ = time::timeout(TICK, self.all_closed.notified()).await;
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Panics of an embedder's index: noticed, counted, and survived by all that is served.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use poddns_core::{Label, PodLookup, Unknown};
+use poddns_net::{Pods, PodsReport, Server, Settings};
+
+use crate::support::{PATIENCE, Stream, assert_answers, connect, exchange, id, name, query, until};
+
+/// The address whose look-up panics. All others are pods.
+const POISON: Ipv4Addr = Ipv4Addr::new(10, 6, 6, 6);
+
+#[derive(Default)]
+struct Poisoned {
+    /// Whether a report panics.
+    report: AtomicBool,
+}
+
+impl PodLookup for Poisoned {
+    fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+        Ok(true)
+    }
+
+    fn contains(&self, _: &Label, address: IpAddr) -> Result<bool, Unknown> {
+        assert_ne!(address, POISON, "injected");
+        Ok(true)
+    }
+}
+
+impl Pods for Poisoned {
+    fn report(&self) -> PodsReport {
+        assert!(!self.report.load(Ordering::Relaxed), "injected");
+        PodsReport::default()
+    }
+}
+
+fn start() -> (Server, Arc<Poisoned>) {
+    let pods = Arc::new(Poisoned::default());
+    let mut settings = Settings::default();
+    (settings.listen, settings.threads) = (vec![([127, 0, 0, 1], 0).into()], NonZeroUsize::MIN);
+    settings.admin = Some(([127, 0, 0, 1], 0).into());
+    (Server::with_pods(settings, Arc::clone(&pods) as Arc<dyn Pods>).unwrap(), pods)
+}
+
+fn get(admin: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The metric after so many panics.
+fn panics(transport: &str, number: u32) -> String {
+    format!("poddns_panics_total{{transport=\"{transport}\"}} {number}\n")
+}
+
+fn assert_panics(admin: SocketAddr, transport: &str, number: u32) {
+    let metrics = get(admin, "/metrics");
+    assert!(metrics.contains(&panics(transport, number)), "{metrics}");
+}
+
+#[test]
+fn udp_goes_on_after_a_panic() {
+    let (server, _pods) = start();
+    let (address, admin) = (server.addresses()[0], server.admin().unwrap());
+    for number in 1..=3 {
+        let socket = connect(address);
+        socket.send(&query(7, &name(POISON))).unwrap();
+        // What came in one batch with it is lost.
+        until("the panic is counted", || get(admin, "/metrics").contains(&panics("udp", number)));
+        assert_eq!(id(&exchange(&socket, &query(8, "example.com"))), 8);
+        assert_answers(address);
+    }
+    server.stop();
+}
+
+#[test]
+fn tcp_goes_on_after_a_panic() {
+    let (server, _pods) = start();
+    let (address, admin) = (server.addresses()[0], server.admin().unwrap());
+    let mut other = Stream::connect(address);
+    assert_eq!(id(&other.exchange(&query(1, &name(Ipv4Addr::new(10, 1, 1, 1))))), 1);
+    for number in 1..=3 {
+        let mut stream = Stream::connect(address);
+        stream.send(&query(7, &name(POISON)));
+        stream.assert_closed();
+        assert_eq!(id(&other.exchange(&query(2, &name(Ipv4Addr::new(10, 1, 1, 1))))), 2);
+        assert_panics(admin, "tcp", number);
+    }
+    server.stop();
+}
+
+#[test]
+fn admin_endpoints_go_on_after_a_panic() {
+    let (server, pods) = start();
+    let admin = server.admin().unwrap();
+    pods.report.store(true, Ordering::Relaxed);
+    for path in ["/readyz", "/status", "/metrics"] {
+        let answer = get(admin, path);
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{path}: {answer}");
+    }
+    assert!(get(admin, "/healthz").starts_with("HTTP/1.1 200 "));
+    pods.report.store(false, Ordering::Relaxed);
+    assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200 "));
+    assert_panics(admin, "admin", 3);
+    server.stop();
+}

@@ -23,7 +23,7 @@
 //! - **Exact**: hashes only say where to look; keys are compared in full.
 //! - **Batches** of look-ups wait for memory once instead of once each; see `prefetch`.
 //!
-//! `docs/index.md` has the arithmetic, the costs of the special cases, and measurements.
+//! `docs/pod-index.md` has the arithmetic, the costs of the special cases, and measurements.
 
 #![allow(clippy::cast_possible_truncation, reason = "fields are packed into words; a cast takes one out")]
 

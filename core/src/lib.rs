@@ -101,3 +101,8 @@ pub use message::{DropReason, Outcome, Reply, Request, Transport};
 pub use prefetch::prefetch;
 pub use respond::{MAX_UDP_REPLY, MIN_REPLY, respond};
 pub use wire::{Name, NameError};
+
+/// The example of the package's README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,8 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let path = poddnsd.display();
         return Err(format!("{path} is missing: build it with the same profile as this program").into());
     }
-    let (starts, octets) = measure(&poddnsd, arguments.pods, arguments.starts);
-    println!("{} starts, {} pods, a snapshot of {octets} octets", starts.len(), arguments.pods);
+    let (starts, size) = measure(&poddnsd, arguments.pods, arguments.starts);
+    println!("{} starts, {} pods, a snapshot of {size} bytes", starts.len(), arguments.pods);
     for (what, of) in [
         ("from start to first answer", (|start| start.wall) as fn(&Start) -> Duration),
         ("on the processor until then", |start| start.cpu),

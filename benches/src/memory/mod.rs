@@ -10,6 +10,7 @@ mod reflector;
 mod report;
 mod results;
 mod run;
+mod slim;
 mod store;
 mod table;
 
@@ -29,6 +30,8 @@ pub enum Subject {
     PoddnsdStreamed,
     /// poddnsd in mode verified, with an API server that has none.
     PoddnsdPaged,
+    /// poddnsd in mode verified, with an API server that does not speak protobuf.
+    PoddnsdJson,
     /// kube's `reflector::store` of the pods that poddns decodes, by streaming lists.
     ReflectorSlim,
     /// kube's `reflector::store` of k8s-openapi's pods, by streaming lists.
@@ -37,8 +40,13 @@ pub enum Subject {
 
 impl Subject {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::PoddnsdStreamed, Self::PoddnsdPaged, Self::ReflectorSlim, Self::ReflectorPods];
+    pub const ALL: [Self; 5] = [
+        Self::PoddnsdStreamed,
+        Self::PoddnsdPaged,
+        Self::PoddnsdJson,
+        Self::ReflectorSlim,
+        Self::ReflectorPods,
+    ];
 
     /// Its name in files.
     #[must_use]
@@ -46,6 +54,7 @@ impl Subject {
         match self {
             Self::PoddnsdStreamed => "poddnsd-streamed",
             Self::PoddnsdPaged => "poddnsd-paged",
+            Self::PoddnsdJson => "poddnsd-json",
             Self::ReflectorSlim => "reflector-slim",
             Self::ReflectorPods => "reflector-pods",
         }
@@ -57,6 +66,7 @@ impl Subject {
         match self {
             Self::PoddnsdStreamed => "poddnsd, streaming lists",
             Self::PoddnsdPaged => "poddnsd, lists in pages",
+            Self::PoddnsdJson => "poddnsd, JSON",
             Self::ReflectorSlim => "kube's store, slim pods",
             Self::ReflectorPods => "kube's store, k8s-openapi pods",
         }
@@ -65,12 +75,13 @@ impl Subject {
     /// Whether it is poddnsd.
     #[must_use]
     pub const fn is_poddnsd(self) -> bool {
-        matches!(self, Self::PoddnsdStreamed | Self::PoddnsdPaged)
+        matches!(self, Self::PoddnsdStreamed | Self::PoddnsdPaged | Self::PoddnsdJson)
     }
 
     const fn offer(self) -> Offer {
         match self {
             Self::PoddnsdPaged => Offer { listing: Listing::Paged, ..Offer::ALL },
+            Self::PoddnsdJson => Offer { protobuf: false, ..Offer::ALL },
             Self::PoddnsdStreamed | Self::ReflectorSlim | Self::ReflectorPods => Offer::ALL,
         }
     }

@@ -60,7 +60,7 @@ pub fn measure(programs: &Programs, subject: Subject, pods: u32, plan: Plan) -> 
 
 fn start(programs: &Programs, subject: Subject, server: &ApiServer) -> Box<dyn Follower> {
     match subject {
-        Subject::PoddnsdStreamed | Subject::PoddnsdPaged => {
+        Subject::PoddnsdStreamed | Subject::PoddnsdPaged | Subject::PoddnsdJson => {
             Box::new(Poddnsd::start(&programs.poddnsd, server))
         }
         Subject::ReflectorSlim => Box::new(Reflector::start(&programs.reflector, Objects::Slim, server)),

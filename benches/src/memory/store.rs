@@ -15,6 +15,8 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, Config, Resource};
 
+use super::slim::SlimPod;
+
 /// What is kept of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Objects {
@@ -51,7 +53,7 @@ pub fn keep_store(objects: Objects, kubeconfig: &Path) -> Result<Infallible, Box
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let client = Client::try_from(config)?;
         match objects {
-            Objects::Slim => keep::<poddns_watch::Pod>(client).await,
+            Objects::Slim => keep::<SlimPod>(client).await,
             Objects::Pods => keep::<k8s_openapi::api::core::v1::Pod>(client).await,
         }
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Subject;
 use super::results::{Figures, Results, Spread};
 
-/// What the daemon may take when steady with so many pods, in KiB: 12 MiB and 64 octets a pod.
+/// What the daemon may take when steady with so many pods, in KiB: 12 MiB and 64 bytes a pod.
 fn steady_limit(pods: u32) -> f64 {
     f64::from(12 << 10) + f64::from(pods) * 64.0 / 1024.0
 }
@@ -28,7 +28,7 @@ pub fn table(results: &Results) -> String {
 fn figures(results: &Results, out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
-        "| | pods | start to ready | CPU until then | peak, first list | steady | octets per pod | peak, relist | steady \
+        "| | pods | start to ready | CPU until then | peak, first list | steady | bytes per pod | peak, relist | steady \
          after it | CPU per change |\n|---|---|---|---|---|---|---|---|---|---|"
     )?;
     for subject in Subject::ALL {
@@ -77,10 +77,10 @@ fn limits(results: &Results, out: &mut String) -> std::fmt::Result {
             let steady = most(|figures| figures.steady.max(figures.relisted)).unwrap_or_default();
             let peak = most(|figures| figures.first_peak.max(figures.relist_peak)).unwrap_or_default();
             write!(out, "| {} | {} |", subject.title(), grouped(pods))?;
-            for (octets, limit) in [(steady, steady_limit(pods)), (peak, peak_limit(pods))] {
+            for (size, limit) in [(steady, steady_limit(pods)), (peak, peak_limit(pods))] {
                 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-                let kept = if octets as f64 <= limit { "kept" } else { "**missed**" };
-                write!(out, " {} | {:.1} MiB | {kept} |", mebibytes(octets), limit / 1024.0)?;
+                let kept = if size as f64 <= limit { "kept" } else { "**missed**" };
+                write!(out, " {} | {:.1} MiB | {kept} |", mebibytes(size), limit / 1024.0)?;
             }
             writeln!(out)?;
         }

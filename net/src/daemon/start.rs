@@ -48,9 +48,10 @@ pub(super) fn start(
 ) -> Result<(Server, Dropped), Failure> {
     let DaemonSettings { server, privileges, .. } = settings;
     check_threads(&passed, server.threads)?;
-    let paths = paths(sources, &server);
+    let needed = server.clone();
     let bound = Bound::with_passed(server, passed)?.with_log_losses(log::losses);
-    let dropped = drop_privileges(&privileges, &paths)?;
+    // The kubeconfig is parsed for them, so that is done without root's rights.
+    let dropped = drop_privileges(&privileges, || paths(sources, &needed))?;
     // The first thread, so not before: it gets what privileges there are.
     log.write().map_err(StartError::Thread)?;
     Ok((bound.serve()?, dropped))

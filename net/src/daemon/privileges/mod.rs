@@ -122,10 +122,13 @@ pub(crate) struct Dropped {
 
 /// Gives up what the process does not need any more, for this thread and those that it starts.
 ///
+/// `paths` is called without root's user and capabilities: it may read files to find out which others are needed.
 /// To be called when the sockets are bound and before any other thread is started.
 #[cfg(target_os = "linux")]
-pub(crate) fn drop_privileges(privileges: &Privileges, paths: &Paths) -> Result<Dropped, PrivilegeError> {
-    let landlock = landlock_with(privileges, paths)?;
+pub(crate) fn drop_privileges(
+    privileges: &Privileges,
+    paths: impl FnOnce() -> Paths,
+) -> Result<Dropped, PrivilegeError> {
     // While there is the capability for it.
     capabilities::clear_bounding_set()?;
     if let Some(user) = &privileges.user {
@@ -135,7 +138,8 @@ pub(crate) fn drop_privileges(privileges: &Privileges, paths: &Paths) -> Result<
     }
     capabilities::clear()?;
     nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)?;
-    let dropped = landlock::restrict(landlock, paths)?;
+    let paths = paths();
+    let dropped = landlock::restrict(landlock_with(privileges, &paths)?, &paths)?;
     if privileges.seccomp {
         seccomp::restrict()?;
     }
@@ -144,7 +148,10 @@ pub(crate) fn drop_privileges(privileges: &Privileges, paths: &Paths) -> Result<
 
 /// Elsewhere there is only the user.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn drop_privileges(privileges: &Privileges, _paths: &Paths) -> Result<Dropped, PrivilegeError> {
+pub(crate) fn drop_privileges(
+    privileges: &Privileges,
+    _paths: impl FnOnce() -> Paths,
+) -> Result<Dropped, PrivilegeError> {
     if privileges.landlock == Landlock::Require {
         return Err(PrivilegeError::Unsupported("--landlock require"));
     }

@@ -222,8 +222,12 @@ pub enum AccessError {
 impl AccessError {
     /// Whether the operator's configuration is at fault, rather than something that may pass by itself.
     #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Configuration(error) if error.is_configuration())
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Configuration(error) => error.is_configuration(),
+            Self::Credentials(error) => error.is_configuration(),
+            _ => false,
+        }
     }
 }
 

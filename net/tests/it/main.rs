@@ -4,6 +4,8 @@
 mod admin;
 mod amplification;
 mod config;
+#[cfg(unix)]
+mod credentials;
 mod identity;
 mod lifecycle;
 mod panics;

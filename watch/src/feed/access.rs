@@ -323,3 +323,100 @@ fn panicked(error: &JoinError) -> FeedError {
 fn too_slow(limit: Duration) -> FeedError {
     FeedError::Unavailable { cause: format!("its files could not be read within {} s", limit.as_secs()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(folder: &tempfile::TempDir, cluster: &str, user: &str) -> ClusterOptions {
+        let path = folder.path().join("config");
+        let text = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: c}}}}]\n\
+             clusters: [{{name: c, cluster: {{{cluster}}}}}]\nusers: [{{name: c, user: {{{user}}}}}]\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        ClusterOptions { kubeconfig: Some(path), ..ClusterOptions::default() }
+    }
+
+    const SERVER: &str = "server: 'https://127.0.0.1:1'";
+
+    /// Waits until the attempt in the background has ended.
+    async fn ended(access: &Access) {
+        while access.current.lock().await.pending.try_join_next().is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let access = Access::open(options(&folder, SERVER, "token: t")).await.unwrap();
+        let mut current = access.current.lock().await;
+        current.made = None;
+        current.pending.spawn(async { panic!("a library's") });
+        drop(current);
+        let error = access.client().await.err().unwrap();
+        assert!(!error.is_configuration());
+        assert!(error.to_string().contains("a library's"), "{error}");
+        assert!(access.client().await.is_ok(), "the next one is made");
+    }
+
+    #[tokio::test]
+    async fn what_no_client_can_be_made_of_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for cluster in [
+            "server: 'https://127.0.0.1:1', tls-server-name: 'a b'",
+            "server: 'https://127.0.0.1:1', certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCmFHRnNiRzg9Ci0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K",
+        ] {
+            let error = Access::open(options(&folder, cluster, "")).await.err().unwrap();
+            assert!(error.is_configuration(), "{error}");
+            assert!(
+                error.to_string().starts_with("cannot make a client of the cluster's configuration: "),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_server_asked_is_the_one_of_the_last_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let access = Access::open(options(&folder, SERVER, "")).await.unwrap();
+        options(&folder, "server: 'https://127.0.0.2:1'", "");
+        access.client().await.unwrap();
+        assert_eq!(&*access.url(), "https://127.0.0.1:1/");
+        access.refused();
+        access.client().await.unwrap();
+        assert_eq!(&*access.url(), "https://127.0.0.2:1/");
+        options(&folder, "server: '#'", "");
+        access.refused();
+        access.client().await.unwrap();
+        assert_eq!(&*access.url(), "https://127.0.0.2:1/", "what cannot be used changes nothing");
+    }
+
+    #[tokio::test]
+    async fn credentials_are_renewed_before_they_expire() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = Timestamp::now() + Duration::from_mins(5);
+        let runs = folder.path().join("runs");
+        let script = format!(
+            "echo run >> {runs}; echo \"{{kind: ExecCredential, status: {{token: t, expirationTimestamp: {at}}}}}\"",
+            runs = runs.display()
+        );
+        let script = serde_json::Value::from(script);
+        let exec = format!(
+            "exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, args: ['-c', {script}]}}"
+        );
+        let access = Access::open(options(&folder, SERVER, &exec)).await.unwrap();
+        let runs = || std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
+        assert_eq!(runs(), 0);
+        access.client().await.unwrap();
+        access.client().await.unwrap();
+        assert_eq!(runs(), 1);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(245)).await;
+        tokio::time::resume();
+        access.client().await.unwrap();
+        ended(&access).await;
+        assert_eq!(runs(), 2);
+    }
+}

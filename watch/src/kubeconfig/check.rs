@@ -22,7 +22,6 @@ pub fn check(content: &[u8]) {
     let _ = merged.choose(None).map(|chosen| shown(&chosen));
     let _ = merged.choose(Some("no such context"));
     for (name, context) in merged.contexts().into_iter().take(MAX_CONTEXTS) {
-        // Another context of the same name is not the one meant, and may be refused for that.
         let field = |field| text_in(&context, field).ok().flatten().unwrap_or_default().to_owned();
         let (cluster, user) = (field("cluster"), field("user"));
         let kept = [("contexts", name.as_str()), ("clusters", &cluster), ("users", &user)];

@@ -100,6 +100,8 @@ pub(crate) struct Chosen {
     pub(crate) cluster: Entry,
     /// Our credentials; an empty entry if the context names none.
     pub(crate) user: Entry,
+    /// The warning that there is no such user.
+    pub(crate) warning: Option<String>,
 }
 
 impl Merged {
@@ -134,22 +136,14 @@ impl Merged {
         let found = self.find("clusters", "cluster", cluster)?;
         let cluster =
             found.ok_or_else(|| context.fault(format!("there is no cluster {}", Quoted(cluster))))?;
-        Ok(Chosen { cluster, user: self.user(&context)? })
-    }
-
-    /// Returns the user of a context. As with kubectl it need not be there: a server may take anyone.
-    fn user(&self, context: &Entry) -> Result<Entry, KubeconfigError> {
-        if let Some(name) = context.text("user")? {
-            if let Some(user) = self.find("users", "user", name)? {
-                return Ok(user);
-            }
-            tracing::warn!(
-                "{}: there is no user {}; going on without credentials",
-                context.label,
-                Quoted(name)
-            );
-        }
-        Ok(Entry { node: Node::Null, ..context.clone() })
+        let named = context.text("user")?;
+        let user = named.map(|name| self.find("users", "user", name)).transpose()?.flatten();
+        // As with kubectl: the server may take anyone.
+        let missing = named.filter(|_| user.is_none()).map(Quoted);
+        let label = &context.label;
+        let warning =
+            missing.map(|name| format!("{label}: there is no user {name}; going on without credentials"));
+        Ok(Chosen { cluster, user: user.unwrap_or(Entry { node: Node::Null, ..context }), warning })
     }
 
     /// Returns the same kubeconfigs with these entries alone.
@@ -175,13 +169,19 @@ impl Merged {
         Self(self.0.iter().map(source).collect())
     }
 
-    /// Returns the name and content of each context.
+    /// Returns the name and content of each context that can be chosen.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn contexts(&self) -> Vec<(String, Node)> {
-        let contexts = self.documents().flat_map(|(_, document)| document.get("contexts").elements());
-        let named =
-            |context: &Node| Some((context.get("name").text()?.to_owned(), context.get("context").clone()));
-        contexts.filter_map(named).collect()
+        let mut found: Vec<(String, Node)> = Vec::new();
+        for context in self.documents().flat_map(|(_, document)| document.get("contexts").elements()) {
+            match context.get("name").text() {
+                Some(name) if found.iter().all(|(known, _)| known != name) => {
+                    found.push((name.to_owned(), context.get("context").clone()));
+                }
+                _ => {}
+            }
+        }
+        found
     }
 
     fn documents(&self) -> impl Iterator<Item = (&Path, &Node)> {

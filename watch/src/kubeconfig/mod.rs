@@ -62,7 +62,7 @@ impl Place {
     /// cannot be read names none.
     pub(crate) fn reads(&self, context: Option<&str>) -> (Vec<PathBuf>, Option<String>) {
         let mut files = self.kubeconfigs().to_vec();
-        let Ok(Chosen { cluster, user }) = self.choose(context) else { return (files, None) };
+        let Ok(Chosen { cluster, user, .. }) = self.choose(context) else { return (files, None) };
         let authority = Pem::of(&cluster, "certificate-authority-data", "certificate-authority");
         let identity = Identity::parts(&user).unwrap_or_default();
         let named = [authority.ok().flatten()].into_iter().chain(identity).flatten();
@@ -74,7 +74,10 @@ impl Place {
 
 impl Chosen {
     fn load(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Loaded, KubeconfigError> {
-        let Self { cluster, user } = self;
+        let Self { cluster, user, warning } = self;
+        if let Some(warning) = warning {
+            tracing::warn!("{warning}");
+        }
         let authority = Pem::of(cluster, "certificate-authority-data", "certificate-authority")?;
         let insecure = cluster.flag("insecure-skip-tls-verify")?;
         if insecure && authority.is_some() {
@@ -120,6 +123,7 @@ impl Chosen {
         Self {
             cluster: entry(&[("server", &server), ("certificate-authority", "ca.crt")]),
             user: entry(&[("tokenFile", "token")]),
+            warning: None,
         }
     }
 }

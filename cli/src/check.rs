@@ -71,7 +71,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let runtime =
         runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
     match settings.source {
-        PodSource::File(path) => runtime.block_on(check_file(path, scope)),
+        PodSource::File(ref path) => runtime.block_on(check_file(path.clone(), scope, &settings)),
         PodSource::Cluster { kubeconfig, context } => {
             let options = ClusterOptions { kubeconfig, context, ..ClusterOptions::default() };
             let snapshot = settings.snapshot.as_ref().map(|snapshot| snapshot.path.as_path());
@@ -110,7 +110,7 @@ fn scope(settings: &Settings) -> Scope {
     }
 }
 
-async fn check_file(path: PathBuf, scope: Scope) -> Result<ExitCode, Failure> {
+async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<ExitCode, Failure> {
     // Pods that the feed cannot use are told as it reads them.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("poddns_watch=warn"))
@@ -129,6 +129,17 @@ async fn check_file(path: PathBuf, scope: Scope) -> Result<ExitCode, Failure> {
             stats.pods, stats.addresses, stats.namespaces
         ),
     );
+    let is_limited = |address| !settings.exempt.iter().any(|network| network.contains(&address));
+    let limited = settings.rate_limit.as_ref().and_then(|_| feed.recorder().find_address(is_limited));
+    if let Some(address) = limited {
+        tell(
+            "warning",
+            &format!(
+                "the rate limit applies to {address}, a pod or its node: it would throttle CoreDNS; set pod-cidr, or add \
+                 the networks of pods and nodes to rate-limit-exempt"
+            ),
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -308,6 +308,15 @@ fn a_pods_file_is_read() {
     let run = poddns(["check", "--pods-file", &repository("demo/pods.json")]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
     assert!(run.stderr.contains("demo/pods.json: 26 pods, 44 addresses, 6 namespaces"), "{}", run.stderr);
+    assert!(!run.stderr.contains("rate limit"), "{}", run.stderr);
+    let run = poddns([
+        "check",
+        "--pods-file",
+        &repository("demo/pods.json"),
+        "--rate-limit-exempt",
+        "192.0.2.0/24",
+    ]);
+    assert!(run.stderr.contains("the rate limit applies to "), "{}", run.stderr);
     let run = poddns(["check", "--pods-file", &repository("demo/pods.json"), "--host-network", "exclude"]);
     assert!(run.stderr.contains("demo/pods.json: 19 pods, 38 addresses, 6 namespaces"), "{}", run.stderr);
 }

@@ -14,6 +14,7 @@ use tokio::{task, time};
 
 use super::error::StartError;
 use super::feed::{OpenFeed, Plan};
+use super::limited::check_after_lists;
 use super::secrets::Cookies;
 use super::settings::Settings;
 use super::snapshots::Saver;
@@ -53,6 +54,7 @@ pub(crate) async fn work(mut orders: UnboundedReceiver<Order>) {
             Order::Adopt { feed, own, cookies, state } => {
                 let cookies = Cookies::new(cookies, Arc::clone(&state));
                 task::spawn_local(Cookies::look(Rc::downgrade(&cookies)));
+                task::spawn_local(check_after_lists(Arc::downgrade(&state)));
                 served = Some((Rc::new(Feeds::new(*feed, own, state)), cookies));
             }
             Order::Admin(listener, state) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup, Unknown};
 use poddns_watch::{
-    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Index, Scope, Source, WatchStats,
+    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Index, Recorder, Scope, Source, WatchStats,
 };
 use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
@@ -93,7 +93,8 @@ impl OpenFeed {
             restore(&mut feed, path, &state);
         }
         let snapshots = Arc::new(Snapshots { recorder: feed.recorder(), state: Arc::clone(&state) });
-        let watched = Watched { index: feed.index(), stats: feed.stats(), snapshots: state };
+        let watched =
+            Watched { index: feed.index(), stats: feed.stats(), snapshots: state, recorder: feed.recorder() };
         let stop = CancellationToken::new();
         task::spawn_local(release_after_lists(feed.stats(), stop.clone()));
         task::spawn_local(feed.run(stop.clone()));
@@ -119,6 +120,7 @@ struct Watched {
     index: Arc<Index>,
     stats: Arc<FeedStats>,
     snapshots: Arc<SnapshotState>,
+    recorder: Recorder,
 }
 
 impl PodLookup for Watched {
@@ -157,6 +159,10 @@ impl PodLookup for Watched {
 }
 
 impl Pods for Watched {
+    fn find_address(&self, which: &mut dyn FnMut(std::net::IpAddr) -> bool) -> Option<std::net::IpAddr> {
+        self.recorder.find_address(which)
+    }
+
     fn report(&self) -> PodsReport {
         let size = self.index.stats();
         let index = IndexSize {

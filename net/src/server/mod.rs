@@ -10,6 +10,7 @@ pub(crate) mod cookies;
 pub(crate) mod counters;
 pub(crate) mod error;
 pub(crate) mod feed;
+mod limited;
 pub(crate) mod open_files;
 pub(crate) mod pods;
 pub(crate) mod rate_limit;

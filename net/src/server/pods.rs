@@ -1,6 +1,7 @@
 //! What a server answers from: the one place where it meets an index of pods.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,6 +14,13 @@ use poddns_core::{Freshness, Label, NoPods, PodLookup};
 pub trait Pods: PodLookup + Send + Sync + 'static {
     /// What `/readyz`, `/status` and `/metrics` tell of it. Called on a scrape, never for a query.
     fn report(&self) -> PodsReport;
+
+    /// Returns an address of a pod for which `which` returns true, if there is one. Called after lists and now and then,
+    /// on a thread of its own, to find pods that the rate limit applies to; never for a query.
+    fn find_address(&self, which: &mut dyn FnMut(IpAddr) -> bool) -> Option<IpAddr> {
+        let _ = which;
+        None
+    }
 }
 
 /// The state of an index and of what feeds it, as plain data.

@@ -1,6 +1,6 @@
 //! What the threads of a server share, and the admin endpoints show.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -91,6 +91,8 @@ pub(crate) struct State {
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
     listeners: Mutex<Listeners>,
+    /// An address of a pod that the rate limit applies to.
+    limited: Mutex<Option<IpAddr>>,
     draining: AtomicBool,
 }
 
@@ -108,6 +110,7 @@ impl State {
             started: Instant::now(),
             log_losses,
             listeners: Mutex::default(),
+            limited: Mutex::default(),
             draining: AtomicBool::new(false),
         }
     }
@@ -119,6 +122,16 @@ impl State {
     pub(crate) fn listeners(&self) -> MutexGuard<'_, Listeners> {
         // Each change is one call, which leaves nothing half done.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns an address of a pod that the rate limit applies to, if the last check found one.
+    pub(crate) fn limited(&self) -> Option<IpAddr> {
+        *self.limited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores what a check found and returns what the one before did.
+    pub(crate) fn set_limited(&self, address: Option<IpAddr>) -> Option<IpAddr> {
+        std::mem::replace(&mut self.limited.lock().unwrap_or_else(PoisonError::into_inner), address)
     }
 
     /// From now on the server is unready.

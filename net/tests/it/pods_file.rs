@@ -69,3 +69,29 @@ fn a_reload_may_change_where_pods_come_from() {
     until("everything is served", || answered(HERE));
     assert_eq!(daemon.status()["index"], serde_json::Value::Null);
 }
+
+#[test]
+fn pods_that_the_rate_limit_applies_to_are_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pods.json");
+    let global = Ipv4Addr::new(203, 0, 113, 7);
+    std::fs::write(&file, list(&[HERE, global])).unwrap();
+    let start = |arguments: &[&str]| {
+        let file = format!("--pods-file={}", file.display());
+        Daemon::start(&[&["--listen=127.0.0.1:0", &file], arguments].concat())
+    };
+    let daemon = start(&[]);
+    daemon.wait_for_log("throttles CoreDNS");
+    assert_eq!(daemon.status()["rate_limited_pod"], global.to_string());
+    // Without the address the report ends.
+    std::fs::write(&file, list(&[HERE])).unwrap();
+    until("the new file is read", || daemon.status()["rate_limited_pod"].is_null());
+    // The same address, exempt.
+    std::fs::write(&file, list(&[HERE, global])).unwrap();
+    for exempt in ["--pod-cidr=203.0.113.0/24", "--rate-limit-exempt=203.0.113.0/24", "--rate-limit=off"] {
+        let arguments = [exempt, "--rate-limit-exempt=private"];
+        let daemon = start(if exempt.starts_with("--pod-cidr") { &arguments[..1] } else { &arguments[..] });
+        until("ready", || daemon.get("/readyz").0 == 200);
+        assert!(daemon.status()["rate_limited_pod"].is_null(), "{exempt}");
+    }
+}

@@ -19,6 +19,7 @@ pub mod format;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -134,6 +135,18 @@ impl Recorder {
         let size = written.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })?;
         self.last = Some(begun);
         Ok(Some(Written { in_step, namespaces: counts.namespaces, pods: counts.pods, size }))
+    }
+
+    /// Returns an address of a pod in the index for which `which` returns true, if there is one. Walks over all pods, in
+    /// parts, between which others read and change the index.
+    pub fn find_address(&self, mut which: impl FnMut(IpAddr) -> bool) -> Option<IpAddr> {
+        let (mut next, mut found) = (Some(0), None);
+        while let (Some(first), None) = (next, found) {
+            next = self.writer.lock().for_pods_from(first, ROWS, |pod| {
+                found = found.or_else(|| pod.addresses.iter().copied().find(|&address| which(address)));
+            });
+        }
+        found
     }
 
     fn encode(&self, mut to: Encoder<&mut File>) -> io::Result<Counts> {

@@ -43,6 +43,7 @@ pub(super) fn document(state: &State) -> String {
         "admin": state.admin,
         "threads": settings.threads,
         "index": index,
+        "rate_limited_pod": state.limited(),
         "watches": report.watches.iter().map(watch).collect::<Vec<_>>(),
         "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
         "snapshot": report.snapshot.as_ref().map(snapshot),

@@ -102,3 +102,26 @@ const fn split(word: u64) -> (u32, u32) {
 fn join(tag: u32, count: u32) -> u64 {
     u64::from(tag) << 32 | u64::from(count)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn count_wraps() {
+        let now = Instant::now();
+        let mut table = Table::new(4, [7; 16], now);
+        let rate = NonZeroU32::MIN;
+        assert_eq!(table.take(1, rate, now), Verdict::Within);
+        assert_eq!(table.take(1, rate, now), Verdict::Beyond { count: 1 });
+        let bucket = table.bucket(1);
+        let (tag, _) = split(bucket[1]);
+        bucket[1] = join(tag, u32::MAX);
+        assert_eq!(table.take(1, rate, now), Verdict::Beyond { count: 0 });
+        assert_eq!(table.take(1, rate, now), Verdict::Beyond { count: 1 });
+        assert_eq!(split(table.bucket(1)[1]).0, tag, "the tag stays");
+        assert_eq!(table.take(1, rate, now + Duration::from_secs(1)), Verdict::Within);
+    }
+}

@@ -1,0 +1,112 @@
+//! Check that the rate limit spares the cluster: queries of pods come from their addresses, or through CoreDNS from that
+//! of one of them, so none of these may lie outside the exempt networks.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::{task, time};
+
+use super::pods::Pods;
+use super::settings::Settings;
+use super::state::State;
+
+/// Interval between looks whether there is a reason to check.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Interval between checks if pods have changed, but neither a list nor the settings.
+const CHECK_INTERVAL: Duration = Duration::from_mins(10);
+
+/// State of the index and of the settings that a check is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Subject {
+    lists: u64,
+    settings: *const Settings,
+    pods: *const (),
+}
+
+impl Subject {
+    fn of(settings: &Arc<Settings>, pods: &Arc<dyn Pods>) -> Self {
+        let lists = pods.report().feeds.iter().map(|feed| feed.lists).sum();
+        Self { lists, settings: Arc::as_ptr(settings), pods: Arc::as_ptr(pods).cast() }
+    }
+}
+
+/// Checks after each list, and now and then, for as long as there is a server.
+pub(super) async fn check_after_lists(state: Weak<State>) {
+    let mut checked: Option<(Subject, Instant)> = None;
+    loop {
+        time::sleep(POLL_INTERVAL).await;
+        let Some(state) = state.upgrade() else { return };
+        let current = state.current();
+        let subject = Subject::of(&current.settings, &current.pods.0);
+        let now = Instant::now();
+        let same = |&(before, at): &(Subject, Instant)| {
+            before == subject && now.saturating_duration_since(at) < CHECK_INTERVAL
+        };
+        if checked.as_ref().is_some_and(same) {
+            continue;
+        }
+        checked = Some((subject, now));
+        // A walk over all pods, which delays nobody on a thread of its own.
+        let (settings, pods) = (Arc::clone(&current.settings), Arc::clone(&current.pods.0));
+        if let Ok(found) = task::spawn_blocking(move || limited(&settings, &*pods)).await
+            && state.set_limited(found) != found
+            && let Some(address) = found
+        {
+            tracing::warn!(
+                %address,
+                "pods or nodes have addresses that the rate limit applies to: it throttles CoreDNS, which forwards the \
+                 queries of many from one; set pod-cidr, or add the networks of pods and nodes to rate-limit-exempt"
+            );
+        }
+    }
+}
+
+/// Returns an address of a pod, or of the node of one, that the rate limit applies to.
+fn limited(settings: &Settings, pods: &dyn Pods) -> Option<IpAddr> {
+    settings.rate_limit.as_ref()?;
+    pods.find_address(&mut |address| !settings.exempt.iter().any(|network| network.contains(&address)))
+}
+
+#[cfg(test)]
+mod tests {
+    use poddns_core::{Label, PodLookup, Unknown};
+
+    use super::*;
+    use crate::server::pods::PodsReport;
+
+    struct Addresses(Vec<IpAddr>);
+
+    impl PodLookup for Addresses {
+        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+            Ok(true)
+        }
+        fn contains(&self, _: &Label, address: IpAddr) -> Result<bool, Unknown> {
+            Ok(self.0.contains(&address))
+        }
+    }
+
+    impl Pods for Addresses {
+        fn report(&self) -> PodsReport {
+            PodsReport::default()
+        }
+        fn find_address(&self, which: &mut dyn FnMut(IpAddr) -> bool) -> Option<IpAddr> {
+            self.0.iter().copied().find(|&address| which(address))
+        }
+    }
+
+    #[test]
+    fn addresses_outside_exempt_networks_are_found() {
+        let global: IpAddr = "2600:1f18::7".parse().unwrap();
+        let pods = Addresses(vec![[10, 0, 0, 1].into(), "fd00::1".parse().unwrap(), global]);
+        let mut settings = Settings::default();
+        assert_eq!(limited(&settings, &pods), Some(global));
+        settings.exempt.push("2600:1f18::/32".parse().unwrap());
+        assert_eq!(limited(&settings, &pods), None);
+        settings.exempt.clear();
+        assert_eq!(limited(&settings, &pods), Some([10, 0, 0, 1].into()));
+        settings.rate_limit = None;
+        assert_eq!(limited(&settings, &pods), None);
+    }
+}

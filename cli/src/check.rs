@@ -120,7 +120,7 @@ async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<
         .with_ansi(io::stderr().is_terminal())
         .init();
     let shown = path.display().to_string();
-    let feed = Feed::open(Source::File(path), scope).await.map_err(|error| unusable(&error))?;
+    let feed = Feed::open(Source::FileOrPipe(path), scope).await.map_err(|error| unusable(&error))?;
     let stats = feed.index().stats();
     tell(
         "ok",

@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::fmt::Write;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use poddns_core::{Freshness, Label, PodLookup};
@@ -138,7 +140,115 @@ async fn a_file_that_cannot_be_used_is_refused_at_first() {
         let error = refused(path.clone()).await;
         assert!(error.to_string().contains(expected), "{text:?}: {error}");
     }
-    assert!(refused(folder.path().to_owned()).await.to_string().contains("directory"));
+    assert!(refused(folder.path().to_owned()).await.to_string().contains("it is a directory"));
+    assert!(refused("/dev/null".into()).await.to_string().contains("character device, not a file"));
+    assert!(refused(fifo(folder.path())).await.to_string().contains("it is a pipe"));
+}
+
+fn fifo(folder: &Path) -> PathBuf {
+    let path = folder.join("fifo");
+    let status = Command::new("mkfifo").arg(&path).status().expect("mkfifo is there");
+    assert!(status.success());
+    path
+}
+
+/// Fields in YAML are what their types say, and what others hold is of no matter.
+#[tokio::test]
+async fn yaml_scalars_are_read_as_text() {
+    let folder = folder();
+    let path = folder.path().join("pods.yaml");
+    let mut text = "kind: PodList\nitems:\n".to_owned();
+    let odd = ["1e999", "0x1f", "on", "2026-11-27", "42", "0o17", "1-2-3", "nan", "yes", "42e7891", "007"];
+    for (number, odd) in odd.iter().enumerate() {
+        write!(text, "- metadata: {{name: {odd}, namespace: {odd}, uid: {odd}, labels: {{commit: 42e7891, x: .inf}}}}\n  \
+             spec: {{hostNetwork: off}}\n  status: {{phase: Running, podIP: 10.0.0.{number}}}\n").unwrap();
+    }
+    for (number, uid) in [".inf", "~", "null", ""].iter().enumerate() {
+        write!(text, "- metadata: {{name: n{number}, namespace: default, uid: {uid}}}\n  status: {{podIP: 10.0.1.{number}}}\n").unwrap();
+    }
+    fs::write(&path, text).expect("written");
+    let scope = Scope { pod_names: true, ..Scope::default() };
+    let running = Running::start(Source::File(path), scope).await;
+    assert_eq!(running.stats.pods.malformed(), 0);
+    assert_eq!(running.index.stats().pods, odd.len() + 4);
+    for (number, odd) in odd.iter().enumerate() {
+        let mut found = Vec::new();
+        running.index.addresses_of(&label(odd), &label(odd), &mut |address| found.push(address)).unwrap();
+        assert_eq!(found, [format!("10.0.0.{number}").parse::<IpAddr>().expect("an address")], "{odd}");
+    }
+    for number in 0..4 {
+        assert!(has(&running, "default", &format!("10.0.1.{number}")));
+    }
+}
+
+#[tokio::test]
+async fn malformed_pod_costs_no_other() {
+    let folder = folder();
+    let good = |number: u8| list(&[pod("a", &format!("x{number}"), &[&format!("10.0.0.{number}")])]);
+    let twice = good(1).replace("\"name\": \"x1\"", "\"name\": \"x1\", \"name\": \"x2\"");
+    let number = good(2).replace("\"name\": \"x2\"", "\"name\": 1e999");
+    let path = folder.path().join("pods.json");
+    fs::write(&path, [good(3), twice, number, good(4)].concat()).expect("written");
+    let running = run(&path).await;
+    assert!(has(&running, "a", "10.0.0.3") && has(&running, "a", "10.0.0.4"));
+    assert_eq!((running.index.stats().pods, running.stats.pods.malformed()), (2, 2));
+}
+
+/// Items of a `List` are what they say they are; those of a `PodList` need not.
+#[tokio::test]
+async fn items_without_a_kind_are_pods_of_a_pod_list_alone() {
+    let folder = folder();
+    let path = folder.path().join("pods.yaml");
+    let item =
+        |n: u8| format!("- metadata: {{name: p{n}, namespace: n{n}}}\n  status: {{podIP: 10.0.0.{n}}}\n");
+    let kindless = item(1);
+    let kind = item(2).replace("- metadata", "- kind: Pod\n  metadata");
+    let text = format!("kind: List\nitems:\n{kindless}{kind}---\nkind: PodList\nitems:\n{}", item(3));
+    fs::write(&path, text).expect("written");
+    let running = run(&path).await;
+    let found = [1, 2, 3].map(|n| has(&running, &format!("n{n}"), &format!("10.0.0.{n}")));
+    assert_eq!(found, [false, true, true]);
+    assert_eq!(
+        [1, 2, 3].map(|n| running.index.namespace_exists(&label(&format!("n{n}"))).unwrap()),
+        [false, true, true]
+    );
+    assert_eq!(running.stats.pods.malformed(), 1);
+}
+
+#[tokio::test]
+async fn pipe_is_read_once_at_the_start() {
+    let folder = folder();
+    let path = fifo(folder.path());
+    let text = list(&[pod("a", "x", &["10.0.0.1"])]) + &" ".repeat(1 << 20);
+    let to = path.clone();
+    let writer = std::thread::spawn(move || fs::write(to, text));
+    let running = Running::start(Source::FileOrPipe(path), Scope::default()).await;
+    writer.join().expect("it ends").expect("written");
+    assert!(has(&running, "a", "10.0.0.1"));
+    assert_eq!(running.index.freshness(), Freshness::Fresh);
+}
+
+/// Neither opening nor the end of the runtime waits for a writer.
+#[tokio::test]
+async fn waiting_for_a_pipe_can_be_given_up() {
+    let folder = folder();
+    let open = Feed::open(Source::FileOrPipe(fifo(folder.path())), Scope::default());
+    let waited = tokio::time::timeout(Duration::from_millis(50), open).await;
+    assert!(waited.is_err(), "nobody has written");
+}
+
+#[tokio::test]
+async fn pipe_that_takes_the_place_of_a_file_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("pods.json");
+    fs::write(&path, list(&[pod("a", "x", &["10.0.0.1"])])).expect("written");
+    let running = run(&path).await;
+    let error = || running.index.health().watches().first().and_then(|watch| watch.error.clone());
+    fs::rename(fifo(folder.path()), &path).expect("renamed");
+    until("reported", || error().is_some_and(|error| error.contains("it is a pipe"))).await;
+    assert!(has(&running, "a", "10.0.0.1"), "kept");
+    replace(&path, &list(&[pod("a", "x", &["10.0.0.2"])]));
+    until("mended", || error().is_none() && has(&running, "a", "10.0.0.2")).await;
 }
 
 #[tokio::test]

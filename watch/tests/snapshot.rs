@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -211,6 +212,21 @@ async fn what_cannot_be_used_is_refused_and_the_start_is_a_cold_one() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert!(refused(&server, Scope::default(), &path).await.ends_with("it is no snapshot of poddns"));
+}
+
+#[tokio::test]
+async fn snapshot_that_others_can_write_is_refused() {
+    let server = small_cluster().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("snapshot");
+    snapshot_of(&server, Scope::default(), &path).await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).expect("changed");
+    let error = refused(&server, Scope::default(), &path).await;
+    assert!(error.contains("is not used: others than its owner can write to it (mode 660)"), "{error}");
+    // The next one is written as always, and trusted again.
+    snapshot_of(&server, Scope::default(), &path).await;
+    let mut feed = open(&server, Scope::default()).await;
+    assert!(feed.restore(&path).expect("trusted").is_some());
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Plan {
 /// Where the feed reads.
 pub(crate) fn source(source: &PodSource) -> Source {
     match source {
-        PodSource::File(path) => Source::File(path.clone()),
+        PodSource::File(path) => Source::FileOrPipe(path.clone()),
         PodSource::Cluster { kubeconfig, context } => Source::Cluster(ClusterOptions {
             kubeconfig: kubeconfig.clone(),
             context: context.clone(),

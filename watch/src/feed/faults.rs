@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::stats::FeedStats;
-use crate::Uid;
 use crate::pod::lenient::Quoted;
+use crate::{PodRecord, Uid};
 
 /// Lines in one [`WINDOW`].
 const LINES: u32 = 20;
@@ -51,6 +51,29 @@ impl FaultLog {
         }
     }
 
+    /// Counts an item of a list in a file of which nothing can be used. `number` counts the list's items from 1.
+    pub(crate) fn log_unreadable(&mut self, number: u64, fault: &str) {
+        self.stats.pods.count_malformed();
+        if self.is_due(Uid::of_name(&number.to_string(), fault)) {
+            warn!(item = number, "not served: the item cannot be read: {fault}");
+        }
+    }
+
+    /// Counts a pod that did not fit into the index.
+    pub(crate) fn log_refused(&mut self, pod: &PodRecord<'_>) {
+        self.stats.pods.count_malformed();
+        if self.is_due(pod.uid) {
+            let (namespace, name) = (pod.namespace.as_str(), pod.name);
+            warn!(namespace, name, "the index is full; this pod is not served");
+        }
+    }
+
+    /// Counts malformed objects of a file that are not logged.
+    pub(crate) fn count_more(&mut self, objects: u64) {
+        self.stats.pods.count_malformed_objects(objects);
+        self.unsaid = self.unsaid.saturating_add(u32::try_from(objects).unwrap_or(u32::MAX));
+    }
+
     fn say<K: Resource<DynamicType = ()>>(&mut self, kind: &dyn fmt::Display, object: &K, message: &str) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         if self.is_due(Uid::of_name(&namespace, &name)) {
@@ -70,7 +93,7 @@ impl FaultLog {
             (self.window, self.lines, self.unsaid) = (Instant::now(), 0, 0);
         }
         if self.lines >= LINES {
-            self.unsaid += 1;
+            self.unsaid = self.unsaid.saturating_add(1);
             return false;
         }
         if self.said.len() >= REMEMBERED {

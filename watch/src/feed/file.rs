@@ -1,76 +1,74 @@
 //! The file feed: a file that `kubectl get pods` wrote, read again when it changes.
 
-use std::collections::BTreeSet;
-use std::fs::{File, Metadata};
+use std::fs::File;
+use std::future::pending;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use kube::ResourceExt;
-use poddns_core::Label;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::drive::Target;
 use super::faults::FaultLog;
-use super::manifest::{self, Item, ListKind, ManifestError};
+use super::manifest::{self, ManifestError};
 use super::report::Report;
+use super::source::{self, Opened, Pieces, Stamp};
+use super::staged::Staged;
 use super::stats::FeedStats;
 use super::target::{NamespaceTarget, PodTarget, SharedWriter};
 use super::{FeedError, Scope};
 use crate::Health;
 use crate::freshness::Watch;
-use crate::namespace::Namespace;
-use crate::pod::Pod;
-use crate::pod::lenient::Faults;
 
-/// How often the file is looked at. A change is read once the file has stayed the same from one look to the
-/// next, so that one being written is not read halfway.
+/// How often the file's metadata is read. A change is read once the file has stayed the same for this long, so that
+/// one being written is not read halfway.
 ///
-/// Looking is chosen over inotify: it sees a file swapped by `rename`, a `ConfigMap`'s chain of symlinks
+/// Polling is preferred to inotify: it notices a file replaced by `rename`, a `ConfigMap`'s chain of symlinks
 /// re-pointed, and a change on a network file system alike.
-const LOOK: Duration = Duration::from_millis(500);
-/// A file that changes at every look is read nevertheless after so many.
-const IMPATIENT: u32 = 10;
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// A file that changes between any two polls is read nevertheless after so many.
+const MAX_POSTPONED: u32 = 10;
 
 /// A file, and the index it goes to.
 pub(crate) struct FileFeed {
     path: PathBuf,
-    reader: Arc<Mutex<Reader>>,
+    reader: Arc<Reader>,
     report: Report,
-    /// What was read last, or could not be.
-    read: Option<Stamp>,
+    /// The version that was read last, or could not be.
+    read: Version,
 }
 
-/// Which file this is and which contents it has, as far as its metadata can tell.
+/// A version of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+enum Version {
+    /// The file cannot be read.
+    None,
+    /// A pipe, of which there is no other version.
+    Pipe,
+    /// A regular file.
+    File(Stamp),
+    /// The same, changed so shortly before that a later change may have the same stamp.
+    Recent(Stamp),
 }
 
-impl From<Metadata> for Stamp {
-    fn from(metadata: Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
+impl Version {
+    fn of(stamp: Stamp) -> Self {
+        if stamp.is_recent(SystemTime::now()) { Self::Recent(stamp) } else { Self::File(stamp) }
+    }
+
+    /// Whether this version was read, so that a file of this stamp need not be.
+    fn is(self, stamp: Stamp) -> bool {
+        self == Self::File(stamp)
     }
 }
 
 impl FileFeed {
-    /// Reads the file for the first time.
+    /// Reads the file for the first time. A pipe is read to its end, if `pipes` are accepted.
     pub(crate) async fn open(
         path: PathBuf,
+        pipes: bool,
         scope: &Scope,
         writer: SharedWriter,
         health: &Health,
@@ -78,45 +76,44 @@ impl FileFeed {
     ) -> Result<Self, FeedError> {
         let watch = if scope.pods { Watch::Pods } else { Watch::Namespaces };
         let report = Report::new(health, watch, None, Arc::clone(&stats));
-        let reader = Arc::new(Mutex::new(Reader::new(scope, &writer, &stats)));
-        let mut feed = Self { path, reader, report, read: None };
-        let read = feed.look().await;
-        feed.read = read.as_ref().ok().copied();
-        let result = match read {
-            Ok(_) => feed.load().await,
-            Err(error) => Err(error.into()),
-        };
-        match result {
-            Ok(()) => Ok(feed),
-            Err(error) => Err(FeedError::PodsFile { path: feed.path, cause: error.to_string() }),
+        let reader = Arc::new(Reader::new(scope, writer, &stats));
+        let mut feed = Self { path, reader, report, read: Version::None };
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match feed.load(pipes).await {
+                Ok(()) => return Ok(feed),
+                Err(error) if error.is_changed() && attempts < MAX_POSTPONED => sleep(POLL_INTERVAL).await,
+                Err(error) => return Err(FeedError::PodsFile { path: feed.path, cause: error.to_string() }),
+            }
         }
     }
 
     /// Reads the file again whenever it changes. Never returns.
     pub(crate) async fn run(mut self) {
-        let mut seen = Ok(self.read);
-        let mut changes = 0;
+        if self.read == Version::Pipe {
+            return pending().await;
+        }
+        let mut seen = match self.read {
+            Version::File(stamp) | Version::Recent(stamp) => Ok(stamp),
+            Version::None | Version::Pipe => Err(String::new()),
+        };
+        let mut postponed = 0;
         loop {
-            sleep(LOOK).await;
-            let now = self.look().await.map(Some).map_err(|error| error.to_string());
-            if now != seen && changes < IMPATIENT {
+            sleep(POLL_INTERVAL).await;
+            let now = self.stamp().await.map_err(|error| error.to_string());
+            if now != seen && postponed < MAX_POSTPONED {
                 // It is being changed, or replaced.
-                (seen, changes) = (now, changes + 1);
+                (seen, postponed) = (now, postponed + 1);
                 continue;
             }
-            changes = 0;
+            postponed = 0;
             match &now {
-                Ok(stamp) if *stamp == self.read => {}
-                Ok(stamp) => {
-                    self.read = *stamp;
-                    match self.load().await {
-                        Ok(()) => {}
-                        Err(error) => self.broken(&error.to_string()),
-                    }
-                }
-                // Said once, until the file is there again.
-                Err(error) if self.read.is_some() => {
-                    self.read = None;
+                Ok(stamp) if self.read.is(*stamp) => {}
+                Ok(stamp) => self.reload(*stamp).await,
+                // Reported once, until the file is there again.
+                Err(error) if self.read != Version::None => {
+                    self.read = Version::None;
                     self.broken(error);
                 }
                 Err(_) => {}
@@ -125,8 +122,21 @@ impl FileFeed {
         }
     }
 
-    async fn look(&self) -> io::Result<Stamp> {
-        tokio::fs::metadata(&self.path).await.map(Stamp::from)
+    async fn stamp(&self) -> Result<Stamp, ManifestError> {
+        let path = self.path.clone();
+        spawn_blocking(move || Stamp::at(&path)).await.map_err(io::Error::other)?
+    }
+
+    async fn reload(&mut self, stamp: Stamp) {
+        let (was, now) = (self.read, Version::of(stamp));
+        if let Err(error) = self.load(false).await {
+            // What cannot be used is not read again before it changes.
+            self.read = if was == now { Version::File(stamp) } else { now };
+            self.broken(&error.to_string());
+        } else if was == Version::Recent(stamp) && self.read == was {
+            // Its time is ahead of this host's clock.
+            self.read = Version::File(stamp);
+        }
     }
 
     fn broken(&mut self, error: &str) {
@@ -135,93 +145,170 @@ impl FileFeed {
         self.report.failed(Instant::now(), &text);
     }
 
-    async fn load(&mut self) -> Result<(), ManifestError> {
-        let (path, reader) = (self.path.clone(), Arc::clone(&self.reader));
-        let loaded = spawn_blocking(move || {
-            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            reader.read(&File::open(path)?)
-        })
-        .await;
-        let pods = loaded.map_err(|error| ManifestError::from(io::Error::other(error)))??;
+    /// Reads a version and makes the index equal to it. On an error the index stays as it is.
+    async fn load(&mut self, pipes: bool) -> Result<(), ManifestError> {
+        let path = self.path.clone();
+        let opened = spawn_blocking(move || source::open(&path, pipes)).await;
+        let (staged, version) = match opened.map_err(io::Error::other)?? {
+            Opened::File(file) => self.stage_file(file).await?,
+            Opened::Pipe(file) => (self.stage_pipe(file).await?, Version::Pipe),
+        };
+        let reader = Arc::clone(&self.reader);
+        let applied = spawn_blocking(move || reader.apply(staged)).await;
+        let pods = applied.map_err(io::Error::other)?;
+        self.read = version;
         self.report.stats().count_list();
         self.report.in_step();
         info!(file = %self.path.display(), pods, "read");
         Ok(())
     }
+
+    async fn stage_file(&self, file: File) -> Result<(Staged, Version), ManifestError> {
+        let reader = Arc::clone(&self.reader);
+        spawn_blocking(move || reader.stage_file(&file, &file)).await.map_err(io::Error::other)?
+    }
+
+    async fn stage_pipe(&self, file: File) -> Result<Staged, ManifestError> {
+        let reader = Arc::clone(&self.reader);
+        let (to, pieces) = Pieces::channel();
+        let parse = spawn_blocking(move || reader.stage(pieces));
+        let (staged, ()) = tokio::join!(parse, source::pump(file, to));
+        staged.map_err(io::Error::other)?
+    }
 }
 
-/// Turns the items of a file into index operations.
+/// Turns a file into index operations.
 struct Reader {
     scope: Scope,
+    writer: SharedWriter,
+    targets: Mutex<Targets>,
+}
+
+struct Targets {
     pods: PodTarget,
     namespaces: NamespaceTarget,
     faults: FaultLog,
 }
 
 impl Reader {
-    fn new(scope: &Scope, writer: &SharedWriter, stats: &Arc<FeedStats>) -> Self {
+    fn new(scope: &Scope, writer: SharedWriter, stats: &Arc<FeedStats>) -> Self {
         let faults = || FaultLog::new(Arc::clone(stats));
-        Self {
-            scope: scope.clone(),
+        let targets = Targets {
             pods: PodTarget::new(writer.clone(), None, scope.host_network, faults()),
             namespaces: NamespaceTarget::new(writer.clone(), scope.namespaces.clone(), faults()),
             faults: faults(),
+        };
+        Self { scope: scope.clone(), writer, targets: Mutex::new(targets) }
+    }
+
+    /// Reads the contents of `file` to their end. What is served of them is in memory then, some hundredth of the file.
+    /// Fails if the file changed meanwhile, so that it is one version.
+    fn stage_file(&self, file: &File, contents: impl io::Read) -> Result<(Staged, Version), ManifestError> {
+        let before = Stamp::of(file)?;
+        let version = Version::of(before);
+        let staged = self.stage(contents);
+        if Stamp::of(file)?.has_contents_of(&before) {
+            Ok((staged?, version))
+        } else {
+            Err(ManifestError::changed())
         }
     }
 
-    /// Reads the file twice: first to its end to see that it is whole, then into the index. Keeping the items
-    /// of the first time instead would cost memory in proportion to the file. Returns how many pods it names.
-    fn read(&mut self, file: &File) -> Result<usize, ManifestError> {
-        let before = Stamp::from(file.metadata()?);
-        let kind = manifest::read(file, drop)?;
-        if Stamp::from(file.metadata()?) != before {
-            return Err(io::Error::other("the file changed while it was read").into());
-        }
-        let (mut pods, mut named) = (0, BTreeSet::new());
-        self.pods.begin();
-        self.namespaces.begin();
-        manifest::read(file, |item| pods += usize::from(self.take(item, kind, &mut named)))?;
-        self.namespaces.end();
-        self.pods.end();
-        Ok(pods)
+    fn stage(&self, input: impl io::Read) -> Result<Staged, ManifestError> {
+        let mut staged = Staged::new(&self.scope);
+        manifest::read(input, &mut |entry| staged.add(entry))?;
+        Ok(staged)
     }
 
-    /// Takes one item; whether it is a pod. `named` are the namespaces told so far.
-    fn take(&mut self, item: Item, list: ListKind, named: &mut BTreeSet<Label>) -> bool {
-        let mut faults = Faults::default();
-        let mut raw = item.take("the item", &mut faults).unwrap_or_default().0;
-        let kind = std::mem::take(&mut raw.kind).take("kind", &mut faults);
-        match (kind.as_deref(), list) {
-            (Some("Pod"), _) | (None, ListKind::PodList) => {
-                self.take_pod(&Pod::from_raw(raw, faults), named);
-                true
+    /// Makes the index equal to a version; returns the number of pods in it.
+    fn apply(&self, staged: Staged) -> usize {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let Targets { pods, namespaces, faults } = &mut *targets;
+        staged.apply(pods, namespaces, faults);
+        self.writer.lock().index().stats().pods
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::{IndexOptions, index};
+
+    const POD: &str = "- {kind: Pod, metadata: {name: a, namespace: a}, status: {podIP: 10.0.0.1}}\n";
+
+    /// The contents of a file, which `meddle` changes once they have been read.
+    struct Meddled<'a, F> {
+        file: &'a File,
+        meddle: Option<F>,
+    }
+
+    impl<F: FnOnce()> Read for Meddled<'_, F> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.file.read(buffer)?;
+            if count == 0
+                && let Some(meddle) = self.meddle.take()
+            {
+                meddle();
             }
-            (Some("Namespace"), _) => {
-                self.namespaces.apply(&Namespace::from_raw(raw, faults));
-                false
-            }
-            (other, _) => {
-                let object = Namespace::from_raw(raw, Faults::default());
-                self.faults.log_other(other, &object);
-                false
-            }
+            Ok(count)
         }
     }
 
-    fn take_pod(&mut self, pod: &Pod, named: &mut BTreeSet<Label>) {
-        let namespace = pod.namespace().unwrap_or_default().parse::<Label>().ok();
-        let only = &self.scope.namespaces;
-        if namespace.is_some_and(|namespace| !only.is_empty() && !only.contains(&namespace)) {
-            return;
+    /// Reads a file that changes meanwhile.
+    fn stage(meddle: impl FnOnce(&std::path::Path)) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pods.yaml");
+        fs::write(&path, format!("kind: List\nitems:\n{}", POD.repeat(10))).unwrap();
+        let (writer, _index) = index(IndexOptions::default());
+        let reader = Reader::new(&Scope::default(), SharedWriter::new(writer), &Arc::default());
+        // What happens next must not have the time of the file.
+        std::thread::sleep(Duration::from_millis(30));
+        let file = File::open(&path).unwrap();
+        let meddled = Meddled { file: &file, meddle: Some(|| meddle(&path)) };
+        reader.stage_file(&file, meddled).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn file_that_changes_while_it_is_read_is_not_used() {
+        let append = |path: &std::path::Path| {
+            let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+            file.write_all(POD.as_bytes()).unwrap();
+        };
+        let rewrite = |path: &std::path::Path| {
+            let text = fs::read_to_string(path).unwrap().replace("10.0.0.1", "10.0.0.2");
+            fs::OpenOptions::new().write(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+        };
+        let cut = |path: &std::path::Path| {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_len(90).unwrap();
+        };
+        assert_eq!(stage(|_| {}), Ok(()));
+        for result in [stage(append), stage(rewrite), stage(cut)] {
+            assert_eq!(result, Err("it changed while it was read".to_owned()));
         }
-        // A pod proves that its namespace exists, also one that has ended.
-        if let Some(namespace) = namespace
-            && named.insert(namespace)
-        {
-            self.namespaces.apply_label(namespace);
-        }
-        if self.scope.pods {
-            self.pods.apply(pod);
-        }
+    }
+
+    #[test]
+    fn file_that_is_replaced_while_it_is_read_is_one_version() {
+        let replace = |path: &std::path::Path| {
+            let beside = path.with_extension("new");
+            fs::write(&beside, "kind: List\n").unwrap();
+            fs::rename(beside, path).unwrap();
+        };
+        assert_eq!(stage(replace), Ok(()));
+        assert_eq!(stage(|path| fs::remove_file(path).unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn stamp_of_a_change_just_now_proves_nothing() {
+        let file = tempfile::tempfile().unwrap();
+        let stamp = Stamp::of(&file).unwrap();
+        let changed = file.metadata().unwrap().modified().unwrap();
+        assert!(stamp.is_recent(changed) && stamp.is_recent(changed + Duration::from_millis(10)));
+        assert!(!stamp.is_recent(changed + Duration::from_secs(1)));
+        assert!(!Version::Recent(stamp).is(stamp));
+        assert!(Version::File(stamp).is(stamp));
     }
 }

@@ -12,6 +12,8 @@ mod link;
 mod manifest;
 mod reads;
 mod report;
+mod source;
+mod staged;
 mod stats;
 mod target;
 
@@ -24,6 +26,8 @@ use poddns_core::{Freshness, Label, PodLookup};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use manifest::check::check as check_pods_file;
 pub use reads::Reads;
 pub use stats::{FeedStats, WatchStats};
 pub(crate) use target::SharedWriter;
@@ -96,8 +100,11 @@ pub enum Source {
     Cluster(ClusterOptions),
     /// A file that `kubectl get pods -A -o json` or `-o yaml` wrote: a `List` or a `PodList`. It is read again
     /// when it changes. The namespaces that its pods name exist, and those that it lists itself
-    /// (`kubectl get namespaces,pods -A`).
+    /// (`kubectl get namespaces,pods -A`). Nothing but a regular file is read.
     File(PathBuf),
+    /// The same, or a pipe (`/dev/stdin`, a FIFO, a shell's `<(…)`), which is read once: opening the feed waits for its
+    /// writers to close it.
+    FileOrPipe(PathBuf),
 }
 
 /// How to reach a cluster.
@@ -218,9 +225,10 @@ impl Feed {
                 let url = feed.url().as_ref().to_owned();
                 (Kind::Cluster(feed), url)
             }
-            Source::File(path) => {
-                let shown = path.display().to_string();
-                (Kind::File(Box::new(FileFeed::open(path, &scope, sink, health, counted).await?)), shown)
+            Source::File(ref path) | Source::FileOrPipe(ref path) => {
+                let (shown, pipes) = (path.display().to_string(), matches!(source, Source::FileOrPipe(_)));
+                let feed = FileFeed::open(path.clone(), pipes, &scope, sink, health, counted).await?;
+                (Kind::File(Box::new(feed)), shown)
             }
         };
         let origin = scope.origin(&from);

@@ -26,7 +26,9 @@ impl Source {
     #[must_use]
     pub fn reads(&self) -> Reads {
         match self {
-            Self::File(path) => Reads { files: vec![path.clone()], ..Reads::default() },
+            Self::File(path) | Self::FileOrPipe(path) => {
+                Reads { files: vec![path.clone()], ..Reads::default() }
+            }
             Self::Cluster(options) => cluster(options, |name| env::var_os(name)),
         }
     }

@@ -57,6 +57,10 @@ impl WatchStats {
         self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_malformed_objects(&self, objects: u64) {
+        self.malformed.fetch_add(objects, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_malformed(&self) {
         self.malformed.fetch_add(1, Ordering::Relaxed);
     }

@@ -46,10 +46,27 @@ impl PodTarget {
         Self { writer, scope, host_network, faults }
     }
 
-    fn is_served(&self, pod: &Pod) -> bool {
+    /// Whether the pod has addresses that count.
+    pub(crate) fn is_served(pod: &Pod, host_network: HostNetwork) -> bool {
         pod.phase().counts()
             && !pod.addresses().is_empty()
-            && (self.host_network == HostNetwork::Include || !pod.host_network())
+            && (host_network == HostNetwork::Include || !pod.host_network())
+    }
+
+    /// Returns the pod as the index takes it, or what keeps it from that.
+    pub(crate) fn record(pod: &Pod) -> Result<PodRecord<'_>, String> {
+        let uid = uid(pod).ok_or_else(|| "metadata has neither a uid nor a name".to_owned())?;
+        let namespace = pod.namespace().unwrap_or_default().parse::<Label>();
+        let namespace = namespace.map_err(|error| format!("metadata.namespace {error}"))?;
+        let name = pod.meta().name.as_deref().unwrap_or_default();
+        Ok(PodRecord { uid, namespace, name, addresses: pod.addresses() })
+    }
+
+    /// Puts a pod that is served into the index.
+    pub(crate) fn put(&mut self, record: &PodRecord<'_>) {
+        if self.writer.lock().apply(record) == Change::Refused {
+            self.faults.log_refused(record);
+        }
     }
 }
 
@@ -64,23 +81,10 @@ impl Target for PodTarget {
         if let Some(fault) = pod.fault() {
             self.faults.log(pod, fault);
         }
-        let Some(uid) = uid(pod) else { return };
-        let namespace = match pod.namespace().unwrap_or_default().parse::<Label>() {
-            Ok(namespace) => namespace,
-            Err(error) => {
-                self.faults.log(pod, &format!("metadata.namespace {error}"));
-                return;
-            }
-        };
-        let change = if self.is_served(pod) {
-            let name = pod.meta().name.as_deref().unwrap_or_default();
-            let record = PodRecord { uid, namespace, name, addresses: pod.addresses() };
-            self.writer.lock().apply(&record)
-        } else {
-            self.writer.lock().remove(uid)
-        };
-        if change == Change::Refused {
-            self.faults.log(pod, "the index is full; this pod is not served");
+        match Self::record(pod) {
+            Ok(record) if Self::is_served(pod, self.host_network) => self.put(&record),
+            Ok(record) => drop(self.writer.lock().remove(record.uid)),
+            Err(fault) => self.faults.log(pod, &fault),
         }
     }
 
@@ -125,7 +129,8 @@ impl NamespaceTarget {
         }
     }
 
-    fn label(&mut self, namespace: &Namespace) -> Option<Label> {
+    /// Returns the name of a namespace; logs what is wrong with it.
+    pub(crate) fn label(&mut self, namespace: &Namespace) -> Option<Label> {
         if let Some(fault) = namespace.fault() {
             self.faults.log(namespace, fault);
         }

@@ -34,6 +34,11 @@ pub(crate) trait Shape: Sized {
         None
     }
 
+    /// Returns the value that a YAML scalar without quotes stands for.
+    fn of_plain(_: &str) -> Option<Self> {
+        None
+    }
+
     fn of_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(None)
@@ -51,6 +56,10 @@ impl Shape for String {
     fn of_text(text: &str) -> Option<Self> {
         Some(text.to_owned())
     }
+
+    fn of_plain(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
 }
 
 impl Shape for bool {
@@ -58,6 +67,17 @@ impl Shape for bool {
 
     fn of_bool(value: bool) -> Option<Self> {
         Some(value)
+    }
+
+    /// As YAML 1.1 has it, which is what Kubernetes' own reader follows.
+    fn of_plain(text: &str) -> Option<Self> {
+        match text {
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => Some(true),
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
+                Some(false)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -156,6 +176,12 @@ impl<'de, T: Shape> Visitor<'de> for AnyValue<T> {
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Lenient::of(T::of_text(text), "a string"))
+    }
+
+    /// A YAML scalar without quotes, which only the YAML reader passes on as bytes.
+    fn visit_bytes<E>(self, text: &[u8]) -> Result<Self::Value, E> {
+        let value = std::str::from_utf8(text).ok().and_then(T::of_plain);
+        Ok(Lenient::of(value, "a single value"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

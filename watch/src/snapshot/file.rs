@@ -1,35 +1,83 @@
-//! A file that is there as a whole or not at all.
+//! A file that is replaced as a whole or not at all.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use tempfile::{Builder, NamedTempFile};
 
-/// What the names of unfinished files end in.
+/// Suffix of the names of unfinished files.
 const SUFFIX: &str = ".tmp";
 
-/// An unfinished file older than this is of a process that was killed: none takes as long to write one.
+/// Age beyond which an unfinished file belongs to a process that was killed: none takes as long to write one.
 const LEFT_OVER: Duration = Duration::from_hours(1);
 
-/// Replaces a file by what `write` writes, and returns the new one's size in octets.
+/// The calls that a replacement which survives a crash consists of.
+trait Disk {
+    /// Writes what the kernel has of a file or a directory to the disk.
+    fn sync(&mut self, file: &File) -> io::Result<()>;
+
+    /// Puts an unfinished file in the place of the one at `path`.
+    fn rename(&mut self, new: NamedTempFile, path: &Path) -> io::Result<()>;
+}
+
+/// The calls of the operating system.
+struct System;
+
+impl Disk for System {
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&mut self, new: NamedTempFile, path: &Path) -> io::Result<()> {
+        new.persist(path).map(drop).map_err(|failed| failed.error)
+    }
+}
+
+/// Replaces a file by what `write` writes, and returns the new one's size in bytes.
 ///
 /// The new file is written beside the old one and takes its place once it is on the disk. If anything fails, the
-/// old one stays and the new one goes. Its owner alone can read it.
+/// old one stays and the new one is removed. Only its owner can read it.
 pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<u64> {
+    replace_on(&mut System, path, write)
+}
+
+fn replace_on(
+    disk: &mut impl Disk,
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<u64> {
     let mut new = beside(path)?;
     write(new.as_file_mut())?;
-    new.as_file().sync_all()?;
+    disk.sync(new.as_file())?;
     let size = new.as_file().metadata()?.len();
-    new.persist(path).map_err(|failed| failed.error)?;
+    disk.rename(new, path)?;
     // Only now the name is on the disk, too.
-    File::open(folder(path))?.sync_all()?;
+    disk.sync(&File::open(folder(path))?)?;
     Ok(size)
 }
 
-/// Whether [`replace`] could make a file here; also clears away what killed processes have left.
+/// Whether a file was written by this user alone: it belongs to the user that the process runs as, and no other can
+/// write to it. The error says what is wrong.
+pub(super) fn check_owner(metadata: &Metadata) -> Result<(), String> {
+    let (owner, user) = (metadata.uid(), geteuid().as_raw());
+    if owner != user {
+        return Err(format!("it belongs to user {owner}, and this process runs as user {user}"));
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(format!(
+            "others than its owner can write to it (mode {mode:03o}); `chmod go-w` it if you trust it"
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that [`replace`] can create a file here, and removes what killed processes have left.
 pub(super) fn try_out(path: &Path) -> io::Result<()> {
     remove_left_over(path);
     beside(path).map(drop)
@@ -48,7 +96,7 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// What the names of unfinished files begin with: each file has its own, and they are hidden.
+/// Prefix of the names of unfinished files: each file has its own, and they are hidden.
 fn prefix(path: &Path) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(path.file_name().unwrap_or(OsStr::new("snapshot")));
@@ -56,7 +104,7 @@ fn prefix(path: &Path) -> OsString {
     prefix
 }
 
-/// What cannot be removed stays: it harms nobody.
+/// Removes unfinished files of processes that were killed. One that cannot be removed does no harm.
 fn remove_left_over(path: &Path) {
     let prefix = prefix(path);
     let is_left_over = |entry: &fs::DirEntry| {
@@ -77,7 +125,8 @@ fn remove_left_over(path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{ErrorKind, Write};
+    use std::os::fd::OwnedFd;
     use std::os::unix::fs::PermissionsExt;
     use std::time::SystemTime;
 
@@ -115,12 +164,88 @@ mod tests {
         fs::write(&path, "old").unwrap();
         let error = replace(&path, |file| {
             file.write_all(b"half of the n")?;
-            Err(io::ErrorKind::StorageFull.into())
+            Err(ErrorKind::StorageFull.into())
         });
-        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["state"]);
         assert!(replace(&folder.path().join("nowhere/state"), |_| Ok(())).is_err());
+    }
+
+    /// Records the calls, and lets one of them fail.
+    struct Recorded {
+        calls: Vec<&'static str>,
+        fails: Option<usize>,
+    }
+
+    impl Recorded {
+        fn record(&mut self, call: &'static str) -> io::Result<()> {
+            self.calls.push(call);
+            if self.fails == Some(self.calls.len()) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    impl Disk for Recorded {
+        fn sync(&mut self, file: &File) -> io::Result<()> {
+            let metadata = file.metadata()?;
+            assert!(metadata.is_dir() || metadata.len() == 3, "it is written before");
+            self.record(if metadata.is_dir() { "sync directory" } else { "sync file" })?;
+            System.sync(file)
+        }
+
+        fn rename(&mut self, new: NamedTempFile, path: &Path) -> io::Result<()> {
+            self.record("rename")?;
+            System.rename(new, path)
+        }
+    }
+
+    #[test]
+    fn new_file_is_on_the_disk_before_its_name() {
+        let calls = ["sync file", "rename", "sync directory"];
+        for fails in [None, Some(1), Some(2), Some(3)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state");
+            fs::write(&path, "old").unwrap();
+            let mut disk = Recorded { calls: Vec::new(), fails };
+            let result = replace_on(&mut disk, &path, |file| file.write_all(b"new"));
+            assert_eq!(disk.calls, calls[..fails.unwrap_or(3)]);
+            assert_eq!(result.is_ok(), fails.is_none());
+            // Once it has the name, it is as good as the old one.
+            let expected = if matches!(fails, Some(1 | 2)) { "old" } else { "new" };
+            assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+            assert_eq!(names(folder.path()), ["state"]);
+        }
+    }
+
+    #[test]
+    fn sync_is_a_call_of_the_system() {
+        let (reader, _writer) = io::pipe().unwrap();
+        // fsync(2): EINVAL for what cannot be synchronised.
+        let error = System.sync(&File::from(OwnedFd::from(reader))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn only_a_file_of_ones_own_is_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        fs::write(&path, "state").unwrap();
+        for (mode, trusted) in
+            [(0o600, true), (0o644, true), (0o755, true), (0o620, false), (0o602, false), (0o666, false)]
+        {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let result = check_owner(&fs::metadata(&path).unwrap());
+            assert_eq!(result.is_ok(), trusted, "{mode:o}: {result:?}");
+        }
+        // Root's for everybody else, and for root one that was given away.
+        let others = if geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(12345), None).unwrap();
+            path
+        } else {
+            "/".into()
+        };
+        let error = check_owner(&fs::metadata(others).unwrap()).unwrap_err();
+        assert!(error.starts_with("it belongs to user"), "{error}");
     }
 
     #[test]

@@ -17,9 +17,10 @@ mod file;
 pub mod format;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,6 +48,14 @@ pub enum SnapshotError {
         path: PathBuf,
         /// What is wrong with it.
         cause: FormatError,
+    },
+    /// Others may have written it.
+    #[error("snapshot {path} is not used: {cause}", path = path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Its owner, or who can write to it.
+        cause: String,
     },
     /// It is a snapshot, but of another cluster or for other settings.
     #[error("snapshot {path} is not used: it was written with {was}, and now it is {is}", path = path.display())]
@@ -213,17 +222,28 @@ impl Sound {
     }
 }
 
+/// Opens a file. Does not wait if it is meanwhile a FIFO without a writer.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
 /// Reads a snapshot to its end. `None` if there is none.
 fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
     let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
-    // A pipe would keep whoever opens it waiting.
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Err(unusable(FormatError::Foreign)),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(error.into())),
     }
-    let file = File::open(path).map_err(|error| unusable(error.into()))?;
+    let file = open(path).map_err(|error| unusable(error.into()))?;
+    let metadata = file.metadata().map_err(|error| unusable(error.into()))?;
+    if !metadata.is_file() {
+        return Err(unusable(FormatError::Foreign));
+    }
+    // Of the file that is open: the one at `path` may be another by now.
+    file::check_owner(&metadata)
+        .map_err(|cause| SnapshotError::Untrusted { path: path.to_owned(), cause })?;
     let decoder = Decoder::new(&file).map_err(unusable)?;
     let header = decoder.header().clone();
     let counts = decoder.read(|_| {}).map_err(unusable)?;

@@ -1,0 +1,128 @@
+//! Lists in JSON.
+
+use std::fmt;
+use std::io::Read;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::text::Text;
+use super::{Entry, Item, ManifestError, Root};
+use crate::pod::lenient::Lenient;
+
+/// Reads lists, one after another, to the end of the text.
+pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+    let mut json = serde_json::Deserializer::from_reader(text);
+    loop {
+        let mut root = Root::default();
+        List { root: &mut root, each }.deserialize(&mut json)?;
+        each(Entry::End(root.kind()?));
+        match json.end() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_io() => return Err(error.into()),
+            // Something follows.
+            Err(_) => {}
+        }
+    }
+}
+
+impl From<serde_json::Error> for ManifestError {
+    fn from(error: serde_json::Error) -> Self {
+        let at = (error.line() as u64, error.column() as u64);
+        let category = error.classify();
+        let text = error.to_string();
+        // The place is shown once.
+        let cause = text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause);
+        let message = match category {
+            Category::Io => return std::io::Error::from(error).into(),
+            Category::Eof => "it ends in the middle of a list in JSON: it was cut off".to_owned(),
+            Category::Syntax => format!("not JSON: {cause}"),
+            Category::Data => cause.to_owned(),
+        };
+        Self { at: (at.0 > 0).then_some(at), message }
+    }
+}
+
+/// The object at the root.
+struct List<'a> {
+    root: &'a mut Root,
+    each: &'a mut dyn FnMut(Entry),
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    Kind,
+    Items,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(super::EXPECTED)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::Kind => {
+                    let kind: Lenient<String> = map.next_value()?;
+                    self.root.set_kind(kind).map_err(A::Error::custom)?;
+                }
+                Field::Items => {
+                    self.root.begin_items().map_err(A::Error::custom)?;
+                    map.next_value_seed(Items(&mut *self.each))?;
+                }
+                Field::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The list of items. Each is passed on when it is complete.
+struct Items<'a>(&'a mut dyn FnMut(Entry));
+
+impl<'de> DeserializeSeed<'de> for Items<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of items")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        // First the extent of an item, which only broken syntax keeps from being found, then its fields.
+        while let Some(raw) = seq.next_element::<Box<RawValue>>()? {
+            (self.0)(match serde_json::from_str::<Item>(raw.get()) {
+                Ok(item) => Entry::Item(item),
+                Err(error) => Entry::Unreadable(ManifestError::from(error).message),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! Reads what `kubectl get pods -A -o json` or `-o yaml` prints, item by item.
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod check;
+mod events;
+mod json;
+mod text;
+mod yaml;
+
+use std::fmt;
+use std::io::{self, Read};
+
+use crate::pod::RawPod;
+use crate::pod::lenient::{Faults, Lenient, Object, Quoted};
+use text::Text;
+
+/// An item of a list, as far as it can be read.
+pub(crate) type Item = Lenient<Object<RawPod>>;
+
+/// What a file should hold.
+const EXPECTED: &str = "a List or PodList, as `kubectl get pods -A -o json` or `-o yaml` prints";
+
+const CHANGED: &str = "it changed while it was read";
+
+/// What a list contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// Items of any kind, each with its own `kind`.
+    List,
+    /// Pods.
+    PodList,
+}
+
+/// A part of a file.
+#[allow(clippy::large_enum_variant, reason = "nearly all are items, and none is kept")]
+pub(crate) enum Entry {
+    /// An item of a list.
+    Item(Item),
+    /// An item of which nothing can be used, and why.
+    Unreadable(String),
+    /// The end of a list, which is where its kind is known: kubectl writes `items` before `kind`.
+    End(ListKind),
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ManifestError {
+    /// Line and column, both from 1, where they are known.
+    at: Option<(u64, u64)>,
+    message: String,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((line, column)) = self.at {
+            write!(f, "line {line} column {column}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl ManifestError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { at: None, message: message.into() }
+    }
+
+    /// A file of which no version could be read as a whole.
+    pub(crate) fn changed() -> Self {
+        Self::new(CHANGED)
+    }
+
+    /// Whether reading again may help.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.message == CHANGED
+    }
+}
+
+impl From<io::Error> for ManifestError {
+    fn from(error: io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Calls `each` for every part of a file, in order. A file holds one list or more, each a document of YAML or a value
+/// of JSON.
+///
+/// Fails if the file is broken. Nothing of it may be used until it has been read to its end without an error. An item
+/// at a time is in memory.
+pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+    let mut text = Text::new(input)?;
+    match text.first()? {
+        None if text.is_blank()? => Err(ManifestError::new("the file is empty")),
+        Some('{') => json::read(text, each),
+        _ => yaml::read(text, each),
+    }
+}
+
+/// The fields of a list itself.
+#[derive(Default)]
+struct Root {
+    kind: Option<String>,
+    has_items: bool,
+}
+
+impl Root {
+    fn set_kind(&mut self, kind: Lenient<String>) -> Result<(), String> {
+        if self.kind.is_some() {
+            return Err("kind is given twice".to_owned());
+        }
+        let mut faults = Faults::default();
+        self.kind = kind.take("kind", &mut faults);
+        faults.into_text().map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
+    fn begin_items(&mut self) -> Result<(), String> {
+        if std::mem::replace(&mut self.has_items, true) {
+            return Err("items is given twice".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The list's kind. One without `items` is empty: kubectl and the API server omit what is empty, or write null.
+    fn kind(self) -> Result<ListKind, ManifestError> {
+        let wrong = match self.kind.as_deref() {
+            Some("List") => return Ok(ListKind::List),
+            Some("PodList") => return Ok(ListKind::PodList),
+            Some("Config") => "kind is \"Config\", so it is a kubeconfig".to_owned(),
+            Some(kind @ ("Pod" | "Namespace")) => {
+                format!("kind is {kind:?}, so it is one object and no list")
+            }
+            Some(other) => format!("kind is {}", Quoted(other)),
+            None if self.has_items => "kind is missing".to_owned(),
+            None => "it is no list of Kubernetes objects".to_owned(),
+        };
+        Err(ManifestError::new(format!("{wrong}; what is needed is {EXPECTED}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    /// The kinds of the lists, and the numbers of items that can and cannot be read.
+    fn count(text: &[u8]) -> Result<(Vec<ListKind>, usize, usize), String> {
+        let (mut kinds, mut items, mut unreadable) = (Vec::new(), 0, 0);
+        let read = read(text, &mut |entry| match entry {
+            Entry::Item(_) => items += 1,
+            Entry::Unreadable(_) => unreadable += 1,
+            Entry::End(kind) => kinds.push(kind),
+        });
+        read.map(|()| (kinds, items, unreadable)).map_err(|error| error.to_string())
+    }
+
+    fn assert_items(text: &str, kind: ListKind, items: usize) {
+        assert_eq!(count(text.as_bytes()), Ok((vec![kind], items, 0)), "{text}");
+    }
+
+    #[test]
+    fn keys_may_have_any_order() {
+        use ListKind::{List, PodList};
+        assert_items(r#"{"items": [{}, {}], "kind": "List"}"#, List, 2);
+        assert_items("\n\n {\"kind\": \"PodList\", \"x\": [1], \"items\": []}\n", PodList, 0);
+        assert_items("apiVersion: v1\nitems:\n- {}\n- a: b\nkind: List\n", List, 2);
+        assert_items("---\nkind: PodList\nitems: []\n", PodList, 0);
+        assert_items("# from kubectl\nkind: PodList\nitems: []\n", PodList, 0);
+        assert_items("\u{feff}{\"kind\": \"PodList\", \"items\": []}", PodList, 0);
+        assert_items("\u{feff}kind: PodList\nitems: []\n", PodList, 0);
+    }
+
+    #[test]
+    fn list_without_items_is_empty() {
+        for text in [
+            r#"{"kind":"PodList","apiVersion":"v1","items":null}"#,
+            r#"{"kind":"PodList","apiVersion":"v1"}"#,
+            "kind: PodList\n",
+            "kind: PodList\nitems:\n",
+            "kind: PodList\nitems: ~\n",
+        ] {
+            assert_items(text, ListKind::PodList, 0);
+        }
+    }
+
+    #[test]
+    fn every_document_is_read() {
+        let twice = Ok((vec![ListKind::List, ListKind::PodList], 3, 0));
+        let json = r#"{"kind": "List", "items": [{}, {}]} {"kind": "PodList", "items": [{}]}"#;
+        assert_eq!(count(json.as_bytes()), twice);
+        let yaml = "---\nkind: List\nitems: [{}, {}]\n---\n# nothing\n---\nkind: PodList\nitems: [{}]\n---\n";
+        assert_eq!(count(yaml.as_bytes()), twice);
+        assert_items("kind: List\nitems: [{}]\n---\n", ListKind::List, 1);
+        assert_items("kind: List\nitems: [{}]\n...\n", ListKind::List, 1);
+    }
+
+    #[test]
+    fn malformed_items_are_items() {
+        assert_items(r#"{"kind": "List", "items": [null, 1, "x", []]}"#, ListKind::List, 4);
+        assert_items("kind: List\nitems: [null, 1, x, []]\n", ListKind::List, 4);
+    }
+
+    #[test]
+    fn unreadable_item_costs_no_other() {
+        let one = Ok((vec![ListKind::List], 1, 1));
+        for text in [
+            r#"{"kind": "List", "items": [{"metadata": {}, "metadata": {}}, {}]}"#,
+            r#"{"kind": "List", "items": [{"metadata": {"name": 1e999}}, {}]}"#,
+            r#"{"kind": "List", "items": [{"metadata": {"name": "\ud800"}}, {}]}"#,
+            "kind: List\nitems:\n- metadata: {name: a, name: b}\n- {}\n",
+            "kind: List\nitems:\n- metadata: {name: a, name: {x: [y]}, z: [a]}\n  spec: {}\n- {}\n",
+            "kind: List\nitems:\n- metadata: {<<: {name: a}}\n- {}\n",
+            "kind: List\nitems:\n- metadata: *nowhere\n- {}\n",
+            "kind: List\nitems:\n- *nowhere\n- {}\n",
+            "kind: List\nitems:\n- &a {metadata: *a}\n- {}\n",
+        ] {
+            assert_eq!(count(text.as_bytes()), one, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_not_read_do_not_matter() {
+        for value in [
+            "42e7891",
+            "1e999",
+            ".inf",
+            ".nan",
+            "0x1f",
+            "99999999999999999999999999",
+            "2026-11-27",
+            "~",
+            "{a: 1, a: 2}",
+            "{? [a] : b, ? {c: d} : e, ~: f, : g}",
+            "{<<: 7}",
+            "!!binary x",
+            "!!int x",
+            "!other {a: b}",
+            "*nowhere",
+            "[*nowhere, {*nowhere : a}]",
+            "&a [*a]",
+            "\"\\0\\x7f\"",
+            "a\u{0}b",
+        ] {
+            let text = format!("kind: List\nitems:\n- labels: {value}\n- {{}}\n");
+            assert_items(&text, ListKind::List, 2);
+        }
+        let deep = format!("kind: List\nitems: [{{x: {}{}}}, {{}}]\n", "[".repeat(1000), "]".repeat(1000));
+        assert_items(&deep, ListKind::List, 2);
+        for value in ["1e999", "\"\\ud800\"", "{\"a\": 1, \"a\": 2}", "123456789012345678901234567890"] {
+            let text = format!(r#"{{"kind": "List", "items": [{{"labels": {value}}}, {{}}]}}"#);
+            assert_items(&text, ListKind::List, 2);
+        }
+        let latin = b"{\"kind\": \"List\", \"items\": [{\"labels\": \"caf\xe9\"}, {\"metadata\": {\"name\": \"\xe9\"}}]}";
+        assert_eq!(count(latin), Ok((vec![ListKind::List], 2, 0)));
+    }
+
+    #[test]
+    fn aliases_stand_for_what_has_the_anchor() {
+        let mut names = Vec::new();
+        let text = "kind: List\nitems:\n- metadata: &m {name: &n web, namespace: default}\n- metadata: *m\n\
+                    - metadata: {name: *n, *n : x}\n- &p {metadata: *m}\n- *p\n";
+        read(text.as_bytes(), &mut |entry| {
+            let Entry::Item(item) = entry else { return };
+            let raw = item.take("the item", &mut Faults::default()).unwrap_or_default().0;
+            names.push(raw.metadata.into_metadata(&mut Faults::default()).name);
+        })
+        .unwrap();
+        assert_eq!(names, ["web"; 5]);
+    }
+
+    #[test]
+    fn aliases_cannot_grow_without_bound() {
+        let mut text = "kind: List\nitems:\n- &a0 {x: y}\n".to_owned();
+        let many = |n: usize| format!("*a{n}, ").repeat(100);
+        for level in 0..8 {
+            writeln!(text, "- &a{} {{status: {{podIPs: [{}]}}}}", level + 1, many(level)).unwrap();
+        }
+        text.push_str(&"- *a8\n".repeat(1000));
+        let (_, items, unreadable) = count(text.as_bytes()).unwrap();
+        assert_eq!(items + unreadable, 1009);
+        assert!(unreadable > 0);
+    }
+
+    #[test]
+    fn errors_say_what_and_where() {
+        let cases = [
+            ("", "the file is empty"),
+            ("  \n", "the file is empty"),
+            ("---\n---\n", "it holds no list"),
+            ("{\"kind\": \"List\",\n \"items\": [}", "line 2 column 12: not JSON: expected value"),
+            ("{\"kind\": \"List\", \"items\": []} x", "line 1 column 31: not JSON: expected value"),
+            ("{\"kind\": \"List\", \"items\": [{}", "it was cut off"),
+            (
+                "{\"kind\": \"DeploymentList\", \"items\": []}",
+                "kind is \"DeploymentList\"; what is needed is a List",
+            ),
+            ("{\"items\": []}", "kind is missing"),
+            ("{\"a\": []}", "it is no list of Kubernetes objects"),
+            ("apiVersion: v1\nkind: Config\nclusters: []\n", "kubeconfig"),
+            ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", "one object and no list"),
+            ("kind: List\nitems: 7\n", "line 2 column 8: items is not a list"),
+            ("{\"kind\": \"List\", \"items\": 7}", "invalid type: integer `7`, expected a list of items"),
+            ("{\"kind\": 7, \"items\": []}", "kind is a number, not a string"),
+            ("{\"kind\": \"List\", \"items\": [], \"items\": []}", "items is given twice"),
+            ("kind: List\nkind: List\n", "kind is given twice"),
+            ("kind: List\nitems:\n- a: [\n", "not YAML: "),
+            ("kind: List\nitems: []\n---\nhello\n", "line 4 column 1: it is neither JSON nor YAML of a List"),
+            ("root:x:0:0:root:/root:/bin/bash\n", "line 1 column 1: it is neither JSON nor YAML of a List"),
+            ("\u{0}\u{1}\u{2}", "it is neither JSON nor YAML"),
+        ];
+        for (text, expected) in cases {
+            let error = count(text.as_bytes()).expect_err(text);
+            assert!(error.contains(expected), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn large_yaml_file_is_no_attack() {
+        let item = "- metadata: {name: n, namespace: ns}\n  spec: {containers: [{name: c}]}\n";
+        let text = format!("kind: List\nitems:\n{}", item.repeat(23_000));
+        assert_items(&text, ListKind::List, 23_000);
+    }
+}

@@ -1,0 +1,252 @@
+//! Lists in YAML.
+
+use std::fmt;
+use std::io::Read;
+
+use granit_parser::{ErrorKind, Event, ScalarStyle, ScanError};
+use serde::de::value::StringDeserializer;
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::events::Events;
+use super::text::Text;
+use super::{Entry, Item, ManifestError, Root};
+use crate::pod::lenient::Lenient;
+
+/// Reads the lists of all documents to the end of the text.
+pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+    let mut yaml = Yaml { events: Events::new(text) };
+    let mut lists = 0;
+    loop {
+        match yaml.events.next().map_err(|error| if lists == 0 { error.of_no_list() } else { error })? {
+            Event::StreamEnd if lists > 0 => return Ok(()),
+            Event::StreamEnd => return Err(ManifestError::new("it holds no list")),
+            Event::MappingStart(..) => {
+                let kind = yaml.list(each)?;
+                each(Entry::End(kind));
+                lists += 1;
+            }
+            Event::Scalar(text, style, _, tag) if Scalar::of(&text, style, tag.is_some()) == Scalar::Null => {
+            }
+            Event::Scalar(..) | Event::SequenceStart(..) | Event::Alias(_) => {
+                return Err(yaml.wrong(no_list()));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn no_list() -> String {
+    format!("it is neither JSON nor YAML of {}", super::EXPECTED)
+}
+
+/// Why a node cannot be decoded.
+#[derive(Debug)]
+pub(super) enum YamlError {
+    /// The text is no YAML, so nothing of it can be used.
+    Syntax(ManifestError),
+    /// The node is not what is needed.
+    Node(String),
+}
+
+impl YamlError {
+    /// The error of a text that is broken where a list should begin: it was hardly meant to be YAML.
+    fn of_no_list(self) -> Self {
+        match self {
+            Self::Syntax(ManifestError { at: Some(at), .. }) => {
+                Self::Syntax(ManifestError { at: Some(at), message: no_list() })
+            }
+            error => error,
+        }
+    }
+}
+
+impl From<ScanError> for YamlError {
+    fn from(error: ScanError) -> Self {
+        let at = (error.marker().line() as u64, error.marker().col() as u64 + 1);
+        Self::Syntax(match error.kind() {
+            ErrorKind::InputIo { error } => ManifestError::new(error.message()),
+            kind => ManifestError { at: Some(at), message: format!("not YAML: {kind}") },
+        })
+    }
+}
+
+impl From<YamlError> for ManifestError {
+    fn from(error: YamlError) -> Self {
+        match error {
+            YamlError::Syntax(error) => error,
+            YamlError::Node(message) => Self::new(message),
+        }
+    }
+}
+
+impl fmt::Display for YamlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(error) => error.fmt(f),
+            Self::Node(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+impl serde::de::Error for YamlError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Node(message.to_string())
+    }
+}
+
+/// The type of a scalar, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scalar {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// Written without quotes: text, or whatever the field that it is of takes it for.
+    Plain,
+    /// Text.
+    Text,
+}
+
+impl Scalar {
+    fn of(text: &str, style: ScalarStyle, is_tagged: bool) -> Self {
+        match (style, text) {
+            (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") if !is_tagged => Self::Null,
+            (ScalarStyle::Plain, _) => Self::Plain,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// Decodes nodes.
+///
+/// Scalars are not interpreted: of a field that is read, its type decides what the text means
+/// ([`Shape::of_plain`](crate::pod::lenient::Shape::of_plain)), and the others are skipped. So there is no value that
+/// cannot be read.
+struct Yaml<R: Read> {
+    events: Events<R>,
+}
+
+impl<R: Read> Yaml<R> {
+    /// Reads the mapping at the root of a document, which has begun.
+    fn list(&mut self, each: &mut dyn FnMut(Entry)) -> Result<super::ListKind, ManifestError> {
+        let mut root = Root::default();
+        while let Some(key) = self.key()? {
+            match key.as_str() {
+                "kind" => {
+                    let kind = Lenient::deserialize(&mut *self)?;
+                    root.set_kind(kind).map_err(|wrong| self.wrong(wrong))?;
+                }
+                "items" => {
+                    root.begin_items().map_err(|wrong| self.wrong(wrong))?;
+                    self.items(each)?;
+                }
+                _ => self.events.skip()?,
+            }
+        }
+        root.kind().map_err(|error| self.wrong(error.message))
+    }
+
+    fn items(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+        match self.events.resolve()? {
+            Event::SequenceStart(..) => {}
+            Event::Scalar(text, style, _, tag) if Scalar::of(&text, style, tag.is_some()) == Scalar::Null => {
+                return Ok(());
+            }
+            _ => return Err(self.wrong("items is not a list".to_owned())),
+        }
+        while !self.events.ends()? {
+            let depth = self.events.depth();
+            each(match Item::deserialize(&mut *self) {
+                Ok(item) => Entry::Item(item),
+                Err(YamlError::Syntax(error)) => return Err(error),
+                Err(YamlError::Node(message)) => {
+                    self.events.leave(depth)?;
+                    Entry::Unreadable(message)
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// The next key of a mapping as text: empty, which names no field, for one that is no scalar. `None` at the end
+    /// of the mapping.
+    fn key(&mut self) -> Result<Option<String>, YamlError> {
+        if self.events.ends()? {
+            return Ok(None);
+        }
+        let depth = self.events.depth();
+        if let Event::Scalar(text, ..) = self.events.resolve()? {
+            return Ok(Some(text.into_owned()));
+        }
+        self.events.leave(depth)?;
+        Ok(Some(String::new()))
+    }
+
+    fn wrong(&self, message: String) -> ManifestError {
+        ManifestError { at: Some(self.events.place()), message }
+    }
+}
+
+impl<'de, R: Read> Deserializer<'de> for &mut Yaml<R> {
+    type Error = YamlError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, YamlError> {
+        match self.events.resolve()? {
+            Event::Scalar(text, style, _, tag) => {
+                let is_text = tag.as_ref().is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+                match Scalar::of(&text, style, tag.is_some()) {
+                    Scalar::Null => visitor.visit_unit(),
+                    Scalar::Plain if !is_text => visitor.visit_bytes(text.as_bytes()),
+                    Scalar::Plain | Scalar::Text => visitor.visit_str(&text),
+                }
+            }
+            Event::SequenceStart(..) => visitor.visit_seq(Entries(self)),
+            Event::MappingStart(..) => visitor.visit_map(Entries(self)),
+            _ => Err(YamlError::Node("it has a part that is missing".to_owned())),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, YamlError> {
+        self.events.skip()?;
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier
+    }
+}
+
+/// What is in a sequence or mapping that has begun.
+struct Entries<'a, R: Read>(&'a mut Yaml<R>);
+
+impl<'de, R: Read> SeqAccess<'de> for Entries<'_, R> {
+    type Error = YamlError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, YamlError> {
+        if self.0.events.ends()? {
+            return Ok(None);
+        }
+        seed.deserialize(&mut *self.0).map(Some)
+    }
+}
+
+impl<'de, R: Read> MapAccess<'de> for Entries<'_, R> {
+    type Error = YamlError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, YamlError> {
+        let Some(key) = self.0.key()? else { return Ok(None) };
+        if key == "<<" {
+            return Err(YamlError::Node("it has a merge key (`<<`), which is not supported".to_owned()));
+        }
+        let key: StringDeserializer<YamlError> = key.into_deserializer();
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, YamlError> {
+        seed.deserialize(&mut *self.0)
+    }
+}

@@ -1,0 +1,158 @@
+//! Opens pods files and pipes. Nothing here waits for a writer.
+
+use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tokio::net::unix::pipe;
+use tokio::select;
+use tokio::sync::mpsc;
+
+use super::manifest::ManifestError;
+
+/// Bytes that are read from a pipe at a time, and such pieces that wait for the parser.
+const PIECE: usize = 1 << 16;
+const PIECES: usize = 4;
+
+/// Resolution of a file's times: within it, two changes can have the same time.
+const RESOLUTION: Duration = Duration::from_millis(20);
+
+/// A file's identity and the version of its contents, as far as its metadata can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    links: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn new(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            links: metadata.nlink(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The stamp of an open file.
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self::new(&metadata))
+    }
+
+    /// The stamp of the regular file at `path`.
+    pub(crate) fn at(path: &Path) -> Result<Self, ManifestError> {
+        let metadata = path.metadata()?;
+        check_kind(metadata.file_type(), false)?;
+        Ok(Self::new(&metadata))
+    }
+
+    /// Whether an open file has kept its contents since `before`. That another file takes its name does not count.
+    pub(crate) fn has_contents_of(&self, before: &Self) -> bool {
+        let changed = if self.links < before.links { before.changed } else { self.changed };
+        Self { links: before.links, changed, ..*self } == *before
+    }
+
+    /// Whether the contents may have changed after the stamp was taken at `now` without changing it.
+    pub(crate) fn is_recent(&self, now: SystemTime) -> bool {
+        let nanos = u32::try_from(self.changed.1).unwrap_or_default();
+        let since = Duration::new(u64::try_from(self.changed.0).unwrap_or_default(), nanos);
+        SystemTime::UNIX_EPOCH + since + RESOLUTION > now
+    }
+}
+
+/// What a path refers to.
+pub(crate) enum Opened {
+    File(File),
+    Pipe(File),
+}
+
+/// Opens a regular file or, if `pipes` are accepted, a pipe.
+pub(crate) fn open(path: &Path, pipes: bool) -> Result<Opened, ManifestError> {
+    // Some devices act when they are opened, so the kind is checked before. `O_NONBLOCK`: what is meanwhile a FIFO
+    // without a writer must not block.
+    check_kind(path.metadata()?.file_type(), pipes)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let kind = file.metadata()?.file_type();
+    check_kind(kind, pipes)?;
+    Ok(if kind.is_fifo() { Opened::Pipe(file) } else { Opened::File(file) })
+}
+
+fn check_kind(kind: FileType, pipes: bool) -> Result<(), ManifestError> {
+    let what = match kind {
+        kind if kind.is_file() || (pipes && kind.is_fifo()) => return Ok(()),
+        kind if kind.is_fifo() => "it is a pipe, which can be read only once, when the program starts",
+        kind if kind.is_dir() => "it is a directory; name a file in it",
+        kind if kind.is_socket() => "it is a socket, not a file",
+        kind if kind.is_block_device() => "it is a block device, not a file",
+        _ => "it is a terminal or another character device, not a file",
+    };
+    Err(ManifestError::new(what))
+}
+
+/// Passes on what is written to a pipe, until all writers have closed it or nobody reads on.
+pub(crate) async fn pump(file: File, to: mpsc::Sender<io::Result<Vec<u8>>>) {
+    let result = pump_pieces(file, &to).await;
+    if let Err(error) = result {
+        // If nobody waits for it, it does not matter.
+        let _ = to.send(Err(error)).await;
+    }
+}
+
+async fn pump_pieces(file: File, to: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
+    let pipe = pipe::Receiver::from_file(file)?;
+    loop {
+        select! {
+            () = to.closed() => return Ok(()),
+            ready = pipe.readable() => ready?,
+        }
+        let mut piece = Vec::with_capacity(PIECE);
+        match pipe.try_read_buf(&mut piece) {
+            Ok(0) => {
+                // An empty piece is the end: without it, this task was dropped.
+                let _ = to.send(Ok(Vec::new())).await;
+                return Ok(());
+            }
+            Ok(_) if to.send(Ok(piece)).await.is_err() => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// The reading end for a parser on a thread of its own.
+pub(crate) struct Pieces {
+    from: mpsc::Receiver<io::Result<Vec<u8>>>,
+    piece: io::Cursor<Vec<u8>>,
+    is_at_end: bool,
+}
+
+impl Pieces {
+    /// A channel for [`pump`].
+    pub(crate) fn channel() -> (mpsc::Sender<io::Result<Vec<u8>>>, Self) {
+        let (to, from) = mpsc::channel(PIECES);
+        (to, Self { from, piece: io::Cursor::default(), is_at_end: false })
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.piece.read(buffer)?;
+            if count > 0 || self.is_at_end || buffer.is_empty() {
+                return Ok(count);
+            }
+            let piece = self.from.blocking_recv();
+            let piece = piece.unwrap_or_else(|| Err(io::Error::other("reading was given up")))?;
+            self.is_at_end = piece.is_empty();
+            self.piece = io::Cursor::new(piece);
+        }
+    }
+}

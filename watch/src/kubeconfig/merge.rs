@@ -225,7 +225,7 @@ impl Merged {
         names.dedup();
         match names.as_slice() {
             [] => "it has no contexts at all".to_owned(),
-            names => format!("there are {}", QuotedList(names)),
+            names => format!("the contexts are {}", QuotedList(names)),
         }
     }
 }

@@ -254,11 +254,11 @@ fn an_unknown_context_names_those_there_are() {
     let path = path.display();
     assert_eq!(
         refused(Some("no\u{1b}such")),
-        format!(r#"there is no context "no\u{{1b}}such" in {path}; there are "a\n", "b""#)
+        format!(r#"there is no context "no\u{{1b}}such" in {path}; the contexts are "a\n", "b""#)
     );
     assert_eq!(
         refused(None),
-        format!(r#"no context is chosen: {path} has no current-context; there are "a\n", "b""#)
+        format!(r#"no context is chosen: {path} has no current-context; the contexts are "a\n", "b""#)
     );
     let many: String = (100..150).fold(String::new(), |list, number| list + &format!("- name: c{number}\n"));
     let text = folder.load(format!("contexts:\n{many}"), Some("x")).err().unwrap().to_string();

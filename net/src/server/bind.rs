@@ -6,17 +6,17 @@ use std::num::NonZeroUsize;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// What the kernel is asked to queue for a UDP socket; it gives no more than `net.core.rmem_max`.
+/// Bytes that the kernel is asked to queue for a UDP socket; it grants at most `net.core.rmem_max`.
 const UDP_BUFFER: usize = 4 * 1024 * 1024;
 
-/// What the kernel may keep for a TCP connection, each way (Linux doubles it): room for the longest message,
-/// and the most that a client can make the kernel hold.
+/// Bytes that the kernel may keep for a TCP connection, each way (Linux doubles it): room for the longest message, and
+/// the most that a client can make the kernel hold.
 const TCP_BUFFER: usize = 64 * 1024;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// How often a port is looked for that is free for both transports.
+/// Attempts to find a port that is free for both transports, or both families.
 const ATTEMPTS: usize = 16;
 
 /// Why an address could not be bound.
@@ -27,7 +27,7 @@ pub struct BindError {
     pub address: SocketAddr,
     /// `UDP`, `TCP` or `HTTP`.
     pub transport: &'static str,
-    /// What the system said.
+    /// Error of the system.
     #[source]
     pub error: io::Error,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: TcpListener,
-    /// Whether systemd has them too, and passes them to the next process.
+    /// True if systemd has them too, and passes them to the next process.
     pub(crate) kept_by_systemd: bool,
 }
 
@@ -211,7 +211,7 @@ pub(crate) fn buffers(socket: &UdpSocket) -> io::Result<(usize, usize)> {
     Ok((socket.recv_buffer_size()?, socket.send_buffer_size()?))
 }
 
-/// Whether this host has no IPv6 at all. There is no `ErrorKind` for it.
+/// Returns true if this host has no IPv6 at all. There is no `ErrorKind` for it.
 pub(crate) fn no_such_family(error: &BindError) -> bool {
     error.error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
@@ -223,7 +223,7 @@ mod tests {
     const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
     #[test]
-    fn port_zero_takes_one_port_for_all_sockets() {
+    fn port_zero_takes_one_port() {
         let sockets = bind("127.0.0.1:0".parse().unwrap(), TWO).unwrap();
         let port = sockets.address.port();
         assert_ne!(port, 0);
@@ -235,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn a_given_port_is_shared_with_the_process_that_takes_over() {
+    fn a_given_port_is_shared() {
         let old = bind("127.0.0.1:0".parse().unwrap(), TWO).unwrap();
         let new = bind(old.address, TWO).unwrap();
         assert_eq!(new.address, old.address);
     }
 
     #[test]
-    fn a_port_of_others_is_an_error_with_a_hint() {
+    fn a_taken_port_is_refused_with_hint() {
         let other = UdpSocket::bind("127.0.0.1:0").unwrap();
         let error = bind(other.local_addr().unwrap(), TWO).unwrap_err();
         assert_eq!(error.transport, "UDP");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_tells_the_buffers_it_gave() {
+    fn granted_buffer_sizes_are_reported() {
         let sockets = bind("127.0.0.1:0".parse().unwrap(), NonZeroUsize::MIN).unwrap();
         let (receive, send) = buffers(&sockets.udp[0]).unwrap();
         assert!(receive > 65_535 && send > 65_535, "{receive} {send}");

@@ -17,7 +17,7 @@ pub(crate) struct Limits {
     pub(crate) per_client: usize,
 }
 
-/// What closes a connection; dropping it does nothing.
+/// Closes a connection; dropping it does nothing.
 pub(crate) trait Close {
     fn close(&self);
 }
@@ -61,7 +61,7 @@ struct Connection<C> {
     opened: Instant,
     /// When it last had nothing open: since the connection was made, or its last reply was sent.
     since: Instant,
-    /// Whether part of a query, or of a reply, waits for the client.
+    /// True if part of a query, or of a reply, waits for the client.
     busy: bool,
     /// Octets of memory that the parts take.
     held: usize,
@@ -105,17 +105,17 @@ impl<C> Default for Table<C> {
 }
 
 impl<C: Close> Table<C> {
-    /// How many connections there are.
+    /// Returns the number of connections.
     pub(crate) fn open(&self) -> usize {
         self.open
     }
 
-    /// How many have part of a message under way.
+    /// Returns the number of connections with part of a message under way.
     pub(crate) fn busy(&self) -> usize {
         self.busy
     }
 
-    /// How many octets of memory parts of messages take.
+    /// Returns the bytes of memory that parts of messages take.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_closes_the_longest_idle_one_of_the_greediest_client() {
+    fn full_tables_close_the_greediest_clients_oldest() {
         let mut world = World::new(4, 10);
         for (host, name, seconds) in
             [(1, "modest", 0), (2, "greedy 1", 1), (2, "greedy 2", 2), (2, "greedy 3", 3)]
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_over_its_limit_loses_its_own() {
+    fn a_client_beyond_its_limit_loses_its_oldest() {
         let mut world = World::new(100, 2);
         world.connect(9, "other", 0);
         let first = world.connect(1, "a", 1).1;
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn old_ones_are_closed_once_idle_and_in_any_case_after_a_while() {
+    fn old_connections_are_closed_when_idle() {
         let mut world = World::new(10, 10);
         let [life, grace] = [100, 10].map(Duration::from_secs);
         for (name, seconds) in [("idle", 0), ("talking", 0), ("young", 1)] {
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_clients_that_are_gone() {
+    fn gone_clients_leave_nothing() {
         let mut world = World::new(1000, 1000);
         for round in 0..3 {
             let ids: Vec<Id> = (0..=255).map(|host| world.connect(host, "x", round).1).collect();

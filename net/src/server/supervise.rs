@@ -44,7 +44,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn panics_are_counted_and_followed_by_restarts() {
-        let (panics, mut runs) = (Counter::default(), 0);
+        let (panics, mut runs, start) = (Counter::default(), 0, time::Instant::now());
         supervise("test", &panics, async || {
             runs += 1;
             time::sleep(RESTART_DELAY).await;
@@ -52,5 +52,6 @@ mod tests {
         })
         .await;
         assert_eq!((runs, panics.get()), (4, 3));
+        assert_eq!(start.elapsed(), 7 * RESTART_DELAY, "four runs, and three delays between them");
     }
 }

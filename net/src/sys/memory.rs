@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_free_in_the_midst_of_the_heap_is_given_back() {
+    fn free_memory_within_the_heap_is_returned() {
         const KIB: usize = 64 * 1024;
         let mut blocks: Vec<_> = (0..KIB).map(|_| Box::new([1_u8; 1024])).collect();
         // The last one stays, so the others are not the end of the heap.

@@ -11,7 +11,7 @@ use super::Datagram;
 use super::address::Storage;
 use super::control::{Control, Source};
 
-/// How many datagrams are received or sent at once. Beyond some 16 the cost of the system call no longer
+/// Number of datagrams that are received or sent at once. Beyond some 16 the cost of the system call no longer
 /// shows against that of the datagrams; but the kernel drives code and tables out of the near caches, so the
 /// more are answered between two calls, the fewer times those come back.
 pub(crate) const BATCH: usize = 64;
@@ -46,13 +46,13 @@ pub(crate) struct Messages {
     reply_parts: Vec<iovec>,
     incoming: Vec<mmsghdr>,
     outgoing: Vec<mmsghdr>,
-    /// How many of `incoming` hold a datagram.
+    /// Number of `incoming` that hold a datagram.
     received: usize,
-    /// How many of `incoming` the kernel may have changed.
+    /// Number of `incoming` that the kernel may have changed.
     used: usize,
-    /// How many of `outgoing` hold a reply.
+    /// Number of `outgoing` that hold a reply.
     queued: usize,
-    /// How many of `incoming` were sent to a broadcast or multicast address.
+    /// Number of `incoming` that were sent to a broadcast or multicast address.
     not_unicast: usize,
 }
 
@@ -156,13 +156,13 @@ impl Messages {
         }
     }
 
-    /// How many datagrams of the last batch were answered by nobody, since they were sent to a broadcast or multicast
-    /// address.
+    /// Returns the number of datagrams of the last batch that `answer` skipped, since they were sent to a broadcast or
+    /// multicast address.
     pub(crate) fn not_unicast(&self) -> usize {
         self.not_unicast
     }
 
-    /// How many replies are queued.
+    /// Returns the number of queued replies.
     pub(crate) fn replies(&self) -> usize {
         self.queued
     }
@@ -282,7 +282,7 @@ mod tests {
 
     /// Sockets that are passed to us may ask for more than the destination, some of it in front of that.
     #[test]
-    fn replies_leave_from_the_destination_whatever_the_socket_receives() {
+    fn other_control_messages_do_not_change_the_source() {
         use super::super::options::{reply_from_destination, set};
         use libc::{IP_RECVORIGDSTADDR, IP_RECVTTL, IPPROTO_IP, SO_TIMESTAMPING, SO_TIMESTAMPNS, SOL_SOCKET};
         let software = 1 << 3 | 1 << 4;
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_about_the_first_reply_left() {
+    fn errors_are_about_the_first_reply_left() {
         let (server, client) = pair();
         client.send(b"x").unwrap();
         let mut messages = Messages::new();

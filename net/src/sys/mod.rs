@@ -31,7 +31,7 @@ pub(crate) struct Datagram<'a> {
     pub(crate) octets: &'a [u8],
     /// Its sender.
     pub(crate) peer: std::net::SocketAddr,
-    /// Whether it was longer than that: the end is lost.
+    /// True if it was longer than that: its end is lost.
     pub(crate) cut: bool,
 }
 

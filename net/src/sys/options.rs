@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_refused_where_they_make_no_sense() {
+    fn other_descriptors_are_refused() {
         let pipe = io::pipe().unwrap().0;
         let bound = "127.0.0.1:0".parse().unwrap();
         assert!(reply_from_destination(pipe.as_fd(), bound).is_err());

@@ -1,9 +1,9 @@
 //! The admin endpoints: for probes, people and Prometheus.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::{Daemon, Stream, ask, name, query, rcode, until};
+use crate::support::{Daemon, PATIENCE, Stream, ask, name, query, rcode, until};
 
 #[test]
 fn an_insecure_server_is_ready_at_once() {
@@ -138,6 +138,27 @@ fn silent_connections_do_not_keep_probes_out() {
     }
     let grown = daemon.memory().saturating_sub(before);
     assert!(grown < 4 * 1024 * 1024, "{grown} bytes");
+}
+
+#[test]
+fn a_client_beyond_its_share_loses_its_silent_connections() {
+    let daemon = Daemon::insecure(&[]);
+    let mut silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(daemon.admin).unwrap()).collect();
+    let mut used = TcpStream::connect(daemon.admin).unwrap();
+    used.set_read_timeout(Some(PATIENCE)).unwrap();
+    // Enough to push out one of these and no more; the first of them is the oldest without a request.
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut answer = [0; 256];
+    silent.extend((0..14).map(|_| {
+        used.write_all(request).unwrap();
+        assert!(used.read(&mut answer).unwrap() > 0);
+        TcpStream::connect(daemon.admin).unwrap()
+    }));
+    let mut first = Stream(silent.remove(0));
+    first.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    first.assert_closed();
+    used.write_all(request).unwrap();
+    assert!(used.read(&mut answer).unwrap() > 0, "still open");
 }
 
 #[test]

@@ -317,6 +317,24 @@ fn flags_beat_variables_and_variables_beat_the_file() {
 }
 
 #[test]
+fn pod_cidrs_are_exempt_unless_others_are() {
+    let exempt = |arguments: &[&str]| {
+        let flags = poddns_net::config::with_flags(clap::Command::new("test"))
+            .try_get_matches_from([&["test", "--pod-cidr=203.0.113.0/24"], arguments].concat())
+            .unwrap();
+        let settings = poddns_net::config::Sources::new(&flags, |_| None).unwrap().settings().unwrap().server;
+        settings.exempt.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let default = exempt(&[]);
+    assert!(
+        ["10.0.0.0/8", "fc00::/7", "203.0.113.0/24"].iter().all(|&network| default.contains(&network.into()))
+    );
+    assert_eq!(exempt(&["--rate-limit=off"]), default, "cookies follow the same networks");
+    assert_eq!(exempt(&["--rate-limit-exempt=192.0.2.0/24"]), ["192.0.2.0/24"]);
+    assert!(exempt(&["--rate-limit-exempt=none"]).is_empty());
+}
+
+#[test]
 fn a_variable_may_name_the_file() {
     let (_directory, path) = file("ttl = 9999\n");
     let expected =

@@ -157,20 +157,6 @@ fn exempt_clients_get_no_cookies() {
 }
 
 #[test]
-fn pod_cidrs_are_exempt_unless_others_are_named() {
-    let whole = Burst { whole: QUERIES, ..Burst::default() };
-    let cidrs = ["--pod-cidr=127.0.0.0/8", "--pod-cidr=10.42.0.0/16", "--rate-limit=5"];
-    assert_eq!(burst(&Daemon::insecure(&cidrs), &query(1, NAME)), whole);
-    let arguments = [&cidrs[..], &["--rate-limit-exempt=none"]].concat();
-    assert_ne!(burst(&Daemon::insecure(&arguments), &query(1, NAME)), whole);
-    // Private networks stay so.
-    assert_eq!(
-        burst(&Daemon::insecure(&["--pod-cidr=10.0.0.0/8", "--rate-limit=5"]), &query(1, NAME)),
-        whole
-    );
-}
-
-#[test]
 fn the_limit_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("poddns.toml");

@@ -85,6 +85,7 @@ mod tests {
         }
         for open in [
             "application/openmetrics-text",
+            "text/plain, application/openmetrics-text",
             "application/openmetrics-text; version=1.0.0; q=0.5, */*;q=0.1",
             // Prometheus 3.
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;\

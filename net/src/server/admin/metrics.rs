@@ -39,7 +39,7 @@ pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
 #[derive(Debug)]
 struct Scrape(Arc<State>);
 
-/// What a cookie can tell, as the metric names it.
+/// Names of cookie statuses in the metric.
 const COOKIES: [(CookieStatus, &str); 3] =
     [(CookieStatus::New, "new"), (CookieStatus::Valid, "valid"), (CookieStatus::Invalid, "invalid")];
 
@@ -193,7 +193,7 @@ fn queries(state: &State, to: &mut Families<'_>) -> fmt::Result {
     to.counters("poddns_panics", "Panics, each a bug: please report", samples)
 }
 
-/// What keeps forged queries from hurting others.
+/// Rate limit and cookies.
 fn clients(state: &State, to: &mut Families<'_>) -> fmt::Result {
     let sum = |of: fn(&Counters) -> u64| state.udp.iter().map(|counters| of(counters)).sum();
     let limited = [

@@ -61,7 +61,7 @@ impl Default for RateLimit {
     }
 }
 
-/// What to do with a response.
+/// Decision about a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Send it.
@@ -72,7 +72,7 @@ pub(crate) enum Verdict {
     Drop,
 }
 
-/// What one thread remembers of its clients.
+/// Budgets of the clients of one thread.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     limit: RateLimit,

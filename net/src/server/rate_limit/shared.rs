@@ -9,8 +9,8 @@ use poddns_core::IpCidr;
 
 use super::{RateLimit, RateLimiter, Verdict};
 
-/// How often, at most, a thread tells of clients beyond the limit.
-const TELL: Duration = Duration::from_mins(1);
+/// Shortest interval between two log lines of a thread about clients beyond the limit.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The limiter of a thread, which follows the configuration: it may be off for a while.
 pub(crate) struct Limiter {
@@ -60,7 +60,7 @@ impl Limiter {
 
     /// A line in the log now and then: the operator should know, and the disk should not fill.
     fn tell(&self, limiter: &RateLimiter, client: IpAddr, now: Instant) {
-        let silent = |told: Instant| now.saturating_duration_since(told) < TELL;
+        let silent = |told: Instant| now.saturating_duration_since(told) < LOG_INTERVAL;
         if self.told.get().is_some_and(silent) {
             return;
         }
@@ -113,7 +113,7 @@ mod tests {
             limiter.check(client, || now + Duration::from_secs_f64(seconds / 1000.0));
             assert_eq!(limiter.told.get(), Some(now));
         }
-        let later = now + TELL;
+        let later = now + LOG_INTERVAL;
         limiter.check(client, || later);
         limiter.check(client, || later);
         assert_eq!(limiter.told.get(), Some(later));

@@ -19,7 +19,7 @@ const WAYS: usize = 4;
 /// nobody, with a full budget.
 type Bucket = [u64; 2];
 
-/// Whether a response is within its network's budget.
+/// Position of a response relative to its network's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Within,

@@ -24,7 +24,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// How many of so many responses at the same time are sent whole, truncated, dropped.
+/// Numbers of simultaneous responses that are sent whole, truncated and dropped.
 fn burst(limiter: &mut RateLimiter, client: IpAddr, now: Instant, responses: u32) -> [u32; 3] {
     let mut counts = [0; 3];
     for _ in 0..responses {
@@ -34,7 +34,7 @@ fn burst(limiter: &mut RateLimiter, client: IpAddr, now: Instant, responses: u32
 }
 
 #[test]
-fn a_network_has_a_seconds_budget_that_comes_back() {
+fn budget_of_a_second_is_repaid() {
     let (mut limiter, now) = limiter(limit(10));
     let client = ip("203.0.113.7");
     assert_eq!(burst(&mut limiter, client, now, 10), [10, 0, 0]);
@@ -68,7 +68,7 @@ fn clients_of_one_network_share_its_budget() {
 }
 
 #[test]
-fn every_nth_response_beyond_the_budget_is_truncated() {
+fn every_nth_response_beyond_is_truncated() {
     for (slip, expected) in
         [(0, [1, 0, 60]), (1, [1, 60, 0]), (2, [1, 30, 30]), (3, [1, 20, 40]), (60, [1, 1, 59])]
     {
@@ -78,7 +78,7 @@ fn every_nth_response_beyond_the_budget_is_truncated() {
 }
 
 #[test]
-fn private_networks_are_exempt_unless_others_are_named() {
+fn private_networks_are_exempt_by_default() {
     let private = [
         "10.0.0.1",
         "10.255.255.255",
@@ -153,7 +153,7 @@ fn networks_have_names_for_the_log() {
 }
 
 #[test]
-fn the_clock_may_stand_still_or_seem_to_run_back() {
+fn the_clock_may_run_back() {
     let (mut limiter, now) = limiter(limit(2));
     let client = ip("203.0.113.7");
     let later = now + Duration::from_secs(100);
@@ -257,7 +257,7 @@ proptest! {
 }
 
 #[test]
-fn a_flood_from_everywhere_does_not_make_the_limiter_forget_who_floods() {
+fn wide_floods_do_not_evict_who_floods() {
     let limit = RateLimit { table: 64, ipv4_prefix: 32, ..limit(100) };
     let (mut limiter, now) = limiter(limit);
     let victim = ip("2001:db8::1");

@@ -26,7 +26,7 @@ impl Drop for Connection {
     }
 }
 
-/// What to do next.
+/// Next step of a connection.
 enum Next {
     /// Read: all that was whole has been answered.
     Read,
@@ -39,7 +39,7 @@ enum Next {
 impl Connection {
     /// Answers until the client closes its side, or something fails.
     ///
-    /// Whoever drops the future closes the connection.
+    /// Dropping the future closes the connection.
     pub(super) async fn converse(self) {
         if let Err(error) = self.exchange().await {
             tracing::debug!(%error, peer = %self.peer, "a connection failed");

@@ -1,4 +1,4 @@
-//! What the TCP thread counts of connections.
+//! Counters of TCP connections.
 
 use crate::server::counters::Counter;
 
@@ -6,9 +6,9 @@ use crate::server::counters::Counter;
 #[derive(Debug, Default)]
 pub(crate) struct TcpCounters {
     pub(crate) accepted: Counter,
-    /// How many of those open have part of a message under way.
+    /// Number of open ones with part of a message under way.
     pub(crate) busy: Counter,
-    /// Octets of memory that these parts take.
+    /// Bytes of memory that these parts take.
     pub(crate) buffered: Counter,
     /// For whatever reason, the following included.
     pub(crate) closed: Counter,

@@ -28,7 +28,7 @@ impl Replies {
         self.len = 0;
     }
 
-    /// Whether they should be sent before there are more.
+    /// Returns true if they should be sent before there are more.
     fn full(&self) -> bool {
         self.len >= self.enough
     }
@@ -48,14 +48,14 @@ impl Replies {
     }
 }
 
-/// What came of the front of a stream.
+/// Result of answering the front of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answered {
     /// Octets of whole messages, which are done with.
     pub(super) consumed: usize,
     /// Messages that got a reply.
     pub(super) replies: usize,
-    /// Whether there is no whole message left; else the replies were enough.
+    /// True if there is no whole message left; else the replies were enough.
     pub(super) all: bool,
 }
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_messages_are_answered_in_order_and_the_rest_is_left() {
+    fn whole_messages_are_answered_in_order() {
         let input = b"\0\x01a\0\x02bb\0\0\0\x01\0\0\x03ccc\0\x02d";
         let mut replies = Replies::new(100);
         let answered = answer(input, &mut replies, echo);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_message_has_room_behind_enough_others() {
+    fn the_longest_message_has_room_behind_others() {
         let mut input = vec![0, 3, 1, 1, 1, 0xff, 0xff];
         input.resize(7 + MESSAGE, 7);
         let mut replies = Replies::new(6);

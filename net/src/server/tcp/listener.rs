@@ -12,17 +12,17 @@ use tokio::{select, task};
 
 use super::counters::TcpCounters;
 
-/// The break after a connection could not be accepted, for want of file descriptors most often.
+/// Delay after a connection could not be accepted, for want of file descriptors most often.
 const BREAK: Duration = Duration::from_millis(50);
 
-/// How often, at most, the log tells of that.
-const TELL: Duration = Duration::from_mins(1);
+/// Shortest interval between two log lines about that.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long a socket that gets no more connections is still looked after, for handshakes that have begun.
-const LEAVING: Duration = Duration::from_millis(50);
+/// Time to drain a socket that gets no more connections, for handshakes that have begun.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How long, at most, if it gets more nevertheless.
-const LONGEST: Duration = Duration::from_secs(1);
+/// Time to drain a socket that gets more nevertheless.
+const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 
 /// Where connections come from: what the loop needs of the system, so that tests can let it fail in every way.
 pub(super) trait Accept {
@@ -98,7 +98,7 @@ pub(super) async fn listen<A: Accept>(
 /// successor 1. It cannot be asked; but what still comes shows that the guess was wrong, and then it is the
 /// other way round.
 async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: impl Fn(TcpStream, SocketAddr)) {
-    let end = Instant::now() + LONGEST;
+    let end = Instant::now() + LONGEST_DRAIN;
     let mut successor = 1;
     while Instant::now() < end {
         match socket.leave_to(successor) {
@@ -113,7 +113,7 @@ async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: imp
             take(outcome, failures, &accepted).await;
         }
         // and what should not come any more.
-        match time::timeout(LEAVING, socket.accept()).await {
+        match time::timeout(DRAIN_TIMEOUT, socket.accept()).await {
             Ok(outcome) => take(outcome, failures, &accepted).await,
             Err(_) => return,
         }
@@ -137,7 +137,7 @@ async fn take(
     }
 }
 
-/// What comes of connections that could not be accepted.
+/// Handling of connections that could not be accepted.
 struct Failures<'a> {
     counters: &'a TcpCounters,
     told: Option<Instant>,
@@ -151,7 +151,7 @@ impl Failures<'_> {
             return;
         }
         let now = Instant::now();
-        if self.told.is_none_or(|told| now.duration_since(told) >= TELL) {
+        if self.told.is_none_or(|told| now.duration_since(told) >= LOG_INTERVAL) {
             self.told = Some(now);
             tracing::warn!(
                 %error,
@@ -163,7 +163,7 @@ impl Failures<'_> {
     }
 }
 
-/// Whether an error of accept(2) is about a connection that failed before it was accepted.
+/// Returns true if an error of accept(2) is about a connection that failed before it was accepted.
 fn of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -248,11 +248,11 @@ mod tests {
         assert_eq!(accepted.get(), 1, "the connection behind the errors is accepted");
         assert!(socket.left.get(), "it leaves before it closes");
         PANICS.set(panics.get());
-        (counters.accept_errors.get(), time.saturating_sub(LEAVING))
+        (counters.accept_errors.get(), time.saturating_sub(DRAIN_TIMEOUT))
     }
 
     #[test]
-    fn connections_that_fail_early_cost_the_others_no_time() {
+    fn early_failures_do_not_delay_other_connections() {
         let errors = [libc::ECONNABORTED, libc::ECONNRESET, libc::EINTR];
         let (counted, time) = run(errors.repeat(1000));
         assert_eq!(counted, 3000);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_stay_make_the_loop_take_breaks() {
+    fn persistent_errors_make_the_loop_pause() {
         for error in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM] {
             let (counted, time) = run([error; 100]);
             assert_eq!(counted, 100);
@@ -285,7 +285,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn whoever_leaves_first_the_other_gets_all_that_is_new() {
+    async fn new_connections_go_to_remaining_listener() {
         for leaver in [0, 1] {
             let first = shared("127.0.0.1:0".parse().unwrap());
             let address = first.local_addr().unwrap();
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_of_systemd_stays_as_it_is() {
+    async fn sockets_of_systemd_are_left_alone() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();

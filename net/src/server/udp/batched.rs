@@ -14,17 +14,17 @@ use tokio::time;
 use super::{Batch, Datagrams, Queue};
 use crate::sys::{BATCH, Datagram, Messages, watch};
 
-/// The port that RFC 863 gives to whatever is to be thrown away.
+/// The discard port (RFC 863).
 const DISCARD: u16 = 9;
 
-/// How long to wait for room when there is no descriptor to wait with.
+/// Delay before a full send buffer is tried again if it cannot be watched for want of a descriptor.
 const ROOM: Duration = Duration::from_millis(1);
 
 /// A UDP socket whose replies leave from the address that the query came to.
 #[derive(Debug)]
 pub(crate) struct Batched {
-    /// Watched for queries alone: the kernel tells of room after every reply, and to be woken for that would
-    /// cost more than to send it.
+    /// Watched for queries alone: the kernel reports room after every reply, and to be woken for that would cost more
+    /// than to send it.
     socket: AsyncFd<UdpSocket>,
     bound: SocketAddr,
     kept_by_systemd: bool,
@@ -135,13 +135,13 @@ mod tests {
         (Batched::new(server, false).unwrap(), client)
     }
 
-    /// Whether a wait would end at once.
+    /// Returns true if a wait would end at once.
     fn is_readable(socket: &Batched) -> bool {
         pin!(socket.readable()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[tokio::test]
-    async fn a_socket_is_waited_for_as_soon_as_it_is_empty_and_no_later() {
+    async fn waiting_begins_when_the_socket_is_empty() {
         let (server, client) = pair();
         let mut batch = server.batch();
         for round in 0..100 {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn room_for_replies_is_watched_only_when_waited_for() {
+    async fn room_is_watched_only_when_waited_for() {
         let (server, client) = pair();
         let mut batch = server.batch();
         client.send(b"x").unwrap();

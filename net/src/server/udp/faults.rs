@@ -22,7 +22,7 @@ use crate::server::settings::{PodSource, Settings};
 use crate::server::supervise::supervise;
 use crate::sys::Datagram;
 
-/// What a scripted call does.
+/// Outcome of a scripted call.
 #[derive(Clone, Copy, Debug)]
 enum Call {
     /// Receives this many queries, or sends as many replies.
@@ -48,6 +48,8 @@ struct Scripted {
     waits: Cell<usize>,
     receptions: Cell<usize>,
     left: Cell<bool>,
+    /// Whether leaving panics for once.
+    panics_at_leave: Cell<bool>,
     stop: Cell<Option<oneshot::Sender<()>>>,
 }
 
@@ -135,6 +137,7 @@ impl Datagrams for Scripted {
     }
 
     fn leave(&self) -> io::Result<()> {
+        assert!(!self.panics_at_leave.take(), "injected");
         self.left.set(true);
         Ok(())
     }
@@ -149,7 +152,7 @@ fn answerer(counters: &Arc<Counters>) -> (watch::Sender<Current>, Answerer) {
     (current, answerer)
 }
 
-/// What a script led to.
+/// Result of a script.
 struct Outcome {
     sent: Vec<u16>,
     receive_errors: u64,
@@ -163,6 +166,14 @@ struct Outcome {
 }
 
 fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = Call>) -> Outcome {
+    run_to_the_end(receive, send, false)
+}
+
+fn run_to_the_end(
+    receive: impl IntoIterator<Item = Call>,
+    send: impl IntoIterator<Item = Call>,
+    panics_at_leave: bool,
+) -> Outcome {
     let (stop, mut stopped) = oneshot::channel();
     let socket = Scripted {
         receive: RefCell::new(receive.into_iter().collect()),
@@ -172,6 +183,7 @@ fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = C
         waits: Cell::new(0),
         receptions: Cell::new(0),
         left: Cell::new(false),
+        panics_at_leave: Cell::new(panics_at_leave),
         stop: Cell::new(Some(stop)),
     };
     let counters = Arc::new(Counters::default());
@@ -216,7 +228,7 @@ fn a_full_send_buffer_is_waited_for() {
 }
 
 #[test]
-fn a_reply_that_fails_does_not_keep_the_others_back() {
+fn a_failed_reply_does_not_delay_others() {
     let errors = [
         libc::ENOBUFS,
         libc::EMSGSIZE,
@@ -251,7 +263,7 @@ fn errors_on_receive_are_survived() {
 }
 
 #[test]
-fn an_error_that_stays_makes_the_loop_take_breaks() {
+fn persistent_errors_make_the_loop_pause() {
     let script = std::iter::repeat_n(Fail(libc::ENOMEM), 10_000).chain([Do(1)]);
     let outcome = run(script, []);
     assert_eq!(outcome.sent, [0]);
@@ -260,11 +272,17 @@ fn an_error_that_stays_makes_the_loop_take_breaks() {
 }
 
 #[test]
-fn a_socket_is_read_on_after_a_panic() {
+fn the_socket_is_read_after_a_panic() {
     let outcome = run([Do(2), Panic, Do(3), Panic, Panic, Do(1)], [Do(1), Panic, Do(2)]);
     // The second reply is lost with the panic of its sending.
     assert_eq!(outcome.sent, [0, 2, 3, 4, 5]);
     assert_eq!(outcome.panics, 4);
+}
+
+#[test]
+fn the_socket_is_left_after_a_panic() {
+    let outcome = run_to_the_end([Do(2)], [], true);
+    assert_eq!((outcome.sent, outcome.panics), (vec![0, 1], 1));
 }
 
 #[test]
@@ -284,7 +302,7 @@ fn empty_wake_ups_are_survived() {
 }
 
 #[test]
-fn the_portable_socket_answers_until_it_is_told_to_stop() {
+fn the_portable_socket_answers_until_stopped() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

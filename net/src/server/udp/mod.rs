@@ -26,13 +26,13 @@ use crate::sys::Datagram;
 /// Batches that are answered before other tasks of the thread get their turn.
 const BATCHES_A_TURN: usize = 16;
 
-/// Failed receptions in a row after which the loop takes a break, so that an error that stays does not eat
-/// the processor.
+/// Failed receptions in a row after which the loop pauses, so that a persistent error does not take up the processor.
 const FAILURES: u32 = 64;
+/// Length of that pause.
 const BREAK: Duration = Duration::from_millis(10);
 
-/// How long a socket that gets no more queries is still looked after, for those that were on their way.
-const LEAVING: Duration = Duration::from_millis(50);
+/// Time to drain a socket after it has left its reuseport group.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// A socket that takes and gives batches of datagrams: what the loop needs of the system, so that tests can
 /// let it fail in every way.
@@ -59,7 +59,7 @@ pub(crate) trait Datagrams {
     fn leave(&self) -> io::Result<()>;
 }
 
-/// What a reception has left in the socket.
+/// State of a socket after a reception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queue {
     /// Nothing.
@@ -68,7 +68,7 @@ pub(crate) enum Queue {
     Unknown,
 }
 
-/// What one call receives, and the replies to it.
+/// Queries that one call receives, and the replies to them.
 pub(crate) trait Batch {
     /// Every query that was received.
     fn queries(&self) -> impl Iterator<Item = &[u8]>;
@@ -76,16 +76,16 @@ pub(crate) trait Batch {
     /// Calls `each` with every query that may have a reply and with room for that, whose length it returns.
     fn answer(&mut self, each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>);
 
-    /// How many queries had none, since they were sent to a broadcast or multicast address.
+    /// Returns the number of queries that had none, since they were sent to a broadcast or multicast address.
     fn not_unicast(&self) -> usize {
         0
     }
 
-    /// How many replies are to be sent.
+    /// Returns the number of replies to send.
     fn replies(&self) -> usize;
 }
 
-/// What answers the queries of a socket.
+/// Answers the queries of a socket.
 pub(crate) trait Answers {
     /// Answers all queries of a batch.
     fn answer(&mut self, batch: &mut impl Batch);
@@ -94,7 +94,7 @@ pub(crate) trait Answers {
     fn counters(&self) -> &Counters;
 }
 
-/// What a reception led to.
+/// Outcome of a reception.
 enum Received {
     /// Queries, which have been answered; there may be more.
     Some,
@@ -157,7 +157,7 @@ async fn leave<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answe
     if let Err(error) = socket.leave() {
         tracing::debug!(%error, "a socket could not be taken out of its group before it is closed");
     }
-    let end = time::Instant::now() + LEAVING;
+    let end = time::Instant::now() + DRAIN_TIMEOUT;
     loop {
         match exchange(socket, batch, answers).await {
             Received::Some => {}
@@ -169,7 +169,7 @@ async fn leave<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answe
             }
         }
         // Without other sockets queries keep coming: enough is enough.
-        if time::Instant::now() >= end + LEAVING {
+        if time::Instant::now() >= end + DRAIN_TIMEOUT {
             return;
         }
     }

@@ -16,8 +16,8 @@ use crate::server::counters::Counters;
 use crate::server::rate_limit::Limiter;
 use crate::server::supervise::supervise;
 
-/// How long the sockets may take to hand over once there is nothing to wait for.
-const LEAVING: Duration = Duration::from_secs(1);
+/// Time in which the sockets must be drained when the worker ends.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Answers for Answerer {
     fn answer(&mut self, batch: &mut impl Batch) {
@@ -80,7 +80,7 @@ pub(crate) async fn work(
     }
     // All at once, then wait for each.
     let tasks: Vec<_> = sockets.into_values().map(|(_, task)| task).collect();
-    let end = time::Instant::now() + LEAVING;
+    let end = time::Instant::now() + DRAIN_TIMEOUT;
     for task in tasks {
         // Nothing to do about one that panicked or cannot send.
         let _ = time::timeout_at(end, task).await;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_told_of_a_batch_before_it_is_asked() {
+    fn the_index_prefetches_a_batch_before_look_ups() {
         let mut settings = Settings::default();
         settings.mode = Mode::Verified;
         let pods = Arc::new(Diary::default());

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use clap::error::Error as ClapError;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use poddns_core::Mode;
-use poddns_net::config::{ConfigError, DaemonSettings, Sources, with_flags};
-use poddns_net::{Needs, PodSource, Settings};
+use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
+use poddns_net::daemon::PreflightError;
+use poddns_net::{Needs, Settings};
 use poddns_watch::access::{Access, AccessError, Subject};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
 use tracing_subscriber::EnvFilter;
@@ -57,8 +58,15 @@ impl Args for CheckArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let settings = settings(&args.0).map_err(|error| Failure::Usage(error.to_string()))?.server;
-    tell("ok", &format!("configuration: {}", summary(&settings)));
+    let usage = |error: ConfigError| Failure::Usage(error.to_string());
+    let sources = Sources::new(&args.0, |name| std::env::var_os(name)).map_err(usage)?;
+    let daemon = sources.settings().map_err(usage)?;
+    let settings = &daemon.server;
+    tell("ok", &format!("configuration: {}", summary(settings)));
+    for variable in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+        tell("warning", &variable.to_string());
+    }
+    preflight(&sources, &daemon)?;
     if settings.unguarded() {
         tell("warning", "mode insecure without any guard: everybody can have any address answered");
     }
@@ -66,14 +74,13 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         tell("ok", "nothing is needed of a cluster");
         return Ok(ExitCode::SUCCESS);
     }
-    let scope = scope(&settings);
+    let scope = settings.scope();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
-    match settings.source {
-        PodSource::File(ref path) => runtime.block_on(check_file(path.clone(), scope, &settings)),
-        PodSource::Cluster { kubeconfig, context } => {
-            let options = ClusterOptions { kubeconfig, context, ..ClusterOptions::default() };
+    match settings.source.clone() {
+        Source::File(path) | Source::FileOrPipe(path) => runtime.block_on(check_file(path, scope, settings)),
+        Source::Cluster(options) => {
             let snapshot = settings.snapshot.as_ref().map(|snapshot| snapshot.path.as_path());
             let kept = match snapshot {
                 Some(path) => runtime.block_on(check_snapshot(path, options.clone(), scope.clone()))?,
@@ -85,8 +92,16 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-fn settings(flags: &ArgMatches) -> Result<DaemonSettings, ConfigError> {
-    Sources::new(flags, |name| std::env::var_os(name))?.settings()
+/// Fails with everything that keeps the daemon from serving, for a process that was started like this one.
+fn preflight(sources: &Sources, settings: &DaemonSettings) -> Result<(), Failure> {
+    let errors = poddns_net::daemon::preflight(sources, settings);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let is_configuration = errors.iter().any(PreflightError::is_configuration);
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let message = lines.join("\n");
+    Err(if is_configuration { Failure::Usage(message) } else { Failure::Run(message) })
 }
 
 fn summary(settings: &Settings) -> String {
@@ -99,15 +114,6 @@ fn summary(settings: &Settings) -> String {
     let zones = list(settings.zones.iter().map(|zone| zone.apex().to_string()).collect());
     let listen = list(settings.listen.iter().map(ToString::to_string).collect());
     format!("mode {mode}, zones {zones}, listening on {listen}")
-}
-
-fn scope(settings: &Settings) -> Scope {
-    Scope {
-        pods: settings.needs() == Needs::Pods,
-        namespaces: settings.namespaces().to_vec(),
-        host_network: settings.host_network,
-        pod_names: settings.pod_names,
-    }
 }
 
 async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<ExitCode, Failure> {

@@ -1,23 +1,23 @@
-//! From settings to a server that serves with as few privileges as it can.
+//! From settings to bound sockets, with as few privileges as possible.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
-use poddns_watch::Reads;
+use poddns_watch::{Reads, Source};
 
-use crate::PrivilegeError;
-use crate::daemon::config::{DaemonSettings, Sources};
-use crate::daemon::log::{self, Log};
-use crate::daemon::privileges::{Dropped, Paths, drop_privileges};
-use crate::daemon::systemd::{PassedError, check_threads};
-use crate::server::Server;
+use super::config::{ConfigError, DaemonSettings, Loaded, Problem, Sources};
+use super::detached::bounded;
+use super::log::{self, Log};
+use super::privileges::{Dropped, Paths, PrivilegeError, drop_privileges};
+use super::systemd::{PassedError, check_threads};
 use crate::server::bind::Sockets;
 use crate::server::bound::Bound;
 use crate::server::cookies::CookieSource;
 use crate::server::error::StartError;
-use crate::server::feed::source;
 use crate::server::settings::{Needs, Settings};
 
-/// Why there is no server.
+/// Reason why there is no server.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -29,7 +29,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether it is the operator's configuration that must change, rather than the machine's state.
+    /// Returns true if the operator's configuration is at fault, rather than the state of the machine.
     pub(super) fn is_configuration(&self) -> bool {
         match self {
             Self::Start(error) => error.is_configuration(),
@@ -39,22 +39,33 @@ impl Failure {
     }
 }
 
-/// Binds, drops privileges, then reads whatever else there is to read, and serves.
-pub(super) fn start(
+/// Maximum time to read a file at the start. Only then does the main thread wait for one, and hears no signal.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads the configuration for the first time.
+pub(super) fn load(sources: Sources) -> Result<(Sources, Loaded), ConfigError> {
+    let (file, reading) = (sources.file().unwrap_or(Path::new("")).to_owned(), sources.clone());
+    let loaded = bounded("poddns-config", READ_TIMEOUT, move || reading.load());
+    let loaded = loaded.unwrap_or_else(|error| Err(Problem::Unreadable { path: file, error }.into()))?;
+    Ok((sources, loaded))
+}
+
+/// Binds the sockets, then drops the privileges that only that takes.
+pub(super) fn bind(
     sources: &Sources,
-    settings: DaemonSettings,
+    settings: &DaemonSettings,
     passed: Vec<Sockets>,
     log: &mut Log,
-) -> Result<(Server, Dropped), Failure> {
-    let DaemonSettings { server, privileges, .. } = settings;
-    check_threads(&passed, server.threads)?;
-    let needed = server.clone();
-    let bound = Bound::with_passed(server, passed)?.with_log_losses(log::losses);
-    // The kubeconfig is parsed for them, so that is done without root's rights.
-    let dropped = drop_privileges(&privileges, || paths(sources, &needed))?;
-    // The first thread, so not before: it gets what privileges there are.
+) -> Result<(Bound, Dropped), Failure> {
+    check_threads(&passed, settings.server.threads)?;
+    let bound = Bound::with_passed(settings.server.clone(), passed)?.with_log_losses(log::losses);
+    let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
+    // A kubeconfig is read for it, so it comes after the change of user.
+    let paths = || bounded("poddns-paths", READ_TIMEOUT, move || paths(config.as_deref(), &server));
+    let dropped = drop_privileges(&settings.privileges, paths)?;
+    // The first thread that stays, and not earlier: it has the privileges of the one that starts it.
     log.write().map_err(StartError::Thread)?;
-    Ok((bound.serve()?, dropped))
+    Ok((bound, dropped))
 }
 
 /// Addresses of sockets that were passed.
@@ -62,10 +73,10 @@ pub(super) fn addresses(passed: &[Sockets]) -> Vec<SocketAddr> {
     passed.iter().map(|sockets| sockets.address).collect()
 }
 
-/// What must stay within reach.
-fn paths(sources: &Sources, settings: &Settings) -> Paths {
+/// Returns the files that must stay within reach.
+pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
     let mut paths = Paths::default();
-    if let Some(config) = sources.file() {
+    if let Some(config) = config {
         paths.read_file(config);
     }
     if let CookieSource::File(secrets) = &settings.cookies {
@@ -77,7 +88,11 @@ fn paths(sources: &Sources, settings: &Settings) -> Paths {
     if let Some(snapshot) = &settings.snapshot {
         paths.replace_file(&snapshot.path);
     }
-    let Reads { files, network, program, .. } = source(&settings.source).reads();
+    if let Source::File(pods) | Source::FileOrPipe(pods) = &settings.source {
+        paths.read_rewritten_file(pods);
+        return paths;
+    }
+    let Reads { files, network, program, .. } = settings.source.reads();
     for file in &files {
         paths.read_file(file);
     }

@@ -1,26 +1,34 @@
-//! The server before it serves: with its sockets, and as yet without a thread.
+//! The server before it serves: bound, but without a thread.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::unbounded_channel;
+use poddns_watch::Source;
+use tokio::sync::oneshot;
 
-use super::bind::{self, BindError, Sockets};
+use super::answer::{Answerer, Current};
+use super::bind::{self, Sockets};
+use super::control::{self, Command, Parts};
+use super::cookies::{CookieError, Keeper, random};
 use super::error::StartError;
-use super::feed::OpenFeed;
+use super::feed::{OpenPods, PodOrigin, Unopened};
+use super::handle::{Opening, Server};
+use super::listen::{Listening, bind_all};
+use super::pods::Pods;
+use super::settings::{Needs, Settings};
 use super::state::{LogLosses, State};
-use super::thread::Thread;
-use super::{Server, control, open, tcp_thread, workers};
-use crate::server::answer::Current;
-use crate::server::cookies::{CookieError, Keeper, random};
-use crate::server::pods::Pods;
-use crate::server::settings::Settings;
+use super::thread::{PanicNotifier, Thread};
+use super::{tcp, udp};
 
-/// Bound sockets, and what is to be served on them.
+/// Maximum time that queries wait for a local file to be read.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bound sockets, and the settings of what is served on them.
 ///
-/// Here is the place to drop the privileges that only binding takes: there is no thread yet that would keep
-/// them. Nothing has been read but the settings: a kubeconfig, pods and secrets are read by [`serve`](Self::serve).
+/// Between binding and serving a program can drop the privileges that only binding takes: no thread exists yet that
+/// would keep them. Nothing has been read: a kubeconfig, pods and secrets are read by [`serve`](Self::serve).
 #[derive(Debug)]
 #[must_use = "clients wait for answers on these sockets"]
 pub struct Bound {
@@ -62,89 +70,101 @@ impl Bound {
         Self { log_losses, ..self }
     }
 
-    /// Starts reading the cluster if the mode needs that, and answers. See [`Server::start`].
-    pub fn serve(self) -> Result<Server, StartError> {
-        self.start(None)
+    /// Starts the threads, which answer at once, and opens the pods that the mode needs in the background. Until that
+    /// is done, what depends on them is SERVFAIL. If the first answers come from a file, a pods file or a snapshot,
+    /// queries wait up to a second for it in the sockets.
+    ///
+    /// Reads the secrets of cookies first, which may block on a file system that hangs.
+    pub fn serve(self) -> Result<(Server, Opening), StartError> {
+        let needed = self.settings.needs() != Needs::Nothing;
+        let unopened = needed.then(Arc::<Unopened>::default);
+        let pods = unopened.clone().map(|pods| OpenPods::without_feed(PodOrigin::Unopened, pods));
+        self.start(pods.unwrap_or_else(OpenPods::nothing), unopened)
     }
 
-    /// Answers with pods that the caller keeps in step, whatever [`Settings::source`] says.
+    /// The same with pods that the program keeps up to date, whatever [`Settings::source`] says.
     pub fn serve_pods(self, pods: Arc<dyn Pods>) -> Result<Server, StartError> {
-        self.start(Some(pods))
+        // There is nothing to open that could fail.
+        self.start(OpenPods::without_feed(PodOrigin::Program, pods), None).map(|(server, _)| server)
     }
 
-    fn start(self, pods: Option<Arc<dyn Pods>>) -> Result<Server, StartError> {
+    fn start(self, pods: OpenPods, unopened: Option<Arc<Unopened>>) -> Result<(Server, Opening), StartError> {
         let Self { settings, sockets, http, log_losses } = self;
         let cookies = Keeper::open(settings.cookies.clone(), Instant::now())?;
         let key = random().map_err(CookieError::Random)?;
-        let (tell, deaths) = unbounded_channel();
-        let control = Thread::spawn("poddns-control".to_owned(), &tell, control::work);
-        let control = control.map_err(StartError::Thread)?;
-        let (feed, own) = match pods {
-            Some(pods) => (OpenFeed::of(pods), true),
-            None => (open(&control, &settings)?, false),
-        };
         let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
-        let secrets = cookies.secrets().cloned();
-        let current = Current { settings, pods: feed.pods.clone(), cookies: secrets };
-        let state = Arc::new(State::new(current, admin, log_losses));
-        let server = Server {
-            workers: workers(&state, key, &tell).map_err(StartError::Thread)?,
-            tcp: tcp_thread(&state, &tell).map_err(StartError::Thread)?,
-            control,
-            deaths,
-            state,
+        let current = Current {
+            settings: Arc::clone(&settings),
+            pods: pods.pods.clone(),
+            cookies: cookies.secrets().cloned(),
         };
+        let state = Arc::new(State::new(current, admin, log_losses));
+        let (panics, panicked) = PanicNotifier::new();
+        let workers = workers(&state, key, &panics).map_err(StartError::Thread)?;
+        let tcp = tcp_thread(&state, &panics).map_err(StartError::Thread)?;
+        let senders = workers.iter().map(Thread::sender).collect();
+        let listening = Listening { state: Arc::clone(&state), workers: senders, tcp: tcp.sender() };
+        let parts = Parts { listening: listening.clone(), cookies, pods, unopened, panics: panics.clone() };
+        let work = |commands| control::work(commands, parts);
+        let control =
+            Thread::spawn("poddns-control".to_owned(), &panics, work).map_err(StartError::Thread)?;
+        if let Some(http) = http {
+            control.send(Command::Admin(http));
+        }
+        let (done, opened) = oneshot::channel();
+        let (mut opening, is_local) = (Opening::new(opened), is_local(&settings));
+        control.send(Command::Replace { settings, done });
+        if is_local {
+            opening.wait(LOCAL_TIMEOUT);
+        }
         for (configured, sockets) in sockets {
-            server.listen(configured, sockets);
+            listening.add(configured, sockets);
         }
-        let (feed, state) = (Box::new(feed), Arc::clone(&server.state));
-        server.control.order(control::Order::Adopt { feed, own, cookies, state });
-        if let (Some(http), Some(address)) = (http, admin) {
+        if let Some(address) = admin {
             tracing::info!(%address, "serving /healthz, /readyz, /status and /metrics");
-            server.control.order(control::Order::Admin(http, Arc::clone(&server.state)));
         }
-        Ok(server)
+        Ok((Server { state, workers, tcp, control, panics: panicked }, opening))
     }
 }
 
-/// Binds these addresses, or none. Of `*:PORT` the IPv6 half may be missing; `*:0` takes one port for both.
-pub(super) fn bind_all(
-    addresses: &[SocketAddr],
-    settings: &Settings,
-) -> Result<Vec<(SocketAddr, Sockets)>, BindError> {
-    let wildcards = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let [v4, v6]: [SocketAddr; 2] = wildcards.map(|ip: IpAddr| (ip, 0).into());
-    let one_port = addresses.contains(&v4) && addresses.contains(&v6);
-    let mut all = Vec::with_capacity(addresses.len());
-    for &address in addresses {
-        if one_port && address == v4 {
-            let (first, second) = bind::bind_wildcards(settings.threads)?;
-            all.push((v4, first));
-            match second {
-                Ok(second) => all.push((v6, second)),
-                Err(error) if bind::no_such_family(&error) => tracing::warn!("{error}; serving IPv4 only"),
-                Err(error) => return Err(error),
-            }
-            continue;
-        }
-        if one_port && address == v6 {
-            continue;
-        }
-        match bind::bind(address, settings.threads) {
-            Ok(sockets) => all.push((address, sockets)),
-            Err(error) if bind::no_such_family(&error) && has_other_wildcard(address, settings) => {
-                tracing::warn!("{error}; serving IPv4 only");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(all)
+/// Returns true if the first answers come from a file.
+fn is_local(settings: &Settings) -> bool {
+    let has_file =
+        matches!(settings.source, Source::File(_) | Source::FileOrPipe(_)) || settings.snapshot.is_some();
+    has_file && settings.needs() != Needs::Nothing
 }
 
-fn has_other_wildcard(address: SocketAddr, settings: &Settings) -> bool {
-    let same =
-        |other: &SocketAddr| other.is_ipv4() && other.ip().is_unspecified() && other.port() == address.port();
-    address.is_ipv6() && address.ip().is_unspecified() && settings.listen.iter().any(same)
+/// Starts the threads that answer over UDP. `key` is for the tables of the rate limiters.
+fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Vec<Thread<udp::Order>>> {
+    let worker = |(number, counters): (usize, &Arc<_>)| {
+        let (updates, counters) = (state.current.subscribe(), Arc::clone(counters));
+        let name = format!("poddns-udp-{number}");
+        Thread::spawn(name, panics, move |orders| udp::work(updates, counters, key, orders))
+    };
+    state.udp.iter().enumerate().map(worker).collect()
+}
+
+fn tcp_thread(state: &State, panics: &PanicNotifier) -> io::Result<Thread<tcp::Order>> {
+    let (updates, counters) = (state.current.subscribe(), Arc::clone(&state.tcp));
+    let connections = Arc::clone(&state.connections);
+    Thread::spawn("poddns-tcp".to_owned(), panics, move |orders| {
+        tcp::serve(Answerer::tcp(updates, counters), connections, orders)
+    })
+}
+
+impl Server {
+    /// Binds everything, answers, and opens the pods that the mode needs in the background; see [`Bound`] for a start
+    /// in two steps.
+    ///
+    /// It runs on threads of its own, so this needs no runtime.
+    pub fn start(settings: Settings) -> Result<(Self, Opening), StartError> {
+        Bound::new(settings)?.serve()
+    }
+
+    /// The same with pods that the program keeps up to date, whatever [`Settings::source`] says.
+    pub fn with_pods(settings: Settings, pods: Arc<dyn Pods>) -> Result<Self, StartError> {
+        Bound::new(settings)?.serve_pods(pods)
+    }
 }
 
 #[cfg(test)]

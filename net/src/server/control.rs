@@ -1,195 +1,337 @@
-//! The thread that reads the cluster and serves the admin endpoints, so that neither delays an answer.
+//! The control thread: opens and publishes pods and settings, and serves the admin endpoints, so that neither delays
+//! an answer.
+//!
+//! Start and reload are one command, [`Command::Replace`]. What it takes that may block, which is reading files and
+//! running programs for credentials, happens on another thread, so commands, probes and feeds go on meanwhile; whoever
+//! no longer waits for the result abandons it.
 
-use std::cell::RefCell;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use poddns_core::Freshness;
-use poddns_watch::FeedError;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
-use tokio::{task, time};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::{select, time};
 
+use super::admin;
+use super::bind::Sockets;
+use super::cookies::{CookieSource, Keeper};
 use super::error::StartError;
-use super::feed::{OpenFeed, Plan};
+use super::feed::{OpenPods, OpenedFeed, Plan, PodOrigin, Unopened};
 use super::limited::check_after_lists;
+use super::listen::{Difference, Listening, bind_all};
 use super::secrets::Cookies;
 use super::settings::Settings;
 use super::snapshots::Saver;
-use super::state::State;
-use crate::server::admin;
-use crate::server::cookies::Keeper;
+use super::thread::PanicNotifier;
 
-/// How often a new feed is looked at while it reads its first list.
-const TICK: Duration = Duration::from_millis(20);
+/// Interval between checks whether a new feed has completed its first list.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What the thread is told.
+/// Maximum time for the last snapshot. A disk that hangs must not keep the process from ending.
+const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A command to the control thread.
 #[derive(Debug)]
-pub(crate) enum Order {
-    /// Open the first feed, for these settings.
-    Open(Arc<Settings>, mpsc::Sender<Result<OpenFeed, FeedError>>),
-    /// From now on replace what `state` has: the feed too, unless it is the caller's own, and the secrets of
-    /// cookies.
-    Adopt { feed: Box<OpenFeed>, own: bool, cookies: Keeper, state: Arc<State> },
+pub(super) enum Command {
+    /// Open what these settings need, then answer by them.
+    Replace {
+        settings: Arc<Settings>,
+        /// Receives the result. The command is abandoned if nobody waits for it any more.
+        done: oneshot::Sender<Result<(), StartError>>,
+    },
     /// Serve the admin endpoints.
-    Admin(TcpListener, Arc<State>),
-    /// Answer by these settings: at once, or if that takes another feed as soon as that is complete.
-    Replace(Arc<Settings>, mpsc::Sender<Result<(), StartError>>),
-    /// Say that the thread is alive.
+    Admin(TcpListener),
+    /// Answer, as a sign of life.
     Ping(oneshot::Sender<()>),
 }
 
-/// Obeys until there can be no more orders.
-pub(crate) async fn work(mut orders: UnboundedReceiver<Order>) {
-    let mut served: Option<(Rc<Feeds>, Rc<Cookies>)> = None;
-    while let Some(order) = orders.recv().await {
-        match order {
-            Order::Open(settings, done) => {
-                // Fails only if the one who asked has gone.
-                let snapshot = settings.snapshot.as_ref().map(|snapshot| snapshot.path.as_path());
-                let _ = done.send(OpenFeed::open(Plan::of(&settings), snapshot).await);
+/// What the control thread begins with.
+pub(super) struct Parts {
+    pub(super) listening: Listening,
+    pub(super) cookies: Keeper,
+    /// The pods of the program, or [`Unopened`].
+    pub(super) pods: OpenPods,
+    pub(super) unopened: Option<Arc<Unopened>>,
+    pub(super) panics: PanicNotifier,
+}
+
+/// Obeys until there can be no more commands.
+pub(super) async fn work(mut commands: UnboundedReceiver<Command>, parts: Parts) {
+    let mut control = Control::new(parts);
+    loop {
+        select! {
+            command = commands.recv() => match command {
+                Some(Command::Replace { settings, done }) => control.replace(settings, done),
+                Some(Command::Admin(listener)) => control.serve_admin(listener),
+                // Fails only if the sender no longer waits.
+                Some(Command::Ping(pong)) => drop(pong.send(())),
+                None => break,
+            },
+            event = control.event() => control.handle(event),
+        }
+    }
+    control.end().await;
+}
+
+/// Settings whose pods and secrets are being opened.
+struct Opening {
+    settings: Arc<Settings>,
+    done: oneshot::Sender<Result<(), StartError>>,
+    /// New addresses, bound.
+    added: Vec<(SocketAddr, Sockets)>,
+    /// Addresses that are no longer configured.
+    removed: Vec<SocketAddr>,
+    task: JoinHandle<Result<Opened, StartError>>,
+}
+
+/// What was opened; `None` is what need not be.
+#[derive(Default)]
+struct Opened {
+    cookies: Option<Keeper>,
+    feed: Option<(Plan, OpenedFeed)>,
+}
+
+/// What must be opened.
+struct ToOpen {
+    cookies: Option<CookieSource>,
+    plan: Option<Plan>,
+    /// A pipe cannot be read twice, so it is accepted at the start only.
+    pipes: bool,
+    snapshot: Option<PathBuf>,
+}
+
+impl ToOpen {
+    /// Opens everything, or nothing. May block the calling thread for ever.
+    fn open(self, runtime: &Handle) -> Result<Opened, StartError> {
+        let cookies = self.cookies.map(|source| Keeper::open(source, Instant::now())).transpose()?;
+        let Some(plan) = self.plan else { return Ok(Opened { cookies, feed: None }) };
+        let feed = runtime.block_on(OpenedFeed::open(plan.clone(), self.pipes, self.snapshot.as_deref()))?;
+        Ok(Opened { cookies, feed: Some((plan, feed)) })
+    }
+}
+
+/// Something that happened without a command.
+enum Event {
+    /// What was to be opened is open, or cannot be.
+    Opened(Box<Result<Result<Opened, StartError>, JoinError>>),
+    /// Nobody waits for the result of opening any more.
+    Abandoned,
+    /// The next feed may have completed its first list.
+    Polled,
+}
+
+struct Control {
+    listening: Listening,
+    cookies: Rc<Cookies>,
+    panics: PanicNotifier,
+    /// The pods that are answered from.
+    serving: OpenPods,
+    /// Stands in for them until the first feed is open.
+    unopened: Option<Arc<Unopened>>,
+    opening: Option<Opening>,
+    /// Pods and settings that are published once the first list is complete.
+    next: Option<(OpenPods, Arc<Settings>)>,
+    saver: Option<Saver>,
+}
+
+impl Control {
+    fn new(parts: Parts) -> Self {
+        let Parts { listening, cookies, pods, unopened, panics } = parts;
+        let cookies = Cookies::new(cookies, Arc::clone(&listening.state));
+        panics.spawn_local("cookie secrets", Cookies::look(Rc::downgrade(&cookies)));
+        panics.spawn_local("rate limit check", check_after_lists(Arc::downgrade(&listening.state)));
+        Self { listening, cookies, panics, serving: pods, unopened, opening: None, next: None, saver: None }
+    }
+
+    fn serve_admin(&self, listener: TcpListener) {
+        self.panics.spawn_local("admin", admin::serve(listener, Arc::clone(&self.listening.state)));
+    }
+
+    /// Begins to open what settings need, in place of what is being opened.
+    fn replace(&mut self, settings: Arc<Settings>, done: oneshot::Sender<Result<(), StartError>>) {
+        if let Some(superseded) = self.opening.take() {
+            let _ = superseded.done.send(Err(StartError::Superseded));
+        }
+        let difference = if self.is_first(&settings) {
+            // Bound already.
+            Difference::default()
+        } else {
+            self.listening.difference(&settings.listen)
+        };
+        let bound = if settings.zones.is_empty() || settings.listen.is_empty() {
+            Err(StartError::NothingToServe)
+        } else {
+            bind_all(&difference.added, &settings).map_err(StartError::Bind)
+        };
+        let added = match bound {
+            Ok(added) => added,
+            Err(error) => return drop(done.send(Err(error))),
+        };
+        let to_open = self.to_open(&settings);
+        let runtime = Handle::current();
+        let task = spawn_blocking(move || to_open.open(&runtime));
+        self.opening = Some(Opening { settings, done, added, removed: difference.removed, task });
+    }
+
+    /// Returns true for the settings that the server was started with.
+    fn is_first(&self, settings: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(settings, &self.listening.state.current().settings)
+    }
+
+    /// Returns what settings need that is not open yet.
+    fn to_open(&self, settings: &Arc<Settings>) -> ToOpen {
+        let cookies = (!self.is_first(settings) && self.cookies.changes_with(&settings.cookies))
+            .then(|| settings.cookies.clone());
+        let plan = match self.origin(settings) {
+            PodOrigin::Feed(plan) if self.open(&PodOrigin::Feed(plan.clone())).is_none() => Some(plan),
+            _ => None,
+        };
+        // What is answered from already is better than any snapshot.
+        let snapshot = settings.snapshot.as_ref().filter(|_| self.serving.is_unsynced());
+        let pipes = self.serving.origin == PodOrigin::Unopened;
+        ToOpen { cookies, plan, pipes, snapshot: snapshot.map(|file| file.path.clone()) }
+    }
+
+    /// Returns where the pods come from under these settings.
+    fn origin(&self, settings: &Settings) -> PodOrigin {
+        match self.serving.origin {
+            PodOrigin::Program => PodOrigin::Program,
+            PodOrigin::Unopened | PodOrigin::Nothing | PodOrigin::Feed(_) => PodOrigin::of(settings),
+        }
+    }
+
+    /// Returns the pods of this origin, if they are open: the newest ones first.
+    fn open(&self, origin: &PodOrigin) -> Option<OpenPods> {
+        let next = self.next.iter().map(|(pods, _)| pods);
+        let mut open = next.chain([&self.serving]);
+        open.find(|pods| pods.origin == *origin).cloned()
+    }
+
+    /// Waits for the next event. May be dropped and called again at any time.
+    async fn event(&mut self) -> Event {
+        let polled = async {
+            match self.next {
+                Some(_) => time::sleep(POLL_INTERVAL).await,
+                None => std::future::pending().await,
             }
-            Order::Adopt { feed, own, cookies, state } => {
-                let cookies = Cookies::new(cookies, Arc::clone(&state));
-                task::spawn_local(Cookies::look(Rc::downgrade(&cookies)));
-                task::spawn_local(check_after_lists(Arc::downgrade(&state)));
-                served = Some((Rc::new(Feeds::new(*feed, own, state)), cookies));
-            }
-            Order::Admin(listener, state) => {
-                task::spawn_local(admin::serve(listener, state));
-            }
-            Order::Replace(settings, done) => {
-                if let Some((feeds, cookies)) = &served {
-                    let _ = done.send(replace(feeds, cookies, settings).await);
+        };
+        let Some(Opening { task, done, .. }) = &mut self.opening else {
+            polled.await;
+            return Event::Polled;
+        };
+        select! {
+            opened = task => Event::Opened(Box::new(opened)),
+            () = done.closed() => Event::Abandoned,
+            () = polled => Event::Polled,
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Opened(opened) => {
+                let Some(opening) = self.opening.take() else { return };
+                match *opened {
+                    Ok(Ok(opened)) => self.apply(opening, opened),
+                    Ok(Err(error)) => {
+                        self.unopened.iter().for_each(|unopened| unopened.failed(&error));
+                        // Fails only if nobody waits for it.
+                        let _ = opening.done.send(Err(error));
+                    }
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => resume_unwind(panic),
+                        // Cancelled: the runtime ends.
+                        Err(_) => drop(opening),
+                    },
                 }
             }
-            Order::Ping(pong) => drop(pong.send(())),
-        }
-    }
-    if let Some((feeds, _)) = served {
-        feeds.end().await;
-    }
-}
-
-/// Goes over to other settings, or fails and changes nothing.
-async fn replace(feeds: &Rc<Feeds>, cookies: &Cookies, settings: Arc<Settings>) -> Result<(), StartError> {
-    let keeper = cookies.reopen(&settings.cookies)?;
-    feeds.replace(settings).await?;
-    cookies.replace(keeper);
-    Ok(())
-}
-
-/// The feed that is answered from, and the one that will be.
-struct Feeds {
-    state: Arc<State>,
-    /// Whether the pods are the caller's own, and stay whatever the settings say.
-    own: bool,
-    serving: RefCell<OpenFeed>,
-    /// The feed and settings of the last replacement, if they are not served yet.
-    next: RefCell<Option<(OpenFeed, Arc<Settings>)>>,
-    /// Keeps what is served for the next start.
-    saver: RefCell<Option<Saver>>,
-}
-
-impl Feeds {
-    fn new(feed: OpenFeed, own: bool, state: Arc<State>) -> Self {
-        let settings = state.current().settings;
-        let (serving, next, saver) = (RefCell::new(feed), RefCell::new(None), RefCell::new(None));
-        let feeds = Self { state, own, serving, next, saver };
-        feeds.save(&settings);
-        feeds
-    }
-
-    /// Keeps what is served where the settings say, from now on.
-    fn save(&self, settings: &Settings) {
-        let serving = self.serving.borrow();
-        let saver = serving.snapshots.as_ref().and_then(|snapshots| {
-            snapshots.state.name(settings.snapshot.as_ref().map(|file| file.path.as_path()));
-            let (recorder, state) = (snapshots.recorder.clone(), Arc::clone(&snapshots.state));
-            Some(Saver::start(recorder, settings.snapshot.clone()?, state))
-        });
-        if let Some(before) = self.saver.replace(saver) {
-            before.abandon();
-        }
-    }
-
-    /// Keeps what is served for the last time.
-    async fn end(&self) {
-        let saver = self.saver.take();
-        if let Some(saver) = saver {
-            saver.finish().await;
-        }
-    }
-
-    async fn replace(self: &Rc<Self>, settings: Arc<Settings>) -> Result<(), FeedError> {
-        let plan = Plan::of(&settings);
-        let next = self.next.borrow().as_ref().map(|(feed, _)| feed.clone());
-        if let Some(next) = next.filter(|next| next.plan == plan) {
-            // Still being read: it goes with the newest settings when it is complete.
-            self.next.replace(Some((next, settings)));
-            return Ok(());
-        }
-        let serving = self.serving.borrow().clone();
-        if self.own || serving.plan == plan {
-            self.forget_next();
-            self.publish(&serving, &settings);
-            return Ok(());
-        }
-        // What answers meanwhile is better than any snapshot.
-        let opened = OpenFeed::open(plan, None).await?;
-        self.forget_next();
-        self.next.replace(Some((opened.clone(), settings)));
-        if opened.pods.0.freshness() == Freshness::Unsynced {
-            tracing::info!("reading pods anew; what is known so far answers until that is complete");
-        }
-        task::spawn_local(Rc::clone(self).complete(opened));
-        Ok(())
-    }
-
-    /// Waits until the feed is complete and answers from it, unless it is superseded before.
-    async fn complete(self: Rc<Self>, feed: OpenFeed) {
-        while feed.pods.0.freshness() == Freshness::Unsynced {
-            if feed.stop.is_cancelled() {
-                return;
+            Event::Abandoned => self.opening = None,
+            Event::Polled => {
+                if let Some((pods, settings)) = self.next.take_if(|(pods, _)| !pods.is_unsynced()) {
+                    self.publish(pods, &settings);
+                }
             }
-            time::sleep(TICK).await;
         }
-        if feed.stop.is_cancelled() {
+    }
+
+    /// Answers by settings of which everything is open: at once, or as soon as more is known than now.
+    fn apply(&mut self, opening: Opening, opened: Opened) {
+        let Opening { settings, done, added, removed, .. } = opening;
+        if done.is_closed() {
             return;
         }
-        if let Some((_, settings)) = self.next.take() {
-            self.publish(&feed, &settings);
+        for (configured, sockets) in added {
+            self.listening.add(configured, sockets);
         }
+        for configured in removed {
+            self.listening.remove(configured);
+        }
+        if let Some(keeper) = opened.cookies {
+            self.cookies.replace(keeper);
+        }
+        let pods = match opened.feed {
+            Some((plan, feed)) => OpenPods::run(plan, feed, &self.panics),
+            None => self.open(&self.origin(&settings)).unwrap_or_else(OpenPods::nothing),
+        };
+        // One that is superseded, unless it is the same.
+        if let Some((next, _)) = self.next.take().filter(|(next, _)| !next.is_same(&pods)) {
+            next.stop.cancel();
+        }
+        if pods.is_unsynced() && !self.serving.is_unsynced() && !pods.is_same(&self.serving) {
+            tracing::info!("reading pods anew; what is known so far answers until that is complete");
+            self.next = Some((pods, settings));
+        } else {
+            self.publish(pods, &settings);
+        }
+        let _ = done.send(Ok(()));
     }
 
-    fn forget_next(&self) {
-        if let Some((feed, _)) = self.next.take() {
-            feed.stop.cancel();
-        }
-    }
-
-    fn publish(&self, feed: &OpenFeed, settings: &Arc<Settings>) {
-        self.state.current.send_modify(|current| {
+    /// Answers from these pods by these settings from now on.
+    fn publish(&mut self, pods: OpenPods, settings: &Arc<Settings>) {
+        self.listening.state.current.send_modify(|current| {
             current.settings = Arc::clone(settings);
-            current.pods = feed.pods.clone();
+            current.pods = pods.pods.clone();
         });
-        let before = self.serving.replace(feed.clone());
-        let other = !Arc::ptr_eq(&before.pods.0, &feed.pods.0);
-        if other {
-            before.stop.cancel();
+        let is_same = pods.is_same(&self.serving);
+        if !is_same {
+            self.serving.stop.cancel();
         }
-        let saved = self.saver.borrow().as_ref().map(|saver| saver.file.clone());
-        if other || saved != settings.snapshot {
+        self.serving = pods;
+        self.unopened = None;
+        let saved = self.saver.as_ref().map(|saver| &saver.file);
+        if !is_same || saved != settings.snapshot.as_ref() {
             self.save(settings);
         }
     }
-}
 
-impl Drop for Feeds {
-    fn drop(&mut self) {
-        self.forget_next();
-        self.serving.borrow().stop.cancel();
+    /// Writes snapshots of the pods where the settings say, from now on.
+    fn save(&mut self, settings: &Settings) {
+        if let Some(before) = self.saver.take() {
+            before.abandon();
+        }
+        self.saver = self.serving.snapshots.as_ref().and_then(|snapshots| {
+            snapshots.state.name(settings.snapshot.as_ref().map(|file| file.path.as_path()));
+            let (recorder, state) = (snapshots.recorder.clone(), Arc::clone(&snapshots.state));
+            Some(Saver::start(recorder, settings.snapshot.clone()?, state, &self.panics))
+        });
+    }
+
+    /// Writes the last snapshot and stops the feeds.
+    async fn end(mut self) {
+        if let Some(saver) = self.saver.take()
+            && time::timeout(LAST_SNAPSHOT_TIMEOUT, saver.finish()).await.is_err()
+        {
+            let seconds = LAST_SNAPSHOT_TIMEOUT.as_secs();
+            tracing::error!("the last snapshot is not written within {seconds} s; ending without it");
+        }
+        self.serving.stop.cancel();
+        if let Some((next, _)) = self.next {
+            next.stop.cancel();
+        }
     }
 }

@@ -26,6 +26,9 @@ pub enum StartError {
     /// The system refused a thread, or an epoll instance.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+    /// Newer settings took the place of these before their pods were open.
+    #[error("superseded by a newer configuration")]
+    Superseded,
     /// The thread that should do it has died; see [`Server::failed`](crate::Server::failed).
     #[error("a thread of the server has died")]
     Dead,
@@ -39,7 +42,7 @@ impl StartError {
             Self::NothingToServe => true,
             Self::Feed(error) => error.is_configuration(),
             Self::Cookies(error) => error.is_configuration(),
-            Self::Bind(_) | Self::Thread(_) | Self::Dead => false,
+            Self::Bind(_) | Self::Thread(_) | Self::Superseded | Self::Dead => false,
         }
     }
 }

@@ -1,104 +1,163 @@
-//! The feed that settings ask for: what ties a server to the watch crate.
+//! The pods that settings ask for: where a server meets the watch crate.
 
+use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup, Unknown};
-use poddns_watch::{
-    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Index, Recorder, Scope, Source, WatchStats,
-};
-use tokio::{task, time};
+use poddns_watch::{Feed, FeedError, FeedStats, Index, Recorder, Scope, Source, WatchStats};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use super::settings::{Needs, PodSource, Settings};
+use super::error::StartError;
+use super::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
+use super::settings::{Needs, Settings};
 use super::snapshots::{SnapshotState, Snapshots, restore};
-use crate::server::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
+use super::thread::PanicNotifier;
 use crate::sys;
 
-/// How often it is looked whether a list has come to its end.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval between checks whether a list has completed.
+const LIST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What must be read, and from where. Settings with the same plan can share a feed.
+/// Origin of the pods that a server answers from. Settings with the same origin can share a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
-    source: PodSource,
-    pods: bool,
-    namespaces: Vec<Label>,
-    host_network: HostNetwork,
-    pod_names: bool,
+pub(super) enum PodOrigin {
+    /// No pods: every answer follows from the question.
+    Nothing,
+    /// Not known yet: the first feed is being opened.
+    Unopened,
+    /// Pods that the program keeps, whatever the settings ask for.
+    Program,
+    /// A feed.
+    Feed(Plan),
 }
 
-impl Plan {
-    /// What these settings need; `None` if that is nothing.
-    pub(crate) fn of(settings: &Settings) -> Option<Self> {
-        let plan = |pods| Self {
-            source: settings.source.clone(),
-            pods,
-            namespaces: settings.namespaces().to_vec(),
-            host_network: settings.host_network,
-            pod_names: settings.pod_names,
-        };
+/// What a feed reads, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) source: Source,
+    pub(super) scope: Scope,
+}
+
+impl PodOrigin {
+    /// Returns the origin that settings ask for.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let plan = || Plan { source: settings.source.clone(), scope: settings.scope() };
         match settings.needs() {
-            Needs::Nothing => None,
-            Needs::Namespaces => Some(plan(false)),
-            Needs::Pods => Some(plan(true)),
-        }
-    }
-
-    fn scope(&self) -> Scope {
-        Scope {
-            pods: self.pods,
-            namespaces: self.namespaces.clone(),
-            host_network: self.host_network,
-            pod_names: self.pod_names,
+            Needs::Nothing => Self::Nothing,
+            Needs::Namespaces | Needs::Pods => Self::Feed(plan()),
         }
     }
 }
 
-/// Where the feed reads.
-pub(crate) fn source(source: &PodSource) -> Source {
-    match source {
-        PodSource::File(path) => Source::FileOrPipe(path.clone()),
-        PodSource::Cluster { kubeconfig, context } => Source::Cluster(ClusterOptions {
-            kubeconfig: kubeconfig.clone(),
-            context: context.clone(),
-            ..ClusterOptions::default()
-        }),
-    }
-}
-
-/// Pods, and what keeps them in step until it is told to stop.
+/// Pods that are answered from, and what keeps them up to date until it is cancelled.
 #[derive(Clone, Debug)]
-pub(crate) struct OpenFeed {
-    pub(crate) plan: Option<Plan>,
-    pub(crate) pods: SharedPods,
-    pub(crate) stop: CancellationToken,
-    /// What keeps them for the next start. Nothing does for pods of others.
-    pub(crate) snapshots: Option<Arc<Snapshots>>,
+pub(super) struct OpenPods {
+    pub(super) origin: PodOrigin,
+    pub(super) pods: SharedPods,
+    pub(super) stop: CancellationToken,
+    /// Writes snapshots of the pods; `None` unless they have a feed.
+    pub(super) snapshots: Option<Arc<Snapshots>>,
 }
 
-impl OpenFeed {
-    /// Pods that somebody else keeps in step.
-    pub(crate) fn of(pods: Arc<dyn Pods>) -> Self {
-        Self { plan: None, pods: SharedPods(pods), stop: CancellationToken::new(), snapshots: None }
+impl OpenPods {
+    /// Returns pods without a feed.
+    pub(super) fn without_feed(origin: PodOrigin, pods: Arc<dyn Pods>) -> Self {
+        Self { origin, pods: SharedPods(pods), stop: CancellationToken::new(), snapshots: None }
     }
 
-    /// Opens the feed of a plan and runs it as a task of this thread, from a snapshot if one is named.
-    pub(crate) async fn open(plan: Option<Plan>, snapshot: Option<&Path>) -> Result<Self, FeedError> {
-        let Some(plan) = plan else { return Ok(Self::of(Arc::new(NoPods))) };
-        let mut feed = Feed::open(source(&plan.source), plan.scope()).await?;
-        let state = Arc::new(SnapshotState::default());
-        if let Some(path) = snapshot {
-            restore(&mut feed, path, &state);
-        }
+    /// Runs a feed as a task of this thread.
+    pub(super) fn run(plan: Plan, opened: OpenedFeed, panics: &PanicNotifier) -> Self {
+        let OpenedFeed { feed, state } = opened;
         let snapshots = Arc::new(Snapshots { recorder: feed.recorder(), state: Arc::clone(&state) });
         let watched =
             Watched { index: feed.index(), stats: feed.stats(), snapshots: state, recorder: feed.recorder() };
         let stop = CancellationToken::new();
-        task::spawn_local(release_after_lists(feed.stats(), stop.clone()));
-        task::spawn_local(feed.run(stop.clone()));
-        Ok(Self { plan: Some(plan), pods: SharedPods(Arc::new(watched)), stop, snapshots: Some(snapshots) })
+        panics.spawn_local("memory release", release_after_lists(feed.stats(), stop.clone()));
+        panics.spawn_local("feed", feed.run(stop.clone()));
+        let pods = SharedPods(Arc::new(watched));
+        Self { origin: PodOrigin::Feed(plan), pods, stop, snapshots: Some(snapshots) }
+    }
+
+    /// Returns the pods of settings that need none.
+    pub(super) fn nothing() -> Self {
+        Self::without_feed(PodOrigin::Nothing, Arc::new(NoPods))
+    }
+
+    /// Returns true if these are the same pods, and not just others of the same origin.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pods.0, &other.pods.0)
+    }
+
+    /// Returns true if nothing is known that could be answered.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.pods.0.freshness() == Freshness::Unsynced
+    }
+}
+
+/// A feed that does not run yet.
+#[derive(Debug)]
+pub(super) struct OpenedFeed {
+    feed: Feed,
+    state: Arc<SnapshotState>,
+}
+
+impl OpenedFeed {
+    /// Opens the feed of a plan and fills it from a snapshot, if one is given. A pipe for a pods file is accepted if
+    /// `pipes` is true.
+    pub(super) async fn open(plan: Plan, pipes: bool, snapshot: Option<&Path>) -> Result<Self, FeedError> {
+        let source = match plan.source {
+            Source::File(path) if pipes => Source::FileOrPipe(path),
+            source => source,
+        };
+        let mut feed = Feed::open(source, plan.scope).await?;
+        let state = Arc::new(SnapshotState::default());
+        if let Some(path) = snapshot {
+            restore(&mut feed, path, &state);
+        }
+        Ok(Self { feed, state })
+    }
+}
+
+/// Stands for pods whose feed is not open yet: nothing is known.
+#[derive(Debug, Default)]
+pub(super) struct Unopened {
+    error: OnceLock<String>,
+}
+
+impl Unopened {
+    /// Sets the reason why the feed cannot be opened, for the admin endpoints.
+    pub(super) fn failed(&self, error: &StartError) {
+        // Set once at most: there is no second attempt.
+        let _ = self.error.set(error.to_string());
+    }
+}
+
+impl PodLookup for Unopened {
+    fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+        Err(Unknown)
+    }
+
+    fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+        Err(Unknown)
+    }
+
+    fn freshness(&self) -> Freshness {
+        Freshness::Unsynced
+    }
+}
+
+impl Pods for Unopened {
+    fn report(&self) -> PodsReport {
+        let error = self.error.get().cloned().unwrap_or_else(|| "the configuration is being read".to_owned());
+        let watch = WatchReport {
+            resource: "pods".to_owned(),
+            namespace: None,
+            freshness: Freshness::Unsynced,
+            error: Some(error),
+        };
+        PodsReport { watches: vec![watch], ..PodsReport::default() }
     }
 }
 
@@ -106,7 +165,7 @@ impl OpenFeed {
 /// which the index grows, so what they leave is not at the heap's end.
 async fn release_after_lists(stats: Arc<FeedStats>, stop: CancellationToken) {
     let mut released = 0;
-    while stop.run_until_cancelled(time::sleep(LOOK)).await.is_some() {
+    while stop.run_until_cancelled(time::sleep(LIST_POLL_INTERVAL)).await.is_some() {
         let lists = stats.pods.lists() + stats.namespaces.lists();
         if lists != released {
             sys::release_free_memory();
@@ -128,11 +187,11 @@ impl PodLookup for Watched {
         self.index.namespace_exists(namespace)
     }
 
-    fn contains(&self, namespace: &Label, address: std::net::IpAddr) -> Result<bool, Unknown> {
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         self.index.contains(namespace, address)
     }
 
-    fn prefetch(&self, addresses: &[std::net::IpAddr]) {
+    fn prefetch(&self, addresses: &[IpAddr]) {
         self.index.prefetch(addresses);
     }
 
@@ -140,12 +199,12 @@ impl PodLookup for Watched {
         &self,
         namespace: &Label,
         pod: &Label,
-        each: &mut dyn FnMut(std::net::IpAddr),
+        each: &mut dyn FnMut(IpAddr),
     ) -> Result<(), Unknown> {
         self.index.addresses_of(namespace, pod, each)
     }
 
-    fn owner_of(&self, address: std::net::IpAddr) -> Result<Owner, Unknown> {
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         self.index.owner_of(address)
     }
 
@@ -159,7 +218,7 @@ impl PodLookup for Watched {
 }
 
 impl Pods for Watched {
-    fn find_address(&self, which: &mut dyn FnMut(std::net::IpAddr) -> bool) -> Option<std::net::IpAddr> {
+    fn find_address(&self, which: &mut dyn FnMut(IpAddr) -> bool) -> Option<IpAddr> {
         self.recorder.find_address(which)
     }
 

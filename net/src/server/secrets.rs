@@ -1,4 +1,4 @@
-//! The secrets of cookies, looked after while the server runs.
+//! The secrets of cookies, kept up to date while the server runs.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use tokio::time;
 
+use super::cookies::{CookieSource, Keeper, LOOK};
 use super::state::State;
-use crate::server::cookies::{CookieError, CookieSource, Keeper, LOOK};
 
-/// Gives the threads new secrets when there are any.
+/// Publishes new secrets to the threads.
 pub(crate) struct Cookies {
     state: Arc<State>,
     keeper: RefCell<Keeper>,
@@ -21,18 +21,18 @@ impl Cookies {
         Rc::new(Self { state, keeper: RefCell::new(keeper) })
     }
 
-    /// What would be kept after the configuration has been read again.
-    pub(crate) fn reopen(&self, source: &CookieSource) -> Result<Keeper, CookieError> {
-        self.keeper.borrow().reopen(source, Instant::now())
+    /// Returns true if secrets must be opened anew for this source.
+    pub(crate) fn changes_with(&self, source: &CookieSource) -> bool {
+        self.keeper.borrow().changes_with(source)
     }
 
-    /// Keeps that instead.
+    /// Replaces the secrets, and what keeps them up to date.
     pub(crate) fn replace(&self, keeper: Keeper) {
         self.keeper.replace(keeper);
         self.publish();
     }
 
-    /// Looks after the secrets for as long as somebody else holds them.
+    /// Keeps the secrets up to date for as long as somebody else holds them.
     pub(crate) async fn look(this: Weak<Self>) {
         loop {
             time::sleep(LOOK).await;

@@ -8,27 +8,13 @@ use std::time::Duration;
 
 use cidr::IpInet;
 use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
-use poddns_watch::HostNetwork;
+use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 
 use super::cookies::CookieSource;
 use super::rate_limit::{RateLimit, private};
 
 /// Prefix length of an IPv6 client network if there is no rate limit that has one.
 const IPV6_PREFIX: u8 = 56;
-
-/// Source of pods and namespaces.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PodSource {
-    /// The API server of a cluster: by default that of the cluster this process runs in, else of the usual kubeconfig.
-    Cluster {
-        /// The kubeconfig, if not the usual one.
-        kubeconfig: Option<PathBuf>,
-        /// Its context, if not the current one.
-        context: Option<String>,
-    },
-    /// A file of `kubectl get pods -A -o json` or `-o yaml`, read again when it changes.
-    File(PathBuf),
-}
 
 /// File that keeps the index for the next start, and how often it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +95,7 @@ pub struct Settings {
     /// Age up to which a stale index is served; `None` is unlimited.
     pub max_staleness: Option<Duration>,
     /// Source of pods and namespaces; not read if [`needs`](Self::needs) is [`Needs::Nothing`].
-    pub source: PodSource,
+    pub source: Source,
     /// File that keeps the index for the next start, if any. Only for pods of a cluster.
     pub snapshot: Option<SnapshotFile>,
     /// Addresses of DNS over UDP and TCP; port 0 is a free one, the same for both. An IPv6 address, `[::]` included,
@@ -154,7 +140,7 @@ impl Default for Settings {
             pod_names: false,
             host_network: HostNetwork::default(),
             max_staleness: None,
-            source: PodSource::Cluster { kubeconfig: None, context: None },
+            source: Source::Cluster(ClusterOptions::default()),
             snapshot: None,
             listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
             admin: Some((Ipv4Addr::LOCALHOST, 8053).into()),
@@ -225,6 +211,17 @@ impl Settings {
             Mode::Insecure if self.check_namespaces => Needs::Namespaces,
             Mode::Disabled | Mode::Insecure => Needs::Nothing,
             Mode::Verified => Needs::Pods,
+        }
+    }
+
+    /// Returns the part of the cluster that these settings require to be watched.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope {
+            pods: self.needs() == Needs::Pods,
+            namespaces: self.namespaces.clone(),
+            host_network: self.host_network,
+            pod_names: self.pod_names,
         }
     }
 

@@ -1,16 +1,18 @@
 //! Snapshots of the index: read before the feed begins, and written while it goes on.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use poddns_watch::{Feed, Recorder, SnapshotError, Written, snapshot};
-use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::pods::SnapshotReport;
 use super::settings::SnapshotFile;
+use super::thread::PanicNotifier;
 
 /// What has become of the snapshots of one index: written by its [`Saver`], read by the admin endpoints.
 #[derive(Debug, Default)]
@@ -115,9 +117,14 @@ pub(crate) struct Saver {
 }
 
 impl Saver {
-    pub(crate) fn start(recorder: Recorder, file: SnapshotFile, state: Arc<SnapshotState>) -> Self {
+    pub(crate) fn start(
+        recorder: Recorder,
+        file: SnapshotFile,
+        state: Arc<SnapshotState>,
+        panics: &PanicNotifier,
+    ) -> Self {
         let stop = CancellationToken::new();
-        let task = spawn_local(save(recorder, file.clone(), state, stop.clone()));
+        let task = panics.spawn_local("snapshots", save(recorder, file.clone(), state, stop.clone()));
         Self { file, stop, task }
     }
 
@@ -142,7 +149,7 @@ async fn save(
 ) {
     let path = file.path.clone();
     // Before it is needed, so that whoever set it up hears of it.
-    if let Ok(Err(error)) = spawn_blocking(move || snapshot::try_out(&path)).await {
+    if let Some(Err(error)) = unblocked(spawn_blocking(move || snapshot::try_out(&path))).await {
         state.failed(&error);
     }
     loop {
@@ -152,7 +159,7 @@ async fn save(
             let written = recorder.write(&path);
             (recorder, written)
         });
-        let Ok((back, written)) = writing.await else { return };
+        let Some((back, written)) = unblocked(writing).await else { return };
         recorder = back;
         match written {
             Ok(Some(written)) => state.written(&written),
@@ -162,5 +169,13 @@ async fn save(
         if stopped {
             return;
         }
+    }
+}
+
+/// Returns the result of a blocking call, and passes on its panic; `None` if it was cancelled.
+async fn unblocked<T>(call: JoinHandle<T>) -> Option<T> {
+    match call.await {
+        Ok(result) => Some(result),
+        Err(error) => error.try_into_panic().map_or(None, |panic| resume_unwind(panic)),
     }
 }

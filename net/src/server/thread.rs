@@ -1,69 +1,158 @@
-//! A thread with a runtime of its own, which obeys orders until there can be no more.
+//! Threads with a runtime of their own, and notification of panics.
 
 use std::io;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, WeakUnboundedSender};
+use tokio::sync::watch;
+use tokio::task;
 
-/// Tells of a thread that ends by a panic.
-#[derive(Debug)]
-struct Obituary {
-    name: String,
-    tell: mpsc::UnboundedSender<String>,
+/// Reports the first panic of the threads and tasks of a server.
+#[derive(Clone, Debug)]
+pub(crate) struct PanicNotifier(watch::Sender<Option<String>>);
+
+/// Name of the first thread or task that panicked, as soon as one has.
+pub(crate) type Panics = watch::Receiver<Option<String>>;
+
+impl PanicNotifier {
+    /// Returns a notifier and what it notifies.
+    pub(crate) fn new() -> (Self, Panics) {
+        let (sender, panics) = watch::channel(None);
+        (Self(sender), panics)
+    }
+
+    /// Reports a panic of the code that owns the guard.
+    fn guard(&self, name: String) -> PanicGuard {
+        PanicGuard { name, notifier: self.clone() }
+    }
+
+    /// Spawns a task on the current thread whose panic is reported under this name.
+    pub(crate) fn spawn_local(
+        &self,
+        name: &str,
+        work: impl Future<Output = ()> + 'static,
+    ) -> task::JoinHandle<()> {
+        let guard = self.guard(name.to_owned());
+        task::spawn_local(async move {
+            let _guard = guard;
+            work.await;
+        })
+    }
 }
 
-impl Drop for Obituary {
+/// Reports a panic when it is dropped by one.
+#[derive(Debug)]
+struct PanicGuard {
+    name: String,
+    notifier: PanicNotifier,
+}
+
+impl Drop for PanicGuard {
     fn drop(&mut self) {
         if thread::panicking() {
-            // Fails only when nobody is left to care.
-            let _ = self.tell.send(std::mem::take(&mut self.name));
+            let name = std::mem::take(&mut self.name);
+            self.notifier.0.send_if_modified(|first| {
+                let is_first = first.is_none();
+                if is_first {
+                    *first = Some(name);
+                }
+                is_first
+            });
         }
     }
 }
 
-/// A running thread. Once dropped it gets no more orders, finishes what it has begun, and ends.
+/// A running thread that obeys commands. Once this is dropped it receives no more of them, finishes what it has begun,
+/// and ends.
 #[derive(Debug)]
-pub(crate) struct Thread<O> {
-    orders: mpsc::UnboundedSender<O>,
+pub(crate) struct Thread<C> {
+    commands: UnboundedSender<C>,
     handle: JoinHandle<()>,
 }
 
-impl<O: Send + 'static> Thread<O> {
-    /// Starts a thread that runs `work` until it ends, which it does when there can be no more orders. If it
-    /// ends by a panic, its name is sent to `deaths`.
+impl<C: Send + 'static> Thread<C> {
+    /// Starts a thread that runs `work`, which must end when its receiver is closed. A panic is reported to `panics`
+    /// under the thread's name. Blocking calls that are still in progress at the end are abandoned.
     pub(crate) fn spawn<F: Future<Output = ()>>(
         name: String,
-        deaths: &mpsc::UnboundedSender<String>,
-        work: impl FnOnce(mpsc::UnboundedReceiver<O>) -> F + Send + 'static,
+        panics: &PanicNotifier,
+        work: impl FnOnce(UnboundedReceiver<C>) -> F + Send + 'static,
     ) -> io::Result<Self> {
-        let (orders, received) = mpsc::unbounded_channel();
-        let (tell, started) = std::sync::mpsc::channel();
-        let obituary = Obituary { name: name.clone(), tell: deaths.clone() };
+        let (commands, received) = mpsc::unbounded_channel();
+        let (sender, started) = std::sync::mpsc::channel();
+        let guard = panics.guard(name.clone());
         let handle = thread::Builder::new().name(name).spawn(move || {
-            let _obituary = obituary;
+            let _guard = guard;
             // Such a runtime belongs to its thread, and so do its tasks: no lock is taken to wake them.
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             let runtime = match runtime {
                 Ok(runtime) => runtime,
-                // Whoever waits for it handles that.
-                Err(error) => return drop(tell.send(Err(error))),
+                // Handled by whoever receives it.
+                Err(error) => return drop(sender.send(Err(error))),
             };
-            drop(tell.send(Ok(())));
+            drop(sender.send(Ok(())));
             runtime.block_on(work(received));
+            runtime.shutdown_background();
         })?;
-        // It answers, one way or the other.
+        // The thread sends one or the other.
         started.recv().map_err(io::Error::other)??;
-        Ok(Self { orders, handle })
+        Ok(Self { commands, handle })
     }
 
-    /// Gives an order. One to a thread that has died is lost, which `deaths` has told of.
-    pub(crate) fn order(&self, order: O) {
-        let _ = self.orders.send(order);
+    /// Sends a command. One to a thread that has panicked is lost; the panic has been reported.
+    pub(crate) fn send(&self, command: C) {
+        let _ = self.commands.send(command);
     }
 
-    /// Gives no more orders, so that the thread ends; the handle is to wait for that.
+    /// Returns a sender of commands that does not keep the thread running.
+    pub(crate) fn sender(&self) -> WeakUnboundedSender<C> {
+        self.commands.downgrade()
+    }
+
+    /// Closes the channel of commands, so that the thread ends; returns the handle to wait for that.
     pub(crate) fn finish(self) -> JoinHandle<()> {
         self.handle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_of_threads_and_tasks_are_reported() {
+        let (notifier, mut panics) = PanicNotifier::new();
+        let tasks = notifier.clone();
+        let work = |mut commands: UnboundedReceiver<()>| async move {
+            let task = tasks.spawn_local("task", async { panic!("injected") });
+            assert!(task.await.unwrap_err().is_panic());
+            let ended = tasks.spawn_local("other", async {});
+            ended.await.unwrap();
+            commands.recv().await;
+            panic!("injected too");
+        };
+        let thread = Thread::spawn("thread".to_owned(), &notifier, work).unwrap();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { panics.wait_for(Option::is_some).await.unwrap() });
+        assert_eq!(panics.borrow_and_update().as_deref(), Some("task"));
+        thread.send(());
+        thread.finish().join().unwrap_err();
+        assert_eq!(panics.borrow().as_deref(), Some("task"), "the first is kept");
+    }
+
+    #[test]
+    fn blocking_call_is_abandoned_at_the_end() {
+        let (notifier, _panics) = PanicNotifier::new();
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        let work = |mut commands: UnboundedReceiver<()>| async move {
+            let blocking = task::spawn_blocking(move || blocked.recv());
+            commands.recv().await;
+            drop(blocking);
+        };
+        let thread = Thread::spawn("thread".to_owned(), &notifier, work).unwrap();
+        // Never returns if the thread waits for the call.
+        thread.finish().join().unwrap();
+        drop(release);
     }
 }

@@ -80,10 +80,11 @@ fn an_unsynced_server_says_what_it_waits_for_and_answers_servfail() {
     std::fs::write(kubeconfig.path(), text).unwrap();
     let path = kubeconfig.path().to_str().unwrap();
     let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--kubeconfig", path]);
-    let (code, reasons) = daemon.get("/readyz");
-    assert_eq!(code, 503);
-    assert!(reasons.lines().any(|line| line.starts_with("pods")), "{reasons}");
-    assert!(reasons.lines().any(|line| line.starts_with("namespaces")), "{reasons}");
+    until("both watches are pending", || {
+        let (code, reasons) = daemon.get("/readyz");
+        assert_eq!(code, 503);
+        ["pods", "namespaces"].iter().all(|watch| reasons.lines().any(|line| line.starts_with(watch)))
+    });
     assert_eq!(daemon.get("/healthz").0, 200);
     assert_eq!(daemon.status()["state"], "pending");
     assert_eq!(daemon.status()["index"]["freshness"]["state"], "unsynced");

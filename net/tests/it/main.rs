@@ -16,6 +16,8 @@ mod support;
 mod tcp;
 mod udp;
 
+#[cfg(target_os = "linux")]
+mod hanging;
 #[cfg(unix)]
 mod log;
 #[cfg(target_os = "linux")]

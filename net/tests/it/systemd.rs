@@ -186,8 +186,8 @@ fn the_manager_is_told_of_start_reload_and_end() {
     manager.wait_for("the end of the reload", |lines| *lines == ["READY=1"]);
     daemon.signal("TERM");
     let stopping = manager.wait_for("the end", |lines| lines[0] == "STOPPING=1");
-    // Lame duck, time-out, and five seconds.
-    assert_eq!(stopping[1..], ["EXTEND_TIMEOUT_USEC=8000000", "STATUS=ending"]);
+    // Lame duck, time-out, and 15 seconds.
+    assert_eq!(stopping[1..], ["EXTEND_TIMEOUT_USEC=18000000", "STATUS=ending"]);
     assert_eq!(daemon.wait().code(), Some(0));
 }
 

@@ -94,7 +94,7 @@ pub enum HostNetwork {
 }
 
 /// Where pods and namespaces come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The API server of a cluster.
     Cluster(ClusterOptions),
@@ -108,7 +108,7 @@ pub enum Source {
 }
 
 /// How to reach a cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterOptions {
     /// The kubeconfig file. Without: the service account of the pod we run in, else `$KUBECONFIG` or
     /// `~/.kube/config`.

@@ -39,7 +39,7 @@ impl fmt::Display for Written {
                 self.value.iter().try_for_each(|value| write!(f, " {value:?}"))
             }
             Origin::Environment => {
-                write!(f, "{}", super::keys::variable(self.key))?;
+                write!(f, "{}", super::options::variable(self.key))?;
                 self.value.iter().try_for_each(|value| write!(f, "={value:?}"))
             }
             Origin::File { path, line } => {

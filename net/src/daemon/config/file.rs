@@ -7,8 +7,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, Problem, Written};
-use super::keys::{self, Arity};
 use super::layer::{Given, Layer};
+use super::options::{self, Arity};
 
 /// Reads the file: what it sets, and all that is wrong with it.
 pub(super) fn read(path: &Path) -> (Layer, Vec<Problem>) {
@@ -34,8 +34,8 @@ fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
     for (name, value) in table {
         let line = line_of(name.span());
         let name = name.into_inner();
-        let Some(key) = keys::find(&name) else {
-            let (key, meant) = (name.to_string(), keys::nearest(&name));
+        let Some(key) = options::find(&name) else {
+            let (key, meant) = (name.to_string(), options::nearest(&name));
             problems.push(Problem::UnknownKey { path: path.to_owned(), line, key, meant });
             continue;
         };
@@ -68,11 +68,45 @@ fn texts(value: DeValue<'_>, arity: Arity) -> Result<Vec<String>, String> {
 fn text(value: DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.into_owned()),
-        DeValue::Integer(number) => Ok(number.as_str().to_owned()),
+        DeValue::Integer(number) => decimal(number.as_str(), number.radix()),
         DeValue::Boolean(switch) => Ok(switch.to_string()),
         DeValue::Float(_) => Err("is a number with a fraction".to_owned()),
         DeValue::Datetime(_) => Err("is a date".to_owned()),
         DeValue::Array(_) => Err("is an array in an array".to_owned()),
         DeValue::Table(_) => Err("is a table".to_owned()),
+    }
+}
+
+/// Returns the number in decimal digits, whatever its notation in the file: `0x10`, `0o20`, `0b10000` are 16.
+fn decimal(digits: &str, radix: u32) -> Result<String, String> {
+    if radix == 10 {
+        return Ok(digits.to_owned());
+    }
+    u64::from_str_radix(digits, radix)
+        .map(|number| number.to_string())
+        .map_err(|_| "is out of range".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_keep_their_value_in_any_radix() {
+        let cases = [
+            ("10", "10"),
+            ("0x10", "16"),
+            ("0xFF", "255"),
+            ("0o17", "15"),
+            ("0b101", "5"),
+            ("1_000", "1000"),
+        ];
+        for (written, value) in cases {
+            let (layer, problems) = parse(Path::new("file"), &format!("ttl = {written}\n"));
+            assert!(problems.is_empty(), "{written}: {problems:?}");
+            assert_eq!(layer.get("ttl").unwrap().values, [value], "{written}");
+        }
+        let (_, problems) = parse(Path::new("file"), "ttl = 0xFFFFFFFFFFFFFFFFF\n");
+        assert_eq!(problems.len(), 1);
     }
 }

@@ -18,20 +18,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod conflicts;
+mod document;
+mod draft;
+mod environment;
 mod error;
 mod file;
-mod keys;
 mod layer;
+mod options;
 mod read;
+mod show;
 mod sources;
+mod texts;
 mod value;
 
 use std::time::Duration;
 
 pub use crate::daemon::privileges::{Landlock, Privileges, RunAs};
 use crate::server::settings::Settings;
+pub use document::{reference, sample};
+pub use environment::{UnknownVariable, unknown_variables};
 pub use error::{ConfigError, Origin, Problem, Written};
-pub use keys::with_flags;
+pub use options::with_flags;
+pub(crate) use sources::Loaded;
 pub use sources::Sources;
 
 /// Format of log lines.

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::draft::Draft;
 use super::error::{ConfigError, Origin, Problem, Written};
-use super::keys::{self, Arity, KEYS};
 use super::layer::{Given, Layer};
+use super::options::{self, Arity, Reload};
 use super::{DaemonSettings, file, read};
 
-/// Where settings come from: flags, the environment and a file, in falling order of precedence.
+/// Sources of settings: flags, the environment and a file, in falling order of precedence.
 ///
 /// The flags and the environment are taken once; the file is read anew by every [`settings`](Self::settings),
 /// which is how a SIGHUP finds what has changed.
@@ -34,8 +35,8 @@ impl Sources {
     pub fn new(flags: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let mut environment = Layer::default();
         let mut problems = Vec::new();
-        let lookup = |name: &str| variable(&keys::variable(name)).filter(|value| !value.is_empty());
-        for key in KEYS {
+        let lookup = |name: &str| variable(&options::variable(name)).filter(|value| !value.is_empty());
+        for key in options::all() {
             let Some(value) = lookup(key.name) else { continue };
             match value.into_string() {
                 Ok(value) => {
@@ -65,24 +66,30 @@ impl Sources {
         Ok(Self { flags: layer_of(flags), environment, file, passed: Vec::new() })
     }
 
-    /// The same for a process that has been passed sockets with these addresses: they are listened on, and
-    /// nothing else may be.
+    /// Returns the same for a process that was passed sockets with these addresses: it listens on them, and on nothing
+    /// else.
     #[must_use]
     pub(crate) fn with_passed(self, passed: Vec<SocketAddr>) -> Self {
         Self { passed, ..self }
     }
 
-    /// The config file, if one was named.
+    /// Returns the config file, if one was named.
     #[must_use]
     pub fn file(&self) -> Option<&std::path::Path> {
         self.file.as_deref()
     }
 
-    /// Reads the file and makes settings of all sources, or says everything that is wrong with them.
+    /// Reads the file and returns the settings of all sources, or everything that is wrong with them.
     pub fn settings(&self) -> Result<DaemonSettings, ConfigError> {
+        self.load().map(|loaded| loaded.settings)
+    }
+
+    /// The same with what it takes to compare them with others.
+    pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
         let (file, mut problems) = self.file.as_deref().map(file::read).unwrap_or_default();
         let all = file.under(&self.environment).under(&self.flags);
-        let mut settings = read::settings(&all, &mut problems);
+        let draft = read::draft(&all, &mut problems);
+        let mut settings = read::settings(draft.clone(), &all, &mut problems);
         if !self.passed.is_empty() {
             if let Some(written) = all.written("listen") {
                 let why = "cannot be combined with the sockets that systemd passes; leave it out, or do without the \
@@ -91,14 +98,30 @@ impl Sources {
             }
             settings.server.listen.clone_from(&self.passed);
         }
-        if problems.is_empty() { Ok(settings) } else { Err(ConfigError::new(problems)) }
+        if problems.is_empty() { Ok(Loaded { settings, draft }) } else { Err(ConfigError::new(problems)) }
     }
 }
 
-/// What the flags set.
+/// Settings, and the options that they were made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) settings: DaemonSettings,
+    draft: Draft,
+}
+
+impl Loaded {
+    /// Returns the names of the options that only a restart changes and that are different from those of the start.
+    pub(crate) fn needs_restart(&self, start: &Self) -> Vec<&'static str> {
+        let kept = options::all().filter(|option| option.reload == Reload::Keeps);
+        let changed = kept.filter(|option| (option.show)(&self.draft) != (option.show)(&start.draft));
+        changed.map(|option| option.name).collect()
+    }
+}
+
+/// Returns what the flags set.
 fn layer_of(flags: &ArgMatches) -> Layer {
     let mut layer = Layer::default();
-    for key in KEYS {
+    for key in options::all() {
         if flags.value_source(key.name) == Some(ValueSource::CommandLine) {
             let values = flags.get_many::<String>(key.name).unwrap_or_default().cloned().collect();
             layer.insert(key.name, Given { values, origin: Origin::Flag });
@@ -107,7 +130,7 @@ fn layer_of(flags: &ArgMatches) -> Layer {
     layer
 }
 
-/// A variable's items: an address, network or name has no comma in it.
+/// Returns the items of a variable: an address, network or name has no comma in it.
 fn items(value: &str, arity: Arity) -> Vec<String> {
     match arity {
         Arity::Many => value.split(',').map(|item| item.trim().to_owned()).collect(),

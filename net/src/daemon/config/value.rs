@@ -1,19 +1,23 @@
-//! From one value's text to what it means, or what is wrong with it.
+//! From the text of one value to its meaning, or to what is wrong with it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cidr::IpInet;
-use poddns_core::{IpCidr, Label, Mode, Ttl, Zone};
+use poddns_core::{Config, IpCidr, Label, Mode, Name, NameError, Ttl, Zone};
 use poddns_watch::HostNetwork;
 
 use super::LogFormat;
-use crate::daemon::privileges::Landlock;
-use crate::server::rate_limit;
+use super::draft::Exempt;
+use crate::daemon::privileges::{Landlock, RunAs};
 
-/// What is wrong with a value, as a predicate: "is ...", "has ...".
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Fault of a value, as a predicate: "is ...", "has ...".
 pub(super) type Wrong = String;
 
 pub(super) fn mode(text: &str) -> Result<Mode, Wrong> {
@@ -77,7 +81,7 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, Wrong> {
 }
 
 /// The most octets of a text in a TXT record (RFC 1035 3.3).
-pub(super) const MAX_TXT: usize = 255;
+const MAX_TXT: usize = 255;
 
 pub(super) fn landlock(text: &str) -> Result<Landlock, Wrong> {
     match text {
@@ -105,23 +109,84 @@ pub(super) fn rate(text: &str) -> Result<Option<NonZeroU32>, Wrong> {
     Ok(u32::try_from(rate).ok().and_then(NonZeroU32::new))
 }
 
+/// Reads how many responses are dropped for one that is truncated.
+pub(super) fn slip(text: &str) -> Result<u8, Wrong> {
+    small(text, u8::MAX)
+}
+
+/// Reads the prefix length of an IPv4 network.
+pub(super) fn ipv4_prefix(text: &str) -> Result<u8, Wrong> {
+    small(text, 32)
+}
+
+/// Reads the prefix length of an IPv6 network.
+pub(super) fn ipv6_prefix(text: &str) -> Result<u8, Wrong> {
+    small(text, 128)
+}
+
 /// A number up to `most`.
-pub(super) fn small(text: &str, most: u8) -> Result<u8, Wrong> {
+fn small(text: &str, most: u8) -> Result<u8, Wrong> {
     let number = number(text, 0..=u64::from(most))?;
     u8::try_from(number).map_err(|_| "is out of range".to_owned())
 }
 
+/// Reads the size of the rate limiter's table.
+pub(super) fn rate_limit_table(text: &str) -> Result<usize, Wrong> {
+    usize::try_from(number(text, 1024..=16 * 1024 * 1024)?).map_err(|_| "is out of range".to_owned())
+}
+
+/// Reads a number of threads.
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, Wrong> {
+    let number = usize::try_from(number(text, 1..=512)?).ok().and_then(NonZeroUsize::new);
+    number.ok_or_else(|| "is out of range".to_owned())
+}
+
+/// Reads a number of connections.
+pub(super) fn connections(text: &str) -> Result<usize, Wrong> {
+    usize::try_from(number(text, 1..=1_000_000)?).map_err(|_| "is out of range".to_owned())
+}
+
+/// Makes a parser of optional values from one of values.
+pub(super) fn some<T>(parse: impl Fn(&str) -> Result<T, Wrong>) -> impl Fn(&str) -> Result<Option<T>, Wrong> {
+    move |text| parse(text).map(Some)
+}
+
+/// Reads the path of a file.
+pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
+    not_empty(text).map(PathBuf::from)
+}
+
+/// Reads a domain name.
+pub(super) fn name(text: &str) -> Result<Name, Wrong> {
+    text.parse().map_err(|error: NameError| error.to_string())
+}
+
+/// Reads a user and group.
+pub(super) fn user(text: &str) -> Result<RunAs, Wrong> {
+    text.parse().map_err(str::to_owned)
+}
+
 /// One item of a list of networks, or a word for several or none.
-pub(super) fn exempt(text: &str) -> Result<Vec<IpCidr>, Wrong> {
+pub(super) fn exempt(text: &str) -> Result<Exempt, Wrong> {
     match text {
-        "none" => Ok(Vec::new()),
-        "private" => Ok(rate_limit::private()),
-        _ => network(text).map(|network| vec![network]),
+        "none" => Ok(Exempt::None),
+        "private" => Ok(Exempt::Private),
+        _ => network(text).map(Exempt::Network),
     }
 }
 
+/// Reads a name server identifier.
+pub(super) fn nsid(text: &str) -> Result<Option<String>, Wrong> {
+    identity(text, Config::MAX_NSID)
+}
+
+/// Reads the answer of `id.server`.
+pub(super) fn chaos_id(text: &str) -> Result<Option<String>, Wrong> {
+    identity(text, MAX_TXT)
+}
+
 /// `off`, the name of this host, or a text.
-pub(super) fn identity(text: &str, most: usize) -> Result<Option<String>, Wrong> {
+fn identity(text: &str, most: usize) -> Result<Option<String>, Wrong> {
     let text = match text {
         "off" => return Ok(None),
         "hostname" => {
@@ -147,21 +212,23 @@ pub(super) fn not_empty(text: &str) -> Result<String, Wrong> {
     if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-/// A file that is replaced by others from its own folder. That must not be the root, where Landlock would have to
-/// let everything be written.
+/// Reads the path of a file that is replaced by others from its own directory. That must not be the root, where
+/// Landlock would have to let everything be written.
 pub(super) fn file_to_write(text: &str) -> Result<PathBuf, Wrong> {
     let path = PathBuf::from(not_empty(text)?);
     if path.file_name().is_none() || text.ends_with('/') {
         return Err("names no file".to_owned());
     }
-    if path.parent() == Some(Path::new("/")) {
+    // A relative one too, if the working directory is the root.
+    let absolute = std::path::absolute(&path).map_err(|error| format!("has no directory: {error}"))?;
+    if absolute.parent() == Some(Path::new("/")) {
         return Err("is in the root folder".to_owned());
     }
     Ok(path)
 }
 
 /// A whole number within the range.
-pub(super) fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Wrong> {
+fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Wrong> {
     // A sign is not for `u64::from_str` to accept: "+5" is as odd in a config as "-5".
     if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_digit()) {
         return Err("is not a whole number".to_owned());
@@ -186,6 +253,26 @@ pub(super) fn time(text: &str, range: std::ops::RangeInclusive<Duration>) -> Res
     let count = number(count, 0..=u64::MAX).map_err(|_| "is not a time".to_owned())?;
     let time = Duration::from_millis(count.saturating_mul(milliseconds));
     if range.contains(&time) { Ok(time) } else { Err("is out of range".to_owned()) }
+}
+
+/// A time of up to a week, or `off`.
+pub(super) fn week_or_off(text: &str) -> Result<Option<Duration>, Wrong> {
+    if text == "off" { Ok(None) } else { time(text, SECOND..=7 * DAY).map(Some) }
+}
+
+/// Reads a time of up to an hour.
+pub(super) fn up_to_an_hour(text: &str) -> Result<Duration, Wrong> {
+    time(text, Duration::ZERO..=HOUR)
+}
+
+/// Reads a time from 100 milliseconds to an hour.
+pub(super) fn idle_timeout(text: &str) -> Result<Duration, Wrong> {
+    time(text, SECOND / 10..=HOUR)
+}
+
+/// Reads a time from a second to a day.
+pub(super) fn second_to_day(text: &str) -> Result<Duration, Wrong> {
+    time(text, SECOND..=DAY)
 }
 
 /// The addresses that one `listen` stands for: `*:53` is both wildcards.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 use super::{Dropped, Landlock, Paths, PrivilegeError};
@@ -49,6 +49,16 @@ pub(super) fn restrict(landlock: Landlock, paths: &Paths) -> Result<Dropped, Pri
             Ok(nothing())
         }
     }
+}
+
+/// Fails if Landlock is required and the kernel does not have it.
+pub(super) fn check(landlock: Landlock) -> Result<(), PrivilegeError> {
+    if landlock != Landlock::Require {
+        return Ok(());
+    }
+    let required = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let handled = required.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create);
+    handled.map(drop).map_err(|_| PrivilegeError::NoLandlock)
 }
 
 /// Everything that the kernel can forbid of files, signals to others, and abstract sockets of others.

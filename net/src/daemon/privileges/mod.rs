@@ -1,7 +1,7 @@
 //! What the process gives up once its sockets are bound, so that whoever takes it over gets little.
 //!
-//! In this order, and all of it for the one thread that there is by then, so that those it starts, the one that
-//! writes the log included, have no more:
+//! In this order, and all of it for the one thread that exists by then, so that those it starts, the one that writes the
+//! log included, have no more. The files that the settings name, a kubeconfig included, are read after the third step:
 //!
 //! 1. root's user and groups, for those of [`Privileges::user`];
 //! 2. all capabilities, the bounding set included;
@@ -18,6 +18,7 @@ mod paths;
 mod seccomp;
 mod user;
 
+use std::io;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -75,6 +76,9 @@ pub enum PrivilegeError {
     /// `no_new_privs` could not be set.
     #[error("cannot set no_new_privs: {0}")]
     NoNewPrivileges(Errno),
+    /// The files that must stay within reach cannot be determined.
+    #[error("cannot read the files that the settings name, to restrict the process to them: {0}")]
+    Paths(#[source] io::Error),
     /// Landlock is required and the kernel does not have it.
     #[error(
         "--landlock require: this kernel does not offer Landlock (Linux 5.13 or later, with `landlock` among its \
@@ -99,7 +103,7 @@ pub enum PrivilegeError {
 }
 
 impl PrivilegeError {
-    /// Whether it is the operator's configuration that must change, rather than the machine's state.
+    /// Returns true if the operator's configuration is at fault, rather than the state of the machine.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         matches!(self, Self::Unknown(..) | Self::NotRoot(..) | Self::Unsupported(_) | Self::Program(..))
@@ -120,14 +124,14 @@ pub(crate) struct Dropped {
     pub(crate) own_process: Option<::landlock::PathFd>,
 }
 
-/// Gives up what the process does not need any more, for this thread and those that it starts.
+/// Gives up what the process no longer needs, for this thread and those that it starts.
 ///
-/// `paths` is called without root's user and capabilities: it may read files to find out which others are needed.
-/// To be called when the sockets are bound and before any other thread is started.
+/// To be called when the sockets are bound and before any other thread is started. `paths` is called as the user that the
+/// process becomes, and without capabilities.
 #[cfg(target_os = "linux")]
 pub(crate) fn drop_privileges(
     privileges: &Privileges,
-    paths: impl FnOnce() -> Paths,
+    paths: impl FnOnce() -> io::Result<Paths>,
 ) -> Result<Dropped, PrivilegeError> {
     // While there is the capability for it.
     capabilities::clear_bounding_set()?;
@@ -138,8 +142,9 @@ pub(crate) fn drop_privileges(
     }
     capabilities::clear()?;
     nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)?;
-    let paths = paths();
-    let dropped = landlock::restrict(landlock_with(privileges, &paths)?, &paths)?;
+    let paths = paths().map_err(PrivilegeError::Paths)?;
+    let landlock = landlock_with(privileges, &paths)?;
+    let dropped = landlock::restrict(landlock, &paths)?;
     if privileges.seccomp {
         seccomp::restrict()?;
     }
@@ -150,21 +155,45 @@ pub(crate) fn drop_privileges(
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn drop_privileges(
     privileges: &Privileges,
-    _paths: impl FnOnce() -> Paths,
+    _paths: impl FnOnce() -> io::Result<Paths>,
 ) -> Result<Dropped, PrivilegeError> {
-    if privileges.landlock == Landlock::Require {
-        return Err(PrivilegeError::Unsupported("--landlock require"));
-    }
-    if privileges.seccomp {
-        return Err(PrivilegeError::Unsupported("--seccomp on"));
-    }
+    check_support(privileges)?;
     if let Some(user) = &privileges.user {
         user.switch()?;
     }
     Ok(Dropped { readable: Vec::new(), writable: Vec::new() })
 }
 
-/// How far Landlock can go: who runs a program for credentials would find out only when they run out.
+/// Returns an error if the system does not have what is required.
+#[cfg(not(target_os = "linux"))]
+fn check_support(privileges: &Privileges) -> Result<(), PrivilegeError> {
+    if privileges.landlock == Landlock::Require {
+        return Err(PrivilegeError::Unsupported("--landlock require"));
+    }
+    if privileges.seccomp {
+        return Err(PrivilegeError::Unsupported("--seccomp on"));
+    }
+    Ok(())
+}
+
+/// Returns an error if [`drop_privileges`] would fail, as far as can be known without dropping any.
+pub(crate) fn check(privileges: &Privileges, paths: &Paths) -> Result<(), PrivilegeError> {
+    if let Some(user) = &privileges.user {
+        user.check()?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = paths;
+        check_support(privileges)
+    }
+    #[cfg(target_os = "linux")]
+    {
+        landlock::check(landlock_with(privileges, paths)?)?;
+        if privileges.seccomp { seccomp::check() } else { Ok(()) }
+    }
+}
+
+/// Returns how far Landlock can go: a process that runs a program for credentials would fail only when they expire.
 #[cfg(target_os = "linux")]
 fn landlock_with(privileges: &Privileges, paths: &Paths) -> Result<Landlock, PrivilegeError> {
     let Some(program) = paths.program() else { return Ok(privileges.landlock) };

@@ -1,9 +1,9 @@
-//! Which files the process must be able to open once it is restricted.
+//! Files that the process must be able to open once it is restricted.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-/// What the C library reads to find the address of an API server that is known by name.
+/// Files that the C library reads to find the address of an API server that is known by name.
 const RESOLVER: [&str; 7] = [
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -14,7 +14,7 @@ const RESOLVER: [&str; 7] = [
     "/etc/protocols",
 ];
 
-/// Where systems keep the certificates of public authorities.
+/// Directories where systems keep the certificates of public authorities.
 const CERTIFICATES: [&str; 6] = [
     "/etc/ssl",
     "/etc/pki",
@@ -27,11 +27,24 @@ const CERTIFICATES: [&str; 6] = [
 /// Variables that name other places for certificates.
 const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
+/// Directories that many programs share: none of them is allowed as a whole, since that would open the files of others.
+const SHARED: [&str; 22] = [
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt",
+    "/private", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var",
+];
+
+/// Directories of which no child is allowed as a whole either.
+const SHARED_CHILDREN: [&str; 3] = ["/home", "/usr", "/var"];
+
+/// Maximum number of links in a path, as Linux has it.
+const MAX_LINKS: u32 = 40;
+
 /// Files and directories that must stay within reach.
 ///
-/// Landlock's rules hang on files, not on names. What is replaced by renaming another file onto it, as editors,
-/// Kubernetes' volumes and `kubectl` do, is another file; so for files that may change it is the directory that
-/// is allowed, with all that is in it.
+/// Landlock's rules are attached to files, not to names. A file that replaces another one by `rename`, as editors,
+/// Kubernetes' volumes and `kubectl` do, is another file; so for files that may change it is the directory that is
+/// allowed, with all that is in it. The same holds for directories: where a link is re-pointed, as git-sync does, the
+/// directory that holds the link is allowed. Paths are absolute and canonical.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paths {
     read: BTreeSet<PathBuf>,
@@ -40,14 +53,39 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Allows to read this file whenever it is replaced: its directory, and that of what it links to.
+    /// Allows to read this file however it is replaced: its directory, and those that hold links on the way to it.
     pub(crate) fn read_file(&mut self, file: &Path) {
-        add(&mut self.read, file);
+        let file = absolute(file);
+        // No file, but a pipe of the shell's or standard input.
+        if ["/dev", "/proc"].iter().any(|special| file.starts_with(special)) {
+            self.read.insert(file.canonicalize().unwrap_or(file));
+            return;
+        }
+        for directory in directories(&file) {
+            if is_shared(&directory) && directory != parent(&file) {
+                continue;
+            }
+            // The file by itself is the most that can be allowed of the root directory.
+            self.read.insert(if directory == Path::new("/") { file.clone() } else { directory });
+        }
     }
 
-    /// Allows to replace this file: to write files into its directory, and to read them.
+    /// The same for a file whose directory may be removed and made anew: the directory above is allowed too, unless many
+    /// programs share it.
+    pub(crate) fn read_rewritten_file(&mut self, file: &Path) {
+        self.read_file(file);
+        let directory = absolute(file).parent().and_then(|parent| parent.canonicalize().ok());
+        let above = directory.as_deref().and_then(Path::parent).filter(|above| !is_shared(above));
+        self.read.extend(above.map(Path::to_owned));
+    }
+
+    /// Allows to replace this file: to write files into its directory, and to read them. Nothing is allowed in the root
+    /// directory.
     pub(crate) fn replace_file(&mut self, file: &Path) {
-        self.write.insert(directory(file).to_owned());
+        let directory = directory(file);
+        if directory != Path::new("/") {
+            self.write.insert(directory);
+        }
     }
 
     /// Allows what it takes to talk to a server by name and over TLS.
@@ -68,7 +106,7 @@ impl Paths {
         }
     }
 
-    /// Says that a program must be run.
+    /// Adds a program that must be run.
     pub(crate) fn run(&mut self, program: String) {
         self.program = Some(program);
     }
@@ -86,30 +124,60 @@ impl Paths {
     }
 }
 
-/// The directory that a file is in.
-pub(crate) fn directory(file: &Path) -> &Path {
-    file.parent().filter(|directory| *directory != Path::new("")).unwrap_or(Path::new("."))
+/// Returns the directory that a file is in, canonical if it exists.
+pub(crate) fn directory(file: &Path) -> PathBuf {
+    let directory = parent(&absolute(file));
+    directory.canonicalize().unwrap_or(directory)
 }
 
-fn add(to: &mut BTreeSet<PathBuf>, file: &Path) {
-    // A file that is no file: a pipe of the shell's, standard input.
-    let special = ["/dev", "/proc"].iter().any(|special| file.starts_with(special));
-    let mut named = vec![file.to_owned()];
-    named.extend(file.canonicalize());
-    for path in named {
-        match path.parent() {
-            Some(directory) if directory == Path::new("") => to.insert(PathBuf::from(".")),
-            // The root directory would be everything.
-            Some(directory) if !special && directory.components().any(is_name) => {
-                to.insert(directory.to_owned())
-            }
-            _ => to.insert(path),
+/// Returns a path that does not depend on the working directory.
+fn absolute(path: &Path) -> PathBuf {
+    // Fails only for an empty path, or if the working directory is gone.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn parent(file: &Path) -> PathBuf {
+    file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+}
+
+/// Returns true for directories that many programs share.
+fn is_shared(directory: &Path) -> bool {
+    let parent = directory.parent();
+    SHARED.iter().any(|shared| directory == Path::new(shared))
+        || SHARED_CHILDREN.iter().any(|shared| parent == Some(Path::new(shared)))
+}
+
+/// Returns the directories whose entries decide which file an absolute path names: that of the file, and those of the
+/// links on the way to it, by their own canonical paths.
+fn directories(file: &Path) -> Vec<PathBuf> {
+    let mut found = vec![parent(file).canonicalize().unwrap_or_else(|_| parent(file))];
+    let mut ahead: Vec<PathBuf> = components(file);
+    let (mut reached, mut links) = (PathBuf::from("/"), 0);
+    while let Some(component) = ahead.pop() {
+        if component == Path::new("/") {
+            reached = component;
+            continue;
+        }
+        let next = reached.join(&component);
+        let Ok(target) = next.read_link() else {
+            // `..` is as the kernel has it, since what is reached has no links.
+            reached = next.canonicalize().unwrap_or(next);
+            continue;
         };
+        links += 1;
+        if links > MAX_LINKS {
+            break;
+        }
+        found.push(reached.clone());
+        ahead.extend(components(&target));
     }
+    found.push(parent(&reached));
+    found
 }
 
-fn is_name(component: Component<'_>) -> bool {
-    matches!(component, Component::Normal(_) | Component::CurDir | Component::ParentDir)
+/// Returns the components of a path, the last one first.
+fn components(path: &Path) -> Vec<PathBuf> {
+    path.components().rev().map(|component| PathBuf::from(component.as_os_str())).collect()
 }
 
 #[cfg(test)]
@@ -126,32 +194,67 @@ mod tests {
     }
 
     #[test]
-    fn a_file_takes_its_directory_and_that_of_its_target() {
+    fn file_allows_its_directory_and_those_of_links() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        for directory in ["volume", "volume/..1", "elsewhere"] {
+        for directory in ["volume", "volume/..1", "elsewhere", "sync", "sync/.w", "sync/.w/a"] {
             fs::create_dir(root.join(directory)).unwrap();
         }
         fs::write(root.join("volume/..1/token"), "").unwrap();
         fs::write(root.join("elsewhere/file"), "").unwrap();
+        fs::write(root.join("sync/.w/a/pods.json"), "").unwrap();
         symlink("..1", root.join("volume/..data")).unwrap();
         symlink("..data/token", root.join("volume/token")).unwrap();
         symlink("../elsewhere/file", root.join("volume/link")).unwrap();
+        symlink(".w/a", root.join("sync/cur")).unwrap();
         let below = |names: &[&str]| names.iter().map(|name| root.join(name)).collect::<Vec<_>>();
         assert_eq!(readable(&root.join("volume/token")), below(&["volume", "volume/..1"]));
         assert_eq!(readable(&root.join("volume/link")), below(&["elsewhere", "volume"]));
         assert_eq!(readable(&root.join("volume/not-yet")), below(&["volume"]));
+        assert_eq!(readable(&root.join("sync/cur/pods.json")), below(&["sync", "sync/.w/a"]));
     }
 
     #[test]
-    fn the_root_directory_is_never_allowed() {
+    fn root_directory_is_never_allowed() {
         assert_eq!(readable(Path::new("/pods.json")), [PathBuf::from("/pods.json")]);
-        assert_eq!(readable(Path::new("pods.json")), [PathBuf::from(".")]);
         assert_eq!(readable(Path::new("/dev/null")), [PathBuf::from("/dev/null")]);
+        let mut paths = Paths::default();
+        paths.replace_file(Path::new("/snapshot"));
+        paths.read_rewritten_file(Path::new("/pods.json"));
+        assert_eq!(paths.writable().count(), 0);
+        assert_eq!(paths.readable().collect::<Vec<_>>(), [Path::new("/pods.json")]);
     }
 
     #[test]
-    fn the_resolver_is_allowed_by_file_and_not_with_all_of_etc() {
+    fn relative_paths_become_absolute() {
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        assert_eq!(readable(Path::new("pods.json")).first(), Some(&here));
+        assert_eq!(directory(Path::new("snapshot")), here);
+    }
+
+    #[test]
+    fn shared_directories_are_not_allowed_for_what_is_below() {
+        let mut paths = Paths::default();
+        for file in ["/etc/poddns/pods.json", "/var/lib/poddns/pods.json", "/home/somebody/pods.json"] {
+            paths.read_rewritten_file(Path::new(file));
+        }
+        for shared in ["/", "/etc", "/var", "/var/lib", "/home"] {
+            assert!(paths.readable().all(|path| path != Path::new(shared)), "{shared}: {paths:?}");
+        }
+    }
+
+    #[test]
+    fn directory_above_a_rewritten_one_is_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir(root.join("made-anew")).unwrap();
+        let mut paths = Paths::default();
+        paths.read_rewritten_file(&root.join("made-anew/pods.json"));
+        assert_eq!(paths.readable().collect::<Vec<_>>(), [root.as_path(), &root.join("made-anew")]);
+    }
+
+    #[test]
+    fn resolver_files_are_allowed_without_etc() {
         let mut paths = Paths::default();
         paths.network();
         assert!(paths.readable().any(|path| path == Path::new("/etc/resolv.conf")));

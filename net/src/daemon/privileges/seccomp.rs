@@ -176,21 +176,33 @@ type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Installs the filters for this thread and those that it starts. It must have `no_new_privs`.
 pub(super) fn restrict() -> Result<(), PrivilegeError> {
-    let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
-    let deadly = DEADLY.iter().map(|&number| (number, Vec::new())).collect();
-    let hidden = [(libc::SYS_clone3, Vec::new())].into();
-    let allowed = allowed()?;
-    for (rules, otherwise, then) in [
-        (deadly, SeccompAction::Allow, SeccompAction::KillProcess),
-        (hidden, SeccompAction::Allow, errno(libc::ENOSYS)),
-        (allowed, errno(libc::EPERM), SeccompAction::Allow),
-    ] {
-        let filter = SeccompFilter::new(rules, otherwise, then, architecture()?).map_err(failed)?;
-        let program: BpfProgram = filter.try_into().map_err(failed)?;
+    for program in filters()? {
         apply_filter(&program).map_err(failed)?;
     }
     tracing::info!("seccomp: no other system calls can be made");
     Ok(())
+}
+
+/// Fails if the filters cannot be compiled for this system.
+pub(super) fn check() -> Result<(), PrivilegeError> {
+    filters().map(drop)
+}
+
+/// Compiles the filters, in the order in which they are installed.
+fn filters() -> Result<Vec<BpfProgram>, PrivilegeError> {
+    let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
+    let deadly = DEADLY.iter().map(|&number| (number, Vec::new())).collect();
+    let hidden = [(libc::SYS_clone3, Vec::new())].into();
+    let filters = [
+        (deadly, SeccompAction::Allow, SeccompAction::KillProcess),
+        (hidden, SeccompAction::Allow, errno(libc::ENOSYS)),
+        (allowed()?, errno(libc::EPERM), SeccompAction::Allow),
+    ];
+    let compile = |(rules, otherwise, then)| {
+        let filter = SeccompFilter::new(rules, otherwise, then, architecture()?).map_err(failed)?;
+        BpfProgram::try_from(filter).map_err(failed)
+    };
+    filters.into_iter().map(compile).collect()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]

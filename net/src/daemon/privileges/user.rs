@@ -1,4 +1,4 @@
-//! From root to somebody else.
+//! Change of user.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Group, Uid, User, geteuid, setgid, setuid};
 
 use super::PrivilegeError;
 
-/// Whom to become: a user and a group, each by name or number.
+/// A user to become, and a group, each by name or number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunAs {
     user: String,
@@ -44,18 +44,22 @@ impl fmt::Display for RunAs {
 }
 
 impl RunAs {
-    /// Becomes that user, with no group but the one. Nothing to do for who is it already.
-    pub(super) fn switch(&self) -> Result<(), PrivilegeError> {
+    /// Returns the user and group to become; `None` if the process runs as them already. Fails if it cannot.
+    pub(super) fn check(&self) -> Result<Option<(Uid, Gid)>, PrivilegeError> {
         let (uid, gid) = self.resolve()?;
         let now = geteuid();
-        if !now.is_root() {
-            let already = now == uid && nix::unistd::getegid() == gid;
-            return if already {
-                Ok(())
-            } else {
-                Err(PrivilegeError::NotRoot(self.to_string(), now.as_raw()))
-            };
+        if now.is_root() {
+            return Ok(Some((uid, gid)));
         }
+        if now == uid && nix::unistd::getegid() == gid {
+            return Ok(None);
+        }
+        Err(PrivilegeError::NotRoot(self.to_string(), now.as_raw()))
+    }
+
+    /// Becomes that user, with no group but the one.
+    pub(super) fn switch(&self) -> Result<(), PrivilegeError> {
+        let Some((uid, gid)) = self.check()? else { return Ok(()) };
         let to = |what| move |error| PrivilegeError::Become(self.to_string(), what, error);
         clear_groups().map_err(to("setgroups"))?;
         setgid(gid).map_err(to("setgid"))?;

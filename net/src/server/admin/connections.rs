@@ -21,9 +21,9 @@ use tokio::task;
 use tokio::time::{self, Instant};
 
 use super::text;
-use crate::server::State;
 use crate::server::connections::{Id, Limits, Table, TaskHandle};
 use crate::server::open_files::ADMIN;
+use crate::server::state::State;
 use crate::server::supervise::caught;
 
 /// Connections at a time: a few probes and scrapers. Beyond it the oldest without a request is closed, of the client

@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 
 use self::connections::Connections;
 use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
-use crate::server::State;
+use crate::server::state::State;
 use crate::server::supervise::supervise;
 
 const TEXT: &str = "text/plain; charset=utf-8";

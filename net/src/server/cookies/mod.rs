@@ -99,14 +99,9 @@ impl Keeper {
         Ok(Self { source, secrets, since: now, complaint: None })
     }
 
-    /// What the keeper would be after the configuration has been read again: a file's secrets are read anew,
-    /// random ones stay.
-    pub(crate) fn reopen(&self, source: &CookieSource, now: Instant) -> Result<Self, CookieError> {
-        if *source == CookieSource::Random && self.source == CookieSource::Random {
-            let (source, secrets) = (source.clone(), self.secrets.clone());
-            return Ok(Self { source, secrets, since: self.since, complaint: None });
-        }
-        Self::open(source.clone(), now)
+    /// Returns true if secrets must be opened anew for this source: a file always, random ones stay.
+    pub(crate) fn changes_with(&self, source: &CookieSource) -> bool {
+        matches!(source, CookieSource::File(_)) || *source != self.source
     }
 
     pub(crate) fn secrets(&self) -> Option<&CookieSecrets> {
@@ -219,7 +214,7 @@ mod tests {
             assert!(!keeper.look(now));
             assert_eq!(keeper.secrets(), Some(&both));
             assert!(keeper.complaint.is_some());
-            assert!(keeper.reopen(&source, now).is_err());
+            assert!(Keeper::open(source.clone(), now).is_err());
         }
         fs::remove_file(&path).unwrap();
         assert!(!keeper.look(now));
@@ -230,16 +225,17 @@ mod tests {
     }
 
     #[test]
-    fn another_configuration_takes_another_source_but_keeps_a_random_secret() {
+    fn only_random_secrets_stay_with_the_same_source() {
         let now = Instant::now();
-        let random = Keeper::open(CookieSource::Random, now).unwrap();
-        let again = random.reopen(&CookieSource::Random, now).unwrap();
-        assert_eq!(again.secrets(), random.secrets());
-        let off = again.reopen(&CookieSource::Off, now).unwrap();
-        assert_eq!(off.secrets(), None);
-        assert_ne!(off.reopen(&CookieSource::Random, now).unwrap().secrets(), random.secrets());
-        let missing = CookieSource::File("/nonexistent/secret".into());
-        let error = random.reopen(&missing, now).unwrap_err();
+        let file = CookieSource::File("/nonexistent/secret".into());
+        for from in [CookieSource::Off, CookieSource::Random] {
+            let keeper = Keeper::open(from.clone(), now).unwrap();
+            assert!(!keeper.changes_with(&from));
+            assert!(keeper.changes_with(&file));
+        }
+        let off = Keeper::open(CookieSource::Off, now).unwrap();
+        assert!(off.changes_with(&CookieSource::Random));
+        let error = Keeper::open(file, now).unwrap_err();
         assert!(error.is_configuration());
         assert!(
             error.to_string().starts_with("cookie-secret-file /nonexistent/secret: No such file"),

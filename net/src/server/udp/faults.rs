@@ -18,7 +18,7 @@ use crate::server::answer::{Answerer, Current};
 use crate::server::counters::Counters;
 use crate::server::pods::SharedPods;
 use crate::server::rate_limit::Limiter;
-use crate::server::settings::{PodSource, Settings};
+use crate::server::settings::Settings;
 use crate::server::supervise::supervise;
 use crate::sys::Datagram;
 
@@ -145,7 +145,7 @@ impl Datagrams for Scripted {
 
 fn answerer(counters: &Arc<Counters>) -> (watch::Sender<Current>, Answerer) {
     let mut settings = Settings::default();
-    settings.source = PodSource::File("unused".into());
+    settings.source = poddns_watch::Source::File("unused".into());
     let pods = SharedPods(Arc::new(NoPods));
     let current = watch::Sender::new(Current { settings: Arc::new(settings), pods, cookies: None });
     let answerer = Answerer::udp(current.subscribe(), Arc::clone(counters), Rc::new(Limiter::new([0; 16])));

@@ -186,11 +186,16 @@ impl Daemon {
         self.metric_text(name).parse().unwrap()
     }
 
-    /// The value of a metric as it is written.
+    /// The value of a metric as it is written, once it exists.
     pub fn metric_text(&self, name: &str) -> String {
-        let text = self.get("/metrics").1;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).to_owned()
+        let mut value = None;
+        until(&format!("the metric {name}"), || {
+            let text = self.get("/metrics").1;
+            value =
+                text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned);
+            value.is_some()
+        });
+        value.unwrap_or_default()
     }
 }
 

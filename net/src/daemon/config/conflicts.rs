@@ -1,0 +1,104 @@
+//! Settings that contradict each other.
+
+use std::collections::BTreeSet;
+
+use poddns_core::Mode;
+
+use super::error::Problem;
+use super::layer::Layer;
+use super::options;
+use crate::server::cookies::CookieSource;
+use crate::server::settings::{Needs, Settings};
+
+/// Search for settings that are valid by themselves, but not beside each other.
+pub(super) struct Conflicts<'a> {
+    pub(super) given: &'a Layer,
+    pub(super) settings: &'a Settings,
+    pub(super) problems: &'a mut Vec<Problem>,
+}
+
+impl Conflicts<'_> {
+    pub(super) fn find(&mut self) {
+        self.sources();
+        self.modes();
+        self.doubles();
+        self.abuse();
+    }
+
+    /// Reports the setting if it was given.
+    fn refuse(&mut self, key: &'static str, why: impl Into<String>) {
+        if let Some(written) = self.given.written(key) {
+            self.problems.push(Problem::Conflict { written, why: why.into() });
+        }
+    }
+
+    fn sources(&mut self) {
+        if let Some(file) = self.given.written("pods-file") {
+            let why = format!("cannot be combined with {file}: pods come from a cluster or from a file");
+            self.refuse("kubeconfig", why.clone());
+            self.refuse("context", why);
+            let why = format!("has no effect with {file}, which is there at every start; leave it out");
+            self.refuse("snapshot", why);
+        }
+        for option in options::all().filter(|option| !option.needs.is_empty()) {
+            if self.given.get(option.needs).is_none() {
+                let why = format!("has no effect without {}; leave it out, or name a file", option.needs);
+                self.refuse(option.name, why);
+            }
+        }
+        if self.settings.needs() == Needs::Nothing {
+            let why = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
+                       --pods verified, or --pods insecure with --check-namespaces";
+            for key in ["kubeconfig", "context", "pods-file", "snapshot", "max-staleness"] {
+                self.refuse(key, why);
+            }
+        }
+    }
+
+    fn modes(&mut self) {
+        if self.settings.mode != Mode::Insecure && self.settings.check_namespaces {
+            self.refuse(
+                "check-namespaces",
+                "is for --pods insecure; verified checks namespaces anyway, disabled has none",
+            );
+        }
+        if self.settings.mode != Mode::Verified {
+            if self.settings.pod_names {
+                self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
+            }
+            self.refuse("host-network", "needs --pods verified: no other mode knows the pods");
+        }
+    }
+
+    fn abuse(&mut self) {
+        if self.settings.cookies == CookieSource::Off {
+            self.refuse("cookie-secret-file", "has no effect without cookies; leave it out, or cookies on");
+        }
+        let exempt =
+            self.given.get("rate-limit-exempt").map(|given| given.values.as_slice()).unwrap_or_default();
+        if exempt.len() > 1 && exempt.iter().any(|network| network == "none") {
+            self.refuse("rate-limit-exempt", "gives none and others; none stands alone");
+        }
+    }
+
+    fn doubles(&mut self) {
+        if let Some(domain) = double(self.settings.zones.iter().map(|zone| zone.domain().to_string())) {
+            self.refuse("domain", format!("gives {domain} twice"));
+        }
+        let fixed = self.settings.listen.iter().filter(|address| address.port() != 0);
+        if let Some(address) = double(fixed.clone().map(ToString::to_string)) {
+            self.refuse("listen", format!("gives {address} twice"));
+        }
+        let admin = self.settings.admin;
+        if let Some(address) = fixed.copied().find(|&address| Some(address) == admin) {
+            let key = if self.given.get("admin").is_some() { "admin" } else { "listen" };
+            self.refuse(key, format!("{address} cannot be both for --admin and for --listen over TCP"));
+        }
+    }
+}
+
+/// The first item, in lower case, that comes twice.
+fn double(items: impl Iterator<Item = String>) -> Option<String> {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    items.map(|item| item.to_ascii_lowercase()).find(|item| !seen.insert(item.clone()))
+}

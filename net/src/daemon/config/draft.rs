@@ -1,0 +1,125 @@
+//! Settings on their way from texts: those that stand for themselves, and the parts of the others.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use poddns_core::{IpCidr, Label, Name};
+use poddns_watch::{ClusterOptions, Source};
+
+use super::{DaemonSettings, LogFormat};
+use crate::daemon::privileges::Privileges;
+use crate::server::cookies::CookieSource;
+use crate::server::rate_limit::{self, RateLimit};
+use crate::server::settings::{Settings, SnapshotFile};
+
+/// One value of `rate-limit-exempt`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exempt {
+    /// No network.
+    None,
+    /// Private networks.
+    Private,
+    /// This one.
+    Network(IpCidr),
+}
+
+impl Exempt {
+    fn networks(&self) -> Vec<IpCidr> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Private => rate_limit::private(),
+            Self::Network(network) => vec![*network],
+        }
+    }
+}
+
+/// What options are read into: one place for each.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    /// Without what has a place of its own below.
+    pub(super) server: Settings,
+    pub(super) privileges: Privileges,
+    pub(super) lame_duck: Duration,
+    pub(super) log_format: LogFormat,
+    pub(super) ns_name: Option<Name>,
+    pub(super) namespaces: Vec<Label>,
+    pub(super) kubeconfig: Option<PathBuf>,
+    pub(super) context: Option<String>,
+    pub(super) pods_file: Option<PathBuf>,
+    pub(super) snapshot: Option<PathBuf>,
+    pub(super) snapshot_interval: Duration,
+    pub(super) rate: Option<NonZeroU32>,
+    pub(super) rate_limit: RateLimit,
+    /// Private networks and those of pods, if not given.
+    pub(super) exempt: Option<Vec<Exempt>>,
+    pub(super) cookies: bool,
+    pub(super) cookie_secret_file: Option<PathBuf>,
+}
+
+impl Default for Draft {
+    /// The defaults of the settings, which are the only ones there are.
+    fn default() -> Self {
+        let DaemonSettings { server, privileges, lame_duck, log_format } = DaemonSettings::default();
+        let rate_limit = RateLimit::default();
+        Self {
+            rate: server.rate_limit.as_ref().map(|limit| limit.responses_per_second),
+            cookies: server.cookies != CookieSource::Off,
+            snapshot_interval: SnapshotFile::INTERVAL,
+            server,
+            privileges,
+            lame_duck,
+            log_format,
+            rate_limit,
+            ns_name: None,
+            namespaces: Vec::new(),
+            kubeconfig: None,
+            context: None,
+            pods_file: None,
+            snapshot: None,
+            cookie_secret_file: None,
+            exempt: None,
+        }
+    }
+}
+
+impl Draft {
+    /// Returns the settings that are made of all parts.
+    pub(super) fn finish(self) -> DaemonSettings {
+        let Self { mut server, privileges, lame_duck, log_format, .. } = self;
+        if let Some(name) = self.ns_name {
+            server.zones = server.zones.into_iter().map(|zone| zone.with_ns(name)).collect();
+        }
+        server.set_namespaces(self.namespaces);
+        let (kubeconfig, context) = (self.kubeconfig, self.context);
+        server.source = match self.pods_file {
+            Some(file) => Source::File(file),
+            None => Source::Cluster(ClusterOptions { kubeconfig, context, ..ClusterOptions::default() }),
+        };
+        let interval = self.snapshot_interval;
+        server.snapshot = self.snapshot.map(|path| SnapshotFile { path, interval });
+        match self.exempt {
+            Some(exempt) => server.exempt = exempt.iter().flat_map(Exempt::networks).collect(),
+            // Whatever addresses pods have, their resolvers are clients with many queries.
+            None => server.exempt.extend_from_slice(&server.pod_cidrs),
+        }
+        let (rate_limit, rate) = (self.rate_limit, self.rate);
+        server.rate_limit = rate.map(|rate| RateLimit { responses_per_second: rate, ..rate_limit });
+        server.cookies = match (self.cookies, self.cookie_secret_file) {
+            (false, _) => CookieSource::Off,
+            (true, None) => CookieSource::Random,
+            (true, Some(file)) => CookieSource::File(file),
+        };
+        DaemonSettings { server, privileges, lame_duck, log_format }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draft_without_options_is_the_default() {
+        assert_eq!(Draft::default().finish(), DaemonSettings::default());
+    }
+}

@@ -1,0 +1,112 @@
+//! What is answered.
+
+use super::{Arity, Opt, ROW, SWITCH};
+use crate::daemon::config::{show, value};
+
+pub(super) static OPTIONS: &[Opt] = &[
+    Opt {
+        name: "pods",
+        value: "MODE",
+        allowed: "disabled, insecure or verified",
+        help: "Check that a pod's address must pass before it is answered",
+        more: "`disabled`: no pod records at all. `insecure`: the address in the name is the answer, whether a pod has \
+               it or not. `verified`: the address is the answer if a pod of that namespace has it.",
+        read: |to, texts| texts.one(value::mode, &mut to.server.mode),
+        show: |from| show::one(show::mode(from.server.mode)),
+        ..ROW
+    },
+    Opt {
+        name: "domain",
+        arity: Arity::Many,
+        value: "DOMAIN",
+        allowed: "domain names such as cluster.local",
+        help: "Cluster domain; the zone served is pod.<DOMAIN>",
+        read: |to, texts| texts.many(value::zone, &mut to.server.zones),
+        show: |from| show::many(from.server.zones.iter().map(|zone| show::domain(zone.domain()))),
+        ..ROW
+    },
+    Opt {
+        name: "ns-name",
+        value: "NAME",
+        allowed: "the domain name of a name server",
+        help: "Name server in the NS and SOA records of every zone",
+        more: "It should be a name that resolves to this server, or to the forwarder in front of it.",
+        without: "ns.dns.<DOMAIN>, as CoreDNS has it",
+        example: &["dns.example.com"],
+        read: |to, texts| texts.one(value::some(value::name), &mut to.ns_name),
+        ..ROW
+    },
+    Opt {
+        name: "ttl",
+        value: "SECONDS",
+        allowed: "0 to 3600 (seconds)",
+        help: "Time to live of addresses; that of negative answers is this or 300, whichever is less",
+        read: |to, texts| texts.one(value::ttl, &mut to.server.ttl),
+        show: |from| show::one(from.server.ttl.as_secs()),
+        ..ROW
+    },
+    Opt {
+        name: "pod-cidr",
+        arity: Arity::Many,
+        value: "CIDR",
+        allowed: "networks such as 10.244.0.0/16 or fd00:10:244::/56",
+        help: "Answer only addresses inside these networks",
+        more: "It holds in any mode.",
+        example: &["10.42.0.0/16", "fd00:10:42::/48"],
+        read: |to, texts| texts.many(value::network, &mut to.server.pod_cidrs),
+        show: |from| show::many(&from.server.pod_cidrs),
+        ..ROW
+    },
+    Opt {
+        name: "namespace",
+        arity: Arity::Many,
+        value: "NAME",
+        allowed: "namespace names: 1 to 63 of a-z, 0-9 and '-'",
+        help: "Serve (and watch) only these namespaces",
+        example: &["default", "web"],
+        read: |to, texts| texts.many(value::label, &mut to.namespaces),
+        show: |from| show::many(&from.namespaces),
+        ..ROW
+    },
+    Opt {
+        name: "block-special",
+        help: "Never answer loopback, link-local, multicast and other special addresses",
+        read: |to, texts| texts.one(value::switch, &mut to.server.block_special),
+        show: |from| show::one(from.server.block_special),
+        ..SWITCH
+    },
+    Opt {
+        name: "check-namespaces",
+        help: "In mode insecure: answer only for namespaces that the cluster has",
+        read: |to, texts| texts.one(value::switch, &mut to.server.check_namespaces),
+        show: |from| show::one(from.server.check_namespaces),
+        ..SWITCH
+    },
+    Opt {
+        name: "pod-names",
+        help: "In mode verified: answer <pod-name>.<namespace> too",
+        more: "The answer is all addresses of that pod.",
+        read: |to, texts| texts.one(value::switch, &mut to.server.pod_names),
+        show: |from| show::one(from.server.pod_names),
+        ..SWITCH
+    },
+    Opt {
+        name: "host-network",
+        value: "WHETHER",
+        allowed: "include or exclude",
+        help: "In mode verified: whether pods with hostNetwork count, under their node's address",
+        read: |to, texts| texts.one(value::host_network, &mut to.server.host_network),
+        show: |from| show::one(show::host_network(from.server.host_network)),
+        ..ROW
+    },
+    Opt {
+        name: "max-staleness",
+        value: "TIME",
+        allowed: "off, or a time from 1s to 7d such as 90s, 5m or 1h",
+        help: "Answer SERVFAIL once the watch has been down for this long",
+        more: "`off` serves what was last known, however old.",
+        read: |to, texts| texts.one(value::week_or_off, &mut to.server.max_staleness),
+        show: |from| show::one(show::or_off(from.server.max_staleness.map(show::time))),
+        ..ROW
+    },
+];

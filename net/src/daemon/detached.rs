@@ -1,0 +1,52 @@
+//! Calls that may block for ever.
+
+use std::io;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+/// Runs a call on a thread of its own and returns its result. If the future is dropped first, the thread is left to
+/// itself, and ends with the process at the latest.
+///
+/// Fails if the system refuses the thread, or if the call panics, which the log has told.
+pub(super) async fn detached<T: Send + 'static>(
+    name: &str,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    let call = move || {
+        // Fails only if nobody waits for it any more.
+        let _ = done.send(call());
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(call)?;
+    result
+        .await
+        .map_err(|_| io::Error::other(format!("the thread {name} has panicked: a bug, please report it")))
+}
+
+/// Runs a call on a thread of its own, which has the privileges of this one, and blocks until it returns, for `limit` at
+/// most.
+pub(super) fn bounded<T: Send + 'static>(
+    name: &str,
+    limit: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = mpsc::channel();
+    let call = move || {
+        // Fails only if nobody waits for it any more.
+        let _ = done.send(call());
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(call)?;
+    result.recv_timeout(limit).map_err(|error| match error {
+        mpsc::RecvTimeoutError::Timeout => {
+            io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", limit.as_secs()))
+        }
+        mpsc::RecvTimeoutError::Disconnected => panicked(name),
+    })
+}
+
+fn panicked(name: &str) -> io::Error {
+    io::Error::other(format!("the thread {name} has panicked: a bug, please report it"))
+}

@@ -1,0 +1,241 @@
+//! The life of the process: it serves, reloads, and ends as signals request.
+//!
+//! This task never blocks: signals and the watchdog are heard at every moment, whatever a start or a reload waits for.
+
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::{select, time};
+
+use super::config::{Loaded, Sources};
+use super::detached::detached;
+use super::exit_code;
+use super::privileges::{Dropped, directory};
+use super::reload::{ReloadError, reload};
+use super::signals::{Request, Signals};
+use super::systemd::{Due, Pulse, Supervisor};
+use crate::server::bound::Bound;
+use crate::server::error::StartError;
+use crate::server::handle::{Opening, Server};
+use crate::server::settings::Settings;
+
+/// Time that the end may take beside what the operator has set.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// The process around a server.
+pub(super) struct Process {
+    pub(super) sources: Sources,
+    /// The configuration at the start.
+    pub(super) started: Loaded,
+    /// Time between SIGTERM and the end.
+    pub(super) lame_duck: Duration,
+    pub(super) dropped: Dropped,
+    pub(super) signals: Signals,
+}
+
+/// Work that is in progress while the process serves.
+type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
+
+/// Result of such work.
+enum Done {
+    Opened(Result<(), StartError>),
+    Reloaded(Box<Result<Loaded, ReloadError>>),
+}
+
+/// Reason why the process no longer serves.
+enum Ended {
+    Signal(&'static str),
+    Failed(ExitCode),
+}
+
+impl Process {
+    /// Serves until a signal requests the end, or something fails that cannot be mended.
+    pub(super) async fn run(mut self, bound: Bound) -> ExitCode {
+        let serving = detached("poddns-start", move || bound.serve());
+        let outcome = select! {
+            outcome = serving => outcome.map_err(StartError::Thread).flatten(),
+            signal = self.signals.end() => {
+                tracing::info!(signal, "ended before it served");
+                return ExitCode::SUCCESS;
+            }
+        };
+        let (server, opening) = match outcome {
+            Ok(server) => server,
+            Err(error) => {
+                tracing::error!("{error}");
+                return exit_code(error.is_configuration());
+            }
+        };
+        let mut supervisor = Supervisor::from_env();
+        match self.serve(&server, opening, &mut supervisor).await {
+            Ended::Signal(signal) => self.end(server, signal, &supervisor).await,
+            Ended::Failed(code) => code,
+        }
+    }
+
+    async fn serve(&mut self, server: &Server, opening: Opening, supervisor: &mut Supervisor) -> Ended {
+        let sources = self.sources.clone();
+        let reloading =
+            || -> Work<'_> { Box::pin(async { Done::Reloaded(Box::new(reload(server, &sources).await)) }) };
+        let mut work: Option<Work<'_>> = Some(Box::pin(async { Done::Opened(opening.opened().await) }));
+        let mut pulse = Pulse::default();
+        let mut reload_requested = false;
+        loop {
+            select! {
+                name = server.failed() => {
+                    tracing::error!(name, "a thread or task has panicked: a bug, please report it; ending the process");
+                    return Ended::Failed(ExitCode::FAILURE);
+                }
+                request = self.signals.next() => match request {
+                    Request::End(signal) => return Ended::Signal(signal),
+                    Request::Reload => reload_requested = true,
+                },
+                due = supervisor.due() => {
+                    supervisor.status(status(server));
+                    if due == Due::Heartbeat {
+                        beat(server, &mut pulse, supervisor);
+                    }
+                }
+                done = finished(&mut work) => {
+                    work = None;
+                    match done {
+                        Done::Opened(Ok(())) => {}
+                        Done::Opened(Err(error)) => {
+                            tracing::error!("{error}");
+                            return Ended::Failed(exit_code(error.is_configuration()));
+                        }
+                        Done::Reloaded(reloaded) => self.reloaded(server, *reloaded),
+                    }
+                    supervisor.ready();
+                }
+            }
+            // One at a time: a request during another is for what has changed since that began.
+            if reload_requested && work.is_none() {
+                reload_requested = false;
+                supervisor.reloading();
+                work = Some(reloading());
+            }
+        }
+    }
+
+    /// Takes the settings of a reload, or logs what is wrong with them.
+    fn reloaded(&mut self, server: &Server, reloaded: Result<Loaded, ReloadError>) {
+        match reloaded {
+            Ok(loaded) => {
+                self.lame_duck = loaded.settings.lame_duck;
+                for setting in loaded.needs_restart(&self.started) {
+                    tracing::warn!(
+                        setting,
+                        "has changed, but only takes effect when poddnsd is started again"
+                    );
+                }
+                tracing::info!("the configuration has been read again");
+                check_snapshot(&server.settings(), &self.dropped);
+            }
+            Err(ReloadError::Config(wrong)) => {
+                for problem in wrong.problems() {
+                    tracing::error!("{problem}");
+                }
+                explain(&wrong.to_string(), &self.dropped);
+                tracing::error!("the new configuration is wrong; going on with the old one");
+            }
+            Err(error) => {
+                explain(&error.to_string(), &self.dropped);
+                tracing::error!("{error}; going on with the old configuration");
+            }
+        }
+    }
+
+    /// Ends in order: unready at once, serving for the lame-duck time, then the end. A second signal ends at once.
+    async fn end(&mut self, server: Server, signal: &str, supervisor: &Supervisor) -> ExitCode {
+        let lame_duck = self.lame_duck;
+        server.drain();
+        let stop_timeout = server.settings().tcp.idle_timeout + MARGIN;
+        supervisor.stopping(lame_duck + stop_timeout);
+        let lame_duck_seconds = lame_duck.as_secs_f64();
+        tracing::info!(
+            signal,
+            lame_duck_seconds,
+            "unready from now on; about to end; a second signal ends at once"
+        );
+        let stopped = async {
+            time::sleep(lame_duck).await;
+            // On a thread of its own, since it blocks.
+            time::timeout(stop_timeout, detached("poddns-stop", || server.stop())).await
+        };
+        select! {
+            stopped = stopped => match stopped {
+                Ok(Ok(())) => {
+                    tracing::info!("ended");
+                    ExitCode::SUCCESS
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "cannot end in order; ending at once");
+                    ExitCode::FAILURE
+                }
+                Err(_) => {
+                    let seconds = stop_timeout.as_secs();
+                    tracing::error!("not ended within {seconds} s: a file system hangs; ending at once");
+                    ExitCode::FAILURE
+                }
+            },
+            signal = self.signals.end() => {
+                tracing::warn!(signal, "ending at once");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Waits for the work, if there is any.
+async fn finished(work: &mut Option<Work<'_>>) -> Done {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Pings systemd's watchdog if all threads are alive.
+fn beat(server: &Server, pulse: &mut Pulse, supervisor: &Supervisor) {
+    if pulse.beats(|| server.ping()) {
+        supervisor.alive();
+    } else {
+        tracing::error!("a thread is stuck: a bug, please report it; withholding the watchdog ping");
+    }
+}
+
+/// Returns the state in a line, for `systemctl status`.
+fn status(server: &Server) -> String {
+    match server.pending().as_slice() {
+        [] => "ready".to_owned(),
+        [reason] => format!("not ready: {reason}"),
+        [reason, others @ ..] => format!("not ready: {reason} (and {} more)", others.len()),
+    }
+}
+
+/// Explains why a file that everybody can read may be out of reach for this process.
+fn explain(error: &str, dropped: &Dropped) {
+    if !dropped.readable.is_empty() && error.contains("ermission denied") {
+        tracing::warn!(
+            readable = ?dropped.readable,
+            "since its start this process can open only files in these places (Landlock), and bind no port below 1024; \
+             for others it must be started again"
+        );
+    }
+}
+
+/// Explains why snapshots cannot be written to a directory that was not named at the start.
+fn check_snapshot(settings: &Settings, dropped: &Dropped) {
+    let restricted = !dropped.readable.is_empty() || !dropped.writable.is_empty();
+    let Some(snapshot) = settings.snapshot.as_ref().filter(|_| restricted) else { return };
+    let folder = directory(&snapshot.path);
+    if !dropped.writable.contains(&folder) {
+        tracing::warn!(
+            folder = %folder.display(),
+            writable = ?dropped.writable,
+            "since its start this process can write only in these folders (Landlock), so it must be started again to \
+             keep snapshots in another"
+        );
+    }
+}

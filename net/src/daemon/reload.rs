@@ -1,0 +1,50 @@
+//! Reloads: the configuration is read again, and taken as a whole or not at all.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time;
+
+use super::config::{ConfigError, Loaded, Sources};
+use super::detached::detached;
+use super::warn;
+use crate::server::error::StartError;
+use crate::server::handle::Server;
+
+/// Maximum time of a reload: more than a program for credentials may take.
+pub(super) const RELOAD_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Reason why a reload failed. The old configuration stays in effect.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Server(#[from] StartError),
+    #[error("cannot read the configuration: {0}")]
+    Thread(#[source] io::Error),
+    #[error("not complete within {} s: a file or a program for credentials hangs", .0.as_secs())]
+    TimedOut(Duration),
+}
+
+/// Reads the configuration again and replaces the settings of the server, within a limit of time. Returns the settings
+/// as read.
+pub(super) async fn reload(server: &Server, sources: &Sources) -> Result<Loaded, ReloadError> {
+    let mut counted = false;
+    let replaced = async {
+        let sources = sources.clone();
+        let loaded = detached("poddns-config", move || sources.load()).await;
+        let loaded = loaded.map_err(ReloadError::Thread)??;
+        warn(&loaded.settings.server);
+        let replaced = server.reload(loaded.settings.server.clone()).await;
+        counted = true;
+        replaced?;
+        Ok(loaded)
+    };
+    let result = time::timeout(RELOAD_TIMEOUT, replaced).await;
+    let result = result.unwrap_or(Err(ReloadError::TimedOut(RELOAD_TIMEOUT)));
+    if result.is_err() && !counted {
+        server.reload_failed();
+    }
+    result
+}

@@ -1,0 +1,186 @@
+//! Starts and reloads that wait for something that never comes: the daemon answers, and ends when it should.
+
+use std::fs;
+use std::net::{IpAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::api::{POD, kubeconfig};
+use crate::support::dns::{SERVFAIL, lookup};
+use crate::support::{Daemon, PATIENCE, assert_answers, command, until};
+use tempfile::TempDir;
+
+const HERE: IpAddr = IpAddr::V4(POD);
+
+/// A directory with everything that hangs.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// A kubeconfig with a program for its credentials that never returns, and the file that says that it runs.
+    fn hanging_plugin(&self) -> (PathBuf, PathBuf) {
+        let begun = self.path("begun");
+        let program =
+            self.write("plugin", &format!("#!/bin/sh\ntouch {}\nexec sleep 1000\n", begun.display()));
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let exec = serde_json::json!({ "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": program, "interactiveMode": "Never",
+        } });
+        (self.write("kubeconfig", &kubeconfig("https://127.0.0.1:1", &exec)), begun)
+    }
+
+    fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    }
+}
+
+fn flag(name: &str, path: &Path) -> String {
+    format!("--{name}={}", path.display())
+}
+
+/// The daemon answers, but knows nothing of pods yet.
+fn assert_not_ready(daemon: &Daemon) {
+    let answer = lookup(daemon, "default", HERE);
+    assert_eq!((answer.rcode, answer.extended_error), (SERVFAIL, Some(14)));
+    assert_eq!(daemon.get("/healthz").0, 200);
+    assert_eq!(daemon.get("/readyz").0, 503);
+}
+
+fn assert_sigterm_ends(mut daemon: Daemon) {
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(0));
+}
+
+/// Waits until the daemon has a thread of this name.
+fn wait_for_thread(daemon: &Daemon, name: &str) {
+    let comm = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+    until(&format!("a thread {name}"), || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+        tasks.map(Result::unwrap).any(|task| comm(task).trim_end() == name)
+    });
+}
+
+/// Starts the daemon in mode insecure with a config file, which it reads by a link.
+fn reloadable(folder: &Folder, to: Option<&UnixDatagram>) -> (Daemon, PathBuf) {
+    let config = folder.write("poddns.toml", "pods = \"insecure\"\n");
+    let mut command = command();
+    if to.is_some() {
+        command.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "400000");
+    }
+    let daemon =
+        Daemon::launch(command, &["--listen=127.0.0.1:0", "--landlock=off", &flag("config", &config)]);
+    assert_answers(daemon.address());
+    (daemon, config)
+}
+
+#[test]
+fn hanging_plugin_at_start_leaves_answers_and_the_end() {
+    let folder = Folder::new();
+    let (kubeconfig, begun) = folder.hanging_plugin();
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", &flag("kubeconfig", &kubeconfig)]);
+    until("the plugin runs", || begun.exists());
+    assert_not_ready(&daemon);
+    assert_sigterm_ends(daemon);
+}
+
+#[test]
+fn hanging_plugin_at_reload_leaves_answers_and_the_end() {
+    let folder = Folder::new();
+    let (daemon, config) = reloadable(&folder, None);
+    let (kubeconfig, begun) = folder.hanging_plugin();
+    fs::write(&config, format!("kubeconfig = {kubeconfig:?}\n")).unwrap();
+    daemon.signal("HUP");
+    until("the plugin runs", || begun.exists());
+    assert_answers(daemon.address());
+    assert_eq!(daemon.get("/healthz").0, 200);
+    assert_sigterm_ends(daemon);
+}
+
+#[test]
+fn pods_file_without_a_writer_leaves_answers_and_the_end() {
+    let folder = Folder::new();
+    let pipe = folder.fifo("pods.json");
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", &flag("pods-file", &pipe)]);
+    assert_not_ready(&daemon);
+    assert_sigterm_ends(daemon);
+}
+
+#[test]
+fn hanging_config_file_at_reload_leaves_answers_and_the_end() {
+    let folder = Folder::new();
+    let socket = UnixDatagram::bind(folder.path("notify")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (daemon, config) = reloadable(&folder, Some(&socket));
+    fs::remove_file(&config).unwrap();
+    folder.fifo("poddns.toml");
+    daemon.signal("HUP");
+    wait_for_thread(&daemon, "poddns-config");
+    assert_answers(daemon.address());
+    // The watchdog is served meanwhile.
+    let mut messages = std::iter::repeat_with(|| {
+        let mut message = [0; 4096];
+        let len = socket.recv(&mut message).expect("a message");
+        message[..len].to_vec()
+    });
+    assert!(messages.any(|message| message.starts_with(b"RELOADING=1")));
+    assert_eq!(messages.by_ref().filter(|message| message == b"WATCHDOG=1\n").take(3).count(), 3);
+    assert_sigterm_ends(daemon);
+}
+
+#[test]
+fn silent_api_server_leaves_answers_and_the_end() {
+    let folder = Folder::new();
+    // Connections are established by the kernel, and never accepted.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let kubeconfig = folder.write("kubeconfig", &kubeconfig(&url, &serde_json::json!({})));
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", &flag("kubeconfig", &kubeconfig)]);
+    assert_not_ready(&daemon);
+    assert_sigterm_ends(daemon);
+}
+
+#[test]
+fn reload_after_a_hanging_one_is_taken() {
+    let folder = Folder::new();
+    let (daemon, config) = reloadable(&folder, None);
+    fs::remove_file(&config).unwrap();
+    let pipe = folder.fifo("poddns.toml");
+    daemon.signal("HUP");
+    wait_for_thread(&daemon, "poddns-config");
+    // Requested while the first is in progress, so it comes after that; the writer ends the first.
+    daemon.signal("HUP");
+    fs::write(&pipe, "pods = \"insecure\"\nttl = 1\n").unwrap();
+    let reloads = || daemon.metric("poddns_config_reloads_total{result=\"success\"}");
+    until("the first is done", || reloads() == 1);
+    wait_for_thread(&daemon, "poddns-config");
+    fs::write(&pipe, "pods = \"insecure\"\nttl = 2\n").unwrap();
+    until("the second is done", || reloads() == 2);
+    assert_eq!(daemon.status()["ttl"], 2);
+}
+
+#[test]
+fn signals_without_meaning_are_ignored() {
+    let daemon = Daemon::insecure(&[]);
+    for signal in ["USR1", "USR2", "XFSZ", "PIPE"] {
+        daemon.signal(signal);
+    }
+    assert_answers(daemon.address());
+    assert_sigterm_ends(daemon);
+}

@@ -90,7 +90,7 @@ pub trait PodLookup {
 ///
 /// An index that is changed without locks while it is read may not get a consistent view of itself; an index behind
 /// a lock or a connection may not get either in time. The query is answered with SERVFAIL and EDE 0 (Other), and
-/// [`Reply::unknown`](crate::Reply::unknown) is set.
+/// [`Reply::is_unknown`](crate::Reply::is_unknown) returns true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown;
 

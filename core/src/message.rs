@@ -63,12 +63,19 @@ pub struct Reply {
     pub rcode: Rcode,
     /// The extended error that belongs to the answer, also when the client cannot be told for want of an OPT.
     pub ede: Option<Ede>,
-    /// Whether the index could not be read, so that the response is SERVFAIL: see [`Unknown`](crate::Unknown).
-    pub unknown: bool,
     /// Whether the answer section had to be left out and TC set.
     pub truncated: bool,
     /// What the client's cookie told: a valid one proves its address.
     pub cookie: CookieStatus,
+}
+
+impl Reply {
+    /// Returns whether the index could not be read, so that the response is SERVFAIL: see
+    /// [`Unknown`](crate::Unknown).
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self.ede, Some(Ede::OTHER))
+    }
 }
 
 /// Why a packet gets no response.

@@ -13,7 +13,7 @@ use crate::wire::name::QuestionName;
 use crate::wire::reply::{
     Compressed, Full, OptRecord, PAYLOAD_SIZE, Pointer, RecordWriter, ReplyWriter, Section, Soa, Written,
 };
-use crate::wire::{Class, Ede, Rtype};
+use crate::wire::{Class, Rtype};
 
 /// The longest response over UDP, in octets, whatever the client could receive.
 pub const MAX_UDP_REPLY: usize = PAYLOAD_SIZE as usize;
@@ -44,6 +44,19 @@ pub fn respond<P: PodLookup + ?Sized>(
     request: &Request,
     out: &mut [u8],
 ) -> Outcome {
+    respond_within(config, pods, query, request, out, MAX_DECISIONS)
+}
+
+/// Responds to a query, with so many decisions left. The last one is that nothing is known.
+#[inline]
+fn respond_within<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    query: &[u8],
+    request: &Request,
+    out: &mut [u8],
+    decisions: u32,
+) -> Outcome {
     let Some(header) = Header::read(query) else {
         return Outcome::Drop(DropReason::Short);
     };
@@ -57,26 +70,34 @@ pub fn respond<P: PodLookup + ?Sized>(
         if request.cut { Message::read_question(&header, query) } else { Message::read(&header, query) };
     let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
     let cookie = cookie.unwrap_or_default();
-    let mut decision = decide(config, pods, &message, cookie);
-    let mut decisions = 1;
-    loop {
-        let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
-        let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
-        let Decision { rcode, ede, .. } = decision;
-        match write(config, pods, request, &message, &decision, opt, out) {
-            Ok((len, truncated)) => {
-                let unknown = ede == Some(Ede::OTHER);
-                return Outcome::Reply(Reply { len, rcode, ede, unknown, truncated, cookie });
-            }
-            Err(Unwritten::Outdated) if decisions < MAX_DECISIONS => {
-                decision = decide(config, pods, &message, cookie);
-                decisions = decisions.saturating_add(1);
-            }
-            Err(Unwritten::Outdated) => decision = Decision::UNKNOWN,
-            // Header, question and OPT fit in MIN_REPLY, so this is not reached.
-            Err(Unwritten::Full) => return Outcome::Drop(DropReason::NoRoom),
+    let decision = match decisions {
+        0 => Decision::UNKNOWN,
+        _ => decide(config, pods, &message, cookie),
+    };
+    let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
+    let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
+    match write(config, pods, request, &message, &decision, opt, out) {
+        Ok((len, truncated)) => {
+            Outcome::Reply(Reply { len, rcode: decision.rcode, ede: decision.ede, truncated, cookie })
         }
+        Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, decisions),
+        // Header, question and OPT fit in MIN_REPLY, so this is not reached.
+        Err(Unwritten::Full) => Outcome::Drop(DropReason::NoRoom),
     }
+}
+
+// Not a loop around all of it, which would cost every other query the variables that it keeps.
+#[cold]
+#[inline(never)]
+fn decide_again<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    query: &[u8],
+    request: &Request,
+    out: &mut [u8],
+    decisions: u32,
+) -> Outcome {
+    respond_within(config, pods, query, request, out, decisions.saturating_sub(1))
 }
 
 /// Why the records of a decision cannot be written.
@@ -160,16 +181,15 @@ fn write<P: PodLookup + ?Sized>(
             records(config, pods, writer, question.name, question.rtype, decision.records)
         }
     };
-    let (records, truncated) = match records {
-        Ok(records) => (records, false),
-        // RFC 2181 9: no RRset is there in part.
-        Err(Unwritten::Full) => (Written::default(), true),
-        Err(Unwritten::Outdated) => return Err(Unwritten::Outdated),
-    };
+    if let Err(Unwritten::Outdated) = records {
+        return Err(Unwritten::Outdated);
+    }
+    // RFC 2181 9: no RRset is there in part.
+    let truncated = records.is_err();
     if truncated {
         flags |= flag::TC;
     }
-    let len = writer.finish(records, message.header, decision.rcode, flags, opt)?;
+    let len = writer.finish(records.unwrap_or_default(), message.header, decision.rcode, flags, opt)?;
     Ok((len, truncated))
 }
 

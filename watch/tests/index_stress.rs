@@ -1,19 +1,22 @@
-//! Readers beside a writer that does everything at once, with real threads: what stays must be there in every
-//! single look-up, and what never was must not.
+//! Readers beside a writer at full speed, with real threads: a pod that stays is there in every look-up, one that
+//! never was in none, and no look-up is unknown, however the kernel schedules them.
+//!
+//! `PODDNS_STRESS_LOOKUPS` is the number of look-ups of each test, 20,000 by default.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use poddns_core::{Label, Owner, PodLookup};
 use poddns_watch::{Index, IndexOptions, IndexWriter, ListScope, PodRecord, Uid, index};
 
-/// Rounds of the writer, each of [`PODS`] pods.
-const ROUNDS: u32 = 6;
+/// Pods that the writer adds and removes, again and again.
 const PODS: u32 = 3000;
 /// Pods that stay.
 const STABLE: u32 = 64;
+/// Look-ups of [`look_up`], at least.
+const LOOKUPS: u32 = 14;
 
 fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|_| panic!("{text} is a label"))
@@ -43,19 +46,22 @@ fn apply_stable(writer: &mut IndexWriter) {
     }
 }
 
-/// Pods come, change their addresses, share the nodes' addresses, and go again, with their namespaces; in
-/// between a list is begun, cut off, begun again and completed.
-fn churn(writer: &mut IndexWriter) {
-    for round in 0..ROUNDS {
+/// Pods are added, change their addresses, share the nodes' addresses, and are removed, with their namespaces; in
+/// between a list is begun, cut off, begun again and completed. Ends once `done` does.
+fn churn(writer: &mut IndexWriter, done: impl Fn() -> bool) {
+    for round in 0_u32.. {
         for number in 0..PODS {
+            if done() {
+                return;
+            }
             let namespace = format!("churn-{}", number % 7);
             let [v4, v6] = addresses(20, number);
             apply(writer, &namespace, &format!("pod-{number}"), &[v4]);
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 apply(writer, &namespace, &format!("pod-{number}"), &[v6, v4]);
             }
             apply(writer, "agents", &format!("agent-{number}-{round}"), &[node(number % STABLE)]);
-            if number % 500 == 0 {
+            if number.is_multiple_of(500) {
                 writer.begin_pod_list(&ListScope::All);
             }
         }
@@ -80,8 +86,8 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
     }
     let name = pod_names.then(|| label(&format!("pod-{}", number % STABLE)));
     let owner = Owner::Pod { namespace: stable, name };
-    assert_eq!(index.owner_of(v4).unwrap(), owner);
-    assert_eq!(index.owner_of(v6).unwrap(), owner);
+    assert_eq!(index.owner_of(v4), Ok(owner));
+    assert_eq!(index.owner_of(v6), Ok(owner));
     let owner_of_shared = index.owner_of(shared).unwrap();
     assert!(owner_of_shared == owner || owner_of_shared == Owner::Shared, "{owner_of_shared:?}");
     if let Some(name) = name {
@@ -92,7 +98,8 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
 
     // These come and go, but only ever in one namespace.
     for address in addresses(20, number % PODS) {
-        assert!(!index.contains(&label(&format!("churn-{}", (number + 1) % 7)), address).unwrap());
+        let other = label(&format!("churn-{}", (number + 1) % 7));
+        assert!(!index.contains(&other, address).unwrap(), "{address} was never there");
         let expected = label(&format!("churn-{}", number % PODS % 7));
         match index.owner_of(address).unwrap() {
             Owner::Nobody => (),
@@ -102,38 +109,107 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
     }
 }
 
-fn stress(pod_names: bool) {
-    let (mut writer, index) = index(IndexOptions { pod_names });
-    apply_stable(&mut writer);
-    let done = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..2)
-        .map(|reader| {
-            let (index, done) = (Arc::clone(&index), Arc::clone(&done));
-            thread::spawn(move || {
-                let mut rounds = 0_u32;
-                while !done.load(Ordering::Relaxed) {
-                    // Below 7 * PODS, so that `number % 7` and `number % PODS % 7` are about the same pod.
-                    look_up(&index, pod_names, (rounds.wrapping_mul(2) + reader) % PODS);
-                    rounds += 1;
-                }
-                rounds
+/// Where the readers run, beside the writer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Wherever the kernel likes.
+    Free,
+    /// On the writer's core.
+    Pinned,
+    /// On the writer's core, at the lowest priority.
+    Niced,
+}
+
+/// Runs so many readers, half of them on an index with pod names, until they have done their look-ups.
+fn stress(readers: usize, layout: Layout) {
+    let lookups = std::env::var("PODDNS_STRESS_LOOKUPS").map_or(20_000, |text| text.parse().unwrap());
+    let rounds = u32::div_ceil(lookups, LOOKUPS * u32::try_from(readers).unwrap() * 2);
+    if layout != Layout::Free {
+        scheduling::stay_on_one_core();
+    }
+    for pod_names in [false, true] {
+        let (mut writer, index) = index(IndexOptions { pod_names });
+        apply_stable(&mut writer);
+        let running = Arc::new(AtomicUsize::new(readers));
+        let readers: Vec<_> = (0..readers)
+            .map(|reader| {
+                let (index, running) = (Arc::clone(&index), Running(Arc::clone(&running)));
+                thread::spawn(move || {
+                    if layout == Layout::Niced {
+                        scheduling::lowest_priority();
+                    }
+                    for round in 0..rounds {
+                        // Below 7 * PODS, so that `number % 7` and `number % PODS % 7` are about the same pod.
+                        let number = round.wrapping_mul(2) + u32::try_from(reader).unwrap();
+                        look_up(&index, pod_names, number % PODS);
+                    }
+                    drop(running);
+                })
             })
-        })
-        .collect();
-    churn(&mut writer);
-    done.store(true, Ordering::Relaxed);
-    for reader in readers {
-        let rounds = reader.join().unwrap_or_else(|_| panic!("a reader saw what was not so"));
-        assert!(rounds > 0, "every reader was there");
+            .collect();
+        churn(&mut writer, || running.load(Ordering::Relaxed) == 0);
+        for reader in readers {
+            reader.join().unwrap_or_else(|_| panic!("a reader saw what was not so"));
+        }
     }
 }
 
-#[test]
-fn without_names() {
-    stress(false);
+/// Counts a reader that runs, until it ends, be it by a panic.
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod scheduling {
+    use rustix::{process, thread};
+
+    /// Binds this thread, and those that it starts, to one of the cores that it may use.
+    pub(crate) fn stay_on_one_core() {
+        let allowed = thread::sched_getaffinity(None).unwrap();
+        let core = (0..thread::CpuSet::MAX_CPU).find(|&core| allowed.is_set(core)).unwrap();
+        let mut only = thread::CpuSet::new();
+        only.set(core);
+        thread::sched_setaffinity(None, &only).unwrap();
+    }
+
+    /// Lowers the priority of this thread.
+    pub(crate) fn lowest_priority() {
+        process::nice(19).unwrap();
+    }
+}
+
+/// Elsewhere the tests run all the same, wherever the system likes.
+#[cfg(not(target_os = "linux"))]
+mod scheduling {
+    pub(crate) fn stay_on_one_core() {}
+    pub(crate) fn lowest_priority() {}
 }
 
 #[test]
-fn with_names() {
-    stress(true);
+fn readers_on_any_core() {
+    stress(2, Layout::Free);
+}
+
+#[test]
+fn eight_readers_to_a_core() {
+    stress(8 * thread::available_parallelism().map_or(1, usize::from), Layout::Free);
+}
+
+#[test]
+fn readers_on_the_writers_core() {
+    stress(2, Layout::Pinned);
+}
+
+#[test]
+fn niced_readers_on_the_writers_core() {
+    stress(1, Layout::Niced);
+}
+
+#[test]
+fn eight_niced_readers_on_the_writers_core() {
+    stress(8, Layout::Niced);
 }

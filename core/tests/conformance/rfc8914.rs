@@ -74,7 +74,7 @@ fn unknown_lookup_is_servfail_with_text() {
                 let (outcome, response) = server.outcome(&query, &Request::new(Transport::Udp, CLIENT, NOW));
                 let (Outcome::Reply(reply), Some(response)) = (outcome, response) else { panic!("{name}") };
                 assert_eq!(
-                    (reply.rcode, reply.ede, reply.unknown),
+                    (reply.rcode, reply.ede, reply.is_unknown()),
                     (Rcode::SERVFAIL, Some(Ede::OTHER), true)
                 );
                 assert!(response.answer.is_empty() && response.authority.is_empty(), "{name}");

@@ -140,9 +140,9 @@ impl Counters {
         self.responses.increment(rcode);
         if let Some(Ede(code)) = reply.ede {
             self.extended_errors.increment(code);
-        }
-        if reply.unknown {
-            self.unknown.increment();
+            if reply.is_unknown() {
+                self.unknown.increment();
+            }
         }
         if reply.truncated {
             self.truncated.increment();

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use poddns_core::{Label, Owner, PodLookup};
-use poddns_watch::{Change, Index, IndexOptions, IndexWriter, MAX_ADDRESSES, PodRecord, Uid, index};
+use poddns_watch::index::Comparison;
+use poddns_watch::{
+    Change, Index, IndexOptions, IndexWriter, ListScope, MAX_ADDRESSES, PodRecord, Uid, index,
+};
 
 fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|_| panic!("{text} is a label"))
@@ -162,4 +165,67 @@ fn the_serial_is_one_before_anything_and_the_time_of_the_last_change_after() {
     let before = now();
     apply(&mut writer, "1", "default", "web", &["10.0.0.1"]);
     assert!((before..=now()).contains(&u64::from(index.serial())));
+}
+
+/// Both ways of keeping pods: with names and without.
+fn both() -> [(IndexWriter, std::sync::Arc<Index>); 2] {
+    [false, true].map(|pod_names| index(IndexOptions { pod_names }))
+}
+
+fn of_web(uid: &str, addresses: &[IpAddr], writer: &mut IndexWriter) -> Change {
+    let uid = Uid::of_object("default", "web", uid);
+    writer.apply(&PodRecord { uid, namespace: label("default"), name: "web", addresses })
+}
+
+#[test]
+fn successor_of_a_name_replaces_it_without_a_deletion() {
+    for (mut writer, index) in both() {
+        of_web("old", &ips(&["10.0.0.1"]), &mut writer);
+        assert_eq!(of_web("new", &ips(&["10.0.0.2"]), &mut writer), Change::Updated);
+        assert!(!has(&index, "default", "10.0.0.1"));
+        assert!(has(&index, "default", "10.0.0.2"));
+        assert_eq!(index.stats().pods, 1);
+    }
+}
+
+#[test]
+fn late_deletion_of_a_predecessor_changes_nothing() {
+    for (mut writer, index) in both() {
+        of_web("old", &ips(&["10.0.0.1"]), &mut writer);
+        of_web("new", &ips(&["10.0.0.1"]), &mut writer);
+        assert_eq!(writer.remove(Uid::of_object("default", "web", "old")), Change::Unchanged);
+        assert!(has(&index, "default", "10.0.0.1"));
+        assert_eq!(writer.remove(Uid::of_object("default", "web", "new")), Change::Removed);
+    }
+}
+
+#[test]
+fn successor_without_an_address_ends_its_predecessor() {
+    for (mut writer, index) in both() {
+        of_web("old", &ips(&["10.0.0.1"]), &mut writer);
+        assert_eq!(of_web("new", &[], &mut writer), Change::Removed);
+        assert!(!has(&index, "default", "10.0.0.1"));
+    }
+}
+
+#[test]
+fn comparison_changes_nothing_and_counts_as_seen() {
+    for (mut writer, index) in both() {
+        apply(&mut writer, "1", "default", "one", &["10.0.0.1"]);
+        apply(&mut writer, "2", "default", "two", &["10.0.0.2"]);
+        writer.begin_pod_list(&ListScope::All);
+        let mut compare = |uid: &str, name: &str, addresses: &[&str]| {
+            let (uid, namespace) = (Uid::parse(uid), label("default"));
+            writer.compare(&PodRecord { uid, namespace, name, addresses: &ips(addresses) })
+        };
+        assert_eq!(compare("1", "one", &["10.0.0.1"]), Comparison::Same);
+        assert_eq!(compare("1", "one", &["10.0.0.9"]), Comparison::Different);
+        assert_eq!(compare("3", "three", &["10.0.0.3"]), Comparison::Missing);
+        assert_eq!(compare("3", "three", &[]), Comparison::Same);
+        assert!(has(&index, "default", "10.0.0.1") && !has(&index, "default", "10.0.0.9"));
+        let mut swept = Vec::new();
+        writer.sweep_pod_list(&ListScope::All, |pod| swept.extend(pod.addresses.to_vec()));
+        assert_eq!(swept, ips(&["10.0.0.2"]));
+        assert_eq!(index.stats().pods, 1);
+    }
 }

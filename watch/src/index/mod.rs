@@ -57,7 +57,9 @@ use pods::{Few, Pods};
 use segments::Meter;
 use sync::{AtomicU32, AtomicU64, Epoch, Ordering};
 
-pub use types::{Change, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord};
+pub use types::{
+    Change, Comparison, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord,
+};
 pub use uid::Uid;
 pub use writer::{IndexWriter, index};
 

@@ -132,6 +132,16 @@ impl NamespacesWriter {
         (!record.known, new)
     }
 
+    /// Counts a namespace as seen, and returns whether it was known.
+    pub(super) fn mark(&mut self, label: &Label) -> bool {
+        let namespace = self.shared.find(&Packed::new(label));
+        let record = self.records.value(namespace);
+        if record.known {
+            self.records.put(namespace, Record { seen: true, ..record });
+        }
+        record.known
+    }
+
     /// The watch tells that it is gone. Gives whether that is news, and whether readers see a difference.
     pub(super) fn forget(&mut self, epoch: &Epoch, label: &Label) -> (bool, bool) {
         let namespace = self.shared.find(&Packed::new(label));
@@ -156,11 +166,14 @@ impl NamespacesWriter {
         }
     }
 
-    /// Forgets what was not seen. Gives how many, and whether readers see a difference.
-    pub(super) fn end_list(&mut self, epoch: &Epoch) -> (usize, bool) {
+    /// Forgets what was not seen, after `each` was called with it. Returns how many, and whether readers see a
+    /// difference.
+    pub(super) fn end_list(&mut self, epoch: &Epoch, mut each: impl FnMut(&Label)) -> (usize, bool) {
         let mut swept = (0, false);
         for namespace in 1..=self.ids.highest() {
-            if !self.records.value(namespace).seen {
+            let record = self.records.value(namespace);
+            if record.known && !record.seen {
+                self.shared.label(namespace).iter().for_each(&mut each);
                 let (news, visible) = self.forget_id(epoch, namespace);
                 swept = (swept.0 + usize::from(news), swept.1 | visible);
             }

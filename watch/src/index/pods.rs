@@ -182,7 +182,7 @@ pub(super) struct PodsWriter {
 }
 
 fn hash(keys: &Keys, uid: Uid) -> u32 {
-    keys.hash(u128::from_ne_bytes(*uid.as_bytes()))
+    keys.hash(uid.object())
 }
 
 impl PodsWriter {
@@ -221,11 +221,19 @@ impl PodsWriter {
         Uid::from_bytes(self.uids.value(row))
     }
 
-    /// The row of a pod; 0 if there is none.
+    /// The row of a pod of this namespace and name, whatever its uid; 0 if there is none.
     pub(super) fn find(&self, uid: Uid) -> Row {
         let hash = hash(&self.keys, uid);
-        let is = |word| may_be(word, hash) && self.uid(row_of(word)) == uid;
+        let is = |word| may_be(word, hash) && self.uid(row_of(word)).is_same_object(&uid);
         self.table.find(hash, is).map_or(0, row_of)
+    }
+
+    /// The identity that is kept of the object with this one: that of another uid, perhaps.
+    pub(super) fn held_by(&self, uid: Uid) -> Uid {
+        match self.find(uid) {
+            0 => uid,
+            row => self.uid(row),
+        }
     }
 
     /// A row for a pod that has none, with nothing in it yet.
@@ -239,6 +247,11 @@ impl PodsWriter {
         let hash_of = |word| hash(keys, Uid::from_bytes(uids.value(row_of(word))));
         by_uid.insert(unread, marked(hash(keys, uid), row), hash_of);
         row
+    }
+
+    /// Replaces the identity of a row by another one of the same object.
+    pub(super) fn set_uid(&mut self, row: Row, uid: Uid) {
+        self.uids.put(row, *uid.as_bytes());
     }
 
     /// Gives a row back, with its entry and its list of addresses.

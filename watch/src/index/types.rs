@@ -83,3 +83,14 @@ pub struct IndexStats {
     /// Octets of memory allocated by the index.
     pub bytes: usize,
 }
+
+/// How a pod compares with what an index knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The index has it so, or has it not if it has no addresses.
+    Same,
+    /// The index does not have it.
+    Missing,
+    /// The index has it otherwise.
+    Different,
+}

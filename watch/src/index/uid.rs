@@ -4,40 +4,63 @@ use std::fmt;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-/// A pod's identity in 16 octets: what an update or a removal is matched by.
+/// A pod's identity in 16 bytes: which object it is, and which of those that had its name one after the other.
 ///
-/// A name is not enough: a pod that was deleted and created again has the same name and another uid, and its
-/// addresses are its own.
+/// A name has one pod at a time, so 12 bytes are of namespace and name: an update of a pod that was deleted and created
+/// again replaces the old one, even if nobody was told of the deletion. The other 4 are of the uid: a removal that
+/// comes late does not remove the new one.
 ///
 /// ```
 /// use poddns_watch::Uid;
 ///
-/// let uid = Uid::parse("6d0b0d0c-8f3c-4c1a-9d7e-0123456789ab");
-/// assert_eq!(uid.to_string(), "6d0b0d0c-8f3c-4c1a-9d7e-0123456789ab");
-/// assert_ne!(Uid::parse("any other text"), Uid::parse("and another"));
-/// assert_eq!(Uid::of_name("default", "web-0"), Uid::of_name("default", "web-0"));
+/// let uid = Uid::of_object("default", "web-0", "6d0b0d0c-8f3c-4c1a-9d7e-0123456789ab");
+/// let successor = Uid::of_object("default", "web-0", "0b34f2f1-1f0e-4b7c-8d55-ba9876543210");
+/// assert_ne!(uid, successor);
+/// assert!(uid.is_same_object(&successor));
+/// assert!(!uid.is_same_object(&Uid::of_object("default", "web-1", "6d0b0d0c-8f3c-4c1a-9d7e-0123456789ab")));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid([u8; 16]);
 
-/// Where the dashes of a UUID stand, in its textual form of 36 characters (RFC 9562 4).
-const DASHES: [usize; 4] = [8, 13, 18, 23];
+/// Bytes of the name.
+const NAME: usize = 12;
 
 impl Uid {
-    /// The identity behind `metadata.uid`.
+    /// The identity of an object with a namespace, a name and a `metadata.uid`.
     ///
-    /// A UUID as Kubernetes writes it (lower case, with dashes) is taken octet by octet. Any other text is
-    /// hashed to a UUID of version 8 (RFC 9562 5.8), a version that Kubernetes never hands out. The hash has
-    /// a fixed key, for it must be the same in every run.
+    /// The hashes have a fixed key, for they must be the same in every run.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
-        Self::from_uuid(text).unwrap_or_else(|| Self::hashed(&[text]))
+    pub fn of_object(namespace: &str, name: &str, uid: &str) -> Self {
+        let mut bytes = Self::hashed(&[namespace, name]);
+        for (to, from) in bytes.iter_mut().skip(NAME).zip(Self::hashed(&[uid])) {
+            *to = from;
+        }
+        Self(bytes)
     }
 
-    /// The identity of an object that has no uid, as in hand-written files: by its namespace and name.
+    /// The identity of an object of which nothing but a text is known.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self(Self::hashed(&[text]))
+    }
+
+    /// The identity of an object that has no uid, as in hand-written files.
     #[must_use]
     pub fn of_name(namespace: &str, name: &str) -> Self {
-        Self::hashed(&[namespace, name])
+        Self::of_object(namespace, name, "")
+    }
+
+    /// Whether both are of the same namespace and name.
+    #[must_use]
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        self.object() == other.object()
+    }
+
+    /// The identity by namespace and name alone, as a number.
+    pub(crate) fn object(&self) -> u128 {
+        let mut bytes = self.0;
+        bytes.iter_mut().skip(NAME).for_each(|byte| *byte = 0);
+        u128::from_ne_bytes(bytes)
     }
 
     /// The identity that [`Uid::as_bytes`] gave.
@@ -52,20 +75,7 @@ impl Uid {
         &self.0
     }
 
-    fn from_uuid(text: &str) -> Option<Self> {
-        let text = text.as_bytes();
-        if text.len() != 36 || DASHES.iter().any(|&at| text.get(at) != Some(&b'-')) {
-            return None;
-        }
-        let mut octets = [0; 16];
-        let mut digits = text.iter().enumerate().filter(|(at, _)| !DASHES.contains(at)).map(|(_, &c)| c);
-        for octet in &mut octets {
-            *octet = (nibble(digits.next()?)? << 4) | nibble(digits.next()?)?;
-        }
-        Some(Self(octets))
-    }
-
-    fn hashed(parts: &[&str]) -> Self {
+    fn hashed(parts: &[&str]) -> [u8; 16] {
         use std::hash::Hasher as _;
         let mut hasher = SipHasher24::new_with_key(b"poddns-watch uid");
         for part in parts {
@@ -73,19 +83,7 @@ impl Uid {
             hasher.write_u64(part.len() as u64);
             hasher.write(part.as_bytes());
         }
-        let mut octets = hasher.finish128().as_bytes();
-        octets[6] = (octets[6] & 0x0f) | 0x80;
-        octets[8] = (octets[8] & 0x3f) | 0x80;
-        Self(octets)
-    }
-}
-
-/// The value of a lower-case hexadecimal digit.
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+        hasher.finish128().as_bytes()
     }
 }
 
@@ -110,33 +108,6 @@ impl fmt::Debug for Uid {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_uuid_is_kept_octet_by_octet() {
-        let text = "00112233-4455-6677-8899-aabbccddeeff";
-        let uid = Uid::parse(text);
-        assert_eq!(uid.as_bytes(), b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff");
-        assert_eq!(uid.to_string(), text);
-    }
-
-    #[test]
-    fn any_other_text_is_hashed_and_never_meets_a_uuid_of_kubernetes() {
-        let texts = [
-            "",
-            "x",
-            "00112233-4455-6677-8899-AABBCCDDEEFF",
-            "00112233445566778899aabbccddeeff",
-            "00112233-4455-6677-8899-aabbccddeef",
-            "00112233-4455-6677-8899-aabbccddeefg",
-            "001122334-455-6677-8899-aabbccddeeff",
-        ];
-        let mut seen = std::collections::BTreeSet::new();
-        for text in texts {
-            let uid = Uid::parse(text);
-            assert_eq!(uid.as_bytes()[6] >> 4, 8, "{text:?} is of version 8");
-            assert!(seen.insert(uid), "{text:?} has a uid of its own");
-        }
-    }
 
     #[test]
     fn namespace_and_name_do_not_run_together() {

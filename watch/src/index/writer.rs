@@ -14,7 +14,7 @@ use super::namespaces::NamespacesWriter;
 use super::pods::{Entry, Few, PodsWriter, Row};
 use super::segments::Meter;
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
-use super::{Change, Index, IndexOptions, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid};
+use super::{Change, Comparison, Index, IndexOptions, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid};
 use crate::freshness::Health;
 
 /// The only one who changes an [`Index`].
@@ -114,11 +114,15 @@ impl IndexWriter {
             }
         }
         if addresses.is_empty() {
-            return self.remove(pod.uid);
+            return self.remove(self.pods.held_by(pod.uid));
         }
         let name = self.names.as_ref().and_then(|_| pod.name.parse().ok());
         let name = name.map(|label| Packed::new(&label));
         let row = self.pods.find(pod.uid);
+        if row != 0 && self.pods.uid(row) != pod.uid {
+            // Deleted and created again, though nobody said so.
+            self.pods.set_uid(row, pod.uid);
+        }
         let (change, visible) = if row == 0 {
             if self.pods.len() >= MAX_PODS {
                 return Change::Refused;
@@ -134,10 +138,11 @@ impl IndexWriter {
         change
     }
 
-    /// The pod is gone: deleted, or in phase Succeeded or Failed.
+    /// The pod is gone, unless another one of its name has taken its place: deleted, or in phase Succeeded or Failed.
     pub fn remove(&mut self, uid: Uid) -> Change {
         let row = self.pods.find(uid);
-        if row == 0 {
+        // Another one has taken its place, whose own this is not.
+        if row == 0 || self.pods.uid(row) != uid {
             return Change::Unchanged;
         }
         let visible = self.take_out(row);
@@ -156,21 +161,50 @@ impl IndexWriter {
         }
     }
 
-    /// The list that was begun is complete: removes the pods in its scope that it has not seen, and says how
+    /// The list that was begun is complete: removes the pods in its scope that it has not seen, and returns how
     /// many those were. Without a beginning nothing happens.
     ///
     /// Do not let a list of [`ListScope::All`] overlap with one of a namespace.
     pub fn end_pod_list(&mut self, scope: &ListScope) -> usize {
+        self.sweep_pod_list(scope, |_| {})
+    }
+
+    /// The same, with a call of `each` for every pod before it is removed.
+    pub fn sweep_pod_list(&mut self, scope: &ListScope, mut each: impl FnMut(&PodRecord<'_>)) -> usize {
         let mut swept = 0;
         let mut visible = false;
         for row in self.rows_in(scope) {
             if !self.index.pods.entry(row).is_seen() {
+                self.for_pods_from(row - 1, 1, &mut each);
                 visible |= self.take_out(row);
                 swept += 1;
             }
         }
         self.publish(visible);
         swept
+    }
+
+    /// Compares a pod with what is known of it, which stays as it is, and counts it as seen by the list under way.
+    /// A pod without addresses must not be known.
+    pub fn compare(&mut self, pod: &PodRecord<'_>) -> Comparison {
+        let row = self.pods.find(pod.uid);
+        if row == 0 {
+            return if pod.addresses.is_empty() { Comparison::Same } else { Comparison::Missing };
+        }
+        let entry = self.index.pods.entry(row);
+        self.pods.set(row, entry.with_seen(true));
+        let name = self.names.as_ref().and_then(|_| pod.name.parse().ok());
+        let name = name.map(|label| Packed::new(&label));
+        let mut addresses = Few::default();
+        for &address in pod.addresses {
+            if !addresses.contains(address) {
+                addresses.push(address);
+            }
+        }
+        let same = self.pods.uid(row) == pod.uid
+            && self.is(row, &pod.namespace, name)
+            && self.addresses_in(entry).iter().eq(addresses.iter());
+        if same { Comparison::Same } else { Comparison::Different }
     }
 
     /// The namespace exists.
@@ -197,9 +231,19 @@ impl IndexWriter {
 
     /// The list of namespaces is complete, as [`IndexWriter::end_pod_list`] for pods.
     pub fn end_namespace_list(&mut self) -> usize {
-        let (swept, visible) = self.namespaces.end_list(&self.index.epoch);
+        self.sweep_namespace_list(|_| {})
+    }
+
+    /// The same, with a call of `each` for every namespace before it is removed.
+    pub fn sweep_namespace_list(&mut self, each: impl FnMut(&Label)) -> usize {
+        let (swept, visible) = self.namespaces.end_list(&self.index.epoch, each);
         self.publish(visible);
         swept
+    }
+
+    /// Counts a namespace as seen by the list under way, and returns whether it is known.
+    pub fn mark_namespace(&mut self, namespace: &Label) -> bool {
+        self.namespaces.mark(namespace)
     }
 
     /// Calls `each` with every pod, in no particular order. The name is empty where it is not kept.

@@ -273,15 +273,27 @@ impl WatchHealth {
         });
     }
 
-    /// A new list has begun. An unsynced watch stays unsynced: this is its first list.
-    pub fn resyncing(&self) {
-        let now = self.shared.since(Instant::now());
+    /// A new list is under way. The index was last known to be in sync at `since`; if it had been stale before, it
+    /// stays as old as it was. An unsynced watch stays unsynced: this is its first list.
+    pub fn resyncing(&self, since: Instant, error: Option<String>) {
+        let since = self.shared.since(since);
         let next = |state| match state {
             State::Unsynced => State::Unsynced,
-            State::Fresh => State::Resyncing(now),
-            State::Stale(before) | State::Resyncing(before) => State::Resyncing(before),
+            State::Fresh => State::Resyncing(since),
+            State::Stale(before) | State::Resyncing(before) => State::Resyncing(before.min(since)),
         };
-        self.change(|member| member.state = next(member.state));
+        self.change(|member| {
+            member.state = next(member.state);
+            member.error = error.or(member.error.take());
+        });
+    }
+
+    /// The index holds nothing of this cluster: it is as if there had been no list yet.
+    pub(crate) fn forget(&self, error: String) {
+        self.change(|member| {
+            member.state = State::Unsynced;
+            member.error = Some(error);
+        });
     }
 
     /// How well this watch alone is in step.
@@ -324,7 +336,7 @@ mod tests {
         let health = Health::default();
         let pods = health.register(Watch::Pods, None);
         let namespaces = health.register(Watch::Namespaces, None);
-        pods.resyncing();
+        pods.resyncing(Instant::now(), None);
         pods.fresh();
         namespaces.stale(Instant::now(), "403 Forbidden");
         assert_eq!(health.freshness(), Freshness::Unsynced);
@@ -361,7 +373,7 @@ mod tests {
         let hour_ago = before.checked_sub(Duration::from_hours(1)).unwrap_or(before);
         pods.stale(hour_ago, "connection reset");
         assert!(matches!(health.freshness(), Freshness::Stale { .. }));
-        pods.resyncing();
+        pods.resyncing(Instant::now(), None);
         assert!(matches!(health.freshness(), Freshness::Resyncing { .. }));
         pods.stale(before, "again");
         assert!(matches!(health.freshness(), Freshness::Stale { .. }));
@@ -392,7 +404,7 @@ mod tests {
         assert!(matches!(health.freshness(), Freshness::Stale { .. }));
         assert!(age(health.freshness()) >= Duration::from_hours(24));
         assert_eq!(namespaces.freshness(), Freshness::Fresh);
-        pods.resyncing();
+        pods.resyncing(Instant::now(), None);
         pods.stale(Instant::now(), "connection refused");
         assert!(age(health.freshness()) >= Duration::from_hours(24), "a failure does not make it younger");
         pods.fresh();

@@ -13,7 +13,9 @@ mod quote;
 pub mod snapshot;
 mod tls;
 
-pub use feed::{ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, Scope, Source, WatchStats};
+pub use feed::{
+    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, ResyncStats, Scope, Source, WatchStats,
+};
 pub use freshness::{Health, Watch, WatchHealth, WatchStatus};
 pub use index::{
     Change, Index, IndexOptions, IndexStats, IndexWriter, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid,

@@ -315,6 +315,8 @@ async fn rotated_tokens_are_read_for_each_request() {
     place.configure(&json!({"server": server}), &json!({"tokenFile": "token"}));
     let running = place.feed().await;
     in_sync(&running).await;
+    place.api.wait_for("pods", Verb::Watch, 1).await;
+    place.api.wait_for("namespaces", Verb::Watch, 1).await;
     std::fs::write(place.file("token"), "second\n").unwrap();
     place.api.require_token("second");
     let watches = place.api.count("pods", Verb::Watch);

@@ -241,7 +241,7 @@ async fn events_that_come_again_or_late_change_nothing() {
     let running = in_step(&server).await;
     let line = |kind: &str, name: &str, address: &str| {
         let mut object = pod("default", name, &[address]);
-        object["metadata"]["resourceVersion"] = "700".into();
+        object["metadata"]["resourceVersion"] = "9000".into();
         format!("{}\n", serde_json::json!({"type": kind, "object": object}))
     };
     let told = [
@@ -291,7 +291,7 @@ async fn a_silent_connection_is_noticed() {
     server.put(pod("default", "late", &["10.9.9.9"]));
     server.end_watches("namespaces");
     server.wait_for("namespaces", Verb::Watch, 1).await;
-    pass(Duration::from_secs(91)).await;
+    pass(Duration::from_secs(181)).await;
     until("noticed", || running.stats.pods.errors() == 1).await;
     until("it goes on", || has(&running, "10.9.9.9")).await;
     fresh(&running).await;

@@ -27,6 +27,7 @@ fn watch(recording: &'static str) -> Reply {
 async fn server() -> ApiServer {
     let server = ApiServer::start().await;
     server.stream(Streaming::Refused);
+    server.at_revision(1_000_000);
     server.next("namespaces", Verb::List, Reply::ok(NAMESPACES));
     server.next("namespaces", Verb::Watch, watch(NAMESPACE_WATCH));
     server

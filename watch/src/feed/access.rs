@@ -19,13 +19,12 @@ use tower::service_fn;
 use tracing::{info, warn};
 
 use super::{ClusterOptions, FeedError};
+use crate::feed::connection;
 use crate::feed::explain::chain;
 use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
 use crate::kubeconfig::{Authorization, KubeconfigError, Loaded, Place, read_token};
 use crate::tls;
 
-/// Time limit of a TCP connection and its TLS handshake.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit of reading the files of a configuration.
 const FILE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit of waiting for a client: that of a plugin, and what it takes to read the files before.
@@ -46,13 +45,32 @@ const MIN_LIFETIME: Duration = Duration::from_secs(10);
 pub(crate) struct Access {
     options: ClusterOptions,
     place: Place,
-    url: StdMutex<Arc<str>>,
+    server: StdMutex<Server>,
     current: Mutex<Current>,
     refused: AtomicBool,
     unreachable: AtomicBool,
     distrusted: AtomicBool,
+    /// Number of times that the client was replaced.
+    generation: AtomicU64,
     /// Number of attempts to make a client that failed.
     failures: AtomicU64,
+}
+
+/// What is known of the server without asking it.
+#[derive(Clone)]
+struct Server {
+    url: Arc<str>,
+    /// Fingerprints of the CA certificates that it is trusted by.
+    authorities: Arc<[String]>,
+}
+
+impl Server {
+    fn of(config: &Config) -> Self {
+        Self {
+            url: config.cluster_url.to_string().into(),
+            authorities: connection::authorities(config).into(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -68,7 +86,7 @@ struct Current {
 /// A client.
 struct Made {
     client: Client,
-    url: Arc<str>,
+    server: Server,
     at: Instant,
     /// End of its credentials.
     expires: Option<Instant>,
@@ -95,21 +113,23 @@ impl Access {
         let place = Place::of(&options, |name| env::var_os(name));
         let loaded = timeout(FILE_TIMEOUT, load(place.clone(), options.clone()));
         let loaded = loaded.await.unwrap_or_else(|_| Err(too_slow(FILE_TIMEOUT)))?;
-        let url: Arc<str> = loaded.config.cluster_url.to_string().into();
+        let server = Server::of(&loaded.config);
         let mut current = Current::default();
+        let probe_interval = options.probe_interval;
         if matches!(loaded.authorization, Authorization::Plugin(_)) {
             current.loaded = Some(loaded);
         } else {
-            current.made = Some(make(loaded, None).await?);
+            current.made = Some(make(loaded, None, probe_interval).await?);
         }
         Ok(Self {
             options,
             place,
-            url: StdMutex::new(url),
+            server: StdMutex::new(server),
             current: Mutex::new(current),
             refused: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         })
     }
@@ -117,7 +137,13 @@ impl Access {
     /// Returns the URL of the API server that is asked now, for messages: another one after the configuration
     /// was read again and names another server.
     pub(crate) fn url(&self) -> Arc<str> {
-        Arc::clone(&self.url.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner).url)
+    }
+
+    /// Returns the SHA-256 fingerprints of the CA certificates that the server is trusted by; none if those of
+    /// the system are.
+    pub(crate) fn authorities(&self) -> Arc<[String]> {
+        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner).authorities)
     }
 
     /// Returns the client; a new one if the last was refused. If there are no others just now (a mount that is
@@ -150,6 +176,12 @@ impl Access {
             (None, Some(error)) => Err(Arc::clone(error)),
             (None, None) => Err(Arc::new(too_slow(CLIENT_TIMEOUT))),
         }
+    }
+
+    /// Returns the number of the client that [`client`](Self::client) returned last: another one may be of another
+    /// cluster.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Takes note of a 401: the next request comes with credentials read anew.
@@ -193,23 +225,25 @@ impl Access {
         let loaded = current.loaded.take();
         let known = current.made.as_ref().and_then(|made| made.plugin.clone()).filter(|_| !credentials);
         current.pending.spawn(async move {
+            let probe_interval = options.probe_interval;
             let loaded = match loaded {
                 Some(loaded) => loaded,
                 None => load(place, options).await?,
             };
-            make(loaded, known).await
+            make(loaded, known, probe_interval).await
         });
     }
 
     fn adopt(&self, current: &mut Current, made: Result<Made, FeedError>) {
         match made {
             Ok(made) => {
-                *self.url.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made.url);
+                *self.server.lock().unwrap_or_else(PoisonError::into_inner) = made.server.clone();
                 if current.made.is_some() {
-                    info!(server = %made.url, "read the credentials again");
+                    info!(server = %made.server.url, "read the credentials again");
                 }
                 current.made = Some(made);
                 current.failed = None;
+                self.generation.fetch_add(1, Ordering::Release);
             }
             Err(error) => {
                 if let Some(made) = &mut current.made {
@@ -229,24 +263,19 @@ async fn load(place: Place, options: ClusterOptions) -> Result<Loaded, FeedError
     let in_pod = matches!(place, Place::Pod { .. });
     let read = move || place.load(context.as_deref(), |name| env::var_os(name));
     let loaded = spawn_blocking(read).await.map_err(|error| panicked(&error))?;
-    let mut loaded = loaded.map_err(|error| match error {
+    loaded.map_err(|error| match error {
         error if in_pod => FeedError::InCluster(error),
         error @ KubeconfigError::Missing(_) => FeedError::NoCluster(error),
         error => FeedError::Kubeconfig(error),
-    })?;
-    let config = &mut loaded.config;
-    // Up to fifteen silent retries would hide from readiness and metrics that the server is in trouble.
-    config.default_retry = false;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    // Bounds the wait for an answer and the silence on a watch. It must count from the request, not from when
-    // the pooled connection went idle.
-    config.read_timeout = Some(options.idle_timeout);
-    config.reset_reader_on_write = true;
-    Ok(loaded)
+    })
 }
 
 /// Makes a client; a plugin is run unless what it gives is `known`.
-async fn make(loaded: Loaded, known: Option<(Plugin, PluginCredentials)>) -> Result<Made, FeedError> {
+async fn make(
+    loaded: Loaded,
+    known: Option<(Plugin, PluginCredentials)>,
+    probe_interval: Duration,
+) -> Result<Made, FeedError> {
     let Loaded { mut config, mut authorization } = loaded;
     let mut plugin = None;
     if let Authorization::Plugin(wanted) = authorization {
@@ -264,14 +293,14 @@ async fn make(loaded: Loaded, known: Option<(Plugin, PluginCredentials)>) -> Res
         let left = Timestamp::now().duration_until(at);
         Instant::now() + Duration::try_from(left).unwrap_or_default().max(MIN_LIFETIME)
     });
-    let url = config.cluster_url.to_string().into();
-    let client = authorized(connect(config).await?, authorization);
-    Ok(Made { client, url, at: Instant::now(), expires, plugin })
+    let server = Server::of(&config);
+    let client = authorized(connect(config, probe_interval).await?, authorization);
+    Ok(Made { client, server, at: Instant::now(), expires, plugin })
 }
 
-async fn connect(config: Config) -> Result<Client, FeedError> {
+async fn connect(config: Config, probe_interval: Duration) -> Result<Client, FeedError> {
     // It reads the system's certificates if there is no CA, which blocks.
-    match spawn_blocking(move || Client::try_from(config)).await {
+    match spawn_blocking(move || connection::client(config, probe_interval)).await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(FeedError::Client { cause: chain(&error) }),
         Err(error) => Err(panicked(&error)),

@@ -1,47 +1,59 @@
-//! The cluster feed: kube's watchers, and what they are asked for.
+//! The cluster feed: its watches, each with a machine and a driver.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, join_all};
-use kube::Api;
-use kube::runtime::watcher::{self, watcher};
 use poddns_core::Label;
+use tokio::time::sleep;
+use tracing::error;
 
 use super::access::Access;
-use super::drive::{Driver, Listing, Target};
+use super::decode::Object;
+use super::driver::{Driver, Session};
+use super::exchange::{Asker, Resource};
 use super::explain::Subject;
 use super::faults::FaultLog;
-use super::link::{Link, Signs};
+use super::identity::{ClusterIdentity, Origin};
+use super::machine::Machine;
+use super::machine::listing::{Listing, Method};
+use super::machine::target::Target;
 use super::report::Report;
 use super::stats::FeedStats;
 use super::target::{NamespaceTarget, PodTarget, SharedWriter};
 use super::{ClusterOptions, FeedError, Scope};
 use crate::freshness::{Health, Watch};
-use crate::namespace::Namespace;
-use crate::pod::Pod;
 
 /// Pods that count: see [`Phase::counts`](crate::Phase::counts). A pod that ends arrives as deleted.
 ///
 /// `CoreDNS` leaves out `status.phase!=Unknown` pods as well, but those are neither deleted nor ended.
 const PODS_THAT_COUNT: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas
-/// that began together do not go on beginning together.
-const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
+/// Delay before a watch whose task has panicked begins anew.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// The watches of a cluster.
 pub(crate) struct ClusterFeed {
     access: Arc<Access>,
+    identity: ClusterIdentity,
     watches: Vec<BoxFuture<'static, ()>>,
 }
 
 /// What all watches share.
-struct Parts<'a> {
+#[derive(Clone)]
+struct Parts {
     access: Arc<Access>,
+    session: Arc<Session>,
+    identity: ClusterIdentity,
     writer: SharedWriter,
-    health: &'a Health,
+    health: Health,
     stats: Arc<FeedStats>,
+    methods: Vec<Method>,
     page_size: u32,
+    probe_interval: Duration,
+    resync_interval: Option<Duration>,
 }
 
 impl ClusterFeed {
@@ -53,9 +65,23 @@ impl ClusterFeed {
         health: &Health,
         stats: Arc<FeedStats>,
     ) -> Result<Self, FeedError> {
-        let page_size = options.page_size.max(1);
+        let ClusterOptions { list_methods: methods, page_size, probe_interval, resync_interval, .. } =
+            options.clone();
         let access = Arc::new(Access::open(options).await?);
-        let parts = Parts { access, writer, health, stats, page_size };
+        let (session, health) = (Arc::new(Session::new()), health.clone());
+        let identity = ClusterIdentity::default();
+        let parts = Parts {
+            access,
+            session,
+            identity,
+            writer,
+            health,
+            stats,
+            methods,
+            page_size,
+            probe_interval,
+            resync_interval,
+        };
         let mut watches = vec![parts.namespaces(scope)];
         match (scope.pods, scope.namespaces.as_slice()) {
             (false, _) => {}
@@ -65,63 +91,125 @@ impl ClusterFeed {
                 watches.extend(only.into_iter().map(|namespace| parts.pods(scope, Some(*namespace))));
             }
         }
-        Ok(Self { access: parts.access, watches })
+        Ok(Self { access: parts.access, identity: parts.identity, watches })
     }
 
-    /// The URL of the API server.
-    pub(crate) fn url(&self) -> Arc<str> {
-        self.access.url()
+    /// What the index is of, with this scope.
+    pub(crate) fn origin(&self, scope: String) -> Origin {
+        Origin::of_cluster(Arc::clone(&self.access), self.identity.clone(), scope)
     }
 
-    /// Keeps the index in step. Never returns.
+    /// Keeps the index in sync. Never returns.
     pub(crate) async fn run(self) {
         join_all(self.watches).await;
     }
 }
 
-impl Parts<'_> {
+impl Parts {
     fn pods(&self, scope: &Scope, namespace: Option<Label>) -> BoxFuture<'static, ()> {
-        let faults = FaultLog::new(Arc::clone(&self.stats));
-        let target = PodTarget::new(self.writer.clone(), namespace, scope.host_network, faults);
-        let (driver, client) = self.driver(target, Watch::Pods, namespace);
-        let api: Api<Pod> = match namespace {
-            Some(namespace) => Api::namespaced(client, namespace.as_str()),
-            None => Api::all(client),
+        let path = match namespace {
+            Some(namespace) => format!("{}/{namespace}/pods", Resource::NAMESPACES),
+            None => "/api/v1/pods".to_owned(),
         };
-        let open = move |listing| watcher(api.clone(), config(listing).fields(PODS_THAT_COUNT));
-        driver.run(open).boxed()
+        let resource = Resource { path, selector: Some(PODS_THAT_COUNT), metadata_only: false };
+        let (writer, stats) = (self.writer.clone(), Arc::clone(&self.stats));
+        let host_network = scope.host_network;
+        let target = move || {
+            let faults = FaultLog::new(Arc::clone(&stats));
+            PodTarget::new(writer.clone(), namespace, host_network, faults)
+        };
+        self.watch(resource, Watch::Pods, namespace, target)
     }
 
     fn namespaces(&self, scope: &Scope) -> BoxFuture<'static, ()> {
-        let faults = FaultLog::new(Arc::clone(&self.stats));
-        let target = NamespaceTarget::new(self.writer.clone(), scope.namespaces.clone(), faults);
-        let (driver, client) = self.driver(target, Watch::Namespaces, None);
-        let api: Api<Namespace> = Api::all(client);
-        driver.run(move |listing| watcher(api.clone(), config(listing))).boxed()
+        let path = Resource::NAMESPACES.to_owned();
+        let resource = Resource { path, selector: None, metadata_only: true };
+        let (writer, stats, only) = (self.writer.clone(), Arc::clone(&self.stats), scope.namespaces.clone());
+        let target =
+            move || NamespaceTarget::new(writer.clone(), only.clone(), FaultLog::new(Arc::clone(&stats)));
+        self.watch(resource, Watch::Namespaces, None, target)
     }
 
-    fn driver<T: Target>(
+    /// Registers a watch and returns what keeps it going.
+    fn watch<T>(
         &self,
-        target: T,
+        resource: Resource,
         watch: Watch,
         namespace: Option<Label>,
-    ) -> (Driver<T>, kube::Client) {
-        let resource = match watch {
+        target: impl Fn() -> T + Send + 'static,
+    ) -> BoxFuture<'static, ()>
+    where
+        T: Target + Send + 'static,
+        T::Object: Object + Send,
+    {
+        let name = match watch {
             Watch::Pods => "pods",
             Watch::Namespaces => "namespaces",
         };
-        let subject = Subject { resource, namespace, url: self.access.url().as_ref().to_owned() };
-        let report = Report::new(self.health, watch, namespace, Arc::clone(&self.stats));
-        let signs = Arc::new(Signs::new());
-        let client = Link::client(Arc::clone(&self.access), Arc::clone(&signs));
-        (Driver::new(target, subject, report, signs, self.page_size), client)
+        let asker = Asker::new(Arc::clone(&self.access), resource, self.probe_interval);
+        let report = Report::new(&self.health, watch, namespace, Arc::clone(&self.stats));
+        let parts = self.clone();
+        let subject = move || Subject { resource: name, namespace, url: parts.access.url() };
+        let (identity, number) = (self.identity.clone(), self.identity.register());
+        let resync_interval = self.resync_interval;
+        let (session, listing) = (Arc::clone(&self.session), Listing::new(&self.methods, self.page_size));
+        Box::pin(supervise(report, move |report, again| {
+            let random = fastrand::Rng::new();
+            let mut machine = Machine::new(target(), subject(), listing.clone(), random);
+            if again || identity.is_restored() {
+                machine.filled_from(identity.of(number));
+            }
+            machine.resync_every(resync_interval);
+            let identity = (identity.clone(), number);
+            Driver::new(machine, asker.clone(), Arc::clone(&session), identity, report).run()
+        }))
     }
 }
 
-fn config(listing: Listing) -> watcher::Config {
-    let config = watcher::Config::default().timeout(fastrand::u32(WATCH_SECONDS));
-    match listing {
-        Listing::Streamed => config.streaming_lists(),
-        Listing::Paged(size) => config.page_size(size),
+/// Runs a watch, and runs it again when it panics. `begin` is told whether it is not the first time.
+async fn supervise<F: Future<Output = ()>>(report: Report, begin: impl Fn(Report, bool) -> F) {
+    let mut again = false;
+    loop {
+        let running = AssertUnwindSafe(begin(report.clone(), again)).catch_unwind();
+        let Err(panic) = running.await else { return };
+        let text = format!("the feed panicked: {}; it begins anew", message(&*panic));
+        error!("{text}");
+        report.clone().panicked(&text);
+        sleep(AFTER_PANIC).await;
+        again = true;
+    }
+}
+
+/// The text of a panic.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use poddns_core::Freshness;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn watch_that_panics_is_stale_and_begins_anew() {
+        let (health, stats) = (Health::default(), Arc::<FeedStats>::default());
+        let report = Report::new(&health, Watch::Pods, None, Arc::clone(&stats));
+        supervise(report, |mut report, again| {
+            let health = health.clone();
+            async move {
+                if again {
+                    let watch = health.watches().remove(0);
+                    assert!(matches!(watch.freshness, Freshness::Stale { .. }), "{watch:?}");
+                    assert!(watch.error.is_some_and(|error| error.contains("injected")));
+                    return;
+                }
+                report.in_step();
+                panic!("injected");
+            }
+        })
+        .await;
+        assert_eq!(stats.pods.panics(), 1);
     }
 }

@@ -1,25 +1,25 @@
-//! Error messages of the cluster feed: what was asked, what came back, what to do about it.
+//! Error messages of the cluster feed: the request, the answer, and the remedy.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use kube::core::Status;
-use kube::runtime::watcher;
 use poddns_core::Label;
 
-use super::FeedError;
+use super::machine::cause::{Cause, Refusal};
+use super::machine::request::Request;
+use crate::quote::Quoted;
 use crate::tls;
 
-/// What one watch asks of the API server.
+/// The subject of one watch.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     /// Plural, as in a URL and in RBAC rules.
     pub(crate) resource: &'static str,
     /// The one namespace it is limited to.
     pub(crate) namespace: Option<Label>,
-    /// Where the API server is.
-    pub(crate) url: String,
+    /// The URL that is asked.
+    pub(crate) url: Arc<str>,
 }
 
 impl fmt::Display for Subject {
@@ -33,43 +33,54 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// One line for the log, readiness and status.
-    pub(crate) fn explain(&self, error: &watcher::Error) -> String {
-        let (verb, cause) = match error {
-            watcher::Error::InitialListFailed(cause) => ("list", cause),
-            watcher::Error::WatchStartFailed(cause) | watcher::Error::WatchFailed(cause) => ("watch", cause),
-            watcher::Error::WatchError(status) => return self.explain_status("watch", status),
-            watcher::Error::NoResourceVersion => {
-                return format!("cannot watch {self}: an object came without metadata.resourceVersion");
-            }
+    /// One line for the log, readiness and status. `loading` is whether the server may not have loaded its RBAC
+    /// rules yet.
+    pub(crate) fn explain(&self, request: &Request, cause: &Cause, loading: bool) -> String {
+        let subject = match request {
+            Request::Identify => Self { resource: "namespaces", namespace: None, url: Arc::clone(&self.url) },
+            _ => self.clone(),
         };
+        subject.explain_own(request.verb(), cause, loading)
+    }
+
+    fn explain_own(&self, verb: &str, cause: &Cause, loading: bool) -> String {
+        let url = &self.url;
         match cause {
-            kube::Error::Service(cause) if cause.is::<Arc<FeedError>>() => {
-                format!("cannot {verb} {self}: {cause}")
+            Cause::Status(refusal) => self.explain_refusal(verb, refusal, loading),
+            Cause::Credentials(cause) => format!("cannot {verb} {self}: {}", Cleaned(cause)),
+            Cause::Unreachable(cause) => {
+                format!("cannot {verb} {self}: cannot reach the API server at {url}: {}", Cleaned(cause))
             }
-            kube::Error::Api(status) => self.explain_status(verb, status),
-            kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
-                let cause = chain(cause);
-                format!("cannot {verb} {self}: {} sent what is no answer of an API server: {cause}", self.url)
+            Cause::Broken(cause) => format!("the {verb} of {self} broke off: {url}: {}", Cleaned(cause)),
+            Cause::Garbage(cause) => {
+                let cause = Cleaned(cause);
+                format!("cannot {verb} {self}: {url} sent what is no answer of an API server: {cause}")
             }
-            _ if matches!(error, watcher::Error::WatchFailed(_)) => {
-                format!("the watch of {self} broke off: {}: {}", self.url, chain(cause))
+            Cause::Silence(time) => {
+                format!("the {verb} of {self} broke off: {url} sent nothing for {} s", time.as_secs())
             }
-            _ => {
-                format!("cannot {verb} {self}: cannot reach the API server at {}: {}", self.url, chain(cause))
+            Cause::CutOff => format!("the {verb} of {self} broke off: {url} ended it before it was complete"),
+            Cause::Unreadable(cause) => {
+                let cause = Cleaned(cause);
+                format!(
+                    "cannot {verb} {self}: an object that changed cannot be decoded: {cause}; listing again"
+                )
             }
         }
     }
 
-    fn explain_status(&self, verb: &str, status: &Status) -> String {
-        let mut text =
-            format!("cannot {verb} {self}: {} {}", status.code, status.message.trim().trim_end_matches('.'));
-        let advice = match status.code {
+    fn explain_refusal(&self, verb: &str, refusal: &Refusal, loading: bool) -> String {
+        let message = refusal.message.trim().trim_end_matches('.');
+        let mut text = format!("cannot {verb} {self}: {} {}", refusal.code, Quoted(message));
+        let advice = match refusal.code {
             401 => format!(
                 ": {} does not accept our credentials; the token or certificate is expired, revoked or of another \
                  cluster (it is read again before the next try)",
                 self.url
             ),
+            403 if loading => {
+                ": the API server has just started and loads its RBAC rules; trying again".to_owned()
+            }
             403 => format!(": {}", self.missing_rule()),
             404 => format!(": is {} the URL of a Kubernetes API server?", self.url),
             410 => ": what we had is too old to go on from; a new list begins".to_owned(),
@@ -94,7 +105,29 @@ impl Subject {
     }
 }
 
-/// An error with its causes, each said once.
+/// Characters of a text from outside that are shown.
+const SHOWN: usize = 300;
+
+/// Text of a library that may hold some from outside: escaped and cut.
+struct Cleaned<'a>(&'a str);
+
+impl fmt::Display for Cleaned<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, character) in self.0.chars().enumerate() {
+            if number >= SHOWN {
+                return f.write_str("...");
+            }
+            match character {
+                // They end nothing here.
+                '"' | '\'' | '\\' => f.write_char(character)?,
+                other => write!(f, "{}", other.escape_debug())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error with its causes, each once.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(text) = tls::explain(error) {
         return text;
@@ -103,7 +136,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut next: Option<&dyn Error> = Some(error);
     while let Some(error) = next {
         let part = error.to_string();
-        // kube's name for a kind of error, before what it says.
+        // kube's name for a kind of error, before its text.
         let part = part.strip_prefix("ServiceError: ").unwrap_or(&part);
         // kube and hyper repeat their source in their own text.
         if !text.contains(part) {
@@ -120,39 +153,57 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::machine::request::Read;
 
     fn subject(namespace: Option<&str>) -> Subject {
         Subject {
             resource: "pods",
             namespace: namespace.map(|name| name.parse().unwrap()),
-            url: "https://10.0.0.1:6443/".to_owned(),
+            url: "https://10.0.0.1:6443/".into(),
         }
     }
 
-    fn status(json: &str) -> Box<Status> {
-        serde_json::from_str(json).unwrap()
+    fn status(code: u16, message: &str) -> Cause {
+        Cause::Status(Refusal { code, message: message.to_owned(), retry_after: None })
+    }
+
+    fn watch() -> Request {
+        Request::Watch { version: "1".to_owned(), timeout: 300 }
+    }
+
+    fn list() -> Request {
+        Request::List { read: Read::Any, limit: None, continue_token: None }
     }
 
     #[test]
     fn forbidden_names_the_missing_rule() {
-        let status = status(include_str!("../../tests/data/err-403-watch.json"));
-        let error = watcher::Error::WatchStartFailed(kube::Error::Api(status));
-        let text = subject(None).explain(&error);
+        let cause = status(403, "pods is forbidden: User \"x\" cannot watch resource \"pods\"");
+        let text = subject(None).explain(&watch(), &cause, false);
         assert!(
-            text.starts_with("cannot watch pods in all namespaces: 403 pods is forbidden: User"),
+            text.starts_with("cannot watch pods in all namespaces: 403 \"pods is forbidden: User"),
             "{text}"
         );
         assert!(text.contains("ClusterRole with the rule"), "{text}");
         assert!(text.contains("resources: [pods], verbs: [list, watch]"), "{text}");
-        let text = subject(Some("team-a")).explain(&error);
+        let text = subject(Some("team-a")).explain(&watch(), &cause, false);
         assert!(text.contains("a Role in namespace team-a with the rule"), "{text}");
+        let text = subject(Some("team-a")).explain(&Request::Identify, &cause, false);
+        assert!(
+            text.contains("a ClusterRole with the rule {apiGroups: [\"\"], resources: [namespaces]"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn forbidden_during_a_start_names_no_rule() {
+        let text = subject(None).explain(&watch(), &status(403, "forbidden"), true);
+        assert!(text.contains("loads its RBAC rules") && !text.contains("ClusterRole"), "{text}");
     }
 
     #[test]
     fn unauthorized_speaks_of_the_token() {
-        let status = status(include_str!("../../tests/data/err-401.json"));
-        let text = subject(None).explain(&watcher::Error::InitialListFailed(kube::Error::Api(status)));
-        assert!(text.starts_with("cannot list pods in all namespaces: 401 Unauthorized:"), "{text}");
+        let text = subject(None).explain(&list(), &status(401, "Unauthorized"), false);
+        assert!(text.starts_with("cannot list pods in all namespaces: 401 \"Unauthorized\":"), "{text}");
         assert!(text.contains("token"), "{text}");
         assert!(text.contains("https://10.0.0.1:6443/"), "{text}");
     }
@@ -160,9 +211,18 @@ mod tests {
     #[test]
     fn unreachable_names_url_and_cause() {
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        let error = watcher::Error::InitialListFailed(kube::Error::Service(refused.into()));
-        let text = subject(None).explain(&error);
-        assert!(text.contains("cannot reach the API server at https://10.0.0.1:6443/"), "{text}");
-        assert!(text.ends_with(":6443/: connection refused"), "{text}");
+        let text = subject(None).explain(&list(), &Cause::Unreachable(chain(&refused)), false);
+        assert!(
+            text.ends_with("cannot reach the API server at https://10.0.0.1:6443/: connection refused"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn text_of_the_server_is_quoted_and_cut() {
+        let message = format!("\u{1b}[31mready\nforged=line \u{202e}{}", "x".repeat(10_000));
+        let text = subject(None).explain(&watch(), &status(500, &message), false);
+        assert!(!text.contains(['\n', '\u{1b}', '\u{202e}']), "{text}");
+        assert!(text.len() < 400, "{text}");
     }
 }

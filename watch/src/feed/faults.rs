@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::decode::Object;
 use super::stats::FeedStats;
-use crate::pod::lenient::Quoted;
-use crate::{PodRecord, Uid};
+use crate::quote::Quoted;
+use crate::{Metadata, PodRecord, Uid};
 
 /// Lines in one [`WINDOW`].
 const LINES: u32 = 20;
@@ -34,20 +34,23 @@ impl FaultLog {
         Self { stats, said: HashSet::new(), window: Instant::now(), lines: 0, unsaid: 0 }
     }
 
-    /// Counts a malformed object, and says so if it is the first time.
-    pub(crate) fn log<K: Resource<DynamicType = ()>>(&mut self, object: &K, fault: &str) {
-        let kind = K::kind(&());
-        if kind == "Pod" { &self.stats.pods } else { &self.stats.namespaces }.count_malformed();
-        self.say(&kind, object, &format!("malformed object, serving what can be read of it: {fault}"));
+    /// Counts a malformed object, and logs it if it is the first time.
+    pub(crate) fn log<K: Object>(&mut self, object: &K, fault: &str) {
+        self.log_fault::<K>(object.metadata(), &format!("serving what can be read of it: {fault}"));
+    }
+
+    /// The same for an object that cannot be decoded.
+    pub(crate) fn log_lost<K: Object>(&mut self, metadata: &Metadata, cause: &str) {
+        self.log_fault::<K>(metadata, &format!("not served: {cause}"));
     }
 
     /// The same for an item of a file that is neither pod nor namespace: a file counts as one of pods.
-    pub(crate) fn log_other<K: Resource<DynamicType = ()>>(&mut self, kind: Option<&str>, object: &K) {
+    pub(crate) fn log_other<K: Object>(&mut self, kind: Option<&str>, object: &K) {
         self.stats.pods.count_malformed();
         let message = "not served: an item of a list must be of kind Pod or Namespace";
         match kind {
-            Some(kind) => self.say(&Quoted(kind), object, message),
-            None => self.say(&"none", object, message),
+            Some(kind) => self.say(&Quoted(kind), object.metadata(), message),
+            None => self.say(&"none", object.metadata(), message),
         }
     }
 
@@ -74,10 +77,15 @@ impl FaultLog {
         self.unsaid = self.unsaid.saturating_add(u32::try_from(objects).unwrap_or(u32::MAX));
     }
 
-    fn say<K: Resource<DynamicType = ()>>(&mut self, kind: &dyn fmt::Display, object: &K, message: &str) {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        if self.is_due(Uid::of_name(&namespace, &name)) {
-            let (namespace, name) = (Quoted(&namespace), Quoted(&name));
+    fn log_fault<K: Object>(&mut self, metadata: &Metadata, fault: &str) {
+        if K::KIND == "Pod" { &self.stats.pods } else { &self.stats.namespaces }.count_malformed();
+        self.say(&K::KIND, metadata, &format!("malformed object, {fault}"));
+    }
+
+    fn say(&mut self, kind: &dyn fmt::Display, metadata: &Metadata, message: &str) {
+        let Metadata { namespace, name, .. } = metadata;
+        if self.is_due(Uid::of_name(namespace, name)) {
+            let (namespace, name) = (Quoted(namespace), Quoted(name));
             warn!(%kind, %namespace, %name, "{message}");
         }
     }

@@ -1,14 +1,16 @@
 //! The feeds: what keeps an index in step with a cluster or a file.
 
 pub(crate) mod access;
-mod backoff;
 mod cluster;
+mod connection;
 pub mod decode;
-mod drive;
+mod driver;
+mod exchange;
 pub(crate) mod explain;
 mod faults;
 mod file;
-mod link;
+pub(crate) mod identity;
+mod machine;
 mod manifest;
 mod reads;
 mod report;
@@ -26,10 +28,13 @@ use poddns_core::{Freshness, Label, PodLookup};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+pub use machine::listing::Method as ListMethod;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use machine::model;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use manifest::check::check as check_pods_file;
 pub use reads::Reads;
-pub use stats::{FeedStats, WatchStats};
+pub use stats::{FeedStats, ResyncStats, WatchStats};
 pub(crate) use target::SharedWriter;
 
 use crate::kubeconfig::{KubeconfigError, PluginError};
@@ -37,6 +42,7 @@ use crate::snapshot::{self, Recorder, Restored, SnapshotError};
 use crate::{Index, IndexOptions, index};
 use cluster::ClusterFeed;
 use file::FileFeed;
+use identity::Origin;
 
 /// What of the cluster goes into the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +66,8 @@ impl Default for Scope {
 }
 
 impl Scope {
-    /// What an index is of that has this scope and is fed from there, a line for each part: two are of the same
-    /// if these are equal.
-    fn origin(&self, from: &str) -> String {
+    /// What of its source an index with this scope holds, a line for each part.
+    fn lines(&self) -> String {
         let Self { pods, namespaces, host_network, pod_names } = self;
         let host_network = match host_network {
             HostNetwork::Include => "include",
@@ -73,7 +78,6 @@ impl Scope {
         names.dedup();
         let names = if names.is_empty() { "all".to_owned() } else { names.join(", ") };
         let lines = [
-            format!("source: {from}"),
             format!("pods: {pods}"),
             format!("host-network: {host_network}"),
             format!("pod-names: {pod_names}"),
@@ -115,18 +119,29 @@ pub struct ClusterOptions {
     pub kubeconfig: Option<PathBuf>,
     /// The kubeconfig's context; its current one by default.
     pub context: Option<String>,
-    /// A connection on which nothing comes for this long is dead; this also bounds the wait for any answer.
-    /// An API server sends a bookmark about once a minute, so less than that costs a reconnection of each
-    /// quiet watch in as much time. 90 seconds by default.
-    pub idle_timeout: Duration,
-    /// Objects in a page, for servers without streaming lists: at least 1, 250 by default. A page is in memory
-    /// at once, at some 10 KB for each pod.
+    /// Methods of listing, the preferred one first. Those that the server does not have are left out, and
+    /// [`ListMethod::Paged`] is used if none is left.
+    pub list_methods: Vec<ListMethod>,
+    /// Objects in a page: at least 1, 500 by default.
     pub page_size: u32,
+    /// Time after which a silent connection is probed, by a PING of HTTP/2 or a small request; 10 seconds by default.
+    /// It is given up if there is no answer for as long again.
+    pub probe_interval: Duration,
+    /// Mean time between two comparisons of the index with the cluster; an hour by default, none without.
+    pub resync_interval: Option<Duration>,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { kubeconfig: None, context: None, idle_timeout: Duration::from_secs(90), page_size: 250 }
+        let list_methods = vec![ListMethod::Cached, ListMethod::Streaming, ListMethod::Paged];
+        Self {
+            kubeconfig: None,
+            context: None,
+            list_methods,
+            page_size: 500,
+            probe_interval: Duration::from_secs(10),
+            resync_interval: Some(Duration::from_hours(1)),
+        }
     }
 }
 
@@ -198,8 +213,8 @@ pub struct Feed {
     index: Arc<Index>,
     stats: Arc<FeedStats>,
     writer: SharedWriter,
-    /// What a snapshot is of: see [`Scope::origin`].
-    origin: String,
+    /// What a snapshot is of.
+    origin: Origin,
     /// When a snapshot was read.
     restored: Option<Instant>,
     kind: Kind,
@@ -219,19 +234,18 @@ impl Feed {
         let stats = Arc::new(FeedStats::default());
         let (health, counted) = (index.health(), Arc::clone(&stats));
         let (own, sink) = (writer.clone(), writer);
-        let (kind, from) = match source {
+        let (kind, origin) = match source {
             Source::Cluster(options) => {
                 let feed = ClusterFeed::open(options, &scope, sink, health, counted).await?;
-                let url = feed.url().as_ref().to_owned();
-                (Kind::Cluster(feed), url)
+                let origin = feed.origin(scope.lines());
+                (Kind::Cluster(feed), origin)
             }
             Source::File(ref path) | Source::FileOrPipe(ref path) => {
                 let (shown, pipes) = (path.display().to_string(), matches!(source, Source::FileOrPipe(_)));
                 let feed = FileFeed::open(path.clone(), pipes, &scope, sink, health, counted).await?;
-                (Kind::File(Box::new(feed)), shown)
+                (Kind::File(Box::new(feed)), Origin::of_file(shown, scope.lines()))
             }
         };
-        let origin = scope.origin(&from);
         Ok(Self { index, stats, writer: own, origin, restored: None, kind })
     }
 

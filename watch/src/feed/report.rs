@@ -1,19 +1,31 @@
-//! What one watch tells health and the counters.
+//! The state of one watch: to health, counters and the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poddns_core::Label;
 use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
 
+use super::explain::Subject;
+use super::machine::resync::Difference;
+use super::machine::standing::Standing;
+use super::machine::target::Target;
+use super::machine::{Machine, Notice};
 use super::stats::{FeedStats, WatchStats};
 use crate::freshness::{Health, Watch, WatchHealth};
 
+/// The same error is logged again this often.
+const LOG_AGAIN: Duration = Duration::from_mins(5);
+
 /// The state of one watch as others see it.
+#[derive(Clone)]
 pub(crate) struct Report {
     health: WatchHealth,
     stats: Arc<FeedStats>,
     watch: Watch,
-    stale: bool,
+    standing: Option<Standing>,
+    logged: Option<(String, Instant)>,
 }
 
 impl Report {
@@ -24,7 +36,8 @@ impl Report {
         namespace: Option<Label>,
         stats: Arc<FeedStats>,
     ) -> Self {
-        Self { health: health.register(watch, namespace), stats, watch, stale: false }
+        let health = health.register(watch, namespace);
+        Self { health, stats, watch, standing: None, logged: None }
     }
 
     /// The counters of its kind.
@@ -35,24 +48,95 @@ impl Report {
         }
     }
 
-    /// Whether it has failed since it was last in step.
-    pub(crate) const fn is_stale(&self) -> bool {
-        self.stale
-    }
-
-    pub(crate) fn list_begins(&self) {
-        self.health.resyncing();
-    }
-
+    /// The index is in sync with a file.
     pub(crate) fn in_step(&mut self) {
-        self.stale = false;
         self.health.fresh();
     }
 
-    /// It failed, and was last known to be in step at `since`.
+    /// A file could not be read, and was last known to be in sync at `since`.
     pub(crate) fn failed(&mut self, since: Instant, error: &str) {
-        self.stale = true;
         self.stats().count_error();
         self.health.stale(since.into_std(), error);
+    }
+
+    /// A task has panicked, and is begun again.
+    pub(crate) fn panicked(&mut self, text: &str) {
+        self.stats().count_panic();
+        self.standing = None;
+        self.health.stale(Instant::now().into_std(), text);
+    }
+
+    /// Passes on what a machine has to report.
+    pub(crate) fn publish<T: Target>(&mut self, machine: &mut Machine<T>) {
+        let subject = machine.subject().clone();
+        for notice in machine.notices() {
+            self.notice(&subject, notice);
+        }
+        let standing = machine.standing();
+        if self.standing.as_ref() == Some(&standing) {
+            return;
+        }
+        match &standing {
+            Standing::Unsynced { error } => {
+                if let Some(error) = error {
+                    self.health.stale(Instant::now().into_std(), error);
+                }
+            }
+            Standing::Fresh => {
+                if self.logged.take().is_some() {
+                    info!(watch = %subject, "in sync again");
+                }
+                self.health.fresh();
+            }
+            Standing::Stale { since, error } => self.health.stale(*since, error),
+            Standing::Resyncing { since, error } => self.health.resyncing(*since, error.clone()),
+        }
+        self.standing = Some(standing);
+    }
+
+    fn notice(&mut self, subject: &Subject, notice: Notice) {
+        match notice {
+            Notice::Listed { method, removed } => {
+                self.stats().count_list();
+                debug!(watch = %subject, removed, "complete {method}");
+            }
+            Notice::Changed => self.stats().count_event(),
+            Notice::Failed { text, retry_in } => {
+                self.stats().count_error();
+                self.log(subject, text, retry_in);
+            }
+            Notice::GaveUp { method, why } => info!(watch = %subject, why, "no {method} here, using another"),
+            Notice::SnapshotRefused { text } => {
+                warn!(watch = %subject, "the snapshot is not used: {text}");
+                self.health.forget(text);
+            }
+            Notice::Differs { difference, object } => {
+                self.stats.resync.count(difference);
+                let found = match difference {
+                    Difference::Missing => "was not in the index",
+                    Difference::Changed => "was in the index otherwise than in the cluster",
+                    Difference::Gone => "was in the index but not in the cluster",
+                };
+                error!(watch = %subject, object, "an object {found}; it is mended. This is a defect: please report it");
+            }
+            Notice::OutOfSync { text } => {
+                self.stats().count_error();
+                warn!(watch = %subject, "{text}");
+                self.logged = Some((text, Instant::now()));
+            }
+        }
+    }
+
+    fn log(&mut self, subject: &Subject, text: String, retry_in: Duration) {
+        let retry_in = format_args!("{:.1} s", retry_in.as_secs_f32());
+        match &self.logged {
+            Some((logged, at)) if *logged == text && at.elapsed() < LOG_AGAIN => {
+                debug!(watch = %subject, %retry_in, "{text}");
+            }
+            _ => {
+                warn!(watch = %subject, %retry_in, "{text}");
+                self.logged = Some((text, Instant::now()));
+            }
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use kube::ResourceExt;
 use poddns_core::Label;
 
-use super::drive::Target;
 use super::faults::FaultLog;
+use super::machine::target::Target;
 use super::manifest::{Entry, Item, ListKind};
 use super::target::{NamespaceTarget, PodTarget};
 use super::{HostNetwork, Scope};

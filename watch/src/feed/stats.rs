@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::machine::resync::Difference;
+
 /// What the watches of a feed have seen, by kind. Shared: the feed counts, others read.
 #[derive(Debug, Default)]
 pub struct FeedStats {
@@ -9,6 +11,45 @@ pub struct FeedStats {
     pub pods: WatchStats,
     /// Of namespaces.
     pub namespaces: WatchStats,
+    /// Differences between the index and the cluster that comparisons found.
+    pub resync: ResyncStats,
+}
+
+/// Differences between the index and the cluster, all since the start. Each is mended when it is counted.
+#[derive(Debug, Default)]
+pub struct ResyncStats {
+    missing: AtomicU64,
+    changed: AtomicU64,
+    gone: AtomicU64,
+}
+
+impl ResyncStats {
+    /// Objects that the index did not have.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    /// Objects that the index had otherwise.
+    #[must_use]
+    pub fn changed(&self) -> u64 {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    /// Objects that the cluster did not have.
+    #[must_use]
+    pub fn gone(&self) -> u64 {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self, difference: Difference) {
+        let counter = match difference {
+            Difference::Missing => &self.missing,
+            Difference::Changed => &self.changed,
+            Difference::Gone => &self.gone,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Counters of watches of one kind, all since the start.
@@ -18,6 +59,7 @@ pub struct WatchStats {
     lists: AtomicU64,
     errors: AtomicU64,
     malformed: AtomicU64,
+    panics: AtomicU64,
 }
 
 impl WatchStats {
@@ -43,6 +85,16 @@ impl WatchStats {
     #[must_use]
     pub fn malformed(&self) -> u64 {
         self.malformed.load(Ordering::Relaxed)
+    }
+
+    /// Panics of the task that keeps the index in sync, after each of which it begins anew.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_event(&self) {

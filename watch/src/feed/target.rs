@@ -2,15 +2,18 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::{Resource, ResourceExt};
 use poddns_core::Label;
 
 use super::HostNetwork;
-use super::drive::Target;
+use super::decode::Malformed;
 use super::faults::FaultLog;
+use super::machine::resync::Difference;
+use super::machine::target::{Key, Target};
+use crate::index::Comparison;
 use crate::namespace::Namespace;
 use crate::pod::Pod;
-use crate::{Change, IndexWriter, ListScope, PodRecord, Uid};
+use crate::quote::Quoted;
+use crate::{Change, IndexWriter, ListScope, Metadata, PodRecord, Uid};
 
 /// The one writer of the index, shared by the watches of one feed. They run in one task, so nobody waits.
 #[derive(Clone)]
@@ -56,9 +59,9 @@ impl PodTarget {
     /// Returns the pod as the index takes it, or what keeps it from that.
     pub(crate) fn record(pod: &Pod) -> Result<PodRecord<'_>, String> {
         let uid = uid(pod).ok_or_else(|| "metadata has neither a uid nor a name".to_owned())?;
-        let namespace = pod.namespace().unwrap_or_default().parse::<Label>();
+        let namespace = pod.metadata().namespace.parse::<Label>();
         let namespace = namespace.map_err(|error| format!("metadata.namespace {error}"))?;
-        let name = pod.meta().name.as_deref().unwrap_or_default();
+        let name = pod.metadata().name.as_str();
         Ok(PodRecord { uid, namespace, name, addresses: pod.addresses() })
     }
 
@@ -83,7 +86,7 @@ impl Target for PodTarget {
         }
         match Self::record(pod) {
             Ok(record) if Self::is_served(pod, self.host_network) => self.put(&record),
-            Ok(record) => drop(self.writer.lock().remove(record.uid)),
+            Ok(record) => drop(self.writer.lock().apply(&PodRecord { addresses: &[], ..record })),
             Err(fault) => self.faults.log(pod, &fault),
         }
     }
@@ -97,16 +100,57 @@ impl Target for PodTarget {
     fn end(&mut self) -> usize {
         self.writer.lock().end_pod_list(&self.scope)
     }
+
+    fn key(&self, object: &Self::Object) -> Key {
+        key(object.metadata())
+    }
+
+    fn version<'a>(&self, object: &'a Self::Object) -> &'a str {
+        &object.metadata().resource_version
+    }
+
+    fn malformed(&mut self, object: &Malformed) {
+        self.faults.log_lost::<Self::Object>(&object.metadata, &object.cause);
+    }
+
+    fn compare(&mut self, pod: &Pod) -> Option<Difference> {
+        let record = Self::record(pod).ok()?;
+        let addresses = if Self::is_served(pod, self.host_network) { record.addresses } else { &[] };
+        let record = PodRecord { addresses, ..record };
+        match self.writer.lock().compare(&record) {
+            Comparison::Same => None,
+            Comparison::Missing => Some(Difference::Missing),
+            Comparison::Different => Some(Difference::Changed),
+        }
+    }
+
+    fn end_comparison(&mut self, each: &mut dyn FnMut(String)) {
+        self.writer.lock().sweep_pod_list(&self.scope, |pod| {
+            let name = if pod.name.is_empty() { "(name not kept)" } else { pod.name };
+            each(format!("{}/{name} {:?}", pod.namespace, pod.addresses));
+        });
+    }
+
+    fn name(&self, object: &Self::Object) -> String {
+        let Metadata { namespace, name, .. } = object.metadata();
+        let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
+        Quoted(&shown).to_string()
+    }
 }
 
-/// The pod's identity; by name if it has no uid, and `None` if it has no name either.
+/// The pod's identity, as far as it has one.
 fn uid(pod: &Pod) -> Option<Uid> {
-    let metadata = pod.meta();
-    match (&metadata.uid, &metadata.namespace, &metadata.name) {
-        (Some(uid), _, _) if !uid.is_empty() => Some(Uid::parse(uid)),
-        (_, Some(namespace), Some(name)) => Some(Uid::of_name(namespace, name)),
-        _ => None,
+    let Metadata { uid, namespace, name, .. } = pod.metadata();
+    match (name.is_empty(), uid.is_empty()) {
+        (false, _) => Some(Uid::of_object(namespace, name, uid)),
+        (true, false) => Some(Uid::parse(uid)),
+        (true, true) => None,
     }
+}
+
+/// The identity of an object by namespace and name.
+fn key(metadata: &Metadata) -> Key {
+    Uid::of_name(&metadata.namespace, &metadata.name).object()
 }
 
 /// Where namespaces go.
@@ -134,7 +178,7 @@ impl NamespaceTarget {
         if let Some(fault) = namespace.fault() {
             self.faults.log(namespace, fault);
         }
-        match namespace.meta().name.as_deref().unwrap_or_default().parse() {
+        match namespace.metadata().name.parse() {
             Ok(label) => Some(label),
             Err(error) => {
                 self.faults.log(namespace, &format!("metadata.name {error}"));
@@ -165,5 +209,36 @@ impl Target for NamespaceTarget {
 
     fn end(&mut self) -> usize {
         self.writer.lock().end_namespace_list()
+    }
+
+    fn key(&self, object: &Self::Object) -> Key {
+        key(object.metadata())
+    }
+
+    fn version<'a>(&self, object: &'a Self::Object) -> &'a str {
+        &object.metadata().resource_version
+    }
+
+    fn malformed(&mut self, object: &Malformed) {
+        self.faults.log_lost::<Self::Object>(&object.metadata, &object.cause);
+    }
+
+    fn compare(&mut self, namespace: &Namespace) -> Option<Difference> {
+        let label = self.label(namespace)?;
+        if !self.only.is_empty() && !self.only.contains(&label) {
+            return None;
+        }
+        let known = self.writer.lock().mark_namespace(&label);
+        (!known).then_some(Difference::Missing)
+    }
+
+    fn end_comparison(&mut self, each: &mut dyn FnMut(String)) {
+        self.writer.lock().sweep_namespace_list(|label| each(label.to_string()));
+    }
+
+    fn name(&self, object: &Self::Object) -> String {
+        let Metadata { namespace, name, .. } = object.metadata();
+        let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
+        Quoted(&shown).to_string()
     }
 }

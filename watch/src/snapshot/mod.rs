@@ -28,6 +28,7 @@ use poddns_core::Freshness;
 use thiserror::Error;
 
 use crate::feed::SharedWriter;
+use crate::feed::identity::{Origin, difference};
 use crate::{Health, ListScope};
 use format::{Counts, Decoder, Encoder, FormatError, Header, Item};
 
@@ -110,18 +111,18 @@ pub struct Written {
 pub struct Recorder {
     writer: SharedWriter,
     health: Health,
-    origin: String,
+    origin: Origin,
     /// When the last snapshot was begun, or read.
     last: Option<Instant>,
 }
 
 impl Recorder {
-    pub(crate) fn new(writer: SharedWriter, health: Health, origin: String, last: Option<Instant>) -> Self {
+    pub(crate) fn new(writer: SharedWriter, health: Health, origin: Origin, last: Option<Instant>) -> Self {
         Self { writer, health, origin, last }
     }
 
     /// Writes a snapshot, unless there is nothing newer to tell: the index has not been in step since the last
-    /// one, or never. Takes the disk's time, in which others read and change the index.
+    /// one, or never, or it is about to become that of another cluster. Takes the disk's time, in which others read and change the index.
     pub fn write(&mut self, path: &Path) -> Result<Option<Written>, SnapshotError> {
         let begun = Instant::now();
         let age = match self.health.freshness() {
@@ -132,8 +133,9 @@ impl Recorder {
         if self.last.is_some_and(|last| age >= begun.duration_since(last)) {
             return Ok(None);
         }
+        let Some(origin) = self.origin.lines() else { return Ok(None) };
         let in_step = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-        let header = Header { in_step, origin: self.origin.clone() };
+        let header = Header { in_step, origin };
         let mut counts = Counts::default();
         let written = keep_others(path).and_then(|()| {
             file::replace(path, |file| {
@@ -208,6 +210,7 @@ fn keep_others(path: &Path) -> io::Result<()> {
 struct Sound {
     file: File,
     in_step: SystemTime,
+    origin: String,
     counts: Counts,
 }
 
@@ -250,22 +253,23 @@ fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
     if let Some((was, is)) = difference(&header.origin, origin) {
         return Err(SnapshotError::OfOther { path: path.to_owned(), was, is });
     }
-    Ok(Some(Sound { file, in_step: header.in_step, counts }))
+    Ok(Some(Sound { file, in_step: header.in_step, origin: header.origin, counts }))
 }
 
 /// What a snapshot would give to a feed of this origin; `None` if there is no file.
-pub(crate) fn look(path: &Path, origin: &str) -> Result<Option<Restored>, SnapshotError> {
-    Ok(check(path, origin)?.map(|sound| sound.restored()))
+pub(crate) fn look(path: &Path, origin: &Origin) -> Result<Option<Restored>, SnapshotError> {
+    Ok(check(path, &origin.lines().unwrap_or_default())?.map(|sound| sound.restored()))
 }
 
 /// Fills an empty index from a snapshot and makes its watches stale. On an error it is as empty as before.
 pub(crate) fn restore(
     path: &Path,
-    origin: &str,
+    origin: &Origin,
     writer: &SharedWriter,
     health: &Health,
 ) -> Result<Option<Restored>, SnapshotError> {
-    let Some(sound) = check(path, origin)? else { return Ok(None) };
+    let lines = origin.lines().unwrap_or_default();
+    let Some(sound) = check(path, &lines)? else { return Ok(None) };
     let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
     let mut writer = writer.lock();
     let filled = fill(&sound.file, |item| match item {
@@ -281,6 +285,7 @@ pub(crate) fn restore(
         return Err(unusable(error));
     }
     let restored = sound.restored();
+    origin.restore(&sound.origin);
     // An unknown age is more than any limit.
     health.restored(restored.age.unwrap_or(Duration::MAX));
     Ok(Some(restored))
@@ -289,24 +294,4 @@ pub(crate) fn restore(
 fn fill(mut file: &File, each: impl FnMut(Item<'_>)) -> Result<(), FormatError> {
     io::Seek::rewind(&mut file)?;
     Decoder::new(file)?.read(each).map(drop)
-}
-
-/// The first line that differs: what it was, and what it is. Long ones are cut.
-fn difference(was: &str, is: &str) -> Option<(String, String)> {
-    const SHOWN: usize = 200;
-    let show = |line: Option<&str>| match line {
-        Some(line) if line.len() > SHOWN => {
-            format!("{} ...", line.get(..line.floor_char_boundary(SHOWN)).unwrap_or_default())
-        }
-        Some(line) => line.to_owned(),
-        None => "nothing".to_owned(),
-    };
-    let (mut was, mut is) = (was.lines(), is.lines());
-    loop {
-        match (was.next(), is.next()) {
-            (None, None) => return None,
-            (one, other) if one == other => {}
-            (one, other) => return Some((show(one), show(other))),
-        }
-    }
 }

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// A list of the one namespace kube-system.
+    Identify,
     List,
     /// A watch that begins with a list.
     Stream,
@@ -101,6 +103,7 @@ pub fn parse(request: &Request<Incoming>) -> Seen {
     let verb = match (has("watch"), has("sendInitialEvents")) {
         (true, true) => Verb::Stream,
         (true, false) => Verb::Watch,
+        (false, _) if query.iter().any(|(_, value)| value == "metadata.name=kube-system") => Verb::Identify,
         (false, _) => Verb::List,
     };
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());

@@ -20,6 +20,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use poddns_watch::feed::ListMethod;
 use poddns_watch::{ClusterOptions, Feed, Index, Scope, Source};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -46,6 +47,10 @@ pub enum Streaming {
 struct State {
     cluster: Cluster,
     streaming: Streaming,
+    /// The uid of kube-system.
+    identity: String,
+    /// The revision of etcd, if it is not the cluster's version.
+    revision: Option<u64>,
     token: Option<String>,
     replies: VecDeque<(&'static str, Verb, Reply)>,
     watches: Vec<(View, bool, mpsc::UnboundedSender<Line>)>,
@@ -76,6 +81,8 @@ impl ApiServer {
         let state = State {
             cluster: Cluster::at(100),
             streaming: Streaming::Yes,
+            identity: "cluster-1".to_owned(),
+            revision: None,
             token: None,
             replies: VecDeque::new(),
             watches: Vec::new(),
@@ -113,6 +120,11 @@ impl ApiServer {
             }
         });
         self.running = Some(running);
+    }
+
+    /// What serves connections that others have accepted.
+    pub fn clone_handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
     }
 
     /// Is gone, and all its connections with it.
@@ -156,7 +168,17 @@ impl ApiServer {
         self.state(|state| state.cluster.compact());
     }
 
-    /// Every version from now on is new, as after etcd was restored from elsewhere.
+    /// The uid of kube-system from now on.
+    pub fn identify_as(&self, uid: &str) {
+        self.state(|state| uid.clone_into(&mut state.identity));
+    }
+
+    /// The revision of etcd from now on, whatever the cluster's version.
+    pub fn at_revision(&self, revision: u64) {
+        self.state(|state| state.revision = Some(revision));
+    }
+
+    /// How streaming lists are taken from now on.
     pub fn stream(&self, streaming: Streaming) {
         self.state(|state| state.streaming = streaming);
     }
@@ -253,12 +275,35 @@ impl ApiServer {
     }
 
     pub fn options(&self) -> ClusterOptions {
-        ClusterOptions { kubeconfig: Some(self.kubeconfig()), ..ClusterOptions::default() }
+        // Streaming lists first, since most faults are theirs.
+        let list_methods = vec![ListMethod::Streaming, ListMethod::Paged];
+        ClusterOptions {
+            kubeconfig: Some(self.kubeconfig()),
+            list_methods,
+            page_size: 250,
+            ..ClusterOptions::default()
+        }
     }
 
     /// A feed of this server, running until the test ends.
     pub async fn feed(&self, scope: Scope) -> Running {
         Running::start(Source::Cluster(self.options()), scope).await
+    }
+}
+
+/// Serves connections that others have accepted.
+#[derive(Clone)]
+pub struct Handle(Shared);
+
+impl Handle {
+    /// Serves a connection over HTTP/2.
+    pub async fn serve_http2<I>(self, io: I)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(move |request| answer(Arc::clone(&self.0), request));
+        let http = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+        drop(http.serve_connection(TokioIo::new(io), service).await);
     }
 }
 
@@ -303,6 +348,9 @@ pub async fn pass(time: Duration) {
 }
 
 async fn answer(shared: Shared, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
+    if request.uri().path() == "/version" {
+        return Ok(json_response(StatusCode::OK, &json!({"gitVersion": "v1.36.0"})));
+    }
     let (seen, reply) = prepare(&shared, &request);
     let status = reply.as_ref().map_or(0, |response| response.status().as_u16());
     shared.1.send_modify(|log| log.push(Seen { status, ..seen }));
@@ -325,11 +373,20 @@ fn prepare(shared: &Shared, request: &Request<Incoming>) -> (Seen, Option<Respon
         return (seen, prepared(Reply::status(401, include_str!("../data/err-401.json"))));
     }
     let response = match seen.verb {
+        Verb::Identify => identity(&state),
         Verb::List => list(&state, &seen),
         Verb::Stream if state.streaming == Streaming::Refused => refuse_streaming(),
         Verb::Stream | Verb::Watch => watch(&mut state, &seen),
     };
     (seen, Some(response))
+}
+
+fn identity(state: &State) -> Response<Body> {
+    let version = state.revision.unwrap_or(state.cluster.version).to_string();
+    let items = json!([{"metadata": {"name": "kube-system", "uid": state.identity, "resourceVersion": "1"}}]);
+    let body = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                      "metadata": {"resourceVersion": version}, "items": items});
+    json_response(StatusCode::OK, &body)
 }
 
 fn refuse_streaming() -> Response<Body> {

@@ -1,0 +1,283 @@
+//! The HTTP client of a cluster: kube's authentication and TLS over connections whose signs of life are recorded.
+//!
+//! With TLS it speaks HTTP/2 where the server does: all watches share one connection, and a PING every
+//! [`probe_interval`](super::ClusterOptions::probe_interval) tells a quiet server from one that is frozen or unreachable. With HTTP/1.1 (plain HTTP, some
+//! proxies) the driver asks for `/version` instead while a watch is silent; TCP keepalive covers the path to the peer.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::{Builder, Client as HyperClient};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ConfigExt};
+use kube::{Client, Config};
+use tokio::time::Instant;
+use tower::util::{MapErr, option_layer};
+use tower::{BoxError, Layer, Service};
+
+/// Time limit for a TCP connection. The second SYN is sent after a second.
+const TCP_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit for a connection with proxy and TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that a server may send ahead on one stream of HTTP/2, and on all of a connection.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 2 << 20;
+/// Maximum size of the read buffer of a connection of HTTP/1.1, in bytes.
+const READ_BUFFER: usize = 1 << 18;
+
+/// Why no client can be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    /// Certificates, keys or names are not usable.
+    #[error(transparent)]
+    Kube(#[from] kube::Error),
+    /// The configuration's proxy has a scheme that is not supported.
+    #[error("proxies of the kind {0:?} are not supported: use http://, https:// or socks5://")]
+    Proxy(String),
+    /// `tls-server-name` is no name.
+    #[error("tls-server-name {0:?} is not a host name")]
+    ServerName(String),
+}
+
+/// The signs of life of one connection. Each response of the connection has it among its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulse(Arc<Life>);
+
+#[derive(Debug)]
+struct Life {
+    base: Instant,
+    /// Nanoseconds from `base` until anything was last read.
+    last: AtomicU64,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        Self(Arc::new(Life { base: Instant::now(), last: AtomicU64::new(0) }))
+    }
+
+    /// When the peer was last known to be alive.
+    pub(crate) fn last(&self) -> Instant {
+        self.0.base + Duration::from_nanos(self.0.last.load(Ordering::Relaxed))
+    }
+
+    /// The peer is alive.
+    pub(crate) fn touch(&self) {
+        let nanos = u64::try_from(self.0.base.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.last.fetch_max(nanos, Ordering::Relaxed);
+    }
+}
+
+/// Makes a client of a configuration, whose connections are probed after this much silence. Connects to nothing yet.
+///
+/// Blocks where it reads the system's certificates. Must run within a runtime.
+pub(crate) fn client(config: Config, probe_interval: Duration) -> Result<Client, ConnectionError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(TCP_TIMEOUT));
+    tcp.set_keepalive(Some(probe_interval));
+    tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
+    tcp.set_keepalive_retries(Some(2));
+    let tcp = Observed(tcp);
+    let Some(proxy) = config.proxy_url.clone() else { return over(tcp, config, probe_interval) };
+    match proxy.scheme_str() {
+        Some("http") => over(tunnel(&proxy, tcp), config, probe_interval),
+        Some("https") => {
+            let tls = https(&config, tcp, false)?;
+            over(tunnel(&proxy, tls), config, probe_interval)
+        }
+        Some("socks5") => over(SocksV5::new(proxy, tcp), config, probe_interval),
+        other => Err(ConnectionError::Proxy(other.unwrap_or_default().to_owned())),
+    }
+}
+
+/// The SHA-256 fingerprints of the CA certificates in a configuration, in hexadecimal digits.
+pub(crate) fn authorities(config: &Config) -> Vec<String> {
+    let fingerprint = |certificate: &Vec<u8>| {
+        let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+        digest.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    };
+    config.root_cert.iter().flatten().map(fingerprint).collect()
+}
+
+/// A connector through an HTTP proxy, with the credentials of its URL.
+fn tunnel<C>(proxy: &Uri, connector: C) -> Tunnel<C> {
+    let tunnel = Tunnel::new(proxy.clone(), connector);
+    let user =
+        proxy.authority().and_then(|authority| authority.as_str().rsplit_once('@')).map(|(user, _)| user);
+    match user.and_then(basic) {
+        Some(header) => tunnel.with_auth(header),
+        None => tunnel,
+    }
+}
+
+/// The `Proxy-Authorization` of the user in a URL.
+fn basic(user: &str) -> Option<HeaderValue> {
+    use base64::Engine as _;
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(user).collect();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(decoded);
+    let mut header = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+/// TLS over a connector, offering HTTP/2 only where the API server is the peer.
+fn https<C>(config: &Config, connector: C, http2: bool) -> Result<HttpsConnector<C>, ConnectionError> {
+    let mut tls = config.rustls_client_config()?;
+    if http2 {
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    Ok(match config.tls_server_name.clone().filter(|_| http2) {
+        Some(name) => {
+            let parsed = name.clone().try_into().map_err(|_| ConnectionError::ServerName(name))?;
+            HttpsConnector::new(connector, tls, false, Arc::new(FixedServerNameResolver::new(parsed)))
+        }
+        None => HttpsConnector::from((connector, tls)),
+    })
+}
+
+fn over<C>(connector: C, config: Config, probe_interval: Duration) -> Result<Client, ConnectionError>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Connection + Read + Write + Send + Unpin + 'static,
+    C::Future: Send + 'static,
+    C::Error: Into<BoxError>,
+{
+    let connector = Limited(https(&config, connector, true)?);
+    let client: HyperClient<_, Body> = Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(READ_BUFFER)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(probe_interval)
+        .http2_keep_alive_timeout(probe_interval)
+        .build(connector);
+    let client = MapErr::new(client, BoxError::from);
+    let service = config.extra_headers_layer()?.layer(client);
+    let service = option_layer(config.auth_layer()?).layer(service);
+    let service = config.base_uri_layer().layer(service);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// A connector with a time limit.
+#[derive(Clone)]
+struct Limited<C>(C);
+
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+impl<C> Service<Uri> for Limited<C>
+where
+    C: Service<Uri>,
+    C::Future: Send + 'static,
+    C::Error: Into<BoxError>,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Connecting<C::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move {
+            let Ok(connected) = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await else {
+                let text = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
+            };
+            connected.map_err(Into::into)
+        })
+    }
+}
+
+/// A connector whose connections record their signs of life.
+#[derive(Clone)]
+struct Observed<C>(C);
+
+impl<C> Service<Uri> for Observed<C>
+where
+    C: Service<Uri>,
+    C::Future: Send + 'static,
+    C::Error: Into<BoxError>,
+{
+    type Response = Alive<C::Response>;
+    type Error = BoxError;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move {
+            let inner = connecting.await.map_err(Into::into)?;
+            Ok(Alive { inner, pulse: Pulse::new() })
+        })
+    }
+}
+
+/// A connection that records its signs of life.
+struct Alive<T> {
+    inner: T,
+    pulse: Pulse,
+}
+
+impl<T: Connection> Connection for Alive<T> {
+    fn connected(&self) -> Connected {
+        self.inner.connected().extra(self.pulse.clone())
+    }
+}
+
+impl<T: Read + Unpin> Read for Alive<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        // An end or a reset is a sign, too: until then the peer was there.
+        if read.is_ready() {
+            self.pulse.touch();
+        }
+        read
+    }
+}
+
+impl<T: Write + Unpin> Write for Alive<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+    }
+}

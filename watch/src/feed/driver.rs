@@ -1,0 +1,424 @@
+//! Drives the machine of one watch: requests to the API server, its answers to the machine, the machine's state to
+//! health, log and counters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant as StdInstant};
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, pending};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use kube::client::Body;
+use tokio::select;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::connection::Pulse;
+use super::decode::{ListItem, Object, WatchFrame};
+use super::exchange::{Answer, Answered, Asker, Decoder};
+use super::explain::chain;
+use super::identity::ClusterIdentity;
+use super::machine::cause::Cause;
+use super::machine::request::Request;
+use super::machine::target::Target;
+use super::machine::{Machine, Poll};
+use super::report::Report;
+
+/// What the watches of one cluster tell each other.
+#[derive(Debug)]
+pub(crate) struct Session {
+    state: watch::Sender<Shared>,
+    /// Whether the server could not be reached the last time.
+    down: AtomicBool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Shared {
+    /// How often the server came back.
+    returns: u64,
+    /// The client in use; another one after the configuration was read again.
+    client: u64,
+}
+
+impl Session {
+    pub(crate) fn new() -> Self {
+        Self { state: watch::Sender::new(Shared::default()), down: AtomicBool::new(false) }
+    }
+
+    fn unreachable(&self) {
+        self.down.store(true, Ordering::Relaxed);
+    }
+
+    /// The server has answered, to this client if it is known.
+    fn answered(&self, client: Option<u64>) {
+        let back = self.down.swap(false, Ordering::Relaxed);
+        self.state.send_if_modified(|state| {
+            let before = *state;
+            state.returns += u64::from(back);
+            state.client = client.map_or(state.client, |client| client.max(state.client));
+            *state != before
+        });
+    }
+}
+
+/// One watch.
+pub(crate) struct Driver<T: Target> {
+    machine: Machine<T>,
+    asker: Asker,
+    session: Arc<Session>,
+    seen: watch::Receiver<Shared>,
+    /// Where the cluster's identity is kept, and the number of this watch there.
+    identity: (ClusterIdentity, usize),
+    report: Report,
+    /// The client that answered who it is.
+    confirmed: Option<u64>,
+}
+
+/// A request under way.
+enum Exchange<K> {
+    Asking(Request, BoxFuture<'static, Result<Answered, Cause>>),
+    Reading(Box<Reading<K>>),
+}
+
+struct Reading<K> {
+    body: Body,
+    decoder: Decoder<K>,
+    pulse: Option<Pulse>,
+    /// Time of silence before a probe, where the driver must see to the connection's signs of life.
+    probes: Option<Duration>,
+    probe: Option<BoxFuture<'static, Result<(), String>>>,
+}
+
+/// What happened to a request.
+enum Progress {
+    Answered(Result<Answered, Cause>),
+    Chunk(Option<Result<Frame<Bytes>, kube::Error>>),
+    ProbeDue,
+    Probed(Result<(), String>),
+}
+
+impl<T> Driver<T>
+where
+    T: Target,
+    T::Object: Object,
+{
+    pub(crate) fn new(
+        machine: Machine<T>,
+        asker: Asker,
+        session: Arc<Session>,
+        identity: (ClusterIdentity, usize),
+        report: Report,
+    ) -> Self {
+        let seen = session.state.subscribe();
+        Self { machine, asker, session, seen, identity, report, confirmed: None }
+    }
+
+    /// Keeps the index in sync. Never returns; drop it to stop.
+    pub(crate) async fn run(mut self) {
+        let (mut exchange, mut resync) = (None, None);
+        loop {
+            self.machine.subject().url = self.asker.url();
+            let step = self.machine.poll(now());
+            self.identity.0.set(self.identity.1, self.machine.cluster());
+            self.report.publish(&mut self.machine);
+            match step {
+                Poll::Send(request) => {
+                    let answer = self.asker.ask(request.clone(), self.confirmed);
+                    exchange = Some(Exchange::Asking(request, answer));
+                }
+                Poll::Wait(at) => {
+                    if !self.machine.is_waiting() {
+                        exchange = None;
+                    }
+                    self.begin_resync(&mut resync);
+                    let at = at.into_iter().chain(self.machine.resync_deadline()).min();
+                    self.wait(at, &mut exchange, &mut resync).await;
+                }
+            }
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        at: Option<StdInstant>,
+        exchange: &mut Option<Exchange<T::Object>>,
+        resync: &mut Option<Exchange<T::Object>>,
+    ) {
+        let progress = select! {
+            biased;
+            progress = progress(exchange) => progress,
+            progress = progress(resync) => return self.resync_progress(progress, resync),
+            changed = self.seen.changed() => {
+                if changed.is_ok() {
+                    self.told();
+                }
+                return;
+            }
+            () = until(at) => return,
+        };
+        match progress {
+            Progress::Answered(answered) => self.answered(answered, exchange),
+            Progress::Chunk(chunk) => self.chunk(chunk, exchange),
+            Progress::ProbeDue => {
+                if let Some(Exchange::Reading(reading)) = exchange {
+                    reading.probe = Some(self.asker.probe());
+                }
+            }
+            Progress::Probed(result) => self.probed(result, exchange),
+        }
+    }
+
+    /// Begins a list to compare with, if it is time for one.
+    fn begin_resync(&mut self, resync: &mut Option<Exchange<T::Object>>) {
+        if let Some(request) = self.machine.poll_resync(now()) {
+            let answer = self.asker.ask(request.clone(), self.confirmed);
+            *resync = Some(Exchange::Asking(request, answer));
+        } else if !self.machine.is_resyncing() {
+            *resync = None;
+        }
+    }
+
+    fn resync_progress(&mut self, progress: Progress, resync: &mut Option<Exchange<T::Object>>) {
+        let failed = match (progress, resync.take()) {
+            (Progress::Answered(Ok(answered)), Some(Exchange::Asking(request, _))) => match answered.answer {
+                Answer::Body(response, format) => {
+                    let (decoder, body) = (Decoder::new(&request, format), response.into_body());
+                    let reading = Reading { body, decoder, pulse: None, probes: None, probe: None };
+                    *resync = Some(Exchange::Reading(Box::new(reading)));
+                    None
+                }
+                Answer::Identity(..) | Answer::OtherClient => Some("the client is another one".to_owned()),
+            },
+            (Progress::Answered(Err(cause)), _) => Some(format!("{cause:?}")),
+            (Progress::Chunk(chunk), Some(Exchange::Reading(reading))) => {
+                self.resync_chunk(chunk, reading, resync)
+            }
+            _ => None,
+        };
+        if let Some(cause) = failed {
+            debug!(watch = %self.machine.subject(), cause, "no comparison with the cluster this time");
+            self.machine.resync_failed();
+            *resync = None;
+        }
+    }
+
+    /// Returns why the comparison fails, if it does.
+    fn resync_chunk(
+        &mut self,
+        chunk: Option<Result<Frame<Bytes>, kube::Error>>,
+        mut reading: Box<Reading<T::Object>>,
+        resync: &mut Option<Exchange<T::Object>>,
+    ) -> Option<String> {
+        match chunk {
+            Some(Ok(frame)) => {
+                self.machine.resync_heard(now());
+                if let Ok(data) = frame.into_data() {
+                    reading.decoder.push(data);
+                }
+                let Decoder::List(list) = &mut reading.decoder else { return None };
+                loop {
+                    match list.next() {
+                        Ok(Some(ListItem::Object(object))) => self.machine.resync_listed(&object),
+                        Ok(Some(ListItem::Malformed(_))) => {}
+                        Ok(None) => break,
+                        Err(error) => return Some(chain(&error)),
+                    }
+                }
+                *resync = Some(Exchange::Reading(reading));
+                None
+            }
+            Some(Err(error)) => Some(chain(&error)),
+            None => match reading.decoder {
+                Decoder::List(list) => match list.finish() {
+                    Ok(end) if end.continue_token.is_none() => {
+                        self.machine.resync_ended(&end.resource_version);
+                        None
+                    }
+                    Ok(_) => Some("the server sends pages where none were asked for".to_owned()),
+                    Err(error) => Some(chain(&error)),
+                },
+                Decoder::Watch(_) => None,
+            },
+        }
+    }
+
+    /// Another watch has reached the server, or uses another client.
+    fn told(&mut self) {
+        let Shared { client, .. } = *self.seen.borrow_and_update();
+        self.machine.server_is_up();
+        if self.confirmed.is_some_and(|confirmed| confirmed < client) {
+            self.confirmed = None;
+            self.machine.reconnect(now());
+        }
+    }
+
+    fn answered(&mut self, answered: Result<Answered, Cause>, exchange: &mut Option<Exchange<T::Object>>) {
+        let Some(Exchange::Asking(request, _)) = exchange.take() else { return };
+        // The answer may be one of another server, if the configuration was read again for it.
+        self.machine.subject().url = self.asker.url();
+        let Answered { answer, client, pulse, http2 } = match answered {
+            Ok(answered) => answered,
+            Err(cause) => {
+                if matches!(cause, Cause::Unreachable(_)) {
+                    self.session.unreachable();
+                } else if matches!(cause, Cause::Status(_)) {
+                    self.session.answered(None);
+                }
+                return self.machine.failed(now(), &cause, now());
+            }
+        };
+        if !matches!(answer, Answer::OtherClient) {
+            self.session.answered(Some(client));
+        }
+        match answer {
+            Answer::Identity(uid, revision) => {
+                self.confirmed = Some(client);
+                self.machine.accepted(now());
+                self.machine.identified(now(), uid.as_deref(), &revision);
+            }
+            Answer::OtherClient => {
+                self.confirmed = None;
+                self.machine.reconnect(now());
+            }
+            Answer::Body(response, format) => {
+                self.machine.accepted(now());
+                let decoder = Decoder::new(&request, format);
+                let body = response.into_body();
+                let probes = (!http2).then_some(self.asker.probe_interval);
+                *exchange =
+                    Some(Exchange::Reading(Box::new(Reading { body, decoder, pulse, probes, probe: None })));
+            }
+        }
+    }
+
+    fn chunk(
+        &mut self,
+        chunk: Option<Result<Frame<Bytes>, kube::Error>>,
+        exchange: &mut Option<Exchange<T::Object>>,
+    ) {
+        let Some(Exchange::Reading(mut reading)) = exchange.take() else { return };
+        match chunk {
+            Some(Ok(frame)) => {
+                self.machine.heard(now());
+                if let Ok(data) = frame.into_data() {
+                    reading.decoder.push(data);
+                    self.decode(&mut reading.decoder);
+                }
+                if self.machine.is_waiting() {
+                    *exchange = Some(Exchange::Reading(reading));
+                }
+            }
+            Some(Err(error)) => {
+                let alive = reading.pulse.map_or_else(now, |pulse| pulse.last().into_std());
+                self.machine.failed(now(), &Cause::Broken(chain(&error)), alive);
+            }
+            None => self.end(reading.decoder),
+        }
+    }
+
+    /// Takes out what the decoder has.
+    fn decode(&mut self, decoder: &mut Decoder<T::Object>) {
+        let now = now();
+        while self.machine.is_waiting() {
+            let result = match decoder {
+                Decoder::List(list) => list.next().map(|item| item.map(|item| self.item(item))),
+                Decoder::Watch(watch) => watch.next().map(|frame| frame.map(|frame| self.frame(now, frame))),
+            };
+            match result {
+                Ok(Some(())) => {}
+                Ok(None) => return,
+                Err(error) => self.machine.failed(now, &Cause::Garbage(chain(&error)), now),
+            }
+        }
+    }
+
+    fn item(&mut self, item: ListItem<T::Object>) {
+        match item {
+            ListItem::Object(object) => self.machine.listed(&object),
+            ListItem::Malformed(object) => self.machine.target().malformed(&object),
+        }
+    }
+
+    fn frame(&mut self, now: StdInstant, frame: WatchFrame<T::Object>) {
+        match frame {
+            WatchFrame::Event { kind, object } => self.machine.event(now, kind, &object),
+            WatchFrame::Bookmark { resource_version, initial_events_end } => {
+                self.machine.bookmark(now, &resource_version, initial_events_end);
+            }
+            WatchFrame::Error(status) => self.machine.failed(now, &Cause::Status(status.into()), now),
+            WatchFrame::Malformed { kind, object } => {
+                self.machine.target().malformed(&object);
+                self.machine.unreadable(now, kind, object.cause);
+            }
+        }
+    }
+
+    /// The body has ended.
+    fn end(&mut self, decoder: Decoder<T::Object>) {
+        let ended = match decoder {
+            Decoder::List(list) => list.finish().map(Some),
+            Decoder::Watch(watch) => watch.finish().map(|()| None),
+        };
+        match ended {
+            Ok(Some(end)) => self.machine.list_ended(now(), &end.resource_version, end.continue_token),
+            Ok(None) => self.machine.ended(now()),
+            Err(error) => self.machine.failed(now(), &Cause::Broken(chain(&error)), now()),
+        }
+    }
+
+    fn probed(&mut self, result: Result<(), String>, exchange: &mut Option<Exchange<T::Object>>) {
+        let Some(Exchange::Reading(reading)) = exchange else { return };
+        reading.probe = None;
+        let Some(pulse) = reading.pulse.clone() else { return };
+        match result {
+            Ok(()) => pulse.touch(),
+            Err(text) => {
+                *exchange = None;
+                self.machine.failed(now(), &Cause::Broken(text), pulse.last().into_std());
+            }
+        }
+    }
+}
+
+fn now() -> StdInstant {
+    Instant::now().into_std()
+}
+
+async fn until(at: Option<StdInstant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => pending().await,
+    }
+}
+
+/// Waits for the next news of a request. May be dropped and called again.
+async fn progress<K>(exchange: &mut Option<Exchange<K>>) -> Progress {
+    match exchange {
+        None => pending().await,
+        Some(Exchange::Asking(_, answer)) => Progress::Answered(answer.await),
+        Some(Exchange::Reading(reading)) => reading.progress().await,
+    }
+}
+
+impl<K> Reading<K> {
+    async fn progress(&mut self) -> Progress {
+        let silent = self.pulse.as_ref().zip(self.probes).map(|(pulse, silence)| pulse.last() + silence);
+        let probe = async {
+            match (&mut self.probe, silent) {
+                (Some(probe), _) => Progress::Probed(probe.await),
+                (None, Some(at)) => {
+                    sleep_until(at).await;
+                    Progress::ProbeDue
+                }
+                (None, None) => pending().await,
+            }
+        };
+        select! {
+            biased;
+            frame = self.body.frame() => Progress::Chunk(frame),
+            probe = probe => probe,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! One request and its answer, as the driver reads it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Request as HttpRequest, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Limited};
+use kube::Client;
+use kube::client::Body;
+use tokio::time::timeout;
+
+use super::access::Access;
+use super::connection::Pulse;
+use super::decode::{DecodeError, Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
+use super::explain::chain;
+use super::machine::cause::{Cause, Refusal};
+use super::machine::request::Request;
+use crate::Namespace;
+
+/// Maximum size of the body of an answer that is no success, in bytes.
+const MAX_STATUS: usize = 1 << 16;
+/// Time limit for that body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The resource that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    /// The URL's path.
+    pub(crate) path: String,
+    /// The field selector of lists and watches.
+    pub(crate) selector: Option<&'static str>,
+    /// Whether the metadata of objects is enough.
+    pub(crate) metadata_only: bool,
+}
+
+impl Resource {
+    /// The path of namespaces.
+    pub(crate) const NAMESPACES: &str = "/api/v1/namespaces";
+
+    fn uri(&self, request: &Request) -> String {
+        let path = if *request == Request::Identify { Self::NAMESPACES } else { &self.path };
+        format!("{path}?{}", request.query(self.selector))
+    }
+
+    /// The `Accept` header: protobuf first, unless the server does not have it.
+    fn accept(&self, request: &Request, protobuf: bool) -> String {
+        let kind = match (self.metadata_only || *request == Request::Identify, request.is_watch()) {
+            (false, _) => "",
+            (true, true) => ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            (true, false) => ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        };
+        let stream = if request.is_watch() { ";stream=watch" } else { "" };
+        let plain = Format::Json.media_type();
+        let json = if kind.is_empty() { plain.to_owned() } else { format!("{plain}{kind},{plain}") };
+        if protobuf { format!("{}{kind}{stream},{json}", Format::Protobuf.media_type()) } else { json }
+    }
+}
+
+/// The answer to a request that was accepted.
+pub(crate) enum Answer {
+    /// Who answers: the uid of `kube-system`, if there is one, and the revision.
+    Identity(Option<String>, String),
+    /// A body that follows.
+    Body(Response<Body>, Format),
+    /// None: the request was not made, because the client is no longer the one whose cluster was confirmed.
+    OtherClient,
+}
+
+/// An answer, with the connection on which it came.
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    /// The number of the client.
+    pub(crate) client: u64,
+    /// The connection's signs of life.
+    pub(crate) pulse: Option<Pulse>,
+    /// Whether the connection sees to its signs of life by itself.
+    pub(crate) http2: bool,
+}
+
+/// Decodes the body of an answer.
+pub(crate) enum Decoder<K> {
+    List(ListDecoder<K>),
+    Watch(WatchDecoder<K>),
+}
+
+impl<K: Object> Decoder<K> {
+    pub(crate) fn new(request: &Request, format: Format) -> Self {
+        if request.is_watch() {
+            Self::Watch(WatchDecoder::new(format))
+        } else {
+            Self::List(ListDecoder::new(format))
+        }
+    }
+
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        match self {
+            Self::List(list) => list.push(chunk),
+            Self::Watch(watch) => watch.push(chunk),
+        }
+    }
+}
+
+/// Makes requests of one watch.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    access: Arc<Access>,
+    resource: Arc<Resource>,
+    /// Whether the server, or a proxy before it, refuses protobuf.
+    json_only: Arc<AtomicBool>,
+    /// Time of silence before a probe, and time limit for its answer.
+    pub(crate) probe_interval: Duration,
+}
+
+impl Asker {
+    pub(crate) fn new(access: Arc<Access>, resource: Resource, probe_interval: Duration) -> Self {
+        Self { access, resource: Arc::new(resource), json_only: Arc::default(), probe_interval }
+    }
+
+    /// The URL that is asked.
+    pub(crate) fn url(&self) -> Arc<str> {
+        self.access.url()
+    }
+
+    /// Makes a request and returns its answer once its headers are there. Nothing but [`Request::Identify`] is asked
+    /// of another client than `confirmed`.
+    pub(crate) fn ask(
+        &self,
+        request: Request,
+        confirmed: Option<u64>,
+    ) -> BoxFuture<'static, Result<Answered, Cause>> {
+        let asker = self.clone();
+        Box::pin(async move {
+            let client = asker.access.client().await.map_err(|error| Cause::Credentials(chain(&error)))?;
+            let number = asker.access.generation();
+            if request != Request::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
+                let answer = Answer::OtherClient;
+                return Ok(Answered { answer, client: number, pulse: None, http2: false });
+            }
+            let protobuf = !asker.json_only.load(Ordering::Relaxed);
+            let response = asker.send(&client, &request, protobuf).await?;
+            let refused =
+                matches!(response.status(), StatusCode::NOT_ACCEPTABLE | StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            let response = if refused && protobuf {
+                asker.json_only.store(true, Ordering::Relaxed);
+                asker.send(&client, &request, false).await?
+            } else {
+                response
+            };
+            read(&request, response, number).await
+        })
+    }
+
+    /// Asks for something small, to see whether the server is alive. Any answer will do.
+    pub(crate) fn probe(&self) -> BoxFuture<'static, Result<(), String>> {
+        let asker = self.clone();
+        Box::pin(async move {
+            let request = HttpRequest::get("/version").body(Body::empty()).map_err(|error| chain(&error))?;
+            let client = asker.access.client().await.map_err(|error| chain(&error))?;
+            match timeout(asker.probe_interval, client.send(request)).await {
+                Ok(answer) => answer.map(drop).map_err(|error| chain(&error)),
+                Err(_) => Err(format!("no answer to a probe within {:?}", asker.probe_interval)),
+            }
+        })
+    }
+
+    async fn send(
+        &self,
+        client: &Client,
+        request: &Request,
+        protobuf: bool,
+    ) -> Result<Response<Body>, Cause> {
+        let built = HttpRequest::get(self.resource.uri(request))
+            .header(ACCEPT, self.resource.accept(request, protobuf))
+            .body(Body::empty());
+        let built = built.map_err(|error| Cause::Unreachable(chain(&error)))?;
+        let sent = client.send(built).await;
+        let response = sent.map_err(|error| {
+            self.access.unreachable(&error);
+            Cause::Unreachable(chain(&error))
+        })?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            self.access.refused();
+        }
+        Ok(response)
+    }
+}
+
+/// Reads what there is to read of an answer before its body.
+async fn read(request: &Request, response: Response<Body>, client: u64) -> Result<Answered, Cause> {
+    let pulse = response.extensions().get::<Pulse>().cloned();
+    let http2 = response.version() == Version::HTTP_2;
+    if !response.status().is_success() {
+        return Err(Cause::Status(refusal(response).await));
+    }
+    let kind = content_type(response.headers());
+    let Some(format) = kind.as_deref().and_then(Format::of_content_type) else {
+        let kind = kind.unwrap_or_else(|| "none".to_owned());
+        return Err(Cause::Garbage(format!("its Content-Type is {kind}")));
+    };
+    let answer = if *request == Request::Identify {
+        let (uid, revision) = identity(response, format).await?;
+        Answer::Identity(uid, revision)
+    } else {
+        Answer::Body(response, format)
+    };
+    Ok(Answered { answer, client, pulse, http2 })
+}
+
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    Some(headers.get(CONTENT_TYPE)?.to_str().ok()?.to_owned())
+}
+
+/// Reads an answer that is no success.
+async fn refusal(response: Response<Body>) -> Refusal {
+    let code = response.status().as_u16();
+    let kind = content_type(response.headers());
+    let after = retry_after(response.headers());
+    let body = timeout(BODY_TIMEOUT, Limited::new(response.into_body(), MAX_STATUS).collect()).await;
+    let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let refusal = Refusal::from(Status::of_answer(code, kind.as_deref(), &body));
+    Refusal { retry_after: after.or(refusal.retry_after), ..refusal }
+}
+
+/// `Retry-After` in seconds (RFC 9110 10.2.3). API servers use no dates there.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Reads the answer to [`Request::Identify`]. A server that ignores the selector lists all namespaces.
+async fn identity(response: Response<Body>, format: Format) -> Result<(Option<String>, String), Cause> {
+    let garbage = |error: DecodeError| Cause::Garbage(chain(&error));
+    let mut body = response.into_body();
+    let mut decoder = ListDecoder::<Namespace>::new(format);
+    let mut uid = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Cause::Broken(chain(&error)))?;
+        let Ok(data) = frame.into_data() else { continue };
+        decoder.push(data);
+        while let Some(item) = decoder.next().map_err(garbage)? {
+            if let ListItem::Object(namespace) = item
+                && namespace.metadata().name == "kube-system"
+            {
+                uid = Some(namespace.metadata().uid.clone()).filter(|uid| !uid.is_empty());
+            }
+        }
+    }
+    let end = decoder.finish().map_err(garbage)?;
+    Ok((uid, end.resource_version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds() {
+        let headers = |value: &str| HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers("-7")), None);
+        assert_eq!(retry_after(&headers("Fri, 31 Dec 1999 23:59:59 GMT")), None);
+    }
+
+    #[test]
+    fn protobuf_is_preferred_and_json_accepted() {
+        let resource = Resource { path: "/api/v1/pods".to_owned(), selector: None, metadata_only: false };
+        let watch = Request::Watch { version: "1".to_owned(), timeout: 300 };
+        let accept = resource.accept(&watch, true);
+        assert_eq!(accept, "application/vnd.kubernetes.protobuf;stream=watch,application/json");
+        assert!(!resource.accept(&watch, false).contains("protobuf"));
+        assert!(resource.accept(&Request::Identify, true).contains("as=PartialObjectMetadataList"));
+    }
+}

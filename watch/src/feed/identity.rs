@@ -1,0 +1,226 @@
+//! Which cluster an index is of.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::access::Access;
+
+/// The cluster behind each watch of a feed: the uid of its namespace `kube-system`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClusterIdentity(Arc<Mutex<Clusters>>);
+
+#[derive(Debug, Default)]
+struct Clusters {
+    watches: Vec<Option<String>>,
+    /// Whether the index was filled from a snapshot.
+    restored: bool,
+}
+
+/// Whether all watches are of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Agreement {
+    /// They are; without a uid none is known.
+    One(Option<String>),
+    /// They are not: the index is a mixture until the last of them has listed the new cluster.
+    None,
+}
+
+impl ClusterIdentity {
+    fn clusters(&self) -> MutexGuard<'_, Clusters> {
+        // Each change is one assignment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a watch and returns its number.
+    pub(crate) fn register(&self) -> usize {
+        let mut clusters = self.clusters();
+        clusters.watches.push(None);
+        clusters.watches.len() - 1
+    }
+
+    /// The cluster of a watch, as far as known.
+    pub(crate) fn of(&self, watch: usize) -> Option<String> {
+        self.clusters().watches.get(watch).cloned().flatten()
+    }
+
+    /// What a watch holds is of this cluster.
+    pub(crate) fn set(&self, watch: usize, cluster: Option<&str>) {
+        let mut clusters = self.clusters();
+        if let Some(known) = clusters.watches.get_mut(watch)
+            && known.as_deref() != cluster
+        {
+            *known = cluster.map(str::to_owned);
+        }
+    }
+
+    /// The index was filled from a snapshot of this cluster, as far as the snapshot says.
+    pub(crate) fn restore(&self, cluster: Option<&str>) {
+        let mut clusters = self.clusters();
+        clusters.restored = true;
+        clusters.watches.fill(cluster.map(str::to_owned));
+    }
+
+    /// Whether the index was filled from a snapshot.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.clusters().restored
+    }
+
+    /// The one cluster of all watches.
+    pub(crate) fn agreement(&self) -> Agreement {
+        let clusters = self.clusters();
+        let mut known = clusters.watches.iter().flatten();
+        let Some(first) = known.next() else { return Agreement::One(None) };
+        if known.all(|other| other == first) { Agreement::One(Some(first.clone())) } else { Agreement::None }
+    }
+}
+
+/// What an index is of: its source and scope, a line for each part.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    scope: String,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    File(String),
+    Cluster(Arc<Access>, ClusterIdentity),
+}
+
+/// The line of the cluster's uid.
+const CLUSTER: &str = "cluster";
+/// The line of the CA certificates' fingerprints.
+const AUTHORITIES: &str = "authorities";
+
+impl Origin {
+    /// The index is of a file.
+    pub(crate) fn of_file(path: String, scope: String) -> Self {
+        Self { scope, source: Source::File(path) }
+    }
+
+    /// The index is of a cluster.
+    pub(crate) fn of_cluster(access: Arc<Access>, identity: ClusterIdentity, scope: String) -> Self {
+        Self { scope, source: Source::Cluster(access, identity) }
+    }
+
+    /// The lines, as they are now; `None` while the index is of two clusters.
+    pub(crate) fn lines(&self) -> Option<String> {
+        let scope = &self.scope;
+        match &self.source {
+            Source::File(path) => Some(format!("source: {path}\n{scope}")),
+            Source::Cluster(access, identity) => {
+                let Agreement::One(cluster) = identity.agreement() else { return None };
+                let mut lines = format!("source: {}\n{scope}", access.url());
+                let authorities = access.authorities();
+                if !authorities.is_empty() {
+                    lines = format!("{lines}\n{AUTHORITIES}: {}", authorities.join(", "));
+                }
+                Some(cluster.map_or(lines.clone(), |uid| format!("{lines}\n{CLUSTER}: {uid}")))
+            }
+        }
+    }
+
+    /// The index was filled from a snapshot with these lines.
+    pub(crate) fn restore(&self, lines: &str) {
+        if let Source::Cluster(_, identity) = &self.source {
+            identity.restore(parse(lines).get(CLUSTER).copied());
+        }
+    }
+}
+
+fn parse(lines: &str) -> BTreeMap<&str, &str> {
+    lines.lines().filter_map(|line| line.split_once(": ")).collect()
+}
+
+/// The first line in which two origins differ: as it was, and as it is.
+///
+/// Before the server was asked nobody knows which cluster it is. Until then the URL and a common CA certificate
+/// stand in for the uid: a CA is rotated by way of a bundle of the old and the new one.
+pub(crate) fn difference(was: &str, is: &str) -> Option<(String, String)> {
+    let (was, is) = (parse(was), parse(is));
+    let keys = is.keys().chain(was.keys().filter(|key| !is.contains_key(*key)));
+    let show = |key: &str, value: Option<&&str>| match value {
+        Some(value) => cut(&format!("{key}: {value}")),
+        None => format!("no {key}"),
+    };
+    keys.copied().find_map(|key| {
+        let (old, new) = (was.get(key), is.get(key));
+        let same = match key {
+            CLUSTER => old.is_none() || new.is_none() || old == new,
+            AUTHORITIES => match (old, new) {
+                (Some(old), Some(new)) => {
+                    old.split(", ").any(|one| new.split(", ").any(|other| one == other))
+                }
+                _ => false,
+            },
+            _ => old == new,
+        };
+        (!same).then(|| (show(key, old), show(key, new)))
+    })
+}
+
+/// Cuts a line for a message.
+fn cut(line: &str) -> String {
+    const SHOWN: usize = 200;
+    match line.get(..line.floor_char_boundary(SHOWN)) {
+        Some(start) if start.len() < line.len() => format!("{start} ..."),
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPE: &str = "pods: true\nnamespaces: all";
+
+    fn origin(rest: &str) -> String {
+        format!("source: https://10.96.0.1/\n{SCOPE}{rest}")
+    }
+
+    #[test]
+    fn equal_origins_do_not_differ() {
+        let whole = origin("\nauthorities: aa, bb\ncluster: u");
+        assert_eq!(difference(&whole, &whole), None);
+        assert_eq!(difference(&whole, &origin("\nauthorities: aa, bb")), None, "not asked yet");
+    }
+
+    #[test]
+    fn same_url_with_another_authority_is_another_cluster() {
+        let (was, is) = (origin("\nauthorities: aa"), origin("\nauthorities: bb"));
+        let expected = ("authorities: aa".to_owned(), "authorities: bb".to_owned());
+        assert_eq!(difference(&was, &is), Some(expected));
+        assert_eq!(difference(&origin("\nauthorities: aa, bb"), &is), None, "a CA that is being rotated");
+        let expected = ("no authorities".to_owned(), "authorities: bb".to_owned());
+        assert_eq!(difference(&origin(""), &is), Some(expected), "written before there were any");
+        assert!(difference(&is, &origin("")).is_some());
+    }
+
+    #[test]
+    fn another_uid_is_another_cluster() {
+        assert!(difference(&origin("\ncluster: u"), &origin("\ncluster: v")).is_some());
+    }
+
+    #[test]
+    fn another_source_or_scope_differs() {
+        let is = origin("");
+        let (was, now) = difference(&is.replace("10.96", "10.97"), &is).unwrap();
+        assert_eq!((&*was, &*now), ("source: https://10.97.0.1/", "source: https://10.96.0.1/"));
+        assert!(difference(&is.replace("all", "a, b"), &is).is_some());
+    }
+
+    #[test]
+    fn watches_of_two_clusters_do_not_agree() {
+        let identity = ClusterIdentity::default();
+        let (one, two) = (identity.register(), identity.register());
+        assert_eq!(identity.agreement(), Agreement::One(None));
+        identity.set(one, Some("u"));
+        assert_eq!(identity.agreement(), Agreement::One(Some("u".to_owned())));
+        identity.set(two, Some("v"));
+        assert_eq!(identity.agreement(), Agreement::None);
+        identity.set(one, Some("v"));
+        assert_eq!(identity.agreement(), Agreement::One(Some("v".to_owned())));
+        identity.restore(Some("w"));
+        assert_eq!((identity.of(two).as_deref(), identity.is_restored()), (Some("w"), true));
+    }
+}

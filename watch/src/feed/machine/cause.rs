@@ -1,0 +1,58 @@
+//! Why an exchange with the API server failed.
+
+use std::time::Duration;
+
+use crate::feed::decode::Status;
+
+/// Why an exchange failed. Texts of the server are as they came: whoever shows them quotes and cuts them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// There are no credentials to ask with.
+    Credentials(String),
+    /// The server cannot be reached, or gives no answer.
+    Unreachable(String),
+    /// The connection broke off during the answer.
+    Broken(String),
+    /// The answer is none of an API server.
+    Garbage(String),
+    /// The server reports a failure.
+    Status(Refusal),
+    /// Nothing arrived for so long.
+    Silence(Duration),
+    /// The answer ended before it was complete.
+    CutOff,
+    /// A change of an object that cannot be decoded: it may have been a deletion.
+    Unreadable(String),
+}
+
+/// A failure that the server reports, by its status or in an `ERROR` event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The HTTP status code.
+    pub(crate) code: u16,
+    /// The text for people.
+    pub(crate) message: String,
+    /// The time to wait before the next try.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        let retry_after = status.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let message = if status.message.is_empty() { status.reason } else { status.message };
+        Self { code: status.code, message, retry_after }
+    }
+}
+
+impl Refusal {
+    /// Whether the server does not know a version as recent as the one that was asked for. It waits for three
+    /// seconds before it says so.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.code == 504 && self.message.contains("Too large resource version")
+    }
+
+    /// Whether the server's authorizer has not read its rules yet, as in the first seconds after a start.
+    pub(crate) fn lacks_rules(&self) -> bool {
+        self.code == 403 && self.message.contains("RBAC:") && self.message.contains("not found")
+    }
+}

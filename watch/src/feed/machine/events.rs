@@ -1,0 +1,254 @@
+//! What arrives: answers, objects, events, ends.
+
+use std::time::Instant;
+
+use super::cause::Cause;
+use super::request::{Read, Request};
+use super::target::Target;
+use super::version::Version;
+use super::{Goal, MAX_CHANGED, Machine, Notice, SHORT_WATCH};
+use crate::feed::decode::EventKind;
+
+impl<T: Target> Machine<T> {
+    /// The server has accepted the request; its answer follows.
+    pub(crate) fn accepted(&mut self, now: Instant) {
+        let Some(exchange) = &mut self.exchange else { return };
+        (exchange.opened, exchange.heard, exchange.event) = (Some(now), now, now);
+        self.contact = Some(now);
+        let begins = match exchange.request {
+            Request::List { continue_token: None, .. } | Request::StreamingList { .. } => true,
+            Request::Identify | Request::List { .. } | Request::Watch { .. } => false,
+        };
+        self.connections.reset();
+        if begins {
+            self.tracker.listing(true);
+            self.target.begin();
+        }
+    }
+
+    /// Bytes of the answer have arrived.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.heard = now;
+            self.contact = Some(now);
+        }
+    }
+
+    /// The answer to [`Request::Identify`]: the uid of `kube-system`, if there is one, and the revision.
+    pub(crate) fn identified(&mut self, now: Instant, uid: Option<&str>, revision: &str) {
+        self.exchange = None;
+        self.contact = Some(now);
+        self.confirmed = true;
+        self.revision = revision.parse().ok();
+        match &self.cluster {
+            Some(known) if Some(known.as_str()) != uid => self.other_cluster(now, uid),
+            _ => self.cluster = uid.map(str::to_owned),
+        }
+        if Version::new(revision).is_before(&self.version) {
+            let text = format!(
+                "the history of {} went back from version {} to {revision}: etcd was restored from a backup; \
+                 listing again",
+                self.subject.url,
+                self.version.as_str()
+            );
+            self.out_of_sync(now, text, Read::Consistent);
+            // Versions from before mean nothing in this history.
+            self.version = Version::default();
+        }
+    }
+
+    /// Another cluster than that of the index answers.
+    fn other_cluster(&mut self, now: Instant, uid: Option<&str>) {
+        let text = format!(
+            "{} is another cluster now: uid of namespace kube-system is {} and was {}",
+            self.subject.url,
+            crate::quote::Quoted(uid.unwrap_or_default()),
+            crate::quote::Quoted(self.cluster.as_deref().unwrap_or_default()),
+        );
+        if self.tracker.is_synced() {
+            self.out_of_sync(now, format!("{text}; listing again"), Read::Any);
+        } else {
+            self.tracker.forget();
+            self.tracker.note(text.clone());
+            self.notices.push(Notice::SnapshotRefused { text });
+            self.goal = Goal::List(Read::Any);
+            self.list = None;
+        }
+        self.cluster = uid.map(str::to_owned);
+        self.version = Version::default();
+    }
+
+    /// The index is not what the cluster is: a list follows.
+    fn out_of_sync(&mut self, now: Instant, text: String, read: Read) {
+        self.relist(now, read);
+        self.tracker.note(text.clone());
+        self.notices.push(Notice::OutOfSync { text });
+    }
+
+    /// An object of a list.
+    pub(crate) fn listed(&mut self, object: &T::Object) {
+        self.target.apply(object);
+    }
+
+    /// A list, or a page of it, has ended at this version. With a token, there are more pages.
+    pub(crate) fn list_ended(&mut self, now: Instant, version: &str, token: Option<String>) {
+        let Some(list) = &mut self.list else { return };
+        // All pages are of the moment of the first. If a later one is not, what changed in between is learned from
+        // a watch that begins at the first.
+        let first = list.version.get_or_insert_with(|| Version::new(version)).clone();
+        if let Some(token) = token.filter(|token| !token.is_empty()) {
+            if list.token.as_ref() == Some(&token) {
+                let text = "a page has the same continue token as the one before".to_owned();
+                return self.failed(now, &Cause::Garbage(text), now);
+            }
+            list.token = Some(token);
+            self.exchange = None;
+            return;
+        }
+        self.exchange = None;
+        self.complete(now, &first);
+    }
+
+    /// A list is complete.
+    fn complete(&mut self, now: Instant, version: &Version) {
+        let Some(list) = self.list.take() else { return };
+        let removed = self.target.end();
+        self.version = version.clone();
+        self.goal = Goal::Watch;
+        self.listing.succeeded(list.method);
+        self.answers.reset();
+        self.forbidden = None;
+        self.tracker.listed(now);
+        self.notices.push(Notice::Listed { method: list.method, removed });
+    }
+
+    /// A change of an object.
+    pub(crate) fn event(&mut self, now: Instant, kind: EventKind, object: &T::Object) {
+        let Some(exchange) = &mut self.exchange else { return };
+        exchange.event = now;
+        if matches!(exchange.request, Request::StreamingList { .. }) {
+            return self.initial_event(now, kind, object);
+        }
+        let version = Version::new(self.target.version(object));
+        if kind != EventKind::Deleted && version.is_before(&self.version) {
+            return self.went_back(now, &version);
+        }
+        match kind {
+            EventKind::Added | EventKind::Modified => self.target.apply(object),
+            EventKind::Deleted => self.target.delete(object),
+        }
+        let target = &self.target;
+        self.resync.touch(|| target.key(object));
+        self.advance(&version);
+        self.notices.push(Notice::Changed);
+        self.caught_up();
+    }
+
+    /// An event of a streaming list before its end: an object of the list, or a change.
+    fn initial_event(&mut self, now: Instant, kind: EventKind, object: &T::Object) {
+        let Some(list) = &mut self.list else { return };
+        let version: Option<u64> = self.target.version(object).parse().ok();
+        let key = self.target.key(object);
+        let newer = list.changed.get(&key).copied() > version;
+        if kind != EventKind::Added {
+            if list.changed.len() >= MAX_CHANGED {
+                let text = format!("more than {MAX_CHANGED} objects changed before the end of the list");
+                return self.failed(now, &Cause::Broken(text), now);
+            }
+            if let Some(version) = version.filter(|_| !newer) {
+                list.changed.insert(key, version);
+            }
+        }
+        match kind {
+            EventKind::Deleted => self.target.delete(object),
+            EventKind::Added | EventKind::Modified if newer => {}
+            EventKind::Added | EventKind::Modified => self.target.apply(object),
+        }
+    }
+
+    /// The watch has come to this version; with `list_end`, a streaming list is complete.
+    pub(crate) fn bookmark(&mut self, now: Instant, version: &str, list_end: bool) {
+        let Some(exchange) = &mut self.exchange else { return };
+        exchange.event = now;
+        let version = Version::new(version);
+        match exchange.request.clone() {
+            Request::StreamingList { timeout, .. } if list_end => {
+                exchange.request = Request::Watch { version: version.as_str().to_owned(), timeout };
+                let changed = self.list.iter().flat_map(|list| list.changed.values()).max().copied();
+                let newest = match (changed, version.number()) {
+                    (Some(changed), Some(number)) if changed > number => Version::new(&changed.to_string()),
+                    _ => version,
+                };
+                self.complete(now, &newest);
+                self.bookmarks = true;
+                self.settle();
+            }
+            Request::Watch { .. } if version.is_before(&self.version) => self.went_back(now, &version),
+            Request::Watch { .. } => {
+                self.bookmarks = true;
+                self.advance(&version);
+                self.caught_up();
+            }
+            Request::Identify | Request::List { .. } | Request::StreamingList { .. } => {}
+        }
+    }
+
+    /// A change of an object that cannot be decoded: it may have been that the object is gone.
+    pub(crate) fn unreadable(&mut self, now: Instant, kind: EventKind, text: String) {
+        let Some(exchange) = &mut self.exchange else { return };
+        exchange.event = now;
+        let initial = matches!(exchange.request, Request::StreamingList { .. });
+        if !(initial && kind == EventKind::Added) {
+            self.failed(now, &Cause::Unreadable(text), now);
+        }
+    }
+
+    /// The answer has ended as it should, as far as HTTP can tell.
+    pub(crate) fn ended(&mut self, now: Instant) {
+        let Some(exchange) = &self.exchange else { return };
+        let (Request::Watch { .. }, Some(opened)) = (&exchange.request, exchange.opened) else {
+            return self.failed(now, &Cause::CutOff, now);
+        };
+        let lived = now.saturating_duration_since(opened);
+        self.exchange = None;
+        self.contact = Some(now);
+        self.tracker.down(now, now);
+        if lived < SHORT_WATCH {
+            self.not_before = Some(now + self.short.next(&mut self.random));
+        } else {
+            self.short.reset();
+        }
+    }
+
+    fn advance(&mut self, version: &Version) {
+        if !version.as_str().is_empty() && !version.is_before(&self.version) {
+            self.version.set(version.as_str());
+        }
+    }
+
+    /// Establishes the watch once it has come to where the cluster was when the watch began.
+    fn caught_up(&mut self) {
+        let settled = self.exchange.as_ref().is_some_and(|exchange| exchange.settled);
+        let behind = self.interrupted && self.version.number() < self.revision;
+        if !settled && !behind {
+            self.settle();
+        }
+        self.resync_caught_up();
+    }
+
+    /// The watch went back in time.
+    fn went_back(&mut self, now: Instant, to: &Version) {
+        let text = format!(
+            "the watch of {} at {} went back from version {} to {}; listing again",
+            self.subject,
+            self.subject.url,
+            self.version.as_str(),
+            crate::quote::Quoted(to.as_str()),
+        );
+        let read = self.not_older();
+        self.out_of_sync(now, text, read);
+        // If etcd was restored, its revision tells.
+        self.confirmed = false;
+        self.not_before = Some(now + self.short.next(&mut self.random));
+    }
+}

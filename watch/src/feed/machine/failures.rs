@@ -1,0 +1,222 @@
+//! Failures, and what each leads to.
+
+use std::time::{Duration, Instant};
+
+use super::cause::{Cause, Refusal};
+use super::listing::Method;
+use super::request::{Read, Request};
+use super::target::Target;
+use super::{Exchange, Goal, LONGEST_SPREAD, Machine, Notice, SHORT_WATCH};
+
+/// So many failures in a row that the server reports for a watch, and a list is begun.
+const REFUSALS_TO_RELIST: u32 = 3;
+/// The most that a server's `Retry-After` is believed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
+/// How long a server that has just come back may refuse what was allowed before it went: it is loading its rules.
+const RULES_LOADING: Duration = Duration::from_secs(30);
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovery {
+    /// The same again, after a delay for a server that cannot be reached.
+    Reconnect,
+    /// The same again, after a delay for a server that answers badly.
+    Retry,
+    /// The same again, after a delay for a watch that broke off soon.
+    Resume,
+    /// Another read of the same list, at once.
+    AtOnce,
+    /// Another method of listing, at once. It was no failure, and is reported already.
+    OtherMethod,
+    /// A list, spread over the replicas that may begin one now.
+    Spread,
+}
+
+impl<T: Target> Machine<T> {
+    /// The exchange failed. The connection was last known to be alive at `alive`.
+    pub(crate) fn failed(&mut self, now: Instant, cause: &Cause, alive: Instant) {
+        let Some(exchange) = self.exchange.take() else { return };
+        if matches!(cause, Cause::Status(_)) {
+            self.contact = Some(now);
+        }
+        if self.is_no_identity(&exchange.request, cause) {
+            self.confirmed = true;
+            return;
+        }
+        let loading = self.is_loading_rules(now, cause);
+        let text = self.subject.explain(&exchange.request, cause, loading);
+        if matches!(exchange.request, Request::Watch { .. }) {
+            self.tracker.down(alive, now);
+        }
+        let recovery = match (&exchange.request, cause) {
+            (_, Cause::Credentials(_) | Cause::Unreachable(_)) => self.disconnected(),
+            (Request::Identify, _) => Recovery::Retry,
+            (Request::List { .. } | Request::StreamingList { .. }, _) => {
+                self.list_failed(&exchange, cause, &text)
+            }
+            (Request::Watch { .. }, _) => self.watch_failed(now, &exchange, cause),
+        };
+        let asked = match cause {
+            Cause::Status(refusal) => refusal.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER),
+            _ => Duration::ZERO,
+        };
+        let retry_in = asked + self.delay(now, recovery);
+        self.not_before = Some(now + retry_in);
+        self.tracker.listing(false);
+        if recovery != Recovery::OtherMethod {
+            self.tracker.note(text.clone());
+            self.notices.push(Notice::Failed { text, retry_in });
+        }
+    }
+
+    fn delay(&mut self, now: Instant, recovery: Recovery) -> Duration {
+        match recovery {
+            Recovery::Reconnect => {
+                self.unreachable = true;
+                self.connections.next(&mut self.random)
+            }
+            Recovery::Retry => self.answers.next(&mut self.random),
+            Recovery::Resume => self.short.next(&mut self.random),
+            Recovery::Spread if self.expiries > 1 => self.short.next(&mut self.random),
+            // After an outage all replicas are here at once. What was lost in it bounds what more is lost.
+            Recovery::Spread if self.interrupted => {
+                let longest = (self.tracker.lost_for(now) / 8).min(LONGEST_SPREAD);
+                longest.mul_f64(self.random.f64())
+            }
+            Recovery::Spread | Recovery::AtOnce | Recovery::OtherMethod => Duration::ZERO,
+        }
+    }
+
+    /// The server cannot be reached: whoever answers next must say who it is.
+    fn disconnected(&mut self) -> Recovery {
+        self.confirmed = false;
+        self.interrupted = true;
+        self.list = None;
+        Recovery::Reconnect
+    }
+
+    /// Whether a server does not let us ask for its identity, and never did: the watch goes on without.
+    fn is_no_identity(&self, request: &Request, cause: &Cause) -> bool {
+        let Cause::Status(refusal) = cause else { return false };
+        *request == Request::Identify
+            && self.cluster.is_none()
+            && matches!(refusal.code, 400 | 403..=406 | 415 | 422 | 501)
+    }
+
+    /// Whether a refusal for lack of rights may come from a server that has not loaded its rules yet.
+    fn is_loading_rules(&mut self, now: Instant, cause: &Cause) -> bool {
+        let Cause::Status(refusal) = cause else { return false };
+        if refusal.code != 403 {
+            return false;
+        }
+        let since = *self.forbidden.get_or_insert(now);
+        let had_rights = self.tracker.is_synced() && self.interrupted;
+        refusal.lacks_rules() || (had_rights && now.saturating_duration_since(since) < RULES_LOADING)
+    }
+
+    fn list_failed(&mut self, exchange: &Exchange, cause: &Cause, text: &str) -> Recovery {
+        let method = self.list.take().map_or(Method::Paged, |list| list.method);
+        match cause {
+            Cause::Status(refusal) => self.list_refused(method, &exchange.request, refusal, text),
+            Cause::Silence(_) if method == Method::Streaming => {
+                let why = "it stalls without an end; the server seems to ignore sendInitialEvents";
+                self.give_up(method, why)
+            }
+            Cause::Broken(_) | Cause::Silence(_) => {
+                self.confirmed = false;
+                self.interrupted = true;
+                self.method_failed(method, text)
+            }
+            _ => self.method_failed(method, text),
+        }
+    }
+
+    fn list_refused(&mut self, method: Method, request: &Request, refusal: &Refusal, text: &str) -> Recovery {
+        let next_page = matches!(request, Request::List { continue_token: Some(_), .. });
+        match refusal.code {
+            // The token that may come with it would go on in another moment, and nobody would tell what changed
+            // in between.
+            410 if next_page => {
+                self.listing.enlarge_pages();
+                self.expiries += 1;
+                Recovery::Spread
+            }
+            410 | 504
+                if self.goal != Goal::List(Read::Consistent)
+                    && (refusal.code == 410 || refusal.is_behind()) =>
+            {
+                self.goal = Goal::List(Read::Consistent);
+                Recovery::AtOnce
+            }
+            401 | 403 | 404 | 410 | 429 | 503 => Recovery::Retry,
+            400..=499 if refusal.code != 408 => self.give_up(method, text),
+            500 if method == Method::Streaming => self.give_up(method, text),
+            _ => self.method_failed(method, text),
+        }
+    }
+
+    fn give_up(&mut self, method: Method, why: &str) -> Recovery {
+        if !self.listing.give_up(method) {
+            return Recovery::Retry;
+        }
+        self.notices.push(Notice::GaveUp { method, why: why.to_owned() });
+        Recovery::OtherMethod
+    }
+
+    fn method_failed(&mut self, method: Method, why: &str) -> Recovery {
+        if self.listing.failed(method) {
+            self.notices.push(Notice::GaveUp { method, why: why.to_owned() });
+        }
+        Recovery::Retry
+    }
+
+    fn watch_failed(&mut self, now: Instant, exchange: &Exchange, cause: &Cause) -> Recovery {
+        let lived = exchange.opened.map(|opened| now.saturating_duration_since(opened));
+        match cause {
+            Cause::Status(refusal) => self.watch_refused(now, refusal),
+            // What cannot be read may have been that an object is gone.
+            Cause::Garbage(_) | Cause::Unreadable(_) => {
+                let read = self.not_older();
+                self.relist(now, read);
+                Recovery::Retry
+            }
+            _ => {
+                self.confirmed = false;
+                self.interrupted = true;
+                if lived.is_some_and(|lived| lived < SHORT_WATCH) {
+                    return Recovery::Resume;
+                }
+                self.short.reset();
+                self.connections.reset();
+                Recovery::Reconnect
+            }
+        }
+    }
+
+    fn watch_refused(&mut self, now: Instant, refusal: &Refusal) -> Recovery {
+        match refusal.code {
+            410 => {
+                self.expiries += 1;
+                let read = self.not_older();
+                self.relist(now, read);
+                Recovery::Spread
+            }
+            // Refused or overloaded: it is no matter of where we go on from.
+            401 | 403 | 404 | 429 | 503 | 504 => Recovery::Retry,
+            400..=499 => {
+                let read = self.not_older();
+                self.relist(now, read);
+                Recovery::Retry
+            }
+            _ => {
+                self.refusals += 1;
+                if self.refusals >= REFUSALS_TO_RELIST {
+                    self.refusals = 0;
+                    let read = self.not_older();
+                    self.relist(now, read);
+                }
+                Recovery::Retry
+            }
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! A list-watch state machine without I/O, clock or task.
+//!
+//! ```text
+//!            .--------------------- interrupted: broken, silent, unreachable ----------------------.
+//!            v                                                                                    |
+//! start -> Identify --same cluster, not behind us--> Watch --410, unreadable, backwards--> List --+--> Watch
+//!            `--------first time, other cluster, behind us--> List                          ^     |
+//!                                                              `---cut off, given up--------'-----'
+//! ```
+//!
+//! The driver asks [`poll`](Machine::poll) what to do, makes the request that it returns, and reports everything that
+//! happens: headers, objects, the end, a failure. It calls `poll` again after each report and when the returned
+//! time has come. Operations on the index go to the [`Target`]; [`standing`](Machine::standing) is what health
+//! shows; [`notices`](Machine::notices) are for log and counters.
+//!
+//! # Exactness
+//! - A list begins with [`Target::begin`]; only its complete end sweeps what it did not name. One that is cut off
+//!   begins again.
+//! - The initial events of a streaming list may be interleaved with changes in any order. An object that has
+//!   changed keeps its newest state: initial events that are older are ignored.
+//! - A watch goes on behind the last version that was applied. An event from before that version, a bookmark that
+//!   went back, or a server whose revision is lower means that etcd was restored: a consistent list follows.
+//! - Deletions are applied whatever their version: the target removes an object only if the uid agrees, and no uid
+//!   comes back.
+
+mod backoff;
+pub(crate) mod cause;
+mod events;
+mod failures;
+pub(crate) mod listing;
+pub(crate) mod request;
+pub(crate) mod resync;
+pub(crate) mod standing;
+pub(crate) mod target;
+mod version;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod model;
+#[cfg(all(test, not(poddns_loom)))]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::explain::Subject;
+use backoff::Backoff;
+use cause::Cause;
+use listing::{Listing, Method};
+use request::{Read, Request};
+use resync::{Difference, Resync};
+use standing::{Standing, Tracker};
+use target::{Key, Target};
+use version::Version;
+
+/// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas that
+/// began together do not go on beginning together.
+const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
+/// Time limit for the answer to [`Request::Identify`], which is small.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for the headers of a list: the API server's own limit is a minute.
+const LIST_TIMEOUT: Duration = Duration::from_secs(65);
+/// Time limit for the headers of a watch, which come before any event.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for the next bytes of a list.
+const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// Time limit for the next event of a streaming list before its end. A server that ignores `sendInitialEvents` never
+/// sends the end.
+const STREAM_SILENCE: Duration = Duration::from_secs(10);
+/// Time limit for the next event of a watch, on a server that has sent bookmarks: it sends one about once a minute.
+const BOOKMARK_SILENCE: Duration = Duration::from_mins(3);
+/// How much longer than agreed a server may keep a watch open.
+const OVERDUE: Duration = Duration::from_secs(30);
+/// A watch is established once it has been silent for this long after it was accepted. A server that cannot go on
+/// from our version accepts the watch first, and says so in its first event.
+const SETTLE: Duration = Duration::from_secs(1);
+/// A watch that ends sooner than this was cut short: the next one is not begun at once.
+const SHORT_WATCH: Duration = Duration::from_secs(5);
+/// A server that was not heard for longer may be another one, or the same with another history: it is asked which
+/// cluster it is before the next watch or list. No API server restarts in less.
+const CONTACT: Duration = Duration::from_secs(1);
+/// The longest delay of a list after 410, where many replicas may begin one at once.
+const LONGEST_SPREAD: Duration = Duration::from_secs(2);
+/// Maximum number of objects whose newest version is remembered during a streaming list.
+const MAX_CHANGED: usize = 1 << 18;
+
+/// What the driver must do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Poll {
+    /// Make this request, instead of any under way.
+    Send(Request),
+    /// Report what happens; call [`Machine::poll`] again at this time at the latest. If no exchange is
+    /// [under way](Machine::is_waiting), drop the one there is.
+    Wait(Option<Instant>),
+}
+
+/// What is worth a log line or a count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A list is complete.
+    Listed {
+        /// How.
+        method: Method,
+        /// Objects that it no longer named.
+        removed: usize,
+    },
+    /// An object was added, changed or removed by a watch.
+    Changed,
+    /// An exchange failed.
+    Failed {
+        /// Why, for an operator.
+        text: String,
+        /// When the next try is made.
+        retry_in: Duration,
+    },
+    /// Another way of listing is used from now on.
+    GaveUp {
+        /// The one that was used.
+        method: Method,
+        /// Why it is not.
+        why: String,
+    },
+    /// A snapshot was of another cluster: nothing of it may be served.
+    SnapshotRefused {
+        /// Why, for an operator.
+        text: String,
+    },
+    /// A comparison found an object in the index that was not as in the cluster; it is now.
+    Differs {
+        /// How it differed.
+        difference: Difference,
+        /// Its name.
+        object: String,
+    },
+    /// The index is not what the cluster is, for a reason that is no failure of an exchange.
+    OutOfSync {
+        /// Why, for an operator.
+        text: String,
+    },
+}
+
+/// One request and its answer.
+#[derive(Clone, Debug)]
+struct Exchange {
+    request: Request,
+    sent: Instant,
+    /// When the server accepted the request.
+    opened: Option<Instant>,
+    /// When anything of the answer last arrived.
+    heard: Instant,
+    /// When an event or a bookmark last arrived.
+    event: Instant,
+    /// Whether the watch is established.
+    settled: bool,
+}
+
+/// What to do once the cluster is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Goal {
+    List(Read),
+    Watch,
+}
+
+/// A list under way.
+#[derive(Clone, Debug)]
+struct List {
+    method: Method,
+    /// Where the last page ended.
+    token: Option<String>,
+    /// The version of the first page.
+    version: Option<Version>,
+    /// The newest version of objects that have changed during a streaming list.
+    changed: HashMap<Key, u64>,
+}
+
+/// The machine of one watch.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each of which a branch of its own asks for"
+)]
+pub(crate) struct Machine<T> {
+    target: T,
+    subject: Subject,
+    listing: Listing,
+    random: fastrand::Rng,
+    /// The uid of the cluster that the index is of.
+    cluster: Option<String>,
+    /// Whether that cluster is known to be the one that answers.
+    confirmed: bool,
+    /// The revision of the cluster when it was last confirmed.
+    revision: Option<u64>,
+    /// When the server was last heard.
+    contact: Option<Instant>,
+    /// How far the index has come.
+    version: Version,
+    goal: Goal,
+    list: Option<List>,
+    exchange: Option<Exchange>,
+    not_before: Option<Instant>,
+    /// Whether `not_before` is for a server that could not be reached.
+    unreachable: bool,
+    tracker: Tracker,
+    connections: Backoff,
+    answers: Backoff,
+    short: Backoff,
+    /// Failures in a row that the server reported for a watch.
+    refusals: u32,
+    /// Watches in a row that were too old to go on.
+    expiries: u32,
+    /// Whether the connection was lost since a watch was last established.
+    interrupted: bool,
+    /// Whether the server sends bookmarks.
+    bookmarks: bool,
+    /// Since when the server has refused for lack of rights.
+    forbidden: Option<Instant>,
+    resync: Resync,
+    notices: Vec<Notice>,
+}
+
+impl<T: Target> Machine<T> {
+    /// A machine that begins with a list.
+    pub(crate) fn new(target: T, subject: Subject, listing: Listing, random: fastrand::Rng) -> Self {
+        Self {
+            target,
+            subject,
+            listing,
+            random,
+            cluster: None,
+            confirmed: false,
+            revision: None,
+            contact: None,
+            version: Version::default(),
+            goal: Goal::List(Read::Any),
+            list: None,
+            exchange: None,
+            not_before: None,
+            unreachable: false,
+            tracker: Tracker::default(),
+            connections: Backoff::of_connections(),
+            answers: Backoff::of_answers(),
+            short: Backoff::of_short_watches(),
+            refusals: 0,
+            expiries: 0,
+            interrupted: false,
+            bookmarks: false,
+            forbidden: None,
+            resync: Resync::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// The index holds the state of a cluster, from a snapshot or from before: the first list must not go back
+    /// behind it.
+    pub(crate) fn filled_from(&mut self, cluster: Option<String>) {
+        self.cluster = cluster;
+        self.goal = Goal::List(Read::Consistent);
+    }
+
+    /// Returns what to do next.
+    pub(crate) fn poll(&mut self, now: Instant) -> Poll {
+        self.tick(now);
+        if let Some(exchange) = &self.exchange {
+            return Poll::Wait(earliest([Some(self.limit(exchange).0), self.tracker.deadline()]));
+        }
+        if let Some(at) = self.not_before.filter(|at| *at > now) {
+            return Poll::Wait(earliest([Some(at), self.tracker.deadline()]));
+        }
+        self.confirmed &= self.contact.is_some_and(|at| now <= at + CONTACT);
+        let request = self.next_request();
+        if matches!(self.goal, Goal::List(_)) {
+            self.resync.cancel();
+        }
+        self.exchange = Some(Exchange {
+            request: request.clone(),
+            sent: now,
+            opened: None,
+            heard: now,
+            event: now,
+            settled: false,
+        });
+        Poll::Send(request)
+    }
+
+    /// Whether a watch is established.
+    fn is_established(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.settled)
+    }
+
+    /// Whether an exchange is under way.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.exchange.is_some()
+    }
+
+    /// The state of the index.
+    pub(crate) fn standing(&self) -> Standing {
+        self.tracker.standing()
+    }
+
+    /// The uid of the cluster that the index is of, as far as known.
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    /// Takes what is worth a log line since the last call.
+    pub(crate) fn notices(&mut self) -> std::vec::Drain<'_, Notice> {
+        self.notices.drain(..)
+    }
+
+    /// What is watched, and where.
+    pub(crate) const fn subject(&mut self) -> &mut Subject {
+        &mut self.subject
+    }
+
+    /// Where objects go.
+    pub(crate) const fn target(&mut self) -> &mut T {
+        &mut self.target
+    }
+
+    /// Another watch has reached the server: it is tried at once.
+    pub(crate) fn server_is_up(&mut self) {
+        if std::mem::take(&mut self.unreachable) {
+            self.not_before = None;
+            self.connections.reset();
+        }
+    }
+
+    /// The configuration was read again: it may name another cluster.
+    pub(crate) fn reconnect(&mut self, now: Instant) {
+        if let Some(exchange) = self.exchange.take()
+            && matches!(exchange.request, Request::Watch { .. })
+        {
+            self.tracker.down(now, now);
+        }
+        self.confirmed = false;
+        self.interrupted = true;
+        self.list = None;
+        self.not_before = None;
+    }
+
+    fn next_request(&mut self) -> Request {
+        self.not_before = None;
+        self.unreachable = false;
+        if !self.confirmed {
+            return Request::Identify;
+        }
+        let timeout = self.random.u32(WATCH_SECONDS);
+        let Goal::List(read) = &self.goal else {
+            return Request::Watch { version: self.version.as_str().to_owned(), timeout };
+        };
+        let listing = &self.listing;
+        let list = self.list.get_or_insert_with(|| List {
+            method: listing.choose(read),
+            token: None,
+            version: None,
+            changed: HashMap::new(),
+        });
+        match list.method {
+            Method::Cached => Request::List { read: read.clone(), limit: None, continue_token: None },
+            Method::Streaming => Request::StreamingList { read: read.clone(), timeout },
+            Method::Paged => Request::List {
+                read: Read::Consistent,
+                limit: Some(listing.page_size()),
+                continue_token: list.token.clone(),
+            },
+        }
+    }
+
+    /// Takes notice of the time.
+    fn tick(&mut self, now: Instant) {
+        self.tracker.tick(now);
+        let Some(exchange) = &self.exchange else { return };
+        let quiet = !exchange.settled && exchange.opened.is_some() && now >= exchange.event + SETTLE;
+        if quiet && matches!(exchange.request, Request::Watch { .. }) {
+            self.settle();
+        }
+        let Some(exchange) = &self.exchange else { return };
+        let (limit, expiry) = self.limit(exchange);
+        if now < limit {
+            return;
+        }
+        match expiry {
+            Expiry::Settle => {}
+            Expiry::Overdue => self.ended(now),
+            Expiry::NoAnswer => {
+                let waited = now.saturating_duration_since(exchange.sent);
+                let text = format!("no answer within {} s", waited.as_secs());
+                self.failed(now, &Cause::Unreachable(text), now);
+            }
+            Expiry::Silence => {
+                let (event, heard) = (exchange.event, exchange.heard);
+                let silent = now.saturating_duration_since(event.max(heard));
+                self.failed(now, &Cause::Silence(silent), now);
+            }
+        }
+    }
+
+    /// When the exchange has lasted too long, or is established.
+    fn limit(&self, exchange: &Exchange) -> (Instant, Expiry) {
+        let Some(opened) = exchange.opened else {
+            let timeout = match exchange.request {
+                Request::Identify => IDENTIFY_TIMEOUT,
+                Request::List { .. } => LIST_TIMEOUT,
+                Request::StreamingList { .. } | Request::Watch { .. } => WATCH_TIMEOUT,
+            };
+            return (exchange.sent + timeout, Expiry::NoAnswer);
+        };
+        match &exchange.request {
+            Request::Identify | Request::List { .. } => (exchange.heard + LIST_SILENCE, Expiry::Silence),
+            Request::StreamingList { .. } => (exchange.heard + STREAM_SILENCE, Expiry::Silence),
+            Request::Watch { .. } if !exchange.settled => (exchange.event + SETTLE, Expiry::Settle),
+            Request::Watch { timeout, .. } => {
+                let overdue = opened + Duration::from_secs((*timeout).into()) + OVERDUE;
+                let silent = exchange.event + BOOKMARK_SILENCE;
+                if self.bookmarks && silent < overdue {
+                    (silent, Expiry::Silence)
+                } else {
+                    (overdue, Expiry::Overdue)
+                }
+            }
+        }
+    }
+
+    /// The watch is established: the index is in sync.
+    fn settle(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.settled = true;
+        }
+        self.tracker.established();
+        self.answers.reset();
+        self.refusals = 0;
+        self.expiries = 0;
+        self.interrupted = false;
+        self.forbidden = None;
+    }
+
+    /// Changes are lost: a list that is as recent as `read` follows.
+    fn relist(&mut self, now: Instant, read: Read) {
+        self.tracker.lose(now);
+        self.goal = Goal::List(read);
+        self.list = None;
+        self.exchange = None;
+    }
+
+    /// How recent a list must be so as not to go back behind the index.
+    fn not_older(&self) -> Read {
+        match self.version.as_str() {
+            "" => Read::Consistent,
+            version => Read::NotOlderThan(version.to_owned()),
+        }
+    }
+}
+
+/// What happens at the end of a time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expiry {
+    NoAnswer,
+    Silence,
+    Overdue,
+    Settle,
+}
+
+fn earliest(times: [Option<Instant>; 2]) -> Option<Instant> {
+    times.into_iter().flatten().min()
+}

@@ -1,0 +1,166 @@
+//! Requests of the machine, as an API server is asked them.
+
+use form_urlencoded::Serializer;
+
+/// A request for the objects of one resource, or for the cluster behind the URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Which cluster answers, and how far its history is: a list of the one namespace `kube-system`. Its uid is
+    /// the cluster's identity; the list's `resourceVersion` is etcd's revision, the same for all resources.
+    Identify,
+    /// A list, or a page of one.
+    List {
+        /// How recent it must be. A page behind the first one is of the same moment as that.
+        read: Read,
+        /// The maximum number of objects; all at once without.
+        limit: Option<u32>,
+        /// Where the page before ended.
+        continue_token: Option<String>,
+    },
+    /// A list as the beginning of a watch (KEP-3157).
+    StreamingList {
+        /// How recent it must be.
+        read: Read,
+        /// Seconds after which the server ends the watch.
+        timeout: u32,
+    },
+    /// The changes after a version.
+    Watch {
+        /// The version.
+        version: String,
+        /// Seconds after which the server ends it.
+        timeout: u32,
+    },
+}
+
+/// How recent a list must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Whatever the server has in its cache, which may lag behind.
+    Any,
+    /// Not older than this version. The cache answers once it has come so far, for which it waits three seconds.
+    NotOlderThan(String),
+    /// As recent as the request itself. A server older than 1.31 reads from etcd.
+    Consistent,
+}
+
+/// The field selector of [`Request::Identify`].
+const KUBE_SYSTEM: &str = "metadata.name=kube-system";
+
+impl Request {
+    /// The query of the URL, for objects that match a field selector.
+    pub(crate) fn query(&self, selector: Option<&str>) -> String {
+        let mut query = Serializer::new(String::new());
+        let selector = if *self == Self::Identify { Some(KUBE_SYSTEM) } else { selector };
+        if let Some(selector) = selector {
+            query.append_pair("fieldSelector", selector);
+        }
+        match self {
+            Self::Identify => {}
+            Self::List { continue_token: Some(token), limit, .. } => {
+                // No version here: the token has one, and a server refuses two.
+                if let Some(limit) = limit {
+                    query.append_pair("limit", &limit.to_string());
+                }
+                query.append_pair("continue", token);
+            }
+            Self::List { read, limit, continue_token: None } => {
+                if let Some(limit) = limit {
+                    query.append_pair("limit", &limit.to_string());
+                }
+                match read {
+                    Read::Any => drop(query.append_pair("resourceVersion", "0")),
+                    Read::NotOlderThan(version) => {
+                        query.append_pair("resourceVersion", version);
+                        query.append_pair("resourceVersionMatch", "NotOlderThan");
+                    }
+                    Read::Consistent => {}
+                }
+            }
+            Self::StreamingList { read, timeout } => {
+                query.append_pair("watch", "true");
+                query.append_pair("sendInitialEvents", "true");
+                query.append_pair("resourceVersionMatch", "NotOlderThan");
+                query.append_pair("allowWatchBookmarks", "true");
+                query.append_pair("timeoutSeconds", &timeout.to_string());
+                match read {
+                    Read::Any => drop(query.append_pair("resourceVersion", "0")),
+                    Read::NotOlderThan(version) => drop(query.append_pair("resourceVersion", version)),
+                    Read::Consistent => {}
+                }
+            }
+            Self::Watch { version, timeout } => {
+                query.append_pair("watch", "true");
+                query.append_pair("resourceVersion", version);
+                query.append_pair("allowWatchBookmarks", "true");
+                query.append_pair("timeoutSeconds", &timeout.to_string());
+            }
+        }
+        query.finish()
+    }
+
+    /// Whether events answer it, rather than a list.
+    pub(crate) const fn is_watch(&self) -> bool {
+        matches!(self, Self::StreamingList { .. } | Self::Watch { .. })
+    }
+
+    /// The verb that the server must allow, for messages.
+    pub(crate) const fn verb(&self) -> &'static str {
+        match self {
+            Self::Identify | Self::List { .. } => "list",
+            Self::StreamingList { .. } | Self::Watch { .. } => "watch",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_those_of_the_api_conventions() {
+        let version = || "42".to_owned();
+        let list = |read, limit| Request::List { read, limit, continue_token: None };
+        let cases = [
+            (Request::Identify, "fieldSelector=metadata.name%3Dkube-system"),
+            (list(Read::Any, None), "resourceVersion=0"),
+            (
+                list(Read::NotOlderThan(version()), None),
+                "resourceVersion=42&resourceVersionMatch=NotOlderThan",
+            ),
+            (list(Read::Consistent, Some(500)), "limit=500"),
+            (
+                Request::List {
+                    read: Read::Consistent,
+                    limit: Some(500),
+                    continue_token: Some("a=/b".to_owned()),
+                },
+                "limit=500&continue=a%3D%2Fb",
+            ),
+            (
+                Request::StreamingList { read: Read::Consistent, timeout: 300 },
+                "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true\
+                 &timeoutSeconds=300",
+            ),
+            (
+                Request::StreamingList { read: Read::NotOlderThan(version()), timeout: 300 },
+                "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true\
+                 &timeoutSeconds=300&resourceVersion=42",
+            ),
+            (
+                Request::Watch { version: version(), timeout: 240 },
+                "watch=true&resourceVersion=42&allowWatchBookmarks=true&timeoutSeconds=240",
+            ),
+        ];
+        for (request, query) in cases {
+            assert_eq!(request.query(None), query);
+        }
+    }
+
+    #[test]
+    fn the_selector_is_that_of_the_resource() {
+        let list = Request::List { read: Read::Any, limit: None, continue_token: None };
+        assert_eq!(list.query(Some("a!=B")), "fieldSelector=a%21%3DB&resourceVersion=0");
+        assert!(!Request::Identify.query(Some("a!=B")).contains('B'));
+    }
+}

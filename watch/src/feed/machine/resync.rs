@@ -1,0 +1,161 @@
+//! The comparison of the index with a list of the watch cache, while the watch goes on.
+//!
+//! The list is requested at a moment when the index holds everything up to version `from`, and is not older than that.
+//! An object whose listed version is not newer than `from`, and which no event has touched since, must be in the index
+//! as it is listed; if it is not, that is a difference, and is mended. What the list does not name is gone once the
+//! watch has come as far as the list: if it is still in the index then, that is a difference, too.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::request::{Read, Request};
+use super::target::{Key, Target};
+use super::version::Version;
+use super::{Machine, Notice};
+
+/// Maximum number of objects that may change during the comparison. It is given up above, until the next time.
+const MAX_TOUCHED: usize = 1 << 18;
+/// Time limit for the next bytes of the list.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// The kind of a difference between the index and the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// The cluster has an object that the index did not have.
+    Missing,
+    /// The index had an object otherwise.
+    Changed,
+    /// The index had an object that the cluster does not have.
+    Gone,
+}
+
+/// When to compare, and a comparison under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resync {
+    interval: Option<Duration>,
+    due: Option<Instant>,
+    comparison: Option<Comparison>,
+}
+
+#[derive(Clone, Debug)]
+struct Comparison {
+    /// How far the index was.
+    from: Version,
+    /// Objects that have changed since.
+    touched: HashSet<Key>,
+    /// How far the list is, once it is complete.
+    to: Option<Version>,
+    heard: Instant,
+}
+
+impl Resync {
+    pub(super) const fn every(interval: Option<Duration>) -> Self {
+        Self { interval, due: None, comparison: None }
+    }
+
+    /// Notes that an object has changed.
+    pub(super) fn touch(&mut self, key: impl FnOnce() -> Key) {
+        if let Some(comparison) = &mut self.comparison {
+            comparison.touched.insert(key());
+        }
+    }
+
+    /// Gives up a comparison under way.
+    pub(super) fn cancel(&mut self) {
+        self.comparison = None;
+    }
+}
+
+impl<T: Target> Machine<T> {
+    /// Compares the index with the cluster once in `interval`, with jitter.
+    pub(crate) fn resync_every(&mut self, interval: Option<Duration>) {
+        self.resync = Resync::every(interval);
+    }
+
+    /// Returns a list to compare with, if it is time for one. Its answer goes to the `resync_` methods.
+    pub(crate) fn poll_resync(&mut self, now: Instant) -> Option<Request> {
+        let interval = self.resync.interval?;
+        let jittered = interval.mul_f64(0.75 + self.random.f64() / 2.0);
+        let due = *self.resync.due.get_or_insert(now + jittered);
+        let silent = |comparison: &Comparison| comparison.to.is_none() && now >= comparison.heard + SILENCE;
+        if self.resync.comparison.as_ref().is_some_and(silent) {
+            self.resync.cancel();
+        }
+        if now < due || !self.is_established() || self.resync.comparison.is_some() {
+            return None;
+        }
+        self.resync.due = Some(now + jittered);
+        let from = self.version.clone();
+        let read = Read::NotOlderThan(from.as_str().to_owned());
+        self.resync.comparison = Some(Comparison { from, touched: HashSet::new(), to: None, heard: now });
+        self.target.begin();
+        Some(Request::List { read, limit: None, continue_token: None })
+    }
+
+    /// When [`poll_resync`](Self::poll_resync) has something to do.
+    pub(crate) fn resync_deadline(&self) -> Option<Instant> {
+        match &self.resync.comparison {
+            Some(comparison) => comparison.to.is_none().then(|| comparison.heard + SILENCE),
+            None => self.resync.due.filter(|_| self.is_established()),
+        }
+    }
+
+    /// Whether the list of a comparison is under way.
+    pub(crate) fn is_resyncing(&self) -> bool {
+        self.resync.comparison.as_ref().is_some_and(|comparison| comparison.to.is_none())
+    }
+
+    /// Bytes of the list have arrived.
+    pub(crate) fn resync_heard(&mut self, now: Instant) {
+        if let Some(comparison) = &mut self.resync.comparison {
+            comparison.heard = now;
+        }
+    }
+
+    /// An object of the list.
+    pub(crate) fn resync_listed(&mut self, object: &T::Object) {
+        let Some(comparison) = &self.resync.comparison else { return };
+        if comparison.touched.len() > MAX_TOUCHED {
+            return self.resync.cancel();
+        }
+        let difference = self.target.compare(object);
+        let version = Version::new(self.target.version(object));
+        let certain = version.number().is_some()
+            && !comparison.from.is_before(&version)
+            && !comparison.touched.contains(&self.target.key(object));
+        if let Some(difference) = difference.filter(|_| certain) {
+            self.notices.push(Notice::Differs { difference, object: self.target.name(object) });
+            self.target.apply(object);
+        }
+    }
+
+    /// The list is complete.
+    pub(crate) fn resync_ended(&mut self, version: &str) {
+        if let Some(comparison) = &mut self.resync.comparison {
+            comparison.to = Some(Version::new(version));
+        }
+        self.resync_caught_up();
+    }
+
+    /// The list failed: there will be another one.
+    pub(crate) fn resync_failed(&mut self) {
+        self.resync.cancel();
+    }
+
+    /// Removes what the list does not name, once the watch has come as far as the list.
+    pub(super) fn resync_caught_up(&mut self) {
+        let Some(Comparison { to: Some(to), .. }) = &self.resync.comparison else { return };
+        let comparable = to.number().is_some() && self.version.number().is_some();
+        if self.version.is_before(to) {
+            return;
+        }
+        self.resync.cancel();
+        if !comparable {
+            return;
+        }
+        let notices = &mut self.notices;
+        self.target.end_comparison(&mut |object| {
+            notices.push(Notice::Differs { difference: Difference::Gone, object });
+        });
+    }
+}

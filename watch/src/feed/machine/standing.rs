@@ -1,0 +1,204 @@
+//! Whether the index is in sync, and since when it is not.
+
+use std::time::{Duration, Instant};
+
+/// How long a watch may be down before the index counts as stale. Long enough for a server that ends a watch in
+/// time, or a connection that is made anew, and no longer.
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
+
+/// The state of one watch, as health shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Never in sync. If the index was filled from a snapshot, it is as old as that.
+    Unsynced {
+        /// Why.
+        error: Option<String>,
+    },
+    /// In sync.
+    Fresh,
+    /// Not in sync, and no list is under way.
+    Stale {
+        /// The last moment at which it was known to be in sync.
+        since: Instant,
+        /// Why.
+        error: String,
+    },
+    /// Not in sync; a list is under way or about to be.
+    Resyncing {
+        /// The last moment at which it was known to be in sync.
+        since: Instant,
+        /// Why.
+        error: Option<String>,
+    },
+}
+
+/// Works out the [`Standing`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tracker {
+    /// Whether there was a complete list.
+    synced: bool,
+    /// The last moment in sync, if that is over.
+    lost: Option<Instant>,
+    /// No watch is established.
+    down: Option<Down>,
+    listing: bool,
+    error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Down {
+    /// When the watch was last known to be alive.
+    alive: Instant,
+    /// When that is too long ago.
+    until: Instant,
+}
+
+impl Tracker {
+    /// A list is complete: from now on a watch must follow.
+    pub(crate) fn listed(&mut self, now: Instant) {
+        self.synced = true;
+        self.lost = None;
+        self.error = None;
+        self.listing = false;
+        self.down = Some(Down { alive: now, until: now + GRACE });
+    }
+
+    /// A watch goes on from where the index is.
+    pub(crate) fn established(&mut self) {
+        self.lost = None;
+        self.error = None;
+        self.listing = false;
+        self.down = None;
+    }
+
+    /// The watch is down. It was alive at `alive`, at the latest now.
+    pub(crate) fn down(&mut self, alive: Instant, now: Instant) {
+        let alive = alive.min(now);
+        if self.down.is_none() {
+            self.down = Some(Down { alive, until: (alive + GRACE).max(now) });
+        }
+        self.tick(now);
+    }
+
+    /// Changes are lost: the index is no longer in sync, whatever the watch does.
+    pub(crate) fn lose(&mut self, now: Instant) {
+        let alive = self.down.map_or(now, |down| down.alive);
+        self.lost.get_or_insert(alive);
+    }
+
+    /// Why it is, or may soon be, out of sync.
+    pub(crate) fn note(&mut self, error: String) {
+        self.error = Some(error);
+    }
+
+    /// A list is under way, or is not.
+    pub(crate) fn listing(&mut self, listing: bool) {
+        self.listing = listing;
+    }
+
+    /// Forgets that it ever was in sync: what is in the index is of another cluster.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { error: self.error.take(), ..Self::default() };
+    }
+
+    /// Ends the grace of a watch that is down, if it is over.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        if let Some(down) = self.down.filter(|down| down.until <= now) {
+            self.lost.get_or_insert(down.alive);
+        }
+    }
+
+    /// When [`tick`](Self::tick) changes anything.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.down.filter(|_| self.lost.is_none()).map(|down| down.until)
+    }
+
+    /// Whether it was ever in sync.
+    pub(crate) const fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// How long it has not been in sync, or known to be.
+    pub(crate) fn lost_for(&self, now: Instant) -> Duration {
+        let since = self.lost.or(self.down.map(|down| down.alive));
+        since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        match self.lost {
+            _ if !self.synced => Standing::Unsynced { error: self.error.clone() },
+            None => Standing::Fresh,
+            Some(since) if self.listing => Standing::Resyncing { since, error: self.error.clone() },
+            Some(since) => {
+                let error = self.error.clone();
+                Standing::Stale { since, error: error.unwrap_or_else(|| "the watch is down".to_owned()) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_sync(now: Instant) -> Tracker {
+        let mut tracker = Tracker::default();
+        tracker.listed(now);
+        tracker.established();
+        tracker
+    }
+
+    #[test]
+    fn a_watch_that_is_down_is_stale_after_the_grace() {
+        let now = Instant::now();
+        let mut tracker = in_sync(now);
+        tracker.down(now, now);
+        assert_eq!(tracker.standing(), Standing::Fresh);
+        assert_eq!(tracker.deadline(), Some(now + GRACE));
+        tracker.tick(now + GRACE);
+        assert!(matches!(tracker.standing(), Standing::Stale { since, .. } if since == now));
+        tracker.established();
+        assert_eq!((tracker.standing(), tracker.deadline()), (Standing::Fresh, None));
+    }
+
+    #[test]
+    fn silence_counts_from_the_last_sign_of_life() {
+        let alive = Instant::now();
+        let now = alive + Duration::from_secs(20);
+        let mut tracker = in_sync(alive);
+        tracker.down(alive, now);
+        assert!(
+            matches!(tracker.standing(), Standing::Stale { since, .. } if since == alive),
+            "no more grace"
+        );
+    }
+
+    #[test]
+    fn failures_in_a_row_do_not_prolong_the_grace() {
+        let now = Instant::now();
+        let mut tracker = in_sync(now);
+        tracker.down(now, now);
+        tracker.down(now + GRACE / 2, now + GRACE / 2);
+        assert_eq!(tracker.deadline(), Some(now + GRACE));
+    }
+
+    #[test]
+    fn a_list_without_a_watch_behind_it_is_stale_after_the_grace() {
+        let now = Instant::now();
+        let mut tracker = Tracker::default();
+        tracker.listed(now);
+        assert_eq!(tracker.standing(), Standing::Fresh);
+        tracker.tick(now + GRACE);
+        assert!(matches!(tracker.standing(), Standing::Stale { .. }));
+    }
+
+    #[test]
+    fn lost_changes_are_stale_at_once() {
+        let now = Instant::now();
+        let mut tracker = in_sync(now);
+        tracker.down(now, now);
+        tracker.lose(now + GRACE / 2);
+        tracker.listing(true);
+        assert_eq!(tracker.standing(), Standing::Resyncing { since: now, error: None });
+    }
+}

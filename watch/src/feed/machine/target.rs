@@ -1,0 +1,34 @@
+//! Where the objects of a watch go.
+
+use super::resync::Difference;
+use crate::feed::decode::Malformed;
+
+/// Identifies an object by its namespace and name.
+pub(crate) type Key = u128;
+
+/// Turns objects into operations on the index.
+pub(crate) trait Target {
+    /// A decoded object.
+    type Object;
+
+    /// A list begins, or begins again: what it does not name by its end is gone.
+    fn begin(&mut self);
+    /// An object as it is now, listed or changed.
+    fn apply(&mut self, object: &Self::Object);
+    /// An object is gone, or no longer selected.
+    fn delete(&mut self, object: &Self::Object);
+    /// An object cannot be decoded: it is reported, and what was known of it stays until the end of a list.
+    fn malformed(&mut self, object: &Malformed);
+    /// The list is complete. Returns how many objects were gone.
+    fn end(&mut self) -> usize;
+    /// Compares an object with what is known of it, and counts it as named by the list that was begun last.
+    fn compare(&mut self, object: &Self::Object) -> Option<Difference>;
+    /// The list was one to compare with: removes what it did not name, and reports the name of each.
+    fn end_comparison(&mut self, each: &mut dyn FnMut(String));
+    /// The object's name, for messages.
+    fn name(&self, object: &Self::Object) -> String;
+    /// The object's identity by name, whatever its uid.
+    fn key(&self, object: &Self::Object) -> Key;
+    /// The object's `resourceVersion`; empty if it has none.
+    fn version<'a>(&self, object: &'a Self::Object) -> &'a str;
+}

@@ -1,0 +1,94 @@
+//! Which cluster it is: by the uid of its namespace kube-system, when the URL is the same.
+
+mod support;
+
+use poddns_core::{Freshness, PodLookup as _};
+use poddns_watch::{Feed, Scope, Source};
+use support::cluster::{namespace, pod};
+use support::{ApiServer, Reply, Verb, until};
+use tokio_util::sync::CancellationToken;
+
+async fn server() -> ApiServer {
+    let server = ApiServer::start().await;
+    server.put(namespace("default"));
+    server.put(pod("default", "web", &["10.0.0.1"]));
+    server
+}
+
+fn has(index: &poddns_watch::Index, address: &str) -> bool {
+    let namespace = "default".parse().expect("a label");
+    index.contains(&namespace, address.parse().expect("an address")) == Ok(true)
+}
+
+#[tokio::test]
+async fn another_cluster_behind_the_url_is_listed() {
+    let server = server().await;
+    let running = server.feed(Scope::default()).await;
+    until("fresh", || running.index.freshness() == Freshness::Fresh).await;
+    // Where it was, it would go on with the other cluster's changes.
+    server.delete("pods", "default", "web");
+    server.put(pod("default", "other", &["10.0.0.2"]));
+    server.identify_as("cluster-2");
+    server.next("pods", Verb::Stream, Reply::Silence);
+    server.break_watches("pods");
+    server.break_watches("namespaces");
+    server.wait_for("pods", Verb::Stream, 2).await;
+    until("stale", || running.index.freshness() != Freshness::Fresh).await;
+    let errors =
+        || running.index.health().watches().into_iter().filter_map(|watch| watch.error).collect::<String>();
+    until("told", || errors().contains("another cluster")).await;
+    support::pass(std::time::Duration::from_secs(16)).await;
+    until("listed", || running.stats.pods.lists() == 2 && running.stats.namespaces.lists() == 2).await;
+    until("fresh", || running.index.freshness() == Freshness::Fresh).await;
+    assert!(has(&running.index, "10.0.0.2") && !has(&running.index, "10.0.0.1"));
+}
+
+#[tokio::test]
+async fn etcd_restored_from_a_backup_is_listed() {
+    let server = server().await;
+    let running = server.feed(Scope::default()).await;
+    until("fresh", || running.index.freshness() == Freshness::Fresh).await;
+    server.at_revision(50);
+    server.break_watches("pods");
+    until("the second list", || running.stats.pods.lists() == 2).await;
+    let seen = server.seen();
+    let list =
+        seen.iter().rfind(|seen| (seen.resource, seen.verb) == ("pods", Verb::Stream)).expect("a list");
+    assert_eq!(list.param("resourceVersion"), None, "a consistent one");
+    until("fresh", || running.index.freshness() == Freshness::Fresh).await;
+}
+
+#[tokio::test]
+async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("snapshot");
+    let server = server().await;
+    let open =
+        async || Feed::open(Source::Cluster(server.options()), Scope::default()).await.expect("it opens");
+    let feed = open().await;
+    let (index, mut recorder) = (feed.index(), feed.recorder());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(feed.run(stop.clone()));
+    until("fresh", || index.freshness() == Freshness::Fresh).await;
+    recorder.write(&path).expect("written").expect("something");
+    stop.cancel();
+    running.await.expect("it ends");
+
+    server.identify_as("cluster-2");
+    server.next("pods", Verb::Stream, Reply::Silence);
+    let mut feed = open().await;
+    feed.restore(&path).expect("nobody knows yet").expect("a snapshot");
+    let index = feed.index();
+    assert!(matches!(index.freshness(), Freshness::Stale { .. }));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(feed.run(stop.clone()));
+    until("it is not served", || index.freshness() == Freshness::Unsynced).await;
+    let pending = index.health().pending();
+    assert!(
+        pending
+            .iter()
+            .any(|watch| watch.error.as_ref().is_some_and(|error| error.contains("another cluster")))
+    );
+    stop.cancel();
+    running.await.expect("it ends");
+}

@@ -32,6 +32,7 @@ pub(crate) fn for_connections(limit: u64, settings: &Settings) -> usize {
 }
 
 /// Returns the limit of open files that takes as many TCP connections as the settings allow.
+#[cfg(any(test, feature = "daemon"))]
 pub(crate) fn needed(settings: &Settings) -> u64 {
     let (fixed, reserve) = needs(settings);
     (settings.tcp.connections as u64).saturating_add(fixed + reserve)

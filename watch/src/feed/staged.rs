@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use kube::ResourceExt;
 use poddns_core::Label;
 
 use super::faults::FaultLog;
@@ -118,7 +117,7 @@ impl Staged {
     }
 
     fn namespace(&mut self, namespace: Namespace) {
-        let label = namespace.name_any().parse::<Label>();
+        let label = namespace.metadata().name.parse::<Label>();
         self.existing.extend(label);
         if label.is_err() || namespace.fault().is_some() {
             self.note(Fault::Namespace(namespace));
@@ -126,7 +125,7 @@ impl Staged {
     }
 
     fn pod(&mut self, pod: Pod, has_kind: bool) {
-        let label = pod.namespace().unwrap_or_default().parse::<Label>().ok();
+        let label = pod.metadata().namespace.parse::<Label>().ok();
         if label.is_some_and(|label| !self.only.is_empty() && !self.only.contains(&label)) {
             return;
         }

@@ -403,3 +403,16 @@ fn the_sample_configuration_is_right_and_whole() {
         assert!(cluster || machine || run.code == Some(0), "{example}: {}", run.stderr);
     }
 }
+
+#[test]
+fn what_keeps_the_daemon_from_serving_is_found() {
+    let cases = [
+        ("--user=no-such-user-here", "no such user on this system"),
+        ("--cookie-secret-file=/nonexistent/secret", "cookie-secret-file /nonexistent/secret: No such file"),
+    ];
+    for (option, reason) in cases {
+        let run = poddns(["check", "--pods=insecure", "--block-special", option]);
+        assert_eq!(run.code, Some(64), "{option}: {}", run.stderr);
+        assert!(run.stderr.contains(reason), "{option}: {}", run.stderr);
+    }
+}

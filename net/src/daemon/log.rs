@@ -4,23 +4,28 @@
 //! been given up yet, and privileges are a thread's own; at its end, with a full queue, it prints to standard output,
 //! which may be the same full pipe; and its bound is a number of lines, of any length.
 
+mod json;
 mod queue;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
 use std::thread;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
+use self::json::Json;
 use self::queue::Queue;
 use crate::daemon::config::LogFormat;
 use crate::server::state::LogLosses;
 
 /// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client logs every failure as an error, which
 /// the feeds tell better, once, and with what to do.
-const FILTER: &str = "info,kube_client=off";
+const FILTER: &str = "info,kube_client=off,kube_runtime=off";
 
 /// How long the process waits, at its end, for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -54,22 +59,38 @@ pub(crate) struct Log {
 ///
 /// Lines wait until [`Log::write`] is called, or the log is dropped.
 pub(crate) fn start(format: LogFormat) -> Log {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let (filter, wrong) = filter(env::var_os("RUST_LOG"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| ToQueue)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
         // A closed pipe is no reason to write about it to the same place.
         .log_internal_errors(false);
     let started = match format {
         LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(Json).try_init(),
     };
     // Fails only if somebody else logs in this process already, and then they decide.
     if started.is_ok() {
         panic::set_hook(Box::new(log_panic));
     }
+    if let Some(wrong) = wrong {
+        tracing::warn!("RUST_LOG is ignored: {wrong}; the filter is {FILTER:?}");
+    }
     Log { writing: false }
+}
+
+/// Returns the filter that the variable sets, or the default one and what is wrong with the variable.
+fn filter(variable: Option<OsString>) -> (EnvFilter, Option<String>) {
+    let Some(text) = variable.filter(|text| !text.is_empty()) else { return (EnvFilter::new(FILTER), None) };
+    let parsed = match text.to_str() {
+        Some(text) => EnvFilter::try_new(text).map_err(|error| format!("{text:?}: {error}")),
+        None => Err(format!("{:?} is not UTF-8", text.to_string_lossy())),
+    };
+    match parsed {
+        Ok(filter) => (filter, None),
+        Err(wrong) => (EnvFilter::new(FILTER), Some(wrong)),
+    }
 }
 
 impl Log {
@@ -115,7 +136,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::env;
     use std::process::{Command, Output};
 
     use super::*;
@@ -151,6 +171,32 @@ mod tests {
         assert_eq!(line["message"], "panicked: so far and no more");
         assert!(line["location"].as_str().unwrap().contains("log.rs:"), "{line}");
         assert_eq!(line.get("backtrace"), None);
+    }
+
+    #[test]
+    fn lists_are_arrays_and_spans_have_fields() {
+        let Some(output) = inside("lists_are_arrays_and_spans_have_fields") else {
+            let mut log = start(LogFormat::Json);
+            log.write().unwrap();
+            let _span = tracing::info_span!("watch", resource = "pods").entered();
+            let paths = vec![std::path::PathBuf::from("/a b"), "/c\"d".into()];
+            tracing::info!(read = ?paths, count = 2, ratio = 0.5, on = true, odd = ?Some("x"), "told");
+            return;
+        };
+        let line = only_line(&output);
+        assert_eq!(line["read"], serde_json::json!(["/a b", "/c\"d"]));
+        assert_eq!((&line["count"], &line["ratio"], &line["on"]), (&2.into(), &0.5.into(), &true.into()));
+        assert_eq!((&line["odd"], &line["message"]), (&"Some(\"x\")".into(), &"told".into()));
+        assert_eq!(line["spans"], serde_json::json!([{ "name": "watch", "resource": "pods" }]));
+        assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn wrong_filter_is_reported() {
+        assert!(filter(None).1.is_none());
+        assert!(filter(Some("debug,kube=off".into())).1.is_none());
+        let wrong = filter(Some("poddns_net=loud".into())).1.unwrap();
+        assert!(wrong.starts_with("\"poddns_net=loud\": "), "{wrong}");
     }
 
     #[test]

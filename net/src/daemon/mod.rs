@@ -2,6 +2,7 @@
 
 pub mod config;
 mod detached;
+mod exit;
 mod log;
 mod open_files;
 mod preflight;
@@ -11,9 +12,11 @@ mod reload;
 mod signals;
 mod start;
 mod systemd;
+mod warnings;
 
 use std::ffi::OsString;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Command;
@@ -21,17 +24,16 @@ use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
 use self::config::{Loaded, Sources, unknown_variables, with_flags};
+use self::exit::{USAGE, exit_code};
 use self::log::Log;
 pub use self::preflight::{PreflightError, preflight};
 use self::process::Process;
 use self::signals::Signals;
 use self::systemd::passed;
+use self::warnings::warn;
 use crate::server::bind::Sockets;
-use crate::server::settings::Settings;
+use crate::server::settings::mode;
 use crate::sys;
-
-/// Wrong usage or configuration: `EX_USAGE` of sysexits(3).
-const USAGE: u8 = 64;
 
 /// The daemon's command line.
 #[must_use]
@@ -88,17 +90,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Dropped when all has been said.
     let mut log = log::start(loaded.settings.log_format);
-    match serve(sources, loaded, passed, &mut log) {
-        Ok(code) => code,
-        Err(error) => {
+    let serve = AssertUnwindSafe(|| serve(sources, loaded, passed, &mut log));
+    match catch_unwind(serve) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
             tracing::error!(%error, "cannot serve");
             ExitCode::FAILURE
         }
+        // Logged by the hook.
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
 fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) -> io::Result<ExitCode> {
     let settings = &loaded.settings;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), mode = mode(settings.server.mode), "starting");
     warn(&settings.server);
     for unknown in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
         tracing::warn!("{unknown}");
@@ -123,19 +129,4 @@ fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) 
     // Calls that block are abandoned.
     runtime.shutdown_background();
     Ok(code)
-}
-
-/// Returns the exit code of a failure.
-fn exit_code(is_configuration: bool) -> ExitCode {
-    if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
-}
-
-/// Tells of settings that are allowed but hardly meant.
-fn warn(settings: &Settings) {
-    if settings.unguarded() {
-        tracing::warn!(
-            "mode insecure without a guard answers any name with the address in it, also for hosts that are not \
-             pods; set pod-cidr, block-special, namespace or check-namespaces, or use mode verified"
-        );
-    }
 }

@@ -10,7 +10,7 @@ use tokio::{select, time};
 
 use super::config::{Loaded, Sources};
 use super::detached::detached;
-use super::exit_code;
+use super::exit::exit_code;
 use super::privileges::{Dropped, directory};
 use super::reload::{ReloadError, reload};
 use super::signals::{Request, Signals};
@@ -22,6 +22,9 @@ use crate::server::settings::Settings;
 
 /// Time that the end may take beside what the operator has set.
 const MARGIN: Duration = Duration::from_secs(15);
+
+/// Interval between looks at the state of the server.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The process around a server.
 pub(super) struct Process {
@@ -80,7 +83,8 @@ impl Process {
             || -> Work<'_> { Box::pin(async { Done::Reloaded(Box::new(reload(server, &sources).await)) }) };
         let mut work: Option<Work<'_>> = Some(Box::pin(async { Done::Opened(opening.opened().await) }));
         let mut pulse = Pulse::default();
-        let mut reload_requested = false;
+        let (mut reload_requested, mut ready, mut explained) = (false, false, false);
+        let mut poll = time::interval(POLL_INTERVAL);
         loop {
             select! {
                 name = server.failed() => {
@@ -96,6 +100,13 @@ impl Process {
                     if due == Due::Heartbeat {
                         beat(server, &mut pulse, supervisor);
                     }
+                }
+                _ = poll.tick() => {
+                    if !ready && server.pending().is_empty() {
+                        ready = true;
+                        tracing::info!("ready");
+                    }
+                    explained = explained || server.feed_errors().iter().any(|error| explain(error, &self.dropped));
                 }
                 done = finished(&mut work) => {
                     work = None;
@@ -215,14 +226,23 @@ fn status(server: &Server) -> String {
 }
 
 /// Explains why a file that everybody can read may be out of reach for this process.
-fn explain(error: &str, dropped: &Dropped) {
-    if !dropped.readable.is_empty() && error.contains("ermission denied") {
+///
+/// Returns true if it may be.
+fn explain(error: &str, dropped: &Dropped) -> bool {
+    let is_restricted = !dropped.readable.is_empty() && is_denied(error);
+    if is_restricted {
         tracing::warn!(
             readable = ?dropped.readable,
             "since its start this process can open only files in these places (Landlock), and bind no port below 1024; \
              for others it must be started again"
         );
     }
+    is_restricted
+}
+
+/// Returns true if the text of an error is that of EACCES.
+fn is_denied(error: &str) -> bool {
+    error.contains("ermission denied")
 }
 
 /// Explains why snapshots cannot be written to a directory that was not named at the start.

@@ -7,7 +7,7 @@ use tokio::time;
 
 use super::config::{ConfigError, Loaded, Sources};
 use super::detached::detached;
-use super::warn;
+use super::warnings::warn;
 use crate::server::error::StartError;
 use crate::server::handle::Server;
 

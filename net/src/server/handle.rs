@@ -97,6 +97,13 @@ impl Server {
         self.state.pending()
     }
 
+    /// Returns what is wrong with the watches at the moment.
+    #[cfg(feature = "daemon")]
+    pub(crate) fn feed_errors(&self) -> Vec<String> {
+        let watches = self.state.current().pods.0.report().watches;
+        watches.into_iter().filter_map(|watch| watch.error).collect()
+    }
+
     /// Replaces the settings without losing a query, and returns the names of those that only a restart can change and
     /// that therefore have not changed.
     ///

@@ -123,6 +123,15 @@ pub struct Settings {
     pub chaos_id: Option<String>,
 }
 
+/// Returns the name of a mode, as it is configured and shown.
+pub(crate) fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Disabled => "disabled",
+        Mode::Insecure => "insecure",
+        Mode::Verified => "verified",
+    }
+}
+
 /// Number of cores that this process may use. Read once: it takes files that Landlock may deny later.
 static CORES: LazyLock<NonZeroUsize> =
     LazyLock::new(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));

@@ -437,3 +437,37 @@ fn a_snapshot_is_for_a_cluster_and_has_a_folder() {
         ],
     );
 }
+
+#[test]
+fn unknown_variable_is_warned_of() {
+    let mut daemon = command();
+    daemon.envs([
+        ("PODDNS_BOGUS", "1"),
+        ("PODDNS_POD_CIDRS", "10.0.0.0/8"),
+        ("PODDNS_SERVICE_HOST", "10.96.0.9"),
+    ]);
+    let daemon = Daemon::launch(daemon, &["--pods=insecure", "--listen=127.0.0.1:0"]);
+    assert!(daemon.log().contains("PODDNS_BOGUS\\\" is ignored"), "{}", daemon.log());
+    assert!(daemon.log().contains("did you mean PODDNS_POD_CIDR?"), "{}", daemon.log());
+    assert!(!daemon.log().contains("PODDNS_SERVICE_HOST"), "{}", daemon.log());
+}
+
+#[test]
+fn start_is_logged_with_version_and_mode_until_ready() {
+    let daemon = Daemon::insecure(&[]);
+    daemon.wait_for_log("\"ready\"");
+    let start =
+        daemon.log().lines().find(|line| line.contains("\"starting\"")).unwrap_or_default().to_owned();
+    assert!(start.contains(env!("CARGO_PKG_VERSION")) && start.contains("\"mode\":\"insecure\""), "{start}");
+}
+
+#[test]
+fn name_server_of_the_zone_is_configurable() {
+    let daemon = Daemon::insecure(&["--ns-name=dns.example.com"]);
+    let mut query = crate::support::query(1, "pod.cluster.local");
+    let kind = query.len() - 3;
+    query[kind] = 2;
+    let response = crate::support::ask(daemon.address(), &query);
+    let message = hickory_proto::op::Message::from_vec(&response).unwrap();
+    assert_eq!(message.answers[0].data.to_string(), "dns.example.com.");
+}

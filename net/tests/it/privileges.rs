@@ -286,3 +286,41 @@ fn everything_works_under_seccomp() {
     assert!(!daemon.log().contains("ERROR"), "{}", daemon.log());
     assert!(!daemon.log().contains("not permitted"), "{}", daemon.log());
 }
+
+/// As git-sync publishes a version: a link in the path is re-pointed, and its old target removed.
+#[test]
+fn pods_file_behind_a_repointed_link_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let publish = |version: &str, ip: Ipv4Addr| {
+        fs::create_dir_all(path(version)).unwrap();
+        fs::write(path(version).join("pods.json"), pods(ip)).unwrap();
+        std::os::unix::fs::symlink(version, path("new")).unwrap();
+        fs::rename(path("new"), path("current")).unwrap();
+    };
+    publish(".w/a", Ipv4Addr::new(10, 42, 2, 46));
+    let file = format!("--pods-file={}", path("current/pods.json").display());
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--landlock=require", &file]);
+    until("ready", || daemon.get("/readyz").0 == 200);
+    assert_answers(daemon.address());
+    publish(".w/b", Ipv4Addr::new(10, 42, 2, 47));
+    fs::remove_dir_all(path(".w/a")).unwrap();
+    until("the new version is served", || {
+        rcode(&ask(daemon.address(), &query(1, &name(Ipv4Addr::new(10, 42, 2, 47))))) == 0
+    });
+}
+
+#[test]
+fn directory_made_anew_in_a_shared_one_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pods.json");
+    fs::write(&file, pods(Ipv4Addr::new(10, 42, 2, 46))).unwrap();
+    let option = format!("--pods-file={}", file.display());
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--landlock=require", &option]);
+    until("ready", || daemon.get("/readyz").0 == 200);
+    fs::remove_dir_all(folder.path()).unwrap();
+    fs::create_dir(folder.path()).unwrap();
+    fs::write(&file, pods(Ipv4Addr::new(10, 42, 2, 47))).unwrap();
+    daemon.wait_for_log("since its start this process can open only files in these places (Landlock)");
+    assert_answers(daemon.address());
+}

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use poddns_core::Mode;
 use poddns_watch::HostNetwork;
 
 use super::LogFormat;
 use super::draft::Exempt;
 use crate::daemon::privileges::Landlock;
+pub(super) use crate::server::settings::mode;
 
 /// Returns one value.
 pub(super) fn one(value: impl fmt::Display) -> Vec<String> {
@@ -41,14 +41,6 @@ pub(super) fn time(time: Duration) -> String {
 pub(super) fn domain(name: impl fmt::Display) -> String {
     let text = name.to_string();
     text.strip_suffix('.').map_or_else(|| text.clone(), str::to_owned)
-}
-
-pub(super) fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Disabled => "disabled",
-        Mode::Insecure => "insecure",
-        Mode::Verified => "verified",
-    }
 }
 
 pub(super) fn host_network(host_network: HostNetwork) -> &'static str {

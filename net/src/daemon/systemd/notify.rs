@@ -1,29 +1,30 @@
-//! Telling systemd how things go.
+//! Notifications to systemd.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::time::{self, Instant};
 
-/// How often the status is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval between looks at the status.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The service manager, as far as there is one: without `NOTIFY_SOCKET` nothing is said.
+/// The service manager, if there is one: without `NOTIFY_SOCKET` nothing is sent.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     there: bool,
-    /// How often it wants to hear that we are alive; half of the time after which it gives up on us.
+    /// Interval between pings of the watchdog: half of its time-out.
     heartbeat: Option<Duration>,
     status: String,
     beaten: Instant,
+    polled: Instant,
 }
 
-/// What is due.
+/// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// To look whether the status is another.
+    /// A look whether the status has changed.
     Status,
-    /// That, and to say that we are alive, if we are.
+    /// That, and a ping of the watchdog if all threads are alive.
     Heartbeat,
 }
 
@@ -37,30 +38,32 @@ impl Supervisor {
             heartbeat: timeout.map(|timeout| timeout / 2),
             status: String::new(),
             beaten: Instant::now(),
+            polled: Instant::now(),
         }
     }
 
-    /// Waits until something is due: for ever if nobody wants to know.
+    /// Waits until something is due: for ever without a service manager. May be dropped and called again at any time.
     pub(crate) async fn due(&mut self) -> Due {
         if !self.there {
             return std::future::pending().await;
         }
-        let look = Instant::now() + LOOK;
-        let beat = self.heartbeat.map_or(look, |every| self.beaten + every);
-        time::sleep_until(look.min(beat)).await;
-        if self.heartbeat.is_some() && beat <= look {
-            self.beaten = Instant::now();
+        let poll = self.polled + POLL_INTERVAL;
+        let beat = self.heartbeat.map_or(poll, |every| self.beaten + every);
+        time::sleep_until(poll.min(beat)).await;
+        self.polled = Instant::now();
+        if self.heartbeat.is_some() && beat <= poll {
+            self.beaten = self.polled;
             return Due::Heartbeat;
         }
         Due::Status
     }
 
-    /// Everything is bound, and queries are answered.
+    /// Notifies that everything is bound and open.
     pub(crate) fn ready(&self) {
         self.tell(&[NotifyState::Ready]);
     }
 
-    /// The configuration is being read again; [`ready`](Self::ready) ends that.
+    /// Notifies that the configuration is being read again; [`ready`](Self::ready) ends that.
     pub(crate) fn reloading(&self) {
         // The time tells systemd which of its requests this is about.
         match NotifyState::monotonic_usec_now() {
@@ -69,7 +72,7 @@ impl Supervisor {
         }
     }
 
-    /// The end has begun, and takes up to so long.
+    /// Notifies that the end has begun, and takes up to this long.
     pub(crate) fn stopping(&self, at_most: Duration) {
         let most = at_most.as_micros().try_into().unwrap_or(u32::MAX);
         self.tell(&[
@@ -79,7 +82,7 @@ impl Supervisor {
         ]);
     }
 
-    /// What `systemctl status` shows, if it is something new.
+    /// Updates what `systemctl status` shows, if it has changed.
     pub(crate) fn status(&mut self, status: String) {
         if self.status != status {
             self.tell(&[NotifyState::Status(&status)]);
@@ -87,7 +90,7 @@ impl Supervisor {
         }
     }
 
-    /// That all threads are alive.
+    /// Pings the watchdog.
     pub(crate) fn alive(&self) {
         self.tell(&[NotifyState::Watchdog]);
     }

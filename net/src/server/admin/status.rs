@@ -2,11 +2,12 @@
 
 use std::time::UNIX_EPOCH;
 
-use poddns_core::{Freshness, Mode};
+use poddns_core::Freshness;
 use serde_json::{Value, json};
 
 use crate::server::answer::Current;
 use crate::server::pods::{FeedReport, SnapshotReport, WatchReport};
+pub(super) use crate::server::settings::mode;
 use crate::server::state::{LogLosses, State};
 
 /// The document, with a line feed at its end.
@@ -50,15 +51,6 @@ pub(super) fn document(state: &State) -> String {
         "log": { "dropped_lines": queue_full + write_failed },
     });
     format!("{document:#}\n")
-}
-
-/// The mode as it is configured.
-pub(super) fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Disabled => "disabled",
-        Mode::Insecure => "insecure",
-        Mode::Verified => "verified",
-    }
 }
 
 fn freshness(freshness: Freshness) -> Value {

@@ -291,7 +291,7 @@ mod tests {
                 .unwrap()
                 .join()
                 .unwrap();
-            assert_ne!(getrandom::u64().unwrap(), 0);
+            assert_ne!(crate::server::cookies::random().unwrap(), [0; 16]);
         });
     }
 

@@ -58,7 +58,7 @@ pub enum CookieError {
     },
     /// The system has no random numbers.
     #[error("cannot make a random cookie secret: {0}")]
-    Random(getrandom::Error),
+    Random(#[source] io::Error),
 }
 
 impl CookieError {
@@ -69,11 +69,24 @@ impl CookieError {
     }
 }
 
-/// Sixteen random octets, from the kernel.
-pub(crate) fn random() -> Result<[u8; 16], getrandom::Error> {
-    let mut octets = [0; 16];
-    getrandom::fill(&mut octets)?;
-    Ok(octets)
+/// Returns sixteen random bytes from the kernel.
+///
+/// By the system call: a statically linked program may have no `getrandom` of the C library that the crate of that name
+/// finds, and `/dev/urandom`, its other source, is out of reach behind Landlock.
+#[cfg(target_os = "linux")]
+pub(crate) fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    // Up to 256 bytes come whole (getrandom(2)).
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(bytes)
+}
+
+/// Returns sixteen random bytes from the system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
 }
 
 /// The secrets of the moment, and how they come to change.

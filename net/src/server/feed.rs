@@ -11,7 +11,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StartError;
-use super::pods::{FeedReport, IndexSize, Pods, PodsReport, SharedPods, WatchReport};
+use super::pods::{FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, WatchReport};
 use super::settings::{Needs, Settings};
 use super::snapshots::{SnapshotState, Snapshots, restore};
 use super::thread::PanicNotifier;
@@ -236,9 +236,11 @@ impl Pods for Watched {
             freshness: status.freshness,
             error: status.error,
         });
+        let found = &self.stats.resync;
+        let resync = ResyncReport { missing: found.missing(), changed: found.changed(), gone: found.gone() };
         let feeds = vec![feed("pods", &self.stats.pods), feed("namespaces", &self.stats.namespaces)];
         let (watches, snapshot) = (watches.collect(), self.snapshots.report());
-        PodsReport { index: Some(index), watches, feeds, snapshot }
+        PodsReport { index: Some(index), watches, feeds, resync, snapshot }
     }
 }
 
@@ -249,5 +251,6 @@ fn feed(resource: &'static str, stats: &WatchStats) -> FeedReport {
         lists: stats.lists(),
         errors: stats.errors(),
         malformed: stats.malformed(),
+        panics: stats.panics(),
     }
 }

@@ -32,6 +32,8 @@ pub struct PodsReport {
     pub watches: Vec<WatchReport>,
     /// What the feeds have seen.
     pub feeds: Vec<FeedReport>,
+    /// Differences that comparisons with the cluster found.
+    pub resync: ResyncReport,
     /// The file in which the index is kept for the next start, if it is.
     pub snapshot: Option<SnapshotReport>,
 }
@@ -94,6 +96,19 @@ pub struct FeedReport {
     pub errors: u64,
     /// Objects that made no sense, or only in part.
     pub malformed: u64,
+    /// Panics, after each of which it began anew.
+    pub panics: u64,
+}
+
+/// Differences between the index and the cluster that comparisons found, and mended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResyncReport {
+    /// Objects that the index did not have.
+    pub missing: u64,
+    /// Objects that the index had otherwise.
+    pub changed: u64,
+    /// Objects that the cluster did not have.
+    pub gone: u64,
 }
 
 impl Pods for NoPods {

@@ -49,7 +49,8 @@ impl Conflicts<'_> {
         if self.settings.needs() == Needs::Nothing {
             let why = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
                        --pods verified, or --pods insecure with --check-namespaces";
-            for key in ["kubeconfig", "context", "pods-file", "snapshot", "max-staleness"] {
+            for key in ["kubeconfig", "context", "pods-file", "resync-interval", "snapshot", "max-staleness"]
+            {
                 self.refuse(key, why);
             }
         }

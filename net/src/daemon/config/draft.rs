@@ -46,6 +46,7 @@ pub(super) struct Draft {
     pub(super) namespaces: Vec<Label>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) context: Option<String>,
+    pub(super) resync_interval: Option<Duration>,
     pub(super) pods_file: Option<PathBuf>,
     pub(super) snapshot: Option<PathBuf>,
     pub(super) snapshot_interval: Duration,
@@ -65,6 +66,7 @@ impl Default for Draft {
         Self {
             rate: server.rate_limit.as_ref().map(|limit| limit.responses_per_second),
             cookies: server.cookies != CookieSource::Off,
+            resync_interval: ClusterOptions::default().resync_interval,
             snapshot_interval: SnapshotFile::INTERVAL,
             server,
             privileges,
@@ -91,10 +93,15 @@ impl Draft {
             server.zones = server.zones.into_iter().map(|zone| zone.with_ns(name)).collect();
         }
         server.set_namespaces(self.namespaces);
-        let (kubeconfig, context) = (self.kubeconfig, self.context);
+        let Self { kubeconfig, context, resync_interval, .. } = self;
         server.source = match self.pods_file {
             Some(file) => Source::File(file),
-            None => Source::Cluster(ClusterOptions { kubeconfig, context, ..ClusterOptions::default() }),
+            None => Source::Cluster(ClusterOptions {
+                kubeconfig,
+                context,
+                resync_interval,
+                ..ClusterOptions::default()
+            }),
         };
         let interval = self.snapshot_interval;
         server.snapshot = self.snapshot.map(|path| SnapshotFile { path, interval });

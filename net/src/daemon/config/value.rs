@@ -14,6 +14,7 @@ use super::draft::Exempt;
 use crate::daemon::privileges::{Landlock, RunAs};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
@@ -258,6 +259,11 @@ pub(super) fn time(text: &str, range: std::ops::RangeInclusive<Duration>) -> Res
 /// A time of up to a week, or `off`.
 pub(super) fn week_or_off(text: &str) -> Result<Option<Duration>, Wrong> {
     if text == "off" { Ok(None) } else { time(text, SECOND..=7 * DAY).map(Some) }
+}
+
+/// A time from a minute to a week, or `off`.
+pub(super) fn minute_to_week_or_off(text: &str) -> Result<Option<Duration>, Wrong> {
+    if text == "off" { Ok(None) } else { time(text, MINUTE..=7 * DAY).map(Some) }
 }
 
 /// Reads a time of up to an hour.

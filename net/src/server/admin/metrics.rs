@@ -269,6 +269,11 @@ fn index(state: &State, to: &mut Families<'_>) -> fmt::Result {
                 "Time since the index was in sync with the cluster; 0 while it is, absent if it never was";
             to.gauge("poddns_index_age_seconds", help, age)?;
         }
+        let found = report.resync;
+        let kinds = [("missing", found.missing), ("changed", found.changed), ("gone", found.gone)];
+        let samples = kinds.map(|(kind, count)| (vec![label("kind", kind)], count));
+        let help = "Objects that a comparison with the cluster found different, and mended";
+        to.counters("poddns_resync_differences", help, samples)?;
     }
     report.snapshot.as_ref().map_or(Ok(()), |report| snapshot(report, to))?;
     let feeds = |of: fn(&crate::server::pods::FeedReport) -> u64| {
@@ -278,6 +283,7 @@ fn index(state: &State, to: &mut Families<'_>) -> fmt::Result {
     to.counters("poddns_feed_events", "Changes seen", feeds(|feed| feed.events))?;
     to.counters("poddns_feed_lists", "Complete lists, the first ones included", feeds(|feed| feed.lists))?;
     to.counters("poddns_feed_errors", "Lists and watches that failed", feeds(|feed| feed.errors))?;
+    to.counters("poddns_feed_panics", "Panics after which a watch began anew", feeds(|feed| feed.panics))?;
     to.counters("poddns_feed_malformed", "Objects that made no sense", feeds(|feed| feed.malformed))
 }
 

@@ -92,5 +92,6 @@ fn feed(feed: &FeedReport) -> Value {
         "lists": feed.lists,
         "errors": feed.errors,
         "malformed": feed.malformed,
+        "panics": feed.panics,
     })
 }

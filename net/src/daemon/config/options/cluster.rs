@@ -25,6 +25,16 @@ pub(super) static OPTIONS: &[Opt] = &[
         ..ROW
     },
     Opt {
+        name: "resync-interval",
+        value: "TIME",
+        allowed: "off, or a time from 1m to 7d such as 1h",
+        help: "Compare the index with the API server's watch cache this often, with jitter; differences are counted, \
+               logged and mended",
+        read: |to, texts| texts.one(value::minute_to_week_or_off, &mut to.resync_interval),
+        show: |from| show::one(show::or_off(from.resync_interval.map(show::time))),
+        ..ROW
+    },
+    Opt {
         name: "pods-file",
         value: "FILE",
         allowed: "the path of `kubectl get pods -A -o json` (or yaml) output",

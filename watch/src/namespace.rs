@@ -1,10 +1,5 @@
 //! The slim namespace: its name.
 
-use std::borrow::Cow;
-
-use k8s_openapi::ClusterResourceScope;
-use kube::Resource;
-use kube::api::ObjectMeta;
 use serde::de::{Deserialize, Deserializer};
 
 use crate::metadata::Metadata;
@@ -14,10 +9,9 @@ use crate::pod::lenient::{Faults, Lenient, Object};
 /// A namespace of `v1`: its metadata, which is all that is asked of the API server.
 ///
 /// As with [`Pod`](crate::Pod), no field can fail to decode.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespace {
     metadata: Metadata,
-    meta: ObjectMeta,
     fault: Option<Box<str>>,
 }
 
@@ -30,8 +24,7 @@ impl Namespace {
 
     /// A namespace of fields that were read in any format.
     pub(crate) fn new(metadata: Metadata, faults: Faults) -> Self {
-        let meta = metadata.to_object_meta();
-        Self { metadata, meta, fault: faults.into_text() }
+        Self { metadata, fault: faults.into_text() }
     }
 
     /// Its identity.
@@ -44,40 +37,6 @@ impl Namespace {
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
-    }
-}
-
-impl Resource for Namespace {
-    type DynamicType = ();
-    type Scope = ClusterResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        "Namespace".into()
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        "".into()
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        "namespaces".into()
-    }
-
-    /// Lists and watches ask for `PartialObjectMetadata`.
-    fn metadata_api() -> bool {
-        true
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
     }
 }
 

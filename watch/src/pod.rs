@@ -2,12 +2,8 @@
 
 pub(crate) mod lenient;
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
-use k8s_openapi::NamespaceResourceScope;
-use kube::Resource;
-use kube::api::ObjectMeta;
 use serde::de::{Deserialize, Deserializer};
 
 use crate::metadata::Metadata;
@@ -32,10 +28,9 @@ use lenient::{Faults, Lenient, Object, Quoted};
 /// assert_eq!(pod.fault(), None);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {
     metadata: Metadata,
-    meta: ObjectMeta,
     host_network: bool,
     phase: Phase,
     addresses: Vec<IpAddr>,
@@ -103,35 +98,6 @@ impl Pod {
     }
 }
 
-impl Resource for Pod {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        "Pod".into()
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        "".into()
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        "pods".into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
-    }
-}
-
 impl<'de> Deserialize<'de> for Pod {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut faults = Faults::default();
@@ -169,8 +135,7 @@ impl Pod {
         if addresses.is_empty() && phase == Phase::Running {
             faults.note(format_args!("it runs but has no address"));
         }
-        let meta = metadata.to_object_meta();
-        Self { metadata, meta, host_network, phase, addresses, fault: faults.into_text() }
+        Self { metadata, host_network, phase, addresses, fault: faults.into_text() }
     }
 }
 

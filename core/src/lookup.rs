@@ -78,8 +78,8 @@ pub trait PodLookup {
         Freshness::Fresh
     }
 
-    /// The SOA serial: Unix seconds, modulo 2^32 (RFC 1982), of the last change that an answer could show; 1
-    /// when nothing changed yet. It never goes backwards.
+    /// Returns the SOA serial: Unix seconds, modulo 2^32 (RFC 1982), of the last change that an answer could show, or
+    /// of the start of an index without one, so that the serial does not go back over a restart; 1 without an index.
     fn serial(&self) -> u32 {
         1
     }

@@ -4,6 +4,9 @@
 //! forms (RFC 4291 2.2) with dashes for colons, except the form that ends in a dotted quad. A label of four
 //! groups of digits is never IPv6, so no label has two meanings.
 //!
+//! In an IPv6 label a colon may also stay a colon: clients that replace dots alone ask for `fd00::7`, and CoreDNS
+//! answers.
+//!
 //! ```
 //! use poddns_core::podip::{PodIpLabel, parse};
 //! use std::net::IpAddr;
@@ -11,6 +14,7 @@
 //! let address: IpAddr = "fd00::".parse()?;
 //! assert_eq!(parse(b"FD00--"), Some(address));
 //! assert_eq!(parse(b"fd00-0-0-0-0-0-0-0"), Some(address));
+//! assert_eq!(parse(b"fd00::"), Some(address));
 //! // A label must not end in a dash to be a host name (RFC 1123 2.1), hence the zero.
 //! assert_eq!(PodIpLabel::from(address).as_str(), "fd00--0");
 //! assert_eq!(parse(b"010-1-1-1"), None);
@@ -65,7 +69,7 @@ fn decimal(text: &[u8]) -> Option<(u32, &[u8])> {
 #[inline(never)]
 fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
     let mut groups = [0; GROUPS];
-    match label.windows(2).position(|pair| pair == b"--") {
+    match label.windows(2).position(|pair| pair.iter().all(is_separator)) {
         None => {
             let filled = hex_groups(label, &mut groups)?;
             (filled == GROUPS).then(|| Ipv6Addr::from(groups))
@@ -86,13 +90,18 @@ fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
     }
 }
 
-/// Reads dash-separated groups of one to four hexadecimal digits; how many there were. None in an empty text.
+/// Returns whether the octet separates groups of an IPv6 address.
+const fn is_separator(octet: &u8) -> bool {
+    matches!(octet, b'-' | b':')
+}
+
+/// Reads separated groups of one to four hexadecimal digits; how many there were. None in an empty text.
 fn hex_groups(text: &[u8], groups: &mut [u16; GROUPS]) -> Option<usize> {
     if text.is_empty() {
         return Some(0);
     }
     let mut filled = 0_usize;
-    for group in text.split(|&octet| octet == b'-') {
+    for group in text.split(is_separator) {
         *groups.get_mut(filled)? = digits(group)?;
         filled = filled.checked_add(1)?;
     }
@@ -287,6 +296,10 @@ mod tests {
         {
             assert_eq!(parse(label.as_bytes()), same, "{label}");
         }
+        for label in ["fd00:10:244:1::7", "fd00-10-244-1::7", "fd00:10-244:1--7", "FD00-10-244-1:-7"] {
+            assert_eq!(parse(label.as_bytes()), same, "{label}");
+        }
+        assert_eq!(parse(b"::"), v6("::"));
         assert_eq!(parse(b"--"), v6("::"));
         assert_eq!(parse(b"--1"), v6("::1"));
         assert_eq!(parse(b"0--1"), v6("::1"));
@@ -314,6 +327,12 @@ mod tests {
             "--1-",
             "1--2-",
             "fd00:--1",
+            "fd00:::1",
+            "fd00:-:1",
+            ":1-2-3-4-5-6-7-8",
+            "1:2:3:4",
+            "1-2-3:4",
+            "::ffff:1.2.3.4",
         ]);
     }
 

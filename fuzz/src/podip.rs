@@ -8,7 +8,7 @@ use poddns_core::podip::{PodIpLabel, parse};
 
 /// What the label spells, by the standard library's parsers.
 pub fn spelled(label: &[u8]) -> Option<IpAddr> {
-    if !label.iter().all(|octet| octet.is_ascii_hexdigit() || *octet == b'-') {
+    if !label.iter().all(|octet| octet.is_ascii_hexdigit() || matches!(octet, b'-' | b':')) {
         return None;
     }
     let label = std::str::from_utf8(label).expect("ASCII");

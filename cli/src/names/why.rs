@@ -19,6 +19,8 @@ pub(super) enum NotDashed {
     LeadingZero(String),
     #[error("has the group '{0}' of more than four hexadecimal digits")]
     LongGroup(String),
+    #[error("is an IPv4 address with ':', which only IPv6 may have: write '-'")]
+    ColonInIpv4,
     #[error("has '--' more than once, so that nobody can tell how many zeros each stands for")]
     TwoGaps,
     #[error("begins or ends with a single dash")]
@@ -36,15 +38,16 @@ pub(super) fn not_dashed(label: &[u8]) -> NotDashed {
     if label.is_empty() {
         return NotDashed::Root;
     }
-    let stray = label.iter().find(|octet| !octet.is_ascii_hexdigit() && **octet != b'-');
+    let stray = label.iter().find(|octet| !octet.is_ascii_hexdigit() && !matches!(octet, b'-' | b':'));
     if let Some(&stray) = stray {
         return NotDashed::Character(char::from(stray));
     }
-    // Hexadecimal digits and dashes: ASCII.
-    let label = String::from_utf8_lossy(label);
+    // Hexadecimal digits, dashes and colons: ASCII.
+    let text = String::from_utf8_lossy(label);
+    let label = text.replace(':', "-");
     let groups: Vec<&str> = label.split('-').collect();
     if groups.len() == V4_GROUPS && groups.iter().all(|group| is_decimal(group)) {
-        return not_ipv4(&groups);
+        return if text.contains(':') { NotDashed::ColonInIpv4 } else { not_ipv4(&groups) };
     }
     not_ipv6(&label)
 }
@@ -99,6 +102,10 @@ mod tests {
             ("1-2-3-256", NotDashed::Above255("256".to_owned())),
             ("1-2-3-99999999999", NotDashed::Above255("99999999999".to_owned())),
             ("010-1-1-1", NotDashed::LeadingZero("010".to_owned())),
+            ("1:2:3:4", NotDashed::ColonInIpv4),
+            ("1-2-3:4", NotDashed::ColonInIpv4),
+            ("fd00::1::2", NotDashed::TwoGaps),
+            ("fd00:1:2", NotDashed::Groups(3)),
             ("1-2-3", NotDashed::Groups(3)),
             ("1-2-3-4-5", NotDashed::Groups(5)),
             ("a-b-c-d", NotDashed::Groups(4)),

@@ -154,7 +154,7 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
-/// All spellings that the standard library knows, with a dash for each colon.
+/// All spellings that the standard library knows, with a dash for each colon, and with the colons of IPv6.
 fn dashed(address: IpAddr) -> Vec<String> {
     match address {
         IpAddr::V4(v4) => vec![v4.to_string().replace('.', "-")],
@@ -164,6 +164,8 @@ fn dashed(address: IpAddr) -> Vec<String> {
             let mut forms = vec![full.join("-"), short.join("-"), short.join("-").to_uppercase()];
             // The standard library writes mapped addresses with a dotted quad, which has no dashed form.
             forms.extend(v6.to_ipv4_mapped().is_none().then(|| v6.to_string().replace(':', "-")));
+            forms.extend([full.join(":"), short.join(":")]);
+            forms.extend(v6.to_ipv4_mapped().is_none().then(|| v6.to_string()));
             forms
         }
     }
@@ -204,7 +206,7 @@ proptest! {
 
     /// What is read of any label is what the standard library reads of it: an oracle for refusals too.
     #[test]
-    fn any_label_is_read_as_the_standard_library_does(label in "[0-9a-fA-F-]{0,20}|([0-9]{1,3}-){3}[0-9]{1,3}|([0-9a-f]{0,5}-){2,8}[0-9a-f]{0,5}") {
+    fn any_label_is_read_as_the_standard_library_does(label in "[0-9a-fA-F:-]{0,20}|([0-9]{1,3}[:-]){3}[0-9]{1,3}|([0-9a-f]{0,5}[:-]){2,8}[0-9a-f]{0,5}|([0-9a-f]{0,5}:){2,8}[0-9a-f]{0,5}") {
         let v4 = label.replace('-', ".").parse::<Ipv4Addr>().ok().map(IpAddr::V4);
         let v6 = label.replace('-', ":").parse::<Ipv6Addr>().ok().map(IpAddr::V6);
         prop_assert_eq!(parse(label.as_bytes()), v4.or(v6));

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use poddns_core::{Label, Owner, PodLookup};
 
-use super::{Change, Index, IndexOptions, IndexWriter, ListScope, MAX_ADDRESSES, PodRecord, Uid, index};
+use super::writer::{Clock, index_with};
+use super::{Change, Index, IndexOptions, IndexWriter, ListScope, MAX_ADDRESSES, PodRecord, Uid};
 
 /// Pods and namespaces in ordered maps.
 #[derive(Debug, Default)]
@@ -253,7 +254,7 @@ impl View {
 
 impl Pair {
     fn new(options: IndexOptions, universe: Universe) -> Self {
-        let (writer, index) = index(options);
+        let (writer, index) = index_with(options, Clock::Set(1));
         let questions = Questions::about(universe);
         let view = View::of(&*index, &questions);
         Self { questions, model: Model { options, ..Model::default() }, writer, now: 1, view }
@@ -402,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_does_not_take_the_serial_with_it() {
-        let (mut writer, index) = index(IndexOptions::default());
+        let (mut writer, index) = index_with(IndexOptions::default(), Clock::Set(1));
         let namespaces = ["a", "b", "c", "d"].map(label);
         for (now, namespace) in [1000, 500, 999, 1001].into_iter().zip(namespaces) {
             writer.set_clock(now);

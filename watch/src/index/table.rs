@@ -245,8 +245,8 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
 }
 
 impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPILL> {
-    /// Words per bucket, on average, above which a bucket is added: 7/8 of its slots.
-    const FILL: u32 = if cfg!(poddns_loom) { 2 } else { SLOTS as u32 * 7 / 8 };
+    /// Words per bucket, on average, above which a bucket is added: 6/7 of its slots.
+    const FILL: u32 = if cfg!(poddns_loom) { 2 } else { SLOTS as u32 * 6 / 7 };
 
     /// A table without words, with its readers' side.
     pub(super) fn new(meter: &Meter) -> (Self, Arc<Table<W, SLOTS, SPILL>>) {

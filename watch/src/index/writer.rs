@@ -32,8 +32,8 @@ pub struct IndexWriter {
     clock: Clock,
 }
 
-/// Where the serial comes from.
-enum Clock {
+/// Source of the serial.
+pub(super) enum Clock {
     System,
     #[cfg(any(test, feature = "fuzzing"))]
     Set(u64),
@@ -68,6 +68,11 @@ impl Clock {
 /// ```
 #[must_use]
 pub fn index(options: IndexOptions) -> (IndexWriter, Arc<Index>) {
+    index_with(options, Clock::System)
+}
+
+/// An empty index whose serial comes from this clock.
+pub(super) fn index_with(options: IndexOptions, clock: Clock) -> (IndexWriter, Arc<Index>) {
     let (keys, meter) = (Keys::default(), Meter::default());
     let (namespaces, shared_namespaces) = NamespacesWriter::new(&keys, &meter);
     let (addresses, shared_addresses) = AddressesWriter::new(&keys, &meter);
@@ -80,13 +85,15 @@ pub fn index(options: IndexOptions) -> (IndexWriter, Arc<Index>) {
         addresses: shared_addresses,
         pods: shared_pods,
         names: shared_names,
-        serial: AtomicU64::new(1),
+        // Not 1: an index made before this one, in a process that has ended, was numbered by the same clock, and
+        // the serial must not go back.
+        serial: AtomicU64::new(clock.now().max(1)),
         pod_count: AtomicU32::new(0),
         meter,
         health: Health::default(),
     });
     let shared = Arc::clone(&index);
-    (IndexWriter { index: shared, namespaces, addresses, pods, names, clock: Clock::System }, index)
+    (IndexWriter { index: shared, namespaces, addresses, pods, names, clock }, index)
 }
 
 impl IndexWriter {

@@ -69,7 +69,7 @@ fn decimal(text: &[u8]) -> Option<(u32, &[u8])> {
 #[inline(never)]
 fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
     let mut groups = [0; GROUPS];
-    match label.windows(2).position(|pair| pair.iter().all(is_separator)) {
+    match label.windows(2).position(|pair| pair.iter().all(|&octet| is_separator(octet))) {
         None => {
             let filled = hex_groups(label, &mut groups)?;
             (filled == GROUPS).then(|| Ipv6Addr::from(groups))
@@ -91,7 +91,7 @@ fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
 }
 
 /// Returns whether the octet separates groups of an IPv6 address.
-const fn is_separator(octet: &u8) -> bool {
+const fn is_separator(octet: u8) -> bool {
     matches!(octet, b'-' | b':')
 }
 
@@ -101,7 +101,7 @@ fn hex_groups(text: &[u8], groups: &mut [u16; GROUPS]) -> Option<usize> {
         return Some(0);
     }
     let mut filled = 0_usize;
-    for group in text.split(is_separator) {
+    for group in text.split(|&octet| is_separator(octet)) {
         *groups.get_mut(filled)? = digits(group)?;
         filled = filled.checked_add(1)?;
     }

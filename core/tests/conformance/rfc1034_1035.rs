@@ -153,3 +153,20 @@ fn numbers_are_shown_by_their_mnemonics() {
     assert_eq!(format!("{:?} {:>6}", Rtype::PTR, Rtype::NS), "PTR     NS");
     assert_eq!((Rtype::TXT.mnemonic(), Rtype(0).mnemonic()), (Some("TXT"), None));
 }
+
+/// 1035 2.3.4: names have 255 octets at most, also those of records that are not looked at.
+#[test]
+fn record_owner_above_255_octets_is_formerr() {
+    for (last, rcode) in [(61, Rcode::NOERROR), (62, Rcode::FORMERR)] {
+        let mut query = Query::new("10-244-1-5.default.pod.cluster.local", 1).octets();
+        // ARCOUNT
+        query[11] = 1;
+        for len in [63, 63, 63, last] {
+            query.push(len);
+            query.resize(query.len() + usize::from(len), b'x');
+        }
+        // The root, then type A, class IN, TTL and no data.
+        query.extend([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Rcode(Server::new(Mode::Verified).udp(&query).rcode), rcode, "{last}");
+    }
+}

@@ -25,7 +25,7 @@ use crate::server::state::LogLosses;
 
 /// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client logs every failure as an error, which
 /// the feeds tell better, once, and with what to do.
-const FILTER: &str = "info,kube_client=off,kube_runtime=off";
+const FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustls=off,tower=off";
 
 /// How long the process waits, at its end, for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);

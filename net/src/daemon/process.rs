@@ -46,6 +46,13 @@ enum Done {
     Reloaded(Box<Result<Loaded, ReloadError>>),
 }
 
+/// What has been logged of the server's state.
+#[derive(Default)]
+struct Seen {
+    ready: bool,
+    explained: bool,
+}
+
 /// Reason why the process no longer serves.
 enum Ended {
     Signal(&'static str),
@@ -83,7 +90,7 @@ impl Process {
             || -> Work<'_> { Box::pin(async { Done::Reloaded(Box::new(reload(server, &sources).await)) }) };
         let mut work: Option<Work<'_>> = Some(Box::pin(async { Done::Opened(opening.opened().await) }));
         let mut pulse = Pulse::default();
-        let (mut reload_requested, mut ready, mut explained) = (false, false, false);
+        let (mut reload_requested, mut seen) = (false, Seen::default());
         let mut poll = time::interval(POLL_INTERVAL);
         loop {
             select! {
@@ -101,22 +108,11 @@ impl Process {
                         beat(server, &mut pulse, supervisor);
                     }
                 }
-                _ = poll.tick() => {
-                    if !ready && server.pending().is_empty() {
-                        ready = true;
-                        tracing::info!("ready");
-                    }
-                    explained = explained || server.feed_errors().iter().any(|error| explain(error, &self.dropped));
-                }
+                _ = poll.tick() => self.look_at(server, &mut seen),
                 done = finished(&mut work) => {
                     work = None;
-                    match done {
-                        Done::Opened(Ok(())) => {}
-                        Done::Opened(Err(error)) => {
-                            tracing::error!("{error}");
-                            return Ended::Failed(exit_code(error.is_configuration()));
-                        }
-                        Done::Reloaded(reloaded) => self.reloaded(server, *reloaded),
+                    if let Err(code) = self.done(server, done) {
+                        return Ended::Failed(code);
                     }
                     supervisor.ready();
                 }
@@ -126,6 +122,30 @@ impl Process {
                 reload_requested = false;
                 supervisor.reloading();
                 work = Some(reloading());
+            }
+        }
+    }
+
+    /// Logs what has become of the server since it was last looked at.
+    fn look_at(&self, server: &Server, seen: &mut Seen) {
+        if !seen.ready && server.pending().is_empty() {
+            seen.ready = true;
+            tracing::info!("ready");
+        }
+        seen.explained =
+            seen.explained || server.feed_errors().iter().any(|error| explain(error, &self.dropped));
+    }
+
+    /// Takes the result of work; returns an exit code if the process cannot go on.
+    fn done(&mut self, server: &Server, done: Done) -> Result<(), ExitCode> {
+        match done {
+            Done::Opened(opened) => opened.map_err(|error| {
+                tracing::error!("{error}");
+                exit_code(error.is_configuration())
+            }),
+            Done::Reloaded(reloaded) => {
+                self.reloaded(server, *reloaded);
+                Ok(())
             }
         }
     }

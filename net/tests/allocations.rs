@@ -5,14 +5,15 @@
 mod support;
 
 use std::alloc::System;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use cap::Cap;
-use poddns_core::{IpCidr, Label, Owner, PodLookup, Unknown};
-use poddns_net::{Pods, PodsReport, Server, Settings};
-use poddns_watch::{Index, IndexOptions, IndexWriter, PodRecord, Uid, index};
+use poddns_core::IpCidr;
+use poddns_net::{Server, Settings};
+use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
+use support::indexed::Indexed;
 use support::{connect, padded, query};
 
 /// Counts what the whole process allocates; this test is alone in it.
@@ -20,42 +21,6 @@ use support::{connect, padded, query};
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 const ROUNDS: usize = 1000;
-
-/// The index that the daemon reads, without a feed, which would allocate now and then.
-struct Indexed(Arc<Index>);
-
-impl PodLookup for Indexed {
-    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
-        self.0.namespace_exists(namespace)
-    }
-
-    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
-        self.0.contains(namespace, address)
-    }
-
-    fn addresses_of(
-        &self,
-        namespace: &Label,
-        pod: &Label,
-        each: &mut dyn FnMut(IpAddr),
-    ) -> Result<(), Unknown> {
-        self.0.addresses_of(namespace, pod, each)
-    }
-
-    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
-        self.0.owner_of(address)
-    }
-
-    fn serial(&self) -> u32 {
-        self.0.serial()
-    }
-}
-
-impl Pods for Indexed {
-    fn report(&self) -> PodsReport {
-        PodsReport::default()
-    }
-}
 
 fn pods() -> (IndexWriter, Indexed) {
     let (mut writer, index) = index(IndexOptions { pod_names: true });

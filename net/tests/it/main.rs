@@ -3,6 +3,7 @@
 
 mod admin;
 mod amplification;
+mod churn;
 mod config;
 #[cfg(unix)]
 mod credentials;

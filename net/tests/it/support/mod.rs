@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod dns;
+pub mod indexed;
 
 #[cfg(target_os = "linux")]
 pub mod namespace;

@@ -23,9 +23,10 @@ use crate::outcome::{Failure, note, print};
     version,
     propagate_version = true,
     max_term_width = 100,
-    after_help = "\
+    after_help = "Exit status: 0 done, 1 failed, 64 bad usage or configuration.",
+    after_long_help = "\
 Examples:
-  poddns query 10-42-2-46.default.pod.cluster.local
+  poddns query @127.0.0.1 -p 1053 10-42-2-46.default.pod.cluster.local
   poddns name 10.42.2.46 --namespace web
   poddns ip fd00-10-244--7.web.pod.cluster.local
   poddns check --config /etc/poddns/poddnsd.toml
@@ -39,7 +40,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Ask a DNS server, and print its answer as dig does
+    /// Ask a DNS server, and print its answers as dig does
     Query(query::QueryArgs),
     /// Print the name of a pod's address
     Name(names::NameArgs),
@@ -84,7 +85,7 @@ fn called(name: &str) -> bool {
 
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Query(args) => print(&query::run(args)?)?,
+        Command::Query(args) => return query::run(args),
         Command::Name(args) => print(&names::name(args)?)?,
         Command::Ip(args) => return names::ip(args),
         Command::Check(args) => return check::run(args),

@@ -18,7 +18,7 @@ use crate::query::{NameTextError, parse_name, show_text};
 
 /// The command line of `poddns name`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   poddns name 10.42.2.46                            10-42-2-46.default.pod.cluster.local
   poddns name fd00:10:244::7 --namespace web        fd00-10-244--7.web.pod.cluster.local
@@ -42,7 +42,7 @@ pub(crate) struct NameArgs {
 
 /// The command line of `poddns ip`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   poddns ip 10-42-2-46.default.pod.cluster.local    10.42.2.46
   poddns ip fd00-10-244--7                          fd00:10:244::7

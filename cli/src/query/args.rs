@@ -1,17 +1,14 @@
 //! The arguments of `poddns query` that need more than clap knows.
 
-use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
+use std::{fmt, io};
 
 use hickory_proto::rr::{DNSClass, RecordType};
 use thiserror::Error;
 
 use super::text::parse_hex;
-
-/// The port of a server that is given without one.
-const DNS_PORT: u16 = 53;
 
 /// The longest a try may take: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -23,7 +20,7 @@ pub(crate) enum ArgError {
     Type,
     #[error("not a class; give IN, CH, HS, NONE, ANY, or CLASS0 to CLASS65535")]
     Class,
-    #[error("not a time in seconds above 0 and up to 86400, such as 5 or 0.25")]
+    #[error("not a time above 0 and up to a day, such as 5, 0.25, 5s or 500ms")]
     Seconds,
     #[error("not a server; give ADDR, ADDR:PORT or [IPv6]:PORT")]
     Server,
@@ -58,9 +55,14 @@ pub(super) fn class(text: &str) -> Result<DNSClass, ArgError> {
     }
 }
 
-/// A time-out in seconds, fractions allowed.
-pub(super) fn seconds(text: &str) -> Result<Duration, ArgError> {
-    let seconds: f64 = text.parse().map_err(|_| ArgError::Seconds)?;
+/// A time in seconds, or in the unit behind it: `ms`, `s`, `m`. Fractions are allowed.
+pub(crate) fn seconds(text: &str) -> Result<Duration, ArgError> {
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
+    let (number, unit) = units
+        .into_iter()
+        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)))
+        .unwrap_or((text, 1.0));
+    let seconds = number.parse::<f64>().map_err(|_| ArgError::Seconds)? * unit;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|_| ArgError::Seconds)?;
     if duration.is_zero() || seconds > MAX_SECONDS {
         return Err(ArgError::Seconds);
@@ -68,12 +70,37 @@ pub(super) fn seconds(text: &str) -> Result<Duration, ArgError> {
     Ok(duration)
 }
 
+/// A port that a server can have.
+pub(super) fn port(text: &str) -> Result<u16, ArgError> {
+    text.parse().ok().filter(|&port| port > 0).ok_or(ArgError::Port)
+}
+
 /// Whom to ask, not yet looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// An address, or a host name.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    /// The port, if one is given.
+    pub(crate) port: Option<u16>,
+}
+
+impl Server {
+    /// The addresses of the server, with `port` if it has none of its own.
+    pub(crate) fn addresses(&self, port: u16) -> Result<Vec<SocketAddr>, ServerError> {
+        let unresolved = |source| ServerError::Unresolved { server: self.to_string(), source };
+        let found = (self.host.as_str(), self.port.unwrap_or(port)).to_socket_addrs().map_err(unresolved)?;
+        let addresses: Vec<SocketAddr> = found.collect();
+        if addresses.is_empty() { Err(ServerError::NoAddress(self.to_string())) } else { Ok(addresses) }
+    }
+}
+
+/// Why a server cannot be asked.
+#[derive(Debug, Error)]
+pub(crate) enum ServerError {
+    #[error("no address for server '{server}': {source}")]
+    Unresolved { server: String, source: io::Error },
+    #[error("no address for server '{0}'")]
+    NoAddress(String),
 }
 
 impl FromStr for Server {
@@ -94,19 +121,17 @@ impl FromStr for Server {
         if host.is_empty() {
             return Err(ArgError::Server);
         }
-        let port = match port.map(str::parse) {
-            None => DNS_PORT,
-            Some(Ok(port)) if port > 0 => port,
-            Some(_) => return Err(ArgError::Port),
-        };
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { host: host.to_owned(), port: port.map(self::port).transpose()? })
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+        match (self.port, self.host.as_str()) {
+            (Some(port), host) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            (Some(port), host) => write!(f, "{host}:{port}"),
+            (None, host) => f.write_str(host),
+        }
     }
 }
 
@@ -169,12 +194,12 @@ mod tests {
     #[test]
     fn servers_with_and_without_port() {
         for (text, host, port) in [
-            ("10.96.0.10", "10.96.0.10", 53),
-            ("127.0.0.1:1053", "127.0.0.1", 1053),
-            ("::1", "::1", 53),
-            ("[::1]", "::1", 53),
-            ("[::1]:1053", "::1", 1053),
-            ("localhost:5353", "localhost", 5353),
+            ("10.96.0.10", "10.96.0.10", None),
+            ("127.0.0.1:1053", "127.0.0.1", Some(1053)),
+            ("::1", "::1", None),
+            ("[::1]", "::1", None),
+            ("[::1]:1053", "::1", Some(1053)),
+            ("localhost:5353", "localhost", Some(5353)),
         ] {
             assert_eq!(text.parse(), Ok(Server { host: host.to_owned(), port }), "{text}");
         }
@@ -193,8 +218,12 @@ mod tests {
 
     #[test]
     fn times_are_positive_and_bounded() {
-        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
-        for bad in ["0", "-1", "NaN", "inf", "1e9", "5s", "", "1e-30"] {
+        for (text, milliseconds) in
+            [("0.25", 250), ("5s", 5000), ("500ms", 500), ("1m", 60_000), ("0.5m", 30_000)]
+        {
+            assert_eq!(seconds(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for bad in ["0", "-1", "NaN", "inf", "1e9", "5h", "5 s", "s", "", "1e-30"] {
             assert_eq!(seconds(bad), Err(ArgError::Seconds), "{bad}");
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use hickory_proto::op::Edns;
-use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 
 use super::text::{hex, show_text};
 
@@ -30,11 +30,26 @@ pub(crate) fn show_edns(edns: &Edns, cookie: Option<&[u8]>) -> String {
 
 /// The extended errors of a response, as `15 (Blocked): (text)`.
 pub(crate) fn extended_errors(edns: &Edns) -> Vec<String> {
+    extended_error_data(edns).filter_map(|data| show_ede(&data)).collect()
+}
+
+/// The extended errors of a response: code, registered name, and extra text as it is safe to print.
+pub(crate) fn extended_error_parts(edns: &Edns) -> Vec<(u16, Option<&'static str>, String)> {
+    extended_error_data(edns).filter_map(|data| ede_parts(&data)).collect()
+}
+
+fn extended_error_data(edns: &Edns) -> impl Iterator<Item = Vec<u8>> {
     let options = edns.options().as_ref().iter();
-    options
-        .filter(|(code, _)| u16::from(*code) == EDE)
-        .filter_map(|(_, option)| show_ede(&octets_of(option)))
-        .collect()
+    options.filter(|(code, _)| u16::from(*code) == EDE).map(|(_, option)| octets_of(option))
+}
+
+/// The options of a response: code, data in hexadecimal, and what they mean.
+pub(crate) fn options(edns: &Edns, cookie: Option<&[u8]>) -> Vec<(u16, String, String)> {
+    let show = |(code, option): &(EdnsCode, EdnsOption)| {
+        let (code, data) = (u16::from(*code), octets_of(option));
+        (code, hex(&data), show_option(code, &data, cookie))
+    };
+    edns.options().as_ref().iter().map(show).collect()
 }
 
 /// An option's data as it was on the wire.
@@ -72,17 +87,22 @@ fn show_keepalive(data: &[u8]) -> Option<String> {
 }
 
 /// Code, name and extra text of RFC 8914 2.
-fn show_ede(data: &[u8]) -> Option<String> {
+fn ede_parts(data: &[u8]) -> Option<(u16, Option<&'static str>, String)> {
     let (code, text) = data.split_first_chunk()?;
     let code = u16::from_be_bytes(*code);
+    // Some servers end the text in a NUL, which RFC 8914 2 tells clients to expect.
+    let text = text.strip_suffix(b"\0").unwrap_or(text);
+    Some((code, ede_name(code), show_text(&String::from_utf8_lossy(text))))
+}
+
+fn show_ede(data: &[u8]) -> Option<String> {
+    let (code, name, text) = ede_parts(data)?;
     let mut shown = code.to_string();
-    if let Some(name) = ede_name(code) {
+    if let Some(name) = name {
         let _ = write!(shown, " ({name})");
     }
     if !text.is_empty() {
-        // Some servers end the text in a NUL, which RFC 8914 2 tells clients to expect.
-        let text = text.strip_suffix(b"\0").unwrap_or(text);
-        let _ = write!(shown, ": ({})", show_text(&String::from_utf8_lossy(text)));
+        let _ = write!(shown, ": ({text})");
     }
     Some(shown)
 }

@@ -9,30 +9,81 @@ use super::edns::{extended_errors, show_edns};
 use super::exchange::Response;
 use super::text::{hex, show_name, show_string, show_text};
 
-/// dig's long form: header, OPT pseudo-section, the four sections, and how the answer came.
-pub(crate) fn long(response: &Response, cookie: Option<&[u8]>) -> String {
+/// The parts of dig's long form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sections(u8);
+
+impl Sections {
+    /// Header, warnings and EDNS.
+    pub(crate) const COMMENTS: Self = Self(1);
+    pub(crate) const QUESTION: Self = Self(1 << 1);
+    pub(crate) const ANSWER: Self = Self(1 << 2);
+    pub(crate) const AUTHORITY: Self = Self(1 << 3);
+    pub(crate) const ADDITIONAL: Self = Self(1 << 4);
+    /// Time, server and size.
+    pub(crate) const STATS: Self = Self(1 << 5);
+    pub(crate) const ALL: Self = Self((1 << 6) - 1);
+
+    /// With or without those of `other`.
+    pub(crate) const fn set(self, other: Self, on: bool) -> Self {
+        Self(if on { self.0 | other.0 } else { self.0 & !other.0 })
+    }
+
+    /// Whether an empty line belongs between two answers.
+    pub(crate) const fn separates(self) -> bool {
+        self.has(Self::COMMENTS) || self.has(Self::STATS)
+    }
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// dig's long form: header, OPT pseudo-section, the four sections, and time, server and size.
+pub(crate) fn long(response: &Response, cookie: Option<&[u8]>, sections: Sections) -> String {
     let message = &response.message;
-    let mut text = String::from(";; Got answer:\n");
-    push_header(&mut text, response);
-    if response.left_over > 0 {
-        let _ = writeln!(text, ";; WARNING: {} octets behind the end of the message", response.left_over);
+    let mut text = String::new();
+    let comments = sections.has(Sections::COMMENTS);
+    if comments {
+        push_comments(&mut text, response, cookie);
     }
-    text.push('\n');
-    if let Some(edns) = &message.edns {
-        let _ = write!(text, ";; OPT PSEUDOSECTION:\n{}", show_edns(edns, cookie));
-    }
-    if !message.queries.is_empty() {
-        text.push_str(";; QUESTION SECTION:\n");
+    if sections.has(Sections::QUESTION) && !message.queries.is_empty() {
+        text.push_str(if comments { ";; QUESTION SECTION:\n" } else { "" });
         for query in &message.queries {
             let (name, class, rtype) =
                 (show_name(query.name()), show_class(query.query_class()), show_type(query.query_type()));
             let _ = writeln!(text, ";{name}\t\t{class}\t{rtype}");
         }
-        text.push('\n');
+        text.push_str(if comments { "\n" } else { "" });
     }
-    push_section(&mut text, "ANSWER", &message.answers);
-    push_section(&mut text, "AUTHORITY", &message.authorities);
-    push_section(&mut text, "ADDITIONAL", &message.additionals);
+    for (section, title, records) in [
+        (Sections::ANSWER, "ANSWER", &message.answers),
+        (Sections::AUTHORITY, "AUTHORITY", &message.authorities),
+        (Sections::ADDITIONAL, "ADDITIONAL", &message.additionals),
+    ] {
+        if sections.has(section) {
+            push_section(&mut text, comments.then_some(title), records);
+        }
+    }
+    if sections.has(Sections::STATS) {
+        push_stats(&mut text, response);
+    }
+    text
+}
+
+fn push_comments(text: &mut String, response: &Response, cookie: Option<&[u8]>) {
+    text.push_str(";; Got answer:\n");
+    push_header(text, response);
+    if response.left_over > 0 {
+        let _ = writeln!(text, ";; WARNING: {} octets behind the end of the message", response.left_over);
+    }
+    text.push('\n');
+    if let Some(edns) = &response.message.edns {
+        let _ = write!(text, ";; OPT PSEUDOSECTION:\n{}", show_edns(edns, cookie));
+    }
+}
+
+fn push_stats(text: &mut String, response: &Response) {
     let (server, transport) = (response.server, response.transport.name());
     let _ = write!(
         text,
@@ -42,7 +93,6 @@ pub(crate) fn long(response: &Response, cookie: Option<&[u8]>) -> String {
         ip = server.ip(),
         port = server.port(),
     );
-    text
 }
 
 /// The answers' data alone, one a line.
@@ -67,17 +117,7 @@ fn push_header(text: &mut String, response: &Response) {
     let opcode = show_opcode(header.op_code);
     let status = show_rcode(u16::from(header.response_code));
     let _ = writeln!(text, ";; ->>HEADER<<- opcode: {opcode}, status: {status}, id: {}", header.id);
-    text.push_str(";; flags: qr");
-    for (set, flag) in [
-        (header.authoritative, " aa"),
-        (header.truncation, " tc"),
-        (header.recursion_desired, " rd"),
-        (header.recursion_available, " ra"),
-        (header.authentic_data, " ad"),
-        (header.checking_disabled, " cd"),
-    ] {
-        text.push_str(if set { flag } else { "" });
-    }
+    let _ = write!(text, ";; flags: {}", flags(&response.message).join(" "));
     // As the header has them: OPT and TSIG are additional records too.
     let counts = ["QUERY", "ANSWER", "AUTHORITY", "ADDITIONAL"];
     let values = response.octets.get(4..12).unwrap_or_default().as_chunks::<2>().0;
@@ -88,11 +128,28 @@ fn push_header(text: &mut String, response: &Response) {
     text.push('\n');
 }
 
-fn push_section(text: &mut String, section: &str, records: &[Record]) {
+/// The flags that are set, as dig names them.
+pub(super) fn flags(message: &Message) -> Vec<&'static str> {
+    let header = &message.metadata;
+    let flags = [
+        (true, "qr"),
+        (header.authoritative, "aa"),
+        (header.truncation, "tc"),
+        (header.recursion_desired, "rd"),
+        (header.recursion_available, "ra"),
+        (header.authentic_data, "ad"),
+        (header.checking_disabled, "cd"),
+    ];
+    flags.into_iter().filter_map(|(set, flag)| set.then_some(flag)).collect()
+}
+
+fn push_section(text: &mut String, title: Option<&str>, records: &[Record]) {
     if records.is_empty() {
         return;
     }
-    let _ = writeln!(text, ";; {section} SECTION:");
+    if let Some(title) = title {
+        let _ = writeln!(text, ";; {title} SECTION:");
+    }
     for record in records {
         let _ = writeln!(
             text,
@@ -104,10 +161,12 @@ fn push_section(text: &mut String, section: &str, records: &[Record]) {
             show_rdata(&record.data)
         );
     }
-    text.push('\n');
+    if title.is_some() {
+        text.push('\n');
+    }
 }
 
-fn show_rdata(data: &RData) -> String {
+pub(super) fn show_rdata(data: &RData) -> String {
     match data {
         RData::NS(name) => show_name(name),
         RData::CNAME(name) => show_name(name),
@@ -161,7 +220,7 @@ fn show_opcode(opcode: OpCode) -> String {
 }
 
 /// A response code's mnemonic (IANA, DNS RCODEs), or `RCODE123`.
-fn show_rcode(rcode: u16) -> String {
+pub(crate) fn show_rcode(rcode: u16) -> String {
     const LOW: [&str; 12] = [
         "NOERROR",
         "FORMERR",

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use crate::support::{Run, poddns};
+use crate::support::{Run, poddns, poddns_with_input};
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, TXT};
@@ -435,22 +435,157 @@ fn octets_behind_the_message_are_told() {
 
 #[test]
 fn bad_usage_is_64_and_told() {
-    let cases: [(&[&str], &str); 11] = [
-        (&[], "<NAME>"),
+    let cases: [(&[&str], &str); 19] = [
+        (&[], "no name to ask for"),
+        (&["A", "@127.0.0.1"], "no name to ask for"),
         (&["a..b"], "empty label"),
-        (&[NAME, "B"], "not a record type"),
         (&[NAME, "TYPE65536"], "not a record type"),
+        (&[NAME, "-t", "B"], "not a record type"),
         (&[NAME, "--class", "X"], "not a class"),
         (&[NAME, "--server", "127.0.0.1:99999"], "not a port"),
-        (&[NAME, "--timeout", "0"], "not a time in seconds"),
+        (&[NAME, "@127.0.0.1:0"], "not a port"),
+        (&[NAME, "@127.0.0.1", "-s", "::1"], "two servers, 127.0.0.1 and ::1"),
+        (&[NAME, "-p", "0"], "not a port"),
+        (&["-x", "web"], "not an address"),
+        (&[NAME, "+tco"], "+tcp, +short"),
+        (&[NAME, "+tcp=1"], "remove '=1'"),
+        (&[NAME, "--timeout", "0"], "not a time above 0"),
         (&[NAME, "--tries", "0"], "1..=100"),
         (&[NAME, "--cookie=00"], "8 or 16 to 40 octets"),
         (&[NAME, "--option", "x"], "not an EDNS option"),
         (&[NAME, "--no-edns", "--nsid"], "cannot be used with"),
+        (&[NAME, "--short", "--json"], "cannot be used with"),
     ];
     for (args, why) in cases {
         let run = poddns(["query"].iter().chain(args));
         assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""), "{args:?}");
         assert!(run.stderr.contains(why), "{args:?}: {}", run.stderr);
     }
+}
+
+#[test]
+fn digs_words_reach_the_wire() {
+    let (server, received) = udp(|query| vec![reply(query, |_| {})]);
+    let (at, port) = (format!("@{server}"), server.port().to_string());
+    let sent = |args: &[&str]| {
+        let run = poddns(["query"].iter().chain(args));
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.stderr);
+        Message::from_vec(&received.recv().expect("a query")).expect("well-formed")
+    };
+    let asked = |args: &[&str]| {
+        let message = sent(args);
+        let query = &message.queries[0];
+        (query.name().to_string(), query.query_type(), query.query_class())
+    };
+    let name = format!("{NAME}.");
+    let (internet, chaos) = (DNSClass::IN, DNSClass::CH);
+    assert_eq!(asked(&[&at, "TXT", NAME]), (name.clone(), RecordType::TXT, internet));
+    assert_eq!(asked(&[NAME, "-t", "TXT", &at]), (name.clone(), RecordType::TXT, internet));
+    assert_eq!(asked(&["@127.0.0.1", "-p", &port, NAME]), (name.clone(), RecordType::A, internet));
+    assert_eq!(asked(&["-p", &port, NAME]), (name.clone(), RecordType::A, internet));
+    assert_eq!(asked(&["-4", "-p", &port, NAME]), (name, RecordType::A, internet));
+    assert_eq!(asked(&[&at, "version.bind", "ch", "txt"]), ("version.bind.".into(), RecordType::TXT, chaos));
+    assert_eq!(asked(&[&at, "-q", "mx"]), ("mx.".into(), RecordType::A, internet));
+    let reverse = "46.2.42.10.in-addr.arpa.".to_owned();
+    assert_eq!(asked(&[&at, "-x", "10.42.2.46"]), (reverse.clone(), RecordType::PTR, internet));
+    assert_eq!(asked(&[&at, "+short", "-x", "10.42.2.46", "ANY"]), (reverse, RecordType::ANY, internet));
+
+    assert!(!sent(&[&at, NAME, "+norecurse"]).metadata.recursion_desired);
+    assert_eq!(sent(&[&at, NAME, "+noedns"]).edns, None);
+    let edns = sent(&[&at, NAME, "+dnssec", "+bufsize=4096", "+nsid"]).edns.expect("an OPT");
+    assert!(edns.flags().dnssec_ok && edns.max_payload() == 4096 && edns.options().as_ref().len() == 1);
+}
+
+#[test]
+fn parts_of_the_answer_can_be_left_out() {
+    let (server, _received) = udp(|query| vec![reply(query, |_| {})]);
+    let run = query(server, &[NAME, "+noall", "+answer"]);
+    assert_eq!(run.stdout, format!("{NAME}.\t5\tIN\tA\t10.42.2.46\n"));
+    let run = query(server, &[NAME, "+nocomments", "+nostats"]);
+    assert_eq!(run.stdout, format!(";{NAME}.\t\tIN\tA\n{NAME}.\t5\tIN\tA\t10.42.2.46\n"));
+}
+
+#[test]
+fn each_name_and_type_is_asked() {
+    let (server, received) = udp(|query| vec![reply(query, |_| {})]);
+    let run = query(server, &[NAME, "A", "TXT", "fd00--7.web"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(run.stdout.matches(";; Got answer:").count(), 3, "{}", run.stdout);
+    let types = [RecordType::A, RecordType::TXT, RecordType::AAAA];
+    for expected in types {
+        let message = Message::from_vec(&received.recv().expect("a query")).expect("well-formed");
+        assert_eq!(message.queries[0].query_type(), expected);
+    }
+}
+
+#[test]
+fn questions_come_from_standard_input() {
+    let (server, received) = udp(|query| vec![reply(query, |_| {})]);
+    let input = format!("# comment\n{NAME} A TXT\n\na..b\nfd00--7.web\r\n");
+    let server = format!("@{server}");
+    let run = poddns_with_input(["query", &server, "+short", "-"], &input);
+    assert_eq!(run.code, Some(64), "a line is wrong");
+    assert_eq!(
+        run.stderr,
+        "poddns: -, line 4: 'a..b' is a name that has an empty label: it begins with a dot, or has two in a row\n"
+    );
+    assert_eq!(run.stdout, "10.42.2.46\n".repeat(3), "what can be asked is");
+    for expected in [RecordType::A, RecordType::TXT, RecordType::AAAA] {
+        let message = Message::from_vec(&received.recv().expect("a query")).expect("well-formed");
+        assert_eq!(message.queries[0].query_type(), expected);
+    }
+    let run = poddns(["query", &server, "-f", "/does/not/exist"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("cannot read /does/not/exist: "), "{}", run.stderr);
+}
+
+#[test]
+fn json_is_one_object_a_question() {
+    let (server, _received) = udp(|query| vec![poddns_reply(query, Mode::Insecure)]);
+    let run = query(server, &["+json", NAME, "127-0-0-1.default.pod.cluster.local"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let objects: Vec<serde_json::Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let [answered, blocked] = objects.as_slice() else { panic!("{}", run.stdout) };
+    assert_eq!(answered["version"], 1);
+    assert_eq!(answered["name"], format!("{NAME}."));
+    assert_eq!((&answered["class"], &answered["type"]), (&"IN".into(), &"A".into()));
+    assert_eq!(answered["server"], server.to_string());
+    assert_eq!((&answered["transport"], &answered["status"]), (&"udp".into(), &"NOERROR".into()));
+    assert_eq!(answered["flags"], serde_json::json!(["qr", "aa", "rd"]));
+    let answer = serde_json::json!([
+        { "name": format!("{NAME}."), "ttl": 5, "class": "IN", "type": "A", "data": "10.42.2.46" }
+    ]);
+    assert_eq!(answered["answer"], answer);
+    assert_eq!(answered["edns"]["udp"], 1232);
+    assert_eq!(blocked["status"], "NXDOMAIN");
+    assert_eq!(
+        (&blocked["extended_errors"][0]["code"], &blocked["extended_errors"][0]["name"]),
+        (&15.into(), &"Blocked".into())
+    );
+    assert_eq!(blocked["authority"][0]["type"], "SOA");
+}
+
+#[test]
+fn json_reports_missing_answers() {
+    // Bound, so that nobody else has the port, and never read.
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let server = socket.local_addr().expect("it is bound");
+    let run = query(server, &[NAME, "--json", "--timeout", "50ms", "--tries", "1"]);
+    assert_eq!(run.code, Some(1));
+    let object: serde_json::Value = serde_json::from_str(&run.stdout).expect("an object");
+    assert!(
+        object["error"].as_str().is_some_and(|error| error.contains("no answer within 0.05 s")),
+        "{object}"
+    );
+    assert_eq!(object.get("status"), None);
+}
+
+#[test]
+fn short_help_is_shorter_than_long_help() {
+    let (short, long) = (poddns(["query", "-h"]), poddns(["query", "--help"]));
+    assert_eq!((short.code, long.code), (Some(0), Some(0)));
+    assert!(short.stdout.lines().count() < 30, "{}", short.stdout);
+    assert!(!short.stdout.contains("--bufsize") && long.stdout.contains("--bufsize"));
+    assert!(long.stdout.contains("Examples:") && long.stdout.contains("Exit status:"), "{}", long.stdout);
 }

@@ -1,7 +1,8 @@
 //! Runs the real program.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 /// What a run of `poddns` gave.
 #[derive(Debug)]
@@ -19,11 +20,35 @@ pub(crate) fn poddns<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Run {
     poddns_with(args, &[])
 }
 
+/// Runs `poddns` with these arguments and this standard input.
+pub(crate) fn poddns_with_input<S: AsRef<str>>(args: impl IntoIterator<Item = S>, input: &str) -> Run {
+    let mut child = command(args, &[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("poddns starts");
+    let mut stdin = child.stdin.take().expect("it is a pipe");
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || {
+        // One that ends early reads no further.
+        let _ = stdin.write_all(input.as_bytes());
+    });
+    let run = Run::from(child.wait_with_output().expect("poddns ends"));
+    writer.join().expect("the writer does not panic");
+    run
+}
+
 /// Runs `poddns` with these arguments and variables.
 pub(crate) fn poddns_with<S: AsRef<str>>(
     args: impl IntoIterator<Item = S>,
     variables: &[(&str, &str)],
 ) -> Run {
+    Run::from(command(args, variables).stdin(Stdio::null()).output().expect("poddns starts"))
+}
+
+/// `poddns` with these arguments, these variables, and no other `PODDNS_*` ones.
+fn command<S: AsRef<str>>(args: impl IntoIterator<Item = S>, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_poddns"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PODDNS_") {
@@ -33,10 +58,15 @@ pub(crate) fn poddns_with<S: AsRef<str>>(
     command.env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
     command.envs(variables.iter().copied());
     command.args(args.into_iter().map(|arg| arg.as_ref().to_owned()));
-    let Output { status, stdout, stderr } = command.output().expect("poddns starts");
-    Run {
-        code: status.code(),
-        stdout: String::from_utf8(stdout).expect("UTF-8 on standard output"),
-        stderr: String::from_utf8(stderr).expect("UTF-8 on standard error"),
+    command
+}
+
+impl From<Output> for Run {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        Self {
+            code: status.code(),
+            stdout: String::from_utf8(stdout).expect("UTF-8 on standard output"),
+            stderr: String::from_utf8(stderr).expect("UTF-8 on standard error"),
+        }
     }
 }

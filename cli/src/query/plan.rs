@@ -1,0 +1,240 @@
+//! From the words of a command line to questions, and how to put them.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use hickory_proto::rr::{DNSClass, Name, RecordType};
+use poddns_core::podip;
+use thiserror::Error;
+
+use super::args::Server;
+use super::lines::{Lines, MAX_LINE};
+use super::text::show_text;
+use super::words::{Word, WordError};
+
+/// One name with the types to ask for, or a file of such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) subject: Subject,
+    types: Vec<RecordType>,
+    class: Option<DNSClass>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Name(Name),
+    Reverse(Name),
+    File(PathBuf),
+}
+
+/// Questions of a command line or of one line of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asks {
+    /// Types and class of what has none of its own.
+    types: Vec<RecordType>,
+    class: Option<DNSClass>,
+    pub(super) subjects: Vec<Ask>,
+    pub(super) servers: Vec<Server>,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) name: Name,
+    pub(super) record_type: RecordType,
+    pub(super) class: DNSClass,
+}
+
+/// Why there is no question in a line of a file.
+#[derive(Debug, Error)]
+pub(super) enum LineError {
+    #[error("cannot read {}: {source}", show_text(&.path.display().to_string()))]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}, line {line}: {error}", show_text(&.path.display().to_string()))]
+    Line { path: PathBuf, line: usize, error: LineMistake },
+}
+
+impl LineError {
+    /// Whether what was read is wrong, and not the reading.
+    pub(super) fn is_usage(&self) -> bool {
+        matches!(self, Self::Line { .. })
+    }
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(super) enum LineMistake {
+    #[error("'{}' is {error}", show_text(.word))]
+    Word { word: String, error: WordError },
+    #[error("a line has names, types and classes; give '{}' on the command line", show_text(.0))]
+    Elsewhere(String),
+    #[error("it has a type or class, but no name")]
+    NoName,
+    #[error("it is longer than {MAX_LINE} octets")]
+    Long,
+}
+
+impl Asks {
+    /// Takes a word; options are not for it.
+    pub(super) fn take(&mut self, word: &Word) {
+        match word {
+            Word::Name(name) => self.push(Subject::Name(name.clone())),
+            Word::Reverse(address) => self.push(Subject::Reverse(reverse_name(*address))),
+            Word::File(path) => self.push(Subject::File(path.clone())),
+            Word::Type(record_type) => match self.subjects.last_mut() {
+                Some(last) => last.types.push(*record_type),
+                None => self.types.push(*record_type),
+            },
+            Word::Class(class) => match self.subjects.last_mut() {
+                Some(last) => last.class = Some(*class),
+                None => self.class = Some(*class),
+            },
+            Word::Server(server) => self.servers.push(server.clone()),
+            Word::Option(_) => {}
+        }
+    }
+
+    fn push(&mut self, subject: Subject) {
+        self.subjects.push(Ask { subject, types: Vec::new(), class: None });
+    }
+
+    /// The questions that one of these stands for, of which it must be a name.
+    pub(super) fn questions(&self, ask: &Ask) -> Vec<Asked> {
+        let (name, usual) = match &ask.subject {
+            Subject::Name(name) => (name, &self.types),
+            Subject::Reverse(name) => (name, const { &Vec::new() }),
+            Subject::File(_) => return Vec::new(),
+        };
+        let class = ask.class.or(self.class).unwrap_or(DNSClass::IN);
+        let mut types = if ask.types.is_empty() { usual.clone() } else { ask.types.clone() };
+        if types.is_empty() {
+            types.push(match ask.subject {
+                Subject::Reverse(_) => RecordType::PTR,
+                _ => default_type(name),
+            });
+        }
+        types.into_iter().map(|record_type| Asked { name: name.clone(), record_type, class }).collect()
+    }
+
+    /// The questions of a file, line by line as they arrive.
+    pub(super) fn in_file<'a>(
+        &'a self,
+        ask: &'a Ask,
+        path: &'a Path,
+    ) -> impl Iterator<Item = Result<Vec<Asked>, LineError>> + 'a {
+        let (types, class) =
+            (if ask.types.is_empty() { &self.types } else { &ask.types }, ask.class.or(self.class));
+        let lines = Lines::open(path).map_err(|source| LineError::Read { path: path.to_owned(), source });
+        let (lines, error) = match lines {
+            Ok(lines) => (Some(lines), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let read = move |(line, text): (usize, io::Result<String>)| {
+            let text = text.map_err(|source| LineError::Read { path: path.to_owned(), source })?;
+            in_line(&text, types, class).map_err(|error| LineError::Line {
+                path: path.to_owned(),
+                line,
+                error,
+            })
+        };
+        error.into_iter().chain((1..).zip(lines.into_iter().flatten()).map(read))
+    }
+}
+
+/// The questions of a line: none if it is empty or a comment.
+fn in_line(text: &str, types: &[RecordType], class: Option<DNSClass>) -> Result<Vec<Asked>, LineMistake> {
+    if text.len() >= MAX_LINE {
+        return Err(LineMistake::Long);
+    }
+    let mut line = Asks::default();
+    for text in text.split_ascii_whitespace().take_while(|text| !text.starts_with(['#', ';'])) {
+        match text.parse().map_err(|error| LineMistake::Word { word: text.to_owned(), error })? {
+            Word::Server(_) | Word::Option(_) | Word::File(_) => {
+                return Err(LineMistake::Elsewhere(text.to_owned()));
+            }
+            word => line.take(&word),
+        }
+    }
+    if line.subjects.is_empty() && (!line.types.is_empty() || line.class.is_some()) {
+        return Err(LineMistake::NoName);
+    }
+    if line.types.is_empty() {
+        line.types = types.to_vec();
+    }
+    line.class = line.class.or(class);
+    Ok(line.subjects.iter().flat_map(|ask| line.questions(ask)).collect())
+}
+
+/// The type that has the address in the name: a pod's address has a record of its own family only.
+fn default_type(name: &Name) -> RecordType {
+    match name.iter().next().and_then(podip::parse) {
+        Some(IpAddr::V6(_)) => RecordType::AAAA,
+        _ => RecordType::A,
+    }
+}
+
+/// The name of an address in the reverse zones: RFC 1035 3.5, RFC 3596 2.5.
+fn reverse_name(address: IpAddr) -> Name {
+    address.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::show_name;
+    use super::*;
+
+    fn asked(words: &str) -> Vec<String> {
+        let mut asks = Asks::default();
+        words.split(' ').for_each(|word| asks.take(&word.parse().expect("a word")));
+        let questions = asks.subjects.iter().flat_map(|ask| asks.questions(ask));
+        questions.map(|asked| show(&asked)).collect()
+    }
+
+    fn show(asked: &Asked) -> String {
+        format!("{} {} {}", show_name(&asked.name), asked.class, asked.record_type)
+    }
+
+    #[test]
+    fn types_belong_to_the_name_before_them() {
+        assert_eq!(asked("web AAAA"), ["web. IN AAAA"]);
+        assert_eq!(asked("AAAA web"), ["web. IN AAAA"]);
+        assert_eq!(asked("web A AAAA www"), ["web. IN A", "web. IN AAAA", "www. IN A"]);
+        assert_eq!(asked("SOA web www TXT"), ["web. IN SOA", "www. IN TXT"]);
+        assert_eq!(asked("version.bind ch txt web"), ["version.bind. CH TXT", "web. IN A"]);
+        assert_eq!(asked("ch txt a. b."), ["a. CH TXT", "b. CH TXT"]);
+        assert_eq!(asked("fd00--7.web 1-2-3-4.web"), ["fd00--7.web. IN AAAA", "1-2-3-4.web. IN A"]);
+    }
+
+    #[test]
+    fn reverse_names_ask_for_ptr() {
+        let mut asks = Asks::default();
+        asks.take(&Word::Type(RecordType::A));
+        asks.take(&Word::Reverse([10, 42, 2, 46].into()));
+        asks.take(&Word::Reverse("fd00::7".parse().expect("an address")));
+        asks.take(&Word::Type(RecordType::ANY));
+        let shown: Vec<_> =
+            asks.subjects.iter().flat_map(|ask| asks.questions(ask)).map(|asked| show(&asked)).collect();
+        let v6 = format!("7.{}0.0.d.f.ip6.arpa. IN ANY", "0.".repeat(27));
+        assert_eq!(shown, ["46.2.42.10.in-addr.arpa. IN PTR".to_owned(), v6]);
+    }
+
+    #[test]
+    fn lines_stand_for_themselves() {
+        let questions = |text: &str| {
+            let found = in_line(text, &[RecordType::SOA], None)?;
+            Ok(found.iter().map(show).collect::<Vec<_>>())
+        };
+        assert_eq!(questions("web A www # TXT"), Ok(vec!["web. IN A".to_owned(), "www. IN SOA".to_owned()]));
+        assert_eq!(questions("TXT web"), Ok(vec!["web. IN TXT".to_owned()]));
+        assert_eq!(questions("; web"), Ok(Vec::new()));
+        assert_eq!(questions(""), Ok(Vec::new()));
+        assert_eq!(questions("A"), Err(LineMistake::NoName));
+        assert_eq!(questions("web @::1"), Err(LineMistake::Elsewhere("@::1".to_owned())));
+        assert_eq!(questions(&"a ".repeat(MAX_LINE)), Err(LineMistake::Long));
+        let error = NameTextError::EmptyLabel.into();
+        assert_eq!(questions("a..b"), Err(LineMistake::Word { word: "a..b".to_owned(), error }));
+    }
+
+    use super::super::text::NameTextError;
+}

@@ -5,7 +5,8 @@ use core::net::IpAddr;
 use crate::config::{Config, Zone};
 use crate::cookie::CookieStatus;
 use crate::lookup::PodLookup;
-use crate::policy::{self, Finding, PodName};
+use crate::policy::{self, Finding, PodName, Verdict};
+use crate::reason::Reason;
 use crate::wire::edns;
 use crate::wire::message::{Message, Question};
 use crate::wire::name::QuestionName;
@@ -71,11 +72,8 @@ pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     }
     match message.question {
         None => Decision::bare(without_question(cookie), None),
-        Some(question) if matches!(question.rtype, Rtype::AXFR | Rtype::IXFR) => {
-            Decision::bare(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED))
-        }
         Some(question) if question.class != Class::IN => chaos(config, question),
-        Some(question) => internet(config, pods, question.name, question.rtype),
+        Some(question) => internet(config, pods, question.name, question.rtype).0,
     }
 }
 
@@ -107,35 +105,37 @@ fn chaos<'z>(config: &Config<'z>, question: Question<'_>) -> Decision<'z> {
     }
 }
 
-/// A question of class IN: from one of the zones, or not for this server.
+/// A question of class IN: from one of the zones, or not for this server; and the reason.
 #[inline]
-fn internet<'a, P: PodLookup + ?Sized>(
+pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
     pods: &P,
     name: QuestionName<'a>,
     rtype: Rtype,
-) -> Decision<'a> {
+) -> (Decision<'a>, Reason) {
+    if matches!(rtype, Rtype::AXFR | Rtype::IXFR) {
+        return (Decision::bare(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED)), Reason::Transfer);
+    }
     let Some((zone, place)) = zone::locate(config.zones, name) else {
-        return Decision::bare(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
+        return (Decision::bare(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE)), Reason::OutsideZones);
     };
-    let verdict = policy::judge(config, pods, place);
-    let records = match verdict.finding {
-        Finding::Unknown(ede) => return Decision::bare(Rcode::SERVFAIL, Some(ede)),
+    let Verdict { finding, stale, reason } = policy::judge(config, pods, place);
+    let (records, reason) = match finding {
+        Finding::Unknown(ede) => return (Decision::bare(Rcode::SERVFAIL, Some(ede)), reason),
         Finding::Nothing if !zone::is_above_a_zone(config.zones, name) => {
-            let ede = if verdict.blocked {
-                Some(Ede::BLOCKED)
-            } else {
-                verdict.stale.then_some(Ede::STALE_NXDOMAIN)
-            };
-            return Decision { rcode: Rcode::NXDOMAIN, ede, records: Records::Negative(zone) };
+            let ede =
+                if reason.is_guard() { Some(Ede::BLOCKED) } else { stale.then_some(Ede::STALE_NXDOMAIN) };
+            return (Decision { rcode: Rcode::NXDOMAIN, ede, records: Records::Negative(zone) }, reason);
         }
         // RFC 8020 2: a name with names below it exists, so it is NODATA and never NXDOMAIN.
-        Finding::Nothing | Finding::Empty => Records::Negative(zone),
-        Finding::Apex => at_apex(rtype, zone),
-        Finding::Address(address) => at_address(rtype, zone, address),
-        Finding::Pod(pod) => Records::Pod(zone, pod),
+        Finding::Nothing => (Records::Negative(zone), Reason::AboveZone),
+        Finding::Empty => (Records::Negative(zone), reason),
+        Finding::Apex => (at_apex(rtype, zone), reason),
+        Finding::Address(address) => (at_address(rtype, zone, address), reason),
+        Finding::Pod(pod) => (Records::Pod(zone, pod), reason),
     };
-    Decision { rcode: Rcode::NOERROR, ede: verdict.stale.then_some(Ede::STALE_ANSWER), records }
+    let ede = stale.then_some(Ede::STALE_ANSWER);
+    (Decision { rcode: Rcode::NOERROR, ede, records }, reason)
 }
 
 fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {

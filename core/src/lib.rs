@@ -63,6 +63,7 @@
 //! | `zone` | which zone is the name in, and where? |
 //! | [`podip`] | which address does the label spell? |
 //! | `policy` | does the name exist: modes, guards, freshness? |
+//! | [`explain()`] | which rule led to the answer? |
 //! | `decide` | which rcode, extended error and records follow? |
 //! | `prefetch` | what will the index be asked next? |
 //! | `cookie` | has the client proved its address? |
@@ -82,12 +83,14 @@
 mod config;
 mod cookie;
 mod decide;
+mod explain;
 mod label;
 mod lookup;
 mod message;
 pub mod podip;
 mod policy;
 mod prefetch;
+mod reason;
 mod respond;
 pub mod wire;
 mod zone;
@@ -95,10 +98,12 @@ mod zone;
 pub use cidr::IpCidr;
 pub use config::{Config, Mode, Ttl, Zone};
 pub use cookie::{CookieSecrets, CookieStatus};
+pub use explain::{Explanation, explain};
 pub use label::{Label, LabelError};
 pub use lookup::{Freshness, NoPods, Owner, PodLookup, Unknown};
 pub use message::{DropReason, Outcome, Reply, Request, Transport};
 pub use prefetch::prefetch;
+pub use reason::Reason;
 pub use respond::{MAX_UDP_REPLY, MIN_REPLY, respond};
 pub use wire::{Name, NameError};
 

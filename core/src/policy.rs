@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::{Config, Mode};
 use crate::lookup::{Freshness, PodLookup, Unknown};
+use crate::reason::Reason;
 use crate::wire::Ede;
 use crate::zone::Place;
 use crate::{Label, podip};
@@ -31,8 +32,8 @@ pub(crate) struct Verdict<'q> {
     pub(crate) finding: Finding<'q>,
     /// The finding is that of an index out of sync with the cluster.
     pub(crate) stale: bool,
-    /// A guard forbids every address of the name.
-    pub(crate) blocked: bool,
+    /// The rule that led to the finding.
+    pub(crate) reason: Reason,
 }
 
 /// A pod's name and namespace as the question spells them, both labels that Kubernetes allows.
@@ -62,10 +63,18 @@ impl<'q> PodName<'q> {
     }
 }
 
-impl<'q> From<Finding<'q>> for Verdict<'q> {
-    fn from(finding: Finding<'q>) -> Self {
-        Self { finding, stale: false, blocked: false }
+impl<'q> From<Found<'q>> for Verdict<'q> {
+    fn from((finding, reason): Found<'q>) -> Self {
+        Self { finding, stale: false, reason }
     }
+}
+
+/// A finding and its reason.
+type Found<'q> = (Finding<'q>, Reason);
+
+/// Nothing, for a reason that needs no index.
+const fn nothing(reason: Reason) -> Verdict<'static> {
+    Verdict { finding: Finding::Nothing, stale: false, reason }
 }
 
 /// What is at a place of a zone.
@@ -76,16 +85,19 @@ pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
     place: Place<'q>,
 ) -> Verdict<'q> {
     let (namespace, name) = match place {
-        Place::Apex => return Finding::Apex.into(),
-        Place::Deeper => return Finding::Nothing.into(),
+        Place::Apex => return (Finding::Apex, Reason::Apex).into(),
+        Place::Deeper => return nothing(Reason::TooManyLabels),
         Place::Namespace(namespace) => (namespace, None),
         Place::Pod { label, namespace } => (namespace, Some(label)),
     };
     let Some(label) = Label::from_wire(namespace) else {
-        return Finding::Nothing.into();
+        return nothing(Reason::NotANamespace);
     };
-    if config.mode == Mode::Disabled || !is_served(config, &label) {
-        return Finding::Nothing.into();
+    if config.mode == Mode::Disabled {
+        return nothing(Reason::ModeDisabled);
+    }
+    if !is_served(config, &label) {
+        return nothing(Reason::NamespaceNotServed);
     }
     let Some(name) = name else {
         return judge_namespace(config, pods, &label);
@@ -94,7 +106,7 @@ pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
         Some(address) => judge_address(config, pods, &label, address),
         None => match PodName::read(namespace, name) {
             Some(pod) => judge_pod_name(config, pods, pod),
-            None => Finding::Nothing.into(),
+            None => nothing(Reason::NotAPodName),
         },
     }
 }
@@ -111,10 +123,15 @@ fn judge_namespace<P: PodLookup + ?Sized>(
     namespace: &Label,
 ) -> Verdict<'static> {
     if config.mode == Mode::Insecure && !config.check_namespaces {
-        return Finding::Empty.into();
+        return (Finding::Empty, Reason::NamespaceUnchecked).into();
     }
-    let exists = |yes| if yes { Finding::Empty } else { Finding::Nothing };
-    from_index(config, pods, || pods.namespace_exists(namespace).map(exists))
+    from_index(config, pods, || {
+        Ok(if pods.namespace_exists(namespace)? {
+            (Finding::Empty, Reason::NamespaceExists)
+        } else {
+            (Finding::Nothing, Reason::NoSuchNamespace)
+        })
+    })
 }
 
 #[inline]
@@ -125,50 +142,67 @@ fn judge_address<P: PodLookup + ?Sized>(
     address: IpAddr,
 ) -> Verdict<'static> {
     if is_mapped(address) {
-        return Finding::Nothing.into();
+        return nothing(Reason::MappedAddress);
     }
-    if is_blocked(config, address) {
-        return Verdict { finding: Finding::Nothing, stale: false, blocked: true };
+    if let Some(reason) = forbidden(config, address) {
+        return nothing(reason);
     }
-    let exists = |yes: bool| if yes { Finding::Address(address) } else { Finding::Nothing };
     match config.mode {
-        Mode::Disabled => Finding::Nothing.into(),
-        Mode::Insecure if !config.check_namespaces => exists(true).into(),
-        Mode::Insecure => from_index(config, pods, || pods.namespace_exists(namespace).map(exists)),
-        Mode::Verified => from_index(config, pods, || pods.contains(namespace, address).map(exists)),
+        Mode::Disabled => nothing(Reason::ModeDisabled),
+        Mode::Insecure if !config.check_namespaces => {
+            (Finding::Address(address), Reason::AddressUnchecked).into()
+        }
+        Mode::Insecure => from_index(config, pods, || {
+            Ok(if pods.namespace_exists(namespace)? {
+                (Finding::Address(address), Reason::AddressOfNamespace)
+            } else {
+                (Finding::Nothing, Reason::NoSuchNamespace)
+            })
+        }),
+        Mode::Verified => from_index(config, pods, || {
+            Ok(if pods.contains(namespace, address)? {
+                (Finding::Address(address), Reason::PodHasAddress)
+            } else {
+                (Finding::Nothing, Reason::NoPodHasAddress)
+            })
+        }),
     }
 }
 
 fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod: PodName<'q>) -> Verdict<'q> {
     if config.mode != Mode::Verified || !config.pod_names {
-        return Finding::Nothing.into();
+        return nothing(Reason::PodNamesNotServed);
     }
-    let (mut allowed, mut blocked) = (false, false);
-    let verdict = from_index(config, pods, || {
+    from_index(config, pods, || {
+        let (mut allowed, mut blocked) = (false, None);
         pod.addresses(pods, &mut |address| {
             allowed |= is_allowed(config, address);
-            blocked |= !is_mapped(address) && is_blocked(config, address);
+            blocked = blocked.or(if is_mapped(address) { None } else { forbidden(config, address) });
         })?;
-        Ok(if allowed { Finding::Pod(pod) } else { Finding::Nothing })
-    });
-    Verdict { blocked: blocked && !allowed, ..verdict }
+        Ok(if allowed {
+            (Finding::Pod(pod), Reason::PodExists)
+        } else {
+            (Finding::Nothing, blocked.unwrap_or(Reason::NoSuchPod))
+        })
+    })
 }
 
 /// Whether the address may be given to anybody, under whatever name.
 pub(crate) fn is_allowed(config: &Config<'_>, address: IpAddr) -> bool {
-    !is_mapped(address) && !is_blocked(config, address)
+    !is_mapped(address) && forbidden(config, address).is_none()
 }
 
-/// Whether a guard forbids the address, in any mode and under any name.
+/// The guard that forbids the address, in any mode and under any name.
 #[inline]
-fn is_blocked(config: &Config<'_>, address: IpAddr) -> bool {
-    (!config.pod_cidrs.is_empty() || config.block_special) && guards_forbid(config, address)
+fn forbidden(config: &Config<'_>, address: IpAddr) -> Option<Reason> {
+    if config.pod_cidrs.is_empty() && !config.block_special { None } else { guard(config, address) }
 }
 
-fn guards_forbid(config: &Config<'_>, address: IpAddr) -> bool {
-    let outside =
-        !config.pod_cidrs.is_empty() && !config.pod_cidrs.iter().any(|cidr| cidr.contains(&address));
-    outside || (config.block_special && is_special(address))
+fn guard(config: &Config<'_>, address: IpAddr) -> Option<Reason> {
+    if !config.pod_cidrs.is_empty() && !config.pod_cidrs.iter().any(|cidr| cidr.contains(&address)) {
+        return Some(Reason::OutsidePodCidrs);
+    }
+    (config.block_special && is_special(address)).then_some(Reason::SpecialAddress)
 }
 
 /// A finding that is only as good as the index is fresh.
@@ -176,19 +210,20 @@ fn guards_forbid(config: &Config<'_>, address: IpAddr) -> bool {
 fn from_index<'q, P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
-    look: impl FnOnce() -> Result<Finding<'q>, Unknown>,
+    look: impl FnOnce() -> Result<Found<'q>, Unknown>,
 ) -> Verdict<'q> {
-    let look = || look().unwrap_or(Finding::Unknown(Ede::OTHER));
+    let look = || look().unwrap_or((Finding::Unknown(Ede::OTHER), Reason::Unreadable));
     match pods.freshness() {
-        Freshness::Unsynced => Finding::Unknown(Ede::NOT_READY).into(),
+        Freshness::Unsynced => (Finding::Unknown(Ede::NOT_READY), Reason::Unsynced).into(),
         Freshness::Fresh => look().into(),
         Freshness::Stale { age } | Freshness::Resyncing { age }
             if config.max_staleness.is_some_and(|most| age > most) =>
         {
-            Finding::Unknown(Ede::NO_REACHABLE_AUTHORITY).into()
+            (Finding::Unknown(Ede::NO_REACHABLE_AUTHORITY), Reason::TooStale).into()
         }
         Freshness::Stale { .. } | Freshness::Resyncing { .. } => {
-            Verdict { finding: look(), stale: true, blocked: false }
+            let (finding, reason) = look();
+            Verdict { finding, stale: true, reason }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod coredns;
 mod docs;
+mod explain;
 mod hickory;
 mod properties;
 mod rfc1034_1035;

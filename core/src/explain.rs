@@ -1,0 +1,251 @@
+//! Explanations of answers, from the rules and the index that they are made by.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::config::{Config, Zone};
+use crate::decide::{Decision, Records, internet};
+use crate::lookup::{Freshness, Owner, PodLookup};
+use crate::policy::is_allowed;
+use crate::reason::Reason;
+use crate::wire::name::QuestionName;
+use crate::wire::{Ede, Rcode, Rtype};
+use crate::zone::{self, Place};
+use crate::{Label, podip};
+
+/// The answer to a question of class IN, and the reason for it.
+///
+/// Its [`Display`](fmt::Display) is the reason in words, without the answer.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Explanation<'a> {
+    /// The response code.
+    pub rcode: Rcode,
+    /// The extended error.
+    pub ede: Option<Ede>,
+    /// Whether the answer section is not empty.
+    pub has_records: bool,
+    /// The rule that led to this.
+    pub reason: Reason,
+    /// The type asked for.
+    pub rtype: Rtype,
+    /// The zone that has the name.
+    pub zone: Option<&'a Zone>,
+    /// The first label of the name, if it is that of a pod.
+    pub label: Option<&'a [u8]>,
+    /// The label of the namespace.
+    pub namespace: Option<&'a [u8]>,
+    /// The address that the first label spells.
+    pub address: Option<IpAddr>,
+    /// The owner of that address, as far as the index can be read.
+    pub owner: Option<Owner>,
+    /// Whether the cluster has the namespace, as far as the index can be read.
+    pub namespace_exists: Option<bool>,
+    /// The state of the index.
+    pub freshness: Freshness,
+    zones: &'a [Zone],
+}
+
+/// Explains the response that [`respond`](crate::respond) gives to a well-formed query of class IN, by the same rules.
+///
+/// `name` is in wire form, uncompressed; `None` if it is not one whole name. Owner and namespace are looked up
+/// after the decision, so an index that changes meanwhile can contradict it.
+pub fn explain<'a, P: PodLookup + ?Sized>(
+    config: &Config<'a>,
+    pods: &P,
+    name: &'a [u8],
+    rtype: Rtype,
+) -> Option<Explanation<'a>> {
+    let question = QuestionName::read(name).filter(|read| read.as_wire().len() == name.len())?;
+    let (decision, reason) = internet(config, pods, question, rtype);
+    let (zone, place) = zone::locate(config.zones, question).unzip();
+    let (label, namespace) = match place {
+        Some(Place::Pod { label, namespace }) => (Some(label), Some(namespace)),
+        Some(Place::Namespace(namespace)) => (None, Some(namespace)),
+        _ => (None, None),
+    };
+    let address = label.and_then(podip::parse);
+    let indexed = reason.is_of_index() || reason.is_guard();
+    let exists = |label: Label| pods.namespace_exists(&label).ok();
+    Some(Explanation {
+        rcode: decision.rcode,
+        ede: decision.ede,
+        has_records: has_records(config, pods, &decision, rtype),
+        reason,
+        rtype,
+        zone,
+        label,
+        namespace,
+        address,
+        owner: address.filter(|_| indexed).and_then(|address| pods.owner_of(address).ok()),
+        namespace_exists: namespace.filter(|_| indexed).and_then(Label::from_wire).and_then(exists),
+        freshness: pods.freshness(),
+        zones: config.zones,
+    })
+}
+
+fn has_records<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    decision: &Decision<'_>,
+    rtype: Rtype,
+) -> bool {
+    match decision.records {
+        Records::None | Records::Negative(_) => false,
+        Records::Chaos(_) | Records::Soa(_) | Records::Ns(_) | Records::Address(_) => true,
+        Records::Pod(_, pod) => {
+            let mut found = false;
+            let read = pod.addresses(pods, &mut |address| {
+                let of_type = match rtype {
+                    Rtype::A => address.is_ipv4(),
+                    Rtype::AAAA => address.is_ipv6(),
+                    other => other == Rtype::ANY,
+                };
+                found |= of_type && is_allowed(config, address);
+            });
+            read.is_ok() && found
+        }
+    }
+}
+
+/// A label as text that is safe to print.
+struct Quoted<'a>(&'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}'", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Display for Explanation<'_> {
+    /// The reason, on one line, without a full stop: `10.42.2.46 is a pod of 'web', not of 'default'; the index is in
+    /// sync`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Reason::OutsideZones => self.outside_zones(f)?,
+            reason if reason.is_guard() || reason.is_of_index() => self.looked_up(f)?,
+            _ => self.ruled(f)?,
+        }
+        if self.rcode == Rcode::NOERROR && !self.has_records {
+            write!(f, "; it has no record of type {}", self.rtype)?;
+        }
+        if self.reason.is_of_index() {
+            f.write_str("; ")?;
+            self.index(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Explanation<'_> {
+    fn outside_zones(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is in no zone of this server, which has")?;
+        for (number, zone) in self.zones.iter().enumerate() {
+            write!(f, "{} {}", if number == 0 { "" } else { "," }, zone.apex())?;
+        }
+        Ok(())
+    }
+
+    fn index(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.freshness {
+            Freshness::Unsynced => f.write_str("the cluster has not been listed yet"),
+            Freshness::Fresh => f.write_str("the index is in sync with the cluster"),
+            Freshness::Stale { age } | Freshness::Resyncing { age } => {
+                write!(f, "the index was last in sync {} s ago", age.as_secs())
+            }
+        }
+    }
+
+    /// The reasons that follow from the name and the configuration alone, or from the state of the index.
+    fn ruled(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let label = Quoted(self.label.unwrap_or_default());
+        let namespace = Quoted(self.namespace.unwrap_or_default());
+        match self.reason {
+            Reason::Transfer => f.write_str("zones are not transferred"),
+            Reason::Apex => f.write_str("it is the apex of a zone"),
+            Reason::AboveZone => f.write_str("it has no records of its own, but a zone begins below it"),
+            Reason::TooManyLabels => f.write_str("no name has more than two labels in front of the zone"),
+            Reason::NotANamespace => write!(f, "no namespace can be named {namespace}"),
+            Reason::ModeDisabled => f.write_str("mode disabled has no pod records"),
+            Reason::NamespaceNotServed => {
+                write!(f, "the configuration serves some namespaces only, and {namespace} is none of them")
+            }
+            Reason::NamespaceUnchecked => f.write_str("mode insecure takes every namespace to exist"),
+            Reason::AddressUnchecked => {
+                f.write_str("mode insecure answers with the address in the name, whether or not a pod has it")
+            }
+            Reason::PodNamesNotServed => {
+                write!(f, "{label} is not a dashed address, and names of pods are not served")
+            }
+            Reason::NotAPodName => {
+                write!(f, "{label} is neither a dashed address nor a name that a pod can have")
+            }
+            Reason::Unreadable => f.write_str("the index changed in every attempt to read it; ask again"),
+            Reason::TooStale => {
+                self.index(f)?;
+                f.write_str(", longer than max-staleness allows")
+            }
+            Reason::MappedAddress => write!(f, "{label} is an IPv4-mapped address, which no pod has"),
+            _ => self.index(f),
+        }
+    }
+
+    /// The reasons that are about an address, a pod or a namespace of the cluster.
+    fn looked_up(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let label = Quoted(self.label.unwrap_or_default());
+        let namespace = Quoted(self.namespace.unwrap_or_default());
+        match (self.reason, self.address) {
+            (Reason::OutsidePodCidrs, Some(address)) => write!(f, "{address} is outside pod-cidr"),
+            (Reason::OutsidePodCidrs, None) => write!(f, "all addresses of pod {label} are outside pod-cidr"),
+            (Reason::SpecialAddress, Some(address)) => {
+                write!(f, "{address} is a special address, which block-special forbids")
+            }
+            (Reason::SpecialAddress, None) => {
+                write!(f, "block-special forbids all addresses of pod {label}")
+            }
+            (Reason::NamespaceExists, _) => write!(f, "namespace {namespace} exists"),
+            (Reason::NoSuchNamespace, _) => write!(f, "there is no namespace {namespace}"),
+            (Reason::AddressOfNamespace, _) => write!(
+                f,
+                "namespace {namespace} exists, and mode insecure answers with the address in the name, whether or not a pod has it"
+            ),
+            (Reason::PodHasAddress, Some(address)) => write!(f, "{address} is a pod of {namespace}"),
+            (Reason::NoPodHasAddress, Some(address)) => self.not_a_pod(f, address, &namespace),
+            (Reason::PodExists, _) => write!(f, "{namespace} has a pod named {label}"),
+            _ => {
+                write!(f, "{namespace} has no pod named {label}")?;
+                self.missing_namespace(f)
+            }
+        }
+    }
+
+    fn not_a_pod(&self, f: &mut fmt::Formatter<'_>, address: IpAddr, namespace: &Quoted<'_>) -> fmt::Result {
+        match self.owner {
+            Some(Owner::Nobody) => write!(f, "no pod has {address}")?,
+            Some(Owner::Pod { namespace: other, .. })
+                if self.namespace.is_some_and(|label| Label::from_wire(label) == Some(other)) =>
+            {
+                write!(f, "no pod of {namespace} had {address} a moment ago, but one has it now")?;
+            }
+            Some(Owner::Pod { namespace: other, name: Some(name) }) => {
+                write!(f, "{address} is pod '{name}' of '{other}', not of {namespace}")?;
+            }
+            Some(Owner::Pod { namespace: other, name: None }) => {
+                write!(f, "{address} is a pod of '{other}', not of {namespace}")?;
+            }
+            Some(Owner::Shared) => {
+                write!(f, "several pods share {address}, and none of them is of {namespace}")?;
+            }
+            None => write!(f, "no pod of {namespace} has {address}")?,
+        }
+        self.missing_namespace(f)
+    }
+
+    fn missing_namespace(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace_exists == Some(false) {
+            f.write_str(", and there is no such namespace")
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The rules that lead to an answer, by name.
+
+/// The rule that led to the answer to a question of class IN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// REFUSED: a zone transfer.
+    Transfer,
+    /// REFUSED: no zone of this server has the name.
+    OutsideZones,
+    /// The name is a zone's apex.
+    Apex,
+    /// NODATA: nothing is at the name, but a zone begins below it.
+    AboveZone,
+    /// NXDOMAIN: the name has more labels than any that exists.
+    TooManyLabels,
+    /// NXDOMAIN: no namespace can have such a name.
+    NotANamespace,
+    /// NXDOMAIN: mode disabled.
+    ModeDisabled,
+    /// NXDOMAIN: [`Config::namespaces`](crate::Config::namespaces) does not have the namespace.
+    NamespaceNotServed,
+    /// NODATA: mode insecure, where every namespace exists.
+    NamespaceUnchecked,
+    /// NODATA: the cluster has the namespace.
+    NamespaceExists,
+    /// NXDOMAIN: the cluster does not have the namespace.
+    NoSuchNamespace,
+    /// NXDOMAIN: an IPv4-mapped address, which no pod has.
+    MappedAddress,
+    /// NXDOMAIN: the address is outside of [`Config::pod_cidrs`](crate::Config::pod_cidrs).
+    OutsidePodCidrs,
+    /// NXDOMAIN: [`Config::block_special`](crate::Config::block_special) forbids the address.
+    SpecialAddress,
+    /// The address in the name: mode insecure, which looks nothing up.
+    AddressUnchecked,
+    /// The address in the name: mode insecure, and the cluster has the namespace.
+    AddressOfNamespace,
+    /// The address in the name: a pod of the namespace has it.
+    PodHasAddress,
+    /// NXDOMAIN: no pod of the namespace has the address.
+    NoPodHasAddress,
+    /// NXDOMAIN: the label is no address, and [`Config::pod_names`](crate::Config::pod_names) is off.
+    PodNamesNotServed,
+    /// NXDOMAIN: the label is no address, and no pod can have such a name.
+    NotAPodName,
+    /// The pod's addresses: the namespace has a pod of this name.
+    PodExists,
+    /// NXDOMAIN: the namespace has no pod of this name.
+    NoSuchPod,
+    /// SERVFAIL: no complete list of the cluster yet.
+    Unsynced,
+    /// SERVFAIL: the index is older than [`Config::max_staleness`](crate::Config::max_staleness).
+    TooStale,
+    /// SERVFAIL: the index could not be read; see [`Unknown`](crate::Unknown).
+    Unreadable,
+}
+
+impl Reason {
+    /// Returns the reason as one word for logs and JSON, such as `no-pod-has-address`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::OutsideZones => "outside-zones",
+            Self::Apex => "apex",
+            Self::AboveZone => "above-zone",
+            Self::TooManyLabels => "too-many-labels",
+            Self::NotANamespace => "not-a-namespace",
+            Self::ModeDisabled => "mode-disabled",
+            Self::NamespaceNotServed => "namespace-not-served",
+            Self::NamespaceUnchecked => "namespace-unchecked",
+            Self::NamespaceExists => "namespace-exists",
+            Self::NoSuchNamespace => "no-such-namespace",
+            Self::MappedAddress => "mapped-address",
+            Self::OutsidePodCidrs => "outside-pod-cidrs",
+            Self::SpecialAddress => "special-address",
+            Self::AddressUnchecked => "address-unchecked",
+            Self::AddressOfNamespace => "address-of-namespace",
+            Self::PodHasAddress => "pod-has-address",
+            Self::NoPodHasAddress => "no-pod-has-address",
+            Self::PodNamesNotServed => "pod-names-not-served",
+            Self::NotAPodName => "not-a-pod-name",
+            Self::PodExists => "pod-exists",
+            Self::NoSuchPod => "no-such-pod",
+            Self::Unsynced => "unsynced",
+            Self::TooStale => "too-stale",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Returns whether a guard of the operator's forbids the address: NXDOMAIN with EDE 15.
+    #[must_use]
+    pub const fn is_guard(self) -> bool {
+        matches!(self, Self::OutsidePodCidrs | Self::SpecialAddress)
+    }
+
+    /// Returns whether the answer rests on the index, and so on how fresh that is.
+    #[must_use]
+    pub const fn is_of_index(self) -> bool {
+        matches!(
+            self,
+            Self::NamespaceExists
+                | Self::NoSuchNamespace
+                | Self::AddressOfNamespace
+                | Self::PodHasAddress
+                | Self::NoPodHasAddress
+                | Self::PodExists
+                | Self::NoSuchPod
+        )
+    }
+}

@@ -18,8 +18,8 @@ pub use feed::{
 };
 pub use freshness::{Health, Watch, WatchHealth, WatchStatus};
 pub use index::{
-    Change, Index, IndexOptions, IndexStats, IndexWriter, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord, Uid,
-    index,
+    Change, Index, IndexOptions, IndexStats, IndexWriter, IndexedPod, ListScope, MAX_ADDRESSES, MAX_PODS,
+    PodRecord, Uid, index,
 };
 pub use kubeconfig::{KubeconfigError, PluginError};
 pub use metadata::Metadata;

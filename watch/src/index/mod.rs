@@ -35,6 +35,7 @@ mod names;
 mod namespaces;
 mod pods;
 mod prefetch;
+mod scan;
 mod segments;
 mod sync;
 mod table;
@@ -57,6 +58,7 @@ use pods::{Few, Pods};
 use segments::Meter;
 use sync::{AtomicU32, AtomicU64, Epoch, Ordering};
 
+pub use scan::IndexedPod;
 pub use types::{
     Change, Comparison, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord,
 };

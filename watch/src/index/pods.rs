@@ -138,6 +138,11 @@ impl Pods {
         Entry(self.entries.load(row))
     }
 
+    /// Returns whether no row from this one on was ever in use.
+    pub(super) fn is_beyond(&self, row: Row) -> bool {
+        self.entries.get(row).is_none()
+    }
+
     /// The pod's addresses, in the order in which they were given.
     pub(super) fn addresses(&self, entry: Entry) -> Few<Address> {
         let mut addresses = Few::default();

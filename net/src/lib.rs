@@ -46,11 +46,13 @@ mod sys;
 pub use daemon::config;
 #[cfg(feature = "daemon")]
 pub use daemon::privileges::PrivilegeError;
+pub use server::admin::explain_json;
 pub use server::bind::BindError;
 pub use server::bound::Bound;
 pub use server::cookies::{CookieError, CookieSource};
 pub use server::error::StartError;
 pub use server::handle::{Opening, Server};
+pub use server::listing::{ListError, PodCursor, PodEntry, PodPage};
 pub use server::pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
 pub use server::rate_limit::RateLimit;
 pub use server::settings::{Needs, Settings, SnapshotFile, TcpLimits};

@@ -11,6 +11,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StartError;
+use super::listing::{IndexId, ListError, PodCursor, PodEntry, PodPage};
 use super::pods::{FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, WatchReport};
 use super::settings::{Needs, Settings};
 use super::snapshots::{SnapshotState, Snapshots, restore};
@@ -71,8 +72,13 @@ impl OpenPods {
     pub(super) fn run(plan: Plan, opened: OpenedFeed, panics: &PanicNotifier) -> Self {
         let OpenedFeed { feed, state } = opened;
         let snapshots = Arc::new(Snapshots { recorder: feed.recorder(), state: Arc::clone(&state) });
-        let watched =
-            Watched { index: feed.index(), stats: feed.stats(), snapshots: state, recorder: feed.recorder() };
+        let watched = Watched {
+            index: feed.index(),
+            stats: feed.stats(),
+            snapshots: state,
+            recorder: feed.recorder(),
+            listed: plan.scope.pods.then(IndexId::new),
+        };
         let stop = CancellationToken::new();
         panics.spawn_local("memory release", release_after_lists(feed.stats(), stop.clone()));
         panics.spawn_local("feed", feed.run(stop.clone()));
@@ -149,6 +155,15 @@ impl PodLookup for Unopened {
 }
 
 impl Pods for Unopened {
+    fn list(
+        &self,
+        _: Option<PodCursor>,
+        _: usize,
+        _: &dyn Fn(&PodEntry) -> bool,
+    ) -> Result<PodPage, ListError> {
+        Err(ListError::NotRead)
+    }
+
     fn report(&self) -> PodsReport {
         let error = self.error.get().cloned().unwrap_or_else(|| "the configuration is being read".to_owned());
         let watch = WatchReport {
@@ -180,6 +195,8 @@ struct Watched {
     stats: Arc<FeedStats>,
     snapshots: Arc<SnapshotState>,
     recorder: Recorder,
+    /// What pages of a listing name the index by, if pods are kept in it.
+    listed: Option<IndexId>,
 }
 
 impl PodLookup for Watched {
@@ -218,6 +235,15 @@ impl PodLookup for Watched {
 }
 
 impl Pods for Watched {
+    fn list(
+        &self,
+        from: Option<PodCursor>,
+        limit: usize,
+        wanted: &dyn Fn(&PodEntry) -> bool,
+    ) -> Result<PodPage, ListError> {
+        self.listed.ok_or(ListError::NoPods)?.page(&self.index, from, limit, wanted)
+    }
+
     fn find_address(&self, which: &mut dyn FnMut(IpAddr) -> bool) -> Option<IpAddr> {
         self.recorder.find_address(which)
     }

@@ -1,6 +1,6 @@
 //! The server: sockets, threads, answers, counters and admin endpoints.
 
-mod admin;
+pub(crate) mod admin;
 pub(crate) mod answer;
 pub(crate) mod bind;
 pub(crate) mod bound;
@@ -13,6 +13,7 @@ mod feed;
 pub(crate) mod handle;
 mod limited;
 mod listen;
+pub(crate) mod listing;
 pub(crate) mod open_files;
 pub(crate) mod pods;
 pub(crate) mod rate_limit;

@@ -8,12 +8,26 @@ use std::time::SystemTime;
 
 use poddns_core::{Freshness, Label, NoPods, PodLookup};
 
+use super::listing::{ListError, PodCursor, PodEntry, PodPage};
+
 /// An index of pods that a server can answer from and report on.
 ///
 /// All threads of the server share it, so look-ups must neither block nor allocate.
 pub trait Pods: PodLookup + Send + Sync + 'static {
     /// What `/readyz`, `/status` and `/metrics` tell of it. Called on a scrape, never for a query.
     fn report(&self) -> PodsReport;
+
+    /// Returns at most `limit` of the pods that are `wanted`, from a place that an earlier page names, for `/pods`. It
+    /// must take a bounded time, so a page can have fewer. By default pods cannot be listed.
+    fn list(
+        &self,
+        from: Option<PodCursor>,
+        limit: usize,
+        wanted: &dyn Fn(&PodEntry) -> bool,
+    ) -> Result<PodPage, ListError> {
+        let _ = (from, limit, wanted);
+        Err(ListError::NoPods)
+    }
 
     /// Returns an address of a pod for which `which` returns true, if there is one. Called after lists and now and then,
     /// on a thread of its own, to find pods that the rate limit applies to; never for a query.

@@ -214,3 +214,110 @@ fn counts_by_code_begin_at_zero() {
         }
     }
 }
+
+/// A file of these pods: namespace, name and addresses.
+fn pods_file(pods: &[(&str, &str, &[&str])]) -> tempfile::NamedTempFile {
+    let items: Vec<_> = pods
+        .iter()
+        .map(|(namespace, name, addresses)| {
+            let addresses: Vec<_> = addresses.iter().map(|ip| serde_json::json!({ "ip": ip })).collect();
+            serde_json::json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": { "namespace": namespace, "name": name, "uid": format!("{namespace}/{name}") },
+                "status": { "phase": "Running", "podIPs": addresses },
+            })
+        })
+        .collect();
+    let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": items });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), list.to_string()).unwrap();
+    file
+}
+
+fn verified(file: &tempfile::NamedTempFile) -> Daemon {
+    let path = file.path().to_str().unwrap();
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--pods-file", path, "--pod-names"]);
+    until("the file is read", || daemon.get("/readyz").0 == 200);
+    daemon
+}
+
+fn json(daemon: &Daemon, path: &str) -> serde_json::Value {
+    let (code, body) = daemon.get(path);
+    assert_eq!(code, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+#[test]
+fn pods_are_listed_page_by_page() {
+    let pods: Vec<(String, String)> =
+        (0..25).map(|number| (format!("pod-{number}"), format!("10.1.0.{number}"))).collect();
+    let addresses: Vec<[&str; 1]> = pods.iter().map(|(_, address)| [address.as_str()]).collect();
+    let rows: Vec<(&str, &str, &[&str])> = pods
+        .iter()
+        .zip(&addresses)
+        .map(|((name, _), addresses)| ("web", name.as_str(), addresses.as_slice()))
+        .chain([("db", "db-0", &["10.2.0.1", "fd00::1"][..])])
+        .collect();
+    let file = pods_file(&rows);
+    let daemon = verified(&file);
+    let (mut names, mut path) = (Vec::new(), "/pods?limit=10".to_owned());
+    loop {
+        let page = json(&daemon, &path);
+        assert_eq!((&page["version"], &page["freshness"]["state"]), (&1.into(), &"fresh".into()));
+        let pods = page["pods"].as_array().unwrap();
+        assert!(pods.len() <= 10);
+        names.extend(pods.iter().map(|pod| pod["name"].as_str().unwrap().to_owned()));
+        let Some(next) = page["continue"].as_str() else { break };
+        path = format!("/pods?limit=10&continue={next}");
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 26);
+    let of_namespace = json(&daemon, "/pods?namespace=db");
+    let expected =
+        serde_json::json!([{ "namespace": "db", "name": "db-0", "addresses": ["10.2.0.1", "fd00::1"] }]);
+    assert_eq!(of_namespace["pods"], expected);
+    assert_eq!(json(&daemon, "/pods?address=fd00%3A%3A1")["pods"], expected);
+    assert_eq!(json(&daemon, "/pods?name=db-0&namespace=web")["pods"], serde_json::json!([]));
+}
+
+#[test]
+fn listings_refuse_what_they_cannot_do() {
+    let file = pods_file(&[("web", "web-0", &["10.1.0.1"])]);
+    let daemon = verified(&file);
+    assert_eq!(daemon.get("/pods?namespace=Web").0, 400);
+    assert_eq!(daemon.get("/pods?continue=4000-1").0, 410);
+    let insecure = Daemon::insecure(&[]);
+    let (code, body) = insecure.get("/pods");
+    assert_eq!(code, 404);
+    assert!(body.contains("keeps no pods"), "{body}");
+}
+
+#[test]
+fn explanations_are_of_the_running_server() {
+    let file = pods_file(&[("web", "web-0", &["10.1.0.1"])]);
+    let daemon = verified(&file);
+    let explain = |query: &str| json(&daemon, &format!("/explain?{query}"));
+    let name = "10-1-0-1.default.pod.cluster.local";
+    let document = explain(&format!("name={name}"));
+    assert_eq!(
+        (&document["status"], &document["reason"]),
+        (&"NXDOMAIN".into(), &"no-pod-has-address".into())
+    );
+    let text = document["text"].as_str().unwrap();
+    assert!(text.starts_with("10.1.0.1 is pod 'web-0' of 'web', not of 'default'"), "{text}");
+    assert_eq!(document["owner"], serde_json::json!({ "kind": "pod", "namespace": "web", "name": "web-0" }));
+    assert_eq!(rcode(&ask(daemon.address(), &query(1, name))), 3, "as the server answers");
+    let document = explain("name=10-1-0-1.web.pod.cluster.local&type=AAAA");
+    assert_eq!((&document["status"], &document["has_records"]), (&"NOERROR".into(), &false.into()));
+    for (query, why) in [
+        ("", "name is missing"),
+        ("name=a..b", "is not a domain name"),
+        ("name=a&type=B", "is not a record type"),
+        ("nam=a", "'nam' is not a parameter"),
+    ] {
+        let (code, body) = daemon.get(&format!("/explain?{query}"));
+        assert_eq!(code, 400, "{query}");
+        assert!(body.contains(why), "{query}: {body}");
+    }
+}

@@ -1,7 +1,9 @@
 //! The admin endpoints: HTTP/1.1, read only, for probes, people and Prometheus.
 
 mod connections;
+mod explain;
 mod exposition;
+mod lookups;
 mod metrics;
 mod process;
 mod status;
@@ -21,6 +23,8 @@ use self::connections::Connections;
 use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
 use crate::server::state::State;
 use crate::server::supervise::supervise;
+
+pub use self::explain::explain_json;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -51,12 +55,17 @@ fn respond(request: &Request<Incoming>, state: &State, metrics: &Registry) -> Re
         // That this is answered is all there is to know: a dead worker ends the process.
         "/healthz" | "/livez" | "/health" => text(StatusCode::OK, "ok\n"),
         "/readyz" | "/ready" => ready(state),
+        "/pods" => lookups::pods(state, request.uri().query().unwrap_or_default()),
+        "/explain" => lookups::explain(state, request.uri().query().unwrap_or_default()),
         "/status" => reply(StatusCode::OK, JSON, status::document(state)),
         "/metrics" => match metrics::text(metrics) {
             Ok(metrics) => exposition(request, metrics),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },
-        _ => text(StatusCode::NOT_FOUND, "there are /healthz, /readyz, /status and /metrics\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "there are /healthz, /readyz, /status, /metrics, /pods and /explain\n",
+        ),
     }
 }
 

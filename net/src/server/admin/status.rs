@@ -53,7 +53,8 @@ pub(super) fn document(state: &State) -> String {
     format!("{document:#}\n")
 }
 
-fn freshness(freshness: Freshness) -> Value {
+/// The state of the index, or of a watch.
+pub(super) fn freshness(freshness: Freshness) -> Value {
     let state = match freshness {
         Freshness::Unsynced => "unsynced",
         Freshness::Fresh => "fresh",

@@ -1,0 +1,135 @@
+//! Explanations of answers as JSON, for `/explain` and the tool.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use poddns_core::wire::Rtype;
+use poddns_core::{Explanation, Freshness, Label, Owner, PodLookup, explain, podip};
+use serde_json::{Value, json};
+
+use super::status::{freshness, mode};
+use crate::server::settings::{Needs, Settings};
+
+/// Version of the document's shape.
+const VERSION: u32 = 1;
+
+/// Returns the JSON document that explains the answer to a question of class IN, with a line feed at its end. `None` if
+/// `name` is not one whole name in wire form. Without a type it is that of the address that the name spells, else A.
+///
+/// It applies the rules of [`respond`](poddns_core::respond) to these settings and pods. docs/tool.md has its shape.
+#[must_use]
+pub fn explain_json(
+    settings: &Settings,
+    pods: &dyn PodLookup,
+    name: &[u8],
+    rtype: Option<Rtype>,
+) -> Option<String> {
+    let rtype = rtype.unwrap_or_else(|| usual_type(name));
+    let explanation = explain(&settings.answers(), pods, name, rtype)?;
+    let document = document(&explanation, settings, name);
+    Some(format!("{document:#}\n"))
+}
+
+fn document(explanation: &Explanation<'_>, settings: &Settings, name: &[u8]) -> Value {
+    let label = |label: &[u8]| label.escape_ascii().to_string();
+    json!({
+        "version": VERSION,
+        "name": show(name),
+        "type": explanation.rtype.to_string(),
+        "status": explanation.rcode.to_string(),
+        "extended_error": explanation.ede.map(|ede| json!({ "code": ede.0, "name": ede.mnemonic() })),
+        "has_records": explanation.has_records,
+        "reason": explanation.reason.as_str(),
+        "text": explanation.to_string(),
+        "mode": mode(settings.mode),
+        "zone": explanation.zone.map(|zone| zone.apex().to_string()),
+        "namespace": explanation.namespace.map(label),
+        "namespace_exists": explanation.namespace_exists,
+        "label": explanation.label.map(label),
+        "address": explanation.address,
+        "owner": explanation.owner.map(owner),
+        "freshness": state(explanation.freshness, settings),
+    })
+}
+
+/// The state of the index; null where no answer rests on it.
+fn state(of: Freshness, settings: &Settings) -> Value {
+    if settings.needs() == Needs::Nothing { Value::Null } else { freshness(of) }
+}
+
+fn owner(owner: Owner) -> Value {
+    match owner {
+        Owner::Nobody => json!({ "kind": "nobody" }),
+        Owner::Shared => json!({ "kind": "shared" }),
+        Owner::Pod { namespace, name } => json!({
+            "kind": "pod",
+            "namespace": namespace.as_str(),
+            "name": name.as_ref().map(Label::as_str),
+        }),
+    }
+}
+
+/// The name as master files write it (RFC 1035 5.1).
+fn show(name: &[u8]) -> String {
+    let (mut text, mut rest) = (String::new(), name);
+    while let Some((&len, tail)) = rest.split_first()
+        && len > 0
+        && let Some((label, tail)) = tail.split_at_checked(usize::from(len))
+    {
+        for &octet in label {
+            match octet {
+                b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => {
+                    text.extend(['\\', char::from(octet)]);
+                }
+                b'!'..=b'~' => text.push(char::from(octet)),
+                // Writing to a String cannot fail.
+                _ => drop(write!(text, "\\{octet:03}")),
+            }
+        }
+        text.push('.');
+        rest = tail;
+    }
+    if text.is_empty() { ".".to_owned() } else { text }
+}
+
+/// The type that has the address in the name: a pod's address has a record of its own family only.
+fn usual_type(name: &[u8]) -> Rtype {
+    let label = name.split_first().and_then(|(&len, tail)| tail.get(..usize::from(len)));
+    match label.and_then(podip::parse) {
+        Some(IpAddr::V6(_)) => Rtype::AAAA,
+        _ => Rtype::A,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poddns_core::NoPods;
+
+    use super::*;
+
+    #[test]
+    fn documents_have_name_answer_and_reason() {
+        let mut settings = Settings::default();
+        settings.mode = poddns_core::Mode::Insecure;
+        let name = b"\x0410\\4\x07default\x03pod\x07cluster\x05local\x00";
+        let text = explain_json(&settings, &NoPods, name, None).expect("a name");
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(document["name"], "10\\\\4.default.pod.cluster.local.");
+        assert_eq!((&document["type"], &document["status"]), (&"A".into(), &"NXDOMAIN".into()));
+        assert_eq!(document["reason"], "not-a-pod-name");
+        assert_eq!(
+            (&document["zone"], &document["mode"]),
+            (&"pod.cluster.local.".into(), &"insecure".into())
+        );
+        assert_eq!((&document["freshness"], &document["owner"]), (&Value::Null, &Value::Null));
+        assert_eq!(explain_json(&settings, &NoPods, b"\x01", None), None);
+    }
+
+    #[test]
+    fn names_are_shown_as_in_master_files() {
+        assert_eq!(show(b"\x00"), ".");
+        assert_eq!(show(b"\x03a.b\x02\x00\xff\x00"), "a\\.b.\\000\\255.");
+        assert_eq!(usual_type(b"\x06fd00--\x00"), Rtype::AAAA);
+        assert_eq!(usual_type(b"\x00"), Rtype::A);
+    }
+}

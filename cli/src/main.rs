@@ -1,12 +1,18 @@
-//! `poddns`, the operator's tool: asks a server, translates between addresses and names, checks a
-//! configuration and what it needs of the cluster.
+//! `poddns`, the operator's tool: asks a server, explains its answers, lists its pods, translates between addresses and
+//! names, checks a configuration and what it needs of the cluster.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod check;
+mod compare;
 mod corefile;
+mod explain;
+mod man;
 mod names;
 mod outcome;
+mod pods;
 mod query;
+mod status;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,6 +33,10 @@ use crate::outcome::{Failure, note, print};
     after_long_help = "\
 Examples:
   poddns query @127.0.0.1 -p 1053 10-42-2-46.default.pod.cluster.local
+  poddns explain 10-42-2-46.default.pod.cluster.local
+  poddns pods 10.42.2.46
+  poddns status
+  poddns compare --against 10.96.0.10
   poddns name 10.42.2.46 --namespace web
   poddns ip fd00-10-244--7.web.pod.cluster.local
   poddns check --config /etc/poddns/poddnsd.toml
@@ -42,6 +52,14 @@ struct Cli {
 enum Command {
     /// Ask a DNS server, and print its answers as dig does
     Query(query::QueryArgs),
+    /// Explain why a name has the answer it has
+    Explain(explain::ExplainArgs),
+    /// List the pods of a running server: who has an address, what a namespace holds
+    Pods(pods::PodsArgs),
+    /// Compare the answers of two servers
+    Compare(compare::CompareArgs),
+    /// Print the state of a running server
+    Status(status::StatusArgs),
     /// Print the name of a pod's address
     Name(names::NameArgs),
     /// Print the address in a pod's name
@@ -50,6 +68,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Import a Corefile: what it means for poddns, and how CoreDNS forwards to it
     Corefile(corefile::CorefileArgs),
+    /// Write the man pages, for packages
+    #[command(hide = true)]
+    Man(man::ManArgs),
     /// Print the completion script of a shell
     #[command(after_help = "Example:\n  poddns completions bash > /etc/bash_completion.d/poddns")]
     Completions {
@@ -86,10 +107,15 @@ fn called(name: &str) -> bool {
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Query(args) => return query::run(args),
+        Command::Explain(args) => explain::run(args)?,
+        Command::Pods(args) => return pods::run(args),
+        Command::Compare(args) => return compare::run(args),
+        Command::Status(args) => return status::run(args),
         Command::Name(args) => print(&names::name(args)?)?,
         Command::Ip(args) => return names::ip(args),
         Command::Check(args) => return check::run(args),
         Command::Corefile(args) => print(&corefile::run(args)?)?,
+        Command::Man(args) => man::run(args, Cli::command())?,
         Command::Completions { shell } => print(&completions(*shell))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -104,7 +104,7 @@ fn why_no_address(text: &str) -> AddressError {
 
 /// A cluster domain, without a trailing dot.
 #[derive(Clone, Debug)]
-struct Domain(String);
+pub(crate) struct Domain(pub(crate) String);
 
 impl FromStr for Domain {
     type Err = NameError;

@@ -33,7 +33,7 @@ pub(crate) enum ArgError {
 }
 
 /// A record type by its mnemonic in any case, or as `TYPE123` (RFC 3597 5).
-pub(super) fn record_type(text: &str) -> Result<RecordType, ArgError> {
+pub(crate) fn record_type(text: &str) -> Result<RecordType, ArgError> {
     let upper = text.to_ascii_uppercase();
     if let Some(number) = upper.strip_prefix("TYPE") {
         return number.parse().map(u16::into).map_err(|_| ArgError::Type);
@@ -85,6 +85,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// This host, on the port that is usual for what is asked.
+    pub(crate) fn local() -> Self {
+        Self { host: "127.0.0.1".to_owned(), port: None }
+    }
+
     /// The addresses of the server, with `port` if it has none of its own.
     pub(crate) fn addresses(&self, port: u16) -> Result<Vec<SocketAddr>, ServerError> {
         let unresolved = |source| ServerError::Unresolved { server: self.to_string(), source };

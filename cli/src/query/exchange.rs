@@ -54,6 +54,13 @@ pub(crate) struct Response {
     pub(crate) elapsed: Duration,
 }
 
+impl Response {
+    /// Returns whether the answer has to be asked for again over TCP.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.transport == Transport::Udp && self.message.metadata.truncation
+    }
+}
+
 /// Why a server gave no answer.
 #[derive(Debug, Error)]
 pub(crate) enum ExchangeError {

@@ -8,6 +8,7 @@ mod lines;
 mod options;
 mod plan;
 mod print;
+mod prober;
 mod text;
 mod words;
 
@@ -20,21 +21,26 @@ use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use thiserror::Error;
 
-use self::args::{CookieArg, OptionArg, Server};
+use self::args::{CookieArg, OptionArg};
 use self::exchange::{ExchangeError, Question, Response, Transport, ask};
 use self::options::Options;
 use self::plan::{Asked, Asks, LineError, Subject};
 use crate::outcome::{Failure, note, print};
 
+pub(crate) use self::args::{Server, record_type, seconds};
+pub(crate) use self::lines::Lines;
 pub(crate) use self::options::QueryArgs;
-pub(crate) use self::text::{NameTextError, parse_name, show_text};
+pub(crate) use self::plan::{default_type, questions_of_line};
+pub(crate) use self::print::show_type;
+pub(crate) use self::prober::{Answer, Prober};
+pub(crate) use self::text::{NameTextError, parse_name, show_name, show_text};
 
 /// The option codes that have a flag of their own.
 const NSID: u16 = 3;
 const COOKIE: u16 = 10;
 
 /// The port of a server that is given without one (RFC 1035 4.2).
-const DNS_PORT: u16 = 53;
+pub(crate) const DNS_PORT: u16 = 53;
 
 /// The port of the server that is asked by default: poddnsd's own default.
 const DEFAULT_PORT: u16 = 1053;
@@ -84,7 +90,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(options: &'a Options, servers: &[Server]) -> Result<Self, Failure> {
-        let local = Server { host: "127.0.0.1".to_owned(), port: None };
+        let local = Server::local();
         let (server, port) = match servers {
             [] => (&local, DEFAULT_PORT),
             [server] => (server, DNS_PORT),
@@ -159,7 +165,7 @@ impl<'a> Session<'a> {
                 note(&format!("{error}; trying {server}"));
             }
             match ask(&question, server, transport, patience) {
-                Ok(response) if is_cut(&response) && !ignore_truncation => {
+                Ok(response) if response.is_cut() && !ignore_truncation => {
                     note(&format!("the answer from {server} is truncated; asking again over TCP"));
                     return Ok(ask(&question, server, Transport::Tcp, patience)?);
                 }
@@ -169,10 +175,6 @@ impl<'a> Session<'a> {
         }
         Err(failed.map_or_else(|| ProtoError::from("no server").into(), QueryError::from))
     }
-}
-
-fn is_cut(response: &Response) -> bool {
-    response.transport == Transport::Udp && response.message.metadata.truncation
 }
 
 fn question(options: &Options, asked: &Asked, cookie: Option<&[u8]>) -> Result<Question, ProtoError> {

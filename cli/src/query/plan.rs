@@ -166,8 +166,15 @@ fn in_line(text: &str, types: &[RecordType], class: Option<DNSClass>) -> Result<
     Ok(line.subjects.iter().flat_map(|ask| line.questions(ask)).collect())
 }
 
+/// The questions of class IN in a line, each with its name and type: none if it is empty or a comment.
+pub(crate) fn questions_of_line(text: &str) -> Result<Vec<(Name, RecordType)>, String> {
+    let asked = in_line(text, &[], None).map_err(|error| error.to_string())?;
+    let of_internet = asked.into_iter().filter(|asked| asked.class == DNSClass::IN);
+    Ok(of_internet.map(|asked| (asked.name, asked.record_type)).collect())
+}
+
 /// The type that has the address in the name: a pod's address has a record of its own family only.
-fn default_type(name: &Name) -> RecordType {
+pub(crate) fn default_type(name: &Name) -> RecordType {
     match name.iter().next().and_then(podip::parse) {
         Some(IpAddr::V6(_)) => RecordType::AAAA,
         _ => RecordType::A,

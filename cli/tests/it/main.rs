@@ -2,10 +2,12 @@
 #![allow(missing_docs)]
 
 mod check;
+mod compare;
 mod corefile;
 mod demo;
 #[cfg(feature = "kube-apiserver")]
 mod kube_apiserver;
 mod names;
 mod query;
+mod running;
 mod support;

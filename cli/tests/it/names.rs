@@ -131,3 +131,27 @@ fn help_and_version_are_no_failure() {
     assert_eq!(poddns([] as [&str; 0]).code, Some(64));
     assert_eq!(poddns(["quarrel"]).code, Some(64));
 }
+
+#[test]
+fn man_pages_cover_every_command() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pages = folder.path().join("man1");
+    let run = poddns(["man", pages.to_str().expect("UTF-8")]);
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "", ""));
+    let help = poddns(["--help"]).stdout;
+    let commands =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands.filter_map(|line| line.split_ascii_whitespace().next()).collect();
+    assert!(names.contains(&"query") && names.contains(&"compare"), "{help}");
+    for name in names.into_iter().filter(|name| *name != "help") {
+        let page = pages.join(format!("poddns-{name}.1"));
+        let text =
+            std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        assert!(text.contains(".SH SYNOPSIS") && text.contains(".SH OPTIONS"), "{name}");
+    }
+    assert!(pages.join("poddns.1").exists());
+    let file = pages.join("poddns.1");
+    let run = poddns(["man", file.to_str().expect("UTF-8")]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.starts_with("poddns: cannot write man pages to "), "{}", run.stderr);
+}

@@ -1,0 +1,134 @@
+//! The admin endpoints of a running poddnsd, as their client.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::header::HOST;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time;
+
+use crate::outcome::Failure;
+use crate::query::{Server, show_text};
+
+/// The port of the admin endpoints, unless one is given.
+const PORT: u16 = 8053;
+
+/// Time for a whole exchange.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Maximum number of bytes of a response.
+const MAX_BODY: usize = 16 << 20;
+
+/// Maximum number of characters of a response that an error quotes.
+const MAX_QUOTE: usize = 500;
+
+/// Why an endpoint gave no document.
+#[derive(Debug, Error)]
+enum AdminError {
+    #[error("cannot connect to {server}: {source}; is poddnsd running there, and with --admin?")]
+    Connect { server: SocketAddr, source: io::Error },
+    #[error("no response from {server} within {} s", TIMEOUT.as_secs())]
+    Timeout { server: SocketAddr },
+    #[error("{server} does not speak HTTP as poddnsd does: {cause}")]
+    Protocol { server: SocketAddr, cause: String },
+    #[error("{server} refuses {path} ({status}): {}", quote(.body))]
+    Refused { server: SocketAddr, path: String, status: StatusCode, body: String },
+}
+
+fn quote(body: &str) -> String {
+    show_text(&body.trim().chars().take(MAX_QUOTE).collect::<String>())
+}
+
+/// A client of the endpoints.
+pub(crate) struct Admin {
+    servers: Vec<SocketAddr>,
+    runtime: Runtime,
+}
+
+impl Admin {
+    pub(crate) fn new(server: &Server) -> Result<Self, Failure> {
+        let servers = server.addresses(PORT).map_err(|error| Failure::Run(error.to_string()))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime
+            .map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
+        Ok(Self { servers, runtime })
+    }
+
+    /// Returns the JSON document at a path, with its query. The addresses of the server are tried in turn.
+    pub(crate) fn document(&self, path: &str) -> Result<Value, Failure> {
+        let mut last = None;
+        for &server in &self.servers {
+            match self.runtime.block_on(get(server, path)) {
+                Ok(document) => return Ok(document),
+                Err(error @ AdminError::Connect { .. }) => last = Some(error),
+                Err(error) => return Err(Failure::Run(error.to_string())),
+            }
+        }
+        let message = last.map_or_else(|| "the server has no address".to_owned(), |error| error.to_string());
+        Err(Failure::Run(message))
+    }
+}
+
+async fn get(server: SocketAddr, path: &str) -> Result<Value, AdminError> {
+    match time::timeout(TIMEOUT, exchange(server, path)).await {
+        Ok(done) => done,
+        Err(_) => Err(AdminError::Timeout { server }),
+    }
+}
+
+async fn exchange(server: SocketAddr, path: &str) -> Result<Value, AdminError> {
+    let protocol = |cause: String| AdminError::Protocol { server, cause };
+    let stream = TcpStream::connect(server).await.map_err(|source| AdminError::Connect { server, source })?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| protocol(error.to_string()))?;
+    // Ends with the exchange, whose errors say more than its own.
+    let connection = tokio::spawn(async { drop(connection.await) });
+    let request = Request::get(path)
+        .header(HOST, server.to_string())
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| protocol(error.to_string()))?;
+    let response = sender.send_request(request).await.map_err(|error| protocol(error.to_string()))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| {
+        let long = error.is::<LengthLimitError>();
+        protocol(if long { format!("more than {MAX_BODY} bytes") } else { error.to_string() })
+    })?;
+    connection.abort();
+    let body = body.to_bytes();
+    if status != StatusCode::OK {
+        let body = String::from_utf8_lossy(&body).into_owned();
+        return Err(AdminError::Refused { server, path: path.to_owned(), status, body });
+    }
+    serde_json::from_slice(&body).map_err(|error| protocol(error.to_string()))
+}
+
+/// A value of a query, with what is special there as `%XX` (RFC 3986 2.1).
+pub(crate) fn encode(value: &str) -> String {
+    form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}
+
+/// The text of a field; empty if it is none.
+pub(crate) fn text<'a>(document: &'a Value, field: &str) -> &'a str {
+    document.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The state of an index in words: `in sync`, `stale for 3 s`.
+pub(crate) fn freshness(freshness: &Value) -> String {
+    let age = freshness.get("age_seconds").and_then(Value::as_u64).unwrap_or_default();
+    match text(freshness, "state") {
+        "fresh" => "in sync".to_owned(),
+        "unsynced" => "not listed yet".to_owned(),
+        "stale" => format!("stale for {age} s"),
+        "resyncing" => format!("stale for {age} s, being listed"),
+        other => show_text(other),
+    }
+}

@@ -1,0 +1,173 @@
+//! The names that are compared: of pods, from a file, or from a query log.
+
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use hickory_proto::rr::{Name, RecordType};
+use poddns_core::Label;
+use poddns_core::podip::PodIpLabel;
+use poddns_watch::{Feed, Scope, Source};
+use serde_json::Value;
+
+use crate::admin::{Admin, text};
+use crate::outcome::{Failure, note};
+use crate::pods;
+use crate::query::{Lines, Server, default_type, parse_name, questions_of_line, record_type, show_text};
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Probe {
+    pub(crate) name: Name,
+    pub(crate) record_type: RecordType,
+}
+
+/// Where names come from.
+pub(super) struct Names<'a> {
+    pub(super) admin: &'a Server,
+    pub(super) pods_file: Option<&'a Path>,
+    /// Of names, or lines of a query log.
+    pub(super) file: Option<&'a Path>,
+    pub(super) namespace: Option<Label>,
+    pub(super) domain: &'a str,
+}
+
+/// Receives questions.
+type Each<'a> = &'a mut dyn FnMut(&Probe) -> Result<(), Failure>;
+
+impl Names<'_> {
+    /// Calls `each` with every question, as they are read.
+    pub(super) fn for_each(&self, each: Each<'_>) -> Result<(), Failure> {
+        match (self.file, self.pods_file) {
+            (Some(path), _) => in_file(path, each),
+            (None, Some(path)) => self.of_pods_file(path, each),
+            (None, None) => self.of_server(each),
+        }
+    }
+
+    fn of_server(&self, each: Each<'_>) -> Result<(), Failure> {
+        let admin = Admin::new(self.admin)?;
+        let parameters =
+            self.namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
+        pods::list(&admin, &parameters, &mut |pod| {
+            let namespace = text(pod, "namespace");
+            let addresses = pods::addresses(pod).filter_map(|address| address.parse().ok());
+            addresses.into_iter().try_for_each(|address| each(&self.probe(namespace, address)?))
+        })?;
+        Ok(())
+    }
+
+    fn of_pods_file(&self, path: &Path, each: Each<'_>) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime
+            .map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
+        let scope = Scope { namespaces: self.namespace.into_iter().collect(), ..Scope::default() };
+        let feed =
+            runtime.block_on(Feed::open(Source::FileOrPipe(path.to_owned()), scope)).map_err(|error| {
+                let message = error.to_string();
+                if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
+            })?;
+        let (index, mut from, mut result) = (feed.index(), Some(0), Ok(()));
+        while let Some(first) = from {
+            from = index.scan(first, u32::MAX, |pod| {
+                let ask = |address| each(&self.probe(pod.namespace.as_str(), address)?);
+                result = pod.addresses().try_for_each(ask);
+                if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            if result.is_err() {
+                break;
+            }
+        }
+        result
+    }
+
+    fn probe(&self, namespace: &str, address: IpAddr) -> Result<Probe, Failure> {
+        let text = format!("{}.{namespace}.pod.{}", PodIpLabel::from(address), self.domain);
+        let name =
+            parse_name(&text).map_err(|error| Failure::Usage(format!("'{}' {error}", show_text(&text))))?;
+        let record_type = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+        Ok(Probe { name, record_type })
+    }
+}
+
+fn in_file(path: &Path, each: Each<'_>) -> Result<(), Failure> {
+    let shown = show_text(&path.display().to_string());
+    let unread = |error| Failure::Run(format!("cannot read {shown}: {error}"));
+    for (number, line) in (1_u64..).zip(Lines::open(path).map_err(unread)?) {
+        let line = line.map_err(unread)?;
+        match read(&line) {
+            Ok(probes) => probes.iter().try_for_each(&mut *each)?,
+            Err(error) => note(&format!("{shown}, line {number} is left out: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// The questions of a line.
+fn read(line: &str) -> Result<Vec<Probe>, String> {
+    let line = line.trim();
+    if line.starts_with('{') {
+        return from_json(line).map(|probe| vec![probe]);
+    }
+    if let Some(probe) = from_coredns(line) {
+        return Ok(vec![probe]);
+    }
+    let questions = questions_of_line(line)?;
+    Ok(questions.into_iter().map(|(name, record_type)| Probe { name, record_type }).collect())
+}
+
+/// A line of poddnsd's query log.
+fn from_json(line: &str) -> Result<Probe, String> {
+    let object: Value = serde_json::from_str(line).map_err(|error| format!("it is not JSON: {error}"))?;
+    let name = parse_name(text(&object, "name")).map_err(|error| format!("its \"name\" {error}"))?;
+    let record_type = match text(&object, "type") {
+        "" => default_type(&name),
+        text => record_type(text).map_err(|error| format!("its \"type\" is {error}"))?,
+    };
+    Ok(Probe { name, record_type })
+}
+
+/// A line of CoreDNS' log plugin: `[INFO] 10.244.0.5:38472 - 2189 "A IN 10-42-2-46.default.pod.cluster.local. udp …"`.
+fn from_coredns(line: &str) -> Option<Probe> {
+    let (_, quoted) = line.split_once(" \"")?;
+    let mut words = quoted.split(' ');
+    let (rtype, class, name) = (words.next()?, words.next()?, words.next()?);
+    if class != "IN" {
+        return None;
+    }
+    Some(Probe { name: parse_name(name).ok()?, record_type: record_type(rtype).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probes(line: &str) -> Vec<(String, RecordType)> {
+        let probes = read(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        probes.into_iter().map(|probe| (probe.name.to_string(), probe.record_type)).collect()
+    }
+
+    #[test]
+    fn lines_of_names_and_logs_are_read() {
+        let (a, aaaa) = (RecordType::A, RecordType::AAAA);
+        assert_eq!(probes("web A AAAA"), [("web.".to_owned(), a), ("web.".to_owned(), aaaa)]);
+        assert_eq!(probes("fd00--7.web"), [("fd00--7.web.".to_owned(), aaaa)]);
+        assert_eq!(probes("# comment"), []);
+        let log = r#"[INFO] 10.244.0.5:38472 - 2189 "AAAA IN fd00--7.web. udp 60 false 512" NXDOMAIN qr,aa 150 0.0001s"#;
+        assert_eq!(probes(log), [("fd00--7.web.".to_owned(), aaaa)]);
+        assert_eq!(probes(r#"{"client":"::1","name":"web.","type":"A"}"#), [("web.".to_owned(), a)]);
+    }
+
+    #[test]
+    fn broken_lines_have_a_reason() {
+        for (line, why) in [
+            ("a..b", "empty label"),
+            ("{", "not JSON"),
+            ("{}", "\"name\" is empty"),
+            (r#"{"name":"a","type":"B"}"#, "not a record type"),
+        ] {
+            let error = read(line).expect_err(line);
+            assert!(error.contains(why), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Differences between two servers, and their summary.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::names::Probe;
+use crate::outcome::{Failure, print};
+use crate::query::{Answer, show_name, show_type};
+
+/// Version of the shape of `--json`.
+const VERSION: u32 = 1;
+
+/// Interval between two states of the progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// An answer, or why there was none.
+pub(super) type Asked = Result<Answer, String>;
+
+/// How two answers compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Difference {
+    /// The server answers, the other one does not have the name or the type.
+    Gained,
+    /// The other way round.
+    Lost,
+    /// Both answer, with other data.
+    Changed,
+    /// Neither answers, and the rcodes differ.
+    Status,
+    /// One or both gave no answer at all.
+    Unanswered,
+}
+
+impl Difference {
+    const ALL: [Self; 5] = [Self::Gained, Self::Lost, Self::Changed, Self::Status, Self::Unanswered];
+
+    /// The difference between the server's answer and the other one's; `None` if they are the same.
+    pub(super) fn between(server: &Asked, against: &Asked) -> Option<Self> {
+        let (Ok(server), Ok(against)) = (server, against) else { return Some(Self::Unanswered) };
+        match (server.data.is_empty(), against.data.is_empty()) {
+            _ if server == against => None,
+            (false, true) => Some(Self::Gained),
+            (true, false) => Some(Self::Lost),
+            (false, false) => Some(Self::Changed),
+            (true, true) => Some(Self::Status),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gained => "gained",
+            Self::Lost => "lost",
+            Self::Changed => "changed",
+            Self::Status => "status",
+            Self::Unanswered => "unanswered",
+        }
+    }
+
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Gained => "would be answered, and are not today",
+            Self::Lost => "would no longer be answered",
+            Self::Changed => "would have other answers",
+            Self::Status => "would have another rcode, without answers as today",
+            Self::Unanswered => "could not be compared: a server gave no answer",
+        }
+    }
+}
+
+/// Counts and prints differences as they are found.
+pub(super) struct Report {
+    json: bool,
+    asked: u64,
+    counts: [u64; Difference::ALL.len()],
+    progress: Option<Instant>,
+}
+
+impl Report {
+    pub(super) fn new(json: bool) -> Self {
+        let progress = io::stderr().is_terminal().then(Instant::now);
+        Self { json, asked: 0, counts: [0; Difference::ALL.len()], progress }
+    }
+
+    pub(super) fn add(&mut self, probe: &Probe, server: &Asked, against: &Asked) -> Result<(), Failure> {
+        self.asked += 1;
+        if let Some(difference) = Difference::between(server, against) {
+            for (kind, count) in Difference::ALL.into_iter().zip(&mut self.counts) {
+                *count += u64::from(kind == difference);
+            }
+            self.erase_progress();
+            print(&self.show(probe, difference, server, against))?;
+        }
+        self.show_progress();
+        Ok(())
+    }
+
+    fn show(&self, probe: &Probe, difference: Difference, server: &Asked, against: &Asked) -> String {
+        let (name, record_type) = (show_name(&probe.name), show_type(probe.record_type));
+        if !self.json {
+            let (kind, server, against) = (difference.name(), show(server), show(against));
+            return format!("{kind:<11}{name} {record_type}\n  server:  {server}\n  against: {against}\n");
+        }
+        let answer = |asked: &Asked| match asked {
+            Ok(answer) => json!({ "status": answer.status, "data": answer.data }),
+            Err(error) => json!({ "error": error }),
+        };
+        let object = json!({
+            "version": VERSION,
+            "difference": difference.name(),
+            "name": name,
+            "type": record_type,
+            "server": answer(server),
+            "against": answer(against),
+        });
+        format!("{object}\n")
+    }
+
+    /// Prints the summary; the exit status says whether the servers agree.
+    pub(super) fn end(mut self) -> Result<ExitCode, Failure> {
+        self.erase_progress();
+        if self.asked == 0 {
+            return Err(Failure::Run("there is no name to compare".to_owned()));
+        }
+        let different: u64 = self.counts.iter().sum();
+        let same = self.asked - different;
+        let mut text = String::new();
+        if self.json {
+            let counts = Difference::ALL.iter().zip(self.counts);
+            let counts: serde_json::Map<_, _> =
+                counts.map(|(kind, count)| (kind.name().to_owned(), count.into())).collect();
+            let summary = json!({ "asked": self.asked, "same": same, "differences": counts });
+            let _ = writeln!(text, "{}", json!({ "version": VERSION, "summary": summary }));
+        } else {
+            let _ = writeln!(text, "{} questions, {same} with the same answer", self.asked);
+            for (kind, count) in Difference::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
+            {
+                let _ = writeln!(text, "  {count:>8} {}", kind.meaning());
+            }
+        }
+        print(&text)?;
+        Ok(if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn show_progress(&mut self) {
+        if self.progress.is_some_and(|last| last.elapsed() >= PROGRESS_INTERVAL) {
+            let different: u64 = self.counts.iter().sum();
+            // There is nowhere to report that standard error is gone.
+            let _ = write!(io::stderr(), "\r{} asked, {different} differ\x1b[K", self.asked);
+            self.progress = Some(Instant::now());
+        }
+    }
+
+    fn erase_progress(&mut self) {
+        if self.progress.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+fn show(asked: &Asked) -> String {
+    match asked {
+        Err(error) => error.clone(),
+        Ok(Answer { status, data }) if data.is_empty() => {
+            if status == "NOERROR" {
+                "NOERROR without records".to_owned()
+            } else {
+                status.clone()
+            }
+        }
+        Ok(Answer { status, data }) if status == "NOERROR" => data.join(", "),
+        Ok(Answer { status, data }) => format!("{status}: {}", data.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: &str, data: &[&str]) -> Answer {
+        Answer { status: status.to_owned(), data: data.iter().map(ToString::to_string).collect() }
+    }
+
+    #[test]
+    fn differences_have_a_kind() {
+        let (one, other) = (Ok(answer("NOERROR", &["10.0.0.1"])), Ok(answer("NOERROR", &["10.0.0.2"])));
+        let (missing, nodata) = (Ok(answer("NXDOMAIN", &[])), Ok(answer("NOERROR", &[])));
+        let silent: Asked = Err("no answer".to_owned());
+        for (server, against, difference) in [
+            (&one, &one, None),
+            (&missing, &missing, None),
+            (&one, &missing, Some(Difference::Gained)),
+            (&nodata, &one, Some(Difference::Lost)),
+            (&one, &other, Some(Difference::Changed)),
+            (&missing, &nodata, Some(Difference::Status)),
+            (&one, &silent, Some(Difference::Unanswered)),
+            (&silent, &silent, Some(Difference::Unanswered)),
+        ] {
+            assert_eq!(Difference::between(server, against), difference, "{server:?} {against:?}");
+        }
+    }
+}

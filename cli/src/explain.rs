@@ -1,0 +1,175 @@
+//! `poddns explain`: why a name has the answer it has.
+
+use std::fmt::Write as _;
+
+use clap::error::Error as ClapError;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use hickory_proto::rr::{Name, RecordType};
+use poddns_core::NoPods;
+use poddns_core::wire::Rtype;
+use poddns_net::config::{Sources, with_flags};
+use poddns_net::{Needs, Settings, explain_json};
+use poddns_watch::{Feed, Source};
+use serde_json::Value;
+
+use crate::admin::{self, Admin, text};
+use crate::outcome::{Failure, print};
+use crate::query::{Server, parse_name, record_type, show_name, show_text};
+
+const HELP: &str = "\
+Asks a running poddnsd, whose index and settings decide. With --pods-file and poddnsd's other flags, PODDNS_* variables \
+or config file it decides here, as poddnsd would from that file.
+
+Examples:
+  poddns explain 10-42-2-46.default.pod.cluster.local
+  poddns explain 10-42-2-46.default.pod.cluster.local AAAA --server 10.42.0.9:8053
+  poddns explain 10-42-2-46.default.pod.cluster.local --pods-file pods.json --pod-cidr 10.42.0.0/16
+
+Exit status: 0 if there is an explanation, whatever the answer; 1 if the server cannot be asked; 64 for bad usage.";
+
+/// The options that are not the daemon's.
+const OWN: [&str; 4] = ["explained_name", "explained_type", "explained_server", "json"];
+
+/// The command line of `poddns explain`.
+#[derive(Debug)]
+pub(crate) struct ExplainArgs(ArgMatches);
+
+impl FromArgMatches for ExplainArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ClapError> {
+        Ok(Self(matches.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ClapError> {
+        self.0 = matches.clone();
+        Ok(())
+    }
+}
+
+impl Args for ExplainArgs {
+    fn augment_args(command: Command) -> Command {
+        let usual = |id: &str| matches!(id, "config" | "pods-file");
+        let command = with_flags(command)
+            .mut_args(|arg| if usual(arg.get_id().as_str()) { arg } else { arg.hide_short_help(true) });
+        command
+            .arg(
+                Arg::new(OWN[0])
+                    .value_name("NAME")
+                    .required(true)
+                    .allow_hyphen_values(true)
+                    .value_parser(parse_name)
+                    .help("The name, always taken as absolute"),
+            )
+            .arg(
+                Arg::new(OWN[1])
+                    .value_name("TYPE")
+                    .value_parser(record_type)
+                    .help("The type [default: A, or AAAA for a dashed IPv6 address]"),
+            )
+            .arg(
+                Arg::new(OWN[2])
+                    .long("server")
+                    .short('s')
+                    .value_name("ADDR[:PORT]")
+                    .value_parser(value_parser!(Server))
+                    .help("The admin endpoints of the server to ask [default: 127.0.0.1:8053]"),
+            )
+            .arg(
+                Arg::new(OWN[3])
+                    .long("json")
+                    .action(ArgAction::SetTrue)
+                    .help("Print the explanation as JSON, on a line"),
+            )
+            .after_long_help(HELP)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// Runs the command: what to print.
+pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+    let matches = &args.0;
+    let Some(name) = matches.get_one::<Name>(OWN[0]) else {
+        return Err(Failure::Usage("no name to explain".to_owned()));
+    };
+    let rtype = matches.get_one::<RecordType>(OWN[1]).copied();
+    let server = matches.get_one::<Server>(OWN[2]);
+    let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let local = matches.ids().map(clap::Id::as_str).find(|id| !OWN.contains(id) && given(id));
+    let document = match (server, local) {
+        (Some(_), Some(flag)) => {
+            let message =
+                format!("--server asks a running poddnsd, which has settings of its own; remove '{flag}'");
+            return Err(Failure::Usage(message));
+        }
+        (None, Some(_)) => here(matches, name, rtype)?,
+        (server, None) => there(&server.cloned().unwrap_or_else(Server::local), name, rtype)?,
+    };
+    if matches.get_flag("json") {
+        return print(&format!("{document}\n"));
+    }
+    print(&show(&document))
+}
+
+/// The explanation of a running server.
+fn there(server: &Server, name: &Name, rtype: Option<RecordType>) -> Result<Value, Failure> {
+    let mut path = format!("/explain?name={}", admin::encode(&show_name(name)));
+    if let Some(rtype) = rtype {
+        let _ = write!(path, "&type={}", u16::from(rtype));
+    }
+    Admin::new(server)?.document(&path)
+}
+
+/// The explanation by the daemon's settings, from a file of pods.
+fn here(matches: &ArgMatches, name: &Name, rtype: Option<RecordType>) -> Result<Value, Failure> {
+    let sources = Sources::new(matches, |name| std::env::var_os(name));
+    let settings = sources.and_then(|sources| sources.settings());
+    let settings = settings.map_err(|error| Failure::Usage(error.to_string()))?.server;
+    let mut wire = Vec::new();
+    for label in name {
+        wire.push(u8::try_from(label.len()).unwrap_or_default());
+        wire.extend(label);
+    }
+    wire.push(0);
+    let rtype = rtype.map(|rtype| Rtype(u16::from(rtype)));
+    let text = if settings.needs() == Needs::Nothing {
+        explain_json(&settings, &NoPods, &wire, rtype)
+    } else {
+        let feed = open(&settings)?;
+        explain_json(&settings, &*feed.index(), &wire, rtype)
+    };
+    let document = text.and_then(|text| serde_json::from_str(&text).ok());
+    document.ok_or_else(|| Failure::Usage("not a name that the DNS can carry".to_owned()))
+}
+
+/// Reads the file of pods that the settings name.
+fn open(settings: &Settings) -> Result<Feed, Failure> {
+    if matches!(settings.source, Source::Cluster(_)) {
+        let message =
+            "these settings need a cluster; give --pods-file FILE, or --server to ask a running poddnsd";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
+    runtime.block_on(Feed::open(settings.source.clone(), settings.scope())).map_err(|error| {
+        let message = error.to_string();
+        if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
+    })
+}
+
+/// The explanation in two lines: the answer, and the reason.
+fn show(document: &Value) -> String {
+    let field = |name| show_text(text(document, name));
+    let mut answer = field("status");
+    if answer == "NOERROR" && document.get("has_records") == Some(&Value::Bool(false)) {
+        answer.push_str(" without records (NODATA)");
+    }
+    if let Some(error) = document.get("extended_error").filter(|error| !error.is_null()) {
+        let code = error.get("code").and_then(Value::as_u64).unwrap_or_default();
+        let _ = write!(answer, ", EDE {code} ({})", show_text(text(error, "name")));
+    }
+    format!("{} {}: {answer}\n{}\n", field("name"), field("type"), field("text"))
+}

@@ -1,0 +1,219 @@
+//! `poddns pods`: the pods of a running server's index.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::Args;
+use poddns_core::{Label, podip};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::admin::{Admin, encode, freshness, text};
+use crate::outcome::{Failure, note, print};
+use crate::query::{Server, show_text};
+
+/// Version of the shape of `--json`.
+const VERSION: u32 = 1;
+
+/// The command line of `poddns pods`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  poddns pods                                  all pods
+  poddns pods 10.42.2.46                       who has this address
+  poddns pods 10-42-2-46.web.pod.cluster.local the same, whatever the namespace in the name
+  poddns pods --namespace web                  what a namespace holds
+  poddns pods web-0 db/postgres-0              pods by name, if poddnsd runs with --pod-names
+
+Exit status: 0 if each argument has a pod, 1 if one has none or the server cannot be asked, 64 for bad usage.")]
+pub(crate) struct PodsArgs {
+    /// Addresses, pods' names, or NAMESPACE/NAME
+    #[arg(value_name = "IP|NAME")]
+    subjects: Vec<Subject>,
+    /// Pods of this namespace only
+    #[arg(long, short, value_name = "NS", value_parser = |text: &str| text.parse::<Label>())]
+    namespace: Option<Label>,
+    /// The server's admin endpoints
+    #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]
+    server: Server,
+    /// Print one JSON object a pod, on a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What pods to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Address(IpAddr),
+    Pod { namespace: Option<Label>, name: Label },
+}
+
+/// Why an argument stands for no pod.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("neither an address nor a pod's name; give one such as 10.42.2.46, web-0 or NAMESPACE/web-0")]
+struct SubjectError;
+
+impl FromStr for Subject {
+    type Err = SubjectError;
+
+    fn from_str(given: &str) -> Result<Self, SubjectError> {
+        let first = given.split('.').next().unwrap_or_default();
+        let dashed = || podip::parse(first.as_bytes());
+        if let Some(address) = given.parse().ok().or_else(dashed) {
+            return Ok(Self::Address(address));
+        }
+        let (namespace, name) = given.split_once('/').map_or((None, given), |(one, two)| (Some(one), two));
+        let namespace = namespace.map(str::parse).transpose().map_err(|_| SubjectError)?;
+        Ok(Self::Pod { namespace, name: name.parse().map_err(|_| SubjectError)? })
+    }
+}
+
+impl Subject {
+    /// The parameters of `/pods` that select it.
+    fn parameters(&self, namespace: Option<Label>) -> String {
+        let mut parameters = String::new();
+        let own = match self {
+            Self::Address(address) => {
+                let _ = write!(parameters, "&address={}", encode(&address.to_string()));
+                None
+            }
+            Self::Pod { namespace, name } => {
+                let _ = write!(parameters, "&name={name}");
+                *namespace
+            }
+        };
+        if let Some(namespace) = own.or(namespace) {
+            let _ = write!(parameters, "&namespace={namespace}");
+        }
+        parameters
+    }
+
+    fn missing(&self) -> String {
+        match self {
+            Self::Address(address) => format!("no pod has {address}"),
+            Self::Pod { name, .. } => {
+                format!("no pod is named {name}; names are known if poddnsd runs with --pod-names")
+            }
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &PodsArgs) -> Result<ExitCode, Failure> {
+    let admin = Admin::new(&args.server)?;
+    let mut table = Table { json: args.json, begun: false };
+    let all = args.namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
+    if args.subjects.is_empty() {
+        let (count, state) = list(&admin, &all, &mut |pod| table.row(pod))?;
+        if count == 0 {
+            note("the index has no such pods");
+        }
+        warn(&state);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut code = ExitCode::SUCCESS;
+    for subject in &args.subjects {
+        let (count, state) = list(&admin, &subject.parameters(args.namespace), &mut |pod| table.row(pod))?;
+        if count == 0 {
+            note(&format!("{}; the index is {}", subject.missing(), freshness(&state)));
+            code = ExitCode::FAILURE;
+        } else {
+            warn(&state);
+        }
+    }
+    Ok(code)
+}
+
+/// Notes that what is printed may be out of date.
+fn warn(state: &Value) {
+    if text(state, "state") != "fresh" {
+        note(&format!("the index is {}", freshness(state)));
+    }
+}
+
+/// Calls `each` with the pods that the parameters select, page by page; returns their number and the state of the index.
+pub(crate) fn list(
+    admin: &Admin,
+    parameters: &str,
+    each: &mut dyn FnMut(&Value) -> Result<(), Failure>,
+) -> Result<(usize, Value), Failure> {
+    let (mut count, mut from) = (0, String::new());
+    loop {
+        let page = admin.document(&format!("/pods?limit=1000{parameters}{from}"))?;
+        let pods = page.get("pods").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        pods.iter().try_for_each(&mut *each)?;
+        count += pods.len();
+        match page.get("continue").and_then(Value::as_str) {
+            Some(next) => from = format!("&continue={}", encode(next)),
+            None => return Ok((count, page.get("freshness").cloned().unwrap_or_default())),
+        }
+    }
+}
+
+/// The addresses of a pod of a page.
+pub(crate) fn addresses(pod: &Value) -> impl Iterator<Item = &str> {
+    pod.get("addresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Prints pods as they come.
+struct Table {
+    json: bool,
+    begun: bool,
+}
+
+impl Table {
+    fn row(&mut self, pod: &Value) -> Result<(), Failure> {
+        if self.json {
+            let object = json!({
+                "version": VERSION,
+                "namespace": pod.get("namespace"),
+                "name": pod.get("name"),
+                "addresses": pod.get("addresses"),
+            });
+            return print(&format!("{object}\n"));
+        }
+        let head = if std::mem::replace(&mut self.begun, true) { "" } else { HEAD };
+        let name = pod.get("name").and_then(Value::as_str).unwrap_or("-");
+        let addresses = addresses(pod).collect::<Vec<_>>().join(",");
+        let (namespace, name, addresses) =
+            (show_text(text(pod, "namespace")), show_text(name), show_text(&addresses));
+        print(&format!("{head}{namespace:<24} {name:<40} {addresses}\n"))
+    }
+}
+
+const HEAD: &str = "NAMESPACE                NAME                                     ADDRESSES\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_addresses_or_names() {
+        let address = |text: &str| Subject::Address(text.parse().expect("an address"));
+        let label = |text: &str| text.parse::<Label>().expect("a label");
+        for (given, subject) in [
+            ("10.42.2.46", address("10.42.2.46")),
+            ("fd00::7", address("fd00::7")),
+            ("10-42-2-46", address("10.42.2.46")),
+            ("fd00--7.web.pod.cluster.local", address("fd00::7")),
+            ("web-0", Subject::Pod { namespace: None, name: label("web-0") }),
+            ("db/web-0", Subject::Pod { namespace: Some(label("db")), name: label("web-0") }),
+        ] {
+            assert_eq!(given.parse(), Ok(subject), "{given}");
+        }
+        for bad in ["", "Web", "a/b/c", "web.default", "10.42.2.0/24"] {
+            assert_eq!(bad.parse::<Subject>(), Err(SubjectError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn own_namespace_of_a_subject_wins() {
+        let label = |text: &str| text.parse::<Label>().expect("a label");
+        let subject: Subject = "db/web-0".parse().expect("a pod");
+        assert_eq!(subject.parameters(Some(label("web"))), "&name=web-0&namespace=db");
+        let subject: Subject = "fd00::7".parse().expect("an address");
+        assert_eq!(subject.parameters(Some(label("web"))), "&address=fd00%3A%3A7&namespace=web");
+    }
+}

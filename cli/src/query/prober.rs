@@ -1,0 +1,71 @@
+//! One question to one server in short: rcode and data.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_proto::op::{Edns, Message, Query};
+use hickory_proto::rr::{Name, RecordType};
+
+use super::args::Server;
+use super::exchange::{Patience, Question, Transport, ask};
+use super::print::{show_rcode, show_rdata};
+use crate::outcome::Failure;
+
+/// Tries for each question.
+const TRIES: u32 = 2;
+
+/// The largest datagram to allow for, in octets.
+const PAYLOAD_SIZE: u16 = 1232;
+
+/// Rcode and data of an answer, without what two servers may do differently: TTLs and order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: String,
+    /// Sorted; of the type asked for only, so that a CNAME on the way does not count.
+    pub(crate) data: Vec<String>,
+}
+
+/// A server to ask many questions.
+pub(crate) struct Prober {
+    server: SocketAddr,
+    patience: Patience,
+}
+
+impl Prober {
+    /// Takes the first address of the server, on `port` unless it has one.
+    pub(crate) fn new(server: &Server, port: u16, timeout: Duration) -> Result<Self, Failure> {
+        let addresses = server.addresses(port).map_err(|error| Failure::Run(error.to_string()))?;
+        let first = addresses.into_iter().next();
+        let server = first.ok_or_else(|| Failure::Run(format!("no address for server '{server}'")))?;
+        Ok(Self { server, patience: Patience { timeout, tries: TRIES } })
+    }
+
+    /// Asks over UDP, and over TCP if the answer is truncated. The error is the reason why there is no answer.
+    pub(crate) fn ask(&self, name: &Name, record_type: RecordType) -> Result<Answer, String> {
+        let query = Query::query(name.clone(), record_type);
+        // `query` draws a random ID.
+        let mut message = Message::query();
+        message.metadata.recursion_desired = true;
+        message.add_query(query.clone());
+        let mut edns = Edns::new();
+        edns.set_max_payload(PAYLOAD_SIZE);
+        message.set_edns(edns);
+        let octets = message.to_vec().map_err(|error| error.to_string())?;
+        let question = Question { id: message.metadata.id, query, octets };
+        let exchange = |transport| {
+            ask(&question, self.server, transport, self.patience).map_err(|error| error.to_string())
+        };
+        let mut response = exchange(Transport::Udp)?;
+        if response.is_cut() {
+            response = exchange(Transport::Tcp)?;
+        }
+        let answers = response.message.answers.iter();
+        let mut data: Vec<String> = answers
+            .filter(|record| record_type == RecordType::ANY || record.record_type() == record_type)
+            .map(|record| show_rdata(&record.data))
+            .collect();
+        data.sort_unstable();
+        let status = show_rcode(u16::from(response.message.metadata.response_code));
+        Ok(Answer { status, data })
+    }
+}

@@ -1,0 +1,209 @@
+//! `poddns status`: a running server at a glance.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::admin::{Admin, freshness, text};
+use crate::outcome::{Failure, note, print};
+use crate::query::{Server, seconds, show_text};
+
+/// Clears a terminal's screen (ECMA-48 ED and CUP).
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// The command line of `poddns status`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  poddns status
+  poddns status --watch
+  poddns status --server 10.42.0.9:8053 --json | jq .index
+
+Exit status: 0 if the server was asked, whatever its state; 1 if it could not be; 64 for bad usage.")]
+pub(crate) struct StatusArgs {
+    /// The server's admin endpoints
+    #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]
+    server: Server,
+    /// Ask again and again, every 2 s or in this interval, until interrupted
+    #[arg(long, short, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
+          value_parser = seconds)]
+    watch: Option<Duration>,
+    /// Print the server's /status as JSON, on a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
+    let admin = Admin::new(&args.server)?;
+    let show = |document: &Value| if args.json { format!("{document}\n") } else { screen(document) };
+    let Some(interval) = args.watch else {
+        print(&show(&admin.document("/status")?))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let terminal = io::stdout().is_terminal() && !args.json;
+    loop {
+        // A server that is being restarted comes back.
+        match admin.document("/status") {
+            Ok(document) => {
+                let before = if terminal { CLEAR } else { "" };
+                let after = if terminal || args.json { "" } else { "\n" };
+                print(&format!("{before}{}{after}", show(&document)))?;
+            }
+            Err(failure) => note(failure.message()),
+        }
+        thread::sleep(interval);
+    }
+}
+
+/// The screen: a line a subject, those that are null left out.
+fn screen(document: &Value) -> String {
+    let mut screen = String::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(screen, "{name:<11}{}", show_text(&value));
+        }
+    };
+    let uptime = document.get("uptime_seconds").and_then(Value::as_u64).unwrap_or_default();
+    line("server", format!("poddnsd {}, up {}", text(document, "version"), duration(uptime)));
+    line("state", text(document, "state").to_owned());
+    for reason in list(document, "pending") {
+        line("pending", value(reason));
+    }
+    line("mode", text(document, "mode").to_owned());
+    line("zones", join(list(document, "zones").map(value)));
+    line("listen", join(list(document, "listen").map(|listener| text(listener, "address").to_owned())));
+    line("index", document.get("index").map(index).unwrap_or_default());
+    for watch in list(document, "watches") {
+        line("watch", show_watch(watch));
+    }
+    for feed in list(document, "feeds") {
+        line("feed", show_feed(feed));
+    }
+    line("snapshot", document.get("snapshot").map(snapshot).unwrap_or_default());
+    let dropped = document.pointer("/log/dropped_lines").and_then(Value::as_u64).unwrap_or_default();
+    line("log", if dropped == 0 { String::new() } else { format!("{dropped} lines dropped") });
+    screen
+}
+
+fn list<'a>(document: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    document.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn join(values: impl Iterator<Item = String>) -> String {
+    values.collect::<Vec<_>>().join(", ")
+}
+
+/// A scalar without quotes.
+fn value(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn number(document: &Value, field: &str) -> String {
+    document.get(field).map(value).unwrap_or_default()
+}
+
+fn index(index: &Value) -> String {
+    if index.is_null() {
+        return String::new();
+    }
+    let kib = index.get("bytes").and_then(Value::as_u64).unwrap_or_default() / 1024;
+    let state = freshness(index.get("freshness").unwrap_or(&Value::Null));
+    format!(
+        "{} pods, {} addresses, {} namespaces, {kib} KiB; {state}",
+        number(index, "pods"),
+        number(index, "addresses"),
+        number(index, "namespaces"),
+    )
+}
+
+fn show_watch(watch: &Value) -> String {
+    let mut shown = text(watch, "resource").to_owned();
+    if let Some(namespace) = watch.get("namespace").and_then(Value::as_str) {
+        let _ = write!(shown, " in namespace {namespace}");
+    }
+    let _ = write!(shown, ": {}", freshness(watch.get("freshness").unwrap_or(&Value::Null)));
+    if let Some(error) = watch.get("error").and_then(Value::as_str) {
+        let _ = write!(shown, " ({error})");
+    }
+    shown
+}
+
+fn show_feed(feed: &Value) -> String {
+    let count = |field| number(feed, field);
+    format!(
+        "{}: {} events, {} lists, {} errors, {} malformed",
+        text(feed, "resource"),
+        count("events"),
+        count("lists"),
+        count("errors"),
+        count("malformed")
+    )
+}
+
+fn snapshot(snapshot: &Value) -> String {
+    if snapshot.is_null() {
+        return String::new();
+    }
+    let mut shown = format!("{}: written {} times", text(snapshot, "path"), number(snapshot, "written"));
+    if let Some(error) = snapshot.get("error").and_then(Value::as_str) {
+        let _ = write!(shown, " ({error})");
+    }
+    shown
+}
+
+/// Seconds in the two largest units: `3 d 4 h`.
+fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn screens_show_what_there_is() {
+        let document = json!({
+            "version": "1.2.3", "uptime_seconds": 93_784, "state": "pending", "pending": ["pods: refused\u{1b}"],
+            "mode": "verified", "zones": ["pod.cluster.local."], "listen": [{ "address": "127.0.0.1:1053" }],
+            "index": { "pods": 3, "addresses": 4, "namespaces": 2, "bytes": 2048,
+                       "freshness": { "state": "stale", "age_seconds": 7 } },
+            "watches": [{ "resource": "pods", "namespace": "a", "freshness": { "state": "unsynced" }, "error": "no" }],
+            "feeds": [{ "resource": "pods", "events": 1, "lists": 2, "errors": 3, "malformed": 4 }],
+            "snapshot": null, "log": { "dropped_lines": 0 },
+        });
+        let expected = "\
+server     poddnsd 1.2.3, up 1 d 2 h
+state      pending
+pending    pods: refused\\027
+mode       verified
+zones      pod.cluster.local.
+listen     127.0.0.1:1053
+index      3 pods, 4 addresses, 2 namespaces, 2 KiB; stale for 7 s
+watch      pods in namespace a: not listed yet (no)
+feed       pods: 1 events, 2 lists, 3 errors, 4 malformed
+";
+        assert_eq!(screen(&document), expected);
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        for (seconds, shown) in [(5, "5 s"), (65, "1 min 5 s"), (3700, "1 h 1 min"), (90_000, "1 d 1 h")] {
+            assert_eq!(duration(seconds), shown);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Mode verified with pods from a file.
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 
 use crate::support::{Daemon, addresses, ask, name, query, rcode, until};
@@ -94,4 +95,38 @@ fn pods_that_the_rate_limit_applies_to_are_reported() {
         until("ready", || daemon.get("/readyz").0 == 200);
         assert!(daemon.status()["rate_limited_pod"].is_null(), "{exempt}");
     }
+}
+
+/// A pipe is read once, when the daemon starts; a reload that would read it again is refused.
+#[test]
+fn pipe_is_read_at_the_start_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let [pipe, config] = ["pipe", "poddns.toml"].map(|name| directory.path().join(name));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let configure = |more: &str| std::fs::write(&config, format!("pods-file = {pipe:?}\n{more}")).unwrap();
+    configure("");
+    let to = pipe.clone();
+    let writer = std::thread::spawn(move || std::fs::write(to, list(&[HERE])));
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    until("ready", || daemon.get("/readyz").0 == 200);
+    writer.join().unwrap().unwrap();
+    assert_eq!(addresses(&ask(daemon.address(), &query(1, &name(HERE)))), [HERE]);
+    configure("host-network = \"exclude\"\n");
+    daemon.signal("HUP");
+    daemon.wait_for_log("it is a pipe, which can be read only once, when the program starts");
+    assert_eq!(addresses(&ask(daemon.address(), &query(2, &name(HERE)))), [HERE]);
+    assert_eq!(daemon.get("/readyz").0, 200);
+}
+
+/// `kubectl get pods -A -o json | poddnsd --pods-file /dev/stdin`, with Landlock where the kernel has it.
+#[test]
+fn standard_input_is_read_at_the_start() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut command = crate::support::command();
+    command.stdin(reader);
+    let writing = std::thread::spawn(move || writer.write_all(list(&[HERE]).as_bytes()));
+    let daemon = Daemon::launch(command, &["--listen=127.0.0.1:0", "--pods-file=/dev/stdin"]);
+    until("ready", || daemon.get("/readyz").0 == 200);
+    writing.join().unwrap().unwrap();
+    assert_eq!(addresses(&ask(daemon.address(), &query(1, &name(HERE)))), [HERE]);
 }

@@ -214,6 +214,25 @@ fn a_reload_may_change_where_it_is_written() {
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));
 }
 
+/// A limit of the size of files (`RLIMIT_FSIZE`), beyond which writing raises SIGXFSZ.
+#[test]
+fn snapshot_above_the_file_size_limit_is_a_failure() {
+    let place = Place::new();
+    let daemon = place.daemon(&["--snapshot-interval=1s"]);
+    until("a snapshot", || daemon.metric(WRITTEN) > 0);
+    let before = fs::read(place.snapshot()).unwrap();
+    let pid = daemon.pid().to_string();
+    let limited = std::process::Command::new("prlimit").args(["--fsize=16", "--pid", &pid]).status();
+    assert!(limited.expect("prlimit of util-linux").success());
+    daemon.wait_for_log("File too large");
+    until("tried again", || daemon.metric(FAILED) > 1);
+    // The kubeconfig and the snapshot.
+    until("nothing is left beside it", || fs::read_dir(place.folder.path()).unwrap().count() == 2);
+    let decoder = Decoder::new(&fs::read(place.snapshot()).unwrap()[..]).unwrap().read(|_| {}).unwrap();
+    assert_eq!((decoder.pods, fs::read(place.snapshot()).unwrap().len()), (1, before.len()));
+    assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));
+}
+
 /// In a file system with room for one and no more.
 #[cfg(feature = "system-tests")]
 #[test]

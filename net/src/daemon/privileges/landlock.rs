@@ -1,5 +1,7 @@
 //! Landlock: which files the process can open at all.
 
+use std::error::Error;
+use std::io;
 use std::path::Path;
 
 use landlock::{
@@ -74,8 +76,26 @@ fn allow(
 ) -> Result<Option<PathFd>, RulesetError> {
     let Ok(opened) = PathFd::new(path) else { return Ok(None) };
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
-    rules.add_rule(PathBeneath::new(&opened, access))?;
-    Ok(Some(opened))
+    match rules.add_rule(PathBeneath::new(&opened, access)) {
+        Ok(_) => Ok(Some(opened)),
+        // An anonymous pipe, as /dev/stdin may be: there are no rules for these, and they can be opened without.
+        Err(error) if is_without_path(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns true if a rule was refused because its file is in a file system of the kernel's own: `EBADFD` of
+/// `landlock_add_rule(2)`.
+fn is_without_path(error: &RulesetError) -> bool {
+    let mut source: Option<&dyn Error> = Some(error);
+    while let Some(error) = source {
+        let system = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        if system == Some(libc::EBADFD) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 // A kernel without Landlock could not fail these.
@@ -85,7 +105,7 @@ mod tests {
     use std::io::ErrorKind;
     use std::os::unix::fs::symlink;
     use std::sync::mpsc;
-    use std::{env, io, thread};
+    use std::{env, thread};
 
     use super::*;
 

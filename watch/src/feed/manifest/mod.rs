@@ -239,6 +239,7 @@ mod tests {
             "&a [*a]",
             "\"\\0\\x7f\"",
             "a\u{0}b",
+            "\u{feff}x",
         ] {
             let text = format!("kind: List\nitems:\n- labels: {value}\n- {{}}\n");
             assert_items(&text, ListKind::List, 2);

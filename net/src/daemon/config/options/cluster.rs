@@ -39,7 +39,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         value: "FILE",
         allowed: "the path of `kubectl get pods -A -o json` (or yaml) output",
         help: "Read pods from this file instead of from a cluster",
-        more: "It is read again when it changes.",
+        more: "It is read again when it changes. A pipe such as /dev/stdin is read once, at the start.",
         example: &["demo/pods.json"],
         read: |to, texts| texts.one(value::some(value::path), &mut to.pods_file),
         ..ROW

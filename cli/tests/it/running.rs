@@ -1,6 +1,6 @@
 //! `poddns explain`, `pods` and `status` against a running server.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
 use poddns_core::Mode;
@@ -8,7 +8,7 @@ use poddns_net::{Server, Settings};
 use poddns_watch::Source;
 use tempfile::NamedTempFile;
 
-use crate::support::{Run, poddns};
+use crate::support::{Run, poddns, spawn};
 
 /// A server in mode verified, with pod names, of these pods: namespace, name and addresses.
 struct Running {
@@ -182,6 +182,18 @@ fn status_is_one_screen() {
     let run = running.run(&["status", "--json"]);
     let document: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
     assert_eq!(document["index"]["pods"], 3);
+}
+
+#[test]
+fn watched_status_is_printed_again() {
+    let running = Running::new();
+    let admin = running.server.admin().expect("it is served").to_string();
+    let mut child = spawn(["status", "--watch=10ms", "--server", &admin]);
+    let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let states = stdout.lines().map(|line| line.expect("UTF-8")).filter(|line| line == "state      ready");
+    assert_eq!(states.take(3).count(), 3);
+    child.kill().expect("it is a child of ours");
+    child.wait().expect("it has ended");
 }
 
 #[test]

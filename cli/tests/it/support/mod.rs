@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// What a run of `poddns` gave.
 #[derive(Debug)]
@@ -45,6 +45,11 @@ pub(crate) fn poddns_with<S: AsRef<str>>(
     variables: &[(&str, &str)],
 ) -> Run {
     Run::from(command(args, variables).stdin(Stdio::null()).output().expect("poddns starts"))
+}
+
+/// Starts `poddns` with these arguments, its standard output piped.
+pub(crate) fn spawn<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Child {
+    command(args, &[]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("poddns starts")
 }
 
 /// `poddns` with these arguments, these variables, and no other `PODDNS_*` ones.

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::Error as ClapError;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use poddns_core::Mode;
 use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
 use poddns_net::daemon::PreflightError;
 use poddns_net::{Needs, Settings};
-use poddns_watch::access::{Access, AccessError, Subject};
+use poddns_watch::access::{self, Access, AccessError, Subject};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
 use tracing_subscriber::EnvFilter;
 
@@ -28,10 +28,17 @@ Examples:
   poddns check --config /etc/poddns/poddnsd.toml
   poddns check --kubeconfig ~/.kube/config --context staging --namespace web
   poddns check | kubectl apply -f -
+  poddns check --as system:serviceaccount:kube-system:poddns
+  poddns check --rbac --as system:serviceaccount:kube-system:poddns
 
 Exit status: 0 all is well, 1 something is missing or out of reach, 64 the configuration is wrong.";
 
-/// The command line of `poddns check`: the daemon's.
+/// Options of the tool's own.
+const AS: &str = "as";
+const AS_GROUP: &str = "as-group";
+const RBAC: &str = "rbac";
+
+/// The command line of `poddns check`: the daemon's, and options of its own.
 #[derive(Debug)]
 pub(crate) struct CheckArgs(ArgMatches);
 
@@ -48,7 +55,21 @@ impl FromArgMatches for CheckArgs {
 
 impl Args for CheckArgs {
     fn augment_args(command: Command) -> Command {
-        with_flags(command).after_help(HELP)
+        let subject = Arg::new(AS).long(AS).value_name("USER").help(
+            "Check the permissions of this user or service account (system:serviceaccount:NAMESPACE:NAME)",
+        );
+        let groups = Arg::new(AS_GROUP)
+            .long(AS_GROUP)
+            .value_name("GROUP")
+            .action(ArgAction::Append)
+            .requires(AS)
+            .conflicts_with(RBAC)
+            .help("A further group of that user; repeatable");
+        let rbac = Arg::new(RBAC)
+            .long(RBAC)
+            .action(ArgAction::SetTrue)
+            .help("Print the RBAC objects that the configuration needs, without asking a cluster");
+        with_flags(command).args([subject, groups, rbac]).after_help(HELP)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -56,12 +77,39 @@ impl Args for CheckArgs {
     }
 }
 
+/// Whose permissions are checked: those of another subject with its groups, or our own.
+struct Whom {
+    subject: Option<Subject>,
+    groups: Vec<String>,
+}
+
+impl Whom {
+    fn of(matches: &ArgMatches) -> Self {
+        let groups = matches.get_many::<String>(AS_GROUP).unwrap_or_default().cloned().collect();
+        Self { subject: matches.get_one::<String>(AS).map(|user| Subject::of(user)), groups }
+    }
+}
+
+/// Prints the RBAC objects that settings need of a cluster.
+fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode, Failure> {
+    if settings.needs() == Needs::Nothing || !matches!(settings.source, Source::Cluster(_)) {
+        tell("ok", "nothing is needed of a cluster");
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&access::rbac(&settings.scope(), subject))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let whom = Whom::of(&args.0);
     let usage = |error: ConfigError| Failure::Usage(error.to_string());
     let sources = Sources::new(&args.0, |name| std::env::var_os(name)).map_err(usage)?;
     let daemon = sources.settings().map_err(usage)?;
     let settings = &daemon.server;
+    if args.0.get_flag(RBAC) {
+        return print_rbac(settings, whom.subject.as_ref());
+    }
     tell("ok", &format!("configuration: {}", summary(settings)));
     for variable in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
         tell("warning", &variable.to_string());
@@ -86,7 +134,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
                 Some(path) => runtime.block_on(check_snapshot(path, options.clone(), scope.clone()))?,
                 None => true,
             };
-            let granted = runtime.block_on(check_cluster(options, &scope))?;
+            let granted = runtime.block_on(check_cluster(options, &scope, whom))?;
             Ok(if kept && granted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
@@ -182,19 +230,25 @@ async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> R
     }
 }
 
-async fn check_cluster(options: ClusterOptions, scope: &Scope) -> Result<bool, Failure> {
-    let access = Access::check(options, scope).await.map_err(|error| match &error {
+async fn check_cluster(options: ClusterOptions, scope: &Scope, whom: Whom) -> Result<bool, Failure> {
+    let other = whom.subject.is_some();
+    let access = match whom.subject {
+        Some(subject) => Access::check_as(options, scope, subject, &whom.groups).await,
+        None => Access::check(options, scope).await,
+    };
+    let access = access.map_err(|error| match &error {
         AccessError::Configuration(cause) => unusable(cause),
         _ => Failure::Run(error.to_string()),
     })?;
     tell("ok", &format!("the API server at {} answers: {}", access.server, access.version));
     match &access.subject {
         Some(subject) if subject.is_anonymous() => {
-            tell("warning", "it takes us for anonymous: the configuration has no credentials for it");
+            tell("warning", "authenticated us as anonymous: the configuration has no credentials for it");
         }
-        Some(subject) => tell("ok", &format!("it takes us for {subject}")),
+        Some(subject) if other => tell("ok", &format!("checked for {subject}")),
+        Some(subject) => tell("ok", &format!("authenticated us as {subject}")),
         None if access.is_sufficient() => {}
-        None => tell("warning", "it does not say whom it takes us for"),
+        None => tell("warning", "does not say whom it authenticated us as"),
     }
     for finding in &access.findings {
         let (verdict, may) = if finding.allowed { ("ok", "may") } else { ("missing", "may not") };
@@ -203,7 +257,7 @@ async fn check_cluster(options: ClusterOptions, scope: &Scope) -> Result<bool, F
     }
     let Some(rbac) = access.missing_rbac() else { return Ok(true) };
     note("standard output has the RBAC objects that grant what is missing, for `kubectl apply -f -`");
-    if let Some(Subject::User(_)) = &access.subject {
+    if let (Some(Subject::User(_)), false) = (&access.subject, other) {
         note("they are for the user who made this check: name the daemon's service account if it is another");
     }
     print(&rbac)?;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec, SubjectAccessReviewStatus,
 };
 use kube::api::{ListParams, PostParams, WatchParams};
 use kube::core::Status;
@@ -58,8 +59,28 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The subject of a user name as the API server gives it.
-    fn of(user: &str) -> Self {
+    /// The groups that the API server puts such a subject into by itself.
+    fn groups(&self) -> Vec<String> {
+        let mut groups = vec!["system:authenticated".to_owned()];
+        if let Self::ServiceAccount { namespace, .. } = self {
+            groups.push("system:serviceaccounts".to_owned());
+            groups.push(format!("system:serviceaccounts:{namespace}"));
+        }
+        groups
+    }
+
+    /// The user name as the API server knows it.
+    fn user_name(&self) -> String {
+        match self {
+            Self::ServiceAccount { namespace, name } => format!("system:serviceaccount:{namespace}:{name}"),
+            Self::User(user) => user.clone(),
+        }
+    }
+
+    /// Returns the subject of a user name as the API server knows it: `system:serviceaccount:NAMESPACE:NAME` is a service
+    /// account, anything else a user.
+    #[must_use]
+    pub fn of(user: &str) -> Self {
         let account = user.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
         match account {
             Some((namespace, name)) => {
@@ -246,15 +267,41 @@ pub fn needed(scope: &Scope) -> Vec<Permission> {
     needed
 }
 
+/// Returns the RBAC objects that a feed of this scope needs, as YAML for `kubectl apply -f -`. No cluster is asked; without
+/// a subject the binding has a placeholder.
+#[must_use]
+pub fn rbac(scope: &Scope, subject: Option<&Subject>) -> String {
+    let missing = |permission| Finding { permission, allowed: false, reason: String::new() };
+    let findings: Vec<Finding> = needed(scope).into_iter().map(missing).collect();
+    rbac::missing(&findings, subject).unwrap_or_default()
+}
+
 impl Access {
+    /// Asks the cluster what a feed of this scope could do there as another subject, which takes the permission to create
+    /// `subjectaccessreviews`. `groups` are the subject's beside those that follow from its kind.
+    ///
+    /// Fails as [`check`](Self::check) does, and if the cluster does not let us ask for others.
+    pub async fn check_as(
+        options: ClusterOptions,
+        scope: &Scope,
+        subject: Subject,
+        groups: &[String],
+    ) -> Result<Self, AccessError> {
+        let cluster = Cluster::open(options).await?;
+        let version = cluster.version().await?;
+        let groups = [subject.groups(), groups.to_vec()].concat();
+        let mut findings = Vec::new();
+        for permission in needed(scope) {
+            findings.push(cluster.review_of(&subject, &groups, permission).await?);
+        }
+        Ok(Self { server: cluster.server, version, subject: Some(subject), findings })
+    }
+
     /// Asks the cluster what a feed of this scope may do there.
     ///
     /// Fails if the configuration leads to no cluster, or the cluster gives no answer within 15 seconds.
     pub async fn check(options: ClusterOptions, scope: &Scope) -> Result<Self, AccessError> {
-        let connection = Connection::open(options).await?;
-        let client = connection.client().await.map_err(AccessError::Credentials)?;
-        let cluster = Cluster { client, server: connection.url().as_ref().to_owned() };
-        cluster.access(&needed(scope)).await
+        Cluster::open(options).await?.access(&needed(scope)).await
     }
 
     /// Whether nothing is missing.
@@ -280,8 +327,18 @@ struct Cluster {
 }
 
 impl Cluster {
+    async fn open(options: ClusterOptions) -> Result<Self, AccessError> {
+        let connection = Connection::open(options).await?;
+        let client = connection.client().await.map_err(AccessError::Credentials)?;
+        Ok(Self { client, server: connection.url().as_ref().to_owned() })
+    }
+
+    async fn version(&self) -> Result<String, AccessError> {
+        Ok(self.answer("its version", self.client.apiserver_version()).await?.git_version)
+    }
+
     async fn access(self, needed: &[Permission]) -> Result<Access, AccessError> {
-        let version = self.answer("its version", self.client.apiserver_version()).await?.git_version;
+        let version = self.version().await?;
         let mut findings = Vec::with_capacity(needed.len());
         for permission in needed {
             findings.push(self.review(permission).await?);
@@ -291,21 +348,32 @@ impl Cluster {
     }
 
     async fn review(&self, permission: &Permission) -> Result<Finding, AccessError> {
-        let attributes = ResourceAttributes {
-            namespace: permission.namespace.map(|namespace| namespace.to_string()),
-            resource: Some(permission.resource.as_str().to_owned()),
-            verb: Some(permission.verb.as_str().to_owned()),
-            ..ResourceAttributes::default()
+        let spec = SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes(permission)),
+            ..Default::default()
         };
-        let spec =
-            SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
         let review = SelfSubjectAccessReview { spec, ..Default::default() };
         let api = Api::<SelfSubjectAccessReview>::all(self.client.clone());
         let answer = self.answer("what we may do", api.create(&PostParams::default(), &review)).await?;
-        let status = answer.status.unwrap_or_default();
-        let texts = [status.reason, status.evaluation_error];
-        let texts: Vec<String> = texts.into_iter().flatten().filter(|text| !text.is_empty()).collect();
-        Ok(Finding { permission: permission.clone(), allowed: status.allowed, reason: texts.join("; ") })
+        Ok(finding(permission.clone(), answer.status))
+    }
+
+    async fn review_of(
+        &self,
+        subject: &Subject,
+        groups: &[String],
+        permission: Permission,
+    ) -> Result<Finding, AccessError> {
+        let spec = SubjectAccessReviewSpec {
+            user: Some(subject.user_name()),
+            groups: Some(groups.to_vec()),
+            resource_attributes: Some(attributes(&permission)),
+            ..Default::default()
+        };
+        let review = SubjectAccessReview { spec, ..Default::default() };
+        let api = Api::<SubjectAccessReview>::all(self.client.clone());
+        let answer = self.answer("what others may do", api.create(&PostParams::default(), &review)).await?;
+        Ok(finding(permission, answer.status))
     }
 
     /// Who we are. Servers before 1.28 have nobody to ask, but name us when they refuse something.
@@ -359,6 +427,22 @@ impl Cluster {
             }
         }
     }
+}
+
+fn attributes(permission: &Permission) -> ResourceAttributes {
+    ResourceAttributes {
+        namespace: permission.namespace.map(|namespace| namespace.to_string()),
+        resource: Some(permission.resource.as_str().to_owned()),
+        verb: Some(permission.verb.as_str().to_owned()),
+        ..ResourceAttributes::default()
+    }
+}
+
+fn finding(permission: Permission, status: Option<SubjectAccessReviewStatus>) -> Finding {
+    let status = status.unwrap_or_default();
+    let texts = [status.reason, status.evaluation_error];
+    let texts: Vec<String> = texts.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    Finding { permission, allowed: status.allowed, reason: texts.join("; ") }
 }
 
 fn refused(server: String, what: &'static str, status: Status) -> AccessError {

@@ -98,6 +98,20 @@ fn verdict(path: &str, mut body: Value, allowed: fn(&str, &str, Option<&str>) ->
             body["status"] = json!({"allowed": allowed});
             (201, body)
         }
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews" => {
+            let spec = &body["spec"];
+            let known = spec["user"] == "system:serviceaccount:dns:other"
+                && spec["groups"]
+                    == json!([
+                        "system:authenticated",
+                        "system:serviceaccounts",
+                        "system:serviceaccounts:dns",
+                        "g"
+                    ]);
+            let reads_pods = spec["resourceAttributes"]["resource"] == "pods";
+            body["status"] = json!({"allowed": known && reads_pods});
+            (201, body)
+        }
         "/apis/authentication.k8s.io/v1/selfsubjectreviews" => {
             body["status"] = json!({"userInfo": {"username": "system:serviceaccount:dns:poddns"}});
             (201, body)
@@ -144,7 +158,7 @@ fn all_rights_are_well() {
         format!(
             "ok      configuration: mode verified, zones pod.cluster.local., listening on 127.0.0.1:1053
 ok      the API server at http://{}/ answers: v1.33.4
-ok      it takes us for service account poddns of namespace dns
+ok      authenticated us as service account poddns of namespace dns
 ok      may list pods in all namespaces
 ok      may watch pods in all namespaces
 ok      may list namespaces
@@ -153,6 +167,41 @@ ok      may watch namespaces
             api.address
         )
     );
+}
+
+#[test]
+fn permissions_of_another_subject_are_checked() {
+    let api = api(|_, _, _| true);
+    let run = check(&api, &["--as", "system:serviceaccount:dns:other", "--as-group", "g"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    for expected in [
+        "ok      checked for service account other of namespace dns",
+        "ok      may list pods in all namespaces",
+        "missing may not watch namespaces",
+    ] {
+        assert!(findings(&run).contains(&expected), "{expected}\n{}", run.stderr);
+    }
+    assert!(run.stdout.contains("name: \"other\""), "{}", run.stdout);
+    let run = check(&api, &["--as", "jane"]);
+    assert!(run.code == Some(1) && run.stdout.contains("kind: User"), "{run:?}");
+}
+
+#[test]
+fn rbac_is_printed_without_a_cluster() {
+    let subject = "--as=system:serviceaccount:dns:poddns";
+    let run = poddns(["check", "--rbac", subject]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(
+        run.stdout.contains("kind: ClusterRole\n") && run.stdout.contains("\"pods\", \"namespaces\""),
+        "{run:?}"
+    );
+    assert!(run.stdout.contains("namespace: \"dns\"\n  name: \"poddns\""), "{run:?}");
+    let run = poddns(["check", "--rbac", "--namespace=web"]);
+    let kinds: Vec<_> = run.stdout.lines().filter(|line| line.starts_with("kind: ")).collect();
+    assert_eq!(kinds, ["kind: Role", "kind: RoleBinding", "kind: ClusterRole", "kind: ClusterRoleBinding"]);
+    let run = poddns(["check", "--rbac", "--pods=insecure", "--block-special"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "nothing is needed");
+    assert_eq!(poddns(["check", "--rbac", "--ttl=9999"]).code, Some(64));
 }
 
 #[test]
@@ -371,7 +420,9 @@ fn the_sample_configuration_is_right_and_whole() {
             .next()
             .unwrap_or_default()
     });
-    let keys: Vec<&str> = flags.filter(|flag| !["config", "help", "version"].contains(flag)).collect();
+    let keys: Vec<&str> = flags
+        .filter(|flag| !["as", "as-group", "config", "help", "rbac", "version"].contains(flag))
+        .collect();
     assert!(keys.len() > 15, "{keys:?}");
     for key in keys {
         let set = |line: &str| line.trim_start_matches('#').starts_with(&format!("{key} = "));

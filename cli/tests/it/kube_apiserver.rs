@@ -52,7 +52,7 @@ fn what_is_printed_grants_what_is_missing() {
         ],
     );
     assert!(
-        first.stderr.contains("it takes us for service account nothing of namespace default"),
+        first.stderr.contains("authenticated us as service account nothing of namespace default"),
         "{first:?}"
     );
 }
@@ -93,4 +93,19 @@ fn rights_in_some_namespaces_are_asked_for_there() {
     let everywhere = check(&kubeconfig, &[]);
     assert_eq!(everywhere.code, Some(1));
     assert_says(&everywhere, &["missing may not watch pods in all namespaces"]);
+}
+
+#[test]
+fn permissions_of_others_are_checked() {
+    SHARED.service_account("someone");
+    let subject = "--as=system:serviceaccount:default:someone";
+    let first = check(&SHARED.admin(), &[subject]);
+    assert_eq!(first.code, Some(1), "{first:?}");
+    assert_says(&first, &["missing may not list namespaces"]);
+    // What is printed without asking anybody is enough.
+    let printed = poddns(["check", "--rbac", subject]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    SHARED.apply(&printed.stdout);
+    let second = check(&SHARED.admin(), &[subject]);
+    assert_eq!(second.code, Some(0), "{second:?}");
 }

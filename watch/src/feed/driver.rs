@@ -1,6 +1,8 @@
 //! Drives the machine of one watch: requests to the API server, its answers to the machine, the machine's state to
 //! health, log and counters.
 
+mod resync;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as StdInstant};
@@ -13,7 +15,6 @@ use kube::client::Body;
 use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::debug;
 
 use super::connection::Pulse;
 use super::decode::{ListItem, Object, WatchFrame};
@@ -167,80 +168,6 @@ where
                 }
             }
             Progress::Probed(result) => self.probed(result, exchange),
-        }
-    }
-
-    /// Begins a list to compare with, if it is time for one.
-    fn begin_resync(&mut self, resync: &mut Option<Exchange<T::Object>>) {
-        if let Some(request) = self.machine.poll_resync(now()) {
-            let answer = self.asker.ask(request.clone(), self.confirmed);
-            *resync = Some(Exchange::Asking(request, answer));
-        } else if !self.machine.is_resyncing() {
-            *resync = None;
-        }
-    }
-
-    fn resync_progress(&mut self, progress: Progress, resync: &mut Option<Exchange<T::Object>>) {
-        let failed = match (progress, resync.take()) {
-            (Progress::Answered(Ok(answered)), Some(Exchange::Asking(request, _))) => match answered.answer {
-                Answer::Body(response, format) => {
-                    let (decoder, body) = (Decoder::new(&request, format), response.into_body());
-                    let reading = Reading { body, decoder, pulse: None, probes: None, probe: None };
-                    *resync = Some(Exchange::Reading(Box::new(reading)));
-                    None
-                }
-                Answer::Identity(..) | Answer::OtherClient => Some("the client is another one".to_owned()),
-            },
-            (Progress::Answered(Err(cause)), _) => Some(format!("{cause:?}")),
-            (Progress::Chunk(chunk), Some(Exchange::Reading(reading))) => {
-                self.resync_chunk(chunk, reading, resync)
-            }
-            _ => None,
-        };
-        if let Some(cause) = failed {
-            debug!(watch = %self.machine.subject(), cause, "no comparison with the cluster this time");
-            self.machine.resync_failed();
-            *resync = None;
-        }
-    }
-
-    /// Returns why the comparison fails, if it does.
-    fn resync_chunk(
-        &mut self,
-        chunk: Option<Result<Frame<Bytes>, kube::Error>>,
-        mut reading: Box<Reading<T::Object>>,
-        resync: &mut Option<Exchange<T::Object>>,
-    ) -> Option<String> {
-        match chunk {
-            Some(Ok(frame)) => {
-                self.machine.resync_heard(now());
-                if let Ok(data) = frame.into_data() {
-                    reading.decoder.push(data);
-                }
-                let Decoder::List(list) = &mut reading.decoder else { return None };
-                loop {
-                    match list.next() {
-                        Ok(Some(ListItem::Object(object))) => self.machine.resync_listed(&object),
-                        Ok(Some(ListItem::Malformed(_))) => {}
-                        Ok(None) => break,
-                        Err(error) => return Some(chain(&error)),
-                    }
-                }
-                *resync = Some(Exchange::Reading(reading));
-                None
-            }
-            Some(Err(error)) => Some(chain(&error)),
-            None => match reading.decoder {
-                Decoder::List(list) => match list.finish() {
-                    Ok(end) if end.continue_token.is_none() => {
-                        self.machine.resync_ended(&end.resource_version);
-                        None
-                    }
-                    Ok(_) => Some("the server sends pages where none were asked for".to_owned()),
-                    Err(error) => Some(chain(&error)),
-                },
-                Decoder::Watch(_) => None,
-            },
         }
     }
 

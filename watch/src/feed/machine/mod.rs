@@ -27,6 +27,7 @@ mod backoff;
 pub(crate) mod cause;
 mod events;
 mod failures;
+mod limits;
 pub(crate) mod listing;
 pub(crate) mod request;
 pub(crate) mod resync;
@@ -44,7 +45,6 @@ use std::time::{Duration, Instant};
 
 use super::explain::Subject;
 use backoff::Backoff;
-use cause::Cause;
 use listing::{Listing, Method};
 use request::{Read, Request};
 use resync::{Difference, Resync};
@@ -55,21 +55,6 @@ use version::Version;
 /// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas that
 /// began together do not go on beginning together.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
-/// Time limit for the answer to [`Request::Identify`], which is small.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time limit for the headers of a list: the API server's own limit is a minute.
-const LIST_TIMEOUT: Duration = Duration::from_secs(65);
-/// Time limit for the headers of a watch, which come before any event.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time limit for the next bytes of a list.
-const LIST_SILENCE: Duration = Duration::from_secs(30);
-/// Time limit for the next event of a streaming list before its end. A server that ignores `sendInitialEvents` never
-/// sends the end.
-const STREAM_SILENCE: Duration = Duration::from_secs(10);
-/// Time limit for the next event of a watch, on a server that has sent bookmarks: it sends one about once a minute.
-const BOOKMARK_SILENCE: Duration = Duration::from_mins(3);
-/// How much longer than agreed a server may keep a watch open.
-const OVERDUE: Duration = Duration::from_secs(30);
 /// A watch is established once it has been silent for this long after it was accepted. A server that cannot go on
 /// from our version accepts the watch first, and says so in its first event.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -259,7 +244,7 @@ impl<T: Target> Machine<T> {
     pub(crate) fn poll(&mut self, now: Instant) -> Poll {
         self.tick(now);
         if let Some(exchange) = &self.exchange {
-            return Poll::Wait(earliest([Some(self.limit(exchange).0), self.tracker.deadline()]));
+            return Poll::Wait(earliest([Some(self.limit(exchange)), self.tracker.deadline()]));
         }
         if let Some(at) = self.not_before.filter(|at| *at > now) {
             return Poll::Wait(earliest([Some(at), self.tracker.deadline()]));
@@ -364,61 +349,6 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    /// Takes notice of the time.
-    fn tick(&mut self, now: Instant) {
-        self.tracker.tick(now);
-        let Some(exchange) = &self.exchange else { return };
-        let quiet = !exchange.settled && exchange.opened.is_some() && now >= exchange.event + SETTLE;
-        if quiet && matches!(exchange.request, Request::Watch { .. }) {
-            self.settle();
-        }
-        let Some(exchange) = &self.exchange else { return };
-        let (limit, expiry) = self.limit(exchange);
-        if now < limit {
-            return;
-        }
-        match expiry {
-            Expiry::Settle => {}
-            Expiry::Overdue => self.ended(now),
-            Expiry::NoAnswer => {
-                let waited = now.saturating_duration_since(exchange.sent);
-                let text = format!("no answer within {} s", waited.as_secs());
-                self.failed(now, &Cause::Unreachable(text), now);
-            }
-            Expiry::Silence => {
-                let (event, heard) = (exchange.event, exchange.heard);
-                let silent = now.saturating_duration_since(event.max(heard));
-                self.failed(now, &Cause::Silence(silent), now);
-            }
-        }
-    }
-
-    /// When the exchange has lasted too long, or is established.
-    fn limit(&self, exchange: &Exchange) -> (Instant, Expiry) {
-        let Some(opened) = exchange.opened else {
-            let timeout = match exchange.request {
-                Request::Identify => IDENTIFY_TIMEOUT,
-                Request::List { .. } => LIST_TIMEOUT,
-                Request::StreamingList { .. } | Request::Watch { .. } => WATCH_TIMEOUT,
-            };
-            return (exchange.sent + timeout, Expiry::NoAnswer);
-        };
-        match &exchange.request {
-            Request::Identify | Request::List { .. } => (exchange.heard + LIST_SILENCE, Expiry::Silence),
-            Request::StreamingList { .. } => (exchange.heard + STREAM_SILENCE, Expiry::Silence),
-            Request::Watch { .. } if !exchange.settled => (exchange.event + SETTLE, Expiry::Settle),
-            Request::Watch { timeout, .. } => {
-                let overdue = opened + Duration::from_secs((*timeout).into()) + OVERDUE;
-                let silent = exchange.event + BOOKMARK_SILENCE;
-                if self.bookmarks && silent < overdue {
-                    (silent, Expiry::Silence)
-                } else {
-                    (overdue, Expiry::Overdue)
-                }
-            }
-        }
-    }
-
     /// The watch is established: the index is in sync.
     fn settle(&mut self) {
         if let Some(exchange) = &mut self.exchange {
@@ -447,15 +377,6 @@ impl<T: Target> Machine<T> {
             version => Read::NotOlderThan(version.to_owned()),
         }
     }
-}
-
-/// What happens at the end of a time limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expiry {
-    NoAnswer,
-    Silence,
-    Overdue,
-    Settle,
 }
 
 fn earliest(times: [Option<Instant>; 2]) -> Option<Instant> {

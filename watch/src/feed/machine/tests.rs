@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::cause::Refusal;
+use super::cause::{Cause, Refusal};
+use super::limits::STREAM_SILENCE;
 use super::standing::GRACE;
 use super::*;
 use crate::feed::decode::{EventKind, Malformed};

@@ -1,0 +1,94 @@
+//! Time limits of the exchange under way.
+
+use std::time::{Duration, Instant};
+
+use super::cause::Cause;
+use super::request::Request;
+use super::target::Target;
+use super::{Exchange, Machine, SETTLE};
+
+/// Time limit for the answer to [`Request::Identify`], which is small.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for the headers of a list: the API server's own limit is a minute.
+const LIST_TIMEOUT: Duration = Duration::from_secs(65);
+/// Time limit for the headers of a watch, which come before any event.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for the next bytes of a list.
+const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// Time limit for the next event of a streaming list before its end. A server that ignores `sendInitialEvents` never
+/// sends the end.
+pub(super) const STREAM_SILENCE: Duration = Duration::from_secs(10);
+/// Time limit for the next event of a watch, on a server that has sent bookmarks: it sends one about once a minute.
+const BOOKMARK_SILENCE: Duration = Duration::from_mins(3);
+/// How much longer than agreed a server may keep a watch open.
+const OVERDUE: Duration = Duration::from_secs(30);
+
+/// What happens at the end of a time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expiry {
+    NoAnswer,
+    Silence,
+    Overdue,
+    Settle,
+}
+
+impl<T: Target> Machine<T> {
+    /// Takes notice of the time.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.tracker.tick(now);
+        let Some(exchange) = &self.exchange else { return };
+        let quiet = !exchange.settled && exchange.opened.is_some() && now >= exchange.event + SETTLE;
+        if quiet && matches!(exchange.request, Request::Watch { .. }) {
+            self.settle();
+        }
+        let Some(exchange) = &self.exchange else { return };
+        let (limit, expiry) = self.expiry(exchange);
+        if now < limit {
+            return;
+        }
+        match expiry {
+            Expiry::Settle => {}
+            Expiry::Overdue => self.ended(now),
+            Expiry::NoAnswer => {
+                let waited = now.saturating_duration_since(exchange.sent);
+                let text = format!("no answer within {} s", waited.as_secs());
+                self.failed(now, &Cause::Unreachable(text), now);
+            }
+            Expiry::Silence => {
+                let (event, heard) = (exchange.event, exchange.heard);
+                let silent = now.saturating_duration_since(event.max(heard));
+                self.failed(now, &Cause::Silence(silent), now);
+            }
+        }
+    }
+
+    /// When the exchange has lasted too long, or is established.
+    pub(super) fn limit(&self, exchange: &Exchange) -> Instant {
+        self.expiry(exchange).0
+    }
+
+    fn expiry(&self, exchange: &Exchange) -> (Instant, Expiry) {
+        let Some(opened) = exchange.opened else {
+            let timeout = match exchange.request {
+                Request::Identify => IDENTIFY_TIMEOUT,
+                Request::List { .. } => LIST_TIMEOUT,
+                Request::StreamingList { .. } | Request::Watch { .. } => WATCH_TIMEOUT,
+            };
+            return (exchange.sent + timeout, Expiry::NoAnswer);
+        };
+        match &exchange.request {
+            Request::Identify | Request::List { .. } => (exchange.heard + LIST_SILENCE, Expiry::Silence),
+            Request::StreamingList { .. } => (exchange.heard + STREAM_SILENCE, Expiry::Silence),
+            Request::Watch { .. } if !exchange.settled => (exchange.event + SETTLE, Expiry::Settle),
+            Request::Watch { timeout, .. } => {
+                let overdue = opened + Duration::from_secs((*timeout).into()) + OVERDUE;
+                let silent = exchange.event + BOOKMARK_SILENCE;
+                if self.bookmarks && silent < overdue {
+                    (silent, Expiry::Silence)
+                } else {
+                    (overdue, Expiry::Overdue)
+                }
+            }
+        }
+    }
+}

@@ -64,7 +64,7 @@ const SHORT_WATCH: Duration = Duration::from_secs(5);
 /// cluster it is before the next watch or list. No API server restarts in less.
 const CONTACT: Duration = Duration::from_secs(1);
 /// The longest delay of a list after 410, where many replicas may begin one at once.
-const LONGEST_SPREAD: Duration = Duration::from_secs(2);
+const LONGEST_SPREAD: Duration = Duration::from_secs(1);
 /// Maximum number of objects whose newest version is remembered during a streaming list.
 const MAX_CHANGED: usize = 1 << 18;
 

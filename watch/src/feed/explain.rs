@@ -136,8 +136,10 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut next: Option<&dyn Error> = Some(error);
     while let Some(error) = next {
         let part = error.to_string();
-        // kube's name for a kind of error, before its text.
-        let part = part.strip_prefix("ServiceError: ").unwrap_or(&part);
+        // kube's name for a kind of error, before its text: twice around an error of a body.
+        let part = part.trim_start_matches("ServiceError: ");
+        // rustls names a page of its manual behind an end without close_notify.
+        let part = part.split_once(": https://docs.rs/").map_or(part, |(text, _)| text);
         // kube and hyper repeat their source in their own text.
         if !text.contains(part) {
             if !text.is_empty() {
@@ -216,6 +218,15 @@ mod tests {
             text.ends_with("cannot reach the API server at https://10.0.0.1:6443/: connection refused"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn errors_of_libraries_lose_their_wrapping() {
+        let text =
+            "peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/";
+        let ended = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, text);
+        let body = kube::Error::Service(Box::new(kube::Error::Service(ended.into())));
+        assert_eq!(chain(&body), "peer closed connection without sending TLS close_notify");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::target::Target;
 use super::version::Version;
 use super::{Goal, MAX_CHANGED, Machine, Notice, SHORT_WATCH};
 use crate::feed::decode::EventKind;
+use crate::quote::Quoted;
 
 impl<T: Target> Machine<T> {
     /// The server has accepted the request; its answer follows.
@@ -40,9 +41,13 @@ impl<T: Target> Machine<T> {
         self.contact = Some(now);
         self.confirmed = true;
         self.revision = revision.parse().ok();
-        match &self.cluster {
-            Some(known) if Some(known.as_str()) != uid => self.other_cluster(now, uid),
-            _ => self.cluster = uid.map(str::to_owned),
+        let known = self.cluster.as_deref();
+        if known == uid {
+            // The same cluster, or neither has an identity.
+        } else if known.is_some() || self.tracker.is_synced() {
+            self.other_cluster(now, uid);
+        } else {
+            self.cluster = uid.map(str::to_owned);
         }
         if Version::new(revision).is_before(&self.version) {
             let text = format!(
@@ -57,13 +62,16 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    /// Another cluster than that of the index answers.
+    /// Another cluster than that of the index answers, or one that may be another: the index is of a server that had
+    /// no identity.
     fn other_cluster(&mut self, now: Instant, uid: Option<&str>) {
+        let show = |uid: Option<&str>| uid.map_or("unknown".to_owned(), |uid| Quoted(uid).to_string());
+        let may_be = if self.cluster.is_some() { "is" } else { "may be" };
         let text = format!(
-            "{} is another cluster now: uid of namespace kube-system is {} and was {}",
+            "{} {may_be} another cluster now: uid of namespace kube-system is {} and was {}",
             self.subject.url,
-            crate::quote::Quoted(uid.unwrap_or_default()),
-            crate::quote::Quoted(self.cluster.as_deref().unwrap_or_default()),
+            show(uid),
+            show(self.cluster.as_deref()),
         );
         if self.tracker.is_synced() {
             self.out_of_sync(now, format!("{text}; listing again"), Read::Any);
@@ -243,7 +251,7 @@ impl<T: Target> Machine<T> {
             self.subject,
             self.subject.url,
             self.version.as_str(),
-            crate::quote::Quoted(to.as_str()),
+            Quoted(to.as_str()),
         );
         let read = self.not_older();
         self.out_of_sync(now, text, read);

@@ -43,6 +43,8 @@ impl<T: Target> Machine<T> {
             self.confirmed = true;
             return;
         }
+        // A server that refused to say who it is may no longer refuse at the next try.
+        self.confirmed &= self.cluster.is_some();
         let loading = self.is_loading_rules(now, cause);
         let text = self.subject.explain(&exchange.request, cause, loading);
         if matches!(exchange.request, Request::Watch { .. }) {

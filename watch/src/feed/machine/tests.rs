@@ -517,6 +517,37 @@ fn server_without_an_identity_is_watched_all_the_same() {
 }
 
 #[test]
+fn identity_refused_at_first_is_asked_again() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    assert_eq!(bench.request(), Request::Identify);
+    bench.refuse(403, "no");
+    assert!(matches!(bench.request(), Request::List { .. }));
+    bench.refuse(403, "no");
+    bench.confirm("a", "10");
+    bench.list("10");
+    assert_eq!(bench.machine.cluster(), Some("a"));
+}
+
+#[test]
+fn identity_learned_late_leads_to_a_list() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    assert_eq!(bench.request(), Request::Identify);
+    bench.refuse(403, "no");
+    bench.list("10");
+    bench.machine.reconnect(bench.now);
+    // Its history is longer, so its revision does not give it away.
+    bench.confirm("b", "1000");
+    assert!(
+        matches!(bench.machine.standing(), Standing::Stale { error, .. } if error.contains("may be another"))
+    );
+    bench.list("1000");
+    assert_eq!((bench.machine.standing(), bench.machine.cluster()), (Standing::Fresh, Some("b")));
+    bench.machine.reconnect(bench.now);
+    bench.confirm("b", "1001");
+    assert!(matches!(bench.request(), Request::Watch { .. }), "known from now on");
+}
+
+#[test]
 fn malformed_change_leads_to_a_list() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.machine.unreadable(bench.now, EventKind::Modified, "nonsense".to_owned());

@@ -34,41 +34,76 @@ fn node(number: u32) -> IpAddr {
     Ipv4Addr::from_bits((192 << 24) + number).into()
 }
 
-fn apply(writer: &mut IndexWriter, namespace: &str, name: &str, addresses: &[IpAddr]) {
-    let uid = Uid::of_name(namespace, name);
-    writer.apply(&PodRecord { uid, namespace: label(namespace), name, addresses });
+/// A pod, with all that the writer is told of it: made beforehand, so that the writer does nothing but write.
+struct Pod {
+    uid: Uid,
+    namespace: Label,
+    name: String,
 }
 
-fn apply_stable(writer: &mut IndexWriter) {
-    for number in 0..STABLE {
-        let [v4, v6] = addresses(10, number);
-        apply(writer, "stable", &format!("pod-{number}"), &[v4, v6, node(number)]);
+impl Pod {
+    fn new(namespace: &str, name: String) -> Self {
+        Self { uid: Uid::of_name(namespace, &name), namespace: label(namespace), name }
+    }
+
+    fn apply(&self, writer: &mut IndexWriter, addresses: &[IpAddr]) {
+        let Self { uid, namespace, name } = self;
+        writer.apply(&PodRecord { uid: *uid, namespace: *namespace, name, addresses });
     }
 }
 
-/// Pods are added, change their addresses, share the nodes' addresses, and are removed, with their namespaces; in
-/// between a list is begun, cut off, begun again and completed. Ends once `done` does.
-fn churn(writer: &mut IndexWriter, done: impl Fn() -> bool) {
-    for round in 0_u32.. {
-        for number in 0..PODS {
-            if done() {
-                return;
-            }
-            let namespace = format!("churn-{}", number % 7);
-            let [v4, v6] = addresses(20, number);
-            apply(writer, &namespace, &format!("pod-{number}"), &[v4]);
-            if number.is_multiple_of(3) {
-                apply(writer, &namespace, &format!("pod-{number}"), &[v6, v4]);
-            }
-            apply(writer, "agents", &format!("agent-{number}-{round}"), &[node(number % STABLE)]);
-            if number.is_multiple_of(500) {
-                writer.begin_pod_list(&ListScope::All);
-            }
+/// The pods that stay, those that come and go, and others that share the nodes' addresses meanwhile.
+struct Pods {
+    stable: Vec<Pod>,
+    churning: Vec<Pod>,
+    agents: Vec<Pod>,
+}
+
+impl Pods {
+    fn new() -> Self {
+        let pods = |count, namespace: fn(u32) -> String, name| {
+            (0..count).map(|number| Pod::new(&namespace(number), format!("{name}-{number}"))).collect()
+        };
+        Self {
+            stable: pods(STABLE, |_| "stable".to_owned(), "pod"),
+            churning: pods(PODS, |number| format!("churn-{}", number % 7), "pod"),
+            agents: pods(PODS, |_| "agents".to_owned(), "agent"),
         }
-        writer.begin_pod_list(&ListScope::All);
-        apply_stable(writer);
-        writer.end_pod_list(&ListScope::All);
-        assert_eq!(writer.index().stats().pods, STABLE as usize);
+    }
+
+    fn apply_stable(&self, writer: &mut IndexWriter) {
+        for (number, pod) in (0..).zip(&self.stable) {
+            let [v4, v6] = addresses(10, number);
+            pod.apply(writer, &[v4, v6, node(number)]);
+        }
+    }
+
+    /// Adds pods, changes their addresses, lets others share the nodes' addresses, and removes them, with their
+    /// namespaces; in between a list is begun, cut off, begun again and completed. Ends once `done` does.
+    fn churn(&self, writer: &mut IndexWriter, done: impl Fn() -> bool) {
+        loop {
+            for (number, (pod, agent)) in (0_u32..).zip(self.churning.iter().zip(&self.agents)) {
+                if done() {
+                    return;
+                }
+                let [v4, v6] = addresses(20, number);
+                pod.apply(writer, &[v4]);
+                if number.is_multiple_of(3) {
+                    pod.apply(writer, &[v6, v4]);
+                }
+                agent.apply(writer, &[node(number % STABLE)]);
+                if number.is_multiple_of(5) {
+                    writer.remove(agent.uid);
+                }
+                if number.is_multiple_of(500) {
+                    writer.begin_pod_list(&ListScope::All);
+                }
+            }
+            writer.begin_pod_list(&ListScope::All);
+            self.apply_stable(writer);
+            writer.end_pod_list(&ListScope::All);
+            assert_eq!(writer.index().stats().pods, STABLE as usize);
+        }
     }
 }
 
@@ -127,9 +162,10 @@ fn stress(readers: usize, layout: Layout) {
     if layout != Layout::Free {
         scheduling::stay_on_one_core();
     }
+    let pods = Pods::new();
     for pod_names in [false, true] {
         let (mut writer, index) = index(IndexOptions { pod_names });
-        apply_stable(&mut writer);
+        pods.apply_stable(&mut writer);
         let running = Arc::new(AtomicUsize::new(readers));
         let readers: Vec<_> = (0..readers)
             .map(|reader| {
@@ -147,7 +183,7 @@ fn stress(readers: usize, layout: Layout) {
                 })
             })
             .collect();
-        churn(&mut writer, || running.load(Ordering::Relaxed) == 0);
+        pods.churn(&mut writer, || running.load(Ordering::Relaxed) == 0);
         for reader in readers {
             reader.join().unwrap_or_else(|_| panic!("a reader saw what was not so"));
         }

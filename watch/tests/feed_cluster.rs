@@ -3,13 +3,14 @@
 mod support;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use poddns_core::{Freshness, Label, PodLookup};
-use poddns_watch::{HostNetwork, Scope};
+use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 use serde_json::json;
 
 use support::cluster::{namespace, pod};
-use support::{ApiServer, Running, Streaming, Verb, until};
+use support::{ApiServer, Reply, Running, Streaming, Verb, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -136,7 +137,7 @@ async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
     let list =
         json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": items});
     server.stream(Streaming::Refused);
-    server.next("pods", Verb::List, support::Reply::ok(list.to_string()));
+    server.next("pods", Verb::List, Reply::ok(list.to_string()));
     let running = server.feed(Scope::default()).await;
     fresh(&running).await;
     assert_eq!(running.index.stats().pods, 1);
@@ -209,7 +210,7 @@ async fn one_malformed_pod_costs_only_itself() {
         good,
     ]);
     let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "104"}, "items": items});
-    server.next("pods", Verb::List, support::Reply::ok(list.to_string()));
+    server.next("pods", Verb::List, Reply::ok(list.to_string()));
     let running = server.feed(Scope::default()).await;
     fresh(&running).await;
     assert!(has(&running, "default", "10.0.0.5"));
@@ -217,4 +218,26 @@ async fn one_malformed_pod_costs_only_itself() {
     until("the watch still works", || has(&running, "team-a", "10.0.0.2")).await;
     assert_eq!(running.index.stats().pods, 3);
     assert!(running.stats.pods.malformed() >= 6, "{}", running.stats.pods.malformed());
+}
+
+#[tokio::test]
+async fn comparisons_mend_the_index_and_are_counted() {
+    let server = small_cluster().await;
+    let mut ghost = pod("default", "ghost", &["10.0.0.9"]);
+    ghost["metadata"]["resourceVersion"] = json!("1");
+    // The first comparison finds another pod than those of the index, the later ones the truth.
+    let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [ghost]});
+    server.next("pods", Verb::List, Reply::ok(list.to_string()));
+    server.next("namespaces", Verb::List, Reply::ok("<html>"));
+    let resync_interval = Some(Duration::from_millis(50));
+    let options = ClusterOptions { resync_interval, ..server.options() };
+    let running = Running::start(Source::Cluster(options), Scope::default()).await;
+    let found = &running.stats.resync;
+    until("mended there and back", || (found.missing(), found.gone()) == (3, 3)).await;
+    until("namespaces could not be compared once", || found.failed() == 1).await;
+    until("but are now", || found.complete() >= 3).await;
+    assert_eq!((found.missing(), found.gone(), found.changed()), (3, 3, 0), "and no more");
+    assert!(has(&running, "default", "10.0.0.1") && !has(&running, "default", "10.0.0.9"));
+    assert_eq!(running.index.freshness(), Freshness::Fresh);
+    assert_eq!(running.stats.pods.errors() + running.stats.namespaces.errors(), 0);
 }

@@ -263,7 +263,13 @@ impl Pods for Watched {
             error: status.error,
         });
         let found = &self.stats.resync;
-        let resync = ResyncReport { missing: found.missing(), changed: found.changed(), gone: found.gone() };
+        let resync = ResyncReport {
+            complete: found.complete(),
+            failed: found.failed(),
+            missing: found.missing(),
+            changed: found.changed(),
+            gone: found.gone(),
+        };
         let feeds = vec![feed("pods", &self.stats.pods), feed("namespaces", &self.stats.namespaces)];
         let (watches, snapshot) = (watches.collect(), self.snapshots.report());
         PodsReport { index: Some(index), watches, feeds, resync, snapshot }

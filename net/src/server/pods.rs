@@ -114,9 +114,13 @@ pub struct FeedReport {
     pub panics: u64,
 }
 
-/// Differences between the index and the cluster that comparisons found, and mended.
+/// Comparisons of the index with the cluster, and the differences that they found and mended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResyncReport {
+    /// Comparisons that came to their end.
+    pub complete: u64,
+    /// Comparisons that were given up.
+    pub failed: u64,
     /// Objects that the index did not have.
     pub missing: u64,
     /// Objects that the index had otherwise.

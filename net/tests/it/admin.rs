@@ -91,6 +91,10 @@ fn an_unsynced_server_says_what_it_waits_for_and_answers_servfail() {
     let (_, metrics) = daemon.get("/metrics");
     assert!(metrics.contains("poddns_index_synced 0\n"), "{metrics}");
     assert!(!metrics.contains("poddns_index_age_seconds"), "never in sync is no age");
+    for result in ["complete", "failed"] {
+        let none = format!("poddns_resync_comparisons_total{{result=\"{result}\"}} 0\n");
+        assert!(metrics.contains(&none), "{metrics}");
+    }
     // NXDOMAIN would be cached, with all below it.
     let response = ask(daemon.address(), &query(1, &name(Ipv4Addr::new(10, 1, 1, 1))));
     assert_eq!(rcode(&response), 2);

@@ -110,6 +110,11 @@ impl Report {
                 warn!(watch = %subject, "the snapshot is not used: {text}");
                 self.health.forget(text);
             }
+            Notice::Compared => self.stats.resync.count_complete(),
+            Notice::ComparisonFailed { why } => {
+                self.stats.resync.count_failed();
+                debug!(watch = %subject, why, "no comparison with the cluster this time");
+            }
             Notice::Differs { difference, object } => {
                 self.stats.resync.count(difference);
                 let found = match difference {

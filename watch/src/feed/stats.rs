@@ -11,19 +11,33 @@ pub struct FeedStats {
     pub pods: WatchStats,
     /// Of namespaces.
     pub namespaces: WatchStats,
-    /// Differences between the index and the cluster that comparisons found.
+    /// Comparisons of the index with the cluster, and the differences that they found.
     pub resync: ResyncStats,
 }
 
-/// Differences between the index and the cluster, all since the start. Each is mended when it is counted.
+/// Comparisons of the index with the cluster, all since the start. A difference is mended when it is counted.
 #[derive(Debug, Default)]
 pub struct ResyncStats {
+    complete: AtomicU64,
+    failed: AtomicU64,
     missing: AtomicU64,
     changed: AtomicU64,
     gone: AtomicU64,
 }
 
 impl ResyncStats {
+    /// Comparisons of one watch that came to their end.
+    #[must_use]
+    pub fn complete(&self) -> u64 {
+        self.complete.load(Ordering::Relaxed)
+    }
+
+    /// Comparisons that were given up: the list failed, or too much changed meanwhile.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
     /// Objects that the index did not have.
     #[must_use]
     pub fn missing(&self) -> u64 {
@@ -40,6 +54,14 @@ impl ResyncStats {
     #[must_use]
     pub fn gone(&self) -> u64 {
         self.gone.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_complete(&self) {
+        self.complete.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count(&self, difference: Difference) {

@@ -270,6 +270,9 @@ fn index(state: &State, to: &mut Families<'_>) -> fmt::Result {
             to.gauge("poddns_index_age_seconds", help, age)?;
         }
         let found = report.resync;
+        let results = [("complete", found.complete), ("failed", found.failed)];
+        let samples = results.map(|(result, count)| (vec![label("result", result)], count));
+        to.counters("poddns_resync_comparisons", "Comparisons of the index with the cluster", samples)?;
         let kinds = [("missing", found.missing), ("changed", found.changed), ("gone", found.gone)];
         let samples = kinds.map(|(kind, count)| (vec![label("kind", kind)], count));
         let help = "Objects that a comparison with the cluster found different, and mended";

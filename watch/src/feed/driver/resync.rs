@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use hyper::body::Frame;
-use tracing::debug;
 
 use super::{Driver, Exchange, Progress, Reading, now};
 use crate::feed::decode::{ListItem, Object};
@@ -42,9 +41,8 @@ where
             }
             _ => None,
         };
-        if let Some(cause) = failed {
-            debug!(watch = %self.machine.subject(), cause, "no comparison with the cluster this time");
-            self.machine.resync_failed();
+        if let Some(why) = failed {
+            self.machine.resync_failed(why);
             *resync = None;
         }
     }

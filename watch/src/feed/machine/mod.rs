@@ -109,6 +109,13 @@ pub(crate) enum Notice {
         /// Why, for an operator.
         text: String,
     },
+    /// A comparison with the cluster is complete.
+    Compared,
+    /// A comparison with the cluster was given up; there will be another one.
+    ComparisonFailed {
+        /// Why, for an operator.
+        why: String,
+    },
     /// A comparison found an object in the index that was not as in the cluster; it is now.
     Differs {
         /// How it differed.
@@ -252,7 +259,7 @@ impl<T: Target> Machine<T> {
         self.confirmed &= self.contact.is_some_and(|at| now <= at + CONTACT);
         let request = self.next_request();
         if matches!(self.goal, Goal::List(_)) {
-            self.resync.cancel();
+            self.resync_failed("changes were lost; listing again".to_owned());
         }
         self.exchange = Some(Exchange {
             request: request.clone(),

@@ -59,11 +59,6 @@ impl Resync {
             comparison.touched.insert(key());
         }
     }
-
-    /// Gives up a comparison under way.
-    pub(super) fn cancel(&mut self) {
-        self.comparison = None;
-    }
 }
 
 impl<T: Target> Machine<T> {
@@ -79,7 +74,7 @@ impl<T: Target> Machine<T> {
         let due = *self.resync.due.get_or_insert(now + jittered);
         let silent = |comparison: &Comparison| comparison.to.is_none() && now >= comparison.heard + SILENCE;
         if self.resync.comparison.as_ref().is_some_and(silent) {
-            self.resync.cancel();
+            self.resync_failed(format!("the server sent nothing for {} s", SILENCE.as_secs()));
         }
         if now < due || !self.is_established() || self.resync.comparison.is_some() {
             return None;
@@ -116,7 +111,7 @@ impl<T: Target> Machine<T> {
     pub(crate) fn resync_listed(&mut self, object: &T::Object) {
         let Some(comparison) = &self.resync.comparison else { return };
         if comparison.touched.len() > MAX_TOUCHED {
-            return self.resync.cancel();
+            return self.resync_failed(format!("more than {MAX_TOUCHED} objects changed meanwhile"));
         }
         let difference = self.target.compare(object);
         let version = Version::new(self.target.version(object));
@@ -137,9 +132,11 @@ impl<T: Target> Machine<T> {
         self.resync_caught_up();
     }
 
-    /// The list failed: there will be another one.
-    pub(crate) fn resync_failed(&mut self) {
-        self.resync.cancel();
+    /// The comparison under way, if there is one, is given up: there will be another one.
+    pub(crate) fn resync_failed(&mut self, why: String) {
+        if self.resync.comparison.take().is_some() {
+            self.notices.push(Notice::ComparisonFailed { why });
+        }
     }
 
     /// Removes what the list does not name, once the watch has come as far as the list.
@@ -149,10 +146,11 @@ impl<T: Target> Machine<T> {
         if self.version.is_before(to) {
             return;
         }
-        self.resync.cancel();
         if !comparable {
-            return;
+            return self.resync_failed("the server's resource versions are no numbers".to_owned());
         }
+        self.resync.comparison = None;
+        self.notices.push(Notice::Compared);
         let notices = &mut self.notices;
         self.target.end_comparison(&mut |object| {
             notices.push(Notice::Differs { difference: Difference::Gone, object });

@@ -726,6 +726,7 @@ fn comparison_sweeps_once_the_watch_has_come_as_far() {
     assert_eq!(bench.diary(), "-1.1");
     bench.machine.bookmark(bench.now, "12", false);
     assert_eq!(bench.diary(), "compared");
+    assert!(bench.machine.notices.contains(&Notice::Compared));
     assert_eq!(differences(&mut bench), [(Difference::Gone, "ghost".to_owned())]);
 }
 
@@ -738,6 +739,8 @@ fn comparison_that_is_interrupted_sweeps_nothing() {
     bench.machine.resync_ended("15");
     assert_eq!(bench.diary(), "begin begin end");
     assert!(!bench.machine.is_resyncing());
+    let given_up = |notice: &Notice| matches!(notice, Notice::ComparisonFailed { .. });
+    assert_eq!(bench.notices().iter().filter(|notice| given_up(notice)).count(), 1);
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn a_watch_goes_on_from_where_it_was_when_nothing_has_happened() {
     server.restart();
     until("in step again", || is_answered(&daemon, "default", address));
     assert_eq!(lists_and_errors(&daemon).0, lists);
-    assert!(daemon.log().contains("in step again"), "{}", daemon.log());
+    assert!(daemon.log().contains("in sync again"), "{}", daemon.log());
 }
 
 #[test]

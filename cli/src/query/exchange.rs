@@ -6,8 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use hickory_proto::serialize::binary::DecodeError;
 use thiserror::Error;
+
+use super::decode::{Decoded, Fault, decode};
+use super::text::show_text;
 
 /// The octets of a header (RFC 1035 4.1.1).
 const HEADER: usize = 12;
@@ -48,6 +51,8 @@ pub(crate) struct Response {
     pub(crate) octets: Vec<u8>,
     /// How many of them stand behind the message's end.
     pub(crate) left_over: usize,
+    /// What of it does not decode.
+    pub(crate) faults: Vec<Fault>,
     pub(crate) server: SocketAddr,
     pub(crate) transport: Transport,
     /// From sending the question to having the whole reply.
@@ -127,8 +132,8 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// The reply in a packet, and how many octets are left over behind it.
-    fn match_reply(&self, packet: &[u8]) -> Result<(Message, usize), Mismatch> {
+    /// The reply in a packet.
+    fn match_reply(&self, packet: &[u8]) -> Result<Decoded, Mismatch> {
         let Some((&[high, low, flags], _)) = packet.split_first_chunk().filter(|_| packet.len() >= HEADER)
         else {
             return Err(Mismatch::Short(packet.len()));
@@ -140,12 +145,13 @@ impl Question {
         if flags & 0x80 == 0 {
             return Err(Mismatch::NotAResponse);
         }
-        let mut decoder = BinDecoder::new(packet);
-        let message = Message::read(&mut decoder).map_err(|error| Mismatch::Malformed(error.to_string()))?;
-        if message.metadata.op_code != OpCode::Query || !self.is_answered_by(&message) {
+        let malformed = |error: DecodeError| Mismatch::Malformed(show_text(&error.to_string()));
+        let decoded = decode(packet).map_err(malformed)?;
+        let message = &decoded.message;
+        if message.metadata.op_code != OpCode::Query || !self.is_answered_by(message) {
             return Err(Mismatch::OtherQuestion);
         }
-        Ok((message, decoder.len()))
+        Ok(decoded)
     }
 
     /// Whether the question section is ours. It may be missing from an error, for a server that could not or
@@ -190,9 +196,9 @@ pub(crate) fn ask(
             Transport::Tcp => ask_tcp(question, server, &deadline, &mut ignored),
         };
         match reply {
-            Ok((octets, message, left_over)) => {
+            Ok((octets, Decoded { message, left_over, faults })) => {
                 let elapsed = deadline.start.elapsed();
-                return Ok(Response { message, octets, left_over, server, transport, elapsed });
+                return Ok(Response { message, octets, left_over, faults, server, transport, elapsed });
             }
             Err(error) if is_timeout(&error) => {}
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
@@ -204,8 +210,8 @@ pub(crate) fn ask(
     Err(ExchangeError::Timeout { server, transport, patience, ignored })
 }
 
-/// A reply's octets, the message in them and the number of octets behind it.
-type Reply = (Vec<u8>, Message, usize);
+/// A reply's octets, and the message in them.
+type Reply = (Vec<u8>, Decoded);
 
 fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
     let any = match server {
@@ -234,7 +240,7 @@ fn ask_udp(
             Err(error) => return Err(error),
         };
         match question.match_reply(packet) {
-            Ok((message, left_over)) => return Ok((packet.to_vec(), message, left_over)),
+            Ok(decoded) => return Ok((packet.to_vec(), decoded)),
             Err(mismatch) => ignored.note(mismatch),
         }
     }
@@ -258,7 +264,7 @@ fn ask_tcp(
         let mut frame = vec![0; usize::from(u16::from_be_bytes(len))];
         read_exact(&mut stream, &mut frame, deadline)?;
         match question.match_reply(&frame) {
-            Ok((message, left_over)) => return Ok((frame, message, left_over)),
+            Ok(decoded) => return Ok((frame, decoded)),
             Err(mismatch) => ignored.note(mismatch),
         }
     }
@@ -338,7 +344,7 @@ mod tests {
     fn counts_what_stands_behind_the_message() {
         let mut octets = reply(|_| {});
         octets.extend([0; 3]);
-        assert_eq!(question().match_reply(&octets).map(|(_, left_over)| left_over), Ok(3));
+        assert_eq!(question().match_reply(&octets).map(|decoded| decoded.left_over), Ok(3));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use hickory_proto::op::Edns;
 use hickory_proto::rr::Record;
 use serde_json::{Value, json};
 
+use super::decode::Fault;
 use super::edns::{extended_error_parts, options};
 use super::exchange::Response;
 use super::plan::Asked;
@@ -35,6 +36,7 @@ pub(super) fn answered(asked: &Asked, response: &Response, cookie: Option<&[u8]>
         "answer": records(&message.answers),
         "authority": records(&message.authorities),
         "additional": records(&message.additionals),
+        "faults": response.faults.iter().map(Fault::to_string).collect::<Vec<_>>(),
         "edns": message.edns.as_ref().map(|edns| show_edns(edns, cookie)),
     });
     merge(&mut object, rest);

@@ -1,6 +1,7 @@
 //! `poddns query`: questions, and the answers as dig prints them.
 
 mod args;
+mod decode;
 mod edns;
 mod exchange;
 mod json;
@@ -22,6 +23,7 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use thiserror::Error;
 
 use self::args::{CookieArg, OptionArg};
+use self::decode::Fault;
 use self::exchange::{ExchangeError, Question, Response, Transport, ask};
 use self::options::Options;
 use self::plan::{Asked, Asks, LineError, Subject};
@@ -44,6 +46,9 @@ pub(crate) const DNS_PORT: u16 = 53;
 
 /// The port of the server that is asked by default: poddnsd's own default.
 const DEFAULT_PORT: u16 = 1053;
+
+/// The most faults of an answer to note one by one.
+const MAX_FAULTS: usize = 10;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -117,7 +122,10 @@ impl<'a> Session<'a> {
                 given => given.to_vec(),
             });
             match self.answer(asked, cookie.as_deref()) {
-                Ok(response) => self.show(asked, &response, cookie.as_deref())?,
+                Ok(response) => {
+                    self.note_faults(&response);
+                    self.show(asked, &response, cookie.as_deref())?;
+                }
                 Err(error) => {
                     note(&error.to_string());
                     self.worst.get_or_insert(Failure::Run(String::new()));
@@ -128,6 +136,20 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what the answer does not show, or as octets only.
+    fn note_faults(&mut self, response: &Response) {
+        let faults = &response.faults;
+        for fault in faults.iter().take(MAX_FAULTS) {
+            note(&format!("{}: {fault}", response.server));
+        }
+        if let Some(more @ 1..) = faults.len().checked_sub(MAX_FAULTS) {
+            note(&format!("{}: {more} more records do not decode", response.server));
+        }
+        if faults.iter().any(Fault::is_loss) {
+            self.worst.get_or_insert(Failure::Run(String::new()));
+        }
     }
 
     fn show(&mut self, asked: &Asked, response: &Response, cookie: Option<&[u8]>) -> Result<(), Failure> {

@@ -188,10 +188,22 @@ pub(super) fn show_rdata(data: &RData) -> String {
         RData::TXT(txt) => {
             txt.txt_data.iter().map(|string| show_string(string)).collect::<Vec<_>>().join(" ")
         }
+        RData::HINFO(hinfo) => format!("{} {}", show_string(&hinfo.cpu), show_string(&hinfo.os)),
+        RData::CAA(caa) => format!("{} {} {}", caa.flags(), show_text(&caa.tag), show_string(&caa.value)),
+        RData::NAPTR(naptr) => format!(
+            "{} {} {} {} {} {}",
+            naptr.order,
+            naptr.preference,
+            show_string(&naptr.flags),
+            show_string(&naptr.services),
+            show_string(&naptr.regexp),
+            show_name(&naptr.replacement)
+        ),
         // RFC 3597 5: the generic form of what has none of its own.
         RData::NULL(null) | RData::Unknown { rdata: null, .. } => {
             format!("\\# {} {}", null.anything.len(), hex(&null.anything))
         }
+        RData::Update0(_) => "\\# 0".to_owned(),
         other => show_text(&other.to_string()),
     }
 }
@@ -244,8 +256,9 @@ pub(crate) fn show_rcode(rcode: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::rr::rdata::{NULL, TXT};
+    use hickory_proto::rr::rdata::{HINFO, NAPTR, NULL, TXT};
 
+    use super::super::text::parse_name;
     use super::*;
 
     #[test]
@@ -280,5 +293,11 @@ mod tests {
     fn strings_are_quoted_one_by_one() {
         let txt = TXT::from_bytes(vec![b"v=1 \"x\"", b"\x07"]);
         assert_eq!(show_rdata(&RData::TXT(txt)), r#""v=1 \"x\"" "\007""#);
+        let hinfo = HINFO::from_bytes(Box::from(b"PC \"1\"".as_slice()), Box::from("L\u{202e}".as_bytes()));
+        assert_eq!(show_rdata(&RData::HINFO(hinfo)), r#""PC \"1\"" "L\226\128\174""#);
+        let part = |text: &str| Box::from(text.as_bytes());
+        let naptr =
+            NAPTR::new(1, 2, part("u"), part("E2U"), part(r#"!"\1!"#), parse_name("a\\.b").expect("a name"));
+        assert_eq!(show_rdata(&RData::NAPTR(naptr)), r#"1 2 "u" "E2U" "!\"\\1!" a\.b."#);
     }
 }

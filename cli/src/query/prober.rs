@@ -59,6 +59,9 @@ impl Prober {
         if response.is_cut() {
             response = exchange(Transport::Tcp)?;
         }
+        if let Some(loss) = response.faults.iter().find(|fault| fault.is_loss()) {
+            return Err(format!("{}: {loss}", response.server));
+        }
         let answers = response.message.answers.iter();
         let mut data: Vec<String> = answers
             .filter(|record| record_type == RecordType::ANY || record.record_type() == record_type)

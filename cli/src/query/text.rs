@@ -113,19 +113,29 @@ pub(crate) fn show_string(octets: &[u8]) -> String {
     text
 }
 
-/// Text from the wire, safe to print: control characters become `\DDD`, so that no answer can steer the
-/// terminal.
+/// Text from the wire, safe to print: characters that do not print, such as controls, marks of direction and
+/// separators of lines, become the `\DDD` of their UTF-8 octets, so that no answer can steer the terminal.
 pub(crate) fn show_text(text: &str) -> String {
     let mut safe = String::new();
     for char in text.chars() {
-        if char.is_control() {
+        if prints(char) {
+            safe.push(char);
+        } else {
             let mut utf8 = [0; 4];
             safe.push_str(&show_octets(char.encode_utf8(&mut utf8).as_bytes(), is_special));
-        } else {
-            safe.push(char);
         }
     }
     safe
+}
+
+/// Whether a terminal prints this character and does nothing else. The standard library escapes the categories
+/// C and Z of Unicode, but for the space, and marks that join the character before.
+fn prints(char: char) -> bool {
+    match char {
+        ' ' => true,
+        _ if char.is_ascii() => char.is_ascii_graphic(),
+        _ => char.escape_debug().eq([char]),
+    }
 }
 
 /// Octets as text: those of `special` behind a backslash, those that do not print as `\DDD`.
@@ -218,6 +228,21 @@ mod tests {
     #[test]
     fn answers_cannot_steer_the_terminal() {
         assert_eq!(show_text("\u{1b}[31mred\u{9b}\n"), "\\027[31mred\\194\\155\\010");
+        for (silent, escaped) in [
+            ("\u{ad}", r"\194\173"),
+            ("\u{61c}", r"\216\156"),
+            ("\u{200b}", r"\226\128\139"),
+            ("\u{2028}", r"\226\128\168"),
+            ("\u{2029}", r"\226\128\169"),
+            ("\u{202e}", r"\226\128\174"),
+            ("\u{2066}", r"\226\129\166"),
+            ("\u{feff}", r"\239\187\191"),
+            ("\u{e0001}", r"\243\160\128\129"),
+        ] {
+            assert_eq!(show_text(silent), escaped, "{silent:?}");
+        }
+        let printed = "b\u{fc}cher \u{65e5}\u{672c} \u{1f600}\u{fffd} \"'\\";
+        assert_eq!(show_text(printed), printed);
         assert_eq!(show_string(b"a \"b\" \\ \x1b"), r#""a \"b\" \\ \027""#);
         assert_eq!(show_string(b""), r#""""#);
     }

@@ -337,6 +337,43 @@ fn garbage_is_no_answer_and_told() {
 }
 
 #[test]
+fn an_undecodable_record_is_octets_and_told() {
+    // Owner of the question, NAPTR IN, TTL 5, data with the flag `!`, which hickory refuses.
+    let naptr = b"\xc0\x0c\x00\x23\x00\x01\x00\x00\x00\x05\x00\x09\x00\x01\x00\x02\x01!\x00\x00\x00";
+    let answer = move |query: &[u8]| {
+        let mut octets = reply(query, |message| message.edns = None);
+        octets[7] += 1;
+        octets.extend(naptr);
+        vec![octets]
+    };
+    let (server, _received) = udp(answer);
+    let run = query(server, &[NAME, "+short"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "10.42.2.46\n\\# 9 000100020121000000\n"));
+    let note = format!("poddns: {server}: answer record 2 of 2, {NAME}. NAPTR, does not decode");
+    assert!(run.stderr.starts_with(&note), "{}", run.stderr);
+
+    let run = query(server, &[NAME, "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&run.stdout).expect("an object");
+    assert_eq!(object["answer"][0]["data"], "10.42.2.46");
+    assert_eq!(object["answer"][1]["type"], "NAPTR");
+    assert_eq!(object["answer"][1]["data"], "\\# 9 000100020121000000");
+    assert_eq!(object["faults"].as_array().map(Vec::len), Some(1), "{object}");
+}
+
+#[test]
+fn a_cut_answer_is_shown_and_a_failure() {
+    let answer = |query: &[u8]| {
+        let mut octets = reply(query, |message| message.edns = None);
+        octets[7] += 1;
+        vec![octets]
+    };
+    let (server, _received) = udp(answer);
+    let run = query(server, &[NAME, "+short"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), "10.42.2.46\n"));
+    assert!(run.stderr.contains("the message ends within answer record 2 of 2"), "{}", run.stderr);
+}
+
+#[test]
 fn silence_is_asked_again_and_then_told() {
     let (server, received) = udp(|_| Vec::new());
     let run = query(server, &[NAME, "--timeout", "0.1", "--tries", "3"]);

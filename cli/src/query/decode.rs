@@ -135,7 +135,7 @@ impl Walk<'_> {
         let why = match decoded {
             Ok(record) if is_edns(place, &record) => return self.set_edns(&record),
             Ok(record) => return self.push(place, record),
-            Err(error) => show_text(&error.to_string()),
+            Err(error) => show_error(&error),
         };
         let rtype = frame.rtype;
         match read_at::<Name>(octets, start) {
@@ -151,7 +151,7 @@ impl Walk<'_> {
                 self.faults.push(Fault::Data { place, owner, rtype, why });
             }
             Err(error) => {
-                let why = show_text(&error.to_string());
+                let why = show_error(&error);
                 self.faults.push(Fault::Owner { place, rtype, why });
             }
         }
@@ -200,6 +200,16 @@ fn is_edns(place: Place, record: &Record) -> bool {
 fn read_at<'a, T: BinDecodable<'a>>(octets: &'a [u8], at: usize) -> Result<T, DecodeError> {
     let at = u16::try_from(at).map_err(|_| DecodeError::InsufficientBytes)?;
     T::read(&mut BinDecoder::new(octets).clone(at))
+}
+
+/// The reason as text. hickory reports the place where it stopped as a wrong length, whatever was wrong there.
+fn show_error(error: &DecodeError) -> String {
+    match error {
+        DecodeError::IncorrectRDataLengthRead { read, len, .. } => {
+            format!("no form of its type from octet {read} of {len} on")
+        }
+        other => show_text(&other.to_string()),
+    }
 }
 
 /// A record as far as its frame goes.
@@ -307,7 +317,9 @@ mod tests {
         assert_eq!(shown(&decoded.message.additionals), ["x. A 10.42.2.46"]);
         assert_eq!(decoded.left_over, 3);
         let [note] = notes(&decoded).try_into().expect("one fault");
-        assert!(note.starts_with("answer record 1 of 2, x. NAPTR, does not decode"), "{note}");
+        let expected = "answer record 1 of 2, x. NAPTR, does not decode and is shown as octets: no form of its type from \
+                        octet 6 of 9 on";
+        assert_eq!(note, expected);
         assert!(!decoded.faults[0].is_loss());
     }
 

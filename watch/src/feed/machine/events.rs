@@ -20,6 +20,9 @@ impl<T: Target> Machine<T> {
             Request::List { continue_token: None, .. } | Request::StreamingList { .. } => true,
             Request::Identify | Request::List { .. } | Request::Watch { .. } => false,
         };
+        if matches!(exchange.request, Request::StreamingList { .. } | Request::Watch { .. }) {
+            self.tracker.watched();
+        }
         self.connections.reset();
         if begins {
             self.tracker.listing(true);
@@ -44,7 +47,7 @@ impl<T: Target> Machine<T> {
         let known = self.cluster.as_deref();
         if known == uid {
             // The same cluster, or neither has an identity.
-        } else if known.is_some() || self.tracker.is_synced() {
+        } else if known.is_some() || self.tracker.has_list() {
             self.other_cluster(now, uid);
         } else {
             self.cluster = uid.map(str::to_owned);
@@ -73,7 +76,7 @@ impl<T: Target> Machine<T> {
             show(uid),
             show(self.cluster.as_deref()),
         );
-        if self.tracker.is_synced() {
+        if self.tracker.has_list() {
             self.out_of_sync(now, format!("{text}; listing again"), Read::Any);
         } else {
             self.tracker.forget();

@@ -13,7 +13,7 @@ const REFUSALS_TO_RELIST: u32 = 3;
 /// The most that a server's `Retry-After` is believed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
 /// How long a server that has just come back may refuse what was allowed before it went: it is loading its rules.
-const RULES_LOADING: Duration = Duration::from_secs(30);
+const RULES_LOADING: Duration = Duration::from_secs(10);
 
 /// What follows a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl<T: Target> Machine<T> {
             return false;
         }
         let since = *self.forbidden.get_or_insert(now);
-        let had_rights = self.tracker.is_synced() && self.interrupted;
+        let had_rights = self.tracker.has_list() && self.interrupted;
         refusal.lacks_rules() || (had_rights && now.saturating_duration_since(since) < RULES_LOADING)
     }
 

@@ -36,7 +36,9 @@ pub(crate) enum Standing {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracker {
     /// Whether there was a complete list.
-    synced: bool,
+    listed: bool,
+    /// Whether the server ever accepted a watch. Without one, as of a client that may not watch, a list only grows older.
+    watched: bool,
     /// The last moment in sync, if that is over.
     lost: Option<Instant>,
     /// No watch is established.
@@ -56,11 +58,16 @@ struct Down {
 impl Tracker {
     /// A list is complete: from now on a watch must follow.
     pub(crate) fn listed(&mut self, now: Instant) {
-        self.synced = true;
+        self.listed = true;
         self.lost = None;
         self.error = None;
         self.listing = false;
         self.down = Some(Down { alive: now, until: now + GRACE });
+    }
+
+    /// The server has accepted a watch.
+    pub(crate) fn watched(&mut self) {
+        self.watched = true;
     }
 
     /// A watch goes on from where the index is.
@@ -113,9 +120,9 @@ impl Tracker {
         self.down.filter(|_| self.lost.is_none()).map(|down| down.until)
     }
 
-    /// Whether it was ever in sync.
-    pub(crate) const fn is_synced(&self) -> bool {
-        self.synced
+    /// Whether there was a complete list.
+    pub(crate) const fn has_list(&self) -> bool {
+        self.listed
     }
 
     /// How long it has not been in sync, or known to be.
@@ -126,7 +133,7 @@ impl Tracker {
 
     pub(crate) fn standing(&self) -> Standing {
         match self.lost {
-            _ if !self.synced => Standing::Unsynced { error: self.error.clone() },
+            _ if !self.listed || !self.watched => Standing::Unsynced { error: self.error.clone() },
             None => Standing::Fresh,
             Some(since) if self.listing => Standing::Resyncing { since, error: self.error.clone() },
             Some(since) => {
@@ -144,6 +151,7 @@ mod tests {
     fn in_sync(now: Instant) -> Tracker {
         let mut tracker = Tracker::default();
         tracker.listed(now);
+        tracker.watched();
         tracker.established();
         tracker
     }
@@ -183,9 +191,22 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_a_watch_behind_it_is_stale_after_the_grace() {
+    fn first_list_without_a_watch_is_unsynced() {
         let now = Instant::now();
         let mut tracker = Tracker::default();
+        tracker.listed(now);
+        assert_eq!(tracker.standing(), Standing::Unsynced { error: None });
+        tracker.tick(now + GRACE);
+        assert_eq!(tracker.standing(), Standing::Unsynced { error: None });
+        tracker.watched();
+        tracker.established();
+        assert_eq!(tracker.standing(), Standing::Fresh);
+    }
+
+    #[test]
+    fn relist_without_a_watch_is_stale_after_grace() {
+        let now = Instant::now();
+        let mut tracker = in_sync(now);
         tracker.listed(now);
         assert_eq!(tracker.standing(), Standing::Fresh);
         tracker.tick(now + GRACE);

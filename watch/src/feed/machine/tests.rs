@@ -196,9 +196,11 @@ fn first_list_comes_from_the_cache() {
     bench.machine.listed(&(1, 1, "7"));
     assert_eq!(bench.machine.standing(), Standing::Unsynced { error: None });
     bench.machine.list_ended(bench.now, "9", None);
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), Standing::Unsynced { error: None }, "a watch must follow");
     assert_eq!(bench.diary(), "begin +1.1 end");
     assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "9"));
+    bench.accept();
+    assert_eq!(bench.machine.standing(), Standing::Fresh);
 }
 
 #[test]
@@ -534,6 +536,8 @@ fn identity_learned_late_leads_to_a_list() {
     assert_eq!(bench.request(), Request::Identify);
     bench.refuse(403, "no");
     bench.list("10");
+    assert!(matches!(bench.request(), Request::Watch { .. }));
+    bench.accept();
     bench.machine.reconnect(bench.now);
     // Its history is longer, so its revision does not give it away.
     bench.confirm("b", "1000");

@@ -39,7 +39,7 @@ fn a_cluster_is_read_and_read_again_when_the_token_has_been_exchanged() {
     assert!(answered());
 
     *server.token.lock().unwrap() = "second-token".to_owned();
-    until("the old token is refused", || daemon.log().contains("401 Unauthorized"));
+    until("the old token is refused", || daemon.log().contains("does not accept our credentials"));
     assert!(answered(), "what is known stays");
     fill(&volume, "..2", "second-token");
     fs::remove_dir_all(volume.join("..1")).unwrap();

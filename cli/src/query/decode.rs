@@ -9,8 +9,7 @@ use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
-use super::print::show_type;
-use super::text::{show_name, show_text};
+use super::text::{show_name, show_text, show_type};
 
 /// The octets of the header in front of its counts of records (RFC 1035 4.1.1), and all of them.
 const BEFORE_COUNTS: usize = 6;

@@ -8,8 +8,9 @@ use super::decode::Fault;
 use super::edns::{extended_error_parts, options};
 use super::exchange::Response;
 use super::plan::Asked;
-use super::print::{flags, show_class, show_rcode, show_rdata, show_type};
+use super::print::{flags, show_class, show_rcode, show_rdata};
 use super::text::show_name;
+use super::text::show_type;
 
 /// Version of the shape.
 const VERSION: u32 = 1;

@@ -33,9 +33,8 @@ pub(crate) use self::args::{Server, record_type, seconds};
 pub(crate) use self::lines::Lines;
 pub(crate) use self::options::QueryArgs;
 pub(crate) use self::plan::{default_type, questions_of_line};
-pub(crate) use self::print::show_type;
 pub(crate) use self::prober::{Answer, Prober};
-pub(crate) use self::text::{NameTextError, parse_name, show_name, show_text};
+pub(crate) use self::text::{NameTextError, parse_name, show_name, show_text, show_type};
 
 /// The option codes that have a flag of their own.
 const NSID: u16 = 3;

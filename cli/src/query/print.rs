@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use hickory_proto::op::{Message, OpCode};
-use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, RData, Record};
 
 use super::edns::{extended_errors, show_edns};
 use super::exchange::Response;
-use super::text::{hex, show_name, show_string, show_text};
+use super::text::{hex, show_name, show_string, show_text, show_type};
 
 /// The parts of dig's long form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,14 +208,6 @@ pub(super) fn show_rdata(data: &RData) -> String {
     }
 }
 
-/// A type's mnemonic, or the `TYPE123` of RFC 3597 5.
-pub(crate) fn show_type(rtype: RecordType) -> String {
-    match rtype {
-        RecordType::Unknown(_) | RecordType::ZERO => format!("TYPE{}", u16::from(rtype)),
-        known => known.to_string(),
-    }
-}
-
 /// A class' mnemonic, or the `CLASS123` of RFC 3597 5.
 pub(crate) fn show_class(class: DNSClass) -> String {
     match class {
@@ -259,6 +251,8 @@ mod tests {
     use hickory_proto::rr::rdata::{HINFO, NAPTR, NULL, TXT};
 
     use super::super::text::parse_name;
+    use hickory_proto::rr::RecordType;
+
     use super::*;
 
     #[test]

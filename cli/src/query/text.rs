@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use hickory_proto::rr::Name;
+use hickory_proto::rr::{Name, RecordType};
 use thiserror::Error;
 
 /// The longest label, in octets (RFC 1035 2.3.4).
@@ -174,6 +174,14 @@ pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
+/// A type's mnemonic, or the `TYPE123` of RFC 3597 5.
+pub(crate) fn show_type(rtype: RecordType) -> String {
+    match rtype {
+        RecordType::Unknown(_) | RecordType::ZERO => format!("TYPE{}", u16::from(rtype)),
+        known => known.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl Args for CheckArgs {
     }
 }
 
-/// Whose permissions are checked: those of another subject with its groups, or our own.
+/// The subject whose permissions are checked, with its groups: another one, or us.
 struct Whom {
     subject: Option<Subject>,
     groups: Vec<String>,

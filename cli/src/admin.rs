@@ -30,7 +30,7 @@ const MAX_BODY: usize = 16 << 20;
 /// Maximum number of characters of a response that an error quotes.
 const MAX_QUOTE: usize = 500;
 
-/// Why an endpoint gave no document.
+/// The reason why an endpoint returned no document.
 #[derive(Debug, Error)]
 enum AdminError {
     #[error("cannot connect to {server}: {source}; is poddnsd running there, and with --admin?")]

@@ -14,7 +14,7 @@ pub enum Format {
     Protobuf,
 }
 
-/// What is listed or watched.
+/// The resource that is listed or watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resource {
     Pods,

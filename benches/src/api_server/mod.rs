@@ -34,7 +34,7 @@ pub use objects::{MAX_PODS, Pod};
 use format::Object;
 use objects::{Change, Cluster};
 
-/// What the server can do.
+/// The capabilities of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// Its answer to a request for a streaming list.

@@ -9,7 +9,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 use poddns_watch::{Phase, Pod};
 
-/// What poddns decodes of a pod, with the metadata in kube's form.
+/// The fields of a pod that poddns decodes, with the metadata in kube's form.
 #[derive(Clone, Debug)]
 pub(super) struct SlimPod {
     metadata: ObjectMeta,

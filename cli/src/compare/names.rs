@@ -22,7 +22,7 @@ pub(crate) struct Probe {
     pub(crate) record_type: RecordType,
 }
 
-/// Where names come from.
+/// The source of names.
 pub(super) struct Names<'a> {
     pub(super) admin: &'a Server,
     pub(super) pods_file: Option<&'a Path>,

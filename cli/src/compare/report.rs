@@ -20,7 +20,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// An answer, or why there was none.
 pub(super) type Asked = Result<Answer, String>;
 
-/// How two answers compare.
+/// The result of comparing two answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Difference {
     /// The server answers, the other one does not have the name or the type.

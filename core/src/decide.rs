@@ -46,34 +46,37 @@ impl Decision<'_> {
     }
 }
 
-/// Decides on a query that has QR=0, whatever else it is.
+/// Decides on a query that has QR=0, whatever else it is. A well-formed question of class IN has a reason.
 #[inline]
 pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
     pods: &P,
     message: &Message<'a>,
     cookie: CookieStatus,
-) -> Decision<'a> {
+) -> (Decision<'a>, Option<Reason>) {
     if message.header.opcode() != Opcode::QUERY {
-        return Decision::bare(Rcode::NOTIMP, Some(Ede::NOT_SUPPORTED));
+        return (Decision::bare(Rcode::NOTIMP, Some(Ede::NOT_SUPPORTED)), None);
     }
     if !message.well_formed {
-        return Decision::bare(Rcode::FORMERR, None);
+        return (Decision::bare(Rcode::FORMERR, None), None);
     }
     if let Some(edns) = message.edns {
         // RFC 6891 6.1.3: "If a responder does not implement the VERSION level of the request, then it MUST
         // respond with RCODE=BADVERS." What its options mean is then not known.
         if edns.version != edns::VERSION {
-            return Decision::bare(Rcode::BADVERS, None);
+            return (Decision::bare(Rcode::BADVERS, None), None);
         }
         if edns.options.is_none() {
-            return Decision::bare(Rcode::FORMERR, None);
+            return (Decision::bare(Rcode::FORMERR, None), None);
         }
     }
     match message.question {
-        None => Decision::bare(without_question(cookie), None),
-        Some(question) if question.class != Class::IN => chaos(config, question),
-        Some(question) => internet(config, pods, question.name, question.rtype).0,
+        None => (Decision::bare(without_question(cookie), None), None),
+        Some(question) if question.class != Class::IN => (chaos(config, question), None),
+        Some(question) => {
+            let (decision, reason) = internet(config, pods, question.name, question.rtype);
+            (decision, Some(reason))
+        }
     }
 }
 

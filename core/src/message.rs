@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use crate::CookieStatus;
+use crate::reason::Reason;
 use crate::wire::{Ede, Rcode};
 
 /// What a response may depend on beside the query's bytes: how and whence it came.
@@ -63,6 +64,8 @@ pub struct Reply {
     pub rcode: Rcode,
     /// The extended error that belongs to the answer, also when the client cannot be told for want of an OPT.
     pub ede: Option<Ede>,
+    /// The rule that decided on it, if the query is a well-formed question of class IN.
+    pub reason: Option<Reason>,
     /// Whether the answer section had to be left out and TC set.
     pub truncated: bool,
     /// What the client's cookie told: a valid one proves its address.

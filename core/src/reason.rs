@@ -57,6 +57,41 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, in the order of [`index`](Self::index).
+    pub const ALL: &[Self] = &[
+        Self::Transfer,
+        Self::OutsideZones,
+        Self::Apex,
+        Self::AboveZone,
+        Self::TooManyLabels,
+        Self::NotANamespace,
+        Self::ModeDisabled,
+        Self::NamespaceNotServed,
+        Self::NamespaceUnchecked,
+        Self::NamespaceExists,
+        Self::NoSuchNamespace,
+        Self::MappedAddress,
+        Self::OutsidePodCidrs,
+        Self::SpecialAddress,
+        Self::AddressUnchecked,
+        Self::AddressOfNamespace,
+        Self::PodHasAddress,
+        Self::NoPodHasAddress,
+        Self::PodNamesNotServed,
+        Self::NotAPodName,
+        Self::PodExists,
+        Self::NoSuchPod,
+        Self::Unsynced,
+        Self::TooStale,
+        Self::Unreadable,
+    ];
+
+    /// Returns the place of the reason in [`ALL`](Self::ALL), for a table of counters.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// Returns the reason as one word for logs and JSON, such as `no-pod-has-address`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -108,5 +143,19 @@ impl Reason {
                 | Self::PodExists
                 | Self::NoSuchPod
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_place_and_word() {
+        for (at, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), at);
+            assert!(Reason::ALL.iter().all(|other| other == reason || other.as_str() != reason.as_str()));
+        }
+        assert_eq!(Reason::ALL.len(), Reason::Unreadable.index() + 1, "none is missing behind it");
     }
 }

@@ -6,6 +6,7 @@ use crate::decide::{Decision, Records, decide};
 use crate::lookup::{PodLookup, Unknown};
 use crate::message::{DropReason, Outcome, Reply, Request, Transport};
 use crate::policy::{PodName, is_allowed};
+use crate::reason::Reason;
 use crate::wire::edns::{self, Edns, option};
 use crate::wire::header::{Header, flag};
 use crate::wire::message::Message;
@@ -70,15 +71,15 @@ fn respond_within<P: PodLookup + ?Sized>(
         if request.cut { Message::read_question(&header, query) } else { Message::read(&header, query) };
     let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
     let cookie = cookie.unwrap_or_default();
-    let decision = match decisions {
-        0 => Decision::UNKNOWN,
+    let (decision, reason) = match decisions {
+        0 => (Decision::UNKNOWN, Some(Reason::Unreadable)),
         _ => decide(config, pods, &message, cookie),
     };
     let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
     match write(config, pods, request, &message, &decision, opt, out) {
         Ok((len, truncated)) => {
-            Outcome::Reply(Reply { len, rcode: decision.rcode, ede: decision.ede, truncated, cookie })
+            Outcome::Reply(Reply { len, rcode: decision.rcode, ede: decision.ede, reason, truncated, cookie })
         }
         Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, decisions),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.

@@ -89,6 +89,7 @@ proptest! {
         let (Outcome::Reply(reply), Some(response)) = (outcome, response) else { panic!("{outcome:?}") };
         let explained = explain(&server.config, server.pods, &name, Rtype(rtype)).expect("a name");
         prop_assert_eq!((explained.rcode, explained.ede), (reply.rcode, reply.ede));
+        prop_assert_eq!(reply.reason, Some(explained.reason));
         prop_assert_eq!(explained.has_records, !response.answer.is_empty() || reply.truncated);
         prop_assert_eq!(explained.reason.is_guard(), explained.ede == Some(poddns_core::wire::Ede::BLOCKED));
         let text = explained.to_string();

@@ -46,7 +46,7 @@ mod sys;
 pub use daemon::config;
 #[cfg(feature = "daemon")]
 pub use daemon::privileges::PrivilegeError;
-pub use server::admin::explain_json;
+pub use server::admin::{explain_json, metrics_reference};
 pub use server::bind::BindError;
 pub use server::bound::Bound;
 pub use server::cookies::{CookieError, CookieSource};

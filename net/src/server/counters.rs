@@ -44,6 +44,9 @@ impl<const N: usize> Default for ByNumber<N> {
 }
 
 impl<const N: usize> ByNumber<N> {
+    /// Number of counters.
+    pub(crate) const LEN: usize = N;
+
     fn increment(&self, number: u16) {
         if let Some(counter) = self.0.get(usize::from(number)).or(self.0.last()) {
             counter.increment();

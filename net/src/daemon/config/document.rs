@@ -137,26 +137,10 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::{env, fs};
-
     use super::super::layer::{Given, Layer};
     use super::super::{Origin, read};
     use super::*;
-
-    /// Compares a document with what the table makes of it, or writes it.
-    #[track_caller]
-    fn check(path: &str, text: &str) {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
-        if env::var_os("PODDNS_WRITE_DOCUMENTS").is_some() {
-            fs::write(&file, text).unwrap();
-        }
-        let written = fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            written == text,
-            "{path} is not what the table of options makes of it: see config/document.rs"
-        );
-    }
+    use crate::server::admin::document::check;
 
     #[test]
     fn documents_are_those_of_the_table() {

@@ -1,11 +1,15 @@
 //! The admin endpoints: HTTP/1.1, read only, for probes, people and Prometheus.
 
 mod connections;
+#[cfg(test)]
+pub(crate) mod document;
 mod explain;
 mod exposition;
 mod lookups;
 mod metrics;
-mod process;
+mod proc;
+#[cfg(test)]
+mod samples;
 mod status;
 
 use std::net::TcpListener;
@@ -25,6 +29,7 @@ use crate::server::state::State;
 use crate::server::supervise::supervise;
 
 pub use self::explain::explain_json;
+pub use self::metrics::metrics_reference;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";

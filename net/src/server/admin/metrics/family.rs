@@ -1,0 +1,145 @@
+//! A family of metrics: its definition, from which both the exposition and docs/metrics.md are made.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use super::View;
+
+/// Type of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    /// A gauge that is always 1 and has its text in labels; `info` in `OpenMetrics`.
+    Info,
+}
+
+impl Kind {
+    /// Returns the type as Prometheus' text format names it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge | Self::Info => "gauge",
+        }
+    }
+}
+
+/// A label, and the bound on its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label {
+    pub(super) name: &'static str,
+    /// Maximum number of values.
+    pub(super) most: usize,
+    /// The values, in Markdown.
+    pub(super) values: &'static str,
+}
+
+/// A family: a row is all that a new metric needs.
+pub(super) struct Family {
+    /// The name in Prometheus' text format: with the unit, and with `_total` for a counter.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// One line, without a full stop.
+    pub(super) help: &'static str,
+    /// Further sentences for the reference page, if any.
+    pub(super) more: &'static str,
+    /// The labels of each sample, in this order.
+    pub(super) labels: &'static [Label],
+    /// Adds the samples; none if the family is absent.
+    pub(super) read: fn(&View<'_>, &mut Samples),
+}
+
+/// A row with everything that most rows have in common.
+pub(super) const ROW: Family =
+    Family { name: "", kind: Kind::Counter, help: "", more: "", labels: &[], read: |_, _| {} };
+
+/// Families under a heading of the reference page.
+pub(super) struct Section {
+    pub(super) heading: &'static str,
+    pub(super) families: &'static [Family],
+}
+
+/// A value of a sample.
+#[derive(Clone, Debug, PartialEq)]
+enum Value {
+    Integer(u64),
+    Real(f64),
+}
+
+/// The samples of a family: values of its labels, and the value.
+#[derive(Debug, Default)]
+pub(super) struct Samples(Vec<(Vec<String>, Value)>);
+
+impl Samples {
+    /// Adds a whole number. `labels` are the values of the family's labels, in its order.
+    pub(super) fn number(&mut self, labels: &[&str], number: u64) {
+        self.add(labels, Value::Integer(number));
+    }
+
+    /// Adds a real number.
+    pub(super) fn real(&mut self, labels: &[&str], number: f64) {
+        self.add(labels, Value::Real(number));
+    }
+
+    fn add(&mut self, labels: &[&str], value: Value) {
+        self.0.push((labels.iter().map(|&label| label.to_owned()).collect(), value));
+    }
+}
+
+impl Family {
+    /// Writes the family, unless it is absent.
+    pub(super) fn encode(&self, view: &View<'_>, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut samples = Samples::default();
+        (self.read)(view, &mut samples);
+        if samples.0.is_empty() {
+            return Ok(());
+        }
+        let (name, unit, kind) = self.parts();
+        let mut family = to.encode_descriptor(name, self.help, unit.as_ref(), kind)?;
+        for (values, value) in samples.0 {
+            let labels: Vec<(&str, String)> =
+                self.labels.iter().map(|label| label.name).zip(values).collect();
+            if self.kind == Kind::Info {
+                family.encode_info(&labels)?;
+            } else if labels.is_empty() {
+                self.encode_value(&mut family, &value)?;
+            } else {
+                self.encode_value(&mut family.encode_family(&labels)?, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_value(&self, to: &mut MetricEncoder<'_>, value: &Value) -> fmt::Result {
+        match (value, self.kind == Kind::Counter) {
+            (Value::Integer(value), true) => to.encode_counter::<NoLabelSet, _, u64>(value, None),
+            (Value::Real(value), true) => to.encode_counter::<NoLabelSet, _, f64>(value, None),
+            (Value::Integer(value), false) => to.encode_gauge(value),
+            (Value::Real(value), false) => to.encode_gauge(value),
+        }
+    }
+
+    /// Returns name, unit and type as `OpenMetrics` has them: a name without suffix, which the unit and the type add.
+    fn parts(&self) -> (&'static str, Option<Unit>, MetricType) {
+        let (suffix, kind) = match self.kind {
+            Kind::Counter => ("_total", MetricType::Counter),
+            Kind::Gauge => ("", MetricType::Gauge),
+            Kind::Info => ("_info", MetricType::Info),
+        };
+        let name = self.name.strip_suffix(suffix).unwrap_or(self.name);
+        for (suffix, unit) in [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes)] {
+            if let Some(name) = name.strip_suffix(suffix) {
+                return (name, Some(unit), kind);
+            }
+        }
+        (name, None, kind)
+    }
+
+    /// Returns the maximum number of series.
+    pub(super) fn most(&self) -> usize {
+        self.labels.iter().map(|label| label.most).product()
+    }
+}

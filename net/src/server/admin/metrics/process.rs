@@ -1,0 +1,92 @@
+//! Metrics of the server as a whole and of its process.
+
+use std::sync::atomic::Ordering;
+
+use poddns_core::Mode;
+
+use super::{Family, Kind, Label, ROW};
+use crate::server::settings::mode;
+use crate::server::state::LogLosses;
+
+const MODE: Label = Label { name: "mode", most: 3, values: "`disabled`, `insecure`, `verified`" };
+
+const RESULT: Label = Label { name: "result", most: 2, values: "`success`, `failure`" };
+
+const LOSS: Label = Label { name: "reason", most: 2, values: "`queue_full`, `write_failed`" };
+
+const VERSION: Label = Label { name: "version", most: 1, values: "a version" };
+
+pub(super) static FAMILIES: &[Family] = &[
+    Family {
+        name: "poddns_ready",
+        kind: Kind::Gauge,
+        help: "1 if the server is ready, else 0",
+        more: "`/readyz` has the reasons.",
+        read: |view, to| to.number(&[], u64::from(view.state.pending().is_empty())),
+        ..ROW
+    },
+    Family {
+        name: "poddns_mode",
+        kind: Kind::Gauge,
+        help: "1 for the mode in force, 0 for the others",
+        labels: &[MODE],
+        read: |view, to| {
+            for name in [Mode::Disabled, Mode::Insecure, Mode::Verified] {
+                to.number(&[mode(name)], u64::from(name == view.current.settings.mode));
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_config_reloads_total",
+        help: "Reloads of the configuration",
+        more: "A failed one changes nothing.",
+        labels: &[RESULT],
+        read: |view, to| {
+            to.number(&["success"], view.state.reloads.succeeded.load(Ordering::Relaxed));
+            to.number(&["failure"], view.state.reloads.failed.load(Ordering::Relaxed));
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_dropped_log_lines_total",
+        help: "Log lines that are lost",
+        more: "`queue_full`: the lines before were not read; `write_failed`: they could not be written.",
+        labels: &[LOSS],
+        read: |view, to| {
+            let LogLosses { queue_full, write_failed } = (view.state.log_losses)();
+            to.number(&["queue_full"], queue_full);
+            to.number(&["write_failed"], write_failed);
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_build_info",
+        kind: Kind::Info,
+        help: "1, with the version as a label",
+        labels: &[VERSION],
+        read: |_, to| to.number(&[env!("CARGO_PKG_VERSION")], 1),
+        ..ROW
+    },
+    Family {
+        name: "process_cpu_seconds_total",
+        help: "User and system time of the process",
+        more: "The metrics of the process are absent where the system has no `/proc`.",
+        read: |view, to| view.process.cpu_seconds.iter().for_each(|&seconds| to.real(&[], seconds)),
+        ..ROW
+    },
+    Family {
+        name: "process_resident_memory_bytes",
+        kind: Kind::Gauge,
+        help: "Resident memory of the process",
+        read: |view, to| view.process.resident_bytes.iter().for_each(|&bytes| to.number(&[], bytes)),
+        ..ROW
+    },
+    Family {
+        name: "process_open_fds",
+        kind: Kind::Gauge,
+        help: "Open file descriptors",
+        read: |view, to| view.process.open_files.iter().for_each(|&files| to.number(&[], files)),
+        ..ROW
+    },
+];

@@ -1,0 +1,264 @@
+//! Metrics of queries, responses, clients and sockets.
+
+use std::collections::BTreeMap;
+
+use poddns_core::CookieStatus;
+use poddns_core::wire::{Ede, Rcode};
+
+use super::{Family, Kind, Label, ROW, Samples, View};
+use crate::server::counters::{ByEde, ByRcode, Counters, Dropped};
+
+const TRANSPORT: Label = Label { name: "transport", most: 2, values: "`udp`, `tcp`" };
+
+const RCODE: Label = Label {
+    name: "rcode",
+    most: ByRcode::LEN,
+    values: "mnemonics: `NOERROR`, `FORMERR`, `SERVFAIL`, `NXDOMAIN`, `NOTIMP`, `REFUSED`, `BADVERS`, `BADCOOKIE`",
+};
+
+const INFO_CODE: Label = Label {
+    name: "info_code",
+    most: ByEde::LEN,
+    values: "numbers of RFC 8914: `0` Other, `3` Stale Answer, `14` Not Ready, `15` Blocked, `19` Stale NXDOMAIN Answer, \
+             `22` No Reachable Authority",
+};
+
+const DROP_REASON: Label = Label {
+    name: "reason",
+    most: Dropped::ALL.len(),
+    values: "`short`, `response`, `no_room`, `source_port_zero`, `rate_limited`, `not_unicast`",
+};
+
+const ACTION: Label = Label { name: "action", most: 2, values: "`truncate`, `drop`" };
+
+const COOKIE: Label = Label { name: "status", most: COOKIES.len(), values: "`new`, `valid`, `invalid`" };
+
+const CLOSE_REASON: Label = Label { name: "reason", most: 3, values: "`idle`, `lifetime`, `evicted`" };
+
+const PANIC_TRANSPORT: Label = Label { name: "transport", most: 3, values: "`udp`, `tcp`, `admin`" };
+
+/// Names of cookie statuses.
+const COOKIES: [(CookieStatus, &str); 3] =
+    [(CookieStatus::New, "new"), (CookieStatus::Valid, "valid"), (CookieStatus::Invalid, "invalid")];
+
+/// Response codes that there are samples of before the first such response, so that its rate is seen.
+const RCODES: [Rcode; 7] = [
+    Rcode::NOERROR,
+    Rcode::FORMERR,
+    Rcode::SERVFAIL,
+    Rcode::NXDOMAIN,
+    Rcode::NOTIMP,
+    Rcode::REFUSED,
+    Rcode::BADVERS,
+];
+
+/// Extended errors that this server gives.
+const EXTENDED_ERRORS: [Ede; 6] = [
+    Ede::OTHER,
+    Ede::STALE_ANSWER,
+    Ede::NOT_READY,
+    Ede::BLOCKED,
+    Ede::STALE_NXDOMAIN,
+    Ede::NO_REACHABLE_AUTHORITY,
+];
+
+/// Adds the sum of a counter for each transport.
+fn by_transport(view: &View<'_>, to: &mut Samples, of: impl Fn(&Counters) -> u64) {
+    for (transport, counters) in view.transports() {
+        to.number(&[transport], counters.into_iter().map(&of).sum());
+    }
+}
+
+/// Adds sums of counters that go by number: a sample for each of these, and for each other in use.
+fn by_number<'a>(
+    view: &View<'a>,
+    to: &mut Samples,
+    always: &[u16],
+    of: impl Fn(&'a Counters) -> Vec<(u16, u64)>,
+    name: impl Fn(u16) -> String,
+) {
+    for (transport, counters) in view.transports() {
+        let mut counts: BTreeMap<u16, u64> = always.iter().map(|&number| (number, 0)).collect();
+        for (number, count) in counters.into_iter().flat_map(&of) {
+            *counts.entry(number).or_insert(0) += count;
+        }
+        for (number, count) in counts {
+            to.number(&[transport, &name(number)], count);
+        }
+    }
+}
+
+pub(super) static QUERIES: &[Family] = &[
+    Family {
+        name: "poddns_queries_total",
+        help: "Packets and messages received",
+        labels: &[TRANSPORT],
+        read: |view, to| by_transport(view, to, |counters| counters.queries.get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_responses_total",
+        help: "Responses by response code",
+        more: "The usual codes are there from the start, others from their first response.",
+        labels: &[TRANSPORT, RCODE],
+        read: |view, to| {
+            let rcodes = |counters: &Counters| counters.responses.counts().collect();
+            by_number(view, to, &RCODES.map(|Rcode(number)| number), rcodes, |number| {
+                Rcode(number).to_string()
+            });
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_extended_errors_total",
+        help: "Responses with an extended error (RFC 8914), by code",
+        more: "Clients without EDNS, which cannot be told, count too.",
+        labels: &[TRANSPORT, INFO_CODE],
+        read: |view, to| {
+            let codes = |counters: &Counters| counters.extended_errors.counts().collect();
+            by_number(view, to, &EXTENDED_ERRORS.map(|Ede(number)| number), codes, |number| {
+                number.to_string()
+            });
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_dropped_queries_total",
+        help: "Packets and messages without a response, by reason",
+        more: "`no_room` is a bug; `rate_limited` is in `poddns_rate_limited_responses_total`, too.",
+        labels: &[TRANSPORT, DROP_REASON],
+        read: |view, to| {
+            for reason in Dropped::ALL {
+                for (transport, counters) in view.transports() {
+                    let sum = counters.into_iter().map(|counters| counters.drops(reason)).sum();
+                    to.number(&[transport, reason.name()], sum);
+                }
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_truncated_responses_total",
+        help: "Responses without records, for want of room or because of the rate limit",
+        labels: &[TRANSPORT],
+        read: |view, to| by_transport(view, to, |counters| counters.truncated.get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_rate_limited_responses_total",
+        help: "Responses over UDP beyond the rate limit, by what was done instead of sending them whole",
+        labels: &[ACTION],
+        read: |view, to| {
+            to.number(&["truncate"], view.udp(|counters| counters.slipped.get()));
+            to.number(&["drop"], view.udp(|counters| counters.drops(Dropped::RateLimited)));
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_cookies_total",
+        help: "Responses to queries with a DNS cookie, by its state",
+        more: "`new`: without a server's part; `invalid`: not ours, or too old.",
+        labels: &[TRANSPORT, COOKIE],
+        read: |view, to| {
+            for (status, name) in COOKIES {
+                for (transport, counters) in view.transports() {
+                    let sum = counters.into_iter().map(|counters| counters.cookies(status)).sum();
+                    to.number(&[transport, name], sum);
+                }
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_unknown_lookups_total",
+        help: "Responses SERVFAIL because the index changed in every attempt to read it",
+        more: "Any is a bug: please report it.",
+        labels: &[TRANSPORT],
+        read: |view, to| by_transport(view, to, |counters| counters.unknown.get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_panics_total",
+        help: "Panics, each a bug",
+        more: "Please report it, with the log. Over UDP a panic loses the rest of its batch, over TCP its connection.",
+        labels: &[PANIC_TRANSPORT],
+        read: |view, to| {
+            by_transport(view, to, |counters| counters.panics.get());
+            to.number(&["admin"], view.state.admin_panics.get());
+        },
+        ..ROW
+    },
+];
+
+pub(super) static SOCKETS: &[Family] = &[
+    Family {
+        name: "poddns_udp_receive_errors_total",
+        help: "Receptions that failed over UDP",
+        more: "Most are ICMP errors about earlier responses.",
+        read: |view, to| to.number(&[], view.udp(|counters| counters.receive_errors.get())),
+        ..ROW
+    },
+    Family {
+        name: "poddns_udp_send_errors_total",
+        help: "Responses that the system did not accept over UDP",
+        read: |view, to| to.number(&[], view.udp(|counters| counters.send_errors.get())),
+        ..ROW
+    },
+    Family {
+        name: "poddns_udp_buffer_drops_total",
+        help: "Datagrams that the kernel dropped because a receive buffer was full",
+        more: "0 outside of Linux.",
+        read: |view, to| to.number(&[], view.state.listeners().dropped_by_kernel()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_tcp_connections",
+        kind: Kind::Gauge,
+        help: "Open connections",
+        read: |view, to| {
+            // Read in this order, so that a connection that closes meanwhile does not make the difference negative.
+            let closed = view.state.connections.closed.get();
+            to.number(&[], view.state.connections.accepted.get().saturating_sub(closed));
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_tcp_busy_connections",
+        kind: Kind::Gauge,
+        help: "Open connections with part of a query or of a response in progress",
+        read: |view, to| to.number(&[], view.state.connections.busy.get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_tcp_buffered_bytes",
+        kind: Kind::Gauge,
+        help: "Memory of these parts",
+        read: |view, to| to.number(&[], view.state.connections.buffered.get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_tcp_accepted_connections_total",
+        help: "Connections accepted",
+        read: |view, to| to.number(&[], view.state.connections.accepted.get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_tcp_closed_connections_total",
+        help: "Connections closed by the server: idle or open for too long, or to make room for others",
+        labels: &[CLOSE_REASON],
+        read: |view, to| {
+            let counters = &view.state.connections;
+            to.number(&["idle"], counters.expired.get());
+            to.number(&["lifetime"], counters.retired.get());
+            to.number(&["evicted"], counters.evicted.get());
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_tcp_accept_errors_total",
+        help: "Connections that could not be accepted",
+        more: "For want of file descriptors, most often.",
+        read: |view, to| to.number(&[], view.state.connections.accept_errors.get()),
+        ..ROW
+    },
+];

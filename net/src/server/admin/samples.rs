@@ -1,0 +1,73 @@
+//! States of a server for tests: with everything that can be in one.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use poddns_core::{Freshness, Label, PodLookup, Unknown};
+
+use crate::server::answer::Current;
+use crate::server::pods::{
+    FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, SnapshotReport, WatchReport,
+};
+use crate::server::settings::Settings;
+use crate::server::state::{LogLosses, State};
+
+/// Pods with a report that a test chooses.
+struct Reported(Freshness, PodsReport);
+
+impl PodLookup for Reported {
+    fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+        Ok(false)
+    }
+
+    fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+        Ok(false)
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.0
+    }
+}
+
+impl Pods for Reported {
+    fn report(&self) -> PodsReport {
+        self.1.clone()
+    }
+}
+
+/// Returns the report of an index with watches and a snapshot.
+pub(crate) fn full_report(freshness: Freshness) -> (Freshness, PodsReport) {
+    let watch = |resource: &str, namespace: Option<&str>| WatchReport {
+        resource: resource.to_owned(),
+        namespace: namespace.map(|name| name.parse().unwrap()),
+        freshness,
+        error: (freshness != Freshness::Fresh).then(|| "connection refused".to_owned()),
+    };
+    let feed = |resource| FeedReport { resource, events: 7, lists: 1, errors: 2, malformed: 3, panics: 0 };
+    let snapshot = SnapshotReport {
+        path: "/var/lib/poddns/snapshot".into(),
+        restored: true,
+        in_step: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+        bytes: Some(4096),
+        written: 5,
+        failed: 1,
+        error: Some("no space left".to_owned()),
+    };
+    let report = PodsReport {
+        index: Some(IndexSize { pods: 3, addresses: 4, namespaces: 2, bytes: 1_234_567 }),
+        watches: vec![watch("pods", Some("web")), watch("namespaces", None)],
+        feeds: vec![feed("pods"), feed("namespaces")],
+        resync: ResyncReport { complete: 2, failed: 1, missing: 0, changed: 0, gone: 0 },
+        snapshot: Some(snapshot),
+    };
+    (freshness, report)
+}
+
+/// Returns the state of a server with such pods.
+pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> {
+    let pods = SharedPods(Arc::new(Reported(freshness, report)));
+    let current = Current { settings: Arc::new(Settings::default()), pods, cookies: None };
+    let admin = Some(([127, 0, 0, 1], 8053).into());
+    Arc::new(State::new(current, admin, LogLosses::default))
+}

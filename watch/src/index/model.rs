@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use poddns_core::{Label, Owner, PodLookup};
 
-use super::writer::{Clock, index_with};
-use super::{Change, Index, IndexOptions, IndexWriter, ListScope, MAX_ADDRESSES, PodRecord, Uid};
+use super::reader::Index;
+use super::types::{Change, IndexOptions, ListScope, MAX_ADDRESSES, PodRecord};
+use super::uid::Uid;
+use super::writer::{Clock, IndexWriter, index_with};
 
 /// Pods and namespaces in ordered maps.
 #[derive(Debug, Default)]

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use super::keys::{Keys, Packed};
-use super::namespaces::NamespaceId;
-use super::pods::{Pods, Row, marked, may_be, row_of};
-use super::segments::{Ids, Meter, Segments};
+use super::free_list::{FreeLinks, FreeList};
+use super::hash::HashKeys;
+use super::label::PackedLabel;
+use super::numbers::{NameSlot, NamespaceId, Number, Row, bits};
+use super::pods::Pods;
+use super::segments::{Meter, Segments};
 use super::sync::{AtomicU32, Epoch};
-use super::table::{Narrow, NarrowWriter};
+use super::table::{Table32, TableWriter32};
+use super::visible::Visible;
 
-/// Size classes: names of 1 to 4 octets, of 5 to 8, and so on up to 63.
+/// Number of size classes: names of 1 to 4 octets, of 5 to 8, and so on up to 63.
 const CLASSES: usize = 16;
 /// Octets by which the classes differ: one word.
 const STEP: usize = 4;
@@ -17,96 +20,122 @@ const STEP: usize = 4;
 /// Pod names for readers.
 #[derive(Debug)]
 pub(super) struct Names {
-    keys: Keys,
+    keys: HashKeys,
     pods: Arc<Pods>,
     /// The rows by namespace and name.
-    table: Arc<Narrow>,
-    /// For each row where its name is: the class in the upper 4 bits, the slot in there below. 0 is none.
+    table: Arc<Table32>,
+    /// For each row the [place](NamePlace) of its name, 0 if it has none.
     places: Segments<AtomicU32>,
     /// For each class the octets of its names, zero beyond their ends.
     classes: [Segments<AtomicU32>; CLASSES],
 }
 
-/// Where a name is: its class, and the place of its first word in that.
+/// Place of a name: its size class and its slot in there.
 #[derive(Clone, Copy)]
-struct Place(u32);
+struct NamePlace {
+    class: usize,
+    slot: NameSlot,
+}
 
-impl Place {
-    fn new(class: usize, slot: u32) -> Self {
-        Self(((class as u32) << 28) | slot)
+impl NamePlace {
+    /// Returns the place that is stored as the class in the upper 4 bits and the slot below.
+    fn decode(bits: u32) -> Option<Self> {
+        let slot = NameSlot::from_bits(bits & ((1 << 28) - 1))?;
+        Some(Self { class: (bits >> 28) as usize, slot })
     }
 
-    fn class(self) -> usize {
-        (self.0 >> 28) as usize
+    fn encode(self) -> u32 {
+        ((self.class as u32) << 28) | self.slot.get()
     }
 
-    fn slot(self) -> u32 {
-        self.0 & ((1 << 28) - 1)
-    }
-
-    /// The words of the name.
+    /// Returns the indices of the name's words in its class.
     fn words(self) -> impl Iterator<Item = u32> {
-        let words = self.class() as u32 + 1;
-        let first = self.slot().saturating_mul(words);
+        let words = self.class as u32 + 1;
+        let first = self.slot.get().saturating_mul(words);
         first..first.saturating_add(words)
     }
 }
 
+/// Returns the size class of a name.
+fn class_of(name: &PackedLabel) -> usize {
+    name.len().saturating_sub(1) / STEP
+}
+
+/// The slots of a size class. The first word of a free one is its link.
+struct Slots<'a> {
+    class: usize,
+    words: &'a Segments<AtomicU32>,
+}
+
+impl Slots<'_> {
+    fn link(&self, slot: NameSlot) -> u32 {
+        slot.get().saturating_mul(self.class as u32 + 1)
+    }
+}
+
+impl FreeLinks<NameSlot> for Slots<'_> {
+    fn next(&self, free: NameSlot) -> Option<NameSlot> {
+        NameSlot::from_bits(self.words.load(self.link(free)))
+    }
+
+    fn set_next(&mut self, free: NameSlot, next: Option<NameSlot>) {
+        self.words.store(self.link(free), bits(next));
+    }
+}
+
 impl Names {
-    /// The pod of that name; 0 if there is none.
-    pub(super) fn find(&self, namespace: NamespaceId, name: &Packed) -> Row {
+    /// Returns the pod of that name.
+    pub(super) fn find(&self, namespace: NamespaceId, name: &PackedLabel) -> Option<Row> {
         let hash = self.hash(namespace, name);
-        let is = |row| {
-            let entry = self.pods.entry(row);
-            entry.is_pod() && entry.namespace() == namespace && self.is(row, name)
-        };
-        self.table.find(hash, |word| may_be(word, hash) && is(row_of(word))).map_or(0, row_of)
+        let is = |row| self.pods.entry(row).namespace() == Some(namespace) && self.is(row, name);
+        let matches = |word| Row::may_have(word, hash) && Row::in_word(word).is_some_and(is);
+        Row::in_word(self.table.find(hash, matches)?)
     }
 
-    /// The hash under which a pod is found, whose entry and name are there.
-    fn hash_of(&self, row: Row) -> u32 {
-        self.of(row).map_or(0, |name| self.hash(self.pods.entry(row).namespace(), &name))
+    /// Returns the hash of a pod whose entry and name are stored.
+    fn hash_of(&self, row: Row) -> Option<u32> {
+        Some(self.hash(self.pods.entry(row).namespace()?, &self.of(row)?))
     }
 
-    fn hash(&self, namespace: NamespaceId, name: &Packed) -> u32 {
+    fn hash(&self, namespace: NamespaceId, name: &PackedLabel) -> u32 {
         self.keys.hash((namespace, name))
     }
 
-    /// Whether the pod has this name.
-    pub(super) fn is(&self, row: Row, name: &Packed) -> bool {
-        let place = Place(self.places.load(row));
-        let Some(class) = self.classes.get(place.class()) else { return false };
-        place.0 != 0
-            && place.class() == name.len().saturating_sub(1) / STEP
+    /// Returns whether the pod has this name.
+    pub(super) fn is(&self, row: Row, name: &PackedLabel) -> bool {
+        let Some(place) = self.place(row) else { return false };
+        let Some(class) = self.classes.get(place.class) else { return false };
+        place.class == class_of(name)
             && place.words().zip(name.halves()).all(|(at, half)| class.load(at) == half)
     }
 
-    /// The pod's name, if it is kept.
-    pub(super) fn of(&self, row: Row) -> Option<Packed> {
-        let place = Place(self.places.load(row));
-        if place.0 == 0 {
-            return None;
-        }
-        let class = self.classes.get(place.class())?;
+    /// Returns the pod's name, if it is kept.
+    pub(super) fn of(&self, row: Row) -> Option<PackedLabel> {
+        let place = self.place(row)?;
+        let class = self.classes.get(place.class)?;
         let mut halves = [0; CLASSES];
         for (half, at) in halves.iter_mut().zip(place.words()) {
             *half = class.load(at);
         }
-        Some(Packed::of_halves(halves))
+        Some(PackedLabel::from_halves(halves))
+    }
+
+    fn place(&self, row: Row) -> Option<NamePlace> {
+        NamePlace::decode(self.places.load(row.get()))
     }
 }
 
-/// The writer's side.
+/// The writer's side of [`Names`].
 #[derive(Debug)]
 pub(super) struct NamesWriter {
     shared: Arc<Names>,
-    table: NarrowWriter,
-    slots: [Ids; CLASSES],
+    table: TableWriter32,
+    slots: [FreeList<NameSlot>; CLASSES],
 }
 
 impl NamesWriter {
-    pub(super) fn new(keys: &Keys, pods: &Arc<Pods>, meter: &Meter) -> (Self, Arc<Names>) {
-        let (writer, table) = NarrowWriter::new(meter);
+    pub(super) fn new(keys: &HashKeys, pods: &Arc<Pods>, meter: &Meter) -> (Self, Arc<Names>) {
+        let (writer, table) = TableWriter32::new(meter);
         let shared = Arc::new(Names {
             keys: keys.clone(),
             pods: Arc::clone(pods),
@@ -114,58 +143,50 @@ impl NamesWriter {
             places: Segments::new(meter),
             classes: std::array::from_fn(|_| Segments::new(meter)),
         });
-        let slots = std::array::from_fn(|_| Ids::default());
+        let slots = std::array::from_fn(|_| FreeList::default());
         (Self { shared: Arc::clone(&shared), table: writer, slots }, shared)
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn in_use(&self) -> u32 {
-        self.table.in_use() + self.slots.iter().map(Ids::live).sum::<u32>()
+        self.table.in_use() + self.slots.iter().map(FreeList::live).sum::<u32>()
     }
 
-    /// Gives a pod its name, before anything leads to its row.
-    pub(super) fn store(&mut self, row: Row, name: &Packed) {
-        let index = name.len().saturating_sub(1) / STEP;
+    /// Stores the name of a pod, before anything leads to its row.
+    pub(super) fn store(&mut self, row: Row, name: &PackedLabel) {
+        let class = class_of(name);
         let shared = &self.shared;
-        let (Some(class), Some(slots)) = (shared.classes.get(index), self.slots.get_mut(index)) else {
+        let (Some(words), Some(slots)) = (shared.classes.get(class), self.slots.get_mut(class)) else {
             return;
         };
-        let place = Place::new(index, slots.take(|free| first_word(class, Place::new(index, free))));
+        let place = NamePlace { class, slot: slots.allocate(Slots { class, words }) };
         for (at, half) in place.words().zip(name.halves()) {
-            class.store(at, half);
+            words.store(at, half);
         }
-        shared.places.store(row, place.0);
+        shared.places.store(row.get(), place.encode());
     }
 
-    /// Makes a pod, whose entry is there, known by its name.
+    /// Makes a pod, whose entry is stored, known by its name.
     pub(super) fn publish(&mut self, epoch: &Epoch, row: Row) {
         let shared = &self.shared;
-        let word = marked(shared.hash_of(row), row);
-        self.table.insert(epoch, word, |word| shared.hash_of(row_of(word)));
+        let hash_of = |word| Row::in_word(word).and_then(|row| shared.hash_of(row)).unwrap_or_default();
+        let hash = shared.hash_of(row).unwrap_or_default();
+        self.table.insert(epoch, row.tagged(hash), hash_of);
     }
 
-    /// Takes a pod's name away, while its entry is still there, but nothing else leads to its row any more. Says
-    /// whether it had one.
-    pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) -> bool {
+    /// Removes a pod's name, if it has one. The pod's entry is still stored, but nothing else leads to its row.
+    pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) -> Visible {
         let shared = &self.shared;
-        let place = Place(shared.places.load(row));
-        if place.0 == 0 {
-            return false;
-        }
-        let hash = shared.hash_of(row);
-        self.table.remove(hash, marked(hash, row));
-        // Before a reader who is still at the row can find it without a name, or with another's octets.
+        let Some(place) = shared.place(row) else { return Visible::NO };
+        let hash = shared.hash_of(row).unwrap_or_default();
+        self.table.remove(hash, row.tagged(hash));
+        // Before a reader that is still at the row can find it without a name, or with the octets of another.
         epoch.advance();
-        shared.places.store(row, 0);
-        if let (Some(class), Some(slots), Some(at)) =
-            (shared.classes.get(place.class()), self.slots.get_mut(place.class()), place.words().next())
-        {
-            class.store(at, slots.give(place.slot()));
+        shared.places.store(row.get(), 0);
+        let NamePlace { class, slot } = place;
+        if let (Some(words), Some(slots)) = (shared.classes.get(class), self.slots.get_mut(class)) {
+            slots.release(Slots { class, words }, slot);
         }
-        true
+        Visible::YES
     }
-}
-
-fn first_word(class: &Segments<AtomicU32>, place: Place) -> u32 {
-    place.words().next().map_or(0, |at| class.load(at))
 }

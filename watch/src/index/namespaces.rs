@@ -1,58 +1,61 @@
-//! Namespaces: each known one has a number, as long as something is known of it.
+//! Namespaces. Each one that exists has a number.
 
 use std::sync::Arc;
 
 use poddns_core::Label;
 
-use super::keys::{Keys, Packed};
-use super::segments::{Ids, Meter, Segments};
+use super::free_list::{FreeLinks, FreeList};
+use super::hash::HashKeys;
+use super::label::PackedLabel;
+use super::numbers::{NamespaceId, Number, bits, numbers};
+use super::segments::{Meter, Segments};
 use super::sync::{AtomicU64, Epoch, Ordering};
-use super::table::{Wide, WideWriter};
+use super::table::{Table64, TableWriter64, number_in, tag_of, tagged};
+use super::types::Change;
+use super::visible::Visible;
 
-/// The number of a namespace, from 1 on. 0 is none.
-pub(super) type NamespaceId = u32;
-
-/// Namespaces for readers. Here are exactly those that exist.
+/// The namespaces that exist, for readers.
 #[derive(Debug)]
 pub(super) struct Namespaces {
-    keys: Keys,
+    keys: HashKeys,
     /// Hash above, number below.
-    table: Arc<Wide>,
-    labels: Segments<Slot>,
+    table: Arc<Table64>,
+    labels: Segments<StoredLabel>,
 }
 
 #[derive(Debug)]
-struct Slot([AtomicU64; Packed::WORDS]);
+struct StoredLabel([AtomicU64; PackedLabel::WORDS]);
 
-impl Slot {
+impl StoredLabel {
     fn new() -> Self {
         Self(std::array::from_fn(|_| AtomicU64::new(0)))
     }
 }
 
 impl Namespaces {
-    /// The number of a namespace, 0 if it does not exist.
-    pub(super) fn find(&self, label: &Packed) -> NamespaceId {
+    /// Returns the number of a namespace, if it exists.
+    pub(super) fn find(&self, label: &PackedLabel) -> Option<NamespaceId> {
         let hash = self.keys.hash(label);
-        let found = self.table.find(hash, |word| tag(word) == hash && self.is(id(word), label));
-        found.map_or(0, id)
+        let is = |word| NamespaceId::from_bits(number_in(word)).is_some_and(|id| self.is(id, label));
+        NamespaceId::from_bits(number_in(self.table.find(hash, |word| tag_of(word) == hash && is(word))?))
     }
 
-    /// Whether this is the namespace of that number.
-    pub(super) fn is(&self, namespace: NamespaceId, label: &Packed) -> bool {
-        let Some(slot) = self.labels.get(namespace) else { return false };
+    /// Returns whether `namespace` is the number of `label`.
+    pub(super) fn is(&self, namespace: NamespaceId, label: &PackedLabel) -> bool {
+        let Some(stored) = self.labels.get(namespace.get()) else { return false };
         // All words, without a branch to guess wrong.
-        slot.0
+        stored
+            .0
             .iter()
             .zip(label.0)
             .fold(0, |differ, (word, same)| differ | (word.load(Ordering::Acquire) ^ same))
             == 0
     }
 
-    /// The namespace of that number.
+    /// Returns the label of a namespace.
     pub(super) fn label(&self, namespace: NamespaceId) -> Option<Label> {
-        let slot = self.labels.get(namespace)?;
-        Packed(std::array::from_fn(|at| slot.0[at].load(Ordering::Acquire))).label()
+        let stored = self.labels.get(namespace.get())?;
+        PackedLabel(std::array::from_fn(|at| stored.0[at].load(Ordering::Acquire))).label()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -60,47 +63,42 @@ impl Namespaces {
     }
 }
 
-/// The hash in a word of a table that refers to slots.
-pub(super) const fn tag(word: u64) -> u32 {
-    (word >> 32) as u32
-}
-
-/// The slot in a word of a table that refers to slots.
-pub(super) const fn id(word: u64) -> u32 {
-    word as u32
-}
-
-/// A word that refers to a slot.
-pub(super) const fn word(tag: u32, id: u32) -> u64 {
-    ((tag as u64) << 32) | id as u64
-}
-
-/// What only the writer knows of a namespace.
+/// The state of a namespace, for the writer alone.
 #[derive(Clone, Copy, Debug, Default)]
 struct Record {
-    /// How many pods it has. While the number is free: the free number after it.
+    /// Number of pods; the link of a free number.
     pods: u32,
-    /// The namespace watch has told of it.
+    /// The namespace watch has reported it.
     known: bool,
-    /// The list under way has told of it.
+    /// The list under way has reported it.
     seen: bool,
 }
 
-/// The writer's side.
+impl FreeLinks<NamespaceId> for &mut Segments<Record> {
+    fn next(&self, free: NamespaceId) -> Option<NamespaceId> {
+        NamespaceId::from_bits(self.value(free.get()).pods)
+    }
+
+    fn set_next(&mut self, free: NamespaceId, next: Option<NamespaceId>) {
+        self.put(free.get(), Record { pods: bits(next), ..Record::default() });
+    }
+}
+
+/// The writer's side of [`Namespaces`].
 #[derive(Debug)]
 pub(super) struct NamespacesWriter {
     shared: Arc<Namespaces>,
-    table: WideWriter,
+    table: TableWriter64,
     records: Segments<Record>,
-    ids: Ids,
+    ids: FreeList<NamespaceId>,
 }
 
 impl NamespacesWriter {
-    pub(super) fn new(keys: &Keys, meter: &Meter) -> (Self, Arc<Namespaces>) {
-        let (writer, table) = WideWriter::new(meter);
+    pub(super) fn new(keys: &HashKeys, meter: &Meter) -> (Self, Arc<Namespaces>) {
+        let (writer, table) = TableWriter64::new(meter);
         let shared = Arc::new(Namespaces { keys: keys.clone(), table, labels: Segments::new(meter) });
         let records = Segments::new(meter);
-        let writer = Self { shared: Arc::clone(&shared), table: writer, records, ids: Ids::default() };
+        let writer = Self { shared: Arc::clone(&shared), table: writer, records, ids: FreeList::default() };
         (writer, shared)
     }
 
@@ -109,55 +107,65 @@ impl NamespacesWriter {
         self.table.in_use() + self.ids.live()
     }
 
-    /// One more pod in this namespace, which exists from now on. Gives its number, and whether it is new.
-    pub(super) fn enter(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, bool) {
-        let (namespace, new) = self.intern(epoch, label);
-        let record = self.records.value(namespace);
-        self.records.put(namespace, Record { pods: record.pods.saturating_add(1), ..record });
-        (namespace, new)
+    fn record(&self, namespace: NamespaceId) -> Record {
+        self.records.value(namespace.get())
     }
 
-    /// One pod less. Says whether the namespace is gone by that.
-    pub(super) fn leave(&mut self, epoch: &Epoch, namespace: NamespaceId) -> bool {
-        let record = self.records.value(namespace);
-        self.records.put(namespace, Record { pods: record.pods.saturating_sub(1), ..record });
-        self.drop_unused(epoch, namespace)
+    fn set_record(&mut self, namespace: NamespaceId, record: Record) {
+        self.records.put(namespace.get(), record);
     }
 
-    /// The watch tells of it. Gives whether that is news, and whether readers see a difference.
-    pub(super) fn learn(&mut self, epoch: &Epoch, label: &Label) -> (bool, bool) {
-        let (namespace, new) = self.intern(epoch, label);
-        let record = self.records.value(namespace);
-        self.records.put(namespace, Record { known: true, seen: true, ..record });
-        (!record.known, new)
+    /// Counts one more pod in a namespace, which exists from then on.
+    pub(super) fn enter(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, Visible) {
+        let (namespace, visible) = self.intern(epoch, label);
+        let record = self.record(namespace);
+        self.set_record(namespace, Record { pods: record.pods.saturating_add(1), ..record });
+        (namespace, visible)
+    }
+
+    /// Counts one pod in a namespace less.
+    pub(super) fn leave(&mut self, epoch: &Epoch, namespace: NamespaceId) -> Visible {
+        let record = self.record(namespace);
+        self.set_record(namespace, Record { pods: record.pods.saturating_sub(1), ..record });
+        self.remove_unused(epoch, namespace)
+    }
+
+    /// Adds a namespace that the namespace watch reports.
+    pub(super) fn add(&mut self, epoch: &Epoch, label: &Label) -> (Change, Visible) {
+        let (namespace, visible) = self.intern(epoch, label);
+        let record = self.record(namespace);
+        self.set_record(namespace, Record { known: true, seen: true, ..record });
+        (if record.known { Change::Unchanged } else { Change::Added }, visible)
     }
 
     /// Counts a namespace as seen, and returns whether it was known.
     pub(super) fn mark(&mut self, label: &Label) -> bool {
-        let namespace = self.shared.find(&Packed::new(label));
-        let record = self.records.value(namespace);
+        let Some(namespace) = self.shared.find(&PackedLabel::new(label)) else { return false };
+        let record = self.record(namespace);
         if record.known {
-            self.records.put(namespace, Record { seen: true, ..record });
+            self.set_record(namespace, Record { seen: true, ..record });
         }
         record.known
     }
 
-    /// The watch tells that it is gone. Gives whether that is news, and whether readers see a difference.
-    pub(super) fn forget(&mut self, epoch: &Epoch, label: &Label) -> (bool, bool) {
-        let namespace = self.shared.find(&Packed::new(label));
-        self.forget_id(epoch, namespace)
-    }
-
-    fn forget_id(&mut self, epoch: &Epoch, namespace: NamespaceId) -> (bool, bool) {
-        let record = self.records.value(namespace);
-        if !record.known {
-            return (false, false);
+    /// Removes a namespace that the namespace watch reports as gone. It still exists while it has pods.
+    pub(super) fn remove(&mut self, epoch: &Epoch, label: &Label) -> (Change, Visible) {
+        match self.shared.find(&PackedLabel::new(label)) {
+            Some(namespace) => self.remove_known(epoch, namespace),
+            None => (Change::Unchanged, Visible::NO),
         }
-        self.records.put(namespace, Record { known: false, ..record });
-        (true, self.drop_unused(epoch, namespace))
     }
 
-    /// Nothing is seen any more.
+    fn remove_known(&mut self, epoch: &Epoch, namespace: NamespaceId) -> (Change, Visible) {
+        let record = self.record(namespace);
+        if !record.known {
+            return (Change::Unchanged, Visible::NO);
+        }
+        self.set_record(namespace, Record { known: false, ..record });
+        (Change::Removed, self.remove_unused(epoch, namespace))
+    }
+
+    /// Begins a list: no namespace counts as seen.
     pub(super) fn begin_list(&mut self) {
         for namespace in 1..=self.ids.highest() {
             if let Some(record) = self.records.get_mut(namespace) {
@@ -166,55 +174,54 @@ impl NamespacesWriter {
         }
     }
 
-    /// Forgets what was not seen, after `each` was called with it. Returns how many, and whether readers see a
-    /// difference.
-    pub(super) fn end_list(&mut self, epoch: &Epoch, mut each: impl FnMut(&Label)) -> (usize, bool) {
-        let mut swept = (0, false);
-        for namespace in 1..=self.ids.highest() {
-            let record = self.records.value(namespace);
+    /// Ends a list: removes the namespaces that it has not seen, each after a call of `each`. Returns their number.
+    pub(super) fn end_list(&mut self, epoch: &Epoch, mut each: impl FnMut(&Label)) -> (usize, Visible) {
+        let (mut removed, mut visible) = (0, Visible::NO);
+        for namespace in numbers(1..=self.ids.highest()) {
+            let record = self.record(namespace);
             if record.known && !record.seen {
                 self.shared.label(namespace).iter().for_each(&mut each);
-                let (news, visible) = self.forget_id(epoch, namespace);
-                swept = (swept.0 + usize::from(news), swept.1 | visible);
+                visible |= self.remove_known(epoch, namespace).1;
+                removed += 1;
             }
         }
-        swept
+        (removed, visible)
     }
 
+    /// Calls `each` with every namespace that the namespace watch has reported.
     pub(super) fn for_each_known(&self, mut each: impl FnMut(&Label)) {
-        for namespace in (1..=self.ids.highest()).filter(|&namespace| self.records.value(namespace).known) {
+        for namespace in numbers(1..=self.ids.highest()).filter(|&namespace| self.record(namespace).known) {
             self.shared.label(namespace).iter().for_each(&mut each);
         }
     }
 
-    fn intern(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, bool) {
-        let packed = Packed::new(label);
-        let known = self.shared.find(&packed);
-        if known != 0 {
-            return (known, false);
+    fn intern(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, Visible) {
+        let packed = PackedLabel::new(label);
+        if let Some(known) = self.shared.find(&packed) {
+            return (known, Visible::NO);
         }
-        let namespace = self.ids.take(|free| self.records.value(free).pods);
-        self.records.put(namespace, Record::default());
-        self.shared.labels.ensure(namespace, Slot::new);
-        if let Some(slot) = self.shared.labels.get(namespace) {
-            for (to, from) in slot.0.iter().zip(packed.0) {
+        let namespace = self.ids.allocate(&mut self.records);
+        self.set_record(namespace, Record::default());
+        self.shared.labels.ensure(namespace.get(), StoredLabel::new);
+        if let Some(stored) = self.shared.labels.get(namespace.get()) {
+            for (to, from) in stored.0.iter().zip(packed.0) {
                 to.store(from, Ordering::Release);
             }
         }
-        self.table.insert(epoch, word(self.shared.keys.hash(packed), namespace), tag);
-        (namespace, true)
+        self.table.insert(epoch, tagged(self.shared.keys.hash(packed), namespace.get()), tag_of);
+        (namespace, Visible::YES)
     }
 
-    fn drop_unused(&mut self, epoch: &Epoch, namespace: NamespaceId) -> bool {
-        let record = self.records.value(namespace);
+    /// Removes a namespace that neither has pods nor is known to the namespace watch.
+    fn remove_unused(&mut self, epoch: &Epoch, namespace: NamespaceId) -> Visible {
+        let record = self.record(namespace);
         let label = self.shared.label(namespace).filter(|_| record.pods == 0 && !record.known);
-        let Some(label) = label else { return false };
-        let hash = self.shared.keys.hash(Packed::new(&label));
-        self.table.remove(hash, word(hash, namespace));
+        let Some(label) = label else { return Visible::NO };
+        let hash = self.shared.keys.hash(PackedLabel::new(&label));
+        self.table.remove(hash, tagged(hash, namespace.get()));
         // Before the slot can be overwritten.
         epoch.advance();
-        let next = self.ids.give(namespace);
-        self.records.put(namespace, Record { pods: next, ..Record::default() });
-        true
+        self.ids.release(&mut self.records, namespace);
+        Visible::YES
     }
 }

@@ -1,11 +1,11 @@
-//! Memory brought near for a batch of look-ups.
+//! Prefetching of memory for a batch of look-ups.
 //!
-//! A look-up waits for two cache lines, one after the other: the address' bucket, and what its word leads to. In a
-//! large index neither is in a cache, and when look-ups come one by one, the processor hardly begins to wait
-//! for the next before it is done with the last. Here the first lines of all addresses are read in a loop that
-//! does nothing else, so that it waits for all of them at once; then the second lines.
+//! A look-up waits for two cache lines, one after the other: the bucket of the address, and that to which its word
+//! leads. In a large index neither is in a cache, and when look-ups follow each other, the processor hardly starts to
+//! wait for the next before the last is done. Here a loop that does nothing else reads the first lines of all addresses,
+//! so that it waits for all of them at once; then the second lines.
 //!
-//! Nothing rests on what is read here, so none of it needs the [epoch](super::sync).
+//! No result depends on what is read here, so it does not need the [epoch](super::sync).
 
 use std::array;
 use std::hint::black_box;
@@ -13,36 +13,37 @@ use std::iter::zip;
 use std::net::IpAddr;
 use std::ops::BitXor;
 
-use super::Index;
 use super::addresses::Holder;
-use super::table::WidePlace;
+use super::numbers::bits;
+use super::reader::Index;
+use super::table::Place64;
 
-/// How many addresses at once: about as many lines as a core can wait for.
-const AT_ONCE: usize = 32;
+/// Number of addresses at once: about as many lines as a core can wait for.
+const BATCH: usize = 32;
 
 impl Index {
     /// As [`PodLookup::prefetch`](poddns_core::PodLookup::prefetch).
     pub(super) fn bring_near(&self, addresses: &[IpAddr]) {
-        for addresses in addresses.chunks(AT_ONCE) {
-            let places: [_; AT_ONCE] = array::from_fn(|at| self.addresses.place(*addresses.get(at)?));
-            let first = places.iter().flatten().map(WidePlace::touch).fold(0, BitXor::bitxor);
-            let second = places.iter().flatten().map(WidePlace::touch_spill).fold(0, BitXor::bitxor);
+        for addresses in addresses.chunks(BATCH) {
+            let places: [_; BATCH] = array::from_fn(|at| self.addresses.place(*addresses.get(at)?));
+            let first = places.iter().flatten().map(Place64::touch).fold(0, BitXor::bitxor);
+            let second = places.iter().flatten().map(Place64::touch_spill).fold(0, BitXor::bitxor);
             let third =
                 zip(&places, addresses).map(|(place, &address)| self.touch_behind(place.as_ref(), address));
             let third = third.fold(0, BitXor::bitxor);
-            // Or the compiler may find out that nobody wants to know.
+            // Keeps the loads from being optimised out.
             black_box((first, second, third));
         }
     }
 
-    /// Reads what the word of an address leads to, unless that is a namespace: there are few of them, so they are
-    /// near anyway.
-    fn touch_behind(&self, place: Option<&WidePlace<'_>>, address: IpAddr) -> u32 {
+    /// Reads the line to which the word of an address leads, unless it is a namespace's: there are few of them, so they
+    /// are in a cache anyway.
+    fn touch_behind(&self, place: Option<&Place64<'_>>, address: IpAddr) -> u32 {
         if self.names.is_none() && address.is_ipv4() {
             return 0;
         }
         match place.map(|place| self.addresses.holder_at(place, address)) {
-            Some(Holder::Sole(holder)) => self.namespace_of(holder),
+            Some(Holder::Sole(holder)) => bits(self.namespace_of(holder)),
             _ => 0,
         }
     }

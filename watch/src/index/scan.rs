@@ -5,17 +5,18 @@ use std::ops::ControlFlow;
 
 use poddns_core::{Label, Unknown};
 
-use super::Index;
-use super::pods::{Few, Row};
+use super::inline_vec::InlineVec;
+use super::numbers::{Number, Row, numbers};
+use super::reader::Index;
 
-/// A pod as the index has it.
+/// A pod in the index.
 #[derive(Clone, Copy, Debug)]
 pub struct IndexedPod {
     /// The pod's namespace.
     pub namespace: Label,
     /// The pod's name, where names are kept and this one is a single label.
     pub name: Option<Label>,
-    addresses: Few<IpAddr>,
+    addresses: InlineVec<IpAddr>,
 }
 
 impl IndexedPod {
@@ -26,12 +27,11 @@ impl IndexedPod {
 }
 
 impl Index {
-    /// Calls `each` with the pods in at most `rows` rows from `first` on, until it breaks. Returns the row to go on
+    /// Calls `each` with the pods in at most `rows` rows from `first` on, until it breaks. Returns the row to continue
     /// with, `None` at the end. The first call takes 0.
     ///
-    /// It takes nothing of the writer's and holds nothing back: between two rows the index can change. A pod that is
-    /// there all the time, with the same namespace and name, is met exactly once; one that comes or goes meanwhile, once
-    /// or not at all.
+    /// It does not hold up the writer: the index can change between two rows. A pod that is there all the time, with the
+    /// same namespace and name, is passed exactly once; one that appears or disappears meanwhile, at most once.
     pub fn scan(
         &self,
         first: u32,
@@ -40,7 +40,7 @@ impl Index {
     ) -> Option<u32> {
         let first = first.max(1);
         let end = first.saturating_add(rows);
-        for row in first..end {
+        for row in numbers::<Row>(first..=end.saturating_sub(1)) {
             if self.pods.is_beyond(row) {
                 return None;
             }
@@ -48,28 +48,23 @@ impl Index {
                 Ok(None) => {}
                 Ok(Some(pod)) => {
                     if each(&pod).is_break() {
-                        return Some(row.saturating_add(1));
+                        return Some(row.get().saturating_add(1));
                     }
                 }
                 // Too much changes at the moment.
-                Err(Unknown) => return Some(row),
+                Err(Unknown) => return Some(row.get()),
             }
         }
         Some(end)
     }
 
-    /// The pod in a row, if there is one. A pod without addresses is about to get some.
+    /// Returns the pod in a row. A pod without addresses is about to get some, and is left out.
     fn pod_in(&self, row: Row) -> Result<Option<IndexedPod>, Unknown> {
         self.epoch.consistently(|| {
             let entry = self.pods.entry(row);
-            if !entry.is_pod() {
-                return None;
-            }
-            let kept = self.pods.addresses(entry);
-            let addresses: Few<IpAddr> =
-                kept.iter().filter_map(|address| self.addresses.full(address)).collect();
+            let namespace = self.namespaces.label(entry.namespace()?)?;
+            let addresses = self.addresses_in(entry);
             let name = self.names.as_ref().and_then(|names| names.of(row)?.label());
-            let namespace = self.namespaces.label(entry.namespace())?;
             (!addresses.is_empty()).then_some(IndexedPod { namespace, name, addresses })
         })
     }
@@ -80,7 +75,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::{IndexOptions, IndexWriter, PodRecord, Uid, index};
+    use super::super::types::{IndexOptions, PodRecord};
+    use super::super::uid::Uid;
+    use super::super::writer::{IndexWriter, index};
     use super::*;
 
     fn label(text: &str) -> Label {
@@ -92,7 +89,7 @@ mod tests {
         writer.apply(&PodRecord { uid, namespace: label(namespace), name, addresses });
     }
 
-    /// All pods, by name, met in pages of so many rows.
+    /// Returns all pods by name, scanned in pages of `rows` rows.
     fn all(index: &Index, rows: u32) -> BTreeMap<String, (String, Vec<IpAddr>)> {
         let (mut pods, mut from) = (BTreeMap::new(), Some(0));
         while let Some(first) = from {
@@ -134,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn scan_goes_on_behind_the_pod_that_broke_it() {
+    fn scan_resumes_after_the_pod_that_broke_it() {
         let (mut writer, index) = index(IndexOptions { pod_names: true });
         for number in 0..5 {
             apply(&mut writer, "a", &format!("pod-{number}"), &[v4(number)]);
@@ -150,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_stay_are_met_beside_a_busy_writer() {
+    fn stable_pods_are_met_beside_busy_writer() {
         let (mut writer, index) = index(IndexOptions { pod_names: true });
         for number in 0..50 {
             apply(&mut writer, "stable", &format!("stable-{number}"), &[v4(number), v6(number)]);

@@ -6,17 +6,17 @@ use std::sync::{Arc, atomic::Ordering as StdOrdering};
 
 use super::sync::Word;
 
-/// Each doubling is cut into this many segments (as a power of two), so that an array is never more than
-/// 1/32 larger than needed and grows by no more than that at once.
+/// Number of segments per doubling, as a power of two: an array is at most 1/32 larger than needed and grows by at most
+/// that at once.
 const CUT: u32 = if cfg!(poddns_loom) { 1 } else { 5 };
-/// Elements of the smallest segments, as a power of two.
+/// Number of elements of the smallest segments, as a power of two.
 const SMALLEST: u32 = if cfg!(poddns_loom) { 0 } else { 5 };
-/// Elements before the first doubling, as a power of two.
+/// Number of elements before the first doubling, as a power of two.
 const FIRST: u32 = CUT + SMALLEST;
-/// The most elements, as a power of two.
+/// Maximum number of elements, as a power of two.
 const MOST: u32 = if cfg!(poddns_loom) { 6 } else { 31 };
 
-/// Octets allocated by all arrays of an index.
+/// Counter of the bytes that all arrays of an index have allocated.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Meter(Arc<StdAtomicUsize>);
 
@@ -32,15 +32,15 @@ impl Meter {
 
 /// An array whose elements stay where they are while it grows, so that readers need no lock.
 ///
-/// It is a fixed directory of segments, each allocated when its first element is asked for, and none ever
-/// given back. Segment sizes grow with the array: 32 of one size, then 32 of twice that size, and so on.
+/// It is a fixed directory of segments. A segment is allocated when its first element is needed, and never freed. Segment
+/// grow with the array: 32 of one size, then 32 of twice that size, and so on.
 #[derive(Debug)]
 pub(super) struct Segments<T> {
     directory: Box<[OnceLock<Box<[T]>>]>,
     meter: Meter,
 }
 
-/// The segment of an element, its place in there, and the size of the segment.
+/// Returns the segment of an element, the element's offset in there, and the size of the segment.
 const fn locate(index: u32) -> (usize, usize, usize) {
     let shifted = index as u64 + (1 << FIRST);
     let doubling = shifted.ilog2() - FIRST;
@@ -58,19 +58,19 @@ impl<T> Segments<T> {
         Self { directory: (0..segments).map(|_| OnceLock::new()).collect(), meter: meter.clone() }
     }
 
-    /// The element, if its segment is there.
+    /// Returns the element, if its segment is allocated.
     pub(super) fn get(&self, index: u32) -> Option<&T> {
         let (segment, offset, _) = locate(index);
         self.directory.get(segment)?.get()?.get(offset)
     }
 
-    /// The element of an array that only the writer has.
+    /// Returns the element of an array that only the writer has.
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         let (segment, offset, _) = locate(index);
         self.directory.get_mut(segment)?.get_mut()?.get_mut(offset)
     }
 
-    /// Makes sure that the element is there; a new segment is filled with `empty`. The writer's.
+    /// Allocates the segment of an element, filled with `empty`, unless it is allocated. For the writer alone.
     pub(super) fn ensure(&self, index: u32, empty: impl Fn() -> T) {
         let (segment, _, size) = locate(index);
         if let Some(place) = self.directory.get(segment) {
@@ -83,7 +83,7 @@ impl<T> Segments<T> {
 }
 
 impl<T: Copy + Default> Segments<T> {
-    /// A copy of the element; the default where nothing was stored yet.
+    /// Returns a copy of the element; the default where nothing was stored yet.
     pub(super) fn value(&self, index: u32) -> T {
         self.get(index).copied().unwrap_or_default()
     }
@@ -98,57 +98,17 @@ impl<T: Copy + Default> Segments<T> {
 }
 
 impl<W: Word> Segments<W> {
-    /// The word; 0 where nothing was stored yet.
+    /// Returns the word; 0 where nothing was stored yet.
     pub(super) fn load(&self, index: u32) -> W::Value {
         self.get(index).map(Word::load).unwrap_or_default()
     }
 
-    /// Stores the word. The writer's.
+    /// Stores a word. For the writer alone.
     pub(super) fn store(&self, index: u32, value: W::Value) {
         self.ensure(index, W::zero);
         if let Some(word) = self.get(index) {
             word.store(value);
         }
-    }
-}
-
-/// Hands out indices from 1 on, those given back first. What is given back forms a list: the owner keeps
-/// each one's successor in some word that the free element does not need.
-#[derive(Debug, Default)]
-pub(super) struct Ids {
-    highest: u32,
-    free: u32,
-    live: u32,
-}
-
-impl Ids {
-    /// An index that nobody has. `successor` reads what [`Ids::give`] has had stored.
-    pub(super) fn take(&mut self, successor: impl FnOnce(u32) -> u32) -> u32 {
-        self.live = self.live.saturating_add(1);
-        if self.free == 0 {
-            self.highest = self.highest.saturating_add(1);
-            return self.highest;
-        }
-        let id = self.free;
-        self.free = successor(id);
-        id
-    }
-
-    /// Takes an index back; the returned successor has to be stored with it.
-    #[must_use]
-    pub(super) fn give(&mut self, id: u32) -> u32 {
-        self.live = self.live.saturating_sub(1);
-        std::mem::replace(&mut self.free, id)
-    }
-
-    /// How many are handed out now.
-    pub(super) fn live(&self) -> u32 {
-        self.live
-    }
-
-    /// The highest index ever handed out.
-    pub(super) fn highest(&self) -> u32 {
-        self.highest
     }
 }
 
@@ -158,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_index_has_its_own_place_and_the_segments_follow_each_other() {
+    fn indices_have_distinct_consecutive_places() {
         let mut last = (0, 0, 32);
         for index in 1..200_000 {
             let (segment, offset, size) = locate(index);
@@ -184,23 +144,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_stored_reads_as_zero() {
+    fn unstored_words_read_as_zero() {
         let words = Segments::<AtomicU32>::new(&Meter::default());
         assert_eq!(words.load(5), 0);
         words.store(5, 9);
         assert_eq!((words.load(4), words.load(5), words.load(u32::MAX)), (0, 9, 0));
-    }
-
-    #[test]
-    fn ids_are_reused_last_in_first_out() {
-        let mut ids = Ids::default();
-        assert_eq!((ids.take(|_| 0), ids.take(|_| 0)), (1, 2));
-        let one = ids.give(1);
-        let two = ids.give(2);
-        assert_eq!((one, two, ids.live()), (0, 1, 0));
-        assert_eq!(ids.take(|id| if id == 2 { two } else { one }), 2);
-        assert_eq!(ids.take(|id| if id == 2 { two } else { one }), 1);
-        assert_eq!(ids.take(|_| 0), 3);
-        assert_eq!((ids.highest(), ids.live()), (3, 3));
     }
 }

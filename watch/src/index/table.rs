@@ -1,20 +1,19 @@
-//! A hash table of words that one writer changes under any number of readers.
+//! A hash table of words that one writer changes beside any number of readers.
 //!
-//! It is a linear hash table (Litwin, 1980): it grows by one bucket at a time, by splitting the next bucket
-//! in line in two. So there is no moment at which everything is copied or held twice.
+//! It is a linear hash table (Litwin, 1980): it grows by one bucket at a time, by splitting the next bucket in order in
+//! two. So it is never copied, and nothing is held twice.
 //!
-//! A bucket is a cache line: words and the number of a spill block. What does not fit goes to spill blocks
-//! of half a line, chained. An empty slot is 0, which is why no word stored may be 0. So that a look-up need
-//! not visit the spill blocks in vain, a bucket has 32 bits that say of which 32nds of all hashes there are
-//! words in them. A bit is set before its first word is stored and cleared after the last one is gone.
+//! A bucket is a cache line: words and the number of a spill block. Words that do not fit go to spill blocks of half a
+//! line, chained. An empty slot is 0, so no stored word may be 0. 32 bits in each bucket say for which 32nds of all hashes
+//! there are words in its spill blocks, which saves most look-ups a visit there. A bit is set before its first word is
+//! stored and cleared after the last one is gone.
 //!
-//! Three things make it safe to read while it changes, with the rule in [`sync`](super::sync):
-//! - A word appears and disappears by one store each, and stays in its slot but for a split.
-//! - A split copies to the new bucket, publishes the new number of buckets, advances the epoch, and only then
-//!   clears the old copies. In the same way it then takes spilled words into the slots that became free.
-//! - Only an empty spill block at the end of its chain is taken out. A reader that stands on it misses
-//!   nothing, for nothing came behind. If the block is reused meanwhile, the reader strays into another
-//!   chain, where it meets words of other keys.
+//! Three properties make it safe to read while it changes, with the rule in [`sync`](super::sync):
+//! - A word appears and disappears by one store each, and stays in its slot except in a split.
+//! - A split copies to the new bucket, publishes the new number of buckets, advances the epoch, and only then clears the
+//!   old copies. In the same way it then moves spilled words into the slots that became free.
+//! - Only an empty spill block at the end of its chain is removed. A reader that is there misses nothing, because nothing
+//!   followed it. If the block is reused meanwhile, the reader gets into another chain, with words of other keys.
 
 use std::sync::Arc;
 
@@ -26,23 +25,38 @@ const fn slots(count: usize) -> usize {
 }
 
 /// A table of 64-bit words.
-pub(super) type Wide = Table<AtomicU64, { slots(7) }, { slots(3) }>;
-/// The writer's side of [`Wide`].
-pub(super) type WideWriter = TableWriter<AtomicU64, { slots(7) }, { slots(3) }>;
+pub(super) type Table64 = Table<AtomicU64, { slots(7) }, { slots(3) }>;
+/// The writer's side of [`Table64`].
+pub(super) type TableWriter64 = TableWriter<AtomicU64, { slots(7) }, { slots(3) }>;
 /// A table of 32-bit words.
-pub(super) type Narrow = Table<AtomicU32, { slots(14) }, { slots(7) }>;
-/// The writer's side of [`Narrow`].
-pub(super) type NarrowWriter = TableWriter<AtomicU32, { slots(14) }, { slots(7) }>;
+pub(super) type Table32 = Table<AtomicU32, { slots(14) }, { slots(7) }>;
+/// The writer's side of [`Table32`].
+pub(super) type TableWriter32 = TableWriter<AtomicU32, { slots(14) }, { slots(7) }>;
 
-/// Where a hash is looked for in [`Wide`].
-pub(super) type WidePlace<'a> = Place<'a, AtomicU64, { slots(7) }, { slots(3) }>;
+/// The place of a hash in a [`Table64`].
+pub(super) type Place64<'a> = Place<'a, AtomicU64, { slots(7) }, { slots(3) }>;
+
+/// Returns a word with a tag above, by which it is found, and a number below.
+pub(super) const fn tagged(tag: u32, number: u32) -> u64 {
+    ((tag as u64) << 32) | number as u64
+}
+
+/// Returns the tag of a [`tagged`] word.
+pub(super) const fn tag_of(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+/// Returns the number in a [`tagged`] word.
+pub(super) const fn number_in(word: u64) -> u32 {
+    word as u32
+}
 
 #[derive(Debug)]
 #[repr(align(64))]
 struct Bucket<W, const SLOTS: usize> {
     words: [W; SLOTS],
     spill: AtomicU32,
-    /// Which hashes the words in the spill blocks have, by [`bit`]. May say more than there are.
+    /// The hashes of the words in the spill blocks, by [`bit`], and possibly others.
     spilled: AtomicU32,
 }
 
@@ -74,46 +88,47 @@ impl<W: Word, const SPILL: usize> Spill<W, SPILL> {
     }
 }
 
-/// The readers' side of a table of words `W`, so many to a bucket and to a spill block.
+/// A table of words `W` for readers, with `SLOTS` in a bucket and `SPILL` in a spill block.
 #[derive(Debug)]
 pub(super) struct Table<W, const SLOTS: usize, const SPILL: usize> {
-    /// How many buckets there are, at least 1. Grows only.
+    /// Number of buckets, at least 1. It only grows.
     count: AtomicU32,
-    /// How many words there are.
+    /// Number of words.
     len: AtomicU32,
     buckets: Segments<Bucket<W, SLOTS>>,
     spills: Segments<Spill<W, SPILL>>,
 }
 
-/// The writer's side.
+/// The writer's side of a [`Table`].
 #[derive(Debug)]
 pub(super) struct TableWriter<W, const SLOTS: usize, const SPILL: usize> {
     table: Arc<Table<W, SLOTS, SPILL>>,
-    /// Spill blocks handed out so far; their numbers begin at 1.
+    /// Number of spill blocks; their numbers begin at 1.
     spills: u32,
-    /// Those of them that are in no chain.
+    /// The blocks that are in no chain. Unlike other free slots they are not linked to each other, because a reader may
+    /// still be in one.
     free: Vec<u32>,
 }
 
-/// The bucket of a hash among `count`: by as many bits as number them all, or one less where that bucket is
-/// still to come.
+/// Returns the bucket of a hash among `count`: by as many bits as number all of them, or one less if that bucket does not
+/// exist yet.
 const fn bucket_of(hash: u32, count: u32) -> u32 {
     let mask = count.next_power_of_two() - 1;
     let bucket = hash & mask;
     if bucket < count { bucket } else { bucket & (mask >> 1) }
 }
 
-/// The bucket that is split in order to add bucket number `count`.
+/// Returns the bucket that is split in order to add bucket number `count`.
 const fn split_for(count: u32) -> u32 {
     count - (1 << count.ilog2())
 }
 
-/// The bit of a hash among those of a bucket: by the upper bits, for the lower ones choose the bucket.
+/// Returns the bit of a hash among those of a bucket: by the upper bits, since the lower ones choose the bucket.
 const fn bit(hash: u32) -> u32 {
     1 << (hash >> 27)
 }
 
-/// Where a hash is looked for: good as long as the epoch does not move.
+/// The place of a hash in a table, which is valid until the epoch advances.
 #[derive(Debug)]
 pub(super) struct Place<'a, W, const SLOTS: usize, const SPILL: usize> {
     bucket: &'a Bucket<W, SLOTS>,
@@ -133,12 +148,11 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL>
         self.spill_chain().map(Word::load).find(is)
     }
 
-    /// As [`Table::find`], if at most one word under this hash matches, and to match takes no more than a look
-    /// at the word.
+    /// As [`Table::find`], for a `matches` that reads nothing but the word, and matches at most one word of this hash.
     pub(super) fn find_only(&self, matches: impl Fn(W::Value) -> bool) -> Option<W::Value> {
-        // All slots, without a branch that depends on what memory says: so the processor can go on while it
-        // waits for memory. One of them is chosen whole: of a word that is taken out and put in again elsewhere,
-        // with another holder, both may be seen.
+        // All slots, without a branch that depends on memory, so that the processor can continue while it waits for
+        // memory. A word is chosen whole: of one that is removed and added again elsewhere, with another holder, both
+        // may be seen.
         let matches = |word: W::Value| matches(word) & (word != W::Value::default());
         let choose = |found, word| if matches(word) { word } else { found };
         let found = self.bucket.words.iter().map(Word::load).fold(W::Value::default(), choose);
@@ -151,12 +165,12 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL>
         self.spill_chain().map(Word::load).find(|&word| matches(word))
     }
 
-    /// The hash that is looked for.
+    /// Returns the hash.
     pub(super) const fn hash(&self) -> u32 {
         self.hash
     }
 
-    /// Whether a word of this hash may be in the spill blocks.
+    /// Returns whether a word of this hash may be in the spill blocks.
     fn has_spilled(&self) -> bool {
         self.bucket.spilled.load(Ordering::Acquire) & bit(self.hash) != 0
     }
@@ -165,7 +179,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL>
         Chain::behind(self.bucket, self.spills)
     }
 
-    /// Reads from the bucket, to have it brought near.
+    /// Reads from the bucket, to bring it into the cache.
     pub(super) fn touch(&self) -> u32 {
         self.bucket.spilled.load(Ordering::Relaxed)
     }
@@ -188,7 +202,7 @@ struct Chain<'a, W, const SPILL: usize> {
 }
 
 impl<'a, W, const SPILL: usize> Chain<'a, W, SPILL> {
-    /// The slots of a bucket's spill blocks alone.
+    /// Returns the slots of a bucket's spill blocks alone.
     fn behind<const SLOTS: usize>(
         bucket: &'a Bucket<W, SLOTS>,
         spills: &'a Segments<Spill<W, SPILL>>,
@@ -221,20 +235,20 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
         Some(Chain { spills: &self.spills, words: bucket.words.iter(), next: &bucket.spill })
     }
 
-    /// The slots of a bucket's spill blocks alone.
+    /// Returns the slots of a bucket's spill blocks alone.
     fn spill_chain<'a>(&'a self, bucket: &'a Bucket<W, SLOTS>) -> Chain<'a, W, SPILL> {
         Chain::behind(bucket, &self.spills)
     }
 
-    /// Where a hash is looked for. Loads nothing from there.
+    /// Returns the place of a hash. Loads nothing from there.
     pub(super) fn place(&self, hash: u32) -> Option<Place<'_, W, SLOTS, SPILL>> {
         let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
         Some(Place { bucket, spills: &self.spills, hash })
     }
 
-    /// The first word under this hash that `matches`.
+    /// Returns the first word of this hash that `matches`.
     ///
-    /// That a word was found is true by itself. That none was is true only if the epoch has not moved.
+    /// A word that is returned was in the table. `None` is right only if the epoch has not advanced.
     pub(super) fn find(&self, hash: u32, matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
         self.place(hash)?.find(matches)
     }
@@ -245,10 +259,10 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
 }
 
 impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPILL> {
-    /// Words per bucket, on average, above which a bucket is added: 6/7 of its slots.
+    /// Maximum number of words per bucket, on average: 6/7 of its slots.
     const FILL: u32 = if cfg!(poddns_loom) { 2 } else { SLOTS as u32 * 6 / 7 };
 
-    /// A table without words, with its readers' side.
+    /// Returns an empty table, with its readers' side.
     pub(super) fn new(meter: &Meter) -> (Self, Arc<Table<W, SLOTS, SPILL>>) {
         let table = Arc::new(Table {
             count: AtomicU32::new(1),
@@ -260,7 +274,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
         (Self { table: Arc::clone(&table), spills: 0, free: Vec::new() }, table)
     }
 
-    /// Words, and spill blocks beside them.
+    /// Returns the number of words and of spill blocks in use.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn in_use(&self) -> u32 {
         self.table.len() as u32 + self.spills - self.free.len() as u32
@@ -270,7 +284,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
         self.table.count.load(Ordering::Relaxed)
     }
 
-    /// Adds a word, which must not be 0. `hash_of` gives the hash of any word in the table.
+    /// Adds a word, which must not be 0. `hash_of` returns the hash of any word in the table.
     pub(super) fn insert(&mut self, epoch: &Epoch, word: W::Value, hash_of: impl Fn(W::Value) -> u32) {
         let len = self.table.len.load(Ordering::Relaxed).saturating_add(1);
         self.table.len.store(len, Ordering::Relaxed);
@@ -288,7 +302,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
         }
     }
 
-    /// Takes a word out.
+    /// Removes a word.
     pub(super) fn remove(&mut self, hash: u32, word: W::Value) {
         if let Some(slot) = self.slot_of(hash, word) {
             slot.store(W::Value::default());
@@ -303,8 +317,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
         chain.find(|slot| slot.load() == word)
     }
 
-    /// Stores a word where it belongs among `count` buckets: in the first free slot of the chain, or in a new
-    /// block at its end.
+    /// Stores a word in its bucket among `count`: in the first free slot of the chain, or in a new block at its end.
     fn put(&mut self, hash: u32, count: u32, word: W::Value) {
         let Self { table, spills, free } = self;
         let Some(bucket) = table.buckets.get(bucket_of(hash, count)) else { return };
@@ -328,7 +341,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
         if let Some(slot) = table.spills.get(number).and_then(|spill| spill.words.first()) {
             slot.store(word);
         }
-        // `chain` stands at the end, so this is the last link.
+        // `chain` is at its end, so this is the last link.
         chain.next.store(number, Ordering::Release);
     }
 
@@ -378,7 +391,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
         self.trim(number);
     }
 
-    /// Takes empty spill blocks off the end of a chain.
+    /// Removes empty spill blocks from the end of a chain.
     fn trim(&mut self, bucket: u32) {
         let Self { table, free, .. } = self;
         let Some(bucket) = table.buckets.get(bucket) else { return };
@@ -411,17 +424,17 @@ mod tests {
 
     use super::*;
 
-    fn finds(table: &Wide, word: u64, hash_of: impl Fn(u64) -> u32) -> bool {
+    fn finds(table: &Table64, word: u64, hash_of: impl Fn(u64) -> u32) -> bool {
         table.find(hash_of(word), |other| other == word).is_some()
     }
 
-    /// Spreads well enough for a test, and is the same in every run.
+    /// Returns a hash that spreads well enough for a test and is the same in every run.
     fn spread(word: u64) -> u32 {
         (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
     }
 
     #[test]
-    fn splitting_goes_round_and_every_bucket_has_a_place() {
+    fn splits_go_round_all_buckets() {
         assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(split_for), [0, 0, 1, 0, 1, 2, 3, 0]);
         for count in 1..70 {
             for hash in 0..300 {
@@ -433,9 +446,9 @@ mod tests {
     }
 
     #[test]
-    fn finds_exactly_what_is_in_it_at_every_size() {
+    fn exactly_inserted_words_are_found_at_every_size() {
         let epoch = Epoch::new();
-        let (mut writer, table) = WideWriter::new(&Meter::default());
+        let (mut writer, table) = TableWriter64::new(&Meter::default());
         for word in 1..=3000 {
             writer.insert(&epoch, word, spread);
             assert_eq!(table.len() as u64, word);
@@ -452,9 +465,9 @@ mod tests {
     }
 
     #[test]
-    fn one_hash_for_all_is_slow_but_right() {
+    fn words_of_equal_hash_are_found() {
         let epoch = Epoch::new();
-        let (mut writer, table) = WideWriter::new(&Meter::default());
+        let (mut writer, table) = TableWriter64::new(&Meter::default());
         for word in 1..=100 {
             writer.insert(&epoch, word, |_| 5);
         }
@@ -464,13 +477,13 @@ mod tests {
             assert!(!finds(&table, word, |_| 5));
         }
         let free: BTreeSet<u32> = writer.free.iter().copied().collect();
-        assert_eq!(free.len(), writer.free.len(), "no block is free twice");
-        assert_eq!(free.len() as u32, writer.spills, "and all of them are free");
+        assert_eq!(free.len(), writer.free.len(), "no block is in the list twice");
+        assert_eq!(free.len() as u32, writer.spills, "all blocks are free");
     }
 
     #[test]
-    fn a_replaced_word_stays_where_it_is() {
-        let (mut writer, table) = WideWriter::new(&Meter::default());
+    fn replaced_word_stays_in_its_slot() {
+        let (mut writer, table) = TableWriter64::new(&Meter::default());
         writer.insert(&Epoch::new(), 7, |_| 1);
         writer.replace(1, 7, 8);
         assert_eq!(table.find(1, |_| true), Some(8));

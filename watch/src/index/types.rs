@@ -1,66 +1,65 @@
-//! What goes into the index, and what it says about a change.
+//! Records that go into the index, and the results of changes.
 
 use std::net::IpAddr;
 
 use poddns_core::Label;
 
-use super::Uid;
+use super::uid::Uid;
 
-/// How many addresses of one pod count, the first ones of the list. Kubernetes itself allows one for each
-/// address family.
+/// Maximum number of addresses per pod; further ones are ignored. Kubernetes allows one of each family.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// The most pods that an index takes. Up to here no number in it can overflow.
+/// Maximum number of pods in an index, and of namespaces: up to here no number in it can overflow.
 pub const MAX_PODS: usize = (1 << 26) - 1;
 
-/// What an index keeps.
+/// Optional contents of an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// Keep the pods' names, so that `addresses_of` finds pods by name and `owner_of` gives it.
+    /// Keep pod names: `addresses_of` finds pods by name, and `owner_of` returns the name.
     pub pod_names: bool,
 }
 
-/// A pod as the index wants to know it.
+/// A pod to be stored in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodRecord<'a> {
-    /// Which pod this is. An update is matched by it, whatever else has changed.
+    /// The pod's identity, by which an update finds the stored pod, whatever else has changed.
     pub uid: Uid,
     /// The pod's namespace.
     pub namespace: Label,
-    /// The pod's name. Not kept if it is not a single DNS label (Kubernetes allows dots and 253 characters),
-    /// or if the [`IndexOptions`] do not ask for names.
+    /// The pod's name. Not kept if it is not a single DNS label (Kubernetes allows dots and 253 characters), or if
+    /// [`IndexOptions::pod_names`] is off.
     pub name: &'a str,
-    /// All addresses of the pod, `status.podIPs`. Duplicates count once, and only the first
-    /// [`MAX_ADDRESSES`] count at all. Without any the pod is removed: it has nothing to answer with.
+    /// All addresses of the pod, `status.podIPs`. Duplicates and those after the first [`MAX_ADDRESSES`] are ignored. A
+    /// pod without addresses is removed.
     pub addresses: &'a [IpAddr],
 }
 
-/// What came of telling the index something.
+/// The effect of a change on the contents of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The index knew that already: a duplicate event, or the removal of something unknown.
+    /// Nothing: a duplicate event, or the removal of something unknown.
     Unchanged,
-    /// Something new.
+    /// A pod or namespace is new.
     Added,
-    /// Something known, with other contents.
+    /// A known pod has changed.
     Updated,
-    /// Something known is gone.
+    /// A known pod or namespace is gone.
     Removed,
-    /// The index is full and has not taken it. That takes [`MAX_PODS`] pods.
+    /// The index is full: it has [`MAX_PODS`] pods.
     Refused,
 }
 
-/// What a list is about to tell all of.
+/// The scope of a list of pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListScope {
     /// The pods of all namespaces.
     All,
-    /// The pods of this namespace alone. Lists of several namespaces may be under way at once.
+    /// The pods of this namespace. Lists of several namespaces can be under way at once.
     Namespace(Label),
 }
 
 impl ListScope {
-    /// Whether a pod of this namespace is in the list if it exists.
+    /// Returns whether the list has the pods of a namespace.
     #[must_use]
     pub fn covers(&self, namespace: &Label) -> bool {
         match self {
@@ -70,7 +69,7 @@ impl ListScope {
     }
 }
 
-/// How much there is in an index.
+/// Size of an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IndexStats {
@@ -80,17 +79,17 @@ pub struct IndexStats {
     pub addresses: usize,
     /// Namespaces that exist, with or without pods.
     pub namespaces: usize,
-    /// Octets of memory allocated by the index.
+    /// Bytes of memory that the index has allocated.
     pub bytes: usize,
 }
 
-/// How a pod compares with what an index knows of it.
+/// Result of comparing a pod with the stored one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// The index has it so, or has it not if it has no addresses.
+    /// Both are equal, or the pod has no addresses and is not stored.
     Same,
-    /// The index does not have it.
+    /// The pod is not stored.
     Missing,
-    /// The index has it otherwise.
+    /// The stored pod differs.
     Different,
 }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-/// A pod's identity in 16 bytes: which object it is, and which of those that had its name one after the other.
+/// A pod's identity in 16 bytes: a hash of its namespace and name, and one of its uid.
 ///
-/// A name has one pod at a time, so 12 bytes are of namespace and name: an update of a pod that was deleted and created
-/// again replaces the old one, even if nobody was told of the deletion. The other 4 are of the uid: a removal that
-/// comes late does not remove the new one.
+/// Kubernetes has one pod of a name at a time, so 12 bytes are of namespace and name: an update of a pod that was deleted
+/// and created again replaces the old one, even if the deletion was missed. The other 4 are of the uid, so that a late
+/// removal does not remove the new one.
 ///
 /// ```
 /// use poddns_watch::Uid;
@@ -22,13 +22,13 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid([u8; 16]);
 
-/// Bytes of the name.
+/// Number of bytes of the hash of namespace and name.
 const NAME: usize = 12;
 
 impl Uid {
-    /// The identity of an object with a namespace, a name and a `metadata.uid`.
+    /// Returns the identity of an object with a namespace, a name and a `metadata.uid`.
     ///
-    /// The hashes have a fixed key, for they must be the same in every run.
+    /// The hashes have a fixed key, because they must be the same in every run.
     #[must_use]
     pub fn of_object(namespace: &str, name: &str, uid: &str) -> Self {
         let mut bytes = Self::hashed(&[namespace, name]);
@@ -38,38 +38,38 @@ impl Uid {
         Self(bytes)
     }
 
-    /// The identity of an object of which nothing but a text is known.
+    /// Returns the identity of an object of which only a text is known.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self(Self::hashed(&[text]))
     }
 
-    /// The identity of an object that has no uid, as in hand-written files.
+    /// Returns the identity of an object that has no uid, as in hand-written files.
     #[must_use]
     pub fn of_name(namespace: &str, name: &str) -> Self {
         Self::of_object(namespace, name, "")
     }
 
-    /// Whether both are of the same namespace and name.
+    /// Returns whether both have the same namespace and name.
     #[must_use]
     pub fn is_same_object(&self, other: &Self) -> bool {
         self.object() == other.object()
     }
 
-    /// The identity by namespace and name alone, as a number.
+    /// Returns the hash of namespace and name, as a number.
     pub(crate) fn object(&self) -> u128 {
         let mut bytes = self.0;
         bytes.iter_mut().skip(NAME).for_each(|byte| *byte = 0);
         u128::from_ne_bytes(bytes)
     }
 
-    /// The identity that [`Uid::as_bytes`] gave.
+    /// Returns the identity of which [`Uid::as_bytes`] returned `bytes`.
     #[must_use]
-    pub const fn from_bytes(octets: [u8; 16]) -> Self {
-        Self(octets)
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 
-    /// The 16 octets, the first of the text first.
+    /// Returns the 16 bytes, the first of the text first.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -89,11 +89,11 @@ impl Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, octet) in self.0.iter().enumerate() {
+        for (at, byte) in self.0.iter().enumerate() {
             if matches!(at, 4 | 6 | 8 | 10) {
                 f.write_str("-")?;
             }
-            write!(f, "{octet:02x}")?;
+            write!(f, "{byte:02x}")?;
         }
         Ok(())
     }

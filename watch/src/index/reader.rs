@@ -1,0 +1,149 @@
+//! The readers' side of the index.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use poddns_core::{Freshness, Label, Owner, PodLookup, Unknown};
+
+use super::addresses::{Addresses, Holder};
+use super::inline_vec::InlineVec;
+use super::label::PackedLabel;
+use super::names::Names;
+use super::namespaces::Namespaces;
+use super::numbers::{HolderKey, NamespaceId};
+use super::pods::{Entry, Pods};
+use super::segments::Meter;
+use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
+use super::types::IndexStats;
+use crate::freshness::Health;
+
+/// The pods and namespaces of a cluster, for readers. [`index`](super::index()) makes one.
+///
+/// Its look-ups neither block nor allocate, whatever the writer does. See the [module](super).
+pub struct Index {
+    pub(super) epoch: Epoch,
+    pub(super) namespaces: Arc<Namespaces>,
+    pub(super) addresses: Arc<Addresses>,
+    pub(super) pods: Arc<Pods>,
+    /// Only if pod names are kept.
+    pub(super) names: Option<Arc<Names>>,
+    /// Unix seconds.
+    pub(super) serial: AtomicU64,
+    pub(super) pod_count: AtomicU32,
+    pub(super) meter: Meter,
+    pub(super) health: Health,
+}
+
+impl Index {
+    /// Returns the size of the index. Its parts are counted one after another, while the writer goes on.
+    #[must_use]
+    pub fn stats(&self) -> IndexStats {
+        IndexStats {
+            pods: self.pod_count.load(Ordering::Relaxed) as usize,
+            addresses: self.addresses.len(),
+            namespaces: self.namespaces.len(),
+            bytes: self.meter.bytes(),
+        }
+    }
+
+    /// Returns the state of the watches that feed the index.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Returns the namespace of the holder of an address.
+    pub(super) fn namespace_of(&self, holder: HolderKey) -> Option<NamespaceId> {
+        if self.names.is_some() {
+            self.pods.entry(holder.row()).namespace()
+        } else {
+            Some(holder.namespace())
+        }
+    }
+
+    /// Returns whether the holder of an address is in this namespace.
+    fn is_in(&self, holder: HolderKey, namespace: &Label) -> bool {
+        let label = PackedLabel::new(namespace);
+        self.namespace_of(holder).is_some_and(|id| self.namespaces.is(id, &label))
+    }
+
+    /// Returns the addresses of a row.
+    pub(super) fn addresses_in(&self, entry: Entry) -> InlineVec<IpAddr> {
+        let stored = self.pods.addresses(entry);
+        stored.iter().filter_map(|address| self.addresses.full(address)).collect()
+    }
+}
+
+impl PodLookup for Index {
+    /// Returns whether a namespace exists: whether the namespace watch has reported it, or it has pods. The two watches
+    /// are not synchronised, a pod cannot exist without its namespace, and no name may exist below one that does not
+    /// (RFC 8020).
+    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+        let label = PackedLabel::new(namespace);
+        self.epoch.consistently(|| self.namespaces.find(&label).is_some())
+    }
+
+    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+        self.epoch.consistently(|| match self.addresses.holder(address) {
+            Holder::Nobody => false,
+            Holder::Sole(holder) => self.is_in(holder, namespace),
+            Holder::Shared(shared) => {
+                let namespace = self.namespaces.find(&PackedLabel::new(namespace));
+                namespace.is_some_and(|namespace| self.addresses.is_shared_in(shared, namespace))
+            }
+        })
+    }
+
+    fn prefetch(&self, addresses: &[IpAddr]) {
+        self.bring_near(addresses);
+    }
+
+    fn addresses_of(
+        &self,
+        namespace: &Label,
+        pod: &Label,
+        each: &mut dyn FnMut(IpAddr),
+    ) -> Result<(), Unknown> {
+        let Some(names) = &self.names else { return Ok(()) };
+        let (namespace, name) = (PackedLabel::new(namespace), PackedLabel::new(pod));
+        let addresses = self.epoch.consistently(|| {
+            let namespace = self.namespaces.find(&namespace);
+            let row = namespace.and_then(|namespace| names.find(namespace, &name));
+            row.map(|row| self.addresses_in(self.pods.entry(row)))
+        })?;
+        addresses.iter().flat_map(InlineVec::iter).for_each(each);
+        Ok(())
+    }
+
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
+        let owner = self.epoch.consistently(|| match self.addresses.holder(address) {
+            Holder::Nobody => Some(Owner::Nobody),
+            Holder::Sole(holder) => {
+                let name = self.names.as_ref().and_then(|names| names.of(holder.row())?.label());
+                let namespace = self.namespaces.label(self.namespace_of(holder)?)?;
+                Some(Owner::Pod { namespace, name })
+            }
+            Holder::Shared(_) => Some(Owner::Shared),
+        });
+        // A holder has a namespace, in any consistent view.
+        owner?.ok_or(Unknown)
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.health.freshness()
+    }
+
+    fn serial(&self) -> u32 {
+        self.serial.load(Ordering::Acquire) as u32
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index")
+            .field("stats", &self.stats())
+            .field("health", &self.health)
+            .finish_non_exhaustive()
+    }
+}

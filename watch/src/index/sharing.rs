@@ -1,0 +1,218 @@
+//! Addresses that several pods share.
+//!
+//! The index keeps the number of pods that share an address and the exclusive or of their keys: when all but one are
+//! gone, it is the key of the last one. A set of pairs of shared address and namespace, with a number of pods each,
+//! holds the namespaces in which the address is found.
+
+use std::sync::Arc;
+
+use super::free_list::{FreeLinks, FreeList};
+use super::hash::HashKeys;
+use super::numbers::{HolderKey, MemberSlot, NamespaceId, Number, SharedId, bits};
+use super::segments::{Meter, Segments};
+use super::sync::{AtomicU32, Epoch, Ordering};
+use super::table::{Table64, TableWriter64, number_in, tag_of, tagged};
+use super::visible::Visible;
+
+/// A namespace with pods at a shared address. 12 bytes.
+#[derive(Debug)]
+struct Member {
+    shared: AtomicU32,
+    namespace: AtomicU32,
+    /// Number of pods, which only the writer reads; the link of a free slot.
+    pods: AtomicU32,
+}
+
+impl Member {
+    fn new() -> Self {
+        Self { shared: AtomicU32::new(0), namespace: AtomicU32::new(0), pods: AtomicU32::new(0) }
+    }
+}
+
+impl FreeLinks<MemberSlot> for &Segments<Member> {
+    fn next(&self, free: MemberSlot) -> Option<MemberSlot> {
+        MemberSlot::from_bits(self.get(free.get())?.pods.load(Ordering::Relaxed))
+    }
+
+    fn set_next(&mut self, free: MemberSlot, next: Option<MemberSlot>) {
+        if let Some(member) = self.get(free.get()) {
+            member.pods.store(bits(next), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A pod that gets or loses an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) holder: HolderKey,
+    pub(super) namespace: NamespaceId,
+}
+
+/// The pods that share an address, for the writer alone.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sharers {
+    /// Number of pods; the link of a free slot.
+    count: u32,
+    /// Exclusive or of their keys.
+    holders: u32,
+}
+
+impl FreeLinks<SharedId> for &mut Segments<Sharers> {
+    fn next(&self, free: SharedId) -> Option<SharedId> {
+        SharedId::from_bits(self.value(free.get()).count)
+    }
+
+    fn set_next(&mut self, free: SharedId, next: Option<SharedId>) {
+        self.put(free.get(), Sharers { count: bits(next), holders: 0 });
+    }
+}
+
+/// The namespaces of shared addresses, for readers.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    keys: HashKeys,
+    /// Hash above, slot below.
+    table: Arc<Table64>,
+    members: Segments<Member>,
+}
+
+impl Sharing {
+    /// Returns whether a pod of this namespace has the address.
+    pub(super) fn contains(&self, shared: SharedId, namespace: NamespaceId) -> bool {
+        self.find(shared, namespace).is_some()
+    }
+
+    fn find(&self, shared: SharedId, namespace: NamespaceId) -> Option<MemberSlot> {
+        let hash = self.hash(shared, namespace);
+        let is = |member: &Member| {
+            member.shared.load(Ordering::Acquire) == shared.get()
+                && member.namespace.load(Ordering::Acquire) == namespace.get()
+        };
+        let same = |word| tag_of(word) == hash && self.members.get(number_in(word)).is_some_and(is);
+        MemberSlot::from_bits(number_in(self.table.find(hash, same)?))
+    }
+
+    fn hash(&self, shared: SharedId, namespace: NamespaceId) -> u32 {
+        self.keys.hash((shared, namespace))
+    }
+}
+
+/// State of an address after one of its pods has left it.
+pub(super) enum Departure {
+    /// Several pods still share it.
+    Shared(Visible),
+    /// One pod is left: this one.
+    Sole(Option<HolderKey>),
+}
+
+/// The writer's side of [`Sharing`].
+#[derive(Debug)]
+pub(super) struct SharingWriter {
+    shared: Arc<Sharing>,
+    table: TableWriter64,
+    member_slots: FreeList<MemberSlot>,
+    sharers: Segments<Sharers>,
+    shared_ids: FreeList<SharedId>,
+}
+
+impl SharingWriter {
+    pub(super) fn new(keys: &HashKeys, meter: &Meter) -> (Self, Arc<Sharing>) {
+        let (writer, table) = TableWriter64::new(meter);
+        let sharing = Arc::new(Sharing { keys: keys.clone(), table, members: Segments::new(meter) });
+        let writer = Self {
+            shared: Arc::clone(&sharing),
+            table: writer,
+            member_slots: FreeList::default(),
+            sharers: Segments::new(meter),
+            shared_ids: FreeList::default(),
+        };
+        (writer, sharing)
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn in_use(&self) -> u32 {
+        self.table.in_use() + self.member_slots.live() + self.shared_ids.live()
+    }
+
+    /// Makes an address shared: between its `first` holder, with its namespace, and `claim.holder`.
+    pub(super) fn share(
+        &mut self,
+        epoch: &Epoch,
+        first: (HolderKey, Option<NamespaceId>),
+        claim: Claim,
+    ) -> SharedId {
+        let shared = self.shared_ids.allocate(&mut self.sharers);
+        let holders = first.0.get() ^ claim.holder.get();
+        self.sharers.put(shared.get(), Sharers { count: 2, holders });
+        for namespace in first.1.into_iter().chain([claim.namespace]) {
+            // The caller publishes the whole.
+            let _ = self.add(epoch, shared, namespace);
+        }
+        shared
+    }
+
+    /// Adds `claim.holder` to the pods that share an address.
+    pub(super) fn join(&mut self, epoch: &Epoch, shared: SharedId, claim: Claim) -> Visible {
+        let Sharers { count, holders } = self.sharers.value(shared.get());
+        let joined = Sharers { count: count.saturating_add(1), holders: holders ^ claim.holder.get() };
+        self.sharers.put(shared.get(), joined);
+        self.add(epoch, shared, claim.namespace)
+    }
+
+    /// Removes `claim.holder` from the pods that share an address. If one is left, the address is the caller's to
+    /// store with its sole holder, before it calls [`end`](Self::end).
+    pub(super) fn leave(&mut self, epoch: &Epoch, shared: SharedId, claim: Claim) -> Departure {
+        let Sharers { count, holders } = self.sharers.value(shared.get());
+        let left = Sharers { count: count.saturating_sub(1), holders: holders ^ claim.holder.get() };
+        self.sharers.put(shared.get(), left);
+        if left.count > 1 {
+            return Departure::Shared(self.remove(epoch, shared, claim.namespace));
+        }
+        Departure::Sole(HolderKey::from_bits(left.holders))
+    }
+
+    /// Ends the sharing of an address, with the namespaces of its last two pods.
+    pub(super) fn end(&mut self, epoch: &Epoch, shared: SharedId, namespaces: [Option<NamespaceId>; 2]) {
+        for namespace in namespaces.into_iter().flatten() {
+            // Nothing leads a reader here any more.
+            let _ = self.remove(epoch, shared, namespace);
+        }
+        self.shared_ids.release(&mut self.sharers, shared);
+    }
+
+    /// Counts one more pod of a namespace at a shared address. Readers can see the first.
+    fn add(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> Visible {
+        let known = self.shared.find(shared, namespace).and_then(|slot| self.shared.members.get(slot.get()));
+        if let Some(member) = known {
+            let pods = member.pods.load(Ordering::Relaxed);
+            member.pods.store(pods.saturating_add(1), Ordering::Relaxed);
+            return Visible::NO;
+        }
+        let slot = self.member_slots.allocate(&self.shared.members);
+        self.shared.members.ensure(slot.get(), Member::new);
+        if let Some(member) = self.shared.members.get(slot.get()) {
+            member.shared.store(shared.get(), Ordering::Release);
+            member.namespace.store(namespace.get(), Ordering::Release);
+            member.pods.store(1, Ordering::Relaxed);
+        }
+        self.table.insert(epoch, tagged(self.shared.hash(shared, namespace), slot.get()), tag_of);
+        Visible::YES
+    }
+
+    /// Counts one pod of a namespace less. Readers can see that the last one is gone.
+    fn remove(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> Visible {
+        let Some(slot) = self.shared.find(shared, namespace) else { return Visible::NO };
+        let Some(member) = self.shared.members.get(slot.get()) else { return Visible::NO };
+        let pods = member.pods.load(Ordering::Relaxed).saturating_sub(1);
+        if pods > 0 {
+            member.pods.store(pods, Ordering::Relaxed);
+            return Visible::NO;
+        }
+        let hash = self.shared.hash(shared, namespace);
+        self.table.remove(hash, tagged(hash, slot.get()));
+        // Before the slot can be overwritten.
+        epoch.advance();
+        self.member_slots.release(&self.shared.members, slot);
+        Visible::YES
+    }
+}

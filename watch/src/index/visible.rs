@@ -1,0 +1,29 @@
+//! Effect of a change on responses.
+
+use std::ops::{BitOr, BitOrAssign};
+
+/// Whether readers can see a change, so that the serial has to advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) struct Visible(pub(super) bool);
+
+impl Visible {
+    /// Nothing that a reader could see.
+    pub(super) const NO: Self = Self(false);
+    /// Something that a reader can see.
+    pub(super) const YES: Self = Self(true);
+}
+
+impl BitOr for Visible {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Visible {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}

@@ -117,7 +117,7 @@ impl Drop for Log {
 
 /// Returns the lines lost since the start of the process.
 pub(crate) fn losses() -> LogLosses {
-    LogLosses { queue_full: QUEUE.overflowed(), write_failed: QUEUE.failed() }
+    LogLosses { queue_full: QUEUE.overflowed(), write_failed: QUEUE.failed(), panics: QUEUE.panics() }
 }
 
 /// Tells of a panic in a line of the log: the standard hook writes to standard error itself, which may block a thread

@@ -90,15 +90,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Dropped when all has been said.
     let mut log = log::start(loaded.settings.log_format);
-    let serve = AssertUnwindSafe(|| serve(sources, loaded, passed, &mut log));
-    match catch_unwind(serve) {
+    exit_code_of(|| serve(sources, loaded, passed, &mut log))
+}
+
+/// Returns the exit code of the main task, also if it panics.
+fn exit_code_of(serve: impl FnOnce() -> io::Result<ExitCode>) -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(serve)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             tracing::error!(%error, "cannot serve");
             ExitCode::FAILURE
         }
-        // Logged by the hook.
-        Err(_) => ExitCode::FAILURE,
+        Err(_) => {
+            tracing::error!("the main task panicked: a bug, please report it; ending the process");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -129,4 +135,16 @@ fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) 
     // Calls that block are abandoned.
     runtime.shutdown_background();
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_main_task_is_a_failure() {
+        assert_eq!(exit_code_of(|| panic!("injected")), ExitCode::FAILURE);
+        assert_eq!(exit_code_of(|| Err(io::ErrorKind::OutOfMemory.into())), ExitCode::FAILURE);
+        assert_eq!(exit_code_of(|| Ok(ExitCode::from(64))), ExitCode::from(64));
+    }
 }

@@ -19,6 +19,7 @@ use super::listen::{Listening, bind_all};
 use super::pods::Pods;
 use super::settings::{Needs, Settings};
 use super::state::{LogLosses, State};
+use super::supervise::Tasks;
 use super::thread::{PanicNotifier, Thread};
 use super::{tcp, udp};
 
@@ -104,7 +105,8 @@ impl Bound {
         let tcp = tcp_thread(&state, &panics).map_err(StartError::Thread)?;
         let senders = workers.iter().map(Thread::sender).collect();
         let listening = Listening { state: Arc::clone(&state), workers: senders, tcp: tcp.sender() };
-        let parts = Parts { listening: listening.clone(), cookies, pods, unopened, panics: panics.clone() };
+        let tasks = Tasks::new(Arc::clone(&state), panics.clone());
+        let parts = Parts { listening: listening.clone(), cookies, pods, unopened, tasks };
         let work = |commands| control::work(commands, parts);
         let control =
             Thread::spawn("poddns-control".to_owned(), &panics, work).map_err(StartError::Thread)?;

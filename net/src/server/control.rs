@@ -6,7 +6,6 @@
 //! no longer waits for the result abandons it.
 
 use std::net::{SocketAddr, TcpListener};
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +27,7 @@ use super::listen::{Difference, Listening, bind_all};
 use super::secrets::Cookies;
 use super::settings::Settings;
 use super::snapshots::Saver;
-use super::thread::PanicNotifier;
+use super::supervise::Tasks;
 
 /// Interval between checks whether a new feed has completed its first list.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -58,7 +57,7 @@ pub(super) struct Parts {
     /// The pods of the program, or [`Unopened`].
     pub(super) pods: OpenPods,
     pub(super) unopened: Option<Arc<Unopened>>,
-    pub(super) panics: PanicNotifier,
+    pub(super) tasks: Tasks,
 }
 
 /// Obeys until there can be no more commands.
@@ -129,7 +128,7 @@ enum Event {
 struct Control {
     listening: Listening,
     cookies: Rc<Cookies>,
-    panics: PanicNotifier,
+    tasks: Tasks,
     /// The pods that are answered from.
     serving: OpenPods,
     /// Stands in for them until the first feed is open.
@@ -142,15 +141,16 @@ struct Control {
 
 impl Control {
     fn new(parts: Parts) -> Self {
-        let Parts { listening, cookies, pods, unopened, panics } = parts;
+        let Parts { listening, cookies, pods, unopened, tasks } = parts;
         let cookies = Cookies::new(cookies, Arc::clone(&listening.state));
-        panics.spawn_local("cookie secrets", Cookies::look(Rc::downgrade(&cookies)));
-        panics.spawn_local("rate limit check", check_after_lists(Arc::downgrade(&listening.state)));
-        Self { listening, cookies, panics, serving: pods, unopened, opening: None, next: None, saver: None }
+        let (looked, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
+        tasks.spawn("cookie secrets", async move || looked.look().await);
+        tasks.spawn("rate limit check", async move || check_after_lists(&checked).await);
+        Self { listening, cookies, tasks, serving: pods, unopened, opening: None, next: None, saver: None }
     }
 
     fn serve_admin(&self, listener: TcpListener) {
-        self.panics.spawn_local("admin", admin::serve(listener, Arc::clone(&self.listening.state)));
+        self.tasks.spawn_once("admin", admin::serve(listener, Arc::clone(&self.listening.state)));
     }
 
     /// Begins to open what settings need, in place of what is being opened.
@@ -236,19 +236,19 @@ impl Control {
         match event {
             Event::Opened(opened) => {
                 let Some(opening) = self.opening.take() else { return };
-                match *opened {
-                    Ok(Ok(opened)) => self.apply(opening, opened),
-                    Ok(Err(error)) => {
-                        self.unopened.iter().for_each(|unopened| unopened.failed(&error));
-                        // Fails only if nobody waits for it.
-                        let _ = opening.done.send(Err(error));
+                let error = match *opened {
+                    Ok(Ok(opened)) => return self.apply(opening, opened),
+                    Ok(Err(error)) => error,
+                    Err(error) if error.is_panic() => {
+                        self.tasks.panicked("opening the pods");
+                        StartError::Panicked
                     }
-                    Err(error) => match error.try_into_panic() {
-                        Ok(panic) => resume_unwind(panic),
-                        // Cancelled: the runtime ends.
-                        Err(_) => drop(opening),
-                    },
-                }
+                    // Cancelled: the runtime ends.
+                    Err(_) => return,
+                };
+                self.unopened.iter().for_each(|unopened| unopened.failed(&error));
+                // Fails only if nobody waits for it.
+                let _ = opening.done.send(Err(error));
             }
             Event::Abandoned => self.opening = None,
             Event::Polled => {
@@ -275,7 +275,7 @@ impl Control {
             self.cookies.replace(keeper);
         }
         let pods = match opened.feed {
-            Some((plan, feed)) => OpenPods::run(plan, feed, &self.panics),
+            Some((plan, feed)) => OpenPods::run(plan, feed, &self.tasks),
             None => self.open(&self.origin(&settings)).unwrap_or_else(OpenPods::nothing),
         };
         // One that is superseded, unless it is the same.
@@ -317,7 +317,7 @@ impl Control {
         self.saver = self.serving.snapshots.as_ref().and_then(|snapshots| {
             snapshots.state.name(settings.snapshot.as_ref().map(|file| file.path.as_path()));
             let (recorder, state) = (snapshots.recorder.clone(), Arc::clone(&snapshots.state));
-            Some(Saver::start(recorder, settings.snapshot.clone()?, state, &self.panics))
+            Some(Saver::start(recorder, settings.snapshot.clone()?, state, &self.tasks))
         });
     }
 
@@ -333,5 +333,52 @@ impl Control {
         if let Some((next, _)) = self.next {
             next.stop.cancel();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poddns_core::NoPods;
+    use tokio::sync::mpsc;
+    use tokio::task::LocalSet;
+
+    use super::super::answer::Current;
+    use super::super::pods::SharedPods;
+    use super::super::state::{LogLosses, State};
+    use super::super::thread::PanicNotifier;
+    use super::*;
+
+    fn control() -> (Control, Arc<State>) {
+        let current = Current { settings: Arc::default(), pods: SharedPods(Arc::new(NoPods)), cookies: None };
+        let state = Arc::new(State::new(current, None, LogLosses::default));
+        let tcp = mpsc::unbounded_channel().0.downgrade();
+        let parts = Parts {
+            listening: Listening { state: Arc::clone(&state), workers: Vec::new(), tcp },
+            cookies: Keeper::open(CookieSource::Off, Instant::now()).unwrap(),
+            pods: OpenPods::nothing(),
+            unopened: None,
+            tasks: Tasks::new(Arc::clone(&state), PanicNotifier::new().0),
+        };
+        (Control::new(parts), state)
+    }
+
+    #[tokio::test]
+    async fn settings_whose_opening_panics_are_refused() {
+        let panics = async {
+            let (mut control, state) = control();
+            let (done, result) = oneshot::channel();
+            control.opening = Some(Opening {
+                settings: Arc::default(),
+                done,
+                added: Vec::new(),
+                removed: Vec::new(),
+                task: spawn_blocking(|| panic!("injected")),
+            });
+            let event = control.event().await;
+            control.handle(event);
+            assert!(matches!(result.await, Ok(Err(StartError::Panicked))));
+            state.control_panics.get()
+        };
+        assert_eq!(LocalSet::new().run_until(panics).await, 1);
     }
 }

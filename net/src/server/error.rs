@@ -29,6 +29,9 @@ pub enum StartError {
     /// Newer settings took the place of these before their pods were open.
     #[error("superseded by a newer configuration")]
     Superseded,
+    /// A defect of the program. The log has more about it.
+    #[error("reading the configuration of the pods panicked: a bug, please report it")]
+    Panicked,
     /// The thread that should do it has died; see [`Server::failed`](crate::Server::failed).
     #[error("a thread of the server has died")]
     Dead,
@@ -42,7 +45,7 @@ impl StartError {
             Self::NothingToServe => true,
             Self::Feed(error) => error.is_configuration(),
             Self::Cookies(error) => error.is_configuration(),
-            Self::Bind(_) | Self::Thread(_) | Self::Superseded | Self::Dead => false,
+            Self::Bind(_) | Self::Thread(_) | Self::Superseded | Self::Panicked | Self::Dead => false,
         }
     }
 }

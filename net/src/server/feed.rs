@@ -15,7 +15,7 @@ use super::listing::{IndexId, ListError, PodCursor, PodEntry, PodPage};
 use super::pods::{FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, WatchReport};
 use super::settings::{Needs, Settings};
 use super::snapshots::{SnapshotState, Snapshots, restore};
-use super::thread::PanicNotifier;
+use super::supervise::Tasks;
 use crate::sys;
 
 /// Interval between checks whether a list has completed.
@@ -69,7 +69,7 @@ impl OpenPods {
     }
 
     /// Runs a feed as a task of this thread.
-    pub(super) fn run(plan: Plan, opened: OpenedFeed, panics: &PanicNotifier) -> Self {
+    pub(super) fn run(plan: Plan, opened: OpenedFeed, tasks: &Tasks) -> Self {
         let OpenedFeed { feed, state } = opened;
         let snapshots = Arc::new(Snapshots { recorder: feed.recorder(), state: Arc::clone(&state) });
         let watched = Watched {
@@ -80,8 +80,10 @@ impl OpenPods {
             listed: plan.scope.pods.then(IndexId::new),
         };
         let stop = CancellationToken::new();
-        panics.spawn_local("memory release", release_after_lists(feed.stats(), stop.clone()));
-        panics.spawn_local("feed", feed.run(stop.clone()));
+        let (stats, stopped) = (feed.stats(), stop.clone());
+        tasks.spawn("memory release", async move || release_after_lists(&stats, &stopped).await);
+        // It restarts what it consists of itself, with its state marked stale.
+        tasks.spawn_once("feed", feed.run(stop.clone()));
         let pods = SharedPods(Arc::new(watched));
         Self { origin: PodOrigin::Feed(plan), pods, stop, snapshots: Some(snapshots) }
     }
@@ -178,7 +180,7 @@ impl Pods for Unopened {
 
 /// Gives back the memory that lists leave free, until it is told to stop: a list is decoded from buffers between
 /// which the index grows, so what they leave is not at the heap's end.
-async fn release_after_lists(stats: Arc<FeedStats>, stop: CancellationToken) {
+async fn release_after_lists(stats: &FeedStats, stop: &CancellationToken) {
     let mut released = 0;
     while stop.run_until_cancelled(time::sleep(LIST_POLL_INTERVAL)).await.is_some() {
         let lists = stats.pods.lists() + stats.namespaces.lists();

@@ -2,7 +2,7 @@
 //! of one of them, so none of these may lie outside the exempt networks.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::{task, time};
@@ -10,6 +10,7 @@ use tokio::{task, time};
 use super::pods::Pods;
 use super::settings::Settings;
 use super::state::State;
+use super::supervise::unblocked;
 
 /// Interval between looks whether there is a reason to check.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,12 +33,11 @@ impl Subject {
     }
 }
 
-/// Checks after each list, and now and then, for as long as there is a server.
-pub(super) async fn check_after_lists(state: Weak<State>) {
+/// Checks after each list, and now and then, for ever.
+pub(super) async fn check_after_lists(state: &State) {
     let mut checked: Option<(Subject, Instant)> = None;
     loop {
         time::sleep(POLL_INTERVAL).await;
-        let Some(state) = state.upgrade() else { return };
         let current = state.current();
         let subject = Subject::of(&current.settings, &current.pods.0);
         let now = Instant::now();
@@ -50,7 +50,7 @@ pub(super) async fn check_after_lists(state: Weak<State>) {
         checked = Some((subject, now));
         // A walk over all pods, which delays nobody on a thread of its own.
         let (settings, pods) = (Arc::clone(&current.settings), Arc::clone(&current.pods.0));
-        if let Ok(found) = task::spawn_blocking(move || limited(&settings, &*pods)).await
+        if let Some(found) = unblocked(task::spawn_blocking(move || limited(&settings, &*pods))).await
             && state.set_limited(found) != found
             && let Some(address) = found
         {

@@ -1,7 +1,7 @@
 //! The secrets of cookies, kept up to date while the server runs.
 
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,13 +32,12 @@ impl Cookies {
         self.publish();
     }
 
-    /// Keeps the secrets up to date for as long as somebody else holds them.
-    pub(crate) async fn look(this: Weak<Self>) {
+    /// Keeps the secrets up to date, for ever.
+    pub(crate) async fn look(&self) {
         loop {
             time::sleep(LOOK).await;
-            let Some(this) = this.upgrade() else { return };
-            if this.keeper.borrow_mut().look(Instant::now()) {
-                this.publish();
+            if self.keeper.borrow_mut().look(Instant::now()) {
+                self.publish();
             }
         }
     }

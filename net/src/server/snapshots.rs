@@ -1,6 +1,5 @@
 //! Snapshots of the index: read before the feed begins, and written while it goes on.
 
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pods::SnapshotReport;
 use super::settings::SnapshotFile;
-use super::thread::PanicNotifier;
+use super::supervise::{Tasks, unblocked};
 
 /// What has become of the snapshots of one index: written by its [`Saver`], read by the admin endpoints.
 #[derive(Debug, Default)]
@@ -53,6 +52,13 @@ impl SnapshotState {
         if report.error.take().is_some() {
             tracing::info!(bytes = written.size, "snapshots are written again");
         }
+    }
+
+    /// Counts a snapshot whose writing panicked, which has been logged.
+    fn panicked(&self) {
+        let mut report = self.lock();
+        report.failed += 1;
+        report.error = Some("writing it panicked: a bug, please report it".to_owned());
     }
 
     /// Logs what is wrong, unless that has been said.
@@ -121,10 +127,37 @@ impl Saver {
         recorder: Recorder,
         file: SnapshotFile,
         state: Arc<SnapshotState>,
-        panics: &PanicNotifier,
+        tasks: &Tasks,
+    ) -> Self {
+        // A recorder that panics is lost, so each run has a clone.
+        let recorder = move || {
+            let mut recorder = recorder.clone();
+            move |path: &Path| recorder.write(path)
+        };
+        Self::start_with(recorder, file, state, tasks)
+    }
+
+    /// The same with a function that returns what writes a snapshot.
+    fn start_with<W: WriteSnapshot>(
+        writer: impl Fn() -> W + 'static,
+        file: SnapshotFile,
+        state: Arc<SnapshotState>,
+        tasks: &Tasks,
     ) -> Self {
         let stop = CancellationToken::new();
-        let task = panics.spawn_local("snapshots", save(recorder, file.clone(), state, stop.clone()));
+        let (stopped, saved) = (stop.clone(), file.clone());
+        let mut panicked = false;
+        let task = tasks.spawn("snapshots", async move || {
+            if panicked {
+                state.panicked();
+                // Another attempt at the last one would not end otherwise.
+                if stopped.is_cancelled() {
+                    return;
+                }
+            }
+            panicked = true;
+            save(writer(), &saved, &state, &stopped).await;
+        });
         Self { file, stop, task }
     }
 
@@ -141,11 +174,16 @@ impl Saver {
     }
 }
 
+/// Writes a snapshot to a file, if there is anything new.
+trait WriteSnapshot: FnMut(&Path) -> Result<Option<Written>, SnapshotError> + Send + 'static {}
+
+impl<F: FnMut(&Path) -> Result<Option<Written>, SnapshotError> + Send + 'static> WriteSnapshot for F {}
+
 async fn save(
-    mut recorder: Recorder,
-    file: SnapshotFile,
-    state: Arc<SnapshotState>,
-    stop: CancellationToken,
+    mut write: impl WriteSnapshot,
+    file: &SnapshotFile,
+    state: &SnapshotState,
+    stop: &CancellationToken,
 ) {
     let path = file.path.clone();
     // Before it is needed, so that whoever set it up hears of it.
@@ -156,11 +194,11 @@ async fn save(
         let stopped = stop.run_until_cancelled(time::sleep(file.interval)).await.is_none();
         let path = file.path.clone();
         let writing = spawn_blocking(move || {
-            let written = recorder.write(&path);
-            (recorder, written)
+            let written = write(&path);
+            (write, written)
         });
         let Some((back, written)) = unblocked(writing).await else { return };
-        recorder = back;
+        write = back;
         match written {
             Ok(Some(written)) => state.written(&written),
             Ok(None) => {}
@@ -172,10 +210,65 @@ async fn save(
     }
 }
 
-/// Returns the result of a blocking call, and passes on its panic; `None` if it was cancelled.
-async fn unblocked<T>(call: JoinHandle<T>) -> Option<T> {
-    match call.await {
-        Ok(result) => Some(result),
-        Err(error) => error.try_into_panic().map_or(None, |panic| resume_unwind(panic)),
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use poddns_core::NoPods;
+    use tokio::sync::Notify;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::server::answer::Current;
+    use crate::server::pods::SharedPods;
+    use crate::server::state::{LogLosses, State};
+    use crate::server::thread::PanicNotifier;
+
+    /// Saves with a writer whose call `at` panics, until call `last`; returns the report and the panics counted.
+    fn save(panics: impl Fn(u32) -> bool + Clone + Send + 'static, last: u32) -> (SnapshotReport, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshot");
+        let file = SnapshotFile { path: path.clone(), interval: Duration::from_millis(1) };
+        let report = Arc::<SnapshotState>::default();
+        report.name(Some(&path));
+        let pods = SharedPods(Arc::new(NoPods));
+        let current = Current { settings: Arc::default(), pods, cookies: None };
+        let state = Arc::new(State::new(current, None, LogLosses::default));
+        let tasks = Tasks::new(Arc::clone(&state), PanicNotifier::new().0);
+        let (calls, reached) = (Arc::<AtomicU32>::default(), Arc::<Notify>::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let (seen, at_last) = (Arc::clone(&calls), Arc::clone(&reached));
+            let writer = move || {
+                let (seen, at_last, panics) = (Arc::clone(&seen), Arc::clone(&at_last), panics.clone());
+                move |_: &Path| {
+                    let call = seen.fetch_add(1, Ordering::Relaxed);
+                    if call == last {
+                        at_last.notify_one();
+                    }
+                    assert!(!panics(call), "injected");
+                    Ok(None)
+                }
+            };
+            let saver = Saver::start_with(writer, file, Arc::clone(&report), &tasks);
+            reached.notified().await;
+            saver.finish().await;
+        });
+        (report.report().unwrap(), state.control_panics.get())
+    }
+
+    #[test]
+    fn snapshots_are_written_after_a_panic() {
+        let (report, panics) = save(|call| call == 1, 3);
+        assert_eq!((report.failed, panics), (1, 1));
+        assert!(report.error.unwrap().contains("panicked"));
+    }
+
+    #[test]
+    fn the_last_snapshot_is_not_repeated_after_panics() {
+        let (report, panics) = save(|_| true, 0);
+        assert_eq!(report.failed, panics);
+        assert!((1..=2).contains(&panics), "{panics}");
     }
 }

@@ -73,6 +73,8 @@ pub struct LogLosses {
     pub queue_full: u64,
     /// Lines that could not be written.
     pub write_failed: u64,
+    /// Panics of the thread that writes, which has gone on.
+    pub panics: u64,
 }
 
 /// Everything that is not one thread's own.
@@ -88,6 +90,8 @@ pub(crate) struct State {
     pub(crate) reloads: Reloads,
     /// Panics of the admin endpoints, counted by the thread that serves them.
     pub(crate) admin_panics: Counter,
+    /// Panics of the other tasks of that thread, counted by it too.
+    pub(crate) control_panics: Counter,
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
     listeners: Mutex<Listeners>,
@@ -107,6 +111,7 @@ impl State {
             admin,
             reloads: Reloads::default(),
             admin_panics: Counter::default(),
+            control_panics: Counter::default(),
             started: Instant::now(),
             log_losses,
             listeners: Mutex::default(),

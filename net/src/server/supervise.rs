@@ -1,17 +1,24 @@
 //! Tasks that must not end: a panic is counted, logged and followed by a restart.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::{self, JoinHandle};
 use tokio::time;
 
-use crate::server::counters::Counter;
+use super::counters::Counter;
+use super::state::State;
+use super::thread::PanicNotifier;
 
 /// Time between a panic and the restart, so that one that comes back at once does not take up the processor.
 const RESTART_DELAY: Duration = Duration::from_millis(10);
+
+/// The same for tasks that no client waits for.
+const BACKGROUND_RESTART_DELAY: Duration = Duration::from_secs(1);
 
 /// A future has panicked. The panic hook has logged where and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +26,15 @@ pub(crate) struct Panicked;
 
 /// Runs a task until it returns; after a panic, again. `run` is called with the state that it left behind, so that
 /// must be whole at every await and call that can panic.
-pub(crate) async fn supervise(task: &'static str, panics: &Counter, mut run: impl AsyncFnMut()) {
+pub(crate) async fn supervise(task: &'static str, panics: &Counter, run: impl AsyncFnMut()) {
+    restart_after(RESTART_DELAY, task, panics, run).await;
+}
+
+async fn restart_after(delay: Duration, task: &'static str, panics: &Counter, mut run: impl AsyncFnMut()) {
     while caught(run()).await.is_err() {
         panics.increment();
         tracing::error!(task, "a task panicked: a bug, please report it; restarting the task");
-        time::sleep(RESTART_DELAY).await;
+        time::sleep(delay).await;
     }
 }
 
@@ -38,9 +49,58 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> 
     .await
 }
 
+/// Returns the result of a blocking call, and passes on its panic; `None` if it was cancelled.
+pub(crate) async fn unblocked<T>(call: JoinHandle<T>) -> Option<T> {
+    match call.await {
+        Ok(result) => Some(result),
+        Err(error) => error.try_into_panic().map_or(None, |panic| resume_unwind(panic)),
+    }
+}
+
+/// Spawns tasks on the control thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Tasks {
+    state: Arc<State>,
+    notifier: PanicNotifier,
+}
+
+impl Tasks {
+    pub(crate) fn new(state: Arc<State>, notifier: PanicNotifier) -> Self {
+        Self { state, notifier }
+    }
+
+    /// Spawns a task that is restarted after a panic, as by [`supervise`].
+    pub(crate) fn spawn(&self, name: &'static str, run: impl AsyncFnMut() + 'static) -> JoinHandle<()> {
+        let state = Arc::clone(&self.state);
+        task::spawn_local(async move {
+            restart_after(BACKGROUND_RESTART_DELAY, name, &state.control_panics, run).await;
+        })
+    }
+
+    /// Spawns a task that cannot be restarted: a panic is reported, so that the process ends.
+    pub(crate) fn spawn_once(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = ()> + 'static,
+    ) -> JoinHandle<()> {
+        self.notifier.spawn_local(name, work)
+    }
+
+    /// Counts and logs a panic of a call that is not repeated.
+    pub(crate) fn panicked(&self, call: &'static str) {
+        self.state.control_panics.increment();
+        tracing::error!(call, "a call panicked: a bug, please report it");
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use poddns_core::NoPods;
+
     use super::*;
+    use crate::server::answer::Current;
+    use crate::server::pods::SharedPods;
+    use crate::server::state::LogLosses;
 
     #[tokio::test(start_paused = true)]
     async fn panics_are_counted_and_followed_by_restarts() {
@@ -53,5 +113,31 @@ mod tests {
         .await;
         assert_eq!((runs, panics.get()), (4, 3));
         assert_eq!(start.elapsed(), 7 * RESTART_DELAY, "four runs, and three delays between them");
+    }
+
+    fn tasks() -> (Tasks, Arc<State>) {
+        let pods = SharedPods(Arc::new(NoPods));
+        let current = Current { settings: Arc::default(), pods, cookies: None };
+        let state = Arc::new(State::new(current, None, LogLosses::default));
+        (Tasks::new(Arc::clone(&state), PanicNotifier::new().0), state)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn panics_of_background_tasks_are_counted_and_mended() {
+        let (tasks, state) = tasks();
+        let mut runs = 0;
+        let run = async move || {
+            runs += 1;
+            assert!(runs > 2, "injected");
+        };
+        task::LocalSet::new().run_until(async { tasks.spawn("test", run).await }).await.unwrap();
+        assert_eq!(state.control_panics.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_blocking_call_is_passed_on() {
+        assert_eq!(unblocked(task::spawn_blocking(|| 7)).await, Some(7));
+        let call = unblocked(task::spawn_blocking(|| -> u8 { panic!("injected") }));
+        assert_eq!(caught(call).await, Err(Panicked));
     }
 }

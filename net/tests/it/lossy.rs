@@ -38,7 +38,7 @@ fn clients_on_a_lossy_network_get_their_answers() {
         lose();
         over_udp(&daemon);
         over_tcp(&daemon);
-        let errors = ["poddns_panics_total{transport=\"udp\"}", "poddns_panics_total{transport=\"tcp\"}"];
+        let errors = ["poddns_panics_total{task=\"udp\"}", "poddns_panics_total{task=\"tcp\"}"];
         assert_eq!(errors.map(|name| daemon.metric(name)), [0, 0]);
     });
 }

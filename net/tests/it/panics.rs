@@ -18,6 +18,8 @@ const POISON: Ipv4Addr = Ipv4Addr::new(10, 6, 6, 6);
 struct Poisoned {
     /// Whether a report panics.
     report: AtomicBool,
+    /// Whether the check of the rate limit panics.
+    find: AtomicBool,
 }
 
 impl PodLookup for Poisoned {
@@ -35,6 +37,11 @@ impl Pods for Poisoned {
     fn report(&self) -> PodsReport {
         assert!(!self.report.load(Ordering::Relaxed), "injected");
         PodsReport::default()
+    }
+
+    fn find_address(&self, _: &mut dyn FnMut(IpAddr) -> bool) -> Option<IpAddr> {
+        assert!(!self.find.swap(false, Ordering::Relaxed), "injected");
+        None
     }
 }
 
@@ -56,13 +63,13 @@ fn get(admin: SocketAddr, path: &str) -> String {
 }
 
 /// The metric after so many panics.
-fn panics(transport: &str, number: u32) -> String {
-    format!("poddns_panics_total{{transport=\"{transport}\"}} {number}\n")
+fn panics(task: &str, number: u32) -> String {
+    format!("poddns_panics_total{{task=\"{task}\"}} {number}\n")
 }
 
-fn assert_panics(admin: SocketAddr, transport: &str, number: u32) {
+fn assert_panics(admin: SocketAddr, task: &str, number: u32) {
     let metrics = get(admin, "/metrics");
-    assert!(metrics.contains(&panics(transport, number)), "{metrics}");
+    assert!(metrics.contains(&panics(task, number)), "{metrics}");
 }
 
 #[test]
@@ -109,5 +116,18 @@ fn admin_endpoints_go_on_after_a_panic() {
     pods.report.store(false, Ordering::Relaxed);
     assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200 "));
     assert_panics(admin, "admin", 3);
+    server.stop();
+}
+
+#[test]
+fn control_tasks_go_on_after_a_panic() {
+    let (server, pods) = start();
+    let admin = server.admin().unwrap();
+    pods.find.store(true, Ordering::Relaxed);
+    until("the panic is counted", || get(admin, "/metrics").contains(&panics("control", 1)));
+    // The check is made again at once, as the last one came to no result.
+    assert!(!pods.find.load(Ordering::Relaxed));
+    assert_answers(server.addresses()[0]);
+    assert_eq!(server.pending(), Vec::<String>::new());
     server.stop();
 }

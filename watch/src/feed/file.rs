@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -124,7 +124,7 @@ impl FileFeed {
 
     async fn stamp(&self) -> Result<Stamp, ManifestError> {
         let path = self.path.clone();
-        spawn_blocking(move || Stamp::at(&path)).await.map_err(io::Error::other)?
+        self.unblocked(spawn_blocking(move || Stamp::at(&path)).await)?
     }
 
     async fn reload(&mut self, stamp: Stamp) {
@@ -149,13 +149,13 @@ impl FileFeed {
     async fn load(&mut self, pipes: bool) -> Result<(), ManifestError> {
         let path = self.path.clone();
         let opened = spawn_blocking(move || source::open(&path, pipes)).await;
-        let (staged, version) = match opened.map_err(io::Error::other)?? {
+        let (staged, version) = match self.unblocked(opened)?? {
             Opened::File(file) => self.stage_file(file).await?,
             Opened::Pipe(file) => (self.stage_pipe(file).await?, Version::Pipe),
         };
         let reader = Arc::clone(&self.reader);
         let applied = spawn_blocking(move || reader.apply(staged)).await;
-        let pods = applied.map_err(io::Error::other)?;
+        let pods = self.unblocked(applied)?;
         self.read = version;
         self.report.stats().count_list();
         self.report.in_step();
@@ -163,9 +163,17 @@ impl FileFeed {
         Ok(())
     }
 
+    /// Returns the result of a blocking call, or an error if it panicked, which is counted.
+    fn unblocked<T>(&self, result: Result<T, JoinError>) -> Result<T, ManifestError> {
+        result.map_err(|_| {
+            self.report.stats().count_panic();
+            ManifestError::new("reading it panicked: a bug, please report it")
+        })
+    }
+
     async fn stage_file(&self, file: File) -> Result<(Staged, Version), ManifestError> {
         let reader = Arc::clone(&self.reader);
-        spawn_blocking(move || reader.stage_file(&file, &file)).await.map_err(io::Error::other)?
+        self.unblocked(spawn_blocking(move || reader.stage_file(&file, &file)).await)?
     }
 
     async fn stage_pipe(&self, file: File) -> Result<Staged, ManifestError> {
@@ -173,7 +181,7 @@ impl FileFeed {
         let (to, pieces) = Pieces::channel();
         let parse = spawn_blocking(move || reader.stage(pieces));
         let (staged, ()) = tokio::join!(parse, source::pump(file, to));
-        staged.map_err(io::Error::other)?
+        self.unblocked(staged)?
     }
 }
 

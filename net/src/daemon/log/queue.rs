@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// Octets of lines that may wait: more than a thousand lines, so that a burst and a reader that is away for a moment
@@ -14,12 +16,45 @@ pub(super) const CAPACITY: usize = 256 * 1024;
 /// What the writer keeps of its memory after a burst.
 const KEPT: usize = 4 * 1024;
 
+/// Time between a panic of the writer and its restart, so that one that comes back at once does not take up the
+/// processor.
+const RESTART_DELAY: Duration = Duration::from_millis(10);
+
 /// What is not written yet.
 #[derive(Debug)]
 struct Waiting {
     lines: Vec<u8>,
     /// Whether the writer has taken lines that it has not yet written.
     taken: bool,
+}
+
+/// Lines that the writer has taken out of the queue.
+#[derive(Debug, Default)]
+struct Taken {
+    lines: Vec<u8>,
+    /// Length of those that have been written, or could not be.
+    done: usize,
+}
+
+impl Taken {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Returns the next line, with its line feed.
+    fn line(&self) -> Option<&[u8]> {
+        self.lines.get(self.done..)?.split_inclusive(|&octet| octet == b'\n').next()
+    }
+
+    /// Removes the next line. After the last one, gives the memory of a burst back.
+    fn skip_line(&mut self) {
+        self.done += self.line().map_or(0, <[u8]>::len);
+        if self.done == self.lines.len() {
+            self.done = 0;
+            self.lines.clear();
+            self.lines.shrink_to(KEPT);
+        }
+    }
 }
 
 /// Whole lines, in order. To put one in never waits for the writer: what finds no room is dropped, and counted.
@@ -32,6 +67,7 @@ pub(super) struct Queue {
     written: Condvar,
     overflowed: AtomicU64,
     failed: AtomicU64,
+    panics: AtomicU64,
 }
 
 impl Queue {
@@ -42,6 +78,7 @@ impl Queue {
             written: Condvar::new(),
             overflowed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
         }
     }
 
@@ -53,6 +90,11 @@ impl Queue {
     /// Lines that could not be written.
     pub(super) fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Panics of the writer, which has gone on.
+    pub(super) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
     }
 
     /// Puts a line in, with its line feed.
@@ -67,18 +109,33 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Writes lines as they come, for ever.
+    /// Writes lines as they come, for ever. A panic costs the line at which it happens.
     pub(super) fn write_to(&self, mut writer: impl Write) -> ! {
-        let (mut taken, mut told) = (Vec::new(), 0);
+        let (mut taken, mut told) = (Taken::default(), 0);
         loop {
-            let waiting = self.filled.wait_while(self.lock(), |waiting| waiting.lines.is_empty());
+            let writing = || self.write_lines(&mut taken, &mut told, &mut writer);
+            // What it changes is whole after each line.
+            let Err(_) = catch_unwind(AssertUnwindSafe(writing));
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("writing the log panicked: a bug, please report it; going on with the next line");
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            taken.skip_line();
+            self.lock().taken = !taken.is_empty();
+            thread::sleep(RESTART_DELAY);
+        }
+    }
+
+    fn write_lines(&self, taken: &mut Taken, told: &mut u64, writer: &mut impl Write) -> ! {
+        loop {
+            let waiting =
+                self.filled.wait_while(self.lock(), |waiting| waiting.lines.is_empty() && taken.is_empty());
             let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-            let all = self.write(waiting, &mut taken, &mut writer);
+            let all = self.write(waiting, taken, writer);
             let lost = self.overflowed();
             // Into the same queue, and only while the log is read, or there would be ever more of it.
-            if all && lost > told {
-                tracing::warn!(lines = lost - told, "the log was not read, and lines of it are lost");
-                told = lost;
+            if all && lost > *told {
+                tracing::warn!(lines = lost - *told, "the log was not read, and lines of it are lost");
+                *told = lost;
             }
             self.lock().taken = false;
             self.written.notify_all();
@@ -87,7 +144,7 @@ impl Queue {
 
     /// Writes what waits on the calling thread: for who has no other.
     pub(super) fn write_waiting(&self, mut writer: impl Write) {
-        self.write(self.lock(), &mut Vec::new(), &mut writer);
+        self.write(self.lock(), &mut Taken::default(), &mut writer);
         self.lock().taken = false;
     }
 
@@ -98,24 +155,29 @@ impl Queue {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Takes what waits into `taken`, which is empty and will be, and writes it while others put more in. Returns
+    /// Takes what waits, unless lines are left that were taken before, and writes it while others put more in. Returns
     /// whether all of it was written.
     fn write(
         &self,
         mut waiting: MutexGuard<'_, Waiting>,
-        taken: &mut Vec<u8>,
+        taken: &mut Taken,
         writer: &mut impl Write,
     ) -> bool {
-        mem::swap(&mut waiting.lines, taken);
+        if taken.is_empty() {
+            mem::swap(&mut waiting.lines, &mut taken.lines);
+        }
         waiting.taken = true;
         drop(waiting);
+        let mut all = true;
         // Each by itself: one that is short enough stays whole in a pipe that others write to as well.
-        let lines = taken.split_inclusive(|&octet| octet == b'\n');
-        let failed = lines.filter(|line| writer.write_all(line).is_err()).count();
-        taken.clear();
-        taken.shrink_to(KEPT);
-        self.failed.fetch_add(failed as u64, Ordering::Relaxed);
-        failed == 0
+        while let Some(line) = taken.line() {
+            if writer.write_all(line).is_err() {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                all = false;
+            }
+            taken.skip_line();
+        }
+        all
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -219,5 +281,40 @@ mod tests {
         queue.write_waiting(&mut written);
         assert_eq!(written, b"one\ntwo\n");
         assert!(queue.flush(Duration::ZERO));
+    }
+
+    /// Panics at lines that say so.
+    struct Panicking(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Panicking {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            assert_ne!(octets, b"panic\n", "injected");
+            // Fails when the test is over.
+            let _ = self.0.send(octets.to_owned());
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_written_after_a_panic() {
+        let queue = Arc::new(Queue::new());
+        let (written, writes) = mpsc::channel();
+        for line in ["one\n", "panic\n", "two\n", "panic\n"] {
+            queue.push(line.as_bytes());
+        }
+        let writing = Arc::clone(&queue);
+        // Ends with the test's process.
+        thread::spawn(move || writing.write_to(Panicking(written)));
+        for line in [b"one\n", b"two\n"] {
+            assert_eq!(writes.recv().unwrap(), line);
+        }
+        assert!(queue.flush(PATIENCE));
+        queue.push(b"three\n");
+        assert_eq!(writes.recv().unwrap(), b"three\n");
+        assert_eq!((queue.panics(), queue.failed()), (2, 2));
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn document(state: &State) -> String {
             "freshness": freshness(pods.0.freshness()),
         })
     });
-    let LogLosses { queue_full, write_failed } = (state.log_losses)();
+    let LogLosses { queue_full, write_failed, .. } = (state.log_losses)();
     let document = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": state.started.elapsed().as_secs(),

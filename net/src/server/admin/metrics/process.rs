@@ -54,7 +54,7 @@ pub(super) static FAMILIES: &[Family] = &[
         more: "`queue_full`: the lines before were not read; `write_failed`: they could not be written.",
         labels: &[LOSS],
         read: |view, to| {
-            let LogLosses { queue_full, write_failed } = (view.state.log_losses)();
+            let LogLosses { queue_full, write_failed, .. } = (view.state.log_losses)();
             to.number(&["queue_full"], queue_full);
             to.number(&["write_failed"], write_failed);
         },

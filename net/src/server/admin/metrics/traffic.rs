@@ -35,7 +35,7 @@ const COOKIE: Label = Label { name: "status", most: COOKIES.len(), values: "`new
 
 const CLOSE_REASON: Label = Label { name: "reason", most: 3, values: "`idle`, `lifetime`, `evicted`" };
 
-const PANIC_TRANSPORT: Label = Label { name: "transport", most: 3, values: "`udp`, `tcp`, `admin`" };
+const TASK: Label = Label { name: "task", most: 5, values: "`udp`, `tcp`, `admin`, `control`, `log`" };
 
 /// Names of cookie statuses.
 const COOKIES: [(CookieStatus, &str); 3] =
@@ -180,11 +180,14 @@ pub(super) static QUERIES: &[Family] = &[
     Family {
         name: "poddns_panics_total",
         help: "Panics, each a bug",
-        more: "Please report it, with the log. Over UDP a panic loses the rest of its batch, over TCP its connection.",
-        labels: &[PANIC_TRANSPORT],
+        more: "Please report it, with the log. Over UDP a panic loses the rest of its batch, over TCP its connection; other \
+               tasks are restarted.",
+        labels: &[TASK],
         read: |view, to| {
             by_transport(view, to, |counters| counters.panics.get());
             to.number(&["admin"], view.state.admin_panics.get());
+            to.number(&["control"], view.state.control_panics.get());
+            to.number(&["log"], (view.state.log_losses)().panics);
         },
         ..ROW
     },

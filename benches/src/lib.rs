@@ -88,7 +88,7 @@ impl Responder for Poddns {
         let request = Request::new(Transport::Udp, CLIENT, NOW);
         match respond(&self.config, &*self.pods, query, &request, out) {
             Outcome::Reply(reply) => Some(reply.len),
-            Outcome::Drop(_) => None,
+            _ => None,
         }
     }
 }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use clap::error::Error as ClapError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use poddns_core::Mode;
 use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
 use poddns_net::daemon::PreflightError;
 use poddns_net::{Needs, Settings};
@@ -153,11 +152,7 @@ fn preflight(sources: &Sources, settings: &DaemonSettings) -> Result<(), Failure
 }
 
 fn summary(settings: &Settings) -> String {
-    let mode = match settings.mode {
-        Mode::Disabled => "disabled",
-        Mode::Insecure => "insecure",
-        Mode::Verified => "verified",
-    };
+    let mode = settings.mode.as_str();
     let list = |texts: Vec<String>| texts.join(", ");
     let zones = list(settings.zones.iter().map(|zone| zone.apex().to_string()).collect());
     let listen = list(settings.listen.iter().map(ToString::to_string).collect());

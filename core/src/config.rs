@@ -5,10 +5,14 @@ use core::time::Duration;
 
 use cidr::IpCidr;
 
-use crate::{CookieSecrets, Label, Name, NameError};
+use crate::wire::edns;
+use crate::zone::Zone;
+use crate::{CookieSecrets, Label};
 
 /// What is checked before a pod's address is given: CoreDNS' `pods` option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// A mode between insecure and verified was asked for before.
+#[non_exhaustive]
 pub enum Mode {
     /// No pod records at all: NXDOMAIN for every name below the apex.
     Disabled,
@@ -18,6 +22,21 @@ pub enum Mode {
     /// The address in the name is the answer if a pod of that namespace has it.
     #[default]
     Verified,
+}
+
+impl Mode {
+    /// All modes, from the one that checks nothing because it answers nothing to the one that checks most.
+    pub const ALL: &'static [Self] = &[Self::Disabled, Self::Insecure, Self::Verified];
+
+    /// Returns the mode as CoreDNS' `pods` option spells it, such as `verified`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Insecure => "insecure",
+            Self::Verified => "verified",
+        }
+    }
 }
 
 /// A record's time to live: 0 to 3600 seconds.
@@ -51,48 +70,6 @@ impl Default for Ttl {
 impl fmt::Display for Ttl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// One cluster domain; its zone is `pod.<domain>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Zone {
-    pub(crate) domain: Name,
-    pub(crate) apex: Name,
-    pub(crate) ns: Name,
-}
-
-impl Zone {
-    /// What the mailbox in the SOA has in front of the domain: `hostmaster`.
-    pub(crate) const MAILBOX: &[u8] = b"\x0ahostmaster";
-
-    /// The zone of a cluster domain such as `cluster.local`, a trailing dot allowed. The name server is
-    /// `ns.dns.<domain>`.
-    ///
-    /// The domain must leave room for `hostmaster.` in front of it, within the 255 octets of a name.
-    pub fn new(domain: &str) -> Result<Self, NameError> {
-        let domain: Name = domain.parse()?;
-        // The longest of the names below the domain, so that it fits whoever asks.
-        domain.below(b"hostmaster")?;
-        Ok(Self { apex: domain.below(b"pod")?, ns: domain.below(b"dns")?.below(b"ns")?, domain })
-    }
-
-    /// The same zone with another name server in its NS and SOA records.
-    #[must_use]
-    pub fn with_ns(self, ns: Name) -> Self {
-        Self { ns, ..self }
-    }
-
-    /// The cluster domain, such as `cluster.local`.
-    #[must_use]
-    pub fn domain(&self) -> &Name {
-        &self.domain
-    }
-
-    /// The zone's apex, such as `pod.cluster.local`.
-    #[must_use]
-    pub fn apex(&self) -> &Name {
-        &self.apex
     }
 }
 
@@ -142,7 +119,7 @@ pub struct Config<'a> {
 
 impl<'a> Config<'a> {
     /// The most octets of [`Config::nsid`] that are sent, so that every response fits its smallest datagram.
-    pub const MAX_NSID: usize = 128;
+    pub const MAX_NSID: usize = edns::MAX_NSID;
 
     /// This mode for these zones; every other field at its default: TTL 5, no guard, nothing opt-in.
     #[must_use]

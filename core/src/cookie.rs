@@ -39,7 +39,7 @@ impl fmt::Debug for CookieSecrets {
     }
 }
 
-/// What a query's cookie told.
+/// The verdict on a query's cookie. RFC 7873 5.2 knows these four cases and no others, so the list is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CookieStatus {
     /// There was none, or this server makes none.
@@ -104,11 +104,13 @@ fn hash(secret: &[u8; 16], client: [u8; 8], source: IpAddr, head: [u8; 8]) -> [u
             let [a, b, c, d] = v4.octets();
             [client, head, [a, b, c, d, 0, 0, 0, 0], [0; 8]]
         }
-        IpAddr::V6(v6) => match v6.octets().as_chunks() {
-            ([high, low], _) => [client, head, *high, *low],
-            // Sixteen octets are two chunks of eight.
-            _ => [client, head, [0; 8], [0; 8]],
-        },
+        IpAddr::V6(v6) => {
+            let octets = v6.octets();
+            // Sixteen octets have two halves of eight, so neither default is taken.
+            let halves = [octets.first_chunk(), octets.last_chunk()];
+            let [high, low] = halves.map(|half| half.copied().unwrap_or_default());
+            [client, head, high, low]
+        }
     };
     let used = if source.is_ipv4() { 20 } else { 32 };
     let input = input.as_flattened().get(..used).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::config::{Config, Zone};
+use crate::config::Config;
 use crate::cookie::CookieStatus;
 use crate::lookup::PodLookup;
 use crate::policy::{self, Finding, PodName, Verdict};
@@ -11,11 +11,13 @@ use crate::wire::edns;
 use crate::wire::message::{Message, Question};
 use crate::wire::name::QuestionName;
 use crate::wire::{Class, Ede, Opcode, Rcode, Rtype};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 /// What to answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decision<'a> {
+    /// The rule that led to it.
+    pub(crate) reason: Reason,
     pub(crate) rcode: Rcode,
     pub(crate) ede: Option<Ede>,
     pub(crate) records: Records<'a>,
@@ -38,45 +40,42 @@ pub(crate) enum Records<'a> {
 
 impl Decision<'_> {
     /// The response to a query whose look-up is [`Unknown`](crate::Unknown).
-    pub(crate) const UNKNOWN: Self = Self::bare(Rcode::SERVFAIL, Some(Ede::OTHER));
+    pub(crate) const UNKNOWN: Self = Self::bare(Reason::Unreadable, Rcode::SERVFAIL, Some(Ede::OTHER));
 
     /// A response without records.
-    const fn bare(rcode: Rcode, ede: Option<Ede>) -> Self {
-        Self { rcode, ede, records: Records::None }
+    const fn bare(reason: Reason, rcode: Rcode, ede: Option<Ede>) -> Self {
+        Self { reason, rcode, ede, records: Records::None }
     }
 }
 
-/// Decides on a query that has QR=0, whatever else it is. A well-formed question of class IN has a reason.
+/// Decides on a query that has QR=0, whatever else it is.
 #[inline]
 pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
     pods: &P,
     message: &Message<'a>,
     cookie: CookieStatus,
-) -> (Decision<'a>, Option<Reason>) {
+) -> Decision<'a> {
     if message.header.opcode() != Opcode::QUERY {
-        return (Decision::bare(Rcode::NOTIMP, Some(Ede::NOT_SUPPORTED)), None);
+        return Decision::bare(Reason::OpcodeNotServed, Rcode::NOTIMP, Some(Ede::NOT_SUPPORTED));
     }
     if !message.well_formed {
-        return (Decision::bare(Rcode::FORMERR, None), None);
+        return Decision::bare(Reason::Malformed, Rcode::FORMERR, None);
     }
     if let Some(edns) = message.edns {
         // RFC 6891 6.1.3: "If a responder does not implement the VERSION level of the request, then it MUST
         // respond with RCODE=BADVERS." What its options mean is then not known.
         if edns.version != edns::VERSION {
-            return (Decision::bare(Rcode::BADVERS, None), None);
+            return Decision::bare(Reason::EdnsVersionNotServed, Rcode::BADVERS, None);
         }
         if edns.options.is_none() {
-            return (Decision::bare(Rcode::FORMERR, None), None);
+            return Decision::bare(Reason::Malformed, Rcode::FORMERR, None);
         }
     }
     match message.question {
-        None => (Decision::bare(without_question(cookie), None), None),
-        Some(question) if question.class != Class::IN => (chaos(config, question), None),
-        Some(question) => {
-            let (decision, reason) = internet(config, pods, question.name, question.rtype);
-            (decision, Some(reason))
-        }
+        None => Decision::bare(Reason::WithoutQuestion, without_question(cookie), None),
+        Some(question) if question.class != Class::IN => chaos(config, question),
+        Some(question) => internet(config, pods, question.name, question.rtype),
     }
 }
 
@@ -102,33 +101,34 @@ fn chaos<'z>(config: &Config<'z>, question: Question<'_>) -> Decision<'z> {
     };
     match text {
         Some(text) if question.class == Class::CH && matches!(question.rtype, Rtype::TXT | Rtype::ANY) => {
-            Decision { rcode: Rcode::NOERROR, ede: None, records: Records::Chaos(text) }
+            let records = Records::Chaos(text);
+            Decision { reason: Reason::ServerIdentity, rcode: Rcode::NOERROR, ede: None, records }
         }
-        _ => Decision::bare(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED)),
+        _ => Decision::bare(Reason::ClassNotServed, Rcode::REFUSED, Some(Ede::NOT_SUPPORTED)),
     }
 }
 
-/// A question of class IN: from one of the zones, or not for this server; and the reason.
+/// A question of class IN: from one of the zones, or not for this server.
 #[inline]
 pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
     pods: &P,
     name: QuestionName<'a>,
     rtype: Rtype,
-) -> (Decision<'a>, Reason) {
+) -> Decision<'a> {
     if matches!(rtype, Rtype::AXFR | Rtype::IXFR) {
-        return (Decision::bare(Rcode::REFUSED, Some(Ede::NOT_SUPPORTED)), Reason::Transfer);
+        return Decision::bare(Reason::Transfer, Rcode::REFUSED, Some(Ede::NOT_SUPPORTED));
     }
     let Some((zone, place)) = zone::locate(config.zones, name) else {
-        return (Decision::bare(Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE)), Reason::OutsideZones);
+        return Decision::bare(Reason::OutsideZones, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
     };
     let Verdict { finding, stale, reason } = policy::judge(config, pods, place);
     let (records, reason) = match finding {
-        Finding::Unknown(ede) => return (Decision::bare(Rcode::SERVFAIL, Some(ede)), reason),
+        Finding::Unknown(ede) => return Decision::bare(reason, Rcode::SERVFAIL, Some(ede)),
         Finding::Nothing if !zone::is_above_a_zone(config.zones, name) => {
             let ede =
                 if reason.is_guard() { Some(Ede::BLOCKED) } else { stale.then_some(Ede::STALE_NXDOMAIN) };
-            return (Decision { rcode: Rcode::NXDOMAIN, ede, records: Records::Negative(zone) }, reason);
+            return Decision { reason, rcode: Rcode::NXDOMAIN, ede, records: Records::Negative(zone) };
         }
         // RFC 8020 2: a name with names below it exists, so it is NODATA and never NXDOMAIN.
         Finding::Nothing => (Records::Negative(zone), Reason::AboveZone),
@@ -138,7 +138,7 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
         Finding::Pod(pod) => (Records::Pod(zone, pod), reason),
     };
     let ede = stale.then_some(Ede::STALE_ANSWER);
-    (Decision { rcode: Rcode::NOERROR, ede, records }, reason)
+    Decision { reason, rcode: Rcode::NOERROR, ede, records }
 }
 
 fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {

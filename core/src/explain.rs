@@ -3,14 +3,14 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::config::{Config, Zone};
+use crate::config::Config;
 use crate::decide::{Decision, Records, internet};
 use crate::lookup::{Freshness, Owner, PodLookup};
 use crate::policy::is_allowed;
 use crate::reason::Reason;
 use crate::wire::name::QuestionName;
 use crate::wire::{Ede, Rcode, Rtype};
-use crate::zone::{self, Place};
+use crate::zone::{self, Place, Zone};
 use crate::{Label, podip};
 
 /// The answer to a question of class IN, and the reason for it.
@@ -57,7 +57,7 @@ pub fn explain<'a, P: PodLookup + ?Sized>(
     rtype: Rtype,
 ) -> Option<Explanation<'a>> {
     let question = QuestionName::read(name).filter(|read| read.as_wire().len() == name.len())?;
-    let (decision, reason) = internet(config, pods, question, rtype);
+    let decision = internet(config, pods, question, rtype);
     let (zone, place) = zone::locate(config.zones, question).unzip();
     let (label, namespace) = match place {
         Some(Place::Pod { label, namespace }) => (Some(label), Some(namespace)),
@@ -65,13 +65,13 @@ pub fn explain<'a, P: PodLookup + ?Sized>(
         _ => (None, None),
     };
     let address = label.and_then(podip::parse);
-    let indexed = reason.is_of_index() || reason.is_guard();
+    let indexed = decision.reason.is_of_index() || decision.reason.is_guard();
     let exists = |label: Label| pods.namespace_exists(&label).ok();
     Some(Explanation {
         rcode: decision.rcode,
         ede: decision.ede,
         has_records: has_records(config, pods, &decision, rtype),
-        reason,
+        reason: decision.reason,
         rtype,
         zone,
         label,

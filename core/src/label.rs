@@ -53,6 +53,8 @@ fn folded(octet: u8) -> Option<u8> {
 
 /// Why a text is not a [`Label`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// A later check can have an error of its own.
+#[non_exhaustive]
 pub enum LabelError {
     /// No octet at all.
     Empty,
@@ -133,6 +135,14 @@ impl FromStr for Label {
     }
 }
 
+impl TryFrom<&str> for Label {
+    type Error = LabelError;
+
+    fn try_from(text: &str) -> Result<Self, LabelError> {
+        text.parse()
+    }
+}
+
 impl AsRef<str> for Label {
     fn as_ref(&self) -> &str {
         self.as_str()
@@ -181,6 +191,13 @@ mod tests {
         }
         assert_eq!("a".repeat(64).parse::<Label>(), Err(LabelError::TooLong));
         assert_eq!("a".repeat(300).parse::<Label>(), Err(LabelError::TooLong));
+    }
+
+    #[test]
+    fn text_converts_as_it_parses() {
+        for text in ["kube-system", "Kube", "a.b", ""] {
+            assert_eq!(Label::try_from(text), text.parse(), "{text:?}");
+        }
     }
 
     #[test]

@@ -15,17 +15,33 @@
 //! # A complete server
 //!
 //! ```no_run
-//! use poddns_core::{Config, MAX_UDP_REPLY, Mode, NoPods, Outcome, Request, Transport, Zone, respond};
+//! use std::collections::{HashMap, HashSet};
+//! use std::net::IpAddr;
 //!
+//! use poddns_core::{Config, Label, MAX_UDP_REPLY, Mode, Outcome, PodLookup, Request, Transport, Unknown, Zone, respond};
+//!
+//! /// The addresses of the pods of each namespace.
+//! struct Pods(HashMap<Label, HashSet<IpAddr>>);
+//!
+//! impl PodLookup for Pods {
+//!     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
+//!         Ok(self.0.contains_key(namespace))
+//!     }
+//!     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
+//!         Ok(self.0.get(namespace).is_some_and(|addresses| addresses.contains(&address)))
+//!     }
+//! }
+//!
+//! let pods = Pods(HashMap::from([("default".try_into()?, HashSet::from([[10, 42, 2, 46].into()]))]));
 //! let zones = [Zone::new("cluster.local")?];
-//! let config = Config::new(Mode::Insecure, &zones);
+//! let config = Config::new(Mode::Verified, &zones);
 //! let socket = std::net::UdpSocket::bind("127.0.0.1:1053")?;
 //! let (mut query, mut reply) = (vec![0; 65_535], [0; MAX_UDP_REPLY]);
 //! loop {
 //!     let (len, client) = socket.recv_from(&mut query)?;
 //!     let now = std::time::UNIX_EPOCH.elapsed()?.as_secs() as u32;
 //!     let request = Request::new(Transport::Udp, client.ip(), now);
-//!     if let Outcome::Reply(sent) = respond(&config, &NoPods, &query[..len], &request, &mut reply) {
+//!     if let Outcome::Reply(sent) = respond(&config, &pods, &query[..len], &request, &mut reply) {
 //!         socket.send_to(&reply[..sent.len], client)?;
 //!     }
 //! }
@@ -50,6 +66,8 @@
 //! | `c/` | a C library of two functions, its header, and a C program that uses it |
 //! | `wasm/` | a WebAssembly module that imports the pods from its host, and a host for node |
 //! | `bare/` | a program for a machine without operating system and allocator |
+//!
+//! The minimum supported Rust version is 1.85.
 //!
 //! There are no cargo features: the crate is `no_std` and needs no allocator. With everything on it is less than
 //! 24 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
@@ -86,26 +104,27 @@ mod decide;
 mod explain;
 mod label;
 mod lookup;
-mod message;
 pub mod podip;
 mod policy;
 mod prefetch;
 mod reason;
+mod request;
 mod respond;
 pub mod wire;
 mod zone;
 
 pub use cidr::IpCidr;
-pub use config::{Config, Mode, Ttl, Zone};
+pub use config::{Config, Mode, Ttl};
 pub use cookie::{CookieSecrets, CookieStatus};
 pub use explain::{Explanation, explain};
 pub use label::{Label, LabelError};
 pub use lookup::{Freshness, NoPods, Owner, PodLookup, Unknown};
-pub use message::{DropReason, Outcome, Reply, Request, Transport};
 pub use prefetch::prefetch;
 pub use reason::Reason;
+pub use request::{DropReason, Outcome, Reply, Request, Transport};
 pub use respond::{MAX_UDP_REPLY, MIN_REPLY, respond};
 pub use wire::{Name, NameError};
+pub use zone::Zone;
 
 /// The example of the package's README, as a test.
 #[cfg(doctest)]

@@ -73,7 +73,7 @@ pub trait PodLookup {
         Ok(Owner::Nobody)
     }
 
-    /// How well the index is in step with the cluster.
+    /// How well the index is in sync with the cluster.
     fn freshness(&self) -> Freshness {
         Freshness::Fresh
     }
@@ -102,30 +102,32 @@ impl fmt::Display for Unknown {
 
 impl Error for Unknown {}
 
-/// How well an index is in step with the cluster it mirrors: the one state that answers, readiness, status
+/// How well an index is in sync with the cluster it mirrors: the one state that answers, readiness, status
 /// and metrics all read.
+///
+/// Complete, so that readiness and metrics cannot leave a state out: there is a watch or not, and a list before or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// No complete list yet: nothing can be said, so what depends on the index is SERVFAIL with
     /// EDE 14 (Not Ready).
     Unsynced,
-    /// In step.
+    /// In sync.
     Fresh,
     /// The watch is down, and has been for this long. Answers carry EDE 3 or 19, and SERVFAIL with EDE 22
     /// once `age` exceeds [`Config::max_staleness`](crate::Config::max_staleness).
     Stale {
-        /// Time since the index was last known to be in step.
+        /// Time since the index was last known to be in sync.
         age: Duration,
     },
     /// A list is under way after the watch was down; the index is as stale as it was.
     Resyncing {
-        /// Time since the index was last known to be in step.
+        /// Time since the index was last known to be in sync.
         age: Duration,
     },
 }
 
 impl Freshness {
-    /// The time since the index was in step, if it is not but once was.
+    /// The time since the index was in sync, if it is not but once was.
     #[must_use]
     pub const fn age(self) -> Option<Duration> {
         match self {
@@ -135,7 +137,7 @@ impl Freshness {
     }
 }
 
-/// Whose address it is.
+/// Owner of an address: no pod, one, or several, so the list is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// No pod has it.

@@ -1,9 +1,21 @@
 //! The rules that lead to an answer, by name.
 
-/// The rule that led to the answer to a question of class IN.
+/// The rule that led to a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
+    /// NOTIMP: an opcode other than QUERY.
+    OpcodeNotServed,
+    /// FORMERR: the query cannot be read.
+    Malformed,
+    /// BADVERS: an EDNS version other than 0.
+    EdnsVersionNotServed,
+    /// FORMERR, or the response to a cookie: a query without a question.
+    WithoutQuestion,
+    /// The text configured for a name such as `version.bind` in class CH.
+    ServerIdentity,
+    /// REFUSED: a class other than IN, and no name of class CH that is configured.
+    ClassNotServed,
     /// REFUSED: a zone transfer.
     Transfer,
     /// REFUSED: no zone of this server has the name.
@@ -59,6 +71,12 @@ pub enum Reason {
 impl Reason {
     /// Every reason, in the order of [`index`](Self::index).
     pub const ALL: &[Self] = &[
+        Self::OpcodeNotServed,
+        Self::Malformed,
+        Self::EdnsVersionNotServed,
+        Self::WithoutQuestion,
+        Self::ServerIdentity,
+        Self::ClassNotServed,
         Self::Transfer,
         Self::OutsideZones,
         Self::Apex,
@@ -96,6 +114,12 @@ impl Reason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::OpcodeNotServed => "opcode-not-served",
+            Self::Malformed => "malformed",
+            Self::EdnsVersionNotServed => "edns-version-not-served",
+            Self::WithoutQuestion => "without-question",
+            Self::ServerIdentity => "server-identity",
+            Self::ClassNotServed => "class-not-served",
             Self::Transfer => "transfer",
             Self::OutsideZones => "outside-zones",
             Self::Apex => "apex",

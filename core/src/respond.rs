@@ -1,12 +1,11 @@
 //! The one entry: a query's octets in, a response's octets out.
 
-use crate::config::{Config, Zone};
+use crate::config::Config;
 use crate::cookie::{self, CookieStatus};
 use crate::decide::{Decision, Records, decide};
 use crate::lookup::{PodLookup, Unknown};
-use crate::message::{DropReason, Outcome, Reply, Request, Transport};
 use crate::policy::{PodName, is_allowed};
-use crate::reason::Reason;
+use crate::request::{DropReason, Outcome, Reply, Request, Transport};
 use crate::wire::edns::{self, Edns, option};
 use crate::wire::header::{Header, flag};
 use crate::wire::message::Message;
@@ -15,6 +14,7 @@ use crate::wire::reply::{
     Compressed, Full, OptRecord, PAYLOAD_SIZE, Pointer, RecordWriter, ReplyWriter, Section, Soa, Written,
 };
 use crate::wire::{Class, Rtype};
+use crate::zone::Zone;
 
 /// The longest response over UDP, in octets, whatever the client could receive.
 pub const MAX_UDP_REPLY: usize = PAYLOAD_SIZE as usize;
@@ -71,15 +71,16 @@ fn respond_within<P: PodLookup + ?Sized>(
         if request.cut { Message::read_question(&header, query) } else { Message::read(&header, query) };
     let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
     let cookie = cookie.unwrap_or_default();
-    let (decision, reason) = match decisions {
-        0 => (Decision::UNKNOWN, Some(Reason::Unreadable)),
+    let decision = match decisions {
+        0 => Decision::UNKNOWN,
         _ => decide(config, pods, &message, cookie),
     };
     let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
     match write(config, pods, request, &message, &decision, opt, out) {
         Ok((len, truncated)) => {
-            Outcome::Reply(Reply { len, rcode: decision.rcode, ede: decision.ede, reason, truncated, cookie })
+            let Decision { reason, rcode, ede, .. } = decision;
+            Outcome::Reply(Reply { len, rcode, ede, reason, truncated, cookie })
         }
         Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, decisions),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
@@ -141,7 +142,7 @@ fn opt(
     // RFC 3225 3: "The DO bit of the query MUST be copied in the response."
     let mut opt = OptRecord::new(decision.rcode, known && edns.dnssec_ok);
     if let (Some(id), true, false) = (config.nsid, options.nsid, request.truncate) {
-        opt.push(option::NSID, id.get(..Config::MAX_NSID).unwrap_or(id));
+        opt.push(option::NSID, id.get(..edns::MAX_NSID).unwrap_or(id));
     }
     if let Some(cookie) = cookie {
         opt.push(option::COOKIE, &cookie);

@@ -1,7 +1,49 @@
-//! From a question's name to what it asks for.
+//! The zones served, and the places in them that a question's name can stand for.
 
-use crate::config::Zone;
 use crate::wire::name::{QuestionName, is_labels, split_label, strip_octets, strip_suffix};
+use crate::{Name, NameError};
+
+/// One cluster domain; its zone is `pod.<domain>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    pub(crate) domain: Name,
+    pub(crate) apex: Name,
+    pub(crate) ns: Name,
+}
+
+impl Zone {
+    /// What the mailbox in the SOA has in front of the domain: `hostmaster`.
+    pub(crate) const MAILBOX: &[u8] = b"\x0ahostmaster";
+
+    /// The zone of a cluster domain such as `cluster.local`, a trailing dot allowed. The name server is
+    /// `ns.dns.<domain>`.
+    ///
+    /// The domain must leave room for `hostmaster.` in front of it, within the 255 octets of a name.
+    pub fn new(domain: &str) -> Result<Self, NameError> {
+        let domain: Name = domain.parse()?;
+        // The longest of the names below the domain, so that it fits whoever asks.
+        domain.below(b"hostmaster")?;
+        Ok(Self { apex: domain.below(b"pod")?, ns: domain.below(b"dns")?.below(b"ns")?, domain })
+    }
+
+    /// The same zone with another name server in its NS and SOA records.
+    #[must_use]
+    pub fn with_ns(self, ns: Name) -> Self {
+        Self { ns, ..self }
+    }
+
+    /// The cluster domain, such as `cluster.local`.
+    #[must_use]
+    pub fn domain(&self) -> &Name {
+        &self.domain
+    }
+
+    /// The zone's apex, such as `pod.cluster.local`.
+    #[must_use]
+    pub fn apex(&self) -> &Name {
+        &self.apex
+    }
+}
 
 /// A name, seen from the apex of its zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +85,10 @@ pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: QuestionName<'q>) -> Optio
     let (mut innermost, mut longest) = (None, 0);
     for zone in zones {
         let apex = zone.apex.as_wire();
-        if apex.len() > longest
-            && let Some(place) = strip_octets(name.as_wire(), apex).and_then(Place::read)
-        {
+        if apex.len() <= longest {
+            continue;
+        }
+        if let Some(place) = strip_octets(name.as_wire(), apex).and_then(Place::read) {
             (innermost, longest) = (Some((zone, place)), apex.len());
         }
     }

@@ -1,5 +1,7 @@
 //! The fuzzer's corpus through the fuzzer's checks, without the fuzzer: seeds, and every case that was ever found.
 
+#![allow(clippy::incompatible_msrv, reason = "the tests need the version of the workspace")]
+
 use std::fs;
 use std::path::Path;
 

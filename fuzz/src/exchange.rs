@@ -47,7 +47,7 @@ impl Exchange<'_> {
                 out.truncate(reply.len);
                 Some((reply, out))
             }
-            (Outcome::Drop(_), _) => None,
+            _ => None,
         }
     }
 

@@ -96,7 +96,7 @@ fn poddns_reply(query: &[u8], mode: Mode) -> Vec<u8> {
     let mut out = [0; 1232];
     match respond(&config, &NoPods, query, &request, &mut out) {
         Outcome::Reply(reply) => out[..reply.len].to_vec(),
-        Outcome::Drop(reason) => panic!("dropped: {reason:?}"),
+        outcome => panic!("not answered: {outcome:?}"),
     }
 }
 

@@ -18,6 +18,10 @@ pub(crate) const DO: u16 = 0x8000;
 /// The EDNS version that is served (RFC 6891 6.1.3).
 pub(crate) const VERSION: u8 = 0;
 
+/// Maximum length in octets of the name server identifier that is sent, so that every response fits its smallest
+/// datagram.
+pub(crate) const MAX_NSID: usize = 128;
+
 /// The OPT record of a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edns<'q> {

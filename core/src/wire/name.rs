@@ -29,6 +29,8 @@ pub struct Name {
 
 /// Why a text is not a [`Name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// A later check can have an error of its own.
+#[non_exhaustive]
 pub enum NameError {
     /// No label at all: the root is nobody's cluster domain.
     Empty,
@@ -185,6 +187,14 @@ impl FromStr for Name {
     }
 }
 
+impl TryFrom<&str> for Name {
+    type Error = NameError;
+
+    fn try_from(text: &str) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
         strip_suffix(self.as_wire(), other.as_wire()).is_some_and(<[u8]>::is_empty)
@@ -213,6 +223,13 @@ mod tests {
     extern crate std;
     use super::*;
     use std::string::ToString;
+
+    #[test]
+    fn text_converts_as_it_parses() {
+        for text in ["cluster.local", "a..b", ""] {
+            assert_eq!(Name::try_from(text), text.parse(), "{text:?}");
+        }
+    }
 
     #[test]
     fn errors_say_what_is_wrong() {

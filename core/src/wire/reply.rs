@@ -4,9 +4,7 @@ use core::mem;
 use core::net::IpAddr;
 use core::ops::Range;
 
-use crate::Config;
-
-use super::edns::{DO, VERSION, option};
+use super::edns::{DO, MAX_NSID, VERSION, option};
 use super::header::{self, Header, flag};
 use super::name::{Name, strip_suffix};
 use super::types::{Class, Ede, Rcode, Rtype};
@@ -36,7 +34,7 @@ const OPTION_HEADER: usize = 4;
 const OTHER: &[u8] = b"\0\0pod index could not be read";
 
 /// Octets of an OPT record with all options, each as long as it can be.
-const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + Config::MAX_NSID + 24 + 2 + OTHER.len();
+const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + MAX_NSID + 24 + 2 + OTHER.len();
 
 /// The OPT record of a response in wire form.
 #[derive(Clone, Copy, Debug)]
@@ -348,7 +346,7 @@ mod tests {
     #[test]
     fn all_options_fill_an_opt() {
         let mut opt = OptRecord::new(Rcode::NXDOMAIN, true);
-        opt.push(option::NSID, &[1; Config::MAX_NSID]);
+        opt.push(option::NSID, &[1; MAX_NSID]);
         opt.push(option::COOKIE, &[2; 24]);
         opt.push(option::TCP_KEEPALIVE, &[3; 2]);
         opt.push_ede(Ede::OTHER);

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
-use poddns_core::wire::{Rcode, Rtype};
-use poddns_core::{Freshness, Mode, Outcome, Request, Transport, explain};
+use poddns_core::wire::{Class, Rcode, Rtype};
+use poddns_core::{Freshness, Mode, Outcome, Reason, Request, Transport, explain};
 use proptest::prelude::*;
 
 use crate::support::cluster::Cluster;
 use crate::support::generate::{rtype, setting, valid_name};
-use crate::support::query::Query;
+use crate::support::query::{Edns, Query};
 use crate::support::response::WireName;
 use crate::support::{CLIENT, NOW, Server};
 
@@ -16,6 +16,31 @@ use crate::support::{CLIENT, NOW, Server};
 fn why(server: &Server<'_>, name: &str, rtype: Rtype) -> String {
     let name = WireName::new(name).0;
     explain(&server.config, server.pods, &name, rtype).expect("a name").to_string()
+}
+
+#[test]
+fn responses_without_zone_have_reasons() {
+    let server = Server::new(Mode::Verified).with(|config| config.chaos_id = Some("one"));
+    let name = "10-244-1-5.default.pod.cluster.local";
+    let chaos = |class: Class| Query::of(&WireName::new("id.server").0, Rtype::TXT.0, class.0).octets();
+    let query = || Query::new(name, Rtype::A.0);
+    let whole = query().octets();
+    let cut = whole[..whole.len() - 1].to_vec();
+    for (query, reason) in [
+        (whole, Reason::PodHasAddress),
+        (query().opcode(4).octets(), Reason::OpcodeNotServed),
+        (cut, Reason::Malformed),
+        (query().edns(&Edns::new(1232).version(1)).octets(), Reason::EdnsVersionNotServed),
+        (Query::empty().octets(), Reason::WithoutQuestion),
+        (chaos(Class::CH), Reason::ServerIdentity),
+        (chaos(Class::ANY), Reason::ClassNotServed),
+    ] {
+        let (outcome, _) = server.outcome(&query, &Request::new(Transport::Udp, CLIENT, NOW));
+        assert!(
+            matches!(outcome, Outcome::Reply(reply) if reply.reason == reason),
+            "{outcome:?}: {reason:?}"
+        );
+    }
 }
 
 #[test]
@@ -89,7 +114,7 @@ proptest! {
         let (Outcome::Reply(reply), Some(response)) = (outcome, response) else { panic!("{outcome:?}") };
         let explained = explain(&server.config, server.pods, &name, Rtype(rtype)).expect("a name");
         prop_assert_eq!((explained.rcode, explained.ede), (reply.rcode, reply.ede));
-        prop_assert_eq!(reply.reason, Some(explained.reason));
+        prop_assert_eq!(explained.reason, reply.reason);
         prop_assert_eq!(explained.has_records, !response.answer.is_empty() || reply.truncated);
         prop_assert_eq!(explained.reason.is_guard(), explained.ede == Some(poddns_core::wire::Ede::BLOCKED));
         let text = explained.to_string();

@@ -3,6 +3,8 @@
 //!
 //! One binary rather than one per RFC: they share a strict decoder, and link once.
 
+#![allow(clippy::incompatible_msrv, reason = "the tests need the version of the workspace")]
+
 mod coredns;
 mod docs;
 mod explain;

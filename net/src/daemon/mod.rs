@@ -32,7 +32,6 @@ use self::signals::Signals;
 use self::systemd::passed;
 use self::warnings::warn;
 use crate::server::bind::Sockets;
-use crate::server::settings::mode;
 use crate::sys;
 
 /// The daemon's command line.
@@ -110,7 +109,7 @@ fn exit_code_of(serve: impl FnOnce() -> io::Result<ExitCode>) -> ExitCode {
 
 fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) -> io::Result<ExitCode> {
     let settings = &loaded.settings;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), mode = mode(settings.server.mode), "starting");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), mode = settings.server.mode.as_str(), "starting");
     warn(&settings.server);
     for unknown in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
         tracing::warn!("{unknown}");

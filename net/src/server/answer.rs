@@ -161,6 +161,8 @@ impl Batch<'_> {
                 self.counters.dropped(Dropped::By(reason));
                 None
             }
+            // No other kind is asked for.
+            _ => None,
         }
     }
 

@@ -64,6 +64,9 @@ pub(crate) type ByRcode = ByNumber<25>;
 /// Extended errors up to 24 (RFC 8914), and one place for what is above.
 pub(crate) type ByEde = ByNumber<26>;
 
+/// Index of the first reason that is not the responder's.
+const OTHERS: usize = DropReason::ALL.len();
+
 /// Why a query got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dropped {
@@ -78,7 +81,7 @@ pub(crate) enum Dropped {
 }
 
 impl Dropped {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; OTHERS + 3] = [
         Self::By(DropReason::Short),
         Self::By(DropReason::Response),
         Self::By(DropReason::NoRoom),
@@ -90,9 +93,7 @@ impl Dropped {
     /// The reason as metrics name it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::By(DropReason::Short) => "short",
-            Self::By(DropReason::Response) => "response",
-            Self::By(DropReason::NoRoom) => "no_room",
+            Self::By(reason) => reason.as_str(),
             Self::SourcePortZero => "source_port_zero",
             Self::RateLimited => "rate_limited",
             Self::NotUnicast => "not_unicast",
@@ -101,12 +102,10 @@ impl Dropped {
 
     const fn index(self) -> usize {
         match self {
-            Self::By(DropReason::Short) => 0,
-            Self::By(DropReason::Response) => 1,
-            Self::By(DropReason::NoRoom) => 2,
-            Self::SourcePortZero => 3,
-            Self::RateLimited => 4,
-            Self::NotUnicast => 5,
+            Self::By(reason) => reason.index(),
+            Self::SourcePortZero => OTHERS,
+            Self::RateLimited => OTHERS + 1,
+            Self::NotUnicast => OTHERS + 2,
         }
     }
 }

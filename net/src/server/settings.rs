@@ -123,15 +123,6 @@ pub struct Settings {
     pub chaos_id: Option<String>,
 }
 
-/// Returns the name of a mode, as it is configured and shown.
-pub(crate) fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Disabled => "disabled",
-        Mode::Insecure => "insecure",
-        Mode::Verified => "verified",
-    }
-}
-
 /// Number of cores that this process may use. Read once: it takes files that Landlock may deny later.
 static CORES: LazyLock<NonZeroUsize> =
     LazyLock::new(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
@@ -219,7 +210,8 @@ impl Settings {
         match self.mode {
             Mode::Insecure if self.check_namespaces => Needs::Namespaces,
             Mode::Disabled | Mode::Insecure => Needs::Nothing,
-            Mode::Verified => Needs::Pods,
+            // A mode that is not known here may need all there is.
+            _ => Needs::Pods,
         }
     }
 

@@ -8,7 +8,6 @@ use poddns_watch::HostNetwork;
 use super::LogFormat;
 use super::draft::Exempt;
 use crate::daemon::privileges::Landlock;
-pub(super) use crate::server::settings::mode;
 
 /// Returns one value.
 pub(super) fn one(value: impl fmt::Display) -> Vec<String> {

@@ -22,12 +22,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub(super) type Wrong = String;
 
 pub(super) fn mode(text: &str) -> Result<Mode, Wrong> {
-    match text {
-        "disabled" => Ok(Mode::Disabled),
-        "insecure" => Ok(Mode::Insecure),
-        "verified" => Ok(Mode::Verified),
-        _ => Err("is not a mode".to_owned()),
-    }
+    let mode = Mode::ALL.iter().find(|mode| mode.as_str() == text);
+    mode.copied().ok_or_else(|| "is not a mode".to_owned())
 }
 
 pub(super) fn zone(text: &str) -> Result<Zone, Wrong> {

@@ -7,7 +7,7 @@ use poddns_core::wire::Rtype;
 use poddns_core::{Explanation, Freshness, Label, Owner, PodLookup, explain, podip};
 use serde_json::{Value, json};
 
-use super::status::{freshness, mode};
+use super::status::freshness;
 use crate::server::settings::{Needs, Settings};
 
 /// Version of the document's shape.
@@ -41,7 +41,7 @@ fn document(explanation: &Explanation<'_>, settings: &Settings, name: &[u8]) -> 
         "has_records": explanation.has_records,
         "reason": explanation.reason.as_str(),
         "text": explanation.to_string(),
-        "mode": mode(settings.mode),
+        "mode": settings.mode.as_str(),
         "zone": explanation.zone.map(|zone| zone.apex().to_string()),
         "namespace": explanation.namespace.map(label),
         "namespace_exists": explanation.namespace_exists,

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::server::answer::Current;
 use crate::server::pods::{FeedReport, SnapshotReport, WatchReport};
-pub(super) use crate::server::settings::mode;
 use crate::server::state::{LogLosses, State};
 
 /// The document, with a line feed at its end.
@@ -37,7 +36,7 @@ pub(super) fn document(state: &State) -> String {
         "uptime_seconds": state.started.elapsed().as_secs(),
         "state": if state.draining() { "draining" } else if pending.is_empty() { "ready" } else { "pending" },
         "pending": pending,
-        "mode": mode(settings.mode),
+        "mode": settings.mode.as_str(),
         "zones": settings.zones.iter().map(|zone| zone.apex().to_string()).collect::<Vec<_>>(),
         "ttl": settings.ttl.as_secs(),
         "listen": listeners,

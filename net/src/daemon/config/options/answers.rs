@@ -12,7 +12,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         more: "`disabled`: no pod records at all. `insecure`: the address in the name is the answer, whether a pod has \
                it or not. `verified`: the address is the answer if a pod of that namespace has it.",
         read: |to, texts| texts.one(value::mode, &mut to.server.mode),
-        show: |from| show::one(show::mode(from.server.mode)),
+        show: |from| show::one(from.server.mode.as_str()),
         ..ROW
     },
     Opt {

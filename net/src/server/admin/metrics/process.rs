@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use poddns_core::Mode;
 
 use super::{Family, Kind, Label, ROW};
-use crate::server::settings::mode;
 use crate::server::state::LogLosses;
 
 const MODE: Label = Label { name: "mode", most: 3, values: "`disabled`, `insecure`, `verified`" };
@@ -31,8 +30,8 @@ pub(super) static FAMILIES: &[Family] = &[
         help: "1 for the mode in force, 0 for the others",
         labels: &[MODE],
         read: |view, to| {
-            for name in [Mode::Disabled, Mode::Insecure, Mode::Verified] {
-                to.number(&[mode(name)], u64::from(name == view.current.settings.mode));
+            for &name in Mode::ALL {
+                to.number(&[name.as_str()], u64::from(name == view.current.settings.mode));
             }
         },
         ..ROW

@@ -1,4 +1,4 @@
-//! What goes in beside the query, and what comes out beside the response.
+//! Arguments of a response beside the query, and its outcome.
 
 use core::net::IpAddr;
 
@@ -35,7 +35,8 @@ impl Request {
     }
 }
 
-/// How a query arrived, which decides how long its response may be.
+/// How a query arrived, which decides how long its response may be. A message arrives in a datagram or in a stream,
+/// whatever encrypts either, so the list is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// In a datagram: up to 512 octets, or what the client's OPT says, but never above 1232.
@@ -44,9 +45,12 @@ pub enum Transport {
     Tcp,
 }
 
-/// What to do with a query. There is no third way, and neither can fail.
-#[must_use = "a reply must be sent, and both kinds be counted"]
+/// What to do with a query. No kind is an error.
+#[must_use = "a reply must be sent, and each kind be counted"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// What a driver must send in another way than one message is a kind of its own. A driver that does not know a kind sends
+// nothing.
+#[non_exhaustive]
 pub enum Outcome {
     /// Send the first `len` octets of the output buffer to the client.
     Reply(Reply),
@@ -64,8 +68,8 @@ pub struct Reply {
     pub rcode: Rcode,
     /// The extended error that belongs to the answer, also when the client cannot be told for want of an OPT.
     pub ede: Option<Ede>,
-    /// The rule that decided on it, if the query is a well-formed question of class IN.
-    pub reason: Option<Reason>,
+    /// The rule that led to the response.
+    pub reason: Reason,
     /// Whether the answer section had to be left out and TC set.
     pub truncated: bool,
     /// What the client's cookie told: a valid one proves its address.
@@ -83,6 +87,8 @@ impl Reply {
 
 /// Why a packet gets no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// More kinds of packets may turn out to be better left alone.
+#[non_exhaustive]
 pub enum DropReason {
     /// Shorter than the 12 octets of a header.
     Short,
@@ -90,4 +96,37 @@ pub enum DropReason {
     Response,
     /// The output buffer is shorter than [`MIN_REPLY`](crate::MIN_REPLY): a mistake of the driver's.
     NoRoom,
+}
+
+impl DropReason {
+    /// All reasons, each at the place that is its [`index`](Self::index).
+    pub const ALL: &'static [Self] = &[Self::Short, Self::Response, Self::NoRoom];
+
+    /// Returns the place in [`ALL`](Self::ALL), for arrays of counters.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns the reason as one word for metrics and logs, such as `no_room`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Response => "response",
+            Self::NoRoom => "no_room",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_reasons_stand_at_their_index() {
+        for (at, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), at, "{reason:?}");
+        }
+    }
 }

@@ -69,8 +69,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.podNames }}
 - --pod-names
 {{- end }}
+{{- /* poddnsd refuses options that would have no effect. */}}
+{{- if eq .Values.pods "verified" }}
 - --host-network={{ .Values.hostNetwork }}
+{{- end }}
+{{- if include "poddns.watches" . }}
 - --max-staleness={{ .Values.maxStaleness }}
+{{- end }}
 - --listen=*:{{ int .Values.ports.dns }}
 - --admin=*:{{ int .Values.ports.admin }}
 - --threads={{ int .Values.threads }}

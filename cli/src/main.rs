@@ -20,13 +20,15 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use poddns_net::version;
 
 use crate::outcome::{Failure, note, print};
 
 /// The operator's tool for poddns, the DNS server for Kubernetes pod records
 #[derive(Parser)]
 #[command(
-    version,
+    version = version::VERSION,
+    long_version = version::details(),
     propagate_version = true,
     max_term_width = 100,
     after_help = "Exit status: 0 done, 1 failed, 64 bad usage or configuration.",
@@ -76,6 +78,9 @@ enum Command {
     Completions {
         /// The shell
         shell: Shell,
+        /// Complete poddnsd rather than poddns
+        #[arg(long)]
+        daemon: bool,
     },
 }
 
@@ -116,14 +121,16 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Check(args) => return check::run(args),
         Command::Corefile(args) => print(&corefile::run(args)?)?,
         Command::Man(args) => man::run(args, Cli::command())?,
-        Command::Completions { shell } => print(&completions(*shell))?,
+        Command::Completions { shell, daemon } => print(&completions(*shell, *daemon))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn completions(shell: Shell) -> String {
+fn completions(shell: Shell, daemon: bool) -> String {
+    let mut command = if daemon { poddns_net::daemon::command() } else { Cli::command() };
+    let name = command.get_name().to_owned();
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "poddns", &mut script);
+    clap_complete::generate(shell, &mut command, name, &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 

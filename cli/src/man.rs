@@ -1,8 +1,10 @@
 //! Man pages, from the command line's own definition.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
+use clap_mangen::Man;
 
 use crate::outcome::Failure;
 use crate::query::show_text;
@@ -11,20 +13,27 @@ use crate::query::show_text;
 #[derive(Args, Debug)]
 #[command(after_long_help = "Example:\n  poddns man /usr/local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// The folder to write poddns.1 and a page for each command into; it is made if it is missing
+    /// The folder to write poddns.1, a page for each command, and poddnsd.8 into; it is made if it is missing
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-/// Writes the pages of a command and its subcommands.
+/// Writes the pages of a command and its subcommands, and that of the daemon.
 pub(crate) fn run(args: &ManArgs, command: Command) -> Result<(), Failure> {
     let folder: &Path = &args.folder;
-    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder)).map_err(
-        |error| {
-            Failure::Run(format!(
-                "cannot write man pages to {}: {error}",
-                show_text(&folder.display().to_string())
-            ))
-        },
-    )
+    write_all(folder, command).map_err(|error| {
+        Failure::Run(format!(
+            "cannot write man pages to {}: {error}",
+            show_text(&folder.display().to_string())
+        ))
+    })
+}
+
+fn write_all(folder: &Path, command: Command) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(command, folder)?;
+    let daemon = Man::new(poddns_net::daemon::command()).section("8");
+    let mut page = Vec::new();
+    daemon.render(&mut page)?;
+    std::fs::write(folder.join(daemon.get_filename()), page)
 }

@@ -41,6 +41,7 @@ pub mod floor;
 mod server;
 #[allow(unsafe_code)]
 mod sys;
+pub mod version;
 
 #[cfg(feature = "daemon")]
 pub use daemon::config;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! apt-get install dnsperf knot nsd unbound
-//! cargo build --release --bin poddnsd --example null_responder --features poddns-net/floor
+//! cargo build --release --workspace --bin poddnsd --example null_responder --features poddns-net/floor
 //! cargo run --release -p poddns-benches --bin end_to_end -- --csv docs/end-to-end.csv --svg docs/end-to-end.svg
 //! ```
 //!
@@ -246,8 +246,7 @@ fn programs() -> Result<PathBuf, Failure> {
     let folder = own.parent().ok_or("this program is in no folder")?;
     for needed in ["poddnsd", "examples/null_responder"] {
         if !folder.join(needed).is_file() {
-            let build =
-                "cargo build --release --bin poddnsd --example null_responder --features poddns-net/floor";
+            let build = "cargo build --release --workspace --bin poddnsd --example null_responder --features poddns-net/floor";
             return Err(format!("no {needed} in {}; first: {build}", folder.display()).into());
         }
     }

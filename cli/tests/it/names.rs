@@ -112,15 +112,23 @@ fn completions_know_the_commands() {
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{shell}");
         assert!(run.stdout.contains("query") && run.stdout.contains("norecurse"), "{shell}: {}", run.stdout);
     }
+    let daemon = poddns(["completions", "bash", "--daemon"]).stdout;
+    assert!(daemon.contains("_poddnsd()") && daemon.contains("--snapshot-interval"), "{daemon}");
     assert_eq!(poddns(["completions", "cmd"]).code, Some(64));
 }
 
 #[test]
 fn help_and_version_are_no_failure() {
-    let version = poddns(["--version"]);
+    let version = poddns(["-V"]);
     assert_eq!(
         (version.code, version.stdout),
         (Some(0), concat!("poddns ", env!("CARGO_PKG_VERSION"), "\n").into())
+    );
+    let details = poddns(["--version"]);
+    assert_eq!(details.code, Some(0), "{details:?}");
+    assert!(
+        details.stdout.contains("\ncommit: ") && details.stdout.contains("\nfeatures: daemon"),
+        "{details:?}"
     );
     for args in [["--help"].as_slice(), &["query", "--help"], &["name", "--help"], &["ip", "--help"]] {
         let help = poddns(args);
@@ -150,6 +158,8 @@ fn man_pages_cover_every_command() {
         assert!(text.contains(".SH SYNOPSIS") && text.contains(".SH OPTIONS"), "{name}");
     }
     assert!(pages.join("poddns.1").exists());
+    let daemon = std::fs::read_to_string(pages.join("poddnsd.8")).expect("the daemon's page");
+    assert!(daemon.contains(".TH poddnsd 8") && daemon.contains(r"\-\-snapshot\-interval"), "{daemon}");
     let file = pages.join("poddns.1");
     let run = poddns(["man", file.to_str().expect("UTF-8")]);
     assert_eq!(run.code, Some(1));

@@ -33,12 +33,14 @@ use self::systemd::passed;
 use self::warnings::warn;
 use crate::server::bind::Sockets;
 use crate::sys;
+use crate::version::{self, COMMIT, VERSION};
 
 /// The daemon's command line.
 #[must_use]
 pub fn command() -> Command {
     let command = Command::new("poddnsd")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
+        .long_version(version::details())
         .about("Answers DNS queries for the addresses of Kubernetes pods")
         .after_help(
             "Every flag can be set as PODDNS_<FLAG> in the environment too (PODDNS_POD_CIDR, lists separated by \
@@ -109,7 +111,7 @@ fn exit_code_of(serve: impl FnOnce() -> io::Result<ExitCode>) -> ExitCode {
 
 fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) -> io::Result<ExitCode> {
     let settings = &loaded.settings;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), mode = settings.server.mode.as_str(), "starting");
+    tracing::info!(version = VERSION, commit = COMMIT, mode = settings.server.mode.as_str(), "starting");
     warn(&settings.server);
     for unknown in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
         tracing::warn!("{unknown}");

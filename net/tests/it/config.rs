@@ -353,6 +353,10 @@ fn variables_that_kubernetes_makes_of_services_are_no_settings() {
 fn usage() {
     let output = run(&["--version"], &[]);
     assert_eq!(output.status.code(), Some(0));
+    let version = String::from_utf8(output.stdout).unwrap();
+    let first = format!("poddnsd {}\ncommit: ", env!("CARGO_PKG_VERSION"));
+    assert!(version.starts_with(&first) && version.contains("\nfeatures: daemon"), "{version}");
+    let output = run(&["-V"], &[]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("poddnsd {}\n", env!("CARGO_PKG_VERSION")));
     let output = run(&["--help"], &[]);
     assert_eq!(output.status.code(), Some(0));

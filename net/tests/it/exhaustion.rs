@@ -26,7 +26,7 @@ fn open_files(daemon: &Daemon) -> usize {
 /// The daemon with few descriptors.
 fn limited(arguments: &[&str]) -> Daemon {
     let mut command = clean(Command::new("prlimit"));
-    command.arg(format!("--nofile={FILES}:{FILES}")).arg(env!("CARGO_BIN_EXE_poddnsd"));
+    command.arg(format!("--nofile={FILES}:{FILES}")).arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
     let arguments = [&["--pods=insecure", "--listen=127.0.0.1:0", "--threads=1"], arguments].concat();
     Daemon::launch(command, &arguments)
 }
@@ -67,7 +67,7 @@ fn threads_leave_the_descriptors_that_are_promised() {
     assert!(raised.expect("prlimit of util-linux").success(), "the hard limit of open files allows 4,096");
     for threads in [2, 64, 150] {
         let mut command = clean(Command::new("prlimit"));
-        command.arg(format!("--nofile={LIMIT}:{LIMIT}")).arg(env!("CARGO_BIN_EXE_poddnsd"));
+        command.arg(format!("--nofile={LIMIT}:{LIMIT}")).arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
         let threads = format!("--threads={threads}");
         let daemon = Daemon::launch(
             command,

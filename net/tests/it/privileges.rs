@@ -55,7 +55,7 @@ fn public_folder() -> TempDir {
 /// A copy of the daemon where everybody can run it.
 fn public_daemon(folder: &TempDir) -> PathBuf {
     let program = folder.path().join("poddnsd");
-    fs::copy(env!("CARGO_BIN_EXE_poddnsd"), &program).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_poddnsd-of-tests"), &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     program
 }

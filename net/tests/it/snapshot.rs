@@ -244,7 +244,7 @@ fn a_full_disk_leaves_the_one_before() {
     // One block for the file, which its successor needs too.
     let script = "mount -t tmpfs -o size=4k tmpfs \"$1\" && shift && exec \"$@\"";
     mounted.args(["--map-root-user", "--mount", "--", "sh", "-c", script, "sh"]).arg(&disk);
-    mounted.arg(env!("CARGO_BIN_EXE_poddnsd"));
+    mounted.arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
     let snapshot = format!("--snapshot={}", disk.join("snapshot").display());
     let mut arguments = place.arguments(&["--snapshot-interval=1s", &snapshot]);
     arguments.retain(|argument| !argument.ends_with("/state"));

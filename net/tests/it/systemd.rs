@@ -21,7 +21,9 @@ const PASS: &str = "exec 3<&0 4<&1 </dev/null >&2; export LISTEN_PID=$$; exec \"
 /// The daemon with these two descriptors passed; or just one, if it is told of no more.
 fn passed(first: impl Into<OwnedFd>, second: impl Into<OwnedFd>, count: u8) -> Command {
     let mut shell = clean(Command::new("sh"));
-    shell.args(["-c", PASS, "sh", env!("CARGO_BIN_EXE_poddnsd")]).env("LISTEN_FDS", count.to_string());
+    shell
+        .args(["-c", PASS, "sh", env!("CARGO_BIN_EXE_poddnsd-of-tests")])
+        .env("LISTEN_FDS", count.to_string());
     shell.stdin(Stdio::from(first.into())).stdout(Stdio::from(second.into()));
     shell
 }

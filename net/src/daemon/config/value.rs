@@ -12,6 +12,7 @@ use poddns_watch::HostNetwork;
 use super::LogFormat;
 use super::draft::Exempt;
 use crate::daemon::privileges::{Landlock, RunAs};
+use crate::version::VERSION;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -199,7 +200,7 @@ fn identity(text: &str, most: usize) -> Result<Option<String>, Wrong> {
 pub(super) fn version(text: &str) -> Result<Option<String>, Wrong> {
     match text {
         "off" => Ok(None),
-        "auto" => Ok(Some(concat!("poddns ", env!("CARGO_PKG_VERSION")).to_owned())),
+        "auto" => Ok(Some(format!("poddns {VERSION}"))),
         _ if text.len() > MAX_TXT => Err(format!("has {} octets", text.len())),
         _ => not_empty(text).map(Some),
     }

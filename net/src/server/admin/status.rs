@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::server::answer::Current;
 use crate::server::pods::{FeedReport, SnapshotReport, WatchReport};
 use crate::server::state::{LogLosses, State};
+use crate::version::{COMMIT, VERSION};
 
 /// The document, with a line feed at its end.
 pub(super) fn document(state: &State) -> String {
@@ -32,7 +33,8 @@ pub(super) fn document(state: &State) -> String {
     });
     let LogLosses { queue_full, write_failed, .. } = (state.log_losses)();
     let document = json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": VERSION,
+        "commit": COMMIT,
         "uptime_seconds": state.started.elapsed().as_secs(),
         "state": if state.draining() { "draining" } else if pending.is_empty() { "ready" } else { "pending" },
         "pending": pending,

@@ -40,7 +40,7 @@ pub struct Daemon {
 
 /// The daemon without a setting from the environment of the test.
 pub fn command() -> Command {
-    clean(Command::new(env!("CARGO_BIN_EXE_poddnsd")))
+    clean(Command::new(env!("CARGO_BIN_EXE_poddnsd-of-tests")))
 }
 
 /// The same for a program that becomes the daemon.

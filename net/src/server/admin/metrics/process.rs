@@ -6,6 +6,7 @@ use poddns_core::Mode;
 
 use super::{Family, Kind, Label, ROW};
 use crate::server::state::LogLosses;
+use crate::version;
 
 const MODE: Label = Label { name: "mode", most: 3, values: "`disabled`, `insecure`, `verified`" };
 
@@ -14,6 +15,8 @@ const RESULT: Label = Label { name: "result", most: 2, values: "`success`, `fail
 const LOSS: Label = Label { name: "reason", most: 2, values: "`queue_full`, `write_failed`" };
 
 const VERSION: Label = Label { name: "version", most: 1, values: "a version" };
+
+const REVISION: Label = Label { name: "revision", most: 1, values: "a commit, or `unknown`" };
 
 pub(super) static FAMILIES: &[Family] = &[
     Family {
@@ -62,9 +65,9 @@ pub(super) static FAMILIES: &[Family] = &[
     Family {
         name: "poddns_build_info",
         kind: Kind::Info,
-        help: "1, with the version as a label",
-        labels: &[VERSION],
-        read: |_, to| to.number(&[env!("CARGO_PKG_VERSION")], 1),
+        help: "1, with version and commit as labels",
+        labels: &[VERSION, REVISION],
+        read: |_, to| to.number(&[version::VERSION, version::COMMIT.unwrap_or("unknown")], 1),
         ..ROW
     },
     Family {

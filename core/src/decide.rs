@@ -42,6 +42,10 @@ impl Decision<'_> {
     /// The response to a query whose look-up is [`Unknown`](crate::Unknown).
     pub(crate) const UNKNOWN: Self = Self::bare(Reason::Unreadable, Rcode::SERVFAIL, Some(Ede::OTHER));
 
+    /// The response to a client that may not ask now.
+    pub(crate) const PROHIBITED: Self =
+        Self::bare(Reason::ClientLimited, Rcode::REFUSED, Some(Ede::PROHIBITED));
+
     /// A response without records.
     const fn bare(reason: Reason, rcode: Rcode, ede: Option<Ede>) -> Self {
         Self { reason, rcode, ede, records: Records::None }

@@ -122,7 +122,7 @@ pub use lookup::{Freshness, NoPods, Owner, PodLookup, Unknown};
 pub use prefetch::prefetch;
 pub use reason::Reason;
 pub use request::{DropReason, Outcome, Reply, Request, Transport};
-pub use respond::{MAX_UDP_REPLY, MIN_REPLY, respond};
+pub use respond::{MAX_UDP_REPLY, MIN_REPLY, refuse, respond};
 pub use wire::{Name, NameError};
 pub use zone::Zone;
 

@@ -16,6 +16,8 @@ pub enum Reason {
     ServerIdentity,
     /// REFUSED: a class other than IN, and no name of class CH that is configured.
     ClassNotServed,
+    /// REFUSED: the driver limits the questions of the client; see [`refuse`](crate::refuse).
+    ClientLimited,
     /// REFUSED: a zone transfer.
     Transfer,
     /// REFUSED: no zone of this server has the name.
@@ -77,6 +79,7 @@ impl Reason {
         Self::WithoutQuestion,
         Self::ServerIdentity,
         Self::ClassNotServed,
+        Self::ClientLimited,
         Self::Transfer,
         Self::OutsideZones,
         Self::Apex,
@@ -120,6 +123,7 @@ impl Reason {
             Self::WithoutQuestion => "without-question",
             Self::ServerIdentity => "server-identity",
             Self::ClassNotServed => "class-not-served",
+            Self::ClientLimited => "client-limited",
             Self::Transfer => "transfer",
             Self::OutsideZones => "outside-zones",
             Self::Apex => "apex",

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::cookie::{self, CookieStatus};
 use crate::decide::{Decision, Records, decide};
-use crate::lookup::{PodLookup, Unknown};
+use crate::lookup::{NoPods, PodLookup, Unknown};
 use crate::policy::{PodName, is_allowed};
 use crate::request::{DropReason, Outcome, Reply, Request, Transport};
 use crate::wire::edns::{self, Edns, option};
@@ -85,6 +85,35 @@ fn respond_within<P: PodLookup + ?Sized>(
         Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, decisions),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
         Err(Unwritten::Full) => Outcome::Drop(DropReason::NoRoom),
+    }
+}
+
+/// Writes REFUSED with EDE 18 (Prohibited, RFC 8914 4.19) in place of the response to `query`: for a driver that limits
+/// the questions of a client. Drops what [`respond`] drops.
+#[cold]
+#[inline(never)]
+pub fn refuse(config: &Config<'_>, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
+    let Some(header) = Header::read(query) else {
+        return Outcome::Drop(DropReason::Short);
+    };
+    if header.is_response() {
+        return Outcome::Drop(DropReason::Response);
+    }
+    if out.len() < MIN_REPLY {
+        return Outcome::Drop(DropReason::NoRoom);
+    }
+    let message = Message::read(&header, query);
+    let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
+    let decision = Decision::PROHIBITED;
+    let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
+    let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
+    match write(config, &NoPods, request, &message, &decision, opt, out) {
+        Ok((len, truncated)) => {
+            let (Decision { reason, rcode, ede, .. }, cookie) = (decision, cookie.unwrap_or_default());
+            Outcome::Reply(Reply { len, rcode, ede, reason, truncated, cookie })
+        }
+        // Header, question and OPT fit in MIN_REPLY, so this is not reached.
+        Err(_) => Outcome::Drop(DropReason::NoRoom),
     }
 }
 

@@ -114,6 +114,8 @@ numbers! {
         NOT_READY = 14, "Not Ready";
         /// 15: a guard of the operator's forbids the address.
         BLOCKED = 15, "Blocked";
+        /// 18: the client may not ask now: see [`refuse`](crate::refuse).
+        PROHIBITED = 18, "Prohibited";
         /// 19: NXDOMAIN from an index that is out of step with the cluster.
         STALE_NXDOMAIN = 19, "Stale NXDOMAIN Answer";
         /// 20: not a zone of this server's.

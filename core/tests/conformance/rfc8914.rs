@@ -4,11 +4,13 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use poddns_core::wire::{Ede, Rcode};
-use poddns_core::{Freshness, Label, Mode, Outcome, PodLookup, Request, Transport, Unknown};
+use poddns_core::{
+    DropReason, Freshness, Label, Mode, Outcome, PodLookup, Request, Transport, Unknown, refuse,
+};
 
 use crate::support::cluster::Cluster;
 use crate::support::query::{Edns, Query};
-use crate::support::response::WireName;
+use crate::support::response::{self, Response, WireName};
 use crate::support::{CLIENT, NOW, Server};
 
 const POD: &str = "10-244-1-5.default.pod.cluster.local";
@@ -54,6 +56,38 @@ fn refusals_say_why() {
             panic!("{query:?}")
         };
         assert_eq!((reply.ede, response.opt), (Some(code), None));
+    }
+}
+
+/// 4.19: "An authoritative server or recursive resolver that receives a query from an "unauthorized" client can annotate
+/// its REFUSED message with this code."
+#[test]
+fn prohibited_clients_learn_nothing_but_that() {
+    let server = Server::new(Mode::Verified);
+    for (name, exists) in [(POD, true), ("10-244-9-9.default.pod.cluster.local", false)] {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let query = Query::new(name, 1).edns(&Edns::new(1232)).octets();
+            let request = Request::new(transport, CLIENT, NOW);
+            assert_eq!(server.udp(&query).rcode == Rcode::NOERROR.0, exists);
+            let mut out = [0; 512];
+            let Outcome::Reply(reply) = refuse(&server.config, &query, &request, &mut out) else {
+                panic!("dropped")
+            };
+            let response = Response::decode(&out[..reply.len]).unwrap();
+            assert_eq!((Rcode(response.rcode), reply.rcode), (Rcode::REFUSED, Rcode::REFUSED));
+            assert_eq!((response.ede(), reply.ede), (Some(Ede::PROHIBITED), Some(Ede::PROHIBITED)));
+            assert!(response.answer.is_empty() && response.authority.is_empty());
+            assert!(!response.has(response::AA) && response.question.is_some());
+        }
+    }
+    let request = Request::new(Transport::Udp, CLIENT, NOW);
+    for (query, len, reason) in [
+        (&[0; 11][..], 512, DropReason::Short),
+        (&[0x80; 12], 512, DropReason::Response),
+        (&[0; 12], 511, DropReason::NoRoom),
+    ] {
+        let outcome = refuse(&server.config, query, &request, &mut vec![0; len]);
+        assert_eq!(outcome, Outcome::Drop(reason));
     }
 }
 
@@ -137,6 +171,7 @@ fn codes_have_their_names() {
         (Ede::STALE_ANSWER, 3, "Stale Answer"),
         (Ede::NOT_READY, 14, "Not Ready"),
         (Ede::BLOCKED, 15, "Blocked"),
+        (Ede::PROHIBITED, 18, "Prohibited"),
         (Ede::STALE_NXDOMAIN, 19, "Stale NXDOMAIN Answer"),
         (Ede::NOT_AUTHORITATIVE, 20, "Not Authoritative"),
         (Ede::NOT_SUPPORTED, 21, "Not Supported"),

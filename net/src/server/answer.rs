@@ -6,12 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use poddns_core::{Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, prefetch, respond};
+use poddns_core::wire::Rcode;
+use poddns_core::{
+    Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, prefetch, refuse, respond,
+};
 use tokio::sync::watch;
 
 use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SharedPods;
-use crate::server::rate_limit::{Limiter, Verdict};
+use crate::server::rate_limit::{Limiter, QuestionLimiter, Verdict};
 use crate::server::settings::Settings;
 use crate::sys::Datagram;
 
@@ -32,39 +35,43 @@ pub(crate) struct Answerer {
     counters: Arc<Counters>,
     /// The limit of responses, which is for UDP alone.
     limiter: Option<Rc<Limiter>>,
+    questions: Rc<QuestionLimiter>,
 }
 
 impl Answerer {
-    /// For UDP, with the limiter of the thread.
+    /// For UDP, with the limiters of the thread.
     pub(crate) fn udp(
         updates: watch::Receiver<Current>,
         counters: Arc<Counters>,
         limiter: Rc<Limiter>,
+        questions: Rc<QuestionLimiter>,
     ) -> Self {
-        Self::new(updates, counters, Some(limiter))
+        Self::new(updates, counters, Some(limiter), questions)
     }
 
-    /// For TCP, where a client's address is proven.
-    pub(crate) fn tcp(updates: watch::Receiver<Current>, counters: Arc<Counters>) -> Self {
-        Self::new(updates, counters, None)
+    /// For TCP, where a client's address is proven. `key` is for the table of the limiter.
+    pub(crate) fn tcp(updates: watch::Receiver<Current>, counters: Arc<Counters>, key: [u8; 16]) -> Self {
+        Self::new(updates, counters, None, Rc::new(QuestionLimiter::new(key)))
     }
 
     fn new(
         mut updates: watch::Receiver<Current>,
         counters: Arc<Counters>,
         limiter: Option<Rc<Limiter>>,
+        questions: Rc<QuestionLimiter>,
     ) -> Self {
         let current = updates.borrow_and_update().clone();
-        let answerer = Self { updates, current, counters, limiter };
-        answerer.set_limit();
+        let answerer = Self { updates, current, counters, limiter, questions };
+        answerer.set_limits();
         answerer
     }
 
-    fn set_limit(&self) {
+    fn set_limits(&self) {
+        let (settings, now) = (&self.current.settings, Instant::now());
         if let Some(limiter) = &self.limiter {
-            let settings = &self.current.settings;
-            limiter.set(settings.rate_limit.as_ref(), &settings.exempt, Instant::now());
+            limiter.set(settings.rate_limit.as_ref(), &settings.exempt, now);
         }
+        self.questions.set(settings.nxdomain_limit.as_ref(), &settings.exempt, now);
     }
 
     /// The settings of the moment.
@@ -72,7 +79,7 @@ impl Answerer {
         // One atomic load; the lock behind `borrow_and_update` is taken only after a reload.
         if self.updates.has_changed().unwrap_or(false) {
             self.current = self.updates.borrow_and_update().clone();
-            self.set_limit();
+            self.set_limits();
         }
         &self.current.settings
     }
@@ -89,6 +96,7 @@ impl Answerer {
             transport: if self.limiter.is_some() { Transport::Udp } else { Transport::Tcp },
             now: unix_time(),
             limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
+            questions: Some(&*self.questions).filter(|questions| questions.is_on()),
             clock: OnceCell::new(),
         }
     }
@@ -111,7 +119,9 @@ pub(crate) struct Batch<'a> {
     now: u32,
     /// The limiter, if there is a limit.
     limiter: Option<&'a Limiter>,
-    /// What the limiter's clock says, once it has been asked.
+    /// The limiter of negative answers, if there is a limit.
+    questions: Option<&'a QuestionLimiter>,
+    /// What the limiters' clock says, once it has been asked.
     clock: OnceCell<Instant>,
 }
 
@@ -140,12 +150,18 @@ impl Batch<'_> {
         let mut request = Request::new(self.transport, peer.ip(), self.now);
         request.cut = cut;
         let outcome = self.respond(query, &request, out);
+        let refused = !self.admits(peer.ip(), &outcome);
+        let outcome = if refused { self.refuse(query, &request, out) } else { outcome };
         let outcome = match self.verdict(peer.ip(), &outcome) {
             Verdict::Send => outcome,
             Verdict::Truncate => {
                 request.truncate = true;
                 self.counters.slipped.increment();
-                self.respond(query, &request, out)
+                if refused {
+                    refuse(&self.config, query, &request, out)
+                } else {
+                    self.respond(query, &request, out)
+                }
             }
             Verdict::Drop => {
                 self.counters.dropped(Dropped::RateLimited);
@@ -168,6 +184,26 @@ impl Batch<'_> {
 
     fn respond(&self, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
         respond(&self.config, &*self.pods.0, query, request, out)
+    }
+
+    #[cold]
+    fn refuse(&self, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
+        self.counters.nxdomain_limited.increment();
+        refuse(&self.config, query, request, out)
+    }
+
+    /// Returns whether the limit of negative answers lets the client have a response. Those that tell nothing of names
+    /// are not limited.
+    fn admits(&self, client: IpAddr, outcome: &Outcome) -> bool {
+        match (self.questions, outcome) {
+            (Some(questions), Outcome::Reply(reply))
+                if matches!(reply.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) =>
+            {
+                let negative = reply.rcode == Rcode::NXDOMAIN;
+                questions.admits(client, negative, || *self.clock.get_or_init(Instant::now))
+            }
+            _ => true,
+        }
     }
 
     /// What the rate limit says of a response. A valid cookie proves that the client is where it says.
@@ -198,8 +234,9 @@ mod tests {
         let pods = SharedPods(Arc::new(NoPods));
         let current = watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None });
         let counters = Arc::new(Counters::default());
+        let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
         let mut answerer =
-            Answerer::udp(current.subscribe(), Arc::clone(&counters), Rc::new(Limiter::new([0; 16])));
+            Answerer::udp(current.subscribe(), Arc::clone(&counters), Rc::new(limiter), Rc::new(questions));
         let query = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
         let mut out = [0; 512];
         let batch = answerer.batch();

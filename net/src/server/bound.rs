@@ -102,7 +102,7 @@ impl Bound {
         let state = Arc::new(State::new(current, admin, log_losses));
         let (panics, panicked) = PanicNotifier::new();
         let workers = workers(&state, key, &panics).map_err(StartError::Thread)?;
-        let tcp = tcp_thread(&state, &panics).map_err(StartError::Thread)?;
+        let tcp = tcp_thread(&state, key, &panics).map_err(StartError::Thread)?;
         let senders = workers.iter().map(Thread::sender).collect();
         let listening = Listening { state: Arc::clone(&state), workers: senders, tcp: tcp.sender() };
         let tasks = Tasks::new(Arc::clone(&state), panics.clone());
@@ -136,7 +136,7 @@ fn is_local(settings: &Settings) -> bool {
     has_file && settings.needs() != Needs::Nothing
 }
 
-/// Starts the threads that answer over UDP. `key` is for the tables of the rate limiters.
+/// Starts the threads that answer over UDP. `key` is for the tables of the limiters.
 fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Vec<Thread<udp::Order>>> {
     let worker = |(number, counters): (usize, &Arc<_>)| {
         let (updates, counters) = (state.current.subscribe(), Arc::clone(counters));
@@ -146,11 +146,11 @@ fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<V
     state.udp.iter().enumerate().map(worker).collect()
 }
 
-fn tcp_thread(state: &State, panics: &PanicNotifier) -> io::Result<Thread<tcp::Order>> {
+fn tcp_thread(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Thread<tcp::Order>> {
     let (updates, counters) = (state.current.subscribe(), Arc::clone(&state.tcp));
     let connections = Arc::clone(&state.connections);
     Thread::spawn("poddns-tcp".to_owned(), panics, move |orders| {
-        tcp::serve(Answerer::tcp(updates, counters), connections, orders)
+        tcp::serve(Answerer::tcp(updates, counters, key), connections, orders)
     })
 }
 

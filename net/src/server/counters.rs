@@ -126,6 +126,8 @@ pub(crate) struct Counters {
     pub(crate) truncated: Counter,
     /// Those of them that are because of the rate limit.
     pub(crate) slipped: Counter,
+    /// Responses REFUSED because of the limit of negative answers.
+    pub(crate) nxdomain_limited: Counter,
     /// Responses to queries with a cookie, by [`cookie_index`].
     cookies: [Counter; 3],
     /// Failed receptions, most of them ICMP errors for earlier responses.

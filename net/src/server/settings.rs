@@ -109,7 +109,10 @@ pub struct Settings {
     pub tcp: TcpLimits,
     /// Limits of the responses over UDP to one client network; `None` is no limit.
     pub rate_limit: Option<RateLimit>,
-    /// Networks of clients that have no rate limit, and get no DNS cookies ([`Config::cookie_exempt`]). By default the
+    /// Limits of the negative answers (NXDOMAIN) to one client network, over UDP and TCP: beyond it, everything is REFUSED
+    /// with EDE 18 until some of it is repaid. [`RateLimit::slip`] is not looked at. `None` is no limit.
+    pub nxdomain_limit: Option<RateLimit>,
+    /// Networks of clients that have no rate limit or limit of negative answers, and get no DNS cookies ([`Config::cookie_exempt`]). By default the
     /// private ones (RFC 1918, RFC 6598, RFC 4193, link-local and loopback). Of an IPv6 client outside of them all
     /// addresses of its network count as one for [`TcpLimits::per_client`].
     pub exempt: Vec<IpCidr>,
@@ -147,6 +150,7 @@ impl Default for Settings {
             threads: *CORES,
             tcp: TcpLimits::default(),
             rate_limit: Some(RateLimit::default()),
+            nxdomain_limit: None,
             exempt: private(),
             cookies: CookieSource::default(),
             nsid: None,

@@ -9,6 +9,7 @@ mod config;
 mod credentials;
 mod identity;
 mod lifecycle;
+mod nxdomain_limit;
 mod panics;
 mod pods_file;
 mod rate_limit;

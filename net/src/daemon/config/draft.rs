@@ -51,6 +51,7 @@ pub(super) struct Draft {
     pub(super) snapshot: Option<PathBuf>,
     pub(super) snapshot_interval: Duration,
     pub(super) rate: Option<NonZeroU32>,
+    pub(super) nxdomain_limit: Option<NonZeroU32>,
     pub(super) rate_limit: RateLimit,
     /// Private networks and those of pods, if not given.
     pub(super) exempt: Option<Vec<Exempt>>,
@@ -65,6 +66,7 @@ impl Default for Draft {
         let rate_limit = RateLimit::default();
         Self {
             rate: server.rate_limit.as_ref().map(|limit| limit.responses_per_second),
+            nxdomain_limit: None,
             cookies: server.cookies != CookieSource::Off,
             resync_interval: ClusterOptions::default().resync_interval,
             snapshot_interval: SnapshotFile::INTERVAL,
@@ -110,8 +112,9 @@ impl Draft {
             // Whatever addresses pods have, their resolvers are clients with many queries.
             None => server.exempt.extend_from_slice(&server.pod_cidrs),
         }
-        let (rate_limit, rate) = (self.rate_limit, self.rate);
-        server.rate_limit = rate.map(|rate| RateLimit { responses_per_second: rate, ..rate_limit });
+        let limit = |rate| RateLimit { responses_per_second: rate, ..self.rate_limit.clone() };
+        server.rate_limit = self.rate.map(limit);
+        server.nxdomain_limit = self.nxdomain_limit.map(limit);
         server.cookies = match (self.cookies, self.cookie_secret_file) {
             (false, _) => CookieSource::Off,
             (true, None) => CookieSource::Random,

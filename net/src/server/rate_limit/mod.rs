@@ -5,6 +5,10 @@
 //! address anyway is never limited: TCP, and a valid DNS cookie. Networks that forged queries hardly come from,
 //! or where they would be the operator's own problem, are exempt.
 //!
+//! The limit of negative answers ([`QuestionLimiter`]) is another one, with the same tables: a client network that has
+//! had its share of NXDOMAIN gets no answers at all until some of it is repaid, over TCP and with a cookie as well, since
+//! what it learns is the same.
+//!
 //! # Memory and time
 //!
 //! Each thread has a table of its own, of a size that is fixed when it is made: no lock and no allocation for a
@@ -15,6 +19,7 @@
 //! memory of what it has used. So when the table is too small, some get more than their budget, never less.
 
 mod exempt;
+mod questions;
 mod shared;
 mod table;
 #[cfg(test)]
@@ -28,6 +33,7 @@ use cidr::IpInet;
 use poddns_core::IpCidr;
 
 pub(crate) use self::exempt::private;
+pub(crate) use self::questions::QuestionLimiter;
 pub(crate) use self::shared::Limiter;
 
 use self::exempt::Exempt;
@@ -118,6 +124,21 @@ impl RateLimiter {
                 let slip = u32::from(self.limit.slip);
                 if slip > 0 && count.is_multiple_of(slip) { Verdict::Truncate } else { Verdict::Drop }
             }
+        }
+    }
+
+    /// Returns whether the client may have this answer, and takes it out of the budget if it is negative. The clock is
+    /// read only for clients with a limit.
+    pub(crate) fn admits(&mut self, client: IpAddr, negative: bool, clock: impl FnOnce() -> Instant) -> bool {
+        let client = client.to_canonical();
+        if self.exempt.contains(client) {
+            return true;
+        }
+        let (network, rate) = (self.network(client), self.limit.responses_per_second);
+        if negative {
+            self.table.take(network, rate, clock()) == Budget::Within
+        } else {
+            !self.table.is_spent(network, rate, clock())
         }
     }
 

@@ -33,14 +33,7 @@ impl Limiter {
 
     /// Takes over the limit of the configuration; `None` is off.
     pub(crate) fn set(&self, limit: Option<&RateLimit>, exempt: &[IpCidr], now: Instant) {
-        let mut limiter = self.inner.borrow_mut();
-        match (limiter.as_mut(), limit) {
-            (Some(limiter), Some(limit)) => limiter.set(limit, exempt, now),
-            (None, Some(limit)) => {
-                *limiter = Some(RateLimiter::new(limit.clone(), exempt, self.key, now));
-            }
-            (_, None) => *limiter = None,
-        }
+        replace(&mut self.inner.borrow_mut(), self.key, limit, exempt, now);
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -60,11 +53,9 @@ impl Limiter {
 
     /// A line in the log now and then: the operator should know, and the disk should not fill.
     fn tell(&self, limiter: &RateLimiter, client: IpAddr, now: Instant) {
-        let silent = |told: Instant| now.saturating_duration_since(told) < LOG_INTERVAL;
-        if self.told.get().is_some_and(silent) {
+        if !is_due(&self.told, now) {
             return;
         }
-        self.told.set(Some(now));
         if let Some(network) = limiter.network_of(client) {
             tracing::warn!(
                 %network,
@@ -73,6 +64,31 @@ impl Limiter {
             );
         }
     }
+}
+
+/// Makes a limiter follow the configuration, of which `None` is off; what is known of the clients stays.
+pub(super) fn replace(
+    limiter: &mut Option<RateLimiter>,
+    key: [u8; 16],
+    limit: Option<&RateLimit>,
+    exempt: &[IpCidr],
+    now: Instant,
+) {
+    match (limiter.as_mut(), limit) {
+        (Some(limiter), Some(limit)) => limiter.set(limit, exempt, now),
+        (None, Some(limit)) => *limiter = Some(RateLimiter::new(limit.clone(), exempt, key, now)),
+        (_, None) => *limiter = None,
+    }
+}
+
+/// Returns whether the last log line is old enough for another one, which then counts as written.
+pub(super) fn is_due(logged: &Cell<Option<Instant>>, now: Instant) -> bool {
+    let silent = |logged: Instant| now.saturating_duration_since(logged) < LOG_INTERVAL;
+    let is_due = !logged.get().is_some_and(silent);
+    if is_due {
+        logged.set(Some(now));
+    }
+    is_due
 }
 
 #[cfg(test)]

@@ -71,14 +71,27 @@ impl Table {
         Verdict::Beyond { count }
     }
 
-    /// The network's bucket: its own, or else the one of its set that is nearest to full, emptied.
-    fn bucket(&mut self, network: u128) -> &mut Bucket {
+    /// Returns whether the network has nothing left in its budget. It is not remembered for that.
+    pub(super) fn is_spent(&self, network: u128, rate: NonZeroU32, now: Instant) -> bool {
+        let (now, cost) = (nanoseconds(self.origin, now), SECOND / u64::from(rate.get()));
+        let (tag, index) = self.place(network);
+        let bucket = self.sets[index].iter().find(|bucket| split(bucket[1]).0 == tag);
+        bucket.is_some_and(|&[repaid, _]| repaid.max(now).saturating_add(cost) - now > SECOND)
+    }
+
+    /// Returns the network's tag and the index of its set.
+    fn place(&self, network: u128) -> (u32, usize) {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write_u128(network);
         let (tag, index) = split(hasher.finish());
         // The number of sets is a power of two, and there is one at least.
-        let mask = self.sets.len() - 1;
-        let set = &mut self.sets[index as usize & mask];
+        (tag, index as usize & (self.sets.len() - 1))
+    }
+
+    /// The network's bucket: its own, or else the one of its set that is nearest to full, emptied.
+    fn bucket(&mut self, network: u128) -> &mut Bucket {
+        let (tag, index) = self.place(network);
+        let set = &mut self.sets[index];
         let (mut way, mut least) = (0, u64::MAX);
         for (at, &[repaid, word]) in set.iter().enumerate() {
             if split(word).0 == tag {

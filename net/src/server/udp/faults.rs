@@ -17,7 +17,7 @@ use super::{BREAK, Batch, Datagrams, FAILURES, Queue, serve};
 use crate::server::answer::{Answerer, Current};
 use crate::server::counters::Counters;
 use crate::server::pods::SharedPods;
-use crate::server::rate_limit::Limiter;
+use crate::server::rate_limit::{Limiter, QuestionLimiter};
 use crate::server::settings::Settings;
 use crate::server::supervise::supervise;
 use crate::sys::Datagram;
@@ -148,7 +148,9 @@ fn answerer(counters: &Arc<Counters>) -> (watch::Sender<Current>, Answerer) {
     settings.source = poddns_watch::Source::File("unused".into());
     let pods = SharedPods(Arc::new(NoPods));
     let current = watch::Sender::new(Current { settings: Arc::new(settings), pods, cookies: None });
-    let answerer = Answerer::udp(current.subscribe(), Arc::clone(counters), Rc::new(Limiter::new([0; 16])));
+    let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
+    let answerer =
+        Answerer::udp(current.subscribe(), Arc::clone(counters), Rc::new(limiter), Rc::new(questions));
     (current, answerer)
 }
 

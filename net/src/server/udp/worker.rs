@@ -13,7 +13,7 @@ use tokio::time;
 use super::{Answers, Batch, Socket, serve};
 use crate::server::answer::{Answerer, Current};
 use crate::server::counters::Counters;
-use crate::server::rate_limit::Limiter;
+use crate::server::rate_limit::{Limiter, QuestionLimiter};
 use crate::server::supervise::supervise;
 
 /// Time in which the sockets must be drained when the worker ends.
@@ -51,7 +51,7 @@ pub(crate) async fn work(
     key: [u8; 16],
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let limiter = Rc::new(Limiter::new(key));
+    let (limiter, questions) = (Rc::new(Limiter::new(key)), Rc::new(QuestionLimiter::new(key)));
     let mut sockets: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(order) = orders.recv().await {
         match order {
@@ -60,7 +60,8 @@ pub(crate) async fn work(
                     Ok(socket) => {
                         let (stop, mut stopped) = oneshot::channel();
                         let (updates, counters) = (updates.clone(), Arc::clone(&counters));
-                        let mut answerer = Answerer::udp(updates, counters, Rc::clone(&limiter));
+                        let (limiter, questions) = (Rc::clone(&limiter), Rc::clone(&questions));
+                        let mut answerer = Answerer::udp(updates, counters, limiter, questions);
                         let counters = Arc::clone(answerer.counters());
                         let task = task::spawn_local(async move {
                             supervise("UDP socket", &counters.panics, async || {
@@ -147,7 +148,8 @@ mod tests {
         let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
         let current = Current { settings: Arc::new(settings), pods: shared, cookies: None };
         let (_updates, updates) = watch::channel(current);
-        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(Limiter::new([0; 16])));
+        let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
+        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(limiter), Rc::new(questions));
         let query = |label: &[u8]| {
             let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
             [&header, label, b"\x01a\x03pod\x07cluster\x05local\0\0\x01\0\x01"].concat()

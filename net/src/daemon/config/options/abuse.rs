@@ -27,7 +27,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         arity: Arity::Many,
         value: "CIDR",
         allowed: "none, private (RFC 1918, 100.64.0.0/10, fc00::/7, link-local, loopback) or networks in CIDR notation",
-        help: "Networks without a limit, and without cookies",
+        help: "Networks without a limit of either kind, and without cookies",
         without: "private, and the pod-cidrs",
         example: &["private", "203.0.113.0/24"],
         read: |to, texts| texts.some(value::exempt, &mut to.exempt),
@@ -59,6 +59,17 @@ pub(super) static OPTIONS: &[Opt] = &[
         help: "Client networks that each thread remembers at a time, 16 octets each",
         read: |to, texts| texts.one(value::rate_limit_table, &mut to.rate_limit.table),
         show: |from| show::one(from.rate_limit.table),
+        ..ROW
+    },
+    Opt {
+        name: "nxdomain-limit",
+        value: "N",
+        allowed: "off, or 1 to 1000000 (negative answers a second)",
+        help: "NXDOMAIN to one client network, on each thread, over UDP and TCP; beyond it everything is REFUSED (EDE 18)",
+        more: "Against scans for names that exist. Client networks, their number and the exempt ones are those of \
+               rate-limit; by default clients with private addresses are exempt.",
+        read: |to, texts| texts.one(value::rate, &mut to.nxdomain_limit),
+        show: |from| show::one(show::or_off(from.nxdomain_limit)),
         ..ROW
     },
     Opt {

@@ -19,8 +19,8 @@ const RCODE: Label = Label {
 const INFO_CODE: Label = Label {
     name: "info_code",
     most: ByEde::LEN,
-    values: "numbers of RFC 8914: `0` Other, `3` Stale Answer, `14` Not Ready, `15` Blocked, `19` Stale NXDOMAIN Answer, \
-             `22` No Reachable Authority",
+    values: "numbers of RFC 8914: `0` Other, `3` Stale Answer, `14` Not Ready, `15` Blocked, `18` Prohibited, \
+             `19` Stale NXDOMAIN Answer, `22` No Reachable Authority",
 };
 
 const DROP_REASON: Label = Label {
@@ -53,11 +53,12 @@ const RCODES: [Rcode; 7] = [
 ];
 
 /// Extended errors that this server gives.
-const EXTENDED_ERRORS: [Ede; 6] = [
+const EXTENDED_ERRORS: [Ede; 7] = [
     Ede::OTHER,
     Ede::STALE_ANSWER,
     Ede::NOT_READY,
     Ede::BLOCKED,
+    Ede::PROHIBITED,
     Ede::STALE_NXDOMAIN,
     Ede::NO_REACHABLE_AUTHORITY,
 ];
@@ -152,6 +153,13 @@ pub(super) static QUERIES: &[Family] = &[
             to.number(&["truncate"], view.udp(|counters| counters.slipped.get()));
             to.number(&["drop"], view.udp(|counters| counters.drops(Dropped::RateLimited)));
         },
+        ..ROW
+    },
+    Family {
+        name: "poddns_nxdomain_limited_responses_total",
+        help: "Responses REFUSED because of the limit of negative answers",
+        labels: &[TRANSPORT],
+        read: |view, to| by_transport(view, to, |counters| counters.nxdomain_limited.get()),
         ..ROW
     },
     Family {

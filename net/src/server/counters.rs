@@ -4,7 +4,9 @@ use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use poddns_core::wire::{Ede, Rcode};
-use poddns_core::{CookieStatus, DropReason, Reply};
+use poddns_core::{CookieStatus, DropReason, Reason, Reply};
+
+use super::latency::Latency;
 
 /// A number that one thread counts up and any thread reads.
 ///
@@ -67,6 +69,9 @@ pub(crate) type ByEde = ByNumber<26>;
 /// Index of the first reason that is not the responder's.
 const OTHERS: usize = DropReason::ALL.len();
 
+/// Responses by the reason for them.
+type ByReason = ByNumber<{ Reason::ALL.len() }>;
+
 /// Why a query got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dropped {
@@ -119,6 +124,8 @@ pub(crate) struct Counters {
     pub(crate) queries: Counter,
     pub(crate) responses: ByRcode,
     pub(crate) extended_errors: ByEde,
+    /// Responses to questions of class IN, by [`Reason::index`].
+    reasons: ByReason,
     /// Responses SERVFAIL because the index could not be read.
     pub(crate) unknown: Counter,
     dropped: [Counter; Dropped::ALL.len()],
@@ -136,6 +143,7 @@ pub(crate) struct Counters {
     pub(crate) send_errors: Counter,
     /// Panics: each is a bug and is logged. Over UDP one loses the rest of its batch, over TCP its connection.
     pub(crate) panics: Counter,
+    pub(crate) latency: Latency,
 }
 
 impl Counters {
@@ -148,6 +156,11 @@ impl Counters {
                 self.unknown.increment();
             }
         }
+        if let Some(reason) = reply.reason
+            && let Some(counter) = self.reasons.0.get(reason.index())
+        {
+            counter.increment();
+        }
         if reply.truncated {
             self.truncated.increment();
         }
@@ -155,6 +168,11 @@ impl Counters {
         if let Some(counter) = cookie_index(reply.cookie).and_then(|index| self.cookies.get(index)) {
             counter.increment();
         }
+    }
+
+    /// Returns the number of responses for this reason.
+    pub(crate) fn reason(&self, reason: Reason) -> u64 {
+        self.reasons.0.get(reason.index()).map_or(0, Counter::get)
     }
 
     /// Responses to queries whose cookie told this.

@@ -11,6 +11,7 @@ pub(crate) mod counters;
 pub(crate) mod error;
 mod feed;
 pub(crate) mod handle;
+pub(crate) mod latency;
 mod limited;
 mod listen;
 pub(crate) mod listing;

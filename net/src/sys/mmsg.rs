@@ -114,6 +114,11 @@ impl Messages {
         Ok(self.received)
     }
 
+    /// Returns the number of received datagrams.
+    pub(crate) fn received(&self) -> usize {
+        self.received
+    }
+
     /// Every received datagram.
     pub(crate) fn queries(&self) -> impl Iterator<Item = &[u8]> {
         let queries = self.incoming.iter().zip(self.queries.chunks_exact(QUERY_STRIDE)).take(self.received);

@@ -92,25 +92,32 @@ impl Connection {
             held.extend_from_slice(read);
             return Ok(Some(Next::Answer));
         }
+        let begin = self.shared.begin();
         let answered = self.shared.answer(read, self.peer, &mut buffers.replies);
         held.extend_from_slice(read.get(answered.consumed..).unwrap_or_default());
-        self.send(answered, &mut buffers.replies).map(Some)
+        self.send(answered, begin, &mut buffers.replies).map(Some)
     }
 
     /// Answers what is whole of the held octets.
     fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<Next> {
         let buffers = &mut *self.shared.buffers();
+        let begin = self.shared.begin();
         let answered = self.shared.answer(held, self.peer, &mut buffers.replies);
         if answered.consumed == held.len() {
             *held = Vec::new();
         } else {
             held.drain(..answered.consumed);
         }
-        self.send(answered, &mut buffers.replies)
+        self.send(answered, begin, &mut buffers.replies)
     }
 
-    /// Sends replies as far as the client takes them at once.
-    fn send(&self, answered: Answered, replies: &mut frames::Replies) -> io::Result<Next> {
+    /// Sends replies as far as the client takes them at once, which ends a measurement.
+    fn send(
+        &self,
+        answered: Answered,
+        begin: Option<Instant>,
+        replies: &mut frames::Replies,
+    ) -> io::Result<Next> {
         let mut rest = replies.as_slice();
         while !rest.is_empty() {
             match self.stream.try_write(rest) {
@@ -121,6 +128,7 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
+        self.shared.end(begin.filter(|_| answered.replies > 0));
         let unsent = rest.to_vec();
         replies.clear();
         if !unsent.is_empty() {

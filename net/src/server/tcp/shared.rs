@@ -78,7 +78,7 @@ pub(super) struct Shared {
     pub(super) counters: Arc<TcpCounters>,
     /// Limit of open files.
     files: u64,
-    /// Panics of the thread's tasks.
+    /// The answers, and panics of the thread's tasks.
     pub(super) answers: Arc<Counters>,
     draining: Cell<bool>,
     all_closed: Notify,
@@ -110,6 +110,18 @@ impl Shared {
         frames::answer(input, replies, |octets, out| {
             answers.answer(Datagram { octets, peer, cut: false }, out)
         })
+    }
+
+    /// Returns the time if the duration of the next query is to be measured.
+    pub(super) fn begin(&self) -> Option<Instant> {
+        self.answers.latency.is_due(self.answers.queries.get(), 1).then(Instant::now)
+    }
+
+    /// Takes the end of a query whose beginning was measured.
+    pub(super) fn end(&self, begin: Option<Instant>) {
+        if let Some(begin) = begin {
+            self.answers.latency.add(begin.elapsed());
+        }
     }
 
     pub(super) fn draining(&self) -> bool {

@@ -107,6 +107,10 @@ impl Batch for Messages {
         Self::queries(self)
     }
 
+    fn received(&self) -> usize {
+        Self::received(self)
+    }
+
     fn answer(&mut self, each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
         Self::answer(self, each);
     }

@@ -10,7 +10,7 @@ mod worker;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::{select, task, time};
@@ -73,6 +73,11 @@ pub(crate) trait Batch {
     /// Every query that was received.
     fn queries(&self) -> impl Iterator<Item = &[u8]>;
 
+    /// Returns the number of these.
+    fn received(&self) -> usize {
+        self.queries().count()
+    }
+
     /// Calls `each` with every query that may have a reply and with room for that, whose length it returns.
     fn answer(&mut self, each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>);
 
@@ -89,6 +94,11 @@ pub(crate) trait Batch {
 pub(crate) trait Answers {
     /// Answers all queries of a batch.
     fn answer(&mut self, batch: &mut impl Batch);
+
+    /// Returns true if the duration of one of this many queries, which are about to be answered, is to be measured.
+    fn is_measured(&self, _queries: usize) -> bool {
+        false
+    }
 
     /// Where the loop counts what goes wrong.
     fn counters(&self) -> &Counters;
@@ -188,6 +198,7 @@ async fn exchange<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, an
             return Received::Failure;
         }
     };
+    let measured = answers.is_measured(batch.received()).then(Instant::now);
     // Replies queued before a panic are whole, and the next reception overwrites all the rest.
     let done = catch_unwind(AssertUnwindSafe(|| answers.answer(batch)));
     if done.is_err() {
@@ -195,6 +206,9 @@ async fn exchange<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, an
         tracing::error!("a query made the responder panic: a bug, please report it; its batch is dropped");
     }
     send(socket, batch, answers.counters()).await;
+    if let Some(begin) = measured {
+        answers.counters().latency.add(begin.elapsed());
+    }
     match left {
         Queue::Empty => Received::All,
         Queue::Unknown => Received::Some,

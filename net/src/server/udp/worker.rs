@@ -27,6 +27,11 @@ impl Answers for Answerer {
         answers.not_unicast(batch.not_unicast());
     }
 
+    fn is_measured(&self, queries: usize) -> bool {
+        let counters = self.counters();
+        counters.latency.is_due(counters.queries.get(), queries)
+    }
+
     fn counters(&self) -> &Counters {
         self.counters()
     }

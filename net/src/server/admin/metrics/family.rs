@@ -7,12 +7,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::View;
+use crate::server::latency::BUCKETS;
 
 /// Type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
     Gauge,
+    Histogram,
     /// A gauge that is always 1 and has its text in labels; `info` in `OpenMetrics`.
     Info,
 }
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Self::Counter => "counter",
             Self::Gauge | Self::Info => "gauge",
+            Self::Histogram => "histogram",
         }
     }
 }
@@ -67,6 +70,11 @@ pub(super) struct Section {
 enum Value {
     Integer(u64),
     Real(f64),
+    Histogram {
+        sum: f64,
+        /// Upper bounds, and the number of observations in each bucket alone.
+        buckets: Vec<(f64, u64)>,
+    },
 }
 
 /// The samples of a family: values of its labels, and the value.
@@ -82,6 +90,11 @@ impl Samples {
     /// Adds a real number.
     pub(super) fn real(&mut self, labels: &[&str], number: f64) {
         self.add(labels, Value::Real(number));
+    }
+
+    /// Adds a histogram with the upper bounds of its buckets and the number of observations in each.
+    pub(super) fn histogram(&mut self, labels: &[&str], sum: f64, buckets: Vec<(f64, u64)>) {
+        self.add(labels, Value::Histogram { sum, buckets });
     }
 
     fn add(&mut self, labels: &[&str], value: Value) {
@@ -119,6 +132,10 @@ impl Family {
             (Value::Real(value), true) => to.encode_counter::<NoLabelSet, _, f64>(value, None),
             (Value::Integer(value), false) => to.encode_gauge(value),
             (Value::Real(value), false) => to.encode_gauge(value),
+            (Value::Histogram { sum, buckets }, _) => {
+                let count = buckets.iter().map(|(_, count)| count).sum();
+                to.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+            }
         }
     }
 
@@ -127,6 +144,7 @@ impl Family {
         let (suffix, kind) = match self.kind {
             Kind::Counter => ("_total", MetricType::Counter),
             Kind::Gauge => ("", MetricType::Gauge),
+            Kind::Histogram => ("", MetricType::Histogram),
             Kind::Info => ("_info", MetricType::Info),
         };
         let name = self.name.strip_suffix(suffix).unwrap_or(self.name);
@@ -140,6 +158,8 @@ impl Family {
 
     /// Returns the maximum number of series.
     pub(super) fn most(&self) -> usize {
-        self.labels.iter().map(|label| label.most).product()
+        // A series for each bucket, one for the sum, one for the count.
+        let each = if self.kind == Kind::Histogram { BUCKETS + 2 } else { 1 };
+        self.labels.iter().map(|label| label.most).product::<usize>() * each
     }
 }

@@ -78,6 +78,11 @@ impl<'a> View<'a> {
         [("udp", udp), ("tcp", vec![&*self.state.tcp])]
     }
 
+    /// Sums a counter of all threads.
+    fn all(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+        self.udp(&of) + of(&self.state.tcp)
+    }
+
     /// Sums a counter of all UDP threads.
     fn udp(&self, of: impl Fn(&Counters) -> u64) -> u64 {
         self.state.udp.iter().map(|counters| of(counters)).sum()

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use poddns_core::CookieStatus;
 use poddns_core::wire::{Ede, Rcode};
+use poddns_core::{CookieStatus, Reason};
 
 use super::{Family, Kind, Label, ROW, Samples, View};
 use crate::server::counters::{ByEde, ByRcode, Counters, Dropped};
+use crate::server::latency;
 
 const TRANSPORT: Label = Label { name: "transport", most: 2, values: "`udp`, `tcp`" };
 
@@ -21,6 +22,12 @@ const INFO_CODE: Label = Label {
     most: ByEde::LEN,
     values: "numbers of RFC 8914: `0` Other, `3` Stale Answer, `14` Not Ready, `15` Blocked, `18` Prohibited, \
              `19` Stale NXDOMAIN Answer, `22` No Reachable Authority",
+};
+
+const REASON: Label = Label {
+    name: "reason",
+    most: Reason::ALL.len(),
+    values: "reasons of [`poddns explain`](tool.md#explain)",
 };
 
 const DROP_REASON: Label = Label {
@@ -122,6 +129,31 @@ pub(super) static QUERIES: &[Family] = &[
             });
         },
         ..ROW
+    },
+    Family {
+        name: "poddns_answers_total",
+        help: "Responses to questions of class IN, by the reason for them",
+        labels: &[REASON],
+        read: |view, to| {
+            for &reason in Reason::ALL {
+                to.number(&[reason.as_str()], view.all(|counters| counters.reason(reason)));
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_query_duration_seconds",
+        kind: Kind::Histogram,
+        help: "Time from the reception of a query to the sending of its response, of one query in 1,024 for each thread",
+        more: "The first query of each thread is a sample. It includes the other queries that the same system call \
+               received, and waiting for room in the send buffer; not the time in the kernel's receive buffer.",
+        labels: &[TRANSPORT],
+        read: |view, to| {
+            for (transport, counters) in view.transports() {
+                let (sum, buckets) = latency::sum(counters.into_iter().map(|each| &each.latency));
+                to.histogram(&[transport], sum, buckets);
+            }
+        },
     },
     Family {
         name: "poddns_dropped_queries_total",

@@ -13,8 +13,11 @@ use crate::admin::{Admin, freshness, text};
 use crate::outcome::{Failure, note, print};
 use crate::query::{Server, seconds, show_text};
 
-/// Clears a terminal's screen (ECMA-48 ED and CUP).
-const CLEAR: &str = "\x1b[H\x1b[2J";
+/// Moves to the top of a terminal's screen, and clears the rest of a line and of the screen (ECMA-48 CUP, EL and ED): what
+/// is overwritten does not flicker.
+const TOP: &str = "\x1b[H";
+const END_OF_LINE: &str = "\x1b[K\n";
+const END_OF_SCREEN: &str = "\x1b[J";
 
 /// The command line of `poddns status`.
 #[derive(Args, Debug)]
@@ -51,9 +54,12 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         // A server that is being restarted comes back.
         match admin.document("/status") {
             Ok(document) => {
-                let before = if terminal { CLEAR } else { "" };
-                let after = if terminal || args.json { "" } else { "\n" };
-                print(&format!("{before}{}{after}", show(&document)))?;
+                let shown = show(&document);
+                print(&match (terminal, args.json) {
+                    (true, _) => format!("{TOP}{}{END_OF_SCREEN}", shown.replace('\n', END_OF_LINE)),
+                    (false, true) => shown,
+                    (false, false) => format!("{shown}\n"),
+                })?;
             }
             Err(failure) => note(failure.message()),
         }
@@ -71,21 +77,26 @@ fn screen(document: &Value) -> String {
         }
     };
     let uptime = document.get("uptime_seconds").and_then(Value::as_u64).unwrap_or_default();
-    line("server", format!("poddnsd {}, up {}", text(document, "version"), duration(uptime)));
+    line("server", format!("poddnsd {}, up {}", text(document, "server_version"), duration(uptime)));
     line("state", text(document, "state").to_owned());
     for reason in list(document, "pending") {
         line("pending", value(reason));
     }
     line("mode", text(document, "mode").to_owned());
+    line("guards", document.get("guards").map(guards).unwrap_or_default());
     line("zones", join(list(document, "zones").map(value)));
     line("listen", join(list(document, "listen").map(|listener| text(listener, "address").to_owned())));
     line("index", document.get("index").map(index).unwrap_or_default());
+    line("resync", document.get("resync").map(resync).unwrap_or_default());
     for watch in list(document, "watches") {
         line("watch", show_watch(watch));
     }
     for feed in list(document, "feeds") {
         line("feed", show_feed(feed));
     }
+    line("queries", document.get("traffic").map(traffic).unwrap_or_default());
+    line("responses", document.pointer("/traffic/responses").map(counts).unwrap_or_default());
+    line("reasons", document.pointer("/traffic/reasons").map(counts).unwrap_or_default());
     line("snapshot", document.get("snapshot").map(snapshot).unwrap_or_default());
     let dropped = document.pointer("/log/dropped_lines").and_then(Value::as_u64).unwrap_or_default();
     line("log", if dropped == 0 { String::new() } else { format!("{dropped} lines dropped") });
@@ -121,6 +132,60 @@ fn index(index: &Value) -> String {
         number(index, "addresses"),
         number(index, "namespaces"),
     )
+}
+
+/// The guards in force; nothing in mode verified without any.
+fn guards(guards: &Value) -> String {
+    let is_set = |field: &str| guards.get(field).and_then(Value::as_bool).unwrap_or_default();
+    let mut shown = Vec::new();
+    for (field, name) in [("pod_cidrs", "pod-cidr"), ("namespaces", "namespace")] {
+        let values = join(list(guards, field).map(value));
+        if !values.is_empty() {
+            shown.push(format!("{name} {values}"));
+        }
+    }
+    for (field, name) in [("check_namespaces", "check-namespaces"), ("block_special", "block-special")] {
+        if is_set(field) {
+            shown.push(name.to_owned());
+        }
+    }
+    if let Some(most) = guards.get("max_staleness_seconds").and_then(Value::as_u64) {
+        shown.push(format!("max-staleness {}", duration(most)));
+    }
+    if is_set("unguarded") {
+        shown.push("none: any address is answered".to_owned());
+    }
+    shown.join("; ")
+}
+
+fn resync(resync: &Value) -> String {
+    let count = |field: &str| resync.get(field).and_then(Value::as_u64).unwrap_or_default();
+    let (failed, differences) = (count("failed"), count("missing") + count("changed") + count("gone"));
+    match (count("complete"), failed) {
+        (0, 0) => String::new(),
+        (complete, _) => format!("{complete} comparisons, {failed} failed, {differences} differences"),
+    }
+}
+
+/// Queries of the last minutes.
+fn traffic(traffic: &Value) -> String {
+    let count = |path: &str| traffic.pointer(path).and_then(Value::as_u64).unwrap_or_default();
+    let (udp, tcp, dropped) = (count("/queries/udp"), count("/queries/tcp"), count("/dropped"));
+    let mut shown = format!("{} in {}", udp + tcp, duration(count("/seconds")));
+    if let Some(rate) = traffic.get("queries_per_second").and_then(Value::as_f64) {
+        let _ = write!(shown, ", {rate:.1} a second now");
+    }
+    let _ = write!(shown, "; {tcp} over TCP, {dropped} without a response");
+    shown
+}
+
+/// Counts by name, the largest first, without those that are 0.
+fn counts(counts: &Value) -> String {
+    let counts = counts.as_object().into_iter().flatten();
+    let mut counts: Vec<(&String, u64)> =
+        counts.filter_map(|(name, count)| Some((name, count.as_u64().filter(|&count| count > 0)?))).collect();
+    counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    join(counts.into_iter().map(|(name, count)| format!("{name} {count}")))
 }
 
 fn show_watch(watch: &Value) -> String {
@@ -178,8 +243,13 @@ mod tests {
     #[test]
     fn screens_show_what_there_is() {
         let document = json!({
-            "version": "1.2.3", "uptime_seconds": 93_784, "state": "pending", "pending": ["pods: refused\u{1b}"],
-            "mode": "verified", "zones": ["pod.cluster.local."], "listen": [{ "address": "127.0.0.1:1053" }],
+            "version": 1, "server_version": "1.2.3", "uptime_seconds": 93_784, "state": "pending", "pending": ["pods: refused\u{1b}"],
+            "mode": "verified", "guards": { "pod_cidrs": ["10.42.0.0/16"], "namespaces": [], "check_namespaces": false,
+                                            "block_special": true, "max_staleness_seconds": 3600, "unguarded": false },
+            "resync": { "complete": 2, "failed": 1, "missing": 0, "changed": 0, "gone": 3 },
+            "traffic": { "seconds": 900, "queries": { "udp": 100, "tcp": 2 }, "dropped": 1, "queries_per_second": 1.25,
+                         "responses": { "NOERROR": 7, "NXDOMAIN": 94, "SERVFAIL": 0 }, "reasons": {} },
+            "zones": ["pod.cluster.local."], "listen": [{ "address": "127.0.0.1:1053" }],
             "index": { "pods": 3, "addresses": 4, "namespaces": 2, "bytes": 2048,
                        "freshness": { "state": "stale", "age_seconds": 7 } },
             "watches": [{ "resource": "pods", "namespace": "a", "freshness": { "state": "unsynced" }, "error": "no" }],
@@ -191,11 +261,15 @@ server     poddnsd 1.2.3, up 1 d 2 h
 state      pending
 pending    pods: refused\\027
 mode       verified
+guards     pod-cidr 10.42.0.0/16; block-special; max-staleness 1 h 0 min
 zones      pod.cluster.local.
 listen     127.0.0.1:1053
 index      3 pods, 4 addresses, 2 namespaces, 2 KiB; stale for 7 s
+resync     2 comparisons, 1 failed, 3 differences
 watch      pods in namespace a: not listed yet (no)
 feed       pods: 1 events, 2 lists, 3 errors, 4 malformed
+queries    102 in 15 min 0 s, 1.2 a second now; 2 over TCP, 1 without a response
+responses  NXDOMAIN 94, NOERROR 7
 ";
         assert_eq!(screen(&document), expected);
     }

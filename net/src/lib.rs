@@ -47,7 +47,7 @@ pub mod version;
 pub use daemon::config;
 #[cfg(feature = "daemon")]
 pub use daemon::privileges::PrivilegeError;
-pub use server::admin::{explain_json, metrics_reference};
+pub use server::admin::{explain_json, metrics_reference, status_reference};
 pub use server::bind::BindError;
 pub use server::bound::Bound;
 pub use server::cookies::{CookieError, CookieSource};
@@ -57,4 +57,4 @@ pub use server::listing::{ListError, PodCursor, PodEntry, PodPage};
 pub use server::pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
 pub use server::rate_limit::RateLimit;
 pub use server::settings::{Needs, Settings, SnapshotFile, TcpLimits};
-pub use server::state::LogLosses;
+pub use server::state::{LogLosses, OptionInForce};

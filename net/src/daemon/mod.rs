@@ -123,6 +123,7 @@ fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) 
         let _guard = runtime.enter();
         Signals::new()?
     };
+    let options = loaded.options(&loaded);
     let (bound, dropped) = match start::bind(&sources, settings, passed, log) {
         Ok(bound) => bound,
         Err(failure) => {
@@ -132,7 +133,7 @@ fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) 
     };
     let lame_duck = settings.lame_duck;
     let process = Process { sources, started: loaded, lame_duck, dropped, signals };
-    let code = runtime.block_on(process.run(bound));
+    let code = runtime.block_on(process.run(bound.with_options(options)));
     // Calls that block are abandoned.
     runtime.shutdown_background();
     Ok(code)

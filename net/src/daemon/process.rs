@@ -161,6 +161,7 @@ impl Process {
                         "has changed, but only takes effect when poddnsd is started again"
                     );
                 }
+                server.set_options(loaded.options(&self.started));
                 tracing::info!("the configuration has been read again");
                 check_snapshot(&server.settings(), &self.dropped);
             }

@@ -18,7 +18,7 @@ use super::handle::{Opening, Server};
 use super::listen::{Listening, bind_all};
 use super::pods::Pods;
 use super::settings::{Needs, Settings};
-use super::state::{LogLosses, State};
+use super::state::{LogLosses, OptionInForce, State};
 use super::supervise::Tasks;
 use super::thread::{PanicNotifier, Thread};
 use super::{tcp, udp};
@@ -37,6 +37,7 @@ pub struct Bound {
     sockets: Vec<(SocketAddr, Sockets)>,
     http: Option<TcpListener>,
     log_losses: fn() -> LogLosses,
+    options: Vec<OptionInForce>,
 }
 
 impl Bound {
@@ -63,12 +64,23 @@ impl Bound {
         let mut sockets = bind_all(&others, &settings)?;
         sockets.extend(passed.into_iter().map(|sockets| (sockets.address, sockets)));
         let http = settings.admin.map(bind::http).transpose()?;
-        Ok(Self { settings: Arc::new(settings), sockets, http, log_losses: LogLosses::default })
+        Ok(Self {
+            settings: Arc::new(settings),
+            sockets,
+            http,
+            log_losses: LogLosses::default,
+            options: Vec::new(),
+        })
     }
 
     /// Adds the log lines that this program lost to the admin endpoints.
     pub fn with_log_losses(self, log_losses: fn() -> LogLosses) -> Self {
         Self { log_losses, ..self }
+    }
+
+    /// Adds the options of this program to the admin endpoints.
+    pub fn with_options(self, options: Vec<OptionInForce>) -> Self {
+        Self { options, ..self }
     }
 
     /// Starts the threads, which answer at once, and opens the pods that the mode needs in the background. Until that
@@ -90,7 +102,7 @@ impl Bound {
     }
 
     fn start(self, pods: OpenPods, unopened: Option<Arc<Unopened>>) -> Result<(Server, Opening), StartError> {
-        let Self { settings, sockets, http, log_losses } = self;
+        let Self { settings, sockets, http, log_losses, options } = self;
         let cookies = Keeper::open(settings.cookies.clone(), Instant::now())?;
         let key = random().map_err(CookieError::Random)?;
         let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -100,6 +112,7 @@ impl Bound {
             cookies: cookies.secrets().cloned(),
         };
         let state = Arc::new(State::new(current, admin, log_losses));
+        state.set_options(options);
         let (panics, panicked) = PanicNotifier::new();
         let workers = workers(&state, key, &panics).map_err(StartError::Thread)?;
         let tcp = tcp_thread(&state, key, &panics).map_err(StartError::Thread)?;

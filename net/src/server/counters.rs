@@ -1,39 +1,12 @@
 //! What a worker counts. Each worker has its own; a scrape adds them up.
 
 use std::array;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{CookieStatus, DropReason, Reason, Reply};
 
+pub(crate) use super::counter::Counter;
 use super::latency::Latency;
-
-/// A number that one thread counts up and any thread reads.
-///
-/// One writer means that load and store suffice: no locked instruction in the packet path.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds one. Only ever called by the counter's own thread.
-    pub(crate) fn increment(&self) {
-        self.add(1);
-    }
-
-    /// Adds a number. Only ever called by the counter's own thread.
-    pub(crate) fn add(&self, number: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
-    }
-
-    /// Makes it this number: for what goes down, too.
-    pub(crate) fn set(&self, number: usize) {
-        self.0.store(number as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// Counters by a number of the protocol; what has no place of its own shares the last one.
 #[derive(Debug)]
@@ -124,7 +97,7 @@ pub(crate) struct Counters {
     pub(crate) queries: Counter,
     pub(crate) responses: ByRcode,
     pub(crate) extended_errors: ByEde,
-    /// Responses to questions of class IN, by [`Reason::index`].
+    /// Responses by [`Reason::index`].
     reasons: ByReason,
     /// Responses SERVFAIL because the index could not be read.
     pub(crate) unknown: Counter,
@@ -156,9 +129,7 @@ impl Counters {
                 self.unknown.increment();
             }
         }
-        if let Some(reason) = reply.reason
-            && let Some(counter) = self.reasons.0.get(reason.index())
-        {
+        if let Some(counter) = self.reasons.0.get(reply.reason.index()) {
             counter.increment();
         }
         if reply.truncated {

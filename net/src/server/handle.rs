@@ -12,7 +12,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::control::Command;
 use super::error::StartError;
 use super::settings::Settings;
-use super::state::State;
+use super::state::{OptionInForce, State};
 use super::thread::{Panics, Thread};
 use super::{tcp, udp};
 
@@ -126,6 +126,11 @@ impl Server {
     /// Counts a reload that failed before or beside [`reload`](Self::reload), for `/metrics`.
     pub fn reload_failed(&self) {
         self.state.reloads.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Replaces the options of this program that the admin endpoints show.
+    pub fn set_options(&self, options: Vec<OptionInForce>) {
+        self.state.set_options(options);
     }
 
     /// Reverts changes of settings that a running server cannot change, and returns their names.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::counters::Counter;
+use super::counter::Counter;
 
 /// Distance between two samples, in queries of a thread and transport.
 const INTERVAL: u64 = 1024;

@@ -77,6 +77,21 @@ pub struct LogLosses {
     pub panics: u64,
 }
 
+/// An option of the program around a server, for the admin endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionInForce {
+    /// Its name.
+    pub name: &'static str,
+    /// Its values, as an operator would write them.
+    pub values: Vec<String>,
+    /// What it means that there is no value, if there is none and it means something.
+    pub note: Option<&'static str>,
+    /// Kind of source, such as `flag` or `default`.
+    pub source: &'static str,
+    /// Where it is written, if it is.
+    pub place: Option<String>,
+}
+
 /// Everything that is not one thread's own.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -95,6 +110,7 @@ pub(crate) struct State {
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
     listeners: Mutex<Listeners>,
+    options: Mutex<Arc<[OptionInForce]>>,
     /// An address of a pod that the rate limit applies to.
     limited: Mutex<Option<IpAddr>>,
     draining: AtomicBool,
@@ -115,6 +131,7 @@ impl State {
             started: Instant::now(),
             log_losses,
             listeners: Mutex::default(),
+            options: Mutex::new(Arc::new([])),
             limited: Mutex::default(),
             draining: AtomicBool::new(false),
         }
@@ -127,6 +144,16 @@ impl State {
     pub(crate) fn listeners(&self) -> MutexGuard<'_, Listeners> {
         // Each change is one call, which leaves nothing half done.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the options of the program.
+    pub(crate) fn options(&self) -> Arc<[OptionInForce]> {
+        Arc::clone(&self.options.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the options of the program.
+    pub(crate) fn set_options(&self, options: Vec<OptionInForce>) {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = options.into();
     }
 
     /// Returns an address of a pod that the rate limit applies to, if the last check found one.

@@ -13,9 +13,10 @@ fn an_insecure_server_is_ready_at_once() {
     let status = daemon.status();
     assert_eq!(status["state"], "ready");
     assert_eq!(status["mode"], "insecure");
-    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["version"], 1);
+    assert_eq!(status["server_version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(status["zones"], serde_json::json!(["pod.a.example.", "pod.b.example."]));
-    assert_eq!(status["ttl"], 30);
+    assert_eq!(status["ttl_seconds"], 30);
     assert_eq!(status["listen"][0]["address"], daemon.address().to_string());
     assert_eq!(status["listen"][0]["configured"], "127.0.0.1:0");
     assert_eq!(status["admin"], daemon.admin.to_string());
@@ -25,7 +26,7 @@ fn an_insecure_server_is_ready_at_once() {
 #[test]
 fn other_paths_and_methods_are_refused() {
     let daemon = Daemon::insecure(&[]);
-    assert_eq!(daemon.get("/").0, 404);
+    assert_eq!(daemon.get("/index.html").0, 404);
     assert_eq!(daemon.get("/status/").0, 404);
     let (head, _) =
         daemon.http("POST /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
@@ -57,7 +58,7 @@ fn queries_are_counted_by_what_became_of_them() {
         ("poddns_extended_errors_total{transport=\"udp\",info_code=\"15\"}", 1),
         ("poddns_tcp_accepted_connections_total", 1),
         ("poddns_ready", 1),
-        ("poddns_build_info{version=\"0.1.0\"}", 1),
+        ("poddns_build_info{version=\"0.1.0\",revision=\"unknown\"}", 1),
         ("poddns_mode{mode=\"insecure\"}", 1),
         ("poddns_mode{mode=\"verified\"}", 0),
     ];
@@ -99,6 +100,76 @@ fn an_unsynced_server_says_what_it_waits_for_and_answers_servfail() {
     let response = ask(daemon.address(), &query(1, &name(Ipv4Addr::new(10, 1, 1, 1))));
     assert_eq!(rcode(&response), 2);
     until("the reason is known", || daemon.get("/readyz").1.contains("127.0.0.1"));
+}
+
+#[test]
+fn sampled_durations_are_counted_for_each_transport() {
+    let daemon = Daemon::insecure(&[]);
+    let server = daemon.address();
+    let name = name(Ipv4Addr::new(10, 1, 1, 1));
+    ask(server, &query(1, &name));
+    let mut stream = Stream::connect(server);
+    stream.exchange(&query(2, &name));
+    stream.exchange(&query(3, &name));
+    for transport in ["udp", "tcp"] {
+        // After the response is sent.
+        until("the first query of the thread is a sample", || {
+            daemon.metric(&format!("poddns_query_duration_seconds_count{{transport=\"{transport}\"}}")) == 1
+        });
+    }
+    assert_eq!(daemon.metric("poddns_decisions_total{reason=\"address-unchecked\"}"), 3);
+    assert_eq!(daemon.metric("poddns_decisions_total{reason=\"outside-zones\"}"), 0);
+}
+
+#[test]
+fn options_in_force_have_their_source() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "pods = \"insecure\"\n\nttl = 7\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", path, "--block-special"]);
+    let option = |name: &str| {
+        let status = daemon.status();
+        let mut options = status["configuration"].as_array().unwrap().iter();
+        let option = options.find(|option| option["name"] == name).unwrap();
+        let part = |field: &str| option[field].as_str().unwrap_or_default().to_owned();
+        (option["values"][0].as_str().map(str::to_owned), part("source"), part("place"))
+    };
+    let of = |value: &str, source: &str, place: &str| {
+        (Some(value.to_owned()), source.to_owned(), place.to_owned())
+    };
+    assert_eq!(option("ttl"), of("7", "file", &format!("{path}:3")));
+    assert_eq!(option("block-special"), of("true", "flag", "--block-special"));
+    assert_eq!(option("max-staleness"), of("off", "default", ""));
+    assert_eq!(option("cookie-secret-file"), (None, "default".to_owned(), String::new()));
+    // A reload changes what can be changed, and shows no other.
+    std::fs::write(file.path(), "pods = \"insecure\"\nttl = 8\nthreads = 64\n").unwrap();
+    let threads = option("threads");
+    daemon.signal("HUP");
+    until("the file is read again", || option("ttl") == of("8", "file", &format!("{path}:2")));
+    assert_eq!(option("threads"), threads);
+}
+
+#[test]
+fn pages_show_the_state_with_a_strict_policy() {
+    let daemon = Daemon::insecure(&["--domain=a.example"]);
+    let (head, body) = daemon.http("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.contains("content-type: text/html; charset=utf-8"), "{head}");
+    assert!(head.contains("content-security-policy: default-src 'none'; style-src 'sha256-"), "{head}");
+    assert!(
+        head.contains("x-content-type-options: nosniff") && head.contains("cache-control: no-store"),
+        "{head}"
+    );
+    for text in [
+        "pod.a.example.",
+        "id=\"mode\">insecure",
+        "no guard: any address is answered",
+        &daemon.admin.to_string(),
+    ] {
+        assert!(body.contains(text), "{text}: {body}");
+    }
+    let (head, body) = daemon.http("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 ") && body.is_empty(), "{head}");
 }
 
 /// Connections that say nothing, or begin a request and never end it. More than the server keeps at a time.
@@ -176,7 +247,8 @@ fn clients_that_do_not_read_do_not_keep_probes_out() {
         let mut stream = connect_from(Ipv4Addr::new(127, 1, high, low), &daemon);
         for _ in 0..10 {
             // Closed, or not read.
-            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+            let _ = stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
         }
         connections.push(stream);
     }

@@ -172,7 +172,7 @@ fn reload_after_a_hanging_one_is_taken() {
     wait_for_thread(&daemon, "poddns-config");
     fs::write(&pipe, "pods = \"insecure\"\nttl = 2\n").unwrap();
     until("the second is done", || reloads() == 2);
-    assert_eq!(daemon.status()["ttl"], 2);
+    assert_eq!(daemon.status()["ttl_seconds"], 2);
 }
 
 #[test]

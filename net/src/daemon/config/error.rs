@@ -20,6 +20,17 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// Returns the kind of source, and the place in its notation.
+    pub(super) fn source(&self, key: &str) -> (&'static str, Option<String>) {
+        match self {
+            Self::Flag => ("flag", Some(format!("--{key}"))),
+            Self::Environment => ("environment", Some(super::options::variable(key))),
+            Self::File { path, line } => ("file", Some(format!("{}:{line}", path.display()))),
+        }
+    }
+}
+
 /// A setting as somebody wrote it: printed in the notation of its origin, so that it can be found there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {

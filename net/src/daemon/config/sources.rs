@@ -10,8 +10,9 @@ use clap::parser::ValueSource;
 use super::draft::Draft;
 use super::error::{ConfigError, Origin, Problem, Written};
 use super::layer::{Given, Layer};
-use super::options::{self, Arity, Reload};
+use super::options::{self, Arity, Opt, Reload};
 use super::{DaemonSettings, file, read};
+use crate::server::state::OptionInForce;
 
 /// Sources of settings: flags, the environment and a file, in falling order of precedence.
 ///
@@ -98,7 +99,12 @@ impl Sources {
             }
             settings.server.listen.clone_from(&self.passed);
         }
-        if problems.is_empty() { Ok(Loaded { settings, draft }) } else { Err(ConfigError::new(problems)) }
+        let passed = self.passed.clone();
+        if problems.is_empty() {
+            Ok(Loaded { settings, draft, given: all, passed })
+        } else {
+            Err(ConfigError::new(problems))
+        }
     }
 }
 
@@ -107,6 +113,9 @@ impl Sources {
 pub(crate) struct Loaded {
     pub(crate) settings: DaemonSettings,
     draft: Draft,
+    given: Layer,
+    /// Addresses of the sockets that were passed.
+    passed: Vec<SocketAddr>,
 }
 
 impl Loaded {
@@ -115,6 +124,35 @@ impl Loaded {
         let kept = options::all().filter(|option| option.reload == Reload::Keeps);
         let changed = kept.filter(|option| (option.show)(&self.draft) != (option.show)(&start.draft));
         changed.map(|option| option.name).collect()
+    }
+
+    /// Returns every option with its value and where that is from. Those that only a restart changes are of the start.
+    pub(crate) fn options(&self, start: &Self) -> Vec<OptionInForce> {
+        let of = |option: &'static Opt| match option.reload {
+            Reload::Changes => self.option(option),
+            Reload::Keeps => start.option(option),
+        };
+        options::all().map(of).collect()
+    }
+
+    fn option(&self, option: &'static Opt) -> OptionInForce {
+        let name = option.name;
+        if name == "listen" && !self.passed.is_empty() {
+            let values = self.passed.iter().map(ToString::to_string).collect();
+            return OptionInForce { name, values, note: None, source: "systemd", place: None };
+        }
+        let given = self.given.get(name);
+        let (source, place) = given.map_or(("default", None), |given| given.origin.source(name));
+        // Without a default, what was given is what there is.
+        let shown = (option.show)(&self.draft);
+        let values = if shown.is_empty() { given.map(|given| given.values.clone()) } else { Some(shown) };
+        let values = if given.is_none() && !option.without.is_empty() {
+            Vec::new()
+        } else {
+            values.unwrap_or_default()
+        };
+        let note = Some(option.without).filter(|text| values.is_empty() && !text.is_empty());
+        OptionInForce { name, values, note, source, place }
     }
 }
 

@@ -5,34 +5,46 @@ mod connections;
 pub(crate) mod document;
 mod explain;
 mod exposition;
+mod fields;
 mod lookups;
 mod metrics;
+mod page;
 mod proc;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod status;
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
+use tokio::time::{self, MissedTickBehavior};
 
 use self::connections::Connections;
 use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
+use self::page::View;
+use crate::server::history::{History, INTERVAL};
 use crate::server::state::State;
 use crate::server::supervise::supervise;
 
 pub use self::explain::explain_json;
+pub use self::fields::status_reference;
 pub use self::metrics::metrics_reference;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
@@ -43,34 +55,81 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
             return;
         }
     };
-    let metrics = metrics::registry(Arc::clone(&state));
-    let panics = Arc::clone(&state);
+    let endpoints = Rc::new(Endpoints::new(Arc::clone(&state)));
+    let (answering, sampling) = (Rc::clone(&endpoints), Rc::clone(&endpoints));
     let connections =
-        Rc::new(Connections::new(Arc::clone(&state), move |request| respond(request, &state, &metrics)));
-    supervise("admin endpoints", &panics.admin_panics, async || connections.accept(&listener).await).await;
+        Rc::new(Connections::new(Arc::clone(&state), move |request| answering.respond(request)));
+    let accept =
+        supervise("admin endpoints", &state.admin_panics, async || connections.accept(&listener).await);
+    let sample = supervise("history", &state.admin_panics, async || sampling.sample().await);
+    tokio::join!(accept, sample);
 }
 
-fn respond(request: &Request<Incoming>, state: &State, metrics: &Registry) -> Response<Full<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+/// What requests are answered from.
+struct Endpoints {
+    state: Arc<State>,
+    metrics: Registry,
+    history: RefCell<History>,
+}
+
+impl Endpoints {
+    fn new(state: Arc<State>) -> Self {
+        let metrics = metrics::registry(Arc::clone(&state));
+        let history = RefCell::new(History::new(&state, Instant::now()));
+        Self { state, metrics, history }
     }
-    match request.uri().path() {
-        // That this is answered is all there is to know: a dead worker ends the process.
-        "/healthz" | "/livez" | "/health" => text(StatusCode::OK, "ok\n"),
-        "/readyz" | "/ready" => ready(state),
-        "/pods" => lookups::pods(state, request.uri().query().unwrap_or_default()),
-        "/explain" => lookups::explain(state, request.uri().query().unwrap_or_default()),
-        "/status" => reply(StatusCode::OK, JSON, status::document(state)),
-        "/metrics" => match metrics::text(metrics) {
-            Ok(metrics) => exposition(request, metrics),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-        },
-        _ => text(
-            StatusCode::NOT_FOUND,
-            "there are /healthz, /readyz, /status, /metrics, /pods and /explain\n",
-        ),
+
+    /// Adds samples to the history, for ever.
+    async fn sample(&self) {
+        let mut interval = time::interval_at(time::Instant::now() + INTERVAL, INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            self.history.borrow_mut().sample(&self.state, Instant::now());
+        }
+    }
+
+    fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        let (state, query) = (&*self.state, request.uri().query().unwrap_or_default());
+        match request.uri().path() {
+            "/" => self.page(),
+            // That this is answered is all there is to know: a dead worker ends the process.
+            "/healthz" | "/livez" | "/health" => text(StatusCode::OK, "ok\n"),
+            "/readyz" | "/ready" => ready(state),
+            "/pods" => lookups::pods(state, query),
+            "/explain" => lookups::explain(state, query),
+            "/status" => {
+                let recent = self.history.borrow();
+                let document = status::document(state, &recent.recent(state, Instant::now()));
+                reply(StatusCode::OK, JSON, status::text(&document))
+            }
+            "/metrics" => match metrics::text(&self.metrics) {
+                Ok(metrics) => exposition(request, metrics),
+                Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+            },
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /, /healthz, /readyz, /status, /metrics, /pods and /explain\n",
+            ),
+        }
+    }
+
+    /// Replies with the page, and what a browser may do with it.
+    fn page(&self) -> Response<Full<Bytes>> {
+        let history = self.history.borrow();
+        let recent = history.recent(&self.state, Instant::now());
+        let document = status::document(&self.state, &recent);
+        let page = page::page(&View { status: &document, recent: &recent });
+        let mut response = reply(StatusCode::OK, HTML, page);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
     }
 }
 
@@ -108,5 +167,6 @@ fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Resp
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

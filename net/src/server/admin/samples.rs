@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use poddns_core::{Freshness, Label, PodLookup, Unknown};
+use poddns_core::{Freshness, Label, NoPods, Outcome, PodLookup, Request, Transport, Unknown, respond};
 
 use crate::server::answer::Current;
 use crate::server::pods::{
     FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, SnapshotReport, WatchReport,
 };
 use crate::server::settings::Settings;
-use crate::server::state::{LogLosses, State};
+use crate::server::state::{Listener, LogLosses, OptionInForce, State};
 
 /// Pods with a report that a test chooses.
 struct Reported(Freshness, PodsReport);
@@ -64,10 +64,39 @@ pub(crate) fn full_report(freshness: Freshness) -> (Freshness, PodsReport) {
     (freshness, report)
 }
 
+/// Counts a response: REFUSED, outside of all zones.
+pub(crate) fn count_answer(state: &State) {
+    let query = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x07example\0\0\x01\0\x01";
+    let Current { settings, .. } = state.current();
+    let request = Request::new(Transport::Tcp, [127, 0, 0, 1].into(), 0);
+    let outcome = respond(&settings.answers(), &NoPods, query, &request, &mut [0; 512]);
+    let Outcome::Reply(reply) = outcome else { panic!("{outcome:?}") };
+    state.tcp.reply(&reply);
+}
+
 /// Returns the state of a server with such pods.
 pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> {
     let pods = SharedPods(Arc::new(Reported(freshness, report)));
     let current = Current { settings: Arc::new(Settings::default()), pods, cookies: None };
     let admin = Some(([127, 0, 0, 1], 8053).into());
-    Arc::new(State::new(current, admin, LogLosses::default))
+    let state = State::new(current, admin, LogLosses::default);
+    let option = |name, values: &[&str], note, source, place: Option<&str>| OptionInForce {
+        name,
+        values: values.iter().map(|&value| value.to_owned()).collect(),
+        note,
+        source,
+        place: place.map(str::to_owned),
+    };
+    let configured = ([127, 0, 0, 1], 0).into();
+    state.listeners().open.push(Listener {
+        configured,
+        address: ([127, 0, 0, 1], 1053).into(),
+        udp: Vec::new(),
+    });
+    state.set_options(vec![
+        option("ttl", &["5"], None, "default", None),
+        option("pod-cidr", &["10.42.0.0/16", "fd00:10:42::/48"], None, "flag", Some("--pod-cidr")),
+        option("cookie-secret-file", &[], Some("random, a new one every hour"), "default", None),
+    ]);
+    Arc::new(state)
 }

@@ -1,57 +1,87 @@
-//! `/status`: everything at a glance, as JSON.
+//! `/status`: everything at a glance, as JSON. docs/status.md has each field, from the table in [`super::fields`].
 
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use poddns_core::Freshness;
-use serde_json::{Value, json};
+use poddns_core::{Freshness, Reason};
+use serde_json::{Map, Value, json};
 
 use crate::server::answer::Current;
-use crate::server::pods::{FeedReport, SnapshotReport, WatchReport};
-use crate::server::state::{LogLosses, State};
+use crate::server::history::{RCODES, Recent, Series};
+use crate::server::pods::{FeedReport, PodsReport, ResyncReport, SnapshotReport, WatchReport};
+use crate::server::settings::Settings;
+use crate::server::state::{LogLosses, OptionInForce, State};
 use crate::version::{COMMIT, VERSION};
 
-/// The document, with a line feed at its end.
-pub(super) fn document(state: &State) -> String {
+/// Version of the document's shape.
+const SHAPE: u32 = 1;
+
+/// Returns the document.
+pub(super) fn document(state: &State, recent: &Recent<'_>) -> Value {
     let Current { settings, pods, .. } = state.current();
     let report = pods.0.report();
     let pending = state.pending();
-    let listeners: Vec<Value> = state
-        .listeners()
-        .open
-        .iter()
-        .map(|listener| json!({ "configured": listener.configured, "address": listener.address }))
-        .collect();
-    let index = report.index.map(|size| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let LogLosses { queue_full, write_failed, .. } = (state.log_losses)();
+    json!({
+        "version": SHAPE,
+        "server_version": VERSION,
+        "commit": COMMIT,
+        "time_unix_seconds": now.as_secs(),
+        "uptime_seconds": state.started.elapsed().as_secs(),
+        "state": if state.draining() { "draining" } else if pending.is_empty() { "ready" } else { "pending" },
+        "pending": pending,
+        "mode": settings.mode.as_str(),
+        "guards": guards(&settings),
+        "zones": settings.zones.iter().map(|zone| zone.apex().to_string()).collect::<Vec<_>>(),
+        "ttl_seconds": settings.ttl.as_secs(),
+        "listen": listeners(state),
+        "admin": state.admin,
+        "threads": settings.threads,
+        "index": index(&report, pods.0.serial(), pods.0.freshness()),
+        "rate_limited_pod": state.limited(),
+        "watches": report.watches.iter().map(watch).collect::<Vec<_>>(),
+        "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
+        "resync": report.index.map(|_| resync(report.resync)),
+        "snapshot": report.snapshot.as_ref().map(snapshot),
+        "traffic": traffic(recent),
+        "log": { "dropped_lines": queue_full + write_failed },
+        "configuration": state.options().iter().map(option).collect::<Vec<_>>(),
+    })
+}
+
+/// Returns the text of the document.
+pub(super) fn text(document: &Value) -> String {
+    format!("{document:#}\n")
+}
+
+fn guards(settings: &Settings) -> Value {
+    json!({
+        "pod_cidrs": settings.pod_cidrs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "namespaces": settings.namespaces().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "check_namespaces": settings.check_namespaces,
+        "block_special": settings.block_special,
+        "max_staleness_seconds": settings.max_staleness.map(|most| most.as_secs()),
+        "unguarded": settings.unguarded(),
+    })
+}
+
+fn listeners(state: &State) -> Vec<Value> {
+    let listeners = state.listeners();
+    let shown = |listener: &crate::server::state::Listener| json!({ "configured": listener.configured, "address": listener.address });
+    listeners.open.iter().map(shown).collect()
+}
+
+fn index(report: &PodsReport, serial: u32, state: Freshness) -> Option<Value> {
+    report.index.map(|size| {
         json!({
             "pods": size.pods,
             "addresses": size.addresses,
             "namespaces": size.namespaces,
             "bytes": size.bytes,
-            "serial": pods.0.serial(),
-            "freshness": freshness(pods.0.freshness()),
+            "serial": serial,
+            "freshness": freshness(state),
         })
-    });
-    let LogLosses { queue_full, write_failed, .. } = (state.log_losses)();
-    let document = json!({
-        "version": VERSION,
-        "commit": COMMIT,
-        "uptime_seconds": state.started.elapsed().as_secs(),
-        "state": if state.draining() { "draining" } else if pending.is_empty() { "ready" } else { "pending" },
-        "pending": pending,
-        "mode": settings.mode.as_str(),
-        "zones": settings.zones.iter().map(|zone| zone.apex().to_string()).collect::<Vec<_>>(),
-        "ttl": settings.ttl.as_secs(),
-        "listen": listeners,
-        "admin": state.admin,
-        "threads": settings.threads,
-        "index": index,
-        "rate_limited_pod": state.limited(),
-        "watches": report.watches.iter().map(watch).collect::<Vec<_>>(),
-        "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
-        "snapshot": report.snapshot.as_ref().map(snapshot),
-        "log": { "dropped_lines": queue_full + write_failed },
-    });
-    format!("{document:#}\n")
+    })
 }
 
 /// The state of the index, or of a watch.
@@ -74,6 +104,27 @@ fn watch(watch: &WatchReport) -> Value {
     })
 }
 
+fn feed(feed: &FeedReport) -> Value {
+    json!({
+        "resource": feed.resource,
+        "events": feed.events,
+        "lists": feed.lists,
+        "errors": feed.errors,
+        "malformed": feed.malformed,
+        "panics": feed.panics,
+    })
+}
+
+fn resync(found: ResyncReport) -> Value {
+    json!({
+        "complete": found.complete,
+        "failed": found.failed,
+        "missing": found.missing,
+        "changed": found.changed,
+        "gone": found.gone,
+    })
+}
+
 fn snapshot(snapshot: &SnapshotReport) -> Value {
     let in_step = snapshot.in_step.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     json!({
@@ -87,13 +138,36 @@ fn snapshot(snapshot: &SnapshotReport) -> Value {
     })
 }
 
-fn feed(feed: &FeedReport) -> Value {
+/// What was asked and answered in the last minutes.
+fn traffic(recent: &Recent<'_>) -> Value {
+    let mut responses = Map::new();
+    for rcode in RCODES {
+        responses.insert(rcode.to_string(), recent.sum(Series::Rcode(rcode)).into());
+    }
+    responses.insert("others".to_owned(), recent.sum(Series::OtherRcode).into());
+    let mut reasons = Map::new();
+    for &reason in Reason::ALL {
+        let count = recent.sum(Series::Reason(reason));
+        if count > 0 {
+            reasons.insert(reason.as_str().to_owned(), count.into());
+        }
+    }
     json!({
-        "resource": feed.resource,
-        "events": feed.events,
-        "lists": feed.lists,
-        "errors": feed.errors,
-        "malformed": feed.malformed,
-        "panics": feed.panics,
+        "seconds": recent.span().as_secs(),
+        "queries_per_second": recent.last_rate(&[Series::Udp, Series::Tcp]),
+        "queries": { "udp": recent.sum(Series::Udp), "tcp": recent.sum(Series::Tcp) },
+        "dropped": recent.sum(Series::Dropped),
+        "responses": responses,
+        "reasons": reasons,
+    })
+}
+
+fn option(option: &OptionInForce) -> Value {
+    json!({
+        "name": option.name,
+        "values": option.values,
+        "note": option.note,
+        "source": option.source,
+        "place": option.place,
     })
 }

@@ -27,7 +27,8 @@ const INFO_CODE: Label = Label {
 const REASON: Label = Label {
     name: "reason",
     most: Reason::ALL.len(),
-    values: "reasons of [`poddns explain`](tool.md#explain)",
+    values: "those of [`poddns explain`](tool.md#explain), and `opcode-not-served`, `malformed`, `edns-version-not-served`, \
+             `without-question`, `server-identity`, `class-not-served`",
 };
 
 const DROP_REASON: Label = Label {
@@ -131,8 +132,8 @@ pub(super) static QUERIES: &[Family] = &[
         ..ROW
     },
     Family {
-        name: "poddns_answers_total",
-        help: "Responses to questions of class IN, by the reason for them",
+        name: "poddns_decisions_total",
+        help: "Responses by the rule that decided on them",
         labels: &[REASON],
         read: |view, to| {
             for &reason in Reason::ALL {

@@ -1,0 +1,190 @@
+//! `/`: the state of the server for people, as one page without any other resource.
+//!
+//! It is made of the document of `/status` and of the history, so it has no value of its own. Its script fetches it again
+//! and again; without scripts it is a snapshot.
+
+mod format;
+mod html;
+mod plot;
+mod sections;
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::HeaderValue;
+use ring::digest::{SHA256, digest};
+use serde_json::Value;
+
+use self::html::Html;
+use crate::server::history::Recent;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The icon: the letter of the name on a square.
+const ICON: &str = "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' \
+    viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%231f5fa8'/%3E%3Cpath d='M5 13V4h4a3 3 0 0 1 0 \
+    6H5' fill='none' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E\">";
+
+/// The `Content-Security-Policy` of the page: its own style and script by their hashes, requests to this server, and
+/// nothing else.
+pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    );
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+});
+
+/// What a page is made of.
+pub(super) struct View<'a> {
+    /// The document of `/status`.
+    pub(super) status: &'a Value,
+    pub(super) recent: &'a Recent<'a>,
+}
+
+/// Returns the page.
+pub(super) fn page(view: &View<'_>) -> String {
+    let (mut html, status) = (Html::default(), view.status);
+    html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" ");
+    html.raw(
+        "content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">",
+    );
+    html.raw("<title>").text(sections::State::of(status).word()).raw(" · poddns</title>").raw(ICON);
+    html.raw("<style>").raw(STYLE).raw("</style></head><body>");
+    sections::header(&mut html, status);
+    html.raw("<main>");
+    for section in sections::ALL {
+        section(&mut html, view);
+    }
+    html.raw("</main><footer><nav aria-label=\"Endpoints\">");
+    html.raw(
+        "<a href=\"status\">/status</a> <a href=\"metrics\">/metrics</a> <a href=\"readyz\">/readyz</a> ",
+    );
+    html.raw("<a href=\"pods?limit=100\">/pods</a></nav></footer>");
+    html.raw("<script>").raw(SCRIPT).raw("</script></body></html>\n");
+    html.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use poddns_core::Freshness;
+    use serde_json::json;
+
+    use super::*;
+    use crate::server::admin::{samples, status};
+    use crate::server::history::History;
+    use crate::server::state::State;
+
+    /// The page of a server, and its status document.
+    fn of(state: &Arc<State>) -> (String, Value) {
+        let start = Instant::now();
+        let mut history = History::new(state, start);
+        samples::count_answer(state);
+        history.sample(state, start + Duration::from_secs(5));
+        let recent = history.recent(state, start + Duration::from_secs(6));
+        let document = status::document(state, &recent);
+        (page(&View { status: &document, recent: &recent }), document)
+    }
+
+    /// Replaces every text of a document.
+    fn poison(value: &mut Value, text: &str) {
+        match value {
+            Value::String(old) => text.clone_into(old),
+            Value::Array(items) => items.iter_mut().for_each(|item| poison(item, text)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| poison(field, text)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn pages_show_the_values_of_the_status() {
+        let age = Duration::from_secs(75);
+        let state = samples::state(samples::full_report(Freshness::Stale { age }));
+        let (page, _) = of(&state);
+        for text in [
+            ">Ready, stale<",
+            "stale for 1 min 15 s",
+            "connection refused",
+            "1.1 MiB",
+            "/var/lib/poddns/snapshot",
+            "no space left",
+            "10.42.0.0/16, fd00:10:42::/48",
+            "random, a new one every hour",
+            "REFUSED",
+            "outside-zones",
+            ">web<",
+        ] {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+    }
+
+    #[test]
+    fn hostile_texts_stay_texts() {
+        let state = samples::state(samples::full_report(Freshness::Unsynced));
+        let start = Instant::now();
+        let history = History::new(&state, start);
+        let recent = history.recent(&state, start);
+        let mut document = status::document(&state, &recent);
+        let tags = |page: &str| page.matches('<').count();
+        let plain = {
+            let mut document = document.clone();
+            poison(&mut document, "plain");
+            page(&View { status: &document, recent: &recent })
+        };
+        for text in [
+            "</style><script>alert(1)</script>",
+            "\" onload=\"alert(1)",
+            "' onload='alert(1)",
+            "<img src=x onerror=alert(1)>",
+            "\u{202e}<b>",
+            "]]><!--",
+        ] {
+            poison(&mut document, text);
+            let page = page(&View { status: &document, recent: &recent });
+            assert_eq!(tags(&page), tags(&plain), "{text}");
+            assert_eq!(page.matches('"').count(), plain.matches('"').count(), "{text}");
+            assert!(!page.contains(text) && !page.contains('\u{202e}'), "{text}");
+        }
+    }
+
+    #[test]
+    fn pages_are_bounded() {
+        let (_, mut report) = samples::full_report(Freshness::Unsynced);
+        let watch = report.watches[0].clone();
+        report.watches = vec![watch; 2000];
+        let state = samples::state((Freshness::Unsynced, report));
+        let (_, mut document) = of(&state);
+        poison(&mut document, &"<".repeat(10_000));
+        let start = Instant::now();
+        let history = History::new(&state, start);
+        let recent = history.recent(&state, start);
+        let page = page(&View { status: &document, recent: &recent });
+        assert!(page.len() < 512 * 1024, "{} bytes", page.len());
+        assert!(page.contains("1,960 more in <a href=\"status\">/status</a>"), "the rest is named");
+    }
+
+    #[test]
+    fn policy_has_the_hashes_of_style_and_script() {
+        let policy = POLICY.to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+        assert_eq!(policy.matches("'sha256-").count(), 2);
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+        // They are in the page as they are, or the hashes would be of something else.
+        let state = samples::state(samples::full_report(Freshness::Fresh));
+        let (page, document) = of(&state);
+        assert!(
+            page.contains(&format!("<style>{STYLE}</style>"))
+                && page.contains(&format!("<script>{SCRIPT}</script>"))
+        );
+        assert!(!page.contains(" style="), "the policy forbids such attributes");
+        assert_eq!(document["version"], json!(1));
+    }
+}

@@ -1,0 +1,89 @@
+//! The sections of the page, each from its part of the status document.
+
+mod configuration;
+mod pods;
+mod state;
+mod traffic;
+
+use serde_json::Value;
+
+use super::View;
+use super::html::Html;
+
+pub(super) use self::state::{State, header};
+
+/// A section, which adds nothing if there is nothing to show.
+type Section = fn(&mut Html, &View<'_>);
+
+/// All sections, in their order.
+pub(super) const ALL: [Section; 6] = [
+    state::state,
+    pods::index,
+    pods::watches,
+    traffic::traffic,
+    configuration::listeners,
+    configuration::options,
+];
+
+/// Maximum number of characters of a text from outside.
+const TEXT: usize = 200;
+
+/// Maximum number of characters of a list of such texts.
+const LIST: usize = 500;
+
+/// Maximum number of rows of a table, and of items of a list.
+const ROWS: usize = 40;
+
+/// Returns a text, empty if there is none.
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Returns a number, 0 if there is none.
+fn count(value: &Value, field: &str) -> u64 {
+    value.get(field).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn flag(value: &Value, field: &str) -> bool {
+    value.get(field).and_then(Value::as_bool).unwrap_or_default()
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn field<'a>(value: &'a Value, field: &str) -> &'a Value {
+    value.get(field).unwrap_or(&Value::Null)
+}
+
+/// Adds the texts of a list with commas between them, or `none`.
+fn joined(html: &mut Html, values: &[Value], none: &'static str) {
+    if values.is_empty() {
+        html.raw("<span class=\"none\">").text(none).raw("</span>");
+    }
+    let texts: Vec<&str> = values.iter().take(ROWS).map(|value| value.as_str().unwrap_or_default()).collect();
+    html.bounded(&texts.join(", "), LIST);
+    if values.len() > ROWS {
+        html.raw(", ");
+        more(html, values.len() - ROWS);
+    }
+}
+
+/// Adds where the rest is.
+fn more(html: &mut Html, number: usize) {
+    html.text(super::format::number(number as u64)).raw(" more in <a href=\"status\">/status</a>");
+}
+
+/// Adds how fresh something is, as a badge.
+fn freshness(html: &mut Html, freshness: &Value) {
+    let age = super::format::duration(count(freshness, "age_seconds"));
+    match text(freshness, "state") {
+        "fresh" => html.raw("<span class=\"badge good\">in sync</span>"),
+        "unsynced" => html.raw("<span class=\"badge bad\">not listed yet</span>"),
+        "resyncing" => {
+            html.raw("<span class=\"badge warn\">stale for ").text(age).raw(", being listed</span>")
+        }
+        "stale" => html.raw("<span class=\"badge warn\">stale for ").text(age).raw("</span>"),
+        other => html.raw("<span class=\"badge\">").bounded(other, TEXT).raw("</span>"),
+    };
+}

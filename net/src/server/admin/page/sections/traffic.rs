@@ -1,0 +1,60 @@
+//! What was asked and answered in the last 15 minutes.
+
+use poddns_core::Reason;
+use poddns_core::wire::Rcode;
+
+use crate::server::admin::page::View;
+use crate::server::admin::page::html::Html;
+use crate::server::admin::page::plot::{Line, figure};
+use crate::server::history::{Recent, Series};
+
+/// Maximum number of reasons with a line of their own.
+const REASONS: usize = 6;
+
+/// Classes of colours of the reasons, the most frequent first.
+const COLOURS: [&str; REASONS] = ["c1", "c2", "c4", "c5", "c3", "c7"];
+
+/// Adds plots of queries, responses and reasons.
+pub(super) fn traffic(html: &mut Html, view: &View<'_>) {
+    let recent = view.recent;
+    html.raw(
+        "<section class=\"wide\" aria-labelledby=\"h-traffic\"><h2 id=\"h-traffic\">Last 15 minutes</h2>",
+    );
+    html.raw("<div class=\"figures\">");
+    let queries = [
+        Line::new("UDP", "c1", Series::Udp),
+        Line::new("TCP", "c4", Series::Tcp),
+        Line::new("without a response", "c3", Series::Dropped),
+    ];
+    figure(html, "Queries", &queries, recent);
+    let rcodes = [
+        Line::new("NOERROR", "c1", Series::Rcode(Rcode::NOERROR)),
+        Line::new("NXDOMAIN", "c2", Series::Rcode(Rcode::NXDOMAIN)),
+        Line::new("SERVFAIL", "c3", Series::Rcode(Rcode::SERVFAIL)),
+        Line::new("REFUSED", "c4", Series::Rcode(Rcode::REFUSED)),
+        Line::new("FORMERR", "c5", Series::Rcode(Rcode::FORMERR)),
+        Line { name: "others", class: "c6", series: vec![Series::Rcode(Rcode::NOTIMP), Series::OtherRcode] },
+    ];
+    figure(html, "Responses", &rcodes, recent);
+    figure(html, "Reasons", &reasons(recent), recent);
+    html.raw("</div></section>");
+}
+
+/// Returns the most frequent reasons, and the others together.
+fn reasons(recent: &Recent<'_>) -> Vec<Line> {
+    let mut all: Vec<(u64, Reason)> =
+        Reason::ALL.iter().map(|&reason| (recent.sum(Series::Reason(reason)), reason)).collect();
+    all.retain(|&(count, _)| count > 0);
+    // Stable, so that equal ones keep their order from page to page.
+    all.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+    let others = all.split_off(all.len().min(REASONS));
+    let line = |((_, reason), class): (&(u64, Reason), &'static str)| {
+        Line::new(reason.as_str(), class, Series::Reason(*reason))
+    };
+    let mut lines: Vec<Line> = all.iter().zip(COLOURS).map(line).collect();
+    if !others.is_empty() {
+        let series = others.iter().map(|&(_, reason)| Series::Reason(reason)).collect();
+        lines.push(Line { name: "others", class: "c6", series });
+    }
+    lines
+}

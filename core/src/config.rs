@@ -79,6 +79,10 @@ impl fmt::Display for Ttl {
 /// lists where it likes and makes one of these when it needs it; that costs a few words' copy.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the operator's, independent of the others"
+)]
 pub struct Config<'a> {
     /// What is checked before an address is given.
     pub mode: Mode,
@@ -96,6 +100,9 @@ pub struct Config<'a> {
     pub namespaces: &'a [Label],
     /// In mode insecure: a namespace exists only if [`PodLookup`](crate::PodLookup) says so.
     pub check_namespaces: bool,
+    /// In mode insecure: [`Reply::audit`](crate::Reply::audit) has what mode verified would have refused. No response
+    /// depends on it. Needs a [`PodLookup`](crate::PodLookup) that knows pods, namespaces and owners.
+    pub audit: bool,
     /// In mode verified: `<pod-name>.<namespace>` is answered with all addresses of that pod.
     pub pod_names: bool,
     /// The age up to which a stale index is served; `None` is for ever.
@@ -132,6 +139,7 @@ impl<'a> Config<'a> {
             block_special: false,
             namespaces: &[],
             check_namespaces: false,
+            audit: false,
             pod_names: false,
             max_staleness: None,
             cookies: None,

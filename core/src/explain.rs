@@ -3,6 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use crate::audit::{AuditFinding, audit};
 use crate::config::Config;
 use crate::decide::{Decision, Records, internet};
 use crate::lookup::{Freshness, Owner, PodLookup};
@@ -41,6 +42,8 @@ pub struct Explanation<'a> {
     pub owner: Option<Owner>,
     /// Whether the cluster has the namespace, as far as the index can be read.
     pub namespace_exists: Option<bool>,
+    /// The cause for which mode verified would refuse the name, if mode insecure answers it and the audit is on.
+    pub audit: Option<AuditFinding>,
     /// The state of the index.
     pub freshness: Freshness,
     zones: &'a [Zone],
@@ -79,6 +82,7 @@ pub fn explain<'a, P: PodLookup + ?Sized>(
         address,
         owner: address.filter(|_| indexed).and_then(|address| pods.owner_of(address).ok()),
         namespace_exists: namespace.filter(|_| indexed).and_then(Label::from_wire).and_then(exists),
+        audit: if config.audit { audit(config, pods, question, decision.reason) } else { None },
         freshness: pods.freshness(),
         zones: config.zones,
     })
@@ -129,11 +133,14 @@ impl fmt::Display for Explanation<'_> {
         if self.rcode == Rcode::NOERROR && !self.has_records {
             write!(f, "; it has no record of type {}", self.rtype)?;
         }
-        if self.reason.is_of_index() {
+        if self.reason.is_of_index() || self.audit.is_some() {
             f.write_str("; ")?;
             self.index(f)?;
         }
-        Ok(())
+        match self.audit {
+            Some(finding) => write!(f, "; mode verified would refuse it: {}", finding.as_str()),
+            None => Ok(()),
+        }
     }
 }
 

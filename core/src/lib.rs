@@ -82,6 +82,7 @@
 //! | [`podip`] | which address does the label spell? |
 //! | `policy` | does the name exist: modes, guards, freshness? |
 //! | [`explain()`] | which rule led to the answer? |
+//! | `audit` | would mode verified have refused what mode insecure answered? |
 //! | `decide` | which rcode, extended error and records follow? |
 //! | `prefetch` | what will the index be asked next? |
 //! | `cookie` | has the client proved its address? |
@@ -98,6 +99,7 @@
     clippy::unwrap_used
 )]
 
+mod audit;
 mod config;
 mod cookie;
 mod decide;
@@ -113,6 +115,7 @@ mod respond;
 pub mod wire;
 mod zone;
 
+pub use audit::AuditFinding;
 pub use cidr::IpCidr;
 pub use config::{Config, Mode, Ttl};
 pub use cookie::{CookieSecrets, CookieStatus};

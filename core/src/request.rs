@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use crate::CookieStatus;
+use crate::audit::AuditFinding;
 use crate::reason::Reason;
 use crate::wire::{Ede, Rcode};
 
@@ -70,6 +71,9 @@ pub struct Reply {
     pub ede: Option<Ede>,
     /// The rule that led to the response.
     pub reason: Reason,
+    /// The cause for which mode verified would have refused what mode insecure answered, with
+    /// [`Config::audit`](crate::Config::audit) on; else `None`.
+    pub audit: Option<AuditFinding>,
     /// Whether the answer section had to be left out and TC set.
     pub truncated: bool,
     /// What the client's cookie told: a valid one proves its address.

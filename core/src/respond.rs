@@ -1,5 +1,6 @@
 //! The one entry: a query's octets in, a response's octets out.
 
+use crate::audit::audit;
 use crate::config::Config;
 use crate::cookie::{self, CookieStatus};
 use crate::decide::{Decision, Records, decide};
@@ -80,7 +81,11 @@ fn respond_within<P: PodLookup + ?Sized>(
     match write(config, pods, request, &message, &decision, opt, out) {
         Ok((len, truncated)) => {
             let Decision { reason, rcode, ede, .. } = decision;
-            Outcome::Reply(Reply { len, rcode, ede, reason, truncated, cookie })
+            let audit = match message.question {
+                Some(question) if config.audit => audit(config, pods, question.name, reason),
+                _ => None,
+            };
+            Outcome::Reply(Reply { len, rcode, ede, reason, audit, truncated, cookie })
         }
         Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, decisions),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
@@ -110,7 +115,7 @@ pub fn refuse(config: &Config<'_>, query: &[u8], request: &Request, out: &mut [u
     match write(config, &NoPods, request, &message, &decision, opt, out) {
         Ok((len, truncated)) => {
             let (Decision { reason, rcode, ede, .. }, cookie) = (decision, cookie.unwrap_or_default());
-            Outcome::Reply(Reply { len, rcode, ede, reason, truncated, cookie })
+            Outcome::Reply(Reply { len, rcode, ede, reason, audit: None, truncated, cookie })
         }
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
         Err(_) => Outcome::Drop(DropReason::NoRoom),

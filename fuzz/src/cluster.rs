@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use poddns_core::{Freshness, Label, PodLookup, Unknown};
+use poddns_core::{Freshness, Label, Owner, PodLookup, Unknown};
 
 use super::settings::NAMESPACES;
 
@@ -128,6 +128,15 @@ impl PodLookup for Cluster {
         let same = |pod: &&Pod| (pod.namespace, pod.name) == (*namespace, *name);
         self.pods.iter().filter(same).flat_map(|pod| &pod.addresses).for_each(|&address| each(address));
         Ok(())
+    }
+
+    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
+        let mut owners = self.pods.iter().filter(|pod| pod.addresses.contains(&address));
+        Ok(match (owners.next(), owners.next()) {
+            (None, _) => Owner::Nobody,
+            (Some(pod), None) => Owner::Pod { namespace: pod.namespace, name: Some(pod.name) },
+            (Some(_), Some(_)) => Owner::Shared,
+        })
     }
 
     fn freshness(&self) -> Freshness {

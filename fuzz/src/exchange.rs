@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use hickory_proto::op as hickory;
 use poddns_core::{
-    Config, DropReason, MAX_UDP_REPLY, MIN_REPLY, Outcome, PodLookup, Reply, Request, Transport, respond,
+    AuditFinding, Config, DropReason, MAX_UDP_REPLY, MIN_REPLY, Mode, Outcome, PodLookup, Reason, Reply,
+    Request, Transport, respond,
 };
 
 use super::cluster::Cluster;
@@ -85,6 +86,42 @@ impl Exchange<'_> {
         self.check_records(query, &reply, &octets, &message);
         check_against_hickory(&reply, &octets, &message);
         self.check_letter_case(query, &reply, &octets);
+        self.check_audit(query, &reply, &octets);
+    }
+
+    /// The audit changes nothing but `Reply::audit`, which has what mode verified decides.
+    fn check_audit(&self, query: &[u8], reply: &Reply, octets: &[u8]) {
+        let ask = |mode: Mode, audit: bool| {
+            let mut config = self.config();
+            (config.mode, config.audit, config.max_staleness) = (mode, audit, None);
+            let mut out = vec![0; self.room];
+            match respond(&config, self.cluster, query, &self.request, &mut out) {
+                Outcome::Reply(reply) => (reply, out[..reply.len].to_vec()),
+                outcome => panic!("no response: {outcome:?}"),
+            }
+        };
+        assert_eq!(reply.audit, None, "a finding without the audit");
+        if self.config().mode != Mode::Insecure {
+            return;
+        }
+        let (plain, _) = ask(Mode::Insecure, false);
+        let (audited, same) = ask(Mode::Insecure, true);
+        if self.config().max_staleness.is_none() {
+            assert_eq!(same, octets, "the audit changes the response");
+        }
+        let mut without = audited;
+        without.audit = None;
+        assert_eq!(without, plain, "the audit changes the reply");
+        let is_address = matches!(plain.reason, Reason::AddressUnchecked | Reason::AddressOfNamespace);
+        let verified = ask(Mode::Verified, false).0.reason;
+        match audited.audit {
+            _ if !is_address => assert_eq!(audited.audit, None),
+            None => assert_eq!(verified, Reason::PodHasAddress),
+            Some(AuditFinding::NotReady) => assert_eq!(verified, Reason::Unsynced),
+            Some(_) => {
+                assert!(matches!(verified, Reason::NoPodHasAddress | Reason::AboveZone), "{verified:?}")
+            }
+        }
     }
 
     fn check_opt(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &Message) {

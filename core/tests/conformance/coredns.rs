@@ -45,6 +45,11 @@ fn recorded() -> Vec<Case> {
     cases.collect()
 }
 
+/// The recorded queries, with their transports.
+pub(crate) fn queries() -> impl Iterator<Item = (Transport, Vec<u8>)> {
+    recorded().into_iter().map(|case| (case.transport, case.query))
+}
+
 /// What can differ between two answers.
 type Aspect = &'static str;
 

@@ -5,6 +5,7 @@
 
 #![allow(clippy::incompatible_msrv, reason = "the tests need the version of the workspace")]
 
+mod audit;
 mod coredns;
 mod docs;
 mod explain;

@@ -1,0 +1,92 @@
+//! The audit of mode insecure: which of its answers mode verified would refuse.
+
+use core::net::IpAddr;
+
+use crate::config::Config;
+use crate::lookup::{Freshness, Owner, PodLookup, Unknown};
+use crate::reason::Reason;
+use crate::wire::name::QuestionName;
+use crate::zone::{self, Place};
+use crate::{Label, podip};
+
+/// Cause for which mode verified would refuse what mode insecure answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// A later feature of mode verified may have a cause of its own.
+#[non_exhaustive]
+pub enum AuditFinding {
+    /// The cluster does not have the namespace.
+    NoSuchNamespace,
+    /// The namespace exists, and no pod of the cluster has the address.
+    NoSuchPod,
+    /// The namespace exists, and pods of other namespaces only have the address.
+    OtherNamespace,
+    /// Nobody can tell: there was no complete list yet, or the index could not be read.
+    NotReady,
+}
+
+impl AuditFinding {
+    /// All findings, each at the place that is its [`index`](Self::index).
+    pub const ALL: &'static [Self] =
+        &[Self::NoSuchNamespace, Self::NoSuchPod, Self::OtherNamespace, Self::NotReady];
+
+    /// Returns the place in [`ALL`](Self::ALL), for arrays of counters.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns the finding as one word for metrics and logs, such as `no-such-pod`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSuchNamespace => "no-such-namespace",
+            Self::NoSuchPod => "no-such-pod",
+            Self::OtherNamespace => "other-namespace",
+            Self::NotReady => "not-ready",
+        }
+    }
+}
+
+/// Returns the finding on a response that was decided for this reason; `None` if mode verified would have found the name
+/// as well, or if insecure refused it, too, for the guards are the same.
+// Out of line, so that responses without audit are not made larger by it.
+#[cold]
+#[inline(never)]
+pub(crate) fn audit<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    name: QuestionName<'_>,
+    reason: Reason,
+) -> Option<AuditFinding> {
+    if !matches!(reason, Reason::AddressUnchecked | Reason::AddressOfNamespace) {
+        return None;
+    }
+    // An address was answered, so the name is that of a pod in a zone.
+    let (_, Place::Pod { label, namespace }) = zone::locate(config.zones, name)? else {
+        return None;
+    };
+    let (namespace, address) = (Label::from_wire(namespace)?, podip::parse(label)?);
+    if pods.freshness() == Freshness::Unsynced {
+        return Some(AuditFinding::NotReady);
+    }
+    compare(pods, &namespace, address).unwrap_or(Some(AuditFinding::NotReady))
+}
+
+fn compare<P: PodLookup + ?Sized>(
+    pods: &P,
+    namespace: &Label,
+    address: IpAddr,
+) -> Result<Option<AuditFinding>, Unknown> {
+    if pods.contains(namespace, address)? {
+        return Ok(None);
+    }
+    if !pods.namespace_exists(namespace)? {
+        return Ok(Some(AuditFinding::NoSuchNamespace));
+    }
+    Ok(match pods.owner_of(address)? {
+        Owner::Nobody => Some(AuditFinding::NoSuchPod),
+        // It came to be between the look-ups, and verified would answer now.
+        Owner::Pod { namespace: owner, .. } if owner == *namespace => None,
+        Owner::Pod { .. } | Owner::Shared => Some(AuditFinding::OtherNamespace),
+    })
+}

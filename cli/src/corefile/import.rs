@@ -1,6 +1,7 @@
 //! The meaning of a Corefile's `kubernetes` block for poddns, directive by directive.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use super::parse::{Corefile, Directive, ServerBlock};
 
@@ -223,30 +224,41 @@ fn uses_client_metadata(directive: &Directive) -> bool {
         || directive.block.iter().any(uses_client_metadata)
 }
 
-/// The configuration of poddnsd, as TOML.
-pub(super) fn config(import: &Import) -> String {
-    let mut toml = String::new();
-    let mut line = |key: &str, value: String| {
-        // A string takes every write.
-        let _ = writeln!(toml, "{key} = {value}");
-    };
-    line("pods", quoted(import.pods.as_deref().unwrap_or("verified")));
-    line("domain", list(&import.domains));
-    if import.pods.as_deref() == Some("insecure") {
-        line("check-namespaces", "true".to_owned());
+/// A setting that a Corefile leads to: key of poddnsd's configuration, name of the chart's value, and the value, which is
+/// written alike in TOML and YAML. The chart has no value for what a pod is given by its cluster.
+type Setting = (&'static str, Option<&'static str>, String);
+
+fn settings(import: &Import) -> Vec<Setting> {
+    let mode = import.pods.as_deref().unwrap_or("verified");
+    let mut settings =
+        vec![("pods", Some("pods"), quoted(mode)), ("domain", Some("clusterDomains"), list(&import.domains))];
+    if mode == "insecure" {
+        settings.push(("check-namespaces", Some("checkNamespaces"), "true".to_owned()));
     }
     if let Some(ttl) = import.ttl.as_deref().filter(|ttl| *ttl != DEFAULT_TTL && ttl.parse::<u32>().is_ok()) {
-        line("ttl", ttl.to_owned());
+        settings.push(("ttl", Some("ttl"), ttl.to_owned()));
     }
     if !import.namespaces.is_empty() {
-        line("namespace", list(&import.namespaces));
+        settings.push(("namespace", Some("namespaces"), list(&import.namespaces)));
     }
     for (key, value) in [("kubeconfig", &import.kubeconfig), ("context", &import.context)] {
-        if let Some(value) = value {
-            line(key, quoted(value));
-        }
+        settings.extend(value.as_ref().map(|value| (key, None, quoted(value))));
     }
-    toml
+    settings
+}
+
+/// Returns the configuration of poddnsd, as TOML.
+pub(super) fn config(import: &Import) -> String {
+    settings(import).iter().map(|(key, _, value)| format!("{key} = {value}\n")).collect()
+}
+
+/// Returns values of the Helm chart, as YAML.
+pub(super) fn values(import: &Import, upstreams: &[IpAddr]) -> String {
+    let settings = settings(import);
+    let values = settings.iter().filter_map(|(_, name, value)| Some(format!("{}: {value}\n", (*name)?)));
+    let addresses: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
+    let services = format!("services:\n  clusterIPs: {}\n", list(&addresses));
+    values.chain([services]).collect()
 }
 
 fn list(values: &[String]) -> String {
@@ -254,7 +266,7 @@ fn list(values: &[String]) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// A basic string of TOML.
+/// A basic string of TOML, which is a double-quoted scalar of YAML too.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {

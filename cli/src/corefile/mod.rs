@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use self::block::{Forward, Version, existing, with_block};
-use self::import::{Import, Weight, config, import};
+use self::import::{Import, Weight, config, import, values};
 use self::parse::{Corefile, parse};
 use self::platform::{Platform, Source};
 use crate::outcome::Failure;
@@ -27,6 +27,7 @@ use crate::outcome::Failure;
 Examples:
   kubectl -n kube-system get configmap coredns -o jsonpath='{.data.Corefile}' | poddns corefile
   poddns corefile --print config Corefile > poddnsd.toml
+  poddns corefile --print values Corefile > values.yaml
   poddns corefile --upstream 10.43.0.53 --upstream 10.43.0.54 --print corefile Corefile
   poddns corefile --platform k3s --coredns-version 1.13.1 Corefile | kubectl apply -f -
 
@@ -63,6 +64,8 @@ enum Part {
     Report,
     /// The configuration of poddnsd
     Config,
+    /// Values of the Helm chart
+    Values,
     /// The server block to add
     Block,
     /// The Corefile with the server block
@@ -97,6 +100,7 @@ pub(crate) fn run(args: &CorefileArgs) -> Result<String, Failure> {
     Ok(match args.print {
         Part::Report => report(&corefile, &import, &forward),
         Part::Config => config(&import),
+        Part::Values => values(&import, &forward.upstreams),
         Part::Block => forward.block(&import),
         Part::Corefile => with_block(&text, &corefile, &import, &forward),
     })
@@ -137,7 +141,11 @@ fn report(corefile: &Corefile, import: &Import, forward: &Forward) -> String {
             "! variable {variable}\n      taken as empty: give its value with --env {variable}=VALUE"
         );
     }
-    let _ = write!(text, "\nConfiguration of poddnsd (--print config):\n\n{}", config(import));
+    let _ = write!(
+        text,
+        "\nConfiguration of poddnsd (--print config; --print values for the Helm chart):\n\n{}",
+        config(import)
+    );
     let version = forward.version;
     if let Some(block) = existing(corefile, import) {
         let line = block.line;

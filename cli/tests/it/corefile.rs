@@ -101,6 +101,17 @@ fn imported_configuration_is_valid() {
 }
 
 #[test]
+fn values_of_the_chart_follow_the_corefile() {
+    let path = folder().join("kubeadm-1.31.Corefile");
+    let upstreams = ["--upstream=10.43.0.53", "--upstream=10.43.0.54"];
+    assert_eq!(
+        run(&path, &[&["--print=values"], &upstreams[..]].concat()),
+        "pods: \"insecure\"\nclusterDomains: [\"cluster.local\"]\ncheckNamespaces: true\nttl: 30\nservices:\n  clusterIPs: \
+         [\"10.43.0.53\", \"10.43.0.54\"]\n"
+    );
+}
+
+#[test]
 fn what_is_no_corefile_is_refused_in_words() {
     let work = tempfile::tempdir().unwrap();
     let file = work.path().join("Corefile");

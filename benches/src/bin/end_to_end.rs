@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! apt-get install dnsperf knot nsd unbound
-//! cargo build --release --workspace --bin poddnsd --example null_responder --features poddns-net/floor
-//! cargo run --release -p poddns-benches --bin end_to_end -- --csv docs/end-to-end.csv --svg docs/end-to-end.svg
+//! cargo build --profile dist --workspace --bin poddnsd --example null_responder --features poddns-net/floor
+//! cargo run --profile dist -p poddns-benches --bin end_to_end -- --csv docs/end-to-end.csv --svg docs/end-to-end.svg
 //! ```
 //!
 //! All servers are started at once, each on one thread and all on one processor, and are asked in turn, so that a
@@ -246,7 +246,7 @@ fn programs() -> Result<PathBuf, Failure> {
     let folder = own.parent().ok_or("this program is in no folder")?;
     for needed in ["poddnsd", "examples/null_responder"] {
         if !folder.join(needed).is_file() {
-            let build = "cargo build --release --workspace --bin poddnsd --example null_responder --features poddns-net/floor";
+            let build = "cargo build --profile dist --workspace --bin poddnsd --example null_responder --features poddns-net/floor";
             return Err(format!("no {needed} in {}; first: {build}", folder.display()).into());
         }
     }

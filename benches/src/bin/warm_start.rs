@@ -1,8 +1,8 @@
 //! How soon poddnsd, restarted while the API server is down, answers from its snapshot.
 //!
 //! ```text
-//! cargo build --locked --release --workspace --bins --example null_responder --features poddns-net/floor
-//! target/release/warm_start
+//! cargo build --locked --profile dist --workspace --bins --example null_responder --features poddns-net/floor
+//! target/dist/warm_start
 //! ```
 #![forbid(unsafe_code)]
 

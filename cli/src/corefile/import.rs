@@ -249,7 +249,9 @@ fn settings(import: &Import) -> Vec<Setting> {
 
 /// Returns the configuration of poddnsd, as TOML.
 pub(super) fn config(import: &Import) -> String {
-    settings(import).iter().map(|(key, _, value)| format!("{key} = {value}\n")).collect()
+    let lines: Vec<String> =
+        settings(import).iter().map(|(key, _, value)| format!("{key} = {value}\n")).collect();
+    lines.concat()
 }
 
 /// Returns values of the Helm chart, as YAML.
@@ -258,7 +260,8 @@ pub(super) fn values(import: &Import, upstreams: &[IpAddr]) -> String {
     let values = settings.iter().filter_map(|(_, name, value)| Some(format!("{}: {value}\n", (*name)?)));
     let addresses: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
     let services = format!("services:\n  clusterIPs: {}\n", list(&addresses));
-    values.chain([services]).collect()
+    let lines: Vec<String> = values.chain([services]).collect();
+    lines.concat()
 }
 
 fn list(values: &[String]) -> String {

@@ -119,7 +119,7 @@ impl Exchange<'_> {
             None => assert_eq!(verified, Reason::PodHasAddress),
             Some(AuditFinding::NotReady) => assert_eq!(verified, Reason::Unsynced),
             Some(_) => {
-                assert!(matches!(verified, Reason::NoPodHasAddress | Reason::AboveZone), "{verified:?}")
+                assert!(matches!(verified, Reason::NoPodHasAddress | Reason::AboveZone), "{verified:?}");
             }
         }
     }

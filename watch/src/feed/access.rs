@@ -18,9 +18,10 @@ use tokio::time::{Instant, timeout};
 use tower::service_fn;
 use tracing::{info, warn};
 
-use super::{ClusterOptions, FeedError};
-use crate::feed::connection;
-use crate::feed::explain::chain;
+use super::connection;
+use super::error::FeedError;
+use super::explain::chain;
+use super::options::ClusterOptions;
 use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
 use crate::kubeconfig::{Authorization, KubeconfigError, Loaded, Place, read_token};
 use crate::tls;

@@ -13,6 +13,7 @@ use tracing::error;
 use super::access::Access;
 use super::decode::Object;
 use super::driver::{Driver, Session};
+use super::error::FeedError;
 use super::exchange::{Asker, Resource};
 use super::explain::Subject;
 use super::faults::FaultLog;
@@ -20,11 +21,13 @@ use super::identity::{ClusterIdentity, Origin};
 use super::machine::Machine;
 use super::machine::listing::{Listing, Method};
 use super::machine::target::Target;
+use super::options::ClusterOptions;
 use super::report::Report;
+use super::scope::Scope;
 use super::stats::FeedStats;
-use super::target::{NamespaceTarget, PodTarget, SharedWriter};
-use super::{ClusterOptions, FeedError, Scope};
+use super::target::{NamespaceTarget, PodTarget};
 use crate::freshness::{Health, Watch};
+use crate::index::SharedWriter;
 
 /// Pods that count: see [`Phase::counts`](crate::Phase::counts). A pod that ends arrives as deleted.
 ///

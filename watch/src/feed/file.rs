@@ -11,16 +11,17 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use super::error::FeedError;
 use super::faults::FaultLog;
 use super::manifest::{self, ManifestError};
 use super::report::Report;
+use super::scope::Scope;
 use super::source::{self, Opened, Pieces, Stamp};
 use super::staged::Staged;
 use super::stats::FeedStats;
-use super::target::{NamespaceTarget, PodTarget, SharedWriter};
-use super::{FeedError, Scope};
-use crate::Health;
-use crate::freshness::Watch;
+use super::target::{NamespaceTarget, PodTarget};
+use crate::freshness::{Health, Watch};
+use crate::index::SharedWriter;
 
 /// How often the file's metadata is read. A change is read once the file has stayed the same for this long, so that
 /// one being written is not read halfway.

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{ClusterOptions, Source};
+use super::options::{ClusterOptions, Source};
 use crate::kubeconfig::Place;
 
 /// What a feed opens and runs, when it is opened and whenever it reads its configuration again.

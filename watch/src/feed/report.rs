@@ -8,9 +8,8 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::explain::Subject;
-use super::machine::resync::Difference;
 use super::machine::standing::Standing;
-use super::machine::target::Target;
+use super::machine::target::{Difference, Target};
 use super::machine::{Machine, Notice};
 use super::stats::{FeedStats, WatchStats};
 use crate::freshness::{Health, Watch, WatchHealth};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::machine::resync::Difference;
+use super::machine::target::Difference;
 
 /// What the watches of a feed have seen, by kind. Shared: the feed counts, others read.
 #[derive(Debug, Default)]

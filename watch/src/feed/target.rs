@@ -1,34 +1,16 @@
 //! Turns objects into index operations, at once: nothing of an object is kept.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use poddns_core::Label;
 
-use super::HostNetwork;
 use super::decode::Malformed;
 use super::faults::FaultLog;
-use super::machine::resync::Difference;
-use super::machine::target::{Key, Target};
-use crate::index::Comparison;
+use super::machine::target::{Difference, Key, Target};
+use super::scope::HostNetwork;
+use crate::index::{Change, Comparison, ListScope, PodRecord, SharedWriter, Uid};
+use crate::metadata::Metadata;
 use crate::namespace::Namespace;
 use crate::pod::Pod;
 use crate::quote::Quoted;
-use crate::{Change, IndexWriter, ListScope, Metadata, PodRecord, Uid};
-
-/// The one writer of the index, shared by the watches of one feed. They run in one task, so nobody waits.
-#[derive(Clone)]
-pub(crate) struct SharedWriter(Arc<Mutex<IndexWriter>>);
-
-impl SharedWriter {
-    pub(crate) fn new(writer: IndexWriter) -> Self {
-        Self(Arc::new(Mutex::new(writer)))
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, IndexWriter> {
-        // Each operation of the writer is whole, so a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Where pods go.
 pub(crate) struct PodTarget {

@@ -41,6 +41,7 @@ mod prefetch;
 mod reader;
 mod scan;
 mod segments;
+mod shared_writer;
 mod sharing;
 mod sync;
 mod table;
@@ -51,6 +52,7 @@ mod writer;
 
 pub use reader::Index;
 pub use scan::IndexedPod;
+pub(crate) use shared_writer::SharedWriter;
 pub use types::{
     Change, Comparison, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord,
 };

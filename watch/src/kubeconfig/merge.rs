@@ -279,3 +279,15 @@ fn is_kubeconfig(document: &Node) -> Result<(), String> {
         Err("it has neither clusters nor users nor contexts".to_owned())
     }
 }
+
+/// Returns the texts of a list.
+pub(crate) fn texts(entry: &Entry, field: &str, node: &Node) -> Result<Vec<String>, KubeconfigError> {
+    let list = match node {
+        Node::Null => &[],
+        Node::List(list) => list.as_slice(),
+        _ => return Err(entry.fault(format!("{field} must be a list, and is {}", node.kind()))),
+    };
+    let text = |node: &Node| node.text().map(str::to_owned);
+    let texts = list.iter().map(text).collect::<Option<_>>();
+    texts.ok_or_else(|| entry.fault(format!("{field} must be a list of texts")))
+}

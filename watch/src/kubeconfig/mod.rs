@@ -7,6 +7,7 @@
 pub mod check;
 mod error;
 mod files;
+mod header;
 mod merge;
 mod node;
 mod pem;

@@ -19,10 +19,10 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::error::KubeconfigError;
-use super::merge::{Entry, flag_in, text_in};
+use super::header::bearer;
+use super::merge::{Entry, flag_in, text_in, texts};
 use super::node::Node;
 use super::pem::{Identity, Pem};
-use super::user::{bearer, texts};
 use crate::quote::Quoted;
 
 /// Time limit of a plugin.
@@ -40,7 +40,7 @@ const GROUP: &str = "client.authentication.k8s.io/";
 /// The name of the extension of a cluster that is for plugins.
 const EXTENSION: &str = "client.authentication.k8s.io/exec";
 
-/// A program that gives credentials.
+/// A program that prints credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Plugin {
     /// Path of the program, or its name for a search in `PATH`.
@@ -53,7 +53,7 @@ pub(crate) struct Plugin {
     time_limit: Duration,
 }
 
-/// What a plugin gives.
+/// Credentials from a plugin.
 #[derive(Clone)]
 pub(crate) struct PluginCredentials {
     /// The `Authorization` header.
@@ -88,7 +88,7 @@ pub enum PluginError {
         command: String,
         /// The limit.
         limit: Duration,
-        /// What it printed to standard error, with punctuation.
+        /// Its standard error, with punctuation.
         stderr: String,
     },
     /// It failed.
@@ -96,19 +96,19 @@ pub enum PluginError {
     Failed {
         /// The program.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// What it printed to standard error, with punctuation.
+        /// Its standard error, with punctuation.
         stderr: String,
     },
-    /// What it printed is no usable `ExecCredential`.
+    /// Its output is not a usable `ExecCredential`.
     #[error("credential plugin {command} printed no usable ExecCredential: {fault}{stderr}", command = Quoted(command))]
     Output {
         /// The program.
         command: String,
-        /// What is wrong with it.
+        /// The fault.
         fault: String,
-        /// What it printed to standard error, with punctuation.
+        /// Its standard error, with punctuation.
         stderr: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A kubeconfig's user: how requests are authorised.
+//! A kubeconfig's user: the authorisation of requests.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use kube::config::AuthInfo;
 
 use super::error::KubeconfigError;
 use super::files::{self, MAX_CREDENTIALS};
-use super::merge::Entry;
+use super::header::{bearer, header};
+use super::merge::{Entry, texts};
 use super::node::Node;
 use super::plugin::{self, Plugin};
 use crate::quote::Quoted;
@@ -29,11 +30,11 @@ pub(crate) enum Authorization {
         /// The header with the token last read, to go on with while the file cannot be read.
         token: HeaderValue,
     },
-    /// What a program answers.
+    /// The output of a program.
     Plugin(Plugin),
 }
 
-/// Returns how a user authorises requests.
+/// Returns the authorisation of a user's requests.
 ///
 /// As with `kubectl`, a token file beats a token, and both beat a program.
 pub(crate) fn authorization(user: &Entry, cluster: &Entry) -> Result<Authorization, KubeconfigError> {
@@ -69,7 +70,7 @@ pub(crate) fn authorization(user: &Entry, cluster: &Entry) -> Result<Authorizati
     provider_token(user, provider)
 }
 
-/// Returns the program that a user's credentials come from, if they do.
+/// Returns the program that prints a user's credentials, if one does.
 pub(crate) fn program(user: &Entry) -> Option<String> {
     let text = |field| user.text(field).ok().flatten();
     if ["token", "tokenFile", "username"].into_iter().any(|field| text(field).is_some()) {
@@ -86,24 +87,6 @@ pub(crate) fn read_token(path: &Path) -> Result<HeaderValue, KubeconfigError> {
         bearer(&String::from_utf8_lossy(&content)).map_err(wrong)
     });
     content.map_err(|source| KubeconfigError::Read { what: "the token file", path: path.to_owned(), source })
-}
-
-/// Returns the header of a bearer token without the white space around it: tokens are written with a newline
-/// at their end more often than not.
-pub(crate) fn bearer(token: &str) -> Result<HeaderValue, String> {
-    let token = token.trim();
-    if token.is_empty() {
-        return Err("the token is empty".to_owned());
-    }
-    header("Bearer", token)
-}
-
-fn header(scheme: &str, credentials: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::try_from(format!("{scheme} {credentials}")).map_err(|_| {
-        "the token has characters that no HTTP header can hold, such as a line break".to_owned()
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Returns the token of a provider that is built into older clients.
@@ -126,7 +109,7 @@ fn provider_token(user: &Entry, provider: &Node) -> Result<Authorization, Kubeco
     Err(user.fault(format!("auth-provider {} is not supported: {advice}", Quoted(name))))
 }
 
-/// Returns whom to act as, for kube's client.
+/// Returns the user to act as, for kube's client.
 pub(crate) fn impersonation(user: &Entry) -> Result<AuthInfo, KubeconfigError> {
     let mut info = AuthInfo {
         impersonate: user.text("as")?.map(str::to_owned),
@@ -155,16 +138,4 @@ pub(crate) fn impersonation(user: &Entry) -> Result<AuthInfo, KubeconfigError> {
         return Err(user.fault("as-uid, as-groups and as-user-extra need a user to act as (as)"));
     }
     Ok(info)
-}
-
-/// Returns the texts of a list.
-pub(crate) fn texts(entry: &Entry, field: &str, node: &Node) -> Result<Vec<String>, KubeconfigError> {
-    let list = match node {
-        Node::Null => &[],
-        Node::List(list) => list.as_slice(),
-        _ => return Err(entry.fault(format!("{field} must be a list, and is {}", node.kind()))),
-    };
-    let text = |node: &Node| node.text().map(str::to_owned);
-    let texts = list.iter().map(text).collect::<Option<_>>();
-    texts.ok_or_else(|| entry.fault(format!("{field} must be a list of texts")))
 }

@@ -27,9 +27,9 @@ use std::time::{Duration, Instant, SystemTime};
 use poddns_core::Freshness;
 use thiserror::Error;
 
-use crate::feed::SharedWriter;
 use crate::feed::identity::{Origin, difference};
-use crate::{Health, ListScope};
+use crate::freshness::Health;
+use crate::index::{ListScope, SharedWriter};
 use format::{Counts, Decoder, Encoder, FormatError, Header, Item};
 
 /// Rows of the index that are looked at in one go, during which the feed waits: a fraction of a millisecond.

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task;
 use tokio::time::{self, Instant};
 
-use super::text;
+use super::reply::text;
 use crate::server::connections::{Id, Limits, Table, TaskHandle};
 use crate::server::open_files::ADMIN;
 use crate::server::state::State;

@@ -12,8 +12,8 @@ use poddns_core::{Label, Name};
 use serde_json::{Value, json};
 
 use super::explain::explain_json;
+use super::reply::{JSON, reply, text};
 use super::status::freshness;
-use super::{JSON, reply, text};
 use crate::server::answer::Current;
 use crate::server::listing::{ListError, PodCursor, PodEntry};
 use crate::server::state::State;

@@ -10,6 +10,7 @@ mod lookups;
 mod metrics;
 mod page;
 mod proc;
+mod reply;
 #[cfg(test)]
 pub(crate) mod samples;
 mod status;
@@ -23,10 +24,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY};
 use hyper::{Method, Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
 use tokio::time::{self, MissedTickBehavior};
@@ -34,6 +32,7 @@ use tokio::time::{self, MissedTickBehavior};
 use self::connections::Connections;
 use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
 use self::page::View;
+use self::reply::{HTML, JSON, reply, text};
 use crate::server::history::{History, INTERVAL};
 use crate::server::state::State;
 use crate::server::supervise::supervise;
@@ -41,10 +40,6 @@ use crate::server::supervise::supervise;
 pub use self::explain::explain_json;
 pub use self::fields::status_reference;
 pub use self::metrics::metrics_reference;
-
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
@@ -156,17 +151,4 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
     let mut reasons = pending.join("\n");
     reasons.push('\n');
     text(StatusCode::SERVICE_UNAVAILABLE, reasons)
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    reply(status, TEXT, body)
-}
-
-fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }

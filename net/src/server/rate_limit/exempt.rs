@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use poddns_core::IpCidr;
 
-use super::{mask32, mask128};
+use super::mask::{mask32, mask128};
 
-/// Where pods and nodes are: private (RFC 1918), carrier-grade NAT (RFC 6598), unique local (RFC 4193),
-/// link-local (RFC 3927, RFC 4291 2.5.6) and loopback addresses. Forged queries from these do not come from the
-/// Internet, and answers to them do not leave for it.
+/// Networks of pods and nodes: private (RFC 1918), carrier-grade NAT (RFC 6598), unique local (RFC 4193),
+/// link-local (RFC 3927, RFC 4291 2.5.6) and loopback addresses. Forged queries from these do not arrive
+/// from the Internet, and responses to them do not leave for it.
 const PRIVATE: [([u8; 4], u8); 6] = [
     ([10, 0, 0, 0], 8),
     ([172, 16, 0, 0], 12),
@@ -19,7 +19,7 @@ const PRIVATE: [([u8; 4], u8); 6] = [
 ];
 const PRIVATE_V6: [(u16, u8); 2] = [(0xfc00, 7), (0xfe80, 10)];
 
-/// The networks that `private` stands for.
+/// Returns the networks of the value `private`.
 pub(crate) fn private() -> Vec<IpCidr> {
     let v4 = PRIVATE.into_iter().map(|(octets, prefix)| (IpAddr::from(octets), prefix));
     let v6 =

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use poddns_core::IpCidr;
 
+use super::limiter::{RateLimit, RateLimiter};
 use super::shared::{is_due, replace};
-use super::{RateLimit, RateLimiter};
 
 /// The limiter of a thread, which follows the configuration: it may be off for a while.
 pub(crate) struct QuestionLimiter {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use poddns_core::IpCidr;
 
-use super::{RateLimit, RateLimiter, Verdict};
+use super::limiter::{RateLimit, RateLimiter, Verdict};
 
 /// Shortest interval between two log lines of a thread about clients beyond the limit.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);

@@ -7,44 +7,41 @@ use std::time::Instant;
 
 use siphasher::sip::SipHasher13;
 
-use super::{SECOND, nanoseconds};
-
-/// Networks that share a place in the table without pushing each other out.
+/// Number of networks that share a place in the table without evicting each other.
 const WAYS: usize = 4;
 
-/// A network's budget, as the generic cell rate algorithm keeps it: two words, `[repaid, tag and count]`.
+/// A network's budget by the generic cell rate algorithm: two words, `[repaid, tag and count]`.
 ///
-/// `repaid` is when all that was taken will have been given back, in nanoseconds. The upper half of the other
-/// word is the network's tag, the lower how many responses went beyond the budget, for the slip. All zeros is
-/// nobody, with a full budget.
+/// `repaid` is the time at which the budget is full again, in nanoseconds. The upper half of the other word is the
+/// network's tag, the lower half the number of responses beyond the budget, for the slip. All zeros is no network, with a
+/// full budget.
 type Bucket = [u64; 2];
 
 /// Position of a response relative to its network's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Budget {
+    /// Within it.
     Within,
-    /// It is not; it is the `count`-th of the network, from 1, wrapping.
-    Beyond {
-        count: u32,
-    },
+    /// The `count`-th of the network beyond it, from 1, wrapping.
+    Beyond { count: u32 },
 }
 
-/// See the module above.
-pub(super) struct Table {
+/// The budgets of client networks, in a table of fixed size; see the [module above](super).
+pub(super) struct BudgetTable {
     // Of plain numbers, so that the memory comes zeroed from the kernel, page by page as it is used.
     sets: Vec<[Bucket; WAYS]>,
     key: [u8; 16],
     origin: Instant,
 }
 
-impl fmt::Debug for Table {
+impl fmt::Debug for BudgetTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("entries", &(self.sets.len() * WAYS)).finish_non_exhaustive()
+        f.debug_struct("BudgetTable").field("entries", &(self.sets.len() * WAYS)).finish_non_exhaustive()
     }
 }
 
-impl Table {
-    /// Room for at least this many networks.
+impl BudgetTable {
+    /// Returns an empty table for at least `entries` networks.
     pub(super) fn new(entries: usize, key: [u8; 16], now: Instant) -> Self {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
         Self { sets: vec![[[0; 2]; WAYS]; sets], key, origin: now }
@@ -54,24 +51,24 @@ impl Table {
         self.key
     }
 
-    /// Takes one response out of the network's budget, which is given back at `rate` a second and never holds
-    /// more than a second's.
-    pub(super) fn take(&mut self, network: u128, rate: NonZeroU32, now: Instant) -> Verdict {
+    /// Counts one response against the network's budget, which is refilled with `rate` responses per second and never
+    /// holds more than that.
+    pub(super) fn take(&mut self, network: u128, rate: NonZeroU32, now: Instant) -> Budget {
         let now = nanoseconds(self.origin, now);
         let [repaid, tag_and_count] = self.bucket(network);
         let cost = SECOND / u64::from(rate.get());
         let after = (*repaid).max(now).saturating_add(cost);
         if after - now <= SECOND {
             *repaid = after;
-            return Verdict::Within;
+            return Budget::Within;
         }
         let (tag, count) = split(*tag_and_count);
         let count = count.wrapping_add(1);
         *tag_and_count = join(tag, count);
-        Verdict::Beyond { count }
+        Budget::Beyond { count }
     }
 
-    /// Returns whether the network has nothing left in its budget. It is not remembered for that.
+    /// Returns whether the network's budget is spent. Adds no record of the network.
     pub(super) fn is_spent(&self, network: u128, rate: NonZeroU32, now: Instant) -> bool {
         let (now, cost) = (nanoseconds(self.origin, now), SECOND / u64::from(rate.get()));
         let (tag, index) = self.place(network);
@@ -88,7 +85,7 @@ impl Table {
         (tag, index as usize & (self.sets.len() - 1))
     }
 
-    /// The network's bucket: its own, or else the one of its set that is nearest to full, emptied.
+    /// Returns the network's bucket, or else the one of its set that is nearest to full, emptied.
     fn bucket(&mut self, network: u128) -> &mut Bucket {
         let (tag, index) = self.place(network);
         let set = &mut self.sets[index];
@@ -106,7 +103,7 @@ impl Table {
     }
 }
 
-/// The halves of a word: a tag, and a count or an index.
+/// Returns the halves of a word: a tag, and a count or an index.
 #[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
 const fn split(word: u64) -> (u32, u32) {
     ((word >> 32) as u32, word as u32)
@@ -114,6 +111,14 @@ const fn split(word: u64) -> (u32, u32) {
 
 fn join(tag: u32, count: u32) -> u64 {
     u64::from(tag) << 32 | u64::from(count)
+}
+
+/// A second, in nanoseconds.
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// Returns nanoseconds since `origin`, 0 before it. Five centuries fit.
+fn nanoseconds(origin: Instant, now: Instant) -> u64 {
+    now.saturating_duration_since(origin).as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -125,16 +130,16 @@ mod tests {
     #[test]
     fn count_wraps() {
         let now = Instant::now();
-        let mut table = Table::new(4, [7; 16], now);
+        let mut table = BudgetTable::new(4, [7; 16], now);
         let rate = NonZeroU32::MIN;
-        assert_eq!(table.take(1, rate, now), Verdict::Within);
-        assert_eq!(table.take(1, rate, now), Verdict::Beyond { count: 1 });
+        assert_eq!(table.take(1, rate, now), Budget::Within);
+        assert_eq!(table.take(1, rate, now), Budget::Beyond { count: 1 });
         let bucket = table.bucket(1);
         let (tag, _) = split(bucket[1]);
         bucket[1] = join(tag, u32::MAX);
-        assert_eq!(table.take(1, rate, now), Verdict::Beyond { count: 0 });
-        assert_eq!(table.take(1, rate, now), Verdict::Beyond { count: 1 });
+        assert_eq!(table.take(1, rate, now), Budget::Beyond { count: 0 });
+        assert_eq!(table.take(1, rate, now), Budget::Beyond { count: 1 });
         assert_eq!(split(table.bucket(1)[1]).0, tag, "the tag stays");
-        assert_eq!(table.take(1, rate, now + Duration::from_secs(1)), Verdict::Within);
+        assert_eq!(table.take(1, rate, now + Duration::from_secs(1)), Budget::Within);
     }
 }

@@ -1,12 +1,17 @@
-//! The limiter against what it promises, and against a naive one.
+//! The limiter, compared with its promises and with a naive one.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
+use cidr::IpInet;
+use poddns_core::IpCidr;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::*;
+use super::limiter::{RateLimit, RateLimiter, Verdict};
+use super::table::SECOND;
 
 const KEY: [u8; 16] = *b"0123456789abcdef";
 

@@ -25,12 +25,13 @@
 
 mod backoff;
 pub(crate) mod cause;
+mod comparison;
 mod events;
 mod failures;
 mod limits;
 pub(crate) mod listing;
 pub(crate) mod request;
-pub(crate) mod resync;
+mod resync;
 pub(crate) mod standing;
 pub(crate) mod target;
 mod version;
@@ -45,11 +46,11 @@ use std::time::{Duration, Instant};
 
 use super::explain::Subject;
 use backoff::Backoff;
+use comparison::Resync;
 use listing::{Listing, Method};
 use request::{Read, Request};
-use resync::{Difference, Resync};
 use standing::{Standing, Tracker};
-use target::{Key, Target};
+use target::{Difference, Key, Target};
 use version::Version;
 
 /// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas that

@@ -8,8 +8,9 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::comparison::{Comparison, Resync};
 use super::request::{Read, Request};
-use super::target::{Key, Target};
+use super::target::{Difference, Target};
 use super::version::Version;
 use super::{Machine, Notice};
 
@@ -17,49 +18,6 @@ use super::{Machine, Notice};
 const MAX_TOUCHED: usize = 1 << 18;
 /// Time limit for the next bytes of the list.
 const SILENCE: Duration = Duration::from_mins(1);
-
-/// The kind of a difference between the index and the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Difference {
-    /// The cluster has an object that the index did not have.
-    Missing,
-    /// The index had an object otherwise.
-    Changed,
-    /// The index had an object that the cluster does not have.
-    Gone,
-}
-
-/// When to compare, and a comparison under way.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Resync {
-    interval: Option<Duration>,
-    due: Option<Instant>,
-    comparison: Option<Comparison>,
-}
-
-#[derive(Clone, Debug)]
-struct Comparison {
-    /// How far the index was.
-    from: Version,
-    /// Objects that have changed since.
-    touched: HashSet<Key>,
-    /// How far the list is, once it is complete.
-    to: Option<Version>,
-    heard: Instant,
-}
-
-impl Resync {
-    pub(super) const fn every(interval: Option<Duration>) -> Self {
-        Self { interval, due: None, comparison: None }
-    }
-
-    /// Notes that an object has changed.
-    pub(super) fn touch(&mut self, key: impl FnOnce() -> Key) {
-        if let Some(comparison) = &mut self.comparison {
-            comparison.touched.insert(key());
-        }
-    }
-}
 
 impl<T: Target> Machine<T> {
     /// Compares the index with the cluster once in `interval`, with jitter.
@@ -87,7 +45,7 @@ impl<T: Target> Machine<T> {
         Some(Request::List { read, limit: None, continue_token: None })
     }
 
-    /// When [`poll_resync`](Self::poll_resync) has something to do.
+    /// Returns the time of the next call of [`poll_resync`](Self::poll_resync).
     pub(crate) fn resync_deadline(&self) -> Option<Instant> {
         match &self.resync.comparison {
             Some(comparison) => comparison.to.is_none().then(|| comparison.heard + SILENCE),
@@ -95,19 +53,19 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    /// Whether the list of a comparison is under way.
+    /// Returns whether the list of a comparison is under way.
     pub(crate) fn is_resyncing(&self) -> bool {
         self.resync.comparison.as_ref().is_some_and(|comparison| comparison.to.is_none())
     }
 
-    /// Bytes of the list have arrived.
+    /// Reports that bytes of the list have arrived.
     pub(crate) fn resync_heard(&mut self, now: Instant) {
         if let Some(comparison) = &mut self.resync.comparison {
             comparison.heard = now;
         }
     }
 
-    /// An object of the list.
+    /// Reports an object of the list.
     pub(crate) fn resync_listed(&mut self, object: &T::Object) {
         let Some(comparison) = &self.resync.comparison else { return };
         if comparison.touched.len() > MAX_TOUCHED {
@@ -124,7 +82,7 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    /// The list is complete.
+    /// Reports that the list is complete.
     pub(crate) fn resync_ended(&mut self, version: &str) {
         if let Some(comparison) = &mut self.resync.comparison {
             comparison.to = Some(Version::new(version));
@@ -132,14 +90,14 @@ impl<T: Target> Machine<T> {
         self.resync_caught_up();
     }
 
-    /// The comparison under way, if there is one, is given up: there will be another one.
+    /// Ends the comparison under way, if there is one. There will be another one.
     pub(crate) fn resync_failed(&mut self, why: String) {
         if self.resync.comparison.take().is_some() {
             self.notices.push(Notice::ComparisonFailed { why });
         }
     }
 
-    /// Removes what the list does not name, once the watch has come as far as the list.
+    /// Removes what the list does not name, once the watch has reached the version of the list.
     pub(super) fn resync_caught_up(&mut self) {
         let Some(Comparison { to: Some(to), .. }) = &self.resync.comparison else { return };
         let comparable = to.number().is_some() && self.version.number().is_some();

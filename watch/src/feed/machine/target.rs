@@ -1,9 +1,19 @@
 //! Where the objects of a watch go.
 
-use super::resync::Difference;
 use crate::feed::decode::Malformed;
 
-/// Identifies an object by its namespace and name.
+/// The kind of a difference between the index and the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// The cluster has an object that the index did not have.
+    Missing,
+    /// The index had an object otherwise.
+    Changed,
+    /// The index had an object that the cluster does not have.
+    Gone,
+}
+
+/// Identity of an object by its namespace and name.
 pub(crate) type Key = u128;
 
 /// Turns objects into operations on the index.

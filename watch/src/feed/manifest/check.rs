@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use serde::de::IgnoredAny;
 
-use super::{Entry, ListKind};
+use super::list::{Entry, ListKind};
 
 /// Reads pods files that contain these bytes. The first byte says where they are: everywhere, or in one value of one
 /// pod of three.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use granit_parser::{ErrorKind, Event, FallibleBufferedInput, InputIoError, Parser};
 
 use super::text::Text;
-use super::yaml::YamlError;
+use super::yaml_error::YamlError;
 
 /// Nodes of one document that aliases can refer to, and bytes of their text; later ones are not kept.
 const MAX_ANCHORED: usize = 1 << 16;
@@ -21,7 +21,7 @@ const MAX_KEY: usize = 1 << 16;
 
 type Parsed<R> = Parser<'static, FallibleBufferedInput<Chars<R>>>;
 
-/// The events of a text in order, and what has been seen of its structure.
+/// The events of a text in order, and the state of its structure.
 pub(super) struct Events<R: Read> {
     parser: Parsed<R>,
     peeked: Option<Event<'static>>,
@@ -29,7 +29,7 @@ pub(super) struct Events<R: Read> {
     depth: usize,
     place: (u64, u64),
     anchors: Anchors,
-    /// What aliases stand for, innermost last, and how much of it was returned.
+    /// The nodes of the aliases, innermost last, and the number of their events that were returned.
     replays: Vec<(Arc<[Event<'static>]>, usize)>,
     replayed: usize,
 }
@@ -84,7 +84,7 @@ impl<R: Read> Events<R> {
         Ok(event)
     }
 
-    /// Returns the next event that is no alias: of an alias, the first of what it stands for.
+    /// Returns the next event that is not an alias: instead of an alias, the first event of its node.
     pub(super) fn resolve(&mut self) -> Result<Event<'static>, YamlError> {
         loop {
             match self.next()? {
@@ -97,7 +97,7 @@ impl<R: Read> Events<R> {
         }
     }
 
-    /// Consumes the end of the collection, if it comes next.
+    /// Consumes the end of the collection, if it is next. Returns whether it was.
     pub(super) fn ends(&mut self) -> Result<bool, YamlError> {
         if self.peeked.is_none() {
             self.peeked = Some(self.read()?);
@@ -116,7 +116,7 @@ impl<R: Read> Events<R> {
         self.leave(depth)
     }
 
-    /// Skips the rest of what has begun below this depth.
+    /// Skips the rest of the collections below this depth.
     pub(super) fn leave(&mut self, depth: usize) -> Result<(), YamlError> {
         while self.depth > depth {
             self.next()?;
@@ -139,7 +139,7 @@ impl<R: Read> Events<R> {
         Ok(event)
     }
 
-    /// Continues with what an alias stands for.
+    /// Continues with the node of an alias.
     fn replay(&mut self, id: usize) -> Result<(), YamlError> {
         let Some(events) = self.anchors.complete.get(&id) else {
             return Err(YamlError::Node("an alias stands for itself, or for too much".to_owned()));
@@ -153,7 +153,7 @@ impl<R: Read> Events<R> {
     }
 }
 
-/// What has an anchor.
+/// Nodes with an anchor.
 #[derive(Default)]
 struct Anchors {
     complete: BTreeMap<usize, Arc<[Event<'static>]>>,

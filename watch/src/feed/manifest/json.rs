@@ -8,8 +8,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::error::ManifestError;
+use super::list::{EXPECTED, Entry, Item, Root};
 use super::text::Text;
-use super::{Entry, Item, ManifestError, Root};
 use crate::pod::lenient::Lenient;
 
 /// Reads lists, one after another, to the end of the text.
@@ -72,7 +73,7 @@ impl<'de> Visitor<'de> for List<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(super::EXPECTED)
+        f.write_str(EXPECTED)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {

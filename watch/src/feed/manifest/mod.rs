@@ -1,91 +1,26 @@
-//! Reads what `kubectl get pods -A -o json` or `-o yaml` prints, item by item.
+//! Reader of the output of `kubectl get pods -A -o json` or `-o yaml`, item by item.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod check;
+mod error;
 mod events;
 mod json;
+mod list;
 mod text;
 mod yaml;
+mod yaml_error;
 
-use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 
-use crate::pod::RawPod;
-use crate::pod::lenient::{Faults, Lenient, Object, Quoted};
 use text::Text;
 
-/// An item of a list, as far as it can be read.
-pub(crate) type Item = Lenient<Object<RawPod>>;
+pub(crate) use error::ManifestError;
+pub(crate) use list::{Entry, Item, ListKind};
 
-/// What a file should hold.
-const EXPECTED: &str = "a List or PodList, as `kubectl get pods -A -o json` or `-o yaml` prints";
-
-const CHANGED: &str = "it changed while it was read";
-
-/// What a list contains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ListKind {
-    /// Items of any kind, each with its own `kind`.
-    List,
-    /// Pods.
-    PodList,
-}
-
-/// A part of a file.
-#[allow(clippy::large_enum_variant, reason = "nearly all are items, and none is kept")]
-pub(crate) enum Entry {
-    /// An item of a list.
-    Item(Item),
-    /// An item of which nothing can be used, and why.
-    Unreadable(String),
-    /// The end of a list, which is where its kind is known: kubectl writes `items` before `kind`.
-    End(ListKind),
-}
-
-/// Why a file cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ManifestError {
-    /// Line and column, both from 1, where they are known.
-    at: Option<(u64, u64)>,
-    message: String,
-}
-
-impl fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((line, column)) = self.at {
-            write!(f, "line {line} column {column}: ")?;
-        }
-        f.write_str(&self.message)
-    }
-}
-
-impl ManifestError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { at: None, message: message.into() }
-    }
-
-    /// A file of which no version could be read as a whole.
-    pub(crate) fn changed() -> Self {
-        Self::new(CHANGED)
-    }
-
-    /// Whether reading again may help.
-    pub(crate) fn is_changed(&self) -> bool {
-        self.message == CHANGED
-    }
-}
-
-impl From<io::Error> for ManifestError {
-    fn from(error: io::Error) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
-/// Calls `each` for every part of a file, in order. A file holds one list or more, each a document of YAML or a value
-/// of JSON.
+/// Calls `each` for every part of a file, in order. A file holds one or more lists, each a YAML document or a JSON value.
 ///
-/// Fails if the file is broken. Nothing of it may be used until it has been read to its end without an error. An item
-/// at a time is in memory.
+/// Fails if the file is broken: nothing of it may be used until it has been read to its end. One item at a time is in
+/// memory.
 pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
     let mut text = Text::new(input)?;
     match text.first()? {
@@ -95,52 +30,12 @@ pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(Entry)) -> Result<(), 
     }
 }
 
-/// The fields of a list itself.
-#[derive(Default)]
-struct Root {
-    kind: Option<String>,
-    has_items: bool,
-}
-
-impl Root {
-    fn set_kind(&mut self, kind: Lenient<String>) -> Result<(), String> {
-        if self.kind.is_some() {
-            return Err("kind is given twice".to_owned());
-        }
-        let mut faults = Faults::default();
-        self.kind = kind.take("kind", &mut faults);
-        faults.into_text().map_or(Ok(()), |fault| Err(fault.into()))
-    }
-
-    fn begin_items(&mut self) -> Result<(), String> {
-        if std::mem::replace(&mut self.has_items, true) {
-            return Err("items is given twice".to_owned());
-        }
-        Ok(())
-    }
-
-    /// The list's kind. One without `items` is empty: kubectl and the API server omit what is empty, or write null.
-    fn kind(self) -> Result<ListKind, ManifestError> {
-        let wrong = match self.kind.as_deref() {
-            Some("List") => return Ok(ListKind::List),
-            Some("PodList") => return Ok(ListKind::PodList),
-            Some("Config") => "kind is \"Config\", so it is a kubeconfig".to_owned(),
-            Some(kind @ ("Pod" | "Namespace")) => {
-                format!("kind is {kind:?}, so it is one object and no list")
-            }
-            Some(other) => format!("kind is {}", Quoted(other)),
-            None if self.has_items => "kind is missing".to_owned(),
-            None => "it is no list of Kubernetes objects".to_owned(),
-        };
-        Err(ManifestError::new(format!("{wrong}; what is needed is {EXPECTED}")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
 
     use super::*;
+    use crate::pod::lenient::Faults;
 
     /// The kinds of the lists, and the numbers of items that can and cannot be read.
     fn count(text: &[u8]) -> Result<(Vec<ListKind>, usize, usize), String> {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::str;
 
-use super::ManifestError;
+use super::error::ManifestError;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 16;

@@ -1,18 +1,19 @@
 //! Lists in YAML.
 
-use std::fmt;
 use std::io::Read;
 
-use granit_parser::{ErrorKind, Event, ScalarStyle, ScanError};
+use granit_parser::{Event, ScalarStyle};
 use serde::de::value::StringDeserializer;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
+use super::error::ManifestError;
 use super::events::Events;
+use super::list::{EXPECTED, Entry, Item, ListKind, Root};
 use super::text::Text;
-use super::{Entry, Item, ManifestError, Root};
+use super::yaml_error::YamlError;
 use crate::pod::lenient::Lenient;
 
 /// Reads the lists of all documents to the end of the text.
@@ -20,7 +21,11 @@ pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result
     let mut yaml = Yaml { events: Events::new(text) };
     let mut lists = 0;
     loop {
-        match yaml.events.next().map_err(|error| if lists == 0 { error.of_no_list() } else { error })? {
+        match yaml
+            .events
+            .next()
+            .map_err(|error| if lists == 0 { error.or_not_yaml(no_list) } else { error })?
+        {
             Event::StreamEnd if lists > 0 => return Ok(()),
             Event::StreamEnd => return Err(ManifestError::new("it holds no list")),
             Event::MappingStart(..) => {
@@ -39,64 +44,7 @@ pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result
 }
 
 fn no_list() -> String {
-    format!("it is neither JSON nor YAML of {}", super::EXPECTED)
-}
-
-/// Why a node cannot be decoded.
-#[derive(Debug)]
-pub(super) enum YamlError {
-    /// The text is no YAML, so nothing of it can be used.
-    Syntax(ManifestError),
-    /// The node is not what is needed.
-    Node(String),
-}
-
-impl YamlError {
-    /// The error of a text that is broken where a list should begin: it was hardly meant to be YAML.
-    fn of_no_list(self) -> Self {
-        match self {
-            Self::Syntax(ManifestError { at: Some(at), .. }) => {
-                Self::Syntax(ManifestError { at: Some(at), message: no_list() })
-            }
-            error => error,
-        }
-    }
-}
-
-impl From<ScanError> for YamlError {
-    fn from(error: ScanError) -> Self {
-        let at = (error.marker().line() as u64, error.marker().col() as u64 + 1);
-        Self::Syntax(match error.kind() {
-            ErrorKind::InputIo { error } => ManifestError::new(error.message()),
-            kind => ManifestError { at: Some(at), message: format!("not YAML: {kind}") },
-        })
-    }
-}
-
-impl From<YamlError> for ManifestError {
-    fn from(error: YamlError) -> Self {
-        match error {
-            YamlError::Syntax(error) => error,
-            YamlError::Node(message) => Self::new(message),
-        }
-    }
-}
-
-impl fmt::Display for YamlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(error) => error.fmt(f),
-            Self::Node(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for YamlError {}
-
-impl serde::de::Error for YamlError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::Node(message.to_string())
-    }
+    format!("it is neither JSON nor YAML of {EXPECTED}")
 }
 
 /// The type of a scalar, as far as it matters.
@@ -104,7 +52,7 @@ impl serde::de::Error for YamlError {
 enum Scalar {
     /// Nothing, `~` or `null`.
     Null,
-    /// Written without quotes: text, or whatever the field that it is of takes it for.
+    /// Written without quotes: text, or whatever the type of its field makes of it.
     Plain,
     /// Text.
     Text,
@@ -131,7 +79,7 @@ struct Yaml<R: Read> {
 
 impl<R: Read> Yaml<R> {
     /// Reads the mapping at the root of a document, which has begun.
-    fn list(&mut self, each: &mut dyn FnMut(Entry)) -> Result<super::ListKind, ManifestError> {
+    fn list(&mut self, each: &mut dyn FnMut(Entry)) -> Result<ListKind, ManifestError> {
         let mut root = Root::default();
         while let Some(key) = self.key()? {
             match key.as_str() {
@@ -171,8 +119,8 @@ impl<R: Read> Yaml<R> {
         Ok(())
     }
 
-    /// The next key of a mapping as text: empty, which names no field, for one that is no scalar. `None` at the end
-    /// of the mapping.
+    /// Returns the next key of a mapping as text; empty, which is no field's name, if it is not a scalar. `None` at the
+    /// end of the mapping.
     fn key(&mut self) -> Result<Option<String>, YamlError> {
         if self.events.ends()? {
             return Ok(None);
@@ -220,7 +168,7 @@ impl<'de, R: Read> Deserializer<'de> for &mut Yaml<R> {
     }
 }
 
-/// What is in a sequence or mapping that has begun.
+/// The entries of a sequence or mapping that has begun.
 struct Entries<'a, R: Read>(&'a mut Yaml<R>);
 
 impl<'de, R: Read> SeqAccess<'de> for Entries<'_, R> {

@@ -7,6 +7,7 @@ mod family;
 mod pods;
 mod process;
 mod traffic;
+mod view;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,10 +18,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::document::metrics_reference;
 use self::family::{Family, Kind, Label, ROW, Samples, Section};
-use super::proc::Process;
-use crate::server::answer::Current;
-use crate::server::counters::Counters;
-use crate::server::pods::PodsReport;
+use self::view::View;
 use crate::server::state::State;
 
 /// Every family.
@@ -32,14 +30,14 @@ static SECTIONS: [Section; 5] = [
     Section { heading: "Server and process", families: process::FAMILIES },
 ];
 
-/// A registry whose only collector reads the state.
+/// Returns a registry whose only collector reads the state.
 pub(super) fn registry(state: Arc<State>) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape(state)));
     registry
 }
 
-/// The metrics in the text format of `OpenMetrics`.
+/// Returns the metrics in the text format of `OpenMetrics`.
 pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, registry)?;
@@ -54,37 +52,5 @@ impl Collector for Scrape {
         let view = View::new(&self.0);
         let mut families = SECTIONS.iter().flat_map(|section| section.families);
         families.try_for_each(|family| family.encode(&view, &mut encoder))
-    }
-}
-
-/// The state of the server at a scrape.
-struct View<'a> {
-    state: &'a State,
-    current: Current,
-    report: PodsReport,
-    process: Process,
-}
-
-impl<'a> View<'a> {
-    fn new(state: &'a State) -> Self {
-        let current = state.current();
-        let report = current.pods.0.report();
-        Self { state, current, report, process: Process::read() }
-    }
-
-    /// Returns the counters of each transport: many over UDP, one over TCP.
-    fn transports(&self) -> [(&'static str, Vec<&'a Counters>); 2] {
-        let udp = self.state.udp.iter().map(|counters| &**counters).collect();
-        [("udp", udp), ("tcp", vec![&*self.state.tcp])]
-    }
-
-    /// Sums a counter of all threads.
-    fn all(&self, of: impl Fn(&Counters) -> u64) -> u64 {
-        self.udp(&of) + of(&self.state.tcp)
-    }
-
-    /// Sums a counter of all UDP threads.
-    fn udp(&self, of: impl Fn(&Counters) -> u64) -> u64 {
-        self.state.udp.iter().map(|counters| of(counters)).sum()
     }
 }

@@ -1,0 +1,39 @@
+//! The state of the server that metrics are made from.
+
+use crate::server::admin::proc::Process;
+use crate::server::answer::Current;
+use crate::server::counters::Counters;
+use crate::server::pods::PodsReport;
+use crate::server::state::State;
+
+/// The state of the server at a scrape.
+pub(super) struct View<'a> {
+    pub(super) state: &'a State,
+    pub(super) current: Current,
+    pub(super) report: PodsReport,
+    pub(super) process: Process,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(state: &'a State) -> Self {
+        let current = state.current();
+        let report = current.pods.0.report();
+        Self { state, current, report, process: Process::read() }
+    }
+
+    /// Returns the counters of each transport: many over UDP, one over TCP.
+    pub(super) fn transports(&self) -> [(&'static str, Vec<&'a Counters>); 2] {
+        let udp = self.state.udp.iter().map(|counters| &**counters).collect();
+        [("udp", udp), ("tcp", vec![&*self.state.tcp])]
+    }
+
+    /// Sums a counter of all threads.
+    pub(super) fn all(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+        self.udp(&of) + of(&self.state.tcp)
+    }
+
+    /// Sums a counter of all UDP threads.
+    pub(super) fn udp(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+        self.state.udp.iter().map(|counters| of(counters)).sum()
+    }
+}

@@ -1,0 +1,57 @@
+//! Errors of opening a feed.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::kubeconfig::{KubeconfigError, PluginError};
+
+/// Reason why a feed cannot be opened. An unreachable cluster is none.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FeedError {
+    /// A kubeconfig cannot be read, does not have the context, or has a fault in it.
+    #[error("cannot use the kubeconfig: {0}")]
+    Kubeconfig(#[source] KubeconfigError),
+    /// The process seems to run in a pod, but the service account cannot be used.
+    #[error(
+        "cannot use the pod's service account: {0}; is `automountServiceAccountToken` off? Otherwise name a \
+         kubeconfig"
+    )]
+    InCluster(#[source] KubeconfigError),
+    /// There is neither a service account nor a kubeconfig in the usual places.
+    #[error("no cluster to watch: not in a pod, and {0}; name a kubeconfig, or use a pods file")]
+    NoCluster(#[source] KubeconfigError),
+    /// The configuration was read, but no client can be made of it: certificate and key do not match, or a CA is not a
+    /// certificate.
+    #[error("cannot make a client of the cluster's configuration: {cause}")]
+    Client {
+        /// The failure.
+        cause: String,
+    },
+    /// A credential plugin returned no credentials. Never when a feed is opened: it runs again.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The configuration cannot be read at the moment: the file system does not respond.
+    #[error("cannot read the cluster's configuration: {cause}")]
+    Unavailable {
+        /// The failure.
+        cause: String,
+    },
+    /// The file of pods cannot be read.
+    #[error("cannot use pods file {path}: {cause}", path = path.display())]
+    PodsFile {
+        /// The file.
+        path: PathBuf,
+        /// The fault, with line and column where they are known.
+        cause: String,
+    },
+}
+
+impl FeedError {
+    /// Returns whether the configuration is at fault, rather than something that may pass by itself.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        !matches!(self, Self::Plugin(_) | Self::Unavailable { .. })
+    }
+}

@@ -1,0 +1,42 @@
+//! The state of the comparison of the index with a list.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::target::Key;
+use super::version::Version;
+
+/// The schedule of comparisons, and the comparison under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resync {
+    pub(super) interval: Option<Duration>,
+    pub(super) due: Option<Instant>,
+    pub(super) comparison: Option<Comparison>,
+}
+
+/// A comparison of the index with a list.
+#[derive(Clone, Debug)]
+pub(super) struct Comparison {
+    /// Version of the index when the list was requested.
+    pub(super) from: Version,
+    /// Objects that have changed since then.
+    pub(super) touched: HashSet<Key>,
+    /// Version of the list, once it is complete.
+    pub(super) to: Option<Version>,
+    /// Time at which bytes of the list last arrived.
+    pub(super) heard: Instant,
+}
+
+impl Resync {
+    /// Returns the state in which a comparison is due once in `interval`.
+    pub(super) const fn every(interval: Option<Duration>) -> Self {
+        Self { interval, due: None, comparison: None }
+    }
+
+    /// Notes that an object has changed.
+    pub(super) fn touch(&mut self, key: impl FnOnce() -> Key) {
+        if let Some(comparison) = &mut self.comparison {
+            comparison.touched.insert(key());
+        }
+    }
+}

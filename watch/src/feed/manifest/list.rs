@@ -1,0 +1,75 @@
+//! Lists of objects.
+
+use super::error::ManifestError;
+use crate::pod::RawPod;
+use crate::pod::lenient::{Faults, Lenient, Object, Quoted};
+
+/// An item of a list, as far as it can be read.
+pub(crate) type Item = Lenient<Object<RawPod>>;
+
+/// Description of the contents that a file must have.
+pub(super) const EXPECTED: &str = "a List or PodList, as `kubectl get pods -A -o json` or `-o yaml` prints";
+
+/// Contents of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// Items of any kind, each with its own `kind`.
+    List,
+    /// Pods.
+    PodList,
+}
+
+/// A part of a file.
+#[allow(clippy::large_enum_variant, reason = "nearly all are items, and none is stored")]
+pub(crate) enum Entry {
+    /// An item of a list.
+    Item(Item),
+    /// An unusable item, with the reason.
+    Unreadable(String),
+    /// The end of a list, where its kind is known: kubectl writes `items` before `kind`.
+    End(ListKind),
+}
+
+/// The fields of a list itself.
+#[derive(Default)]
+pub(super) struct Root {
+    kind: Option<String>,
+    has_items: bool,
+}
+
+impl Root {
+    /// Stores the field `kind`.
+    pub(super) fn set_kind(&mut self, kind: Lenient<String>) -> Result<(), String> {
+        if self.kind.is_some() {
+            return Err("kind is given twice".to_owned());
+        }
+        let mut faults = Faults::default();
+        self.kind = kind.take("kind", &mut faults);
+        faults.into_text().map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
+    /// Notes that the field `items` begins.
+    pub(super) fn begin_items(&mut self) -> Result<(), String> {
+        if std::mem::replace(&mut self.has_items, true) {
+            return Err("items is given twice".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Returns the kind of the list. One without `items` is empty: kubectl and the API server omit empty fields, or write
+    /// null.
+    pub(super) fn kind(self) -> Result<ListKind, ManifestError> {
+        let wrong = match self.kind.as_deref() {
+            Some("List") => return Ok(ListKind::List),
+            Some("PodList") => return Ok(ListKind::PodList),
+            Some("Config") => "kind is \"Config\", so it is a kubeconfig".to_owned(),
+            Some(kind @ ("Pod" | "Namespace")) => {
+                format!("kind is {kind:?}, so it is one object and no list")
+            }
+            Some(other) => format!("kind is {}", Quoted(other)),
+            None if self.has_items => "kind is missing".to_owned(),
+            None => "it is no list of Kubernetes objects".to_owned(),
+        };
+        Err(ManifestError::new(format!("{wrong}; what is needed is {EXPECTED}")))
+    }
+}

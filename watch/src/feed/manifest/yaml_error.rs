@@ -1,0 +1,65 @@
+//! Errors of the YAML reader.
+
+use std::fmt;
+
+use granit_parser::{ErrorKind, ScanError};
+
+use super::error::ManifestError;
+
+/// Reason why a node cannot be decoded.
+#[derive(Debug)]
+pub(super) enum YamlError {
+    /// The text is not YAML, so nothing of it can be used.
+    Syntax(ManifestError),
+    /// The node does not have the required form.
+    Node(String),
+}
+
+impl YamlError {
+    /// Returns the error of a text that is broken where a list should begin, with another message: it was hardly meant
+    /// to be YAML.
+    pub(super) fn or_not_yaml(self, message: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Syntax(ManifestError { at: Some(at), .. }) => {
+                Self::Syntax(ManifestError { at: Some(at), message: message() })
+            }
+            error => error,
+        }
+    }
+}
+
+impl From<ScanError> for YamlError {
+    fn from(error: ScanError) -> Self {
+        let at = (error.marker().line() as u64, error.marker().col() as u64 + 1);
+        Self::Syntax(match error.kind() {
+            ErrorKind::InputIo { error } => ManifestError::new(error.message()),
+            kind => ManifestError { at: Some(at), message: format!("not YAML: {kind}") },
+        })
+    }
+}
+
+impl From<YamlError> for ManifestError {
+    fn from(error: YamlError) -> Self {
+        match error {
+            YamlError::Syntax(error) => error,
+            YamlError::Node(message) => Self::new(message),
+        }
+    }
+}
+
+impl fmt::Display for YamlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(error) => error.fmt(f),
+            Self::Node(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+impl serde::de::Error for YamlError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Node(message.to_string())
+    }
+}

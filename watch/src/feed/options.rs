@@ -1,0 +1,54 @@
+//! Sources of pods.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::machine::listing::Method as ListMethod;
+
+/// The source of pods and namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The API server of a cluster.
+    Cluster(ClusterOptions),
+    /// A file that `kubectl get pods -A -o json` or `-o yaml` wrote: a `List` or a `PodList`. It is read again
+    /// when it changes. The namespaces of its pods exist, and those that it lists itself
+    /// (`kubectl get namespaces,pods -A`). It must be a regular file.
+    File(PathBuf),
+    /// As [`File`](Self::File), or a pipe (`/dev/stdin`, a FIFO, a shell's `<(…)`), which is read once: opening the feed
+    /// waits for its writers to close it.
+    FileOrPipe(PathBuf),
+}
+
+/// Options of the connection to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterOptions {
+    /// The kubeconfig file. `None` is the service account of the pod in which the process runs, else `$KUBECONFIG` or
+    /// `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; `None` is its current one.
+    pub context: Option<String>,
+    /// Methods of listing, the preferred one first. Those that the server does not support are skipped;
+    /// [`ListMethod::Paged`] is used if none remains.
+    pub list_methods: Vec<ListMethod>,
+    /// Number of objects in a page: at least 1, 500 by default.
+    pub page_size: u32,
+    /// Time after which a silent connection is probed, by a PING of HTTP/2 or a small request; 10 seconds by default.
+    /// The connection is closed if there is no response for as long again.
+    pub probe_interval: Duration,
+    /// Mean time between two comparisons of the index with the cluster, an hour by default; `None` for no comparisons.
+    pub resync_interval: Option<Duration>,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        let list_methods = vec![ListMethod::Cached, ListMethod::Streaming, ListMethod::Paged];
+        Self {
+            kubeconfig: None,
+            context: None,
+            list_methods,
+            page_size: 500,
+            probe_interval: Duration::from_secs(10),
+            resync_interval: Some(Duration::from_hours(1)),
+        }
+    }
+}

@@ -104,7 +104,7 @@ fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// What the machine takes for one cache line out of as many as the address table of a million pods has, which
+/// Measures the time for one cache line out of as many as the address table of a million pods has, which
 /// no look-up of that size can undercut.
 fn floor(c: &mut Criterion<CpuTime>) {
     #[repr(align(64))]

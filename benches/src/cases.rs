@@ -1,4 +1,4 @@
-//! What is asked.
+//! The cases of the benchmarks.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +9,7 @@ use super::{CLIENT, DOMAIN, NOW, SECRET};
 /// Queries of one kind, each for another pod.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What it is called in reports.
+    /// Name in reports.
     pub name: &'static str,
     /// The mode of the server.
     pub mode: Mode,
@@ -98,7 +98,7 @@ pub fn namespace(number: u32) -> String {
     format!("team-1{low:02}")
 }
 
-/// Where the digits that change stand in a query for `10-1hh-1mm-1ll.team-1ll`.
+/// Offsets of the digits that change in a query for `10-1hh-1mm-1ll.team-1ll`.
 const HIGH: usize = 12 + 5;
 const MIDDLE: usize = HIGH + 4;
 const LOW: usize = MIDDLE + 4;

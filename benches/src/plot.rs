@@ -10,13 +10,13 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// A chart. Its axes reach from their first to their last tick.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// What it shows, in a line.
+    /// Title, in one line.
     pub title: String,
     /// To the right.
     pub x: Axis,
     /// Up. Its label stands above it.
     pub y: Axis,
-    /// What is drawn, in this order.
+    /// The curves, in drawing order.
     pub lines: Vec<Line>,
     /// Pixels to the right of the axes, for labels of lines that end there.
     pub margin: u32,
@@ -25,15 +25,15 @@ pub struct Chart {
 /// An axis.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// What it measures, with the unit.
+    /// The measured quantity, with its unit.
     pub label: String,
-    /// How values become distances.
+    /// Scale of the axis.
     pub scale: Scale,
-    /// Where it is marked, in ascending order, and with what. At least two.
+    /// Ticks in ascending order, with their labels. At least two.
     pub ticks: Vec<(f64, String)>,
 }
 
-/// How values become distances.
+/// Scale of the axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
     /// In proportion.
@@ -49,13 +49,13 @@ pub enum Scale {
 pub struct Line {
     /// Its name, in one or more lines.
     pub label: Vec<String>,
-    /// Where the name begins, in pixels right of and below the last point.
+    /// Offset of the name, in pixels right of and below the last point.
     pub label_offset: (i32, i32),
     /// Red, green, blue.
     pub colour: (u8, u8, u8),
-    /// Whether it is dashed.
+    /// True if it is dashed.
     pub dashed: bool,
-    /// Where it leads, in ascending order of x.
+    /// Points, in ascending order of x.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -92,7 +92,7 @@ impl Scale {
 }
 
 impl Axis {
-    /// Where a value is, from 0 to 1.
+    /// Returns the position of a value, from 0 to 1.
     fn place(&self, value: f64) -> f64 {
         let [first, last] = [self.ticks.first(), self.ticks.last()]
             .map(|tick| tick.map_or(0.0, |(value, _)| self.scale.place(*value)));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poddns_core::Label;
 use poddns_watch::{Index, IndexOptions, IndexWriter, PodRecord, Uid, index};
 
-/// How many namespaces there are.
+/// Number of namespaces.
 pub const NAMESPACES: u32 = 1000;
 
 /// The names of all namespaces.
@@ -49,7 +49,7 @@ pub fn name(number: u32) -> String {
     format!("checkout-{number:010x}-x2x4z")
 }
 
-/// Tells the index of pod `number` at an address.
+/// Applies pod `number`, at an address, to the index.
 pub fn apply(writer: &mut IndexWriter, namespaces: &[Label], number: u32, address: IpAddr) {
     let (uid, namespace) = (uid(number), *namespace(namespaces, number));
     let name = if writer.keeps_names() { name(number) } else { String::new() };

@@ -1,4 +1,4 @@
-//! How soon a server that is restarted answers from its snapshot, while the API server is down.
+//! Time until a restarted server answers from its snapshot, while the API server is down.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -19,9 +19,9 @@ use crate::memory::Process;
 
 /// Longer than any start takes, with the first list of a million pods.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// How long an answer may take that will come.
+/// Time limit of a response.
 const ANSWER: Duration = Duration::from_millis(20);
-/// How long to wait between two questions to a port where nobody is yet.
+/// Delay between two queries to a port that is not bound yet.
 const PAUSE: Duration = Duration::from_micros(500);
 
 /// One start.

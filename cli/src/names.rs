@@ -60,7 +60,7 @@ pub(crate) struct IpArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PodAddress(IpAddr);
 
-/// Why an argument has no name.
+/// Reason why an argument has no name.
 #[derive(Debug, PartialEq, Eq, Error)]
 enum AddressError {
     #[error("not an IP address; give one such as 10.42.2.46 or fd00::7")]
@@ -141,7 +141,7 @@ pub(crate) fn name(args: &NameArgs) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// Why a name holds no address.
+/// Reason why a name holds no address.
 #[derive(Debug, PartialEq, Eq, Error)]
 enum IpError {
     #[error("'{0}' is an address already; `poddns name` gives its name")]

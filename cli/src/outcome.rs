@@ -1,4 +1,4 @@
-//! How a command ends, and what it says on the way.
+//! Exit status and messages of a command.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -6,10 +6,10 @@ use std::process::ExitCode;
 /// Exit status of bad usage and bad configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
-/// Why a command failed.
+/// Reason why a command failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// What was asked makes no sense, or the configuration is wrong; exit status 64.
+    /// The request makes no sense, or the configuration is wrong; exit status 64.
     Usage(String),
     /// It made sense but did not work out; exit status 1.
     Run(String),
@@ -30,7 +30,7 @@ impl Failure {
     }
 }
 
-/// Says what went wrong, or may surprise, on standard error.
+/// Prints an error or a warning to standard error.
 pub(crate) fn note(message: &str) {
     for line in message.lines() {
         say(&format!("poddns: {line}"));

@@ -43,14 +43,14 @@ pub(crate) struct PodsArgs {
     json: bool,
 }
 
-/// What pods to look for.
+/// Selection of pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Subject {
     Address(IpAddr),
     Pod { namespace: Option<Label>, name: Label },
 }
 
-/// Why an argument stands for no pod.
+/// Reason why an argument does not select a pod.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("neither an address nor a pod's name; give one such as 10.42.2.46, web-0 or NAMESPACE/web-0")]
 struct SubjectError;

@@ -1,4 +1,4 @@
-//! How many octets a forged query makes the server send to somebody else, for every kind of answer.
+//! Number of bytes that a forged query makes the server send to a victim, for every kind of response.
 //!
 //! ```text
 //! cargo run --package poddns-net --example amplification
@@ -56,7 +56,7 @@ impl PodLookup for Cluster {
     }
 }
 
-/// What follows the question in a query.
+/// Records after the question of a query.
 #[derive(Clone, Copy)]
 enum Extra {
     /// Nothing: no EDNS.
@@ -71,7 +71,7 @@ enum Extra {
 pub struct Row {
     /// The kind of answer.
     pub kind: &'static str,
-    /// What the query has beside its question.
+    /// Additional parts of a query.
     pub with: &'static str,
     /// Octets of the query.
     pub query: usize,

@@ -1,4 +1,4 @@
-//! What a machine's sockets cost when there is nothing to think about: the floor that a server is measured against.
+//! Cost of a machine's sockets without any DNS: the floor that a server is compared with.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

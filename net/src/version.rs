@@ -20,7 +20,7 @@ const FEATURES: &[(&str, bool)] = &[
     ("static", cfg!(target_feature = "crt-static")),
 ];
 
-/// What [`details`] returns.
+/// Result of [`details`].
 static DETAILS: LazyLock<String> = LazyLock::new(|| {
     let features: Vec<&str> = FEATURES.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     format!(

@@ -14,6 +14,6 @@ pub struct Metadata {
     pub uid: String,
     /// `metadata.resourceVersion`, an opaque text.
     pub resource_version: String,
-    /// Whether it has a `metadata.deletionTimestamp`: it is being deleted but still exists.
+    /// True if it has a `metadata.deletionTimestamp`: it is being deleted but still exists.
     pub terminating: bool,
 }

@@ -33,7 +33,7 @@ impl Namespace {
         &self.metadata
     }
 
-    /// What is wrong with the object, for a log line.
+    /// Returns the fault of the object, for a log line.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()

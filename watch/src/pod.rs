@@ -37,7 +37,7 @@ pub struct Pod {
     fault: Option<Box<str>>,
 }
 
-/// Where a pod is in its life: `status.phase`.
+/// Phase of a pod: `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Accepted, its containers not yet all started. It may have an address already.
@@ -55,7 +55,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Whether a pod of this phase still owns its addresses: until it is `Succeeded` or `Failed`, when its
+    /// Returns whether a pod of this phase still owns its addresses: until it is `Succeeded` or `Failed`, when its
     /// containers are gone for good and the address is free for another pod.
     ///
     /// `Unknown` counts: the pod is neither deleted nor ended, its node is merely out of reach. (`CoreDNS`
@@ -73,13 +73,13 @@ impl Pod {
         &self.metadata
     }
 
-    /// Where the pod is in its life.
+    /// Returns the pod's phase.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Whether it shares the network of its node, and so has the node's address.
+    /// Returns whether it shares the network of its node, and so has the node's address.
     #[must_use]
     pub const fn host_network(&self) -> bool {
         self.host_network
@@ -91,7 +91,7 @@ impl Pod {
         &self.addresses
     }
 
-    /// What is wrong with the object, for a log line. The fields that could be read hold nevertheless.
+    /// Returns the fault of the object, for a log line. The fields that could be read are valid nevertheless.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()

@@ -1,4 +1,4 @@
-//! What a pod costs, by the index's own count. `benches/src/bin/index_memory.rs` holds that count against the
+//! Memory per pod, by the index's own count. `benches/src/bin/index_memory.rs` compares that count with the
 //! allocator's and the kernel's.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

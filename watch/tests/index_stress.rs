@@ -144,7 +144,7 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
     }
 }
 
-/// Where the readers run, beside the writer.
+/// Cores on which the readers run, beside the writer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
     /// Wherever the kernel likes.

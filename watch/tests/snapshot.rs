@@ -134,7 +134,7 @@ async fn without_the_api_server_a_restarted_feed_answers_as_before() {
     assert_eq!(recorder.write(&path).unwrap(), None);
 }
 
-/// What was deleted while nobody looked goes with the first complete list and not before, whatever happens to
+/// Pods that were deleted unobserved disappear with the first complete list and not before, whatever happens to
 /// lists on the way; what exists is there all the time.
 #[tokio::test]
 async fn the_first_list_is_one_like_any_later() {
@@ -178,7 +178,7 @@ async fn the_first_list_is_one_like_any_later() {
     assert_eq!(index.stats().pods, 3);
 }
 
-/// Why the file is not used; the feed is then as good as without.
+/// Returns the reason why the file is not used; the feed is then as good as without.
 async fn refused(server: &ApiServer, scope: Scope, path: &Path) -> String {
     let mut feed = open(server, scope).await;
     let error = feed.restore(path).expect_err("it is refused");
@@ -331,7 +331,7 @@ async fn what_is_no_snapshot_is_not_overwritten() {
     }
 }
 
-/// Whether it can be written is found out before there is anything to write.
+/// Returns whether it can be written is found out before there is anything to write.
 #[test]
 fn where_nothing_can_be_written_is_told() {
     let error = try_out(Path::new("/nonexistent/snapshot")).unwrap_err();

@@ -39,7 +39,7 @@ use objects::{Change, Cluster};
 pub struct Offer {
     /// Its answer to a request for a streaming list.
     pub listing: Listing,
-    /// Whether it speaks protobuf, to those who ask for it.
+    /// True if it speaks protobuf, to those who ask for it.
     pub protobuf: bool,
 }
 
@@ -60,13 +60,13 @@ pub enum Listing {
 /// A change, or the end of the watch.
 enum News {
     Change(Change),
-    /// What the watch goes on from is gone: 410.
+    /// The version from which the watch continues is gone: 410.
     Expired,
 }
 
 struct Shared {
     cluster: Mutex<Cluster>,
-    /// Where the changes of pods go.
+    /// Channel of the changes of pods.
     watches: Mutex<Vec<UnboundedSender<News>>>,
     offer: Offer,
 }

@@ -11,14 +11,14 @@ pub const MAX_PODS: u32 = 1 << 23;
 /// The version of the pods at the beginning, and of all namespaces.
 pub(super) const FIRST_VERSION: u32 = 1000;
 
-/// What distinguishes a pod from the others, and from what it was before.
+/// Differences of a pod from the others, and from its predecessors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pod {
     /// Below [`MAX_PODS`].
     pub number: u32,
-    /// How often a pod of this number was deleted and made again; in its name and its uid.
+    /// Number of times that a pod of this number was deleted and created again; part of its name and its uid.
     pub incarnation: u32,
-    /// Whether it has its second address.
+    /// True if it has its second address.
     pub moved: bool,
     restarts: u32,
     version: u32,
@@ -134,7 +134,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// So many running pods, with one address each.
+    /// Returns running pods with one address each.
     ///
     /// # Panics
     ///

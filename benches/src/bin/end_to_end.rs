@@ -1,4 +1,4 @@
-//! What a query costs a whole server: poddnsd beside a null responder with the same sockets, and beside the
+//! Cost of a query in a whole server: poddnsd beside a null responder with the same sockets, and beside the
 //! authoritative servers that this machine has.
 //!
 //! ```text
@@ -240,7 +240,7 @@ fn whole(rate: f64) -> u32 {
     rate as u32
 }
 
-/// Where cargo puts the programs of the profile that this one was built with.
+/// Returns the folder in which cargo puts the programs of this one's profile.
 fn programs() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     let folder = own.parent().ok_or("this program is in no folder")?;

@@ -1,4 +1,4 @@
-//! What a pod costs in the index: by the index's own count, by the allocator's, and by the kernel's.
+//! Memory per pod in the index: by the index's own count, by the allocator's, and by the kernel's.
 //!
 //! Prints a table for 10,000, 100,000 and 1,000,000 pods, without names, or with `names` as argument. `peak` is
 //! the most that was ever allocated while the index grew.

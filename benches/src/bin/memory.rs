@@ -23,7 +23,7 @@ enum Command {
     Report,
     /// Keep a store of pods, as the yardstick of the others.
     Reflector {
-        /// What to keep of a pod.
+        /// Parts of a pod to keep.
         objects: Objects,
         /// The cluster.
         kubeconfig: PathBuf,
@@ -37,7 +37,7 @@ struct Arguments {
           value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PODS)))]
     pods: Vec<u32>,
 
-    /// What to measure.
+    /// The program to measure.
     #[arg(long, value_delimiter = ',', value_enum, default_values_t = Subject::ALL)]
     subjects: Vec<Subject>,
 
@@ -117,7 +117,7 @@ fn programs() -> Result<Programs, Box<dyn Error>> {
     Ok(Programs { poddnsd, reflector })
 }
 
-/// What the figures depend on.
+/// Returns the conditions that the figures depend on.
 fn context(plan: Plan, runs: u32) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,4 +1,4 @@
-//! How soon poddnsd, restarted while the API server is down, answers from its snapshot.
+//! Time until poddnsd, restarted while the API server is down, answers from its snapshot.
 //!
 //! ```text
 //! cargo build --locked --profile dist --workspace --bins --example null_responder --features poddns-net/floor

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Failure;
 use super::process::{find, pinned};
 
-/// How a server is asked.
+/// Parameters of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// For how long.
@@ -17,11 +17,11 @@ pub struct Load {
     pub edns: bool,
     /// Queries a second; as many as the server answers if `None`.
     pub rate: Option<u32>,
-    /// Whether the time of every answer is wanted, which costs the client.
+    /// True if the time of every response is recorded, which costs the client.
     pub latencies: bool,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answers {
     /// Queries that got an answer.

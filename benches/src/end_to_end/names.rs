@@ -1,4 +1,4 @@
-//! What the servers serve and what they are asked: the same pods for all, as each wants them.
+//! Data and queries of the servers: the same pods for all, in the form of each.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -10,14 +10,14 @@ use super::Failure;
 use super::names::{ZONE, name, write_local_data, write_pods_file, write_zone};
 use super::process::{Server, find, free_address, pinned};
 
-/// Where and on how many pods servers are run.
+/// Environment of the servers.
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// The processor of the servers.
     pub processor: usize,
-    /// Where their files go.
+    /// Folder of their files.
     pub folder: PathBuf,
-    /// How many pods there are.
+    /// Number of pods.
     pub pods: u32,
     /// The folder of our own programs, built for release.
     pub programs: PathBuf,
@@ -47,7 +47,7 @@ impl Kind {
     pub const ALL: [Self; 7] =
         [Self::Null, Self::Insecure, Self::Verified, Self::Knot, Self::Nsd, Self::Unbound, Self::CoreDns];
 
-    /// What it is called in reports.
+    /// Name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ const WIDTH: u32 = 860;
 const ROW: u32 = 46;
 const TOP: u32 = 64;
 const BOTTOM: u32 = 34;
-/// Where bars begin: names stand to the left.
+/// Left end of the bars; names are to the left.
 const LEFT: u32 = 250;
 /// Room behind the longest bar for its figure.
 const RIGHT: u32 = 70;

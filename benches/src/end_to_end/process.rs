@@ -13,10 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::Failure;
 
-/// How long a server may take until it answers: a million records take a while to read.
+/// Time limit until a server answers: a million records take a while to read.
 const START: Duration = Duration::from_mins(3);
 
-/// How long a server may take to end.
+/// Time limit for the end of a server.
 const END: Duration = Duration::from_secs(10);
 
 /// The rcode in the fourth octet of a response (RFC 1035 4.1.1), and the one that says that there is nothing wrong.
@@ -26,14 +26,14 @@ const NOERROR: u8 = 0;
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    /// What it is called in reports.
+    /// Name in reports.
     pub name: String,
-    /// Where it listens.
+    /// Address on which it listens.
     pub address: SocketAddr,
     child: Child,
 }
 
-/// What a server has used and holds.
+/// CPU time and memory of a server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usage {
     /// Time on the processor in user and in kernel mode, in seconds, of all its processes.
@@ -103,7 +103,7 @@ impl Server {
         }
     }
 
-    /// What it has used and holds now.
+    /// Returns the CPU time and memory until now.
     pub fn usage(&self) -> Result<Usage, Failure> {
         let mut usage = Usage { cpu: 0.0, resident: 0, files: 0 };
         for entry in fs::read_dir("/proc")? {
@@ -140,7 +140,7 @@ impl Drop for Server {
     }
 }
 
-/// What proc(5) tells of a process.
+/// Figures of a process by proc(5).
 #[derive(Debug, PartialEq)]
 struct Stat {
     group: u32,

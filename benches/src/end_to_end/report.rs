@@ -1,4 +1,4 @@
-//! What was measured, as a table for readers and as CSV for the plot.
+//! Results, as a table for readers and as CSV for the plot.
 
 use std::fmt::Write;
 use std::io;

@@ -8,7 +8,7 @@ use crate::api_server::ApiServer;
 /// The most that a list of a million pods may take, on a machine that is busy with other things.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
-/// How far a program has come.
+/// Progress of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Progress {
     /// Pods that it knows.
@@ -23,7 +23,7 @@ pub(super) trait Follower {
     /// Returns once it has its first list, and does its work. Panics if it does not within [`PATIENCE`].
     fn wait_until_ready(&mut self);
 
-    /// How far it is.
+    /// Returns its progress.
     fn progress(&mut self) -> Progress;
 
     /// Panics unless it knows the server's pods, as far as it can be asked.

@@ -1,4 +1,4 @@
-//! What a whole process takes to follow a cluster: memory at its peak and when steady, time, CPU.
+//! Cost of following a cluster, for a whole process: peak and steady memory, time, CPU.
 //!
 //! Each run starts a program of its own, fed by an [`ApiServer`](crate::api_server::ApiServer) in the process
 //! that measures: poddnsd, or kube's own store of watched objects as the yardstick.
@@ -23,7 +23,7 @@ pub use table::table;
 
 use crate::api_server::{Listing, Offer};
 
-/// What is measured.
+/// The measured programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Subject {
     /// poddnsd in mode verified, with an API server that has streaming lists.
@@ -72,7 +72,7 @@ impl Subject {
         }
     }
 
-    /// Whether it is poddnsd.
+    /// Returns whether it is poddnsd.
     #[must_use]
     pub const fn is_poddnsd(self) -> bool {
         matches!(self, Self::PoddnsdStreamed | Self::PoddnsdPaged | Self::PoddnsdJson)

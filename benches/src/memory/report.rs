@@ -1,4 +1,4 @@
-//! What docs/memory.md shows of the results: a chart, and tables between two marks.
+//! The chart and the tables of docs/memory.md.
 
 use super::results::{Figures, Results};
 use super::{Subject, table};

@@ -1,4 +1,4 @@
-//! What was measured, and the file it is kept in.
+//! Results, and their file.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -31,26 +31,26 @@ pub struct Figures {
 /// A run and its figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// What was measured.
+    /// The measurement.
     pub subject: Subject,
     /// With so many pods.
     pub pods: u32,
     /// The how manieth of its kind, from 1.
     pub number: u32,
-    /// What came out.
+    /// The figures.
     pub figures: Figures,
 }
 
 /// All runs, and the circumstances.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Results {
-    /// Where, when and how, as keys and values.
+    /// Machine, time and conditions, as keys and values.
     pub context: Vec<(String, String)>,
     /// In the order they were made.
     pub runs: Vec<Run>,
 }
 
-/// Why a file holds no results.
+/// Reason why a file holds no results.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {what}")]
 pub struct ParseError {
@@ -90,7 +90,7 @@ impl Results {
     }
 }
 
-/// How a figure is spread over runs.
+/// Spread of a figure over runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spread<T> {
     /// The middle one; of an even number the greater one of the two.

@@ -12,7 +12,7 @@ use super::results::Figures;
 use super::store::Objects;
 use crate::api_server::ApiServer;
 
-/// How often a program is asked how far it is.
+/// Interval at which a program's progress is read.
 const POLL: Duration = Duration::from_millis(50);
 
 /// The programs that are measured.
@@ -24,14 +24,14 @@ pub struct Programs {
     pub reflector: PathBuf,
 }
 
-/// What is done in a run.
+/// Parameters of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Changes after the first list; a multiple of four.
     pub changes: u32,
-    /// How many of them a second.
+    /// Number of changes per second.
     pub rate: u32,
-    /// How long a program rests until its memory counts as steady.
+    /// Time after which the memory of an idle program counts as steady.
     pub settle: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What any program pays that keeps pods in kube's own store: the yardstick, and nothing else.
+//! Cost of keeping pods in kube's own store, for comparison.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,10 +17,10 @@ use kube::{Api, Client, Config, Resource};
 
 use super::slim::SlimPod;
 
-/// What is kept of a pod.
+/// Parts of a pod that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Objects {
-    /// What poddns decodes.
+    /// The fields that poddns decodes.
     Slim,
     /// k8s-openapi's pod.
     Pods,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::Subject;
 use super::results::{Figures, Results, Spread};
 
-/// What the daemon may take when steady with so many pods, in KiB: 12 MiB and 64 bytes a pod.
+/// Returns the limit of the daemon's steady memory with this number of pods, in KiB: 12 MiB and 64 bytes per pod.
 fn steady_limit(pods: u32) -> f64 {
     f64::from(12 << 10) + f64::from(pods) * 64.0 / 1024.0
 }
 
-/// What it may take at any moment: a fifth more, and 8 MiB.
+/// Returns the limit of its memory at any moment: a fifth more, and 8 MiB.
 fn peak_limit(pods: u32) -> f64 {
     steady_limit(pods).mul_add(1.2, f64::from(8 << 10))
 }
@@ -57,7 +57,7 @@ fn figures(results: &Results, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// What each pod adds to the steady memory of the program without any.
+/// Returns the memory that each pod adds to that of the program without pods.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn per_pod(results: &Results, subject: Subject, pods: u32) -> Option<String> {
     let steady = |pods| results.spread(subject, pods, |figures| Some(figures.steady));

@@ -13,7 +13,7 @@ use poddns_watch::Index;
 pub use self::domain::Domain;
 pub use self::hickory::Hickory;
 
-/// Who has which address.
+/// The addresses of the pods.
 struct Pods {
     mode: Mode,
     index: Arc<Index>,

@@ -39,7 +39,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// How the zones are forwarded.
+/// Forwarding of the zones.
 #[derive(Clone, Debug)]
 pub(super) struct Forward {
     pub(super) upstreams: Vec<IpAddr>,

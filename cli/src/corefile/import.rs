@@ -8,7 +8,7 @@ use super::parse::{Corefile, Directive, ServerBlock};
 /// `CoreDNS`' default TTL of Kubernetes records, in seconds, which is also that of poddns.
 const DEFAULT_TTL: &str = "5";
 
-/// How a finding concerns the operator.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weight {
     /// Taken over, or without a meaning for pod records.
@@ -17,7 +17,7 @@ pub(super) enum Weight {
     Attention,
 }
 
-/// What one directive means for poddns.
+/// Meaning of one directive for poddns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) line: usize,
@@ -27,7 +27,7 @@ pub(super) struct Finding {
     pub(super) weight: Weight,
 }
 
-/// What poddns takes over from a Corefile.
+/// Settings that poddns takes over from a Corefile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Import {
     /// Cluster domains, in order, each once.

@@ -9,7 +9,7 @@ pub(super) struct Token {
     pub(super) text: String,
     /// The line, from 1.
     pub(super) line: usize,
-    /// Whether it was quoted: a quoted brace is text.
+    /// True if it was quoted: a quoted brace is text.
     pub(super) quoted: bool,
     /// Bytes of the text up to its end.
     pub(super) end: usize,

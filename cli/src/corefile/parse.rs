@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 16;
 /// Directives of one Corefile, imported ones included.
 const MAX_DIRECTIVES: usize = 10_000;
 
-/// Why a text is no Corefile.
+/// Reason why a text is no Corefile.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum ParseError {
     #[error("line {0}: '}}' without '{{'")]
@@ -56,7 +56,7 @@ fn quote(token: &str) -> String {
     if plain { token.to_owned() } else { format!("\"{}\"", token.replace('"', "\\\"")) }
 }
 
-/// What one server block serves.
+/// One address of a server block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     /// The zone in lower case without a dot at its end; the root is empty.

@@ -9,7 +9,7 @@ use super::block::{Forward, with_block};
 use super::import::Import;
 use super::parse::{Corefile, Directive, ServerBlock};
 
-/// Where `CoreDNS` runs.
+/// Platform on which `CoreDNS` runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Platform {
     /// `ConfigMap` coredns in kube-system
@@ -30,7 +30,7 @@ pub(super) enum Platform {
     Talos,
 }
 
-/// What there is to make an object of.
+/// Contents of an object.
 pub(super) struct Source<'a> {
     pub(super) text: &'a str,
     pub(super) corefile: &'a Corefile,

@@ -1,4 +1,4 @@
-//! Why a label is not a dashed address: what the parser on the query path has no time to say.
+//! Reasons why a label is not a dashed address, which the parser on the query path does not report.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 const V4_GROUPS: usize = 4;
 const V6_GROUPS: usize = 8;
 
-/// What keeps a label from being an address.
+/// Reason why a label is not an address.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(super) enum NotDashed {
     #[error("is the root")]

@@ -13,7 +13,7 @@ use super::text::parse_hex;
 /// The longest a try may take: a day.
 const MAX_SECONDS: f64 = 86_400.0;
 
-/// Why an argument is refused. clap puts the argument's name and value in front.
+/// Reason why an argument is refused. clap puts the argument's name and value in front.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum ArgError {
     #[error("not a record type; give a mnemonic such as A, AAAA, PTR, SOA, or TYPE0 to TYPE65535")]
@@ -75,7 +75,7 @@ pub(super) fn port(text: &str) -> Result<u16, ArgError> {
     text.parse().ok().filter(|&port| port > 0).ok_or(ArgError::Port)
 }
 
-/// Whom to ask, not yet looked up.
+/// The server, not yet resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     /// An address, or a host name.
@@ -99,7 +99,7 @@ impl Server {
     }
 }
 
-/// Why a server cannot be asked.
+/// Reason why a server cannot be asked.
 #[derive(Debug, Error)]
 pub(crate) enum ServerError {
     #[error("no address for server '{server}': {source}")]

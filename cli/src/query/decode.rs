@@ -119,7 +119,7 @@ pub(crate) fn decode(packet: &[u8]) -> Result<Decoded, DecodeError> {
 /// The walk through the records of a packet.
 struct Walk<'a> {
     packet: &'a [u8],
-    /// Where the next record begins.
+    /// Offset of the next record.
     at: usize,
     message: Message,
     faults: Vec<Fault>,
@@ -190,7 +190,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a record is the OPT record of EDNS(0) (RFC 6891 6.1.1).
+/// Returns whether a record is the OPT record of EDNS(0) (RFC 6891 6.1.1).
 fn is_edns(place: Place, record: &Record) -> bool {
     place.section == 2 && record.record_type() == RecordType::OPT && record.name.is_root()
 }

@@ -70,7 +70,7 @@ fn show_option(code: u16, data: &[u8], cookie: Option<&[u8]>) -> String {
     known.unwrap_or_else(|| format!("OPT={code}: {}", hex(data)))
 }
 
-/// What a returned cookie is worth: a response must carry the client cookie that was sent (RFC 7873 5.3).
+/// Returns the validity of a returned cookie: a response must carry the client cookie that was sent (RFC 7873 5.3).
 fn judge_cookie(data: &[u8], sent: Option<&[u8]>) -> &'static str {
     match sent.and_then(|sent| sent.get(..CLIENT_COOKIE)) {
         None => "",

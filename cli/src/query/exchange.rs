@@ -18,7 +18,7 @@ const HEADER: usize = 12;
 /// The longest message, and so the longest datagram (RFC 1035 4.2.2).
 const MAX_MESSAGE: usize = 65_535;
 
-/// How the question is put.
+/// Options of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Udp,
@@ -34,7 +34,7 @@ impl Transport {
     }
 }
 
-/// How long to wait, and how often to ask.
+/// Time limit and number of attempts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// For one try.
@@ -49,9 +49,9 @@ pub(crate) struct Response {
     pub(crate) message: Message,
     /// Its octets, without those of the TCP frame.
     pub(crate) octets: Vec<u8>,
-    /// How many of them stand behind the message's end.
+    /// Number of bytes after the end of the message.
     pub(crate) left_over: usize,
-    /// What of it does not decode.
+    /// The part that does not decode.
     pub(crate) faults: Vec<Fault>,
     pub(crate) server: SocketAddr,
     pub(crate) transport: Transport,
@@ -66,7 +66,7 @@ impl Response {
     }
 }
 
-/// Why a server gave no answer.
+/// Reason why a server gave no answer.
 #[derive(Debug, Error)]
 pub(crate) enum ExchangeError {
     /// An error of the socket.
@@ -108,7 +108,7 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// Why a packet is not the reply to our question.
+/// Reason why a packet is not the reply to our question.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum Mismatch {
     #[error("has {0} octets, fewer than a header")]
@@ -154,7 +154,7 @@ impl Question {
         Ok(decoded)
     }
 
-    /// Whether the question section is ours. It may be missing from an error, for a server that could not or
+    /// Returns whether the question section is ours. It may be missing from an error, for a server that could not or
     /// would not parse the query.
     fn is_answered_by(&self, message: &Message) -> bool {
         match message.queries.as_slice() {

@@ -49,7 +49,7 @@ const DEFAULT_PORT: u16 = 1053;
 /// The most faults of an answer to note one by one.
 const MAX_FAULTS: usize = 10;
 
-/// Why there is no answer.
+/// Reason why there is no answer.
 #[derive(Debug, Error)]
 enum QueryError {
     #[error("the query cannot be sent: {0}")]

@@ -121,7 +121,7 @@ struct Flags {
 /// The options whose place among the words matters.
 const WORDS: [&str; 7] = ["words", "record_type", "class", "reverse", "name", "file", "server"];
 
-/// How to ask, and how to print.
+/// Options of queries and of output.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Options {

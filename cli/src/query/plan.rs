@@ -46,7 +46,7 @@ pub(super) struct Asked {
     pub(super) class: DNSClass,
 }
 
-/// Why there is no question in a line of a file.
+/// Reason why there is no question in a line of a file.
 #[derive(Debug, Error)]
 pub(super) enum LineError {
     #[error("cannot read {}: {source}", show_text(&.path.display().to_string()))]
@@ -56,13 +56,13 @@ pub(super) enum LineError {
 }
 
 impl LineError {
-    /// Whether what was read is wrong, and not the reading.
+    /// Returns whether what was read is wrong, and not the reading.
     pub(super) fn is_usage(&self) -> bool {
         matches!(self, Self::Line { .. })
     }
 }
 
-/// What is wrong with a line.
+/// The fault in a line.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(super) enum LineMistake {
     #[error("'{}' is {error}", show_text(.word))]

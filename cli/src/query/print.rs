@@ -29,7 +29,7 @@ impl Sections {
         Self(if on { self.0 | other.0 } else { self.0 & !other.0 })
     }
 
-    /// Whether an empty line belongs between two answers.
+    /// Returns whether an empty line separates two responses.
     pub(crate) const fn separates(self) -> bool {
         self.has(Self::COMMENTS) || self.has(Self::STATS)
     }
@@ -103,7 +103,7 @@ pub(crate) fn short(message: &Message) -> String {
     })
 }
 
-/// What a short form without answers leaves unsaid: the status, and the extended errors.
+/// Returns the parts that a short form without answers omits: the status, and the extended errors.
 pub(crate) fn status(message: &Message) -> String {
     let mut text = show_rcode(u16::from(message.metadata.response_code));
     for error in message.edns.iter().flat_map(extended_errors) {

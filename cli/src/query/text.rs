@@ -12,7 +12,7 @@ const MAX_LABEL: usize = 63;
 /// The longest name on the wire, length octets and root included (RFC 1035 2.3.4).
 const MAX_NAME: usize = 255;
 
-/// Why a text is not a domain name.
+/// Reason why a text is not a domain name.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum NameTextError {
     #[error("is empty; the root is written '.'")]
@@ -128,7 +128,7 @@ pub(crate) fn show_text(text: &str) -> String {
     safe
 }
 
-/// Whether a terminal prints this character and does nothing else. The standard library escapes the categories
+/// Returns whether a terminal prints this character and does nothing else. The standard library escapes the categories
 /// C and Z of Unicode, but for the space, and marks that join the character before.
 fn prints(char: char) -> bool {
     match char {
@@ -155,7 +155,7 @@ fn show_octets(octets: &[u8], special: impl Fn(u8) -> bool) -> String {
     text
 }
 
-/// Whether a master file would take this octet of a name for something else.
+/// Returns whether a master file would take this octet of a name for something else.
 fn is_special(octet: u8) -> bool {
     matches!(octet, b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$')
 }

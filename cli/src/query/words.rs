@@ -53,7 +53,7 @@ pub(super) enum DigOption {
     Nothing,
 }
 
-/// Why a word is refused.
+/// Reason why a word is refused.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(super) enum WordError {
     #[error(transparent)]
@@ -106,7 +106,7 @@ impl FromStr for Word {
     }
 }
 
-/// Whether it is the word followed by digits alone, so meant as the type or class of that number.
+/// Returns whether it is the word followed by digits alone, so meant as the type or class of that number.
 fn is_numbered(text: &str, word: &str) -> bool {
     let digits = text.get(word.len()..).unwrap_or_default();
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))

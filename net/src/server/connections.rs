@@ -59,7 +59,7 @@ struct Connection<C> {
     serial: u64,
     client: usize,
     opened: Instant,
-    /// When it last had nothing open: since the connection was made, or its last reply was sent.
+    /// Time since which it has had no open query: since it was made, or its last reply was sent.
     since: Instant,
     /// True if part of a query, or of a reply, waits for the client.
     busy: bool,

@@ -1,4 +1,4 @@
-//! What the server answered in the last 15 minutes: for the status page and `/status`.
+//! History of the last 15 minutes, for the status page and `/status`.
 //!
 //! The admin endpoints sample the counters every few seconds; without them there is no history, and nothing is counted
 //! for it. Its size is fixed.
@@ -61,7 +61,7 @@ impl Series {
 /// Counts of all series since the start.
 type Totals = [u64; SERIES];
 
-/// What was counted in a time.
+/// Counts of a period.
 #[derive(Clone, Debug)]
 struct Sample {
     elapsed: Duration,

@@ -29,7 +29,7 @@ pub struct PodEntry {
 pub struct PodPage {
     /// Those on this page; there can be none on a page that is not the last.
     pub pods: Vec<PodEntry>,
-    /// Where the next page begins; `None` on the last.
+    /// Beginning of the next page; `None` on the last.
     pub next: Option<PodCursor>,
 }
 
@@ -41,7 +41,7 @@ pub struct PodCursor {
     row: u32,
 }
 
-/// Why pods cannot be listed.
+/// Reason why pods cannot be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ListError {
     /// The pods are not known, or not in a way that they can be listed.

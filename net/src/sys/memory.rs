@@ -1,4 +1,4 @@
-//! What the allocator keeps of what was freed.
+//! Memory that the allocator keeps after it was freed.
 
 /// Buffers of this size and more are mapped by themselves, so that the system has them back when they are freed:
 /// bodies of pages, and the objects of one. It is the C library's own default, but that one rises to the largest
@@ -26,7 +26,7 @@ pub(crate) fn keep_little_memory() {
 #[cfg(all(feature = "daemon", not(all(target_os = "linux", target_env = "gnu"))))]
 pub(crate) fn keep_little_memory() {}
 
-/// Gives back to the system what is free within the heap; takes a few milliseconds at most.
+/// Returns free memory within the heap to the system; takes a few milliseconds at most.
 ///
 /// By itself the allocator gives back only what is free at the heap's end, and there may be something that stays.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

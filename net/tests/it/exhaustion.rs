@@ -1,4 +1,4 @@
-//! When the machine has no more of something: descriptors, room on the disk of the log or in its pipe. The daemon goes
+//! Exhaustion of descriptors, of the disk of the log or of its pipe. The daemon goes
 //! on.
 //!
 //! It takes `prlimit` and `unshare` (util-linux), `ip` (iproute2) and /dev/full; where these are missing it fails,
@@ -131,7 +131,7 @@ fn without_any_descriptor_udp_goes_on_and_tcp_comes_back() {
     assert!(failures > 0);
 }
 
-/// How often the TCP thread went to sleep.
+/// Returns the number of times that the TCP thread has slept.
 fn voluntary_switches(daemon: &Daemon) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
     let is_tcp =

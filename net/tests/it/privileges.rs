@@ -1,4 +1,4 @@
-//! What the running daemon has given up, as the kernel tells it.
+//! Privileges that the running daemon has dropped, by the kernel's files.
 //!
 //! These take root, `setpriv`, `unshare` and `mount` (util-linux), `ip` (iproute2), and a kernel with Landlock
 //! and seccomp; where these are missing they fail, they do not pass.
@@ -25,7 +25,7 @@ fn threads(daemon: &Daemon) -> Vec<String> {
     threads
 }
 
-/// That a line stands in the status of every thread.
+/// Asserts that a line is in the status of every thread.
 fn assert_everywhere(daemon: &Daemon, name: &str, value: &str) {
     for thread in threads(daemon) {
         let line = thread.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
@@ -225,7 +225,7 @@ fn landlock_keeps_files_elsewhere_out_of_reach() {
     });
 }
 
-/// That it is Landlock which does it.
+/// Asserts that Landlock is the reason.
 #[test]
 fn without_landlock_they_are_within_reach() {
     let (daemon, _near, _far) = pods_file_elsewhere("off");

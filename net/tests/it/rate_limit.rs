@@ -13,7 +13,7 @@ const QUERIES: u64 = 100;
 /// A limit that a test reaches at once, and that loopback is not exempt from.
 const LIMIT: [&str; 3] = ["--rate-limit=5", "--rate-limit-exempt=none", "--threads=1"];
 
-/// What became of a burst of queries.
+/// Results of a burst of queries.
 #[derive(Debug, Default, PartialEq)]
 struct Burst {
     whole: u64,

@@ -40,7 +40,7 @@ fn pair() -> (UdpSocket, TcpListener, SocketAddr) {
     }
 }
 
-/// What the daemon says when it does not start.
+/// Returns the message of a daemon that does not start.
 fn refused(mut command: Command, arguments: &[&str]) -> String {
     let output =
         command.args(["--pods=insecure", "--admin=off"]).args(arguments).stderr(Stdio::piped()).output();

@@ -56,7 +56,7 @@ fn every_worker_answers() {
     }
 }
 
-/// Whether TC is set, and how many records there are.
+/// Returns whether TC is set, and how many records there are.
 fn cut(response: &[u8]) -> (bool, u16) {
     (response[2] & 2 != 0, u16::from_be_bytes([response[6], response[7]]))
 }
@@ -82,7 +82,7 @@ fn queries_with_4_kib_of_options_are_answered() {
 /// Sockets of a daemon with 16 threads and two addresses.
 const SOCKETS: u64 = 2 * 16;
 
-/// What a slot of a batch may keep resident, and how many there are.
+/// Limit of the resident memory of a slot of a batch, and the number of slots.
 const SLOT: u64 = 8 * 1024;
 const SLOTS: u64 = 64;
 

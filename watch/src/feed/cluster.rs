@@ -44,7 +44,7 @@ pub(crate) struct ClusterFeed {
     watches: Vec<BoxFuture<'static, ()>>,
 }
 
-/// What all watches share.
+/// Parts that all watches share.
 #[derive(Clone)]
 struct Parts {
     access: Arc<Access>,
@@ -97,7 +97,7 @@ impl ClusterFeed {
         Ok(Self { access: parts.access, identity: parts.identity, watches })
     }
 
-    /// What the index is of, with this scope.
+    /// Returns the origin of the index with this scope.
     pub(crate) fn origin(&self, scope: String) -> Origin {
         Origin::of_cluster(Arc::clone(&self.access), self.identity.clone(), scope)
     }

@@ -35,7 +35,7 @@ const CONNECTION_WINDOW: u32 = 2 << 20;
 /// Maximum size of the read buffer of a connection of HTTP/1.1, in bytes.
 const READ_BUFFER: usize = 1 << 18;
 
-/// Why no client can be made.
+/// Reason why no client can be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
     /// Certificates, keys or names are not usable.
@@ -65,7 +65,7 @@ impl Pulse {
         Self(Arc::new(Life { base: Instant::now(), last: AtomicU64::new(0) }))
     }
 
-    /// When the peer was last known to be alive.
+    /// Returns the time at which the peer was last known to be alive.
     pub(crate) fn last(&self) -> Instant {
         self.0.base + Duration::from_nanos(self.0.last.load(Ordering::Relaxed))
     }

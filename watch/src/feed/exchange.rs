@@ -33,7 +33,7 @@ pub(crate) struct Resource {
     pub(crate) path: String,
     /// The field selector of lists and watches.
     pub(crate) selector: Option<&'static str>,
-    /// Whether the metadata of objects is enough.
+    /// True if the metadata of objects is enough.
     pub(crate) metadata_only: bool,
 }
 
@@ -62,7 +62,7 @@ impl Resource {
 
 /// The answer to a request that was accepted.
 pub(crate) enum Answer {
-    /// Who answers: the uid of `kube-system`, if there is one, and the revision.
+    /// Identity of the server: the uid of `kube-system`, if there is one, and the revision.
     Identity(Option<String>, String),
     /// A body that follows.
     Body(Response<Body>, Format),
@@ -77,7 +77,7 @@ pub(crate) struct Answered {
     pub(crate) client: u64,
     /// The connection's signs of life.
     pub(crate) pulse: Option<Pulse>,
-    /// Whether the connection sees to its signs of life by itself.
+    /// True if the connection checks its liveness by itself.
     pub(crate) http2: bool,
 }
 
@@ -109,7 +109,7 @@ impl<K: Object> Decoder<K> {
 pub(crate) struct Asker {
     access: Arc<Access>,
     resource: Arc<Resource>,
-    /// Whether the server, or a proxy before it, refuses protobuf.
+    /// True if the server, or a proxy before it, refuses protobuf.
     json_only: Arc<AtomicBool>,
     /// Time of silence before a probe, and time limit for its answer.
     pub(crate) probe_interval: Duration,

@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 /// Objects remembered as said. Above it all are forgotten, and may be said again.
 const REMEMBERED: usize = 4096;
 
-/// Says what is malformed, each object once.
+/// The log of malformed objects, each once.
 pub(crate) struct FaultLog {
     stats: Arc<FeedStats>,
     said: HashSet<Uid>,

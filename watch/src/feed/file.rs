@@ -23,8 +23,8 @@ use super::target::{NamespaceTarget, PodTarget};
 use crate::freshness::{Health, Watch};
 use crate::index::SharedWriter;
 
-/// How often the file's metadata is read. A change is read once the file has stayed the same for this long, so that
-/// one being written is not read halfway.
+/// Interval at which the file's metadata is read. A change is read once the file has stayed the same for this long, so
+/// that one being written is not read halfway.
 ///
 /// Polling is preferred to inotify: it notices a file replaced by `rename`, a `ConfigMap`'s chain of symlinks
 /// re-pointed, and a change on a network file system alike.
@@ -59,7 +59,7 @@ impl Version {
         if stamp.is_recent(SystemTime::now()) { Self::Recent(stamp) } else { Self::File(stamp) }
     }
 
-    /// Whether this version was read, so that a file of this stamp need not be.
+    /// Returns whether this version was read, so that a file of this stamp need not be.
     fn is(self, stamp: Stamp) -> bool {
         self == Self::File(stamp)
     }

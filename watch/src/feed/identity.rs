@@ -1,4 +1,4 @@
-//! Which cluster an index is of.
+//! Identity of the cluster of an index.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ pub(crate) struct ClusterIdentity(Arc<Mutex<Clusters>>);
 #[derive(Debug, Default)]
 struct Clusters {
     watches: Vec<Option<String>>,
-    /// Whether the index was filled from a snapshot.
+    /// True if the index was filled from a snapshot.
     restored: bool,
 }
 
-/// Whether all watches are of one cluster.
+/// Agreement of all watches on the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Agreement {
     /// They are; without a uid none is known.
@@ -43,7 +43,7 @@ impl ClusterIdentity {
         self.clusters().watches.get(watch).cloned().flatten()
     }
 
-    /// What a watch holds is of this cluster.
+    /// Stores the cluster of a watch.
     pub(crate) fn set(&self, watch: usize, cluster: Option<&str>) {
         let mut clusters = self.clusters();
         if let Some(known) = clusters.watches.get_mut(watch)
@@ -60,7 +60,7 @@ impl ClusterIdentity {
         clusters.watches.fill(cluster.map(str::to_owned));
     }
 
-    /// Whether the index was filled from a snapshot.
+    /// Returns whether the index was filled from a snapshot.
     pub(crate) fn is_restored(&self) -> bool {
         self.clusters().restored
     }
@@ -74,7 +74,7 @@ impl ClusterIdentity {
     }
 }
 
-/// What an index is of: its source and scope, a line for each part.
+/// Origin of an index: its source and scope, a line for each part.
 #[derive(Clone)]
 pub(crate) struct Origin {
     scope: String,

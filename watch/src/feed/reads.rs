@@ -1,4 +1,4 @@
-//! What reading from a source opens: for a process that lets itself open little.
+//! Files and programs that a source needs, for a process that restricts itself to them.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use super::options::{ClusterOptions, Source};
 use crate::kubeconfig::Place;
 
-/// What a feed opens and runs, when it is opened and whenever it reads its configuration again.
+/// Files and programs of a feed, when it is opened and whenever it reads its configuration again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reads {
     /// Files, which may be replaced by others of the same name.
     pub files: Vec<PathBuf>,
-    /// Whether it talks to a server, which takes the resolver's files and the system's certificates.
+    /// True if it talks to a server, which takes the resolver's files and the system's certificates.
     pub network: bool,
     /// The program that gives the credentials, if a kubeconfig says so.
     pub program: Option<String>,

@@ -10,7 +10,7 @@ pub struct Scope {
     /// The namespaces to serve; all if empty. If not, pods are watched namespace by namespace, so that permissions in
     /// these are enough. One watch of all the cluster's namespaces reports which of them exist.
     pub namespaces: Vec<Label>,
-    /// Whether pods with `hostNetwork: true` are served, under their node's address.
+    /// True if pods with `hostNetwork: true` are served, under their node's address.
     pub host_network: HostNetwork,
     /// Keep pod names, for queries by name and PTR.
     pub pod_names: bool,

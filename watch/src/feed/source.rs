@@ -54,13 +54,14 @@ impl Stamp {
         Ok(Self::new(&metadata))
     }
 
-    /// Whether an open file has kept its contents since `before`. That another file takes its name does not count.
+    /// Returns whether an open file has kept its contents since `before`. That another file takes its name does not
+    /// count.
     pub(crate) fn has_contents_of(&self, before: &Self) -> bool {
         let changed = if self.links < before.links { before.changed } else { self.changed };
         Self { links: before.links, changed, ..*self } == *before
     }
 
-    /// Whether the contents may have changed after the stamp was taken at `now` without changing it.
+    /// Returns whether the contents may have changed after the stamp was taken at `now` without changing it.
     pub(crate) fn is_recent(&self, now: SystemTime) -> bool {
         let nanos = u32::try_from(self.changed.1).unwrap_or_default();
         let since = Duration::new(u64::try_from(self.changed.0).unwrap_or_default(), nanos);
@@ -68,7 +69,7 @@ impl Stamp {
     }
 }
 
-/// What a path refers to.
+/// Target of a path.
 pub(crate) enum Opened {
     File(File),
     Pipe(File),

@@ -18,7 +18,7 @@ use crate::{MAX_ADDRESSES, PodRecord, Uid};
 /// Malformed objects that are kept to be logged; of others only the number.
 const MAX_FAULTS: usize = 64;
 
-/// What of a file goes into the index, at some 60 bytes a pod.
+/// The part of a file that goes into the index, some 60 bytes per pod.
 #[derive(Default)]
 pub(crate) struct Staged {
     only: Vec<Label>,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::machine::target::Difference;
 
-/// What the watches of a feed have seen, by kind. Shared: the feed counts, others read.
+/// Counters of a feed's watches, by resource. Shared: the feed counts, others read.
 #[derive(Debug, Default)]
 pub struct FeedStats {
     /// Of pods; all watches together if there is one for each namespace. A file counts here.

@@ -12,7 +12,7 @@ use crate::namespace::Namespace;
 use crate::pod::Pod;
 use crate::quote::Quoted;
 
-/// Where pods go.
+/// Target of pods.
 pub(crate) struct PodTarget {
     writer: SharedWriter,
     scope: ListScope,
@@ -31,7 +31,7 @@ impl PodTarget {
         Self { writer, scope, host_network, faults }
     }
 
-    /// Whether the pod has addresses that count.
+    /// Returns whether the pod has addresses that count.
     pub(crate) fn is_served(pod: &Pod, host_network: HostNetwork) -> bool {
         pod.phase().counts()
             && !pod.addresses().is_empty()
@@ -135,7 +135,7 @@ fn key(metadata: &Metadata) -> Key {
     Uid::of_name(&metadata.namespace, &metadata.name).object()
 }
 
-/// Where namespaces go.
+/// Target of namespaces.
 pub(crate) struct NamespaceTarget {
     writer: SharedWriter,
     /// Those that are served; all if empty.

@@ -79,7 +79,7 @@ impl Model {
     }
 }
 
-/// How many different pods, namespaces, names and addresses an operation list is about. The fewer, the more
+/// Number of different pods, namespaces, names and addresses in an operation list. The fewer, the more
 /// they meet.
 #[derive(Clone, Copy, Debug)]
 struct Universe {
@@ -201,7 +201,7 @@ struct View {
 }
 
 impl View {
-    /// What an index answers to every question.
+    /// Returns the results of all look-ups in an index.
     fn of(pods: &impl PodLookup, questions: &Questions) -> Self {
         let Questions { namespaces, names, addresses } = questions;
         // A hint, so that all that follows must be as if it had not been given.
@@ -231,7 +231,7 @@ impl View {
         view
     }
 
-    /// What it should answer.
+    /// Returns the results that the look-ups should have.
     fn expected(model: &Model) -> Self {
         let told = model.namespaces.keys().copied();
         let mut view = Self {

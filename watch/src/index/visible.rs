@@ -2,7 +2,7 @@
 
 use std::ops::{BitOr, BitOrAssign};
 
-/// Whether readers can see a change, so that the serial has to advance.
+/// Visibility of a change to readers: a visible one advances the serial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) struct Visible(pub(super) bool);

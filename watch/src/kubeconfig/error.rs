@@ -37,7 +37,7 @@ pub enum KubeconfigError {
     NoKubeconfig {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// The value.
         cause: String,
     },
     /// There is no kubeconfig in the usual places.
@@ -51,7 +51,7 @@ pub enum KubeconfigError {
     Entry {
         /// The entry and its file.
         entry: String,
-        /// What is wrong with it.
+        /// The fault.
         fault: String,
     },
 }

@@ -14,7 +14,7 @@ use crate::quote::{Quoted, QuotedList};
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     node: Node,
-    /// What it is called in messages.
+    /// Name in messages.
     label: String,
     /// The directory that its paths are relative to.
     directory: PathBuf,
@@ -96,7 +96,7 @@ pub(crate) struct Merged(Vec<Source>);
 /// The entries of a context.
 #[derive(Debug)]
 pub(crate) struct Chosen {
-    /// Where the API server is.
+    /// The URL of the API server.
     pub(crate) cluster: Entry,
     /// Our credentials; an empty entry if the context names none.
     pub(crate) user: Entry,

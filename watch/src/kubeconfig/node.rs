@@ -28,7 +28,7 @@ pub(crate) enum Node {
     Map(Vec<(String, Node)>),
 }
 
-/// What stands for a field that there is not.
+/// The value of an absent field.
 const NULL: &Node = &Node::Null;
 
 /// Reason a document is not well formed.
@@ -139,7 +139,7 @@ struct Open {
     next: Next,
 }
 
-/// What the next node of a mapping is.
+/// Kind of the next node of a mapping.
 #[derive(Default)]
 enum Next {
     /// The name of a field.

@@ -1,4 +1,4 @@
-//! Where the configuration of a cluster is.
+//! Places of a cluster's configuration.
 
 use std::env;
 use std::ffi::OsString;

@@ -21,9 +21,9 @@ pub(crate) enum Lenient<T> {
     Is(T),
 }
 
-/// What a [`Lenient`] field may be made of. Every default refuses.
+/// Forms of a [`Lenient`] field. By default, each form is refused.
 pub(crate) trait Shape: Sized {
-    /// What the field should hold, with an article, for messages.
+    /// The required contents of the field, with an article, for messages.
     const EXPECTED: &'static str;
 
     fn of_bool(_: bool) -> Option<Self> {
@@ -193,7 +193,7 @@ impl<'de, T: Shape> Visitor<'de> for AnyValue<T> {
     }
 }
 
-/// What is wrong with one object, as one line. Empty for nearly all, and then without an allocation.
+/// The faults of one object, as one line. Empty for nearly all, and then without an allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(String);
 

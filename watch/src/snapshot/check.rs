@@ -1,4 +1,4 @@
-//! What must hold of the format for any octets at all. For property tests and fuzz targets.
+//! Properties of the format for any bytes, for property tests and fuzz targets.
 
 use super::format::{Decoder, Encoder, FormatError, Item};
 

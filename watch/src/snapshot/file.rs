@@ -61,8 +61,8 @@ fn replace_on(
     Ok(size)
 }
 
-/// Whether a file was written by this user alone: it belongs to the user that the process runs as, and no other can
-/// write to it. The error says what is wrong.
+/// Returns whether a file was written by this user alone: it belongs to the user that the process runs as, and no
+/// other can write to it. The error says what is wrong.
 pub(super) fn check_owner(metadata: &Metadata) -> Result<(), String> {
     let (owner, user) = (metadata.uid(), geteuid().as_raw());
     if owner != user {

@@ -1,4 +1,4 @@
-//! What the in-process API server knows: objects, their versions, and what happened to them.
+//! State of the in-process API server: objects, their versions, and their history.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl Cluster {
         self.events.clear();
     }
 
-    /// What a list gives: all that is selected, after a key, at most so many; and whether there is more.
+    /// Returns the selected objects after a key, at most `limit`, and whether there are more.
     pub fn list(&self, view: &View, after: Option<&(String, String)>, limit: usize) -> (Vec<Value>, bool) {
         let all = self.objects.get(view.resource);
         let mut found = all
@@ -94,7 +94,7 @@ impl Cluster {
     }
 }
 
-/// What a request may see: one namespace, one field selector.
+/// Selection of a request: one namespace, one field selector.
 #[derive(Clone, Debug)]
 pub struct View {
     pub resource: &'static str,

@@ -1,4 +1,4 @@
-//! What an index must hold after a history, worked out from the recordings without the code under test.
+//! Contents that an index must have after a history, computed from the recordings without the code under test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -84,7 +84,7 @@ impl Truth {
         assert!(namespaces.len() > 1 && addresses.len() > 5, "the history is worth a test");
     }
 
-    /// Where an index, which keeps names, differs.
+    /// Returns the first difference from an index that keeps names.
     pub fn difference(&self, index: &Index) -> Option<String> {
         let served = self.served();
         let pods: BTreeSet<_> = served.iter().map(|(namespace, _, name)| (namespace, name)).collect();

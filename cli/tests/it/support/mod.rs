@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
 
-/// What a run of `poddns` gave.
+/// Result of a run of `poddns`.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// The exit status.

@@ -1,10 +1,10 @@
-//! What is wrong with the configuration, told so that it can be put right.
+//! Errors in the configuration, with what is needed to correct them.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Where a setting was written.
+/// Place of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// On the command line.
@@ -38,7 +38,7 @@ pub struct Written {
     pub key: &'static str,
     /// Its value, if it is about one.
     pub value: Option<String>,
-    /// Where.
+    /// The place.
     pub origin: Origin,
 }
 
@@ -70,7 +70,7 @@ pub enum Problem {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: io::Error,
     },
     /// The config file is not TOML.
@@ -80,7 +80,7 @@ pub enum Problem {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// The config file has a key that is no setting.
@@ -100,9 +100,9 @@ pub enum Problem {
     Value {
         /// The setting.
         written: Written,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
-        /// What could stand there.
+        /// The allowed values.
         allowed: &'static str,
     },
     /// A setting that makes no sense beside another one.

@@ -14,7 +14,7 @@ use super::{Dropped, Landlock, Paths, PrivilegeError};
 /// The kernel's interface that is known here (Linux 6.12). Older ones do what they can of it.
 const KNOWN: ABI = ABI::V6;
 
-/// What `/metrics` is made of. The directory of the process itself, which the kernel would forget and make anew,
+/// Sources of `/metrics`. The directory of the process itself, which the kernel would forget and make anew,
 /// without the rule, if it were not held open.
 const OWN_PROCESS: &str = "/proc/self";
 

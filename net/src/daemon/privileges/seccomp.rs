@@ -165,7 +165,7 @@ const DEADLY: &[c_long] = &[
     libc::SYS_userfaultfd,
 ];
 
-/// What is asked of descriptors: to block or not, what is there to read, to close on exec, and whether standard
+/// Operations on descriptors: to block or not, the number of bytes to read, to close on exec, and whether standard
 /// error is a terminal. The C libraries do not agree on the constants' type.
 #[allow(clippy::unnecessary_cast, reason = "it is not, with musl")]
 const IOCTLS: [u64; 4] =

@@ -24,7 +24,7 @@ pub(crate) struct Supervisor {
 pub(crate) enum Due {
     /// A look whether the status has changed.
     Status,
-    /// That, and a ping of the watchdog if all threads are alive.
+    /// The same, and a ping of the watchdog if all threads are alive.
     Heartbeat,
 }
 

@@ -1,4 +1,4 @@
-//! Whether all threads are alive: they are asked, and not just assumed to be.
+//! Liveness of all threads, by their replies.
 
 use tokio::sync::oneshot;
 
@@ -9,7 +9,7 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// Whether every thread has answered what it was asked the last time. If so it is asked anew, by `ask`; if
+    /// Returns whether every thread has answered the last request. If so, `ask` sends another one; if
     /// not, the same question stays open.
     pub(crate) fn beats(&mut self, ask: impl FnOnce() -> Vec<oneshot::Receiver<()>>) -> bool {
         // An answer can be taken once.

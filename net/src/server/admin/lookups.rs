@@ -37,7 +37,7 @@ const TYPES: [Rtype; 9] = [
     Rtype::IXFR,
 ];
 
-/// What pods to list, from where on.
+/// Selection of the pods to list.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct PodsRequest {
     namespace: Option<Label>,

@@ -1,4 +1,4 @@
-//! What the kernel counts for this process, under the names that every Prometheus client uses.
+//! Counters of the kernel for this process, under the names that every Prometheus client uses.
 
 use std::fs;
 

@@ -29,7 +29,7 @@ fn contents(path: &Path) -> io::Result<Vec<u8>> {
     Ok(octets)
 }
 
-/// Whether every user of the machine may read the file.
+/// Returns whether every user of the machine may read the file.
 pub(super) fn is_public(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
@@ -73,7 +73,7 @@ fn secret(line: &[u8]) -> Result<[u8; 16], &'static str> {
     Ok(secret)
 }
 
-/// What a hexadecimal digit stands for.
+/// Returns the value of a hexadecimal digit.
 const fn value(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',

@@ -24,7 +24,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 /// Time to drain a socket that gets more nevertheless.
 const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 
-/// Where connections come from: what the loop needs of the system, so that tests can let it fail in every way.
+/// Source of connections: the system calls of the loop, so that tests can make each of them fail.
 pub(super) trait Accept {
     /// Waits for a connection.
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)>;

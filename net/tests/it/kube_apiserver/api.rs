@@ -1,4 +1,4 @@
-//! What a kubelet and the controllers would do: they do not run here.
+//! The work of the kubelet and the controllers, which do not run here.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -55,7 +55,7 @@ impl Write {
         self
     }
 
-    /// What a kubelet says of a pod.
+    /// Returns the status of a pod as a kubelet would write it.
     pub fn status(pod: PodPath<'_>, phase: &str, addresses: &[IpAddr]) -> Self {
         let all: Vec<Value> = addresses.iter().map(|address| json!({ "ip": address })).collect();
         let status = json!({ "phase": phase, "podIP": addresses.first(), "podIPs": all });

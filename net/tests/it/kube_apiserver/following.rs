@@ -1,4 +1,4 @@
-//! What happens in the cluster is answered within a second.
+//! Changes in the cluster are answered within a second.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -18,7 +18,7 @@ fn failure(extended_error: u16) -> Answer {
     Answer { rcode: SERVFAIL, addresses: Vec::new(), extended_error: Some(extended_error) }
 }
 
-/// How many lists of pods were complete, and how many failures there were.
+/// Returns the numbers of complete lists of pods and of failures.
 fn lists_and_errors(daemon: &Daemon) -> (u64, u64) {
     let of_pods = |name: &str| daemon.metric(&format!("poddns_feed_{name}_total{{resource=\"pods\"}}"));
     (of_pods("lists"), of_pods("errors"))

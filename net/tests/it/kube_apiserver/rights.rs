@@ -13,7 +13,7 @@ use crate::support::{Daemon, until};
 
 const ALL: &[&str] = &["list", "watch"];
 
-/// What readiness waits for, by line.
+/// Returns the lines of the reasons why the server is not ready.
 fn pending(daemon: &Daemon) -> Vec<String> {
     let (code, text) = daemon.get("/readyz");
     match code {
@@ -23,7 +23,7 @@ fn pending(daemon: &Daemon) -> Vec<String> {
     }
 }
 
-/// Whether a line says that `account` may not do this in the whole cluster, and what to do about it.
+/// Returns whether a line says that `account` may not do this in the whole cluster, and what to do about it.
 fn is_refusal(line: &str, account: &str, verb: &str, resource: &str) -> bool {
     let by_server = format!(
         r#"403 "{resource} is forbidden: User \"system:serviceaccount:default:{account}\" cannot {verb} resource \"{resource}\" in API group \"\" at the cluster scope""#
@@ -35,7 +35,7 @@ fn is_refusal(line: &str, account: &str, verb: &str, resource: &str) -> bool {
     line.contains(&format!("cannot {verb} {resource}")) && line.contains(&by_server) && line.contains(&advice)
 }
 
-/// Whether there is a warning of this kind in the log.
+/// Returns whether there is a warning of this kind in the log.
 fn is_logged(daemon: &Daemon, account: &str, verb: &str, resource: &str) -> bool {
     daemon.log().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|line| {
         let message = line["message"].as_str().unwrap_or_default();

@@ -20,7 +20,7 @@ const PART: usize = 3;
 /// As much as managed fields, probes and volumes take in the pods of real clusters.
 const ANNOTATION: usize = 4000;
 
-/// What has been asked of the API server.
+/// The pods that were requested of the API server.
 struct Cluster {
     /// The addresses of each pod; `None` is no pod.
     pods: Vec<Option<Vec<IpAddr>>>,
@@ -111,7 +111,7 @@ fn namespace(number: usize) -> String {
     format!("scale-{}", number % NAMESPACES)
 }
 
-/// What kubectl says there is.
+/// The pods by kubectl.
 struct Truth {
     pods: usize,
     namespaces: usize,
@@ -141,7 +141,7 @@ impl Truth {
         truth
     }
 
-    /// That the daemon answers this and nothing else.
+    /// Asserts that the daemon answers this and nothing else.
     fn assert_served_by(&self, daemon: &Daemon, ever: &BTreeSet<(String, IpAddr)>) {
         let index = &daemon.status()["index"];
         let counted = ["pods", "addresses", "namespaces"].map(|key| index[key].as_u64().unwrap());

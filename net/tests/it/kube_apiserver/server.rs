@@ -70,7 +70,7 @@ impl ApiServer {
         assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// Where it listens.
+    /// Address on which it listens.
     pub fn url(&self) -> String {
         std::fs::read_to_string(self.dir.join("url")).expect("a started server").trim().to_owned()
     }
@@ -80,7 +80,7 @@ impl ApiServer {
         self.dir.join("kubeconfig")
     }
 
-    /// What kubectl prints, run as the administrator with this input.
+    /// Returns the output of kubectl, run as the administrator with this input.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> String {
         let mut kubectl = Command::new(SCRIPT)
             .arg("kubectl")
@@ -129,7 +129,7 @@ impl ApiServer {
         path
     }
 
-    /// Gives a service account of namespace `default` these verbs on a resource: in one namespace, or in the
+    /// Grants a service account of namespace `default` these verbs on a resource: in one namespace, or in the
     /// whole cluster.
     pub fn grant(&self, account: &str, verbs: &[&str], resource: &str, namespace: Option<&str>) {
         let kind = if namespace.is_some() { "Role" } else { "ClusterRole" };

@@ -16,7 +16,7 @@ pub const NXDOMAIN: u8 = 3;
 /// The option of extended errors (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;
 
-/// What a query was answered.
+/// The response to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub rcode: u8,
@@ -51,12 +51,12 @@ fn question(daemon: &Daemon, name: &str, kind: u8) -> Answer {
     Answer { rcode: rcode(&response), addresses: addresses(&response), extended_error: error }
 }
 
-/// Whether an address is answered, and in step with the cluster.
+/// Returns whether an address is answered, and in step with the cluster.
 pub fn is_answered(daemon: &Daemon, namespace: &str, address: IpAddr) -> bool {
     lookup(daemon, namespace, address) == answered(address, None)
 }
 
-/// Whether an address is denied, and in step with the cluster.
+/// Returns whether an address is denied, and in step with the cluster.
 pub fn is_denied(daemon: &Daemon, namespace: &str, address: IpAddr) -> bool {
     lookup(daemon, namespace, address) == denied(None)
 }

@@ -1,4 +1,4 @@
-//! What must hold of the decoders for any bytes at all. For property tests and fuzz targets.
+//! Properties of the decoders for any bytes, for property tests and fuzz targets.
 
 use bytes::Bytes;
 

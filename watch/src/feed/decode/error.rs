@@ -1,4 +1,4 @@
-//! Why a body cannot be decoded.
+//! Errors of decoding a body.
 
 use std::fmt;
 

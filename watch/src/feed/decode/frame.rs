@@ -1,10 +1,10 @@
-//! What lists and watches consist of.
+//! Parts of lists and watches.
 
 use super::error::{DecodeError, WORD, cut};
 use super::status::Status;
 use crate::Metadata;
 
-/// What a list consists of, besides its metadata.
+/// A part of a list, besides its metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ListItem<K> {
     /// An object.
@@ -13,7 +13,7 @@ pub enum ListItem<K> {
     Malformed(Malformed),
 }
 
-/// What is known once a list has been read to its end.
+/// The end of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListEnd {
     /// `metadata.resourceVersion`: where a watch goes on. Never empty.
@@ -24,7 +24,7 @@ pub struct ListEnd {
     pub remaining: Option<u64>,
 }
 
-/// What a watch consists of.
+/// A part of a watch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WatchFrame<K> {
     /// A change of an object.
@@ -36,9 +36,9 @@ pub enum WatchFrame<K> {
     },
     /// The watch has come this far, though no object changed.
     Bookmark {
-        /// Where another watch goes on.
+        /// Version from which another watch continues.
         resource_version: String,
-        /// Whether all objects of a streaming list have been sent: annotation `k8s.io/initial-events-end`.
+        /// True if all objects of a streaming list have been sent: annotation `k8s.io/initial-events-end`.
         initial_events_end: bool,
     },
     /// The watch failed. Nothing follows.
@@ -47,7 +47,7 @@ pub enum WatchFrame<K> {
     Malformed {
         /// The change.
         kind: EventKind,
-        /// What is known of the object.
+        /// The object's metadata, as far as it is known.
         object: Malformed,
     },
 }
@@ -68,7 +68,7 @@ pub enum EventKind {
 pub struct Malformed {
     /// Its identity, as far as it was read. Fields that were not are empty.
     pub metadata: Metadata,
-    /// What is wrong.
+    /// The fault.
     pub cause: String,
 }
 

@@ -36,7 +36,7 @@ impl Input {
         self.position
     }
 
-    /// Whether no part is left unfinished.
+    /// Returns whether no part is left unfinished.
     pub(super) fn is_empty(&self) -> bool {
         self.partial.is_empty() && self.chunk.is_empty()
     }

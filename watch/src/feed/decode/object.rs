@@ -15,7 +15,7 @@ pub trait Object: DeserializeOwned + fmt::Debug + Sealed {
     /// Its identity.
     fn metadata(&self) -> &Metadata;
 
-    /// What is wrong with it, although it could be decoded.
+    /// Returns the fault of an object that could be decoded.
     fn fault(&self) -> Option<&str>;
 
     /// Decodes the message of the object, without an envelope.

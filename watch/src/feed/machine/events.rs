@@ -1,4 +1,4 @@
-//! What arrives: answers, objects, events, ends.
+//! Events of an exchange: responses, objects, ends.
 
 use std::time::Instant;
 

@@ -20,10 +20,10 @@ const LIST_SILENCE: Duration = Duration::from_secs(30);
 pub(super) const STREAM_SILENCE: Duration = Duration::from_secs(10);
 /// Time limit for the next event of a watch, on a server that has sent bookmarks: it sends one about once a minute.
 const BOOKMARK_SILENCE: Duration = Duration::from_mins(3);
-/// How much longer than agreed a server may keep a watch open.
+/// Time that a server may keep a watch open beyond the requested end.
 const OVERDUE: Duration = Duration::from_secs(30);
 
-/// What happens at the end of a time limit.
+/// Consequence of a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expiry {
     NoAnswer,
@@ -62,7 +62,7 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    /// When the exchange has lasted too long, or is established.
+    /// Returns the time at which the exchange has lasted too long, or is established.
     pub(super) fn limit(&self, exchange: &Exchange) -> Instant {
         self.expiry(exchange).0
     }

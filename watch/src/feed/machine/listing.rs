@@ -55,7 +55,7 @@ const FAILURES: u32 = 2;
 /// Pages do not grow beyond this many objects when lists expire between two of them.
 const LARGEST_PAGE: u32 = 16_000;
 
-/// Which methods have worked here, and which have not.
+/// Methods that have worked with this server, and that have not.
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
     preferred: Vec<Method>,

@@ -5,21 +5,21 @@ use form_urlencoded::Serializer;
 /// A request for the objects of one resource, or for the cluster behind the URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// Which cluster answers, and how far its history is: a list of the one namespace `kube-system`. Its uid is
+    /// Identity of the cluster, and its revision: a list of the one namespace `kube-system`. Its uid is
     /// the cluster's identity; the list's `resourceVersion` is etcd's revision, the same for all resources.
     Identify,
     /// A list, or a page of one.
     List {
-        /// How recent it must be. A page behind the first one is of the same moment as that.
+        /// Minimum age of the data. Pages after the first one have the version of that.
         read: Read,
         /// The maximum number of objects; all at once without.
         limit: Option<u32>,
-        /// Where the page before ended.
+        /// Continue token of the page before.
         continue_token: Option<String>,
     },
     /// A list as the beginning of a watch (KEP-3157).
     StreamingList {
-        /// How recent it must be.
+        /// Required version.
         read: Read,
         /// Seconds after which the server ends the watch.
         timeout: u32,
@@ -33,7 +33,7 @@ pub(crate) enum Request {
     },
 }
 
-/// How recent a list must be.
+/// Required version of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// Whatever the server has in its cache, which may lag behind.
@@ -99,7 +99,7 @@ impl Request {
         query.finish()
     }
 
-    /// Whether events answer it, rather than a list.
+    /// Returns whether events answer it, rather than a list.
     pub(crate) const fn is_watch(&self) -> bool {
         matches!(self, Self::StreamingList { .. } | Self::Watch { .. })
     }

@@ -1,4 +1,4 @@
-//! Where the objects of a watch go.
+//! Targets of the objects of a watch.
 
 use crate::feed::decode::Malformed;
 

@@ -31,7 +31,7 @@ impl Version {
         self.number
     }
 
-    /// Whether it is known to lie before another one.
+    /// Returns whether it is known to lie before another one.
     pub(crate) fn is_before(&self, other: &Self) -> bool {
         matches!((self.number, other.number), (Some(this), Some(other)) if this < other)
     }

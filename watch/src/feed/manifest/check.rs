@@ -1,4 +1,4 @@
-//! What must hold of pods files of any bytes at all. For property tests and fuzz targets.
+//! Properties of pods files of any bytes, for property tests and fuzz targets.
 
 use std::io::{self, Read};
 

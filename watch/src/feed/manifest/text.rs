@@ -71,7 +71,7 @@ impl<R: Read> Text<R> {
         }
     }
 
-    /// Whether nothing but white space was read, to the end of the input.
+    /// Returns whether nothing but white space was read, to the end of the input.
     pub(super) fn is_blank(&mut self) -> io::Result<bool> {
         Ok(self.is_at_end && self.first()?.is_none())
     }

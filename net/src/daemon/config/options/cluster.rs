@@ -1,4 +1,4 @@
-//! Where the pods come from.
+//! Options of the source of pods.
 
 use super::{Opt, ROW};
 use crate::daemon::config::{show, value};

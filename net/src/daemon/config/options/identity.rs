@@ -1,4 +1,4 @@
-//! What clients are told of the server.
+//! Options of the server's identity.
 
 use super::{Opt, ROW};
 use crate::daemon::config::{show, value};

@@ -40,7 +40,7 @@ pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 });
 
-/// What a page is made of.
+/// Data of a page.
 pub(super) struct View<'a> {
     /// The document of `/status`.
     pub(super) status: &'a Value,

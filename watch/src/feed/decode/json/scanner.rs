@@ -1,4 +1,4 @@
-//! Where a JSON value ends.
+//! Scanner for the end of a JSON value.
 
 use memchr::memchr2;
 

@@ -7,7 +7,7 @@ use super::messages::TypeMeta;
 use super::syntax;
 use crate::feed::decode::error::{DecodeError, Part};
 
-/// What an envelope begins with.
+/// First bytes of an envelope.
 pub(super) const MAGIC: [u8; 4] = *b"k8s\0";
 
 /// Fields of `runtime.Unknown`.

@@ -10,7 +10,7 @@ use crate::feed::decode::input::Input;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) number: u32,
-    /// Whether the payload is a message, a string or bytes.
+    /// True if the payload is a message, a string or bytes.
     pub(super) has_bytes: bool,
     /// Bytes of the payload.
     pub(super) length: u64,
@@ -25,7 +25,7 @@ pub(super) struct HeaderReader {
 }
 
 impl HeaderReader {
-    /// Whether the input stands between two fields.
+    /// Returns whether the input stands between two fields.
     pub(super) fn is_between_fields(&self) -> bool {
         self.number.is_none() && self.varint.shift == 0
     }

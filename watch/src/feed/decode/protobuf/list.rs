@@ -23,9 +23,9 @@ pub(in crate::feed::decode) struct List {
     input: Input,
     header: HeaderReader,
     state: State,
-    /// Where the list ends, while it is being read.
+    /// End of the list, while it is being read.
     ends_at: Option<u64>,
-    /// Whether there was a list.
+    /// True if there was a list.
     is_there: bool,
     end: ListEnd,
 }

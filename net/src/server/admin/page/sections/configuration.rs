@@ -1,4 +1,4 @@
-//! Where the server listens, and the options in force with the source of each.
+//! Addresses of the server, and the options in force with the source of each.
 
 use serde_json::Value;
 

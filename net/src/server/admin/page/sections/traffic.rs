@@ -1,4 +1,4 @@
-//! What was asked and answered in the last 15 minutes.
+//! Queries and responses of the last 15 minutes.
 
 use poddns_core::Reason;
 use poddns_core::wire::Rcode;

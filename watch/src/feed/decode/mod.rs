@@ -40,6 +40,8 @@ mod object;
 mod protobuf;
 mod status;
 
+use std::marker::PhantomData;
+
 use bytes::Bytes;
 
 pub use error::{DecodeError, Part};
@@ -53,111 +55,93 @@ pub const DEFAULT_LIMIT: usize = 16 << 20;
 
 /// Decodes a list, whole or a page of it, item by item.
 #[derive(Debug)]
-pub struct ListDecoder<K>(ListFormat, std::marker::PhantomData<fn() -> K>);
+pub struct ListDecoder<K>(Decoder<json::List, protobuf::List>, PhantomData<fn() -> K>);
 
+/// Decodes a watch, event by event.
 #[derive(Debug)]
-enum ListFormat {
-    Json(json::List),
-    Protobuf(protobuf::List),
+pub struct WatchDecoder<K>(Decoder<json::Watch, protobuf::Watch>, PhantomData<fn() -> K>);
+
+/// A decoder of either encoding.
+#[derive(Debug)]
+enum Decoder<J, P> {
+    Json(J),
+    Protobuf(P),
 }
 
+/// Calls a method of the decoder, whatever its encoding.
+macro_rules! either {
+    ($decoder:expr, $inner:ident => $call:expr) => {
+        match $decoder {
+            Decoder::Json($inner) => $call,
+            Decoder::Protobuf($inner) => $call,
+        }
+    };
+}
+
+/// What decoders of lists and of watches have in common.
+macro_rules! common {
+    ($decoder:ident, $part:ident, $of:literal, $returns:literal, $item:ident) => {
+        impl<K: Object> $decoder<K> {
+            /// A decoder with [`DEFAULT_LIMIT`].
+            #[must_use]
+            pub fn new(format: Format) -> Self {
+                Self::with_limit(format, DEFAULT_LIMIT)
+            }
+
+            #[doc = $of]
+            #[must_use]
+            pub fn with_limit(format: Format, limit: usize) -> Self {
+                let decoder = match format {
+                    Format::Json => Decoder::Json(json::$part::new(limit)),
+                    Format::Protobuf => Decoder::Protobuf(protobuf::$part::new(limit)),
+                };
+                Self(decoder, PhantomData)
+            }
+
+            /// Adds the next chunk of the body. Cheapest after [`next`](Self::next) has returned `None`.
+            pub fn push(&mut self, chunk: Bytes) {
+                either!(&mut self.0, decoder => decoder.push(chunk));
+            }
+
+            #[doc = $returns]
+            #[expect(clippy::should_implement_trait, reason = "an iterator that ends does not go on later")]
+            pub fn next(&mut self) -> Result<Option<$item<K>>, DecodeError> {
+                either!(&mut self.0, decoder => decoder.next())
+            }
+        }
+    };
+}
+
+common!(
+    ListDecoder,
+    List,
+    "A decoder of items of at most `limit` bytes.",
+    "Returns the next item; `None` if another chunk is needed for it.",
+    ListItem
+);
+common!(
+    WatchDecoder,
+    Watch,
+    "A decoder of events of at most `limit` bytes.",
+    "Returns the next event; `None` if another chunk is needed for it.",
+    WatchFrame
+);
+
 impl<K: Object> ListDecoder<K> {
-    /// A decoder with [`DEFAULT_LIMIT`].
-    #[must_use]
-    pub fn new(format: Format) -> Self {
-        Self::with_limit(format, DEFAULT_LIMIT)
-    }
-
-    /// A decoder of items of at most `limit` bytes.
-    #[must_use]
-    pub fn with_limit(format: Format, limit: usize) -> Self {
-        let format = match format {
-            Format::Json => ListFormat::Json(json::List::new(limit)),
-            Format::Protobuf => ListFormat::Protobuf(protobuf::List::new(limit)),
-        };
-        Self(format, std::marker::PhantomData)
-    }
-
-    /// Adds the next chunk of the body. Cheapest after [`next`](Self::next) has returned `None`.
-    pub fn push(&mut self, chunk: Bytes) {
-        match &mut self.0 {
-            ListFormat::Json(list) => list.push(chunk),
-            ListFormat::Protobuf(list) => list.push(chunk),
-        }
-    }
-
-    /// Returns the next item; `None` if another chunk is needed for it.
-    #[expect(clippy::should_implement_trait, reason = "an iterator that ends does not go on later")]
-    pub fn next(&mut self) -> Result<Option<ListItem<K>>, DecodeError> {
-        match &mut self.0 {
-            ListFormat::Json(list) => list.next(),
-            ListFormat::Protobuf(list) => list.next(),
-        }
-    }
-
     /// Ends the list with its body. A list that was cut off is an error.
     ///
     /// [`next`](Self::next) must have returned `None`.
     pub fn finish(self) -> Result<ListEnd, DecodeError> {
-        let end = match self.0 {
-            ListFormat::Json(list) => list.finish(),
-            ListFormat::Protobuf(list) => list.finish(),
-        }?;
+        let end = either!(self.0, decoder => decoder.finish())?;
         if end.resource_version.is_empty() { Err(DecodeError::NoResourceVersion) } else { Ok(end) }
     }
 }
 
-/// Decodes a watch, event by event.
-#[derive(Debug)]
-pub struct WatchDecoder<K>(WatchFormat, std::marker::PhantomData<fn() -> K>);
-
-#[derive(Debug)]
-enum WatchFormat {
-    Json(json::Watch),
-    Protobuf(protobuf::Watch),
-}
-
 impl<K: Object> WatchDecoder<K> {
-    /// A decoder with [`DEFAULT_LIMIT`].
-    #[must_use]
-    pub fn new(format: Format) -> Self {
-        Self::with_limit(format, DEFAULT_LIMIT)
-    }
-
-    /// A decoder of events of at most `limit` bytes.
-    #[must_use]
-    pub fn with_limit(format: Format, limit: usize) -> Self {
-        let format = match format {
-            Format::Json => WatchFormat::Json(json::Watch::new(limit)),
-            Format::Protobuf => WatchFormat::Protobuf(protobuf::Watch::new(limit)),
-        };
-        Self(format, std::marker::PhantomData)
-    }
-
-    /// Adds the next chunk of the body. Cheapest after [`next`](Self::next) has returned `None`.
-    pub fn push(&mut self, chunk: Bytes) {
-        match &mut self.0 {
-            WatchFormat::Json(watch) => watch.push(chunk),
-            WatchFormat::Protobuf(watch) => watch.push(chunk),
-        }
-    }
-
-    /// Returns the next event; `None` if another chunk is needed for it.
-    #[expect(clippy::should_implement_trait, reason = "an iterator that ends does not go on later")]
-    pub fn next(&mut self) -> Result<Option<WatchFrame<K>>, DecodeError> {
-        match &mut self.0 {
-            WatchFormat::Json(watch) => watch.next(),
-            WatchFormat::Protobuf(watch) => watch.next(),
-        }
-    }
-
     /// Ends the watch with its body. An event that was cut off is an error; all events before it hold.
     ///
     /// [`next`](Self::next) must have returned `None`.
     pub fn finish(self) -> Result<(), DecodeError> {
-        match self.0 {
-            WatchFormat::Json(watch) => watch.finish(),
-            WatchFormat::Protobuf(watch) => watch.finish(),
-        }
+        either!(self.0, decoder => decoder.finish())
     }
 }

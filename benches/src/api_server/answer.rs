@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
 
 use super::format::{Format, ListMeta, Object, Resource};
-use super::objects::{Change, FIRST_VERSION, Pod};
+use super::objects::{Change, Pod};
 use super::{Listing, News, Shared};
 use crate::pods::NAMESPACES;
 
@@ -74,8 +74,8 @@ pub(super) fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Respo
     match (request.uri().path(), query.watch) {
         ("/api/v1/pods", false) => pods(shared, format, &query),
         ("/api/v1/pods", true) => watch_pods(shared, format, &query),
-        ("/api/v1/namespaces", false) => namespaces(format),
-        ("/api/v1/namespaces", true) => watch_namespaces(format, &query),
+        ("/api/v1/namespaces", false) => namespaces(shared, format),
+        ("/api/v1/namespaces", true) => watch_namespaces(shared, format, &query),
         (path, _) => failure(format, 404, "NotFound", &format!("{path} is not served")),
     }
 }
@@ -173,8 +173,8 @@ fn event(format: Format, change: &Change) -> Bytes {
 }
 
 /// Namespaces do not change, and only their metadata is asked for.
-fn namespaces(format: Format) -> Response<Body> {
-    let meta = ListMeta { version: FIRST_VERSION, next: None };
+fn namespaces(shared: &Shared, format: Format) -> Response<Body> {
+    let meta = ListMeta { version: shared.cluster().version(), next: None };
     let all = || (0..NAMESPACES).map(Object::Namespace);
     let mut body = format.list_head(Resource::Namespaces, &meta, all());
     for (number, namespace) in all().enumerate() {
@@ -184,14 +184,16 @@ fn namespaces(format: Format) -> Response<Body> {
     ok(format.content_type(false), stream::iter([Bytes::from(body)]))
 }
 
-fn watch_namespaces(format: Format, query: &Query) -> Response<Body> {
+fn watch_namespaces(shared: &Arc<Shared>, format: Format, query: &Query) -> Response<Body> {
+    let version = shared.cluster().version();
     let added = move |number| format.event("ADDED", &Object::Namespace(number));
-    let end = iter::once_with(move || format.bookmark(Resource::Namespaces, FIRST_VERSION, true));
+    let end = iter::once_with(move || format.bookmark(Resource::Namespaces, version, true));
     let all = (0..NAMESPACES).map(added).chain(end);
     let first = all.map(Bytes::from).take(if query.send_initial_events { usize::MAX } else { 0 });
-    let quiet = stream::unfold((), move |()| async move {
+    let quiet = stream::unfold(Arc::clone(shared), move |shared| async move {
         tokio::time::sleep(BOOKMARK).await;
-        Some((Bytes::from(format.bookmark(Resource::Namespaces, FIRST_VERSION, false)), ()))
+        let version = shared.cluster().version();
+        Some((Bytes::from(format.bookmark(Resource::Namespaces, version, false)), shared))
     });
     ok(format.content_type(true), stream::iter(first).chain(quiet))
 }

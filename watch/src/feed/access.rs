@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout};
 use tower::service_fn;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::connection;
 use super::error::FeedError;
@@ -58,7 +58,7 @@ pub(crate) struct Access {
 }
 
 /// What is known of the server without asking it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Server {
     url: Arc<str>,
     /// Fingerprints of the CA certificates that it is trusted by.
@@ -239,8 +239,16 @@ impl Access {
         match made {
             Ok(made) => {
                 *self.server.lock().unwrap_or_else(PoisonError::into_inner) = made.server.clone();
-                if current.made.is_some() {
-                    info!(server = %made.server.url, "read the credentials again");
+                match &current.made {
+                    None => {}
+                    // As often as a plugin's credentials expire: nothing to tell an operator.
+                    Some(before) if before.server == made.server => {
+                        debug!(server = %made.server.url, "read the credentials again");
+                    }
+                    Some(before) => {
+                        let (before, server) = (&before.server.url, &made.server.url);
+                        info!(%before, %server, "the configuration names another server or CA now");
+                    }
                 }
                 current.made = Some(made);
                 current.failed = None;

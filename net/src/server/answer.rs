@@ -84,9 +84,11 @@ impl Answerer {
         &self.current.settings
     }
 
-    /// What a batch of queries is answered with: one configuration and one reading of the clock.
+    /// What a batch of queries is answered with: one configuration and one reading of each clock. To be called once the
+    /// batch is received.
     pub(crate) fn batch(&mut self) -> Batch<'_> {
         self.refresh();
+        self.current.pods.0.check_freshness();
         let mut config = self.current.settings.answers();
         config.cookies = self.current.cookies.as_ref();
         Batch {
@@ -225,9 +227,56 @@ fn unix_time() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use poddns_core::NoPods;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use poddns_core::{Freshness, Label, NoPods, PodLookup, Unknown};
 
     use super::*;
+    use crate::server::pods::{Pods, PodsReport};
+
+    /// Pods that are out of sync, as the first check finds.
+    #[derive(Default)]
+    struct Lapsed(AtomicBool);
+
+    impl PodLookup for Lapsed {
+        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+            Ok(true)
+        }
+
+        fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+            Ok(true)
+        }
+
+        fn freshness(&self) -> Freshness {
+            if self.0.load(Ordering::Relaxed) {
+                Freshness::Stale { age: Duration::from_mins(1) }
+            } else {
+                Freshness::Fresh
+            }
+        }
+    }
+
+    impl Pods for Lapsed {
+        fn check_freshness(&self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+
+        fn report(&self) -> PodsReport {
+            PodsReport::default()
+        }
+    }
+
+    #[test]
+    fn freshness_is_checked_for_each_batch() {
+        let pods = SharedPods(Arc::new(Lapsed::default()));
+        let current =
+            watch::Sender::new(Current { settings: Arc::default(), pods: pods.clone(), cookies: None });
+        let mut answerer = Answerer::tcp(current.subscribe(), Arc::default());
+        assert_eq!(pods.0.freshness(), Freshness::Fresh);
+        let batch = answerer.batch();
+        assert_ne!(batch.pods.0.freshness(), Freshness::Fresh);
+    }
 
     #[test]
     fn nothing_is_sent_to_port_zero() {

@@ -228,7 +228,7 @@ impl PodLookup for Watched {
     }
 
     fn freshness(&self) -> Freshness {
-        self.index.freshness()
+        self.index.health().checked_freshness()
     }
 
     fn serial(&self) -> u32 {
@@ -237,6 +237,10 @@ impl PodLookup for Watched {
 }
 
 impl Pods for Watched {
+    fn check_freshness(&self) {
+        self.index.health().check();
+    }
+
     fn list(
         &self,
         from: Option<PodCursor>,

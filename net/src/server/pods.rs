@@ -17,6 +17,11 @@ pub trait Pods: PodLookup + Send + Sync + 'static {
     /// What `/readyz`, `/status` and `/metrics` tell of it. Called on a scrape, never for a query.
     fn report(&self) -> PodsReport;
 
+    /// Decides whether pods that are fresh until a deadline still are, for [`freshness`](PodLookup::freshness). Called once
+    /// for a batch of queries, after it was received and before any of it is answered, so that a process that was
+    /// stopped does not answer as if no time had passed.
+    fn check_freshness(&self) {}
+
     /// Returns at most `limit` of the pods that are `wanted`, from a place that an earlier page names, for `/pods`. It
     /// must take a bounded time, so a page can have fewer. By default pods cannot be listed.
     fn list(

@@ -137,8 +137,11 @@ impl State {
         }
     }
 
+    /// Returns what is answered from, as fresh as it is now.
     pub(crate) fn current(&self) -> Current {
-        self.current.borrow().clone()
+        let current = self.current.borrow().clone();
+        current.pods.0.check_freshness();
+        current
     }
 
     pub(crate) fn listeners(&self) -> MutexGuard<'_, Listeners> {

@@ -26,6 +26,7 @@ use super::machine::request::Request;
 use super::machine::target::Target;
 use super::machine::{Machine, Poll};
 use super::report::Report;
+use crate::freshness::Lapsed;
 
 /// What the watches of one cluster tell each other.
 #[derive(Debug)]
@@ -119,7 +120,11 @@ where
     /// Keeps the index in sync. Never returns; drop it to stop.
     pub(crate) async fn run(mut self) {
         let (mut exchange, mut resync) = (None, None);
+        self.report.begin();
         loop {
+            if let Err(Lapsed(span)) = self.report.run() {
+                self.machine.stopped(now(), span);
+            }
             self.machine.subject().url = self.asker.url();
             let step = self.machine.poll(now());
             self.identity.0.set(self.identity.1, self.machine.cluster());
@@ -134,8 +139,8 @@ where
                         exchange = None;
                     }
                     self.begin_resync(&mut resync);
-                    let at = at.into_iter().chain(self.machine.resync_deadline()).min();
-                    self.wait(at, &mut exchange, &mut resync).await;
+                    let times = [at, self.machine.resync_deadline(), Some(self.report.renewal().into_std())];
+                    self.wait(times.into_iter().flatten().min(), &mut exchange, &mut resync).await;
                 }
             }
         }

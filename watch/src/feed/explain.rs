@@ -59,6 +59,10 @@ impl Subject {
             Cause::Silence(time) => {
                 format!("the {verb} of {self} broke off: {url} sent nothing for {} s", time.as_secs())
             }
+            Cause::Stopped(time) => format!(
+                "the {verb} of {self} begins again: this process or its machine was stopped for {} s",
+                time.as_secs()
+            ),
             Cause::CutOff => format!("the {verb} of {self} broke off: {url} ended it before it was complete"),
             Cause::Unreadable(cause) => {
                 let cause = Cleaned(cause);

@@ -8,14 +8,26 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::explain::Subject;
-use super::machine::standing::Standing;
+use super::machine::standing::{Grace, Standing};
 use super::machine::target::{Difference, Target};
 use super::machine::{Machine, Notice};
 use super::stats::{FeedStats, WatchStats};
-use crate::freshness::{Health, Watch, WatchHealth};
+use crate::freshness::{Health, LEASE, Lapsed, RunCounter, Watch, WatchHealth};
 
 /// The same error is logged again this often.
 const LOG_AGAIN: Duration = Duration::from_mins(5);
+
+/// When a watch that is established is reported so again.
+const RENEWAL: Duration = LEASE.checked_div(4).unwrap();
+
+/// For how long the index was reported to be in sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// The watch is down, and this is its grace.
+    Grace(Grace),
+    /// To be renewed at this time.
+    Renew(Instant),
+}
 
 /// The state of one watch as others see it.
 #[derive(Clone)]
@@ -23,7 +35,10 @@ pub(crate) struct Report {
     health: WatchHealth,
     stats: Arc<FeedStats>,
     watch: Watch,
+    runs: RunCounter,
     standing: Option<Standing>,
+    /// Until when the index was reported to count as in sync.
+    claim: Option<Claim>,
     logged: Option<(String, Instant)>,
 }
 
@@ -36,7 +51,8 @@ impl Report {
         stats: Arc<FeedStats>,
     ) -> Self {
         let health = health.register(watch, namespace);
-        Self { health, stats, watch, standing: None, logged: None }
+        let runs = health.run_counter();
+        Self { health, stats, watch, runs, standing: None, claim: None, logged: None }
     }
 
     /// The counters of its kind.
@@ -61,8 +77,46 @@ impl Report {
     /// A task has panicked, and is begun again.
     pub(crate) fn panicked(&mut self, text: &str) {
         self.stats().count_panic();
-        self.standing = None;
+        (self.standing, self.claim) = (None, None);
         self.health.stale(Instant::now().into_std(), text);
+    }
+
+    /// The watch begins to run.
+    pub(crate) fn begin(&mut self) {
+        self.runs = self.health.run_counter();
+    }
+
+    /// The watch runs. Fails if it had not for too long.
+    pub(crate) fn run(&mut self) -> Result<(), Lapsed> {
+        self.runs.run()
+    }
+
+    /// When [`publish`](Self::publish) must be called again.
+    pub(crate) fn renewal(&self) -> Instant {
+        match self.claim {
+            Some(Claim::Renew(at)) => at,
+            Some(Claim::Grace(_)) | None => Instant::now() + RENEWAL,
+        }
+    }
+
+    /// Reports for how long the index counts as in sync.
+    fn claim(&mut self, grace: Option<Grace>) {
+        let now = Instant::now();
+        match (self.claim, grace) {
+            (Some(Claim::Renew(at)), None) if now < at => return,
+            (Some(Claim::Grace(claimed)), Some(grace)) if claimed == grace => return,
+            _ => {}
+        }
+        if let Some(grace) = grace {
+            let now = now.into_std();
+            let (ago, left) =
+                (now.saturating_duration_since(grace.alive), grace.until.saturating_duration_since(now));
+            self.health.fresh_for(ago, left);
+            self.claim = Some(Claim::Grace(grace));
+        } else {
+            self.health.fresh_for(Duration::ZERO, LEASE);
+            self.claim = Some(Claim::Renew(now + RENEWAL));
+        }
     }
 
     /// Passes on what a machine has to report.
@@ -72,6 +126,11 @@ impl Report {
             self.notice(&subject, notice);
         }
         let standing = machine.standing();
+        if standing == Standing::Fresh {
+            self.claim(machine.grace());
+        } else {
+            self.claim = None;
+        }
         if self.standing.as_ref() == Some(&standing) {
             return;
         }
@@ -85,7 +144,6 @@ impl Report {
                 if self.logged.take().is_some() {
                     info!(watch = %subject, "in sync again");
                 }
-                self.health.fresh();
             }
             Standing::Stale { since, error } => self.health.stale(*since, error),
             Standing::Resyncing { since, error } => self.health.resyncing(*since, error.clone()),

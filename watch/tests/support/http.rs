@@ -8,6 +8,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use poddns_watch::feed::decode::Format;
 use serde_json::{Value, json};
 
 /// What a request is for.
@@ -157,6 +158,16 @@ fn whole(body: impl Into<Bytes>) -> Body {
 pub fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
     let builder = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
     builder.body(whole(body.to_string())).expect("a response")
+}
+
+/// An answer in either encoding.
+pub fn response(status: StatusCode, format: Format, body: &Value) -> Response<Body> {
+    let octets = match format {
+        Format::Json => return json_response(status, body),
+        Format::Protobuf => super::protobuf::answer(body),
+    };
+    let builder = Response::builder().status(status).header(header::CONTENT_TYPE, format.media_type());
+    builder.body(whole(octets)).expect("a response")
 }
 
 pub fn failure(code: u16, reason: &str, message: &str) -> Response<Body> {

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod http;
+pub mod protobuf;
 pub mod truth;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use poddns_watch::feed::ListMethod;
+use poddns_watch::feed::decode::Format;
 use poddns_watch::{ClusterOptions, Feed, Index, Scope, Source};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,9 +32,38 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use cluster::{Cluster, Event, View, partial};
-use http::{Body, failure, json_response, parse, prepared};
+use http::{Body, failure, json_response, parse, prepared, response};
 
 pub use http::{Reply, Seen, Then, Verb};
+
+tokio::task_local! {
+    /// The encoding that servers of this test prefer.
+    static FORMAT: Format;
+}
+
+/// Runs a test with servers that prefer this encoding.
+pub async fn with(format: Format, test: impl Future<Output = ()>) {
+    FORMAT.scope(format, test).await;
+}
+
+/// Makes a test of each function, for servers of either encoding.
+#[macro_export]
+macro_rules! in_both_formats {
+    ($($test:ident),* $(,)?) => {
+        mod json {
+            $(#[tokio::test]
+            async fn $test() {
+                $crate::support::with(poddns_watch::feed::decode::Format::Json, super::$test()).await;
+            })*
+        }
+        mod protobuf {
+            $(#[tokio::test]
+            async fn $test() {
+                $crate::support::with(poddns_watch::feed::decode::Format::Protobuf, super::$test()).await;
+            })*
+        }
+    };
+}
 
 /// How the server takes `sendInitialEvents`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +84,49 @@ struct State {
     revision: Option<u64>,
     token: Option<String>,
     replies: VecDeque<(&'static str, Verb, Reply)>,
-    watches: Vec<(View, bool, mpsc::UnboundedSender<Line>)>,
+    watches: Vec<(View, Wire, mpsc::UnboundedSender<Line>)>,
     /// The next change is told to watches in a way that nobody can read.
     garble: bool,
+    /// The preferred encoding of answers.
+    format: Format,
+    /// The status with which requests that accept protobuf are refused.
+    refuse_protobuf: Option<u16>,
+    /// Requests for the version.
+    probes: usize,
 }
 
 enum Line {
-    Json(String),
-    Raw(&'static str),
+    Event(Bytes),
     Break,
 }
 
-const GARBLED: &str = "{\"type\":\"MODIFIED\",\"object\":nonsense}\n";
+/// What a client is sent.
+#[derive(Clone, Copy, Debug)]
+struct Wire {
+    metadata: bool,
+    format: Format,
+}
+
+impl Wire {
+    fn garbled(self) -> Line {
+        Line::Event(match self.format {
+            Format::Json => Bytes::from_static(b"{\"type\":\"MODIFIED\",\"object\":nonsense}\n"),
+            Format::Protobuf => protobuf::garbled().into(),
+        })
+    }
+
+    fn line(self, event: &Value) -> Line {
+        Line::Event(match self.format {
+            Format::Json => format!("{event}\n").into(),
+            Format::Protobuf => protobuf::event(event).into(),
+        })
+    }
+
+    fn event(self, event: &Event) -> Line {
+        let object = if self.metadata { partial(&event.object) } else { event.object.clone() };
+        self.line(&json!({"type": event.kind, "object": object}))
+    }
+}
 
 type Shared = Arc<(Mutex<State>, watch::Sender<Vec<Seen>>)>;
 
@@ -87,6 +149,9 @@ impl ApiServer {
             replies: VecDeque::new(),
             watches: Vec::new(),
             garble: false,
+            format: FORMAT.try_get().unwrap_or(Format::Json),
+            refuse_protobuf: None,
+            probes: 0,
         };
         let shared = Arc::new((Mutex::new(state), watch::Sender::new(Vec::new())));
         let folder = tempfile::tempdir().expect("a folder");
@@ -145,11 +210,10 @@ impl ApiServer {
             change(&mut state.cluster);
             let State { cluster, watches, garble, .. } = state;
             let garbled = std::mem::take(garble);
-            watches.retain(|(view, metadata, line)| {
+            watches.retain(|(view, wire, line)| {
                 let events = cluster.since(view, before);
-                let mut lines = events.iter().map(|event| {
-                    if garbled { Line::Raw(GARBLED) } else { Line::Json(write(event, *metadata)) }
-                });
+                let mut lines =
+                    events.iter().map(|event| if garbled { wire.garbled() } else { wire.event(event) });
                 lines.all(|event| line.send(event).is_ok())
             });
         });
@@ -198,11 +262,21 @@ impl ApiServer {
         self.state(|state| state.replies.len())
     }
 
-    fn to_watches(&self, resource: &str, line: impl Fn() -> Line) {
+    /// Refuses requests that accept protobuf, from now on.
+    pub fn refuse_protobuf(&self, status: u16) {
+        self.state(|state| state.refuse_protobuf = Some(status));
+    }
+
+    /// Requests for the version so far.
+    pub fn probes(&self) -> usize {
+        self.state(|state| state.probes)
+    }
+
+    fn to_watches(&self, resource: &str, line: impl Fn(Wire) -> Line) {
         self.state(|state| {
-            for (view, _, sender) in &state.watches {
+            for (view, wire, sender) in &state.watches {
                 if view.resource == resource {
-                    drop(sender.send(line()));
+                    drop(sender.send(line(*wire)));
                 }
             }
         });
@@ -215,12 +289,13 @@ impl ApiServer {
 
     pub fn bookmark(&self, resource: &str) {
         let version = self.state(|state| state.cluster.version);
-        self.to_watches(resource, || Line::Json(bookmark(resource, version, false)));
+        let event = bookmark(resource, version, false);
+        self.to_watches(resource, |wire| wire.line(&event));
     }
 
     /// Breaks the connections of all watches of a resource.
     pub fn break_watches(&self, resource: &str) {
-        self.to_watches(resource, || Line::Break);
+        self.to_watches(resource, |_| Line::Break);
         self.state(|state| state.watches.retain(|(view, ..)| view.resource != resource));
     }
 
@@ -296,6 +371,15 @@ impl ApiServer {
 pub struct Handle(Shared);
 
 impl Handle {
+    /// Serves a connection over HTTP/1.1.
+    pub async fn serve_http1<I>(self, io: I)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(move |request| answer(Arc::clone(&self.0), request));
+        drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service).await);
+    }
+
     /// Serves a connection over HTTP/2.
     pub async fn serve_http2<I>(self, io: I)
     where
@@ -349,6 +433,7 @@ pub async fn pass(time: Duration) {
 
 async fn answer(shared: Shared, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
     if request.uri().path() == "/version" {
+        shared.0.lock().expect("no test panicked with it").probes += 1;
         return Ok(json_response(StatusCode::OK, &json!({"gitVersion": "v1.36.0"})));
     }
     let (seen, reply) = prepare(&shared, &request);
@@ -372,8 +457,11 @@ fn prepare(shared: &Shared, request: &Request<Incoming>) -> (Seen, Option<Respon
     if state.token.is_some() && state.token != seen.token {
         return (seen, prepared(Reply::status(401, include_str!("../data/err-401.json"))));
     }
+    if let Some(status) = state.refuse_protobuf.filter(|_| seen.accept.contains("protobuf")) {
+        return (seen, Some(failure(status, "NotAcceptable", "only application/json is served")));
+    }
     let response = match seen.verb {
-        Verb::Identify => identity(&state),
+        Verb::Identify => identity(&state, &seen),
         Verb::List => list(&state, &seen),
         Verb::Stream if state.streaming == Streaming::Refused => refuse_streaming(),
         Verb::Stream | Verb::Watch => watch(&mut state, &seen),
@@ -381,12 +469,19 @@ fn prepare(shared: &Shared, request: &Request<Incoming>) -> (Seen, Option<Respon
     (seen, Some(response))
 }
 
-fn identity(state: &State) -> Response<Body> {
+/// The encoding of an answer, as the server likes it and the client accepts it.
+fn wire(state: &State, seen: &Seen) -> Wire {
+    let metadata = seen.accept.contains("as=PartialObjectMetadata");
+    let format = if seen.accept.contains("protobuf") { state.format } else { Format::Json };
+    Wire { metadata, format }
+}
+
+fn identity(state: &State, seen: &Seen) -> Response<Body> {
     let version = state.revision.unwrap_or(state.cluster.version).to_string();
     let items = json!([{"metadata": {"name": "kube-system", "uid": state.identity, "resourceVersion": "1"}}]);
     let body = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
                       "metadata": {"resourceVersion": version}, "items": items});
-    json_response(StatusCode::OK, &body)
+    response(StatusCode::OK, wire(state, seen).format, &body)
 }
 
 fn refuse_streaming() -> Response<Body> {
@@ -408,12 +503,9 @@ fn view(seen: &Seen) -> View {
     }
 }
 
-fn wants_metadata(seen: &Seen) -> bool {
-    seen.accept.contains("as=PartialObjectMetadata")
-}
-
 /// A page. The continue token is `version/namespace/name`.
 fn list(state: &State, seen: &Seen) -> Response<Body> {
+    let Wire { metadata: only_metadata, format } = wire(state, seen);
     let mut version = state.cluster.version;
     let mut after = None;
     if let Some(token) = seen.param("continue") {
@@ -422,7 +514,8 @@ fn list(state: &State, seen: &Seen) -> Response<Body> {
         version = part().parse().expect("a version");
         after = Some((part(), part()));
         if version < state.cluster.compacted {
-            return json_response(StatusCode::GONE, &recorded(include_str!("../data/err-410-continue.json")));
+            let body = recorded(include_str!("../data/err-410-continue.json"));
+            return response(StatusCode::GONE, format, &body);
         }
     }
     let limit = seen.param("limit").map_or(usize::MAX, |limit| limit.parse().expect("a number"));
@@ -433,13 +526,13 @@ fn list(state: &State, seen: &Seen) -> Response<Body> {
         let field = |name: &str| last[name].as_str().unwrap_or_default();
         metadata["continue"] = json!(format!("{version}/{}/{}", field("namespace"), field("name")));
     }
-    let kind = match (wants_metadata(seen), seen.resource) {
+    let kind = match (only_metadata, seen.resource) {
         (true, _) => "PartialObjectMetadataList",
         (false, "pods") => "PodList",
         (false, _) => "NamespaceList",
     };
     for item in &mut items {
-        if wants_metadata(seen) {
+        if only_metadata {
             *item = partial(item);
         } else if let Some(fields) = item.as_object_mut() {
             // As in a real list: the items do not say their kind.
@@ -447,21 +540,16 @@ fn list(state: &State, seen: &Seen) -> Response<Body> {
             fields.remove("apiVersion");
         }
     }
-    let api_version = if wants_metadata(seen) { "meta.k8s.io/v1" } else { "v1" };
+    let api_version = if only_metadata { "meta.k8s.io/v1" } else { "v1" };
     let body = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items});
-    json_response(StatusCode::OK, &body)
+    response(StatusCode::OK, format, &body)
 }
 
 fn recorded(text: &str) -> Value {
     serde_json::from_str(text).expect("a recording")
 }
 
-fn write(event: &Event, metadata: bool) -> String {
-    let object = if metadata { partial(&event.object) } else { event.object.clone() };
-    json!({"type": event.kind, "object": object}).to_string()
-}
-
-fn bookmark(resource: &str, version: u64, ends_list: bool) -> String {
+fn bookmark(resource: &str, version: u64, ends_list: bool) -> Value {
     let mut metadata = json!({"resourceVersion": version.to_string()});
     if ends_list {
         metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -469,38 +557,37 @@ fn bookmark(resource: &str, version: u64, ends_list: bool) -> String {
     let kind = if resource == "pods" { "Pod" } else { "Namespace" };
     json!({"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": "v1", "metadata": metadata,
            "spec": {"containers": null}, "status": {}}})
-    .to_string()
 }
 
 fn watch(state: &mut State, seen: &Seen) -> Response<Body> {
-    let (view, metadata) = (view(seen), wants_metadata(seen));
+    let (view, wire) = (view(seen), wire(state, seen));
     let (sender, receiver) = mpsc::unbounded_channel();
-    let say = |line: String| drop(sender.send(Line::Json(line)));
+    let say = |line| drop(sender.send(line));
     let from: u64 = seen.param("resourceVersion").map_or(0, |version| version.parse().expect("a version"));
     let compacted = from != 0 && from < state.cluster.compacted;
     if seen.verb == Verb::Stream || from == 0 {
         for object in state.cluster.list(&view, None, usize::MAX).0 {
-            say(write(&Event { version: 0, kind: "ADDED", object, before: None }, metadata));
+            say(wire.event(&Event { version: 0, kind: "ADDED", object, before: None }));
         }
         if state.streaming == Streaming::Yes {
-            say(bookmark(seen.resource, state.cluster.version, true));
+            say(wire.line(&bookmark(seen.resource, state.cluster.version, true)));
         }
     } else if compacted {
-        drop(sender.send(Line::Raw(include_str!("../data/err-410-watch.ndjson"))));
+        say(wire.line(&recorded(include_str!("../data/err-410-watch.ndjson"))));
     } else {
-        state.cluster.since(&view, from).iter().for_each(|event| say(write(event, metadata)));
+        state.cluster.since(&view, from).iter().for_each(|event| say(wire.event(event)));
     }
     if !compacted {
-        state.watches.push((view, metadata, sender));
+        state.watches.push((view, wire, sender));
     }
     let lines = stream::unfold(receiver, |mut receiver| async {
         let frame = match receiver.recv().await? {
-            Line::Json(line) => Ok(Frame::data(Bytes::from(line + "\n"))),
-            Line::Raw(text) => Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
+            Line::Event(bytes) => Ok(Frame::data(bytes)),
             Line::Break => Err(std::io::Error::other("broken")),
         };
         Some((frame, receiver))
     });
-    let builder = Response::builder().header(header::CONTENT_TYPE, "application/json");
+    let kind = format!("{};stream=watch", wire.format.media_type());
+    let builder = Response::builder().header(header::CONTENT_TYPE, kind);
     builder.body(StreamBody::new(lines).boxed_unsync()).expect("a response")
 }

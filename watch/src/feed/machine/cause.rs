@@ -19,6 +19,8 @@ pub(crate) enum Cause {
     Status(Refusal),
     /// Nothing arrived for so long.
     Silence(Duration),
+    /// This process, or the machine, was stopped for so long.
+    Stopped(Duration),
     /// The answer ended before it was complete.
     CutOff,
     /// A change of an object that cannot be decoded: it may have been a deletion.

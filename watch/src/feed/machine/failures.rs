@@ -51,6 +51,10 @@ impl<T: Target> Machine<T> {
             self.tracker.down(alive, now);
         }
         let recovery = match (&exchange.request, cause) {
+            (_, Cause::Stopped(_)) => {
+                self.list = None;
+                Recovery::AtOnce
+            }
             (_, Cause::Credentials(_) | Cause::Unreachable(_)) => self.disconnected(),
             (Request::Identify, _) => Recovery::Retry,
             (Request::List { .. } | Request::StreamingList { .. }, _) => {
@@ -69,6 +73,18 @@ impl<T: Target> Machine<T> {
             self.tracker.note(text.clone());
             self.notices.push(Notice::Failed { text, retry_in });
         }
+    }
+
+    /// Nothing ran for so long: the process was stopped, or the machine suspended. What has arrived meanwhile is not read,
+    /// and a connection that looks sound may be none, so whatever was under way begins again.
+    pub(crate) fn stopped(&mut self, now: Instant, span: Duration) {
+        let in_sync = now.checked_sub(span).unwrap_or(now);
+        self.contact = None;
+        self.confirmed = false;
+        self.interrupted = true;
+        self.failed(now, &Cause::Stopped(span), in_sync);
+        self.tracker.down(in_sync, now);
+        self.tracker.lose(now);
     }
 
     fn delay(&mut self, now: Instant, recovery: Recovery) -> Duration {

@@ -49,7 +49,7 @@ use backoff::Backoff;
 use comparison::Resync;
 use listing::{Listing, Method};
 use request::{Read, Request};
-use standing::{Standing, Tracker};
+use standing::{Grace, Standing, Tracker};
 use target::{Difference, Key, Target};
 use version::Version;
 
@@ -286,6 +286,11 @@ impl<T: Target> Machine<T> {
     /// The state of the index.
     pub(crate) fn standing(&self) -> Standing {
         self.tracker.standing()
+    }
+
+    /// Until when the index counts as in sync, if no watch is established.
+    pub(crate) const fn grace(&self) -> Option<Grace> {
+        self.tracker.grace()
     }
 
     /// The uid of the cluster that the index is of, as far as known.

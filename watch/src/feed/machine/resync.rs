@@ -53,6 +53,12 @@ impl<T: Target> Machine<T> {
         }
     }
 
+    /// Returns whether a comparison is under way: its list, or the watch on the way to where the list ended.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn is_comparing(&self) -> bool {
+        self.resync.comparison.is_some()
+    }
+
     /// Returns whether the list of a comparison is under way.
     pub(crate) fn is_resyncing(&self) -> bool {
         self.resync.comparison.as_ref().is_some_and(|comparison| comparison.to.is_none())
@@ -108,10 +114,10 @@ impl<T: Target> Machine<T> {
             return self.resync_failed("the server's resource versions are no numbers".to_owned());
         }
         self.resync.comparison = None;
-        self.notices.push(Notice::Compared);
         let notices = &mut self.notices;
         self.target.end_comparison(&mut |object| {
             notices.push(Notice::Differs { difference: Difference::Gone, object });
         });
+        self.notices.push(Notice::Compared);
     }
 }

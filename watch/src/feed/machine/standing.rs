@@ -42,17 +42,18 @@ pub(crate) struct Tracker {
     /// The last moment in sync, if that is over.
     lost: Option<Instant>,
     /// No watch is established.
-    down: Option<Down>,
+    down: Option<Grace>,
     listing: bool,
     error: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Down {
+/// The time for which a watch may be down before the index is stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grace {
     /// When the watch was last known to be alive.
-    alive: Instant,
+    pub(crate) alive: Instant,
     /// When that is too long ago.
-    until: Instant,
+    pub(crate) until: Instant,
 }
 
 impl Tracker {
@@ -62,7 +63,7 @@ impl Tracker {
         self.lost = None;
         self.error = None;
         self.listing = false;
-        self.down = Some(Down { alive: now, until: now + GRACE });
+        self.down = Some(Grace { alive: now, until: now + GRACE });
     }
 
     /// The server has accepted a watch.
@@ -82,7 +83,7 @@ impl Tracker {
     pub(crate) fn down(&mut self, alive: Instant, now: Instant) {
         let alive = alive.min(now);
         if self.down.is_none() {
-            self.down = Some(Down { alive, until: (alive + GRACE).max(now) });
+            self.down = Some(Grace { alive, until: (alive + GRACE).max(now) });
         }
         self.tick(now);
     }
@@ -118,6 +119,11 @@ impl Tracker {
     /// When [`tick`](Self::tick) changes anything.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.down.filter(|_| self.lost.is_none()).map(|down| down.until)
+    }
+
+    /// When the index was last in sync, and until when it counts as that, if no watch is established.
+    pub(crate) const fn grace(&self) -> Option<Grace> {
+        self.down
     }
 
     /// Whether there was a complete list.

@@ -1,0 +1,161 @@
+//! Comparisons in the model: lists beside the watch, and faults of the index that they must find, each once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Life;
+use super::index::Index;
+use super::world::{NAMES, Object, World};
+use crate::feed::machine::Notice;
+use crate::feed::machine::request::Request;
+use crate::feed::machine::target::Difference;
+
+/// An address that no object of the cluster has.
+const WRONG: u32 = 1_000_000;
+
+/// What is wrong in the index, and not by the machine.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    open: BTreeMap<u32, Difference>,
+    /// Objects that are gone from the cluster since: an older list may still name them.
+    moot: BTreeSet<u32>,
+}
+
+impl Faults {
+    /// Takes note of what the machine reports. Fails if it reports a difference that is none.
+    fn notice(&mut self, notice: &Notice) -> Result<(), String> {
+        match notice {
+            Notice::Differs { difference, object } => {
+                let name: u32 = object.parse().map_err(|_| format!("a name of ours, not {object}"))?;
+                let expected = self.open.remove(&name);
+                let is_moot = *difference == Difference::Missing && self.moot.contains(&name);
+                if expected != Some(*difference) && !is_moot {
+                    return Err(format!("{name} was found {difference:?} and is {expected:?}"));
+                }
+            }
+            Notice::Listed { .. } => self.open.clear(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Forgets what the watch has mended.
+    fn settle(&mut self, index: &Index, world: &World) {
+        let moot = &mut self.moot;
+        self.open.retain(|name, difference| {
+            let known = index.objects.get(name);
+            match difference {
+                Difference::Missing if !world.state().contains_key(name) => {
+                    moot.insert(*name);
+                    false
+                }
+                Difference::Missing => known.is_none(),
+                Difference::Changed => known.is_some_and(|(object, _)| object.address == WRONG),
+                Difference::Gone => known.is_some(),
+            }
+        });
+    }
+}
+
+/// The list of a comparison, as far as it has not been sent.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    items: Vec<Object>,
+    version: u64,
+}
+
+impl Life<'_> {
+    /// Begins a comparison if it is time for one, or ends one that was given up.
+    pub(super) fn begin_comparison(&mut self) {
+        let Some(request) = self.machine.poll_resync(self.now) else {
+            if !self.machine.is_resyncing() {
+                self.comparison = None;
+            }
+            return;
+        };
+        self.note(format_args!("compare {request:?}"));
+        self.faults.moot.clear();
+        let Request::List { read, limit: None, continue_token: None } = &request else {
+            panic!("{request:?} is no list to compare with")
+        };
+        match self.seen(read) {
+            Some(version) if !self.trouble(8) => {
+                let items = self.world.state_at(version).values().cloned().collect();
+                self.comparison = Some(Comparison { items, version });
+            }
+            _ => self.machine.resync_failed("no".to_owned()),
+        }
+    }
+
+    /// Sends some more of the list of a comparison.
+    pub(super) fn go_on_comparing(&mut self) {
+        if self.trouble(20) {
+            self.comparison = None;
+            return self.machine.resync_failed("reset".to_owned());
+        }
+        let Some(Comparison { items, version }) = &mut self.comparison else { return };
+        self.machine.resync_heard(self.now);
+        if let Some(object) = items.pop() {
+            self.machine.resync_listed(&object);
+        } else {
+            let version = version.to_string();
+            self.comparison = None;
+            self.note(format_args!("list to compare with ends at {version}"));
+            self.machine.resync_ended(&version);
+        }
+    }
+
+    /// Does something to the index that the machine must not do, while it could not be found by half.
+    pub(super) fn spoil(&mut self) {
+        if self.interval.is_none() || self.machine.is_comparing() || !self.machine.is_established() {
+            return;
+        }
+        let (kind, name) = (self.choose(3), self.choose(NAMES));
+        let known = self.machine.target().objects.get(&name).map(|(object, _)| object.clone());
+        // What the watch is about to change is no fault that a comparison can find.
+        let is_right = known.is_some() && known.as_ref() == self.world.state().get(&name);
+        let objects = &mut self.machine.target().objects;
+        let (name, fault) = match (kind, known) {
+            (0, Some(_)) if is_right && name > 0 => {
+                objects.remove(&name);
+                (name, Difference::Missing)
+            }
+            (1, Some(object)) if is_right => {
+                objects.insert(name, (Object { address: WRONG, ..object }, true));
+                (name, Difference::Changed)
+            }
+            (2, _) => {
+                let ghost =
+                    Object { name: NAMES + name, uid: u32::MAX, address: WRONG, version: "1".to_owned() };
+                objects.insert(NAMES + name, (ghost, true));
+                (NAMES + name, Difference::Gone)
+            }
+            _ => return,
+        };
+        self.note(format_args!("{name} is {fault:?} from now on"));
+        self.faults.open.insert(name, fault);
+    }
+
+    /// Checks what the machine reports of comparisons.
+    pub(super) fn check_comparison(&mut self) {
+        let notices: Vec<Notice> = self.machine.notices().collect();
+        for notice in &notices {
+            self.synced |= matches!(notice, Notice::Listed { .. });
+            if let Err(text) = self.faults.notice(notice) {
+                panic!("{text}\n{}", self.log);
+            }
+        }
+        self.faults.settle(self.machine.target(), &self.world);
+        let missed = notices.contains(&Notice::Compared) && !self.faults.open.is_empty();
+        assert!(!missed, "{:?} were not found\n{}", self.faults, self.log);
+    }
+
+    /// Stops the process for a while: neither the feed nor its connections run.
+    pub(super) fn stop(&mut self) {
+        let span = Duration::from_secs(10 + u64::from(self.choose(100)));
+        self.note(format_args!("stopped for {span:?}"));
+        self.now += span;
+        self.answer = None;
+        self.machine.stopped(self.now, span);
+    }
+}

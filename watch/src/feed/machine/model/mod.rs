@@ -1,0 +1,237 @@
+//! A model of an API server that does whatever one may do, to drive the machine through random histories.
+//!
+//! For property tests and fuzz targets. The server orders initial events of streaming lists as it likes, repeats,
+//! cuts off, stalls, refuses, lags behind, compacts its history, goes back to a backup, and is replaced by another
+//! cluster. The index is spoilt behind the machine's back, which its comparisons must find and count, each fault once. In
+//! the end the server behaves, and then the index must be what the cluster is.
+
+mod comparison;
+mod index;
+mod server;
+mod world;
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use super::cause::{Cause, Refusal};
+use super::listing::{Listing, Method};
+use super::standing::Standing;
+use super::{Machine, Poll};
+use crate::feed::explain::Subject;
+use comparison::{Comparison, Faults};
+use index::Index;
+use server::Answer;
+use world::{NAMES, State, World};
+
+/// Where decisions come from: a number below the bound.
+pub type Choose<'a> = dyn FnMut(u32) -> u32 + 'a;
+
+/// Steps in which a server that behaves must bring the index in sync.
+const PATIENCE: u32 = 4000;
+
+/// A machine, a server, and the time.
+struct Life<'a> {
+    machine: Machine<Index>,
+    world: World,
+    now: Instant,
+    answer: Option<Answer>,
+    choose: &'a mut Choose<'a>,
+    /// Whether the server behaves.
+    sound: bool,
+    /// Whether it waits until it is asked who it is.
+    idle: bool,
+    /// Whether it has streaming lists.
+    streams: u32,
+    synced: bool,
+    /// Time between two comparisons of the index with the cluster.
+    interval: Option<Duration>,
+    comparison: Option<Comparison>,
+    faults: Faults,
+    log: String,
+}
+
+/// Lives through one history of so many steps and checks that the index is the cluster in the end.
+///
+/// # Panics
+///
+/// If it is not, or an object that is always there was missing once the index was in sync.
+pub fn live(steps: u32, choose: &mut Choose<'_>) {
+    let methods = [Method::Cached, Method::Streaming, Method::Paged];
+    let first = choose(3) as usize;
+    let preferred: Vec<Method> = methods.iter().cycle().skip(first).take(3).copied().collect();
+    let subject = Subject { resource: "pods", namespace: None, url: "https://model/".into() };
+    let random = fastrand::Rng::with_seed(u64::from(choose(1 << 16)));
+    let mut machine =
+        Machine::new(Index::default(), subject, Listing::new(&preferred, 1 + choose(4)), random);
+    let world = World::new(0, u64::from(choose(50)), 0);
+    if choose(4) == 0 {
+        machine.filled_from(Some(world.cluster.clone()));
+    }
+    let streams = choose(4);
+    let interval = [None, Some(5), Some(30)][choose(3) as usize].map(Duration::from_secs);
+    machine.resync_every(interval);
+    let mut choose = |bound: u32| choose(bound);
+    let mut life = Life {
+        machine,
+        world,
+        now: Instant::now(),
+        answer: None,
+        choose: &mut choose,
+        sound: false,
+        idle: false,
+        streams,
+        synced: false,
+        interval,
+        comparison: None,
+        faults: Faults::default(),
+        log: String::new(),
+    };
+    for _ in 0..steps {
+        life.step();
+    }
+    life.sound = true;
+    life.finish();
+}
+
+impl Life<'_> {
+    fn choose(&mut self, bound: u32) -> u32 {
+        (self.choose)(bound)
+    }
+
+    /// One in so many, unless the server behaves.
+    fn trouble(&mut self, rarity: u32) -> bool {
+        !self.sound && self.choose(rarity) == 0
+    }
+
+    fn note(&mut self, line: std::fmt::Arguments<'_>) {
+        if self.log.len() < 1 << 16 {
+            let _ = writeln!(self.log, "{line}");
+        }
+    }
+
+    fn step(&mut self) {
+        if !self.sound {
+            self.change_world();
+        }
+        match self.machine.poll(self.now) {
+            Poll::Send(request) => {
+                self.note(format_args!("send {request:?}"));
+                self.receive(&request);
+            }
+            Poll::Wait(at) => {
+                if !self.machine.is_waiting() {
+                    self.answer = None;
+                }
+                self.begin_comparison();
+                self.wait(at.into_iter().chain(self.machine.resync_deadline()).min());
+            }
+        }
+        self.check();
+    }
+
+    /// The server goes on with its answer, or time passes.
+    fn wait(&mut self, at: Option<Instant>) {
+        if self.comparison.is_some() && self.choose(2) == 0 {
+            return self.go_on_comparing();
+        }
+        let pass = self.answer.is_none() || (!self.sound && self.choose(3) == 0);
+        if pass || !self.go_on() {
+            let to = at.unwrap_or(self.now + Duration::from_secs(1)).max(self.now);
+            let whole = self.sound || self.choose(2) == 0;
+            let time = to.saturating_duration_since(self.now);
+            self.now += if whole { time } else { time / 2 };
+        }
+    }
+
+    fn check(&mut self) {
+        self.check_comparison();
+        let anchored = self.machine.target().objects.contains_key(&0);
+        assert!(anchored || !self.synced, "an object that is there was missing\n{}", self.log);
+    }
+
+    fn change_world(&mut self) {
+        let (name, address) = (self.choose(NAMES), self.choose(1000));
+        if self.idle {
+            return;
+        }
+        match self.choose(60) {
+            0..=14 => self.world.put(name, address),
+            15..=20 if name > 0 => self.world.delete(name),
+            21 | 22 => self.world.replace(name, address),
+            23 => self.world.compacted = self.world.version(),
+            24 => {
+                let oldest = self.world.states.first().map_or(0, |(version, _)| *version);
+                let span = u32::try_from(self.world.version() - oldest).unwrap_or_default();
+                let back = oldest + u64::from(self.choose(span + 1));
+                self.note(format_args!("restore {back}"));
+                self.world.restore(back);
+                self.restart();
+            }
+            25 => {
+                let (cluster, version) = (self.choose(1 << 16), self.choose(200));
+                self.world = World::new(cluster + 1, version.into(), self.world.uids);
+                self.note(format_args!("other cluster at {version}"));
+                self.restart();
+            }
+            26 => self.stop(),
+            27..=30 => self.spoil(),
+            _ => {}
+        }
+    }
+
+    /// The server goes and comes back, which takes time. It changes nothing before it was asked who it is: a history
+    /// that went back and has caught up since cannot be told from one that never did.
+    fn restart(&mut self) {
+        self.idle = true;
+        self.comparison = None;
+        self.machine.resync_failed("restart".to_owned());
+        self.fail(&Cause::Broken("restart".to_owned()));
+        self.now += Duration::from_secs(2);
+    }
+
+    fn fail(&mut self, cause: &Cause) {
+        self.note(format_args!("fail {cause:?}"));
+        self.answer = None;
+        self.machine.failed(self.now, cause, self.now);
+    }
+
+    fn refuse(&mut self, code: u16, message: &str) {
+        self.fail(&Cause::Status(Refusal { code, message: message.to_owned(), retry_after: None }));
+    }
+
+    /// The server behaves from now on: the index becomes what the cluster is.
+    fn finish(&mut self) {
+        let finished = (0..PATIENCE).any(|_| {
+            self.step();
+            let watching =
+                matches!(&self.answer, Some(Answer::Watch { sent }) if self.next_change(*sent).is_none());
+            watching && self.machine.standing() == Standing::Fresh && self.is_in_sync()
+        });
+        let (index, state) = (&self.machine.target().objects, self.world.state());
+        assert!(finished, "index {index:?}\ncluster {state:?}\n{}", self.log);
+    }
+
+    fn is_in_sync(&mut self) -> bool {
+        let index: State =
+            self.machine.target().objects.iter().map(|(name, (object, _))| (*name, object.clone())).collect();
+        index == *self.world.state()
+    }
+}
+
+/// Lives through the history that a fuzzer's bytes choose.
+///
+/// # Panics
+///
+/// As [`live`].
+pub fn live_bytes(bytes: &[u8]) {
+    let mut rest = bytes.iter();
+    let mut next = |bound: u32| {
+        let chosen = rest.next().map_or(0, |byte| u32::from(*byte));
+        // Beyond a byte's reach two are one choice.
+        let chosen =
+            if bound > 256 { (chosen << 8) | rest.next().map_or(0, |byte| u32::from(*byte)) } else { chosen };
+        chosen % bound.max(1)
+    };
+    let steps = u32::try_from(bytes.len() / 2).unwrap_or(u32::MAX).min(2000);
+    live(steps, &mut next);
+}

@@ -1,0 +1,243 @@
+//! The API server of the model: how it answers, and what goes wrong with it.
+
+use std::time::Duration;
+
+use super::Life;
+use super::world::{Change, Object};
+use crate::feed::decode::EventKind;
+use crate::feed::machine::cause::Cause;
+use crate::feed::machine::request::{Read, Request};
+
+/// What the server still has to say in an exchange.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Objects, then the end of the page.
+    List { items: Vec<Object>, version: u64, token: Option<String> },
+    /// The initial events that are left, then the end of the list, then changes.
+    Stream { initial: Vec<Object>, ends: bool, sent: u64 },
+    /// Changes after a version.
+    Watch { sent: u64 },
+    /// Nothing any more.
+    Stalled,
+}
+
+impl Life<'_> {
+    pub(super) fn receive(&mut self, request: &Request) {
+        self.answer = None;
+        if self.trouble(8) {
+            return match self.choose(8) {
+                0 => self.fail(&Cause::Unreachable("refused".to_owned())),
+                1 => self.fail(&Cause::Garbage("<html>".to_owned())),
+                // No answer at all: the machine must lose patience.
+                2 => {}
+                _ => {
+                    let codes = [401, 403, 429, 500, 503, 504, 400, 410];
+                    let code = codes[self.choose(8) as usize];
+                    self.refuse(code, "no");
+                }
+            };
+        }
+        let Some(answer) = self.answer(request) else { return };
+        self.machine.accepted(self.now);
+        self.answer = Some(if self.trouble(20) { Answer::Stalled } else { answer });
+    }
+
+    /// A version of the watch cache that a read may see.
+    pub(super) fn seen(&mut self, read: &Read) -> Option<u64> {
+        let newest = self.world.version();
+        let oldest = match read {
+            Read::Any => newest.saturating_sub(5).max(self.world.states[0].0),
+            Read::NotOlderThan(version) => version.parse().expect("a version of ours"),
+            Read::Consistent => newest,
+        };
+        let span = u32::try_from(newest.checked_sub(oldest)?).expect("few versions");
+        Some(if self.sound { newest } else { oldest + u64::from(self.choose(span + 1)) })
+    }
+
+    /// Begins an answer; `None` if there is none, and the machine knows.
+    fn answer(&mut self, request: &Request) -> Option<Answer> {
+        match request {
+            Request::Identify => {
+                let (cluster, version) = (self.world.cluster.clone(), self.world.version().to_string());
+                self.idle = false;
+                self.machine.accepted(self.now);
+                self.machine.identified(self.now, Some(&cluster), &version);
+                None
+            }
+            Request::List { continue_token: Some(token), limit, .. } => {
+                let mut parts = token.split('/').map(|part| part.parse::<u64>().expect("a token of ours"));
+                let (version, after) = (parts.next().expect("version"), parts.next().expect("name"));
+                if version < self.world.compacted || version > self.world.version() {
+                    self.refuse(410, "expired");
+                    return None;
+                }
+                Some(self.page(version, Some(after), *limit))
+            }
+            Request::List { read, limit, .. } => match self.seen(read) {
+                None => {
+                    self.refuse(504, "Too large resource version: 9, current: 1");
+                    None
+                }
+                Some(version) => Some(self.page(version, None, *limit)),
+            },
+            Request::StreamingList { read, .. } => self.stream(read),
+            Request::Watch { version, .. } => {
+                let version: u64 = version.parse().expect("a version of ours");
+                if version < self.world.compacted && self.choose(2) == 0 {
+                    self.refuse(410, "too old resource version");
+                    return None;
+                }
+                Some(Answer::Watch { sent: version })
+            }
+        }
+    }
+
+    fn page(&self, version: u64, after: Option<u64>, limit: Option<u32>) -> Answer {
+        let all = self.world.state_at(version).values();
+        let mut items: Vec<Object> =
+            all.filter(|object| after.is_none_or(|after| u64::from(object.name) > after)).cloned().collect();
+        let limit = limit.map_or(usize::MAX, |limit| limit as usize);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().map_or(0, |object| object.name);
+        items.reverse();
+        Answer::List { items, version, token: more.then(|| format!("{version}/{last}")) }
+    }
+
+    fn stream(&mut self, read: &Read) -> Option<Answer> {
+        match self.streams {
+            0 => {
+                self.refuse(422, "sendInitialEvents: Forbidden");
+                None
+            }
+            1 => {
+                self.refuse(500, "etcd does not support RequestWatchProgress");
+                None
+            }
+            kind => match self.seen(read) {
+                None => {
+                    self.refuse(504, "Too large resource version: 9, current: 1");
+                    None
+                }
+                Some(sent) => {
+                    let initial = self.world.state_at(sent).values().cloned().collect();
+                    // The third kind ignores the parameter, and never sends the end.
+                    Some(Answer::Stream { initial, ends: kind == 2, sent })
+                }
+            },
+        }
+    }
+
+    /// Sends some more of the answer. Returns whether there was anything to send.
+    pub(super) fn go_on(&mut self) -> bool {
+        if self.trouble(40) {
+            let cause = match self.choose(4) {
+                0 => Cause::Garbage("nonsense".to_owned()),
+                1 => Cause::Silence(Duration::from_secs(20)),
+                _ => Cause::Broken("reset".to_owned()),
+            };
+            self.fail(&cause);
+            return true;
+        }
+        if self.trouble(40) {
+            self.note(format_args!("end"));
+            self.answer = None;
+            self.machine.ended(self.now);
+            return true;
+        }
+        if !matches!(self.answer, None | Some(Answer::Stalled)) {
+            self.machine.heard(self.now);
+        }
+        match self.answer.take() {
+            None => false,
+            Some(Answer::Stalled) => {
+                self.answer = Some(Answer::Stalled);
+                false
+            }
+            Some(Answer::List { mut items, version, token }) => {
+                if let Some(object) = items.pop() {
+                    self.machine.listed(&object);
+                    self.answer = Some(Answer::List { items, version, token });
+                } else {
+                    self.note(format_args!("list ends at {version} {token:?}"));
+                    self.machine.list_ended(self.now, &version.to_string(), token);
+                }
+                true
+            }
+            Some(Answer::Stream { initial, ends, sent }) => self.go_on_stream(initial, ends, sent),
+            Some(Answer::Watch { sent }) => self.go_on_watch(sent),
+        }
+    }
+
+    fn go_on_stream(&mut self, mut initial: Vec<Object>, ends: bool, mut sent: u64) -> bool {
+        let live = self.choose(3) == 0;
+        if live && let Some(change) = self.next_change(sent) {
+            sent = change.version;
+            self.note(format_args!("initial change {change:?}"));
+            self.machine.event(self.now, change.kind, &change.object);
+        } else if !initial.is_empty() {
+            let at = self.choose(u32::try_from(initial.len()).unwrap_or(1)) as usize;
+            let object = initial.swap_remove(at);
+            self.note(format_args!("initial {object:?}"));
+            self.machine.event(self.now, EventKind::Added, &object);
+        } else if ends {
+            self.note(format_args!("initial events end at {sent}"));
+            self.machine.bookmark(self.now, &sent.to_string(), true);
+            self.answer = Some(Answer::Watch { sent });
+            return true;
+        } else {
+            self.answer = Some(Answer::Stalled);
+            return false;
+        }
+        if self.machine.is_waiting() {
+            self.answer = Some(Answer::Stream { initial, ends, sent });
+        }
+        true
+    }
+
+    pub(super) fn next_change(&self, after: u64) -> Option<Change> {
+        self.world.changes.iter().find(|change| change.version > after).cloned()
+    }
+
+    fn go_on_watch(&mut self, mut sent: u64) -> bool {
+        if sent < self.world.compacted && self.next_change(sent).is_some() {
+            self.refuse(410, "too old resource version");
+            return true;
+        }
+        if self.trouble(20) {
+            self.repeat(sent);
+        } else if let Some(change) = self.next_change(sent) {
+            sent = change.version;
+            if self.trouble(20) {
+                self.note(format_args!("unreadable {change:?}"));
+                self.machine.unreadable(self.now, change.kind, "nonsense".to_owned());
+            } else {
+                self.note(format_args!("{change:?}"));
+                self.machine.event(self.now, change.kind, &change.object);
+            }
+        } else if sent <= self.world.version() && self.choose(4) == 0 {
+            // A server whose history is behind the watch sends no bookmarks.
+            self.note(format_args!("bookmark {sent}"));
+            self.machine.bookmark(self.now, &sent.to_string(), false);
+        } else {
+            self.answer = Some(Answer::Watch { sent });
+            return false;
+        }
+        if self.machine.is_waiting() {
+            self.answer = Some(Answer::Watch { sent });
+        }
+        true
+    }
+
+    /// Sends a change again that was sent before.
+    fn repeat(&mut self, sent: u64) {
+        let old: Vec<Change> =
+            self.world.changes.iter().filter(|change| change.version <= sent).cloned().collect();
+        if old.is_empty() {
+            return;
+        }
+        let at = self.choose(u32::try_from(old.len()).unwrap_or(1)) as usize;
+        self.note(format_args!("again {:?}", old[at]));
+        self.machine.event(self.now, old[at].kind, &old[at].object);
+    }
+}

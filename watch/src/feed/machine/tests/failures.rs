@@ -1,0 +1,205 @@
+//! Failures, and what each leads to.
+
+use super::*;
+
+#[test]
+fn expired_watch_lists_at_once_and_not_behind_itself() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.event(EventKind::Modified, (1, 1, "12"));
+    bench.refuse(410, "too old resource version");
+    assert!(bench.is_immediate());
+    assert!(matches!(bench.machine.standing(), Standing::Stale { .. }), "changes are lost");
+    let read = Read::NotOlderThan("12".to_owned());
+    assert_eq!(bench.request(), Request::List { read, limit: None, continue_token: None });
+    bench.accept();
+    assert!(matches!(bench.machine.standing(), Standing::Resyncing { .. }));
+}
+
+#[test]
+fn lists_after_an_outage_are_spread_by_what_was_lost() {
+    let latest = |outage| {
+        let delay = |seed| {
+            let mut bench = Bench::in_sync(&CACHED_FIRST);
+            bench.machine.random = fastrand::Rng::with_seed(seed);
+            bench.fail(&Cause::Broken("reset".to_owned()));
+            bench.now += Duration::from_secs(outage);
+            bench.confirm("a", "20");
+            bench.request();
+            let before = bench.now;
+            bench.refuse(410, "too old resource version");
+            bench.machine.not_before.map_or(Duration::ZERO, |at| at - before)
+        };
+        (0..100).map(delay).max().unwrap().as_millis()
+    };
+    assert!((250..=550).contains(&latest(4)), "{}", latest(4));
+    assert!((500..=1000).contains(&latest(600)), "no list is more than a second late: {}", latest(600));
+}
+
+#[test]
+fn repeated_expiry_is_slowed_down() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.refuse(410, "too old");
+    bench.list("10");
+    bench.request();
+    bench.refuse(410, "too old");
+    assert!(!bench.is_immediate());
+}
+
+#[test]
+fn server_behind_the_index_is_read_consistently() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.refuse(410, "too old");
+    assert!(matches!(bench.request(), Request::List { read: Read::NotOlderThan(_), .. }));
+    bench.refuse(504, "Timeout: Too large resource version: 10, current: 5");
+    assert!(bench.is_immediate());
+    assert!(matches!(bench.request(), Request::StreamingList { read: Read::Consistent, .. }));
+}
+
+#[test]
+fn error_events_lead_to_what_they_mean() {
+    for (code, lists) in [(410, true), (429, false), (500, false), (503, false), (504, false), (418, true)] {
+        let mut bench = Bench::in_sync(&CACHED_FIRST);
+        bench.refuse(code, "as scripted");
+        let mut request = bench.request();
+        if request == Request::Identify {
+            bench.machine.accepted(bench.now);
+            bench.machine.identified(bench.now, Some("a"), "10");
+            request = bench.request();
+        }
+        assert_eq!(matches!(request, Request::List { .. }), lists, "{code}: {request:?}");
+    }
+}
+
+#[test]
+fn third_internal_error_in_a_row_leads_to_a_list() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    for number in 1..=3 {
+        bench.refuse(500, "etcd is ill");
+        let mut request = bench.request();
+        if request == Request::Identify {
+            bench.machine.accepted(bench.now);
+            bench.machine.identified(bench.now, Some("a"), "10");
+            request = bench.request();
+        }
+        assert_eq!(matches!(request, Request::List { .. }), number == 3, "{number}");
+    }
+}
+
+#[test]
+fn retry_after_is_waited_for_but_not_for_ever() {
+    for (asked, least, most) in [(7, 7, 8), (1_000_000, 120, 121)] {
+        let mut bench = Bench::in_sync(&CACHED_FIRST);
+        let retry_after = Some(Duration::from_secs(asked));
+        bench.fail(&Cause::Status(Refusal { code: 429, message: String::new(), retry_after }));
+        let delay = bench.machine.not_before.unwrap() - bench.now;
+        assert!((least..most).contains(&delay.as_secs()), "{delay:?}");
+    }
+}
+
+#[test]
+fn malformed_change_leads_to_a_list() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.machine.unreadable(bench.now, EventKind::Modified, "nonsense".to_owned());
+    assert!(matches!(bench.machine.goal, Goal::List(Read::NotOlderThan(_))));
+}
+
+#[test]
+fn anything_that_keeps_a_watch_down_is_stale_after_the_grace() {
+    let causes = [
+        Cause::Credentials("the plugin hangs".to_owned()),
+        Cause::Unreachable("refused".to_owned()),
+        Cause::Status(Refusal { code: 401, ..Refusal::default() }),
+        Cause::Status(Refusal { code: 503, ..Refusal::default() }),
+        Cause::Broken("reset".to_owned()),
+    ];
+    for cause in causes {
+        let mut bench = Bench::in_sync(&CACHED_FIRST);
+        let down = bench.now;
+        bench.fail(&cause);
+        bench.pass(GRACE / 2);
+        assert_eq!(bench.machine.standing(), Standing::Fresh, "{cause:?}");
+        bench.pass(GRACE / 2);
+        let standing = bench.machine.standing();
+        assert!(
+            matches!(standing, Standing::Stale { since, .. } if since == down),
+            "{cause:?}: {standing:?}"
+        );
+    }
+}
+
+#[test]
+fn server_that_gives_no_answer_is_stale_after_the_grace() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.machine.ended(bench.now);
+    bench.request();
+    assert!(matches!(bench.machine.poll(bench.now), Poll::Wait(Some(at)) if at <= bench.now + GRACE));
+    bench.pass(GRACE);
+    assert!(matches!(bench.machine.standing(), Standing::Stale { .. }));
+}
+
+#[test]
+fn server_that_is_back_is_tried_at_once() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    for _ in 0..20 {
+        bench.fail(&Cause::Unreachable("refused".to_owned()));
+        bench.request();
+    }
+    bench.fail(&Cause::Unreachable("refused".to_owned()));
+    let delay = bench.machine.not_before.unwrap() - bench.now;
+    assert!(delay <= Duration::from_millis(500), "{delay:?}");
+    bench.machine.server_is_up();
+    assert!(bench.is_immediate());
+    // A server that refuses is not hurried.
+    bench.request();
+    bench.refuse(429, "no");
+    bench.machine.server_is_up();
+    assert!(!bench.is_immediate());
+}
+
+#[test]
+fn forbidden_after_a_restart_is_no_missing_role() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.fail(&Cause::Broken("restart".to_owned()));
+    bench.confirm("a", "10");
+    bench.request();
+    bench.refuse(403, "pods is forbidden");
+    let text = |bench: &mut Bench| format!("{:?}", bench.notices().pop());
+    assert!(text(&mut bench).contains("loads its RBAC rules"));
+    bench.now += Duration::from_mins(1);
+    bench.confirm("a", "10");
+    bench.request();
+    bench.refuse(403, "pods is forbidden");
+    assert!(text(&mut bench).contains("ClusterRole"), "it has had time enough");
+}
+
+#[test]
+fn stopped_process_begins_its_watch_again() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    let stopped = bench.now;
+    bench.now += Duration::from_mins(1);
+    bench.machine.stopped(bench.now, Duration::from_mins(1));
+    let standing = bench.machine.standing();
+    assert!(matches!(standing, Standing::Stale { since, .. } if since == stopped), "{standing:?}");
+    bench.confirm("a", "10");
+    assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "10"));
+    bench.accept();
+    bench.pass(SETTLE);
+    assert_eq!(bench.machine.standing(), Standing::Fresh);
+}
+
+#[test]
+fn stopped_process_begins_its_list_again() {
+    for methods in [CACHED_FIRST.as_slice(), &STREAMING_FIRST] {
+        let mut bench = Bench::new(methods);
+        bench.confirm("a", "10");
+        let request = bench.request();
+        bench.accept();
+        for _ in 0..3 {
+            bench.machine.stopped(bench.now, Duration::from_mins(1));
+            bench.confirm("a", "10");
+            let again = bench.request();
+            assert_eq!(std::mem::discriminant(&again), std::mem::discriminant(&request), "{again:?}");
+            bench.accept();
+        }
+    }
+}

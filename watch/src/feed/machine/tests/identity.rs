@@ -1,0 +1,117 @@
+//! Other clusters, and other histories of the same.
+
+use super::*;
+
+#[test]
+fn first_list_behind_a_snapshot_is_consistent() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    bench.machine.filled_from(Some("a".to_owned()));
+    bench.confirm("a", "10");
+    assert!(matches!(bench.request(), Request::StreamingList { read: Read::Consistent, .. }));
+}
+
+#[test]
+fn snapshot_of_another_cluster_is_refused() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    bench.machine.filled_from(Some("a".to_owned()));
+    bench.confirm("b", "10");
+    assert!(
+        matches!(&bench.notices()[..], [Notice::SnapshotRefused { text }] if text.contains("another cluster"))
+    );
+    assert!(matches!(bench.machine.standing(), Standing::Unsynced { error: Some(_) }));
+    assert!(matches!(bench.request(), Request::List { read: Read::Any, .. }));
+}
+
+#[test]
+fn history_that_went_back_is_listed_consistently() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.fail(&Cause::Broken("restart".to_owned()));
+    bench.confirm("a", "4");
+    assert!(matches!(bench.request(), Request::StreamingList { read: Read::Consistent, .. }));
+    assert!(
+        bench
+            .notices()
+            .iter()
+            .any(|notice| matches!(notice, Notice::OutOfSync { text } if text.contains("backup")))
+    );
+}
+
+#[test]
+fn bookmark_or_event_from_the_past_leads_to_a_list() {
+    for bookmark in [true, false] {
+        let mut bench = Bench::in_sync(&CACHED_FIRST);
+        if bookmark {
+            bench.machine.bookmark(bench.now, "9", false);
+        } else {
+            bench.event(EventKind::Modified, (1, 1, "9"));
+        }
+        assert_eq!(bench.diary(), "", "not applied");
+        bench.confirm("a", "10");
+        assert!(matches!(bench.request(), Request::List { read: Read::NotOlderThan(_), .. }));
+    }
+}
+
+#[test]
+fn deletion_from_the_past_is_applied() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.event(EventKind::Deleted, (1, 1, "9"));
+    assert_eq!(bench.diary(), "-1.1");
+    assert!(bench.machine.is_waiting());
+    assert_eq!(bench.machine.version.as_str(), "10");
+}
+
+#[test]
+fn another_cluster_is_stale_until_it_is_listed() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.machine.reconnect(bench.now);
+    bench.confirm("b", "1000");
+    assert!(
+        matches!(bench.machine.standing(), Standing::Stale { error, .. } if error.contains("another cluster"))
+    );
+    bench.list("1000");
+    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.cluster(), Some("b"));
+}
+
+#[test]
+fn server_without_an_identity_is_watched_all_the_same() {
+    for code in [403, 404, 400] {
+        let mut bench = Bench::new(&CACHED_FIRST);
+        assert_eq!(bench.request(), Request::Identify);
+        bench.refuse(code, "no");
+        assert!(matches!(bench.request(), Request::List { .. }), "{code}");
+    }
+}
+
+#[test]
+fn identity_refused_at_first_is_asked_again() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    assert_eq!(bench.request(), Request::Identify);
+    bench.refuse(403, "no");
+    assert!(matches!(bench.request(), Request::List { .. }));
+    bench.refuse(403, "no");
+    bench.confirm("a", "10");
+    bench.list("10");
+    assert_eq!(bench.machine.cluster(), Some("a"));
+}
+
+#[test]
+fn identity_learned_late_leads_to_a_list() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    assert_eq!(bench.request(), Request::Identify);
+    bench.refuse(403, "no");
+    bench.list("10");
+    assert!(matches!(bench.request(), Request::Watch { .. }));
+    bench.accept();
+    bench.machine.reconnect(bench.now);
+    // Its history is longer, so its revision does not give it away.
+    bench.confirm("b", "1000");
+    assert!(
+        matches!(bench.machine.standing(), Standing::Stale { error, .. } if error.contains("may be another"))
+    );
+    bench.list("1000");
+    assert_eq!((bench.machine.standing(), bench.machine.cluster()), (Standing::Fresh, Some("b")));
+    bench.machine.reconnect(bench.now);
+    bench.confirm("b", "1001");
+    assert!(matches!(bench.request(), Request::Watch { .. }), "known from now on");
+}

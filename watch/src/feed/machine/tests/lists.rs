@@ -1,0 +1,159 @@
+//! Lists, by whatever method.
+
+use super::*;
+
+#[test]
+fn first_list_comes_from_the_cache() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    bench.confirm("a", "10");
+    assert_eq!(bench.request(), Request::List { read: Read::Any, limit: None, continue_token: None });
+    bench.accept();
+    bench.machine.listed(&(1, 1, "7"));
+    assert_eq!(bench.machine.standing(), Standing::Unsynced { error: None });
+    bench.machine.list_ended(bench.now, "9", None);
+    assert_eq!(bench.machine.standing(), Standing::Unsynced { error: None }, "a watch must follow");
+    assert_eq!(bench.diary(), "begin +1.1 end");
+    assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "9"));
+    bench.accept();
+    assert_eq!(bench.machine.standing(), Standing::Fresh);
+}
+
+#[test]
+fn deletions_before_the_end_of_a_streaming_list_stay() {
+    let mut bench = Bench::new(&STREAMING_FIRST);
+    bench.confirm("a", "10");
+    bench.request();
+    bench.accept();
+    bench.event(EventKind::Added, (1, 1, "3"));
+    bench.event(EventKind::Deleted, (2, 2, "11"));
+    bench.event(EventKind::Modified, (3, 3, "12"));
+    bench.event(EventKind::Added, (2, 2, "4"));
+    bench.event(EventKind::Added, (3, 3, "5"));
+    // Created again: newer than its deletion.
+    bench.event(EventKind::Added, (2, 4, "13"));
+    bench.machine.bookmark(bench.now, "13", true);
+    assert_eq!(bench.diary(), "begin +1.1 -2.2 +3.3 +2.4 end");
+    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    bench.event(EventKind::Deleted, (1, 1, "14"));
+    assert_eq!(bench.diary(), "-1.1");
+}
+
+#[test]
+fn list_cut_off_begins_again_without_a_sweep() {
+    for methods in [&CACHED_FIRST[..], &STREAMING_FIRST[..]] {
+        let mut bench = Bench::in_sync(methods);
+        bench.refuse(410, "too old");
+        bench.request();
+        bench.accept();
+        bench.fail(&Cause::Broken("reset".to_owned()));
+        assert_eq!(bench.diary(), "begin");
+        bench.confirm("a", "20");
+        bench.list("20");
+        assert_eq!(bench.diary(), "begin end");
+    }
+}
+
+#[test]
+fn refused_streaming_lists_become_pages() {
+    for (code, counted) in [(400, 0), (422, 0), (500, 0)] {
+        let mut bench = Bench::new(&STREAMING_FIRST);
+        bench.confirm("a", "10");
+        assert!(matches!(bench.request(), Request::StreamingList { .. }));
+        bench.refuse(code, "no");
+        assert!(bench.is_immediate(), "{code}");
+        let notices = bench.notices();
+        assert!(notices.iter().any(|notice| matches!(notice, Notice::GaveUp { .. })), "{code}");
+        let failed = notices.iter().filter(|notice| matches!(notice, Notice::Failed { .. })).count();
+        assert_eq!(failed, counted, "{code} is how an older server answers, no failure");
+        assert!(matches!(bench.request(), Request::List { limit: Some(2), .. }), "{code}");
+    }
+}
+
+#[test]
+fn refusals_that_may_pass_keep_streaming_lists() {
+    for code in [401, 403, 404, 429, 503] {
+        let mut bench = Bench::new(&STREAMING_FIRST);
+        bench.confirm("a", "10");
+        for _ in 0..5 {
+            while bench.request() == Request::Identify {
+                bench.machine.accepted(bench.now);
+                bench.machine.identified(bench.now, Some("a"), "10");
+            }
+            bench.refuse(code, "no");
+        }
+        assert_eq!(bench.machine.listing.choose(&Read::Consistent), Method::Streaming, "{code}");
+    }
+}
+
+#[test]
+fn streaming_list_without_an_end_becomes_pages() {
+    let mut bench = Bench::new(&STREAMING_FIRST);
+    bench.confirm("a", "10");
+    bench.request();
+    bench.accept();
+    bench.event(EventKind::Added, (1, 1, "3"));
+    bench.now += STREAM_SILENCE;
+    assert!(matches!(bench.machine.poll(bench.now), Poll::Send(Request::Identify)), "heard too long ago");
+    bench.machine.accepted(bench.now);
+    bench.machine.identified(bench.now, Some("a"), "10");
+    assert!(matches!(bench.request(), Request::List { limit: Some(2), .. }));
+    assert_eq!(bench.diary(), "begin +1.1", "nothing is swept");
+}
+
+#[test]
+fn streaming_lists_that_end_early_become_pages() {
+    let mut bench = Bench::new(&STREAMING_FIRST);
+    for _ in 0..2 {
+        while bench.request() == Request::Identify {
+            bench.machine.accepted(bench.now);
+            bench.machine.identified(bench.now, Some("a"), "10");
+        }
+        bench.accept();
+        bench.machine.ended(bench.now);
+    }
+    assert_eq!(bench.machine.listing.choose(&Read::Consistent), Method::Paged);
+}
+
+#[test]
+fn page_expired_between_two_begins_again_with_larger_pages() {
+    let mut bench = Bench::new(&[Method::Paged]);
+    bench.confirm("a", "10");
+    bench.request();
+    bench.accept();
+    bench.machine.list_ended(bench.now, "10", Some("token".to_owned()));
+    assert!(matches!(bench.request(), Request::List { continue_token: Some(_), .. }));
+    bench.refuse(410, "The provided continue parameter is too old");
+    assert!(bench.is_immediate());
+    let expected = Request::List { read: Read::Consistent, limit: Some(8), continue_token: None };
+    assert_eq!(bench.request(), expected);
+}
+
+#[test]
+fn pages_of_two_moments_are_watched_from_the_first() {
+    let mut bench = Bench::new(&[Method::Paged]);
+    bench.confirm("a", "10");
+    bench.request();
+    bench.accept();
+    bench.machine.list_ended(bench.now, "10", Some("token".to_owned()));
+    bench.request();
+    bench.accept();
+    bench.machine.list_ended(bench.now, "15", None);
+    assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "10"));
+}
+
+#[test]
+fn endless_pages_are_an_error() {
+    let mut bench = Bench::new(&[Method::Paged]);
+    bench.confirm("a", "10");
+    for _ in 0..2 {
+        bench.request();
+        bench.accept();
+        bench.machine.list_ended(bench.now, "10", Some("same".to_owned()));
+    }
+    assert!(
+        bench
+            .notices()
+            .iter()
+            .any(|notice| matches!(notice, Notice::Failed { text, .. } if text.contains("same")))
+    );
+}

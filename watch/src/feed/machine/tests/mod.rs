@@ -1,0 +1,194 @@
+//! Histories of the model, and named cases.
+
+mod comparisons;
+mod failures;
+mod identity;
+mod lists;
+mod watches;
+
+use proptest::prelude::*;
+
+use super::cause::{Cause, Refusal};
+use super::limits::STREAM_SILENCE;
+use super::standing::GRACE;
+use super::*;
+use crate::feed::decode::{EventKind, Malformed};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_is_the_cluster_after_any_history(seed: u64, steps in 0_u32..400) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        model::live(steps, &mut |bound| random.u32(0..bound.max(1)));
+    }
+}
+
+#[test]
+fn the_fuzzers_corpus_ends_in_sync() {
+    let corpus = crate::corpus("feed_machine");
+    assert!(corpus.len() >= 4, "{}", corpus.len());
+    for bytes in &corpus {
+        model::live_bytes(bytes);
+    }
+}
+
+/// Writes a word for each call; remembers what it holds.
+#[derive(Default)]
+struct Diary(Vec<String>);
+
+/// Name, uid and version.
+type Thing = (u32, u32, &'static str);
+
+impl Target for Diary {
+    type Object = Thing;
+
+    fn begin(&mut self) {
+        self.0.push("begin".to_owned());
+    }
+
+    fn apply(&mut self, (name, uid, _): &Thing) {
+        self.0.push(format!("+{name}.{uid}"));
+    }
+
+    fn delete(&mut self, (name, uid, _): &Thing) {
+        self.0.push(format!("-{name}.{uid}"));
+    }
+
+    fn malformed(&mut self, _: &Malformed) {}
+
+    fn compare(&mut self, (name, ..): &Thing) -> Option<Difference> {
+        self.0.push(format!("?{name}"));
+        (*name > 100).then_some(Difference::Missing)
+    }
+
+    fn end_comparison(&mut self, each: &mut dyn FnMut(String)) {
+        self.0.push("compared".to_owned());
+        each("ghost".to_owned());
+    }
+
+    fn name(&self, (name, ..): &Thing) -> String {
+        name.to_string()
+    }
+
+    fn end(&mut self) -> usize {
+        self.0.push("end".to_owned());
+        0
+    }
+
+    fn key(&self, (name, ..): &Thing) -> Key {
+        (*name).into()
+    }
+
+    fn version<'a>(&self, (_, _, version): &'a Thing) -> &'a str {
+        version
+    }
+}
+
+struct Bench {
+    machine: Machine<Diary>,
+    now: Instant,
+}
+
+const CACHED_FIRST: [Method; 3] = [Method::Cached, Method::Streaming, Method::Paged];
+const STREAMING_FIRST: [Method; 2] = [Method::Streaming, Method::Paged];
+
+impl Bench {
+    fn new(methods: &[Method]) -> Self {
+        let subject = Subject { resource: "pods", namespace: None, url: "https://api/".into() };
+        let random = fastrand::Rng::with_seed(1);
+        let machine = Machine::new(Diary::default(), subject, Listing::new(methods, 2), random);
+        Self { machine, now: Instant::now() }
+    }
+
+    /// One whose watch at version 10 is established.
+    fn in_sync(methods: &[Method]) -> Self {
+        let mut bench = Self::new(methods);
+        bench.confirm("a", "10");
+        bench.list("10");
+        assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "10"));
+        bench.accept();
+        bench.pass(SETTLE);
+        assert_eq!(bench.machine.standing(), Standing::Fresh);
+        bench.diary();
+        bench
+    }
+
+    /// The next request. Lets delays pass.
+    fn request(&mut self) -> Request {
+        for _ in 0..10 {
+            match self.machine.poll(self.now) {
+                Poll::Send(request) => return request,
+                Poll::Wait(Some(at)) if !self.machine.is_waiting() => self.now = at,
+                Poll::Wait(at) => panic!("it waits until {at:?}"),
+            }
+        }
+        panic!("no request");
+    }
+
+    /// Whether the next request is made without delay.
+    fn is_immediate(&mut self) -> bool {
+        matches!(self.machine.clone_poll(self.now), Poll::Send(_))
+    }
+
+    fn confirm(&mut self, cluster: &str, revision: &str) {
+        assert_eq!(self.request(), Request::Identify);
+        self.machine.accepted(self.now);
+        self.machine.identified(self.now, Some(cluster), revision);
+    }
+
+    fn accept(&mut self) {
+        self.machine.accepted(self.now);
+        self.machine.poll(self.now);
+    }
+
+    /// Makes a list of nothing by whatever method.
+    fn list(&mut self, version: &str) {
+        let request = self.request();
+        self.machine.accepted(self.now);
+        match request {
+            Request::List { .. } => self.machine.list_ended(self.now, version, None),
+            Request::StreamingList { .. } => {
+                self.machine.bookmark(self.now, version, true);
+                self.machine.ended(self.now + SHORT_WATCH);
+            }
+            other => panic!("{other:?} is no list"),
+        }
+    }
+
+    fn fail(&mut self, cause: &Cause) {
+        self.machine.failed(self.now, cause, self.now);
+    }
+
+    fn refuse(&mut self, code: u16, message: &str) {
+        self.fail(&Cause::Status(Refusal { code, message: message.to_owned(), retry_after: None }));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.machine.poll(self.now);
+    }
+
+    fn event(&mut self, kind: EventKind, thing: Thing) {
+        self.machine.event(self.now, kind, &thing);
+    }
+
+    fn diary(&mut self) -> String {
+        std::mem::take(&mut self.machine.target().0).join(" ")
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        self.machine.notices().collect()
+    }
+}
+
+impl<T: Target> Machine<T> {
+    /// What `poll` would return, without making a request.
+    fn clone_poll(&mut self, now: Instant) -> Poll {
+        match (&self.exchange, self.not_before) {
+            (None, None) => Poll::Send(Request::Identify),
+            (None, Some(at)) if at <= now => Poll::Send(Request::Identify),
+            (_, at) => Poll::Wait(at),
+        }
+    }
+}

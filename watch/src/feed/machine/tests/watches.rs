@@ -1,0 +1,60 @@
+//! Watches, and how long they count as in sync.
+
+use super::*;
+
+#[test]
+fn watch_that_ends_in_time_is_begun_at_once_and_stays_fresh() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.pass(SHORT_WATCH);
+    bench.machine.heard(bench.now);
+    bench.machine.ended(bench.now);
+    assert!(bench.is_immediate());
+    assert!(matches!(bench.request(), Request::Watch { .. }));
+    bench.accept();
+    bench.pass(GRACE * 2);
+    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.notices().iter().filter(|notice| matches!(notice, Notice::Failed { .. })).count(), 0);
+}
+
+#[test]
+fn watches_that_end_at_once_are_begun_more_and_more_slowly() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    let before = bench.now;
+    for _ in 0..50 {
+        bench.machine.ended(bench.now);
+        while bench.request() == Request::Identify {
+            bench.machine.accepted(bench.now);
+            bench.machine.identified(bench.now, Some("a"), "10");
+        }
+        bench.accept();
+    }
+    assert!(bench.now - before > Duration::from_mins(5), "{:?} for fifty watches", bench.now - before);
+}
+
+#[test]
+fn quiet_watch_lasts_until_its_end() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    for _ in 0..3 {
+        bench.pass(Duration::from_secs(75));
+        bench.machine.bookmark(bench.now, "10", false);
+        assert!(bench.machine.is_waiting());
+    }
+    assert_eq!(
+        (bench.notices(), bench.machine.standing()),
+        (vec![Notice::Listed { method: Method::Cached, removed: 0 }], Standing::Fresh)
+    );
+}
+
+#[test]
+fn watch_with_changes_behind_it_is_fresh_once_it_has_caught_up() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.fail(&Cause::Broken("reset".to_owned()));
+    bench.now += GRACE * 2;
+    bench.confirm("a", "20");
+    bench.request();
+    bench.accept();
+    bench.event(EventKind::Modified, (1, 1, "15"));
+    assert!(matches!(bench.machine.standing(), Standing::Stale { .. }));
+    bench.event(EventKind::Modified, (1, 1, "20"));
+    assert_eq!(bench.machine.standing(), Standing::Fresh);
+}

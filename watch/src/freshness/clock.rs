@@ -1,0 +1,56 @@
+//! The clock by which the index grows stale.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::state::{Moment, nanos};
+
+/// A monotonic clock that goes on while the machine is suspended, as [`Instant`] does not on Linux.
+#[derive(Clone)]
+pub(super) struct Clock {
+    read: Arc<dyn Fn() -> Duration + Send + Sync>,
+    start: Duration,
+}
+
+impl Clock {
+    pub(super) fn new(read: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        let start = read();
+        Self { read: Arc::new(read), start }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        match (self.read)().checked_sub(self.start) {
+            Some(after) => nanos(after),
+            None => 0,
+        }
+    }
+
+    /// The moment of an [`Instant`], if the machine was not suspended since.
+    pub(super) fn at(&self, instant: Instant) -> Moment {
+        let now = Instant::now();
+        match now.checked_duration_since(instant) {
+            Some(before) => self.now().saturating_sub(nanos(before)),
+            None => self.now().saturating_add(nanos(instant.saturating_duration_since(now))),
+        }
+    }
+}
+
+impl Default for Clock {
+    /// `CLOCK_BOOTTIME` on Linux.
+    fn default() -> Self {
+        Self::new(since_boot)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// `CLOCK_MONOTONIC`: POSIX leaves open whether it goes on while the machine is suspended.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
+}

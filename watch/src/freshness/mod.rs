@@ -1,0 +1,359 @@
+//! How well the index is in step with the cluster: one state, which answers, readiness, status and metrics
+//! all read.
+
+mod clock;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use poddns_core::{Freshness, Label};
+
+use clock::Clock;
+use state::{Moment, NEVER, State, nanos};
+
+/// How long a watch of a cluster counts as in sync after its feed has last run. So a process that was stopped or
+/// suspended is stale from the first query on, before the feed can find out.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+
+/// What a watch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Watch {
+    /// Pods and their addresses.
+    Pods,
+    /// Which namespaces exist.
+    Namespaces,
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pods => "pods",
+            Self::Namespaces => "namespaces",
+        })
+    }
+}
+
+/// One watch, as status and readiness show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchStatus {
+    /// What is watched.
+    pub watch: Watch,
+    /// The only namespace that is watched; `None` is the whole cluster.
+    pub namespace: Option<Label>,
+    /// How well this watch is in step.
+    pub freshness: Freshness,
+    /// Why it is not in step, as far as known. Gone once it is.
+    pub error: Option<String>,
+}
+
+/// The state of all watches that an index depends on.
+///
+/// A clone shows the same state.
+///
+/// Each watch is unsynced until its first complete list, then fresh; a lost connection makes it stale, and a
+/// new list resyncing, until that is complete:
+///
+/// ```text
+/// Unsynced --fresh()--> Fresh --stale()--> Stale --resyncing()--> Resyncing --fresh()--> Fresh
+///     `----restored()-----------------------^ ^------stale()----------'
+/// ```
+///
+/// The index is as bad as the worst of its watches. Without any watch it is unsynced: nobody feeds it.
+///
+/// A watch can be fresh until a deadline: it is stale once that has passed, whether or not anybody has run to say so.
+/// The deadline is on a clock that goes on while the machine is suspended, where the system has one.
+#[derive(Clone)]
+pub struct Health(Arc<Shared>);
+
+struct Shared {
+    /// The worst of all, as [`State::pack`] writes it: read by every query, so it is one word.
+    worst: AtomicU64,
+    /// When all watches that are fresh until a deadline were last known to be in sync.
+    in_sync: AtomicI64,
+    members: Mutex<Vec<Member>>,
+    clock: Clock,
+}
+
+struct Member {
+    watch: Watch,
+    namespace: Option<Label>,
+    state: State,
+    /// When it was last known to be in sync, if it is fresh until a deadline.
+    in_sync: Moment,
+    error: Option<String>,
+}
+
+impl Member {
+    /// The state at this moment.
+    const fn state_at(&self, now: Moment) -> State {
+        match self.state {
+            State::Fresh(until) if until != NEVER && now >= until => State::Stale(self.in_sync),
+            state => state,
+        }
+    }
+}
+
+/// A watch whose feed has not run for longer than it may count as fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lapsed(pub(crate) Duration);
+
+/// One watch's part in [`Health`], for whoever runs the watch.
+#[derive(Clone)]
+pub struct WatchHealth {
+    shared: Arc<Shared>,
+    member: usize,
+}
+
+impl Shared {
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        // A panic elsewhere leaves no half-made member: each change is one assignment.
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the state in `word`, at this moment.
+    #[cold]
+    fn freshness(&self, state: State) -> Freshness {
+        let now = self.clock.now();
+        let age = |since: Moment| {
+            Duration::from_nanos(u64::try_from(now.saturating_sub(since)).unwrap_or_default())
+        };
+        match state {
+            State::Unsynced => Freshness::Unsynced,
+            State::Fresh(until) if until == NEVER || now < until => Freshness::Fresh,
+            State::Fresh(_) => Freshness::Stale { age: age(self.in_sync.load(Ordering::Relaxed)) },
+            State::Stale(since) => Freshness::Stale { age: age(since) },
+            State::Resyncing(since) => Freshness::Resyncing { age: age(since) },
+        }
+    }
+
+    /// Publishes the worst of all members. Called with the lock held, so that two changes cannot publish in
+    /// the wrong order.
+    fn publish(&self, members: &[Member]) {
+        let now = self.clock.now();
+        let in_sync = members.iter().map(|member| member.in_sync).min();
+        // Before the word, so that who sees the word sees this or what is newer.
+        self.in_sync.store(in_sync.unwrap_or(NEVER), Ordering::Relaxed);
+        let worst = members.iter().map(|member| member.state_at(now)).reduce(State::worse);
+        self.worst.store(worst.unwrap_or(State::Unsynced).pack(), Ordering::Release);
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::with_clock(Clock::default())
+    }
+}
+
+impl Health {
+    fn with_clock(clock: Clock) -> Self {
+        Self(Arc::new(Shared {
+            worst: AtomicU64::new(State::Unsynced.pack()),
+            in_sync: AtomicI64::new(NEVER),
+            members: Mutex::default(),
+            clock,
+        }))
+    }
+
+    /// Adds a watch that the index depends on, unsynced. The whole index is unsynced from now on, until this
+    /// watch is fresh too.
+    #[must_use]
+    pub fn register(&self, watch: Watch, namespace: Option<Label>) -> WatchHealth {
+        let mut members = self.0.members();
+        members.push(Member { watch, namespace, state: State::Unsynced, in_sync: NEVER, error: None });
+        self.0.publish(&members);
+        WatchHealth { shared: Arc::clone(&self.0), member: members.len() - 1 }
+    }
+
+    /// Returns the worst state of all watches, as old as the oldest. Neither blocks nor allocates.
+    #[must_use]
+    #[inline]
+    pub fn freshness(&self) -> Freshness {
+        match State::unpack(self.0.worst.load(Ordering::Acquire)) {
+            State::Fresh(NEVER) => Freshness::Fresh,
+            state => self.0.freshness(state),
+        }
+    }
+
+    /// Decides whether what is fresh until a deadline still is, for [`checked_freshness`](Self::checked_freshness).
+    /// Neither blocks nor allocates.
+    ///
+    /// For servers that answer queries in batches: called after a batch was received and before any of it is answered,
+    /// it reads the clock once for all of them.
+    #[inline]
+    pub fn check(&self) {
+        let word = self.0.worst.load(Ordering::Acquire);
+        match State::unpack(word) {
+            State::Fresh(until) if until != NEVER && self.0.clock.now() >= until => self.expire(word),
+            _ => {}
+        }
+    }
+
+    #[cold]
+    fn expire(&self, word: u64) {
+        let stale = State::Stale(self.0.in_sync.load(Ordering::Relaxed));
+        // If the word has changed, a watch was renewed or has failed meanwhile, and the new word holds.
+        let _ = self.0.worst.compare_exchange(word, stale.pack(), Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Returns what [`freshness`](Self::freshness) returned at the last [`check`](Self::check), unless a watch has
+    /// changed since: an index that is fresh costs one load.
+    #[must_use]
+    #[inline]
+    pub fn checked_freshness(&self) -> Freshness {
+        match State::unpack(self.0.worst.load(Ordering::Acquire)) {
+            State::Fresh(_) => Freshness::Fresh,
+            state => self.0.freshness(state),
+        }
+    }
+
+    /// The index was filled from a snapshot, which was in step `age` ago: all watches that are unsynced are stale
+    /// instead.
+    pub(crate) fn restored(&self, age: Duration) {
+        let since = self.0.clock.now().saturating_sub(nanos(age));
+        let mut members = self.0.members();
+        for member in members.iter_mut().filter(|member| member.state == State::Unsynced) {
+            member.state = State::Stale(since);
+        }
+        self.0.publish(&members);
+    }
+
+    /// Every watch, in the order of registration.
+    #[must_use]
+    pub fn watches(&self) -> Vec<WatchStatus> {
+        let (members, now) = (self.0.members(), self.0.clock.now());
+        let status = |member: &Member| {
+            let state = member.state_at(now);
+            let lapsed = (state != member.state).then(|| LAPSED.to_owned());
+            WatchStatus {
+                watch: member.watch,
+                namespace: member.namespace,
+                freshness: self.0.freshness(state),
+                error: lapsed.or_else(|| member.error.clone()),
+            }
+        };
+        members.iter().map(status).collect()
+    }
+
+    /// The watches that are still without a complete list: what readiness waits for.
+    #[must_use]
+    pub fn pending(&self) -> Vec<WatchStatus> {
+        let mut watches = self.watches();
+        watches.retain(|status| status.freshness == Freshness::Unsynced);
+        watches
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.watches()).finish()
+    }
+}
+
+/// Why a watch is stale whose feed could not say so.
+const LAPSED: &str = "its feed has not run in time: the process or the machine was stopped, or is overloaded";
+
+impl WatchHealth {
+    /// The list is complete, and the watch goes on from it, until something else is reported.
+    pub fn fresh(&self) {
+        self.change(|member, _| {
+            (member.state, member.in_sync) = (State::Fresh(NEVER), NEVER);
+            member.error = None;
+        });
+    }
+
+    /// The index was in sync `ago`, and counts as in sync for `span` from now on.
+    pub(crate) fn fresh_for(&self, ago: Duration, span: Duration) {
+        self.change(|member, now| {
+            member.state = State::Fresh(now.saturating_add(nanos(span)));
+            member.in_sync = now.saturating_sub(nanos(ago));
+            member.error = None;
+        });
+    }
+
+    /// The watch is down, or its connection has gone silent. The index was last known to be in sync at
+    /// `since`; if it had been stale before, it stays as old as it was. An unsynced watch stays unsynced and
+    /// only notes the error.
+    pub fn stale(&self, since: Instant, error: impl Into<String>) {
+        let (since, error) = (self.shared.clock.at(since), error.into());
+        self.change(|member, now| {
+            member.state = match member.state_at(now) {
+                State::Unsynced => State::Unsynced,
+                State::Fresh(_) => State::Stale(since),
+                State::Stale(before) | State::Resyncing(before) => State::Stale(before.min(since)),
+            };
+            member.error = Some(error);
+        });
+    }
+
+    /// A new list is under way. The index was last known to be in sync at `since`; if it had been stale before, it
+    /// stays as old as it was. An unsynced watch stays unsynced: this is its first list.
+    pub fn resyncing(&self, since: Instant, error: Option<String>) {
+        let since = self.shared.clock.at(since);
+        self.change(|member, now| {
+            member.state = match member.state_at(now) {
+                State::Unsynced => State::Unsynced,
+                State::Fresh(_) => State::Resyncing(since),
+                State::Stale(before) | State::Resyncing(before) => State::Resyncing(before.min(since)),
+            };
+            member.error = error.or(member.error.take());
+        });
+    }
+
+    /// The index holds nothing of this cluster: it is as if there had been no list yet.
+    pub(crate) fn forget(&self, error: String) {
+        self.change(|member, _| {
+            member.state = State::Unsynced;
+            member.error = Some(error);
+        });
+    }
+
+    /// How well this watch alone is in sync.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        let (members, now) = (self.shared.members(), self.shared.clock.now());
+        self.shared.freshness(members.get(self.member).map_or(State::Unsynced, |member| member.state_at(now)))
+    }
+
+    /// Starts to count how long the feed of this watch does not run.
+    pub(crate) fn run_counter(&self) -> RunCounter {
+        RunCounter { ran: self.shared.clock.now(), clock: self.shared.clock.clone() }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Member, Moment)) {
+        let mut members = self.shared.members();
+        if let Some(member) = members.get_mut(self.member) {
+            change(member, self.shared.clock.now());
+            if !matches!(member.state, State::Fresh(_)) {
+                member.in_sync = NEVER;
+            }
+        }
+        self.shared.publish(&members);
+    }
+}
+
+/// Counts how long a feed has not run.
+#[derive(Clone)]
+pub(crate) struct RunCounter {
+    clock: Clock,
+    ran: Moment,
+}
+
+impl RunCounter {
+    /// The feed runs. Fails if it had not for as long as its watch may count as fresh without it.
+    pub(crate) fn run(&mut self) -> Result<(), Lapsed> {
+        let now = self.clock.now();
+        let span = now.saturating_sub(std::mem::replace(&mut self.ran, now));
+        if span < nanos(LEASE) { Ok(()) } else { Err(Lapsed(Duration::from_nanos(span.unsigned_abs()))) }
+    }
+}
+
+impl fmt::Debug for WatchHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchHealth").field("freshness", &self.freshness()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+use super::*;
+
+fn age(freshness: Freshness) -> Duration {
+    freshness.age().unwrap_or_else(|| panic!("{freshness:?} has an age"))
+}
+
+#[test]
+fn nobody_feeds_it_at_first() {
+    assert_eq!(Health::default().freshness(), Freshness::Unsynced);
+}
+
+#[test]
+fn waits_for_the_first_list_of_each_and_names_those_pending() {
+    let health = Health::default();
+    let pods = health.register(Watch::Pods, None);
+    let namespaces = health.register(Watch::Namespaces, None);
+    pods.resyncing(Instant::now(), None);
+    pods.fresh();
+    namespaces.stale(Instant::now(), "403 Forbidden");
+    assert_eq!(health.freshness(), Freshness::Unsynced);
+    let expected = WatchStatus {
+        watch: Watch::Namespaces,
+        namespace: None,
+        freshness: Freshness::Unsynced,
+        error: Some("403 Forbidden".to_owned()),
+    };
+    assert_eq!(health.pending(), [expected]);
+    namespaces.fresh();
+    assert_eq!(health.freshness(), Freshness::Fresh);
+    assert_eq!(health.pending(), []);
+    assert_eq!(health.watches().iter().filter(|status| status.error.is_some()).count(), 0);
+}
+
+#[test]
+fn a_watch_added_later_is_waited_for() {
+    let health = Health::default();
+    health.register(Watch::Pods, None).fresh();
+    assert_eq!(health.freshness(), Freshness::Fresh);
+    let late = health.register(Watch::Pods, "late".parse().ok());
+    assert_eq!(health.freshness(), Freshness::Unsynced);
+    late.fresh();
+    assert_eq!(health.freshness(), Freshness::Fresh);
+}
+
+#[test]
+fn age_counts_from_when_it_was_last_in_step_through_any_number_of_tries() {
+    let health = Health::default();
+    let pods = health.register(Watch::Pods, None);
+    pods.fresh();
+    let before = Instant::now();
+    let hour_ago = before.checked_sub(Duration::from_hours(1)).unwrap_or(before);
+    pods.stale(hour_ago, "connection reset");
+    assert!(matches!(health.freshness(), Freshness::Stale { .. }));
+    pods.resyncing(Instant::now(), None);
+    assert!(matches!(health.freshness(), Freshness::Resyncing { .. }));
+    pods.stale(before, "again");
+    assert!(matches!(health.freshness(), Freshness::Stale { .. }));
+    assert!(age(health.freshness()) >= before.saturating_duration_since(hour_ago));
+    pods.fresh();
+    assert_eq!(health.freshness(), Freshness::Fresh);
+}
+
+#[test]
+fn a_snapshot_makes_stale_what_was_unsynced_and_may_be_older_than_the_process() {
+    let health = Health::default();
+    let pods = health.register(Watch::Pods, None);
+    let namespaces = health.register(Watch::Namespaces, None);
+    namespaces.fresh();
+    health.restored(Duration::from_hours(24));
+    assert_eq!(health.pending(), []);
+    assert!(matches!(health.freshness(), Freshness::Stale { .. }));
+    assert!(age(health.freshness()) >= Duration::from_hours(24));
+    assert_eq!(namespaces.freshness(), Freshness::Fresh);
+    pods.resyncing(Instant::now(), None);
+    pods.stale(Instant::now(), "connection refused");
+    assert!(age(health.freshness()) >= Duration::from_hours(24), "a failure does not make it younger");
+    pods.fresh();
+    health.restored(Duration::from_secs(1));
+    assert_eq!(health.freshness(), Freshness::Fresh);
+}
+
+#[test]
+fn a_snapshot_of_unknown_age_is_older_than_any_limit() {
+    let health = Health::default();
+    let _pods = health.register(Watch::Pods, None);
+    health.restored(Duration::MAX);
+    assert!(age(health.freshness()) > Duration::from_hours(24 * 365 * 30));
+}
+
+/// A clock that stands still unless it is moved.
+#[derive(Clone, Default)]
+struct Hand(Arc<AtomicU64>);
+
+impl Hand {
+    fn health(&self) -> Health {
+        let hand = Arc::clone(&self.0);
+        Health::with_clock(Clock::new(move || Duration::from_nanos(hand.load(Ordering::Relaxed))))
+    }
+
+    fn pass(&self, span: Duration) {
+        self.0.fetch_add(u64::try_from(span.as_nanos()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn freshness_that_is_not_renewed_ends() {
+    let hand = Hand::default();
+    let health = hand.health();
+    let pods = health.register(Watch::Pods, None);
+    pods.fresh_for(SECOND, SECOND * 10);
+    hand.pass(SECOND * 9);
+    assert_eq!(health.freshness(), Freshness::Fresh);
+    hand.pass(SECOND);
+    assert_eq!(health.freshness(), Freshness::Stale { age: SECOND * 11 }, "nobody has run to say so");
+    assert_eq!(pods.freshness(), health.freshness());
+    let status = health.watches().remove(0);
+    assert_eq!((status.freshness, status.error.as_deref()), (health.freshness(), Some(LAPSED)));
+    pods.fresh_for(Duration::ZERO, SECOND);
+    assert_eq!(health.freshness(), Freshness::Fresh);
+    pods.fresh();
+    hand.pass(Duration::from_hours(1000));
+    assert_eq!(health.freshness(), Freshness::Fresh, "without a deadline");
+}
+
+#[test]
+fn one_check_decides_for_a_batch() {
+    let hand = Hand::default();
+    let health = hand.health();
+    let pods = health.register(Watch::Pods, None);
+    let namespaces = health.register(Watch::Namespaces, None);
+    pods.fresh_for(Duration::ZERO, SECOND);
+    namespaces.fresh_for(Duration::ZERO, SECOND * 3);
+    hand.pass(SECOND * 2);
+    assert_eq!(health.checked_freshness(), Freshness::Fresh, "as at the last check");
+    health.check();
+    assert_eq!(health.checked_freshness(), Freshness::Stale { age: SECOND * 2 });
+    namespaces.fresh_for(Duration::ZERO, SECOND * 3);
+    assert_eq!(health.checked_freshness(), Freshness::Stale { age: SECOND * 2 }, "pods were not renewed");
+    pods.fresh_for(Duration::ZERO, SECOND);
+    health.check();
+    assert_eq!(health.checked_freshness(), Freshness::Fresh);
+}
+
+#[test]
+fn lapsed_watch_stays_as_old_as_it_is() {
+    let hand = Hand::default();
+    let health = hand.health();
+    let pods = health.register(Watch::Pods, None);
+    pods.fresh_for(Duration::ZERO, SECOND);
+    hand.pass(SECOND * 100);
+    pods.stale(Instant::now(), "the watch is down");
+    assert_eq!(age(health.freshness()), SECOND * 100);
+}
+
+#[test]
+fn feed_that_did_not_run_is_told_so_once() {
+    let hand = Hand::default();
+    let mut counter = hand.health().register(Watch::Pods, None).run_counter();
+    hand.pass(LEASE / 2);
+    assert_eq!(counter.run(), Ok(()));
+    hand.pass(LEASE);
+    assert_eq!(counter.run(), Err(Lapsed(LEASE)));
+    assert_eq!(counter.run(), Ok(()));
+}

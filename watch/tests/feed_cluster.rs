@@ -34,7 +34,6 @@ async fn small_cluster() -> ApiServer {
     server
 }
 
-#[tokio::test]
 async fn follows_a_cluster_with_streaming_lists() {
     let server = small_cluster().await;
     let running = server.feed(Scope::default()).await;
@@ -64,7 +63,6 @@ async fn follows_a_cluster_with_streaming_lists() {
     assert_eq!(running.stats.pods.errors() + running.stats.namespaces.errors(), 0);
 }
 
-#[tokio::test]
 async fn asks_for_what_it_needs_and_no_more() {
     let server = small_cluster().await;
     let running = server.feed(Scope::default()).await;
@@ -86,7 +84,6 @@ async fn asks_for_what_it_needs_and_no_more() {
     assert!(namespaces.accept.contains("as=PartialObjectMetadata"), "metadata only: {}", namespaces.accept);
 }
 
-#[tokio::test]
 async fn falls_back_to_pages_where_streaming_lists_are_refused() {
     let server = small_cluster().await;
     server.stream(Streaming::Refused);
@@ -103,7 +100,6 @@ async fn falls_back_to_pages_where_streaming_lists_are_refused() {
     until("the watch goes on from the list", || has(&running, "default", "10.0.9.9")).await;
 }
 
-#[tokio::test]
 async fn a_pod_counts_until_it_ends() {
     let server = small_cluster().await;
     let mut ending = pod("default", "job", &["10.0.0.7"]);
@@ -128,7 +124,6 @@ async fn a_pod_counts_until_it_ends() {
     until("it ended", || !has(&running, "default", "10.0.0.7")).await;
 }
 
-#[tokio::test]
 async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
     let server = ApiServer::start().await;
     let mut ended = pod("default", "ended", &["10.0.0.10"]);
@@ -143,7 +138,6 @@ async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
     assert_eq!(running.index.stats().pods, 1);
 }
 
-#[tokio::test]
 async fn host_network_pods_can_be_left_out() {
     let server = small_cluster().await;
     let mut host = pod("default", "host", &["192.168.1.10"]);
@@ -158,7 +152,6 @@ async fn host_network_pods_can_be_left_out() {
     assert!(has(&without, "default", "10.0.0.1"));
 }
 
-#[tokio::test]
 async fn only_some_namespaces() {
     let server = small_cluster().await;
     server.put(namespace("team-b"));
@@ -186,7 +179,6 @@ async fn only_some_namespaces() {
     assert!(has(&running, "team-b", "10.0.0.3"));
 }
 
-#[tokio::test]
 async fn namespaces_alone() {
     let server = small_cluster().await;
     let running = server.feed(Scope { pods: false, ..Scope::default() }).await;
@@ -196,7 +188,6 @@ async fn namespaces_alone() {
     assert!(server.seen().iter().all(|seen| seen.resource == "namespaces"));
 }
 
-#[tokio::test]
 async fn one_malformed_pod_costs_only_itself() {
     let server = small_cluster().await;
     server.stream(Streaming::Refused);
@@ -220,7 +211,6 @@ async fn one_malformed_pod_costs_only_itself() {
     assert!(running.stats.pods.malformed() >= 6, "{}", running.stats.pods.malformed());
 }
 
-#[tokio::test]
 async fn comparisons_mend_the_index_and_are_counted() {
     let server = small_cluster().await;
     let mut ghost = pod("default", "ghost", &["10.0.0.9"]);
@@ -241,3 +231,35 @@ async fn comparisons_mend_the_index_and_are_counted() {
     assert_eq!(running.index.freshness(), Freshness::Fresh);
     assert_eq!(running.stats.pods.errors() + running.stats.namespaces.errors(), 0);
 }
+
+async fn assert_json_is_fallback_for(status: u16) {
+    let server = small_cluster().await;
+    server.refuse_protobuf(status);
+    let running = server.feed(Scope::default()).await;
+    fresh(&running).await;
+    assert!(has(&running, "team-a", "10.0.0.2"));
+    server.put(pod("default", "late", &["10.0.9.9"]));
+    until("the watch goes on", || has(&running, "default", "10.0.9.9")).await;
+    let protobuf = server.seen().iter().filter(|seen| seen.accept.contains("protobuf")).count();
+    assert_eq!(protobuf, 2, "each watch asks for protobuf once");
+    assert_eq!(running.stats.pods.errors() + running.stats.namespaces.errors(), 0);
+}
+
+async fn json_is_read_where_protobuf_is_refused() {
+    assert_json_is_fallback_for(406).await;
+    assert_json_is_fallback_for(415).await;
+}
+
+in_both_formats!(
+    json_is_read_where_protobuf_is_refused,
+    follows_a_cluster_with_streaming_lists,
+    asks_for_what_it_needs_and_no_more,
+    falls_back_to_pages_where_streaming_lists_are_refused,
+    a_pod_counts_until_it_ends,
+    ended_pods_do_not_count_even_where_the_server_ignores_the_selector,
+    host_network_pods_can_be_left_out,
+    only_some_namespaces,
+    namespaces_alone,
+    one_malformed_pod_costs_only_itself,
+    comparisons_mend_the_index_and_are_counted,
+);

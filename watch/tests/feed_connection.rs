@@ -1,4 +1,4 @@
-//! The cluster feed over HTTP/2: one connection, and PINGs that tell a quiet server from a frozen one.
+//! The cluster feed's connections: PINGs of HTTP/2, or probes of HTTP/1.1, tell a quiet server from a frozen one.
 
 mod support;
 
@@ -16,7 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use support::cluster::{namespace, pod};
 use support::http::Verb;
-use support::{ApiServer, Running, until};
+use support::{ApiServer, Running, pass, until};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -26,9 +26,19 @@ use tokio_rustls::TlsAcceptor;
 /// Short, for a test that waits for it.
 const PROBE_INTERVAL: Duration = Duration::from_millis(300);
 
-/// An API server that speaks nothing but HTTP/2, and can freeze.
-struct Http2 {
+/// What a server speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    /// With TLS.
+    Http2,
+    /// Without TLS.
+    Http1,
+}
+
+/// An API server that can freeze.
+struct Server {
     api: ApiServer,
+    protocol: Protocol,
     frozen: watch::Sender<bool>,
     folder: TempDir,
     address: std::net::SocketAddr,
@@ -60,8 +70,8 @@ async fn unless_frozen(mut frozen: watch::Receiver<bool>, serving: impl Future<O
     }
 }
 
-impl Http2 {
-    async fn start() -> Self {
+impl Server {
+    async fn start(protocol: Protocol) -> Self {
         let api = ApiServer::start().await;
         api.put(namespace("default"));
         api.put(pod("default", "web", &["10.0.0.1"]));
@@ -75,13 +85,17 @@ impl Http2 {
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, server, frozen) = (acceptor.clone(), server.clone(), receiver.clone());
                 connections.spawn(unless_frozen(frozen, async move {
-                    if let Ok(socket) = acceptor.accept(socket).await {
-                        server.serve_http2(socket).await;
+                    match protocol {
+                        Protocol::Http1 => server.serve_http1(socket).await,
+                        Protocol::Http2 => {
+                            let Ok(socket) = acceptor.accept(socket).await else { return };
+                            server.serve_http2(socket).await;
+                        }
                     }
                 }));
             }
         });
-        Self { api, frozen, folder: tempfile::tempdir().unwrap(), address, _running: running }
+        Self { api, protocol, frozen, folder: tempfile::tempdir().unwrap(), address, _running: running }
     }
 
     async fn feed(&self) -> Running {
@@ -89,7 +103,8 @@ impl Http2 {
     }
 
     async fn feed_with(&self, probe_interval: Duration) -> Running {
-        let server = format!("https://{}", self.address);
+        let scheme = if self.protocol == Protocol::Http2 { "https" } else { "http" };
+        let server = format!("{scheme}://{}", self.address);
         let config = json!({
             "current-context": "test",
             "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}],
@@ -105,9 +120,8 @@ impl Http2 {
     }
 }
 
-#[tokio::test]
 async fn first_list_comes_from_the_watch_cache() {
-    let server = Http2::start().await;
+    let server = Server::start(Protocol::Http2).await;
     let running = server.feed().await;
     assert_eq!(running.index.stats().pods, 1);
     let seen = server.api.seen();
@@ -120,9 +134,8 @@ async fn first_list_comes_from_the_watch_cache() {
     );
 }
 
-#[tokio::test]
-async fn frozen_server_is_stale_once_a_ping_is_not_answered() {
-    let server = Http2::start().await;
+async fn assert_frozen_server_is_noticed(protocol: Protocol) {
+    let server = Server::start(protocol).await;
     let running = server.feed_with(PROBE_INTERVAL).await;
     server.frozen.send_replace(true);
     until("noticed", || matches!(running.index.freshness(), Freshness::Stale { .. })).await;
@@ -130,3 +143,75 @@ async fn frozen_server_is_stale_once_a_ping_is_not_answered() {
     assert!(age >= PROBE_INTERVAL * 2, "counted from the last sign of life: {age:?}");
     assert!(running.stats.pods.errors() > 0);
 }
+
+async fn frozen_server_is_stale_without_a_ping() {
+    assert_frozen_server_is_noticed(Protocol::Http2).await;
+}
+
+async fn frozen_server_is_stale_without_a_probe() {
+    assert_frozen_server_is_noticed(Protocol::Http1).await;
+}
+
+/// Lets the other tasks of this thread do all that they can.
+async fn settle() {
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Eleven minutes with a server that sends nothing but bookmarks: no watch breaks off, and no index grows stale.
+async fn assert_idle_server_stays_fresh(protocol: Protocol) {
+    const STEP: Duration = Duration::from_secs(1);
+    const STEPS: u32 = 660;
+    const WATCH_STEPS: u32 = 240;
+    let server = Server::start(protocol).await;
+    let running = server.feed().await;
+    server.api.wait_for("pods", Verb::Watch, 1).await;
+    for step in 1..=STEPS {
+        pass(STEP).await;
+        settle().await;
+        let watches = running.index.health().watches();
+        assert_eq!(running.index.freshness(), Freshness::Fresh, "after {:?}: {watches:?}", STEP * step);
+        for resource in ["pods", "namespaces"] {
+            // About once a minute, and the server ends watches at their time.
+            if step % 60 == 0 {
+                server.api.bookmark(resource);
+            }
+            if step % WATCH_STEPS == 0 {
+                let before = server.api.count(resource, Verb::Watch);
+                server.api.end_watches(resource);
+                server.api.wait_for(resource, Verb::Watch, before + 1).await;
+                settle().await;
+            }
+        }
+    }
+    let stats = &running.stats;
+    assert_eq!((stats.pods.errors(), stats.namespaces.errors()), (0, 0));
+    assert_eq!((stats.pods.lists(), stats.namespaces.lists()), (1, 1));
+    let watches = 1 + (STEPS / WATCH_STEPS) as usize;
+    assert_eq!(server.api.count("pods", Verb::Watch), watches, "none but those that the server ended");
+    let probes = server.api.probes();
+    assert!(if protocol == Protocol::Http1 { probes > 50 } else { probes == 0 }, "{probes} probes");
+}
+
+async fn idle_http2_server_stays_fresh() {
+    assert_idle_server_stays_fresh(Protocol::Http2).await;
+}
+
+async fn idle_http1_server_stays_fresh() {
+    assert_idle_server_stays_fresh(Protocol::Http1).await;
+}
+
+#[test]
+fn default_probes_notice_within_half_a_minute() {
+    // One interval of silence, and as long again for the answer.
+    assert!(ClusterOptions::default().probe_interval * 2 <= Duration::from_secs(30));
+}
+
+in_both_formats!(
+    first_list_comes_from_the_watch_cache,
+    frozen_server_is_stale_without_a_ping,
+    frozen_server_is_stale_without_a_probe,
+    idle_http2_server_stays_fresh,
+    idle_http1_server_stays_fresh,
+);

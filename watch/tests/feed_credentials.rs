@@ -191,7 +191,6 @@ fn https(front: &Front, authority: &str) -> Value {
     json!({"server": format!("https://{}", front.address), "certificate-authority": tls_file(authority)})
 }
 
-#[tokio::test]
 async fn a_server_with_tls_is_watched() {
     let place = Place::new().await;
     let front = Front::tls("server", place.api.address()).await;
@@ -200,7 +199,6 @@ async fn a_server_with_tls_is_watched() {
     place.is_reached_with(&json!({"server": server, "insecure-skip-tls-verify": true})).await;
 }
 
-#[tokio::test]
 async fn another_ca_is_explained() {
     let place = Place::new().await;
     let front = Front::tls("server", place.api.address()).await;
@@ -209,7 +207,6 @@ async fn another_ca_is_explained() {
     assert!(error.contains(&front.address.to_string()), "{error}");
 }
 
-#[tokio::test]
 async fn a_ca_as_server_certificate_is_explained() {
     let place = Place::new().await;
     let front = Front::tls("self-signed", place.api.address()).await;
@@ -217,7 +214,6 @@ async fn a_ca_as_server_certificate_is_explained() {
     assert!(error.contains("the server shows a CA certificate as its own"), "{error}");
 }
 
-#[tokio::test]
 async fn a_certificate_for_other_names_is_explained() {
     let place = Place::new().await;
     let front = Front::tls("server", place.api.address()).await;
@@ -232,7 +228,6 @@ async fn a_certificate_for_other_names_is_explained() {
     place.is_reached_with(&cluster).await;
 }
 
-#[tokio::test]
 async fn a_server_without_tls_is_explained() {
     let place = Place::new().await;
     let server = format!("https://{}", place.api.address());
@@ -241,7 +236,6 @@ async fn a_server_without_tls_is_explained() {
     assert!(error.contains("what answers does not speak TLS"), "{error}");
 }
 
-#[tokio::test]
 async fn a_rotated_ca_is_read_again() {
     let place = Place::new().await;
     let front = Front::tls("server", place.api.address()).await;
@@ -257,7 +251,6 @@ async fn a_rotated_ca_is_read_again() {
     in_sync(&running).await;
 }
 
-#[tokio::test]
 async fn proxies_of_the_kubeconfig_are_used() {
     let place = Place::new().await;
     let front = Front::tls("server", place.api.address()).await;
@@ -306,7 +299,6 @@ async fn no_proxy_excludes_the_server() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-#[tokio::test]
 async fn rotated_tokens_are_read_for_each_request() {
     let place = Place::new().await;
     let server = format!("http://{}", place.api.address());
@@ -328,7 +320,6 @@ async fn rotated_tokens_are_read_for_each_request() {
 const ANSWER: &str = r#"echo run >> "$FOLDER/runs"
 echo '{"kind": "ExecCredential", "status": {"token": "'$(cat "$FOLDER/token")'"}}'"#;
 
-#[tokio::test]
 async fn a_plugin_runs_once_for_all_watches() {
     let place = Place::new().await;
     let server = format!("http://{}", place.api.address());
@@ -346,7 +337,6 @@ async fn a_plugin_runs_once_for_all_watches() {
     assert_eq!(place.lines("runs"), 2, "again when it was refused");
 }
 
-#[tokio::test]
 async fn the_start_does_not_wait_for_a_plugin() {
     let place = Place::new().await;
     let script = r#"echo $$ > "$FOLDER/pid"; exec sleep 100000"#;
@@ -366,7 +356,6 @@ async fn the_start_does_not_wait_for_a_plugin() {
     until("it ends with the feed", is_gone).await;
 }
 
-#[tokio::test]
 async fn a_plugin_that_fails_is_tried_again() {
     let place = Place::new().await;
     let server = format!("http://{}", place.api.address());
@@ -382,3 +371,17 @@ async fn a_plugin_that_fails_is_tried_again() {
     std::fs::write(place.file("token"), "t").unwrap();
     in_sync(&running).await;
 }
+
+in_both_formats!(
+    a_server_with_tls_is_watched,
+    another_ca_is_explained,
+    a_ca_as_server_certificate_is_explained,
+    a_certificate_for_other_names_is_explained,
+    a_server_without_tls_is_explained,
+    a_rotated_ca_is_read_again,
+    proxies_of_the_kubeconfig_are_used,
+    rotated_tokens_are_read_for_each_request,
+    a_plugin_runs_once_for_all_watches,
+    the_start_does_not_wait_for_a_plugin,
+    a_plugin_that_fails_is_tried_again,
+);

@@ -50,7 +50,6 @@ async fn in_step(server: &ApiServer) -> Running {
     running
 }
 
-#[tokio::test]
 async fn a_broken_watch_goes_on_where_it_was() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -64,7 +63,6 @@ async fn a_broken_watch_goes_on_where_it_was() {
     fresh(&running).await;
 }
 
-#[tokio::test]
 async fn a_watch_that_ended_in_time_is_no_error() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -75,7 +73,6 @@ async fn a_watch_that_ended_in_time_is_no_error() {
     assert_eq!(freshness(&running), Freshness::Fresh);
 }
 
-#[tokio::test]
 async fn a_watch_too_old_to_go_on_lists_again_in_place() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -98,7 +95,6 @@ async fn a_watch_too_old_to_go_on_lists_again_in_place() {
     fresh(&running).await;
 }
 
-#[tokio::test]
 async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -135,7 +131,6 @@ async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
     assert_eq!(running.stats.pods.lists(), 2, "one complete list in the end");
 }
 
-#[tokio::test]
 async fn garbage_in_a_watch_begins_a_new_list() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -148,7 +143,6 @@ async fn garbage_in_a_watch_begins_a_new_list() {
     assert_eq!(running.index.stats().pods, 599);
 }
 
-#[tokio::test]
 async fn a_server_that_ignores_streaming_lists() {
     let server = server().await;
     server.stream(Streaming::Ignored);
@@ -161,7 +155,6 @@ async fn a_server_that_ignores_streaming_lists() {
     assert!(server.count("pods", Verb::List) >= 3);
 }
 
-#[tokio::test]
 async fn overload_is_waited_out() {
     let server = server().await;
     let busy = Reply::status(429, "Too many requests, please try again later.").with("retry-after", "7");
@@ -178,7 +171,6 @@ async fn overload_is_waited_out() {
     assert_eq!(errors(&running), "");
 }
 
-#[tokio::test]
 async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -197,7 +189,6 @@ async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
     assert_eq!((tokens.first(), tokens.last()), (Some(&"first"), Some(&"second")));
 }
 
-#[tokio::test]
 async fn missing_rights_are_named_and_granted_rights_are_used() {
     let server = server().await;
     for _ in 0..2 {
@@ -214,7 +205,6 @@ async fn missing_rights_are_named_and_granted_rights_are_used() {
     fresh(&running).await;
 }
 
-#[tokio::test]
 async fn an_unreachable_server_is_tried_until_it_is_there() {
     let mut server = server().await;
     server.stop().await;
@@ -235,7 +225,6 @@ async fn an_unreachable_server_is_tried_until_it_is_there() {
 }
 
 /// What a watch tells twice, or of pods that are gone or unknown, as after a list that was newer than its version.
-#[tokio::test]
 async fn events_that_come_again_or_late_change_nothing() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -266,7 +255,6 @@ async fn events_that_come_again_or_late_change_nothing() {
 }
 
 /// As a machine that was suspended sees it: what should have happened in hours is due at once.
-#[tokio::test]
 async fn hours_that_pass_at_once_are_survived() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -280,7 +268,6 @@ async fn hours_that_pass_at_once_are_survived() {
     assert_eq!(running.index.stats().pods, 603);
 }
 
-#[tokio::test]
 async fn a_silent_connection_is_noticed() {
     let server = server().await;
     let running = in_step(&server).await;
@@ -298,7 +285,6 @@ async fn a_silent_connection_is_noticed() {
     assert_eq!(running.stats.pods.lists(), 1);
 }
 
-#[tokio::test]
 async fn a_server_that_never_answers_is_noticed() {
     let server = server().await;
     server.next("pods", Verb::Stream, Reply::Silence);
@@ -310,7 +296,6 @@ async fn a_server_that_never_answers_is_noticed() {
     fresh(&running).await;
 }
 
-#[tokio::test]
 async fn watches_that_end_at_once_are_not_begun_without_pause() {
     let server = server().await;
     for _ in 0..50 {
@@ -328,7 +313,6 @@ async fn watches_that_end_at_once_are_not_begun_without_pause() {
     assert!(server.unused() > 25, "{} of 50 left: each waits longer than the one before", server.unused());
 }
 
-#[tokio::test]
 async fn configuration_that_cannot_be_used_is_refused_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("kubeconfig");
@@ -350,3 +334,22 @@ async fn configuration_that_cannot_be_used_is_refused_at_once() {
     let error = open(&server.kubeconfig(), Some("elsewhere")).await.to_string();
     assert!(error.contains("elsewhere"), "{error}");
 }
+
+in_both_formats!(
+    a_broken_watch_goes_on_where_it_was,
+    a_watch_that_ended_in_time_is_no_error,
+    a_watch_too_old_to_go_on_lists_again_in_place,
+    a_list_cut_off_anywhere_loses_and_keeps_nothing,
+    garbage_in_a_watch_begins_a_new_list,
+    a_server_that_ignores_streaming_lists,
+    overload_is_waited_out,
+    a_rotated_token_is_read_when_the_old_one_is_refused,
+    missing_rights_are_named_and_granted_rights_are_used,
+    an_unreachable_server_is_tried_until_it_is_there,
+    events_that_come_again_or_late_change_nothing,
+    hours_that_pass_at_once_are_survived,
+    a_silent_connection_is_noticed,
+    a_server_that_never_answers_is_noticed,
+    watches_that_end_at_once_are_not_begun_without_pause,
+    configuration_that_cannot_be_used_is_refused_at_once,
+);

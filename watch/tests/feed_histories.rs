@@ -193,9 +193,10 @@ impl History {
     }
 }
 
-#[tokio::test]
 async fn the_index_is_the_cluster_in_the_end() {
     for seed in 0..24 {
         live_through(seed).await;
     }
 }
+
+in_both_formats!(the_index_is_the_cluster_in_the_end,);

@@ -20,7 +20,6 @@ fn has(index: &poddns_watch::Index, address: &str) -> bool {
     index.contains(&namespace, address.parse().expect("an address")) == Ok(true)
 }
 
-#[tokio::test]
 async fn another_cluster_behind_the_url_is_listed() {
     let server = server().await;
     let running = server.feed(Scope::default()).await;
@@ -43,7 +42,6 @@ async fn another_cluster_behind_the_url_is_listed() {
     assert!(has(&running.index, "10.0.0.2") && !has(&running.index, "10.0.0.1"));
 }
 
-#[tokio::test]
 async fn etcd_restored_from_a_backup_is_listed() {
     let server = server().await;
     let running = server.feed(Scope::default()).await;
@@ -58,7 +56,6 @@ async fn etcd_restored_from_a_backup_is_listed() {
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
 }
 
-#[tokio::test]
 async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("snapshot");
@@ -92,3 +89,9 @@ async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
     stop.cancel();
     running.await.expect("it ends");
 }
+
+in_both_formats!(
+    another_cluster_behind_the_url_is_listed,
+    etcd_restored_from_a_backup_is_listed,
+    snapshot_of_another_cluster_with_the_same_url_is_not_served,
+);

@@ -1,4 +1,4 @@
-//! Panics of an embedder's index: noticed, counted, and survived by all that is served.
+//! Panics and failures of an embedder's index: noticed, counted, and survived by all that is served.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use poddns_core::{Label, PodLookup, Unknown};
 use poddns_net::{Pods, PodsReport, Server, Settings};
 
-use crate::support::{PATIENCE, Stream, assert_answers, connect, exchange, id, name, query, until};
+use crate::support::{PATIENCE, Stream, assert_answers, connect, exchange, id, name, query, rcode, until};
 
-/// The address whose look-up panics. All others are pods.
+/// The address whose look-up panics.
 const POISON: Ipv4Addr = Ipv4Addr::new(10, 6, 6, 6);
+/// The address whose look-up fails. All others are pods.
+const UNREADABLE: Ipv4Addr = Ipv4Addr::new(10, 7, 7, 7);
 
 #[derive(Default)]
 struct Poisoned {
@@ -29,7 +31,7 @@ impl PodLookup for Poisoned {
 
     fn contains(&self, _: &Label, address: IpAddr) -> Result<bool, Unknown> {
         assert_ne!(address, POISON, "injected");
-        Ok(true)
+        if address == UNREADABLE { Err(Unknown) } else { Ok(true) }
     }
 }
 
@@ -129,5 +131,30 @@ fn control_tasks_go_on_after_a_panic() {
     assert!(!pods.find.load(Ordering::Relaxed));
     assert_answers(server.addresses()[0]);
     assert_eq!(server.pending(), Vec::<String>::new());
+    server.stop();
+}
+
+#[test]
+fn failed_lookups_are_counted_by_transport() {
+    const SERVFAIL: u8 = 2;
+    let (server, _pods) = start();
+    let (address, admin) = (server.addresses()[0], server.admin().unwrap());
+    let counted = |udp, tcp| {
+        let metrics = get(admin, "/metrics");
+        for (transport, number) in [("udp", udp), ("tcp", tcp)] {
+            let line = format!("poddns_unknown_lookups_total{{transport=\"{transport}\"}} {number}\n");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+    };
+    counted(0, 0);
+    let socket = connect(address);
+    for number in 1..=2 {
+        assert_eq!(rcode(&exchange(&socket, &query(number, &name(UNREADABLE)))), SERVFAIL);
+    }
+    assert_answers(address);
+    counted(2, 0);
+    let mut stream = Stream::connect(address);
+    assert_eq!(rcode(&stream.exchange(&query(3, &name(UNREADABLE)))), SERVFAIL);
+    counted(2, 1);
     server.stop();
 }

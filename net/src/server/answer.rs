@@ -272,7 +272,7 @@ mod tests {
         let pods = SharedPods(Arc::new(Lapsed::default()));
         let current =
             watch::Sender::new(Current { settings: Arc::default(), pods: pods.clone(), cookies: None });
-        let mut answerer = Answerer::tcp(current.subscribe(), Arc::default());
+        let mut answerer = Answerer::tcp(current.subscribe(), Arc::default(), [0; 16]);
         assert_eq!(pods.0.freshness(), Freshness::Fresh);
         let batch = answerer.batch();
         assert_ne!(batch.pods.0.freshness(), Freshness::Fresh);

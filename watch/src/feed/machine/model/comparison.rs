@@ -1,68 +1,13 @@
 //! Comparisons in the model: lists beside the watch, and faults of the index that they must find, each once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Life;
-use super::index::Index;
-use super::world::{NAMES, Object, World};
+use super::faults::WRONG;
+use super::life::{Comparison, Life};
+use super::world::{NAMES, Object};
 use crate::feed::machine::Notice;
 use crate::feed::machine::request::Request;
 use crate::feed::machine::target::Difference;
-
-/// An address that no object of the cluster has.
-const WRONG: u32 = 1_000_000;
-
-/// What is wrong in the index, and not by the machine.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    open: BTreeMap<u32, Difference>,
-    /// Objects that are gone from the cluster since: an older list may still name them.
-    moot: BTreeSet<u32>,
-}
-
-impl Faults {
-    /// Takes note of what the machine reports. Fails if it reports a difference that is none.
-    fn notice(&mut self, notice: &Notice) -> Result<(), String> {
-        match notice {
-            Notice::Differs { difference, object } => {
-                let name: u32 = object.parse().map_err(|_| format!("a name of ours, not {object}"))?;
-                let expected = self.open.remove(&name);
-                let is_moot = *difference == Difference::Missing && self.moot.contains(&name);
-                if expected != Some(*difference) && !is_moot {
-                    return Err(format!("{name} was found {difference:?} and is {expected:?}"));
-                }
-            }
-            Notice::Listed { .. } => self.open.clear(),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Forgets what the watch has mended.
-    fn settle(&mut self, index: &Index, world: &World) {
-        let moot = &mut self.moot;
-        self.open.retain(|name, difference| {
-            let known = index.objects.get(name);
-            match difference {
-                Difference::Missing if !world.state().contains_key(name) => {
-                    moot.insert(*name);
-                    false
-                }
-                Difference::Missing => known.is_none(),
-                Difference::Changed => known.is_some_and(|(object, _)| object.address == WRONG),
-                Difference::Gone => known.is_some(),
-            }
-        });
-    }
-}
-
-/// The list of a comparison, as far as it has not been sent.
-#[derive(Debug)]
-pub(super) struct Comparison {
-    items: Vec<Object>,
-    version: u64,
-}
 
 impl Life<'_> {
     /// Begins a comparison if it is time for one, or ends one that was given up.

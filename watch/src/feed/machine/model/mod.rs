@@ -6,49 +6,27 @@
 //! the end the server behaves, and then the index must be what the cluster is.
 
 mod comparison;
+mod faults;
 mod index;
+mod life;
 mod server;
 mod world;
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::cause::{Cause, Refusal};
+use super::cause::Cause;
 use super::listing::{Listing, Method};
 use super::standing::Standing;
 use super::{Machine, Poll};
 use crate::feed::explain::Subject;
-use comparison::{Comparison, Faults};
+use faults::Faults;
 use index::Index;
-use server::Answer;
+pub use life::Choose;
+use life::{Answer, Life};
 use world::{NAMES, State, World};
-
-/// Where decisions come from: a number below the bound.
-pub type Choose<'a> = dyn FnMut(u32) -> u32 + 'a;
 
 /// Steps in which a server that behaves must bring the index in sync.
 const PATIENCE: u32 = 4000;
-
-/// A machine, a server, and the time.
-struct Life<'a> {
-    machine: Machine<Index>,
-    world: World,
-    now: Instant,
-    answer: Option<Answer>,
-    choose: &'a mut Choose<'a>,
-    /// Whether the server behaves.
-    sound: bool,
-    /// Whether it waits until it is asked who it is.
-    idle: bool,
-    /// Whether it has streaming lists.
-    streams: u32,
-    synced: bool,
-    /// Time between two comparisons of the index with the cluster.
-    interval: Option<Duration>,
-    comparison: Option<Comparison>,
-    faults: Faults,
-    log: String,
-}
 
 /// Lives through one history of so many steps and checks that the index is the cluster in the end.
 ///
@@ -94,21 +72,6 @@ pub fn live(steps: u32, choose: &mut Choose<'_>) {
 }
 
 impl Life<'_> {
-    fn choose(&mut self, bound: u32) -> u32 {
-        (self.choose)(bound)
-    }
-
-    /// One in so many, unless the server behaves.
-    fn trouble(&mut self, rarity: u32) -> bool {
-        !self.sound && self.choose(rarity) == 0
-    }
-
-    fn note(&mut self, line: std::fmt::Arguments<'_>) {
-        if self.log.len() < 1 << 16 {
-            let _ = writeln!(self.log, "{line}");
-        }
-    }
-
     fn step(&mut self) {
         if !self.sound {
             self.change_world();
@@ -187,16 +150,6 @@ impl Life<'_> {
         self.machine.resync_failed("restart".to_owned());
         self.fail(&Cause::Broken("restart".to_owned()));
         self.now += Duration::from_secs(2);
-    }
-
-    fn fail(&mut self, cause: &Cause) {
-        self.note(format_args!("fail {cause:?}"));
-        self.answer = None;
-        self.machine.failed(self.now, cause, self.now);
-    }
-
-    fn refuse(&mut self, code: u16, message: &str) {
-        self.fail(&Cause::Status(Refusal { code, message: message.to_owned(), retry_after: None }));
     }
 
     /// The server behaves from now on: the index becomes what the cluster is.

@@ -2,24 +2,11 @@
 
 use std::time::Duration;
 
-use super::Life;
+use super::life::{Answer, Life};
 use super::world::{Change, Object};
 use crate::feed::decode::EventKind;
 use crate::feed::machine::cause::Cause;
 use crate::feed::machine::request::{Read, Request};
-
-/// What the server still has to say in an exchange.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// Objects, then the end of the page.
-    List { items: Vec<Object>, version: u64, token: Option<String> },
-    /// The initial events that are left, then the end of the list, then changes.
-    Stream { initial: Vec<Object>, ends: bool, sent: u64 },
-    /// Changes after a version.
-    Watch { sent: u64 },
-    /// Nothing any more.
-    Stalled,
-}
 
 impl Life<'_> {
     pub(super) fn receive(&mut self, request: &Request) {

@@ -1,0 +1,55 @@
+//! Faults of the index that comparisons must find.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::index::Index;
+use super::world::World;
+use crate::feed::machine::Notice;
+use crate::feed::machine::target::Difference;
+
+/// An address that no object of the cluster has.
+pub(super) const WRONG: u32 = 1_000_000;
+
+/// What is wrong in the index, and not by the machine.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    pub(super) open: BTreeMap<u32, Difference>,
+    /// Objects that are gone from the cluster since: an older list may still name them.
+    pub(super) moot: BTreeSet<u32>,
+}
+
+impl Faults {
+    /// Takes note of what the machine reports. Fails if it reports a difference that is none.
+    pub(super) fn notice(&mut self, notice: &Notice) -> Result<(), String> {
+        match notice {
+            Notice::Differs { difference, object } => {
+                let name: u32 = object.parse().map_err(|_| format!("a name of ours, not {object}"))?;
+                let expected = self.open.remove(&name);
+                let is_moot = *difference == Difference::Missing && self.moot.contains(&name);
+                if expected != Some(*difference) && !is_moot {
+                    return Err(format!("{name} was found {difference:?} and is {expected:?}"));
+                }
+            }
+            Notice::Listed { .. } => self.open.clear(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Forgets what the watch has mended.
+    pub(super) fn settle(&mut self, index: &Index, world: &World) {
+        let moot = &mut self.moot;
+        self.open.retain(|name, difference| {
+            let known = index.objects.get(name);
+            match difference {
+                Difference::Missing if !world.state().contains_key(name) => {
+                    moot.insert(*name);
+                    false
+                }
+                Difference::Missing => known.is_none(),
+                Difference::Changed => known.is_some_and(|(object, _)| object.address == WRONG),
+                Difference::Gone => known.is_some(),
+            }
+        });
+    }
+}

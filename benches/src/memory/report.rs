@@ -23,12 +23,19 @@ pub fn page(page: &str, results: &Results) -> Option<String> {
 /// Peaks of the first list against pods, as an SVG document.
 #[must_use]
 pub fn plot(results: &Results) -> String {
+    let [x, y] = axes();
+    let title = "Memory at the peak of the first list".to_owned();
+    Chart { title, x, y, lines: lines(results), margin: 150 }.svg()
+}
+
+/// Returns the curves of the programs.
+fn lines(results: &Results) -> Vec<Line> {
     let peaks = |subject| points(results, subject, |figures| figures.first_peak);
     let line = |label: &[&str], label_offset, colour, dashed, points| {
         let label = label.iter().map(|&text| text.to_owned()).collect();
         Line { label, label_offset, colour, dashed, points }
     };
-    let lines = vec![
+    vec![
         line(
             &["kube's store of", "k8s-openapi pods"],
             (12, -9),
@@ -52,37 +59,36 @@ pub fn plot(results: &Results) -> String {
             false,
             peaks(Subject::PoddnsdStreamed),
         ),
-    ];
+    ]
+}
+
+/// Returns the axes of pods and of memory.
+fn axes() -> [Axis; 2] {
     let tick = |value: u32, label: &str| (f64::from(value), label.to_owned());
-    let chart = Chart {
-        title: "Memory at the peak of the first list".to_owned(),
-        x: Axis {
-            label: "pods of 9.2 KB each".to_owned(),
-            scale: Scale::LogarithmicWithZero(1000.0),
-            ticks: vec![
-                tick(0, "0"),
-                tick(10_000, "10,000"),
-                tick(100_000, "100,000"),
-                tick(1_000_000, "1,000,000"),
-            ],
-        },
-        y: Axis {
-            label: "resident, whole process".to_owned(),
-            scale: Scale::Logarithmic,
-            ticks: vec![
-                tick(4, "4 MiB"),
-                tick(16, "16 MiB"),
-                tick(64, "64 MiB"),
-                tick(256, "256 MiB"),
-                tick(1024, "1 GiB"),
-                tick(4096, "4 GiB"),
-                tick(16_384, "16 GiB"),
-            ],
-        },
-        lines,
-        margin: 150,
+    let x = Axis {
+        label: "pods of 9.2 KB each".to_owned(),
+        scale: Scale::LogarithmicWithZero(1000.0),
+        ticks: vec![
+            tick(0, "0"),
+            tick(10_000, "10,000"),
+            tick(100_000, "100,000"),
+            tick(1_000_000, "1,000,000"),
+        ],
     };
-    chart.svg()
+    let y = Axis {
+        label: "resident, whole process".to_owned(),
+        scale: Scale::Logarithmic,
+        ticks: vec![
+            tick(4, "4 MiB"),
+            tick(16, "16 MiB"),
+            tick(64, "64 MiB"),
+            tick(256, "256 MiB"),
+            tick(1024, "1 GiB"),
+            tick(4096, "4 GiB"),
+            tick(16_384, "16 GiB"),
+        ],
+    };
+    [x, y]
 }
 
 /// Medians of a figure in MiB, against pods.

@@ -149,28 +149,36 @@ fn kubernetes_option(import: &mut Import, option: &Directive) {
             import.kubeconfig = Some(file);
         }
         ("endpoint", Some(url)) => {
-            let meaning = format!("poddns takes the API server's address from a kubeconfig: write one for {url}");
+            let meaning =
+                format!("poddns takes the API server's address from a kubeconfig: write one for {url}");
             import.attention(option, meaning);
         }
-        ("tls", _) => import.attention(option, "belongs into the kubeconfig of poddnsd: client certificate, key and CA"),
-        ("labels", _) => import.attention(
+        (name, _) => option_without_counterpart(import, option, name),
+    }
+}
+
+/// Explains an option of `kubernetes` that no setting of poddns corresponds to.
+fn option_without_counterpart(import: &mut Import, option: &Directive, name: &str) {
+    match name {
+        "tls" => import.attention(option, "belongs into the kubeconfig of poddnsd: client certificate, key and CA"),
+        "labels" => import.attention(
             option,
             "poddns does not select by label: in mode verified it answers for all pods, CoreDNS only for these",
         ),
-        ("namespace_labels", _) => import.attention(
+        "namespace_labels" => import.attention(
             option,
             "poddns does not select namespaces by label: name them with 'namespace'",
         ),
-        ("fallthrough", _) => import.attention(
+        "fallthrough" => import.attention(
             option,
             "stays with CoreDNS; poddns is authoritative for pod.<domain>, so a name without a pod is NXDOMAIN and goes \
              no further",
         ),
-        ("startup_timeout", _) => import.note(option, "no counterpart: poddns answers SERVFAIL until it has a list"),
-        ("apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight", _) => {
+        "startup_timeout" => import.note(option, "no counterpart: poddns answers SERVFAIL until it has a list"),
+        "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight" => {
             import.note(option, "no counterpart: poddns has two watches and no request rate worth a limit");
         }
-        ("endpoint_pod_names" | "noendpoints" | "ignore" | "multicluster" | "zonal", _) => {
+        "endpoint_pod_names" | "noendpoints" | "ignore" | "multicluster" | "zonal" => {
             import.note(option, "concerns Services alone: stays with CoreDNS");
         }
         _ => import.attention(option, "unknown to this version of poddns: check whether it concerns pod records"),

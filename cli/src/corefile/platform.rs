@@ -43,54 +43,54 @@ impl Platform {
     pub(super) fn object(self, source: &Source<'_>) -> String {
         let Source { text, corefile, import, forward } = source;
         let whole = || with_block(text, corefile, import, forward);
-        let (hints, object) = match self {
-            Self::Kubeadm | Self::Talos => (
-                ["kubectl apply -f FILE", "apply the Corefile without its last server block"],
-                config_map("coredns", "Corefile", &whole()),
-            ),
-            Self::K3s | Self::Aks => (
-                [
-                    "kubectl apply -f FILE && kubectl -n kube-system rollout restart deployment/coredns \
-                     (merge it with a ConfigMap coredns-custom that is there already)",
-                    "kubectl -n kube-system patch configmap coredns-custom --type=json \
-                     -p '[{\"op\":\"remove\",\"path\":\"/data/poddns.server\"}]'",
-                ],
-                config_map("coredns-custom", "poddns.server", &forward.block(import)),
-            ),
-            Self::Rke2 => (
-                ["kubectl apply -f FILE", "kubectl -n kube-system delete helmchartconfig rke2-coredns"],
-                helm_chart_config(source),
-            ),
-            Self::Eks => (
-                [
-                    "aws eks update-addon --cluster-name NAME --addon-name coredns --configuration-values file://FILE \
-                     (without these comments)",
-                    "the same with the Corefile without its last server block",
-                ],
-                pretty(&json!({ "corefile": whole() })),
-            ),
-            Self::Openshift => (
-                [
-                    "oc patch dns.operator/default --type=merge --patch-file FILE \
-                     (add servers that are there already: a merge replaces the list)",
-                    "the same without the server named poddns",
-                ],
-                pretty(&json!({ "spec": { "servers": [operator_server(import, &forward.upstreams)] } })),
-            ),
-            Self::Gke => (
-                [
-                    "kubectl apply -f FILE (merge it with stubDomains that are there already)",
-                    "remove the entry from stubDomains",
-                ],
-                config_map("kube-dns", "stubDomains", &stub_domains(import, &forward.upstreams)),
-            ),
+        let object = match self {
+            Self::Kubeadm | Self::Talos => config_map("coredns", "Corefile", &whole()),
+            Self::K3s | Self::Aks => config_map("coredns-custom", "poddns.server", &forward.block(import)),
+            Self::Rke2 => helm_chart_config(source),
+            Self::Eks => pretty(&json!({ "corefile": whole() })),
+            Self::Openshift => {
+                pretty(&json!({ "spec": { "servers": [operator_server(import, &forward.upstreams)] } }))
+            }
+            Self::Gke => config_map("kube-dns", "stubDomains", &stub_domains(import, &forward.upstreams)),
         };
         let zone = import.zones().next().unwrap_or_default();
-        let [apply, undo] = hints;
+        let [apply, undo] = self.hints();
         format!(
             "# Apply: {apply}\n# Undo:  {undo}\n# Check: poddns query --server <cluster DNS> {zone} SOA   (mname ns.dns.<domain>)\n\
              {object}"
         )
+    }
+
+    /// Returns the commands that apply the object and undo it.
+    const fn hints(self) -> [&'static str; 2] {
+        match self {
+            Self::Kubeadm | Self::Talos => {
+                ["kubectl apply -f FILE", "apply the Corefile without its last server block"]
+            }
+            Self::K3s | Self::Aks => [
+                "kubectl apply -f FILE && kubectl -n kube-system rollout restart deployment/coredns \
+                 (merge it with a ConfigMap coredns-custom that is there already)",
+                "kubectl -n kube-system patch configmap coredns-custom --type=json \
+                 -p '[{\"op\":\"remove\",\"path\":\"/data/poddns.server\"}]'",
+            ],
+            Self::Rke2 => {
+                ["kubectl apply -f FILE", "kubectl -n kube-system delete helmchartconfig rke2-coredns"]
+            }
+            Self::Eks => [
+                "aws eks update-addon --cluster-name NAME --addon-name coredns --configuration-values file://FILE \
+                 (without these comments)",
+                "the same with the Corefile without its last server block",
+            ],
+            Self::Openshift => [
+                "oc patch dns.operator/default --type=merge --patch-file FILE \
+                 (add servers that are there already: a merge replaces the list)",
+                "the same without the server named poddns",
+            ],
+            Self::Gke => [
+                "kubectl apply -f FILE (merge it with stubDomains that are there already)",
+                "remove the entry from stubDomains",
+            ],
+        }
     }
 }
 

@@ -68,13 +68,9 @@ impl Request {
                 if let Some(limit) = limit {
                     query.append_pair("limit", &limit.to_string());
                 }
-                match read {
-                    Read::Any => drop(query.append_pair("resourceVersion", "0")),
-                    Read::NotOlderThan(version) => {
-                        query.append_pair("resourceVersion", version);
-                        query.append_pair("resourceVersionMatch", "NotOlderThan");
-                    }
-                    Read::Consistent => {}
+                append_version(&mut query, read);
+                if matches!(read, Read::NotOlderThan(_)) {
+                    query.append_pair("resourceVersionMatch", "NotOlderThan");
                 }
             }
             Self::StreamingList { read, timeout } => {
@@ -83,11 +79,7 @@ impl Request {
                 query.append_pair("resourceVersionMatch", "NotOlderThan");
                 query.append_pair("allowWatchBookmarks", "true");
                 query.append_pair("timeoutSeconds", &timeout.to_string());
-                match read {
-                    Read::Any => drop(query.append_pair("resourceVersion", "0")),
-                    Read::NotOlderThan(version) => drop(query.append_pair("resourceVersion", version)),
-                    Read::Consistent => {}
-                }
+                append_version(&mut query, read);
             }
             Self::Watch { version, timeout } => {
                 query.append_pair("watch", "true");
@@ -110,6 +102,15 @@ impl Request {
             Self::Identify | Self::List { .. } => "list",
             Self::StreamingList { .. } | Self::Watch { .. } => "watch",
         }
+    }
+}
+
+/// Adds the version of a list. A consistent one has none.
+fn append_version(query: &mut Serializer<'_, String>, read: &Read) {
+    match read {
+        Read::Any => drop(query.append_pair("resourceVersion", "0")),
+        Read::NotOlderThan(version) => drop(query.append_pair("resourceVersion", version)),
+        Read::Consistent => {}
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::config::{DaemonSettings, Sources};
 use super::privileges::{self, PrivilegeError};
 use super::start::paths;
-use crate::server::cookies::{CookieError, Keeper};
+use crate::server::cookies::{CookieError, SecretStore};
 
 /// Reason why the daemon would not start, although its settings are valid.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub fn preflight(sources: &Sources, settings: &DaemonSettings) -> Vec<PreflightE
     if let Err(error) = privileges::check(&settings.privileges, &paths) {
         errors.push(error.into());
     }
-    if let Err(error) = Keeper::open(settings.server.cookies.clone(), Instant::now()) {
+    if let Err(error) = SecretStore::open(settings.server.cookies.clone(), Instant::now()) {
         errors.push(error.into());
     }
     errors

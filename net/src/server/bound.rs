@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::answer::{Answerer, Current};
 use super::bind::{self, Sockets};
 use super::control::{self, Command, Parts};
-use super::cookies::{CookieError, Keeper, random};
+use super::cookies::{CookieError, SecretStore, random};
 use super::error::StartError;
 use super::feed::{OpenPods, PodOrigin, Unopened};
 use super::handle::{Opening, Server};
@@ -103,7 +103,7 @@ impl Bound {
 
     fn start(self, pods: OpenPods, unopened: Option<Arc<Unopened>>) -> Result<(Server, Opening), StartError> {
         let Self { settings, sockets, http, log_losses, options } = self;
-        let cookies = Keeper::open(settings.cookies.clone(), Instant::now())?;
+        let cookies = SecretStore::open(settings.cookies.clone(), Instant::now())?;
         let key = random().map_err(CookieError::Random)?;
         let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
         let current = Current {

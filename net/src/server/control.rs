@@ -19,7 +19,7 @@ use tokio::{select, time};
 
 use super::admin;
 use super::bind::Sockets;
-use super::cookies::{CookieSource, Keeper};
+use super::cookies::{CookieSource, SecretStore};
 use super::error::StartError;
 use super::feed::{OpenPods, OpenedFeed, Plan, PodOrigin, Unopened};
 use super::limited::check_after_lists;
@@ -53,7 +53,7 @@ pub(super) enum Command {
 /// What the control thread begins with.
 pub(super) struct Parts {
     pub(super) listening: Listening,
-    pub(super) cookies: Keeper,
+    pub(super) cookies: SecretStore,
     /// The pods of the program, or [`Unopened`].
     pub(super) pods: OpenPods,
     pub(super) unopened: Option<Arc<Unopened>>,
@@ -92,7 +92,7 @@ struct Opening {
 /// What was opened; `None` is what need not be.
 #[derive(Default)]
 struct Opened {
-    cookies: Option<Keeper>,
+    cookies: Option<SecretStore>,
     feed: Option<(Plan, OpenedFeed)>,
 }
 
@@ -108,7 +108,7 @@ struct ToOpen {
 impl ToOpen {
     /// Opens everything, or nothing. May block the calling thread for ever.
     fn open(self, runtime: &Handle) -> Result<Opened, StartError> {
-        let cookies = self.cookies.map(|source| Keeper::open(source, Instant::now())).transpose()?;
+        let cookies = self.cookies.map(|source| SecretStore::open(source, Instant::now())).transpose()?;
         let Some(plan) = self.plan else { return Ok(Opened { cookies, feed: None }) };
         let feed = runtime.block_on(OpenedFeed::open(plan.clone(), self.pipes, self.snapshot.as_deref()))?;
         Ok(Opened { cookies, feed: Some((plan, feed)) })
@@ -144,7 +144,7 @@ impl Control {
         let Parts { listening, cookies, pods, unopened, tasks } = parts;
         let cookies = Cookies::new(cookies, Arc::clone(&listening.state));
         let (looked, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
-        tasks.spawn("cookie secrets", async move || looked.look().await);
+        tasks.spawn("cookie secrets", async move || looked.update().await);
         tasks.spawn("rate limit check", async move || check_after_lists(&checked).await);
         Self { listening, cookies, tasks, serving: pods, unopened, opening: None, next: None, saver: None }
     }
@@ -271,8 +271,8 @@ impl Control {
         for configured in removed {
             self.listening.remove(configured);
         }
-        if let Some(keeper) = opened.cookies {
-            self.cookies.replace(keeper);
+        if let Some(store) = opened.cookies {
+            self.cookies.replace(store);
         }
         let pods = match opened.feed {
             Some((plan, feed)) => OpenPods::run(plan, feed, &self.tasks),
@@ -354,7 +354,7 @@ mod tests {
         let tcp = mpsc::unbounded_channel().0.downgrade();
         let parts = Parts {
             listening: Listening { state: Arc::clone(&state), workers: Vec::new(), tcp },
-            cookies: Keeper::open(CookieSource::Off, Instant::now()).unwrap(),
+            cookies: SecretStore::open(CookieSource::Off, Instant::now()).unwrap(),
             pods: OpenPods::nothing(),
             unopened: None,
             tasks: Tasks::new(Arc::clone(&state), PanicNotifier::new().0),

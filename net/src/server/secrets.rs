@@ -7,43 +7,43 @@ use std::time::Instant;
 
 use tokio::time;
 
-use super::cookies::{CookieSource, Keeper, LOOK};
+use super::cookies::{CHECK_INTERVAL, CookieSource, SecretStore};
 use super::state::State;
 
 /// Publishes new secrets to the threads.
 pub(crate) struct Cookies {
     state: Arc<State>,
-    keeper: RefCell<Keeper>,
+    store: RefCell<SecretStore>,
 }
 
 impl Cookies {
-    pub(crate) fn new(keeper: Keeper, state: Arc<State>) -> Rc<Self> {
-        Rc::new(Self { state, keeper: RefCell::new(keeper) })
+    pub(crate) fn new(store: SecretStore, state: Arc<State>) -> Rc<Self> {
+        Rc::new(Self { state, store: RefCell::new(store) })
     }
 
     /// Returns true if secrets must be opened anew for this source.
     pub(crate) fn changes_with(&self, source: &CookieSource) -> bool {
-        self.keeper.borrow().changes_with(source)
+        self.store.borrow().changes_with(source)
     }
 
-    /// Replaces the secrets, and what keeps them up to date.
-    pub(crate) fn replace(&self, keeper: Keeper) {
-        self.keeper.replace(keeper);
+    /// Replaces the secrets and their source.
+    pub(crate) fn replace(&self, store: SecretStore) {
+        self.store.replace(store);
         self.publish();
     }
 
     /// Keeps the secrets up to date, for ever.
-    pub(crate) async fn look(&self) {
+    pub(crate) async fn update(&self) {
         loop {
-            time::sleep(LOOK).await;
-            if self.keeper.borrow_mut().look(Instant::now()) {
+            time::sleep(CHECK_INTERVAL).await;
+            if self.store.borrow_mut().update(Instant::now()) {
                 self.publish();
             }
         }
     }
 
     fn publish(&self) {
-        let secrets = self.keeper.borrow().secrets().cloned();
+        let secrets = self.store.borrow().secrets().cloned();
         self.state.current.send_modify(|current| current.cookies = secrets);
     }
 }

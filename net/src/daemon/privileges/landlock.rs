@@ -1,4 +1,4 @@
-//! Landlock: which files the process can open at all.
+//! Landlock: restricts the files that the process can open.
 
 use std::error::Error;
 use std::io;
@@ -11,11 +11,11 @@ use landlock::{
 
 use super::{Dropped, Landlock, Paths, PrivilegeError};
 
-/// The kernel's interface that is known here (Linux 6.12). Older ones do what they can of it.
+/// Version of the kernel's interface (Linux 6.12). Older kernels enforce the part that they know.
 const KNOWN: ABI = ABI::V6;
 
-/// Sources of `/metrics`. The directory of the process itself, which the kernel would forget and make anew,
-/// without the rule, if it were not held open.
+/// Directory of the process itself, from which `/metrics` is made. It is held open: otherwise the kernel would forget it
+/// and make it anew without the rule.
 const OWN_PROCESS: &str = "/proc/self";
 
 /// Restricts this thread, and those that it starts, to these paths.
@@ -63,12 +63,12 @@ pub(super) fn check(landlock: Landlock) -> Result<(), PrivilegeError> {
     handled.map(drop).map_err(|_| PrivilegeError::NoLandlock)
 }
 
-/// Everything that the kernel can forbid of files, signals to others, and abstract sockets of others.
+/// Returns a ruleset that forbids all operations on files, signals to others, and abstract sockets of others.
 fn ruleset() -> Result<RulesetCreated, RulesetError> {
     Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?.scope(Scope::from_all(KNOWN))?.create()
 }
 
-/// Adds a rule; `None` for what is not there or not ours to open.
+/// Adds a rule; returns `None` if the path does not exist or cannot be opened.
 fn allow(
     rules: &mut RulesetCreated,
     path: &Path,
@@ -78,7 +78,7 @@ fn allow(
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
     match rules.add_rule(PathBeneath::new(&opened, access)) {
         Ok(_) => Ok(Some(opened)),
-        // An anonymous pipe, as /dev/stdin may be: there are no rules for these, and they can be opened without.
+        // An anonymous pipe, as /dev/stdin may be: rules do not apply to these, and they can be opened without one.
         Err(error) if is_without_path(&error) => Ok(None),
         Err(error) => Err(error),
     }
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs in a thread of its own, which alone is restricted.
+    /// Runs `then` in a restricted thread of its own.
     fn restricted<T: Send + 'static>(paths: Paths, then: impl FnOnce() -> T + Send + 'static) -> T {
         let run = move || {
             nix::sys::prctl::set_no_new_privs().unwrap();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_named_files_can_be_read_and_only_named_directories_written() {
+    fn only_named_paths_can_be_opened() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         for name in ["config", "state", "other"] {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_stays_readable() {
+    fn replaced_file_stays_readable() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         // The volume of a service account, as the kubelet makes it.

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn file_allows_its_directory_and_those_of_links() {
+    fn file_allows_directories_of_itself_and_links() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for directory in ["volume", "volume/..1", "elsewhere", "sync", "sync/.w", "sync/.w/a"] {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_directories_are_not_allowed_for_what_is_below() {
+    fn shared_directories_are_not_allowed_for_children() {
         let mut paths = Paths::default();
         for file in ["/etc/poddns/pods.json", "/var/lib/poddns/pods.json", "/home/somebody/pods.json"] {
             paths.read_rewritten_file(Path::new(file));

@@ -1,14 +1,12 @@
-//! seccomp: which system calls the process can make.
+//! seccomp: restricts the system calls that the process can make.
 //!
-//! Three filters, of which the strictest verdict counts:
+//! There are three filters, of which the strictest verdict counts:
 //!
-//! - what no DNS server ever does, but whoever takes one over would like to, kills the process: to run programs,
-//!   to look into others, to change the kernel or its namespaces. The supervisor starts it again, and the audit
-//!   log tells.
-//! - `clone3`, whose flags no filter can see, does not exist; the C library then uses `clone`.
-//! - of the rest, what is listed is allowed, and nothing else: it fails with EPERM. That does not kill, because
-//!   another C library, or a newer one, may try calls of which nobody here knows, and does without them; a name
-//!   server that answers with one system call less is worth more than one that is dead.
+//! - calls that no DNS server makes, but an attacker in one would, kill the process: to run programs, to inspect other
+//!   processes, to change the kernel or its namespaces. The supervisor starts it again, and the audit log has an entry.
+//! - `clone3`, whose flags no filter can read, fails with ENOSYS; the C library then uses `clone`.
+//! - of the others, listed calls are allowed, and the rest fail with EPERM. They do not kill the process, because another
+//!   or a newer C library may try calls that are unknown here and work without them.
 
 use std::collections::BTreeMap;
 
@@ -104,7 +102,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_unlinkat,
     libc::SYS_write,
     libc::SYS_writev,
-    // Who and where we are.
+    // Identity of process and host.
     libc::SYS_getegid,
     libc::SYS_geteuid,
     libc::SYS_getgid,
@@ -115,7 +113,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_uname,
 ];
 
-/// The older forms of some of these, which newer architectures do not have.
+/// Older forms of some of these calls, which newer architectures do not have.
 #[cfg(target_arch = "x86_64")]
 const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[
     libc::SYS_access,
@@ -171,7 +169,7 @@ const DEADLY: &[c_long] = &[
 const IOCTLS: [u64; 4] =
     [libc::FIONBIO as u64, libc::FIONREAD as u64, libc::FIOCLEX as u64, libc::TCGETS as u64];
 
-/// Rules by the number of the call; a call without a rule of its own is meant whatever its arguments are.
+/// Rules by the number of the call; a call without a rule matches with any arguments.
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Installs the filters for this thread and those that it starts. It must have `no_new_privs`.
@@ -218,19 +216,19 @@ fn architecture() -> Result<TargetArch, PrivilegeError> {
 fn allowed() -> Result<Rules, PrivilegeError> {
     let mut rules: Rules =
         ALLOWED.iter().chain(ALLOWED_BY_ARCHITECTURE).map(|&number| (number, Vec::new())).collect();
-    // See the filter above, which makes this an ENOSYS.
+    // The filter above makes this fail with ENOSYS.
     rules.insert(libc::SYS_clone3, Vec::new());
     rules.insert(libc::SYS_clone, threads_only()?);
     // Names of threads and, by the C library, of memory.
     rules.insert(libc::SYS_prctl, one_of(0, &[libc::PR_SET_NAME, libc::PR_SET_VMA].map(unsigned))?);
     rules.insert(libc::SYS_ioctl, one_of(1, &IOCTLS)?);
-    // The C library asks the kernel over netlink which address families there are.
+    // The C library reads the address families of the system over netlink.
     let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
     rules.insert(libc::SYS_socket, one_of(0, &families.map(unsigned))?);
     Ok(rules)
 }
 
-/// A thread of this process, and no other process.
+/// Returns rules that match threads of this process, and not other processes.
 fn threads_only() -> Result<Vec<SeccompRule>, PrivilegeError> {
     let thread = unsigned(libc::CLONE_THREAD);
     rule(0, SeccompCmpOp::MaskedEq(thread), thread).map(|rule| vec![rule])
@@ -240,13 +238,13 @@ fn unsigned(number: i32) -> u64 {
     number.unsigned_abs().into()
 }
 
-/// The argument is one of these.
+/// Returns conditions that the argument is one of `values`.
 fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, PrivilegeError> {
     values.iter().map(|&value| rule(argument, SeccompCmpOp::Eq, value)).collect()
 }
 
 fn rule(argument: u8, comparison: SeccompCmpOp, value: u64) -> Result<SeccompRule, PrivilegeError> {
-    // The kernel's own type of these arguments is `int`, so the upper half is not looked at.
+    // The kernel's type of these arguments is `int`, so the upper half is ignored.
     let condition =
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, comparison, value).map_err(failed)?;
     SeccompRule::new(vec![condition]).map_err(failed)
@@ -264,7 +262,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs in a thread of its own, which alone is restricted.
+    /// Runs in a restricted thread of its own.
     fn restricted<T: Send + 'static>(then: impl FnOnce() -> T + Send + 'static) -> T {
         thread::spawn(|| {
             restrict().unwrap();

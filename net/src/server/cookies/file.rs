@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_has_no_secret_in_it() {
+    fn messages_contain_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         fs::write(&path, format!("{A}\n{}", &B[1..])).unwrap();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_files_are_read_and_nothing_is_waited_for() {
+    fn only_regular_files_are_read_without_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mode_of_the_file_is_looked_at() {
+    fn public_file_mode_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         fs::write(&path, A).unwrap();

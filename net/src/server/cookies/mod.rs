@@ -1,5 +1,4 @@
-//! The secrets that DNS server cookies are made with (RFC 7873, RFC 9018): from a file that replicas share, or
-//! random ones of this process.
+//! Secrets of DNS server cookies (RFC 7873, RFC 9018): from a file that replicas share, or random ones of this process.
 
 mod file;
 
@@ -9,29 +8,29 @@ use std::time::{Duration, Instant};
 
 use poddns_core::CookieSecrets;
 
-/// How long a random secret makes cookies; it is good for those for as long again. That is the lifetime of a
-/// cookie (RFC 9018 4.3), so none of them is refused before its time.
+/// Time for which a random secret makes cookies. It validates them for as long again: that is the lifetime of a cookie
+/// (RFC 9018 4.3), so none is refused before it expires.
 const ROTATION: Duration = Duration::from_hours(1);
 
-/// How often the secrets should be looked after.
-pub(crate) const LOOK: Duration = Duration::from_secs(5);
+/// Interval at which the secrets are checked.
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Where the secrets of DNS cookies come from.
+/// Source of the secrets of DNS cookies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CookieSource {
-    /// There are none: cookies are ignored.
+    /// No secrets: cookies are ignored.
     Off,
-    /// The process makes one and a new one every hour. For a server that shares its address with no other.
+    /// Random secrets of this process, a new one every hour: for a server that shares its address with no other.
     #[default]
     Random,
-    /// This file, read again when it changes. Servers that share an address share the secrets.
+    /// A file, read again when it changes, for servers that share an address.
     ///
-    /// It has one or two lines of 32 hexadecimal digits: first the secret that cookies are made with, then one
-    /// that is good for those of clients, too. Empty lines and those that begin with `#` are ignored.
+    /// It has one or two lines of 32 hexadecimal digits: first the secret that makes cookies, then one that also
+    /// validates those of clients. Empty lines and lines that begin with `#` are ignored.
     File(PathBuf),
 }
 
-/// Why there are no secrets.
+/// Reason why there are no secrets.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CookieError {
@@ -40,10 +39,10 @@ pub enum CookieError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
-    /// The file does not have the form that is expected. What it has instead is not told: it may be a secret.
+    /// The file does not have the expected form. Its contents are not shown, since they may be a secret.
     #[error(
         "cookie-secret-file {}:{line}: {why}; it has one or two lines of 32 hexadecimal digits, each as from \
          `openssl rand -hex 16`: the secret that makes cookies, then another one that is good too", path.display()
@@ -53,7 +52,7 @@ pub enum CookieError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         why: &'static str,
     },
     /// The system has no random numbers.
@@ -62,7 +61,7 @@ pub enum CookieError {
 }
 
 impl CookieError {
-    /// Whether it is the operator's configuration that must change, rather than the machine's state.
+    /// Returns whether the configuration is at fault, rather than the state of the machine.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         !matches!(self, Self::Random(_))
@@ -89,17 +88,17 @@ pub(crate) fn random() -> io::Result<[u8; 16]> {
     Ok(bytes)
 }
 
-/// The secrets of the moment, and how they come to change.
+/// The current secrets, and their source.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct SecretStore {
     source: CookieSource,
     secrets: Option<CookieSecrets>,
     since: Instant,
-    /// The last failure, so that it is told once and not every few seconds.
+    /// The last failure, so that it is logged once and not every few seconds.
     complaint: Option<String>,
 }
 
-impl Keeper {
+impl SecretStore {
     /// Reads or makes the first secrets.
     pub(crate) fn open(source: CookieSource, now: Instant) -> Result<Self, CookieError> {
         let secrets = match &source {
@@ -121,9 +120,9 @@ impl Keeper {
         self.secrets.as_ref()
     }
 
-    /// Sees whether it is time for another secret or the file has others, and returns whether they changed.
-    /// If it fails, the old ones stay and the log tells it.
-    pub(crate) fn look(&mut self, now: Instant) -> bool {
+    /// Replaces the secrets if it is time for another one or the file has others, and returns whether they changed. A
+    /// failure is logged, and the old ones stay.
+    pub(crate) fn update(&mut self, now: Instant) -> bool {
         match self.next(now) {
             Ok(next) => {
                 self.complaint = None;
@@ -144,7 +143,7 @@ impl Keeper {
         }
     }
 
-    /// The next secrets, if they are others.
+    /// Returns the next secrets, if they differ.
     fn next(&self, now: Instant) -> Result<Option<CookieSecrets>, CookieError> {
         match &self.source {
             CookieSource::Off => Ok(None),
@@ -191,20 +190,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_secrets_rotate_every_hour_and_the_last_one_stays_good() {
+    fn random_secrets_rotate_hourly() {
         let now = Instant::now();
-        let mut keeper = Keeper::open(CookieSource::Random, now).unwrap();
-        let first = keeper.secrets().unwrap().clone();
+        let mut store = SecretStore::open(CookieSource::Random, now).unwrap();
+        let first = store.secrets().unwrap().clone();
         assert_eq!(first.previous, None);
         assert_ne!(first.current, [0; 16]);
-        assert!(!keeper.look(now + Duration::from_millis(3_599_999)));
-        assert!(keeper.look(now + ROTATION));
-        let second = keeper.secrets().unwrap().clone();
+        assert!(!store.update(now + Duration::from_millis(3_599_999)));
+        assert!(store.update(now + ROTATION));
+        let second = store.secrets().unwrap().clone();
         assert_eq!(second.previous, Some(first.current));
         assert_ne!(second.current, first.current);
-        assert!(!keeper.look(now + ROTATION + Duration::from_secs(3599)));
-        assert!(keeper.look(now + 2 * ROTATION));
-        assert_eq!(keeper.secrets().unwrap().previous, Some(second.current));
+        assert!(!store.update(now + ROTATION + Duration::from_secs(3599)));
+        assert!(store.update(now + 2 * ROTATION));
+        assert_eq!(store.secrets().unwrap().previous, Some(second.current));
     }
 
     #[test]
@@ -215,26 +214,26 @@ mod tests {
         fs::write(&path, "aa".repeat(16)).unwrap();
         let now = Instant::now();
         let source = CookieSource::File(path.clone());
-        let mut keeper = Keeper::open(source.clone(), now).unwrap();
-        assert_eq!(keeper.secrets(), Some(&CookieSecrets { current: a, previous: None }));
-        assert!(!keeper.look(now), "nothing has changed");
+        let mut store = SecretStore::open(source.clone(), now).unwrap();
+        assert_eq!(store.secrets(), Some(&CookieSecrets { current: a, previous: None }));
+        assert!(!store.update(now), "nothing has changed");
         let both = CookieSecrets { current: b, previous: Some(a) };
         fs::write(&path, format!("{}\n{}\n", "bb".repeat(16), "AA".repeat(16))).unwrap();
-        assert!(keeper.look(now));
-        assert_eq!(keeper.secrets(), Some(&both));
+        assert!(store.update(now));
+        assert_eq!(store.secrets(), Some(&both));
         for broken in [&b"bb"[..], b"", b"\xff\xfe"] {
             fs::write(&path, broken).unwrap();
-            assert!(!keeper.look(now));
-            assert_eq!(keeper.secrets(), Some(&both));
-            assert!(keeper.complaint.is_some());
-            assert!(Keeper::open(source.clone(), now).is_err());
+            assert!(!store.update(now));
+            assert_eq!(store.secrets(), Some(&both));
+            assert!(store.complaint.is_some());
+            assert!(SecretStore::open(source.clone(), now).is_err());
         }
         fs::remove_file(&path).unwrap();
-        assert!(!keeper.look(now));
-        assert_eq!(keeper.secrets(), Some(&both));
+        assert!(!store.update(now));
+        assert_eq!(store.secrets(), Some(&both));
         fs::write(&path, "aa".repeat(16)).unwrap();
-        assert!(keeper.look(now));
-        assert_eq!(keeper.complaint, None);
+        assert!(store.update(now));
+        assert_eq!(store.complaint, None);
     }
 
     #[test]
@@ -242,13 +241,13 @@ mod tests {
         let now = Instant::now();
         let file = CookieSource::File("/nonexistent/secret".into());
         for from in [CookieSource::Off, CookieSource::Random] {
-            let keeper = Keeper::open(from.clone(), now).unwrap();
-            assert!(!keeper.changes_with(&from));
-            assert!(keeper.changes_with(&file));
+            let store = SecretStore::open(from.clone(), now).unwrap();
+            assert!(!store.changes_with(&from));
+            assert!(store.changes_with(&file));
         }
-        let off = Keeper::open(CookieSource::Off, now).unwrap();
+        let off = SecretStore::open(CookieSource::Off, now).unwrap();
         assert!(off.changes_with(&CookieSource::Random));
-        let error = Keeper::open(file, now).unwrap_err();
+        let error = SecretStore::open(file, now).unwrap_err();
         assert!(error.is_configuration());
         assert!(
             error.to_string().starts_with("cookie-secret-file /nonexistent/secret: No such file"),

@@ -3,7 +3,7 @@
 use poddns_benches::memory::{Results, page, plot};
 
 #[test]
-fn tables_and_plot_are_of_the_figures_beside_them() {
+fn tables_and_plot_match_figures() {
     let results: Results = include_str!("../../docs/memory.csv").parse().expect("results");
     let markdown = include_str!("../../docs/memory.md");
     let why = "run `cargo run -p poddns-benches --bin memory -- report`";

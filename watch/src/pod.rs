@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_said_and_left_out() {
+    fn malformed_fields_are_reported_and_ignored() {
         let cases = [
             ("null", "metadata is missing"),
             ("17", "the item is a number, not an object; metadata is missing"),
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn the_good_addresses_of_a_malformed_pod_stay() {
+    fn valid_addresses_of_malformed_pod_stay() {
         let pod = pod(r#"{"metadata": {}, "status": {"phase": "Running", "podIP": "junk",
                           "podIPs": [{"ip": "10.0.0.1"}, {"ip": "junk"}, {"ip": "10.0.0.1"}, 4]}}"#);
         assert_eq!(pod.addresses(), ["10.0.0.1".parse::<IpAddr>().unwrap()]);

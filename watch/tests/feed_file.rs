@@ -123,7 +123,7 @@ async fn only_some_namespaces() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_refused_at_first() {
+async fn unusable_file_is_refused_at_open() {
     let folder = folder();
     let path = folder.path().join("pods.json");
     let error = refused(path.clone()).await;
@@ -196,7 +196,7 @@ async fn malformed_pod_costs_no_other() {
 
 /// Items of a `List` are what they say they are; those of a `PodList` need not.
 #[tokio::test]
-async fn items_without_a_kind_are_pods_of_a_pod_list_alone() {
+async fn kindless_items_are_pods_only_in_podlist() {
     let folder = folder();
     let path = folder.path().join("pods.yaml");
     let item =
@@ -230,7 +230,7 @@ async fn pipe_is_read_once_at_the_start() {
 
 /// Neither opening nor the end of the runtime waits for a writer.
 #[tokio::test]
-async fn waiting_for_a_pipe_can_be_given_up() {
+async fn wait_for_pipe_can_be_cancelled() {
     let folder = folder();
     let open = Feed::open(Source::FileOrPipe(fifo(folder.path())), Scope::default());
     let waited = tokio::time::timeout(Duration::from_millis(50), open).await;
@@ -238,7 +238,7 @@ async fn waiting_for_a_pipe_can_be_given_up() {
 }
 
 #[tokio::test]
-async fn pipe_that_takes_the_place_of_a_file_is_refused() {
+async fn pipe_replacing_file_is_refused() {
     let folder = folder();
     let path = folder.path().join("pods.json");
     fs::write(&path, list(&[pod("a", "x", &["10.0.0.1"])])).expect("written");
@@ -289,7 +289,7 @@ async fn a_config_map_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_broken_version_is_reported_and_the_old_one_kept() {
+async fn broken_version_is_reported_and_old_kept() {
     let folder = folder();
     let path = folder.path().join("pods.json");
     let items = [pod("a", "x", &["10.0.0.1"]), pod("a", "y", &["10.0.0.2"])];
@@ -325,7 +325,7 @@ async fn a_broken_version_is_reported_and_the_old_one_kept() {
 
 /// The clock stands still but for the sleeps, so the file is looked at exactly every 500 ms.
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_being_written_is_not_read() {
+async fn file_being_written_is_not_read() {
     let folder = folder();
     let path = folder.path().join("pods.yaml");
     let item = |n: u8| {
@@ -347,7 +347,7 @@ async fn a_file_that_is_being_written_is_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_never_rests_is_read_nevertheless() {
+async fn constantly_changing_file_is_read_eventually() {
     let folder = folder();
     let path = folder.path().join("pods.json");
     fs::write(&path, list(&[pod("a", "x", &["10.0.0.1"])])).expect("written");

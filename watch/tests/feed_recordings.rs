@@ -60,7 +60,7 @@ async fn a_list_and_a_watch() {
 }
 
 #[tokio::test]
-async fn a_list_and_a_watch_of_pods_that_count() {
+async fn recorded_list_and_watch_fill_index() {
     let server = server().await;
     server.next("pods", Verb::List, Reply::ok(recording!("list-fieldselector.json")));
     server.next("pods", Verb::Watch, watch(recording!("watch-fieldselector.ndjson")));
@@ -155,7 +155,7 @@ async fn every_recorded_error_is_survived() {
 }
 
 #[tokio::test]
-async fn a_watch_that_is_too_old_begins_with_a_new_list() {
+async fn expired_watch_version_leads_to_relist() {
     let server = server().await;
     server.next("pods", Verb::List, Reply::ok(recording!("page-3.json").replace("continue", "was")));
     server.next("pods", Verb::Watch, watch(recording!("err-410-watch.ndjson")));

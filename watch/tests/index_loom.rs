@@ -84,7 +84,7 @@ fn a_pod_stays_while_the_table_grows() {
 }
 
 #[test]
-fn a_pod_stays_while_spill_blocks_come_and_go() {
+fn pod_stays_while_spill_blocks_change() {
     fn prepare(writer: &mut IndexWriter) {
         for number in 1..4 {
             apply(writer, "a", &number.to_string(), &[v4(number)]);
@@ -100,7 +100,7 @@ fn a_pod_stays_while_spill_blocks_come_and_go() {
 }
 
 #[test]
-fn a_shared_address_stays_while_others_join_and_leave() {
+fn shared_address_stays_while_others_change() {
     fn prepare(writer: &mut IndexWriter) {
         apply(writer, "a", "1", &[v4(1)]);
     }
@@ -113,7 +113,7 @@ fn a_shared_address_stays_while_others_join_and_leave() {
 }
 
 #[test]
-fn a_shared_address_stays_when_one_of_two_in_a_namespace_leaves() {
+fn shared_address_stays_when_one_pod_leaves() {
     fn prepare(writer: &mut IndexWriter) {
         apply(writer, "a", "1", &[v4(1)]);
         apply(writer, "a", "2", &[v4(1)]);
@@ -127,7 +127,7 @@ fn a_shared_address_stays_when_one_of_two_in_a_namespace_leaves() {
 }
 
 #[test]
-fn a_namespace_that_took_over_a_number_does_not_bring_its_shares_to_the_old_one() {
+fn reused_namespace_number_brings_no_shares() {
     fn prepare(writer: &mut IndexWriter) {
         writer.apply_namespace(label("a"));
         apply(writer, "c", "1", &[v4(1)]);
@@ -141,7 +141,7 @@ fn a_namespace_that_took_over_a_number_does_not_bring_its_shares_to_the_old_one(
 }
 
 #[test]
-fn what_is_shared_never_belongs_to_others_when_its_numbers_are_reused() {
+fn reused_shared_id_never_mixes_addresses() {
     fn prepare(writer: &mut IndexWriter) {
         apply(writer, "a", "1", &[v4(1)]);
         apply(writer, "b", "2", &[v4(1)]);
@@ -157,7 +157,7 @@ fn what_is_shared_never_belongs_to_others_when_its_numbers_are_reused() {
 }
 
 #[test]
-fn an_address_never_belongs_to_a_namespace_that_took_over_the_number() {
+fn address_never_moves_to_reused_namespace_number() {
     fn prepare(writer: &mut IndexWriter) {
         apply(writer, "a", "1", &[v4(1)]);
     }
@@ -170,7 +170,7 @@ fn an_address_never_belongs_to_a_namespace_that_took_over_the_number() {
 }
 
 #[test]
-fn an_ipv6_address_never_belongs_to_who_took_over_its_slot() {
+fn ipv6_address_never_moves_with_reused_slot() {
     fn prepare(writer: &mut IndexWriter) {
         writer.apply_namespace(label("b"));
         apply(writer, "a", "1", &[v6(1)]);
@@ -184,7 +184,7 @@ fn an_ipv6_address_never_belongs_to_who_took_over_its_slot() {
 }
 
 #[test]
-fn a_changed_address_comes_before_the_old_one_goes() {
+fn new_address_appears_before_old_disappears() {
     fn prepare(writer: &mut IndexWriter) {
         apply(writer, "a", "1", &[v4(1)]);
     }
@@ -201,7 +201,7 @@ fn a_changed_address_comes_before_the_old_one_goes() {
 }
 
 #[test]
-fn a_name_has_all_its_addresses_or_all_its_new_ones() {
+fn name_has_all_old_or_new_addresses() {
     check(
         true,
         |writer| apply(writer, "a", "web", &[v4(1), v4(2)]),
@@ -218,7 +218,7 @@ fn a_name_has_all_its_addresses_or_all_its_new_ones() {
 }
 
 #[test]
-fn an_owner_is_never_put_together_from_two_pods() {
+fn owner_is_never_mixed_from_pods() {
     fn prepare(writer: &mut IndexWriter) {
         apply(writer, "a", "one", &[v4(1)]);
     }

@@ -37,7 +37,7 @@ fn octets_per_pod(pod_names: bool, pods: u32, apply: impl Fn(&mut IndexWriter, u
 }
 
 #[test]
-fn a_pod_with_one_address_takes_at_most_48_octets() {
+fn pod_with_one_address_takes_48_bytes() {
     let per_pod = octets_per_pod(false, 1_000_000, |writer, number, namespaces| {
         let namespace = namespaces[number as usize % 1000];
         writer.apply(&PodRecord { uid: uid(number), namespace, name: "", addresses: &[v4(number)] });
@@ -46,7 +46,7 @@ fn a_pod_with_one_address_takes_at_most_48_octets() {
 }
 
 #[test]
-fn a_name_takes_its_length_and_at_most_16_octets_more() {
+fn name_takes_length_and_16_bytes() {
     let per_pod = octets_per_pod(true, 1_000_000, |writer, number, namespaces| {
         // 25 octets: of the lengths that leave most of their last word unused.
         let name = format!("checkout-{number:010x}-x2x4z");
@@ -57,7 +57,7 @@ fn a_name_takes_its_length_and_at_most_16_octets_more() {
 }
 
 #[test]
-fn a_dual_stack_pod_takes_at_most_100_octets() {
+fn dual_stack_pod_takes_100_bytes() {
     let per_pod = octets_per_pod(false, 200_000, |writer, number, namespaces| {
         let v6 = Ipv6Addr::from_bits((0xfd00 << 112) | u128::from(number)).into();
         let namespace = namespaces[number as usize % 1000];
@@ -67,7 +67,7 @@ fn a_dual_stack_pod_takes_at_most_100_octets() {
 }
 
 #[test]
-fn host_network_pods_cost_no_more_than_others() {
+fn host_network_pods_cost_no_more() {
     // Ten to a node, of two namespaces, as agents of network and monitoring are.
     let per_pod = octets_per_pod(false, 200_000, |writer, number, namespaces| {
         let namespace = namespaces[number as usize % 2];

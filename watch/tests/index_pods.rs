@@ -75,7 +75,7 @@ fn both_families_count_and_duplicates_once() {
 }
 
 #[test]
-fn a_pod_created_again_is_another_and_the_late_removal_of_the_first_does_not_hit_it() {
+fn late_removal_spares_recreated_pod() {
     let (mut writer, index) = index(IndexOptions::default());
     apply(&mut writer, "old", "default", "db-0", &["10.0.0.1"]);
     apply(&mut writer, "new", "default", "db-0", &["10.0.0.1"]);
@@ -86,7 +86,7 @@ fn a_pod_created_again_is_another_and_the_late_removal_of_the_first_does_not_hit
 }
 
 #[test]
-fn with_names_the_one_created_again_takes_the_place_of_the_first() {
+fn recreated_pod_replaces_first_by_name() {
     let (mut writer, index) = index(IndexOptions { pod_names: true });
     apply(&mut writer, "old", "default", "db-0", &["10.0.0.1"]);
     apply(&mut writer, "new", "default", "db-0", &["10.0.0.2"]);
@@ -97,7 +97,7 @@ fn with_names_the_one_created_again_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn a_shared_address_stays_until_the_last_has_left() {
+fn shared_address_stays_until_last_leaves() {
     let (mut writer, index) = index(IndexOptions { pod_names: true });
     for (uid, namespace, name) in [("1", "net", "cni"), ("2", "net", "proxy"), ("3", "mon", "exporter")] {
         apply(&mut writer, uid, namespace, name, &["192.168.0.1"]);
@@ -115,7 +115,7 @@ fn a_shared_address_stays_until_the_last_has_left() {
 }
 
 #[test]
-fn names_are_kept_only_on_request_and_only_if_they_are_labels() {
+fn only_requested_label_names_are_kept() {
     let (mut writer, plain) = index(IndexOptions::default());
     apply(&mut writer, "1", "default", "web", &["10.0.0.1"]);
     assert!(addresses_of(&plain, "default", "web").is_empty());
@@ -137,7 +137,7 @@ fn names_are_kept_only_on_request_and_only_if_they_are_labels() {
 }
 
 #[test]
-fn more_addresses_than_a_pod_can_have_are_left_out() {
+fn excess_addresses_are_ignored() {
     let (mut writer, index) = index(IndexOptions::default());
     let many: Vec<String> = (0..=MAX_ADDRESSES).map(|number| format!("10.0.0.{number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -156,7 +156,7 @@ fn the_unspecified_addresses_are_addresses_like_others() {
 }
 
 #[test]
-fn serial_is_the_time_of_start_or_change() {
+fn serial_is_time_of_last_change() {
     let now = || std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
     let before = now();
     let (mut writer, index) = index(IndexOptions::default());
@@ -180,7 +180,7 @@ fn of_web(uid: &str, addresses: &[IpAddr], writer: &mut IndexWriter) -> Change {
 }
 
 #[test]
-fn successor_of_a_name_replaces_it_without_a_deletion() {
+fn successor_replaces_pod_without_deletion() {
     for (mut writer, index) in both() {
         of_web("old", &ips(&["10.0.0.1"]), &mut writer);
         assert_eq!(of_web("new", &ips(&["10.0.0.2"]), &mut writer), Change::Updated);

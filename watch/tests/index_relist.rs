@@ -28,7 +28,7 @@ fn present(index: &Index, namespace: &str) -> Vec<u8> {
 }
 
 #[test]
-fn nothing_disappears_during_a_list_and_what_is_gone_does_at_its_end() {
+fn pods_disappear_only_at_list_end() {
     let (mut writer, index) = index(IndexOptions::default());
     apply(&mut writer, "a", &[1, 2, 3]);
     let serial = index.serial();
@@ -43,7 +43,7 @@ fn nothing_disappears_during_a_list_and_what_is_gone_does_at_its_end() {
 }
 
 #[test]
-fn what_only_a_cut_off_list_has_seen_is_gone() {
+fn pods_seen_only_by_cut_list_disappear() {
     let (mut writer, index) = index(IndexOptions::default());
     apply(&mut writer, "a", &[1, 2]);
     for _ in 0..300 {
@@ -70,7 +70,7 @@ fn an_end_without_a_beginning_sweeps_nothing() {
 }
 
 #[test]
-fn lists_of_several_namespaces_do_not_disturb_each_other() {
+fn lists_of_namespaces_are_independent() {
     let (mut writer, index) = index(IndexOptions::default());
     let (a, b) = (ListScope::Namespace(label("a")), ListScope::Namespace(label("b")));
     apply(&mut writer, "a", &[1, 2]);
@@ -89,7 +89,7 @@ fn lists_of_several_namespaces_do_not_disturb_each_other() {
 }
 
 #[test]
-fn namespaces_are_swept_too_but_not_from_under_their_pods() {
+fn namespaces_with_pods_survive_sweep() {
     let (mut writer, index) = index(IndexOptions::default());
     for name in ["a", "b", "c"] {
         assert_eq!(writer.apply_namespace(label(name)), Change::Added);
@@ -108,7 +108,7 @@ fn namespaces_are_swept_too_but_not_from_under_their_pods() {
 }
 
 #[test]
-fn a_namespace_exists_by_its_pods_before_the_namespace_watch_tells() {
+fn pods_make_unreported_namespace_exist() {
     let (mut writer, index) = index(IndexOptions::default());
     apply(&mut writer, "a", &[1]);
     assert!(index.namespace_exists(&label("a")).unwrap());

@@ -94,7 +94,7 @@ fn stale(index: &Index) -> Duration {
 }
 
 #[tokio::test]
-async fn without_the_api_server_a_restarted_feed_answers_as_before() {
+async fn restarted_feed_answers_without_api_server() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     let mut server = small_cluster().await;
@@ -137,7 +137,7 @@ async fn without_the_api_server_a_restarted_feed_answers_as_before() {
 /// Pods that were deleted unobserved disappear with the first complete list and not before, whatever happens to
 /// lists on the way; what exists is there all the time.
 #[tokio::test]
-async fn the_first_list_is_one_like_any_later() {
+async fn first_list_after_snapshot_is_a_relist() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     let server = small_cluster().await;
@@ -190,7 +190,7 @@ async fn refused(server: &ApiServer, scope: Scope, path: &Path) -> String {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_refused_and_the_start_is_a_cold_one() {
+async fn unusable_snapshots_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     let server = small_cluster().await;
@@ -263,7 +263,7 @@ async fn a_snapshot_of_something_else_is_refused() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_makes_the_age_unknown_and_so_too_old_for_any_limit() {
+async fn clock_set_back_makes_age_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     let server = small_cluster().await;
@@ -342,7 +342,7 @@ fn where_nothing_can_be_written_is_told() {
 
 /// Pods come and go while a snapshot is written: what was there all the time is in it, what never was is not.
 #[tokio::test]
-async fn one_written_during_churn_has_all_that_stayed() {
+async fn snapshot_during_churn_has_stable_pods() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     let server = ApiServer::start().await;

@@ -44,7 +44,7 @@ fn unfinished(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn killed_while_it_writes_it_leaves_the_one_before() {
+fn killed_writer_leaves_previous_snapshot() {
     if let Some(folder) = env::var_os(VICTIM) {
         write_for_ever(Path::new(&folder));
     }
@@ -54,7 +54,7 @@ fn killed_while_it_writes_it_leaves_the_one_before() {
     let mut cut_off = 0;
     for _ in 0..KILLS {
         let mut victim = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "killed_while_it_writes_it_leaves_the_one_before"])
+            .args(["--exact", "killed_writer_leaves_previous_snapshot"])
             .env(VICTIM, folder.path())
             .stdout(Stdio::null())
             .spawn()

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_what_the_recording_is_with_other_fields() {
+    fn made_pod_equals_recording_except_chosen_fields() {
         let text = written(&pods()[2]);
         let pod: FullPod = serde_json::from_slice(&text).expect("a pod");
         assert_eq!(pod.metadata.name.as_deref(), Some("frontend-7c9f7b8d6-00000200"));

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_addresses_and_uids_are_of_one_pod_each() {
+    fn names_addresses_and_uids_are_unique() {
         let cluster = Cluster::new(2000);
         let fields: [fn(&Pod) -> String; 3] = [Pod::uid, Pod::name, |pod| pod.address().to_string()];
         for field in fields {

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_compares_medians_with_the_first_row() {
+    fn table_compares_medians_with_first_row() {
         let table = table(&[figures("floor", 4.0), figures("other", 5.0)], 25_000);
         let rows: Vec<&str> = table.lines().collect();
         assert_eq!(

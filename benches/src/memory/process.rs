@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_measured_and_ends_with_its_owner() {
+    fn child_is_measured_and_ends_with_owner() {
         let process = Process::start(Command::new("sleep").arg("60"));
         let resident = process.resident();
         assert!(resident > 0);

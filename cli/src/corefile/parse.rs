@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directive_is_shown_as_it_is_read() {
+    fn directive_is_shown_as_read() {
         for text in ["rewrite name \"a b\" c", "log \"#\"", "x \"\"", "y \"{\"", "z \"say \\\"x\\\"\""] {
             let corefile = read(&format!(". {{\n{text}\n}}")).unwrap();
             assert_eq!(corefile.blocks[0].directives[0].to_string(), text);

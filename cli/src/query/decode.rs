@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_data_is_a_fault_of_known_types() {
+    fn empty_data_of_known_types_is_malformed() {
         let unknown = [b"\xc0\x0c\xff\x00".as_slice(), &[0, 1, 0, 0, 0, 5, 0, 0]].concat();
         let packet = packet([2, 0, 0], &[&record(16, &[]), &unknown]);
         let decoded = decode(&packet).expect("header and question are good");

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_extended_errors_stand_at_their_numbers() {
+    fn extended_errors_are_named_by_number() {
         assert_eq!(ede_name(0), Some("Other Error"));
         assert_eq!(ede_name(22), Some("No Reachable Authority"));
         assert_eq!(ede_name(30), Some("Invalid Query Type"));

@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_may_be_missing_from_errors_alone() {
+    fn only_errors_may_lack_question() {
         for (rcode, taken) in [
             (ResponseCode::FormErr, true),
             (ResponseCode::NotImp, true),

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn data_without_a_form_of_its_own_is_generic() {
+    fn unknown_data_is_printed_generically() {
         let unknown = |octets: &[u8]| RData::Unknown {
             code: RecordType::Unknown(65_280),
             rdata: NULL::with(octets.to_vec()),

@@ -112,7 +112,7 @@ fn values_of_the_chart_follow_the_corefile() {
 }
 
 #[test]
-fn what_is_no_corefile_is_refused_in_words() {
+fn malformed_corefile_is_refused_with_reason() {
     let work = tempfile::tempdir().unwrap();
     let file = work.path().join("Corefile");
     for (text, code, expected) in [

@@ -72,7 +72,7 @@ fn rights_that_are_there_stay() {
 }
 
 #[test]
-fn rights_in_some_namespaces_are_asked_for_there() {
+fn namespaced_permissions_are_reviewed_in_their_namespaces() {
     for namespace in ["team-a", "team-b"] {
         SHARED.kubectl(&["create", "namespace", namespace], "");
     }

@@ -60,7 +60,7 @@ fn ip_reads_every_spelling() {
 }
 
 #[test]
-fn ip_says_why_a_name_holds_no_address() {
+fn ip_explains_name_without_address() {
     let cases = [
         (1, "web-0.default.pod.cluster.local", "the character 'w'"),
         (1, "1-2-3-256", "the number 256, above the 255"),

@@ -264,7 +264,7 @@ fn truncated(query: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_truncated_answer_is_asked_for_again_over_tcp() {
+fn truncated_response_is_repeated_over_tcp() {
     let (socket, listener) = both();
     let (server, received) = serve_udp(socket, truncated);
     serve_tcp(listener, |query, mut stream| {
@@ -289,7 +289,7 @@ fn a_truncated_answer_is_asked_for_again_over_tcp() {
 }
 
 #[test]
-fn what_does_not_belong_to_the_question_is_passed_over() {
+fn unrelated_packets_are_skipped() {
     let (server, _received) = udp(|query| {
         let wrong = |message: &mut Message| message.answers.clear();
         vec![
@@ -312,7 +312,7 @@ fn what_does_not_belong_to_the_question_is_passed_over() {
 }
 
 #[test]
-fn nothing_but_strangers_is_no_answer_and_told() {
+fn only_unrelated_packets_is_reported_failure() {
     type Change = fn(&mut Message);
     let cases: [(Change, &str); 2] = [
         (|message| message.metadata.id ^= 1, "because it has ID"),
@@ -361,7 +361,7 @@ fn an_undecodable_record_is_octets_and_told() {
 }
 
 #[test]
-fn a_cut_answer_is_shown_and_a_failure() {
+fn cut_response_is_shown_and_fails() {
     let answer = |query: &[u8]| {
         let mut octets = reply(query, |message| message.edns = None);
         octets[7] += 1;
@@ -386,7 +386,7 @@ fn silence_is_asked_again_and_then_told() {
 }
 
 #[test]
-fn an_answer_to_the_last_try_is_an_answer() {
+fn response_to_last_attempt_counts() {
     let mut count = 0;
     let (server, _received) = udp(move |query| {
         count += 1;
@@ -397,7 +397,7 @@ fn an_answer_to_the_last_try_is_an_answer() {
 }
 
 #[test]
-fn refusal_by_the_host_is_told_at_once() {
+fn refused_port_is_reported_at_once() {
     let (socket, listener) = both();
     let server = socket.local_addr().expect("it is bound");
     drop((socket, listener));
@@ -411,14 +411,14 @@ fn refusal_by_the_host_is_told_at_once() {
 }
 
 #[test]
-fn a_host_name_is_tried_at_each_of_its_addresses() {
+fn all_addresses_of_host_name_are_tried() {
     let (server, _received) = udp(|query| vec![reply(query, |_| {})]);
     let run = poddns(["query", NAME, "--short", "--server", &format!("localhost:{}", server.port())]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "10.42.2.46\n"), "{}", run.stderr);
 }
 
 #[test]
-fn a_tcp_server_that_hangs_up_is_told() {
+fn closed_tcp_connection_is_reported() {
     let server = tcp(|_, stream| drop(stream));
     let run = query(server, &[NAME, "--tcp"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
@@ -426,7 +426,7 @@ fn a_tcp_server_that_hangs_up_is_told() {
 }
 
 #[test]
-fn a_tcp_server_that_stalls_is_given_up() {
+fn stalled_tcp_server_times_out() {
     let mut held = Vec::new();
     let server = tcp(move |query, mut stream| {
         let reply = framed(&reply(query, |_| {}));
@@ -534,7 +534,7 @@ fn digs_words_reach_the_wire() {
 }
 
 #[test]
-fn parts_of_the_answer_can_be_left_out() {
+fn parts_of_response_can_be_omitted() {
     let (server, _received) = udp(|query| vec![reply(query, |_| {})]);
     let run = query(server, &[NAME, "+noall", "+answer"]);
     assert_eq!(run.stdout, format!("{NAME}.\t5\tIN\tA\t10.42.2.46\n"));

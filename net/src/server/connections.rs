@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_beyond_its_limit_loses_its_oldest() {
+    fn client_beyond_limit_loses_oldest_connection() {
         let mut world = World::new(100, 2);
         world.connect(9, "other", 0);
         let first = world.connect(1, "a", 1).1;

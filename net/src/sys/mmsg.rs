@@ -287,7 +287,7 @@ mod tests {
 
     /// Sockets that are passed to us may ask for more than the destination, some of it in front of that.
     #[test]
-    fn other_control_messages_do_not_change_the_source() {
+    fn other_control_messages_leave_source_unchanged() {
         use super::super::options::{reply_from_destination, set};
         use libc::{IP_RECVORIGDSTADDR, IP_RECVTTL, IPPROTO_IP, SO_TIMESTAMPING, SO_TIMESTAMPNS, SOL_SOCKET};
         let software = 1 << 3 | 1 << 4;

@@ -19,7 +19,7 @@ fn fill(volume: &Path, directory: &str, token: &str) {
 }
 
 #[test]
-fn a_cluster_is_read_and_read_again_when_the_token_has_been_exchanged() {
+fn rotated_token_is_read_under_restrictions() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("serviceaccount");
     fs::create_dir(&volume).unwrap();
@@ -53,7 +53,7 @@ fn a_cluster_is_read_and_read_again_when_the_token_has_been_exchanged() {
 }
 
 #[test]
-fn a_program_for_credentials_and_a_filter_exclude_each_other() {
+fn credential_plugin_and_seccomp_exclude_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     let plugin = serde_json::json!({
@@ -75,7 +75,7 @@ fn a_program_for_credentials_and_a_filter_exclude_each_other() {
 
 /// Snapshots, too, need no more than their folder: not root, whose they are not then.
 #[test]
-fn snapshots_are_written_and_read_under_all_restrictions() {
+fn snapshots_work_under_all_restrictions() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let state = folder.path().join("state");

@@ -21,7 +21,7 @@ fn with_plugin(folder: &Path, url: &str, script: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_plugin_that_hangs_delays_neither_start_nor_end() {
+fn hanging_plugin_delays_neither_start_nor_end() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"sleep 100000 & echo $! > "$FOLDER/pid"; wait"#;
     let kubeconfig = with_plugin(folder.path(), "http://127.0.0.1:1", script);
@@ -41,7 +41,7 @@ fn a_plugin_that_hangs_delays_neither_start_nor_end() {
 }
 
 #[test]
-fn a_plugin_that_fails_is_named_by_readyz() {
+fn failing_plugin_is_named_by_readyz() {
     let folder = tempfile::tempdir().unwrap();
     let server = ApiServer::start("good");
     let script = r#"test -e "$FOLDER/login" || { printf 'no\033login\n' >&2; exit 1; }
@@ -55,7 +55,7 @@ fn a_plugin_that_fails_is_named_by_readyz() {
 }
 
 #[test]
-fn kubeconfigs_that_cannot_be_used_end_with_64() {
+fn unusable_kubeconfig_exits_with_64() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kubeconfig");
     let good = api::kubeconfig("https://127.0.0.1:1", &json!({"token": "t"}));

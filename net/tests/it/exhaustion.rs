@@ -96,7 +96,7 @@ fn threads_leave_the_descriptors_that_are_promised() {
 }
 
 #[test]
-fn without_any_descriptor_udp_goes_on_and_tcp_comes_back() {
+fn descriptor_exhaustion_spares_udp_and_tcp_recovers() {
     let daemon = limited(&["--tcp-idle-timeout=1h"]);
     let prlimit = |files: usize| {
         let done = Command::new("prlimit")
@@ -143,13 +143,9 @@ fn voluntary_switches(daemon: &Daemon) -> u64 {
 }
 
 #[test]
-fn a_full_disk_under_the_log_does_no_harm() {
+fn full_disk_of_log_does_no_harm() {
     // Without a log nobody tells the port, so it is a given one, in a namespace of the test's own.
-    in_namespace(
-        "exhaustion::a_full_disk_under_the_log_does_no_harm",
-        &["link set lo up"],
-        log_on_a_full_disk,
-    );
+    in_namespace("exhaustion::full_disk_of_log_does_no_harm", &["link set lo up"], log_on_a_full_disk);
 }
 
 fn log_on_a_full_disk() {
@@ -158,8 +154,8 @@ fn log_on_a_full_disk() {
 }
 
 #[test]
-fn a_pipe_under_the_log_that_is_full_from_the_start_does_no_harm() {
-    let this = "exhaustion::a_pipe_under_the_log_that_is_full_from_the_start_does_no_harm";
+fn full_pipe_of_log_does_no_harm() {
+    let this = "exhaustion::full_pipe_of_log_does_no_harm";
     in_namespace(this, &["link set lo up"], log_on_a_full_pipe);
 }
 

@@ -56,7 +56,7 @@ fn write(file: &Path, secrets: &[u8]) {
 }
 
 #[test]
-fn replicas_with_one_file_of_secrets_know_each_others_cookies_and_roll_over() {
+fn replicas_share_cookie_secrets_and_rotate() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     write(&file, &[0x11]);
@@ -90,7 +90,7 @@ fn replicas_with_one_file_of_secrets_know_each_others_cookies_and_roll_over() {
 }
 
 #[test]
-fn without_a_file_every_process_has_its_own_secret() {
+fn processes_without_secret_file_differ() {
     let [one, two] = [(); 2].map(|()| Daemon::insecure(&[LIMITED]));
     let cookie = edns(one.address(), COOKIE, b"12345678").unwrap();
     edns(one.address(), COOKIE, &cookie).unwrap();
@@ -110,7 +110,7 @@ fn cookies_can_be_off() {
 }
 
 #[test]
-fn a_file_that_is_wrong_is_refused_at_the_start_and_survived_later() {
+fn malformed_secret_file_is_refused_only_at_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     fs::write(&file, "# secrets\n0123\n").unwrap();

@@ -103,7 +103,7 @@ impl Load {
 }
 
 #[test]
-fn a_process_that_shares_an_address_is_warned() {
+fn shared_listen_address_is_warned_about() {
     let first = Daemon::insecure(&[]);
     assert!(!first.log().contains("another process is bound"));
     let listen = format!("--listen={}", first.address());
@@ -113,7 +113,7 @@ fn a_process_that_shares_an_address_is_warned() {
 }
 
 #[test]
-fn sigterm_makes_unready_then_answers_on_then_ends() {
+fn sigterm_drains_before_the_end() {
     let mut daemon = Daemon::insecure(&["--lame-duck=4s"]);
     let mut stream = Stream::connect(daemon.address());
     stream.exchange(&query(1, &name(IP)));
@@ -150,7 +150,7 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn a_query_that_has_begun_is_answered_before_the_end() {
+fn begun_query_is_answered_before_exit() {
     let mut daemon = Daemon::insecure(&["--tcp-idle-timeout=20s"]);
     let mut busy = Stream::connect(daemon.address());
     let mut idle = Stream::connect(daemon.address());
@@ -169,7 +169,7 @@ fn a_query_that_has_begun_is_answered_before_the_end() {
 }
 
 #[test]
-fn sighup_reads_the_file_again_and_flags_still_beat_it() {
+fn sighup_rereads_file_below_flags() {
     let config = Config::new("ttl = 11\nadmin = \"127.0.0.1:0\"\n");
     let daemon = Daemon::insecure(&["--config", config.path()]);
     assert_eq!(ttl(daemon.address()), 11);
@@ -209,7 +209,7 @@ fn an_invalid_file_keeps_the_old_configuration() {
 }
 
 #[test]
-fn listeners_come_and_go_without_losing_a_query() {
+fn listener_changes_lose_no_query() {
     let config = Config::new("listen = [\"127.0.0.1:0\", \"127.0.0.2:0\"]\n");
     let daemon = Daemon::start(&["--pods=insecure", "--threads=2", "--config", config.path()]);
     let [stays, goes] = daemon.dns[..] else { panic!("two addresses") };
@@ -268,12 +268,12 @@ fn reloads_lose_no_query() {
 }
 
 #[test]
-fn a_process_takes_over_from_another_without_losing_a_query() {
+fn takeover_loses_no_query() {
     take_over(Load::on);
 }
 
 #[test]
-fn a_process_takes_over_from_another_without_losing_a_connection() {
+fn takeover_loses_no_connection() {
     take_over(Load::over_tcp);
 }
 

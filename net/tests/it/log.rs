@@ -39,7 +39,7 @@ fn about_to_complain() -> (Daemon, tempfile::NamedTempFile) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_delays_neither_answers_nor_the_end() {
+fn unread_log_delays_neither_answers_nor_exit() {
     let (mut daemon, _config) = about_to_complain();
     let lines = daemon.lines();
     let unread = lines.lock().unwrap();
@@ -55,7 +55,7 @@ fn a_log_that_nobody_reads_delays_neither_answers_nor_the_end() {
 }
 
 #[test]
-fn a_log_that_is_read_again_tells_of_what_is_lost() {
+fn resumed_log_reports_lost_lines() {
     let (mut daemon, _config) = about_to_complain();
     let lines = daemon.lines();
     let unread = lines.lock().unwrap();

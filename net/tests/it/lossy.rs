@@ -32,8 +32,8 @@ fn lose() {
 }
 
 #[test]
-fn clients_on_a_lossy_network_get_their_answers() {
-    in_namespace("lossy::clients_on_a_lossy_network_get_their_answers", &["link set lo up"], || {
+fn lossy_network_clients_are_answered() {
+    in_namespace("lossy::lossy_network_clients_are_answered", &["link set lo up"], || {
         let daemon = Daemon::insecure(&[]);
         lose();
         over_udp(&daemon);

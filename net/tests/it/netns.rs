@@ -12,9 +12,9 @@ use crate::support::namespace::in_namespace;
 use crate::support::{Daemon, Stream, assert_answers, id, query};
 
 #[test]
-fn replies_over_ipv6_leave_from_the_address_that_was_asked() {
+fn ipv6_replies_leave_from_queried_address() {
     let setup = ["link set lo up", "-6 addr add fd00:9::1/128 dev lo", "-6 addr add fd00:9::2/128 dev lo"];
-    in_namespace("netns::replies_over_ipv6_leave_from_the_address_that_was_asked", &setup, || {
+    in_namespace("netns::ipv6_replies_leave_from_queried_address", &setup, || {
         let daemon = Daemon::start(&["--pods=insecure", "--listen=[::]:0", "--threads=2"]);
         for host in ["::1", "fd00:9::1", "fd00:9::2"] {
             // The client is connected, so a reply from any other address would not reach it.
@@ -28,8 +28,8 @@ fn replies_over_ipv6_leave_from_the_address_that_was_asked() {
 /// Two hosts with two links. The client asks an address of the first link from one of the second: the query takes the
 /// first, and the reply must take the second, since nobody on the first answers for the client's address there.
 #[test]
-fn replies_take_the_route_back_rather_than_the_link_of_the_query() {
-    let this = "netns::replies_take_the_route_back_rather_than_the_link_of_the_query";
+fn replies_follow_routes_not_query_link() {
+    let this = "netns::replies_follow_routes_not_query_link";
     in_namespace(this, &["link set lo up"], || {
         // Holds the client's namespace until its standard input is closed.
         let mut holder = Command::new("unshare")
@@ -77,9 +77,9 @@ fn replies_take_the_route_back_rather_than_the_link_of_the_query() {
 }
 
 #[test]
-fn a_link_local_address_is_served_on_its_interface() {
+fn link_local_address_is_served_on_interface() {
     let setup = ["link set lo up", "-6 addr add fe80::9/64 dev lo nodad"];
-    in_namespace("netns::a_link_local_address_is_served_on_its_interface", &setup, || {
+    in_namespace("netns::link_local_address_is_served_on_interface", &setup, || {
         let daemon = Daemon::start(&["--pods=insecure", "--listen=[fe80::9%lo]:0", "--listen=[::]:0"]);
         let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap().trim().parse().unwrap();
         let link_local: Ipv6Addr = "fe80::9".parse().unwrap();
@@ -91,8 +91,8 @@ fn a_link_local_address_is_served_on_its_interface() {
 }
 
 #[test]
-fn a_star_serves_both_families_on_one_port() {
-    in_namespace("netns::a_star_serves_both_families_on_one_port", &["link set lo up"], || {
+fn star_serves_both_families_on_port() {
+    in_namespace("netns::star_serves_both_families_on_port", &["link set lo up"], || {
         let daemon = Daemon::start(&["--pods=insecure", "--listen=*:53"]);
         assert_eq!(daemon.dns.len(), 2);
         for server in ["127.0.0.1:53", "127.9.9.9:53", "[::1]:53"] {

@@ -52,7 +52,7 @@ fn tcp_has_the_limit_too() {
 }
 
 #[test]
-fn limit_is_off_by_default_and_spares_private_clients() {
+fn limit_is_opt_in_and_spares_private_clients() {
     for arguments in [&["--rate-limit=off", "--rate-limit-exempt=none"][..], &["--nxdomain-limit=1"]] {
         let daemon = Daemon::insecure(arguments);
         for number in 0..100 {

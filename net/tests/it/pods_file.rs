@@ -45,7 +45,7 @@ fn only_pods_that_exist_are_answered() {
 }
 
 #[test]
-fn a_reload_may_change_where_pods_come_from() {
+fn reload_can_change_source_of_pods() {
     let directory = tempfile::tempdir().unwrap();
     let [one, two, config] = ["one.json", "two.json", "poddns.toml"].map(|name| directory.path().join(name));
     std::fs::write(&one, list(&[HERE])).unwrap();
@@ -72,7 +72,7 @@ fn a_reload_may_change_where_pods_come_from() {
 }
 
 #[test]
-fn pods_that_the_rate_limit_applies_to_are_reported() {
+fn rate_limited_pods_are_reported() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pods.json");
     let global = Ipv4Addr::new(203, 0, 113, 7);

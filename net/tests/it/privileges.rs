@@ -137,11 +137,11 @@ const INSIDE: &str = "TEST_IS_INSIDE";
 
 /// The strictest container: nobody's user, one capability, and a root directory that cannot be written.
 #[test]
-fn an_unprivileged_user_with_one_capability_on_a_read_only_root_serves_port_53() {
+fn unprivileged_user_with_capability_serves_port_53() {
     assert_root();
     let Some(folder) = std::env::var_os(INSIDE) else {
         let this = std::env::current_exe().unwrap();
-        let test = "privileges::an_unprivileged_user_with_one_capability_on_a_read_only_root_serves_port_53";
+        let test = "privileges::unprivileged_user_with_capability_serves_port_53";
         let mut unshare = Command::new("unshare");
         unshare.args(["--net", "--mount", "--"]).arg(this).args(["--exact", test, "--nocapture"]);
         // Made out here, where it can be removed.
@@ -289,7 +289,7 @@ fn everything_works_under_seccomp() {
 
 /// As git-sync publishes a version: a link in the path is re-pointed, and its old target removed.
 #[test]
-fn pods_file_behind_a_repointed_link_is_read_again() {
+fn pods_file_behind_repointed_link_is_reread() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let publish = |version: &str, ip: Ipv4Addr| {
@@ -311,7 +311,7 @@ fn pods_file_behind_a_repointed_link_is_read_again() {
 }
 
 #[test]
-fn directory_made_anew_in_a_shared_one_is_explained() {
+fn recreated_directory_in_shared_one_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pods.json");
     fs::write(&file, pods(Ipv4Addr::new(10, 42, 2, 46))).unwrap();

@@ -78,7 +78,7 @@ fn cookie(response: &[u8]) -> &[u8] {
 }
 
 #[test]
-fn a_flood_gets_its_rate_and_every_other_response_beyond_it_truncated() {
+fn flood_is_limited_and_half_truncated() {
     let daemon = Daemon::insecure(&LIMIT);
     let start = Instant::now();
     let burst = burst(&daemon, &query(1, NAME));
@@ -109,7 +109,7 @@ fn slip_is_configurable() {
 }
 
 #[test]
-fn a_valid_cookie_has_no_limit_and_a_truncated_response_brings_one() {
+fn valid_cookie_is_not_limited() {
     let daemon = Daemon::insecure(&[&LIMIT[..], &["--rate-limit-slip=1", "--nsid=node-1"]].concat());
     let client = [1, 2, 3, 4, 5, 6, 7, 8];
     assert!(burst(&daemon, &with_cookie(&client)).truncated > 0, "a new cookie proves nothing");

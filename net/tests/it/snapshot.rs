@@ -84,7 +84,7 @@ impl Place {
 }
 
 #[test]
-fn without_the_api_server_a_restarted_daemon_answers_and_says_how_old_that_is() {
+fn restarted_daemon_answers_stale_without_api_server() {
     let mut place = Place::new();
     place.leave_snapshot();
     place.server.stop();
@@ -128,7 +128,7 @@ fn max_staleness_counts_through_a_restart() {
 }
 
 #[test]
-fn the_last_one_is_written_at_the_end() {
+fn snapshot_is_written_at_exit() {
     let place = Place::new();
     let mut daemon = place.daemon(&["--snapshot-interval=1d"]);
     until("in step", || daemon.status()["index"]["freshness"]["state"] == "fresh");
@@ -144,7 +144,7 @@ fn the_last_one_is_written_at_the_end() {
 }
 
 #[test]
-fn one_that_cannot_be_used_is_told_of_and_the_start_is_a_cold_one() {
+fn unusable_snapshot_is_reported_and_ignored() {
     let mut place = Place::new();
     place.leave_snapshot();
     place.server.stop();
@@ -175,7 +175,7 @@ fn one_that_cannot_be_used_is_told_of_and_the_start_is_a_cold_one() {
 }
 
 #[test]
-fn a_file_that_is_something_else_is_kept() {
+fn foreign_file_is_not_overwritten() {
     let place = Place::new();
     fs::write(place.snapshot(), "precious").unwrap();
     let daemon = place.daemon(&["--snapshot-interval=1s"]);
@@ -192,7 +192,7 @@ fn a_file_that_is_something_else_is_kept() {
 }
 
 #[test]
-fn a_reload_may_change_where_it_is_written() {
+fn reload_can_change_snapshot_file() {
     let place = Place::new();
     let [config, one, two] = ["poddns.toml", "one", "two"].map(|name| place.folder.path().join(name));
     let kubeconfig = place.folder.path().join("kubeconfig");
@@ -216,7 +216,7 @@ fn a_reload_may_change_where_it_is_written() {
 
 /// A limit of the size of files (`RLIMIT_FSIZE`), beyond which writing raises SIGXFSZ.
 #[test]
-fn snapshot_above_the_file_size_limit_is_a_failure() {
+fn snapshot_above_file_size_limit_fails() {
     let place = Place::new();
     let daemon = place.daemon(&["--snapshot-interval=1s"]);
     until("a snapshot", || daemon.metric(WRITTEN) > 0);

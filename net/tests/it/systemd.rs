@@ -50,7 +50,7 @@ fn refused(mut command: Command, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn passed_sockets_are_served_and_survive_the_process() {
+fn passed_sockets_survive_the_process() {
     let (udp, tcp, address) = pair();
     for round in 0..2 {
         let command = passed(udp.try_clone().unwrap(), tcp.try_clone().unwrap(), 2);
@@ -73,7 +73,7 @@ fn passed_sockets_are_served_and_survive_the_process() {
 }
 
 #[test]
-fn several_sockets_over_udp_are_still_half_an_address() {
+fn udp_sockets_alone_are_half_an_address() {
     let socket = || {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
         socket.set_reuse_port(true).unwrap();
@@ -172,7 +172,7 @@ impl Manager {
 const INSECURE: [&str; 2] = ["--pods=insecure", "--listen=127.0.0.1:0"];
 
 #[test]
-fn the_manager_is_told_of_start_reload_and_end() {
+fn manager_is_notified_of_start_reload_exit() {
     let manager = Manager::new();
     let strict = ["--seccomp=on", "--lame-duck=1s", "--tcp-idle-timeout=2s"];
     let mut daemon = manager.start(&[&INSECURE[..], &strict].concat());

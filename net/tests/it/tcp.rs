@@ -81,7 +81,7 @@ fn the_longest_message_is_answered() {
 }
 
 #[test]
-fn a_client_that_asks_is_told_the_idle_timeout() {
+fn client_that_asks_gets_idle_timeout() {
     let daemon = Daemon::insecure(&["--tcp-idle-timeout=12s"]);
     let mut question = query(1, &name(IP));
     question[11] = 1;
@@ -92,7 +92,7 @@ fn a_client_that_asks_is_told_the_idle_timeout() {
 }
 
 #[test]
-fn a_client_that_has_closed_its_side_gets_its_answers() {
+fn half_closed_client_gets_answers() {
     let daemon = Daemon::insecure(&[]);
     let mut stream = Stream::connect(daemon.address());
     stream.send(&query(1, &name(IP)));
@@ -104,7 +104,7 @@ fn a_client_that_has_closed_its_side_gets_its_answers() {
 }
 
 #[test]
-fn idle_connections_are_closed_and_dripping_does_not_help() {
+fn idle_and_dripping_connections_are_closed() {
     let daemon = Daemon::insecure(&["--tcp-idle-timeout=1s"]);
     let mut silent = Stream::connect(daemon.address());
     let mut used = Stream::connect(daemon.address());
@@ -134,7 +134,7 @@ fn idle_connections_are_closed_and_dripping_does_not_help() {
 }
 
 #[test]
-fn an_old_connection_is_closed_however_much_it_is_used() {
+fn old_connection_is_closed_despite_use() {
     let daemon = Daemon::insecure(&["--tcp-lifetime=1s", "--tcp-idle-timeout=1h"]);
     let mut stream = Stream::connect(daemon.address());
     let mut answers = 0_u32;
@@ -159,7 +159,7 @@ fn an_old_connection_is_closed_however_much_it_is_used() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_not_buffered_for() {
+fn unread_responses_are_not_buffered() {
     let daemon = Daemon::insecure(&[]);
     let before = daemon.memory();
     let mut deaf = Stream::connect(daemon.address());
@@ -210,7 +210,7 @@ fn clients_that_break_off_do_no_harm() {
 }
 
 #[test]
-fn a_client_with_too_many_loses_its_oldest() {
+fn client_beyond_limit_loses_oldest() {
     let daemon = Daemon::insecure(&["--tcp-connections-per-client=3"]);
     let mut other = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());
     other.exchange(&query(1, &name(IP)));
@@ -235,7 +235,7 @@ fn a_client_with_too_many_loses_its_oldest() {
 }
 
 #[test]
-fn stalled_connections_do_not_keep_their_client_out() {
+fn stalled_connections_do_not_lock_client_out() {
     let daemon = Daemon::insecure(&["--tcp-idle-timeout=1h"]);
     let mut stalled: Vec<Stream> = Vec::new();
     for round in 0..10 {
@@ -251,7 +251,7 @@ fn stalled_connections_do_not_keep_their_client_out() {
 }
 
 #[test]
-fn a_full_server_closes_idle_connections_of_the_greediest() {
+fn full_server_closes_greediest_clients_idle_connections() {
     let daemon = Daemon::insecure(&["--tcp-connections=8"]);
     let mut modest = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());
     modest.exchange(&query(1, &name(IP)));

@@ -22,7 +22,7 @@ fn answers_over_both_families() {
 }
 
 #[test]
-fn a_reply_leaves_from_the_address_that_was_asked() {
+fn reply_leaves_from_queried_address() {
     let daemon = Daemon::start(&["--pods=insecure", "--listen=*:0", "--threads=2"]);
     let [v4, v6] = daemon.dns[..] else { panic!("two addresses for *") };
     assert_eq!(v4.port(), v6.port());

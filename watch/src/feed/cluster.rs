@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn watch_that_panics_is_stale_and_begins_anew() {
+    async fn panicked_watch_is_stale_and_restarts() {
         let (health, stats) = (Health::default(), Arc::<FeedStats>::default());
         let report = Report::new(&health, Watch::Pods, None, Arc::clone(&stats));
         supervise(report, |mut report, again| {

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_object_once_and_not_too_many_at_a_time() {
+    async fn objects_are_logged_once_and_bounded() {
         let mut log = FaultLog::new(Arc::default());
         let uid = |n: u32| Uid::of_name("ns", &n.to_string());
         assert!(log.is_due(uid(0)));

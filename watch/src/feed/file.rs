@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_changes_while_it_is_read_is_not_used() {
+    fn file_changed_during_reading_is_not_used() {
         let append = |path: &std::path::Path| {
             let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
             file.write_all(POD.as_bytes()).unwrap();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_is_replaced_while_it_is_read_is_one_version() {
+    fn file_replaced_during_reading_is_one_version() {
         let replace = |path: &std::path::Path| {
             let beside = path.with_extension("new");
             fs::write(&beside, "kind: List\n").unwrap();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn stamp_of_a_change_just_now_proves_nothing() {
+    fn recent_stamp_proves_nothing() {
         let file = tempfile::tempfile().unwrap();
         let stamp = Stamp::of(&file).unwrap();
         let changed = file.metadata().unwrap().modified().unwrap();

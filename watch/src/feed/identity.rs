@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn same_url_with_another_authority_is_another_cluster() {
+    fn other_authority_is_other_cluster() {
         let (was, is) = (origin("\nauthorities: aa"), origin("\nauthorities: bb"));
         let expected = ("authorities: aa".to_owned(), "authorities: bb".to_owned());
         assert_eq!(difference(&was, &is), Some(expected));

@@ -105,7 +105,7 @@ contexts:
     }
 
     #[test]
-    fn without_a_kubeconfig_the_usual_places_are_read() {
+    fn default_places_are_read_without_kubeconfig() {
         let options = ClusterOptions::default();
         let pod = |name: &str| (name == "KUBERNETES_SERVICE_HOST").then(|| "192.0.2.1".into());
         let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
@@ -119,7 +119,7 @@ contexts:
     }
 
     #[test]
-    fn a_file_of_pods_is_all_there_is() {
+    fn pods_file_is_the_only_read() {
         let reads = Source::File("pods.json".into()).reads();
         assert_eq!(reads, Reads { files: vec!["pods.json".into()], ..Reads::default() });
     }

@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_take_the_serial_with_it() {
+    fn serial_does_not_follow_clock_back() {
         let (mut writer, index) = index_with(IndexOptions::default(), Clock::Set(1));
         let namespaces = ["a", "b", "c", "d"].map(label);
         for (now, namespace) in [1000, 500, 999, 1001].into_iter().zip(namespaces) {

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_found_and_reused_at_every_size() {
+    fn rows_are_found_and_reused() {
         let (epoch, meter) = (Epoch::new(), Meter::default());
         let (mut pods, _) = PodsWriter::new(&HashKeys::default(), &meter);
         for number in 1..=500 {

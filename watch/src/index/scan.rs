@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn scan_resumes_after_the_pod_that_broke_it() {
+    fn scan_resumes_after_break() {
         let (mut writer, index) = index(IndexOptions { pod_names: true });
         for number in 0..5 {
             apply(&mut writer, "a", &format!("pod-{number}"), &[v4(number)]);

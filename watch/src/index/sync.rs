@@ -307,7 +307,7 @@ mod model {
     }
 
     #[test]
-    fn reader_of_an_impatient_writer_is_never_wrong() {
+    fn reader_of_impatient_writer_is_never_wrong() {
         check(4, 0, |answer| answer == Ok(VALUE) || answer == Err(Unknown));
         check(4, 1, |answer| answer == Ok(VALUE) || answer == Err(Unknown));
     }
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn writer_waits_once_for_a_reader_that_does_not_run() {
+    fn writer_waits_once_for_suspended_reader() {
         let epoch = Epoch::new();
         let stuck = Request::new(&epoch.requests.0);
         let ignored = || epoch.ignored.load(Ordering::Relaxed);

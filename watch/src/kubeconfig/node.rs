@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_no_text_are_left_out() {
+    fn non_text_keys_are_ignored() {
         assert_eq!(one("{[a]: 1, b: 2, {c: d}: 3, ~: 4}").get("b").text(), Some("2"));
     }
 

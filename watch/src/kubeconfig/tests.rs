@@ -81,7 +81,7 @@ fn white_space_around_tokens_is_ignored() {
 }
 
 #[test]
-fn tokens_that_no_header_can_hold_are_refused() {
+fn tokens_unfit_for_headers_are_refused() {
     let text = fault(SERVER, r#"token: "secret\nword""#);
     assert!(text.ends_with("config, user \"u\": token: the token has characters that no HTTP header can hold, such as a line break"), "{text}");
     assert!(fault(SERVER, r#"token: "\n""#).ends_with("the token is empty"));
@@ -102,7 +102,7 @@ fn token_files_beat_tokens() {
 }
 
 #[test]
-fn tokens_are_text_whatever_yaml_takes_them_for() {
+fn tokens_are_text_whatever_their_yaml_type() {
     for token in ["42e7891", "0x1f", "12345678901234567890123", "true"] {
         let loaded = load(SERVER, &format!("token: {token}")).unwrap();
         assert_eq!(header(&loaded), Some(format!("Bearer {token}").as_str()));
@@ -218,7 +218,7 @@ fn half_a_client_certificate_is_refused() {
 }
 
 #[test]
-fn entries_that_are_not_chosen_do_not_matter() {
+fn unchosen_entries_are_ignored() {
     let others = [
         "contexts: [{name: half, context: {}}, {name: [], context: 1}, 7, ~, {context: {cluster: c}}]",
         "users: [{name: gcp, user: {auth-provider: {name: gcp, config: null}}}, {name: e, user: {exec: 1e999}}, \
@@ -333,7 +333,7 @@ fn other_files_are_told_from_kubeconfigs() {
 }
 
 #[test]
-fn providers_of_the_past_name_what_replaced_them() {
+fn removed_providers_name_their_replacement() {
     let loaded = load(SERVER, "auth-provider: {name: oidc, config: {id-token: \"t\\n\"}}").unwrap();
     assert_eq!(header(&loaded), Some("Bearer t"));
     let text = fault(SERVER, "auth-provider: {name: gcp, config: null}");

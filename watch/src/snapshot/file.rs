@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_new_file_is_whole_and_its_owners_alone() {
+    fn new_file_is_complete_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, "old, and longer").unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_the_old_file_and_nothing_else() {
+    fn failure_leaves_only_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, "old").unwrap();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn new_file_is_on_the_disk_before_its_name() {
+    fn file_is_synced_before_rename() {
         let calls = ["sync file", "rename", "sync directory"];
         for fails in [None, Some(1), Some(2), Some(3)] {
             let folder = tempfile::tempdir().unwrap();
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_file_of_ones_own_is_trusted() {
+    fn only_own_files_are_trusted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, "state").unwrap();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_removed_and_what_another_writes_is_not() {
+    fn only_leftovers_of_killed_processes_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let old = SystemTime::now() - 2 * LEFT_OVER;

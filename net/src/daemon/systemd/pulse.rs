@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_does_not_answer_is_missed_until_it_does() {
+    fn silent_thread_is_missed_until_it_answers() {
         let mut pulse = Pulse::default();
         let (one, first) = oneshot::channel();
         let (two, second) = oneshot::channel();

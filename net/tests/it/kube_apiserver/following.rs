@@ -38,7 +38,7 @@ fn catch_up(api: &Api, daemon: &Daemon) {
 }
 
 #[test]
-fn a_pod_is_answered_from_its_address_to_its_deletion() {
+fn pod_resolves_from_address_to_deletion() {
     let namespace = "life";
     let (api, daemon) = start(namespace);
     let (pod, address) = (PodPath(namespace, "pod"), address());
@@ -54,7 +54,7 @@ fn a_pod_is_answered_from_its_address_to_its_deletion() {
 }
 
 #[test]
-fn a_pod_that_has_ended_is_no_longer_answered() {
+fn ended_pod_does_not_resolve() {
     let namespace = "end";
     let (api, daemon) = start(namespace);
     for phase in ["Succeeded", "Failed"] {
@@ -85,7 +85,7 @@ fn an_address_that_changes_is_replaced() {
 }
 
 #[test]
-fn both_addresses_of_a_dual_stack_pod_are_answered() {
+fn dual_stack_pod_resolves_by_both_addresses() {
     let namespace = "dual-stack";
     let (api, daemon) = start(namespace);
     let (pod, four, six) =
@@ -99,7 +99,7 @@ fn both_addresses_of_a_dual_stack_pod_are_answered() {
 }
 
 #[test]
-fn the_address_of_a_node_is_answered_while_any_pod_shares_it() {
+fn node_address_resolves_while_pods_share_it() {
     let namespace = "host-network";
     let (api, daemon) = start(namespace);
     let excluding = crate::support::dns::daemon(&KUBECONFIG, &["--host-network=exclude"]);
@@ -120,7 +120,7 @@ fn the_address_of_a_node_is_answered_while_any_pod_shares_it() {
 }
 
 #[test]
-fn a_terminating_pod_is_answered_until_it_is_gone() {
+fn terminating_pod_resolves_until_deleted() {
     let namespace = "terminating";
     let (api, daemon) = start(namespace);
     let (pod, address) = (PodPath(namespace, "pod"), address());

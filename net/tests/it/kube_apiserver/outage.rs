@@ -25,7 +25,7 @@ fn lists_and_errors(daemon: &Daemon) -> (u64, u64) {
 }
 
 #[test]
-fn answers_go_on_without_the_api_server_and_are_in_step_again_when_it_is_back() {
+fn outage_makes_answers_stale_until_api_returns() {
     let server = ApiServer::start(&[]);
     let [old, new, never] = [address(), address(), address()];
     Api::of(&server).run_pod(PodPath("default", "old"), &[old]);
@@ -81,7 +81,7 @@ fn answers_go_on_without_the_api_server_and_are_in_step_again_when_it_is_back() 
 }
 
 #[test]
-fn a_watch_goes_on_from_where_it_was_when_nothing_has_happened() {
+fn watch_resumes_after_quiet_outage() {
     // Or the API server, which has no events of before its start, might ask for a new list.
     let server = ApiServer::start(&["--watch-cache=false"]);
     let address = address();
@@ -97,7 +97,7 @@ fn a_watch_goes_on_from_where_it_was_when_nothing_has_happened() {
 }
 
 #[test]
-fn what_was_removed_before_a_compaction_is_gone_after_it() {
+fn pods_deleted_before_compaction_disappear() {
     // Or the API server would answer from events of its own.
     let server = ApiServer::start(&["--watch-cache=false"]);
     let api = Api::of(&server);

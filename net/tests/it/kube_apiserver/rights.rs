@@ -44,7 +44,7 @@ fn is_logged(daemon: &Daemon, account: &str, verb: &str, resource: &str) -> bool
 }
 
 #[test]
-fn rights_that_are_missing_are_named_and_granted_without_a_restart() {
+fn missing_permissions_take_effect_once_granted() {
     let address = address();
     let api = Api::of(&SHARED);
     api.create_namespace("rights");
@@ -87,7 +87,7 @@ fn rights_that_are_missing_are_named_and_granted_without_a_restart() {
 }
 
 #[test]
-fn rights_in_some_namespaces_are_enough_to_serve_these() {
+fn namespaced_permissions_suffice_for_their_namespaces() {
     let api = Api::of(&SHARED);
     let teams = ["team-a", "team-b", "team-c"].map(|namespace| (namespace, address()));
     for (namespace, address) in teams {
@@ -121,7 +121,7 @@ fn rights_in_some_namespaces_are_enough_to_serve_these() {
 }
 
 #[test]
-fn the_namespaces_of_the_cluster_are_needed_even_to_serve_one() {
+fn serving_one_namespace_needs_namespace_watch() {
     let kubeconfig = SHARED.service_account("no-namespaces");
     SHARED.grant("no-namespaces", ALL, "pods", Some("default"));
     let daemon = unready_daemon(&kubeconfig, &["--namespace=default"]);
@@ -134,7 +134,7 @@ fn the_namespaces_of_the_cluster_are_needed_even_to_serve_one() {
 }
 
 #[test]
-fn rights_taken_away_leave_what_was_known_and_are_told() {
+fn revoked_permissions_keep_pods_and_are_reported() {
     let server = ApiServer::start(&[]);
     let [known, later] = [address(), address()];
     let kubeconfig = server.service_account("poddns");
@@ -170,7 +170,7 @@ fn rights_taken_away_leave_what_was_known_and_are_told() {
 }
 
 #[test]
-fn a_token_that_is_replaced_is_read_again() {
+fn replaced_token_is_read_again() {
     let server = ApiServer::start(&[]);
     let [known, later] = [address(), address()];
     let kubeconfig = server.service_account("poddns");

@@ -169,7 +169,7 @@ fn catch_up(api: &Api, daemon: &Daemon, number: u8) {
 }
 
 #[test]
-fn the_index_equals_the_cluster_after_churn_and_restarts() {
+fn index_equals_cluster_after_churn_and_restarts() {
     let pods = std::env::var(VARIABLE).map_or(2000, |number| number.parse().expect(VARIABLE));
     let begin = Instant::now();
     let tell = |what: &str, daemon: &Daemon| {

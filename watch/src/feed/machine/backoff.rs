@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_back_is_noticed_within_half_a_second() {
+    fn returned_server_is_noticed_within_half_second() {
         let draws = draws(&Backoff { failures: 1000, ..Backoff::of_connections() });
         assert!(draws.iter().all(|delay| *delay <= Duration::from_millis(500)));
         assert!(draws.iter().all(|delay| *delay >= Duration::from_millis(250)), "no busy loop");

@@ -124,7 +124,7 @@ mod tests {
     const ALL: [Method; 3] = [Method::Cached, Method::Streaming, Method::Paged];
 
     #[test]
-    fn consistent_reads_do_not_come_from_the_cache() {
+    fn consistent_reads_bypass_the_cache() {
         let listing = Listing::new(&ALL, 500);
         assert_eq!(listing.choose(&Read::Any), Method::Cached);
         assert_eq!(listing.choose(&Read::NotOlderThan("7".to_owned())), Method::Cached);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_given_up_leave_pages_in_the_end() {
+    fn paging_remains_when_methods_fail() {
         let mut listing = Listing::new(&ALL, 500);
         assert!(listing.give_up(Method::Cached));
         assert_eq!(listing.choose(&Read::Any), Method::Streaming);

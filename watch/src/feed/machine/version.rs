@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_compare_as_numbers_or_not_at_all() {
+    fn only_numeric_versions_compare() {
         assert!(Version::new("9").is_before(&Version::new("10")));
         assert!(!Version::new("10").is_before(&Version::new("10")));
         assert!(!Version::new("11").is_before(&Version::new("10")));

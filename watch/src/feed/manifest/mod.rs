@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_not_read_do_not_matter() {
+    fn values_of_unread_fields_are_ignored() {
         for value in [
             "42e7891",
             "1e999",

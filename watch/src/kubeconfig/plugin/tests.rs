@@ -84,7 +84,7 @@ async fn the_environment_describes_the_cluster() {
 }
 
 #[tokio::test]
-async fn a_failure_quotes_the_end_of_standard_error() {
+async fn failure_quotes_end_of_standard_error() {
     let text = failure("echo first >&2; printf '\\033[31mno\\n' >&2; exit 3").await;
     let expected = r#"credential plugin "sh" failed (exit status: 3); it says: "first\n\u{1b}[31mno""#;
     assert_eq!(text, expected);
@@ -124,7 +124,7 @@ async fn endless_output_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_missing_comes_with_advice() {
+async fn missing_program_is_reported_with_hint() {
     let plugin = Plugin { command: "/nonexistent/plugin".to_owned(), ..plugin("") };
     let text = plugin.run().await.err().unwrap().to_string();
     let start = "cannot run credential plugin \"/nonexistent/plugin\": No such file or directory";
@@ -156,7 +156,7 @@ async fn written(path: &Path) -> String {
 const HANGS: &str = "echo waiting >&2; sleep 100000 & echo $! > \"$FOLDER/pid\"; wait";
 
 #[tokio::test]
-async fn a_plugin_that_hangs_is_killed_with_all_it_started() {
+async fn hanging_plugin_is_killed_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
     // Long enough for its first words on any machine: else it would be killed all the same, but say nothing.
     let plugin = Plugin { time_limit: Duration::from_secs(2), ..plugin_with(folder.path(), HANGS, "") };

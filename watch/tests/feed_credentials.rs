@@ -147,7 +147,7 @@ impl Place {
         Running::start(Source::Cluster(self.options()), Scope::default()).await
     }
 
-    /// Whether a feed with these fields of a cluster gets in sync.
+    /// Returns whether a feed with these fields of a cluster gets in sync.
     async fn is_reached_with(&self, cluster: &Value) {
         self.configure(cluster, &json!({}));
         let running = self.feed().await;

@@ -1,4 +1,4 @@
-//! What a server answers from: the one place where it meets an index of pods.
+//! Sources of responses: the one place where the server uses an index of pods.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use super::listing::{ListError, PodCursor, PodEntry, PodPage};
 ///
 /// All threads of the server share it, so look-ups must neither block nor allocate.
 pub trait Pods: PodLookup + Send + Sync + 'static {
-    /// What `/readyz`, `/status` and `/metrics` tell of it. Called on a scrape, never for a query.
+    /// Returns the state for `/readyz`, `/status` and `/metrics`. Called on a scrape, never for a query.
     fn report(&self) -> PodsReport;
 
     /// Decides whether pods that are fresh until a deadline still are, for [`freshness`](PodLookup::freshness). Called once
@@ -45,11 +45,11 @@ pub trait Pods: PodLookup + Send + Sync + 'static {
 /// The state of an index and of what feeds it, as plain data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodsReport {
-    /// How much it holds; `None` where no index is needed.
+    /// Size of the index; `None` where none is needed.
     pub index: Option<IndexSize>,
     /// Everything that is watched. What is unsynced keeps the server from being ready.
     pub watches: Vec<WatchReport>,
-    /// What the feeds have seen.
+    /// Counters of the feeds.
     pub feeds: Vec<FeedReport>,
     /// Differences that comparisons with the cluster found.
     pub resync: ResyncReport,
@@ -57,7 +57,7 @@ pub struct PodsReport {
     pub snapshot: Option<SnapshotReport>,
 }
 
-/// How much an index holds.
+/// Size of an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexSize {
     /// Pods.
@@ -73,13 +73,13 @@ pub struct IndexSize {
 /// One watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchReport {
-    /// What is watched: `pods`, `namespaces`.
+    /// The watched resource: `pods` or `namespaces`.
     pub resource: String,
     /// The only namespace that is watched; `None` is the whole cluster.
     pub namespace: Option<Label>,
-    /// How well it is in step.
+    /// State of its synchronisation.
     pub freshness: Freshness,
-    /// Why it is not in step, as far as known.
+    /// Reason why it is not in step, as far as known.
     pub error: Option<String>,
 }
 
@@ -88,9 +88,9 @@ pub struct WatchReport {
 pub struct SnapshotReport {
     /// The file.
     pub path: PathBuf,
-    /// Whether the index began with it.
+    /// True if the index began with it.
     pub restored: bool,
-    /// When the index was in step, as the file says that was last read or written.
+    /// Time at which the index was in step, as the file says that was last read or written.
     pub in_step: Option<SystemTime>,
     /// Size of the file last written, in octets.
     pub bytes: Option<u64>,
@@ -98,14 +98,14 @@ pub struct SnapshotReport {
     pub written: u64,
     /// Files that could not be written.
     pub failed: u64,
-    /// Why the last one could not be written, or the first one not be read.
+    /// Reason why the last one could not be written, or the first one not be read.
     pub error: Option<String>,
 }
 
-/// What a feed has seen of one kind of object since it began.
+/// Counters of a feed for one resource since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeedReport {
-    /// What it reads: `pods`, `namespaces`.
+    /// The resource: `pods` or `namespaces`.
     pub resource: &'static str,
     /// Objects that came, changed or went.
     pub events: u64,
@@ -148,7 +148,7 @@ impl PodsReport {
 }
 
 impl fmt::Display for WatchReport {
-    /// What is watched, and why it is not in step: `pods in namespace a: connection refused`.
+    /// Returns the watched resource and the reason why it is not in sync: `pods in namespace a: connection refused`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.resource)?;
         self.namespace.iter().try_for_each(|namespace| write!(f, " in namespace {namespace}"))?;

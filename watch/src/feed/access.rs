@@ -57,7 +57,7 @@ pub(crate) struct Access {
     failures: AtomicU64,
 }
 
-/// What is known of the server without asking it.
+/// Facts about the server that need no request.
 #[derive(Clone, PartialEq, Eq)]
 struct Server {
     url: Arc<str>,
@@ -94,7 +94,7 @@ struct Made {
     plugin: Option<(Plugin, PluginCredentials)>,
 }
 
-/// When another client is needed, and whether it takes other credentials too.
+/// Need for another client, and for other credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
     Later,

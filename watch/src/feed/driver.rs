@@ -28,17 +28,17 @@ use super::machine::{Machine, Poll};
 use super::report::Report;
 use crate::freshness::Lapsed;
 
-/// What the watches of one cluster tell each other.
+/// State that the watches of one cluster share.
 #[derive(Debug)]
 pub(crate) struct Session {
     state: watch::Sender<Shared>,
-    /// Whether the server could not be reached the last time.
+    /// True if the server could not be reached the last time.
     down: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Shared {
-    /// How often the server came back.
+    /// Number of times that the server has become reachable again.
     returns: u64,
     /// The client in use; another one after the configuration was read again.
     client: u64,
@@ -71,7 +71,7 @@ pub(crate) struct Driver<T: Target> {
     asker: Asker,
     session: Arc<Session>,
     seen: watch::Receiver<Shared>,
-    /// Where the cluster's identity is kept, and the number of this watch there.
+    /// Identity of the cluster, and the number of this watch there.
     identity: (ClusterIdentity, usize),
     report: Report,
     /// The client that answered who it is.
@@ -93,7 +93,7 @@ struct Reading<K> {
     probe: Option<BoxFuture<'static, Result<(), String>>>,
 }
 
-/// What happened to a request.
+/// Progress of a request.
 enum Progress {
     Answered(Result<Answered, Cause>),
     Chunk(Option<Result<Frame<Bytes>, kube::Error>>),

@@ -17,7 +17,7 @@ use crate::freshness::{Health, LEASE, Lapsed, RunCounter, Watch, WatchHealth};
 /// The same error is logged again this often.
 const LOG_AGAIN: Duration = Duration::from_mins(5);
 
-/// When a watch that is established is reported so again.
+/// Interval at which an established watch is reported again.
 const RENEWAL: Duration = LEASE.checked_div(4).unwrap();
 
 /// For how long the index was reported to be in sync.
@@ -91,7 +91,7 @@ impl Report {
         self.runs.run()
     }
 
-    /// When [`publish`](Self::publish) must be called again.
+    /// Returns the time at which [`publish`](Self::publish) must be called again.
     pub(crate) fn renewal(&self) -> Instant {
         match self.claim {
             Some(Claim::Renew(at)) => at,

@@ -1,4 +1,4 @@
-//! How well the index is in step with the cluster: one state, which answers, readiness, status and metrics
+//! Synchronisation of the index with the cluster: one state, which answers, readiness, status and metrics
 //! all read.
 
 mod clock;
@@ -16,16 +16,16 @@ use poddns_core::{Freshness, Label};
 use clock::Clock;
 use state::{Moment, NEVER, State, nanos};
 
-/// How long a watch of a cluster counts as in sync after its feed has last run. So a process that was stopped or
+/// Time for which a watch of a cluster counts as in sync after its feed has last run. So a process that was stopped or
 /// suspended is stale from the first query on, before the feed can find out.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 
-/// What a watch is for.
+/// Resource of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Watch {
     /// Pods and their addresses.
     Pods,
-    /// Which namespaces exist.
+    /// The namespaces that exist.
     Namespaces,
 }
 
@@ -41,13 +41,13 @@ impl fmt::Display for Watch {
 /// One watch, as status and readiness show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchStatus {
-    /// What is watched.
+    /// The watched resource.
     pub watch: Watch,
     /// The only namespace that is watched; `None` is the whole cluster.
     pub namespace: Option<Label>,
-    /// How well this watch is in step.
+    /// State of this watch.
     pub freshness: Freshness,
-    /// Why it is not in step, as far as known. Gone once it is.
+    /// Reason why it is not in step, as far as known. Gone once it is.
     pub error: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub struct Health(Arc<Shared>);
 struct Shared {
     /// The worst of all, as [`State::pack`] writes it: read by every query, so it is one word.
     worst: AtomicU64,
-    /// When all watches that are fresh until a deadline were last known to be in sync.
+    /// Time at which all watches that are fresh until a deadline were last known to be in sync.
     in_sync: AtomicI64,
     members: Mutex<Vec<Member>>,
     clock: Clock,
@@ -83,7 +83,7 @@ struct Member {
     watch: Watch,
     namespace: Option<Label>,
     state: State,
-    /// When it was last known to be in sync, if it is fresh until a deadline.
+    /// Time at which it was last known to be in sync, if it is fresh until a deadline.
     in_sync: Moment,
     error: Option<String>,
 }
@@ -254,7 +254,7 @@ impl fmt::Debug for Health {
     }
 }
 
-/// Why a watch is stale whose feed could not say so.
+/// Reason why a watch is stale whose feed could not say so.
 const LAPSED: &str = "its feed has not run in time: the process or the machine was stopped, or is overloaded";
 
 impl WatchHealth {
@@ -312,7 +312,7 @@ impl WatchHealth {
         });
     }
 
-    /// How well this watch alone is in sync.
+    /// Returns the state of this watch alone.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         let (members, now) = (self.shared.members(), self.shared.clock.now());

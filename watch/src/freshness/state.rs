@@ -51,7 +51,7 @@ impl State {
         }
     }
 
-    /// When a watch that is out of sync was last in sync.
+    /// Returns the time at which a watch that is out of sync was last in sync.
     const fn since(self) -> Option<Moment> {
         match self {
             Self::Fresh(_) | Self::Unsynced => None,

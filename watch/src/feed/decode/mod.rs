@@ -78,7 +78,7 @@ macro_rules! either {
     };
 }
 
-/// What decoders of lists and of watches have in common.
+/// Shared parts of the decoders of lists and of watches.
 macro_rules! common {
     ($decoder:ident, $part:ident, $of:literal, $returns:literal, $item:ident) => {
         impl<K: Object> $decoder<K> {

@@ -1,10 +1,10 @@
-//! Why an exchange with the API server failed.
+//! Reason why an exchange with the API server failed.
 
 use std::time::Duration;
 
 use crate::feed::decode::Status;
 
-/// Why an exchange failed. Texts of the server are as they came: whoever shows them quotes and cuts them.
+/// Reason why an exchange failed. Texts of the server are as they came: whoever shows them quotes and cuts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// There are no credentials to ask with.
@@ -47,13 +47,13 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    /// Whether the server does not know a version as recent as the one that was asked for. It waits for three
+    /// Returns whether the server does not know a version as recent as the one that was asked for. It waits for three
     /// seconds before it says so.
     pub(crate) fn is_behind(&self) -> bool {
         self.code == 504 && self.message.contains("Too large resource version")
     }
 
-    /// Whether the server's authorizer has not read its rules yet, as in the first seconds after a start.
+    /// Returns whether the server's authorizer has not read its rules yet, as in the first seconds after a start.
     pub(crate) fn lacks_rules(&self) -> bool {
         self.code == 403 && self.message.contains("RBAC:") && self.message.contains("not found")
     }

@@ -8,14 +8,14 @@ use super::request::{Read, Request};
 use super::target::Target;
 use super::{Exchange, Goal, LONGEST_SPREAD, Machine, Notice, SHORT_WATCH};
 
-/// So many failures in a row that the server reports for a watch, and a list is begun.
+/// Number of consecutive failures of a watch, reported by the server, after which a list follows.
 const REFUSALS_TO_RELIST: u32 = 3;
 /// The most that a server's `Retry-After` is believed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
-/// How long a server that has just come back may refuse what was allowed before it went: it is loading its rules.
+/// Time for which a restarted server may refuse what it allowed before: it is loading its rules.
 const RULES_LOADING: Duration = Duration::from_secs(10);
 
-/// What follows a failure.
+/// Consequence of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Recovery {
     /// The same again, after a delay for a server that cannot be reached.
@@ -113,7 +113,7 @@ impl<T: Target> Machine<T> {
         Recovery::Reconnect
     }
 
-    /// Whether a server does not let us ask for its identity, and never did: the watch goes on without.
+    /// Returns whether a server does not let us ask for its identity, and never did: the watch goes on without.
     fn is_no_identity(&self, request: &Request, cause: &Cause) -> bool {
         let Cause::Status(refusal) = cause else { return false };
         *request == Request::Identify
@@ -121,7 +121,7 @@ impl<T: Target> Machine<T> {
             && matches!(refusal.code, 400 | 403..=406 | 415 | 422 | 501)
     }
 
-    /// Whether a refusal for lack of rights may come from a server that has not loaded its rules yet.
+    /// Returns whether a refusal for lack of rights may come from a server that has not loaded its rules yet.
     fn is_loading_rules(&mut self, now: Instant, cause: &Cause) -> bool {
         let Cause::Status(refusal) = cause else { return false };
         if refusal.code != 403 {

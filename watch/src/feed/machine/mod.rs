@@ -69,7 +69,7 @@ const LONGEST_SPREAD: Duration = Duration::from_secs(1);
 /// Maximum number of objects whose newest version is remembered during a streaming list.
 const MAX_CHANGED: usize = 1 << 18;
 
-/// What the driver must do next.
+/// Next step of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Poll {
     /// Make this request, instead of any under way.
@@ -79,12 +79,12 @@ pub(crate) enum Poll {
     Wait(Option<Instant>),
 }
 
-/// What is worth a log line or a count.
+/// An event for log and counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// A list is complete.
     Listed {
-        /// How.
+        /// The method.
         method: Method,
         /// Objects that it no longer named.
         removed: usize,
@@ -93,40 +93,40 @@ pub(crate) enum Notice {
     Changed,
     /// An exchange failed.
     Failed {
-        /// Why, for an operator.
+        /// The reason, for an operator.
         text: String,
-        /// When the next try is made.
+        /// Time at which the next try is made.
         retry_in: Duration,
     },
     /// Another way of listing is used from now on.
     GaveUp {
         /// The one that was used.
         method: Method,
-        /// Why it is not.
+        /// Reason why it is not.
         why: String,
     },
     /// A snapshot was of another cluster: nothing of it may be served.
     SnapshotRefused {
-        /// Why, for an operator.
+        /// The reason, for an operator.
         text: String,
     },
     /// A comparison with the cluster is complete.
     Compared,
     /// A comparison with the cluster was given up; there will be another one.
     ComparisonFailed {
-        /// Why, for an operator.
+        /// The reason, for an operator.
         why: String,
     },
     /// A comparison found an object in the index that was not as in the cluster; it is now.
     Differs {
-        /// How it differed.
+        /// Kind of the difference.
         difference: Difference,
         /// Its name.
         object: String,
     },
     /// The index is not what the cluster is, for a reason that is no failure of an exchange.
     OutOfSync {
-        /// Why, for an operator.
+        /// The reason, for an operator.
         text: String,
     },
 }
@@ -136,17 +136,17 @@ pub(crate) enum Notice {
 struct Exchange {
     request: Request,
     sent: Instant,
-    /// When the server accepted the request.
+    /// Time at which the server accepted the request.
     opened: Option<Instant>,
-    /// When anything of the answer last arrived.
+    /// Time at which anything of the answer last arrived.
     heard: Instant,
-    /// When an event or a bookmark last arrived.
+    /// Time at which an event or a bookmark last arrived.
     event: Instant,
-    /// Whether the watch is established.
+    /// True if the watch is established.
     settled: bool,
 }
 
-/// What to do once the cluster is confirmed.
+/// Next step once the cluster is confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Goal {
     List(Read),
@@ -157,7 +157,7 @@ enum Goal {
 #[derive(Clone, Debug)]
 struct List {
     method: Method,
-    /// Where the last page ended.
+    /// Continue token of the last page.
     token: Option<String>,
     /// The version of the first page.
     version: Option<Version>,
@@ -177,19 +177,19 @@ pub(crate) struct Machine<T> {
     random: fastrand::Rng,
     /// The uid of the cluster that the index is of.
     cluster: Option<String>,
-    /// Whether that cluster is known to be the one that answers.
+    /// True if that cluster is known to be the one that answers.
     confirmed: bool,
     /// The revision of the cluster when it was last confirmed.
     revision: Option<u64>,
-    /// When the server was last heard.
+    /// Time at which the server was last heard.
     contact: Option<Instant>,
-    /// How far the index has come.
+    /// Version of the index.
     version: Version,
     goal: Goal,
     list: Option<List>,
     exchange: Option<Exchange>,
     not_before: Option<Instant>,
-    /// Whether `not_before` is for a server that could not be reached.
+    /// True if `not_before` is for a server that could not be reached.
     unreachable: bool,
     tracker: Tracker,
     connections: Backoff,
@@ -199,9 +199,9 @@ pub(crate) struct Machine<T> {
     refusals: u32,
     /// Watches in a row that were too old to go on.
     expiries: u32,
-    /// Whether the connection was lost since a watch was last established.
+    /// True if the connection was lost since a watch was last established.
     interrupted: bool,
-    /// Whether the server sends bookmarks.
+    /// True if the server sends bookmarks.
     bookmarks: bool,
     /// Since when the server has refused for lack of rights.
     forbidden: Option<Instant>,
@@ -273,12 +273,12 @@ impl<T: Target> Machine<T> {
         Poll::Send(request)
     }
 
-    /// Whether a watch is established.
+    /// Returns whether a watch is established.
     fn is_established(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.settled)
     }
 
-    /// Whether an exchange is under way.
+    /// Returns whether an exchange is under way.
     pub(crate) const fn is_waiting(&self) -> bool {
         self.exchange.is_some()
     }
@@ -303,12 +303,12 @@ impl<T: Target> Machine<T> {
         self.notices.drain(..)
     }
 
-    /// What is watched, and where.
+    /// Returns the watched resource and namespace.
     pub(crate) const fn subject(&mut self) -> &mut Subject {
         &mut self.subject
     }
 
-    /// Where objects go.
+    /// Returns the target of objects.
     pub(crate) const fn target(&mut self) -> &mut T {
         &mut self.target
     }
@@ -383,7 +383,7 @@ impl<T: Target> Machine<T> {
         self.exchange = None;
     }
 
-    /// How recent a list must be so as not to go back behind the index.
+    /// Returns how recent a list must be so as not to be older than the index.
     fn not_older(&self) -> Read {
         match self.version.as_str() {
             "" => Read::Consistent,

@@ -1,8 +1,8 @@
-//! Whether the index is in sync, and since when it is not.
+//! State of the synchronisation of the index.
 
 use std::time::{Duration, Instant};
 
-/// How long a watch may be down before the index counts as stale. Long enough for a server that ends a watch in
+/// Time for which a watch may be down before the index counts as stale. Long enough for a server that ends a watch in
 /// time, or a connection that is made anew, and no longer.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
@@ -11,7 +11,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(3);
 pub(crate) enum Standing {
     /// Never in sync. If the index was filled from a snapshot, it is as old as that.
     Unsynced {
-        /// Why.
+        /// The reason.
         error: Option<String>,
     },
     /// In sync.
@@ -20,14 +20,14 @@ pub(crate) enum Standing {
     Stale {
         /// The last moment at which it was known to be in sync.
         since: Instant,
-        /// Why.
+        /// The reason.
         error: String,
     },
     /// Not in sync; a list is under way or about to be.
     Resyncing {
         /// The last moment at which it was known to be in sync.
         since: Instant,
-        /// Why.
+        /// The reason.
         error: Option<String>,
     },
 }
@@ -35,9 +35,10 @@ pub(crate) enum Standing {
 /// Works out the [`Standing`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracker {
-    /// Whether there was a complete list.
+    /// True if there was a complete list.
     listed: bool,
-    /// Whether the server ever accepted a watch. Without one, as of a client that may not watch, a list only grows older.
+    /// True if the server ever accepted a watch. Without one, as of a client that may not watch, a list only grows
+    /// older.
     watched: bool,
     /// The last moment in sync, if that is over.
     lost: Option<Instant>,
@@ -50,9 +51,9 @@ pub(crate) struct Tracker {
 /// The time for which a watch may be down before the index is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grace {
-    /// When the watch was last known to be alive.
+    /// Time at which the watch was last known to be alive.
     pub(crate) alive: Instant,
-    /// When that is too long ago.
+    /// Time at which that is too long ago.
     pub(crate) until: Instant,
 }
 
@@ -94,7 +95,7 @@ impl Tracker {
         self.lost.get_or_insert(alive);
     }
 
-    /// Why it is, or may soon be, out of sync.
+    /// Stores the reason why it is, or may soon be, out of sync.
     pub(crate) fn note(&mut self, error: String) {
         self.error = Some(error);
     }
@@ -116,22 +117,23 @@ impl Tracker {
         }
     }
 
-    /// When [`tick`](Self::tick) changes anything.
+    /// Returns the time at which [`tick`](Self::tick) changes anything.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.down.filter(|_| self.lost.is_none()).map(|down| down.until)
     }
 
-    /// When the index was last in sync, and until when it counts as that, if no watch is established.
+    /// Returns the time at which the index was last in sync, and until when it counts as that, if no watch is
+    /// established.
     pub(crate) const fn grace(&self) -> Option<Grace> {
         self.down
     }
 
-    /// Whether there was a complete list.
+    /// Returns whether there was a complete list.
     pub(crate) const fn has_list(&self) -> bool {
         self.listed
     }
 
-    /// How long it has not been in sync, or known to be.
+    /// Returns for how long it has not been known to be in sync.
     pub(crate) fn lost_for(&self, now: Instant) -> Duration {
         let since = self.lost.or(self.down.map(|down| down.alive));
         since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))

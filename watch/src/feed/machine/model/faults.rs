@@ -10,7 +10,7 @@ use crate::feed::machine::target::Difference;
 /// An address that no object of the cluster has.
 pub(super) const WRONG: u32 = 1_000_000;
 
-/// What is wrong in the index, and not by the machine.
+/// Faults of the index that the machine has not caused.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) open: BTreeMap<u32, Difference>,

@@ -9,10 +9,10 @@ use super::world::{Object, World};
 use crate::feed::machine::Machine;
 use crate::feed::machine::cause::{Cause, Refusal};
 
-/// Where decisions come from: a number below the bound.
+/// Source of decisions: a number below the bound.
 pub type Choose<'a> = dyn FnMut(u32) -> u32 + 'a;
 
-/// What the server still has to say in an exchange.
+/// The rest of the server's response.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// Objects, then the end of the page.
@@ -39,11 +39,11 @@ pub(super) struct Life<'a> {
     pub(super) now: Instant,
     pub(super) answer: Option<Answer>,
     pub(super) choose: &'a mut Choose<'a>,
-    /// Whether the server behaves.
+    /// True if the server behaves.
     pub(super) sound: bool,
-    /// Whether it waits until it is asked who it is.
+    /// True if it waits until it is asked who it is.
     pub(super) idle: bool,
-    /// Whether it has streaming lists.
+    /// True if it has streaming lists.
     pub(super) streams: u32,
     pub(super) synced: bool,
     /// Time between two comparisons of the index with the cluster.

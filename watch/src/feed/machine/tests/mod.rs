@@ -126,7 +126,7 @@ impl Bench {
         panic!("no request");
     }
 
-    /// Whether the next request is made without delay.
+    /// Returns whether the next request is made without delay.
     fn is_immediate(&mut self) -> bool {
         matches!(self.machine.clone_poll(self.now), Poll::Send(_))
     }
@@ -183,7 +183,7 @@ impl Bench {
 }
 
 impl<T: Target> Machine<T> {
-    /// What `poll` would return, without making a request.
+    /// Returns what `poll` would return, without making a request.
     fn clone_poll(&mut self, now: Instant) -> Poll {
         match (&self.exchange, self.not_before) {
             (None, None) => Poll::Send(Request::Identify),

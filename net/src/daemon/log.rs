@@ -63,7 +63,7 @@ pub(crate) fn start(format: LogFormat) -> Log {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| ToQueue)
-        .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        .with_ansi(is_colored())
         // A closed pipe is no reason to write about it to the same place.
         .log_internal_errors(false);
     let started = match format {
@@ -78,6 +78,17 @@ pub(crate) fn start(format: LogFormat) -> Log {
         tracing::warn!("RUST_LOG is ignored: {wrong}; the filter is {FILTER:?}");
     }
     Log { writing: false }
+}
+
+/// Returns true if the log has colors: standard error is a terminal, and `NO_COLOR` is unset or empty
+/// (<https://no-color.org>).
+#[must_use]
+pub fn is_colored() -> bool {
+    has_colors(io::stderr().is_terminal(), env::var_os("NO_COLOR"))
+}
+
+fn has_colors(is_terminal: bool, no_color: Option<OsString>) -> bool {
+    is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
 /// Returns the filter that the variable sets, or the default one and what is wrong with the variable.
@@ -189,6 +200,12 @@ mod tests {
         assert_eq!((&line["odd"], &line["message"]), (&"Some(\"x\")".into(), &"told".into()));
         assert_eq!(line["spans"], serde_json::json!([{ "name": "watch", "resource": "pods" }]));
         assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn colors_are_for_terminals_without_no_color() {
+        assert!(has_colors(true, None) && has_colors(true, Some("".into())));
+        assert!(!has_colors(false, None) && !has_colors(true, Some("1".into())));
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! From settings to bound sockets, with as few privileges as possible.
 
-use std::net::SocketAddr;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use poddns_watch::{Reads, Source};
+use tokio::{select, time};
 
 use super::config::{ConfigError, DaemonSettings, Loaded, Problem, Sources};
-use super::detached::bounded;
-use super::log::{self, Log};
-use super::privileges::{Dropped, Paths, PrivilegeError, drop_privileges};
-use super::systemd::{PassedError, check_threads};
-use crate::server::bind::Sockets;
+use super::detached::{bounded, detached};
+use super::log;
+use super::preflight::{PreflightError, check_files, check_process};
+use super::privileges::{self, Dropped, Paths, PrivilegeError};
+use super::signals::Signals;
+use super::systemd::PassedSockets;
 use crate::server::bound::Bound;
 use crate::server::cookies::CookieSource;
 use crate::server::error::StartError;
@@ -24,8 +26,8 @@ pub(super) enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    #[error(transparent)]
-    Passed(#[from] PassedError),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Preflight(Vec<PreflightError>),
 }
 
 impl Failure {
@@ -34,12 +36,12 @@ impl Failure {
         match self {
             Self::Start(error) => error.is_configuration(),
             Self::Privileges(error) => error.is_configuration(),
-            Self::Passed(_) => true,
+            Self::Preflight(errors) => errors.iter().any(PreflightError::is_configuration),
         }
     }
 }
 
-/// Maximum time to read a file at the start. Only then does the main thread wait for one, and hears no signal.
+/// Maximum time to read the files of one kind at the start.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the configuration for the first time.
@@ -50,27 +52,47 @@ pub(super) fn load(sources: Sources) -> Result<(Sources, Loaded), ConfigError> {
     Ok((sources, loaded))
 }
 
-/// Binds the sockets, then drops the privileges that only that takes.
-pub(super) fn bind(
+/// Binds the sockets, then drops the privileges that only that takes, of the calling thread. Returns `None` if a signal
+/// requests the end meanwhile.
+pub(super) async fn prepare(
     sources: &Sources,
     settings: &DaemonSettings,
-    passed: Vec<Sockets>,
-    log: &mut Log,
-) -> Result<(Bound, Dropped), Failure> {
-    check_threads(&passed, settings.server.threads)?;
-    let bound = Bound::with_passed(settings.server.clone(), passed)?.with_log_losses(log::losses);
-    let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
-    // A kubeconfig is read for it, so it comes after the change of user.
-    let paths = || bounded("poddns-paths", READ_TIMEOUT, move || paths(config.as_deref(), &server));
-    let dropped = drop_privileges(&settings.privileges, paths)?;
-    // The first thread that stays, and not earlier: it has the privileges of the one that starts it.
-    log.write().map_err(StartError::Thread)?;
-    Ok((bound, dropped))
+    passed: PassedSockets,
+    signals: &mut Signals,
+) -> Result<Option<(Bound, Dropped)>, Failure> {
+    refuse(check_process(settings, &passed))?;
+    passed.advise(settings.server.threads);
+    let bound = Bound::with_passed(settings.server.clone(), passed.0)?.with_log_losses(log::losses);
+    privileges::give_up(&settings.privileges)?;
+    select! {
+        dropped = restrict(sources, settings) => Ok(Some((bound, dropped?))),
+        signal = signals.end() => {
+            tracing::info!(signal, "ended before it served");
+            Ok(None)
+        }
+    }
 }
 
-/// Addresses of sockets that were passed.
-pub(super) fn addresses(passed: &[Sockets]) -> Vec<SocketAddr> {
-    passed.iter().map(|sockets| sockets.address).collect()
+/// Restricts the process to the files that the settings name. A kubeconfig is read for it, on a thread of its own, so
+/// that signals are handled meanwhile.
+async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<Dropped, Failure> {
+    let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
+    let kept = settings.privileges.clone();
+    let read = detached("poddns-paths", move || {
+        let paths = paths(config.as_deref(), &server);
+        let errors = check_files(&kept, &server.cookies, &paths);
+        (paths, errors)
+    });
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", READ_TIMEOUT.as_secs()));
+    let read = time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| Err(late()));
+    let (paths, errors) = read.map_err(PrivilegeError::Paths)?;
+    refuse(errors)?;
+    Ok(privileges::restrict(&settings.privileges, &paths)?)
+}
+
+/// Fails if there are errors.
+fn refuse(errors: Vec<PreflightError>) -> Result<(), Failure> {
+    if errors.is_empty() { Ok(()) } else { Err(Failure::Preflight(errors)) }
 }
 
 /// Returns the files that must stay within reach.

@@ -12,6 +12,7 @@ use super::error::{ConfigError, Origin, Problem, Written};
 use super::layer::{Given, Layer};
 use super::options::{self, Arity, Opt, Reload};
 use super::{DaemonSettings, file, read};
+use crate::daemon::systemd::PassedSockets;
 use crate::server::state::OptionInForce;
 
 /// Sources of settings: flags, the environment and a file, in falling order of precedence.
@@ -67,11 +68,10 @@ impl Sources {
         Ok(Self { flags: layer_of(flags), environment, file, passed: Vec::new() })
     }
 
-    /// Returns the same for a process that was passed sockets with these addresses: it listens on them, and on nothing
-    /// else.
+    /// Returns the same for a process that was passed sockets: it listens on them, and on nothing else.
     #[must_use]
-    pub(crate) fn with_passed(self, passed: Vec<SocketAddr>) -> Self {
-        Self { passed, ..self }
+    pub fn with_passed(self, passed: &PassedSockets) -> Self {
+        Self { passed: passed.addresses(), ..self }
     }
 
     /// Returns the config file, if one was named.

@@ -507,7 +507,15 @@ fn sockets_of_systemd_are_checked() {
     let check = |count: &str| {
         let (udp, tcp) = (udp.try_clone().expect("a descriptor"), tcp.try_clone().expect("a descriptor"));
         let mut shell = Command::new("sh");
-        shell.args(["-c", pass, "sh", env!("CARGO_BIN_EXE_poddns"), "check", "--pods=insecure", "--threads=1"]);
+        shell.args([
+            "-c",
+            pass,
+            "sh",
+            env!("CARGO_BIN_EXE_poddns"),
+            "check",
+            "--pods=insecure",
+            "--threads=1",
+        ]);
         shell.args(["--block-special"]).env("LISTEN_FDS", count);
         shell.stdin(Stdio::from(OwnedFd::from(udp))).stdout(Stdio::from(OwnedFd::from(tcp)));
         let output = shell.stderr(Stdio::piped()).output().expect("a shell");

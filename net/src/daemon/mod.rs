@@ -78,8 +78,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let sources = Sources::new(&flags, |name| std::env::var_os(name))
-        .map(|sources| sources.with_passed(&passed));
+    let sources =
+        Sources::new(&flags, |name| std::env::var_os(name)).map(|sources| sources.with_passed(&passed));
     let (sources, loaded) = match sources.and_then(start::load) {
         Ok(loaded) => loaded,
         Err(wrong) => {

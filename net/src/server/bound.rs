@@ -35,7 +35,7 @@ const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Bound {
     settings: Arc<Settings>,
     sockets: Vec<(SocketAddr, Sockets)>,
-    http: Option<TcpListener>,
+    http: Vec<TcpListener>,
     log_losses: fn() -> LogLosses,
     options: Vec<OptionInForce>,
 }
@@ -63,7 +63,7 @@ impl Bound {
         }
         let mut sockets = bind_all(&others, &settings)?;
         sockets.extend(passed.into_iter().map(|sockets| (sockets.address, sockets)));
-        let http = settings.admin.map(bind::http).transpose()?;
+        let http = bind::bind_http(&settings.admin)?;
         Ok(Self {
             settings: Arc::new(settings),
             sockets,
@@ -105,13 +105,13 @@ impl Bound {
         let Self { settings, sockets, http, log_losses, options } = self;
         let cookies = SecretStore::open(settings.cookies.clone(), Instant::now())?;
         let key = random().map_err(CookieError::Random)?;
-        let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
+        let admin: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let current = Current {
             settings: Arc::clone(&settings),
             pods: pods.pods.clone(),
             cookies: cookies.secrets().cloned(),
         };
-        let state = Arc::new(State::new(current, admin, log_losses));
+        let state = Arc::new(State::new(current, admin.clone(), log_losses));
         state.set_options(options);
         let (panics, panicked) = PanicNotifier::new();
         let workers = workers(&state, key, &panics).map_err(StartError::Thread)?;
@@ -123,7 +123,7 @@ impl Bound {
         let work = |commands| control::work(commands, parts);
         let control =
             Thread::spawn("poddns-control".to_owned(), &panics, work).map_err(StartError::Thread)?;
-        if let Some(http) = http {
+        if !http.is_empty() {
             control.send(Command::Admin(http));
         }
         let (done, opened) = oneshot::channel();
@@ -135,7 +135,7 @@ impl Bound {
         for (configured, sockets) in sockets {
             listening.add(configured, sockets);
         }
-        if let Some(address) = admin {
+        for address in admin {
             tracing::info!(%address, "serving /healthz, /readyz, /status and /metrics");
         }
         Ok((Server { state, workers, tcp, control, panics: panicked }, opening))
@@ -219,7 +219,7 @@ mod tests {
         let passed = sockets(3);
         let kept: Vec<UdpSocket> = passed.udp.iter().map(|socket| socket.try_clone().unwrap()).collect();
         let mut settings = Settings::default();
-        (settings.admin, settings.listen) = (None, vec![passed.address]);
+        (settings.admin, settings.listen) = (Vec::new(), vec![passed.address]);
         settings.threads = NonZeroUsize::new(4).unwrap();
         let server = Bound::with_passed(settings, vec![passed]).unwrap().serve_pods(Arc::new(NoPods));
         let server = server.unwrap();
@@ -248,7 +248,7 @@ mod tests {
     fn nothing_is_read_before_it_serves() {
         let mut settings = Settings::default();
         settings.listen = vec![([127, 0, 0, 1], 0).into()];
-        settings.admin = None;
+        settings.admin = Vec::new();
         settings.cookies = crate::server::cookies::CookieSource::File("/nonexistent/secret".into());
         let bound = Bound::new(settings).unwrap();
         let error = bound.serve_pods(Arc::new(NoPods)).unwrap_err();

@@ -44,8 +44,8 @@ pub(super) enum Command {
         /// Receives the result. The command is abandoned if nobody waits for it any more.
         done: oneshot::Sender<Result<(), StartError>>,
     },
-    /// Serve the admin endpoints.
-    Admin(TcpListener),
+    /// Serve the admin endpoints on these.
+    Admin(Vec<TcpListener>),
     /// Answer, as a sign of life.
     Ping(oneshot::Sender<()>),
 }
@@ -67,7 +67,7 @@ pub(super) async fn work(mut commands: UnboundedReceiver<Command>, parts: Parts)
         select! {
             command = commands.recv() => match command {
                 Some(Command::Replace { settings, done }) => control.replace(settings, done),
-                Some(Command::Admin(listener)) => control.serve_admin(listener),
+                Some(Command::Admin(listeners)) => control.serve_admin(listeners),
                 // Fails only if the sender no longer waits.
                 Some(Command::Ping(pong)) => drop(pong.send(())),
                 None => break,
@@ -149,8 +149,8 @@ impl Control {
         Self { listening, cookies, tasks, serving: pods, unopened, opening: None, next: None, saver: None }
     }
 
-    fn serve_admin(&self, listener: TcpListener) {
-        self.tasks.spawn_once("admin", admin::serve(listener, Arc::clone(&self.listening.state)));
+    fn serve_admin(&self, listeners: Vec<TcpListener>) {
+        self.tasks.spawn_once("admin", admin::serve(listeners, Arc::clone(&self.listening.state)));
     }
 
     /// Begins to open what settings need, in place of what is being opened.
@@ -350,7 +350,7 @@ mod tests {
 
     fn control() -> (Control, Arc<State>) {
         let current = Current { settings: Arc::default(), pods: SharedPods(Arc::new(NoPods)), cookies: None };
-        let state = Arc::new(State::new(current, None, LogLosses::default));
+        let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
         let tcp = mpsc::unbounded_channel().0.downgrade();
         let parts = Parts {
             listening: Listening { state: Arc::clone(&state), workers: Vec::new(), tcp },

@@ -79,10 +79,10 @@ impl Server {
         self.state.listeners().open.iter().map(|listener| listener.address).collect()
     }
 
-    /// Returns the address of the admin endpoints, if they are served.
+    /// Returns the first address of the admin endpoints, if they are served: of both wildcards, that of IPv4.
     #[must_use]
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.state.admin
+        self.state.admin.first().copied()
     }
 
     /// Returns the settings in effect.
@@ -143,7 +143,8 @@ impl Server {
         if settings.threads != before.threads {
             fixed.push("threads");
         }
-        (settings.admin, settings.threads) = (before.admin, before.threads);
+        settings.admin.clone_from(&before.admin);
+        settings.threads = before.threads;
         (settings, fixed)
     }
 

@@ -101,8 +101,9 @@ pub struct Settings {
     /// Addresses of DNS over UDP and TCP; port 0 is a free one, the same for both. An IPv6 address, `[::]` included,
     /// accepts IPv6 only.
     pub listen: Vec<SocketAddr>,
-    /// Address of the admin endpoints, if they are served.
-    pub admin: Option<SocketAddr>,
+    /// Addresses of the admin endpoints, which are not served if there is none; port 0 is a free one, the same for both
+    /// wildcards. An IPv6 address, `[::]` included, accepts IPv6 only.
+    pub admin: Vec<SocketAddr>,
     /// Number of threads that answer over UDP.
     pub threads: NonZeroUsize,
     /// Limits of the TCP side.
@@ -146,7 +147,7 @@ impl Default for Settings {
             source: Source::Cluster(ClusterOptions::default()),
             snapshot: None,
             listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
-            admin: Some((Ipv4Addr::LOCALHOST, 8053).into()),
+            admin: vec![(Ipv4Addr::LOCALHOST, 8053).into()],
             threads: *CORES,
             tcp: TcpLimits::default(),
             rate_limit: Some(RateLimit::default()),

@@ -101,7 +101,8 @@ pub(crate) struct State {
     pub(crate) udp: Vec<Arc<Counters>>,
     pub(crate) tcp: Arc<Counters>,
     pub(crate) connections: Arc<TcpCounters>,
-    pub(crate) admin: Option<SocketAddr>,
+    /// Addresses of the admin endpoints, as bound.
+    pub(crate) admin: Vec<SocketAddr>,
     pub(crate) reloads: Reloads,
     /// Panics of the admin endpoints, counted by the thread that serves them.
     pub(crate) admin_panics: Counter,
@@ -117,7 +118,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(current: Current, admin: Option<SocketAddr>, log_losses: fn() -> LogLosses) -> Self {
+    pub(crate) fn new(current: Current, admin: Vec<SocketAddr>, log_losses: fn() -> LogLosses) -> Self {
         let workers = current.settings.threads.get();
         Self {
             current: watch::Sender::new(current),

@@ -67,12 +67,15 @@ impl Cluster {
     pub(super) async fn addresses(&self, namespaces: &[Label]) -> Result<Vec<IpAddr>, AccessError> {
         let paths: Vec<String> = match namespaces {
             [] => vec!["/api/v1/pods".to_owned()],
-            some => some.iter().take(NAMESPACES).map(|name| format!("/api/v1/namespaces/{name}/pods")).collect(),
+            some => {
+                some.iter().take(NAMESPACES).map(|name| format!("/api/v1/namespaces/{name}/pods")).collect()
+            }
         };
         let mut addresses = Vec::new();
         for path in paths {
             let request = Request::new(path).list(&ListParams::default().limit(PAGE));
-            let page = async { self.client.request::<Page>(request.map_err(kube::Error::BuildRequest)?).await };
+            let page =
+                async { self.client.request::<Page>(request.map_err(kube::Error::BuildRequest)?).await };
             let page = self.answer("its pods", page).await?;
             addresses.extend(page.items.into_iter().flat_map(|item| item.status.addresses()));
         }

@@ -310,7 +310,8 @@ async fn addresses_are_of_one_page_per_namespace() {
     assert_eq!(found, expected);
     let names = scope(true, &["a", "c", "d", "e", "f", "g", "h", "i", "j"]).namespaces;
     api.addresses(&names).await.expect("listed");
-    let asked: Vec<String> = asked.lock().expect("no panic").iter().map(|(_, path, _)| path.clone()).collect();
+    let asked: Vec<String> =
+        asked.lock().expect("no panic").iter().map(|(_, path, _)| path.clone()).collect();
     assert_eq!(asked[0], "/api/v1/pods?&limit=500");
     assert_eq!(asked[1], "/api/v1/namespaces/a/pods?&limit=500");
     assert_eq!(asked.len(), 9, "{asked:?}");

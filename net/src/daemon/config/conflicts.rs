@@ -90,8 +90,8 @@ impl Conflicts<'_> {
         if let Some(address) = double(fixed.clone().map(ToString::to_string)) {
             self.refuse("listen", format!("gives {address} twice"));
         }
-        let admin = self.settings.admin;
-        if let Some(address) = fixed.copied().find(|&address| Some(address) == admin) {
+        let admin = &self.settings.admin;
+        if let Some(address) = fixed.copied().find(|address| admin.contains(address)) {
             let key = if self.given.get("admin").is_some() { "admin" } else { "listen" };
             self.refuse(key, format!("{address} cannot be both for --admin and for --listen over TCP"));
         }

@@ -289,9 +289,9 @@ pub(super) fn listen(text: &str) -> Result<Vec<SocketAddr>, Wrong> {
     }
 }
 
-/// `off`, or the address.
-pub(super) fn admin(text: &str) -> Result<Option<SocketAddr>, Wrong> {
-    if text == "off" { Ok(None) } else { address(text).map(Some) }
+/// Reads `off`, or the addresses that one `admin` stands for, as [`listen`] does.
+pub(super) fn admin(text: &str) -> Result<Vec<SocketAddr>, Wrong> {
+    if text == "off" { Ok(Vec::new()) } else { listen(text) }
 }
 
 /// An address that a socket can be bound to and reply from, with its port.

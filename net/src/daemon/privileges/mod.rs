@@ -190,10 +190,8 @@ pub(crate) fn check(privileges: &Privileges) -> Vec<PrivilegeError> {
     #[cfg(not(target_os = "linux"))]
     let system = [check_support(privileges)];
     #[cfg(target_os = "linux")]
-    let system = [
-        landlock::check(privileges.landlock),
-        if privileges.seccomp { seccomp::check() } else { Ok(()) },
-    ];
+    let system =
+        [landlock::check(privileges.landlock), if privileges.seccomp { seccomp::check() } else { Ok(()) }];
     [user].into_iter().chain(system).filter_map(Result::err).collect()
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn count_answer(state: &State) {
 pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> {
     let pods = SharedPods(Arc::new(Reported(freshness, report)));
     let current = Current { settings: Arc::new(Settings::default()), pods, cookies: None };
-    let admin = Some(([127, 0, 0, 1], 8053).into());
+    let admin = vec![([127, 0, 0, 1], 8053).into()];
     let state = State::new(current, admin, LogLosses::default);
     let option = |name, values: &[&str], note, source, place: Option<&str>| OptionInForce {
         name,

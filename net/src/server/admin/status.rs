@@ -35,7 +35,7 @@ pub(super) fn document(state: &State, recent: &Recent<'_>) -> Value {
         "zones": settings.zones.iter().map(|zone| zone.apex().to_string()).collect::<Vec<_>>(),
         "ttl_seconds": settings.ttl.as_secs(),
         "listen": listeners(state),
-        "admin": state.admin,
+        "admin": state.admin.first(),
         "threads": settings.threads,
         "index": index(&report, pods.0.serial(), pods.0.freshness()),
         "rate_limited_pod": state.limited(),

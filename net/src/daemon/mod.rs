@@ -1,6 +1,7 @@
 //! The daemon: from the command line to an exit code.
 
 pub mod config;
+mod config_watch;
 mod detached;
 mod exit;
 mod log;
@@ -17,6 +18,7 @@ mod warnings;
 use std::ffi::OsString;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Command;
@@ -24,6 +26,7 @@ use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
 use self::config::{Loaded, Sources, unknown_variables, with_flags};
+use self::config_watch::{ConfigWatch, Version};
 use self::exit::{USAGE, exit_code};
 use self::log::Log;
 pub use self::log::is_colored;
@@ -80,7 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let sources =
         Sources::new(&flags, |name| std::env::var_os(name)).map(|sources| sources.with_passed(&passed));
-    let (sources, loaded) = match sources.and_then(start::load) {
+    let (sources, loaded, read) = match sources.and_then(start::load) {
         Ok(loaded) => loaded,
         Err(wrong) => {
             for problem in wrong.problems() {
@@ -91,7 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Dropped when all has been said.
     let mut log = log::start(loaded.settings.log_format);
-    exit_code_of(|| serve(sources, loaded, passed, &mut log))
+    exit_code_of(|| serve(sources, loaded, read, passed, &mut log))
 }
 
 /// Returns the exit code of the main task, also if it panics.
@@ -109,7 +112,13 @@ fn exit_code_of(serve: impl FnOnce() -> io::Result<ExitCode>) -> ExitCode {
     }
 }
 
-fn serve(sources: Sources, loaded: Loaded, passed: PassedSockets, log: &mut Log) -> io::Result<ExitCode> {
+fn serve(
+    sources: Sources,
+    loaded: Loaded,
+    read: Version,
+    passed: PassedSockets,
+    log: &mut Log,
+) -> io::Result<ExitCode> {
     let settings = &loaded.settings;
     tracing::info!(version = VERSION, commit = COMMIT, mode = settings.server.mode.as_str(), "starting");
     warn(&settings.server);
@@ -135,8 +144,9 @@ fn serve(sources: Sources, loaded: Loaded, passed: PassedSockets, log: &mut Log)
     };
     // The first thread that stays, and not earlier: it has the privileges of the one that starts it.
     log.write()?;
+    let watch = ConfigWatch::new(sources.file().map(Path::to_owned), read);
     let lame_duck = settings.lame_duck;
-    let process = Process { sources, started: loaded, lame_duck, dropped, signals };
+    let process = Process { sources, started: loaded, watch, lame_duck, dropped, signals };
     let code = runtime.block_on(process.run(bound.with_options(options)));
     // Calls that block are abandoned.
     runtime.shutdown_background();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::{select, time};
 
 use super::config::{Loaded, Sources};
+use super::config_watch::ConfigWatch;
 use super::detached::detached;
 use super::exit::exit_code;
 use super::privileges::{Dropped, directory};
@@ -19,6 +20,7 @@ use crate::server::bound::Bound;
 use crate::server::error::StartError;
 use crate::server::handle::{Opening, Server};
 use crate::server::settings::Settings;
+use crate::server::supervise::Panicked;
 
 /// Time that the end may take beside what the operator has set.
 const MARGIN: Duration = Duration::from_secs(15);
@@ -31,6 +33,7 @@ pub(super) struct Process {
     pub(super) sources: Sources,
     /// The configuration at the start.
     pub(super) started: Loaded,
+    pub(super) watch: ConfigWatch,
     /// Time between SIGTERM and the end.
     pub(super) lame_duck: Duration,
     pub(super) dropped: Dropped,
@@ -91,6 +94,7 @@ impl Process {
         let mut work: Option<Work<'_>> = Some(Box::pin(async { Done::Opened(opening.opened().await) }));
         let mut pulse = Pulse::default();
         let (mut reload_requested, mut seen) = (false, Seen::default());
+        self.watch.set(self.started.settings.watch_config);
         let mut poll = time::interval(POLL_INTERVAL);
         loop {
             select! {
@@ -101,6 +105,16 @@ impl Process {
                 request = self.signals.next() => match request {
                     Request::End(signal) => return Ended::Signal(signal),
                     Request::Reload => reload_requested = true,
+                },
+                changed = self.watch.changed() => match changed {
+                    Ok(()) => {
+                        tracing::info!("the config file has changed; reading it again");
+                        reload_requested = true;
+                    }
+                    Err(Panicked) => {
+                        server.count_panic();
+                        tracing::error!("watching the config file panicked: a bug, please report it; watching it anew");
+                    }
                 },
                 due = supervisor.due() => {
                     supervisor.status(status(server));
@@ -155,6 +169,7 @@ impl Process {
         match reloaded {
             Ok(loaded) => {
                 self.lame_duck = loaded.settings.lame_duck;
+                self.watch.set(loaded.settings.watch_config);
                 for setting in loaded.needs_restart(&self.started) {
                     tracing::warn!(
                         setting,

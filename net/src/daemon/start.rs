@@ -8,6 +8,7 @@ use poddns_watch::{Reads, Source};
 use tokio::{select, time};
 
 use super::config::{ConfigError, DaemonSettings, Loaded, Problem, Sources};
+use super::config_watch::{Version, version};
 use super::detached::{bounded, detached};
 use super::log;
 use super::preflight::{PreflightError, check_files, check_process};
@@ -44,12 +45,17 @@ impl Failure {
 /// Maximum time to read the files of one kind at the start.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads the configuration for the first time.
-pub(super) fn load(sources: Sources) -> Result<(Sources, Loaded), ConfigError> {
+/// Reads the configuration for the first time. Returns it with the version of the file before it was read.
+pub(super) fn load(sources: Sources) -> Result<(Sources, Loaded, Version), ConfigError> {
     let (file, reading) = (sources.file().unwrap_or(Path::new("")).to_owned(), sources.clone());
-    let loaded = bounded("poddns-config", READ_TIMEOUT, move || reading.load());
-    let loaded = loaded.unwrap_or_else(|error| Err(Problem::Unreadable { path: file, error }.into()))?;
-    Ok((sources, loaded))
+    let read = move || {
+        let version = reading.file().and_then(version);
+        (reading.load(), version)
+    };
+    let read = bounded("poddns-config", READ_TIMEOUT, read);
+    let (loaded, version) =
+        read.unwrap_or_else(|error| (Err(Problem::Unreadable { path: file, error }.into()), None));
+    Ok((sources, loaded?, version))
 }
 
 /// Binds the sockets, then drops the privileges that only that takes, of the calling thread. Returns `None` if a signal

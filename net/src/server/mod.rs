@@ -24,7 +24,7 @@ mod secrets;
 pub(crate) mod settings;
 mod snapshots;
 pub(crate) mod state;
-mod supervise;
+pub(crate) mod supervise;
 mod tcp;
 mod thread;
 pub(crate) mod udp;

@@ -64,6 +64,22 @@ impl Listeners {
 pub(crate) struct Reloads {
     pub(crate) succeeded: AtomicU64,
     pub(crate) failed: AtomicU64,
+    /// True if the last one failed.
+    last_failed: AtomicBool,
+}
+
+impl Reloads {
+    /// Counts a reload.
+    pub(crate) fn count(&self, succeeded: bool) {
+        let counter = if succeeded { &self.succeeded } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.last_failed.store(!succeeded, Ordering::Relaxed);
+    }
+
+    /// Returns true unless the last reload failed.
+    pub(crate) fn last_succeeded(&self) -> bool {
+        !self.last_failed.load(Ordering::Relaxed)
+    }
 }
 
 /// Log lines that a program lost, for the admin endpoints.
@@ -108,6 +124,8 @@ pub(crate) struct State {
     pub(crate) admin_panics: Counter,
     /// Panics of the other tasks of that thread, counted by it too.
     pub(crate) control_panics: Counter,
+    /// Panics of the program around the server.
+    pub(crate) main_panics: AtomicU64,
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
     listeners: Mutex<Listeners>,
@@ -129,6 +147,7 @@ impl State {
             reloads: Reloads::default(),
             admin_panics: Counter::default(),
             control_panics: Counter::default(),
+            main_panics: AtomicU64::new(0),
             started: Instant::now(),
             log_losses,
             listeners: Mutex::default(),

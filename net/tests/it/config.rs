@@ -274,6 +274,10 @@ fn settings_that_contradict_each_other() {
             "--listen \"127.0.0.1:5353\": gives 127.0.0.1:5353 twice".to_owned(),
         ),
         (
+            &["--pods=insecure", "--watch-config"],
+            "--watch-config \"true\": has no effect without a config file; leave it out, or name one with --config".to_owned(),
+        ),
+        (
             &["--pods=insecure", "--admin=127.0.0.1:1053"],
             "--admin \"127.0.0.1:1053\": 127.0.0.1:1053 cannot be both for --admin and for --listen over TCP".to_owned(),
         ),

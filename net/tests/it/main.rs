@@ -26,6 +26,8 @@ mod log;
 mod mutated;
 #[cfg(target_os = "linux")]
 mod systemd;
+#[cfg(unix)]
+mod watch_config;
 
 // These need more of the machine than Rust: root, Landlock, seccomp, network namespaces, iproute2, util-linux.
 #[cfg(all(target_os = "linux", feature = "system-tests"))]

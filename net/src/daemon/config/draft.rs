@@ -42,6 +42,7 @@ pub(super) struct Draft {
     pub(super) privileges: Privileges,
     pub(super) lame_duck: Duration,
     pub(super) log_format: LogFormat,
+    pub(super) watch_config: bool,
     pub(super) ns_name: Option<Name>,
     pub(super) namespaces: Vec<Label>,
     pub(super) kubeconfig: Option<PathBuf>,
@@ -62,7 +63,8 @@ pub(super) struct Draft {
 impl Default for Draft {
     /// The defaults of the settings, which are the only ones there are.
     fn default() -> Self {
-        let DaemonSettings { server, privileges, lame_duck, log_format } = DaemonSettings::default();
+        let DaemonSettings { server, privileges, lame_duck, log_format, watch_config } =
+            DaemonSettings::default();
         let rate_limit = RateLimit::default();
         Self {
             rate: server.rate_limit.as_ref().map(|limit| limit.responses_per_second),
@@ -74,6 +76,7 @@ impl Default for Draft {
             privileges,
             lame_duck,
             log_format,
+            watch_config,
             rate_limit,
             ns_name: None,
             namespaces: Vec::new(),
@@ -90,7 +93,7 @@ impl Default for Draft {
 impl Draft {
     /// Returns the settings that are made of all parts.
     pub(super) fn finish(self) -> DaemonSettings {
-        let Self { mut server, privileges, lame_duck, log_format, .. } = self;
+        let Self { mut server, privileges, lame_duck, log_format, watch_config, .. } = self;
         if let Some(name) = self.ns_name {
             server.zones = server.zones.into_iter().map(|zone| zone.with_ns(name)).collect();
         }
@@ -120,7 +123,7 @@ impl Draft {
             (true, None) => CookieSource::Random,
             (true, Some(file)) => CookieSource::File(file),
         };
-        DaemonSettings { server, privileges, lame_duck, log_format }
+        DaemonSettings { server, privileges, lame_duck, log_format, watch_config }
     }
 }
 

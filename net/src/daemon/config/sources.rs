@@ -91,6 +91,13 @@ impl Sources {
         let all = file.under(&self.environment).under(&self.flags);
         let draft = read::draft(&all, &mut problems);
         let mut settings = read::settings(draft.clone(), &all, &mut problems);
+        if settings.watch_config
+            && self.file.is_none()
+            && let Some(written) = all.written("watch-config")
+        {
+            let why = "has no effect without a config file; leave it out, or name one with --config";
+            problems.push(Problem::Conflict { written, why: why.to_owned() });
+        }
         if !self.passed.is_empty() {
             if let Some(written) = all.written("listen") {
                 let why = "cannot be combined with the sockets that systemd passes; leave it out, or do without the \

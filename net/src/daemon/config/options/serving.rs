@@ -1,6 +1,6 @@
 //! Sockets and process.
 
-use super::{Arity, Opt, ROW, Reload};
+use super::{Arity, Opt, ROW, Reload, SWITCH};
 use crate::daemon::config::{show, value};
 
 pub(super) static OPTIONS: &[Opt] = &[
@@ -80,6 +80,15 @@ pub(super) static OPTIONS: &[Opt] = &[
         read: |to, texts| texts.one(value::up_to_an_hour, &mut to.lame_duck),
         show: |from| show::one(show::time(from.lame_duck)),
         ..ROW
+    },
+    Opt {
+        name: "watch-config",
+        help: "Read the config file again when it changes, as on SIGHUP",
+        more: "For files that nobody sends a signal for, such as those of a ConfigMap. The change is noticed within a few \
+               seconds; of a broken version the log says what is wrong, and the old one stays in effect.",
+        read: |to, texts| texts.one(value::switch, &mut to.watch_config),
+        show: |from| show::one(from.watch_config),
+        ..SWITCH
     },
     Opt {
         name: "log-format",

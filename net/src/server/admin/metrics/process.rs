@@ -51,6 +51,14 @@ pub(super) static FAMILIES: &[Family] = &[
         ..ROW
     },
     Family {
+        name: "poddns_config_last_reload_successful",
+        kind: Kind::Gauge,
+        help: "1 unless the last reload of the configuration failed, else 0",
+        more: "While it is 0, settings are in effect that are older than those in the file.",
+        read: |view, to| to.number(&[], u64::from(view.state.reloads.last_succeeded())),
+        ..ROW
+    },
+    Family {
         name: "poddns_dropped_log_lines_total",
         help: "Log lines that are lost",
         more: "`queue_full`: the lines before were not read; `write_failed`: they could not be written.",

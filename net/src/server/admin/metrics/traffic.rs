@@ -1,6 +1,7 @@
 //! Metrics of queries, responses, clients and sockets.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{CookieStatus, Reason};
@@ -43,7 +44,8 @@ const COOKIE: Label = Label { name: "status", most: COOKIES.len(), values: "`new
 
 const CLOSE_REASON: Label = Label { name: "reason", most: 3, values: "`idle`, `lifetime`, `evicted`" };
 
-const TASK: Label = Label { name: "task", most: 5, values: "`udp`, `tcp`, `admin`, `control`, `log`" };
+const TASK: Label =
+    Label { name: "task", most: 6, values: "`udp`, `tcp`, `admin`, `control`, `log`, `main`" };
 
 /// Names of cookie statuses.
 const COOKIES: [(CookieStatus, &str); 3] =
@@ -229,6 +231,7 @@ pub(super) static QUERIES: &[Family] = &[
             to.number(&["admin"], view.state.admin_panics.get());
             to.number(&["control"], view.state.control_panics.get());
             to.number(&["log"], (view.state.log_losses)().panics);
+            to.number(&["main"], view.state.main_panics.load(Ordering::Relaxed));
         },
         ..ROW
     },

@@ -168,6 +168,7 @@ ok      may list pods in all namespaces
 ok      may watch pods in all namespaces
 ok      may list namespaces
 ok      may watch namespaces
+ok      the rate limit applies to none of 2 addresses
 ",
             api.address
         )
@@ -441,7 +442,7 @@ fn the_sample_configuration_is_right_and_whole() {
     let text = text.replace("\"demo/pods.json\"", &format!("{pods:?}"));
     let examples: Vec<&str> =
         text.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).collect();
-    assert_eq!(examples.len(), 11, "{examples:?}");
+    assert_eq!(examples.len(), 13, "{examples:?}");
     let without_pods = text.replace("\npods-file", "\n#pods-file");
     for example in std::iter::once("").chain(examples) {
         let cluster = ["#kubeconfig", "#context", "#snapshot"].iter().any(|key| example.starts_with(key));

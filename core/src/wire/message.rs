@@ -19,6 +19,15 @@ pub(crate) struct Question<'q> {
     pub(crate) octets: &'q [u8],
 }
 
+impl<'q> Question<'q> {
+    /// Returns the question of a query that has one whole question.
+    pub(super) fn of(query: &'q [u8]) -> Option<Self> {
+        let header = Header::read(query)?;
+        let has_question = header.qdcount == 1 && header.opcode() == Opcode::QUERY;
+        has_question.then_some(Reader { octets: query, at: header::LEN })?.question()
+    }
+}
+
 /// A query as far as it could be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'q> {

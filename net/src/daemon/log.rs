@@ -5,6 +5,7 @@
 //! which may be the same full pipe; and its bound is a number of lines, of any length.
 
 mod json;
+mod query;
 mod queue;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -21,6 +22,7 @@ use tracing_subscriber::fmt::format::JsonFields;
 use self::json::Json;
 use self::queue::Queue;
 use crate::daemon::config::LogFormat;
+use crate::server::query_log::QueryRecord;
 use crate::server::state::LogLosses;
 
 /// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client logs every failure as an error, which
@@ -29,6 +31,9 @@ const FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustl
 
 /// How long the process waits, at its end, for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Bytes up to which queries may fill the queue.
+const QUERY_CAPACITY: usize = queue::CAPACITY / 2;
 
 /// The lines of this process: as with the subscriber, there can be but one log.
 static QUEUE: Queue = Queue::new();
@@ -124,6 +129,11 @@ impl Drop for Log {
         }
         QUEUE.flush(LAST_LINES);
     }
+}
+
+/// Logs a query, in a line of its own. If the log is not read, queries are lost before other lines are.
+pub(crate) fn query(record: &QueryRecord<'_>) {
+    QUEUE.push_within(&query::line(record), QUERY_CAPACITY);
 }
 
 /// Returns the lines lost since the start of the process.

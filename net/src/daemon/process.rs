@@ -106,16 +106,10 @@ impl Process {
                     Request::End(signal) => return Ended::Signal(signal),
                     Request::Reload => reload_requested = true,
                 },
-                changed = self.watch.changed() => match changed {
-                    Ok(()) => {
-                        tracing::info!("the config file has changed; reading it again");
-                        reload_requested = true;
-                    }
-                    Err(Panicked) => {
-                        server.count_panic();
-                        tracing::error!("watching the config file panicked: a bug, please report it; watching it anew");
-                    }
-                },
+                changed = self.watch.changed() => {
+                    reload_requested |= changed.is_ok();
+                    report_change(server, changed);
+                }
                 due = supervisor.due() => {
                     supervisor.status(status(server));
                     if due == Due::Heartbeat {
@@ -232,6 +226,16 @@ impl Process {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// Logs that the config file has changed, or that watching it panicked.
+fn report_change(server: &Server, changed: Result<(), Panicked>) {
+    if changed.is_ok() {
+        tracing::info!("the config file has changed; reading it again");
+    } else {
+        server.count_panic();
+        tracing::error!("watching the config file panicked: a bug, please report it; watching it anew");
     }
 }
 

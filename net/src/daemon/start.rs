@@ -69,6 +69,7 @@ pub(super) async fn prepare(
     refuse(check_process(settings, &passed))?;
     passed.advise(settings.server.threads);
     let bound = Bound::with_passed(settings.server.clone(), passed.0)?.with_log_losses(log::losses);
+    let bound = bound.with_query_log(log::query);
     privileges::give_up(&settings.privileges)?;
     select! {
         dropped = restrict(sources, settings) => Ok(Some((bound, dropped?))),

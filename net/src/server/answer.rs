@@ -1,6 +1,6 @@
 //! One thread's way to answers: the settings of the moment, the pods, and what it counts.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use poddns_core::wire::Rcode;
 use poddns_core::{
-    Config, CookieSecrets, CookieStatus, Outcome, Request, Transport, prefetch, refuse, respond,
+    Config, CookieSecrets, CookieStatus, Outcome, Reply, Request, Transport, prefetch, refuse, respond,
 };
 use tokio::sync::watch;
 
 use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SharedPods;
+use crate::server::query_log::{Logging, QueryLogger};
 use crate::server::rate_limit::{Limiter, QuestionLimiter, Verdict};
 use crate::server::settings::Settings;
 use crate::sys::Datagram;
@@ -36,6 +37,9 @@ pub(crate) struct Answerer {
     /// The limit of responses, which is for UDP alone.
     limiter: Option<Rc<Limiter>>,
     questions: Rc<QuestionLimiter>,
+    query_log: Arc<QueryLogger>,
+    /// Queries that the log's sampling has skipped since the last one.
+    skipped: Cell<u32>,
 }
 
 impl Answerer {
@@ -61,9 +65,15 @@ impl Answerer {
         questions: Rc<QuestionLimiter>,
     ) -> Self {
         let current = updates.borrow_and_update().clone();
-        let answerer = Self { updates, current, counters, limiter, questions };
+        let (query_log, skipped) = (Arc::default(), Cell::new(0));
+        let answerer = Self { updates, current, counters, limiter, questions, query_log, skipped };
         answerer.set_limits();
         answerer
+    }
+
+    /// Sets where queries are logged.
+    pub(crate) fn with_query_log(self, query_log: Arc<QueryLogger>) -> Self {
+        Self { query_log, ..self }
     }
 
     fn set_limits(&self) {
@@ -100,6 +110,8 @@ impl Answerer {
             limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
             questions: Some(&*self.questions).filter(|questions| questions.is_on()),
             clock: OnceCell::new(),
+            log: Logging::new(self.current.settings.query_log, &self.query_log),
+            skipped: &self.skipped,
         }
     }
 }
@@ -125,6 +137,9 @@ pub(crate) struct Batch<'a> {
     questions: Option<&'a QuestionLimiter>,
     /// What the limiters' clock says, once it has been asked.
     clock: OnceCell<Instant>,
+    /// The query log, if it is on.
+    log: Option<Logging<'a>>,
+    skipped: &'a Cell<u32>,
 }
 
 impl Batch<'_> {
@@ -141,8 +156,30 @@ impl Batch<'_> {
         }
     }
 
+    /// Returns true if queries are logged, by [`answer_and_log`](Self::answer_and_log).
+    pub(crate) fn is_logged(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// Writes the response to `query` into `out` and returns its length; `None` if there must be none.
+    #[inline]
     pub(crate) fn answer(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
+        self.reply(query, out).map(|reply| reply.len)
+    }
+
+    /// The same, and logs the query. A function of its own, so that nothing of it is in the usual path.
+    #[cold]
+    pub(crate) fn answer_and_log(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
+        let Datagram { octets, peer, cut } = query;
+        let reply = self.reply(Datagram { octets, peer, cut }, out)?;
+        if let Some(log) = &self.log {
+            log.log(self.skipped, self.now, (peer, self.transport), octets, &reply);
+        }
+        Some(reply.len)
+    }
+
+    #[inline]
+    fn reply(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<Reply> {
         let Datagram { octets: query, peer, cut } = query;
         self.counters.queries.increment();
         if peer.port() == 0 {
@@ -173,7 +210,7 @@ impl Batch<'_> {
         match outcome {
             Outcome::Reply(reply) => {
                 self.counters.reply(&reply);
-                Some(reply.len)
+                Some(reply)
             }
             Outcome::Drop(reason) => {
                 self.counters.dropped(Dropped::By(reason));

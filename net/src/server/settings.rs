@@ -11,6 +11,7 @@ use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
 use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 
 use super::cookies::CookieSource;
+use super::query_log::QueryLog;
 use super::rate_limit::{RateLimit, private};
 
 /// Prefix length of an IPv6 client network if there is no rate limit that has one.
@@ -119,6 +120,8 @@ pub struct Settings {
     pub exempt: Vec<IpCidr>,
     /// Source of the secrets of DNS cookies.
     pub cookies: CookieSource,
+    /// The query log; `None` is off. Where it goes is decided by [`Bound::with_query_log`](crate::Bound::with_query_log).
+    pub query_log: Option<QueryLog>,
     /// Name server identifier (RFC 5001), at most [`Config::MAX_NSID`] bytes.
     pub nsid: Option<String>,
     /// The text of `version.bind` and `version.server` in class CH, at most 255 bytes.
@@ -154,6 +157,7 @@ impl Default for Settings {
             nxdomain_limit: None,
             exempt: private(),
             cookies: CookieSource::default(),
+            query_log: None,
             nsid: None,
             chaos_version: None,
             chaos_id: None,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::answer::Current;
 use super::counters::{Counter, Counters};
+use super::query_log::QueryLogger;
 use super::tcp::TcpCounters;
 
 /// An address that is listened on.
@@ -128,6 +129,7 @@ pub(crate) struct State {
     pub(crate) main_panics: AtomicU64,
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
+    pub(crate) query_log: Arc<QueryLogger>,
     listeners: Mutex<Listeners>,
     options: Mutex<Arc<[OptionInForce]>>,
     /// An address of a pod that the rate limit applies to.
@@ -150,6 +152,7 @@ impl State {
             main_panics: AtomicU64::new(0),
             started: Instant::now(),
             log_losses,
+            query_log: Arc::default(),
             listeners: Mutex::default(),
             options: Mutex::new(Arc::new([])),
             limited: Mutex::default(),

@@ -245,7 +245,7 @@ fn settings_that_contradict_each_other() {
     let nothing_read = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
                         --pods verified, or --pods insecure with --check-namespaces";
     let file = "cannot be combined with --pods-file \"p.json\": pods come from a cluster or from a file";
-    let cases: [(&[&str], String); 12] = [
+    let cases: [(&[&str], String); 13] = [
         (&["--pods-file=p.json", "--kubeconfig=k"], format!("--kubeconfig \"k\": {file}")),
         (&["--pods-file=p.json", "--context=c"], format!("--context \"c\": {file}")),
         (&["--pods=insecure", "--context=c"], format!("--context \"c\": {nothing_read}")),
@@ -426,7 +426,7 @@ fn a_snapshot_is_for_a_cluster_and_has_a_folder() {
     assert_refused(
         &["--snapshot-interval=30s"],
         &[],
-        &["--snapshot-interval \"30s\": has no effect without snapshot; leave it out, or name a file"],
+        &["--snapshot-interval \"30s\": has no effect without snapshot; leave it out, or set that, too"],
     );
     assert_refused(
         &["--snapshot=/tmp/snapshot"],

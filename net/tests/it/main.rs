@@ -12,6 +12,7 @@ mod lifecycle;
 mod nxdomain_limit;
 mod panics;
 mod pods_file;
+mod query_log;
 mod rate_limit;
 mod snapshot;
 mod support;

@@ -42,7 +42,7 @@ impl Conflicts<'_> {
         }
         for option in options::all().filter(|option| !option.needs.is_empty()) {
             if self.given.get(option.needs).is_none() {
-                let why = format!("has no effect without {}; leave it out, or name a file", option.needs);
+                let why = format!("has no effect without {}; leave it out, or set that, too", option.needs);
                 self.refuse(option.name, why);
             }
         }

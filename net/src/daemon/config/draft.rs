@@ -10,6 +10,7 @@ use poddns_watch::{ClusterOptions, Source};
 use super::{DaemonSettings, LogFormat};
 use crate::daemon::privileges::Privileges;
 use crate::server::cookies::CookieSource;
+use crate::server::query_log::{LoggedQueries, QueryLog};
 use crate::server::rate_limit::{self, RateLimit};
 use crate::server::settings::{Settings, SnapshotFile};
 
@@ -43,6 +44,9 @@ pub(super) struct Draft {
     pub(super) lame_duck: Duration,
     pub(super) log_format: LogFormat,
     pub(super) watch_config: bool,
+    pub(super) query_log: Option<LoggedQueries>,
+    pub(super) query_log_sample: NonZeroU32,
+    pub(super) query_log_rate: NonZeroU32,
     pub(super) ns_name: Option<Name>,
     pub(super) namespaces: Vec<Label>,
     pub(super) kubeconfig: Option<PathBuf>,
@@ -66,6 +70,7 @@ impl Default for Draft {
         let DaemonSettings { server, privileges, lame_duck, log_format, watch_config } =
             DaemonSettings::default();
         let rate_limit = RateLimit::default();
+        let query_log = QueryLog::new(LoggedQueries::All);
         Self {
             rate: server.rate_limit.as_ref().map(|limit| limit.responses_per_second),
             nxdomain_limit: None,
@@ -78,6 +83,9 @@ impl Default for Draft {
             log_format,
             watch_config,
             rate_limit,
+            query_log: None,
+            query_log_sample: query_log.sample,
+            query_log_rate: query_log.rate,
             ns_name: None,
             namespaces: Vec::new(),
             kubeconfig: None,
@@ -118,6 +126,8 @@ impl Draft {
         let limit = |rate| RateLimit { responses_per_second: rate, ..self.rate_limit.clone() };
         server.rate_limit = self.rate.map(limit);
         server.nxdomain_limit = self.nxdomain_limit.map(limit);
+        let (sample, rate) = (self.query_log_sample, self.query_log_rate);
+        server.query_log = self.query_log.map(|queries| QueryLog { queries, sample, rate });
         server.cookies = match (self.cookies, self.cookie_secret_file) {
             (false, _) => CookieSource::Off,
             (true, None) => CookieSource::Random,

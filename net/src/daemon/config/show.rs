@@ -9,6 +9,7 @@ use poddns_watch::HostNetwork;
 use super::LogFormat;
 use super::draft::Exempt;
 use crate::daemon::privileges::Landlock;
+use crate::server::query_log::LoggedQueries;
 
 /// Returns one value.
 pub(super) fn one(value: impl fmt::Display) -> Vec<String> {
@@ -31,6 +32,15 @@ pub(super) fn admin(addresses: &[SocketAddr]) -> String {
         [] => "off".to_owned(),
         [address] => address.to_string(),
         [address, ..] => format!("*:{}", address.port()),
+    }
+}
+
+/// Returns the queries that are logged.
+pub(super) fn query_log(queries: Option<LoggedQueries>) -> &'static str {
+    match queries {
+        None => "off",
+        Some(LoggedQueries::Refused) => "refused",
+        Some(LoggedQueries::All) => "all",
     }
 }
 

@@ -12,6 +12,7 @@ use poddns_watch::HostNetwork;
 use super::LogFormat;
 use super::draft::Exempt;
 use crate::daemon::privileges::{Landlock, RunAs};
+use crate::server::query_log::LoggedQueries;
 use crate::version::VERSION;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -96,6 +97,21 @@ pub(super) fn on(text: &str) -> Result<bool, Wrong> {
         "off" => Ok(false),
         _ => Err("is neither".to_owned()),
     }
+}
+
+pub(super) fn query_log(text: &str) -> Result<Option<LoggedQueries>, Wrong> {
+    match text {
+        "off" => Ok(None),
+        "refused" => Ok(Some(LoggedQueries::Refused)),
+        "all" => Ok(Some(LoggedQueries::All)),
+        _ => Err("is none of these".to_owned()),
+    }
+}
+
+/// Reads a number from 1 to a million.
+pub(super) fn up_to_a_million(text: &str) -> Result<NonZeroU32, Wrong> {
+    let number = u32::try_from(number(text, 1..=1_000_000)?).ok().and_then(NonZeroU32::new);
+    number.ok_or_else(|| "is out of range".to_owned())
 }
 
 /// `off`, or responses a second.

@@ -69,8 +69,8 @@ fn owner(owner: Owner) -> Value {
     }
 }
 
-/// The name as master files write it (RFC 1035 5.1).
-fn show(name: &[u8]) -> String {
+/// Returns a name in wire form as master files write it (RFC 1035 5.1).
+pub(crate) fn show(name: &[u8]) -> String {
     let (mut text, mut rest) = (String::new(), name);
     while let Some((&len, tail)) = rest.split_first()
         && len > 0

@@ -107,9 +107,15 @@ impl Shared {
         replies.clear();
         let mut answerer = self.answerer.borrow_mut();
         let answers = answerer.batch();
-        frames::answer(input, replies, |octets, out| {
-            answers.answer(Datagram { octets, peer, cut: false }, out)
-        })
+        if answers.is_logged() {
+            frames::answer(input, replies, |octets, out| {
+                answers.answer_and_log(Datagram { octets, peer, cut: false }, out)
+            })
+        } else {
+            frames::answer(input, replies, |octets, out| {
+                answers.answer(Datagram { octets, peer, cut: false }, out)
+            })
+        }
     }
 
     /// Returns the time if the duration of the next query is to be measured.

@@ -100,4 +100,34 @@ pub(super) static OPTIONS: &[Opt] = &[
         show: |from| show::one(show::log_format(from.log_format)),
         ..ROW
     },
+    Opt {
+        name: "query-log",
+        value: "QUERIES",
+        allowed: "off, refused (those whose response is not NOERROR) or all",
+        help: "Log queries, one line of JSON each",
+        more: "The lines go to the log, which never delays an answer. docs/query-log.md has their shape.",
+        read: |to, texts| texts.one(value::query_log, &mut to.query_log),
+        show: |from| show::one(show::query_log(from.query_log)),
+        ..ROW
+    },
+    Opt {
+        name: "query-log-sample",
+        value: "N",
+        allowed: "1 to 1000000",
+        help: "Log one of this many of these queries",
+        needs: "query-log",
+        read: |to, texts| texts.one(value::up_to_a_million, &mut to.query_log_sample),
+        show: |from| show::one(from.query_log_sample),
+        ..ROW
+    },
+    Opt {
+        name: "query-log-rate",
+        value: "N",
+        allowed: "1 to 1000000",
+        help: "Log at most this many queries a second; further ones are counted",
+        needs: "query-log",
+        read: |to, texts| texts.one(value::up_to_a_million, &mut to.query_log_rate),
+        show: |from| show::one(from.query_log_rate),
+        ..ROW
+    },
 ];

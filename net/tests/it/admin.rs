@@ -304,7 +304,7 @@ fn counts_by_code_begin_at_zero() {
             let metric = format!("poddns_responses_total{{transport=\"{transport}\",rcode=\"{rcode}\"}}");
             assert_eq!(daemon.metric(&metric), 0, "{metric}");
         }
-        for code in [0, 3, 14, 15, 19, 22] {
+        for code in [0, 3, 14, 15, 19, 20, 21, 22] {
             let metric =
                 format!("poddns_extended_errors_total{{transport=\"{transport}\",info_code=\"{code}\"}}");
             assert_eq!(daemon.metric(&metric), 0, "{metric}");

@@ -22,7 +22,7 @@ const INFO_CODE: Label = Label {
     name: "info_code",
     most: ByEde::LEN,
     values: "numbers of RFC 8914: `0` Other, `3` Stale Answer, `14` Not Ready, `15` Blocked, `18` Prohibited, \
-             `19` Stale NXDOMAIN Answer, `22` No Reachable Authority",
+             `19` Stale NXDOMAIN Answer, `20` Not Authoritative, `21` Not Supported, `22` No Reachable Authority",
 };
 
 const REASON: Label = Label {
@@ -62,14 +62,16 @@ const RCODES: [Rcode; 7] = [
     Rcode::BADVERS,
 ];
 
-/// Extended errors that this server gives.
-const EXTENDED_ERRORS: [Ede; 7] = [
+/// Extended errors that this server gives: there are samples of them before the first such response, too.
+const EXTENDED_ERRORS: [Ede; 9] = [
     Ede::OTHER,
     Ede::STALE_ANSWER,
     Ede::NOT_READY,
     Ede::BLOCKED,
     Ede::PROHIBITED,
     Ede::STALE_NXDOMAIN,
+    Ede::NOT_AUTHORITATIVE,
+    Ede::NOT_SUPPORTED,
     Ede::NO_REACHABLE_AUTHORITY,
 ];
 

@@ -82,7 +82,11 @@ fn wrong_values_of_flags() {
             "[fe80::1%nope0]:53",
             "names no interface: \"nope0\"; allowed: IPv4:PORT, [IPv6]:PORT, [IPv6%interface]:PORT, or *:PORT for 0.0.0.0 and [::]",
         ),
-        ("admin", "on", "is not an IP address with a port; allowed: off, IPv4:PORT or [IPv6]:PORT"),
+        (
+            "admin",
+            "on",
+            "is not an IP address with a port; allowed: off, IPv4:PORT, [IPv6]:PORT, or *:PORT for 0.0.0.0 and [::]",
+        ),
         ("threads", "0", "is out of range; allowed: 1 to 512"),
         ("log-format", "xml", "is not a format; allowed: text or json"),
         ("host-network", "yes", "is neither; allowed: include or exclude"),

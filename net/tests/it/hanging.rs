@@ -198,18 +198,3 @@ fn fifo_as_pods_file_at_reload_is_refused() {
     assert_eq!(daemon.metric("poddns_config_reloads_total{result=\"failure\"}"), 1);
     assert_sigterm_ends(daemon);
 }
-
-#[test]
-fn hanging_kubeconfig_at_start_leaves_the_end() {
-    let folder = Folder::new();
-    let pipe = folder.fifo("kubeconfig");
-    let mut command = command();
-    command.args(["--listen=127.0.0.1:0", "--admin=off", "--landlock=off", &flag("kubeconfig", &pipe)]);
-    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
-    // The daemon opens it once it handles signals: then there is a reader.
-    let mut writer = fs::OpenOptions::new();
-    let _writer = writer.write(true).open(&pipe).unwrap();
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-}

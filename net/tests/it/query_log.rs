@@ -94,7 +94,7 @@ fn a_reload_switches_the_log_on_and_off() {
     let reload = |daemon: &Daemon, text: &str, ttl: u32| {
         std::fs::write(&path, format!("{text}ttl = {ttl}\n")).unwrap();
         daemon.signal("HUP");
-        until("reloaded", || daemon.status()["ttl"] == ttl);
+        until("reloaded", || daemon.status()["ttl_seconds"] == ttl);
     };
     std::fs::write(&path, "ttl = 1\n").unwrap();
     let daemon = Daemon::insecure(&["--config", path.to_str().unwrap()]);

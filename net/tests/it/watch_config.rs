@@ -30,12 +30,12 @@ fn config_map_that_changes_is_read_again() {
         let name = format!("poddns_config_reloads_total{{result=\"{result}\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
     };
-    assert_eq!(daemon.status()["ttl"], 10);
+    assert_eq!(daemon.status()["ttl_seconds"], 10);
     assert_eq!(daemon.metric("poddns_config_last_reload_successful"), 1);
 
     configure(folder.path(), "..2", "watch-config = true\nttl = 20\n");
     publish(folder.path(), "..2");
-    until("the new version", || daemon.status()["ttl"] == 20);
+    until("the new version", || daemon.status()["ttl_seconds"] == 20);
 
     // A broken version changes nothing but the metrics and the log.
     configure(folder.path(), "..3", "watch-config = true\nttl = 9999\n");
@@ -44,12 +44,12 @@ fn config_map_that_changes_is_read_again() {
     daemon.wait_for_log("the new configuration is wrong; going on with the old one");
     until("counted", || reloads("failure").as_deref() == Some("1"));
     assert_eq!(daemon.metric("poddns_config_last_reload_successful"), 0);
-    assert_eq!(daemon.status()["ttl"], 20);
+    assert_eq!(daemon.status()["ttl_seconds"], 20);
     assert_answers(daemon.address());
 
     configure(folder.path(), "..4", "ttl = 30\n");
     publish(folder.path(), "..4");
-    until("the version after it", || daemon.status()["ttl"] == 30);
+    until("the version after it", || daemon.status()["ttl_seconds"] == 30);
     assert_eq!(daemon.metric("poddns_config_last_reload_successful"), 1);
     assert_eq!(reloads("failure").as_deref(), Some("1"), "a broken version is read once");
 }

@@ -273,10 +273,3 @@ fn wide_floods_do_not_evict_who_floods() {
     }
     assert_eq!(burst(&mut limiter, victim, now, 10), [0, 5, 5]);
 }
-
-#[test]
-fn another_size_keeps_the_secret_key() {
-    let (mut limiter, now) = limiter(limit(10));
-    limiter.set(&RateLimit { table: 2048, ..limit(10) }, &[], now);
-    assert_eq!(limiter.table.key(), KEY, "nobody can compute where networks meet");
-}

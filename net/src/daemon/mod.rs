@@ -9,6 +9,7 @@ mod open_files;
 mod preflight;
 pub(crate) mod privileges;
 mod process;
+mod reach;
 mod reload;
 mod signals;
 mod start;

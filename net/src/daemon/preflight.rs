@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::config::{DaemonSettings, Privileges, Sources};
 use super::privileges::{self, Paths, PrivilegeError};
-use super::start::paths;
+use super::reach::paths;
 use super::systemd::{PassedError, PassedSockets};
 use crate::server::cookies::{CookieError, CookieSource, SecretStore};
 

@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use poddns_watch::{Reads, Source};
 use tokio::{select, time};
 
 use super::config::{ConfigError, DaemonSettings, Loaded, Problem, Sources};
@@ -12,13 +11,12 @@ use super::config_watch::{Version, version};
 use super::detached::{bounded, detached};
 use super::log;
 use super::preflight::{PreflightError, check_files, check_process};
-use super::privileges::{self, Dropped, Paths, PrivilegeError};
+use super::privileges::{self, Dropped, PrivilegeError};
+use super::reach::paths;
 use super::signals::Signals;
 use super::systemd::PassedSockets;
 use crate::server::bound::Bound;
-use crate::server::cookies::CookieSource;
 use crate::server::error::StartError;
-use crate::server::settings::{Needs, Settings};
 
 /// Reason why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -100,36 +98,4 @@ async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<Droppe
 /// Fails if there are errors.
 fn refuse(errors: Vec<PreflightError>) -> Result<(), Failure> {
     if errors.is_empty() { Ok(()) } else { Err(Failure::Preflight(errors)) }
-}
-
-/// Returns the files that must stay within reach.
-pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
-    let mut paths = Paths::default();
-    if let Some(config) = config {
-        paths.read_file(config);
-    }
-    if let CookieSource::File(secrets) = &settings.cookies {
-        paths.read_file(secrets);
-    }
-    if settings.needs() == Needs::Nothing {
-        return paths;
-    }
-    if let Some(snapshot) = &settings.snapshot {
-        paths.replace_file(&snapshot.path);
-    }
-    if let Source::File(pods) | Source::FileOrPipe(pods) = &settings.source {
-        paths.read_rewritten_file(pods);
-        return paths;
-    }
-    let Reads { files, network, program, .. } = settings.source.reads();
-    for file in &files {
-        paths.read_file(file);
-    }
-    if network {
-        paths.network();
-    }
-    if let Some(program) = program {
-        paths.run(program);
-    }
-    paths
 }

@@ -19,6 +19,7 @@ mod listen;
 pub(crate) mod listing;
 pub(crate) mod open_files;
 pub(crate) mod pods;
+mod presentation;
 pub(crate) mod query_log;
 pub(crate) mod rate_limit;
 mod secrets;

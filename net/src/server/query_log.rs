@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use poddns_core::wire::{Ede, Rcode, Rtype, question};
 use poddns_core::{Reason, Reply, Transport};
 
-use super::admin::explain::show;
+use super::presentation::show;
 
 /// Queries that are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

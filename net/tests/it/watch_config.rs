@@ -40,7 +40,7 @@ fn config_map_that_changes_is_read_again() {
     // A broken version changes nothing but the metrics and the log.
     configure(folder.path(), "..3", "watch-config = true\nttl = 9999\n");
     publish(folder.path(), "..3");
-    daemon.wait_for_log("ttl = 9999");
+    daemon.wait_for_log("is out of range; allowed: 0 to 3600");
     daemon.wait_for_log("the new configuration is wrong; going on with the old one");
     until("counted", || reloads("failure").as_deref() == Some("1"));
     assert_eq!(daemon.metric("poddns_config_last_reload_successful"), 0);

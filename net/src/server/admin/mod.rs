@@ -3,7 +3,7 @@
 mod connections;
 #[cfg(test)]
 pub(crate) mod document;
-pub(crate) mod explain;
+mod explain;
 mod exposition;
 mod fields;
 mod lookups;

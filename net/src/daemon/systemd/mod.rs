@@ -7,4 +7,4 @@ mod sockets;
 
 pub(crate) use self::notify::{Due, Supervisor};
 pub(crate) use self::pulse::Pulse;
-pub use self::sockets::{PassedError, PassedSockets};
+pub(crate) use self::sockets::{PassedError, check_threads, passed};

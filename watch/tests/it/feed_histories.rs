@@ -1,17 +1,15 @@
 //! Random histories of a cluster and its API server: in the end the index is exactly what the cluster is, and
 //! what exists all the while is answered all the while.
 
-mod support;
-
 use std::time::Duration;
 
 use poddns_core::{Freshness, Label, PodLookup};
 use poddns_watch::{Index, Scope};
 use serde_json::{Value, json};
 
-use support::cluster::{namespace, pod};
-use support::truth::Truth;
-use support::{ApiServer, PATIENCE, Reply, Streaming, Then, Verb, pass};
+use crate::support::cluster::{namespace, pod};
+use crate::support::truth::Truth;
+use crate::support::{ApiServer, PATIENCE, Reply, Streaming, Then, Verb, pass};
 
 const NAMESPACES: [&str; 4] = ["a", "b", "c", "d"];
 const STEPS: usize = 120;
@@ -160,7 +158,7 @@ fn assert_anchored(index: &Index, seed: u64) {
 async fn live_through(seed: u64) {
     let mut history = History::begin(seed).await;
     let running = history.server.feed(Scope { pod_names: true, ..Scope::default() }).await;
-    support::until("fresh", || running.index.freshness() == Freshness::Fresh).await;
+    crate::support::until("fresh", || running.index.freshness() == Freshness::Fresh).await;
     for _ in 0..STEPS {
         history.step();
         if history.random.u8(0..3) == 0 {
@@ -199,4 +197,4 @@ async fn the_index_is_the_cluster_in_the_end() {
     }
 }
 
-in_both_formats!(the_index_is_the_cluster_in_the_end,);
+crate::in_both_formats!(the_index_is_the_cluster_in_the_end,);

@@ -1,7 +1,5 @@
 //! Snapshots through a feed: written from one, read by the next.
 
-mod support;
-
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -16,8 +14,8 @@ use poddns_watch::snapshot::try_out;
 use poddns_watch::{Feed, HostNetwork, Index, Restored, Scope, SnapshotError, Source};
 use tokio_util::sync::CancellationToken;
 
-use support::cluster::{namespace, pod};
-use support::{ApiServer, Reply, Then, Verb, until};
+use crate::support::cluster::{namespace, pod};
+use crate::support::{ApiServer, Reply, Then, Verb, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")

@@ -11,7 +11,7 @@ use serde_json::json;
 
 macro_rules! recording {
     ($name:literal) => {
-        include_bytes!(concat!("data/", $name)).as_slice()
+        include_bytes!(concat!("../data/", $name)).as_slice()
     };
 }
 

@@ -1,7 +1,5 @@
 //! The cluster feed against an API server that behaves: lists, watches, scopes.
 
-mod support;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,8 +7,8 @@ use poddns_core::{Freshness, Label, PodLookup};
 use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 use serde_json::json;
 
-use support::cluster::{namespace, pod};
-use support::{ApiServer, Reply, Running, Streaming, Verb, until};
+use crate::support::cluster::{namespace, pod};
+use crate::support::{ApiServer, Reply, Running, Streaming, Verb, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -250,7 +248,7 @@ async fn json_is_read_where_protobuf_is_refused() {
     assert_json_is_fallback_for(415).await;
 }
 
-in_both_formats!(
+crate::in_both_formats!(
     json_is_read_where_protobuf_is_refused,
     follows_a_cluster_with_streaming_lists,
     asks_for_what_it_needs_and_no_more,

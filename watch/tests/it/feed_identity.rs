@@ -1,11 +1,9 @@
 //! Which cluster it is: by the uid of its namespace kube-system, when the URL is the same.
 
-mod support;
-
+use crate::support::cluster::{namespace, pod};
+use crate::support::{ApiServer, Reply, Verb, until};
 use poddns_core::{Freshness, PodLookup as _};
 use poddns_watch::{Feed, Scope, Source};
-use support::cluster::{namespace, pod};
-use support::{ApiServer, Reply, Verb, until};
 use tokio_util::sync::CancellationToken;
 
 async fn server() -> ApiServer {
@@ -36,7 +34,7 @@ async fn another_cluster_behind_the_url_is_listed() {
     let errors =
         || running.index.health().watches().into_iter().filter_map(|watch| watch.error).collect::<String>();
     until("told", || errors().contains("another cluster")).await;
-    support::pass(std::time::Duration::from_secs(16)).await;
+    crate::support::pass(std::time::Duration::from_secs(16)).await;
     until("listed", || running.stats.pods.lists() == 2 && running.stats.namespaces.lists() == 2).await;
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
     assert!(has(&running.index, "10.0.0.2") && !has(&running.index, "10.0.0.1"));
@@ -90,7 +88,7 @@ async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
     running.await.expect("it ends");
 }
 
-in_both_formats!(
+crate::in_both_formats!(
     another_cluster_behind_the_url_is_listed,
     etcd_restored_from_a_backup_is_listed,
     snapshot_of_another_cluster_with_the_same_url_is_not_served,

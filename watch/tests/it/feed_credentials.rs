@@ -1,12 +1,13 @@
 //! The cluster feed's way to the API server: TLS, proxies, credentials that change or come late.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::cluster::{namespace, pod};
+use crate::support::http::Verb;
+use crate::support::{ApiServer, Running, pass, until};
 use poddns_core::Freshness;
 use poddns_core::PodLookup as _;
 use poddns_watch::{ClusterOptions, Feed, Scope, Source};
@@ -15,9 +16,6 @@ use rustls::crypto::ring::default_provider;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use support::cluster::{namespace, pod};
-use support::http::Verb;
-use support::{ApiServer, Running, pass, until};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -288,7 +286,7 @@ async fn no_proxy_excludes_the_server() {
     let config = place.file("config");
     let child = tokio::task::spawn_blocking(move || {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "no_proxy_excludes_the_server"])
+            .args(["--exact", "feed_credentials::no_proxy_excludes_the_server"])
             .env(KUBECONFIG, config)
             .env("HTTPS_PROXY", "http://127.0.0.1:1")
             .env("NO_PROXY", "0.0.0.0/32")
@@ -296,7 +294,8 @@ async fn no_proxy_excludes_the_server() {
             .unwrap()
     });
     let output = child.await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 async fn rotated_tokens_are_read_for_each_request() {
@@ -332,7 +331,8 @@ async fn a_plugin_runs_once_for_all_watches() {
     std::fs::write(place.file("token"), "second").unwrap();
     place.api.require_token("second");
     place.api.end_watches("pods");
-    let is_known = |seen: &support::http::Seen| seen.token.as_deref() == Some("second") && seen.status == 200;
+    let is_known =
+        |seen: &crate::support::http::Seen| seen.token.as_deref() == Some("second") && seen.status == 200;
     until("it comes with the new one", || place.api.seen().iter().any(is_known)).await;
     assert_eq!(place.lines("runs"), 2, "again when it was refused");
 }
@@ -372,7 +372,7 @@ async fn a_plugin_that_fails_is_tried_again() {
     in_sync(&running).await;
 }
 
-in_both_formats!(
+crate::in_both_formats!(
     a_server_with_tls_is_watched,
     another_ca_is_explained,
     a_ca_as_server_certificate_is_explained,

@@ -455,7 +455,7 @@ fn prepare(shared: &Shared, request: &Request<Incoming>) -> (Seen, Option<Respon
         return (seen, reply.and_then(prepared));
     }
     if state.token.is_some() && state.token != seen.token {
-        return (seen, prepared(Reply::status(401, include_str!("../data/err-401.json"))));
+        return (seen, prepared(Reply::status(401, include_str!("../../data/err-401.json"))));
     }
     if let Some(status) = state.refuse_protobuf.filter(|_| seen.accept.contains("protobuf")) {
         return (seen, Some(failure(status, "NotAcceptable", "only application/json is served")));
@@ -514,7 +514,7 @@ fn list(state: &State, seen: &Seen) -> Response<Body> {
         version = part().parse().expect("a version");
         after = Some((part(), part()));
         if version < state.cluster.compacted {
-            let body = recorded(include_str!("../data/err-410-continue.json"));
+            let body = recorded(include_str!("../../data/err-410-continue.json"));
             return response(StatusCode::GONE, format, &body);
         }
     }
@@ -573,7 +573,7 @@ fn watch(state: &mut State, seen: &Seen) -> Response<Body> {
             say(wire.line(&bookmark(seen.resource, state.cluster.version, true)));
         }
     } else if compacted {
-        say(wire.line(&recorded(include_str!("../data/err-410-watch.ndjson"))));
+        say(wire.line(&recorded(include_str!("../../data/err-410-watch.ndjson"))));
     } else {
         state.cluster.since(&view, from).iter().for_each(|event| say(wire.event(event)));
     }

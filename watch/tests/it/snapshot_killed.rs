@@ -54,7 +54,7 @@ fn killed_writer_leaves_previous_snapshot() {
     let mut cut_off = 0;
     for _ in 0..KILLS {
         let mut victim = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "killed_writer_leaves_previous_snapshot"])
+            .args(["--exact", "snapshot_killed::killed_writer_leaves_previous_snapshot"])
             .env(VICTIM, folder.path())
             .stdout(Stdio::null())
             .spawn()

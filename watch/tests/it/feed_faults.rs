@@ -1,15 +1,13 @@
 //! The cluster feed against an API server on a bad day.
 
-mod support;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
 use poddns_core::{Freshness, Label, PodLookup};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source};
 
-use support::cluster::{namespace, pod};
-use support::{ApiServer, Reply, Running, Streaming, Then, Verb, pass, until};
+use crate::support::cluster::{namespace, pod};
+use crate::support::{ApiServer, Reply, Running, Streaming, Then, Verb, pass, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -112,7 +110,7 @@ async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
         ))
     };
     server.next("pods", Verb::List, page("1/default/web-002"));
-    let expired = include_str!("data/err-410-continue.json");
+    let expired = include_str!("../data/err-410-continue.json");
     server.next("pods", Verb::List, Reply::status(410, expired));
     server.next("pods", Verb::List, page("999/default/web-002"));
     server.next("pods", Verb::List, Reply::ok("<html>not what you want</html>"));
@@ -192,7 +190,7 @@ async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
 async fn missing_rights_are_named_and_granted_rights_are_used() {
     let server = server().await;
     for _ in 0..2 {
-        let body = include_str!("data/err-403-watch.json");
+        let body = include_str!("../data/err-403-watch.json");
         server.next("pods", Verb::Stream, Reply::status(403, body));
     }
     let running = server.feed(Scope::default()).await;
@@ -335,7 +333,7 @@ async fn configuration_that_cannot_be_used_is_refused_at_once() {
     assert!(error.contains("elsewhere"), "{error}");
 }
 
-in_both_formats!(
+crate::in_both_formats!(
     a_broken_watch_goes_on_where_it_was,
     a_watch_that_ended_in_time_is_no_error,
     a_watch_too_old_to_go_on_lists_again_in_place,

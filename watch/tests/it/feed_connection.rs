@@ -1,12 +1,13 @@
 //! The cluster feed's connections: PINGs of HTTP/2, or probes of HTTP/1.1, tell a quiet server from a frozen one.
 
-mod support;
-
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::cluster::{namespace, pod};
+use crate::support::http::Verb;
+use crate::support::{ApiServer, Running, pass, until};
 use poddns_core::{Freshness, PodLookup as _};
 use poddns_watch::{ClusterOptions, Scope, Source};
 use rustls::ServerConfig;
@@ -14,9 +15,6 @@ use rustls::crypto::ring::default_provider;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
-use support::cluster::{namespace, pod};
-use support::http::Verb;
-use support::{ApiServer, Running, pass, until};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -208,7 +206,7 @@ fn default_probes_notice_within_half_a_minute() {
     assert!(ClusterOptions::default().probe_interval * 2 <= Duration::from_secs(30));
 }
 
-in_both_formats!(
+crate::in_both_formats!(
     first_list_comes_from_the_watch_cache,
     frozen_server_is_stale_without_a_ping,
     frozen_server_is_stale_without_a_probe,

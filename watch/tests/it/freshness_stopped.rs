@@ -1,7 +1,4 @@
 //! A process that was stopped does not answer as if no time had passed.
-#![cfg(target_os = "linux")]
-
-mod support;
 
 use std::env;
 use std::fs;
@@ -13,12 +10,12 @@ use poddns_core::{Freshness, PodLookup as _};
 use poddns_watch::Scope;
 use rustix::process::{Pid, Signal, kill_process};
 
-use support::cluster::{namespace, pod};
-use support::{ApiServer, Verb, until};
+use crate::support::cluster::{namespace, pod};
+use crate::support::{ApiServer, Verb, until};
 
 /// Set in the process that is stopped.
 const CHILD: &str = "PODDNS_TEST_STOPPED";
-const TEST: &str = "stopped_process_is_stale_before_its_feed_runs";
+const TEST: &str = "freshness_stopped::stopped_process_is_stale_before_its_feed_runs";
 const IN_SYNC: &str = "in sync";
 /// How long an index counts as fresh without its feed, and somewhat longer.
 const STOP: Duration = Duration::from_secs(11);

@@ -1,17 +1,15 @@
 //! Exchanges recorded from a real API server, replayed to the real client: what is in the index afterwards is
 //! exactly what the recordings say.
 
-mod support;
-
 use poddns_core::{Freshness, PodLookup};
 use poddns_watch::{Scope, Source};
 
-use support::truth::Truth;
-use support::{ApiServer, Reply, Running, Streaming, Then, Verb, until};
+use crate::support::truth::Truth;
+use crate::support::{ApiServer, Reply, Running, Streaming, Then, Verb, until};
 
 macro_rules! recording {
     ($name:literal) => {
-        include_str!(concat!("data/", $name))
+        include_str!(concat!("../data/", $name))
     };
 }
 

@@ -1,7 +1,5 @@
 //! The file feed: what it reads, and when it reads again.
 
-mod support;
-
 use std::fmt::Write;
 use std::fs;
 use std::net::IpAddr;
@@ -15,8 +13,8 @@ use poddns_watch::{Feed, FeedError, Scope, Source};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use support::cluster::{namespace, pod};
-use support::{Running, until};
+use crate::support::cluster::{namespace, pod};
+use crate::support::{Running, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")

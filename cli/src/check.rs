@@ -1,13 +1,14 @@
 //! `poddns check`: whether the daemon would run as it is configured, before it does.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::Error as ClapError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
-use poddns_net::daemon::PreflightError;
+use poddns_net::daemon::{PassedSockets, PreflightError, is_colored};
 use poddns_net::{Needs, Settings};
 use poddns_watch::access::{self, Access, AccessError, Subject};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
@@ -103,7 +104,8 @@ fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let whom = Whom::of(&args.0);
     let usage = |error: ConfigError| Failure::Usage(error.to_string());
-    let sources = Sources::new(&args.0, |name| std::env::var_os(name)).map_err(usage)?;
+    let passed = PassedSockets::take().map_err(|error| Failure::Usage(error.to_string()))?;
+    let sources = Sources::new(&args.0, |name| std::env::var_os(name)).map_err(usage)?.with_passed(&passed);
     let daemon = sources.settings().map_err(usage)?;
     let settings = &daemon.server;
     if args.0.get_flag(RBAC) {
@@ -113,7 +115,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     for variable in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
         tell("warning", &variable.to_string());
     }
-    preflight(&sources, &daemon)?;
+    preflight(&sources, &daemon, &passed)?;
     if settings.unguarded() {
         tell("warning", "mode insecure without any guard: everybody can have any address answered");
     }
@@ -133,15 +135,19 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
                 Some(path) => runtime.block_on(check_snapshot(path, options.clone(), scope.clone()))?,
                 None => true,
             };
-            let granted = runtime.block_on(check_cluster(options, &scope, whom))?;
+            let granted = runtime.block_on(check_cluster(options.clone(), &scope, &whom))?;
+            // Another subject's rights are no reason to list as us.
+            if granted && scope.pods && whom.subject.is_none() {
+                runtime.block_on(check_rate_limit(options, &scope, settings));
+            }
             Ok(if kept && granted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
 }
 
 /// Fails with everything that keeps the daemon from serving, for a process that was started like this one.
-fn preflight(sources: &Sources, settings: &DaemonSettings) -> Result<(), Failure> {
-    let errors = poddns_net::daemon::preflight(sources, settings);
+fn preflight(sources: &Sources, settings: &DaemonSettings, passed: &PassedSockets) -> Result<(), Failure> {
+    let errors = poddns_net::daemon::preflight(sources, settings, passed);
     if errors.is_empty() {
         return Ok(());
     }
@@ -166,7 +172,7 @@ async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<
         .with_writer(io::stderr)
         .without_time()
         .with_target(false)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(is_colored())
         .init();
     let shown = path.display().to_string();
     let feed = Feed::open(Source::FileOrPipe(path), scope).await.map_err(|error| unusable(&error))?;
@@ -178,18 +184,41 @@ async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<
             stats.pods, stats.addresses, stats.namespaces
         ),
     );
-    let is_limited = |address| !settings.exempt.iter().any(|network| network.contains(&address));
-    let limited = settings.rate_limit.as_ref().and_then(|_| feed.recorder().find_address(is_limited));
-    if let Some(address) = limited {
-        tell(
-            "warning",
-            &format!(
-                "the rate limit applies to {address}, a pod or its node: it would throttle CoreDNS; set pod-cidr, or add \
-                 the networks of pods and nodes to rate-limit-exempt"
-            ),
-        );
+    if settings.rate_limit.is_some()
+        && let Some(address) = feed.recorder().find_address(|address| is_limited(settings, &address))
+    {
+        tell_limited(address);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns true if an address is in none of the networks that the rate limit exempts.
+fn is_limited(settings: &Settings, address: &IpAddr) -> bool {
+    !settings.exempt.iter().any(|network| network.contains(address))
+}
+
+fn tell_limited(address: IpAddr) {
+    tell(
+        "warning",
+        &format!(
+            "the rate limit applies to {address}, a pod or its node: it would throttle CoreDNS; set pod-cidr, or add \
+             the networks of pods and nodes to rate-limit-exempt"
+        ),
+    );
+}
+
+/// Looks at some pods of the cluster for addresses that the rate limit applies to.
+async fn check_rate_limit(options: ClusterOptions, scope: &Scope, settings: &Settings) {
+    if settings.rate_limit.is_none() {
+        return;
+    }
+    match access::addresses(options, scope).await {
+        Ok(addresses) => match addresses.iter().find(|address| is_limited(settings, address)) {
+            Some(&address) => tell_limited(address),
+            None => tell("ok", &format!("the rate limit applies to none of {} addresses", addresses.len())),
+        },
+        Err(error) => tell("warning", &format!("{error}; so the rate limit cannot be checked")),
+    }
 }
 
 fn unusable(error: &FeedError) -> Failure {
@@ -225,9 +254,9 @@ async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> R
     }
 }
 
-async fn check_cluster(options: ClusterOptions, scope: &Scope, whom: Whom) -> Result<bool, Failure> {
+async fn check_cluster(options: ClusterOptions, scope: &Scope, whom: &Whom) -> Result<bool, Failure> {
     let other = whom.subject.is_some();
-    let access = match whom.subject {
+    let access = match whom.subject.clone() {
         Some(subject) => Access::check_as(options, scope, subject, &whom.groups).await,
         None => Access::check(options, scope).await,
     };

@@ -27,7 +27,7 @@ const QUERY: [u8; 17] = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut settings = Settings::default();
-    (settings.admin, settings.listen) = (None, vec![([127, 0, 0, 1], 0).into()]);
+    (settings.admin, settings.listen) = (Vec::new(), vec![([127, 0, 0, 1], 0).into()]);
     settings.threads = NonZeroUsize::MIN;
     settings.tcp.per_client = CONNECTIONS;
     settings.tcp.idle_timeout = Duration::from_hours(1);

@@ -74,7 +74,7 @@ fn ask_all(server: SocketAddr, queries: &[Vec<u8>], rounds: usize) {
 fn answering_over_udp_allocates_nothing() {
     let (_writer, pods) = pods();
     let mut settings = Settings::default();
-    (settings.admin, settings.listen) = (None, vec![([127, 0, 0, 1], 0).into()]);
+    (settings.admin, settings.listen) = (Vec::new(), vec![([127, 0, 0, 1], 0).into()]);
     settings.threads = NonZeroUsize::MIN;
     settings.pod_names = true;
     // Loopback is limited too, to more than comes, so that the limiter's table is used.

@@ -4,6 +4,7 @@
 //! every authorizer, not only for RBAC. What is missing comes out as RBAC objects.
 
 mod rbac;
+mod sample;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use kube::{Api, Client};
 use poddns_core::Label;
 use thiserror::Error;
 
+pub use self::sample::addresses;
 use crate::feed::access::Access as Connection;
 use crate::feed::explain::chain;
 use crate::{ClusterOptions, FeedError, Scope};

@@ -15,6 +15,9 @@ use crate::outcome::{Failure, note};
 use crate::pods;
 use crate::query::{Lines, Server, default_type, parse_name, questions_of_line, record_type, show_text};
 
+/// Member `target` of the lines of poddnsd's query log.
+const QUERY_LOG: &str = "poddns_query";
+
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Probe {
@@ -107,7 +110,7 @@ fn in_file(path: &Path, each: Each<'_>) -> Result<(), Failure> {
 fn read(line: &str) -> Result<Vec<Probe>, String> {
     let line = line.trim();
     if line.starts_with('{') {
-        return from_json(line).map(|probe| vec![probe]);
+        return from_json(line).map(|probe| probe.into_iter().collect());
     }
     if let Some(probe) = from_coredns(line) {
         return Ok(vec![probe]);
@@ -116,15 +119,19 @@ fn read(line: &str) -> Result<Vec<Probe>, String> {
     Ok(questions.into_iter().map(|(name, record_type)| Probe { name, record_type }).collect())
 }
 
-/// A line of poddnsd's query log.
-fn from_json(line: &str) -> Result<Probe, String> {
+/// Reads a line of poddnsd's query log; `None` for other lines of its log, and for queries without a question.
+fn from_json(line: &str) -> Result<Option<Probe>, String> {
     let object: Value = serde_json::from_str(line).map_err(|error| format!("it is not JSON: {error}"))?;
+    let target = object.get("target").and_then(Value::as_str);
+    if target.is_some_and(|target| target != QUERY_LOG || object["name"].is_null()) {
+        return Ok(None);
+    }
     let name = parse_name(text(&object, "name")).map_err(|error| format!("its \"name\" {error}"))?;
     let record_type = match text(&object, "type") {
         "" => default_type(&name),
         text => record_type(text).map_err(|error| format!("its \"type\" is {error}"))?,
     };
-    Ok(Probe { name, record_type })
+    Ok(Some(Probe { name, record_type }))
 }
 
 /// A line of CoreDNS' log plugin: `[INFO] 10.244.0.5:38472 - 2189 "A IN 10-42-2-46.default.pod.cluster.local. udp …"`.
@@ -156,6 +163,15 @@ mod tests {
         let log = r#"[INFO] 10.244.0.5:38472 - 2189 "AAAA IN fd00--7.web. udp 60 false 512" NXDOMAIN qr,aa 150 0.0001s"#;
         assert_eq!(probes(log), [("fd00--7.web.".to_owned(), aaaa)]);
         assert_eq!(probes(r#"{"client":"::1","name":"web.","type":"A"}"#), [("web.".to_owned(), a)]);
+    }
+
+    #[test]
+    fn of_a_log_the_queries_are_read() {
+        let document = include_str!("../../../docs/query-log.md");
+        let example = document.lines().find(|line| line.starts_with('{')).expect("an example");
+        assert_eq!(probes(example), [("10-42-2-46.web.pod.cluster.local.".to_owned(), RecordType::A)]);
+        assert_eq!(probes(&example.replace("\"10-42-2-46.web.pod.cluster.local.\"", "null")), []);
+        assert_eq!(probes(r#"{"level":"INFO","message":"ready","target":"poddns_net::daemon"}"#), []);
     }
 
     #[test]

@@ -116,6 +116,11 @@ fn verdict(path: &str, mut body: Value, allowed: fn(&str, &str, Option<&str>) ->
             body["status"] = json!({"userInfo": {"username": "system:serviceaccount:dns:poddns"}});
             (201, body)
         }
+        "/api/v1/pods" | "/api/v1/namespaces/global/pods" => {
+            let ip = if path.contains("global") { "2600:1f18::7" } else { "10.0.0.1" };
+            let pod = json!({"status": {"podIPs": [{"ip": ip}], "hostIP": "10.1.0.1"}});
+            (200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [pod]}))
+        }
         _ => failure(404, "not found"),
     }
 }
@@ -163,6 +168,7 @@ ok      may list pods in all namespaces
 ok      may watch pods in all namespaces
 ok      may list namespaces
 ok      may watch namespaces
+ok      the rate limit applies to none of 2 addresses
 ",
             api.address
         )
@@ -436,7 +442,7 @@ fn the_sample_configuration_is_right_and_whole() {
     let text = text.replace("\"demo/pods.json\"", &format!("{pods:?}"));
     let examples: Vec<&str> =
         text.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).collect();
-    assert_eq!(examples.len(), 11, "{examples:?}");
+    assert_eq!(examples.len(), 13, "{examples:?}");
     let without_pods = text.replace("\npods-file", "\n#pods-file");
     for example in std::iter::once("").chain(examples) {
         let cluster = ["#kubeconfig", "#context", "#snapshot"].iter().any(|key| example.starts_with(key));
@@ -466,4 +472,63 @@ fn what_keeps_the_daemon_from_serving_is_found() {
         assert_eq!(run.code, Some(64), "{option}: {}", run.stderr);
         assert!(run.stderr.contains(reason), "{option}: {}", run.stderr);
     }
+}
+
+#[test]
+fn pods_that_the_rate_limit_applies_to_are_told() {
+    let api = api(|_, _, _| true);
+    let run = check(&api, &[]);
+    assert!(run.stderr.contains("ok      the rate limit applies to none of 2 addresses"), "{}", run.stderr);
+    let run = check(&api, &["--namespace", "global"]);
+    let told = "warning the rate limit applies to 2600:1f18::7, a pod or its node: it would throttle CoreDNS";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    assert_eq!(run.code, Some(0));
+    let run = check(&api, &["--namespace", "global", "--rate-limit", "off"]);
+    assert!(!run.stderr.contains("rate limit"), "{}", run.stderr);
+    // A page that cannot be had is no failure.
+    let run = check(&api, &["--namespace", "other"]);
+    assert!(run.stderr.contains("so the rate limit cannot be checked"), "{}", run.stderr);
+    assert_eq!(run.code, Some(0));
+}
+
+#[test]
+#[cfg(unix)]
+fn sockets_of_systemd_are_checked() {
+    use std::os::fd::OwnedFd;
+    use std::process::{Command, Stdio};
+    // Two sockets over UDP and one over TCP, for a single thread; then one of them alone.
+    let (udp, tcp) = loop {
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        // Rarely somebody has the same port over TCP.
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().expect("it is bound")) {
+            break (udp, tcp);
+        }
+    };
+    let pass = "exec 3<&0 4<&1 5<&0 </dev/null >&2; export LISTEN_PID=$$; exec \"$@\"";
+    let check = |count: &str| {
+        let (udp, tcp) = (udp.try_clone().expect("a descriptor"), tcp.try_clone().expect("a descriptor"));
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            pass,
+            "sh",
+            env!("CARGO_BIN_EXE_poddns"),
+            "check",
+            "--pods=insecure",
+            "--threads=1",
+        ]);
+        shell.args(["--block-special"]).env("LISTEN_FDS", count);
+        shell.stdin(Stdio::from(OwnedFd::from(udp))).stdout(Stdio::from(OwnedFd::from(tcp)));
+        let output = shell.stderr(Stdio::piped()).output().expect("a shell");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let (code, told) = check("3");
+    assert_eq!(code, Some(64), "{told}");
+    assert!(told.contains("over UDP 2 times, but there are only 1 threads"), "{told}");
+    let (code, told) = check("1");
+    assert_eq!(code, Some(64), "{told}");
+    assert!(told.contains("over UDP only, but DNS takes both"), "{told}");
+    let (code, told) = check("2");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains(&udp.local_addr().expect("it is bound").to_string()), "{told}");
 }

@@ -40,7 +40,7 @@ pub(crate) fn start(mode: Mode, file: &NamedTempFile) -> Server {
     settings.pod_names = mode == Mode::Verified;
     settings.source = Source::File(file.path().to_owned());
     settings.listen = vec![([127, 0, 0, 1], 0).into()];
-    settings.admin = Some(([127, 0, 0, 1], 0).into());
+    settings.admin = vec![([127, 0, 0, 1], 0).into()];
     let (server, opening) = Server::start(settings).expect("the settings are sound");
     // A failure shows as a server that is never ready.
     drop(opening);

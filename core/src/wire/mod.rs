@@ -9,3 +9,40 @@ mod types;
 
 pub use name::{Name, NameError};
 pub use types::{Class, Ede, Opcode, Rcode, Rtype};
+
+/// The question of a query, for a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueryQuestion<'q> {
+    /// The name in wire form, root label included, in the case of the query.
+    pub name: &'q [u8],
+    /// The type.
+    pub rtype: Rtype,
+    /// The class.
+    pub class: Class,
+}
+
+/// Returns the question of a query; `None` if the packet has no header, another opcode, or not one whole question.
+#[must_use]
+pub fn question(query: &[u8]) -> Option<QueryQuestion<'_>> {
+    let question = message::Question::of(query)?;
+    let (name, rtype, class) = (question.name.as_wire(), question.rtype, question.class);
+    Some(QueryQuestion { name, rtype, class })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn question_of_a_query_is_read() {
+        let query = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x01A\x03pod\0\0\x1c\0\x01";
+        let expected = QueryQuestion { name: b"\x01A\x03pod\0", rtype: Rtype::AAAA, class: Class::IN };
+        assert_eq!(question(query), Some(expected));
+        assert_eq!(query.split_last().and_then(|(_, cut)| question(cut)), None);
+        assert_eq!(query.first_chunk::<11>().and_then(|cut| question(cut)), None, "no header");
+        let mut notify = *query;
+        notify[2] = 0x20;
+        assert_eq!(question(&notify), None, "another opcode");
+    }
+}

@@ -39,6 +39,5 @@ mod rfc9018;
 mod rfc9619;
 mod semantics;
 mod support;
-mod transfer;
 mod wire_rules;
 mod zones;

@@ -5,6 +5,7 @@
 //! which may be the same full pipe; and its bound is a number of lines, of any length.
 
 mod json;
+mod query;
 mod queue;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -21,6 +22,7 @@ use tracing_subscriber::fmt::format::JsonFields;
 use self::json::Json;
 use self::queue::Queue;
 use crate::daemon::config::LogFormat;
+use crate::server::query_log::QueryRecord;
 use crate::server::state::LogLosses;
 
 /// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client logs every failure as an error, which
@@ -29,6 +31,9 @@ const FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustl
 
 /// How long the process waits, at its end, for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Bytes up to which queries may fill the queue.
+const QUERY_CAPACITY: usize = queue::CAPACITY / 2;
 
 /// The lines of this process: as with the subscriber, there can be but one log.
 static QUEUE: Queue = Queue::new();
@@ -63,7 +68,7 @@ pub(crate) fn start(format: LogFormat) -> Log {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| ToQueue)
-        .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        .with_ansi(is_colored())
         // A closed pipe is no reason to write about it to the same place.
         .log_internal_errors(false);
     let started = match format {
@@ -78,6 +83,17 @@ pub(crate) fn start(format: LogFormat) -> Log {
         tracing::warn!("RUST_LOG is ignored: {wrong}; the filter is {FILTER:?}");
     }
     Log { writing: false }
+}
+
+/// Returns true if the log has colors: standard error is a terminal, and `NO_COLOR` is unset or empty
+/// (<https://no-color.org>).
+#[must_use]
+pub fn is_colored() -> bool {
+    has_colors(io::stderr().is_terminal(), env::var_os("NO_COLOR"))
+}
+
+fn has_colors(is_terminal: bool, no_color: Option<OsString>) -> bool {
+    is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
 /// Returns the filter that the variable sets, or the default one and what is wrong with the variable.
@@ -113,6 +129,11 @@ impl Drop for Log {
         }
         QUEUE.flush(LAST_LINES);
     }
+}
+
+/// Logs a query, in a line of its own. If the log is not read, queries are lost before other lines are.
+pub(crate) fn query(record: &QueryRecord<'_>) {
+    QUEUE.push_within(&query::line(record), QUERY_CAPACITY);
 }
 
 /// Returns the lines lost since the start of the process.
@@ -189,6 +210,12 @@ mod tests {
         assert_eq!((&line["odd"], &line["message"]), (&"Some(\"x\")".into(), &"told".into()));
         assert_eq!(line["spans"], serde_json::json!([{ "name": "watch", "resource": "pods" }]));
         assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn colors_are_for_terminals_without_no_color() {
+        assert!(has_colors(true, None) && has_colors(true, Some("".into())));
+        assert!(!has_colors(false, None) && !has_colors(true, Some("1".into())));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The daemon: from the command line to an exit code.
 
 pub mod config;
+mod config_watch;
 mod detached;
 mod exit;
 mod log;
@@ -8,6 +9,7 @@ mod open_files;
 mod preflight;
 pub(crate) mod privileges;
 mod process;
+mod reach;
 mod reload;
 mod signals;
 mod start;
@@ -17,6 +19,7 @@ mod warnings;
 use std::ffi::OsString;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Command;
@@ -24,14 +27,15 @@ use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
 use self::config::{Loaded, Sources, unknown_variables, with_flags};
+use self::config_watch::{ConfigWatch, Version};
 use self::exit::{USAGE, exit_code};
 use self::log::Log;
+pub use self::log::is_colored;
 pub use self::preflight::{PreflightError, preflight};
 use self::process::Process;
 use self::signals::Signals;
-use self::systemd::passed;
+pub use self::systemd::{PassedError, PassedSockets};
 use self::warnings::warn;
-use crate::server::bind::Sockets;
 use crate::sys;
 use crate::version::{self, COMMIT, VERSION};
 
@@ -71,16 +75,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     // First of all: it changes the environment, and the settings depend on it.
-    let passed = match passed() {
+    let passed = match PassedSockets::take() {
         Ok(passed) => passed,
         Err(wrong) => {
             eprintln!("poddnsd: {wrong}");
             return ExitCode::from(USAGE);
         }
     };
-    let sources = Sources::new(&flags, |name| std::env::var_os(name))
-        .map(|sources| sources.with_passed(start::addresses(&passed)));
-    let (sources, loaded) = match sources.and_then(start::load) {
+    let sources =
+        Sources::new(&flags, |name| std::env::var_os(name)).map(|sources| sources.with_passed(&passed));
+    let (sources, loaded, read) = match sources.and_then(start::load) {
         Ok(loaded) => loaded,
         Err(wrong) => {
             for problem in wrong.problems() {
@@ -91,7 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Dropped when all has been said.
     let mut log = log::start(loaded.settings.log_format);
-    exit_code_of(|| serve(sources, loaded, passed, &mut log))
+    exit_code_of(|| serve(sources, loaded, read, passed, &mut log))
 }
 
 /// Returns the exit code of the main task, also if it panics.
@@ -109,7 +113,13 @@ fn exit_code_of(serve: impl FnOnce() -> io::Result<ExitCode>) -> ExitCode {
     }
 }
 
-fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) -> io::Result<ExitCode> {
+fn serve(
+    sources: Sources,
+    loaded: Loaded,
+    read: Version,
+    passed: PassedSockets,
+    log: &mut Log,
+) -> io::Result<ExitCode> {
     let settings = &loaded.settings;
     tracing::info!(version = VERSION, commit = COMMIT, mode = settings.server.mode.as_str(), "starting");
     warn(&settings.server);
@@ -119,20 +129,25 @@ fn serve(sources: Sources, loaded: Loaded, passed: Vec<Sockets>, log: &mut Log) 
     open_files::check(&settings.server);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     // Before anything is bound: no signal must meet its default action.
-    let signals = {
+    let mut signals = {
         let _guard = runtime.enter();
         Signals::new()?
     };
     let options = loaded.options(&loaded);
-    let (bound, dropped) = match start::bind(&sources, settings, passed, log) {
-        Ok(bound) => bound,
+    let prepared = runtime.block_on(start::prepare(&sources, settings, passed, &mut signals));
+    let (bound, dropped) = match prepared {
+        Ok(Some(prepared)) => prepared,
+        Ok(None) => return Ok(ExitCode::SUCCESS),
         Err(failure) => {
-            tracing::error!("{failure}");
+            failure.to_string().lines().for_each(|line| tracing::error!("{line}"));
             return Ok(exit_code(failure.is_configuration()));
         }
     };
+    // The first thread that stays, and not earlier: it has the privileges of the one that starts it.
+    log.write()?;
+    let watch = ConfigWatch::new(sources.file().map(Path::to_owned), read);
     let lame_duck = settings.lame_duck;
-    let process = Process { sources, started: loaded, lame_duck, dropped, signals };
+    let process = Process { sources, started: loaded, watch, lame_duck, dropped, signals };
     let code = runtime.block_on(process.run(bound.with_options(options)));
     // Calls that block are abandoned.
     runtime.shutdown_background();

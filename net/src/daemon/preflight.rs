@@ -1,26 +1,26 @@
-//! Checks that the daemon makes before it serves, and `poddns check` instead of serving.
+//! Checks before the daemon serves: the daemon makes them at its start, `poddns check` instead of serving.
 
 use std::time::Instant;
 
-use super::config::{DaemonSettings, Sources};
-use super::privileges::{self, PrivilegeError};
-use super::start::paths;
-use crate::server::cookies::{CookieError, SecretStore};
-use crate::server::transfer::{KeyError, Secrets};
+use super::config::{DaemonSettings, Privileges, Sources};
+use super::privileges::{self, Paths, PrivilegeError};
+use super::reach::paths;
+use super::systemd::{PassedError, PassedSockets};
+use crate::server::cookies::{CookieError, CookieSource, SecretStore};
 
-/// Reason why the daemon would not start, although its settings are valid.
+/// Reason why the daemon does not start, although its settings are valid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PreflightError {
+    /// The sockets that systemd has passed do not suit the settings.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// Privileges cannot be dropped as configured.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
     /// There are no secrets for cookies.
     #[error(transparent)]
     Cookies(#[from] CookieError),
-    /// The key of zone transfers cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
 }
 
 impl PreflightError {
@@ -28,9 +28,9 @@ impl PreflightError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
+            Self::Passed(_) => true,
             Self::Privileges(error) => error.is_configuration(),
             Self::Cookies(error) => error.is_configuration(),
-            Self::Key(_) => true,
         }
     }
 }
@@ -39,16 +39,38 @@ impl PreflightError {
 /// addresses, which another process may have, and the source of the pods. Reads the files that they name; changes
 /// nothing.
 #[must_use]
-pub fn preflight(sources: &Sources, settings: &DaemonSettings) -> Vec<PreflightError> {
-    let mut errors = Vec::new();
+pub fn preflight(
+    sources: &Sources,
+    settings: &DaemonSettings,
+    passed: &PassedSockets,
+) -> Vec<PreflightError> {
+    let mut errors = check_process(settings, passed);
     let paths = paths(sources.file(), &settings.server);
-    if let Err(error) = privileges::check(&settings.privileges, &paths) {
+    errors.extend(check_files(&settings.privileges, &settings.server.cookies, &paths));
+    errors
+}
+
+/// Makes the checks for which no file is read: those of the sockets, the user and the kernel.
+pub(super) fn check_process(settings: &DaemonSettings, passed: &PassedSockets) -> Vec<PreflightError> {
+    let mut errors = Vec::new();
+    if let Err(error) = passed.check_threads(settings.server.threads) {
         errors.push(error.into());
     }
-    if let Err(error) = SecretStore::open(settings.server.cookies.clone(), Instant::now()) {
+    errors.extend(privileges::check(&settings.privileges).into_iter().map(PreflightError::from));
+    errors
+}
+
+/// Makes the checks of files that the settings name. They may block, and are made as the user that the daemon becomes.
+pub(super) fn check_files(
+    privileges: &Privileges,
+    cookies: &CookieSource,
+    paths: &Paths,
+) -> Vec<PreflightError> {
+    let mut errors = Vec::new();
+    if let Err(error) = privileges::check_program(privileges, paths) {
         errors.push(error.into());
     }
-    if let Err(error) = Secrets::read(&settings.server) {
+    if let Err(error) = SecretStore::open(cookies.clone(), Instant::now()) {
         errors.push(error.into());
     }
     errors

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::{select, time};
 
 use super::config::{Loaded, Sources};
+use super::config_watch::ConfigWatch;
 use super::detached::detached;
 use super::exit::exit_code;
 use super::privileges::{Dropped, directory};
@@ -19,6 +20,7 @@ use crate::server::bound::Bound;
 use crate::server::error::StartError;
 use crate::server::handle::{Opening, Server};
 use crate::server::settings::Settings;
+use crate::server::supervise::Panicked;
 
 /// Time that the end may take beside what the operator has set.
 const MARGIN: Duration = Duration::from_secs(15);
@@ -31,6 +33,7 @@ pub(super) struct Process {
     pub(super) sources: Sources,
     /// The configuration at the start.
     pub(super) started: Loaded,
+    pub(super) watch: ConfigWatch,
     /// Time between SIGTERM and the end.
     pub(super) lame_duck: Duration,
     pub(super) dropped: Dropped,
@@ -91,6 +94,7 @@ impl Process {
         let mut work: Option<Work<'_>> = Some(Box::pin(async { Done::Opened(opening.opened().await) }));
         let mut pulse = Pulse::default();
         let (mut reload_requested, mut seen) = (false, Seen::default());
+        self.watch.set(self.started.settings.watch_config);
         let mut poll = time::interval(POLL_INTERVAL);
         loop {
             select! {
@@ -102,6 +106,10 @@ impl Process {
                     Request::End(signal) => return Ended::Signal(signal),
                     Request::Reload => reload_requested = true,
                 },
+                changed = self.watch.changed() => {
+                    reload_requested |= changed.is_ok();
+                    report_change(server, changed);
+                }
                 due = supervisor.due() => {
                     supervisor.status(status(server));
                     if due == Due::Heartbeat {
@@ -155,6 +163,7 @@ impl Process {
         match reloaded {
             Ok(loaded) => {
                 self.lame_duck = loaded.settings.lame_duck;
+                self.watch.set(loaded.settings.watch_config);
                 for setting in loaded.needs_restart(&self.started) {
                     tracing::warn!(
                         setting,
@@ -217,6 +226,16 @@ impl Process {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// Logs that the config file has changed, or that watching it panicked.
+fn report_change(server: &Server, changed: Result<(), Panicked>) {
+    if changed.is_ok() {
+        tracing::info!("the config file has changed; reading it again");
+    } else {
+        server.count_panic();
+        tracing::error!("watching the config file panicked: a bug, please report it; watching it anew");
     }
 }
 

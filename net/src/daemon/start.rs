@@ -1,21 +1,22 @@
 //! From settings to bound sockets, with as few privileges as possible.
 
-use std::net::SocketAddr;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use poddns_watch::{Reads, Source};
+use tokio::{select, time};
 
 use super::config::{ConfigError, DaemonSettings, Loaded, Problem, Sources};
-use super::detached::bounded;
-use super::log::{self, Log};
-use super::privileges::{Dropped, Paths, PrivilegeError, drop_privileges};
-use super::systemd::{PassedError, check_threads};
-use crate::server::bind::Sockets;
+use super::config_watch::{Version, version};
+use super::detached::{bounded, detached};
+use super::log;
+use super::preflight::{PreflightError, check_files, check_process};
+use super::privileges::{self, Dropped, PrivilegeError};
+use super::reach::paths;
+use super::signals::Signals;
+use super::systemd::PassedSockets;
 use crate::server::bound::Bound;
-use crate::server::cookies::CookieSource;
 use crate::server::error::StartError;
-use crate::server::settings::{Needs, Settings};
 
 /// Reason why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +25,8 @@ pub(super) enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    #[error(transparent)]
-    Passed(#[from] PassedError),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Preflight(Vec<PreflightError>),
 }
 
 impl Failure {
@@ -34,76 +35,67 @@ impl Failure {
         match self {
             Self::Start(error) => error.is_configuration(),
             Self::Privileges(error) => error.is_configuration(),
-            Self::Passed(_) => true,
+            Self::Preflight(errors) => errors.iter().any(PreflightError::is_configuration),
         }
     }
 }
 
-/// Maximum time to read a file at the start. Only then does the main thread wait for one, and hears no signal.
+/// Maximum time to read the files of one kind at the start.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads the configuration for the first time.
-pub(super) fn load(sources: Sources) -> Result<(Sources, Loaded), ConfigError> {
+/// Reads the configuration for the first time. Returns it with the version of the file before it was read.
+pub(super) fn load(sources: Sources) -> Result<(Sources, Loaded, Version), ConfigError> {
     let (file, reading) = (sources.file().unwrap_or(Path::new("")).to_owned(), sources.clone());
-    let loaded = bounded("poddns-config", READ_TIMEOUT, move || reading.load());
-    let loaded = loaded.unwrap_or_else(|error| Err(Problem::Unreadable { path: file, error }.into()))?;
-    Ok((sources, loaded))
+    let read = move || {
+        let version = reading.file().and_then(version);
+        (reading.load(), version)
+    };
+    let read = bounded("poddns-config", READ_TIMEOUT, read);
+    let (loaded, version) =
+        read.unwrap_or_else(|error| (Err(Problem::Unreadable { path: file, error }.into()), None));
+    Ok((sources, loaded?, version))
 }
 
-/// Binds the sockets, then drops the privileges that only that takes.
-pub(super) fn bind(
+/// Binds the sockets, then drops the privileges that only that takes, of the calling thread. Returns `None` if a signal
+/// requests the end meanwhile.
+pub(super) async fn prepare(
     sources: &Sources,
     settings: &DaemonSettings,
-    passed: Vec<Sockets>,
-    log: &mut Log,
-) -> Result<(Bound, Dropped), Failure> {
-    check_threads(&passed, settings.server.threads)?;
-    let bound = Bound::with_passed(settings.server.clone(), passed)?.with_log_losses(log::losses);
+    passed: PassedSockets,
+    signals: &mut Signals,
+) -> Result<Option<(Bound, Dropped)>, Failure> {
+    refuse(check_process(settings, &passed))?;
+    passed.advise(settings.server.threads);
+    let bound = Bound::with_passed(settings.server.clone(), passed.0)?.with_log_losses(log::losses);
+    let bound = bound.with_query_log(log::query);
+    privileges::give_up(&settings.privileges)?;
+    select! {
+        dropped = restrict(sources, settings) => Ok(Some((bound, dropped?))),
+        signal = signals.end() => {
+            tracing::info!(signal, "ended before it served");
+            Ok(None)
+        }
+    }
+}
+
+/// Restricts the process to the files that the settings name. A kubeconfig is read for it, on a thread of its own, so
+/// that signals are handled meanwhile.
+async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<Dropped, Failure> {
     let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
-    // A kubeconfig is read for it, so it comes after the change of user.
-    let paths = || bounded("poddns-paths", READ_TIMEOUT, move || paths(config.as_deref(), &server));
-    let dropped = drop_privileges(&settings.privileges, paths)?;
-    // The first thread that stays, and not earlier: it has the privileges of the one that starts it.
-    log.write().map_err(StartError::Thread)?;
-    Ok((bound, dropped))
+    let kept = settings.privileges.clone();
+    let read = detached("poddns-paths", move || {
+        let paths = paths(config.as_deref(), &server);
+        let errors = check_files(&kept, &server.cookies, &paths);
+        (paths, errors)
+    });
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", READ_TIMEOUT.as_secs()));
+    let read = time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| Err(late()));
+    let (paths, errors) = read.map_err(PrivilegeError::Paths)?;
+    refuse(errors)?;
+    Ok(privileges::restrict(&settings.privileges, &paths)?)
 }
 
-/// Addresses of sockets that were passed.
-pub(super) fn addresses(passed: &[Sockets]) -> Vec<SocketAddr> {
-    passed.iter().map(|sockets| sockets.address).collect()
-}
-
-/// Returns the files that must stay within reach.
-pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
-    let mut paths = Paths::default();
-    if let Some(config) = config {
-        paths.read_file(config);
-    }
-    if let CookieSource::File(secrets) = &settings.cookies {
-        paths.read_file(secrets);
-    }
-    if let Some(key) = settings.transfer.as_ref().and_then(|transfer| transfer.key_file.as_ref()) {
-        paths.read_file(key);
-    }
-    if settings.needs() == Needs::Nothing {
-        return paths;
-    }
-    if let Some(snapshot) = &settings.snapshot {
-        paths.replace_file(&snapshot.path);
-    }
-    if let Source::File(pods) | Source::FileOrPipe(pods) = &settings.source {
-        paths.read_rewritten_file(pods);
-        return paths;
-    }
-    let Reads { files, network, program, .. } = settings.source.reads();
-    for file in &files {
-        paths.read_file(file);
-    }
-    if network {
-        paths.network();
-    }
-    if let Some(program) = program {
-        paths.run(program);
-    }
-    paths
+/// Fails if there are errors.
+fn refuse(errors: Vec<PreflightError>) -> Result<(), Failure> {
+    if errors.is_empty() { Ok(()) } else { Err(Failure::Preflight(errors)) }
 }

@@ -1,6 +1,6 @@
 //! One thread's way to answers: the settings of the moment, the pods, and what it counts.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use poddns_core::wire::Rcode;
 use poddns_core::{
-    Config, CookieSecrets, CookieStatus, DropReason, Outcome, Request, Transport, prefetch, refuse, respond,
+    Config, CookieSecrets, CookieStatus, Outcome, Reply, Request, Transport, prefetch, refuse, respond,
 };
 use tokio::sync::watch;
 
 use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SharedPods;
+use crate::server::query_log::{Logging, QueryLogger};
 use crate::server::rate_limit::{Limiter, QuestionLimiter, Verdict};
 use crate::server::settings::Settings;
-use crate::server::transfer::{Answered, Asked, Job, Service};
 use crate::sys::Datagram;
 
 /// What all threads answer from; replaced as a whole when the configuration is read again.
@@ -26,8 +26,6 @@ pub(crate) struct Current {
     pub(crate) pods: SharedPods,
     /// What cookies are made with; `None` ignores those of clients.
     pub(crate) cookies: Option<CookieSecrets>,
-    /// What answers queries for transfers, if they are configured and can be answered.
-    pub(crate) transfers: Option<Arc<Service>>,
 }
 
 /// Answers queries of one thread.
@@ -39,6 +37,9 @@ pub(crate) struct Answerer {
     /// The limit of responses, which is for UDP alone.
     limiter: Option<Rc<Limiter>>,
     questions: Rc<QuestionLimiter>,
+    query_log: Arc<QueryLogger>,
+    /// Queries that the log's sampling has skipped since the last one.
+    skipped: Cell<u32>,
 }
 
 impl Answerer {
@@ -64,9 +65,15 @@ impl Answerer {
         questions: Rc<QuestionLimiter>,
     ) -> Self {
         let current = updates.borrow_and_update().clone();
-        let answerer = Self { updates, current, counters, limiter, questions };
+        let (query_log, skipped) = (Arc::default(), Cell::new(0));
+        let answerer = Self { updates, current, counters, limiter, questions, query_log, skipped };
         answerer.set_limits();
         answerer
+    }
+
+    /// Sets where queries are logged.
+    pub(crate) fn with_query_log(self, query_log: Arc<QueryLogger>) -> Self {
+        Self { query_log, ..self }
     }
 
     fn set_limits(&self) {
@@ -103,8 +110,8 @@ impl Answerer {
             limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
             questions: Some(&*self.questions).filter(|questions| questions.is_on()),
             clock: OnceCell::new(),
-            transfers: self.current.transfers.as_ref(),
-            transfer: RefCell::default(),
+            log: Logging::new(self.current.settings.query_log, &self.query_log),
+            skipped: &self.skipped,
         }
     }
 }
@@ -130,10 +137,9 @@ pub(crate) struct Batch<'a> {
     questions: Option<&'a QuestionLimiter>,
     /// What the limiters' clock says, once it has been asked.
     clock: OnceCell<Instant>,
-    /// What answers queries for transfers, if they are configured and can be answered.
-    transfers: Option<&'a Arc<Service>>,
-    /// A transfer that a query asked for.
-    transfer: RefCell<Option<Box<Job>>>,
+    /// The query log, if it is on.
+    log: Option<Logging<'a>>,
+    skipped: &'a Cell<u32>,
 }
 
 impl Batch<'_> {
@@ -150,8 +156,30 @@ impl Batch<'_> {
         }
     }
 
+    /// Returns true if queries are logged, by [`answer_and_log`](Self::answer_and_log).
+    pub(crate) fn is_logged(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// Writes the response to `query` into `out` and returns its length; `None` if there must be none.
+    #[inline]
     pub(crate) fn answer(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
+        self.reply(query, out).map(|reply| reply.len)
+    }
+
+    /// The same, and logs the query. A function of its own, so that nothing of it is in the usual path.
+    #[cold]
+    pub(crate) fn answer_and_log(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
+        let Datagram { octets, peer, cut } = query;
+        let reply = self.reply(Datagram { octets, peer, cut }, out)?;
+        if let Some(log) = &self.log {
+            log.log(self.skipped, self.now, (peer, self.transport), octets, &reply);
+        }
+        Some(reply.len)
+    }
+
+    #[inline]
+    fn reply(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<Reply> {
         let Datagram { octets: query, peer, cut } = query;
         self.counters.queries.increment();
         if peer.port() == 0 {
@@ -182,58 +210,15 @@ impl Batch<'_> {
         match outcome {
             Outcome::Reply(reply) => {
                 self.counters.reply(&reply);
-                Some(reply.len)
+                Some(reply)
             }
             Outcome::Drop(reason) => {
                 self.counters.dropped(Dropped::By(reason));
                 None
             }
-            outcome => self.serve_secondary(outcome, query, &request, out),
+            // No other kind is asked for.
+            _ => None,
         }
-    }
-
-    /// Answers a query for a transfer, or a signed one. `None` if there is no response, or it is
-    /// [several messages](Self::take_transfer).
-    #[cold]
-    fn serve_secondary(
-        &self,
-        outcome: Outcome,
-        query: &[u8],
-        request: &Request,
-        out: &mut [u8],
-    ) -> Option<usize> {
-        let limited = self.limiter.is_some_and(|limiter| {
-            let verdict = limiter.check(request.source, || *self.clock.get_or_init(Instant::now));
-            !matches!(verdict, Verdict::Send)
-        });
-        if limited {
-            self.counters.dropped(Dropped::RateLimited);
-            return None;
-        }
-        let asked = Asked { config: &self.config, query, request };
-        let answered = match self.transfers {
-            Some(service) => service.answer(outcome, asked, out),
-            None => Answered::not_ready(query, out),
-        };
-        match answered {
-            Answered::Reply { len, rcode } => {
-                self.counters.responses.increment(rcode.0);
-                Some(len)
-            }
-            Answered::Transfer(job) => {
-                self.transfer.replace(Some(job));
-                None
-            }
-            Answered::Nothing => {
-                self.counters.dropped(Dropped::By(DropReason::NoRoom));
-                None
-            }
-        }
-    }
-
-    /// Returns the transfer that the last query asked for, if it did.
-    pub(crate) fn take_transfer(&self) -> Option<Box<Job>> {
-        self.transfer.take()
     }
 
     fn respond(&self, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
@@ -322,12 +307,8 @@ mod tests {
     #[test]
     fn freshness_is_checked_for_each_batch() {
         let pods = SharedPods(Arc::new(Lapsed::default()));
-        let current = watch::Sender::new(Current {
-            settings: Arc::default(),
-            pods: pods.clone(),
-            cookies: None,
-            transfers: None,
-        });
+        let current =
+            watch::Sender::new(Current { settings: Arc::default(), pods: pods.clone(), cookies: None });
         let mut answerer = Answerer::tcp(current.subscribe(), Arc::default(), [0; 16]);
         assert_eq!(pods.0.freshness(), Freshness::Fresh);
         let batch = answerer.batch();
@@ -337,8 +318,7 @@ mod tests {
     #[test]
     fn nothing_is_sent_to_port_zero() {
         let pods = SharedPods(Arc::new(NoPods));
-        let current =
-            watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None, transfers: None });
+        let current = watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None });
         let counters = Arc::new(Counters::default());
         let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
         let mut answerer =

@@ -190,8 +190,54 @@ fn bind_shared(socket: &Socket, address: SocketAddr, exclusive: bool) -> io::Res
     }
 }
 
-/// A listener for HTTP, shared with nobody.
-pub(crate) fn http(address: SocketAddr) -> Result<TcpListener, BindError> {
+/// Binds listeners for HTTP, shared with nobody. Of both wildcards the IPv6 one may be missing; with port 0 they take one
+/// port.
+pub(crate) fn bind_http(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
+    let mut attempts = if addresses.iter().any(|address| address.port() == 0) { ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        match attempt_http(addresses) {
+            // The port that was free for IPv4 is taken for IPv6.
+            Err(error) if attempts > 0 && error.error.kind() == io::ErrorKind::AddrInUse => {}
+            done => return done,
+        }
+    }
+}
+
+fn attempt_http(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    // The port of the IPv4 wildcard, as configured and as bound.
+    let mut wildcard = None;
+    for &configured in addresses {
+        let mut address = configured;
+        if let (Some((port, bound)), true) =
+            (wildcard, configured.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED))
+            && port == configured.port()
+        {
+            address.set_port(bound);
+        }
+        match http(address) {
+            Ok(listener) => {
+                if configured.ip() == IpAddr::from(Ipv4Addr::UNSPECIFIED) {
+                    let bound = listener.local_addr().map_err(|error| BindError {
+                        address,
+                        transport: "HTTP",
+                        error,
+                    })?;
+                    wildcard = Some((configured.port(), bound.port()));
+                }
+                listeners.push(listener);
+            }
+            Err(error) if no_such_family(&error) && wildcard.is_some() => {
+                tracing::warn!("{error}; serving IPv4 only");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(listeners)
+}
+
+fn http(address: SocketAddr) -> Result<TcpListener, BindError> {
     let bind = || -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         only_v6(&socket, address)?;
@@ -286,5 +332,18 @@ mod tests {
         let sockets = bind("127.0.0.1:0".parse().unwrap(), NonZeroUsize::MIN).unwrap();
         let (receive, send) = buffers(&sockets.udp[0]).unwrap();
         assert!(receive > 65_535 && send > 65_535, "{receive} {send}");
+    }
+
+    #[test]
+    fn wildcards_of_http_take_one_port() {
+        let wildcards = [(Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::UNSPECIFIED, 0).into()];
+        let listeners = bind_http(&wildcards).unwrap();
+        let ports: Vec<u16> =
+            listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        // A host may have no IPv6.
+        assert!(!ports.is_empty() && ports.iter().all(|&port| port == ports[0] && port != 0), "{ports:?}");
+        let error = bind_http(&[listeners[0].local_addr().unwrap()]).unwrap_err();
+        assert_eq!((error.transport, error.error.kind()), ("HTTP", io::ErrorKind::AddrInUse));
+        assert!(bind_http(&[]).unwrap().is_empty());
     }
 }

@@ -17,6 +17,7 @@ use super::feed::{OpenPods, PodOrigin, Unopened};
 use super::handle::{Opening, Server};
 use super::listen::{Listening, bind_all};
 use super::pods::Pods;
+use super::query_log::{QueryLogger, QuerySink};
 use super::settings::{Needs, Settings};
 use super::state::{LogLosses, OptionInForce, State};
 use super::supervise::Tasks;
@@ -35,9 +36,10 @@ const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Bound {
     settings: Arc<Settings>,
     sockets: Vec<(SocketAddr, Sockets)>,
-    http: Option<TcpListener>,
+    http: Vec<TcpListener>,
     log_losses: fn() -> LogLosses,
     options: Vec<OptionInForce>,
+    query_log: Option<QuerySink>,
 }
 
 impl Bound {
@@ -63,13 +65,14 @@ impl Bound {
         }
         let mut sockets = bind_all(&others, &settings)?;
         sockets.extend(passed.into_iter().map(|sockets| (sockets.address, sockets)));
-        let http = settings.admin.map(bind::http).transpose()?;
+        let http = bind::bind_http(&settings.admin)?;
         Ok(Self {
             settings: Arc::new(settings),
             sockets,
             http,
             log_losses: LogLosses::default,
             options: Vec::new(),
+            query_log: None,
         })
     }
 
@@ -81,6 +84,11 @@ impl Bound {
     /// Adds the options of this program to the admin endpoints.
     pub fn with_options(self, options: Vec<OptionInForce>) -> Self {
         Self { options, ..self }
+    }
+
+    /// Sets the receiver of the query log; without one there is none, whatever [`Settings::query_log`] says.
+    pub fn with_query_log(self, sink: QuerySink) -> Self {
+        Self { query_log: Some(sink), ..self }
     }
 
     /// Starts the threads, which answer at once, and opens the pods that the mode needs in the background. Until that
@@ -102,18 +110,19 @@ impl Bound {
     }
 
     fn start(self, pods: OpenPods, unopened: Option<Arc<Unopened>>) -> Result<(Server, Opening), StartError> {
-        let Self { settings, sockets, http, log_losses, options } = self;
+        let Self { settings, sockets, http, log_losses, options, query_log } = self;
         let cookies = SecretStore::open(settings.cookies.clone(), Instant::now())?;
         let key = random().map_err(CookieError::Random)?;
-        let admin = http.as_ref().and_then(|listener| listener.local_addr().ok());
+        let admin: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let current = Current {
             settings: Arc::clone(&settings),
             pods: pods.pods.clone(),
             cookies: cookies.secrets().cloned(),
-            transfers: None,
         };
-        let state = Arc::new(State::new(current, admin, log_losses));
+        let mut state = State::new(current, admin.clone(), log_losses);
+        state.query_log = Arc::new(QueryLogger::new(query_log));
         state.set_options(options);
+        let state = Arc::new(state);
         let (panics, panicked) = PanicNotifier::new();
         let workers = workers(&state, key, &panics).map_err(StartError::Thread)?;
         let tcp = tcp_thread(&state, key, &panics).map_err(StartError::Thread)?;
@@ -124,7 +133,7 @@ impl Bound {
         let work = |commands| control::work(commands, parts);
         let control =
             Thread::spawn("poddns-control".to_owned(), &panics, work).map_err(StartError::Thread)?;
-        if let Some(http) = http {
+        if !http.is_empty() {
             control.send(Command::Admin(http));
         }
         let (done, opened) = oneshot::channel();
@@ -136,7 +145,7 @@ impl Bound {
         for (configured, sockets) in sockets {
             listening.add(configured, sockets);
         }
-        if let Some(address) = admin {
+        for address in admin {
             tracing::info!(%address, "serving /healthz, /readyz, /status and /metrics");
         }
         Ok((Server { state, workers, tcp, control, panics: panicked }, opening))
@@ -153,18 +162,23 @@ fn is_local(settings: &Settings) -> bool {
 /// Starts the threads that answer over UDP. `key` is for the tables of the limiters.
 fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Vec<Thread<udp::Order>>> {
     let worker = |(number, counters): (usize, &Arc<_>)| {
-        let (updates, counters) = (state.current.subscribe(), Arc::clone(counters));
+        let sources = udp::Sources {
+            updates: state.current.subscribe(),
+            counters: Arc::clone(counters),
+            query_log: Arc::clone(&state.query_log),
+            key,
+        };
         let name = format!("poddns-udp-{number}");
-        Thread::spawn(name, panics, move |orders| udp::work(updates, counters, key, orders))
+        Thread::spawn(name, panics, move |orders| udp::work(sources, orders))
     };
     state.udp.iter().enumerate().map(worker).collect()
 }
 
 fn tcp_thread(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Thread<tcp::Order>> {
     let (updates, counters) = (state.current.subscribe(), Arc::clone(&state.tcp));
-    let connections = Arc::clone(&state.connections);
+    let (connections, query_log) = (Arc::clone(&state.connections), Arc::clone(&state.query_log));
     Thread::spawn("poddns-tcp".to_owned(), panics, move |orders| {
-        tcp::serve(Answerer::tcp(updates, counters, key), connections, orders)
+        tcp::serve(Answerer::tcp(updates, counters, key).with_query_log(query_log), connections, orders)
     })
 }
 
@@ -220,7 +234,7 @@ mod tests {
         let passed = sockets(3);
         let kept: Vec<UdpSocket> = passed.udp.iter().map(|socket| socket.try_clone().unwrap()).collect();
         let mut settings = Settings::default();
-        (settings.admin, settings.listen) = (None, vec![passed.address]);
+        (settings.admin, settings.listen) = (Vec::new(), vec![passed.address]);
         settings.threads = NonZeroUsize::new(4).unwrap();
         let server = Bound::with_passed(settings, vec![passed]).unwrap().serve_pods(Arc::new(NoPods));
         let server = server.unwrap();
@@ -249,7 +263,7 @@ mod tests {
     fn nothing_is_read_before_it_serves() {
         let mut settings = Settings::default();
         settings.listen = vec![([127, 0, 0, 1], 0).into()];
-        settings.admin = None;
+        settings.admin = Vec::new();
         settings.cookies = crate::server::cookies::CookieSource::File("/nonexistent/secret".into());
         let bound = Bound::new(settings).unwrap();
         let error = bound.serve_pods(Arc::new(NoPods)).unwrap_err();

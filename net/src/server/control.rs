@@ -28,7 +28,6 @@ use super::secrets::Cookies;
 use super::settings::Settings;
 use super::snapshots::Saver;
 use super::supervise::Tasks;
-use super::transfer::{Publisher, Secrets};
 
 /// Interval between checks whether a new feed has completed its first list.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -45,8 +44,8 @@ pub(super) enum Command {
         /// Receives the result. The command is abandoned if nobody waits for it any more.
         done: oneshot::Sender<Result<(), StartError>>,
     },
-    /// Serve the admin endpoints.
-    Admin(TcpListener),
+    /// Serve the admin endpoints on these.
+    Admin(Vec<TcpListener>),
     /// Answer, as a sign of life.
     Ping(oneshot::Sender<()>),
 }
@@ -68,7 +67,7 @@ pub(super) async fn work(mut commands: UnboundedReceiver<Command>, parts: Parts)
         select! {
             command = commands.recv() => match command {
                 Some(Command::Replace { settings, done }) => control.replace(settings, done),
-                Some(Command::Admin(listener)) => control.serve_admin(listener),
+                Some(Command::Admin(listeners)) => control.serve_admin(listeners),
                 // Fails only if the sender no longer waits.
                 Some(Command::Ping(pong)) => drop(pong.send(())),
                 None => break,
@@ -95,7 +94,6 @@ struct Opening {
 struct Opened {
     cookies: Option<SecretStore>,
     feed: Option<(Plan, OpenedFeed)>,
-    keys: Option<Secrets>,
 }
 
 /// What must be opened.
@@ -105,18 +103,15 @@ struct ToOpen {
     /// A pipe cannot be read twice, so it is accepted at the start only.
     pipes: bool,
     snapshot: Option<PathBuf>,
-    /// Whose key of zone transfers is read.
-    settings: Arc<Settings>,
 }
 
 impl ToOpen {
     /// Opens everything, or nothing. May block the calling thread for ever.
     fn open(self, runtime: &Handle) -> Result<Opened, StartError> {
         let cookies = self.cookies.map(|source| SecretStore::open(source, Instant::now())).transpose()?;
-        let keys = Some(Secrets::read(&self.settings)?);
-        let Some(plan) = self.plan else { return Ok(Opened { cookies, feed: None, keys }) };
+        let Some(plan) = self.plan else { return Ok(Opened { cookies, feed: None }) };
         let feed = runtime.block_on(OpenedFeed::open(plan.clone(), self.pipes, self.snapshot.as_deref()))?;
-        Ok(Opened { cookies, feed: Some((plan, feed)), keys })
+        Ok(Opened { cookies, feed: Some((plan, feed)) })
     }
 }
 
@@ -142,10 +137,6 @@ struct Control {
     /// Pods and settings that are published once the first list is complete.
     next: Option<(OpenPods, Arc<Settings>)>,
     saver: Option<Saver>,
-    /// Makes versions for zone transfers, if they are configured.
-    publisher: Option<Publisher>,
-    /// Keys of the settings that were applied last.
-    keys: Secrets,
 }
 
 impl Control {
@@ -155,22 +146,11 @@ impl Control {
         let (looked, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
         tasks.spawn("cookie secrets", async move || looked.update().await);
         tasks.spawn("rate limit check", async move || check_after_lists(&checked).await);
-        Self {
-            listening,
-            cookies,
-            tasks,
-            serving: pods,
-            unopened,
-            opening: None,
-            next: None,
-            saver: None,
-            publisher: None,
-            keys: Secrets::default(),
-        }
+        Self { listening, cookies, tasks, serving: pods, unopened, opening: None, next: None, saver: None }
     }
 
-    fn serve_admin(&self, listener: TcpListener) {
-        self.tasks.spawn_once("admin", admin::serve(listener, Arc::clone(&self.listening.state)));
+    fn serve_admin(&self, listeners: Vec<TcpListener>) {
+        self.tasks.spawn_once("admin", admin::serve(listeners, Arc::clone(&self.listening.state)));
     }
 
     /// Begins to open what settings need, in place of what is being opened.
@@ -215,8 +195,7 @@ impl Control {
         // What is answered from already is better than any snapshot.
         let snapshot = settings.snapshot.as_ref().filter(|_| self.serving.is_unsynced());
         let pipes = self.serving.origin == PodOrigin::Unopened;
-        let snapshot = snapshot.map(|file| file.path.clone());
-        ToOpen { cookies, plan, pipes, snapshot, settings: Arc::clone(settings) }
+        ToOpen { cookies, plan, pipes, snapshot: snapshot.map(|file| file.path.clone()) }
     }
 
     /// Returns where the pods come from under these settings.
@@ -295,9 +274,6 @@ impl Control {
         if let Some(store) = opened.cookies {
             self.cookies.replace(store);
         }
-        if let Some(keys) = opened.keys {
-            self.keys = keys;
-        }
         let pods = match opened.feed {
             Some((plan, feed)) => OpenPods::run(plan, feed, &self.tasks),
             None => self.open(&self.origin(&settings)).unwrap_or_else(OpenPods::nothing),
@@ -317,12 +293,9 @@ impl Control {
 
     /// Answers from these pods by these settings from now on.
     fn publish(&mut self, pods: OpenPods, settings: &Arc<Settings>) {
-        self.publish_versions(&pods, settings);
-        let service = self.publisher.as_ref().map(|publisher| Arc::clone(&publisher.service));
         self.listening.state.current.send_modify(|current| {
             current.settings = Arc::clone(settings);
             current.pods = pods.pods.clone();
-            current.transfers = service;
         });
         let is_same = pods.is_same(&self.serving);
         if !is_same {
@@ -334,39 +307,6 @@ impl Control {
         if !is_same || saved != settings.snapshot.as_ref() {
             self.save(settings);
         }
-    }
-
-    /// Makes versions of the pods for zone transfers from now on, or no longer.
-    fn publish_versions(&mut self, pods: &OpenPods, settings: &Arc<Settings>) {
-        let before = self.publisher.take();
-        let recorder = pods.snapshots.as_ref().map(|snapshots| &snapshots.recorder);
-        let Some(transfer) = &settings.transfer else {
-            if let (Some(_), Some(recorder)) = (before, recorder) {
-                recorder.end_transfers();
-            }
-            return;
-        };
-        let is_kept = |before: &&Publisher| {
-            let old = before.service.settings.transfer.as_ref();
-            pods.is_same(&self.serving) && old.is_some_and(|old| old.journal == transfer.journal)
-        };
-        let kept = before.as_ref().filter(is_kept).and_then(|before| before.service.versions.clone());
-        let versions = kept.or_else(|| Some(recorder?.transfers(transfer.journal)));
-        if versions.is_none() {
-            tracing::warn!(
-                "zones are not transferred: the program keeps the pods, and no feed makes versions of them"
-            );
-        }
-        let counters = Arc::clone(&self.listening.state.transfers);
-        self.publisher = Some(Publisher::start(
-            Arc::clone(settings),
-            self.keys.clone(),
-            pods.pods.clone(),
-            versions,
-            before.as_ref(),
-            counters,
-            &self.tasks,
-        ));
     }
 
     /// Writes snapshots of the pods where the settings say, from now on.
@@ -409,13 +349,8 @@ mod tests {
     use super::*;
 
     fn control() -> (Control, Arc<State>) {
-        let current = Current {
-            settings: Arc::default(),
-            pods: SharedPods(Arc::new(NoPods)),
-            cookies: None,
-            transfers: None,
-        };
-        let state = Arc::new(State::new(current, None, LogLosses::default));
+        let current = Current { settings: Arc::default(), pods: SharedPods(Arc::new(NoPods)), cookies: None };
+        let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
         let tcp = mpsc::unbounded_channel().0.downgrade();
         let parts = Parts {
             listening: Listening { state: Arc::clone(&state), workers: Vec::new(), tcp },

@@ -22,7 +22,7 @@ impl<const N: usize> ByNumber<N> {
     /// Number of counters.
     pub(crate) const LEN: usize = N;
 
-    pub(crate) fn increment(&self, number: u16) {
+    fn increment(&self, number: u16) {
         if let Some(counter) = self.0.get(usize::from(number)).or(self.0.last()) {
             counter.increment();
         }

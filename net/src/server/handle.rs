@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+#[cfg(feature = "daemon")]
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,10 +80,10 @@ impl Server {
         self.state.listeners().open.iter().map(|listener| listener.address).collect()
     }
 
-    /// Returns the address of the admin endpoints, if they are served.
+    /// Returns the first address of the admin endpoints, if they are served: of both wildcards, that of IPv4.
     #[must_use]
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.state.admin
+        self.state.admin.first().copied()
     }
 
     /// Returns the settings in effect.
@@ -117,15 +118,19 @@ impl Server {
         let (done, result) = oneshot::channel();
         self.control.send(Command::Replace { settings: Arc::new(settings), done });
         let replaced = result.await.unwrap_or(Err(StartError::Dead));
-        let reloads = &self.state.reloads;
-        let counter = if replaced.is_ok() { &reloads.succeeded } else { &reloads.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.state.reloads.count(replaced.is_ok());
         replaced.map(|()| fixed)
     }
 
     /// Counts a reload that failed before or beside [`reload`](Self::reload), for `/metrics`.
     pub fn reload_failed(&self) {
-        self.state.reloads.failed.fetch_add(1, Ordering::Relaxed);
+        self.state.reloads.count(false);
+    }
+
+    /// Counts a panic of the program around the server, for `/metrics`.
+    #[cfg(feature = "daemon")]
+    pub(crate) fn count_panic(&self) {
+        self.state.main_panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Replaces the options of this program that the admin endpoints show.
@@ -143,7 +148,8 @@ impl Server {
         if settings.threads != before.threads {
             fixed.push("threads");
         }
-        (settings.admin, settings.threads) = (before.admin, before.threads);
+        settings.admin.clone_from(&before.admin);
+        settings.threads = before.threads;
         (settings, fixed)
     }
 

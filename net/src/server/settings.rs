@@ -11,6 +11,7 @@ use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
 use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 
 use super::cookies::CookieSource;
+use super::query_log::QueryLog;
 use super::rate_limit::{RateLimit, private};
 
 /// Prefix length of an IPv6 client network if there is no rate limit that has one.
@@ -28,22 +29,6 @@ pub struct SnapshotFile {
 impl SnapshotFile {
     /// Default interval.
     pub const INTERVAL: Duration = Duration::from_mins(1);
-}
-
-/// Zone transfers to secondaries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferSettings {
-    /// Addresses that NOTIFY is sent to, and from which transfers may be asked for, from any port.
-    pub secondaries: Vec<SocketAddr>,
-    /// Key file as `tsig-keygen` writes it. If given, transfers must be signed, and NOTIFY is.
-    pub key_file: Option<PathBuf>,
-    /// Maximum memory of the journal that differences are sent from, in bytes.
-    pub journal: usize,
-}
-
-impl TransferSettings {
-    /// Default size of the journal.
-    pub const JOURNAL: usize = 10 << 20;
 }
 
 /// Knowledge of the cluster that answers require.
@@ -114,13 +99,12 @@ pub struct Settings {
     pub source: Source,
     /// File that keeps the index for the next start, if any. Only for pods of a cluster.
     pub snapshot: Option<SnapshotFile>,
-    /// Zone transfers; `None` refuses them. Only for mode verified, and pods that a feed reads.
-    pub transfer: Option<TransferSettings>,
     /// Addresses of DNS over UDP and TCP; port 0 is a free one, the same for both. An IPv6 address, `[::]` included,
     /// accepts IPv6 only.
     pub listen: Vec<SocketAddr>,
-    /// Address of the admin endpoints, if they are served.
-    pub admin: Option<SocketAddr>,
+    /// Addresses of the admin endpoints, which are not served if there is none; port 0 is a free one, the same for both
+    /// wildcards. An IPv6 address, `[::]` included, accepts IPv6 only.
+    pub admin: Vec<SocketAddr>,
     /// Number of threads that answer over UDP.
     pub threads: NonZeroUsize,
     /// Limits of the TCP side.
@@ -136,6 +120,8 @@ pub struct Settings {
     pub exempt: Vec<IpCidr>,
     /// Source of the secrets of DNS cookies.
     pub cookies: CookieSource,
+    /// The query log; `None` is off. Where it goes is decided by [`Bound::with_query_log`](crate::Bound::with_query_log).
+    pub query_log: Option<QueryLog>,
     /// Name server identifier (RFC 5001), at most [`Config::MAX_NSID`] bytes.
     pub nsid: Option<String>,
     /// The text of `version.bind` and `version.server` in class CH, at most 255 bytes.
@@ -163,15 +149,15 @@ impl Default for Settings {
             max_staleness: None,
             source: Source::Cluster(ClusterOptions::default()),
             snapshot: None,
-            transfer: None,
             listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
-            admin: Some((Ipv4Addr::LOCALHOST, 8053).into()),
+            admin: vec![(Ipv4Addr::LOCALHOST, 8053).into()],
             threads: *CORES,
             tcp: TcpLimits::default(),
             rate_limit: Some(RateLimit::default()),
             nxdomain_limit: None,
             exempt: private(),
             cookies: CookieSource::default(),
+            query_log: None,
             nsid: None,
             chaos_version: None,
             chaos_id: None,
@@ -209,7 +195,6 @@ impl Settings {
         config.nsid = self.nsid.as_ref().map(String::as_bytes);
         config.chaos_version = self.chaos_version.as_deref();
         config.chaos_id = self.chaos_id.as_deref();
-        config.transfers = self.transfer.is_some();
         // RFC 7828 3.1: in units of 100 milliseconds. An hour, the most there is, fits.
         let timeout = self.tcp.idle_timeout;
         config.tcp_keepalive =
@@ -226,16 +211,6 @@ impl Settings {
         }
         let prefix = self.rate_limit.as_ref().map_or(IPV6_PREFIX, |limit| limit.ipv6_prefix);
         IpInet::new(address, prefix).map_or(address, |client| client.first_address())
-    }
-
-    /// Returns whether the pods of an index stand for the same records as under other settings.
-    pub(crate) fn has_same_records(&self, other: &Self) -> bool {
-        let of =
-            |settings: &'_ Self| (settings.mode, settings.ttl, settings.block_special, settings.pod_names);
-        of(self) == of(other)
-            && self.zones == other.zones
-            && self.pod_cidrs == other.pod_cidrs
-            && self.namespaces == other.namespaces
     }
 
     /// Returns the knowledge of the cluster that these settings require.

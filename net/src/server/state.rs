@@ -9,8 +9,8 @@ use tokio::sync::watch;
 
 use super::answer::Current;
 use super::counters::{Counter, Counters};
+use super::query_log::QueryLogger;
 use super::tcp::TcpCounters;
-use super::transfer::TransferCounters;
 
 /// An address that is listened on.
 #[derive(Debug)]
@@ -65,6 +65,22 @@ impl Listeners {
 pub(crate) struct Reloads {
     pub(crate) succeeded: AtomicU64,
     pub(crate) failed: AtomicU64,
+    /// True if the last one failed.
+    last_failed: AtomicBool,
+}
+
+impl Reloads {
+    /// Counts a reload.
+    pub(crate) fn count(&self, succeeded: bool) {
+        let counter = if succeeded { &self.succeeded } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.last_failed.store(!succeeded, Ordering::Relaxed);
+    }
+
+    /// Returns true unless the last reload failed.
+    pub(crate) fn last_succeeded(&self) -> bool {
+        !self.last_failed.load(Ordering::Relaxed)
+    }
 }
 
 /// Log lines that a program lost, for the admin endpoints.
@@ -102,16 +118,18 @@ pub(crate) struct State {
     pub(crate) udp: Vec<Arc<Counters>>,
     pub(crate) tcp: Arc<Counters>,
     pub(crate) connections: Arc<TcpCounters>,
-    pub(crate) admin: Option<SocketAddr>,
+    /// Addresses of the admin endpoints, as bound.
+    pub(crate) admin: Vec<SocketAddr>,
     pub(crate) reloads: Reloads,
     /// Panics of the admin endpoints, counted by the thread that serves them.
     pub(crate) admin_panics: Counter,
     /// Panics of the other tasks of that thread, counted by it too.
     pub(crate) control_panics: Counter,
+    /// Panics of the program around the server.
+    pub(crate) main_panics: AtomicU64,
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
-    /// Counters of zone transfers, which have no thread of their own.
-    pub(crate) transfers: Arc<TransferCounters>,
+    pub(crate) query_log: Arc<QueryLogger>,
     listeners: Mutex<Listeners>,
     options: Mutex<Arc<[OptionInForce]>>,
     /// An address of a pod that the rate limit applies to.
@@ -120,7 +138,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(current: Current, admin: Option<SocketAddr>, log_losses: fn() -> LogLosses) -> Self {
+    pub(crate) fn new(current: Current, admin: Vec<SocketAddr>, log_losses: fn() -> LogLosses) -> Self {
         let workers = current.settings.threads.get();
         Self {
             current: watch::Sender::new(current),
@@ -131,9 +149,10 @@ impl State {
             reloads: Reloads::default(),
             admin_panics: Counter::default(),
             control_panics: Counter::default(),
+            main_panics: AtomicU64::new(0),
             started: Instant::now(),
             log_losses,
-            transfers: Arc::default(),
+            query_log: Arc::default(),
             listeners: Mutex::default(),
             options: Mutex::new(Arc::new([])),
             limited: Mutex::default(),

@@ -117,8 +117,8 @@ mod tests {
 
     fn tasks() -> (Tasks, Arc<State>) {
         let pods = SharedPods(Arc::new(NoPods));
-        let current = Current { settings: Arc::default(), pods, cookies: None, transfers: None };
-        let state = Arc::new(State::new(current, None, LogLosses::default));
+        let current = Current { settings: Arc::default(), pods, cookies: None };
+        let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
         (Tasks::new(Arc::clone(&state), PanicNotifier::new().0), state)
     }
 

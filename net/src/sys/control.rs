@@ -244,6 +244,32 @@ mod tests {
     }
 
     #[test]
+    fn message_that_ends_with_the_buffer_is_whole() {
+        let info = v4(2, A, A);
+        let (len, _) = lengths(&info);
+        // Without the padding behind it.
+        let (mut control, _) = received(&[(IPPROTO_IP, IP_PKTINFO, &info)]);
+        assert!(matches!(control.reply(len), Source::Destination(_)));
+        // Behind another one, too.
+        let timestamp = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[7; 16][..]);
+        let (mut control, all) = received(&[timestamp, (IPPROTO_IP, IP_PKTINFO, &info)]);
+        let (_, padded) = lengths(&info);
+        assert!(matches!(control.reply(all - padded + len), Source::Destination(_)));
+        let (mut control, all) = received(&[timestamp, (IPPROTO_IP, IP_PKTINFO, &info)]);
+        assert_eq!(control.reply(all - padded + len - 1), Source::Any, "cut");
+    }
+
+    #[test]
+    fn structure_that_is_too_short_is_not_read() {
+        for (level, kind, data) in
+            [(IPPROTO_IP, IP_PKTINFO, v4(2, A, A)), (IPPROTO_IPV6, IPV6_PKTINFO, v6("2001:db8::1", 3))]
+        {
+            let (mut control, len) = received(&[(level, kind, &data[..data.len() - 4])]);
+            assert_eq!(control.reply(len), Source::Any);
+        }
+    }
+
+    #[test]
     fn only_our_control_message_is_sent_back() {
         let timestamp = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[7; 16][..]);
         let timestamping = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &[7; 48][..]);

@@ -1,7 +1,7 @@
 //! The admin endpoints: for probes, people and Prometheus.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 
 use crate::support::{Daemon, PATIENCE, Stream, ask, name, query, rcode, until};
 
@@ -21,6 +21,27 @@ fn an_insecure_server_is_ready_at_once() {
     assert_eq!(status["listen"][0]["configured"], "127.0.0.1:0");
     assert_eq!(status["admin"], daemon.admin.to_string());
     assert_eq!(status["index"], serde_json::Value::Null);
+}
+
+#[test]
+fn admin_on_both_wildcards_serves_both_families() {
+    let daemon = Daemon::insecure(&["--admin=*:0"]);
+    let port = daemon.admin.port();
+    let probe = |address: IpAddr| {
+        let mut stream = TcpStream::connect((address, port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        std::io::Result::Ok(answer)
+    };
+    let (v4, v6) = (IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST));
+    assert!(probe(v4).unwrap().starts_with("HTTP/1.1 200 "));
+    if TcpListener::bind((v6, 0)).is_ok() {
+        assert!(probe(v6).unwrap().starts_with("HTTP/1.1 200 "));
+    } else {
+        println!("this host has no IPv6");
+    }
 }
 
 #[test]
@@ -283,7 +304,7 @@ fn counts_by_code_begin_at_zero() {
             let metric = format!("poddns_responses_total{{transport=\"{transport}\",rcode=\"{rcode}\"}}");
             assert_eq!(daemon.metric(&metric), 0, "{metric}");
         }
-        for code in [0, 3, 14, 15, 19, 22] {
+        for code in [0, 3, 14, 15, 19, 20, 21, 22] {
             let metric =
                 format!("poddns_extended_errors_total{{transport=\"{transport}\",info_code=\"{code}\"}}");
             assert_eq!(daemon.metric(&metric), 0, "{metric}");

@@ -77,7 +77,7 @@ fn pods_that_stay_are_answered_under_churn() {
         );
     }
     let mut settings = Settings::default();
-    (settings.admin, settings.listen) = (None, vec![([127, 0, 0, 1], 0).into()]);
+    (settings.admin, settings.listen) = (Vec::new(), vec![([127, 0, 0, 1], 0).into()]);
     settings.pod_names = true;
     let server = Server::with_pods(settings, Arc::new(Indexed(index))).unwrap();
     let address = server.addresses()[0];

@@ -82,7 +82,11 @@ fn wrong_values_of_flags() {
             "[fe80::1%nope0]:53",
             "names no interface: \"nope0\"; allowed: IPv4:PORT, [IPv6]:PORT, [IPv6%interface]:PORT, or *:PORT for 0.0.0.0 and [::]",
         ),
-        ("admin", "on", "is not an IP address with a port; allowed: off, IPv4:PORT or [IPv6]:PORT"),
+        (
+            "admin",
+            "on",
+            "is not an IP address with a port; allowed: off, IPv4:PORT, [IPv6]:PORT, or *:PORT for 0.0.0.0 and [::]",
+        ),
         ("threads", "0", "is out of range; allowed: 1 to 512"),
         ("log-format", "xml", "is not a format; allowed: text or json"),
         ("host-network", "yes", "is neither; allowed: include or exclude"),
@@ -245,7 +249,7 @@ fn settings_that_contradict_each_other() {
     let nothing_read = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
                         --pods verified, or --pods insecure with --check-namespaces";
     let file = "cannot be combined with --pods-file \"p.json\": pods come from a cluster or from a file";
-    let cases: [(&[&str], String); 12] = [
+    let cases: [(&[&str], String); 13] = [
         (&["--pods-file=p.json", "--kubeconfig=k"], format!("--kubeconfig \"k\": {file}")),
         (&["--pods-file=p.json", "--context=c"], format!("--context \"c\": {file}")),
         (&["--pods=insecure", "--context=c"], format!("--context \"c\": {nothing_read}")),
@@ -272,6 +276,10 @@ fn settings_that_contradict_each_other() {
         (
             &["--pods=insecure", "--listen=127.0.0.1:5353", "--listen=127.0.0.1:5353"],
             "--listen \"127.0.0.1:5353\": gives 127.0.0.1:5353 twice".to_owned(),
+        ),
+        (
+            &["--pods=insecure", "--watch-config"],
+            "--watch-config \"true\": has no effect without a config file; leave it out, or name one with --config".to_owned(),
         ),
         (
             &["--pods=insecure", "--admin=127.0.0.1:1053"],
@@ -422,7 +430,7 @@ fn a_snapshot_is_for_a_cluster_and_has_a_folder() {
     assert_refused(
         &["--snapshot-interval=30s"],
         &[],
-        &["--snapshot-interval \"30s\": has no effect without snapshot; leave it out, or set snapshot too"],
+        &["--snapshot-interval \"30s\": has no effect without snapshot; leave it out, or set that, too"],
     );
     assert_refused(
         &["--snapshot=/tmp/snapshot"],

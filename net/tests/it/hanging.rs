@@ -184,3 +184,17 @@ fn signals_without_meaning_are_ignored() {
     assert_answers(daemon.address());
     assert_sigterm_ends(daemon);
 }
+
+#[test]
+fn fifo_as_pods_file_at_reload_is_refused() {
+    let folder = Folder::new();
+    let (daemon, config) = reloadable(&folder, None);
+    let pipe = folder.fifo("pods.json");
+    fs::write(&config, format!("pods-file = {pipe:?}\n")).unwrap();
+    daemon.signal("HUP");
+    daemon.wait_for_log("it is a pipe, which can be read only once, when the program starts");
+    daemon.wait_for_log("going on with the old configuration");
+    assert_answers(daemon.address());
+    assert_eq!(daemon.metric("poddns_config_reloads_total{result=\"failure\"}"), 1);
+    assert_sigterm_ends(daemon);
+}

@@ -12,11 +12,11 @@ mod lifecycle;
 mod nxdomain_limit;
 mod panics;
 mod pods_file;
+mod query_log;
 mod rate_limit;
 mod snapshot;
 mod support;
 mod tcp;
-mod transfer;
 mod udp;
 
 #[cfg(target_os = "linux")]
@@ -27,6 +27,8 @@ mod log;
 mod mutated;
 #[cfg(target_os = "linux")]
 mod systemd;
+#[cfg(unix)]
+mod watch_config;
 
 // These need more of the machine than Rust: root, Landlock, seccomp, network namespaces, iproute2, util-linux.
 #[cfg(all(target_os = "linux", feature = "system-tests"))]

@@ -51,7 +51,7 @@ fn start() -> (Server, Arc<Poisoned>) {
     let pods = Arc::new(Poisoned::default());
     let mut settings = Settings::default();
     (settings.listen, settings.threads) = (vec![([127, 0, 0, 1], 0).into()], NonZeroUsize::MIN);
-    settings.admin = Some(([127, 0, 0, 1], 0).into());
+    settings.admin = vec![([127, 0, 0, 1], 0).into()];
     (Server::with_pods(settings, Arc::clone(&pods) as Arc<dyn Pods>).unwrap(), pods)
 }
 

@@ -1,5 +1,6 @@
 //! Against a service in place of the HTTP connection.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
@@ -285,4 +286,35 @@ fn users_are_told_from_service_accounts() {
     assert!(Subject::of("system:anonymous").is_anonymous());
     assert!(!Subject::of(ACCOUNT).is_anonymous());
     assert_eq!(Subject::of(ACCOUNT).to_string(), "service account poddns of namespace dns");
+}
+
+#[tokio::test]
+async fn addresses_are_of_one_page_per_namespace() {
+    let answer = |path: &str, _: &Value| {
+        if path.contains("/b/") {
+            return failure(403, "pods is forbidden");
+        }
+        let pods = json!([
+            {"status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "2600:1f18::7"}],
+                        "hostIP": "192.0.2.1", "hostIPs": [{"ip": "192.0.2.1"}]}},
+            {"status": {"phase": "Pending"}},
+            {"spec": {}},
+            {"status": {"podIP": "odd"}},
+        ]);
+        (200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": "more"}, "items": pods}))
+    };
+    let (api, asked) = cluster(answer);
+    let found = api.addresses(&[]).await.expect("listed");
+    let expected: [IpAddr; 3] =
+        [[10, 0, 0, 1].into(), [192, 0, 2, 1].into(), "2600:1f18::7".parse().expect("an address")];
+    assert_eq!(found, expected);
+    let names = scope(true, &["a", "c", "d", "e", "f", "g", "h", "i", "j"]).namespaces;
+    api.addresses(&names).await.expect("listed");
+    let asked: Vec<String> =
+        asked.lock().expect("no panic").iter().map(|(_, path, _)| path.clone()).collect();
+    assert_eq!(asked[0], "/api/v1/pods?&limit=500");
+    assert_eq!(asked[1], "/api/v1/namespaces/a/pods?&limit=500");
+    assert_eq!(asked.len(), 9, "{asked:?}");
+    let error = api.addresses(&scope(true, &["b"]).namespaces).await.expect_err("forbidden");
+    assert!(error.to_string().contains("does not tell its pods: 403"), "{error}");
 }

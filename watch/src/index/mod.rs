@@ -27,7 +27,6 @@
 #![allow(clippy::cast_possible_truncation, reason = "fields are packed into words; a cast extracts one")]
 
 mod addresses;
-mod contents;
 mod free_list;
 mod hash;
 mod inline_vec;
@@ -46,10 +45,8 @@ mod shared_writer;
 mod sharing;
 mod sync;
 mod table;
-mod tracker;
 mod types;
 mod uid;
-mod versions;
 mod visible;
 mod writer;
 

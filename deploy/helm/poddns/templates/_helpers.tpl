@@ -48,6 +48,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .Values.snapshot.enabled (include "poddns.watches" .) -}}yes{{- end -}}
 {{- end -}}
 
+{{/* Whether anything is mounted. */}}
+{{- define "poddns.mounts" -}}
+{{- if or (include "poddns.keepsSnapshot" .) .Values.cookieSecret.existingSecret .Values.config.existingConfigMap -}}yes{{- end -}}
+{{- end -}}
+
 {{- define "poddns.args" -}}
 - --pods={{ .Values.pods }}
 {{- range .Values.clusterDomains }}
@@ -81,6 +86,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - --threads={{ int .Values.threads }}
 - --lame-duck={{ .Values.lameDuck }}
 - --log-format={{ .Values.logFormat }}
+{{- if ne .Values.queryLog.queries "off" }}
+- --query-log={{ .Values.queryLog.queries }}
+- --query-log-sample={{ int .Values.queryLog.sample }}
+- --query-log-rate={{ int .Values.queryLog.rate }}
+{{- end }}
+{{- if .Values.config.existingConfigMap }}
+- --config=/etc/poddns/config/poddnsd.toml
+- --watch-config
+{{- end }}
 {{- if include "poddns.keepsSnapshot" . }}
 - --snapshot=/var/lib/poddns/snapshot
 - --snapshot-interval={{ .Values.snapshot.interval }}

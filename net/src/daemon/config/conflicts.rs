@@ -42,7 +42,7 @@ impl Conflicts<'_> {
         }
         for option in options::all().filter(|option| !option.needs.is_empty()) {
             if self.given.get(option.needs).is_none() {
-                let why = format!("has no effect without {}; leave it out, or set {0} too", option.needs);
+                let why = format!("has no effect without {}; leave it out, or set that, too", option.needs);
                 self.refuse(option.name, why);
             }
         }
@@ -67,9 +67,6 @@ impl Conflicts<'_> {
             if self.settings.pod_names {
                 self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
             }
-            for key in ["transfer-to", "transfer-key", "transfer-journal"] {
-                self.refuse(key, "needs --pods verified: no other mode has a zone to transfer");
-            }
             self.refuse("host-network", "needs --pods verified: no other mode knows the pods");
         }
     }
@@ -89,16 +86,12 @@ impl Conflicts<'_> {
         if let Some(domain) = double(self.settings.zones.iter().map(|zone| zone.domain().to_string())) {
             self.refuse("domain", format!("gives {domain} twice"));
         }
-        let secondaries = self.settings.transfer.iter().flat_map(|transfer| &transfer.secondaries);
-        if let Some(address) = double(secondaries.map(ToString::to_string)) {
-            self.refuse("transfer-to", format!("gives {address} twice"));
-        }
         let fixed = self.settings.listen.iter().filter(|address| address.port() != 0);
         if let Some(address) = double(fixed.clone().map(ToString::to_string)) {
             self.refuse("listen", format!("gives {address} twice"));
         }
-        let admin = self.settings.admin;
-        if let Some(address) = fixed.copied().find(|&address| Some(address) == admin) {
+        let admin = &self.settings.admin;
+        if let Some(address) = fixed.copied().find(|address| admin.contains(address)) {
             let key = if self.given.get("admin").is_some() { "admin" } else { "listen" };
             self.refuse(key, format!("{address} cannot be both for --admin and for --listen over TCP"));
         }

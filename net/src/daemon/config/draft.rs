@@ -1,6 +1,5 @@
 //! Settings on their way from texts: those that stand for themselves, and the parts of the others.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +10,9 @@ use poddns_watch::{ClusterOptions, Source};
 use super::{DaemonSettings, LogFormat};
 use crate::daemon::privileges::Privileges;
 use crate::server::cookies::CookieSource;
+use crate::server::query_log::{LoggedQueries, QueryLog};
 use crate::server::rate_limit::{self, RateLimit};
-use crate::server::settings::{Settings, SnapshotFile, TransferSettings};
+use crate::server::settings::{Settings, SnapshotFile};
 
 /// One value of `rate-limit-exempt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub(super) struct Draft {
     pub(super) privileges: Privileges,
     pub(super) lame_duck: Duration,
     pub(super) log_format: LogFormat,
+    pub(super) watch_config: bool,
+    pub(super) query_log: Option<LoggedQueries>,
+    pub(super) query_log_sample: NonZeroU32,
+    pub(super) query_log_rate: NonZeroU32,
     pub(super) ns_name: Option<Name>,
     pub(super) namespaces: Vec<Label>,
     pub(super) kubeconfig: Option<PathBuf>,
@@ -51,9 +55,6 @@ pub(super) struct Draft {
     pub(super) pods_file: Option<PathBuf>,
     pub(super) snapshot: Option<PathBuf>,
     pub(super) snapshot_interval: Duration,
-    pub(super) secondaries: Vec<SocketAddr>,
-    pub(super) transfer_key: Option<PathBuf>,
-    pub(super) transfer_journal: usize,
     pub(super) rate: Option<NonZeroU32>,
     pub(super) nxdomain_limit: Option<NonZeroU32>,
     pub(super) rate_limit: RateLimit,
@@ -66,22 +67,25 @@ pub(super) struct Draft {
 impl Default for Draft {
     /// The defaults of the settings, which are the only ones there are.
     fn default() -> Self {
-        let DaemonSettings { server, privileges, lame_duck, log_format } = DaemonSettings::default();
+        let DaemonSettings { server, privileges, lame_duck, log_format, watch_config } =
+            DaemonSettings::default();
         let rate_limit = RateLimit::default();
+        let query_log = QueryLog::new(LoggedQueries::All);
         Self {
             rate: server.rate_limit.as_ref().map(|limit| limit.responses_per_second),
             nxdomain_limit: None,
             cookies: server.cookies != CookieSource::Off,
             resync_interval: ClusterOptions::default().resync_interval,
             snapshot_interval: SnapshotFile::INTERVAL,
-            secondaries: Vec::new(),
-            transfer_key: None,
-            transfer_journal: TransferSettings::JOURNAL,
             server,
             privileges,
             lame_duck,
             log_format,
+            watch_config,
             rate_limit,
+            query_log: None,
+            query_log_sample: query_log.sample,
+            query_log_rate: query_log.rate,
             ns_name: None,
             namespaces: Vec::new(),
             kubeconfig: None,
@@ -97,7 +101,7 @@ impl Default for Draft {
 impl Draft {
     /// Returns the settings that are made of all parts.
     pub(super) fn finish(self) -> DaemonSettings {
-        let Self { mut server, privileges, lame_duck, log_format, .. } = self;
+        let Self { mut server, privileges, lame_duck, log_format, watch_config, .. } = self;
         if let Some(name) = self.ns_name {
             server.zones = server.zones.into_iter().map(|zone| zone.with_ns(name)).collect();
         }
@@ -114,9 +118,6 @@ impl Draft {
         };
         let interval = self.snapshot_interval;
         server.snapshot = self.snapshot.map(|path| SnapshotFile { path, interval });
-        let (secondaries, key_file, journal) = (self.secondaries, self.transfer_key, self.transfer_journal);
-        server.transfer =
-            (!secondaries.is_empty()).then_some(TransferSettings { secondaries, key_file, journal });
         match self.exempt {
             Some(exempt) => server.exempt = exempt.iter().flat_map(Exempt::networks).collect(),
             // Whatever addresses pods have, their resolvers are clients with many queries.
@@ -125,12 +126,14 @@ impl Draft {
         let limit = |rate| RateLimit { responses_per_second: rate, ..self.rate_limit.clone() };
         server.rate_limit = self.rate.map(limit);
         server.nxdomain_limit = self.nxdomain_limit.map(limit);
+        let (sample, rate) = (self.query_log_sample, self.query_log_rate);
+        server.query_log = self.query_log.map(|queries| QueryLog { queries, sample, rate });
         server.cookies = match (self.cookies, self.cookie_secret_file) {
             (false, _) => CookieSource::Off,
             (true, None) => CookieSource::Random,
             (true, Some(file)) => CookieSource::File(file),
         };
-        DaemonSettings { server, privileges, lame_duck, log_format }
+        DaemonSettings { server, privileges, lame_duck, log_format, watch_config }
     }
 }
 

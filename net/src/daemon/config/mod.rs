@@ -65,6 +65,8 @@ pub struct DaemonSettings {
     pub lame_duck: Duration,
     /// Format of log lines.
     pub log_format: LogFormat,
+    /// Read the config file again when it changes, without SIGHUP.
+    pub watch_config: bool,
 }
 
 impl Default for DaemonSettings {
@@ -74,6 +76,7 @@ impl Default for DaemonSettings {
             privileges: Privileges::default(),
             lame_duck: Duration::from_secs(5),
             log_format: LogFormat::default(),
+            watch_config: false,
         }
     }
 }

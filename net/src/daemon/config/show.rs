@@ -1,6 +1,7 @@
 //! Values as an operator would write them: for defaults, and to compare.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use poddns_watch::HostNetwork;
@@ -8,6 +9,7 @@ use poddns_watch::HostNetwork;
 use super::LogFormat;
 use super::draft::Exempt;
 use crate::daemon::privileges::Landlock;
+use crate::server::query_log::LoggedQueries;
 
 /// Returns one value.
 pub(super) fn one(value: impl fmt::Display) -> Vec<String> {
@@ -22,6 +24,24 @@ pub(super) fn many<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> Vec<
 /// Returns `off` for nothing.
 pub(super) fn or_off(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(|| "off".to_owned(), |value| value.to_string())
+}
+
+/// Returns the addresses of the admin endpoints, of which there are several for both wildcards only.
+pub(super) fn admin(addresses: &[SocketAddr]) -> String {
+    match addresses {
+        [] => "off".to_owned(),
+        [address] => address.to_string(),
+        [address, ..] => format!("*:{}", address.port()),
+    }
+}
+
+/// Returns the queries that are logged.
+pub(super) fn query_log(queries: Option<LoggedQueries>) -> &'static str {
+    match queries {
+        None => "off",
+        Some(LoggedQueries::Refused) => "refused",
+        Some(LoggedQueries::All) => "all",
+    }
 }
 
 /// Returns a time with its largest unit.

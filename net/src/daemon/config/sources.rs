@@ -12,6 +12,7 @@ use super::error::{ConfigError, Origin, Problem, Written};
 use super::layer::{Given, Layer};
 use super::options::{self, Arity, Opt, Reload};
 use super::{DaemonSettings, file, read};
+use crate::daemon::systemd::PassedSockets;
 use crate::server::state::OptionInForce;
 
 /// Sources of settings: flags, the environment and a file, in falling order of precedence.
@@ -67,11 +68,10 @@ impl Sources {
         Ok(Self { flags: layer_of(flags), environment, file, passed: Vec::new() })
     }
 
-    /// Returns the same for a process that was passed sockets with these addresses: it listens on them, and on nothing
-    /// else.
+    /// Returns the same for a process that was passed sockets: it listens on them, and on nothing else.
     #[must_use]
-    pub(crate) fn with_passed(self, passed: Vec<SocketAddr>) -> Self {
-        Self { passed, ..self }
+    pub fn with_passed(self, passed: &PassedSockets) -> Self {
+        Self { passed: passed.addresses(), ..self }
     }
 
     /// Returns the config file, if one was named.
@@ -91,6 +91,13 @@ impl Sources {
         let all = file.under(&self.environment).under(&self.flags);
         let draft = read::draft(&all, &mut problems);
         let mut settings = read::settings(draft.clone(), &all, &mut problems);
+        if settings.watch_config
+            && self.file.is_none()
+            && let Some(written) = all.written("watch-config")
+        {
+            let why = "has no effect without a config file; leave it out, or name one with --config";
+            problems.push(Problem::Conflict { written, why: why.to_owned() });
+        }
         if !self.passed.is_empty() {
             if let Some(written) = all.written("listen") {
                 let why = "cannot be combined with the sockets that systemd passes; leave it out, or do without the \

@@ -12,6 +12,7 @@ use poddns_watch::HostNetwork;
 use super::LogFormat;
 use super::draft::Exempt;
 use crate::daemon::privileges::{Landlock, RunAs};
+use crate::server::query_log::LoggedQueries;
 use crate::version::VERSION;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -98,6 +99,21 @@ pub(super) fn on(text: &str) -> Result<bool, Wrong> {
     }
 }
 
+pub(super) fn query_log(text: &str) -> Result<Option<LoggedQueries>, Wrong> {
+    match text {
+        "off" => Ok(None),
+        "refused" => Ok(Some(LoggedQueries::Refused)),
+        "all" => Ok(Some(LoggedQueries::All)),
+        _ => Err("is none of these".to_owned()),
+    }
+}
+
+/// Reads a number from 1 to a million.
+pub(super) fn up_to_a_million(text: &str) -> Result<NonZeroU32, Wrong> {
+    let number = u32::try_from(number(text, 1..=1_000_000)?).ok().and_then(NonZeroU32::new);
+    number.ok_or_else(|| "is out of range".to_owned())
+}
+
 /// `off`, or responses a second.
 pub(super) fn rate(text: &str) -> Result<Option<NonZeroU32>, Wrong> {
     if text == "off" {
@@ -131,27 +147,6 @@ fn small(text: &str, most: u8) -> Result<u8, Wrong> {
 /// Reads the size of the rate limiter's table.
 pub(super) fn rate_limit_table(text: &str) -> Result<usize, Wrong> {
     usize::try_from(number(text, 1024..=16 * 1024 * 1024)?).map_err(|_| "is out of range".to_owned())
-}
-
-/// Reads the address of a secondary, with or without a port.
-pub(super) fn secondary(text: &str) -> Result<SocketAddr, Wrong> {
-    /// Port of DNS.
-    const PORT: u16 = 53;
-    let address = match text.parse::<IpAddr>() {
-        Ok(ip) => Ok(SocketAddr::new(ip, PORT)),
-        Err(_) => text.parse::<SocketAddr>(),
-    };
-    let address = address.map_err(|_| "is not an address with or without a port".to_owned())?;
-    if address.port() == 0 || address.ip().is_unspecified() {
-        return Err("is not the address of a server".to_owned());
-    }
-    Ok(address)
-}
-
-/// Reads a size in MiB, and returns it in bytes.
-pub(super) fn mebibytes(text: &str) -> Result<usize, Wrong> {
-    let size = usize::try_from(number(text, 1..=1024)?).map_err(|_| "is out of range".to_owned())?;
-    Ok(size << 20)
 }
 
 /// Reads a number of threads.
@@ -310,9 +305,9 @@ pub(super) fn listen(text: &str) -> Result<Vec<SocketAddr>, Wrong> {
     }
 }
 
-/// `off`, or the address.
-pub(super) fn admin(text: &str) -> Result<Option<SocketAddr>, Wrong> {
-    if text == "off" { Ok(None) } else { address(text).map(Some) }
+/// Reads `off`, or the addresses that one `admin` stands for, as [`listen`] does.
+pub(super) fn admin(text: &str) -> Result<Vec<SocketAddr>, Wrong> {
+    if text == "off" { Ok(Vec::new()) } else { listen(text) }
 }
 
 /// An address that a socket can be bound to and reply from, with its port.

@@ -99,8 +99,13 @@ impl Queue {
 
     /// Puts a line in, with its line feed.
     pub(super) fn push(&self, line: &[u8]) {
+        self.push_within(line, CAPACITY);
+    }
+
+    /// Puts a line in unless more than `capacity` bytes would then wait.
+    pub(super) fn push_within(&self, line: &[u8], capacity: usize) {
         let mut waiting = self.lock();
-        if waiting.lines.len() + line.len() > CAPACITY {
+        if waiting.lines.len() + line.len() > capacity {
             self.overflowed.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -235,6 +240,20 @@ mod tests {
         let all: Vec<_> = writes.try_iter().map(|line| String::from_utf8(line).unwrap()).collect();
         assert_eq!(all, ["one\n", "two\n", "and its second half\n", "three\n"]);
         assert_eq!((queue.overflowed(), queue.failed()), (0, 0));
+    }
+
+    #[test]
+    fn some_lines_leave_room_for_others() {
+        let queue = Queue::new();
+        let line = [b'x'; 1024];
+        for _ in 0..CAPACITY / 1024 {
+            queue.push_within(&line, CAPACITY / 2);
+        }
+        assert_eq!(queue.overflowed(), (CAPACITY / 2 / 1024) as u64);
+        for _ in 0..CAPACITY / 2 / 1024 {
+            queue.push(&line);
+        }
+        assert_eq!(queue.overflowed(), (CAPACITY / 2 / 1024) as u64, "the other half takes them");
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub(super) fn clear_bounding_set() -> Result<(), PrivilegeError> {
     Ok(())
 }
 
+/// Returns the system call that a thread of root lacks the capability for, of those that change the user.
+pub(super) fn missing_to_switch_user() -> Option<&'static str> {
+    let needed = [(Capability::CAP_SETGID, "setgid"), (Capability::CAP_SETUID, "setuid")];
+    let lacks = |capability| caps::has_cap(None, CapSet::Effective, capability).is_ok_and(|has| !has);
+    needed.into_iter().find(|&(capability, _)| lacks(capability)).map(|(_, call)| call)
+}
+
 /// Drops all capabilities of the thread, for good.
 pub(super) fn clear() -> Result<(), PrivilegeError> {
     if caps::runtime::ambient_set_supported().is_ok() {
@@ -47,6 +54,16 @@ mod tests {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
         let sets = status.lines().filter_map(|line| line.strip_prefix("Cap")?.split_once(":\t"));
         sets.map(|(name, mask)| (name.to_owned(), u64::from_str_radix(mask, 16).unwrap())).collect()
+    }
+
+    #[test]
+    fn capability_to_switch_user_is_missed() {
+        thread::spawn(|| {
+            clear().unwrap();
+            assert_eq!(missing_to_switch_user(), Some("setgid"));
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

@@ -124,15 +124,10 @@ pub(crate) struct Dropped {
     pub(crate) own_process: Option<::landlock::PathFd>,
 }
 
-/// Gives up what the process no longer needs, for this thread and those that it starts.
-///
-/// To be called when the sockets are bound and before any other thread is started. `paths` is called as the user that the
-/// process becomes, and without capabilities.
+/// Gives up root's user and all capabilities, for this thread and those that it starts. To be called when the sockets are
+/// bound, and before any other thread is started.
 #[cfg(target_os = "linux")]
-pub(crate) fn drop_privileges(
-    privileges: &Privileges,
-    paths: impl FnOnce() -> io::Result<Paths>,
-) -> Result<Dropped, PrivilegeError> {
+pub(crate) fn give_up(privileges: &Privileges) -> Result<(), PrivilegeError> {
     // While there is the capability for it.
     capabilities::clear_bounding_set()?;
     if let Some(user) = &privileges.user {
@@ -141,10 +136,22 @@ pub(crate) fn drop_privileges(
         tracing::warn!("running as root, without its capabilities; --user names one who owns fewer files");
     }
     capabilities::clear()?;
-    nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)?;
-    let paths = paths().map_err(PrivilegeError::Paths)?;
-    let landlock = landlock_with(privileges, &paths)?;
-    let dropped = landlock::restrict(landlock, &paths)?;
+    nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)
+}
+
+/// Restricts this thread, and those that it starts, to these files, and to the system calls that it needs. To be called
+/// after [`give_up`], and before any thread is started that stays.
+#[cfg(target_os = "linux")]
+pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<Dropped, PrivilegeError> {
+    let landlock = landlock_with(privileges, paths)?;
+    if let (Landlock::Off, Landlock::On, Some(program)) = (landlock, privileges.landlock, paths.program()) {
+        tracing::warn!(
+            program,
+            "the kubeconfig runs a program for its credentials, which could open nothing, so Landlock stays off; a \
+             kubeconfig with a token or a certificate lets it be on"
+        );
+    }
+    let dropped = landlock::restrict(landlock, paths)?;
     if privileges.seccomp {
         seccomp::restrict()?;
     }
@@ -153,14 +160,14 @@ pub(crate) fn drop_privileges(
 
 /// Elsewhere there is only the user.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn drop_privileges(
-    privileges: &Privileges,
-    _paths: impl FnOnce() -> io::Result<Paths>,
-) -> Result<Dropped, PrivilegeError> {
+pub(crate) fn give_up(privileges: &Privileges) -> Result<(), PrivilegeError> {
+    privileges.user.as_ref().map_or(Ok(()), RunAs::switch)
+}
+
+/// Elsewhere nothing can be restricted.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn restrict(privileges: &Privileges, _paths: &Paths) -> Result<Dropped, PrivilegeError> {
     check_support(privileges)?;
-    if let Some(user) = &privileges.user {
-        user.switch()?;
-    }
     Ok(Dropped { readable: Vec::new(), writable: Vec::new() })
 }
 
@@ -176,20 +183,28 @@ fn check_support(privileges: &Privileges) -> Result<(), PrivilegeError> {
     Ok(())
 }
 
-/// Returns an error if [`drop_privileges`] would fail, as far as can be known without dropping any.
-pub(crate) fn check(privileges: &Privileges, paths: &Paths) -> Result<(), PrivilegeError> {
-    if let Some(user) = &privileges.user {
-        user.check()?;
+/// Returns the reasons why privileges could not be dropped, as far as can be known without dropping any and without
+/// reading a file.
+pub(crate) fn check(privileges: &Privileges) -> Vec<PrivilegeError> {
+    let user = privileges.user.as_ref().map_or(Ok(()), |user| user.check().map(drop));
+    #[cfg(not(target_os = "linux"))]
+    let system = [check_support(privileges)];
+    #[cfg(target_os = "linux")]
+    let system =
+        [landlock::check(privileges.landlock), if privileges.seccomp { seccomp::check() } else { Ok(()) }];
+    [user].into_iter().chain(system).filter_map(Result::err).collect()
+}
+
+/// Fails if a program must be run that the restrictions forbid.
+pub(crate) fn check_program(privileges: &Privileges, paths: &Paths) -> Result<(), PrivilegeError> {
+    #[cfg(target_os = "linux")]
+    {
+        landlock_with(privileges, paths).map(drop)
     }
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = paths;
-        check_support(privileges)
-    }
-    #[cfg(target_os = "linux")]
-    {
-        landlock::check(landlock_with(privileges, paths)?)?;
-        if privileges.seccomp { seccomp::check() } else { Ok(()) }
+        let _ = (privileges, paths);
+        Ok(())
     }
 }
 
@@ -201,15 +216,7 @@ fn landlock_with(privileges: &Privileges, paths: &Paths) -> Result<Landlock, Pri
     match privileges.landlock {
         _ if privileges.seccomp => refuse("seccomp on"),
         Landlock::Require => refuse("landlock require"),
-        Landlock::Off => Ok(Landlock::Off),
-        Landlock::On => {
-            tracing::warn!(
-                program,
-                "the kubeconfig runs a program for its credentials, which could open nothing, so Landlock stays off; a \
-                 kubeconfig with a token or a certificate lets it be on"
-            );
-            Ok(Landlock::Off)
-        }
+        Landlock::Off | Landlock::On => Ok(Landlock::Off),
     }
 }
 

@@ -49,6 +49,10 @@ impl RunAs {
         let (uid, gid) = self.resolve()?;
         let now = geteuid();
         if now.is_root() {
+            #[cfg(target_os = "linux")]
+            if let Some(missing) = super::capabilities::missing_to_switch_user() {
+                return Err(PrivilegeError::Become(self.to_string(), missing, Errno::EPERM));
+            }
             return Ok(Some((uid, gid)));
         }
         if now == uid && nix::unistd::getegid() == gid {

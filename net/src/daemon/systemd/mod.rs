@@ -7,4 +7,4 @@ mod sockets;
 
 pub(crate) use self::notify::{Due, Supervisor};
 pub(crate) use self::pulse::Pulse;
-pub(crate) use self::sockets::{PassedError, check_threads, passed};
+pub use self::sockets::{PassedError, PassedSockets};

@@ -10,39 +10,106 @@ use socket2::SockRef;
 
 use crate::server::bind::{Sockets, prepare_tcp, prepare_udp};
 
-/// What the sockets that systemd passes do not allow.
+/// Reason why the sockets that systemd passes cannot be served.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PassedError {
+#[non_exhaustive]
+pub enum PassedError {
+    /// A descriptor is no socket for DNS.
     #[error(
         "descriptor {descriptor}, passed by systemd, is neither a UDP nor a listening TCP socket: the .socket unit \
          should have ListenDatagram= and ListenStream= with an IP address and port, and Accept=no"
     )]
-    Kind { descriptor: usize },
+    Kind {
+        /// Its number.
+        descriptor: usize,
+    },
+    /// A socket cannot be prepared.
     #[error("descriptor {descriptor}, passed by systemd: {error}")]
-    Unusable { descriptor: usize, error: io::Error },
+    Unusable {
+        /// The number of its descriptor.
+        descriptor: usize,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// An address lacks one transport.
     #[error(
         "systemd passes {address} over {has} only, but DNS takes both UDP and TCP: add {missing}={address} to the \
          .socket unit"
     )]
-    HalfAnAddress { address: SocketAddr, has: &'static str, missing: &'static str },
+    HalfAnAddress {
+        /// The address.
+        address: SocketAddr,
+        /// The transport that it has.
+        has: &'static str,
+        /// The setting of the unit that is missing.
+        missing: &'static str,
+    },
+    /// An address has several TCP listeners.
     #[error("systemd passes {address} over TCP {count} times; leave one ListenStream= in the .socket unit")]
-    TooManyListeners { address: SocketAddr, count: usize },
+    TooManyListeners {
+        /// The address.
+        address: SocketAddr,
+        /// Their number.
+        count: usize,
+    },
+    /// An address has more UDP sockets than there are threads.
     #[error(
         "systemd passes {address} over UDP {count} times, but there are only {threads} threads to serve it; raise \
          --threads, or leave as many ListenDatagram= in the .socket unit"
     )]
-    TooFewThreads { address: SocketAddr, count: usize, threads: NonZeroUsize },
+    TooFewThreads {
+        /// The address.
+        address: SocketAddr,
+        /// Number of its sockets.
+        count: usize,
+        /// Number of threads.
+        threads: NonZeroUsize,
+    },
 }
 
-/// Takes the sockets that systemd passes, by address, in the order of the unit; none if it passes none.
+/// Sockets that systemd has passed to this process, by address, in the order of the unit.
 ///
 /// An address may be passed over UDP several times (`ReusePort=yes`), once for each thread that is to serve it.
-/// To be called before there are threads, since the environment is changed: whom we run shall not take them too.
-pub(crate) fn passed() -> Result<Vec<Sockets>, PassedError> {
-    // listenfd would do without; systemd never does.
-    if env::var_os("LISTEN_PID").is_none() {
-        return Ok(Vec::new());
+#[derive(Debug, Default)]
+pub struct PassedSockets(pub(crate) Vec<Sockets>);
+
+impl PassedSockets {
+    /// Takes the sockets; none if systemd passes none. To be called once and before there are threads, since it changes
+    /// the environment, so that programs that this process runs do not take them, too.
+    pub fn take() -> Result<Self, PassedError> {
+        // listenfd would do without; systemd never does.
+        if env::var_os("LISTEN_PID").is_none() { Ok(Self::default()) } else { taken().map(Self) }
     }
+
+    /// Returns their addresses.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().map(|sockets| sockets.address).collect()
+    }
+
+    /// Fails if there are not enough threads for all sockets.
+    pub(crate) fn check_threads(&self, threads: NonZeroUsize) -> Result<(), PassedError> {
+        let of = |sockets: &Sockets| (sockets.address, sockets.udp.len());
+        // A socket that nobody reads would swallow its share of the queries.
+        match self.0.iter().map(of).find(|&(_, count)| count > threads.get()) {
+            Some((address, count)) => Err(PassedError::TooFewThreads { address, count, threads }),
+            None => Ok(()),
+        }
+    }
+
+    /// Logs which addresses have fewer sockets than there are threads.
+    pub(crate) fn advise(&self, threads: NonZeroUsize) {
+        for sockets in self.0.iter().filter(|sockets| sockets.udp.len() < threads.get()) {
+            tracing::info!(
+                address = %sockets.address, sockets = sockets.udp.len(), %threads,
+                "one thread serves each UDP socket, so the others have nothing to do at this address; give the \
+                 .socket unit ReusePort=yes and ListenDatagram= once for each thread"
+            );
+        }
+    }
+}
+
+fn taken() -> Result<Vec<Sockets>, PassedError> {
     let mut descriptors = ListenFd::from_env();
     let mut all = Addresses::default();
     for index in 0..descriptors.len() {
@@ -64,25 +131,6 @@ pub(crate) fn passed() -> Result<Vec<Sockets>, PassedError> {
         }
     }
     all.0.into_iter().map(Passed::sockets).collect()
-}
-
-/// Whether there are threads for all the sockets.
-pub(crate) fn check_threads(passed: &[Sockets], threads: NonZeroUsize) -> Result<(), PassedError> {
-    for sockets in passed {
-        let (address, count) = (sockets.address, sockets.udp.len());
-        // A socket that nobody reads would swallow its share of the queries.
-        if count > threads.get() {
-            return Err(PassedError::TooFewThreads { address, count, threads });
-        }
-        if count < threads.get() {
-            tracing::info!(
-                %address, sockets = count, %threads,
-                "one thread serves each UDP socket, so the others have nothing to do at this address; give the \
-                 .socket unit ReusePort=yes and ListenDatagram= once for each thread"
-            );
-        }
-    }
-    Ok(())
 }
 
 /// The addresses so far, in order.
@@ -151,10 +199,10 @@ mod tests {
     #[test]
     fn each_socket_has_a_thread() {
         let threads = |threads| NonZeroUsize::new(threads).unwrap();
-        let passed = [address(2, 1).unwrap()];
-        assert!(check_threads(&passed, threads(2)).is_ok());
-        assert!(check_threads(&passed, threads(3)).is_ok());
-        let error = check_threads(&passed, threads(1)).unwrap_err().to_string();
+        let passed = PassedSockets(vec![address(2, 1).unwrap()]);
+        assert!(passed.check_threads(threads(2)).is_ok());
+        assert!(passed.check_threads(threads(3)).is_ok());
+        let error = passed.check_threads(threads(1)).unwrap_err().to_string();
         assert!(
             error.starts_with("systemd passes 127.0.0.1:53 over UDP 2 times, but there are only 1 th"),
             "{error}"

@@ -1,6 +1,5 @@
 //! Explanations of answers as JSON, for `/explain` and the tool.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use poddns_core::wire::Rtype;
@@ -8,6 +7,7 @@ use poddns_core::{Explanation, Freshness, Label, Owner, PodLookup, explain, podi
 use serde_json::{Value, json};
 
 use super::status::freshness;
+use crate::server::presentation::show;
 use crate::server::settings::{Needs, Settings};
 
 /// Version of the document's shape.
@@ -67,29 +67,6 @@ fn owner(owner: Owner) -> Value {
             "name": name.as_ref().map(Label::as_str),
         }),
     }
-}
-
-/// The name as master files write it (RFC 1035 5.1).
-fn show(name: &[u8]) -> String {
-    let (mut text, mut rest) = (String::new(), name);
-    while let Some((&len, tail)) = rest.split_first()
-        && len > 0
-        && let Some((label, tail)) = tail.split_at_checked(usize::from(len))
-    {
-        for &octet in label {
-            match octet {
-                b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => {
-                    text.extend(['\\', char::from(octet)]);
-                }
-                b'!'..=b'~' => text.push(char::from(octet)),
-                // Writing to a String cannot fail.
-                _ => drop(write!(text, "\\{octet:03}")),
-            }
-        }
-        text.push('.');
-        rest = tail;
-    }
-    if text.is_empty() { ".".to_owned() } else { text }
 }
 
 /// The type that has the address in the name: a pod's address has a record of its own family only.

@@ -27,6 +27,7 @@ use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY};
 use hyper::{Method, Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
+use tokio::task;
 use tokio::time::{self, MissedTickBehavior};
 
 use self::connections::Connections;
@@ -41,23 +42,28 @@ pub use self::explain::explain_json;
 pub use self::fields::status_reference;
 pub use self::metrics::metrics_reference;
 
-/// Serves until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "cannot serve the admin endpoints");
-            return;
-        }
-    };
+/// Serves on all listeners, which share the limits of connections, for ever.
+pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<State>) {
     let endpoints = Rc::new(Endpoints::new(Arc::clone(&state)));
     let (answering, sampling) = (Rc::clone(&endpoints), Rc::clone(&endpoints));
     let connections =
         Rc::new(Connections::new(Arc::clone(&state), move |request| answering.respond(request)));
-    let accept =
-        supervise("admin endpoints", &state.admin_panics, async || connections.accept(&listener).await);
-    let sample = supervise("history", &state.admin_panics, async || sampling.sample().await);
-    tokio::join!(accept, sample);
+    for listener in listeners {
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "cannot serve the admin endpoints");
+                continue;
+            }
+        };
+        let (connections, state) = (Rc::clone(&connections), Arc::clone(&state));
+        // It ends with the thread.
+        task::spawn_local(async move {
+            supervise("admin endpoints", &state.admin_panics, async || connections.accept(&listener).await)
+                .await;
+        });
+    }
+    supervise("history", &state.admin_panics, async || sampling.sample().await).await;
 }
 
 /// What requests are answered from.

@@ -249,6 +249,7 @@ mod tests {
         assert!(off.changes_with(&CookieSource::Random));
         let error = SecretStore::open(file, now).unwrap_err();
         assert!(error.is_configuration());
+        assert!(!CookieError::Random(io::ErrorKind::Other.into()).is_configuration());
         assert!(
             error.to_string().starts_with("cookie-secret-file /nonexistent/secret: No such file"),
             "{error}"

@@ -13,6 +13,7 @@ use tokio::time;
 use super::{Answers, Batch, Socket, serve};
 use crate::server::answer::{Answerer, Current};
 use crate::server::counters::Counters;
+use crate::server::query_log::QueryLogger;
 use crate::server::rate_limit::{Limiter, QuestionLimiter};
 use crate::server::supervise::supervise;
 
@@ -23,7 +24,11 @@ impl Answers for Answerer {
     fn answer(&mut self, batch: &mut impl Batch) {
         let answers = self.batch();
         answers.prefetch(batch.queries());
-        batch.answer(|query, out| answers.answer(query, out));
+        if answers.is_logged() {
+            batch.answer(|query, out| answers.answer_and_log(query, out));
+        } else {
+            batch.answer(|query, out| answers.answer(query, out));
+        }
         answers.not_unicast(batch.not_unicast());
     }
 
@@ -48,14 +53,19 @@ pub(crate) enum Order {
     Ping(oneshot::Sender<()>),
 }
 
-/// Serves until the sender of `orders` is dropped, and what has come before that. `key` is for the table of the
-/// thread's rate limiter.
-pub(crate) async fn work(
-    updates: watch::Receiver<Current>,
-    counters: Arc<Counters>,
-    key: [u8; 16],
-    mut orders: mpsc::UnboundedReceiver<Order>,
-) {
+/// What a worker answers from.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub(crate) updates: watch::Receiver<Current>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) query_log: Arc<QueryLogger>,
+    /// For the table of the thread's rate limiter.
+    pub(crate) key: [u8; 16],
+}
+
+/// Serves until the sender of `orders` is dropped, and what has come before that.
+pub(crate) async fn work(sources: Sources, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let Sources { updates, counters, query_log, key } = sources;
     let (limiter, questions) = (Rc::new(Limiter::new(key)), Rc::new(QuestionLimiter::new(key)));
     let mut sockets: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(order) = orders.recv().await {
@@ -66,7 +76,8 @@ pub(crate) async fn work(
                         let (stop, mut stopped) = oneshot::channel();
                         let (updates, counters) = (updates.clone(), Arc::clone(&counters));
                         let (limiter, questions) = (Rc::clone(&limiter), Rc::clone(&questions));
-                        let mut answerer = Answerer::udp(updates, counters, limiter, questions);
+                        let answerer = Answerer::udp(updates, counters, limiter, questions);
+                        let mut answerer = answerer.with_query_log(Arc::clone(&query_log));
                         let counters = Arc::clone(answerer.counters());
                         let task = task::spawn_local(async move {
                             supervise("UDP socket", &counters.panics, async || {
@@ -151,7 +162,7 @@ mod tests {
         settings.mode = Mode::Verified;
         let pods = Arc::new(Diary::default());
         let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
-        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None, transfers: None };
+        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None };
         let (_updates, updates) = watch::channel(current);
         let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
         let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(limiter), Rc::new(questions));

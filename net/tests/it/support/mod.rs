@@ -72,7 +72,10 @@ impl Daemon {
         if !arguments.iter().any(|argument| argument.starts_with("--lame-duck")) {
             command.arg("--lame-duck=0s");
         }
-        command.args(["--admin=127.0.0.1:0", "--log-format=json"]).args(arguments);
+        if !arguments.iter().any(|argument| argument.starts_with("--admin")) {
+            command.arg("--admin=127.0.0.1:0");
+        }
+        command.arg("--log-format=json").args(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("poddnsd starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("piped"));

@@ -1,6 +1,6 @@
 //! Sockets and process.
 
-use super::{Arity, Opt, ROW, Reload};
+use super::{Arity, Opt, ROW, Reload, SWITCH};
 use crate::daemon::config::{show, value};
 
 pub(super) static OPTIONS: &[Opt] = &[
@@ -17,11 +17,11 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt {
         name: "admin",
         value: "ADDR:PORT",
-        allowed: "off, IPv4:PORT or [IPv6]:PORT",
+        allowed: "off, IPv4:PORT, [IPv6]:PORT, or *:PORT for 0.0.0.0 and [::]",
         help: "Serve the status page at /, and /healthz, /readyz, /status, /metrics, /pods and /explain, here",
         reload: Reload::Keeps,
         read: |to, texts| texts.one(value::admin, &mut to.server.admin),
-        show: |from| show::one(show::or_off(from.server.admin)),
+        show: |from| show::one(show::admin(&from.server.admin)),
         ..ROW
     },
     Opt {
@@ -82,6 +82,15 @@ pub(super) static OPTIONS: &[Opt] = &[
         ..ROW
     },
     Opt {
+        name: "watch-config",
+        help: "Read the config file again when it changes, as on SIGHUP",
+        more: "For files that nobody sends a signal for, such as those of a ConfigMap. The change is noticed within a few \
+               seconds; of a broken version the log says what is wrong, and the old one stays in effect.",
+        read: |to, texts| texts.one(value::switch, &mut to.watch_config),
+        show: |from| show::one(from.watch_config),
+        ..SWITCH
+    },
+    Opt {
         name: "log-format",
         value: "FORMAT",
         allowed: "text or json",
@@ -89,6 +98,36 @@ pub(super) static OPTIONS: &[Opt] = &[
         reload: Reload::Keeps,
         read: |to, texts| texts.one(value::log_format, &mut to.log_format),
         show: |from| show::one(show::log_format(from.log_format)),
+        ..ROW
+    },
+    Opt {
+        name: "query-log",
+        value: "QUERIES",
+        allowed: "off, refused (those whose response is not NOERROR) or all",
+        help: "Log queries, one line of JSON each",
+        more: "The lines go to the log, which never delays an answer. docs/query-log.md has their shape.",
+        read: |to, texts| texts.one(value::query_log, &mut to.query_log),
+        show: |from| show::one(show::query_log(from.query_log)),
+        ..ROW
+    },
+    Opt {
+        name: "query-log-sample",
+        value: "N",
+        allowed: "1 to 1000000",
+        help: "Log one of this many of these queries",
+        needs: "query-log",
+        read: |to, texts| texts.one(value::up_to_a_million, &mut to.query_log_sample),
+        show: |from| show::one(from.query_log_sample),
+        ..ROW
+    },
+    Opt {
+        name: "query-log-rate",
+        value: "N",
+        allowed: "1 to 1000000",
+        help: "Log at most this many queries a second; further ones are counted",
+        needs: "query-log",
+        read: |to, texts| texts.one(value::up_to_a_million, &mut to.query_log_rate),
+        show: |from| show::one(from.query_log_rate),
         ..ROW
     },
 ];

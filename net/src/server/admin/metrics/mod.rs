@@ -7,7 +7,6 @@ mod family;
 mod pods;
 mod process;
 mod traffic;
-mod transfer;
 mod view;
 
 use std::fmt;
@@ -23,12 +22,11 @@ use self::view::View;
 use crate::server::state::State;
 
 /// Every family.
-static SECTIONS: [Section; 6] = [
+static SECTIONS: [Section; 5] = [
     Section { heading: "Queries and responses", families: traffic::QUERIES },
     Section { heading: "Sockets and connections", families: traffic::SOCKETS },
     Section { heading: "Index", families: pods::INDEX },
     Section { heading: "Watches and snapshots", families: pods::FEEDS },
-    Section { heading: "Zone transfers", families: transfer::FAMILIES },
     Section { heading: "Server and process", families: process::FAMILIES },
 ];
 

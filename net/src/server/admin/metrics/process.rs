@@ -14,6 +14,8 @@ const RESULT: Label = Label { name: "result", most: 2, values: "`success`, `fail
 
 const LOSS: Label = Label { name: "reason", most: 2, values: "`queue_full`, `write_failed`" };
 
+const QUERY_LOG: Label = Label { name: "result", most: 2, values: "`written`, `suppressed`" };
+
 const VERSION: Label = Label { name: "version", most: 1, values: "a version" };
 
 const REVISION: Label = Label { name: "revision", most: 1, values: "a commit, or `unknown`" };
@@ -51,6 +53,14 @@ pub(super) static FAMILIES: &[Family] = &[
         ..ROW
     },
     Family {
+        name: "poddns_config_last_reload_successful",
+        kind: Kind::Gauge,
+        help: "1 unless the last reload of the configuration failed, else 0",
+        more: "While it is 0, settings are in effect that are older than those in the file.",
+        read: |view, to| to.number(&[], u64::from(view.state.reloads.last_succeeded())),
+        ..ROW
+    },
+    Family {
         name: "poddns_dropped_log_lines_total",
         help: "Log lines that are lost",
         more: "`queue_full`: the lines before were not read; `write_failed`: they could not be written.",
@@ -59,6 +69,17 @@ pub(super) static FAMILIES: &[Family] = &[
             let LogLosses { queue_full, write_failed, .. } = (view.state.log_losses)();
             to.number(&["queue_full"], queue_full);
             to.number(&["write_failed"], write_failed);
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_query_log_lines_total",
+        help: "Queries that the query log selected",
+        more: "`written`: given to the log, which may lose them; `suppressed`: beyond `query-log-rate`.",
+        labels: &[QUERY_LOG],
+        read: |view, to| {
+            to.number(&["written"], view.state.query_log.written());
+            to.number(&["suppressed"], view.state.query_log.suppressed());
         },
         ..ROW
     },

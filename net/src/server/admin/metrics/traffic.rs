@@ -1,6 +1,7 @@
 //! Metrics of queries, responses, clients and sockets.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{CookieStatus, Reason};
@@ -21,7 +22,7 @@ const INFO_CODE: Label = Label {
     name: "info_code",
     most: ByEde::LEN,
     values: "numbers of RFC 8914: `0` Other, `3` Stale Answer, `14` Not Ready, `15` Blocked, `18` Prohibited, \
-             `19` Stale NXDOMAIN Answer, `22` No Reachable Authority",
+             `19` Stale NXDOMAIN Answer, `20` Not Authoritative, `21` Not Supported, `22` No Reachable Authority",
 };
 
 const REASON: Label = Label {
@@ -43,7 +44,8 @@ const COOKIE: Label = Label { name: "status", most: COOKIES.len(), values: "`new
 
 const CLOSE_REASON: Label = Label { name: "reason", most: 3, values: "`idle`, `lifetime`, `evicted`" };
 
-const TASK: Label = Label { name: "task", most: 5, values: "`udp`, `tcp`, `admin`, `control`, `log`" };
+const TASK: Label =
+    Label { name: "task", most: 6, values: "`udp`, `tcp`, `admin`, `control`, `log`, `main`" };
 
 /// Names of cookie statuses.
 const COOKIES: [(CookieStatus, &str); 3] =
@@ -60,14 +62,16 @@ const RCODES: [Rcode; 7] = [
     Rcode::BADVERS,
 ];
 
-/// Extended errors that this server gives.
-const EXTENDED_ERRORS: [Ede; 7] = [
+/// Extended errors that this server gives: there are samples of them before the first such response, too.
+const EXTENDED_ERRORS: [Ede; 9] = [
     Ede::OTHER,
     Ede::STALE_ANSWER,
     Ede::NOT_READY,
     Ede::BLOCKED,
     Ede::PROHIBITED,
     Ede::STALE_NXDOMAIN,
+    Ede::NOT_AUTHORITATIVE,
+    Ede::NOT_SUPPORTED,
     Ede::NO_REACHABLE_AUTHORITY,
 ];
 
@@ -229,6 +233,7 @@ pub(super) static QUERIES: &[Family] = &[
             to.number(&["admin"], view.state.admin_panics.get());
             to.number(&["control"], view.state.control_panics.get());
             to.number(&["log"], (view.state.log_losses)().panics);
+            to.number(&["main"], view.state.main_panics.load(Ordering::Relaxed));
         },
         ..ROW
     },

@@ -1,0 +1,41 @@
+//! Files that settings name.
+
+use std::path::Path;
+
+use poddns_watch::{Reads, Source};
+
+use super::privileges::Paths;
+use crate::server::cookies::CookieSource;
+use crate::server::settings::{Needs, Settings};
+
+/// Returns the files that must stay within reach.
+pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
+    let mut paths = Paths::default();
+    if let Some(config) = config {
+        paths.read_file(config);
+    }
+    if let CookieSource::File(secrets) = &settings.cookies {
+        paths.read_file(secrets);
+    }
+    if settings.needs() == Needs::Nothing {
+        return paths;
+    }
+    if let Some(snapshot) = &settings.snapshot {
+        paths.replace_file(&snapshot.path);
+    }
+    if let Source::File(pods) | Source::FileOrPipe(pods) = &settings.source {
+        paths.read_rewritten_file(pods);
+        return paths;
+    }
+    let Reads { files, network, program, .. } = settings.source.reads();
+    for file in &files {
+        paths.read_file(file);
+    }
+    if network {
+        paths.network();
+    }
+    if let Some(program) = program {
+        paths.run(program);
+    }
+    paths
+}

@@ -1,0 +1,86 @@
+//! Addresses of some pods of a cluster, and of their nodes: enough to see which networks they are in.
+
+use std::net::IpAddr;
+
+use kube::api::ListParams;
+use kube::core::Request;
+use poddns_core::Label;
+use serde::Deserialize;
+
+use super::{AccessError, Cluster};
+use crate::{ClusterOptions, Scope};
+
+/// Number of pods in the page that is read.
+const PAGE: u32 = 500;
+
+/// Maximum number of namespaces of which a page is read.
+const NAMESPACES: usize = 8;
+
+/// A page of pods; of each no more than its addresses.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
+    #[serde(rename = "podIPs", default)]
+    pod_ips: Vec<Address>,
+    #[serde(rename = "hostIP")]
+    host_ip: Option<String>,
+    #[serde(rename = "hostIPs", default)]
+    host_ips: Vec<Address>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    ip: Option<String>,
+}
+
+impl Status {
+    /// Returns what can be read as an address.
+    fn addresses(self) -> impl Iterator<Item = IpAddr> {
+        let lists = self.pod_ips.into_iter().chain(self.host_ips).filter_map(|address| address.ip);
+        [self.pod_ip, self.host_ip].into_iter().flatten().chain(lists).filter_map(|text| text.parse().ok())
+    }
+}
+
+/// Returns addresses of pods in this scope, and of their nodes: of 500 pods at most, or of 500 in each of the first eight
+/// namespaces that the scope names.
+///
+/// Fails as [`Access::check`](super::Access::check) does, and if pods cannot be listed.
+pub async fn addresses(options: ClusterOptions, scope: &Scope) -> Result<Vec<IpAddr>, AccessError> {
+    Cluster::open(options).await?.addresses(&scope.namespaces).await
+}
+
+impl Cluster {
+    pub(super) async fn addresses(&self, namespaces: &[Label]) -> Result<Vec<IpAddr>, AccessError> {
+        let paths: Vec<String> = match namespaces {
+            [] => vec!["/api/v1/pods".to_owned()],
+            some => {
+                some.iter().take(NAMESPACES).map(|name| format!("/api/v1/namespaces/{name}/pods")).collect()
+            }
+        };
+        let mut addresses = Vec::new();
+        for path in paths {
+            let request = Request::new(path).list(&ListParams::default().limit(PAGE));
+            let page =
+                async { self.client.request::<Page>(request.map_err(kube::Error::BuildRequest)?).await };
+            let page = self.answer("its pods", page).await?;
+            addresses.extend(page.items.into_iter().flat_map(|item| item.status.addresses()));
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        Ok(addresses)
+    }
+}

@@ -179,7 +179,7 @@ fn answer(
     // The time matters to cookies only, which this interface has not.
     match respond(&config, pods, query, &Request::new(transport, source?, 0), reply) {
         Outcome::Reply(sent) => Some(sent.len),
-        Outcome::Drop(_) => None,
+        _ => None,
     }
 }
 

@@ -122,6 +122,10 @@ pub struct Config<'a> {
     pub chaos_version: Option<&'a str>,
     /// The text of `id.server` and `hostname.bind` in class CH (RFC 4892), at most 255 octets; `None` refuses.
     pub chaos_id: Option<&'a str>,
+    /// The driver transfers zones: [`respond`](crate::respond()) returns [`Outcome::Transfer`](crate::Outcome::Transfer)
+    /// for a query that asks for it and [`Outcome::Signed`](crate::Outcome::Signed) for one with a transaction signature,
+    /// and SOA records have secondaries look for changes every minute. Otherwise the first is REFUSED, the second FORMERR.
+    pub transfers: bool,
 }
 
 impl<'a> Config<'a> {
@@ -148,6 +152,7 @@ impl<'a> Config<'a> {
             tcp_keepalive: None,
             chaos_version: None,
             chaos_id: None,
+            transfers: false,
         }
     }
 }

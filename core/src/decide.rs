@@ -8,10 +8,10 @@ use crate::lookup::PodLookup;
 use crate::policy::{self, Finding, PodName, Verdict};
 use crate::reason::Reason;
 use crate::wire::edns;
-use crate::wire::message::{Message, Question};
+use crate::wire::message::{Form, Message, Question};
 use crate::wire::name::QuestionName;
 use crate::wire::{Class, Ede, Opcode, Rcode, Rtype};
-use crate::zone::{self, Zone};
+use crate::zone::{self, Place, Zone};
 
 /// What to answer.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,10 @@ pub(crate) enum Records<'a> {
     Address(IpAddr),
     /// All addresses of this pod; NODATA of the zone if none is of the qtype.
     Pod(&'a Zone, PodName<'a>),
+    /// All of this zone, or what has changed in it: the driver's to give.
+    Transfer(&'a Zone),
+    /// Those that the query asks for if its signature is right, which the driver checks.
+    Signed,
 }
 
 impl Decision<'_> {
@@ -63,8 +67,8 @@ pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     if message.header.opcode() != Opcode::QUERY {
         return Decision::bare(Reason::OpcodeNotServed, Rcode::NOTIMP, Some(Ede::NOT_SUPPORTED));
     }
-    if !message.well_formed {
-        return Decision::bare(Reason::Malformed, Rcode::FORMERR, None);
+    if message.form != Form::WellFormed {
+        return malformed(config, message);
     }
     if let Some(edns) = message.edns {
         // RFC 6891 6.1.3: "If a responder does not implement the VERSION level of the request, then it MUST
@@ -81,6 +85,14 @@ pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
         Some(question) if question.class != Class::IN => chaos(config, question),
         Some(question) => internet(config, pods, question.name, question.rtype),
     }
+}
+
+/// What cannot be read to its end: FORMERR, unless the end is a signature, which is for the driver to check.
+#[cold]
+fn malformed<'a>(config: &Config<'_>, message: &Message<'_>) -> Decision<'a> {
+    let is_signed = config.transfers && message.form == Form::Signed;
+    let records = if is_signed { Records::Signed } else { Records::None };
+    Decision { records, ..Decision::bare(Reason::Malformed, Rcode::FORMERR, None) }
 }
 
 /// The rcode for a query without a question: FORMERR (RFC 9619 4), unless it asks for a cookie, which is the one
@@ -121,7 +133,7 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
     rtype: Rtype,
 ) -> Decision<'a> {
     if matches!(rtype, Rtype::AXFR | Rtype::IXFR) {
-        return Decision::bare(Reason::Transfer, Rcode::REFUSED, Some(Ede::NOT_SUPPORTED));
+        return transfer(config, name);
     }
     let Some((zone, place)) = zone::locate(config.zones, name) else {
         return Decision::bare(Reason::OutsideZones, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
@@ -143,6 +155,21 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
     };
     let ede = stale.then_some(Ede::STALE_ANSWER);
     Decision { reason, rcode: Rcode::NOERROR, ede, records }
+}
+
+/// A zone transfer: of a zone of this server, whose driver transfers them, or of none.
+#[cold]
+fn transfer<'a>(config: &Config<'a>, name: QuestionName<'_>) -> Decision<'a> {
+    let reason = Reason::Transfer;
+    if !config.transfers {
+        return Decision::bare(reason, Rcode::REFUSED, Some(Ede::NOT_SUPPORTED));
+    }
+    match zone::locate(config.zones, name) {
+        Some((zone, Place::Apex)) => {
+            Decision { reason, rcode: Rcode::NOERROR, ede: None, records: Records::Transfer(zone) }
+        }
+        _ => Decision::bare(reason, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE)),
+    }
 }
 
 fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {

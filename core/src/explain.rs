@@ -95,8 +95,10 @@ fn has_records<P: PodLookup + ?Sized>(
     rtype: Rtype,
 ) -> bool {
     match decision.records {
-        Records::None | Records::Negative(_) => false,
-        Records::Chaos(_) | Records::Soa(_) | Records::Ns(_) | Records::Address(_) => true,
+        Records::None | Records::Negative(_) | Records::Signed => false,
+        Records::Chaos(_) | Records::Soa(_) | Records::Ns(_) | Records::Address(_) | Records::Transfer(_) => {
+            true
+        }
         Records::Pod(_, pod) => {
             let mut found = false;
             let read = pod.addresses(pods, &mut |address| {

@@ -6,7 +6,7 @@
 //! the operator decided ([`Config`]), and whoever knows the pods ([`PodLookup`]).
 //!
 //! **Out:** an [`Outcome`]: either a [`Reply`], whose octets are at the front of the buffer given, or a
-//! [`DropReason`]. Nothing else: there is no error to handle and no state to keep.
+//! [`DropReason`]; and, for a driver that says that it transfers zones, a query that it answers itself. Nothing else: there is no error to handle and no state to keep.
 //!
 //! **Never:** a panic, an allocation, a lock, a system call, a clock, a source of randomness, a thread, or a
 //! `static`. No response to a response. No response over UDP longer than the client can receive or than
@@ -112,6 +112,7 @@ mod prefetch;
 mod reason;
 mod request;
 mod respond;
+pub mod transfer;
 pub mod wire;
 mod zone;
 

@@ -113,7 +113,7 @@ pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
 
 /// Whether the namespace is one of those that the operator narrowed the zone to.
 #[inline]
-fn is_served(config: &Config<'_>, namespace: &Label) -> bool {
+pub(crate) fn is_served(config: &Config<'_>, namespace: &Label) -> bool {
     config.namespaces.is_empty() || config.namespaces.binary_search(namespace).is_ok()
 }
 

@@ -57,6 +57,21 @@ pub enum Outcome {
     Reply(Reply),
     /// Send nothing.
     Drop(DropReason),
+    /// Transfer a zone, or refuse to; only with [`Config::transfers`](crate::Config::transfers). See
+    /// [`transfer`](crate::transfer).
+    Transfer(Transfer),
+    /// Check the transaction signature (RFC 8945), and if it is right, remove it, respond again, and sign the response; only
+    /// with [`Config::transfers`](crate::Config::transfers).
+    Signed,
+}
+
+/// A zone transfer that a query asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The zone, by its place in [`Config::zones`](crate::Config::zones).
+    pub zone: usize,
+    /// Serial of the version that the client has (IXFR); `None` if it asks for all of it (AXFR).
+    pub known: Option<u32>,
 }
 
 /// A response, as its driver counts it.

@@ -6,15 +6,17 @@ use crate::cookie::{self, CookieStatus};
 use crate::decide::{Decision, Records, decide};
 use crate::lookup::{NoPods, PodLookup, Unknown};
 use crate::policy::{PodName, is_allowed};
-use crate::request::{DropReason, Outcome, Reply, Request, Transport};
+use crate::reason::Reason;
+use crate::request::{DropReason, Outcome, Reply, Request, Transfer, Transport};
 use crate::wire::edns::{self, Edns, option};
 use crate::wire::header::{Header, flag};
-use crate::wire::message::Message;
+use crate::wire::message::{Message, known_serial};
 use crate::wire::name::QuestionName;
 use crate::wire::reply::{
-    Compressed, Full, OptRecord, PAYLOAD_SIZE, Pointer, RecordWriter, ReplyWriter, Section, Soa, Written,
+    Compressed, Full, OptRecord, PAYLOAD_SIZE, Pointer, RecordWriter, ReplyWriter, Section, Soa, Timers,
+    Written,
 };
-use crate::wire::{Class, Rtype};
+use crate::wire::{Class, Ede, Rcode, Rtype};
 use crate::zone::Zone;
 
 /// The longest response over UDP, in octets, whatever the client could receive.
@@ -88,6 +90,7 @@ fn respond_within<P: PodLookup + ?Sized>(
             Outcome::Reply(Reply { len, rcode, ede, reason, audit, truncated, cookie })
         }
         Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, decisions),
+        Err(Unwritten::Driver) => for_driver(config, &message, &decision, query, out),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
         Err(Unwritten::Full) => Outcome::Drop(DropReason::NoRoom),
     }
@@ -136,6 +139,55 @@ fn decide_again<P: PodLookup + ?Sized>(
     respond_within(config, pods, query, request, out, decisions.saturating_sub(1))
 }
 
+/// A query that the driver answers: a transfer, or whatever is asked with a signature.
+#[cold]
+#[inline(never)]
+fn for_driver(
+    config: &Config<'_>,
+    message: &Message<'_>,
+    decision: &Decision<'_>,
+    query: &[u8],
+    out: &mut [u8],
+) -> Outcome {
+    let Records::Transfer(zone) = decision.records else { return Outcome::Signed };
+    let is_ixfr = message.question.is_some_and(|question| question.rtype == Rtype::IXFR);
+    let known = if is_ixfr { known_serial(message.header, query) } else { None };
+    match config.zones.iter().position(|other| core::ptr::eq(other, zone)) {
+        Some(zone) if known.is_some() || !is_ixfr => Outcome::Transfer(Transfer { zone, known }),
+        // RFC 1995 3: an IXFR query has the client's SOA record.
+        _ => {
+            let (rcode, reason) = (Rcode::FORMERR, Reason::Malformed);
+            let reply = bare(query, rcode, None, out).map(|len| Reply {
+                len,
+                rcode,
+                ede: None,
+                reason,
+                truncated: false,
+                cookie: CookieStatus::Absent,
+                audit: None,
+            });
+            reply.map_or(Outcome::Drop(DropReason::NoRoom), Outcome::Reply)
+        }
+    }
+}
+
+/// Writes a response without records, and returns its length. `None` if there is no header or no room.
+pub(crate) fn bare(query: &[u8], rcode: Rcode, ede: Option<Ede>, out: &mut [u8]) -> Option<usize> {
+    let header = Header::read(query)?;
+    let message = Message::read(&header, query);
+    let opt = message.edns.map(|edns| {
+        let mut opt = OptRecord::new(rcode, edns.dnssec_ok);
+        if let Some(ede) = ede {
+            opt.push_ede(ede);
+        }
+        opt
+    });
+    let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
+    let question = message.question.as_ref().map_or(&[][..], |question| question.octets);
+    let max = out.len();
+    ReplyWriter::new(out, max, question).ok()?.finish(Written::default(), &header, rcode, 0, opt).ok()
+}
+
 /// Why the records of a decision cannot be written.
 #[derive(Clone, Copy, Debug)]
 enum Unwritten {
@@ -143,6 +195,8 @@ enum Unwritten {
     Full,
     /// The pod that was decided on is gone, or can no longer be read.
     Outdated,
+    /// The driver goes on.
+    Driver,
 }
 
 impl From<Full> for Unwritten {
@@ -217,8 +271,8 @@ fn write<P: PodLookup + ?Sized>(
             records(config, pods, writer, question.name, question.rtype, decision.records)
         }
     };
-    if let Err(Unwritten::Outdated) = records {
-        return Err(Unwritten::Outdated);
+    if let Err(unwritten @ (Unwritten::Outdated | Unwritten::Driver)) = records {
+        return Err(unwritten);
     }
     // RFC 2181 9: no RRset is there in part.
     let truncated = records.is_err();
@@ -241,6 +295,7 @@ fn records<P: PodLookup + ?Sized>(
     let ttl = config.ttl.as_secs();
     match records {
         Records::None => {}
+        Records::Transfer(_) | Records::Signed => return Err(Unwritten::Driver),
         Records::Chaos(text) => writer.txt(Class::CH, text.as_bytes(), 0)?,
         Records::Negative(zone) => writer.soa(Section::Authority, &soa(config, pods, zone, name))?,
         Records::Soa(zone) => writer.soa(Section::Answer, &soa(config, pods, zone, name))?,
@@ -296,12 +351,24 @@ fn soa<'z, P: PodLookup + ?Sized>(
     zone: &'z Zone,
     question: QuestionName<'_>,
 ) -> Soa<'z> {
+    soa_of(config, zone, question, pods.serial())
+}
+
+/// The SOA record of a version of a zone, compressed against the question's name, which is in the zone.
+#[inline]
+pub(crate) fn soa_of<'z>(
+    config: &Config<'_>,
+    zone: &'z Zone,
+    question: QuestionName<'_>,
+    serial: u32,
+) -> Soa<'z> {
     let domain = Pointer::to(question.offset_of(&zone.domain));
     Soa {
         owner: Pointer::to(question.offset_of(&zone.apex)),
         ns: Compressed::below(&zone.ns, &zone.domain, domain),
         mailbox: Compressed::new(Zone::MAILBOX, domain),
-        serial: pods.serial(),
+        serial,
+        timers: if config.transfers { Timers::WITH_SECONDARIES } else { Timers::WITHOUT_SECONDARIES },
         minimum: config.ttl.as_secs().min(MAX_NEGATIVE_TTL),
     }
 }

@@ -12,6 +12,7 @@ mod pod;
 mod quote;
 pub mod snapshot;
 mod tls;
+pub mod transfer;
 
 pub use feed::{
     ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, ResyncStats, Scope, Source, WatchStats,
@@ -26,6 +27,7 @@ pub use metadata::Metadata;
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};
 pub use snapshot::{Recorder, Restored, SnapshotError, Written};
+pub use transfer::{Transfers, Walk};
 
 /// The files of a fuzz target's corpus, which the tests replay.
 #[cfg(all(test, not(poddns_loom)))]

@@ -34,16 +34,28 @@ pub(crate) struct Message<'q> {
     pub(crate) header: &'q Header,
     pub(crate) question: Option<Question<'q>>,
     pub(crate) edns: Option<Edns<'q>>,
-    /// Whether all sections are there and well formed.
-    pub(crate) well_formed: bool,
+    pub(crate) form: Form,
+}
+
+/// How far a query could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Something is wrong, or missing.
+    Malformed,
+    /// All sections are there and well formed, up to the transaction signature at the end.
+    Signed,
+    /// All sections are there and well formed.
+    WellFormed,
 }
 
 impl<'q> Message<'q> {
     /// Reads a query whose header was read already.
     #[inline]
     pub(crate) fn read(header: &'q Header, octets: &'q [u8]) -> Self {
-        let mut message = Self { header, question: None, edns: None, well_formed: false };
-        message.well_formed = message.read_sections(Reader { octets, at: header::LEN }).is_some();
+        let mut message = Self { header, question: None, edns: None, form: Form::Malformed };
+        if message.read_sections(Reader { octets, at: header::LEN }).is_some() {
+            message.form = Form::WellFormed;
+        }
         message
     }
 
@@ -53,7 +65,8 @@ impl<'q> Message<'q> {
         let mut reader = Reader { octets, at: header::LEN };
         let question = if has_question { reader.question() } else { None };
         let well_formed = header.qdcount <= 1 && question.is_some() == has_question;
-        Self { header, question, edns: None, well_formed }
+        let form = if well_formed { Form::WellFormed } else { Form::Malformed };
+        Self { header, question, edns: None, form }
     }
 
     /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
@@ -75,11 +88,17 @@ impl<'q> Message<'q> {
         for _ in 0..header.nscount {
             reader.record()?.plain()?;
         }
-        for _ in 0..header.arcount {
+        for left in (0..header.arcount).rev() {
             let record = reader.record()?;
             match record.rtype {
                 Rtype::OPT if record.owner_is_root && self.edns.is_none() => {
                     self.edns = Some(Edns::read(record.class, record.ttl, record.data));
+                }
+                // RFC 8945 5.1: the signature is the last record of the additional section.
+                Rtype::TSIG if left == 0 && Class(record.class) == Class::ANY => {
+                    let is_query = self.question.is_some() && header.qdcount == 1;
+                    self.form = if is_query { Form::Signed } else { Form::Malformed };
+                    return None;
                 }
                 // RFC 6891 6.1.1: "If a query message with more than one OPT RR is received, a FORMERR
                 // (RCODE=1) MUST be returned."
@@ -88,6 +107,29 @@ impl<'q> Message<'q> {
         }
         (header.qdcount <= 1).then_some(())
     }
+}
+
+/// Returns the serial of the zone's version that the client of an IXFR query has (RFC 1995 3: "the authority section
+/// containing the SOA record of client's version of the zone").
+pub(crate) fn known_serial(header: &Header, octets: &[u8]) -> Option<u32> {
+    let mut reader = Reader { octets, at: header::LEN };
+    reader.question()?;
+    for _ in 0..header.ancount {
+        reader.record()?;
+    }
+    if header.nscount == 0 {
+        return None;
+    }
+    let record = reader.record()?;
+    if record.rtype != Rtype::SOA {
+        return None;
+    }
+    let mut data = Reader { octets: record.data, at: 0 };
+    data.skip_name()?;
+    data.skip_name()?;
+    let serial = data.array().map(u32::from_be_bytes)?;
+    // Refresh, retry, expire and minimum follow, and nothing else.
+    (data.octets.len().checked_sub(data.at) == Some(16)).then_some(serial)
 }
 
 /// A record of a query. None matters but OPT; the others are only checked for their shape.
@@ -102,9 +144,9 @@ struct Record<'q> {
 impl Record<'_> {
     /// Whether the record may stand where it does, as one that is then ignored.
     fn plain(&self) -> Option<()> {
-        // An OPT is allowed once, at the root, in the additional section (RFC 6891 6.1.1). Transaction
-        // signatures are not supported. One that cannot be interpreted makes the message a FORMERR
-        // (RFC 8945 5.2), rather than have it answered without the proof that the client asked for.
+        // An OPT is allowed once, at the root, in the additional section (RFC 6891 6.1.1). A transaction signature
+        // that cannot be interpreted makes the message a FORMERR (RFC 8945 5.2), rather than have it answered without the
+        // proof that the client asked for.
         (!matches!(self.rtype, Rtype::OPT | Rtype::TSIG)).then_some(())
     }
 }

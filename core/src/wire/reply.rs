@@ -44,6 +44,9 @@ pub(crate) struct OptRecord {
 }
 
 impl OptRecord {
+    /// Octets of one without options.
+    pub(crate) const EMPTY_LEN: usize = OPT_LEN;
+
     /// Without options.
     pub(crate) const fn new(rcode: Rcode, dnssec_ok: bool) -> Self {
         let mut octets = [0; MAX_OPT];
@@ -113,6 +116,11 @@ impl Pointer {
         // Below 2^14, so the two bits stay what they are.
         Self(POINTER | QUESTION_NAME.saturating_add(offset as u16))
     }
+
+    /// To a name that begins at this place of the message, below 2^14.
+    pub(crate) const fn at(place: u16) -> Self {
+        Self(POINTER | place)
+    }
 }
 
 /// A name to be written: some labels, then either a pointer to a name that is already there, or nothing more.
@@ -149,13 +157,25 @@ pub(crate) struct Soa<'a> {
     pub(crate) ns: Compressed<'a>,
     pub(crate) mailbox: Compressed<'a>,
     pub(crate) serial: u32,
+    pub(crate) timers: Timers,
     pub(crate) minimum: u16,
 }
 
-/// Seconds between a secondary's look at the serial, between its retries, and until it gives up. CoreDNS'
-/// values; this server has no secondaries.
-const REFRESH: u32 = 7200;
-const RETRY: u32 = 1800;
+/// Seconds between a secondary's look at the serial, and between its retries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timers {
+    refresh: u32,
+    retry: u32,
+}
+
+impl Timers {
+    /// CoreDNS' values, which nobody goes by.
+    pub(crate) const WITHOUT_SECONDARIES: Self = Self { refresh: 7200, retry: 1800 };
+    /// A NOTIFY that is lost costs a minute.
+    pub(crate) const WITH_SECONDARIES: Self = Self { refresh: 60, retry: 30 };
+}
+
+/// Seconds until a secondary gives up.
 const EXPIRE: u32 = 86400;
 
 /// What is still free of a buffer. Once something did not fit, nothing is: what was asked to be written is not there
@@ -210,6 +230,13 @@ pub(crate) struct Written {
     authorities: u16,
 }
 
+impl Written {
+    /// Octets that the records take.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+}
+
 impl<'o> ReplyWriter<'o> {
     /// Begins a response of at most `max` octets. `Full` if not even the question fits.
     #[inline]
@@ -253,6 +280,13 @@ impl<'o> ReplyWriter<'o> {
         };
         *self.out.first_chunk_mut().ok_or(Full)? = header.octets();
         Ok(len.saturating_add(opt.len()))
+    }
+}
+
+impl<'o> RecordWriter<'o> {
+    /// Writes records to this room.
+    pub(crate) fn over(room: &'o mut [u8]) -> Self {
+        Self { capacity: room.len(), room: Room(room), answers: 0, authorities: 0 }
     }
 }
 
@@ -312,6 +346,30 @@ impl RecordWriter<'_> {
         }
     }
 
+    /// Appends an A or AAAA record to the answer, of some labels in front of the name that `target` points to.
+    pub(crate) fn pod(
+        &mut self,
+        labels: &[&[u8]],
+        Pointer(target): Pointer,
+        address: IpAddr,
+        ttl: u16,
+    ) -> Result<(), Full> {
+        for label in labels {
+            self.room.put_array([u8::try_from(label.len()).map_err(|_| Full)?])?;
+            self.room.put(label)?;
+        }
+        match address {
+            IpAddr::V4(v4) => {
+                self.record(Section::Answer, Pointer(target), (Rtype::A, Class::IN, ttl), 4)?;
+                self.room.put_array(v4.octets())
+            }
+            IpAddr::V6(v6) => {
+                self.record(Section::Answer, Pointer(target), (Rtype::AAAA, Class::IN, ttl), 16)?;
+                self.room.put_array(v6.octets())
+            }
+        }
+    }
+
     /// Appends an NS record of the question's name to the answer.
     pub(crate) fn ns(&mut self, ns: &Compressed<'_>, ttl: u16) -> Result<(), Full> {
         self.record(Section::Answer, Pointer::QUESTION, (Rtype::NS, Class::IN, ttl), ns.len())?;
@@ -330,7 +388,7 @@ impl RecordWriter<'_> {
 
     /// Appends the zone's SOA record, its TTL the same as its MINIMUM (RFC 2308 5).
     pub(crate) fn soa(&mut self, section: Section, soa: &Soa<'_>) -> Result<(), Full> {
-        let numbers = [soa.serial, REFRESH, RETRY, EXPIRE, u32::from(soa.minimum)];
+        let numbers = [soa.serial, soa.timers.refresh, soa.timers.retry, EXPIRE, u32::from(soa.minimum)];
         let len = soa.ns.len().saturating_add(soa.mailbox.len()).saturating_add(size_of_val(&numbers));
         self.record(section, soa.owner, (Rtype::SOA, Class::IN, soa.minimum), len)?;
         self.name(&soa.ns)?;

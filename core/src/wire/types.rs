@@ -96,6 +96,8 @@ numbers! {
         NOTIMP = 4, "NOTIMP";
         /// The server will not answer this.
         REFUSED = 5, "REFUSED";
+        /// A signature is wrong, or its key unknown (RFC 8945 5.2).
+        NOTAUTH = 9, "NOTAUTH";
         /// An EDNS version that is not served (RFC 6891).
         BADVERS = 16, "BADVERS";
         /// A server cookie that is not ours (RFC 7873).

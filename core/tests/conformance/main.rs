@@ -39,5 +39,6 @@ mod rfc9018;
 mod rfc9619;
 mod semantics;
 mod support;
+mod transfer;
 mod wire_rules;
 mod zones;

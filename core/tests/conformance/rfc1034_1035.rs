@@ -147,8 +147,8 @@ fn numbers_are_shown_by_their_mnemonics() {
         ["QUERY", "DSO", "OPCODE15"]
     );
     assert_eq!(
-        [Rcode::NXDOMAIN, Rcode::BADVERS, Rcode(9)].map(|it| it.to_string()),
-        ["NXDOMAIN", "BADVERS", "RCODE9"]
+        [Rcode::NXDOMAIN, Rcode::BADVERS, Rcode(24)].map(|it| it.to_string()),
+        ["NXDOMAIN", "BADVERS", "RCODE24"]
     );
     assert_eq!(format!("{:?} {:>6}", Rtype::PTR, Rtype::NS), "PTR     NS");
     assert_eq!((Rtype::TXT.mnemonic(), Rtype(0).mnemonic()), (Some("TXT"), None));

@@ -38,8 +38,8 @@ pub struct Feed {
     writer: SharedWriter,
     /// The origin of the pods, for snapshots.
     origin: Origin,
-    /// Time at which a snapshot was read.
-    restored: Option<Instant>,
+    /// Time at which a snapshot was read, and the serial in it.
+    restored: Option<(Instant, Option<u32>)>,
     kind: Kind,
 }
 
@@ -83,8 +83,8 @@ impl Feed {
             return Ok(None);
         }
         let restored = snapshot::restore(path, &self.origin, &self.writer, self.index.health())?;
-        if restored.is_some() {
-            self.restored = Some(Instant::now());
+        if let Some(restored) = &restored {
+            self.restored = Some((Instant::now(), restored.serial));
         }
         Ok(restored)
     }

@@ -3,6 +3,8 @@
 //! An address that some pod has is held either by exactly one pod, its sole holder, or by several, as those with
 //! `hostNetwork: true` on a node; see [`sharing`](super::sharing).
 
+mod visit;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 

@@ -27,6 +27,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "fields are packed into words; a cast extracts one")]
 
 mod addresses;
+mod contents;
 mod free_list;
 mod hash;
 mod inline_vec;
@@ -45,8 +46,10 @@ mod shared_writer;
 mod sharing;
 mod sync;
 mod table;
+mod tracker;
 mod types;
 mod uid;
+mod versions;
 mod visible;
 mod writer;
 

@@ -15,10 +15,14 @@
 //! - Only an empty spill block at the end of its chain is removed. A reader that is there misses nothing, because nothing
 //!   followed it. If the block is reused meanwhile, the reader gets into another chain, with words of other keys.
 
+mod visit;
+
 use std::sync::Arc;
 
 use super::segments::{Meter, Segments};
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering, Word};
+
+pub(super) use visit::position;
 
 const fn slots(count: usize) -> usize {
     if cfg!(poddns_loom) { 1 } else { count }

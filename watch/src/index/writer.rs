@@ -19,7 +19,8 @@ use super::reader::Index;
 use super::segments::Meter;
 use super::sharing::Claim;
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
-use super::types::{Change, Comparison, IndexOptions, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord};
+use super::tracker::Tracker;
+use super::types::{Change, Comparison, IndexOptions, ListScope, MAX_PODS, PodRecord};
 use super::uid::Uid;
 use super::visible::Visible;
 use crate::freshness::Health;
@@ -30,12 +31,14 @@ use crate::freshness::Health;
 /// anything has changed. Readers see a change when the method returns, step by step: a pod whose addresses change has its
 /// new ones before it loses its old ones, and has those that stay all the time.
 pub struct IndexWriter {
-    index: Arc<Index>,
-    namespaces: NamespacesWriter,
+    pub(super) index: Arc<Index>,
+    pub(super) namespaces: NamespacesWriter,
     addresses: AddressesWriter,
-    pods: PodsWriter,
+    pub(super) pods: PodsWriter,
     names: Option<NamesWriter>,
     clock: Clock,
+    /// Versions for zone transfers, if they are kept.
+    pub(super) tracker: Option<Box<Tracker>>,
 }
 
 /// The clock from which the serial comes.
@@ -98,7 +101,7 @@ pub(super) fn index_with(options: IndexOptions, clock: Clock) -> (IndexWriter, A
         health: Health::default(),
     });
     let shared = Arc::clone(&index);
-    (IndexWriter { index: shared, namespaces, addresses, pods, names, clock }, index)
+    (IndexWriter { index: shared, namespaces, addresses, pods, names, clock, tracker: None }, index)
 }
 
 impl IndexWriter {
@@ -158,6 +161,9 @@ impl IndexWriter {
     ///
     /// Takes one pass over all pods, a few milliseconds for a million.
     pub fn begin_pod_list(&mut self, scope: &ListScope) {
+        if let Some(tracker) = &mut self.tracker {
+            tracker.begin_list(scope);
+        }
         for row in self.rows_in(scope) {
             self.pods.set(row, self.index.pods.entry(row).with_seen(false));
         }
@@ -182,6 +188,9 @@ impl IndexWriter {
             }
         }
         self.publish(visible);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.end_list(scope);
+        }
         removed
     }
 
@@ -237,45 +246,6 @@ impl IndexWriter {
     /// Counts a namespace as seen by the list under way, and returns whether it is known.
     pub fn mark_namespace(&mut self, namespace: &Label) -> bool {
         self.namespaces.mark(namespace)
-    }
-
-    /// Calls `each` with every pod, in no particular order. The name is empty where it is not kept.
-    pub fn for_each_pod(&self, each: impl FnMut(&PodRecord<'_>)) {
-        self.for_pods_from(0, u32::MAX, each);
-    }
-
-    /// Calls `each` with the pods in at most `rows` rows behind row `first`, which is 0 to begin with. Returns the row
-    /// after which to continue, if there are more. The index can change between two calls; what is there all the time is
-    /// passed, in its row, exactly once.
-    pub(crate) fn for_pods_from(
-        &self,
-        first: u32,
-        rows: u32,
-        mut each: impl FnMut(&PodRecord<'_>),
-    ) -> Option<u32> {
-        let (next, highest) = (first.saturating_add(rows), self.pods.highest());
-        let mut addresses = Vec::with_capacity(MAX_ADDRESSES);
-        for row in numbers(first.saturating_add(1)..=next.min(highest)) {
-            self.pass_pod(row, &mut addresses, &mut each);
-        }
-        (next < highest).then_some(next)
-    }
-
-    /// Calls `each` with the pod in a row, if there is one.
-    fn pass_pod(&self, row: Row, addresses: &mut Vec<IpAddr>, each: &mut impl FnMut(&PodRecord<'_>)) {
-        let entry = self.index.pods.entry(row);
-        let namespace = entry.namespace().and_then(|namespace| self.index.namespaces.label(namespace));
-        let Some(namespace) = namespace else { return };
-        let name = self.index.names.as_ref().and_then(|names| names.of(row)?.label());
-        addresses.clear();
-        addresses.extend(self.index.addresses_in(entry).iter());
-        let name = name.as_ref().map_or("", Label::as_str);
-        each(&PodRecord { uid: self.pods.uid(row), namespace, name, addresses });
-    }
-
-    /// Calls `each` with every namespace that [`IndexWriter::apply_namespace`] has added, in no particular order.
-    pub fn for_each_namespace(&self, each: impl FnMut(&Label)) {
-        self.namespaces.for_each_known(each);
     }
 
     /// Makes the serial come from this time, in Unix seconds, instead of the system's clock.
@@ -343,6 +313,13 @@ impl IndexWriter {
         if let (Some(names), Some(name)) = (&mut self.names, &name) {
             names.store(row, name);
         }
+        if self.tracker.is_some() {
+            // The name is this pod's from now on, whatever the order of the changes that follow.
+            if let Some(replaced) = replaced {
+                self.track_names(replaced, false);
+            }
+            self.track_names_of(row, addresses, true);
+        }
         let claim = self.claim(row, namespace);
         let stored = self.attach_all(claim, &InlineVec::default(), addresses, &mut visible);
         self.pods.set_addresses(&self.index.epoch, row, &stored);
@@ -351,7 +328,7 @@ impl IndexWriter {
             visible = Visible::YES;
         }
         if let Some(replaced) = replaced {
-            visible |= self.remove_row(replaced);
+            visible |= self.clear_row(replaced);
         }
         visible
     }
@@ -371,6 +348,9 @@ impl IndexWriter {
         let old = self.index.pods.addresses(entry);
         let new = self.attach_all(claim, &old, addresses, &mut visible);
         self.pods.set_addresses(&self.index.epoch, row, &new);
+        if self.tracker.is_some() {
+            self.track_renamed(row, &old, &new);
+        }
         for address in old.iter().filter(|&address| !new.contains(address)) {
             visible |= self.detach(claim, address);
         }
@@ -386,10 +366,13 @@ impl IndexWriter {
         wanted: &InlineVec<IpAddr>,
         visible: &mut Visible,
     ) -> InlineVec<Address> {
-        let Self { index, addresses, .. } = self;
+        let Self { index, addresses, tracker, .. } = self;
         let attach = |address| {
             if let Some(stored) = old.iter().find(|&stored| index.addresses.full(stored) == Some(address)) {
                 return stored;
+            }
+            if let Some(tracker) = tracker {
+                tracker.attaching(index, address, claim);
             }
             let (stored, seen) =
                 addresses.attach(&index.epoch, address, claim, |other| index.namespace_of(other));
@@ -400,12 +383,26 @@ impl IndexWriter {
     }
 
     fn detach(&mut self, claim: Claim, address: Address) -> Visible {
-        let Self { index, addresses, .. } = self;
-        addresses.detach(&index.epoch, address, claim, |other| index.namespace_of(other))
+        let Self { index, addresses, tracker, .. } = self;
+        // Its slot may be another's afterwards.
+        let full = tracker.as_ref().and_then(|_| index.addresses.full(address));
+        let visible = addresses.detach(&index.epoch, address, claim, |other| index.namespace_of(other));
+        if let (Some(tracker), Some(address)) = (tracker, full) {
+            tracker.detached(index, address, claim);
+        }
+        visible
     }
 
     /// Removes a pod with all that belongs to it.
     fn remove_row(&mut self, row: Row) -> Visible {
+        if self.tracker.is_some() {
+            self.track_names(row, false);
+        }
+        self.clear_row(row)
+    }
+
+    /// As [`remove_row`](Self::remove_row), for a pod whose name versions no longer have.
+    fn clear_row(&mut self, row: Row) -> Visible {
         let entry = self.index.pods.entry(row);
         let Some(namespace) = entry.namespace() else { return Visible::NO };
         let claim = self.claim(row, namespace);
@@ -424,7 +421,8 @@ impl IndexWriter {
     /// Ends a change: updates the statistics, and the serial if readers can see the change.
     fn publish(&mut self, visible: Visible) {
         self.index.pod_count.store(self.pods.len() as u32, Ordering::Relaxed);
-        if visible.0 {
+        // Where there are versions, the serial is theirs.
+        if visible.0 && self.tracker.is_none() {
             // The serial does not go back with the clock.
             let serial = self.index.serial.load(Ordering::Relaxed).max(self.clock.now());
             self.index.serial.store(serial, Ordering::Release);

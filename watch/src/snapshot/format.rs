@@ -5,8 +5,9 @@
 //! | octets | what |
 //! |---|---|
 //! | 8 | `89` `poddns` `0a`: neither text nor anything else |
-//! | 2 | version of the format: 1 |
+//! | 2 | version of the format: 1, or 2 with a serial |
 //! | 8 | when the index was in step with the cluster: milliseconds of Unix time |
+//! | 4 | format 2 only: serial of the zone's version that was published last |
 //! | 4, then as many | origin: what it was a snapshot of, as text |
 //! | 1 | `01`: a namespace; then its label |
 //! | 1 | `02`: a pod; then uid (16), label of the namespace, label of the name or `00`, number of addresses (1), and for each `04` or `06` and its octets |
@@ -27,7 +28,10 @@ use crate::{MAX_ADDRESSES, PodRecord, Uid};
 
 /// What every snapshot begins with, whatever its version.
 pub(super) const MAGIC: [u8; 8] = *b"\x89poddns\n";
-const VERSION: u16 = 1;
+/// Format without a serial.
+const PLAIN: u16 = 1;
+/// Format with one, and the newest there is.
+const VERSION: u16 = 2;
 
 const END: u8 = 0;
 const NAMESPACE: u8 = 1;
@@ -49,6 +53,8 @@ pub struct Header {
     pub in_step: SystemTime,
     /// What it is a snapshot of: to be compared, and shown where it is something else. At most 1 MiB.
     pub origin: String,
+    /// Serial of the zone's version that was published last; `None` where there are no versions.
+    pub serial: Option<u32>,
 }
 
 /// One thing that a snapshot tells.
@@ -120,8 +126,11 @@ impl<W: Write> Encoder<W> {
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let origin = header.origin.get(..header.origin.floor_char_boundary(MAX_ORIGIN)).unwrap_or_default();
         encoder.put(&MAGIC);
-        encoder.put(&VERSION.to_le_bytes());
+        encoder.put(&if header.serial.is_some() { VERSION } else { PLAIN }.to_le_bytes());
         encoder.put(&millis.to_le_bytes());
+        if let Some(serial) = header.serial {
+            encoder.put(&serial.to_le_bytes());
+        }
         encoder.put(&u32::try_from(origin.len()).unwrap_or_default().to_le_bytes());
         encoder.put(origin.as_bytes());
         encoder
@@ -226,21 +235,23 @@ impl<R: Read> Decoder<R> {
     /// Reads the beginning. It needs no buffer around its input.
     pub fn new(input: R) -> Result<Self, FormatError> {
         let input = BufReader::with_capacity(BUFFER, Summed { input, sum: Hasher::new() });
-        let header = Header { in_step: SystemTime::UNIX_EPOCH, origin: String::new() };
+        let header = Header { in_step: SystemTime::UNIX_EPOCH, origin: String::new(), serial: None };
         let mut decoder = Self { input, header, at: 0 };
         match decoder.take() {
             Ok(MAGIC) => {}
             Ok(_) | Err(FormatError::Truncated(_)) => return Err(FormatError::Foreign),
             Err(error) => return Err(error),
         }
-        match u16::from_le_bytes(decoder.take()?) {
-            VERSION => {}
+        let has_serial = match u16::from_le_bytes(decoder.take()?) {
+            VERSION => true,
+            PLAIN => false,
             0 => return Err(decoder.damaged("there is no format 0")),
             newer => return Err(FormatError::Newer(newer)),
-        }
+        };
         let since = Duration::from_millis(u64::from_le_bytes(decoder.take()?));
         let in_step = SystemTime::UNIX_EPOCH.checked_add(since);
         decoder.header.in_step = in_step.ok_or_else(|| decoder.damaged("no clock shows this time"))?;
+        decoder.header.serial = if has_serial { Some(u32::from_le_bytes(decoder.take()?)) } else { None };
         decoder.header.origin = decoder.origin()?;
         Ok(decoder)
     }

@@ -30,6 +30,7 @@ use thiserror::Error;
 use crate::feed::identity::{Origin, difference};
 use crate::freshness::Health;
 use crate::index::{ListScope, SharedWriter};
+use crate::transfer::{Transfers, Versions};
 use format::{Counts, Decoder, Encoder, FormatError, Header, Item};
 
 /// Rows of the index that are looked at in one go, during which the feed waits: a fraction of a millisecond.
@@ -90,6 +91,8 @@ pub struct Restored {
     pub namespaces: u32,
     /// Pods read.
     pub pods: u32,
+    /// Serial of the zone's version that was published last, if there were versions.
+    pub serial: Option<u32>,
 }
 
 /// What was written to a snapshot.
@@ -114,11 +117,34 @@ pub struct Recorder {
     origin: Origin,
     /// When the last snapshot was begun, or read.
     last: Option<Instant>,
+    /// Serial in the snapshot that was read.
+    serial: Option<u32>,
 }
 
 impl Recorder {
-    pub(crate) fn new(writer: SharedWriter, health: Health, origin: Origin, last: Option<Instant>) -> Self {
-        Self { writer, health, origin, last }
+    /// `restored` is when a snapshot was read, and the serial in it.
+    pub(crate) fn new(
+        writer: SharedWriter,
+        health: Health,
+        origin: Origin,
+        restored: Option<(Instant, Option<u32>)>,
+    ) -> Self {
+        let (last, serial) = restored.unzip();
+        Self { writer, health, origin, last, serial: serial.flatten() }
+    }
+
+    /// Keeps versions of the zone of the index from now on, for zone transfers: in a journal of at most `journal` bytes,
+    /// with serials after that of the snapshot that was [restored](crate::Feed::restore). If it does so already, the
+    /// journal begins anew, and serials go on.
+    #[must_use]
+    pub fn transfers(&self, journal: usize) -> Transfers {
+        let serial = self.writer.lock().versions().and_then(Versions::serial);
+        Transfers::new(self.writer.clone(), self.health.clone(), journal, serial.or(self.serial))
+    }
+
+    /// Ends what [`transfers`](Self::transfers) began, and frees its memory.
+    pub fn end_transfers(&self) {
+        self.writer.lock().end_versions();
     }
 
     /// Writes a snapshot, unless there is nothing newer to tell: the index has not been in step since the last
@@ -135,7 +161,8 @@ impl Recorder {
         }
         let Some(origin) = self.origin.lines() else { return Ok(None) };
         let in_step = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-        let header = Header { in_step, origin };
+        let serial = self.writer.lock().versions().and_then(Versions::serial);
+        let header = Header { in_step, origin, serial };
         let mut counts = Counts::default();
         let written = keep_others(path).and_then(|()| {
             file::replace(path, |file| {
@@ -211,6 +238,7 @@ struct Sound {
     file: File,
     in_step: SystemTime,
     origin: String,
+    serial: Option<u32>,
     counts: Counts,
 }
 
@@ -221,7 +249,7 @@ impl Sound {
 
     fn restored(&self) -> Restored {
         let Counts { namespaces, pods } = self.counts;
-        Restored { in_step: self.in_step, age: self.age(), namespaces, pods }
+        Restored { in_step: self.in_step, age: self.age(), namespaces, pods, serial: self.serial }
     }
 }
 
@@ -253,7 +281,8 @@ fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
     if let Some((was, is)) = difference(&header.origin, origin) {
         return Err(SnapshotError::OfOther { path: path.to_owned(), was, is });
     }
-    Ok(Some(Sound { file, in_step: header.in_step, origin: header.origin, counts }))
+    let Header { in_step, origin, serial } = header;
+    Ok(Some(Sound { file, in_step, origin, serial, counts }))
 }
 
 /// What a snapshot would give to a feed of this origin; `None` if there is no file.

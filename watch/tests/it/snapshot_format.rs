@@ -65,6 +65,7 @@ fn sample() -> Told {
     let header = Header {
         in_step: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         origin: "source: https://10.0.0.1\npods: true".to_owned(),
+        serial: None,
     };
     let pod = |number: u8, name: &str, addresses: &[&str]| Pod {
         uid: Uid::from_bytes([number; 16]),
@@ -96,10 +97,12 @@ prop_compose! {
     fn any_told()(
         millis in 0..10_000_000_000_000_u64,
         origin in any::<String>(),
+        serial in any::<Option<u32>>(),
         namespaces in vec(any_label(), 0..20),
         pods in vec(any_pod(), 0..40),
     ) -> Told {
-        (Header { in_step: SystemTime::UNIX_EPOCH + Duration::from_millis(millis), origin }, namespaces, pods)
+        let in_step = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        (Header { in_step, origin, serial }, namespaces, pods)
     }
 }
 
@@ -167,8 +170,8 @@ fn what_is_wrong_is_told() {
     assert_eq!(told(b""), "it is no snapshot of poddns");
     assert_eq!(told(br#"{"kind": "List"}"#), "it is no snapshot of poddns");
     let mut newer = octets.clone();
-    newer[8] = 2;
-    assert_eq!(told(&newer), "it is of format 2, written by a newer poddns; this one reads format 1");
+    newer[8] = 3;
+    assert_eq!(told(&newer), "it is of format 3, written by a newer poddns; this one reads format 2");
     let cut = told(&octets[..octets.len() - 1]);
     let end = octets.len() - 4;
     assert_eq!(cut, format!("it ends after {end} octets, in the middle: it was cut off"));

@@ -1,0 +1,35 @@
+//! Visits of all addresses in several goes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::super::numbers::{Number, SlotV6};
+use super::super::table::{number_in, position, tag_of};
+use super::{Address, Addresses, Holder};
+
+impl Addresses {
+    /// Returns the position of an address in the order of visits of its family.
+    pub(in super::super) fn position(&self, address: IpAddr) -> u64 {
+        position(match address {
+            IpAddr::V4(v4) => self.keys.hash_address(v4.to_bits()),
+            IpAddr::V6(v6) => self.keys.hash_address(v6.to_bits()),
+        })
+    }
+
+    /// Calls `each` with the IPv4 addresses from this position on to the next one, which it returns; see
+    /// [`Table::visit`](super::super::table::Table::visit).
+    pub(in super::super) fn visit_v4(&self, from: u64, mut each: impl FnMut(IpAddr, Holder)) -> Option<u64> {
+        self.v4.visit(from, |word| {
+            each(Ipv4Addr::from_bits(tag_of(word)).into(), Holder::decode(number_in(word)));
+        })
+    }
+
+    /// The same for IPv6 addresses.
+    pub(in super::super) fn visit_v6(&self, from: u64, mut each: impl FnMut(IpAddr, Holder)) -> Option<u64> {
+        self.v6.visit(from, |word| {
+            let Some(slot) = SlotV6::from_bits(number_in(word)) else { return };
+            if let Some(address) = self.full(Address::V6(slot)) {
+                each(address, self.holder_v6(slot));
+            }
+        })
+    }
+}

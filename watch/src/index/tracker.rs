@@ -1,0 +1,109 @@
+//! What the writer tells versions of the zone: each record before it comes or goes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::addresses::Holder;
+use super::numbers::{NamespaceId, Number, Row};
+use super::reader::Index;
+use super::sharing::Claim;
+use super::types::ListScope;
+use crate::transfer::{Phase, Position, RecordKey, Versions};
+
+/// Namespaces by address.
+pub(super) type Sharing = HashMap<IpAddr, Vec<NamespaceId>>;
+
+/// Versions of an index, and what they take beside it.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    pub(super) versions: Versions,
+    /// The namespaces of each address that several pods share: the index finds by both, not one by the other.
+    pub(super) shared: Sharing,
+    /// Lists under way.
+    lists: Vec<ListScope>,
+}
+
+impl Tracker {
+    pub(super) fn new(versions: Versions, shared: Sharing) -> Self {
+        Self { versions, shared, lists: Vec::new() }
+    }
+
+    /// Takes notice of a holder that an address is about to get.
+    pub(super) fn attaching(&mut self, index: &Index, address: IpAddr, claim: Claim) {
+        let namespace = claim.namespace;
+        let is_new = match index.addresses.holder(address) {
+            Holder::Nobody => true,
+            Holder::Sole(first) => {
+                let first = index.namespace_of(first);
+                let mut namespaces: Vec<_> = first.into_iter().collect();
+                if first != Some(namespace) {
+                    namespaces.push(namespace);
+                }
+                self.shared.insert(address, namespaces);
+                first != Some(namespace)
+            }
+            Holder::Shared(number) => {
+                let is_new = !index.addresses.is_shared_in(number, namespace);
+                if is_new {
+                    self.shared.entry(address).or_default().push(namespace);
+                }
+                is_new
+            }
+        };
+        if is_new && let Some(label) = index.namespaces.label(namespace) {
+            self.versions.appears(&RecordKey::new(&label, None, address));
+        }
+    }
+
+    /// Takes notice of a holder that an address has just lost.
+    pub(super) fn detached(&mut self, index: &Index, address: IpAddr, claim: Claim) {
+        let namespace = claim.namespace;
+        let is_gone = match index.addresses.holder(address) {
+            Holder::Nobody => true,
+            Holder::Sole(rest) => {
+                self.shared.remove(&address);
+                index.namespace_of(rest) != Some(namespace)
+            }
+            Holder::Shared(number) => {
+                let is_gone = !index.addresses.is_shared_in(number, namespace);
+                if is_gone && let Some(namespaces) = self.shared.get_mut(&address) {
+                    namespaces.retain(|&other| other != namespace);
+                }
+                is_gone
+            }
+        };
+        if is_gone && let Some(label) = index.namespaces.label(namespace) {
+            let phase = if address.is_ipv4() { Phase::V4 } else { Phase::V6 };
+            let position = Position(phase, index.addresses.position(address));
+            self.versions.vanishes(&RecordKey::new(&label, None, address), position);
+        }
+    }
+
+    /// Takes notice of an address that a pod with a name is about to get, or that it loses.
+    pub(super) fn named(&mut self, index: &Index, row: Row, address: IpAddr, is_there: bool) {
+        let name = index.names.as_ref().and_then(|names| names.of(row)?.label());
+        let namespace = index.pods.entry(row).namespace().and_then(|id| index.namespaces.label(id));
+        let (Some(name), Some(namespace)) = (name, namespace) else { return };
+        let record = RecordKey::new(&namespace, Some(&name), address);
+        if is_there {
+            self.versions.appears(&record);
+        } else {
+            self.versions.vanishes(&record, Position(Phase::Names, row.get().into()));
+        }
+    }
+
+    /// Takes notice of a list that begins.
+    pub(super) fn begin_list(&mut self, scope: &ListScope) {
+        // One that was cut off begins again.
+        if !self.lists.contains(scope) {
+            self.lists.push(*scope);
+        }
+        self.versions.set_lists(self.lists.len());
+    }
+
+    /// Takes notice of a list that is complete.
+    pub(super) fn end_list(&mut self, scope: &ListScope) {
+        self.lists.retain(|other| other != scope);
+        self.versions.set_lists(self.lists.len());
+    }
+}

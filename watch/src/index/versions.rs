@@ -1,0 +1,183 @@
+//! What the writer does for versions of the zone, where they are asked for, and how walks step through the index.
+
+#[cfg(all(test, not(poddns_loom)))]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use poddns_core::Label;
+use tokio::sync::Notify;
+
+use super::addresses::{Address, Holder};
+use super::inline_vec::InlineVec;
+use super::numbers::{Row, numbers};
+use super::reader::Index;
+use super::sync::Ordering;
+use super::tracker::{Sharing, Tracker};
+use super::writer::IndexWriter;
+use crate::transfer::{Phase, Position, Published, Records, Versions, WalkId};
+
+/// Buckets of addresses that a walk visits at once, some hundred addresses.
+const BUCKETS: usize = if cfg!(test) { 1 } else { 64 };
+
+/// Rows of pods that a walk visits at once.
+const ROWS: u32 = if cfg!(test) { 2 } else { 256 };
+
+/// Visits some of the addresses of a family from a position on, and returns the next one; `None` at the end.
+fn visit_addresses(
+    index: &Index,
+    shared: &Sharing,
+    Position(phase, mut at): Position,
+    mut each: impl FnMut(&Label, IpAddr),
+) -> Option<u64> {
+    let mut visit = |address, holder| match holder {
+        Holder::Nobody => {}
+        Holder::Sole(sole) => {
+            let namespace = index.namespace_of(sole).and_then(|id| index.namespaces.label(id));
+            if let Some(label) = namespace {
+                each(&label, address);
+            }
+        }
+        Holder::Shared(_) => {
+            let namespaces = shared.get(&address).into_iter().flatten();
+            let labels = namespaces.filter_map(|&namespace| index.namespaces.label(namespace));
+            for label in labels {
+                each(&label, address);
+            }
+        }
+    };
+    for _ in 0..BUCKETS {
+        at = match phase {
+            Phase::V4 => index.addresses.visit_v4(at, &mut visit)?,
+            _ => index.addresses.visit_v6(at, &mut visit)?,
+        };
+    }
+    Some(at)
+}
+
+impl IndexWriter {
+    /// Keeps versions of the zone from now on. Returns what is notified of changes.
+    pub(crate) fn begin_versions(&mut self, limit: usize, floor: Option<u32>) -> Arc<Notify> {
+        let versions = Versions::new(limit, floor);
+        let changed = versions.changed();
+        let mut shared = Sharing::new();
+        let index = &self.index;
+        for row in numbers(1..=self.pods.highest()) {
+            let entry = index.pods.entry(row);
+            let Some(namespace) = entry.namespace() else { continue };
+            for address in index.addresses_in(entry).iter() {
+                if let Holder::Shared(_) = index.addresses.holder(address) {
+                    let namespaces = shared.entry(address).or_default();
+                    if !namespaces.contains(&namespace) {
+                        namespaces.push(namespace);
+                    }
+                }
+            }
+        }
+        self.tracker = Some(Box::new(Tracker::new(versions, shared)));
+        changed
+    }
+
+    /// Keeps versions no more.
+    pub(crate) fn end_versions(&mut self) {
+        self.tracker = None;
+    }
+
+    pub(crate) fn versions(&self) -> Option<&Versions> {
+        self.tracker.as_ref().map(|tracker| &tracker.versions)
+    }
+
+    pub(crate) fn versions_mut(&mut self) -> Option<&mut Versions> {
+        self.tracker.as_mut().map(|tracker| &mut tracker.versions)
+    }
+
+    /// Tells versions of all addresses of the name of the pod in a row.
+    pub(super) fn track_names(&mut self, row: Row, is_there: bool) {
+        let addresses = self.index.addresses_in(self.index.pods.entry(row));
+        self.track_names_of(row, &addresses, is_there);
+    }
+
+    /// Tells versions of these addresses of the name of the pod in a row.
+    pub(super) fn track_names_of(&mut self, row: Row, addresses: &InlineVec<IpAddr>, is_there: bool) {
+        let Self { index, tracker, .. } = self;
+        if let Some(tracker) = tracker {
+            for address in addresses.iter() {
+                tracker.named(index, row, address, is_there);
+            }
+        }
+    }
+
+    /// Tells versions of addresses that the pod in a row has no longer, or that it has got.
+    pub(super) fn track_renamed(&mut self, row: Row, old: &InlineVec<Address>, new: &InlineVec<Address>) {
+        let index = &self.index;
+        let only = |addresses: &InlineVec<Address>, others: &InlineVec<Address>| -> InlineVec<IpAddr> {
+            let only = addresses.iter().filter(|&address| !others.contains(address));
+            only.filter_map(|address| index.addresses.full(address)).collect()
+        };
+        let (gone, come) = (only(old, new), only(new, old));
+        self.track_names_of(row, &gone, false);
+        self.track_names_of(row, &come, true);
+    }
+
+    /// Publishes what has changed as a version, if it is time to.
+    pub(crate) fn publish_version(&mut self, at: Instant, unix: u32) -> Published {
+        let Some(versions) = self.versions_mut() else { return Published::Unchanged };
+        let published = versions.publish(at, unix);
+        if let Published::New(serial) = published {
+            self.index.serial.store(serial.into(), Ordering::Release);
+        }
+        published
+    }
+
+    /// Publishes a version without a difference from the one before.
+    pub(crate) fn reset_versions(&mut self, at: Instant, unix: u32) -> Option<u32> {
+        let serial = self.versions_mut()?.reset(at, unix)?;
+        self.index.serial.store(serial.into(), Ordering::Release);
+        Some(serial)
+    }
+
+    /// Takes a walk some records further, which are added to `out`. Returns whether there are more; `None` if it is lost.
+    pub(crate) fn step(&mut self, walk: WalkId, out: &mut Records) -> Option<bool> {
+        let (index, rows) = (&self.index, self.pods.highest());
+        let Tracker { versions, shared, .. } = self.tracker.as_deref_mut()?;
+        versions.step(walk, out, |from, out, touched| match from {
+            Position(Phase::Names, first) => visit_names(index, first, rows, |namespace, name, address| {
+                out.push_unless(namespace, Some(name), address, touched);
+            }),
+            Position(phase, _) => {
+                let next = visit_addresses(index, shared, from, |namespace, address| {
+                    out.push_unless(namespace, None, address, touched);
+                });
+                match next {
+                    Some(next) => Position(phase, next),
+                    None if phase == Phase::V4 => Phase::V6.start(),
+                    None if index.names.is_some() => Phase::Names.start(),
+                    None => Phase::Rest.start(),
+                }
+            }
+        })
+    }
+}
+
+/// Calls `each` with the records of the names of the pods in some rows from `first` on, and returns the next position.
+fn visit_names(
+    index: &Index,
+    first: u64,
+    rows: u32,
+    mut each: impl FnMut(&Label, &Label, IpAddr),
+) -> Position {
+    let first = u32::try_from(first).unwrap_or(u32::MAX);
+    let end = first.saturating_add(ROWS);
+    for row in numbers(first..=rows.min(end.saturating_sub(1))) {
+        let entry = index.pods.entry(row);
+        let name = index.names.as_ref().and_then(|names| names.of(row)?.label());
+        let namespace = entry.namespace().and_then(|id| index.namespaces.label(id));
+        let (Some(name), Some(namespace)) = (name, namespace) else { continue };
+        for address in index.addresses_in(entry).iter() {
+            each(&namespace, &name, address);
+        }
+    }
+    if end > rows { Phase::Rest.start() } else { Position(Phase::Names, end.into()) }
+}

@@ -1,0 +1,123 @@
+//! Versions and walks for those who send them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use poddns_core::Freshness;
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use super::{Published, Records, Since, TransferStats, WalkId};
+use crate::freshness::Health;
+use crate::index::SharedWriter;
+
+/// Versions of the zone of a feed's index. Made by [`Recorder::transfers`](crate::Recorder::transfers).
+#[derive(Clone)]
+pub struct Transfers {
+    writer: SharedWriter,
+    health: Health,
+    changed: Arc<Notify>,
+}
+
+/// Too much has changed beside a walk, or before it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("too much of the zone changed while it was sent")]
+pub struct Lost;
+
+impl Transfers {
+    pub(crate) fn new(writer: SharedWriter, health: Health, limit: usize, floor: Option<u32>) -> Self {
+        let changed = writer.lock().begin_versions(limit, floor);
+        Self { writer, health, changed }
+    }
+
+    /// Waits for a change after the version published last. One that came before the call counts.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Publishes what the index holds as a version, unless that is the last one, or less than a second old. `at` is the
+    /// time of the call, `unix` the same in Unix seconds, modulo 2^32.
+    #[must_use]
+    pub fn publish(&self, at: Instant, unix: u32) -> Published {
+        if self.health.freshness() == Freshness::Unsynced {
+            return Published::Unsynced;
+        }
+        self.writer.lock().publish_version(at, unix)
+    }
+
+    /// Makes all versions come after this serial, if there is none yet.
+    pub fn set_floor(&self, floor: u32) {
+        if let Some(versions) = self.writer.lock().versions_mut() {
+            versions.set_floor(floor);
+        }
+    }
+
+    /// Publishes a version that has nothing in common with those before: secondaries transfer all of it. For when the
+    /// records that an index stands for change without the index. `None` if there is no version yet.
+    #[must_use]
+    pub fn reset(&self, at: Instant, unix: u32) -> Option<u32> {
+        self.writer.lock().reset_versions(at, unix)
+    }
+
+    /// Returns the current serial, and what a secondary with version `known` needs to have that; `None` if there is no
+    /// version yet.
+    #[must_use]
+    pub fn since(&self, known: u32) -> Option<(u32, Since)> {
+        self.writer.lock().versions()?.since(known)
+    }
+
+    /// Begins a walk over the version published last.
+    pub fn walk(&self) -> Result<Walk, Lost> {
+        let mut writer = self.writer.lock();
+        let (id, serial) = writer.versions_mut().and_then(super::Versions::begin_walk).ok_or(Lost)?;
+        drop(writer);
+        Ok(Walk { writer: self.writer.clone(), id, serial })
+    }
+
+    /// Returns the state of the versions.
+    #[must_use]
+    pub fn stats(&self) -> TransferStats {
+        self.writer.lock().versions().map(super::Versions::stats).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Transfers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transfers").finish_non_exhaustive()
+    }
+}
+
+/// A walk over all records of one version. What it keeps is freed when it is dropped.
+pub struct Walk {
+    writer: SharedWriter,
+    id: WalkId,
+    serial: u32,
+}
+
+impl Walk {
+    /// Returns the serial of the version.
+    #[must_use]
+    pub const fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Adds the next records to `out`, some hundred or none, and returns whether there are more.
+    pub fn next(&mut self, out: &mut Records) -> Result<bool, Lost> {
+        self.writer.lock().step(self.id, out).ok_or(Lost)
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        if let Some(versions) = self.writer.lock().versions_mut() {
+            versions.end_walk(self.id);
+        }
+    }
+}
+
+impl fmt::Debug for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}

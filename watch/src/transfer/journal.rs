@@ -1,0 +1,97 @@
+//! The journal: differences from version to version, the oldest ones dropped beyond a size.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::record::Records;
+use super::serial;
+
+/// A version of the zone, as difference from the one before.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Serial of the version before.
+    pub from: u32,
+    /// Serial of this version.
+    pub to: u32,
+    /// Records of the version before that this one does not have.
+    pub removed: Records,
+    /// Records of this version that the one before does not have.
+    pub added: Records,
+}
+
+/// Memory of a version beside its records, in bytes.
+const VERSION_OVERHEAD: usize = 96;
+
+impl Version {
+    /// Returns the memory that it takes, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.removed.bytes() + self.added.bytes() + VERSION_OVERHEAD
+    }
+}
+
+/// What a secondary with some version of the zone needs to have the current one.
+#[derive(Clone, Debug)]
+pub enum Since {
+    /// Nothing: its version is the current one, or newer.
+    Current,
+    /// These versions, the oldest first: at least one.
+    Versions(Vec<Arc<Version>>),
+    /// All of the zone: the journal does not reach back to its version.
+    Unknown,
+}
+
+/// Consecutive versions, the oldest first.
+#[derive(Debug)]
+pub(super) struct Journal {
+    versions: VecDeque<Arc<Version>>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Journal {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { versions: VecDeque::new(), bytes: 0, limit }
+    }
+
+    /// Appends a version, and drops the oldest ones that there is no room for, which can be all.
+    pub(super) fn push(&mut self, version: Version) {
+        self.bytes += version.bytes();
+        self.versions.push_back(Arc::new(version));
+        while self.bytes > self.limit
+            && let Some(oldest) = self.versions.pop_front()
+        {
+            self.bytes -= oldest.bytes();
+        }
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
+        (self.versions, self.bytes) = (VecDeque::new(), 0);
+    }
+
+    pub(super) fn since(&self, known: u32, current: u32) -> Since {
+        // RFC 1995 2: "If an IXFR query with the same or newer version number than that of the server is received, it is
+        // replied to with a single SOA record of the server's current version".
+        if known == current || serial::is_newer(known, current) {
+            return Since::Current;
+        }
+        match self.versions.iter().position(|version| version.from == known) {
+            Some(first) => Since::Versions(self.versions.iter().skip(first).cloned().collect()),
+            None => Since::Unknown,
+        }
+    }
+
+    /// Maximum of [`bytes`](Self::bytes).
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.versions.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -1,0 +1,290 @@
+//! Versions of a zone, and the walks over it that are under way: the writer's side.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::difference::{Difference, ENTRY_OVERHEAD};
+use super::journal::{Journal, Since};
+use super::record::{RecordKey, Records};
+use super::{Published, TransferStats, serial};
+
+/// Shortest time between two versions.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Longest time for which a version is put off because a list is under way.
+const MAX_LIST: Duration = Duration::from_mins(2);
+
+/// Maximum memory of what one walk keeps of the changes beside it, in bytes.
+const MAX_WALK_BYTES: usize = 4 << 20;
+
+/// A place in the order in which a walk visits records. Of an address' records it follows from the address alone, of a
+/// pod name's from the pod's row, so neither moves while the record is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position(pub(crate) Phase, pub(crate) u64);
+
+/// The parts of a walk, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    V4,
+    V6,
+    Names,
+    /// What was removed before the walk came to it.
+    Rest,
+}
+
+impl Phase {
+    pub(crate) const fn start(self) -> Position {
+        Position(self, 0)
+    }
+}
+
+/// Names a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WalkId(u64);
+
+/// A walk over one version, as far as it has come.
+#[derive(Debug)]
+struct Walk {
+    id: WalkId,
+    /// All before is done.
+    cursor: Position,
+    /// Records that have changed since the version: true for those of the version that were not sent before.
+    touched: HashMap<RecordKey, bool>,
+    bytes: usize,
+    /// What is left of them, once all else is sent.
+    rest: Vec<RecordKey>,
+    /// Too much has changed.
+    lost: bool,
+}
+
+impl Walk {
+    /// Decides about a record before its first change. `position` is that of a record which is there.
+    fn touch(&mut self, record: &RecordKey, position: Option<Position>) {
+        if self.cursor.0 == Phase::Rest || self.lost || self.touched.contains_key(record) {
+            return;
+        }
+        let unsent = position.is_some_and(|position| position >= self.cursor);
+        self.insert(record, unsent);
+    }
+
+    fn insert(&mut self, record: &RecordKey, unsent: bool) {
+        self.bytes += record.as_bytes().len() + ENTRY_OVERHEAD;
+        self.touched.insert(record.clone(), unsent);
+        if self.bytes > MAX_WALK_BYTES {
+            (self.lost, self.touched) = (true, HashMap::new());
+        }
+    }
+}
+
+/// Versions of the zone of one index.
+#[derive(Debug)]
+pub(crate) struct Versions {
+    published: Option<Last>,
+    /// Serial that all versions come after.
+    floor: Option<u32>,
+    /// Changes since the version that was published last.
+    pending: Difference,
+    /// They are too many, so they are not in `pending`.
+    gap: bool,
+    journal: Journal,
+    walks: Vec<Walk>,
+    next_walk: u64,
+    /// Lists under way, and since when a version has been put off because of them.
+    lists: usize,
+    waiting: Option<Instant>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    serial: u32,
+    at: Instant,
+}
+
+impl Versions {
+    /// Without a version. The journal and the changes that wait for a version take at most `limit` bytes each; all
+    /// serials come after `floor`.
+    pub(crate) fn new(limit: usize, floor: Option<u32>) -> Self {
+        Self {
+            published: None,
+            floor,
+            pending: Difference::default(),
+            gap: false,
+            journal: Journal::new(limit),
+            walks: Vec::new(),
+            next_walk: 0,
+            lists: 0,
+            waiting: None,
+            changed: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Makes all serials come after this one, if there is no version yet.
+    pub(crate) fn set_floor(&mut self, floor: u32) {
+        if self.floor.is_none_or(|other| serial::is_newer(floor, other)) {
+            self.floor = Some(floor);
+        }
+    }
+
+    /// Returns what is notified of the first change after a version.
+    pub(crate) fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
+    pub(crate) fn serial(&self) -> Option<u32> {
+        self.published.map(|last| last.serial)
+    }
+
+    /// Takes notice of a record that is about to be there, and is not.
+    pub(crate) fn appears(&mut self, record: &RecordKey) {
+        self.change(record, None);
+    }
+
+    /// Takes notice of a record that is about to be gone, and stands at this position.
+    pub(crate) fn vanishes(&mut self, record: &RecordKey, position: Position) {
+        self.change(record, Some(position));
+    }
+
+    fn change(&mut self, record: &RecordKey, position: Option<Position>) {
+        if self.published.is_none() {
+            return;
+        }
+        for walk in &mut self.walks {
+            walk.touch(record, position);
+        }
+        if self.gap {
+            return;
+        }
+        if self.pending.is_empty() {
+            self.changed.notify_one();
+        }
+        self.pending.add(record, position.is_none());
+        if self.pending.bytes() > self.journal.limit() {
+            self.pending.clear();
+            self.gap = true;
+        }
+    }
+
+    /// A list begins or ends: what it brings is published as one version.
+    pub(crate) fn set_lists(&mut self, lists: usize) {
+        if lists < self.lists {
+            self.changed.notify_one();
+        }
+        self.lists = lists;
+    }
+
+    /// Publishes what has changed as a version, if it is time to.
+    pub(crate) fn publish(&mut self, at: Instant, unix: u32) -> Published {
+        let Some(last) = self.published else {
+            // One more than the time, so that it is not the last one of a process that has just ended.
+            let now = unix.wrapping_add(1);
+            let serial = self.floor.map_or(now, |floor| serial::next(floor, now));
+            self.published = Some(Last { serial, at });
+            return Published::New(serial);
+        };
+        if self.pending.is_empty() && !self.gap {
+            self.waiting = None;
+            return Published::Unchanged;
+        }
+        let mut due = last.at + MIN_INTERVAL;
+        if self.lists > 0 && !self.gap {
+            let waiting = *self.waiting.get_or_insert(at);
+            due = due.max(waiting + MAX_LIST);
+        }
+        if at < due {
+            return Published::Later(due);
+        }
+        self.waiting = None;
+        let serial = serial::next(last.serial, unix);
+        if self.gap {
+            self.journal.clear();
+            self.gap = false;
+        } else {
+            self.journal.push(self.pending.finish(last.serial, serial));
+        }
+        self.published = Some(Last { serial, at });
+        Published::New(serial)
+    }
+
+    /// Publishes a version that has nothing in common with those before: only all of it leads to it.
+    pub(crate) fn reset(&mut self, at: Instant, unix: u32) -> Option<u32> {
+        let last = self.published?;
+        let serial = serial::next(last.serial, unix);
+        self.published = Some(Last { serial, at });
+        self.pending.clear();
+        self.gap = false;
+        self.journal.clear();
+        Some(serial)
+    }
+
+    pub(crate) fn since(&self, known: u32) -> Option<(u32, Since)> {
+        let current = self.published?.serial;
+        Some((current, self.journal.since(known, current)))
+    }
+
+    pub(crate) fn stats(&self) -> TransferStats {
+        TransferStats {
+            serial: self.serial(),
+            journal_versions: self.journal.len(),
+            journal_bytes: self.journal.bytes(),
+            pending_bytes: self.pending.bytes(),
+        }
+    }
+
+    /// Begins a walk over the version published last. `None` if there is none yet, or too much has changed since.
+    pub(crate) fn begin_walk(&mut self) -> Option<(WalkId, u32)> {
+        let serial = self.serial()?;
+        if self.gap || self.pending.bytes() > MAX_WALK_BYTES {
+            return None;
+        }
+        let id = WalkId(self.next_walk);
+        self.next_walk += 1;
+        let (touched, rest) = (HashMap::new(), Vec::new());
+        let mut walk = Walk { id, cursor: Phase::V4.start(), touched, bytes: 0, rest, lost: false };
+        for (record, added) in self.pending.iter() {
+            walk.insert(record, !added);
+        }
+        self.walks.push(walk);
+        Some((id, serial))
+    }
+
+    pub(crate) fn end_walk(&mut self, id: WalkId) {
+        self.walks.retain(|walk| walk.id != id);
+    }
+
+    fn walk(&mut self, id: WalkId) -> Option<&mut Walk> {
+        self.walks.iter_mut().find(|walk| walk.id == id && !walk.lost)
+    }
+
+    /// Lets `visit` visit the records at the cursor, each with a function that returns whether it has changed, and
+    /// moves the cursor to the position that is returned. Returns whether there is more; `None` if the walk is lost.
+    pub(crate) fn step(
+        &mut self,
+        id: WalkId,
+        out: &mut Records,
+        visit: impl FnOnce(Position, &mut Records, &dyn Fn(&[u8]) -> bool) -> Position,
+    ) -> Option<bool> {
+        /// Records of the rest that are sent at once.
+        const AT_ONCE: usize = if cfg!(test) { 2 } else { 256 };
+        let walk = self.walk(id)?;
+        if walk.cursor.0 != Phase::Rest {
+            let touched = &walk.touched;
+            let is_touched = |record: &[u8]| !touched.is_empty() && touched.contains_key(record);
+            walk.cursor = visit(walk.cursor, out, &is_touched);
+            if walk.cursor.0 == Phase::Rest {
+                let touched = std::mem::take(&mut walk.touched);
+                walk.rest =
+                    touched.into_iter().filter_map(|(record, unsent)| unsent.then_some(record)).collect();
+            }
+            return Some(true);
+        }
+        let from = walk.rest.len().saturating_sub(AT_ONCE);
+        for record in walk.rest.drain(from..) {
+            out.push_key(&record);
+        }
+        Some(!walk.rest.is_empty())
+    }
+}

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod audit;
 mod check;
 mod compare;
 mod corefile;
@@ -38,6 +39,7 @@ Examples:
   poddns explain 10-42-2-46.default.pod.cluster.local
   poddns pods 10.42.2.46
   poddns status
+  poddns audit --at-least 7d
   poddns compare --against 10.96.0.10
   poddns name 10.42.2.46 --namespace web
   poddns ip fd00-10-244--7.web.pod.cluster.local
@@ -60,6 +62,8 @@ enum Command {
     Pods(pods::PodsArgs),
     /// Compare the answers of two servers
     Compare(compare::CompareArgs),
+    /// Say what would break if mode insecure became verified
+    Audit(audit::AuditArgs),
     /// Print the state of a running server
     Status(status::StatusArgs),
     /// Print the name of a pod's address
@@ -115,6 +119,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Explain(args) => explain::run(args)?,
         Command::Pods(args) => return pods::run(args),
         Command::Compare(args) => return compare::run(args),
+        Command::Audit(args) => return audit::run(args),
         Command::Status(args) => return status::run(args),
         Command::Name(args) => print(&names::name(args)?)?,
         Command::Ip(args) => return names::ip(args),

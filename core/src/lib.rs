@@ -99,6 +99,7 @@
     clippy::unwrap_used
 )]
 
+mod asked;
 mod audit;
 mod config;
 mod cookie;
@@ -116,6 +117,7 @@ pub mod transfer;
 pub mod wire;
 mod zone;
 
+pub use asked::{AskedPod, asked_pod};
 pub use audit::AuditFinding;
 pub use cidr::IpCidr;
 pub use config::{Config, Mode, Ttl};

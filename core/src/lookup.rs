@@ -78,6 +78,11 @@ pub trait PodLookup {
         Freshness::Fresh
     }
 
+    /// Returns how well the namespaces are in sync, in mode insecure, where nothing rests on the pods.
+    fn namespace_freshness(&self) -> Freshness {
+        self.freshness()
+    }
+
     /// Returns the SOA serial: Unix seconds, modulo 2^32 (RFC 1982), of the last change that an answer could show, or
     /// of the start of an index without one, so that the serial does not go back over a restart; 1 without an index.
     fn serial(&self) -> u32 {
@@ -200,6 +205,10 @@ impl<P: PodLookup + ?Sized> PodLookup for &P {
 
     fn freshness(&self) -> Freshness {
         (**self).freshness()
+    }
+
+    fn namespace_freshness(&self) -> Freshness {
+        (**self).namespace_freshness()
     }
 
     fn serial(&self) -> u32 {

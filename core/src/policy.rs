@@ -213,7 +213,11 @@ fn from_index<'q, P: PodLookup + ?Sized>(
     look: impl FnOnce() -> Result<Found<'q>, Unknown>,
 ) -> Verdict<'q> {
     let look = || look().unwrap_or((Finding::Unknown(Ede::OTHER), Reason::Unreadable));
-    match pods.freshness() {
+    let freshness = match config.mode {
+        Mode::Insecure => pods.namespace_freshness(),
+        Mode::Disabled | Mode::Verified => pods.freshness(),
+    };
+    match freshness {
         Freshness::Unsynced => (Finding::Unknown(Ede::NOT_READY), Reason::Unsynced).into(),
         Freshness::Fresh => look().into(),
         Freshness::Stale { age } | Freshness::Resyncing { age }

@@ -351,7 +351,9 @@ fn soa<'z, P: PodLookup + ?Sized>(
     zone: &'z Zone,
     question: QuestionName<'_>,
 ) -> Soa<'z> {
-    soa_of(config, zone, question, pods.serial())
+    // No answer of mode insecure shows the index of an audit.
+    let serial = if config.audit && !config.check_namespaces { 1 } else { pods.serial() };
+    soa_of(config, zone, question, serial)
 }
 
 /// The SOA record of a version of a zone, compressed against the question's name, which is in the zone.

@@ -29,6 +29,10 @@ impl<P: PodLookup> PodLookup for Listener<'_, P> {
     fn freshness(&self) -> Freshness {
         self.pods.freshness()
     }
+
+    fn namespace_freshness(&self) -> Freshness {
+        self.pods.namespace_freshness()
+    }
 }
 
 /// That in a batch no address is looked up of which the index has not been told.

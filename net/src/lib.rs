@@ -43,6 +43,13 @@ mod server;
 mod sys;
 pub mod version;
 
+/// Checks octets as an audit file, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn check_audit_file(octets: &[u8]) {
+    server::audit::record::check(octets);
+}
+
 #[cfg(feature = "daemon")]
 pub use daemon::config;
 #[cfg(feature = "daemon")]

@@ -11,6 +11,7 @@ mod namespace;
 mod pod;
 mod quote;
 pub mod snapshot;
+pub mod state_file;
 mod tls;
 pub mod transfer;
 

@@ -1,6 +1,7 @@
 //! The tool, as a process.
 #![allow(missing_docs)]
 
+mod audit;
 mod check;
 mod compare;
 mod corefile;

@@ -19,7 +19,7 @@ use super::systemd::{Due, Pulse, Supervisor};
 use crate::server::bound::Bound;
 use crate::server::error::StartError;
 use crate::server::handle::{Opening, Server};
-use crate::server::settings::Settings;
+use crate::server::settings::{Needs, Settings};
 use crate::server::supervise::Panicked;
 
 /// Time that the end may take beside what the operator has set.
@@ -147,10 +147,17 @@ impl Process {
     /// Takes the result of work; returns an exit code if the process cannot go on.
     fn done(&mut self, server: &Server, done: Done) -> Result<(), ExitCode> {
         match done {
-            Done::Opened(opened) => opened.map_err(|error| {
+            Done::Opened(Ok(())) => Ok(()),
+            Done::Opened(Err(error)) if server.settings().answers_need() == Needs::Nothing => {
+                tracing::error!(
+                    "{error}; the audit cannot tell anything, and answers go on; SIGHUP tries again"
+                );
+                Ok(())
+            }
+            Done::Opened(Err(error)) => {
                 tracing::error!("{error}");
-                exit_code(error.is_configuration())
-            }),
+                Err(exit_code(error.is_configuration()))
+            }
             Done::Reloaded(reloaded) => {
                 self.reloaded(server, *reloaded);
                 Ok(())
@@ -172,7 +179,7 @@ impl Process {
                 }
                 server.set_options(loaded.options(&self.started));
                 tracing::info!("the configuration has been read again");
-                check_snapshot(&server.settings(), &self.dropped);
+                check_writable(&server.settings(), &self.dropped);
             }
             Err(ReloadError::Config(wrong)) => {
                 for problem in wrong.problems() {
@@ -285,17 +292,19 @@ fn is_denied(error: &str) -> bool {
     error.contains("ermission denied")
 }
 
-/// Explains why snapshots cannot be written to a directory that was not named at the start.
-fn check_snapshot(settings: &Settings, dropped: &Dropped) {
+/// Explains why snapshots and the audit cannot be written to a directory that was not named at the start.
+fn check_writable(settings: &Settings, dropped: &Dropped) {
     let restricted = !dropped.readable.is_empty() || !dropped.writable.is_empty();
-    let Some(snapshot) = settings.snapshot.as_ref().filter(|_| restricted) else { return };
-    let folder = directory(&snapshot.path);
-    if !dropped.writable.contains(&folder) {
-        tracing::warn!(
-            folder = %folder.display(),
-            writable = ?dropped.writable,
-            "since its start this process can write only in these folders (Landlock), so it must be started again to \
-             keep snapshots in another"
-        );
+    let files = settings.snapshot.iter().map(|snapshot| &snapshot.path);
+    for file in files.chain(&settings.audit_file).filter(|_| restricted) {
+        let folder = directory(file);
+        if !dropped.writable.contains(&folder) {
+            tracing::warn!(
+                folder = %folder.display(),
+                writable = ?dropped.writable,
+                "since its start this process can write only in these folders (Landlock), so it must be started again to \
+                 keep files in another"
+            );
+        }
     }
 }

@@ -20,6 +20,9 @@ pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
     if settings.needs() == Needs::Nothing {
         return paths;
     }
+    if let Some(audit) = settings.audit_file.as_ref().filter(|_| settings.audits()) {
+        paths.replace_file(audit);
+    }
     if let Some(snapshot) = &settings.snapshot {
         paths.replace_file(&snapshot.path);
     }

@@ -8,10 +8,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use poddns_core::wire::Rcode;
 use poddns_core::{
-    Config, CookieSecrets, CookieStatus, Outcome, Reply, Request, Transport, prefetch, refuse, respond,
+    AskedPod, Config, CookieSecrets, CookieStatus, Outcome, Reason, Reply, Request, Transport, asked_pod,
+    prefetch, refuse, respond,
 };
 use tokio::sync::watch;
 
+use crate::server::audit::table::Pair;
+use crate::server::audit::{self, Audit, Shard};
 use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SharedPods;
 use crate::server::query_log::{Logging, QueryLogger};
@@ -26,6 +29,8 @@ pub(crate) struct Current {
     pub(crate) pods: SharedPods,
     /// What cookies are made with; `None` ignores those of clients.
     pub(crate) cookies: Option<CookieSecrets>,
+    /// The audit, if one is made.
+    pub(crate) audit: Option<Arc<Audit>>,
 }
 
 /// Answers queries of one thread.
@@ -40,22 +45,32 @@ pub(crate) struct Answerer {
     query_log: Arc<QueryLogger>,
     /// Queries that the log's sampling has skipped since the last one.
     skipped: Cell<u32>,
+    /// Number of the thread, from 0.
+    thread: usize,
+    /// The thread's part of the audit, if one is made.
+    shard: Option<Arc<Shard>>,
 }
 
 impl Answerer {
-    /// For UDP, with the limiters of the thread.
+    /// For UDP, with the limiters of the thread of this number.
     pub(crate) fn udp(
         updates: watch::Receiver<Current>,
         counters: Arc<Counters>,
         limiter: Rc<Limiter>,
         questions: Rc<QuestionLimiter>,
+        thread: usize,
     ) -> Self {
-        Self::new(updates, counters, Some(limiter), questions)
+        Self::new(updates, counters, Some(limiter), questions, thread)
     }
 
     /// For TCP, where a client's address is proven. `key` is for the table of the limiter.
-    pub(crate) fn tcp(updates: watch::Receiver<Current>, counters: Arc<Counters>, key: [u8; 16]) -> Self {
-        Self::new(updates, counters, None, Rc::new(QuestionLimiter::new(key)))
+    pub(crate) fn tcp(
+        updates: watch::Receiver<Current>,
+        counters: Arc<Counters>,
+        key: [u8; 16],
+        thread: usize,
+    ) -> Self {
+        Self::new(updates, counters, None, Rc::new(QuestionLimiter::new(key)), thread)
     }
 
     fn new(
@@ -63,11 +78,13 @@ impl Answerer {
         counters: Arc<Counters>,
         limiter: Option<Rc<Limiter>>,
         questions: Rc<QuestionLimiter>,
+        thread: usize,
     ) -> Self {
         let current = updates.borrow_and_update().clone();
         let (query_log, skipped) = (Arc::default(), Cell::new(0));
-        let answerer = Self { updates, current, counters, limiter, questions, query_log, skipped };
-        answerer.set_limits();
+        let mut answerer =
+            Self { updates, current, counters, limiter, questions, query_log, skipped, thread, shard: None };
+        answerer.follow();
         answerer
     }
 
@@ -76,7 +93,9 @@ impl Answerer {
         Self { query_log, ..self }
     }
 
-    fn set_limits(&self) {
+    /// Follows the settings of the moment.
+    fn follow(&mut self) {
+        self.shard = self.current.audit.as_ref().and_then(|audit| audit.shard(self.thread));
         let (settings, now) = (&self.current.settings, Instant::now());
         if let Some(limiter) = &self.limiter {
             limiter.set(settings.rate_limit.as_ref(), &settings.exempt, now);
@@ -89,7 +108,7 @@ impl Answerer {
         // One atomic load; the lock behind `borrow_and_update` is taken only after a reload.
         if self.updates.has_changed().unwrap_or(false) {
             self.current = self.updates.borrow_and_update().clone();
-            self.set_limits();
+            self.follow();
         }
         &self.current.settings
     }
@@ -106,7 +125,8 @@ impl Answerer {
             pods: &self.current.pods,
             counters: &self.counters,
             transport: if self.limiter.is_some() { Transport::Udp } else { Transport::Tcp },
-            now: unix_time(),
+            now: unix_seconds(),
+            audit: self.shard.as_deref(),
             limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
             questions: Some(&*self.questions).filter(|questions| questions.is_on()),
             clock: OnceCell::new(),
@@ -130,7 +150,10 @@ pub(crate) struct Batch<'a> {
     pods: &'a SharedPods,
     counters: &'a Counters,
     transport: Transport,
-    now: u32,
+    /// Unix seconds.
+    now: u64,
+    /// The thread's part of the audit, if one is made.
+    audit: Option<&'a Shard>,
     /// The limiter, if there is a limit.
     limiter: Option<&'a Limiter>,
     /// The limiter of negative answers, if there is a limit.
@@ -173,7 +196,7 @@ impl Batch<'_> {
         let Datagram { octets, peer, cut } = query;
         let reply = self.reply(Datagram { octets, peer, cut }, out)?;
         if let Some(log) = &self.log {
-            log.log(self.skipped, self.now, (peer, self.transport), octets, &reply);
+            log.log(self.skipped, modulo(self.now), (peer, self.transport), octets, &reply);
         }
         Some(reply.len)
     }
@@ -186,7 +209,7 @@ impl Batch<'_> {
             self.counters.dropped(Dropped::SourcePortZero);
             return None;
         }
-        let mut request = Request::new(self.transport, peer.ip(), self.now);
+        let mut request = Request::new(self.transport, peer.ip(), modulo(self.now));
         request.cut = cut;
         let outcome = self.respond(query, &request, out);
         let refused = !self.admits(peer.ip(), &outcome);
@@ -210,6 +233,9 @@ impl Batch<'_> {
         match outcome {
             Outcome::Reply(reply) => {
                 self.counters.reply(&reply);
+                if let Some(shard) = self.audit {
+                    self.audit(shard, &reply, query, peer.ip());
+                }
                 Some(reply)
             }
             Outcome::Drop(reason) => {
@@ -245,6 +271,20 @@ impl Batch<'_> {
         }
     }
 
+    /// Counts a query for an address, which is answered, and what verified would have said. Whoever must ask again over
+    /// TCP is counted then.
+    fn audit(&self, shard: &Shard, reply: &Reply, query: &[u8], source: IpAddr) {
+        let answered = matches!(reply.reason, Reason::AddressUnchecked | Reason::AddressOfNamespace);
+        if !answered || reply.truncated {
+            return;
+        }
+        let client = audit::client(source, None, false);
+        shard.count(client.is_some(), reply.audit, self.now, || {
+            let AskedPod { namespace, address } = asked_pod(&self.config, query)?;
+            Some(Pair { namespace, address, client })
+        });
+    }
+
     /// What the rate limit says of a response. A valid cookie proves that the client is where it says.
     fn verdict(&self, client: IpAddr, outcome: &Outcome) -> Verdict {
         match (self.limiter, outcome) {
@@ -256,9 +296,13 @@ impl Batch<'_> {
     }
 }
 
-/// Unix seconds modulo 2^32; 0 if the clock stands before 1970.
-fn unix_time() -> u32 {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+/// Unix seconds; 0 if the clock stands before 1970.
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Seconds modulo 2^32.
+fn modulo(seconds: u64) -> u32 {
     u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or_default()
 }
 
@@ -307,9 +351,13 @@ mod tests {
     #[test]
     fn freshness_is_checked_for_each_batch() {
         let pods = SharedPods(Arc::new(Lapsed::default()));
-        let current =
-            watch::Sender::new(Current { settings: Arc::default(), pods: pods.clone(), cookies: None });
-        let mut answerer = Answerer::tcp(current.subscribe(), Arc::default(), [0; 16]);
+        let current = watch::Sender::new(Current {
+            settings: Arc::default(),
+            pods: pods.clone(),
+            cookies: None,
+            audit: None,
+        });
+        let mut answerer = Answerer::tcp(current.subscribe(), Arc::default(), [0; 16], 0);
         assert_eq!(pods.0.freshness(), Freshness::Fresh);
         let batch = answerer.batch();
         assert_ne!(batch.pods.0.freshness(), Freshness::Fresh);
@@ -318,11 +366,17 @@ mod tests {
     #[test]
     fn nothing_is_sent_to_port_zero() {
         let pods = SharedPods(Arc::new(NoPods));
-        let current = watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None });
+        let current =
+            watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None, audit: None });
         let counters = Arc::new(Counters::default());
         let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
-        let mut answerer =
-            Answerer::udp(current.subscribe(), Arc::clone(&counters), Rc::new(limiter), Rc::new(questions));
+        let mut answerer = Answerer::udp(
+            current.subscribe(),
+            Arc::clone(&counters),
+            Rc::new(limiter),
+            Rc::new(questions),
+            0,
+        );
         let query = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
         let mut out = [0; 512];
         let batch = answerer.batch();

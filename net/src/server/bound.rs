@@ -9,6 +9,7 @@ use poddns_watch::Source;
 use tokio::sync::oneshot;
 
 use super::answer::{Answerer, Current};
+use super::audit::Audit;
 use super::bind::{self, Sockets};
 use super::control::{self, Command, Parts};
 use super::cookies::{CookieError, SecretStore, random};
@@ -118,6 +119,7 @@ impl Bound {
             settings: Arc::clone(&settings),
             pods: pods.pods.clone(),
             cookies: cookies.secrets().cloned(),
+            audit: Audit::of(&settings, key),
         };
         let mut state = State::new(current, admin.clone(), log_losses);
         state.query_log = Arc::new(QueryLogger::new(query_log));
@@ -129,7 +131,7 @@ impl Bound {
         let senders = workers.iter().map(Thread::sender).collect();
         let listening = Listening { state: Arc::clone(&state), workers: senders, tcp: tcp.sender() };
         let tasks = Tasks::new(Arc::clone(&state), panics.clone());
-        let parts = Parts { listening: listening.clone(), cookies, pods, unopened, tasks };
+        let parts = Parts { listening: listening.clone(), cookies, pods, unopened, key, tasks };
         let work = |commands| control::work(commands, parts);
         let control =
             Thread::spawn("poddns-control".to_owned(), &panics, work).map_err(StartError::Thread)?;
@@ -156,7 +158,7 @@ impl Bound {
 fn is_local(settings: &Settings) -> bool {
     let has_file =
         matches!(settings.source, Source::File(_) | Source::FileOrPipe(_)) || settings.snapshot.is_some();
-    has_file && settings.needs() != Needs::Nothing
+    has_file && settings.answers_need() != Needs::Nothing
 }
 
 /// Starts the threads that answer over UDP. `key` is for the tables of the limiters.
@@ -167,6 +169,7 @@ fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<V
             counters: Arc::clone(counters),
             query_log: Arc::clone(&state.query_log),
             key,
+            number,
         };
         let name = format!("poddns-udp-{number}");
         Thread::spawn(name, panics, move |orders| udp::work(sources, orders))
@@ -175,10 +178,11 @@ fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<V
 }
 
 fn tcp_thread(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Thread<tcp::Order>> {
-    let (updates, counters) = (state.current.subscribe(), Arc::clone(&state.tcp));
+    let (updates, counters, threads) = (state.current.subscribe(), Arc::clone(&state.tcp), state.udp.len());
     let (connections, query_log) = (Arc::clone(&state.connections), Arc::clone(&state.query_log));
     Thread::spawn("poddns-tcp".to_owned(), panics, move |orders| {
-        tcp::serve(Answerer::tcp(updates, counters, key).with_query_log(query_log), connections, orders)
+        let answerer = Answerer::tcp(updates, counters, key, threads).with_query_log(query_log);
+        tcp::serve(answerer, connections, orders)
     })
 }
 

@@ -18,6 +18,8 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::{select, time};
 
 use super::admin;
+use super::audit::Audit;
+use super::audit::keeper::AuditKeeper;
 use super::bind::Sockets;
 use super::cookies::{CookieSource, SecretStore};
 use super::error::StartError;
@@ -25,7 +27,7 @@ use super::feed::{OpenPods, OpenedFeed, Plan, PodOrigin, Unopened};
 use super::limited::check_after_lists;
 use super::listen::{Difference, Listening, bind_all};
 use super::secrets::Cookies;
-use super::settings::Settings;
+use super::settings::{Needs, Settings};
 use super::snapshots::Saver;
 use super::supervise::Tasks;
 
@@ -57,6 +59,8 @@ pub(super) struct Parts {
     /// The pods of the program, or [`Unopened`].
     pub(super) pods: OpenPods,
     pub(super) unopened: Option<Arc<Unopened>>,
+    /// For the tables of an audit: secret, and random.
+    pub(super) key: [u8; 16],
     pub(super) tasks: Tasks,
 }
 
@@ -137,16 +141,22 @@ struct Control {
     /// Pods and settings that are published once the first list is complete.
     next: Option<(OpenPods, Arc<Settings>)>,
     saver: Option<Saver>,
+    key: [u8; 16],
+    audit: Option<AuditKeeper>,
 }
 
 impl Control {
     fn new(parts: Parts) -> Self {
-        let Parts { listening, cookies, pods, unopened, tasks } = parts;
+        let Parts { listening, cookies, pods, unopened, key, tasks } = parts;
         let cookies = Cookies::new(cookies, Arc::clone(&listening.state));
         let (looked, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
         tasks.spawn("cookie secrets", async move || looked.update().await);
         tasks.spawn("rate limit check", async move || check_after_lists(&checked).await);
-        Self { listening, cookies, tasks, serving: pods, unopened, opening: None, next: None, saver: None }
+        let (serving, opening, next, saver) = (pods, None, None, None);
+        let mut control =
+            Self { listening, cookies, tasks, serving, unopened, opening, next, saver, key, audit: None };
+        control.keep_audit();
+        control
     }
 
     fn serve_admin(&self, listeners: Vec<TcpListener>) {
@@ -282,7 +292,9 @@ impl Control {
         if let Some((next, _)) = self.next.take().filter(|(next, _)| !next.is_same(&pods)) {
             next.stop.cancel();
         }
-        if pods.is_unsynced() && !self.serving.is_unsynced() && !pods.is_same(&self.serving) {
+        // What only an audit needs keeps no answer waiting.
+        let waits = settings.answers_need() != Needs::Nothing;
+        if waits && pods.is_unsynced() && !self.serving.is_unsynced() && !pods.is_same(&self.serving) {
             tracing::info!("reading pods anew; what is known so far answers until that is complete");
             self.next = Some((pods, settings));
         } else {
@@ -293,10 +305,15 @@ impl Control {
 
     /// Answers from these pods by these settings from now on.
     fn publish(&mut self, pods: OpenPods, settings: &Arc<Settings>) {
+        let kept = self.audit.as_ref().map(|keeper| &keeper.audit);
+        let audit = kept.filter(|audit| settings.audits() && audit.path == settings.audit_file).cloned();
+        let audit = audit.or_else(|| Audit::of(settings, self.key));
         self.listening.state.current.send_modify(|current| {
             current.settings = Arc::clone(settings);
             current.pods = pods.pods.clone();
+            current.audit = audit;
         });
+        self.keep_audit();
         let is_same = pods.is_same(&self.serving);
         if !is_same {
             self.serving.stop.cancel();
@@ -307,6 +324,21 @@ impl Control {
         if !is_same || saved != settings.snapshot.as_ref() {
             self.save(settings);
         }
+    }
+
+    /// Keeps the audit of the moment, and no longer the one before.
+    fn keep_audit(&mut self) {
+        let audit = self.listening.state.current().audit;
+        let is_same =
+            |keeper: &AuditKeeper| audit.as_ref().is_some_and(|audit| Arc::ptr_eq(audit, &keeper.audit));
+        if self.audit.as_ref().is_some_and(is_same) {
+            return;
+        }
+        if let Some(before) = self.audit.take() {
+            before.retire();
+        }
+        let state = &self.listening.state;
+        self.audit = audit.map(|audit| AuditKeeper::start(audit, Arc::clone(state), &self.tasks));
     }
 
     /// Writes snapshots of the pods where the settings say, from now on.
@@ -321,8 +353,14 @@ impl Control {
         });
     }
 
-    /// Writes the last snapshot and stops the feeds.
+    /// Writes the last snapshot and the audit, and stops the feeds.
     async fn end(mut self) {
+        if let Some(keeper) = self.audit.take()
+            && time::timeout(LAST_SNAPSHOT_TIMEOUT, keeper.finish()).await.is_err()
+        {
+            let seconds = LAST_SNAPSHOT_TIMEOUT.as_secs();
+            tracing::error!("the audit is not written within {seconds} s; ending without it");
+        }
         if let Some(saver) = self.saver.take()
             && time::timeout(LAST_SNAPSHOT_TIMEOUT, saver.finish()).await.is_err()
         {
@@ -349,7 +387,12 @@ mod tests {
     use super::*;
 
     fn control() -> (Control, Arc<State>) {
-        let current = Current { settings: Arc::default(), pods: SharedPods(Arc::new(NoPods)), cookies: None };
+        let current = Current {
+            settings: Arc::default(),
+            pods: SharedPods(Arc::new(NoPods)),
+            cookies: None,
+            audit: None,
+        };
         let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
         let tcp = mpsc::unbounded_channel().0.downgrade();
         let parts = Parts {
@@ -357,6 +400,7 @@ mod tests {
             cookies: SecretStore::open(CookieSource::Off, Instant::now()).unwrap(),
             pods: OpenPods::nothing(),
             unopened: None,
+            key: [0; 16],
             tasks: Tasks::new(Arc::clone(&state), PanicNotifier::new().0),
         };
         (Control::new(parts), state)

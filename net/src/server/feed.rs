@@ -231,6 +231,14 @@ impl PodLookup for Watched {
         self.index.health().checked_freshness()
     }
 
+    fn namespace_freshness(&self) -> Freshness {
+        // Fresh, it reads no clock, as above.
+        match self.freshness() {
+            Freshness::Fresh => Freshness::Fresh,
+            _ => self.index.namespace_freshness(),
+        }
+    }
+
     fn serial(&self) -> u32 {
         self.index.serial()
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod answer;
+pub(crate) mod audit;
 pub(crate) mod bind;
 pub(crate) mod bound;
 mod connections;

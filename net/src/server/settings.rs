@@ -74,6 +74,7 @@ impl Default for TcpLimits {
 /// [`Server::start`](crate::Server::start).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the operator's")]
 pub struct Settings {
     /// Check that a pod's address must pass.
     pub mode: Mode,
@@ -89,6 +90,11 @@ pub struct Settings {
     pub block_special: bool,
     /// Mode insecure: only namespaces of the cluster exist.
     pub check_namespaces: bool,
+    /// Mode insecure: what mode verified would refuse is counted.
+    pub audit: bool,
+    /// File that keeps the audit for the next start, if any. It is replaced by renaming another one onto it, so its
+    /// folder must be writable.
+    pub audit_file: Option<PathBuf>,
     /// Mode verified: names of pods are answered too.
     pub pod_names: bool,
     /// Mode verified: treatment of pods with `hostNetwork: true`.
@@ -144,6 +150,8 @@ impl Default for Settings {
             namespaces: Vec::new(),
             block_special: false,
             check_namespaces: false,
+            audit: false,
+            audit_file: None,
             pod_names: false,
             host_network: HostNetwork::default(),
             max_staleness: None,
@@ -189,6 +197,7 @@ impl Settings {
         config.block_special = self.block_special;
         config.namespaces = &self.namespaces;
         config.check_namespaces = self.check_namespaces;
+        config.audit = self.audits();
         config.pod_names = self.pod_names;
         config.max_staleness = self.max_staleness;
         config.cookie_exempt = &self.exempt;
@@ -216,6 +225,18 @@ impl Settings {
     /// Returns the knowledge of the cluster that these settings require.
     #[must_use]
     pub fn needs(&self) -> Needs {
+        if self.audits() { Needs::Pods } else { self.answers_need() }
+    }
+
+    /// Returns true if an audit is made.
+    #[must_use]
+    pub fn audits(&self) -> bool {
+        self.audit && self.mode == Mode::Insecure
+    }
+
+    /// Returns the knowledge of the cluster that the answers require: an audit goes without.
+    #[must_use]
+    pub fn answers_need(&self) -> Needs {
         match self.mode {
             Mode::Insecure if self.check_namespaces => Needs::Namespaces,
             Mode::Disabled | Mode::Insecure => Needs::Nothing,

@@ -9,8 +9,13 @@ use tokio::sync::watch;
 
 use super::answer::Current;
 use super::counters::{Counter, Counters};
+use super::pods::{PodsReport, WatchReport};
 use super::query_log::QueryLogger;
+use super::settings::Needs;
 use super::tcp::TcpCounters;
+
+/// What the watch of namespaces is called in a report.
+const NAMESPACES: &str = "namespaces";
 
 /// An address that is listened on.
 #[derive(Debug)]
@@ -208,14 +213,56 @@ impl State {
             pending.push("draining: the server is about to end".to_owned());
         }
         let Current { settings, pods, .. } = self.current();
-        pending.extend(pods.0.report().pending().map(ToString::to_string));
+        // An audit that cannot tell yet keeps no answer waiting.
+        let needs = settings.answers_need();
+        pending.extend(awaited(&pods.0.report(), needs).map(ToString::to_string));
+        let freshness = if needs == Needs::Pods { pods.0.freshness() } else { pods.0.namespace_freshness() };
         // Answering nothing but SERVFAIL is no better than not being synced.
-        if let (Some(most), Some(age)) = (settings.max_staleness, pods.0.freshness().age())
+        if needs != Needs::Nothing
+            && let (Some(most), Some(age)) = (settings.max_staleness, freshness.age())
             && age > most
         {
             let (age, most) = (age.as_secs(), most.as_secs());
             pending.push(format!("stale: the pods are {age} s old, more than max-staleness of {most} s"));
         }
         pending
+    }
+}
+
+/// Returns the unsynced watches that answers need: an audit that cannot tell yet keeps none waiting.
+fn awaited(report: &PodsReport, needs: Needs) -> impl Iterator<Item = &WatchReport> {
+    let has_namespaces = report.watches.iter().any(|watch| watch.resource == NAMESPACES);
+    report.pending().filter(move |watch| match needs {
+        Needs::Nothing => false,
+        Needs::Namespaces => !has_namespaces || watch.resource == NAMESPACES,
+        Needs::Pods => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use poddns_core::Freshness;
+
+    use super::*;
+
+    #[test]
+    fn only_what_answers_need_is_awaited() {
+        let watch = |resource: &str, freshness| WatchReport {
+            resource: resource.to_owned(),
+            namespace: None,
+            freshness,
+            error: None,
+        };
+        let report = |watches| PodsReport { watches, ..PodsReport::default() };
+        let (unsynced, fresh) = (Freshness::Unsynced, Freshness::Fresh);
+        let count = |report: &PodsReport, needs| awaited(report, needs).count();
+        let pods_pending = report(vec![watch("pods", unsynced), watch("namespaces", fresh)]);
+        assert_eq!(count(&pods_pending, Needs::Pods), 1);
+        assert_eq!(count(&pods_pending, Needs::Namespaces), 0);
+        assert_eq!(count(&pods_pending, Needs::Nothing), 0);
+        let both_pending = report(vec![watch("pods", unsynced), watch("namespaces", unsynced)]);
+        assert_eq!(count(&both_pending, Needs::Namespaces), 1);
+        let unopened = report(vec![watch("pods", unsynced)]);
+        assert_eq!(count(&unopened, Needs::Namespaces), 1, "one watch stands for all");
     }
 }

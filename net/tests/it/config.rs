@@ -247,7 +247,7 @@ fn wrong_files() {
 #[test]
 fn settings_that_contradict_each_other() {
     let nothing_read = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
-                        --pods verified, or --pods insecure with --check-namespaces";
+                        --pods verified, or --pods insecure with --check-namespaces or --audit";
     let file = "cannot be combined with --pods-file \"p.json\": pods come from a cluster or from a file";
     let cases: [(&[&str], String); 13] = [
         (&["--pods-file=p.json", "--kubeconfig=k"], format!("--kubeconfig \"k\": {file}")),
@@ -445,7 +445,7 @@ fn a_snapshot_is_for_a_cluster_and_has_a_folder() {
         &[("PODDNS_SNAPSHOT", "/tmp/snapshot")],
         &[
             "PODDNS_SNAPSHOT=\"/tmp/snapshot\": has no effect, because nothing is read from a cluster in this mode; \
-           leave it out, or use --pods verified, or --pods insecure with --check-namespaces",
+           leave it out, or use --pods verified, or --pods insecure with --check-namespaces or --audit",
         ],
     );
 }

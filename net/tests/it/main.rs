@@ -3,6 +3,7 @@
 
 mod admin;
 mod amplification;
+mod audit;
 mod churn;
 mod config;
 #[cfg(unix)]

@@ -131,6 +131,17 @@ impl Shared {
         }
     }
 
+    /// Returns the worst state of the watches of namespaces; `None` if there is none.
+    #[cold]
+    fn of_namespaces(&self) -> Option<Freshness> {
+        let (members, now) = (self.members(), self.clock.now());
+        let of_namespaces = members.iter().filter(|member| member.watch == Watch::Namespaces);
+        of_namespaces
+            .map(|member| member.state_at(now))
+            .reduce(State::worse)
+            .map(|state| self.freshness(state))
+    }
+
     /// Publishes the worst of all members. Called with the lock held, so that two changes cannot publish in
     /// the wrong order.
     fn publish(&self, members: &[Member]) {
@@ -176,6 +187,17 @@ impl Health {
         match State::unpack(self.0.worst.load(Ordering::Acquire)) {
             State::Fresh(NEVER) => Freshness::Fresh,
             state => self.0.freshness(state),
+        }
+    }
+
+    /// Returns the same of the watches of namespaces alone, or of all if there is none. Out of sync it takes the lock that
+    /// a change of state takes.
+    #[must_use]
+    #[inline]
+    pub fn namespace_freshness(&self) -> Freshness {
+        match self.freshness() {
+            Freshness::Fresh => Freshness::Fresh,
+            worst => self.0.of_namespaces().unwrap_or(worst),
         }
     }
 

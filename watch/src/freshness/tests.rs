@@ -164,3 +164,20 @@ fn feed_that_did_not_run_is_told_so_once() {
     assert_eq!(counter.run(), Err(Lapsed(LEASE)));
     assert_eq!(counter.run(), Ok(()));
 }
+
+#[test]
+fn namespaces_have_a_state_of_their_own() {
+    let health = Health::default();
+    assert_eq!(health.namespace_freshness(), Freshness::Unsynced);
+    let pods = health.register(Watch::Pods, None);
+    pods.fresh();
+    assert_eq!(health.namespace_freshness(), Freshness::Fresh, "one watch stands for all");
+    let namespaces = health.register(Watch::Namespaces, None);
+    assert_eq!(health.namespace_freshness(), Freshness::Unsynced);
+    namespaces.fresh();
+    pods.stale(Instant::now(), "down");
+    assert_eq!(health.namespace_freshness(), Freshness::Fresh);
+    assert!(matches!(health.freshness(), Freshness::Stale { .. }));
+    namespaces.stale(Instant::now(), "down");
+    assert!(matches!(health.namespace_freshness(), Freshness::Stale { .. }));
+}

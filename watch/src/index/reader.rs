@@ -134,6 +134,10 @@ impl PodLookup for Index {
         self.health.freshness()
     }
 
+    fn namespace_freshness(&self) -> Freshness {
+        self.health.namespace_freshness()
+    }
+
     fn serial(&self) -> u32 {
         self.serial.load(Ordering::Acquire) as u32
     }

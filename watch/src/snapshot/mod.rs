@@ -13,14 +13,12 @@
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod check;
-mod file;
 pub mod format;
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,6 +28,7 @@ use thiserror::Error;
 use crate::feed::identity::{Origin, difference};
 use crate::freshness::Health;
 use crate::index::{ListScope, SharedWriter};
+use crate::state_file;
 use crate::transfer::{Transfers, Versions};
 use format::{Counts, Decoder, Encoder, FormatError, Header, Item};
 
@@ -165,7 +164,7 @@ impl Recorder {
         let header = Header { in_step, origin, serial };
         let mut counts = Counts::default();
         let written = keep_others(path).and_then(|()| {
-            file::replace(path, |file| {
+            state_file::replace(path, |file| {
                 counts = self.encode(Encoder::new(file, &header))?;
                 Ok(())
             })
@@ -209,7 +208,7 @@ impl fmt::Debug for Recorder {
 /// Whether a snapshot could be written here: tries to make a file beside it. Also removes what killed processes
 /// have left there.
 pub fn try_out(path: &Path) -> Result<(), SnapshotError> {
-    let tried = keep_others(path).and_then(|()| file::try_out(path));
+    let tried = keep_others(path).and_then(|()| state_file::try_out(path));
     tried.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })
 }
 
@@ -253,11 +252,6 @@ impl Sound {
     }
 }
 
-/// Opens a file. Does not wait if it is meanwhile a FIFO without a writer.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
-}
-
 /// Reads a snapshot to its end. `None` if there is none.
 fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
     let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
@@ -267,13 +261,13 @@ fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(error.into())),
     }
-    let file = open(path).map_err(|error| unusable(error.into()))?;
+    let file = state_file::open(path).map_err(|error| unusable(error.into()))?;
     let metadata = file.metadata().map_err(|error| unusable(error.into()))?;
     if !metadata.is_file() {
         return Err(unusable(FormatError::Foreign));
     }
     // Of the file that is open: the one at `path` may be another by now.
-    file::check_owner(&metadata)
+    state_file::check_owner(&metadata)
         .map_err(|cause| SnapshotError::Untrusted { path: path.to_owned(), cause })?;
     let decoder = Decoder::new(&file).map_err(unusable)?;
     let header = decoder.header().clone();

@@ -48,7 +48,7 @@ impl Conflicts<'_> {
         }
         if self.settings.needs() == Needs::Nothing {
             let why = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
-                       --pods verified, or --pods insecure with --check-namespaces";
+                       --pods verified, or --pods insecure with --check-namespaces or --audit";
             for key in ["kubeconfig", "context", "pods-file", "resync-interval", "snapshot", "max-staleness"]
             {
                 self.refuse(key, why);
@@ -63,11 +63,14 @@ impl Conflicts<'_> {
                 "is for --pods insecure; verified checks namespaces anyway, disabled has none",
             );
         }
-        if self.settings.mode != Mode::Verified {
-            if self.settings.pod_names {
-                self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
-            }
+        if self.settings.mode != Mode::Insecure && self.settings.audit {
+            self.refuse("audit", "is for --pods insecure: it counts what --pods verified would refuse");
+        }
+        if self.settings.mode != Mode::Verified && !self.settings.audits() {
             self.refuse("host-network", "needs --pods verified: no other mode knows the pods");
+        }
+        if self.settings.mode != Mode::Verified && self.settings.pod_names {
+            self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
         }
     }
 

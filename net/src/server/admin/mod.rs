@@ -1,5 +1,6 @@
 //! The admin endpoints: HTTP/1.1, read only, for probes, people and Prometheus.
 
+mod audit;
 mod connections;
 #[cfg(test)]
 pub(crate) mod document;
@@ -102,6 +103,7 @@ impl Endpoints {
             // That this is answered is all there is to know: a dead worker ends the process.
             "/healthz" | "/livez" | "/health" => text(StatusCode::OK, "ok\n"),
             "/readyz" | "/ready" => ready(state),
+            "/audit" => audit::document(state),
             "/pods" => lookups::pods(state, query),
             "/explain" => lookups::explain(state, query),
             "/status" => {
@@ -115,7 +117,7 @@ impl Endpoints {
             },
             _ => text(
                 StatusCode::NOT_FOUND,
-                "there are /, /healthz, /readyz, /status, /metrics, /pods and /explain\n",
+                "there are /, /healthz, /readyz, /status, /metrics, /audit, /pods and /explain\n",
             ),
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use poddns_core::{Freshness, Label, NoPods, Outcome, PodLookup, Request, Transport, Unknown, respond};
 
 use crate::server::answer::Current;
+use crate::server::audit::Audit;
 use crate::server::pods::{
     FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, SnapshotReport, WatchReport,
 };
@@ -77,7 +78,8 @@ pub(crate) fn count_answer(state: &State) {
 /// Returns the state of a server with such pods.
 pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> {
     let pods = SharedPods(Arc::new(Reported(freshness, report)));
-    let current = Current { settings: Arc::new(Settings::default()), pods, cookies: None };
+    let audit = Some(Arc::new(Audit::new(Some("/var/lib/poddns/audit".into()), 1, [7; 16])));
+    let current = Current { settings: Arc::new(Settings::default()), pods, cookies: None, audit };
     let admin = vec![([127, 0, 0, 1], 8053).into()];
     let state = State::new(current, admin, LogLosses::default);
     let option = |name, values: &[&str], note, source, place: Option<&str>| OptionInForce {

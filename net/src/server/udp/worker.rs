@@ -61,11 +61,13 @@ pub(crate) struct Sources {
     pub(crate) query_log: Arc<QueryLogger>,
     /// For the table of the thread's rate limiter.
     pub(crate) key: [u8; 16],
+    /// Number of the thread, from 0.
+    pub(crate) number: usize,
 }
 
 /// Serves until the sender of `orders` is dropped, and what has come before that.
 pub(crate) async fn work(sources: Sources, mut orders: mpsc::UnboundedReceiver<Order>) {
-    let Sources { updates, counters, query_log, key } = sources;
+    let Sources { updates, counters, query_log, key, number } = sources;
     let (limiter, questions) = (Rc::new(Limiter::new(key)), Rc::new(QuestionLimiter::new(key)));
     let mut sockets: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(order) = orders.recv().await {
@@ -76,7 +78,7 @@ pub(crate) async fn work(sources: Sources, mut orders: mpsc::UnboundedReceiver<O
                         let (stop, mut stopped) = oneshot::channel();
                         let (updates, counters) = (updates.clone(), Arc::clone(&counters));
                         let (limiter, questions) = (Rc::clone(&limiter), Rc::clone(&questions));
-                        let answerer = Answerer::udp(updates, counters, limiter, questions);
+                        let answerer = Answerer::udp(updates, counters, limiter, questions, number);
                         let mut answerer = answerer.with_query_log(Arc::clone(&query_log));
                         let counters = Arc::clone(answerer.counters());
                         let task = task::spawn_local(async move {
@@ -162,10 +164,10 @@ mod tests {
         settings.mode = Mode::Verified;
         let pods = Arc::new(Diary::default());
         let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
-        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None };
+        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None, audit: None };
         let (_updates, updates) = watch::channel(current);
         let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
-        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(limiter), Rc::new(questions));
+        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(limiter), Rc::new(questions), 0);
         let query = |label: &[u8]| {
             let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
             [&header, label, b"\x01a\x03pod\x07cluster\x05local\0\0\x01\0\x01"].concat()

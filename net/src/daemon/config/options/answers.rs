@@ -83,6 +83,27 @@ pub(super) static OPTIONS: &[Opt] = &[
         ..SWITCH
     },
     Opt {
+        name: "audit",
+        help: "In mode insecure: count what mode verified would refuse, and who asks for it",
+        more: "Answers stay those of insecure. It reads pods as verified does; if that fails, answers go on. `poddns audit` and \
+               /audit show what was found.",
+        read: |to, texts| texts.one(value::switch, &mut to.server.audit),
+        show: |from| show::one(from.server.audit),
+        ..SWITCH
+    },
+    Opt {
+        name: "audit-file",
+        value: "FILE",
+        allowed: "the path of a file in a folder that can be written, other than /",
+        help: "Keep the audit in this file, and go on from it after a restart",
+        more: "It is replaced as a whole every minute and at the end, so its directory must be writable. A file that is \
+               damaged, or of other domains, is left as it is.",
+        example: &["/var/lib/poddns/audit"],
+        needs: "audit",
+        read: |to, texts| texts.one(value::some(value::file_to_write), &mut to.server.audit_file),
+        ..ROW
+    },
+    Opt {
         name: "pod-names",
         help: "In mode verified: answer <pod-name>.<namespace> too",
         more: "The answer is all addresses of that pod.",

@@ -18,7 +18,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         name: "admin",
         value: "ADDR:PORT",
         allowed: "off, IPv4:PORT, [IPv6]:PORT, or *:PORT for 0.0.0.0 and [::]",
-        help: "Serve the status page at /, and /healthz, /readyz, /status, /metrics, /pods and /explain, here",
+        help: "Serve the status page at /, and /healthz, /readyz, /status, /metrics, /audit, /pods and /explain, here",
         reload: Reload::Keeps,
         read: |to, texts| texts.one(value::admin, &mut to.server.admin),
         show: |from| show::one(show::admin(&from.server.admin)),

@@ -2,6 +2,7 @@
 //!
 //! The table of families is the one place where metrics are defined: the exposition and docs/metrics.md are made from it.
 
+mod audit;
 mod document;
 mod family;
 mod pods;
@@ -22,11 +23,12 @@ use self::view::View;
 use crate::server::state::State;
 
 /// Every family.
-static SECTIONS: [Section; 5] = [
+static SECTIONS: [Section; 6] = [
     Section { heading: "Queries and responses", families: traffic::QUERIES },
     Section { heading: "Sockets and connections", families: traffic::SOCKETS },
     Section { heading: "Index", families: pods::INDEX },
     Section { heading: "Watches and snapshots", families: pods::FEEDS },
+    Section { heading: "Audit of mode insecure", families: audit::FAMILIES },
     Section { heading: "Server and process", families: process::FAMILIES },
 ];
 

@@ -1,9 +1,9 @@
-//! A file that is replaced as a whole or not at all.
+//! Files that keep state for the next start: replaced as a whole or not at all, and read only if they are this user's.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Disk for System {
 ///
 /// The new file is written beside the old one and takes its place once it is on the disk. If anything fails, the
 /// old one stays and the new one is removed. Only its owner can read it.
-pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<u64> {
+pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<u64> {
     replace_on(&mut System, path, write)
 }
 
@@ -61,9 +61,39 @@ fn replace_on(
     Ok(size)
 }
 
-/// Returns whether a file was written by this user alone: it belongs to the user that the process runs as, and no
-/// other can write to it. The error says what is wrong.
-pub(super) fn check_owner(metadata: &Metadata) -> Result<(), String> {
+/// Reads a file of at most `limit` bytes that this user alone can write to. `None` if there is none; the error says what
+/// is wrong, as a predicate of the file.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err("it is not a file".to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("it cannot be read: {error}")),
+    }
+    let text = |error: io::Error| format!("it cannot be read: {error}");
+    let file = open(path).map_err(text)?;
+    let metadata = file.metadata().map_err(text)?;
+    if !metadata.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    // Of the file that is open: the one at `path` may be another by now.
+    check_owner(&metadata)?;
+    let mut octets = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut octets).map_err(text)?;
+    if octets.len() as u64 > limit {
+        return Err(format!("it has more than {limit} bytes"));
+    }
+    Ok(Some(octets))
+}
+
+/// Opens a file to read it. Does not wait if it is meanwhile a FIFO without a writer.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// Returns whether a file was written by this user alone: it belongs to the user that the process runs as, and no other can
+/// write to it. The error says what is wrong.
+pub fn check_owner(metadata: &Metadata) -> Result<(), String> {
     let (owner, user) = (metadata.uid(), geteuid().as_raw());
     if owner != user {
         return Err(format!("it belongs to user {owner}, and this process runs as user {user}"));
@@ -78,7 +108,7 @@ pub(super) fn check_owner(metadata: &Metadata) -> Result<(), String> {
 }
 
 /// Checks that [`replace`] can create a file here, and removes what killed processes have left.
-pub(super) fn try_out(path: &Path) -> io::Result<()> {
+pub fn try_out(path: &Path) -> io::Result<()> {
     remove_left_over(path);
     beside(path).map(drop)
 }
@@ -125,7 +155,7 @@ fn remove_left_over(path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{ErrorKind, Write};
+    use std::io::Write;
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::PermissionsExt;
     use std::time::SystemTime;
@@ -246,6 +276,19 @@ mod tests {
         };
         let error = check_owner(&fs::metadata(others).unwrap()).unwrap_err();
         assert!(error.starts_with("it belongs to user"), "{error}");
+    }
+
+    #[test]
+    fn only_small_regular_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        assert_eq!(read(&path, 4), Ok(None));
+        fs::write(&path, "1234").unwrap();
+        assert_eq!(read(&path, 4), Ok(Some(b"1234".to_vec())));
+        assert_eq!(read(&path, 3), Err("it has more than 3 bytes".to_owned()));
+        assert_eq!(read(folder.path(), 4), Err("it is not a file".to_owned()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(read(&path, 4).unwrap_err().starts_with("others than its owner"));
     }
 
     #[test]

@@ -1,0 +1,85 @@
+//! `poddns audit` against a running server.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use poddns_core::Mode;
+use poddns_net::{Server, Settings};
+use poddns_watch::Source;
+
+use crate::running::pods_file;
+use crate::support::{Run, poddns};
+
+fn start(file: &tempfile::NamedTempFile) -> Server {
+    let mut settings = Settings::default();
+    (settings.mode, settings.audit) = (Mode::Insecure, true);
+    settings.source = Source::File(file.path().to_owned());
+    settings.listen = vec![([127, 0, 0, 1], 0).into()];
+    settings.admin = vec![([127, 0, 0, 1], 0).into()];
+    let (server, opening) = Server::start(settings).expect("the settings are sound");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(opening.opened()).expect("the file is read");
+    server
+}
+
+fn ask(server: &Server, first: &str, namespace: &str) {
+    let mut query = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in [first, namespace, "pod", "cluster", "local"] {
+        query.push(u8::try_from(label.len()).expect("a label"));
+        query.extend(label.as_bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
+    socket.send_to(&query, server.addresses()[0]).expect("it is sent");
+    socket.recv(&mut [0; 512]).expect("an answer");
+}
+
+fn audit(servers: &[&Server], args: &[&str]) -> Run {
+    let admin: Vec<String> =
+        servers.iter().map(|server| server.admin().expect("served").to_string()).collect();
+    let servers = admin.iter().flat_map(|admin| ["--server", admin.as_str()]);
+    poddns(["audit"].into_iter().chain(args.iter().copied()).chain(servers))
+}
+
+#[test]
+fn verdict_is_the_exit_status() {
+    let file = pods_file(&[("web", "web-0", &["10.42.2.46"])]);
+    let (one, two) = (start(&file), start(&file));
+    let run = audit(&[&one, &two], &["--at-least", "0s"]);
+    assert_eq!(run.code, Some(4), "nobody has asked: {}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("does CoreDNS forward the zone"), "{}", run.stdout);
+    ask(&one, "10-42-2-46", "web");
+    let run = audit(&[&one, &two], &["--at-least", "0s"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.ends_with(": 1 query, nothing would break\n"), "{}", run.stdout);
+    let run = audit(&[&one, &two], &[]);
+    assert_eq!(run.code, Some(4), "a week has not passed: {}", run.stdout);
+    ask(&two, "10-42-2-47", "web");
+    let run = audit(&[&one, &two], &[]);
+    assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains(": 2 queries, 1 name from 1 client would break\n"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("\n10-42-2-47.web.pod.cluster.local from 127.0.0.1: 1 time, "),
+        "{}",
+        run.stdout
+    );
+    let run = audit(&[&two], &["--json"]);
+    let document: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!((&document["verdict"], &document["names"]), (&"breaks".into(), &1.into()));
+    assert_eq!(document["pairs"][0]["reason"], "no-such-pod");
+}
+
+#[test]
+fn server_without_audit_is_named() {
+    let file = pods_file(&[]);
+    let server = crate::running::start(Mode::Verified, &file);
+    let run = audit(&[&server], &[]);
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stderr.contains("no audit is made: start poddnsd with --pods insecure --audit"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(poddns(["audit", "--at-least", "7"]).code, Some(64));
+}

@@ -1,0 +1,328 @@
+//! The audit of mode insecure: what mode verified would refuse, by whom it is asked, and since when.
+//!
+//! # Cost for answers
+//!
+//! Each thread that answers has a shard of its own: counters, and a [`Table`] of the pairs of name and client that it has
+//! met since the last merge. Only a query that would be refused takes the shard's lock, and nobody else holds that for longer
+//! than it takes to swap two pointers: the merge works on the table that was swapped out. Without an audit there is no shard.
+//!
+//! # Bound of the error
+//!
+//! All tables have [`PAIRS`] places. A merge adds what a shard's table counted to the ledger's, so that its counts are too
+//! high by at most `N / PAIRS` in a shard and `N / PAIRS` in the ledger, for `N` refused queries in all. What a shard's table
+//! had to forget is missing in the ledger: `missed` bounds that for every pair, and is at most `N / PAIRS`, too. So a pair's
+//! occurrences are between `count - error` and `count + missed`, and no pair with more than `2 N / PAIRS` is unknown.
+
+pub(crate) mod counts;
+pub(crate) mod keeper;
+pub(crate) mod record;
+pub(crate) mod table;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use poddns_core::AuditFinding;
+
+use self::counts::{Counts, FINDINGS, PAIRS};
+use self::record::Record;
+use self::table::{Entry, Pair, Table};
+use crate::server::counters::Counter;
+use crate::server::settings::Settings;
+
+/// What one thread has met. On cache lines of its own, so that threads do not slow each other down.
+#[repr(align(128))]
+pub(crate) struct Shard {
+    queries: Counter,
+    without_client: Counter,
+    findings: [Counter; FINDINGS],
+    table: Mutex<Box<Table>>,
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("queries", &self.queries).finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    fn new(key: [u8; 16]) -> Self {
+        Self {
+            queries: Counter::default(),
+            without_client: Counter::default(),
+            findings: Default::default(),
+            table: Mutex::new(Box::new(Table::new(PAIRS, key))),
+        }
+    }
+
+    /// Counts an audited query and what was found. Only ever called by the shard's own thread. `pair` returns the name and
+    /// the client of a query that verified would refuse.
+    pub(crate) fn count(
+        &self,
+        has_client: bool,
+        finding: Option<AuditFinding>,
+        now: u64,
+        pair: impl FnOnce() -> Option<Pair>,
+    ) {
+        self.queries.increment();
+        if !has_client {
+            self.without_client.increment();
+        }
+        let Some(finding) = finding else { return };
+        if let Some(counter) = self.findings.get(finding.index()) {
+            counter.increment();
+        }
+        // Where nobody can tell there is nothing to name.
+        if finding != AuditFinding::NotReady
+            && let Some(pair) = pair()
+        {
+            lock(&self.table).add(&Entry::once(pair, finding, now));
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let findings = std::array::from_fn(|at| self.findings.get(at).map_or(0, Counter::get));
+        Counts { queries: self.queries.get(), without_client: self.without_client.get(), findings }
+    }
+}
+
+/// Everything that is known, but for what the shards have met since the last merge.
+struct Ledger {
+    /// Unix seconds of the first observation.
+    begun: u64,
+    /// Time in which the audit could tell: the process ran, and its index was complete.
+    observed: Duration,
+    /// Counts of processes before this one.
+    before: Counts,
+    table: Table,
+    missed: u64,
+    /// An empty table, to swap with a shard's.
+    spare: Box<Table>,
+}
+
+/// What has become of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FileReport {
+    /// Whether the audit goes on from what it had.
+    pub(crate) restored: bool,
+    pub(crate) written: u64,
+    pub(crate) failed: u64,
+    /// Why it is not read or written.
+    pub(crate) error: Option<String>,
+}
+
+/// An audit, shared by the threads of a server.
+pub(crate) struct Audit {
+    /// Where it is kept over restarts.
+    pub(crate) path: Option<PathBuf>,
+    shards: Vec<Arc<Shard>>,
+    ledger: Mutex<Ledger>,
+    file: Mutex<FileReport>,
+}
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audit").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// What an audit knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) record: Record,
+    /// `None` if there is no file.
+    pub(crate) file: Option<(PathBuf, FileReport)>,
+}
+
+impl Audit {
+    /// One for this many threads, which has met nothing. `key` is secret, and random.
+    pub(crate) fn new(path: Option<PathBuf>, threads: usize, key: [u8; 16]) -> Self {
+        let ledger = Ledger {
+            begun: unix_seconds(),
+            observed: Duration::ZERO,
+            before: Counts::default(),
+            table: Table::new(PAIRS, key),
+            missed: 0,
+            spare: Box::new(Table::new(PAIRS, key)),
+        };
+        Self {
+            path,
+            shards: (0..threads).map(|_| Arc::new(Shard::new(key))).collect(),
+            ledger: Mutex::new(ledger),
+            file: Mutex::default(),
+        }
+    }
+
+    /// Returns the audit that settings ask for: for the threads over UDP, and after them that over TCP.
+    pub(crate) fn of(settings: &Settings, key: [u8; 16]) -> Option<Arc<Self>> {
+        let audit = || Arc::new(Self::new(settings.audit_file.clone(), settings.threads.get() + 1, key));
+        settings.audits().then(audit)
+    }
+
+    /// Returns the shard of a thread.
+    pub(crate) fn shard(&self, thread: usize) -> Option<Arc<Shard>> {
+        self.shards.get(thread).cloned()
+    }
+
+    /// Returns the counts of this process and those before it.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = lock(&self.ledger).before;
+        self.shards.iter().for_each(|shard| counts.add(&shard.counts()));
+        counts
+    }
+
+    /// Returns the counts of this process alone, for metrics: a counter begins at 0.
+    pub(crate) fn counts_of_process(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.shards.iter().for_each(|shard| counts.add(&shard.counts()));
+        counts
+    }
+
+    /// Adds to the time in which the audit could tell.
+    fn observe(&self, time: Duration) {
+        lock(&self.ledger).observed += time;
+    }
+
+    /// Takes in what the shards have met.
+    fn merge(&self) {
+        let ledger = &mut *lock(&self.ledger);
+        for shard in &self.shards {
+            {
+                let table = &mut *lock(&shard.table);
+                if table.is_empty() {
+                    continue;
+                }
+                std::mem::swap(table, &mut ledger.spare);
+            }
+            let Ledger { table, spare, missed, .. } = ledger;
+            *missed = missed.saturating_add(spare.floor());
+            spare.entries().iter().for_each(|entry| table.add(entry));
+            spare.clear();
+        }
+    }
+
+    /// Goes on from a record.
+    fn restore(&self, record: &Record) {
+        let ledger = &mut *lock(&self.ledger);
+        ledger.begun = ledger.begun.min(record.begun);
+        ledger.observed += record.observed;
+        ledger.before.add(&record.counts);
+        ledger.missed = ledger.missed.saturating_add(record.missed);
+        record.entries.iter().for_each(|entry| ledger.table.add(entry));
+    }
+
+    /// Returns everything that is known, the most frequent pairs first.
+    pub(crate) fn report(&self) -> Report {
+        self.merge();
+        let counts = self.counts();
+        let ledger = lock(&self.ledger);
+        let mut entries = ledger.table.entries().to_vec();
+        entries.sort_by(|a, b| b.count.cmp(&a.count).then(a.pair.cmp(&b.pair)));
+        let Ledger { begun, observed, missed, .. } = *ledger;
+        let record = Record { begun, observed, counts, missed, entries };
+        let file = self.path.clone().map(|path| (path, lock(&self.file).clone()));
+        Report { record, file }
+    }
+}
+
+/// Returns the client of a query: whom a trusted forwarder names, else who sent it.
+pub(crate) fn client(source: IpAddr, named: Option<IpAddr>, is_forwarder: bool) -> Option<IpAddr> {
+    if is_forwarder { named.map(|client| client.to_canonical()) } else { Some(source.to_canonical()) }
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Locks what each change leaves sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn pair(number: u32) -> Pair {
+        let client = IpAddr::from((number % 3).to_be_bytes());
+        Pair {
+            namespace: "web".parse().unwrap(),
+            address: IpAddr::from(number.to_be_bytes()),
+            client: Some(client),
+        }
+    }
+
+    #[test]
+    fn merged_shards_keep_the_documented_bound() {
+        let (audit, mut random) = (Audit::new(None, 3, [7; 16]), fastrand::Rng::with_seed(7));
+        let (mut exact, mut total) = (HashMap::new(), 0_u64);
+        for round in 0..60 {
+            for thread in 0..3 {
+                let shard = audit.shard(thread).unwrap();
+                for _ in 0..4_000 {
+                    // Few that are frequent, and many that are not.
+                    let number = if random.bool() { random.u32(0..8) } else { random.u32(100..60_000) };
+                    shard.count(true, Some(AuditFinding::NoSuchPod), round, || Some(pair(number)));
+                    *exact.entry(pair(number)).or_insert(0_u64) += 1;
+                    total += 1;
+                }
+            }
+            audit.merge();
+        }
+        let Record { counts, missed, entries, .. } = audit.report().record;
+        assert_eq!((counts.queries, counts.of(AuditFinding::NoSuchPod)), (total, total));
+        let bound = total / PAIRS as u64;
+        assert!(missed > 0 && missed <= bound, "{missed}: the shards were full");
+        for entry in &entries {
+            let truth = exact.get(&entry.pair).copied().unwrap_or_default();
+            assert!(entry.count - entry.error <= truth && truth <= entry.count + missed, "{entry:?}");
+            assert!(entry.error <= 2 * bound, "{entry:?}");
+        }
+        let known = |pair: &Pair| entries.iter().any(|entry| entry.pair == *pair);
+        assert!(exact.iter().all(|(pair, &count)| count <= 2 * bound || known(pair)));
+        assert!((0..8).all(|number| known(&pair(number))), "the frequent ones");
+    }
+
+    #[test]
+    fn unready_index_is_counted_and_names_nothing() {
+        let audit = Audit::new(None, 1, [7; 16]);
+        let shard = audit.shard(0).unwrap();
+        shard.count(true, Some(AuditFinding::NotReady), 1, || Some(pair(1)));
+        shard.count(false, None, 1, || unreachable!("nothing was found"));
+        let record = audit.report().record;
+        assert_eq!((record.counts.queries, record.counts.without_client), (2, 1));
+        assert_eq!(record.counts.of(AuditFinding::NotReady), 1);
+        assert!(record.entries.is_empty());
+    }
+
+    #[test]
+    fn restored_record_is_added() {
+        let audit = Audit::new(None, 1, [7; 16]);
+        let shard = audit.shard(0).unwrap();
+        shard.count(true, Some(AuditFinding::NoSuchPod), 50, || Some(pair(1)));
+        audit.observe(Duration::from_secs(5));
+        let record = audit.report().record;
+        let next = Audit::new(None, 2, [8; 16]);
+        next.shard(1).unwrap().count(true, Some(AuditFinding::NoSuchPod), 60, || Some(pair(1)));
+        next.restore(&record);
+        let restored = next.report().record;
+        assert_eq!((restored.begun, restored.observed), (record.begun, record.observed));
+        assert_eq!(restored.counts.queries, 2);
+        let entry = restored.entries[0];
+        assert_eq!((entry.count, entry.first, entry.last), (2, 50, 60));
+        assert_eq!(next.counts_of_process().queries, 1);
+    }
+
+    #[test]
+    fn client_is_whom_a_forwarder_names() {
+        let (source, named) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let mapped = "::ffff:10.0.0.1".parse().unwrap();
+        assert_eq!(client(mapped, Some(named), false), Some(source), "it is not trusted");
+        assert_eq!(client(source, Some(named), true), Some(named));
+        assert_eq!(client(source, None, true), None);
+    }
+}

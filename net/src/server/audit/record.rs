@@ -1,0 +1,321 @@
+//! An audit on its way to a file and back: text of three lines.
+//!
+//! | line | what |
+//! |---|---|
+//! | 1 | `poddns-audit 1`: the format and its version |
+//! | 2 | SipHash-1-3 of the third line with a key of zeros, in 16 hexadecimal digits |
+//! | 3 | a JSON object: the domains audited, the counts, and the pairs of name and client |
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use poddns_core::{AuditFinding, Label};
+use serde_json::{Map, Value, json};
+use siphasher::sip::SipHasher13;
+use thiserror::Error;
+
+use super::counts::{Counts, PAIRS};
+use super::table::{Entry, Pair};
+
+const MAGIC: &str = "poddns-audit ";
+const VERSION: u32 = 1;
+
+/// Maximum size of a file in bytes: [`PAIRS`] pairs take a third of it.
+pub(crate) const MAX_FILE: u64 = 1 << 20;
+
+/// Maximum number of domains.
+const MAX_DOMAINS: usize = 1024;
+
+/// Time that no observation exceeds: a thousand years.
+const MAX_OBSERVED: Duration = Duration::from_hours(1000 * 366 * 24);
+
+/// What an audit knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Unix seconds of the first observation.
+    pub(crate) begun: u64,
+    /// Time in which the audit could tell, to the millisecond in a file.
+    pub(crate) observed: Duration,
+    pub(crate) counts: Counts,
+    /// Upper bound of what is missing in each count.
+    pub(crate) missed: u64,
+    /// At most [`PAIRS`].
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Why the contents of a file are no record of this audit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum RecordError {
+    #[error("it is no audit of poddns")]
+    Foreign,
+    #[error("it is of format {0:.20}, written by another version of poddns; this one reads format {VERSION}")]
+    Version(String),
+    #[error("it is damaged: its checksum is not that of its contents")]
+    Checksum,
+    #[error("its field {0} is not one of an audit")]
+    Field(&'static str),
+    #[error("it is an audit of the domains {was:.200}, and now they are {is:.200}")]
+    Domains { was: String, is: String },
+}
+
+impl Record {
+    /// Returns the contents of a file.
+    pub(crate) fn encode(&self, domains: &[String]) -> String {
+        let pairs: Vec<Value> = self.entries.iter().map(encode_entry).collect();
+        let mut findings = Map::new();
+        for (finding, count) in AuditFinding::ALL.iter().zip(self.counts.findings) {
+            findings.insert(finding.as_str().to_owned(), count.into());
+        }
+        let document = json!({
+            "domains": domains,
+            "begun": self.begun,
+            "observed_ms": u64::try_from(self.observed.as_millis()).unwrap_or(u64::MAX),
+            "queries": self.counts.queries,
+            "without_client": self.counts.without_client,
+            "findings": findings,
+            "missed": self.missed,
+            "pairs": pairs,
+        });
+        let document = document.to_string();
+        format!("{MAGIC}{VERSION}\n{:016x}\n{document}\n", checksum(&document))
+    }
+
+    /// Reads the contents of a file that must be an audit of these domains.
+    pub(crate) fn decode(octets: &[u8], domains: &[String]) -> Result<Self, RecordError> {
+        let document: Value =
+            serde_json::from_str(document(octets)?).map_err(|_| RecordError::Field("all"))?;
+        let of: Vec<String> = list(&document, "domains", MAX_DOMAINS)?
+            .iter()
+            .map(|domain| domain.as_str().map(str::to_owned).ok_or(RecordError::Field("domains")))
+            .collect::<Result<_, _>>()?;
+        if of != domains {
+            return Err(RecordError::Domains { was: of.join(", "), is: domains.join(", ") });
+        }
+        let observed = Duration::from_millis(number(&document, "observed_ms")?);
+        if observed > MAX_OBSERVED {
+            return Err(RecordError::Field("observed_ms"));
+        }
+        let findings = document.get("findings").ok_or(RecordError::Field("findings"))?;
+        let mut counts = Counts {
+            queries: number(&document, "queries")?,
+            without_client: number(&document, "without_client")?,
+            ..Counts::default()
+        };
+        for (finding, count) in AuditFinding::ALL.iter().zip(&mut counts.findings) {
+            *count = number(findings, finding.as_str()).map_err(|_| RecordError::Field("findings"))?;
+        }
+        let pairs = list(&document, "pairs", PAIRS)?;
+        Ok(Self {
+            begun: number(&document, "begun")?,
+            observed,
+            counts,
+            missed: number(&document, "missed")?,
+            entries: pairs
+                .iter()
+                .map(|pair| decode_entry(pair).ok_or(RecordError::Field("pairs")))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Returns whether contents are those of an audit of whatever version, which may be replaced by this one's.
+pub(crate) fn is_audit(octets: &[u8]) -> bool {
+    octets.starts_with(MAGIC.as_bytes())
+}
+
+/// Returns the third line, if the first two are right.
+fn document(octets: &[u8]) -> Result<&str, RecordError> {
+    let text = octets.strip_prefix(MAGIC.as_bytes()).ok_or(RecordError::Foreign)?;
+    let text = str::from_utf8(text).map_err(|_| RecordError::Checksum)?;
+    let (version, rest) = text.split_once('\n').ok_or(RecordError::Checksum)?;
+    if version != VERSION.to_string() {
+        return Err(RecordError::Version(version.escape_debug().collect()));
+    }
+    let (sum, rest) = rest.split_once('\n').ok_or(RecordError::Checksum)?;
+    let document = rest.strip_suffix('\n').ok_or(RecordError::Checksum)?;
+    if sum == format!("{:016x}", checksum(document)) { Ok(document) } else { Err(RecordError::Checksum) }
+}
+
+fn checksum(text: &str) -> u64 {
+    SipHasher13::new().hash(text.as_bytes())
+}
+
+fn number(document: &Value, field: &'static str) -> Result<u64, RecordError> {
+    document.get(field).and_then(Value::as_u64).ok_or(RecordError::Field(field))
+}
+
+fn list<'a>(document: &'a Value, field: &'static str, most: usize) -> Result<&'a [Value], RecordError> {
+    let list = document.get(field).and_then(Value::as_array).map(Vec::as_slice);
+    list.filter(|list| list.len() <= most).ok_or(RecordError::Field(field))
+}
+
+fn encode_entry(entry: &Entry) -> Value {
+    json!({
+        "namespace": entry.pair.namespace.as_str(),
+        "address": entry.pair.address,
+        "client": entry.pair.client,
+        "finding": entry.finding.as_str(),
+        "count": entry.count,
+        "error": entry.error,
+        "first": entry.first,
+        "last": entry.last,
+    })
+}
+
+fn decode_entry(value: &Value) -> Option<Entry> {
+    let number = |field| value.get(field)?.as_u64();
+    let text = |field| value.get(field)?.as_str();
+    let address = |text: &str| text.parse::<IpAddr>().ok();
+    let finding = text("finding")?;
+    let mut refusals = AuditFinding::ALL.iter().filter(|&&finding| finding != AuditFinding::NotReady);
+    let entry = Entry {
+        pair: Pair {
+            namespace: text("namespace")?.parse::<Label>().ok()?,
+            address: address(text("address")?)?,
+            client: match value.get("client")? {
+                Value::Null => None,
+                client => Some(address(client.as_str()?)?),
+            },
+        },
+        finding: *refusals.find(|known| known.as_str() == finding)?,
+        count: number("count")?,
+        error: number("error")?,
+        first: number("first")?,
+        last: number("last")?,
+    };
+    (entry.error <= entry.count && entry.first <= entry.last).then_some(entry)
+}
+
+/// Reads octets as a record, as they are and with the lines in front that they would need: they are refused in words, or
+/// written again to a record that is read as the same.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn check(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets).replace('\n', " ");
+    let whole = format!("{MAGIC}{VERSION}\n{:016x}\n{text}\n", checksum(&text));
+    for octets in [octets, whole.as_bytes()] {
+        // As its own domains say, so that what is behind them is reached.
+        let domains = match Record::decode(octets, &[]) {
+            Err(RecordError::Domains { .. }) => domains_of(octets),
+            _ => Vec::new(),
+        };
+        match Record::decode(octets, &domains) {
+            Ok(record) => {
+                assert!(record.entries.len() <= PAIRS);
+                let again = record.encode(&domains);
+                assert_eq!(Record::decode(again.as_bytes(), &domains).as_ref(), Ok(&record));
+            }
+            Err(error) => assert!(error.to_string().len() < 1024),
+        }
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+fn domains_of(octets: &[u8]) -> Vec<String> {
+    let document = document(octets).ok().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let domains = document.as_ref().and_then(|document| document.get("domains")?.as_array());
+    domains.into_iter().flatten().filter_map(|domain| domain.as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn domains() -> Vec<String> {
+        vec!["cluster.local".to_owned()]
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let pair = ("[a-z0-9]{1,20}", any::<IpAddr>(), option::of(any::<IpAddr>()));
+        (pair, 0..3_usize, any::<(u64, u64, u64, u64)>()).prop_map(|(pair, finding, (a, b, c, d))| Entry {
+            pair: Pair { namespace: pair.0.parse().unwrap(), address: pair.1, client: pair.2 },
+            finding: AuditFinding::ALL[finding],
+            count: a.max(b),
+            error: a.min(b),
+            first: c.min(d),
+            last: c.max(d),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn records_are_read_as_written(
+            entries in vec(entry(), 0..50), numbers: [u64; 7], milliseconds in 0..1_000_000_000_000_u64,
+        ) {
+            let [begun, queries, without_client, missed, a, b, c] = numbers;
+            let record = Record {
+                begun,
+                observed: Duration::from_millis(milliseconds),
+                counts: Counts { queries, without_client, findings: [a, b, c, 7] },
+                missed,
+                entries,
+            };
+            let text = record.encode(&domains());
+            prop_assert_eq!(Record::decode(text.as_bytes(), &domains()), Ok(record));
+            check(text.as_bytes());
+        }
+
+        #[test]
+        fn octets_are_refused_in_words(octets: Vec<u8>, damaged in 0..400_usize, with: u8) {
+            check(&octets);
+            let mut text = Record::default().encode(&domains()).into_bytes();
+            let at = damaged % text.len();
+            if text[at] != with {
+                text[at] = with;
+                prop_assert!(Record::decode(&text, &domains()).is_err(), "{}", String::from_utf8_lossy(&text));
+            }
+            check(&text);
+        }
+    }
+
+    #[test]
+    fn corpus_of_the_fuzzer_is_checked() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/audit_file");
+        for file in std::fs::read_dir(folder).unwrap() {
+            check(&std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+
+    #[test]
+    fn errors_name_what_is_wrong() {
+        let text = Record::default().encode(&domains());
+        let error = |text: &str| Record::decode(text.as_bytes(), &domains()).unwrap_err().to_string();
+        assert_eq!(error("[Service]\n"), "it is no audit of poddns");
+        let newer = text.replace("poddns-audit 1", "poddns-audit 2");
+        assert_eq!(
+            error(&newer),
+            "it is of format 2, written by another version of poddns; this one reads format 1"
+        );
+        assert_eq!(
+            error(&text.replace("\"missed\":0", "\"missed\":1")),
+            "it is damaged: its checksum is not that of its contents"
+        );
+        let others = Record::default().encode(&["example.org".to_owned()]);
+        assert_eq!(
+            error(&others),
+            "it is an audit of the domains example.org, and now they are cluster.local"
+        );
+        let whole = |document: &str| format!("{MAGIC}1\n{:016x}\n{document}\n", checksum(document));
+        assert_eq!(error(&whole("{}")), "its field domains is not one of an audit");
+    }
+
+    #[test]
+    fn largest_record_fits() {
+        let namespace = "n".repeat(63).parse().unwrap();
+        let address: IpAddr = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
+        let pair = Pair { namespace, address, client: Some(address) };
+        let entry = Entry {
+            pair,
+            finding: AuditFinding::NoSuchNamespace,
+            count: u64::MAX,
+            error: u64::MAX,
+            first: u64::MAX,
+            last: u64::MAX,
+        };
+        let record = Record { entries: vec![entry; PAIRS], ..Record::default() };
+        assert!((record.encode(&domains()).len() as u64) < MAX_FILE / 2);
+    }
+}

@@ -1,7 +1,7 @@
 //! The one entry: a query's octets in, a response's octets out.
 
 use crate::audit::audit;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::cookie::{self, CookieStatus};
 use crate::decide::{Decision, Records, decide};
 use crate::lookup::{NoPods, PodLookup, Unknown};
@@ -351,8 +351,9 @@ fn soa<'z, P: PodLookup + ?Sized>(
     zone: &'z Zone,
     question: QuestionName<'_>,
 ) -> Soa<'z> {
-    // No answer of mode insecure shows the index of an audit.
-    let serial = if config.audit && !config.check_namespaces { 1 } else { pods.serial() };
+    // Nothing of an index shows in such answers, so its changes are none of theirs: it may be there for an audit.
+    let shows_nothing = config.mode == Mode::Insecure && !config.check_namespaces;
+    let serial = if shows_nothing { 1 } else { pods.serial() };
     soa_of(config, zone, question, serial)
 }
 

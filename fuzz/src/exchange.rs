@@ -240,7 +240,9 @@ impl Exchange<'_> {
         let [serial, .., minimum] = octets[at..soa.data.end].as_chunks::<4>().0 else {
             panic!("five numbers")
         };
-        assert_eq!(u32::from_be_bytes(*serial), self.cluster.serial());
+        let shows_nothing = self.config().mode == Mode::Insecure && !self.config().check_namespaces;
+        let expected = if shows_nothing { 1 } else { self.cluster.serial() };
+        assert_eq!(u32::from_be_bytes(*serial), expected);
         assert_eq!(u32::from_be_bytes(*minimum), ttl, "RFC 2308 5: the TTL is the MINIMUM");
         assert_eq!(soa.data.end - at, 20);
     }

@@ -37,9 +37,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether an audit is made: in mode insecure, if asked for. */}}
+{{- define "poddns.audits" -}}
+{{- if and (eq .Values.pods "insecure") .Values.audit.enabled -}}yes{{- end -}}
+{{- end -}}
+
 {{/* Whether the API server is watched: "pods", "namespaces", or empty. */}}
 {{- define "poddns.watches" -}}
-{{- if eq .Values.pods "verified" -}}pods
+{{- if or (eq .Values.pods "verified") (include "poddns.audits" .) -}}pods
 {{- else if and (eq .Values.pods "insecure") .Values.checkNamespaces -}}namespaces
 {{- end -}}
 {{- end -}}
@@ -48,9 +53,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .Values.snapshot.enabled (include "poddns.watches" .) -}}yes{{- end -}}
 {{- end -}}
 
+{{/* Whether poddnsd writes files. */}}
+{{- define "poddns.keepsState" -}}
+{{- if or (include "poddns.keepsSnapshot" .) (include "poddns.audits" .) -}}yes{{- end -}}
+{{- end -}}
+
 {{/* Whether anything is mounted. */}}
 {{- define "poddns.mounts" -}}
-{{- if or (include "poddns.keepsSnapshot" .) .Values.cookieSecret.existingSecret .Values.config.existingConfigMap -}}yes{{- end -}}
+{{- if or (include "poddns.keepsState" .) .Values.cookieSecret.existingSecret .Values.config.existingConfigMap -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "poddns.args" -}}
@@ -71,11 +81,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.checkNamespaces }}
 - --check-namespaces
 {{- end }}
+{{- if include "poddns.audits" . }}
+- --audit
+- --audit-file=/var/lib/poddns/audit
+{{- end }}
 {{- if .Values.podNames }}
 - --pod-names
 {{- end }}
 {{- /* poddnsd refuses options that would have no effect. */}}
-{{- if eq .Values.pods "verified" }}
+{{- if eq (include "poddns.watches" .) "pods" }}
 - --host-network={{ .Values.hostNetwork }}
 {{- end }}
 {{- if include "poddns.watches" . }}

@@ -127,7 +127,8 @@ impl Endpoints {
         let history = self.history.borrow();
         let recent = history.recent(&self.state, Instant::now());
         let document = status::document(&self.state, &recent);
-        let page = page::page(&View { status: &document, recent: &recent });
+        let audit = audit::value(&self.state);
+        let page = page::page(&View { status: &document, audit: audit.as_ref(), recent: &recent });
         let mut response = reply(StatusCode::OK, HTML, page);
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());

@@ -44,6 +44,8 @@ pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 pub(super) struct View<'a> {
     /// The document of `/status`.
     pub(super) status: &'a Value,
+    /// The document of `/audit`, if an audit is made.
+    pub(super) audit: Option<&'a Value>,
     pub(super) recent: &'a Recent<'a>,
 }
 
@@ -91,7 +93,43 @@ mod tests {
         history.sample(state, start + Duration::from_secs(5));
         let recent = history.recent(state, start + Duration::from_secs(6));
         let document = status::document(state, &recent);
-        (page(&View { status: &document, recent: &recent }), document)
+        (page(&View { status: &document, audit: None, recent: &recent }), document)
+    }
+
+    /// An audit of one name more than a page shows.
+    fn audit() -> Value {
+        let pair = |count: u64| {
+            json!({
+                "name": format!("10-9-9-{count}.web.pod.cluster.local."), "client": "10.42.0.7", "reason": "other-namespace",
+                "owner": { "namespace": "db", "name": "db-0" }, "count": count, "last_unix_seconds": 60,
+            })
+        };
+        json!({
+            "now_unix_seconds": 125, "observed_seconds": 3600, "freshness": { "state": "fresh", "age_seconds": null },
+            "queries": 5000, "not_ready": 3, "refused": { "no-such-pod": 1200, "other-namespace": 34 },
+            "pairs": (1..=21).map(pair).collect::<Vec<_>>(),
+        })
+    }
+
+    #[test]
+    fn audits_show_the_most_frequent_names() {
+        let state = samples::state(samples::full_report(Freshness::Fresh));
+        let (start, audit) = (Instant::now(), audit());
+        let history = History::new(&state, start);
+        let recent = history.recent(&state, start);
+        let status = status::document(&state, &recent);
+        let page = page(&View { status: &status, audit: Some(&audit), recent: &recent });
+        for text in [
+            "<b>5,000</b> queries in 1 h 0 min",
+            "<b>1,234</b>: no-such-pod 1,200, other-namespace 34",
+            "db/db-0",
+            "1 min 5 s ago",
+        ] {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+        let place = |name: &str| page.find(&format!("{name}.web.pod.cluster.local."));
+        assert!(place("10-9-9-21").unwrap() < place("10-9-9-2").unwrap(), "the most frequent is first");
+        assert!(place("10-9-9-1").is_none() && page.contains("1 more in <a href=\"audit\">/audit</a>"));
     }
 
     /// Replaces every text of a document.
@@ -133,11 +171,14 @@ mod tests {
         let history = History::new(&state, start);
         let recent = history.recent(&state, start);
         let mut document = status::document(&state, &recent);
+        let mut audit = audit();
         let tags = |page: &str| page.matches('<').count();
         let plain = {
             let mut document = document.clone();
+            let mut audit = audit.clone();
             poison(&mut document, "plain");
-            page(&View { status: &document, recent: &recent })
+            poison(&mut audit, "plain");
+            page(&View { status: &document, audit: Some(&audit), recent: &recent })
         };
         for text in [
             "</style><script>alert(1)</script>",
@@ -148,7 +189,8 @@ mod tests {
             "]]><!--",
         ] {
             poison(&mut document, text);
-            let page = page(&View { status: &document, recent: &recent });
+            poison(&mut audit, text);
+            let page = page(&View { status: &document, audit: Some(&audit), recent: &recent });
             assert_eq!(tags(&page), tags(&plain), "{text}");
             assert_eq!(page.matches('"').count(), plain.matches('"').count(), "{text}");
             assert!(!page.contains(text) && !page.contains('\u{202e}'), "{text}");
@@ -166,7 +208,7 @@ mod tests {
         let start = Instant::now();
         let history = History::new(&state, start);
         let recent = history.recent(&state, start);
-        let page = page(&View { status: &document, recent: &recent });
+        let page = page(&View { status: &document, audit: Some(&audit()), recent: &recent });
         assert!(page.len() < 512 * 1024, "{} bytes", page.len());
         assert!(page.contains("1,960 more in <a href=\"status\">/status</a>"), "the rest is named");
     }

@@ -1,5 +1,6 @@
 //! The sections of the page, each from its part of the status document.
 
+mod audit;
 mod configuration;
 mod pods;
 mod state;
@@ -16,11 +17,12 @@ pub(super) use self::state::{State, header};
 type Section = fn(&mut Html, &View<'_>);
 
 /// All sections, in their order.
-pub(super) const ALL: [Section; 6] = [
+pub(super) const ALL: [Section; 7] = [
     state::state,
     pods::index,
     pods::watches,
     traffic::traffic,
+    audit::audit,
     configuration::listeners,
     configuration::options,
 ];

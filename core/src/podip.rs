@@ -32,12 +32,21 @@ const MAX_LEN: usize = 39;
 
 /// The address that a label spells, in any of its forms; `None` if it spells none.
 #[must_use]
+#[expect(
+    clippy::inline_always,
+    reason = "on the path of every query, and no longer inlined since it has a second caller"
+)]
+#[inline(always)]
 pub fn parse(label: &[u8]) -> Option<IpAddr> {
     // What looks like IPv4 but is not (1-2-3-256) has too few groups for IPv6 as well.
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
 }
 
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "on the path of every query, and no longer inlined since it has a second caller"
+)]
+#[inline(always)]
 fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
     let (mut bits, mut rest) = decimal(label)?;
     for _ in 1..4 {
@@ -48,7 +57,11 @@ fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
 }
 
 /// One decimal group at the beginning of the text: 0 to 255, no leading zero; and what follows it.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "on the path of every query, and no longer inlined since it has a second caller"
+)]
+#[inline(always)]
 fn decimal(text: &[u8]) -> Option<(u32, &[u8])> {
     let digit = |octet: &u8| u32::from(octet & 0xf);
     let (value, rest) = match text {

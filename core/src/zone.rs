@@ -61,7 +61,11 @@ pub(crate) enum Place<'q> {
 impl<'q> Place<'q> {
     /// From what the name has in front of the apex: labels without the root. `None` if the last of them does not end
     /// there.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "on the path of every query, and no longer inlined since it has a second caller"
+    )]
+    #[inline(always)]
     fn read(front: &'q [u8]) -> Option<Self> {
         if front.is_empty() {
             return Some(Self::Apex);
@@ -80,7 +84,11 @@ impl<'q> Place<'q> {
 
 /// The zone that holds the name, and where in it. Of nested zones the innermost one, as delegation would have
 /// it.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "on the path of every query, and no longer inlined since it has a second caller"
+)]
+#[inline(always)]
 pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: QuestionName<'q>) -> Option<(&'z Zone, Place<'q>)> {
     let (mut innermost, mut longest) = (None, 0);
     for zone in zones {

@@ -70,7 +70,7 @@
 //! The minimum supported Rust version is 1.85.
 //!
 //! There are no cargo features: the crate is `no_std` and needs no allocator. With everything on it is less than
-//! 24 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
+//! 32 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
 //! check both on `bare/`.
 //!
 //! # Where what is decided

@@ -52,7 +52,10 @@ impl<T: Target> Machine<T> {
         } else {
             self.cluster = uid.map(str::to_owned);
         }
-        if Version::new(revision).is_before(&self.version) {
+        let present = Version::new(revision);
+        // Pages of a history that is gone do not belong to one list with those of the present one.
+        self.list.take_if(|list| list.version.as_ref().is_some_and(|first| present.is_before(first)));
+        if present.is_before(&self.version) {
             let text = format!(
                 "the history of {} went back from version {} to {revision}: etcd was restored from a backup; \
                  listing again",

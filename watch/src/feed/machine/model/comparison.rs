@@ -19,13 +19,14 @@ impl Life<'_> {
             return;
         };
         self.note(format_args!("compare {request:?}"));
-        self.faults.moot.clear();
         let Request::List { read, limit: None, continue_token: None } = &request else {
             panic!("{request:?} is no list to compare with")
         };
         match self.seen(read) {
             Some(version) if !self.trouble(8) => {
                 let items = self.world.state_at(version).values().cloned().collect();
+                self.faults.compared = version;
+                self.faults.repeated.clear();
                 self.comparison = Some(Comparison { items, version });
             }
             _ => self.machine.resync_failed("no".to_owned()),
@@ -91,7 +92,7 @@ impl Life<'_> {
             }
         }
         self.faults.settle(self.machine.target(), &self.world);
-        let missed = notices.contains(&Notice::Compared) && !self.faults.open.is_empty();
+        let missed = notices.contains(&Notice::Compared) && self.faults.were_missed();
         assert!(!missed, "{:?} were not found\n{}", self.faults, self.log);
     }
 

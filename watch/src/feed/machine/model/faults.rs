@@ -14,8 +14,12 @@ pub(super) const WRONG: u32 = 1_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) open: BTreeMap<u32, Difference>,
-    /// Objects that are gone from the cluster since: an older list may still name them.
-    pub(super) moot: BTreeSet<u32>,
+    /// Objects that are gone from the cluster since, with the version at which they were: an older list still names them.
+    pub(super) moot: BTreeMap<u32, u64>,
+    /// The version of the list of the present comparison.
+    pub(super) compared: u64,
+    /// Objects of which an old change was repeated during the present comparison, which leaves them out.
+    pub(super) repeated: BTreeSet<u32>,
 }
 
 impl Faults {
@@ -25,7 +29,8 @@ impl Faults {
             Notice::Differs { difference, object } => {
                 let name: u32 = object.parse().map_err(|_| format!("a name of ours, not {object}"))?;
                 let expected = self.open.remove(&name);
-                let is_moot = *difference == Difference::Missing && self.moot.contains(&name);
+                let is_older = self.moot.get(&name).is_some_and(|gone| self.compared < *gone);
+                let is_moot = *difference == Difference::Missing && is_older;
                 if expected != Some(*difference) && !is_moot {
                     return Err(format!("{name} was found {difference:?} and is {expected:?}"));
                 }
@@ -36,6 +41,17 @@ impl Faults {
         Ok(())
     }
 
+    /// Returns whether a comparison that is complete must have found more than it has.
+    pub(super) fn were_missed(&self) -> bool {
+        self.open.keys().any(|name| !self.repeated.contains(name))
+    }
+
+    /// The cluster is another one, or as it was: objects that are back in it are still missing from the index.
+    pub(super) fn reopen(&mut self, world: &World) {
+        let back = std::mem::take(&mut self.moot).into_keys().filter(|name| world.state().contains_key(name));
+        self.open.extend(back.map(|name| (name, Difference::Missing)));
+    }
+
     /// Forgets what the watch has mended.
     pub(super) fn settle(&mut self, index: &Index, world: &World) {
         let moot = &mut self.moot;
@@ -43,7 +59,7 @@ impl Faults {
             let known = index.objects.get(name);
             match difference {
                 Difference::Missing if !world.state().contains_key(name) => {
-                    moot.insert(*name);
+                    moot.insert(*name, world.version());
                     false
                 }
                 Difference::Missing => known.is_none(),

@@ -147,6 +147,7 @@ impl Life<'_> {
     fn restart(&mut self) {
         self.idle = true;
         self.comparison = None;
+        self.faults.reopen(&self.world);
         self.machine.resync_failed("restart".to_owned());
         self.fail(&Cause::Broken("restart".to_owned()));
         self.now += Duration::from_secs(2);

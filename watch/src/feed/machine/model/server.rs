@@ -225,6 +225,7 @@ impl Life<'_> {
         }
         let at = self.choose(u32::try_from(old.len()).unwrap_or(1)) as usize;
         self.note(format_args!("again {:?}", old[at]));
+        self.faults.repeated.insert(old[at].object.name);
         self.machine.event(self.now, old[at].kind, &old[at].object);
     }
 }

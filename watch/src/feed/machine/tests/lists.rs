@@ -129,6 +129,18 @@ fn page_expired_between_two_begins_again_with_larger_pages() {
 }
 
 #[test]
+fn pages_of_a_restored_history_begin_again() {
+    let mut bench = Bench::new(&[Method::Paged]);
+    bench.confirm("a", "10");
+    bench.request();
+    bench.accept();
+    bench.machine.list_ended(bench.now, "10", Some("token".to_owned()));
+    bench.now += CONTACT + Duration::from_secs(1);
+    bench.confirm("a", "9");
+    assert!(matches!(bench.request(), Request::List { continue_token: None, .. }));
+}
+
+#[test]
 fn pages_of_two_moments_are_watched_from_the_first() {
     let mut bench = Bench::new(&[Method::Paged]);
     bench.confirm("a", "10");

@@ -37,7 +37,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(cluster: u32, version: u64, uids: u32) -> Self {
         let mut world = Self {
-            cluster: format!("cluster-{cluster}"),
+            // No two of a history are the same.
+            cluster: format!("cluster-{cluster}-{uids}"),
             states: vec![(version, State::new())],
             changes: Vec::new(),
             compacted: 0,

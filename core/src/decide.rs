@@ -87,7 +87,7 @@ pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     }
 }
 
-/// What cannot be read to its end: FORMERR, unless the end is a signature, which is for the driver to check.
+/// Decides on a query that cannot be read to its end: FORMERR, unless the end is a signature, which is for the driver to check.
 #[cold]
 fn malformed<'a>(config: &Config<'_>, message: &Message<'_>) -> Decision<'a> {
     let is_signed = config.transfers && message.form == Form::Signed;

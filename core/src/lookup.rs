@@ -73,7 +73,7 @@ pub trait PodLookup {
         Ok(Owner::Nobody)
     }
 
-    /// How well the index is in sync with the cluster.
+    /// Returns the freshness of the index.
     fn freshness(&self) -> Freshness {
         Freshness::Fresh
     }
@@ -107,7 +107,7 @@ impl fmt::Display for Unknown {
 
 impl Error for Unknown {}
 
-/// How well an index is in sync with the cluster it mirrors: the one state that answers, readiness, status
+/// Freshness of an index, compared with the cluster it mirrors: the one state that answers, readiness, status
 /// and metrics all read.
 ///
 /// Complete, so that readiness and metrics cannot leave a state out: there is a watch or not, and a list before or not.

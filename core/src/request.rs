@@ -11,7 +11,7 @@ use crate::wire::{Ede, Rcode};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Request {
-    /// How the query arrived.
+    /// Transport of the query.
     pub transport: Transport,
     /// The client's address.
     pub source: IpAddr,
@@ -36,7 +36,7 @@ impl Request {
     }
 }
 
-/// How a query arrived, which decides how long its response may be. A message arrives in a datagram or in a stream,
+/// Transport of a query, which decides how long its response may be. A message arrives in a datagram or in a stream,
 /// whatever encrypts either, so the list is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -46,7 +46,7 @@ pub enum Transport {
     Tcp,
 }
 
-/// What to do with a query. No kind is an error.
+/// Outcome of a query. No kind is an error.
 #[must_use = "a reply must be sent, and each kind be counted"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // What a driver must send in another way than one message is a kind of its own. A driver that does not know a kind sends

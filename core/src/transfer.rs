@@ -67,7 +67,7 @@ pub struct TransferMessage<'a> {
     /// End of the room for records.
     end: usize,
     answers: u16,
-    /// Where the names of namespaces are, by [`hash`]; 0 is nowhere.
+    /// Offsets of the names of namespaces, by [`hash`]; 0 is nowhere.
     namespaces: [u16; NAMESPACES],
 }
 

@@ -21,7 +21,7 @@ impl Zone {
     /// The domain must leave room for `hostmaster.` in front of it, within the 255 octets of a name.
     pub fn new(domain: &str) -> Result<Self, NameError> {
         let domain: Name = domain.parse()?;
-        // The longest of the names below the domain, so that it fits whoever asks.
+        // The longest of the names below the domain, so that it fits every question.
         domain.below(b"hostmaster")?;
         Ok(Self { apex: domain.below(b"pod")?, ns: domain.below(b"dns")?.below(b"ns")?, domain })
     }

@@ -1,4 +1,4 @@
-//! What the audits of one or more servers found, read from their `/audit`.
+//! Findings of the audits of one or more servers, read from their `/audit`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) struct Pair {
     pub(super) client: String,
 }
 
-/// How often, since when, and why.
+/// Number, time and reason of its occurrences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) namespace: String,
@@ -41,10 +41,10 @@ pub(super) struct Findings {
     pub(super) without_client: u64,
     pub(super) not_ready: u64,
     pub(super) refused: u64,
-    /// Whether there may be more pairs than these.
+    /// True if there may be more pairs than these.
     pub(super) more: bool,
     pub(super) pairs: BTreeMap<Pair, Finding>,
-    /// What is wrong with files that should keep the audit.
+    /// Errors of the files that should keep the audit.
     pub(super) file_errors: Vec<String>,
     /// The time of the last server, in Unix seconds.
     pub(super) now: u64,
@@ -167,7 +167,7 @@ impl Finding {
                 )
             }
             ("no-such-pod", _) => format!(
-                "no pod had {address}: whoever asks for a pod that is gone must learn of its end; what never was a pod needs \
+                "no pod had {address}: clients that ask for a removed pod must notice its removal; what never was a pod needs \
                  a Service, or the address itself"
             ),
             ("other-namespace", Some(owner)) if owner != namespace => {

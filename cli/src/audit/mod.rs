@@ -52,7 +52,7 @@ pub(crate) struct AuditArgs {
     json: bool,
 }
 
-/// Why a text is no time.
+/// Reason why a text is no time.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("not a time of at most 366d; give a whole number and s, m, h or d, such as 12h or 7d")]
 struct SpanError;
@@ -67,7 +67,7 @@ fn span(text: &str) -> Result<u64, SpanError> {
     number.checked_mul(*unit).filter(|&seconds| seconds <= MAX_SECONDS).ok_or(SpanError)
 }
 
-/// What follows from the findings.
+/// Conclusion from the findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Clear,

@@ -37,7 +37,7 @@ pub(crate) struct Message<'q> {
     pub(crate) form: Form,
 }
 
-/// How far a query could be read.
+/// Extent to which a query could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Something is wrong, or missing.

@@ -44,7 +44,7 @@ impl QueryLog {
 pub struct QueryRecord<'q> {
     /// The client.
     pub client: SocketAddr,
-    /// How the query arrived.
+    /// Transport of the query.
     pub transport: Transport,
     /// The name in wire form and the type; `None` if the packet has no whole question.
     pub question: Option<(&'q [u8], Rtype)>,

@@ -30,7 +30,7 @@ impl Version {
     }
 }
 
-/// What a secondary with some version of the zone needs to have the current one.
+/// Records that a secondary with some version of the zone needs to have the current one.
 #[derive(Clone, Debug)]
 pub enum Since {
     /// Nothing: its version is the current one, or newer.

@@ -31,7 +31,7 @@ pub(crate) enum Phase {
     V4,
     V6,
     Names,
-    /// What was removed before the walk came to it.
+    /// Records that were removed before the walk reached them.
     Rest,
 }
 

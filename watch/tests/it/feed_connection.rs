@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 /// Short, for a test that waits for it.
 const PROBE_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What a server speaks.
+/// Protocol of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     /// With TLS.

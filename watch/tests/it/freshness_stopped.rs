@@ -17,7 +17,7 @@ use crate::support::{ApiServer, Verb, until};
 const CHILD: &str = "PODDNS_TEST_STOPPED";
 const TEST: &str = "freshness_stopped::stopped_process_is_stale_before_its_feed_runs";
 const IN_SYNC: &str = "in sync";
-/// How long an index counts as fresh without its feed, and somewhat longer.
+/// Time for which an index counts as fresh without its feed, and somewhat more.
 const STOP: Duration = Duration::from_secs(11);
 
 /// Follows a server, and reads the index once after it was stopped, before anything else has run.

@@ -67,7 +67,7 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<State>) {
     supervise("history", &state.admin_panics, async || sampling.sample().await).await;
 }
 
-/// What requests are answered from.
+/// State that requests are answered from.
 struct Endpoints {
     state: Arc<State>,
     metrics: Registry,

@@ -138,7 +138,7 @@ fn snapshot(snapshot: &SnapshotReport) -> Value {
     })
 }
 
-/// What was asked and answered in the last minutes.
+/// Queries and responses of the last minutes.
 fn traffic(recent: &Recent<'_>) -> Value {
     let mut responses = Map::new();
     for rcode in RCODES {

@@ -1,4 +1,4 @@
-//! What an audit counts.
+//! Counters of an audit.
 
 use poddns_core::AuditFinding;
 

@@ -32,7 +32,7 @@ use self::table::{Entry, Pair, Table};
 use crate::server::counters::Counter;
 use crate::server::settings::Settings;
 
-/// What one thread has met. On cache lines of its own, so that threads do not slow each other down.
+/// Findings of one thread. On cache lines of its own, so that threads do not slow each other down.
 #[repr(align(128))]
 pub(crate) struct Shard {
     queries: Counter,
@@ -102,20 +102,20 @@ struct Ledger {
     spare: Box<Table>,
 }
 
-/// What has become of the file.
+/// State of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FileReport {
-    /// Whether the audit goes on from what it had.
+    /// True if the audit continues from the file.
     pub(crate) restored: bool,
     pub(crate) written: u64,
     pub(crate) failed: u64,
-    /// Why it is not read or written.
+    /// Error of the last read or write.
     pub(crate) error: Option<String>,
 }
 
 /// An audit, shared by the threads of a server.
 pub(crate) struct Audit {
-    /// Where it is kept over restarts.
+    /// Path of the file that keeps it over restarts.
     pub(crate) path: Option<PathBuf>,
     shards: Vec<Arc<Shard>>,
     ledger: Mutex<Ledger>,
@@ -128,7 +128,7 @@ impl fmt::Debug for Audit {
     }
 }
 
-/// What an audit knows.
+/// State of an audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) record: Record,

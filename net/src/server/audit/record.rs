@@ -29,7 +29,7 @@ const MAX_DOMAINS: usize = 1024;
 /// Time that no observation exceeds: a thousand years.
 const MAX_OBSERVED: Duration = Duration::from_hours(1000 * 366 * 24);
 
-/// What an audit knows.
+/// State of an audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     /// Unix seconds of the first observation.
@@ -43,7 +43,7 @@ pub(crate) struct Record {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// Why the contents of a file are no record of this audit.
+/// Reason why the contents of a file are no record of this audit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum RecordError {
     #[error("it is no audit of poddns")]

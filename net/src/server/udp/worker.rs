@@ -53,7 +53,7 @@ pub(crate) enum Order {
     Ping(oneshot::Sender<()>),
 }
 
-/// What a worker answers from.
+/// State that a worker answers from.
 #[derive(Debug)]
 pub(crate) struct Sources {
     pub(crate) updates: watch::Receiver<Current>,

@@ -54,7 +54,7 @@ struct World {
     start: Instant,
     /// Milliseconds since then.
     now: u64,
-    /// What each version holds.
+    /// Contents of each version.
     versions: BTreeMap<u32, Zone>,
     current: u32,
     walks: Vec<(WalkId, u32, Records)>,

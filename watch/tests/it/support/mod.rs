@@ -100,7 +100,7 @@ enum Line {
     Break,
 }
 
-/// What a client is sent.
+/// Response that a client is sent.
 #[derive(Clone, Copy, Debug)]
 struct Wire {
     metadata: bool,

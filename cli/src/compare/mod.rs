@@ -1,6 +1,7 @@
 //! `poddns compare`: two servers asked the same, and what differs.
 
 mod names;
+mod progress;
 mod report;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::Args;
 use poddns_core::Label;
 
 use self::names::{Names, Probe};
+use self::progress::Progress;
 use self::report::Report;
 use crate::names::Domain;
 use crate::outcome::Failure;
@@ -69,15 +71,16 @@ pub(crate) struct CompareArgs {
 pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let prober = |server: &Server| Prober::new(server, DNS_PORT, args.timeout);
     let (server, against) = (prober(&args.server)?, prober(&args.against)?);
-    let mut report = Report::new(args.json);
-    let mut pace = Pace::new(args.rate);
     let names = Names {
         admin: &args.admin,
         pods_file: args.pods_file.as_deref(),
         file: args.names.as_deref(),
         namespace: args.namespace,
         domain: &args.domain.0,
-    };
+    }
+    .open()?;
+    let mut report = Report::new(args.json, Progress::new(|| names.count()));
+    let mut pace = Pace::new(args.rate);
     names.for_each(&mut |probe: &Probe| {
         pace.wait();
         let ask = |prober: &Prober| prober.ask(&probe.name, probe.record_type);

@@ -38,21 +38,62 @@ pub(super) struct Names<'a> {
 /// Receives questions.
 type Each<'a> = &'a mut dyn FnMut(&Probe) -> Result<(), Failure>;
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    /// Opens the source.
+    pub(super) fn open(self) -> Result<Opened<'a>, Failure> {
+        let Names { admin, pods_file, file, namespace, domain } = self;
+        let source = match (file, pods_file) {
+            (Some(path), _) => Place::Lines(path),
+            (None, Some(path)) => Place::Pods(open_pods(path, namespace)?),
+            (None, None) => Place::Server(Admin::new(admin)?, namespace),
+        };
+        Ok(Opened { source, domain })
+    }
+}
+
+/// Where the questions are read.
+enum Place<'a> {
+    Lines(&'a Path),
+    Pods(Feed),
+    Server(Admin, Option<Label>),
+}
+
+/// An opened source of names.
+pub(super) struct Opened<'a> {
+    source: Place<'a>,
+    domain: &'a str,
+}
+
+impl Opened<'_> {
+    /// Returns the number of questions, unless they can be read only once, or not at all.
+    pub(super) fn count(&self) -> Option<u64> {
+        let mut count = 0;
+        let each: Each<'_> = &mut |_| {
+            count += 1;
+            Ok(())
+        };
+        match &self.source {
+            Place::Lines(path) if !path.is_file() => return None,
+            Place::Lines(path) => in_file(path, each, &|_| {}),
+            Place::Pods(feed) => self.of_pods(feed, each),
+            Place::Server(admin, namespace) => self.of_server(admin, *namespace, each),
+        }
+        .ok()?;
+        Some(count)
+    }
+
     /// Calls `each` with every question, as they are read.
     pub(super) fn for_each(&self, each: Each<'_>) -> Result<(), Failure> {
-        match (self.file, self.pods_file) {
-            (Some(path), _) => in_file(path, each),
-            (None, Some(path)) => self.of_pods_file(path, each),
-            (None, None) => self.of_server(each),
+        match &self.source {
+            Place::Lines(path) => in_file(path, each, &note),
+            Place::Pods(feed) => self.of_pods(feed, each),
+            Place::Server(admin, namespace) => self.of_server(admin, *namespace, each),
         }
     }
 
-    fn of_server(&self, each: Each<'_>) -> Result<(), Failure> {
-        let admin = Admin::new(self.admin)?;
-        let parameters =
-            self.namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
-        pods::list(&admin, &parameters, &mut |pod| {
+    fn of_server(&self, admin: &Admin, namespace: Option<Label>, each: Each<'_>) -> Result<(), Failure> {
+        let parameters = namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
+        pods::list(admin, &parameters, &mut |pod| {
             let namespace = text(pod, "namespace");
             let addresses = pods::addresses(pod).filter_map(|address| address.parse().ok());
             addresses.into_iter().try_for_each(|address| each(&self.probe(namespace, address)?))
@@ -60,16 +101,7 @@ impl Names<'_> {
         Ok(())
     }
 
-    fn of_pods_file(&self, path: &Path, each: Each<'_>) -> Result<(), Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
-        let scope = Scope { namespaces: self.namespace.into_iter().collect(), ..Scope::default() };
-        let feed =
-            runtime.block_on(Feed::open(Source::FileOrPipe(path.to_owned()), scope)).map_err(|error| {
-                let message = error.to_string();
-                if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
-            })?;
+    fn of_pods(&self, feed: &Feed, each: Each<'_>) -> Result<(), Failure> {
         let (index, mut from, mut result) = (feed.index(), Some(0), Ok(()));
         while let Some(first) = from {
             from = index.scan(first, u32::MAX, |pod| {
@@ -93,14 +125,25 @@ impl Names<'_> {
     }
 }
 
-fn in_file(path: &Path, each: Each<'_>) -> Result<(), Failure> {
+fn open_pods(path: &Path, namespace: Option<Label>) -> Result<Feed, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
+    let scope = Scope { namespaces: namespace.into_iter().collect(), ..Scope::default() };
+    runtime.block_on(Feed::open(Source::FileOrPipe(path.to_owned()), scope)).map_err(|error| {
+        let message = error.to_string();
+        if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
+    })
+}
+
+fn in_file(path: &Path, each: Each<'_>, report: &dyn Fn(&str)) -> Result<(), Failure> {
     let shown = show_text(&path.display().to_string());
     let unread = |error| Failure::Run(format!("cannot read {shown}: {error}"));
     for (number, line) in (1_u64..).zip(Lines::open(path).map_err(unread)?) {
         let line = line.map_err(unread)?;
         match read(&line) {
             Ok(probes) => probes.iter().try_for_each(&mut *each)?,
-            Err(error) => note(&format!("{shown}, line {number} is left out: {error}")),
+            Err(error) => report(&format!("{shown}, line {number} is left out: {error}")),
         }
     }
     Ok(())
@@ -172,6 +215,22 @@ mod tests {
         assert_eq!(probes(example), [("10-42-2-46.web.pod.cluster.local.".to_owned(), RecordType::A)]);
         assert_eq!(probes(&example.replace("\"10-42-2-46.web.pod.cluster.local.\"", "null")), []);
         assert_eq!(probes(r#"{"level":"INFO","message":"ready","target":"poddns_net::daemon"}"#), []);
+    }
+
+    #[test]
+    fn questions_of_regular_files_are_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (lines, pods) = (folder.path().join("names"), Path::new("../demo/pods.json"));
+        std::fs::write(&lines, "web A AAAA\na..b\nweb\n").expect("a file");
+        let admin = Server::local();
+        let count = |file, pods_file, namespace| {
+            let names = Names { admin: &admin, pods_file, file, namespace, domain: "cluster.local" };
+            names.open().expect("the source opens").count()
+        };
+        assert_eq!(count(Some(lines.as_path()), None, None), Some(3));
+        assert_eq!(count(Some(Path::new("/dev/null")), None, None), None);
+        let (all, some) = (count(None, Some(pods), None), count(None, Some(pods), "default".parse().ok()));
+        assert!(some > Some(0) && some < all, "{some:?} of {all:?}");
     }
 
     #[test]

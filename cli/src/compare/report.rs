@@ -1,21 +1,17 @@
 //! Differences between two servers, and their summary.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::names::Probe;
+use super::progress::Progress;
 use crate::outcome::{Failure, print};
 use crate::query::{Answer, show_name, show_type};
 
 /// Version of the shape of `--json`.
 const VERSION: u32 = 1;
-
-/// Interval between two states of the progress.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// An answer, or why there was none.
 pub(super) type Asked = Result<Answer, String>;
@@ -76,12 +72,11 @@ pub(super) struct Report {
     json: bool,
     asked: u64,
     counts: [u64; Difference::ALL.len()],
-    progress: Option<Instant>,
+    progress: Option<Progress>,
 }
 
 impl Report {
-    pub(super) fn new(json: bool) -> Self {
-        let progress = io::stderr().is_terminal().then(Instant::now);
+    pub(super) fn new(json: bool, progress: Option<Progress>) -> Self {
         Self { json, asked: 0, counts: [0; Difference::ALL.len()], progress }
     }
 
@@ -94,8 +89,15 @@ impl Report {
             self.erase_progress();
             print(&self.show(probe, difference, server, against))?;
         }
-        self.show_progress();
+        let different = self.different();
+        if let Some(progress) = &mut self.progress {
+            progress.show(self.asked, different);
+        }
         Ok(())
+    }
+
+    fn different(&self) -> u64 {
+        self.counts.iter().sum()
     }
 
     fn show(&self, probe: &Probe, difference: Difference, server: &Asked, against: &Asked) -> String {
@@ -120,12 +122,12 @@ impl Report {
     }
 
     /// Prints the summary; the exit status says whether the servers agree.
-    pub(super) fn end(mut self) -> Result<ExitCode, Failure> {
+    pub(super) fn end(self) -> Result<ExitCode, Failure> {
         self.erase_progress();
         if self.asked == 0 {
             return Err(Failure::Run("there is no name to compare".to_owned()));
         }
-        let different: u64 = self.counts.iter().sum();
+        let different = self.different();
         let same = self.asked - different;
         let mut text = String::new();
         if self.json {
@@ -145,18 +147,9 @@ impl Report {
         Ok(if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn show_progress(&mut self) {
-        if self.progress.is_some_and(|last| last.elapsed() >= PROGRESS_INTERVAL) {
-            let different: u64 = self.counts.iter().sum();
-            // There is nowhere to report that standard error is gone.
-            let _ = write!(io::stderr(), "\r{} asked, {different} differ\x1b[K", self.asked);
-            self.progress = Some(Instant::now());
-        }
-    }
-
-    fn erase_progress(&mut self) {
-        if self.progress.is_some() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+    fn erase_progress(&self) {
+        if let Some(progress) = &self.progress {
+            progress.erase();
         }
     }
 }

@@ -78,6 +78,17 @@ impl Forward {
         lines
     }
 
+    /// Returns what a newer version of `CoreDNS` would add, and the option for that; `None` if there is nothing.
+    pub(super) fn newer(&self) -> Option<String> {
+        (self.version < Version::FAILOVER && self.upstreams.len() > 1).then(|| {
+            let version = Version::FAILOVER;
+            format!(
+                "CoreDNS {version} and later can ask the second server where the first answers SERVFAIL, as while it starts:\n\
+                 --coredns-version {version} adds `failover`. The version is the tag of the image of CoreDNS."
+            )
+        })
+    }
+
     /// The server block as text.
     pub(super) fn block(&self, import: &Import) -> String {
         let port = import.port.as_deref().unwrap_or("53");

@@ -156,6 +156,9 @@ fn report(corefile: &Corefile, import: &Import, forward: &Forward) -> String {
     } else {
         let block = forward.block(import);
         let _ = write!(text, "\nServer block for CoreDNS {version} or later (--print block):\n\n{block}");
+        if let Some(gain) = forward.newer() {
+            let _ = writeln!(text, "\n{gain}");
+        }
     }
     text
 }

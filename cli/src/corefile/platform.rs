@@ -56,8 +56,8 @@ impl Platform {
         let zone = import.zones().next().unwrap_or_default();
         let [apply, undo] = self.hints();
         format!(
-            "# Apply: {apply}\n# Undo:  {undo}\n# Check: poddns query --server <cluster DNS> {zone} SOA   (mname ns.dns.<domain>)\n\
-             {object}"
+            "# Apply: {apply}\n# Undo:  {undo}\n\
+             # Check: poddns query @<cluster DNS> +short NS {zone}   (prints a name; CoreDNS by itself has none)\n{object}"
         )
     }
 

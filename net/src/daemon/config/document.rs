@@ -68,15 +68,15 @@ pub fn reference() -> String {
             let placeholder =
                 if option.arity == Arity::Switch { String::new() } else { format!(" <{}>", option.value) };
             let _ = write!(text, "\n### {name}\n`--{name}{placeholder}` · `{}`\n\n", variable(name));
-            for line in wrapped(&sentences(option), WIDTH) {
+            for line in wrapped(&markdown(&sentences(option)), WIDTH) {
                 let _ = writeln!(text, "{line}");
             }
             let default = match option.default().as_slice() {
                 [] if option.without.is_empty() => "none".to_owned(),
-                [] => option.without.to_owned(),
+                [] => markdown(option.without),
                 values => format!("`{}`", values.join("`, `")),
             };
-            let _ = write!(text, "\n- Allowed: {}\n- Default: {default}\n", option.allowed);
+            let _ = write!(text, "\n- Allowed: {}\n- Default: {default}\n", markdown(option.allowed));
             if !option.example.is_empty() {
                 let _ = writeln!(text, "- Example: `{name} = {}`", toml(option, &examples(option)));
             }
@@ -89,6 +89,11 @@ pub fn reference() -> String {
         }
     }
     text
+}
+
+/// Escapes what Markdown takes for the beginning of an HTML tag or of emphasis.
+fn markdown(text: &str) -> String {
+    text.replace('<', r"\<").replace('*', r"\*")
 }
 
 fn examples(option: &Opt) -> Vec<String> {

@@ -46,7 +46,8 @@ pub fn command() -> Command {
         .version(VERSION)
         .long_version(version::details())
         .about("Answers DNS queries for the addresses of Kubernetes pods")
-        .after_help(
+        .after_help("`--help` has the values that are allowed, and what else there is to say of each flag.")
+        .after_long_help(
             "Every flag can be set as PODDNS_<FLAG> in the environment too (PODDNS_POD_CIDR, lists separated by \
              commas), and as <flag> in the TOML file that --config names. Flags beat variables, variables beat the \
              file.\n\n\

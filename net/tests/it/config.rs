@@ -369,9 +369,18 @@ fn usage() {
     let output = run(&["--help"], &[]);
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).unwrap();
-    for flag in ["--pods <MODE>", "--check-namespaces", "--lame-duck <TIME>", "--config <FILE>"] {
-        assert!(help.contains(flag), "{help}");
+    let flags = [
+        "--pods <disabled|insecure|verified>",
+        "--check-namespaces",
+        "--lame-duck <TIME>",
+        "--config <FILE>",
+    ];
+    for text in flags.into_iter().chain(["Allowed: 0 to 3600 (seconds)", "Allowed: include or exclude"]) {
+        assert!(help.contains(text), "{text}: {help}");
     }
+    let short = String::from_utf8(run(&["-h"], &[]).stdout).unwrap();
+    assert!(short.contains("--host-network <include|exclude>") && !short.contains("Allowed:"), "{short}");
+    assert!(2 * short.lines().count() < help.lines().count(), "{short}");
     for wrong in [&["--prot=53"][..], &["stray"], &["--ttl"], &["--ttl=1", "--ttl=2"]] {
         let output = run(wrong, &[]);
         assert_eq!(output.status.code(), Some(64), "{wrong:?}");

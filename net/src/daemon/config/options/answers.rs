@@ -6,7 +6,7 @@ use crate::daemon::config::{show, value};
 pub(super) static OPTIONS: &[Opt] = &[
     Opt {
         name: "pods",
-        value: "MODE",
+        value: "disabled|insecure|verified",
         allowed: "disabled, insecure or verified",
         help: "Check that a pod's address must pass before it is answered",
         more: "`disabled`: no pod records at all. `insecure`: the address in the name is the answer, whether a pod has \
@@ -113,7 +113,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     },
     Opt {
         name: "host-network",
-        value: "WHETHER",
+        value: "include|exclude",
         allowed: "include or exclude",
         help: "In mode verified: whether pods with hostNetwork count, under their node's address",
         read: |to, texts| texts.one(value::host_network, &mut to.server.host_network),

@@ -39,7 +39,7 @@ pub(super) struct Opt {
     /// Flag without its dashes, and key in the file.
     pub(super) name: &'static str,
     pub(super) arity: Arity,
-    /// Placeholder of the value in the help.
+    /// Placeholder of the value in the help: the values themselves, with `|` between them, if they are few.
     pub(super) value: &'static str,
     /// Values that are allowed, as errors and the reference list them.
     pub(super) allowed: &'static str,
@@ -106,7 +106,19 @@ impl Opt {
         if self.without.is_empty() { (self.show)(&Draft::default()) } else { Vec::new() }
     }
 
-    /// Returns the help of the flag.
+    /// Returns the help of the flag for `--help`: all sentences, the values that are allowed, and the default.
+    fn long_help(&self) -> String {
+        let default = match self.default().as_slice() {
+            [] if self.without.is_empty() => String::new(),
+            [] => format!("\nDefault: {}", self.without),
+            values => format!("\nDefault: {}", values.join(",")),
+        };
+        let more = if self.more.is_empty() { String::new() } else { format!(" {}", self.more) };
+        let repeat = if self.arity == Arity::Many { "; repeatable" } else { "" };
+        format!("{}.{more}\n\nAllowed: {}{repeat}{default}", self.help, self.allowed)
+    }
+
+    /// Returns the help of the flag for `-h`.
     fn help(&self) -> String {
         let repeat = if self.arity == Arity::Many { "; repeatable" } else { "" };
         let default = match self.default().as_slice() {
@@ -119,7 +131,11 @@ impl Opt {
     }
 
     fn flag(&'static self, heading: &'static str) -> Arg {
-        let arg = Arg::new(Str::from(self.name)).long(self.name).help_heading(heading).help(self.help());
+        let arg = Arg::new(Str::from(self.name))
+            .long(self.name)
+            .help_heading(heading)
+            .help(self.help())
+            .long_help(self.long_help());
         match self.arity {
             Arity::One => arg.value_name(self.value).action(ArgAction::Set),
             Arity::Many => arg.value_name(self.value).action(ArgAction::Append),

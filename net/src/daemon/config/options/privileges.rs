@@ -18,7 +18,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     },
     Opt {
         name: "landlock",
-        value: "WHETHER",
+        value: "off|on|require",
         allowed: "off, on (where the kernel has it) or require",
         help: "Let the process open no files but those it needs",
         reload: Reload::Keeps,
@@ -28,7 +28,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     },
     Opt {
         name: "seccomp",
-        value: "WHETHER",
+        value: "off|on",
         allowed: "off or on",
         help: "Let the process make no system calls but those it needs",
         reload: Reload::Keeps,

@@ -92,7 +92,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     },
     Opt {
         name: "log-format",
-        value: "FORMAT",
+        value: "text|json",
         allowed: "text or json",
         help: "Format of log lines",
         reload: Reload::Keeps,
@@ -102,7 +102,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     },
     Opt {
         name: "query-log",
-        value: "QUERIES",
+        value: "off|refused|all",
         allowed: "off, refused (those whose response is not NOERROR) or all",
         help: "Log queries, one line of JSON each",
         more: "The lines go to the log, which never delays an answer. docs/query-log.md has their shape.",

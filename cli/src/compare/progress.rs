@@ -38,8 +38,8 @@ impl Progress {
         }
     }
 
-    /// Removes the line.
-    pub(super) fn erase(&self) {
+    /// Removes the line from the terminal.
+    pub(super) fn erase() {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
 }
@@ -56,8 +56,7 @@ fn line(asked: u64, different: u64, total: Option<u64>, elapsed: Duration) -> St
     line.extend((0..CELLS).map(|cell| if cell < full { '#' } else { '-' }));
     // Writing to a String cannot fail.
     let _ = write!(line, "] {:>3} %, {asked} of {total} asked, {different} differ", done * 100 / total);
-    if done > 0 {
-        let left = elapsed.as_secs().saturating_mul(total - done) / done;
+    if let Some(left) = elapsed.as_secs().saturating_mul(total - done).checked_div(done) {
         let _ = write!(line, ", {left} s left");
     }
     line

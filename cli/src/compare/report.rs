@@ -148,8 +148,8 @@ impl Report {
     }
 
     fn erase_progress(&self) {
-        if let Some(progress) = &self.progress {
-            progress.erase();
+        if self.progress.is_some() {
+            Progress::erase();
         }
     }
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use cidr::IpCidr;
 
+use crate::reverse::ReverseZones;
 use crate::wire::edns;
 use crate::zone::Zone;
 use crate::{CookieSecrets, Label};
@@ -105,6 +106,9 @@ pub struct Config<'a> {
     pub audit: bool,
     /// In mode verified: `<pod-name>.<namespace>` is answered with all addresses of that pod.
     pub pod_names: bool,
+    /// In mode verified: the networks whose reverse zones are served. An address that exactly one pod has is answered with
+    /// one PTR record: the pod's name in the first of [`zones`](Self::zones). Several pods: NODATA. No pod: NXDOMAIN.
+    pub reverse_zones: ReverseZones<'a>,
     /// The age up to which a stale index is served; `None` is for ever.
     pub max_staleness: Option<Duration>,
     /// Answer cookies (RFC 7873); `None` ignores them.
@@ -145,6 +149,7 @@ impl<'a> Config<'a> {
             check_namespaces: false,
             audit: false,
             pod_names: false,
+            reverse_zones: ReverseZones::default(),
             max_staleness: None,
             cookies: None,
             cookie_exempt: &[],

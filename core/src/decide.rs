@@ -2,11 +2,12 @@
 
 use core::net::IpAddr;
 
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::cookie::CookieStatus;
 use crate::lookup::PodLookup;
 use crate::policy::{self, Finding, PodName, Verdict};
 use crate::reason::Reason;
+use crate::reverse;
 use crate::wire::edns;
 use crate::wire::message::{Form, Message, Question};
 use crate::wire::name::QuestionName;
@@ -40,6 +41,23 @@ pub(crate) enum Records<'a> {
     Transfer(&'a Zone),
     /// Those that the query asks for if its signature is right, which the driver checks.
     Signed,
+    /// Those of a reverse zone, whose apex is at this offset of the question's name. Names of its records are in the
+    /// forward zone.
+    Reverse {
+        zone: &'a Zone,
+        apex: u8,
+        records: ReverseRecords,
+    },
+}
+
+/// The records of an answer from a reverse zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReverseRecords {
+    Negative,
+    Soa,
+    Ns,
+    /// The name of the pod that has this address.
+    Ptr(IpAddr),
 }
 
 impl Decision<'_> {
@@ -136,7 +154,11 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
         return transfer(config, name);
     }
     let Some((zone, place)) = zone::locate(config.zones, name) else {
-        return Decision::bare(Reason::OutsideZones, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
+        return if config.reverse_zones.is_empty() {
+            Decision::bare(Reason::OutsideZones, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE))
+        } else {
+            reverse(config, pods, name, rtype)
+        };
     };
     let Verdict { finding, stale, reason } = policy::judge(config, pods, place);
     let (records, reason) = match finding {
@@ -170,6 +192,35 @@ fn transfer<'a>(config: &Config<'a>, name: QuestionName<'_>) -> Decision<'a> {
         }
         _ => Decision::bare(reason, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE)),
     }
+}
+
+/// A question of class IN that none of the forward zones has.
+#[cold]
+#[inline(never)]
+fn reverse<'a, P: PodLookup + ?Sized>(
+    config: &Config<'a>,
+    pods: &P,
+    name: QuestionName<'a>,
+    rtype: Rtype,
+) -> Decision<'a> {
+    let located = reverse::locate(config.reverse_zones, name).filter(|_| config.mode == Mode::Verified);
+    let (Some((apex, place)), Some(zone)) = (located, config.zones.first()) else {
+        return Decision::bare(Reason::OutsideZones, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE));
+    };
+    let Verdict { finding, stale, reason } = policy::judge_reverse(config, pods, place);
+    let records = match finding {
+        Finding::Unknown(ede) => return Decision::bare(reason, Rcode::SERVFAIL, Some(ede)),
+        Finding::Apex if matches!(rtype, Rtype::SOA | Rtype::ANY) => ReverseRecords::Soa,
+        Finding::Apex if rtype == Rtype::NS => ReverseRecords::Ns,
+        Finding::Address(address) if matches!(rtype, Rtype::PTR | Rtype::ANY) => ReverseRecords::Ptr(address),
+        _ => ReverseRecords::Negative,
+    };
+    let records = Records::Reverse { zone, apex, records };
+    if finding == Finding::Nothing {
+        let ede = if reason.is_guard() { Some(Ede::BLOCKED) } else { stale.then_some(Ede::STALE_NXDOMAIN) };
+        return Decision { reason, rcode: Rcode::NXDOMAIN, ede, records };
+    }
+    Decision { reason, rcode: Rcode::NOERROR, ede: stale.then_some(Ede::STALE_ANSWER), records }
 }
 
 fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {

@@ -5,10 +5,11 @@ use core::net::IpAddr;
 
 use crate::audit::{AuditFinding, audit};
 use crate::config::Config;
-use crate::decide::{Decision, Records, internet};
+use crate::decide::{Decision, Records, ReverseRecords, internet};
 use crate::lookup::{Freshness, Owner, PodLookup};
 use crate::policy::is_allowed;
 use crate::reason::Reason;
+use crate::reverse::{self, ReversePlace};
 use crate::wire::name::QuestionName;
 use crate::wire::{Ede, Rcode, Rtype};
 use crate::zone::{self, Place, Zone};
@@ -67,7 +68,10 @@ pub fn explain<'a, P: PodLookup + ?Sized>(
         Some(Place::Namespace(namespace)) => (None, Some(namespace)),
         _ => (None, None),
     };
-    let address = label.and_then(podip::parse);
+    let address = match reverse::locate(config.reverse_zones, question) {
+        Some((_, ReversePlace::Whole(address))) => Some(address),
+        _ => label.and_then(podip::parse),
+    };
     let indexed = decision.reason.is_of_index() || decision.reason.is_guard();
     let exists = |label: Label| pods.namespace_exists(&label).ok();
     Some(Explanation {
@@ -99,6 +103,7 @@ fn has_records<P: PodLookup + ?Sized>(
         Records::Chaos(_) | Records::Soa(_) | Records::Ns(_) | Records::Address(_) | Records::Transfer(_) => {
             true
         }
+        Records::Reverse { records, .. } => !matches!(records, ReverseRecords::Negative),
         Records::Pod(_, pod) => {
             let mut found = false;
             let read = pod.addresses(pods, &mut |address| {
@@ -173,9 +178,17 @@ impl Explanation<'_> {
             Reason::Transfer => f.write_str("zones are not transferred"),
             Reason::Apex => f.write_str("it is the apex of a zone"),
             Reason::AboveZone => f.write_str("it has no records of its own, but a zone begins below it"),
+            Reason::PartOfAddress => f.write_str("it has no records of its own, but addresses are below it"),
+            Reason::NotAnAddress => f.write_str("a label of it is no part of an address"),
+            Reason::TooManyLabels if self.zone.is_none() => {
+                f.write_str("no name has more labels in front of the zone than an address")
+            }
             Reason::TooManyLabels => f.write_str("no name has more than two labels in front of the zone"),
             Reason::NotANamespace => write!(f, "no namespace can be named {namespace}"),
             Reason::ModeDisabled => f.write_str("mode disabled has no pod records"),
+            Reason::NamespaceNotServed if self.zone.is_none() => {
+                f.write_str("the configuration serves some namespaces only, and the pod's is none of them")
+            }
             Reason::NamespaceNotServed => {
                 write!(f, "the configuration serves some namespaces only, and {namespace} is none of them")
             }
@@ -193,6 +206,9 @@ impl Explanation<'_> {
             Reason::TooStale => {
                 self.index(f)?;
                 f.write_str(", longer than max-staleness allows")
+            }
+            Reason::MappedAddress if self.zone.is_none() => {
+                f.write_str("it is an IPv4-mapped address, which no pod has")
             }
             Reason::MappedAddress => write!(f, "{label} is an IPv4-mapped address, which no pod has"),
             _ => self.index(f),
@@ -218,6 +234,19 @@ impl Explanation<'_> {
                 f,
                 "namespace {namespace} exists, and mode insecure answers with the address in the name, whether or not a pod has it"
             ),
+            (Reason::PodOfAddress, Some(address)) => match self.owner {
+                Some(Owner::Pod { namespace, name: Some(name) }) => {
+                    write!(f, "{address} is pod '{name}' of '{namespace}'")
+                }
+                Some(Owner::Pod { namespace, name: None }) => {
+                    write!(f, "{address} is a pod of '{namespace}'")
+                }
+                _ => write!(f, "{address} was a pod's a moment ago"),
+            },
+            (Reason::SharedAddress, Some(address)) => write!(f, "several pods share {address}"),
+            (Reason::NoPodHasAddress, Some(address)) if self.namespace.is_none() => {
+                write!(f, "no pod has {address}")
+            }
             (Reason::PodHasAddress, Some(address)) => write!(f, "{address} is a pod of {namespace}"),
             (Reason::NoPodHasAddress, Some(address)) => self.not_a_pod(f, address, &namespace),
             (Reason::PodExists, _) => write!(f, "{namespace} has a pod named {label}"),

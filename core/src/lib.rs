@@ -79,6 +79,7 @@
 //! |---|---|
 //! | `wire` | what do these octets say, and how is a response written? |
 //! | `zone` | which zone is the name in, and where? |
+//! | `reverse` | which address does a name below `arpa` stand for? |
 //! | [`podip`] | which address does the label spell? |
 //! | `policy` | does the name exist: modes, guards, freshness? |
 //! | [`explain()`] | which rule led to the answer? |
@@ -113,6 +114,7 @@ mod prefetch;
 mod reason;
 mod request;
 mod respond;
+mod reverse;
 pub mod transfer;
 pub mod wire;
 mod zone;
@@ -129,6 +131,7 @@ pub use prefetch::prefetch;
 pub use reason::Reason;
 pub use request::{DropReason, Outcome, Reply, Request, Transport};
 pub use respond::{MAX_UDP_REPLY, MIN_REPLY, refuse, respond};
+pub use reverse::{ReverseZones, TooManyReverseZones};
 pub use wire::{Name, NameError};
 pub use zone::Zone;
 

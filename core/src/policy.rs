@@ -3,8 +3,10 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::{Config, Mode};
-use crate::lookup::{Freshness, PodLookup, Unknown};
+use crate::lookup::{Freshness, Owner, PodLookup, Unknown};
+use crate::podip::PodIpLabel;
 use crate::reason::Reason;
+use crate::reverse::ReversePlace;
 use crate::wire::Ede;
 use crate::zone::Place;
 use crate::{Label, podip};
@@ -185,6 +187,70 @@ fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod:
             (Finding::Nothing, blocked.unwrap_or(Reason::NoSuchPod))
         })
     })
+}
+
+/// What is at a place of a reverse zone: an address stands for the name of the one pod that has it.
+pub(crate) fn judge_reverse<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    place: ReversePlace,
+) -> Verdict<'static> {
+    let address = match place {
+        ReversePlace::Apex => return (Finding::Apex, Reason::Apex).into(),
+        ReversePlace::Part => return (Finding::Empty, Reason::PartOfAddress).into(),
+        ReversePlace::NoAddress => return nothing(Reason::NotAnAddress),
+        ReversePlace::Deeper => return nothing(Reason::TooManyLabels),
+        ReversePlace::Whole(address) => address,
+    };
+    if is_mapped(address) {
+        return nothing(Reason::MappedAddress);
+    }
+    if let Some(reason) = forbidden(config, address) {
+        return nothing(reason);
+    }
+    from_index(config, pods, || {
+        Ok(match pods.owner_of(address)? {
+            Owner::Nobody => (Finding::Nothing, Reason::NoPodHasAddress),
+            Owner::Shared => (Finding::Empty, Reason::SharedAddress),
+            Owner::Pod { namespace, .. } if !is_served(config, &namespace) => {
+                (Finding::Nothing, Reason::NamespaceNotServed)
+            }
+            Owner::Pod { .. } => (Finding::Address(address), Reason::PodOfAddress),
+        })
+    })
+}
+
+/// Returns the labels of the name that an address stands for: the pod's and that of its namespace. `None` if it is no
+/// longer the address of exactly one pod that is served.
+pub(crate) fn name_of<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    address: IpAddr,
+) -> Result<Option<(PodLabel, Label)>, Unknown> {
+    Ok(match pods.owner_of(address)? {
+        Owner::Pod { namespace, name } if is_served(config, &namespace) => {
+            // A label that is a dashed address is that, never a pod's name.
+            let name = name.filter(|name| config.pod_names && podip::parse(name.as_bytes()).is_none());
+            Some((name.map_or_else(|| PodLabel::Address(address.into()), PodLabel::Name), namespace))
+        }
+        _ => None,
+    })
+}
+
+/// The label of a pod: one of its addresses, or its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PodLabel {
+    Address(PodIpLabel),
+    Name(Label),
+}
+
+impl PodLabel {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Address(label) => label.as_bytes(),
+            Self::Name(label) => label.as_bytes(),
+        }
+    }
 }
 
 /// Whether the address may be given to anybody, under whatever name.

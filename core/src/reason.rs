@@ -52,7 +52,7 @@ pub enum Reason {
     AddressOfNamespace,
     /// The address in the name: a pod of the namespace has it.
     PodHasAddress,
-    /// NXDOMAIN: no pod of the namespace has the address.
+    /// NXDOMAIN: no pod of the namespace, or in a reverse zone no pod at all, has the address.
     NoPodHasAddress,
     /// NXDOMAIN: the label is no address, and [`Config::pod_names`](crate::Config::pod_names) is off.
     PodNamesNotServed,
@@ -62,6 +62,14 @@ pub enum Reason {
     PodExists,
     /// NXDOMAIN: the namespace has no pod of this name.
     NoSuchPod,
+    /// NODATA: addresses of a reverse zone are below the name.
+    PartOfAddress,
+    /// NXDOMAIN: a label in a reverse zone is no octet or nibble of an address.
+    NotAnAddress,
+    /// The name of the pod that has the address.
+    PodOfAddress,
+    /// NODATA: several pods share the address.
+    SharedAddress,
     /// SERVFAIL: no complete list of the cluster yet.
     Unsynced,
     /// SERVFAIL: the index is older than [`Config::max_staleness`](crate::Config::max_staleness).
@@ -102,6 +110,10 @@ impl Reason {
         Self::NotAPodName,
         Self::PodExists,
         Self::NoSuchPod,
+        Self::PartOfAddress,
+        Self::NotAnAddress,
+        Self::PodOfAddress,
+        Self::SharedAddress,
         Self::Unsynced,
         Self::TooStale,
         Self::Unreadable,
@@ -146,6 +158,10 @@ impl Reason {
             Self::NotAPodName => "not-a-pod-name",
             Self::PodExists => "pod-exists",
             Self::NoSuchPod => "no-such-pod",
+            Self::PartOfAddress => "part-of-address",
+            Self::NotAnAddress => "not-an-address",
+            Self::PodOfAddress => "pod-of-address",
+            Self::SharedAddress => "shared-address",
             Self::Unsynced => "unsynced",
             Self::TooStale => "too-stale",
             Self::Unreadable => "unreadable",
@@ -169,6 +185,8 @@ impl Reason {
                 | Self::PodHasAddress
                 | Self::NoPodHasAddress
                 | Self::PodExists
+                | Self::PodOfAddress
+                | Self::SharedAddress
                 | Self::NoSuchPod
         )
     }

@@ -3,9 +3,9 @@
 use crate::audit::audit;
 use crate::config::{Config, Mode};
 use crate::cookie::{self, CookieStatus};
-use crate::decide::{Decision, Records, decide};
+use crate::decide::{Decision, Records, ReverseRecords, decide};
 use crate::lookup::{NoPods, PodLookup, Unknown};
-use crate::policy::{PodName, is_allowed};
+use crate::policy::{self, PodName, is_allowed};
 use crate::reason::Reason;
 use crate::request::{DropReason, Outcome, Reply, Request, Transfer, Transport};
 use crate::wire::edns::{self, Edns, option};
@@ -301,6 +301,9 @@ fn records<P: PodLookup + ?Sized>(
         Records::Soa(zone) => writer.soa(Section::Answer, &soa(config, pods, zone, name))?,
         Records::Ns(zone) => writer.ns(&soa(config, pods, zone, name).ns, ttl)?,
         Records::Address(address) => writer.address(address, ttl)?,
+        Records::Reverse { zone, apex, records } => {
+            reverse(config, pods, &mut writer, zone, Pointer::to(apex), records)?;
+        }
         Records::Pod(zone, pod) => {
             if !addresses(config, pods, &mut writer, pod, rtype)? {
                 writer.soa(Section::Authority, &soa(config, pods, zone, name))?;
@@ -343,6 +346,41 @@ fn addresses<P: PodLookup + ?Sized>(
         Ok(()) if exists => Ok(result?),
         Ok(()) | Err(Unknown) => Err(Unwritten::Outdated),
     }
+}
+
+/// Writes records of a reverse zone. Nothing in the question is a suffix of their names, which are written whole.
+#[cold]
+#[inline(never)]
+fn reverse<P: PodLookup + ?Sized>(
+    config: &Config<'_>,
+    pods: &P,
+    writer: &mut RecordWriter<'_>,
+    zone: &Zone,
+    apex: Pointer,
+    records: ReverseRecords,
+) -> Result<(), Unwritten> {
+    let ttl = config.ttl.as_secs();
+    let section = match records {
+        ReverseRecords::Ns => return Ok(writer.ns(&Compressed::whole(zone.ns.as_wire()), ttl)?),
+        ReverseRecords::Soa => Section::Answer,
+        ReverseRecords::Negative => Section::Authority,
+        ReverseRecords::Ptr(address) => {
+            let Ok(Some((pod, namespace))) = policy::name_of(config, pods, address) else {
+                return Err(Unwritten::Outdated);
+            };
+            if writer.ptr([pod.as_bytes(), namespace.as_bytes()], zone.apex.as_wire(), ttl)? {
+                return Ok(());
+            }
+            // The pod's name is too long to be asked for, so there is none.
+            Section::Authority
+        }
+    };
+    let (serial, minimum) = (pods.serial(), ttl.min(MAX_NEGATIVE_TTL));
+    let ns = Compressed::whole(zone.ns.as_wire());
+    let mailbox = Compressed::new_whole(Zone::MAILBOX, zone.domain.as_wire());
+    let timers = Timers::WITHOUT_SECONDARIES;
+    writer.soa(section, &Soa { owner: apex, ns, mailbox, serial, timers, minimum })?;
+    Ok(())
 }
 
 fn soa<'z, P: PodLookup + ?Sized>(

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::edns::{DO, MAX_NSID, VERSION, option};
 use super::header::{self, Header, flag};
-use super::name::{Name, strip_suffix};
+use super::name::{MAX_NAME, Name, strip_suffix};
 use super::types::{Class, Ede, Rcode, Rtype};
 
 /// The two high bits of a compression pointer (RFC 1035 4.1.4).
@@ -127,26 +127,48 @@ impl Pointer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compressed<'a> {
     labels: &'a [u8],
-    target: Option<Pointer>,
+    target: Target<'a>,
+}
+
+/// The end of a name to be written.
+#[derive(Clone, Copy, Debug)]
+enum Target<'a> {
+    Pointer(Pointer),
+    /// In full, in wire form.
+    Octets(&'a [u8]),
 }
 
 impl<'a> Compressed<'a> {
     /// Labels in wire form in front of the name that `target` points to.
     pub(crate) const fn new(labels: &'a [u8], target: Pointer) -> Self {
-        Self { labels, target: Some(target) }
+        Self { labels, target: Target::Pointer(target) }
+    }
+
+    /// A whole name in wire form.
+    pub(crate) const fn whole(name: &'a [u8]) -> Self {
+        Self::new_whole(&[], name)
+    }
+
+    /// Labels in wire form in front of a whole name.
+    pub(crate) const fn new_whole(labels: &'a [u8], name: &'a [u8]) -> Self {
+        Self { labels, target: Target::Octets(name) }
     }
 
     /// `name`, as a few labels in front of `ancestor` if it is below that, to which `target` points.
     pub(crate) fn below(name: &'a Name, ancestor: &Name, target: Pointer) -> Self {
         match strip_suffix(name.as_wire(), ancestor.as_wire()) {
             Some(labels) => Self::new(labels, target),
-            None => Self { labels: name.as_wire(), target: None },
+            None => Self::whole(name.as_wire()),
         }
     }
 
     /// Octets that it takes.
     fn len(&self) -> usize {
-        self.labels.len().saturating_add(if self.target.is_some() { 2 } else { 0 })
+        let target = match self.target {
+            Target::Pointer(_) => 2,
+            Target::Octets(name) => name.len(),
+        };
+        self.labels.len().saturating_add(target)
     }
 }
 
@@ -303,8 +325,8 @@ impl RecordWriter<'_> {
     fn name(&mut self, name: &Compressed<'_>) -> Result<(), Full> {
         self.room.put(name.labels)?;
         match name.target {
-            Some(Pointer(target)) => self.room.put_array(target.to_be_bytes()),
-            None => Ok(()),
+            Target::Pointer(Pointer(target)) => self.room.put_array(target.to_be_bytes()),
+            Target::Octets(name) => self.room.put(name),
         }
     }
 
@@ -374,6 +396,23 @@ impl RecordWriter<'_> {
     pub(crate) fn ns(&mut self, ns: &Compressed<'_>, ttl: u16) -> Result<(), Full> {
         self.record(Section::Answer, Pointer::QUESTION, (Rtype::NS, Class::IN, ttl), ns.len())?;
         self.name(ns)
+    }
+
+    /// Appends a PTR record of the question's name to the answer, unless the name it points to is longer than a name can
+    /// be: labels in front of a whole name in wire form. Returns whether it is there.
+    pub(crate) fn ptr(&mut self, labels: [&[u8]; 2], name: &[u8], ttl: u16) -> Result<bool, Full> {
+        let len =
+            labels.iter().fold(name.len(), |sum, label| sum.saturating_add(label.len()).saturating_add(1));
+        if len > MAX_NAME {
+            return Ok(false);
+        }
+        self.record(Section::Answer, Pointer::QUESTION, (Rtype::PTR, Class::IN, ttl), len)?;
+        for label in labels {
+            self.room.put_array([u8::try_from(label.len()).map_err(|_| Full)?])?;
+            self.room.put(label)?;
+        }
+        self.room.put(name)?;
+        Ok(true)
     }
 
     /// Appends a TXT record of one string, at most 255 octets of it, to the answer.

@@ -11,6 +11,7 @@ mod docs;
 mod explain;
 mod hickory;
 mod properties;
+mod reverse;
 mod rfc1034_1035;
 mod rfc1995_5936;
 mod rfc1996_2136_3425_8490;

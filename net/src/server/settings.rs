@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use cidr::IpInet;
-use poddns_core::{Config, IpCidr, Label, Mode, Ttl, Zone};
+use poddns_core::{Config, IpCidr, Label, Mode, ReverseZones, Ttl, Zone};
 use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 
 use super::cookies::CookieSource;
@@ -97,6 +97,8 @@ pub struct Settings {
     pub audit_file: Option<PathBuf>,
     /// Mode verified: names of pods are answered too.
     pub pod_names: bool,
+    /// Mode verified: networks whose reverse zones are served, at most [`ReverseZones::MAX`] zones; beyond that none is.
+    pub reverse_zones: Vec<IpCidr>,
     /// Mode verified: treatment of pods with `hostNetwork: true`.
     pub host_network: HostNetwork,
     /// Age up to which a stale index is served; `None` is unlimited.
@@ -153,6 +155,7 @@ impl Default for Settings {
             audit: false,
             audit_file: None,
             pod_names: false,
+            reverse_zones: Vec::new(),
             host_network: HostNetwork::default(),
             max_staleness: None,
             source: Source::Cluster(ClusterOptions::default()),
@@ -199,6 +202,7 @@ impl Settings {
         config.check_namespaces = self.check_namespaces;
         config.audit = self.audits();
         config.pod_names = self.pod_names;
+        config.reverse_zones = ReverseZones::new(&self.reverse_zones).unwrap_or_default();
         config.max_staleness = self.max_staleness;
         config.cookie_exempt = &self.exempt;
         config.nsid = self.nsid.as_ref().map(String::as_bytes);

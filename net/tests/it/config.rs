@@ -249,7 +249,7 @@ fn settings_that_contradict_each_other() {
     let nothing_read = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
                         --pods verified, or --pods insecure with --check-namespaces or --audit";
     let file = "cannot be combined with --pods-file \"p.json\": pods come from a cluster or from a file";
-    let cases: [(&[&str], String); 13] = [
+    let cases: [(&[&str], String); 15] = [
         (&["--pods-file=p.json", "--kubeconfig=k"], format!("--kubeconfig \"k\": {file}")),
         (&["--pods-file=p.json", "--context=c"], format!("--context \"c\": {file}")),
         (&["--pods=insecure", "--context=c"], format!("--context \"c\": {nothing_read}")),
@@ -264,6 +264,16 @@ fn settings_that_contradict_each_other() {
         (
             &["--pods=insecure", "--pod-names"],
             "--pod-names \"true\": needs --pods verified: no other mode knows the pods".to_owned(),
+        ),
+        (
+            &["--pods=insecure", "--reverse-zone=10.0.0.0/8"],
+            "--reverse-zone \"10.0.0.0/8\": needs --pods verified: no other mode knows the pods".to_owned(),
+        ),
+        (
+            &["--reverse-zone=10.0.0.0/9", "--reverse-zone=11.0.0.0/9", "--reverse-zone=12.0.0.0/8"],
+            "--reverse-zone \"10.0.0.0/9\", \"11.0.0.0/9\", \"12.0.0.0/8\": makes 257 reverse zones, and at most 256 are served; \
+             use prefix lengths that are multiples of 8 (IPv4) or 4 (IPv6)"
+                .to_owned(),
         ),
         (
             &["--pods=insecure", "--host-network=exclude"],

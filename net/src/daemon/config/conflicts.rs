@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use poddns_core::Mode;
+use poddns_core::{Mode, ReverseZones};
 
 use super::error::Problem;
 use super::layer::Layer;
@@ -69,8 +69,11 @@ impl Conflicts<'_> {
         if self.settings.mode != Mode::Verified && !self.settings.audits() {
             self.refuse("host-network", "needs --pods verified: no other mode knows the pods");
         }
-        if self.settings.mode != Mode::Verified && self.settings.pod_names {
-            self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
+        if self.settings.mode != Mode::Verified {
+            if self.settings.pod_names {
+                self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
+            }
+            self.refuse("reverse-zone", "needs --pods verified: no other mode knows the pods");
         }
     }
 
@@ -88,6 +91,9 @@ impl Conflicts<'_> {
     fn doubles(&mut self) {
         if let Some(domain) = double(self.settings.zones.iter().map(|zone| zone.domain().to_string())) {
             self.refuse("domain", format!("gives {domain} twice"));
+        }
+        if let Err(error) = ReverseZones::new(&self.settings.reverse_zones) {
+            self.refuse("reverse-zone", error.to_string());
         }
         let fixed = self.settings.listen.iter().filter(|address| address.port() != 0);
         if let Some(address) = double(fixed.clone().map(ToString::to_string)) {

@@ -112,6 +112,19 @@ pub(super) static OPTIONS: &[Opt] = &[
         ..SWITCH
     },
     Opt {
+        name: "reverse-zone",
+        arity: Arity::Many,
+        value: "CIDR",
+        allowed: "networks such as 10.244.0.0/16 or fd00:10:244::/56",
+        help: "In mode verified: answer PTR for the addresses of these networks",
+        more: "The zones are cut at octets (IPv4) or nibbles (IPv6): 10.244.0.0/14 is the four zones 244 to \
+               247.10.in-addr.arpa. At most 256 zones in all.",
+        example: &["10.42.0.0/16", "fd00:10:42::/48"],
+        read: |to, texts| texts.many(value::network, &mut to.server.reverse_zones),
+        show: |from| show::many(&from.server.reverse_zones),
+        ..ROW
+    },
+    Opt {
         name: "host-network",
         value: "include|exclude",
         allowed: "include or exclude",

@@ -1,0 +1,232 @@
+//! Reverse zones: from a name below `in-addr.arpa` or `ip6.arpa` to the address that it stands for.
+
+use core::error::Error;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use cidr::IpCidr;
+
+use crate::wire::name::{QuestionName, split_label, strip_suffix};
+
+/// Networks whose reverse zones are served.
+///
+/// Zones are cut where labels are: at octets in `in-addr.arpa` (RFC 1035 3.5) and at nibbles in `ip6.arpa` (RFC 3596
+/// 2.5). A network that ends elsewhere has several zones: `10.244.0.0/14` has `244.10.in-addr.arpa` to
+/// `247.10.in-addr.arpa`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReverseZones<'a>(&'a [IpCidr]);
+
+/// More reverse zones than [`ReverseZones::MAX`]; their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyReverseZones(pub usize);
+
+impl fmt::Display for TooManyReverseZones {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (many, most) = (self.0, ReverseZones::MAX);
+        write!(f, "makes {many} reverse zones, and at most {most} are served; ")?;
+        f.write_str("use prefix lengths that are multiples of 8 (IPv4) or 4 (IPv6)")
+    }
+}
+
+impl Error for TooManyReverseZones {}
+
+impl<'a> ReverseZones<'a> {
+    /// Maximum number of zones of all networks together.
+    pub const MAX: usize = 256;
+
+    /// The zones of these networks.
+    pub fn new(networks: &'a [IpCidr]) -> Result<Self, TooManyReverseZones> {
+        let zones = Self(networks);
+        match zones.count() {
+            0..=Self::MAX => Ok(zones),
+            many => Err(TooManyReverseZones(many)),
+        }
+    }
+
+    /// Returns the number of zones.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.0.iter().fold(0, |sum, network| sum.saturating_add(zones_of(network)))
+    }
+
+    /// Returns whether there is no zone.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Labels of an address, of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Family {
+    /// The name below which they are, in wire form.
+    suffix: &'static [u8],
+    /// Labels of a whole address.
+    labels: usize,
+    /// Bits that a label stands for.
+    bits: u8,
+}
+
+const V4: Family = Family { suffix: b"\x07in-addr\x04arpa\x00", labels: 4, bits: 8 };
+const V6: Family = Family { suffix: b"\x03ip6\x04arpa\x00", labels: 32, bits: 4 };
+
+impl Family {
+    /// The octet or nibble that a label spells, in the one form that it has but for the case of letters.
+    fn digit(self, label: &[u8]) -> Option<u8> {
+        let text = core::str::from_utf8(label).ok()?;
+        let plain = label.iter().all(u8::is_ascii_alphanumeric);
+        match label {
+            [_] if self == V6 => u8::from_str_radix(text, 16).ok(),
+            [b'0', _, ..] => None,
+            _ if self == V4 && plain => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The address of which these are the first bits.
+    fn address(self, bits: u128) -> IpAddr {
+        if self == V4 {
+            // Four octets were shifted in at most.
+            IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()))
+        } else {
+            IpAddr::V6(Ipv6Addr::from_bits(bits))
+        }
+    }
+}
+
+const fn family(network: &IpCidr) -> Family {
+    match network {
+        IpCidr::V4(_) => V4,
+        IpCidr::V6(_) => V6,
+    }
+}
+
+/// Labels that the zones of the network have in front of the family's suffix.
+fn cut(network: &IpCidr) -> usize {
+    usize::from(network.network_length().div_ceil(family(network).bits))
+}
+
+/// Number of zones that cover exactly the network: a power of two, at most 128.
+fn zones_of(network: &IpCidr) -> usize {
+    let bits = cut(network).saturating_mul(family(network).bits.into());
+    let free = bits.saturating_sub(network.network_length().into());
+    u32::try_from(free).ok().and_then(|free| 1_usize.checked_shl(free)).unwrap_or(usize::MAX)
+}
+
+/// A place in a reverse zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReversePlace {
+    Apex,
+    /// Some labels of an address, and so a name that has names below it.
+    Part,
+    /// All labels of this address.
+    Whole(IpAddr),
+    /// A label that is no octet or nibble.
+    NoAddress,
+    /// More labels than an address has.
+    Deeper,
+}
+
+/// The reverse zone that holds the name, as the offset of its apex in the name, and where in it. Of nested zones the
+/// innermost one.
+pub(crate) fn locate(zones: ReverseZones<'_>, name: QuestionName<'_>) -> Option<(u8, ReversePlace)> {
+    let (family, front) = [V4, V6]
+        .into_iter()
+        .find_map(|family| Some((family, strip_suffix(name.as_wire(), family.suffix)?)))?;
+    let labels = Labels::read(family, front);
+    let address = family.address(labels.bits);
+    let zones =
+        zones.0.iter().filter(|network| self::family(network) == family && network.contains(&address));
+    let apex = zones.map(cut).filter(|cut| *cut <= labels.valid).max()?;
+    let place = if labels.count == apex {
+        ReversePlace::Apex
+    } else if labels.valid < labels.count.min(family.labels) {
+        ReversePlace::NoAddress
+    } else if labels.count > family.labels {
+        ReversePlace::Deeper
+    } else if labels.count == family.labels {
+        ReversePlace::Whole(address)
+    } else {
+        ReversePlace::Part
+    };
+    Some((offset(front, labels.count.saturating_sub(apex)), place))
+}
+
+/// The labels in front of a family's suffix.
+struct Labels {
+    count: usize,
+    /// How many of them, from the right, are octets or nibbles.
+    valid: usize,
+    /// Those of them as the first bits of an address.
+    bits: u128,
+}
+
+impl Labels {
+    fn read(family: Family, front: &[u8]) -> Self {
+        let count = labels(front).count();
+        let (mut valid, mut bits) = (count.min(family.labels), 0);
+        // From the left, which is the end of the address. The last one that is malformed is nearest to the zone.
+        for (label, left) in labels(front).zip(1..) {
+            let from_right: usize = count.saturating_sub(left);
+            let Some(below) = family.labels.checked_sub(from_right).and_then(|below| below.checked_sub(1))
+            else {
+                continue;
+            };
+            let Some(digit) = family.digit(label) else {
+                (valid, bits) = (from_right, 0);
+                continue;
+            };
+            let shift = u32::try_from(below).unwrap_or_default().wrapping_mul(family.bits.into());
+            bits |= u128::from(digit).wrapping_shl(shift);
+        }
+        Self { count, valid, bits }
+    }
+}
+
+/// The labels of the front of a name, from left to right.
+fn labels(mut front: &[u8]) -> impl Iterator<Item = &[u8]> {
+    core::iter::from_fn(move || {
+        let (label, rest) = split_label(front)?;
+        front = rest;
+        Some(label)
+    })
+}
+
+/// Octets of the first labels of a name.
+fn offset(front: &[u8], count: usize) -> u8 {
+    let octets = labels(front)
+        .take(count)
+        .fold(0, |sum: usize, label| sum.saturating_add(label.len()).saturating_add(1));
+    // Below 255, as the name is.
+    u8::try_from(octets).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn count(networks: &[&str]) -> Result<usize, TooManyReverseZones> {
+        let networks: Vec<IpCidr> = networks.iter().filter_map(|text| text.parse().ok()).collect();
+        ReverseZones::new(&networks).map(ReverseZones::count)
+    }
+
+    #[test]
+    fn zones_are_cut_at_labels() {
+        let cut = |base: &str, lengths: core::ops::RangeInclusive<u8>, free: &[u32]| {
+            for (length, &free) in lengths.zip(free.iter().cycle()) {
+                let network = std::format!("{base}/{length}");
+                assert_eq!(count(&[&network]).ok(), 1_usize.checked_shl(free), "{network}");
+            }
+        };
+        cut("0.0.0.0", 0..=32, &[0, 7, 6, 5, 4, 3, 2, 1]);
+        cut("::", 0..=128, &[0, 3, 2, 1]);
+    }
+
+    #[test]
+    fn more_zones_than_the_maximum_are_refused() {
+        assert_eq!(count(&["10.0.0.0/9", "11.0.0.0/9"]), Ok(256));
+        assert_eq!(count(&["10.0.0.0/9", "11.0.0.0/9", "fd00::/64"]), Err(TooManyReverseZones(257)));
+    }
+}

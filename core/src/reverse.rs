@@ -23,7 +23,7 @@ pub struct TooManyReverseZones(pub usize);
 impl fmt::Display for TooManyReverseZones {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (many, most) = (self.0, ReverseZones::MAX);
-        write!(f, "makes {many} reverse zones, and at most {most} are served; ")?;
+        write!(f, "all of them together make {many} reverse zones, and at most {most} are served; ")?;
         f.write_str("use prefix lengths that are multiples of 8 (IPv4) or 4 (IPv6)")
     }
 }

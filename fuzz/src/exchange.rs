@@ -220,6 +220,17 @@ impl Exchange<'_> {
                 let same = |record: &Record| record.ttl == ttl && record.owner.as_ref() == owner;
                 assert!(message.answers.iter().all(same));
             }
+            Records::Pointer(to) => {
+                let [ptr] = &message.answers[..] else { panic!("one PTR, not {:?}", message.answers) };
+                assert_eq!(
+                    (ptr.rtype, ptr.class, ptr.ttl),
+                    (rtype::PTR, 1, self.config().ttl.as_secs().into())
+                );
+                assert_eq!(ptr.owner.as_ref(), Some(&asked.expect("a question").name));
+                let mut at = ptr.data.start;
+                assert_eq!(walk::name(octets, &mut at, Pointers::Follow), Some(Some(to)));
+                assert_eq!(at, ptr.data.end);
+            }
             Records::Text(text) => {
                 let [record] = &message.answers[..] else { panic!("one TXT, not {:?}", message.answers) };
                 let [len, string @ ..] = &octets[record.data.clone()] else { panic!("a TXT without string") };
@@ -236,7 +247,10 @@ impl Exchange<'_> {
         let mut at = soa.data.start;
         let mut name = || walk::name(octets, &mut at, Pointers::Follow).flatten().expect("a name");
         let (_, mailbox) = (name(), name());
-        assert_eq!((&mailbox[0][..], &mailbox[1..]), (&b"hostmaster"[..], &apex[1..]));
+        let is_reverse = apex.last().is_some_and(|label| label.eq_ignore_ascii_case(b"arpa"));
+        let first = self.config().zones.first().map(|zone| zone.domain().labels().map(<[u8]>::to_vec));
+        let domain = first.filter(|_| is_reverse).map_or_else(|| apex[1..].to_vec(), Iterator::collect);
+        assert_eq!((&mailbox[0][..], &mailbox[1..]), (&b"hostmaster"[..], &domain[..]));
         let [serial, .., minimum] = octets[at..soa.data.end].as_chunks::<4>().0 else {
             panic!("five numbers")
         };

@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use poddns_core::{Config, CookieStatus, Freshness, Label, Mode, PodLookup};
+use poddns_core::podip::PodIpLabel;
+use poddns_core::{Config, CookieStatus, Freshness, IpCidr, Label, Mode, Owner, PodLookup};
 
 use super::cluster::Cluster;
 use super::podip;
@@ -26,6 +27,8 @@ pub enum Records {
     Soa,
     Ns,
     Addresses(Vec<IpAddr>),
+    /// A PTR to the name of these labels.
+    Pointer(Labels),
     Text(String),
 }
 
@@ -37,6 +40,7 @@ enum Finding {
     Apex,
     Empty,
     Addresses(Vec<IpAddr>),
+    Pointer(Labels),
 }
 
 /// A finding, whether the index that it is from is stale, and whether a guard forbids what is there.
@@ -162,10 +166,12 @@ impl Oracle<'_> {
             let same = |(label, own): (&Vec<u8>, &[u8])| label.eq_ignore_ascii_case(own);
             name[depth..].iter().zip(zone.apex().labels()).all(same).then_some(depth)
         });
-        let Some(depth) = depths.min() else {
-            return Expected { rcode: REFUSED, ede: Some(20), records: Records::None };
+        let (depth, verdict) = match (depths.min(), self.reverse(name)) {
+            (Some(depth), _) => (depth, self.find(&name[..depth])),
+            (None, Some(found)) => found,
+            (None, None) => return Expected { rcode: REFUSED, ede: Some(20), records: Records::None },
         };
-        let Verdict { finding, stale, blocked } = self.find(&name[..depth]);
+        let Verdict { finding, stale, blocked } = verdict;
         let negative = Records::Negative(depth);
         let (rcode, records) = match (finding, qtype) {
             (Finding::Unknown(code), _) => {
@@ -175,7 +181,8 @@ impl Oracle<'_> {
             (Finding::Nothing, _) => (NXDOMAIN, negative),
             (Finding::Apex, rtype::SOA | rtype::ANY) => (NOERROR, Records::Soa),
             (Finding::Apex, rtype::NS) => (NOERROR, Records::Ns),
-            (Finding::Apex | Finding::Empty, _) => (NOERROR, negative),
+            (Finding::Pointer(to), rtype::PTR | rtype::ANY) => (NOERROR, Records::Pointer(to)),
+            (Finding::Apex | Finding::Empty | Finding::Pointer(_), _) => (NOERROR, negative),
             (Finding::Addresses(all), _) => {
                 let first = all[0].is_ipv4();
                 let wanted = all.into_iter().filter(|address| match qtype {
@@ -227,6 +234,68 @@ impl Oracle<'_> {
             }
             _ => Finding::Nothing.into(),
         }
+    }
+
+    /// What is at a name of a reverse zone, with the labels that it has in front of the zone.
+    fn reverse(&self, name: &Labels) -> Option<(usize, Verdict)> {
+        let config = self.config();
+        let text: Vec<String> = name.iter().rev().map(|label| label.escape_ascii().to_string()).collect();
+        let lower: Vec<String> = text.iter().map(|label| label.to_ascii_lowercase()).collect();
+        let zone = self
+            .settings
+            .networks
+            .iter()
+            .flat_map(zones)
+            .filter(|zone| lower.starts_with(zone))
+            .max_by_key(Vec::len)?;
+        if config.mode != Mode::Verified || config.zones.is_empty() {
+            return None;
+        }
+        let (whole, is_part): (usize, fn(&str) -> bool) = if zone[1] == "ip6" {
+            (32, |label| label.len() == 1 && u8::from_str_radix(label, 16).is_ok())
+        } else {
+            (4, |label| label.parse::<u8>().is_ok_and(|octet| octet.to_string() == label))
+        };
+        let parts = &lower[2..];
+        let finding = match parts.len() {
+            _ if lower.len() == zone.len() => Finding::Apex.into(),
+            len if len > whole || !parts.iter().all(|label| is_part(label)) => Finding::Nothing.into(),
+            len if len < whole => Finding::Empty.into(),
+            _ if whole == 4 => self.pointer(parts.join(".").parse().expect("an address")),
+            _ => {
+                let groups: Vec<String> = parts.chunks(4).map(<[String]>::concat).collect();
+                self.pointer(groups.join(":").parse().expect("an address"))
+            }
+        };
+        Some((lower.len() - zone.len(), finding))
+    }
+
+    /// The name that an address points to.
+    fn pointer(&self, address: IpAddr) -> Verdict {
+        if is_mapped(address) {
+            return Finding::Nothing.into();
+        }
+        if self.settings.blocks(address) {
+            return Verdict { blocked: true, ..Finding::Nothing.into() };
+        }
+        self.look(|| match self.cluster.owner_of(address).unwrap() {
+            Owner::Nobody => Finding::Nothing,
+            Owner::Shared => Finding::Empty,
+            Owner::Pod { namespace, .. } if self.namespace(namespace.as_bytes()).is_none() => {
+                Finding::Nothing
+            }
+            Owner::Pod { namespace, name } => {
+                let name = name.filter(|_| self.config().pod_names);
+                let name = name.filter(|name| podip::spelled(name.as_bytes()).is_none());
+                let dashed = PodIpLabel::from(address).to_string();
+                let pod = name.map_or(dashed, |name| name.to_string());
+                let apex = self.config().zones[0].apex().labels().map(<[u8]>::to_vec);
+                let to: Labels =
+                    [pod, namespace.to_string()].map(String::into_bytes).into_iter().chain(apex).collect();
+                let octets: usize = to.iter().map(|label| label.len() + 1).sum();
+                if octets < 255 { Finding::Pointer(to) } else { Finding::Empty }
+            }
+        })
     }
 
     /// The label, in lower case, if it can be a namespace that is served.
@@ -283,6 +352,40 @@ impl Oracle<'_> {
             (age, _) => Verdict { stale: age.is_some(), ..look().into() },
         }
     }
+}
+
+/// The reverse zones of a network, each as its labels from the root on: what all of its addresses have in common, and
+/// then every label that one of them has next.
+fn zones(network: &IpCidr) -> Vec<Vec<String>> {
+    let (family, bits) = if network.is_ipv4() { ("in-addr", 8) } else { ("ip6", 4) };
+    let text = |address: IpAddr| -> Vec<String> {
+        match address {
+            IpAddr::V4(v4) => v4.octets().iter().map(ToString::to_string).collect(),
+            IpAddr::V6(v6) => format!("{:032x}", v6.to_bits()).chars().map(String::from).collect(),
+        }
+    };
+    let len = usize::from(network.network_length()).div_ceil(bits);
+    let mut zones: Vec<Vec<String>> = Vec::new();
+    let first = text(network.first_address());
+    for last in 0..1_u32 << bits {
+        let last = if bits == 8 { last.to_string() } else { format!("{last:x}") };
+        let mut parts = first[..len].to_vec();
+        if let Some(end) = parts.last_mut() {
+            *end = last;
+        }
+        let mut whole = first.clone();
+        whole[..len].clone_from_slice(&parts);
+        let address = if bits == 8 {
+            whole.join(".").parse::<IpAddr>()
+        } else {
+            whole.chunks(4).map(<[String]>::concat).collect::<Vec<_>>().join(":").parse()
+        };
+        let zone: Vec<String> = ["arpa", family].map(str::to_owned).into_iter().chain(parts).collect();
+        if network.contains(&address.expect("an address")) && !zones.contains(&zone) {
+            zones.push(zone);
+        }
+    }
+    zones
 }
 
 /// Whether it is an IPv4-mapped address, which is given to nobody.

@@ -145,6 +145,27 @@ const SUFFIXES: [&str; 10] = [
     "LONGEST",
 ];
 
+/// From this choice of a zone on, the name ends as the reverse name of an address of the pool does.
+const REVERSE: u8 = 190;
+
+/// From this choice of a type on, it is PTR.
+const PTR: u8 = 240;
+
+/// The reverse name of an address of the pool, or the end of it.
+fn reverse_name(choice: u8) -> String {
+    let (octets, suffix): (Vec<u8>, _) = match address(choice) {
+        std::net::IpAddr::V4(v4) => (v4.octets().to_vec(), "in-addr.arpa"),
+        std::net::IpAddr::V6(v6) => {
+            (v6.octets().iter().flat_map(|octet| [octet >> 4, octet & 15]).collect(), "ip6.arpa")
+        }
+    };
+    let missing = pooled(&[0, 0, 1, 2, 20], choice / 12).min(octets.len());
+    let labels = octets.iter().rev().skip(missing);
+    let hex = octets.len() == 32;
+    let labels = labels.map(|part| if hex { format!("{part:x}.") } else { format!("{part}.") });
+    labels.collect::<String>() + suffix
+}
+
 impl Built<'_> {
     fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
         let mut query = Vec::new();
@@ -175,7 +196,10 @@ impl Built<'_> {
 
     fn question(&self, query: &mut Vec<u8>) {
         let longest = format!("pod.{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(50));
-        let suffix = pooled(&SUFFIXES, self.zone).replace("LONGEST", &longest);
+        let suffix = match self.zone.checked_sub(REVERSE) {
+            None => pooled(&SUFFIXES, self.zone).replace("LONGEST", &longest),
+            Some(choice) => reverse_name(choice),
+        };
         let labels = self.labels.iter().flatten().map(LabelChoice::octets);
         let suffix = suffix.split('.').map(|label| label.as_bytes().to_vec());
         for mut label in labels.chain(suffix).filter(|label| !label.is_empty()) {
@@ -188,7 +212,8 @@ impl Built<'_> {
             query.extend(label);
         }
         query.push(0);
-        query.extend(self.any_rtype.0.unwrap_or(pooled(&RTYPES, self.rtype)).to_be_bytes());
+        let rtype = if self.rtype < PTR { pooled(&RTYPES, self.rtype) } else { rtype::PTR };
+        query.extend(self.any_rtype.0.unwrap_or(rtype).to_be_bytes());
         query.extend(self.class.0.unwrap_or(1).to_be_bytes());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use poddns_core::{Config, CookieSecrets, IpCidr, Label, Mode, Ttl, Zone};
+use poddns_core::{Config, CookieSecrets, IpCidr, Label, Mode, ReverseZones, Ttl, Zone};
 
 /// Plain; one inside the first; a top-level one; one with its name server elsewhere; the longest possible.
 static ZONES: LazyLock<[Zone; 5]> = LazyLock::new(|| {
@@ -25,6 +25,9 @@ pub const NAMESPACES: [&str; 5] = ["a", "default", "kube-system", "pod", "x--y"]
 
 const CIDRS: [&str; 5] = ["10.42.0.0/16", "fd00:10:244::/48", "127.0.0.0/8", "::/0", "1.2.3.4/32"];
 
+/// Networks of reverse zones: of two zones each, of one address, of a whole family.
+const NETWORKS: [&str; 3] = ["10.42.0.0/15", "1.2.3.4/32", "::/0"];
+
 /// A pool's items whose bit is set.
 fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
     pool.iter()
@@ -36,6 +39,7 @@ fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
 
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Settings<'a> {
+    /// The mode modulo 3. What is left over chooses settings that came later, so that older cases keep their meaning.
     mode: u8,
     zones: u8,
     ttl: u16,
@@ -72,7 +76,7 @@ impl Settings<'static> {
             chaos_id: None,
         };
         let verified = Self {
-            mode: 2,
+            mode: 2 + 3 * 0b111,
             zones: 0b1_1111,
             ttl: 3600,
             block_special: true,
@@ -93,6 +97,7 @@ impl<'a> Settings<'a> {
     pub fn own(&self) -> Owned<'a> {
         let cidrs = CIDRS.map(|cidr| cidr.parse::<IpCidr>().expect("a CIDR"));
         let namespaces = NAMESPACES.map(|name| name.parse::<Label>().expect("a label"));
+        let networks = NETWORKS.map(|network| network.parse::<IpCidr>().expect("a network"));
         let cookies = self.cookies.map(|[current, previous]| CookieSecrets {
             current: [current; 16],
             previous: (previous != 0).then_some([previous; 16]),
@@ -101,6 +106,7 @@ impl<'a> Settings<'a> {
             settings: self.clone(),
             zones: picked(&*ZONES, self.zones),
             cidrs: picked(&cidrs, self.pod_cidrs),
+            networks: picked(&networks, self.mode / 3),
             namespaces: picked(&namespaces, self.namespaces),
             cookies,
         }
@@ -113,6 +119,7 @@ pub struct Owned<'a> {
     settings: Settings<'a>,
     pub zones: Vec<Zone>,
     pub cidrs: Vec<IpCidr>,
+    pub networks: Vec<IpCidr>,
     pub namespaces: Vec<Label>,
     cookies: Option<CookieSecrets>,
 }
@@ -128,6 +135,7 @@ impl Owned<'_> {
         config.namespaces = &self.namespaces;
         config.check_namespaces = settings.check_namespaces;
         config.pod_names = settings.pod_names;
+        config.reverse_zones = ReverseZones::new(&self.networks).expect("a few");
         config.max_staleness = settings.max_staleness.map(|seconds| Duration::from_secs(seconds.into()));
         config.cookies = self.cookies.as_ref();
         config.nsid = settings.nsid;

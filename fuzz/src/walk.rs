@@ -10,6 +10,7 @@ pub mod rtype {
     pub const A: u16 = 1;
     pub const NS: u16 = 2;
     pub const SOA: u16 = 6;
+    pub const PTR: u16 = 12;
     pub const TXT: u16 = 16;
     pub const AAAA: u16 = 28;
     pub const OPT: u16 = 41;

@@ -234,3 +234,78 @@ fn owner_is_never_mixed_from_pods() {
     check(true, prepare, write, |index| has_owner(index, v4(1), "one"));
     check(true, prepare, write, |index| has_owner(index, v4(2), "two"));
 }
+
+/// A forward name is asked between two look-ups of the owner. If both return the same, the name was there all the time.
+fn leads_back(index: &Index, address: IpAddr) {
+    let before = index.owner_of(address).unwrap();
+    let Owner::Pod { namespace, name } = before else { return };
+    let mut found = false;
+    match name {
+        None => found = index.contains(&namespace, address).unwrap(),
+        Some(name) => {
+            index.addresses_of(&namespace, &name, &mut |other| found |= other == address).unwrap();
+        }
+    }
+    assert!(found || index.owner_of(address).unwrap() != before, "{before:?} has no {address}");
+}
+
+#[test]
+fn names_of_new_pods_lead_back() {
+    let write = |writer: &mut IndexWriter| apply(writer, "a", "web", &[v4(1), v6(1)]);
+    for names in [false, true] {
+        check(names, |_| (), write, |index| leads_back(index, v4(1)));
+        check(names, |_| (), write, |index| leads_back(index, v6(1)));
+    }
+}
+
+#[test]
+fn names_of_changing_pods_lead_back() {
+    fn prepare(writer: &mut IndexWriter) {
+        apply(writer, "a", "web", &[v4(1)]);
+    }
+    let write = |writer: &mut IndexWriter| apply(writer, "a", "web", &[v4(2)]);
+    for names in [false, true] {
+        check(names, prepare, write, |index| leads_back(index, v4(1)));
+        check(names, prepare, write, |index| leads_back(index, v4(2)));
+    }
+}
+
+#[test]
+fn names_of_removed_pods_lead_back() {
+    fn prepare(writer: &mut IndexWriter) {
+        apply(writer, "a", "web", &[v4(1), v4(2)]);
+    }
+    for names in [false, true] {
+        check(names, prepare, |writer| remove(writer, "a", "web"), |index| leads_back(index, v4(1)));
+        check(names, prepare, |writer| remove(writer, "a", "web"), |index| leads_back(index, v4(2)));
+    }
+}
+
+#[test]
+fn names_of_replaced_pods_lead_back() {
+    fn prepare(writer: &mut IndexWriter) {
+        apply(writer, "a", "web", &[v4(1)]);
+    }
+    fn write(writer: &mut IndexWriter) {
+        let uid = Uid::of_name("another", "uid");
+        writer.apply(&PodRecord { uid, namespace: label("a"), name: "web", addresses: &[v4(2)] });
+    }
+    for names in [false, true] {
+        check(names, prepare, write, |index| leads_back(index, v4(1)));
+        check(names, prepare, write, |index| leads_back(index, v4(2)));
+    }
+}
+
+#[test]
+fn names_at_shared_addresses_lead_back() {
+    fn prepare(writer: &mut IndexWriter) {
+        apply(writer, "a", "1", &[v4(1)]);
+    }
+    fn write(writer: &mut IndexWriter) {
+        apply(writer, "b", "2", &[v4(1)]);
+        remove(writer, "a", "1");
+    }
+    for names in [false, true] {
+        check(names, prepare, write, |index| leads_back(index, v4(1)));
+    }
+}

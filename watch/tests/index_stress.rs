@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use poddns_core::{Label, Owner, PodLookup};
@@ -141,6 +141,89 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
             Owner::Pod { namespace, .. } => assert_eq!(namespace, expected, "{address}"),
             Owner::Shared => panic!("{address} was never shared"),
         }
+    }
+}
+
+/// Changes of one writer: odd while one is under way.
+#[derive(Default)]
+struct Changes(AtomicU64);
+
+impl Changes {
+    fn change(&self, change: impl FnOnce()) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        change();
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Asks for the owner of an address and for the forward name that a PTR record would have, which must lead back unless the
+/// owner is another one afterwards. Returns whether that could be seen: no address has the same owner again within the one
+/// change that may have been under way.
+fn reverse_and_forward_agree(index: &Index, changes: &Changes, address: IpAddr) -> bool {
+    let begun = changes.0.load(Ordering::SeqCst);
+    let before = index.owner_of(address).unwrap();
+    let Owner::Pod { namespace, name } = before else { return false };
+    let mut found = false;
+    match name {
+        None => found = index.contains(&namespace, address).unwrap(),
+        Some(name) => {
+            index.addresses_of(&namespace, &name, &mut |other| found |= other == address).unwrap();
+        }
+    }
+    let after = index.owner_of(address).unwrap();
+    let one_change = changes.0.load(Ordering::SeqCst) - begun <= 1;
+    assert!(found || after != before || !one_change, "{before:?} has no {address}");
+    one_change && after == before
+}
+
+/// Adds a few pods, renames them, moves and shares their addresses, and removes them, until `done`.
+fn rename(writer: &mut IndexWriter, changes: &Changes, done: impl Fn() -> bool) {
+    let pods: Vec<_> = (0..8).map(|number| Pod::new("a", format!("pod-{number}"))).collect();
+    // Other identities of the same names, as pods of a StatefulSet have.
+    let twins: Vec<_> = (0..8)
+        .map(|number| Pod {
+            uid: Uid::of_name("twin", &number.to_string()),
+            ..Pod::new("a", format!("pod-{number}"))
+        })
+        .collect();
+    let others: Vec<_> = (0..8).map(|number| Pod::new("b", format!("other-{number}"))).collect();
+    while !done() {
+        for (number, ((pod, twin), other)) in (0..).zip(pods.iter().zip(&twins).zip(&others)) {
+            let [v4, v6] = addresses(30, number);
+            let [next, _] = addresses(30, (number + 1) % 8);
+            changes.change(|| pod.apply(writer, &[v4]));
+            changes.change(|| pod.apply(writer, &[v6, v4]));
+            changes.change(|| other.apply(writer, &[v4]));
+            changes.change(|| pod.apply(writer, &[v6, next]));
+            changes.change(|| twin.apply(writer, &[v6]));
+            changes.change(|| _ = writer.remove(other.uid));
+            changes.change(|| _ = writer.remove(twin.uid));
+            changes.change(|| _ = writer.remove(pod.uid));
+        }
+    }
+}
+
+#[test]
+fn reverse_names_lead_back() {
+    const SEEN: u32 = 2000;
+    for pod_names in [false, true] {
+        let (mut writer, index) = index(IndexOptions { pod_names });
+        let (changes, running) = (Arc::new(Changes::default()), Arc::new(AtomicUsize::new(1)));
+        let reader = {
+            let (changes, running) = (Arc::clone(&changes), Running(Arc::clone(&running)));
+            thread::spawn(move || {
+                let (mut seen, mut number) = (0, 0);
+                while seen < SEEN {
+                    for address in addresses(30, number % 8) {
+                        seen += u32::from(reverse_and_forward_agree(&index, &changes, address));
+                    }
+                    number += 1;
+                }
+                drop(running);
+            })
+        };
+        rename(&mut writer, &changes, || running.load(Ordering::Relaxed) == 0);
+        reader.join().unwrap_or_else(|_| panic!("a reader saw what was not so"));
     }
 }
 

@@ -161,6 +161,7 @@ fn decoded(record: &HickoryRecord) -> Record {
         RData::A(address) => address.octets().to_vec(),
         RData::AAAA(address) => address.octets().to_vec(),
         RData::NS(ns) => name(ns),
+        RData::PTR(to) => name(to),
         RData::SOA(soa) => {
             let numbers = [
                 soa.serial,

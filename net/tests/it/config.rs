@@ -271,7 +271,7 @@ fn settings_that_contradict_each_other() {
         ),
         (
             &["--reverse-zone=10.0.0.0/9", "--reverse-zone=11.0.0.0/9", "--reverse-zone=12.0.0.0/8"],
-            "--reverse-zone \"10.0.0.0/9\", \"11.0.0.0/9\", \"12.0.0.0/8\": makes 257 reverse zones, and at most 256 are served; \
+            "--reverse-zone \"10.0.0.0/9\": all of them together make 257 reverse zones, and at most 256 are served; \
              use prefix lengths that are multiples of 8 (IPv4) or 4 (IPv6)"
                 .to_owned(),
         ),

@@ -68,6 +68,16 @@ impl Index {
         self.namespace_of(holder).is_some_and(|id| self.namespaces.is(id, &label))
     }
 
+    /// Returns the name of the sole holder of an address, if names are kept and the name leads to the address. Of a pod
+    /// that is being added or changed, the address is there before the name.
+    fn name_of(&self, holder: HolderKey, namespace: NamespaceId, address: IpAddr) -> Option<Label> {
+        let names = self.names.as_ref()?;
+        let name = names.of(holder.row())?;
+        let row = names.find(namespace, &name)?;
+        let leads_back = self.addresses_in(self.pods.entry(row)).contains(address);
+        name.label().filter(|_| leads_back)
+    }
+
     /// Returns the addresses of a row.
     pub(super) fn addresses_in(&self, entry: Entry) -> InlineVec<IpAddr> {
         let stored = self.pods.addresses(entry);
@@ -120,9 +130,9 @@ impl PodLookup for Index {
         let owner = self.epoch.consistently(|| match self.addresses.holder(address) {
             Holder::Nobody => Some(Owner::Nobody),
             Holder::Sole(holder) => {
-                let name = self.names.as_ref().and_then(|names| names.of(holder.row())?.label());
-                let namespace = self.namespaces.label(self.namespace_of(holder)?)?;
-                Some(Owner::Pod { namespace, name })
+                let id = self.namespace_of(holder)?;
+                let name = self.name_of(holder, id, address);
+                Some(Owner::Pod { namespace: self.namespaces.label(id)?, name })
             }
             Holder::Shared(_) => Some(Owner::Shared),
         });

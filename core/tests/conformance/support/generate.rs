@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use poddns_core::{Config, CookieSecrets, Freshness, IpCidr, Label, Mode, Ttl, Zone};
+use poddns_core::{Config, CookieSecrets, Freshness, IpCidr, Label, Mode, ReverseZones, Ttl, Zone};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -12,7 +12,7 @@ use super::query::{Edns, Query, record};
 use super::response::WireName;
 
 /// Names that mean something to somebody: with the zone appended, and whole.
-const LABELS: [&str; 16] = [
+const LABELS: [&str; 18] = [
     "10-244-1-5",
     "10-244-2-6",
     "10-99-99-99",
@@ -29,14 +29,19 @@ const LABELS: [&str; 16] = [
     "inner",
     "pod",
     "*",
+    "5",
+    "1",
 ];
-const SUFFIXES: [&str; 7] = [
+const SUFFIXES: [&str; 10] = [
     "pod.cluster.local",
     "default.pod.cluster.local",
     "team-a.pod.cluster.local",
     "pod.inner.pod.cluster.local",
     "cluster.local",
     "version.bind",
+    "1.244.10.in-addr.arpa",
+    "0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.4.4.2.0.0.1.0.0.0.0.d.f.ip6.arpa",
+    "arpa",
     "",
 ];
 
@@ -68,8 +73,8 @@ pub(crate) fn valid_name() -> impl Strategy<Value = Vec<u8>> {
 
 pub(crate) fn rtype() -> impl Strategy<Value = u16> {
     prop_oneof![
-        8 => select(&[1_u16, 28, 255, 6, 2, 16][..]),
-        1 => select(&[12_u16, 33, 41, 64, 65, 250][..]),
+        8 => select(&[1_u16, 28, 255, 6, 2, 16, 12][..]),
+        1 => select(&[33_u16, 41, 64, 65, 250][..]),
         1 => any::<u16>(),
     ]
     .prop_filter("transfers are another matter", |rtype| !matches!(rtype, 251 | 252))
@@ -142,6 +147,7 @@ pub(crate) struct Setting {
     cookies: CookieSecrets,
     namespaces: Vec<Label>,
     cidrs: Vec<IpCidr>,
+    networks: Vec<IpCidr>,
     mode: Mode,
     ttl: Ttl,
     max_staleness: Option<Duration>,
@@ -164,6 +170,8 @@ impl Setting {
         config.nsid = on(6).then_some(&b"node-a"[..]);
         config.tcp_keepalive = on(7).then_some(100);
         config.chaos_version = on(8).then_some("poddns");
+        config.reverse_zones =
+            if on(10) { ReverseZones::new(&self.networks).expect("a few") } else { ReverseZones::default() };
         config.chaos_id = on(9).then_some("node-a");
         Server { config, pods: &self.cluster }
     }
@@ -192,6 +200,9 @@ pub(crate) fn setting() -> impl Strategy<Value = Setting> {
             cookies: CookieSecrets { current: [3; 16], previous: None },
             namespaces: ["default", "inner", "team-b"].map(label).into(),
             cidrs: ["10.244.0.0/16", "fd00::/8"].map(|text| text.parse().expect("a network")).into(),
+            networks: ["10.244.0.0/15", "fd00:10:244::/47"]
+                .map(|text| text.parse().expect("a network"))
+                .into(),
             mode,
             ttl: Ttl::from_secs(ttl).expect("at most 3600"),
             max_staleness,

@@ -89,7 +89,10 @@ fn screen(document: &Value) -> String {
     line("index", document.get("index").map(index).unwrap_or_default());
     line("resync", document.get("resync").map(resync).unwrap_or_default());
     for watch in list(document, "watches") {
-        line("watch", show_watch(watch));
+        // Its error may be the reason of a pending start, which is above already.
+        let error = text(watch, "error");
+        let is_shown = list(document, "pending").any(|reason| value(reason).contains(error));
+        line("watch", show_watch(watch, if is_shown { "" } else { error }));
     }
     for feed in list(document, "feeds") {
         line("feed", show_feed(feed));
@@ -188,13 +191,13 @@ fn counts(counts: &Value) -> String {
     join(counts.into_iter().map(|(name, count)| format!("{name} {count}")))
 }
 
-fn show_watch(watch: &Value) -> String {
+fn show_watch(watch: &Value, error: &str) -> String {
     let mut shown = text(watch, "resource").to_owned();
     if let Some(namespace) = watch.get("namespace").and_then(Value::as_str) {
         let _ = write!(shown, " in namespace {namespace}");
     }
     let _ = write!(shown, ": {}", freshness(watch.get("freshness").unwrap_or(&Value::Null)));
-    if let Some(error) = watch.get("error").and_then(Value::as_str) {
+    if !error.is_empty() {
         let _ = write!(shown, " ({error})");
     }
     shown
@@ -252,7 +255,8 @@ mod tests {
             "zones": ["pod.cluster.local."], "listen": [{ "address": "127.0.0.1:1053" }],
             "index": { "pods": 3, "addresses": 4, "namespaces": 2, "bytes": 2048,
                        "freshness": { "state": "stale", "age_seconds": 7 } },
-            "watches": [{ "resource": "pods", "namespace": "a", "freshness": { "state": "unsynced" }, "error": "no" }],
+            "watches": [{ "resource": "pods", "namespace": "a", "freshness": { "state": "unsynced" }, "error": "no" },
+                        { "resource": "pods", "namespace": "b", "freshness": { "state": "unsynced" }, "error": "refused\u{1b}" }],
             "feeds": [{ "resource": "pods", "events": 1, "lists": 2, "errors": 3, "malformed": 4 }],
             "snapshot": null, "log": { "dropped_lines": 0 },
         });
@@ -267,6 +271,7 @@ listen     127.0.0.1:1053
 index      3 pods, 4 addresses, 2 namespaces, 2 KiB; stale for 7 s
 resync     2 comparisons, 1 failed, 3 differences
 watch      pods in namespace a: not listed yet (no)
+watch      pods in namespace b: not listed yet
 feed       pods: 1 events, 2 lists, 3 errors, 4 malformed
 queries    102 in 15 min 0 s, 1.2 a second now; 2 over TCP, 1 without a response
 responses  NXDOMAIN 94, NOERROR 7

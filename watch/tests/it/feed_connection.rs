@@ -81,6 +81,9 @@ impl Server {
         running.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
+                // As Go's servers. Otherwise the response to a PING after an event waits for a delayed ACK: 40 ms of
+                // real time, in which the test's clock may go on by more than the time limit.
+                socket.set_nodelay(true).unwrap();
                 let (acceptor, server, frozen) = (acceptor.clone(), server.clone(), receiver.clone());
                 connections.spawn(unless_frozen(frozen, async move {
                     match protocol {

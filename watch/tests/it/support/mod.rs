@@ -177,6 +177,8 @@ impl ApiServer {
         running.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
+                // As Go's servers.
+                drop(socket.set_nodelay(true));
                 let shared = Arc::clone(&shared);
                 let service = service_fn(move |request| answer(Arc::clone(&shared), request));
                 let http = hyper::server::conn::http1::Builder::new();

@@ -127,7 +127,8 @@ where
             }
             self.machine.subject().url = self.asker.url();
             let step = self.machine.poll(now());
-            self.identity.0.set(self.identity.1, self.machine.cluster());
+            let relisting = self.machine.is_of_other_cluster();
+            self.identity.0.set(self.identity.1, self.machine.cluster(), relisting);
             self.report.publish(&mut self.machine);
             match step {
                 Poll::Send(request) => {

@@ -1,6 +1,6 @@
 //! Identity of the cluster of an index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::Access;
@@ -12,6 +12,8 @@ pub(crate) struct ClusterIdentity(Arc<Mutex<Clusters>>);
 #[derive(Debug, Default)]
 struct Clusters {
     watches: Vec<Option<String>>,
+    /// Watches whose part of the index is of another cluster, until they have listed theirs.
+    relisting: BTreeSet<usize>,
     /// True if the index was filled from a snapshot.
     restored: bool,
 }
@@ -43,9 +45,14 @@ impl ClusterIdentity {
         self.clusters().watches.get(watch).cloned().flatten()
     }
 
-    /// Stores the cluster of a watch.
-    pub(crate) fn set(&self, watch: usize, cluster: Option<&str>) {
+    /// Stores the cluster of a watch, and whether its part of the index is of another one still.
+    pub(crate) fn set(&self, watch: usize, cluster: Option<&str>, relisting: bool) {
         let mut clusters = self.clusters();
+        if relisting {
+            clusters.relisting.insert(watch);
+        } else {
+            clusters.relisting.remove(&watch);
+        }
         if let Some(known) = clusters.watches.get_mut(watch)
             && known.as_deref() != cluster
         {
@@ -68,6 +75,9 @@ impl ClusterIdentity {
     /// The one cluster of all watches.
     pub(crate) fn agreement(&self) -> Agreement {
         let clusters = self.clusters();
+        if !clusters.relisting.is_empty() {
+            return Agreement::None;
+        }
         let mut known = clusters.watches.iter().flatten();
         let Some(first) = known.next() else { return Agreement::One(None) };
         if known.all(|other| other == first) { Agreement::One(Some(first.clone())) } else { Agreement::None }
@@ -214,11 +224,13 @@ mod tests {
         let identity = ClusterIdentity::default();
         let (one, two) = (identity.register(), identity.register());
         assert_eq!(identity.agreement(), Agreement::One(None));
-        identity.set(one, Some("u"));
+        identity.set(one, Some("u"), false);
         assert_eq!(identity.agreement(), Agreement::One(Some("u".to_owned())));
-        identity.set(two, Some("v"));
+        identity.set(two, Some("v"), false);
         assert_eq!(identity.agreement(), Agreement::None);
-        identity.set(one, Some("v"));
+        identity.set(one, Some("v"), true);
+        assert_eq!(identity.agreement(), Agreement::None, "not listed yet");
+        identity.set(one, Some("v"), false);
         assert_eq!(identity.agreement(), Agreement::One(Some("v".to_owned())));
         identity.restore(Some("w"));
         assert_eq!((identity.of(two).as_deref(), identity.is_restored()), (Some("w"), true));

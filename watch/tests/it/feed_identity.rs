@@ -88,8 +88,35 @@ async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
     running.await.expect("it ends");
 }
 
+async fn mixture_of_two_clusters_is_no_snapshot() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("snapshot");
+    let server = server().await;
+    let feed = Feed::open(Source::Cluster(server.options()), Scope::default()).await.expect("it opens");
+    let (index, stats, mut recorder) = (feed.index(), feed.stats(), feed.recorder());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(feed.run(stop.clone()));
+    until("fresh", || index.freshness() == Freshness::Fresh).await;
+    server.identify_as("cluster-2");
+    server.next("pods", Verb::Stream, Reply::Silence);
+    server.break_watches("pods");
+    server.break_watches("namespaces");
+    // The namespaces are of the new cluster, the pods of the old one.
+    server.wait_for("pods", Verb::Stream, 2).await;
+    until("listed", || stats.namespaces.lists() == 2).await;
+    until("stale", || index.freshness() != Freshness::Fresh).await;
+    assert!(recorder.write(&path).expect("no error").is_none());
+    crate::support::pass(std::time::Duration::from_secs(16)).await;
+    until("listed", || stats.pods.lists() == 2).await;
+    until("fresh", || index.freshness() == Freshness::Fresh).await;
+    assert!(recorder.write(&path).expect("written").is_some());
+    stop.cancel();
+    running.await.expect("it ends");
+}
+
 crate::in_both_formats!(
     another_cluster_behind_the_url_is_listed,
     etcd_restored_from_a_backup_is_listed,
     snapshot_of_another_cluster_with_the_same_url_is_not_served,
+    mixture_of_two_clusters_is_no_snapshot,
 );

@@ -89,6 +89,7 @@ impl<T: Target> Machine<T> {
             self.list = None;
         }
         self.cluster = uid.map(str::to_owned);
+        self.of_other_cluster = true;
         self.version = Version::default();
     }
 
@@ -127,6 +128,7 @@ impl<T: Target> Machine<T> {
     fn complete(&mut self, now: Instant, version: &Version) {
         let Some(list) = self.list.take() else { return };
         let removed = self.target.end();
+        self.of_other_cluster = false;
         self.version = version.clone();
         self.goal = Goal::Watch;
         self.listing.succeeded(list.method);

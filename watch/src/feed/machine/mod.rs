@@ -177,6 +177,8 @@ pub(crate) struct Machine<T> {
     random: fastrand::Rng,
     /// The uid of the cluster that the index is of.
     cluster: Option<String>,
+    /// True if the index still holds objects of another one.
+    of_other_cluster: bool,
     /// True if that cluster is known to be the one that answers.
     confirmed: bool,
     /// The revision of the cluster when it was last confirmed.
@@ -218,6 +220,7 @@ impl<T: Target> Machine<T> {
             listing,
             random,
             cluster: None,
+            of_other_cluster: false,
             confirmed: false,
             revision: None,
             contact: None,
@@ -291,6 +294,11 @@ impl<T: Target> Machine<T> {
     /// Until when the index counts as in sync, if no watch is established.
     pub(crate) const fn grace(&self) -> Option<Grace> {
         self.tracker.grace()
+    }
+
+    /// Returns whether the index holds objects of another cluster: until a list of this one is complete.
+    pub(crate) const fn is_of_other_cluster(&self) -> bool {
+        self.of_other_cluster
     }
 
     /// The uid of the cluster that the index is of, as far as known.

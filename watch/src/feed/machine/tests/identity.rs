@@ -68,9 +68,10 @@ fn another_cluster_is_stale_until_it_is_listed() {
     assert!(
         matches!(bench.machine.standing(), Standing::Stale { error, .. } if error.contains("another cluster"))
     );
+    assert!(bench.machine.is_of_other_cluster());
     bench.list("1000");
     assert_eq!(bench.machine.standing(), Standing::Fresh);
-    assert_eq!(bench.machine.cluster(), Some("b"));
+    assert_eq!((bench.machine.cluster(), bench.machine.is_of_other_cluster()), (Some("b"), false));
 }
 
 #[test]

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Request as HttpRequest, Response, StatusCode, Version};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use tokio::time::timeout;
 
-use super::access::Access;
+use super::access::{Access, CLIENT_PATIENCE};
 use super::connection::Pulse;
 use super::decode::{DecodeError, Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
 use super::explain::chain;
@@ -219,10 +219,23 @@ async fn refusal(response: Response<Body>) -> Refusal {
     let code = response.status().as_u16();
     let kind = content_type(response.headers());
     let after = retry_after(response.headers());
-    let body = timeout(BODY_TIMEOUT, Limited::new(response.into_body(), MAX_STATUS).collect()).await;
-    let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut body = Vec::new();
+    // What has arrived says more than nothing, whatever becomes of the rest.
+    let _ = timeout(BODY_TIMEOUT, read_start(response.into_body(), &mut body)).await;
     let refusal = Refusal::from(Status::of_answer(code, kind.as_deref(), &body));
     Refusal { retry_after: after.or(refusal.retry_after), ..refusal }
+}
+
+/// Reads the first [`MAX_STATUS`] bytes of a body, or as many as arrive.
+async fn read_start(mut body: Body, start: &mut Vec<u8>) {
+    while let Some(Ok(frame)) = body.frame().await {
+        let data = frame.into_data().unwrap_or_default();
+        let room = MAX_STATUS - start.len();
+        start.extend_from_slice(data.get(..room).unwrap_or(&data));
+        if start.len() == MAX_STATUS {
+            return;
+        }
+    }
 }
 
 /// `Retry-After` in seconds (RFC 9110 10.2.3). API servers use no dates there.
@@ -263,6 +276,16 @@ mod tests {
         assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
         assert_eq!(retry_after(&headers("-7")), None);
         assert_eq!(retry_after(&headers("Fri, 31 Dec 1999 23:59:59 GMT")), None);
+    }
+
+    #[tokio::test]
+    async fn refusal_keeps_the_start_of_its_body() {
+        let long = format!("overloaded{}", " ".repeat(2 * MAX_STATUS));
+        let response = Response::builder().status(500).body(Body::from(long.into_bytes())).unwrap();
+        assert_eq!(refusal(response).await.message, "overloaded");
+        let mut start = Vec::new();
+        read_start(Body::from(vec![b'a'; MAX_STATUS + 1]), &mut start).await;
+        assert_eq!(start.len(), MAX_STATUS);
     }
 
     #[test]

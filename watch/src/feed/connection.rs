@@ -25,6 +25,8 @@ use tokio::time::Instant;
 use tower::util::{MapErr, option_layer};
 use tower::{BoxError, Layer, Service};
 
+use crate::quote::QuotedUrl;
+
 /// Time limit for a TCP connection. The second SYN is sent after a second.
 const TCP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for a connection with proxy and TLS handshake.
@@ -90,13 +92,14 @@ pub(crate) fn client(config: Config, probe_interval: Duration) -> Result<Client,
     tcp.set_keepalive_retries(Some(2));
     let tcp = Observed(tcp);
     let Some(proxy) = config.proxy_url.clone() else { return over(tcp, config, probe_interval) };
+    let name = proxy.to_string();
     match proxy.scheme_str() {
-        Some("http") => over(tunnel(&proxy, tcp), config, probe_interval),
+        Some("http") => over(Proxied::new(tunnel(&proxy, tcp), &name), config, probe_interval),
         Some("https") => {
             let tls = https(&config, tcp, false)?;
-            over(tunnel(&proxy, tls), config, probe_interval)
+            over(Proxied::new(tunnel(&proxy, tls), &name), config, probe_interval)
         }
-        Some("socks5") => over(SocksV5::new(proxy, tcp), config, probe_interval),
+        Some("socks5") => over(Proxied::new(SocksV5::new(proxy, tcp), &name), config, probe_interval),
         other => Err(ConnectionError::Proxy(other.unwrap_or_default().to_owned())),
     }
 }
@@ -198,6 +201,49 @@ where
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
             };
             connected.map_err(Into::into)
+        })
+    }
+}
+
+/// A connector through a proxy, whose errors name it.
+#[derive(Clone)]
+struct Proxied<C> {
+    connector: C,
+    proxy: Arc<str>,
+}
+
+/// Reason why there is no connection through a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error("through the proxy {}", QuotedUrl(.proxy))]
+struct ProxyError {
+    proxy: Arc<str>,
+    source: BoxError,
+}
+
+impl<C> Proxied<C> {
+    fn new(connector: C, proxy: &str) -> Self {
+        Self { connector, proxy: proxy.into() }
+    }
+}
+
+impl<C> Service<Uri> for Proxied<C>
+where
+    C: Service<Uri>,
+    C::Future: Send + 'static,
+    C::Error: Into<BoxError>,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Connecting<C::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connecting, proxy) = (self.connector.call(uri), Arc::clone(&self.proxy));
+        Box::pin(async move {
+            connecting.await.map_err(|error| ProxyError { proxy, source: error.into() }.into())
         })
     }
 }

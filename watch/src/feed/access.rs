@@ -14,7 +14,7 @@ use kube::client::Body;
 use kube::config::Config;
 use tokio::sync::Mutex;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tower::service_fn;
 use tracing::{debug, info, warn};
 
@@ -30,6 +30,9 @@ use crate::tls;
 const FILE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit of waiting for a client: that of a plugin, and what it takes to read the files before.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(45);
+/// Time for which a request of a feed waits for a client. Less than any time limit for an answer, so that an error names
+/// what is waited for, and not the API server.
+pub(super) const CLIENT_PATIENCE: Duration = Duration::from_secs(8);
 /// Minimum age of a client that is made again because nobody answers, which rarely is its fault.
 const UNREACHABLE_AGE: Duration = Duration::from_mins(1);
 /// Minimum age of a client that is made again because its CA does not know the server.
@@ -48,6 +51,8 @@ pub(crate) struct Access {
     place: Place,
     server: StdMutex<Server>,
     current: Mutex<Current>,
+    /// Reason why there is no client, or no other one.
+    reason: StdMutex<Option<Arc<FeedError>>>,
     refused: AtomicBool,
     unreachable: AtomicBool,
     distrusted: AtomicBool,
@@ -81,7 +86,6 @@ struct Current {
     loaded: Option<Loaded>,
     /// The attempt to make another client, at most one. It goes on if who waits for it is cancelled.
     pending: JoinSet<Result<Made, FeedError>>,
-    failed: Option<Arc<FeedError>>,
 }
 
 /// A client.
@@ -127,6 +131,7 @@ impl Access {
             place,
             server: StdMutex::new(server),
             current: Mutex::new(current),
+            reason: StdMutex::new(None),
             refused: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
@@ -152,8 +157,16 @@ impl Access {
     ///
     /// Fails while there are none at all: a credential plugin fails, or is killed at its limit.
     pub(crate) async fn client(&self) -> Result<Client, Arc<FeedError>> {
+        self.client_within(CLIENT_TIMEOUT).await
+    }
+
+    /// The same, waiting for no longer than `patience`. What is waited for goes on beyond.
+    pub(crate) async fn client_within(&self, patience: Duration) -> Result<Client, Arc<FeedError>> {
+        let end = Instant::now() + patience;
         let failures = self.failures.load(Ordering::Acquire);
-        let mut current = self.current.lock().await;
+        let Ok(mut current) = timeout_at(end, self.current.lock()).await else {
+            return Err(self.why_not(patience));
+        };
         if let Some(ended) = current.pending.try_join_next() {
             self.adopt(&mut current, ended.unwrap_or_else(|error| Err(panicked(&error))));
         }
@@ -164,19 +177,21 @@ impl Access {
             Due::Now { .. } if self.failures.load(Ordering::Acquire) != failures => {}
             Due::Now { credentials } => {
                 self.begin(&mut current, credentials);
-                let made = match timeout(CLIENT_TIMEOUT, current.pending.join_next()).await {
-                    Ok(Some(Ok(made))) => made,
-                    Ok(Some(Err(error))) => Err(panicked(&error)),
-                    Ok(None) | Err(_) => Err(too_slow(CLIENT_TIMEOUT)),
-                };
-                self.adopt(&mut current, made);
+                if let Ok(Some(ended)) = timeout_at(end, current.pending.join_next()).await {
+                    self.adopt(&mut current, ended.unwrap_or_else(|error| Err(panicked(&error))));
+                }
             }
         }
-        match (&current.made, &current.failed) {
-            (Some(made), _) => Ok(made.client.clone()),
-            (None, Some(error)) => Err(Arc::clone(error)),
-            (None, None) => Err(Arc::new(too_slow(CLIENT_TIMEOUT))),
-        }
+        current.made.as_ref().map(|made| made.client.clone()).ok_or_else(|| self.why_not(patience))
+    }
+
+    fn why_not(&self, patience: Duration) -> Arc<FeedError> {
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        reason.unwrap_or_else(|| Arc::new(too_slow(patience)))
+    }
+
+    fn set_reason(&self, reason: Option<FeedError>) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason.map(Arc::new);
     }
 
     /// Returns the number of the client that [`client`](Self::client) returned last: another one may be of another
@@ -224,7 +239,14 @@ impl Access {
         }
         let (place, options) = (self.place.clone(), self.options.clone());
         let loaded = current.loaded.take();
-        let known = current.made.as_ref().and_then(|made| made.plugin.clone()).filter(|_| !credentials);
+        let last = current.made.as_ref().and_then(|made| made.plugin.clone());
+        let asked = loaded.as_ref().and_then(Loaded::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
+        if let Some(plugin) = asked {
+            // What the last attempt ended with says more.
+            let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+            reason.get_or_insert_with(|| Arc::new(plugin.pending().into()));
+        }
+        let known = last.filter(|_| !credentials);
         current.pending.spawn(async move {
             let probe_interval = options.probe_interval;
             let loaded = match loaded {
@@ -251,7 +273,7 @@ impl Access {
                     }
                 }
                 current.made = Some(made);
-                current.failed = None;
+                self.set_reason(None);
                 self.generation.fetch_add(1, Ordering::Release);
             }
             Err(error) => {
@@ -259,7 +281,7 @@ impl Access {
                     warn!(%error, "cannot read the credentials again; going on with the old ones");
                     made.at = Instant::now();
                 }
-                current.failed = Some(Arc::new(error));
+                self.set_reason(Some(error));
                 self.failures.fetch_add(1, Ordering::Release);
             }
         }
@@ -397,6 +419,21 @@ mod tests {
         assert!(!error.is_configuration());
         assert!(error.to_string().contains("a library's"), "{error}");
         assert!(access.client().await.is_ok(), "the next one is made");
+    }
+
+    #[tokio::test]
+    async fn plugin_that_runs_is_named_to_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['1000']}";
+        let access = Access::open(options(&folder, SERVER, exec)).await.unwrap();
+        let patience = Duration::from_millis(50);
+        let answers = futures::future::join_all((0..3).map(|_| access.client_within(patience))).await;
+        for answer in answers {
+            let error = answer.err().unwrap();
+            assert_eq!(error.to_string(), r#"credential plugin "sleep" has not ended yet"#);
+            assert!(!error.is_configuration());
+        }
+        assert_eq!(access.current.lock().await.pending.len(), 1, "it is waited for on");
     }
 
     #[tokio::test]

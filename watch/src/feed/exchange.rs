@@ -21,7 +21,7 @@ use super::machine::cause::{Cause, Refusal};
 use super::machine::request::Request;
 use crate::Namespace;
 
-/// Maximum size of the body of an answer that is no success, in bytes.
+/// Maximum number of bytes of the body of an answer that is no success. More is not read.
 const MAX_STATUS: usize = 1 << 16;
 /// Time limit for that body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,7 +134,8 @@ impl Asker {
     ) -> BoxFuture<'static, Result<Answered, Cause>> {
         let asker = self.clone();
         Box::pin(async move {
-            let client = asker.access.client().await.map_err(|error| Cause::Credentials(chain(&error)))?;
+            let client = asker.access.client_within(CLIENT_PATIENCE).await;
+            let client = client.map_err(|error| Cause::Credentials(chain(&error)))?;
             let number = asker.access.generation();
             if request != Request::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
                 let answer = Answer::OtherClient;

@@ -40,6 +40,16 @@ pub(crate) struct Loaded {
     pub(crate) authorization: Authorization,
 }
 
+impl Loaded {
+    /// Returns the program that must be run for credentials.
+    pub(crate) fn plugin(&self) -> Option<&plugin::Plugin> {
+        match &self.authorization {
+            Authorization::Plugin(plugin) => Some(plugin),
+            _ => None,
+        }
+    }
+}
+
 impl Place {
     /// Reads the configuration of a context, the current one if none is named.
     ///

@@ -91,6 +91,12 @@ pub enum PluginError {
         /// Its standard error, with punctuation.
         stderr: String,
     },
+    /// It has not ended yet.
+    #[error("credential plugin {command} has not ended yet", command = Quoted(command))]
+    Pending {
+        /// The program.
+        command: String,
+    },
     /// It failed.
     #[error("credential plugin {command} failed ({status}){stderr}", command = Quoted(command))]
     Failed {
@@ -145,6 +151,11 @@ impl Plugin {
         let install_hint = text("installHint")?.map(str::to_owned);
         let command = resolve(user, command);
         Ok(Self { command, args, env, info, install_hint, time_limit: TIME_LIMIT })
+    }
+
+    /// Returns the reason why there are no credentials while it runs.
+    pub(crate) fn pending(&self) -> PluginError {
+        PluginError::Pending { command: self.command.clone() }
     }
 
     /// Returns the program's path or name.

@@ -23,7 +23,8 @@ use thiserror::Error;
 
 pub use self::sample::addresses;
 use crate::feed::access::Access as Connection;
-use crate::feed::explain::chain;
+use crate::feed::explain::{Cleaned, chain};
+use crate::quote::Quoted;
 use crate::{ClusterOptions, FeedError, Scope};
 
 /// How long to wait for each answer: this is asked by a person, or by a script that has its own limits.
@@ -196,7 +197,7 @@ pub enum AccessError {
     #[error(transparent)]
     Credentials(Arc<FeedError>),
     /// Nobody answers.
-    #[error("cannot reach the API server at {server}: {cause}")]
+    #[error("cannot reach the API server at {server}: {cause}", cause = Cleaned(cause))]
     Unreachable {
         /// Its URL.
         server: String,
@@ -206,7 +207,8 @@ pub enum AccessError {
     /// The server refuses our credentials.
     #[error(
         "the API server at {server} does not accept our credentials (401 {message}): the token or certificate is \
-         expired, revoked or of another cluster"
+         expired, revoked or of another cluster",
+        message = Quoted(message)
     )]
     Unauthenticated {
         /// Its URL.
@@ -221,7 +223,7 @@ pub enum AccessError {
         server: String,
     },
     /// The server answers, but not as an API server that lets us ask.
-    #[error("the API server at {server} does not tell {what}: {code} {message}")]
+    #[error("the API server at {server} does not tell {what}: {code} {message}", message = Quoted(message))]
     Refused {
         /// Its URL.
         server: String,
@@ -233,7 +235,7 @@ pub enum AccessError {
         message: String,
     },
     /// What answers is no API server.
-    #[error("what answers at {server} is no Kubernetes API server: {cause}")]
+    #[error("what answers at {server} is no Kubernetes API server: {cause}", cause = Cleaned(cause))]
     NotAnApiServer {
         /// Its URL.
         server: String,
@@ -452,7 +454,10 @@ fn refused(server: String, what: &'static str, status: Status) -> AccessError {
     match code {
         401 => AccessError::Unauthenticated { server, message },
         403 if user_in(&message) == Some(ANONYMOUS) => AccessError::Anonymous { server },
-        404 => AccessError::NotAnApiServer { server, cause: format!("asked for {what}: 404 {message}") },
+        404 => AccessError::NotAnApiServer {
+            server,
+            cause: format!("asked for {what}: 404 {}", Quoted(&message)),
+        },
         _ => AccessError::Refused { server, what, code, message },
     }
 }

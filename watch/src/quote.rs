@@ -16,6 +16,18 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Displays a URL from outside like other text, but without a user name and password.
+pub(crate) struct QuotedUrl<'a>(pub(crate) &'a str);
+
+impl fmt::Display for QuotedUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.rsplit_once('@') {
+            Some((_, rest)) => write!(f, "{}", Quoted(&format!("...@{rest}"))),
+            None => write!(f, "{}", Quoted(self.0)),
+        }
+    }
+}
+
 /// Displays a list of names, each quoted, of which at most ten are shown.
 pub(crate) struct QuotedList<'a>(pub(crate) &'a [&'a str]);
 
@@ -41,6 +53,12 @@ mod tests {
     fn quoted_text_is_escaped_and_cut() {
         assert_eq!(Quoted("a\n\u{1b}[31m\"\u{202e}\u{e9}").to_string(), r#""a\n\u{1b}[31m\"\u{202e}é""#);
         assert_eq!(Quoted(&"\u{e9}".repeat(201)).to_string(), format!("\"{}\"...", "\u{e9}".repeat(200)));
+    }
+
+    #[test]
+    fn passwords_of_urls_are_not_shown() {
+        assert_eq!(QuotedUrl("http://u:p@q@host:1/").to_string(), r#""...@host:1/""#);
+        assert_eq!(QuotedUrl("http://host").to_string(), r#""http://host""#);
     }
 
     #[test]

@@ -313,7 +313,7 @@ fn refused_credentials_are_1_and_told() {
     let api = api(|_, _, _| true);
     let run = check(&api, &["--context", "bad"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
-    assert!(run.stderr.contains("does not accept our credentials (401 Unauthorized)"), "{}", run.stderr);
+    assert!(run.stderr.contains(r#"does not accept our credentials (401 "Unauthorized")"#), "{}", run.stderr);
 }
 
 #[test]

@@ -249,9 +249,15 @@ async fn failures_say_what_to_do() {
         cluster.access(&needed(&scope(true, &[]))).await.expect_err("no answer of use").to_string()
     };
     let unauthorized = text(failure(401, "Unauthorized")).await;
-    assert!(unauthorized.contains("does not accept our credentials (401 Unauthorized)"), "{unauthorized}");
-    let forbidden = text(failure(403, "no")).await;
-    assert_eq!(forbidden, "the API server at https://api.example:6443/ does not tell its version: 403 no");
+    assert!(
+        unauthorized.contains(r#"does not accept our credentials (401 "Unauthorized")"#),
+        "{unauthorized}"
+    );
+    let forbidden = text(failure(403, "no\nok  forged\u{1b}[31m")).await;
+    assert_eq!(
+        forbidden,
+        r#"the API server at https://api.example:6443/ does not tell its version: 403 "no\nok  forged\u{1b}[31m""#
+    );
     let message =
         "selfsubjectaccessreviews.authorization.k8s.io is forbidden: User \"system:anonymous\" cannot create";
     let anonymous = text(failure(403, message)).await;
@@ -259,8 +265,11 @@ async fn failures_say_what_to_do() {
         anonymous.ends_with("takes us for anonymous: the configuration has no credentials for it"),
         "{anonymous}"
     );
-    let not_found = text(failure(404, "nothing here")).await;
-    assert!(not_found.contains("is no Kubernetes API server"), "{not_found}");
+    let not_found = text(failure(404, "nothing\nhere")).await;
+    assert!(
+        not_found.ends_with(r#"is no Kubernetes API server: asked for its version: 404 "nothing\nhere""#),
+        "{not_found}"
+    );
     let garbage = text((200, json!("welcome"))).await;
     assert!(garbage.contains("is no Kubernetes API server"), "{garbage}");
 }

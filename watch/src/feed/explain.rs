@@ -113,7 +113,7 @@ impl Subject {
 const SHOWN: usize = 300;
 
 /// Text of a library that may hold some from outside: escaped and cut.
-struct Cleaned<'a>(&'a str);
+pub(crate) struct Cleaned<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Cleaned<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::Uri;
 
 use super::server;
-use crate::quote::Quoted;
+use crate::quote::QuotedUrl;
 
 /// Returns the proxy for requests to `server`: the kubeconfig's `proxy-url`, else what `HTTPS_PROXY` or
 /// `HTTP_PROXY` and `NO_PROXY` say.
@@ -19,7 +19,7 @@ pub(crate) fn choose(
 ) -> Result<Option<Uri>, String> {
     // NO_PROXY is for proxies from the environment, as in Go.
     if let Some(text) = proxy_url {
-        return url(text, false).map(Some).map_err(|fault| format!("proxy-url {}: {fault}", shown(text)));
+        return url(text, false).map(Some).map_err(|fault| format!("proxy-url {}: {fault}", QuotedUrl(text)));
     }
     let first = |names: [&'static str; 2]| {
         names.into_iter().find_map(|name| {
@@ -36,15 +36,7 @@ pub(crate) fn choose(
     if is_excluded(server, &excluded) {
         return Ok(None);
     }
-    url(&text, true).map(Some).map_err(|fault| format!("{name}={}: {fault}", shown(&text)))
-}
-
-/// A proxy's URL for messages: without its password.
-fn shown(text: &str) -> String {
-    match text.rsplit_once('@') {
-        Some((_, rest)) => Quoted(&format!("...@{rest}")).to_string(),
-        None => Quoted(text).to_string(),
-    }
+    url(&text, true).map(Some).map_err(|fault| format!("{name}={}: {fault}", QuotedUrl(&text)))
 }
 
 /// Returns the URL of a proxy, with its port; `http` if it has no scheme and need not.

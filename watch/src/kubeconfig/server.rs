@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::quote::Quoted;
+use crate::quote::QuotedUrl;
 
 /// Returns the URL of an API server.
 ///
@@ -10,7 +10,7 @@ use crate::quote::Quoted;
 /// secrets, else HTTP. Fails with words about what is wrong.
 pub(crate) fn url(text: &str, tls: bool) -> Result<Uri, String> {
     let trimmed = text.trim();
-    let wrong = |fault: String| format!("server {}: {fault}", Quoted(text));
+    let wrong = |fault: String| format!("server {}: {fault}", QuotedUrl(text));
     let (scheme, rest) = match trimmed.split_once("://") {
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
         None if tls => ("https".to_owned(), trimmed),
@@ -114,6 +114,7 @@ mod tests {
         ] {
             let fault = url(text, true).unwrap_err();
             assert!(fault.starts_with("server \""), "{text}: {fault}");
+            assert!(!fault.contains("u:p"), "{fault}");
         }
     }
 }

@@ -264,6 +264,14 @@ async fn proxies_of_the_kubeconfig_are_used() {
     let cluster = json!({"server": "http://192.0.2.1", "proxy-url": format!("socks5h://{}", proxy.address)});
     let error = place.error_with(&cluster).await;
     assert!(error.contains("cannot reach the API server at http://192.0.2.1:80/"), "{error}");
+    let shown = format!(r#"through the proxy "socks5://{}/""#, proxy.address);
+    assert!(error.contains(&shown), "{error}");
+    let cluster = json!({"server": "http://192.0.2.1", "proxy-url": "http://user:secret@127.0.0.1:1"});
+    let error = place.error_with(&cluster).await;
+    assert!(
+        error.contains(r#"through the proxy "...@127.0.0.1:1/""#) && !error.contains("secret"),
+        "{error}"
+    );
 }
 
 /// Set in the process that runs with a proxy: the kubeconfig to use.
@@ -348,6 +356,16 @@ async fn the_start_does_not_wait_for_a_plugin() {
     let running = tokio::spawn(feed.run(stop.clone()));
     until("it runs", || place.lines("pid") == 1).await;
     assert_eq!(index.freshness(), Freshness::Unsynced);
+    let errors =
+        || -> Vec<String> { index.health().watches().into_iter().filter_map(|watch| watch.error).collect() };
+    // Longer than a request waits for credentials, and shorter than it waits for an answer.
+    pass(Duration::from_secs(9)).await;
+    until("both watches name it", || errors().len() == 2).await;
+    let text = errors().concat();
+    assert!(
+        text.contains(r#"credential plugin "sh" has not ended yet"#) && !text.contains("cannot reach"),
+        "{text}"
+    );
     let pid = std::fs::read_to_string(place.file("pid")).unwrap();
     stop.cancel();
     running.await.unwrap();

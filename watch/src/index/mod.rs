@@ -44,6 +44,8 @@ mod scan;
 mod segments;
 mod shared_writer;
 mod sharing;
+#[cfg(all(test, not(poddns_loom)))]
+mod stops;
 mod sync;
 mod table;
 mod tracker;

@@ -12,7 +12,7 @@ use super::uid::Uid;
 use super::writer::{Clock, IndexWriter, index_with};
 
 /// Pods and namespaces in ordered maps.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Model {
     options: IndexOptions,
     pods: BTreeMap<Uid, Pod>,
@@ -20,7 +20,7 @@ pub struct Model {
     namespaces: BTreeMap<Label, bool>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Pod {
     namespace: Label,
     /// Kept only if the options say so, and if it is a single label.
@@ -165,6 +165,66 @@ impl Operation {
     }
 }
 
+/// What an operation returns.
+#[derive(Debug, PartialEq, Eq)]
+enum Effect {
+    Changed(Change),
+    Removed(usize),
+    Nothing,
+}
+
+impl Operation {
+    fn write(&self, writer: &mut IndexWriter) -> Effect {
+        match self {
+            Self::Apply { uid, namespace, name, addresses } => {
+                let pod = PodRecord { uid: *uid, namespace: *namespace, name, addresses };
+                Effect::Changed(writer.apply(&pod))
+            }
+            Self::Remove(uid) => Effect::Changed(writer.remove(*uid)),
+            Self::BeginPods(scope) => {
+                writer.begin_pod_list(scope);
+                Effect::Nothing
+            }
+            Self::EndPods(scope) => Effect::Removed(writer.end_pod_list(scope)),
+            Self::ApplyNamespace(namespace) => Effect::Changed(writer.apply_namespace(*namespace)),
+            Self::RemoveNamespace(namespace) => Effect::Changed(writer.remove_namespace(namespace)),
+            Self::BeginNamespaces => {
+                writer.begin_namespace_list();
+                Effect::Nothing
+            }
+            Self::EndNamespaces => Effect::Removed(writer.end_namespace_list()),
+        }
+    }
+
+    fn model(&self, model: &mut Model) -> Effect {
+        match self {
+            Self::Apply { uid, namespace, name, addresses } => {
+                let pod = PodRecord { uid: *uid, namespace: *namespace, name, addresses };
+                Effect::Changed(model.apply(&pod))
+            }
+            Self::Remove(uid) => Effect::Changed(model.remove(*uid)),
+            Self::BeginPods(scope) => {
+                model.begin_pod_list(scope);
+                Effect::Nothing
+            }
+            Self::EndPods(scope) => Effect::Removed(model.end_pod_list(scope)),
+            Self::ApplyNamespace(namespace) => {
+                let known = model.namespaces.insert(*namespace, true).is_some();
+                Effect::Changed(if known { Change::Unchanged } else { Change::Added })
+            }
+            Self::RemoveNamespace(namespace) => {
+                let known = model.namespaces.remove(namespace).is_some();
+                Effect::Changed(if known { Change::Removed } else { Change::Unchanged })
+            }
+            Self::BeginNamespaces => {
+                model.namespaces.values_mut().for_each(|seen| *seen = false);
+                Effect::Nothing
+            }
+            Self::EndNamespaces => Effect::Removed(model.end_namespace_list()),
+        }
+    }
+}
+
 /// An index, its model, and what both said last.
 struct Pair {
     questions: Questions,
@@ -270,38 +330,8 @@ impl Pair {
     fn step(&mut self, operation: &Operation) {
         self.now += 1;
         self.writer.set_clock(self.now);
-        let (model, writer) = (&mut self.model, &mut self.writer);
-        match operation {
-            Operation::Apply { uid, namespace, name, addresses } => {
-                let pod = PodRecord { uid: *uid, namespace: *namespace, name, addresses };
-                assert_eq!(writer.apply(&pod), model.apply(&pod), "{operation:?}");
-            }
-            Operation::Remove(uid) => assert_eq!(writer.remove(*uid), model.remove(*uid), "{operation:?}"),
-            Operation::BeginPods(scope) => {
-                writer.begin_pod_list(scope);
-                model.begin_pod_list(scope);
-            }
-            Operation::EndPods(scope) => {
-                assert_eq!(writer.end_pod_list(scope), model.end_pod_list(scope), "{operation:?}");
-            }
-            Operation::ApplyNamespace(namespace) => {
-                let known = model.namespaces.insert(*namespace, true).is_some();
-                let expected = if known { Change::Unchanged } else { Change::Added };
-                assert_eq!(writer.apply_namespace(*namespace), expected, "{operation:?}");
-            }
-            Operation::RemoveNamespace(namespace) => {
-                let known = model.namespaces.remove(namespace).is_some();
-                let expected = if known { Change::Removed } else { Change::Unchanged };
-                assert_eq!(writer.remove_namespace(namespace), expected, "{operation:?}");
-            }
-            Operation::BeginNamespaces => {
-                writer.begin_namespace_list();
-                model.namespaces.values_mut().for_each(|seen| *seen = false);
-            }
-            Operation::EndNamespaces => {
-                assert_eq!(writer.end_namespace_list(), model.end_namespace_list(), "{operation:?}");
-            }
-        }
+        let effect = operation.write(&mut self.writer);
+        assert_eq!(effect, operation.model(&mut self.model), "{operation:?}");
         self.compare(operation);
     }
 
@@ -371,9 +401,13 @@ pub fn run(octets: &[u8]) {
 
 #[cfg(all(test, not(poddns_loom)))]
 mod tests {
+    use std::ops::ControlFlow;
+    use std::sync::Arc;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use super::super::stops::observed;
     use super::*;
 
     proptest! {
@@ -391,6 +425,113 @@ mod tests {
         #[test]
         fn many_pods_that_make_tables_grow(names in 2..4_u8, list in vec(any::<[u8; 5]>(), 100..300)) {
             run(&[&[names], list.as_flattened()].concat());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn writer_may_stop_after_any_store(names in 0..2_u8, list in vec(any::<[u8; 5]>(), 0..60)) {
+            run_with_stops(names != 0, &list);
+        }
+    }
+
+    #[test]
+    fn removed_pod_is_scanned_whole_or_not() {
+        // Pods of one to four addresses and of every kind of name, applied and removed.
+        for (size, choice) in (0..8).flat_map(|size| (0..8).map(move |choice| (size, choice))) {
+            let apply = [size * 32, choice, choice * 5, choice, choice + 1];
+            let remove = [18, choice, 0, 0, 0];
+            for names in [false, true] {
+                run_with_stops(names, &[apply, remove, apply]);
+            }
+        }
+    }
+
+    /// Runs an operation list on an index whose readers look at it after every store of the writer.
+    fn run_with_stops(pod_names: bool, list: &[[u8; 5]]) {
+        let mut pair = Pair::new(IndexOptions { pod_names }, NARROW);
+        for &octets in list {
+            let operation = Operation::decode(octets, NARROW);
+            let mut model = pair.model.clone();
+            let before = State::expected(&model);
+            operation.model(&mut model);
+            let after = State::expected(&model);
+            let (index, questions) = (Arc::clone(pair.writer.index()), Questions::about(NARROW));
+            let (applied, told) = (matches!(operation, Operation::Apply { .. }), operation.clone());
+            let look = move || State::of(&index, &questions).check(&before, &after, applied, &told);
+            observed(look, || pair.step(&operation));
+        }
+    }
+
+    /// A pod as a scan returns it.
+    type Scanned = (Label, Option<Label>, Vec<IpAddr>);
+
+    /// Returns the pods of a scan, with how often each was passed.
+    fn scanned(index: &Index) -> BTreeMap<Scanned, usize> {
+        let mut pods = BTreeMap::new();
+        let mut from = Some(0);
+        while let Some(first) = from {
+            from = index.scan(first, 7, |pod| {
+                *pods.entry((pod.namespace, pod.name, pod.addresses().collect())).or_default() += 1;
+                ControlFlow::Continue(())
+            });
+        }
+        pods
+    }
+
+    /// All that readers can find out.
+    struct State {
+        view: View,
+        pods: BTreeMap<Scanned, usize>,
+    }
+
+    impl State {
+        fn of(index: &Index, questions: &Questions) -> Self {
+            Self { view: View::of(index, questions), pods: scanned(index) }
+        }
+
+        fn expected(model: &Model) -> Self {
+            let mut pods = BTreeMap::new();
+            for pod in model.pods.values() {
+                *pods.entry((pod.namespace, pod.name, pod.addresses.clone())).or_default() += 1;
+            }
+            Self { view: View::expected(model), pods }
+        }
+
+        /// Checks that everything is as before an operation or as after it. What neither changes, nothing in between does.
+        fn check(&self, before: &Self, after: &Self, applied: bool, operation: &Operation) {
+            let (view, old, new) = (&self.view, &before.view, &after.view);
+            let during = |is: bool, before: bool, after: bool| is == before || is == after;
+            for namespace in view.namespaces.union(&old.namespaces).chain(&new.namespaces) {
+                let [is, before, after] = [view, old, new].map(|view| view.namespaces.contains(namespace));
+                assert!(during(is, before, after), "{namespace} exists: {is} during {operation:?}");
+            }
+            for pair in view.addresses.union(&old.addresses).chain(&new.addresses) {
+                let [is, before, after] = [view, old, new].map(|view| view.addresses.contains(pair));
+                assert!(during(is, before, after), "{pair:?}: {is} during {operation:?}");
+            }
+            for name in view.names.keys().chain(old.names.keys()).chain(new.names.keys()) {
+                let [is, before, after] = [view, old, new].map(|view| view.names.get(name));
+                assert!(is == before || is == after, "{name:?}: {is:?} during {operation:?}");
+            }
+            for address in view.owners.keys().chain(old.owners.keys()).chain(new.owners.keys()) {
+                let [is, before, after] = [view, old, new].map(|view| view.owners.get(address));
+                // A pod that replaces another has the address before that one loses it; several lose it one by one.
+                let shared = Some(&Owner::Shared);
+                let handed_over = applied && is == shared && before.is_some() && after.is_some();
+                assert!(
+                    is == before || is == after || handed_over || before == shared,
+                    "{address}: {is:?} during {operation:?}"
+                );
+            }
+            for pod in self.pods.keys().chain(before.pods.keys()).chain(after.pods.keys()) {
+                let [is, before, after] =
+                    [self, before, after].map(|state| state.pods.get(pod).copied().unwrap_or_default());
+                let most = before.max(after) + usize::from(applied && before + after > 0);
+                assert!(before.min(after) <= is && is <= most, "{pod:?}: {is} times during {operation:?}");
+            }
         }
     }
 

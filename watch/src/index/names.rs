@@ -174,19 +174,28 @@ impl NamesWriter {
         self.table.insert(epoch, row.tagged(hash), hash_of);
     }
 
-    /// Removes a pod's name, if it has one. The pod's entry is still stored, but nothing else leads to its row.
-    pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) -> Visible {
+    /// Makes a pod unknown by its name, if it has one. Returns whether it had.
+    pub(super) fn unpublish(&mut self, epoch: &Epoch, row: Row) -> Visible {
         let shared = &self.shared;
-        let Some(place) = shared.place(row) else { return Visible::NO };
+        if shared.place(row).is_none() {
+            return Visible::NO;
+        }
         let hash = shared.hash_of(row).unwrap_or_default();
         self.table.remove(hash, row.tagged(hash));
+        // Before a reader that is still at the row can find it without addresses: the name may be another pod's by now.
+        epoch.advance();
+        Visible::YES
+    }
+
+    /// Removes the name of a pod that is not known by it. The pod's entry is still stored, but nothing leads to its row.
+    pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) {
+        let shared = &self.shared;
+        let Some(NamePlace { class, slot }) = shared.place(row) else { return };
         // Before a reader that is still at the row can find it without a name, or with the octets of another.
         epoch.advance();
         shared.places.store(row.get(), 0);
-        let NamePlace { class, slot } = place;
         if let (Some(words), Some(slots)) = (shared.classes.get(class), self.slots.get_mut(class)) {
             slots.release(Slots { class, words }, slot);
         }
-        Visible::YES
     }
 }

@@ -58,7 +58,7 @@ impl Index {
         Some(end)
     }
 
-    /// Returns the pod in a row. A pod without addresses is about to get some, and is left out.
+    /// Returns the pod in a row. A pod without addresses is being added or removed, and is left out.
     fn pod_in(&self, row: Row) -> Result<Option<IndexedPod>, Unknown> {
         self.epoch.consistently(|| {
             let entry = self.pods.entry(row);

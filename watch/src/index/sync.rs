@@ -52,10 +52,14 @@
 
 use poddns_core::Unknown;
 
+#[cfg(all(test, not(poddns_loom)))]
+pub(super) use super::stops::{AtomicU32, AtomicU64};
 #[cfg(poddns_loom)]
 pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(not(any(test, poddns_loom)))]
+pub(super) use std::sync::atomic::{AtomicU32, AtomicU64};
 #[cfg(not(poddns_loom))]
-pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(super) use std::sync::atomic::{Ordering, fence};
 
 /// An atomic word of either width.
 pub(super) trait Word {

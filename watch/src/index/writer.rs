@@ -138,8 +138,10 @@ impl IndexWriter {
                 if self.is(row, &pod.namespace, name) {
                     self.update(row, &addresses)
                 } else {
-                    let removed = self.remove_row(row);
-                    (Change::Updated, self.insert(pod, name, &addresses) | removed)
+                    // Under its new name first: an address that stays is answered all the time.
+                    self.track_names(row, false);
+                    let inserted = self.insert(pod, name, &addresses);
+                    (Change::Updated, self.clear_row(row) | inserted)
                 }
             }
         };
@@ -406,13 +408,19 @@ impl IndexWriter {
         let entry = self.index.pods.entry(row);
         let Some(namespace) = entry.namespace() else { return Visible::NO };
         let claim = self.claim(row, namespace);
+        let addresses = self.index.pods.addresses(entry);
         let mut visible = Visible::NO;
-        for address in self.index.pods.addresses(entry).iter() {
+        if let Some(names) = &mut self.names {
+            visible |= names.unpublish(&self.index.epoch, row);
+        }
+        // A scan comes by the row alone, and must not find the pod when parts of it are gone.
+        self.pods.set_addresses(&self.index.epoch, row, &InlineVec::default());
+        for address in addresses.iter() {
             visible |= self.detach(claim, address);
         }
         // After the last address, which would show the pod without its name.
         if let Some(names) = &mut self.names {
-            visible |= names.remove(&self.index.epoch, row);
+            names.remove(&self.index.epoch, row);
         }
         self.pods.remove(&self.index.epoch, row);
         visible | self.namespaces.leave(&self.index.epoch, namespace)

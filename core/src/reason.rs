@@ -18,7 +18,7 @@ pub enum Reason {
     ClassNotServed,
     /// REFUSED: the driver limits the questions of the client; see [`refuse`](crate::refuse).
     ClientLimited,
-    /// REFUSED: a zone transfer.
+    /// A zone transfer: REFUSED, unless the driver transfers zones. It answers signed queries, too.
     Transfer,
     /// REFUSED: no zone of this server has the name.
     OutsideZones,

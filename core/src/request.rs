@@ -96,6 +96,13 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Returns a response that the driver made: to a query for a transfer, or to a signed one.
+    #[must_use]
+    pub const fn by_driver(len: usize, rcode: Rcode, ede: Option<Ede>) -> Self {
+        let (reason, cookie) = (Reason::Transfer, CookieStatus::Absent);
+        Self { len, rcode, ede, reason, audit: None, truncated: false, cookie }
+    }
+
     /// Returns whether the index could not be read, so that the response is SERVFAIL: see
     /// [`Unknown`](crate::Unknown).
     #[must_use]

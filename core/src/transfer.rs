@@ -20,6 +20,7 @@ use crate::config::{Config, Mode};
 use crate::label::Label;
 use crate::podip::{self, PodIpLabel};
 use crate::policy::{is_allowed, is_served};
+use crate::request::Reply;
 use crate::respond::soa_of;
 use crate::wire::header::{self, Header, flag};
 use crate::wire::message::Message;
@@ -238,13 +239,13 @@ impl<'q> TransferQuery<'q> {
 }
 
 /// Writes a response without records to the front of `out`, such as REFUSED to a client that may not have a transfer, and
-/// returns its length in octets. `None` if `query` has no header, or there is no room.
+/// returns it. `None` if `query` has no header, or there is no room.
 #[must_use]
 pub fn respond_without_records(
     query: &[u8],
     rcode: Rcode,
     ede: Option<Ede>,
     out: &mut [u8],
-) -> Option<usize> {
-    crate::respond::bare(query, rcode, ede, out)
+) -> Option<Reply> {
+    crate::respond::bare(query, rcode, ede, out).map(|len| Reply::by_driver(len, rcode, ede))
 }

@@ -64,5 +64,6 @@ pub use server::listing::{ListError, PodCursor, PodEntry, PodPage};
 pub use server::pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
 pub use server::query_log::{LoggedQueries, QueryLog, QueryRecord, QuerySink};
 pub use server::rate_limit::RateLimit;
-pub use server::settings::{Needs, Settings, SnapshotFile, TcpLimits};
+pub use server::settings::{Needs, Settings, SnapshotFile, TcpLimits, TransferSettings};
 pub use server::state::{LogLosses, OptionInForce};
+pub use server::transfer::KeyError;

@@ -442,7 +442,7 @@ fn the_sample_configuration_is_right_and_whole() {
     let text = text.replace("\"demo/pods.json\"", &format!("{pods:?}"));
     let examples: Vec<&str> =
         text.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).collect();
-    assert_eq!(examples.len(), 14, "{examples:?}");
+    assert_eq!(examples.len(), 17, "{examples:?}");
     let without_pods = text.replace("\npods-file", "\n#pods-file");
     for example in std::iter::once("").chain(examples) {
         let cluster = ["#kubeconfig", "#context", "#snapshot"].iter().any(|key| example.starts_with(key));

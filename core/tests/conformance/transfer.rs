@@ -231,8 +231,8 @@ fn zone_has_what_verified_answers() {
 fn refusal_has_the_question_and_an_extended_error() {
     let query = Query::new(APEX, AXFR).edns(&Edns::new(1232)).octets();
     let mut out = [0; 512];
-    let len = respond_without_records(&query, Rcode::REFUSED, Some(Ede(18)), &mut out).unwrap();
-    let message = Message::from_vec(&out[..len]).unwrap();
+    let reply = respond_without_records(&query, Rcode::REFUSED, Some(Ede(18)), &mut out).unwrap();
+    let message = Message::from_vec(&out[..reply.len]).unwrap();
     assert_eq!(message.queries.len(), 1);
     assert!(message.answers.is_empty() && message.edns.is_some());
     assert_eq!(respond_without_records(&query[..11], Rcode::REFUSED, None, &mut out), None);

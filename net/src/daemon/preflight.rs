@@ -6,7 +6,9 @@ use super::config::{DaemonSettings, Privileges, Sources};
 use super::privileges::{self, Paths, PrivilegeError};
 use super::reach::paths;
 use super::systemd::{PassedError, PassedSockets};
-use crate::server::cookies::{CookieError, CookieSource, SecretStore};
+use crate::server::cookies::{CookieError, SecretStore};
+use crate::server::settings::Settings;
+use crate::server::transfer::{KeyError, Secrets};
 
 /// Reason why the daemon does not start, although its settings are valid.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum PreflightError {
     /// There are no secrets for cookies.
     #[error(transparent)]
     Cookies(#[from] CookieError),
+    /// The key of zone transfers cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 impl PreflightError {
@@ -28,7 +33,7 @@ impl PreflightError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Passed(_) => true,
+            Self::Passed(_) | Self::Key(_) => true,
             Self::Privileges(error) => error.is_configuration(),
             Self::Cookies(error) => error.is_configuration(),
         }
@@ -46,7 +51,7 @@ pub fn preflight(
 ) -> Vec<PreflightError> {
     let mut errors = check_process(settings, passed);
     let paths = paths(sources.file(), &settings.server);
-    errors.extend(check_files(&settings.privileges, &settings.server.cookies, &paths));
+    errors.extend(check_files(&settings.privileges, &settings.server, &paths));
     errors
 }
 
@@ -63,14 +68,17 @@ pub(super) fn check_process(settings: &DaemonSettings, passed: &PassedSockets) -
 /// Makes the checks of files that the settings name. They may block, and are made as the user that the daemon becomes.
 pub(super) fn check_files(
     privileges: &Privileges,
-    cookies: &CookieSource,
+    settings: &Settings,
     paths: &Paths,
 ) -> Vec<PreflightError> {
     let mut errors = Vec::new();
     if let Err(error) = privileges::check_program(privileges, paths) {
         errors.push(error.into());
     }
-    if let Err(error) = SecretStore::open(cookies.clone(), Instant::now()) {
+    if let Err(error) = SecretStore::open(settings.cookies.clone(), Instant::now()) {
+        errors.push(error.into());
+    }
+    if let Err(error) = Secrets::read(settings) {
         errors.push(error.into());
     }
     errors

@@ -17,6 +17,9 @@ pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
     if let CookieSource::File(secrets) = &settings.cookies {
         paths.read_file(secrets);
     }
+    if let Some(key) = settings.transfer.as_ref().and_then(|transfer| transfer.key_file.as_ref()) {
+        paths.read_file(key);
+    }
     if settings.needs() == Needs::Nothing {
         return paths;
     }

@@ -85,7 +85,7 @@ async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<Droppe
     let kept = settings.privileges.clone();
     let read = detached("poddns-paths", move || {
         let paths = paths(config.as_deref(), &server);
-        let errors = check_files(&kept, &server.cookies, &paths);
+        let errors = check_files(&kept, &server, &paths);
         (paths, errors)
     });
     let late = || io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", READ_TIMEOUT.as_secs()));

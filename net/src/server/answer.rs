@@ -1,6 +1,6 @@
 //! One thread's way to answers: the settings of the moment, the pods, and what it counts.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use poddns_core::wire::Rcode;
 use poddns_core::{
-    AskedPod, Config, CookieSecrets, CookieStatus, Outcome, Reason, Reply, Request, Transport, asked_pod,
-    prefetch, refuse, respond,
+    AskedPod, Config, CookieSecrets, CookieStatus, DropReason, Outcome, Reason, Reply, Request, Transport,
+    asked_pod, prefetch, refuse, respond,
 };
 use tokio::sync::watch;
 
@@ -20,7 +20,11 @@ use crate::server::pods::SharedPods;
 use crate::server::query_log::{Logging, QueryLogger};
 use crate::server::rate_limit::{Limiter, QuestionLimiter, Verdict};
 use crate::server::settings::Settings;
+use crate::server::transfer::{Answered, Asked, Job, Service};
 use crate::sys::Datagram;
+
+/// The response whose messages a transfer makes.
+const BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
 
 /// What all threads answer from; replaced as a whole when the configuration is read again.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct Current {
     pub(crate) cookies: Option<CookieSecrets>,
     /// The audit, if one is made.
     pub(crate) audit: Option<Arc<Audit>>,
+    /// What answers queries for transfers, if they are configured and can be answered.
+    pub(crate) transfers: Option<Arc<Service>>,
 }
 
 /// Answers queries of one thread.
@@ -132,6 +138,8 @@ impl Answerer {
             clock: OnceCell::new(),
             log: Logging::new(self.current.settings.query_log, &self.query_log),
             skipped: &self.skipped,
+            transfers: self.current.transfers.as_ref(),
+            transfer: RefCell::default(),
         }
     }
 }
@@ -163,6 +171,10 @@ pub(crate) struct Batch<'a> {
     /// The query log, if it is on.
     log: Option<Logging<'a>>,
     skipped: &'a Cell<u32>,
+    /// What answers queries for transfers, if they are configured and can be answered.
+    transfers: Option<&'a Arc<Service>>,
+    /// A transfer that a query asked for.
+    transfer: RefCell<Option<Box<Job>>>,
 }
 
 impl Batch<'_> {
@@ -194,11 +206,12 @@ impl Batch<'_> {
     #[cold]
     pub(crate) fn answer_and_log(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
         let Datagram { octets, peer, cut } = query;
-        let reply = self.reply(Datagram { octets, peer, cut }, out)?;
-        if let Some(log) = &self.log {
+        let reply = self.reply(Datagram { octets, peer, cut }, out);
+        let begun = self.transfer.borrow().is_some().then_some(BEGUN);
+        if let (Some(log), Some(reply)) = (&self.log, reply.or(begun)) {
             log.log(self.skipped, modulo(self.now), (peer, self.transport), octets, &reply);
         }
-        Some(reply.len)
+        reply.map(|reply| reply.len)
     }
 
     #[inline]
@@ -242,9 +255,53 @@ impl Batch<'_> {
                 self.counters.dropped(Dropped::By(reason));
                 None
             }
-            // No other kind is asked for.
-            _ => None,
+            outcome => self.serve_secondary(outcome, query, &request, out),
         }
+    }
+
+    /// Answers a query for a transfer, or a signed one. `None` if there is no response, or it is
+    /// [several messages](Self::take_transfer).
+    #[cold]
+    fn serve_secondary(
+        &self,
+        outcome: Outcome,
+        query: &[u8],
+        request: &Request,
+        out: &mut [u8],
+    ) -> Option<Reply> {
+        let limited = self.limiter.is_some_and(|limiter| {
+            let verdict = limiter.check(request.source, || *self.clock.get_or_init(Instant::now));
+            !matches!(verdict, Verdict::Send)
+        });
+        if limited {
+            self.counters.dropped(Dropped::RateLimited);
+            return None;
+        }
+        let asked = Asked { config: &self.config, query, request };
+        let answered = match self.transfers {
+            Some(service) => service.answer(outcome, asked, out),
+            None => Answered::not_ready(query, out),
+        };
+        match answered {
+            Answered::Reply(reply) => {
+                self.counters.reply(&reply);
+                Some(reply)
+            }
+            Answered::Transfer(job) => {
+                self.counters.reply(&BEGUN);
+                self.transfer.replace(Some(job));
+                None
+            }
+            Answered::Nothing => {
+                self.counters.dropped(Dropped::By(DropReason::NoRoom));
+                None
+            }
+        }
+    }
+
+    /// Returns the transfer that the last query asked for, if it did.
+    pub(crate) fn take_transfer(&self) -> Option<Box<Job>> {
+        self.transfer.take()
     }
 
     fn respond(&self, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
@@ -356,6 +413,7 @@ mod tests {
             pods: pods.clone(),
             cookies: None,
             audit: None,
+            transfers: None,
         });
         let mut answerer = Answerer::tcp(current.subscribe(), Arc::default(), [0; 16], 0);
         assert_eq!(pods.0.freshness(), Freshness::Fresh);
@@ -366,8 +424,13 @@ mod tests {
     #[test]
     fn nothing_is_sent_to_port_zero() {
         let pods = SharedPods(Arc::new(NoPods));
-        let current =
-            watch::Sender::new(Current { settings: Arc::default(), pods, cookies: None, audit: None });
+        let current = watch::Sender::new(Current {
+            settings: Arc::default(),
+            pods,
+            cookies: None,
+            audit: None,
+            transfers: None,
+        });
         let counters = Arc::new(Counters::default());
         let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
         let mut answerer = Answerer::udp(

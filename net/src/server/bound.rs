@@ -120,6 +120,7 @@ impl Bound {
             pods: pods.pods.clone(),
             cookies: cookies.secrets().cloned(),
             audit: Audit::of(&settings, key),
+            transfers: None,
         };
         let mut state = State::new(current, admin.clone(), log_losses);
         state.query_log = Arc::new(QueryLogger::new(query_log));

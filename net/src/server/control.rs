@@ -30,6 +30,7 @@ use super::secrets::Cookies;
 use super::settings::{Needs, Settings};
 use super::snapshots::Saver;
 use super::supervise::Tasks;
+use super::transfer::{Publisher, Secrets};
 
 /// Interval between checks whether a new feed has completed its first list.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -98,6 +99,7 @@ struct Opening {
 struct Opened {
     cookies: Option<SecretStore>,
     feed: Option<(Plan, OpenedFeed)>,
+    keys: Option<Secrets>,
 }
 
 /// What must be opened.
@@ -107,15 +109,18 @@ struct ToOpen {
     /// A pipe cannot be read twice, so it is accepted at the start only.
     pipes: bool,
     snapshot: Option<PathBuf>,
+    /// Whose key of zone transfers is read.
+    settings: Arc<Settings>,
 }
 
 impl ToOpen {
     /// Opens everything, or nothing. May block the calling thread for ever.
     fn open(self, runtime: &Handle) -> Result<Opened, StartError> {
         let cookies = self.cookies.map(|source| SecretStore::open(source, Instant::now())).transpose()?;
-        let Some(plan) = self.plan else { return Ok(Opened { cookies, feed: None }) };
+        let keys = Some(Secrets::read(&self.settings)?);
+        let Some(plan) = self.plan else { return Ok(Opened { cookies, feed: None, keys }) };
         let feed = runtime.block_on(OpenedFeed::open(plan.clone(), self.pipes, self.snapshot.as_deref()))?;
-        Ok(Opened { cookies, feed: Some((plan, feed)) })
+        Ok(Opened { cookies, feed: Some((plan, feed)), keys })
     }
 }
 
@@ -143,6 +148,10 @@ struct Control {
     saver: Option<Saver>,
     key: [u8; 16],
     audit: Option<AuditKeeper>,
+    /// Makes versions for zone transfers, if they are configured.
+    publisher: Option<Publisher>,
+    /// Keys of the settings that were applied last.
+    keys: Secrets,
 }
 
 impl Control {
@@ -152,9 +161,20 @@ impl Control {
         let (looked, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
         tasks.spawn("cookie secrets", async move || looked.update().await);
         tasks.spawn("rate limit check", async move || check_after_lists(&checked).await);
-        let (serving, opening, next, saver) = (pods, None, None, None);
-        let mut control =
-            Self { listening, cookies, tasks, serving, unopened, opening, next, saver, key, audit: None };
+        let mut control = Self {
+            listening,
+            cookies,
+            tasks,
+            serving: pods,
+            unopened,
+            opening: None,
+            next: None,
+            saver: None,
+            key,
+            audit: None,
+            publisher: None,
+            keys: Secrets::default(),
+        };
         control.keep_audit();
         control
     }
@@ -205,7 +225,8 @@ impl Control {
         // What is answered from already is better than any snapshot.
         let snapshot = settings.snapshot.as_ref().filter(|_| self.serving.is_unsynced());
         let pipes = self.serving.origin == PodOrigin::Unopened;
-        ToOpen { cookies, plan, pipes, snapshot: snapshot.map(|file| file.path.clone()) }
+        let snapshot = snapshot.map(|file| file.path.clone());
+        ToOpen { cookies, plan, pipes, snapshot, settings: Arc::clone(settings) }
     }
 
     /// Returns where the pods come from under these settings.
@@ -284,6 +305,9 @@ impl Control {
         if let Some(store) = opened.cookies {
             self.cookies.replace(store);
         }
+        if let Some(keys) = opened.keys {
+            self.keys = keys;
+        }
         let pods = match opened.feed {
             Some((plan, feed)) => OpenPods::run(plan, feed, &self.tasks),
             None => self.open(&self.origin(&settings)).unwrap_or_else(OpenPods::nothing),
@@ -308,13 +332,19 @@ impl Control {
         let kept = self.audit.as_ref().map(|keeper| &keeper.audit);
         let audit = kept.filter(|audit| settings.audits() && audit.path == settings.audit_file).cloned();
         let audit = audit.or_else(|| Audit::of(settings, self.key));
+        let counters = &self.listening.state.transfers;
+        let is_same = pods.is_same(&self.serving);
+        let publisher = self.publisher.take();
+        self.publisher =
+            Publisher::replace(publisher, &pods, is_same, settings, &self.keys, counters, &self.tasks);
+        let service = self.publisher.as_ref().map(|publisher| Arc::clone(&publisher.service));
         self.listening.state.current.send_modify(|current| {
             current.settings = Arc::clone(settings);
             current.pods = pods.pods.clone();
             current.audit = audit;
+            current.transfers = service;
         });
         self.keep_audit();
-        let is_same = pods.is_same(&self.serving);
         if !is_same {
             self.serving.stop.cancel();
         }
@@ -392,6 +422,7 @@ mod tests {
             pods: SharedPods(Arc::new(NoPods)),
             cookies: None,
             audit: None,
+            transfers: None,
         };
         let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
         let tcp = mpsc::unbounded_channel().0.downgrade();

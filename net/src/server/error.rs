@@ -6,6 +6,7 @@ use poddns_watch::FeedError;
 
 use super::bind::BindError;
 use super::cookies::CookieError;
+use super::transfer::KeyError;
 
 /// Reason why a server could not be started, or its settings not be replaced.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum StartError {
     /// There are no secrets for cookies, or no random numbers at all.
     #[error(transparent)]
     Cookies(#[from] CookieError),
+    /// The key of zone transfers cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A socket could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -42,7 +46,7 @@ impl StartError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::NothingToServe => true,
+            Self::NothingToServe | Self::Key(_) => true,
             Self::Feed(error) => error.is_configuration(),
             Self::Cookies(error) => error.is_configuration(),
             Self::Bind(_) | Self::Thread(_) | Self::Superseded | Self::Panicked | Self::Dead => false,

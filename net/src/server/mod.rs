@@ -30,4 +30,5 @@ pub(crate) mod state;
 pub(crate) mod supervise;
 mod tcp;
 mod thread;
+pub(crate) mod transfer;
 pub(crate) mod udp;

@@ -31,6 +31,25 @@ impl SnapshotFile {
     pub const INTERVAL: Duration = Duration::from_mins(1);
 }
 
+/// Zone transfers to secondaries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferSettings {
+    /// Addresses that NOTIFY is sent to, and from which transfers may be asked for, from any port.
+    pub secondaries: Vec<SocketAddr>,
+    /// Key file as `tsig-keygen` writes it. If given, transfers must be signed, and NOTIFY is.
+    pub key_file: Option<PathBuf>,
+    /// Maximum memory of the journal that differences are sent from, in bytes.
+    pub journal: usize,
+}
+
+impl TransferSettings {
+    /// Default size of the journal.
+    pub const JOURNAL: usize = 10 << 20;
+
+    /// Maximum number of secondaries. More of them transfer from others.
+    pub const MAX_SECONDARIES: usize = 64;
+}
+
 /// Knowledge of the cluster that answers require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
@@ -107,6 +126,8 @@ pub struct Settings {
     pub source: Source,
     /// File that keeps the index for the next start, if any. Only for pods of a cluster.
     pub snapshot: Option<SnapshotFile>,
+    /// Zone transfers; `None` refuses them. Only for mode verified, and pods that a feed reads.
+    pub transfer: Option<TransferSettings>,
     /// Addresses of DNS over UDP and TCP; port 0 is a free one, the same for both. An IPv6 address, `[::]` included,
     /// accepts IPv6 only.
     pub listen: Vec<SocketAddr>,
@@ -160,6 +181,7 @@ impl Default for Settings {
             max_staleness: None,
             source: Source::Cluster(ClusterOptions::default()),
             snapshot: None,
+            transfer: None,
             listen: vec![(Ipv4Addr::LOCALHOST, 1053).into()],
             admin: vec![(Ipv4Addr::LOCALHOST, 8053).into()],
             threads: *CORES,
@@ -208,6 +230,7 @@ impl Settings {
         config.nsid = self.nsid.as_ref().map(String::as_bytes);
         config.chaos_version = self.chaos_version.as_deref();
         config.chaos_id = self.chaos_id.as_deref();
+        config.transfers = self.transfer.is_some();
         // RFC 7828 3.1: in units of 100 milliseconds. An hour, the most there is, fits.
         let timeout = self.tcp.idle_timeout;
         config.tcp_keepalive =
@@ -224,6 +247,16 @@ impl Settings {
         }
         let prefix = self.rate_limit.as_ref().map_or(IPV6_PREFIX, |limit| limit.ipv6_prefix);
         IpInet::new(address, prefix).map_or(address, |client| client.first_address())
+    }
+
+    /// Returns whether the pods of an index stand for the same records as under other settings.
+    pub(crate) fn has_same_records(&self, other: &Self) -> bool {
+        let of =
+            |settings: &'_ Self| (settings.mode, settings.ttl, settings.block_special, settings.pod_names);
+        of(self) == of(other)
+            && self.zones == other.zones
+            && self.pod_cidrs == other.pod_cidrs
+            && self.namespaces == other.namespaces
     }
 
     /// Returns the knowledge of the cluster that these settings require.

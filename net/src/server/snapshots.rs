@@ -233,7 +233,7 @@ mod tests {
         let report = Arc::<SnapshotState>::default();
         report.name(Some(&path));
         let pods = SharedPods(Arc::new(NoPods));
-        let current = Current { settings: Arc::default(), pods, cookies: None, audit: None };
+        let current = Current { settings: Arc::default(), pods, cookies: None, audit: None, transfers: None };
         let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
         let tasks = Tasks::new(Arc::clone(&state), PanicNotifier::new().0);
         let (calls, reached) = (Arc::<AtomicU32>::default(), Arc::<Notify>::default());

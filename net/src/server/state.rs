@@ -13,6 +13,7 @@ use super::pods::{PodsReport, WatchReport};
 use super::query_log::QueryLogger;
 use super::settings::Needs;
 use super::tcp::TcpCounters;
+use super::transfer::TransferCounters;
 
 /// What the watch of namespaces is called in a report.
 const NAMESPACES: &str = "namespaces";
@@ -135,6 +136,8 @@ pub(crate) struct State {
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
     pub(crate) query_log: Arc<QueryLogger>,
+    /// Counters of zone transfers, which have no thread of their own.
+    pub(crate) transfers: Arc<TransferCounters>,
     listeners: Mutex<Listeners>,
     options: Mutex<Arc<[OptionInForce]>>,
     /// An address of a pod that the rate limit applies to.
@@ -158,6 +161,7 @@ impl State {
             started: Instant::now(),
             log_losses,
             query_log: Arc::default(),
+            transfers: Arc::default(),
             listeners: Mutex::default(),
             options: Mutex::new(Arc::new([])),
             limited: Mutex::default(),

@@ -117,7 +117,7 @@ mod tests {
 
     fn tasks() -> (Tasks, Arc<State>) {
         let pods = SharedPods(Arc::new(NoPods));
-        let current = Current { settings: Arc::default(), pods, cookies: None, audit: None };
+        let current = Current { settings: Arc::default(), pods, cookies: None, audit: None, transfers: None };
         let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
         (Tasks::new(Arc::clone(&state), PanicNotifier::new().0), state)
     }

@@ -18,6 +18,7 @@ mod rate_limit;
 mod snapshot;
 mod support;
 mod tcp;
+mod transfer;
 mod udp;
 
 #[cfg(target_os = "linux")]

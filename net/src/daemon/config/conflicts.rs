@@ -8,7 +8,7 @@ use super::error::Problem;
 use super::layer::Layer;
 use super::options;
 use crate::server::cookies::CookieSource;
-use crate::server::settings::{Needs, Settings};
+use crate::server::settings::{Needs, Settings, TransferSettings};
 
 /// Search for settings that are valid by themselves, but not beside each other.
 pub(super) struct Conflicts<'a> {
@@ -66,6 +66,11 @@ impl Conflicts<'_> {
         if self.settings.mode != Mode::Insecure && self.settings.audit {
             self.refuse("audit", "is for --pods insecure: it counts what --pods verified would refuse");
         }
+        if self.settings.mode != Mode::Verified {
+            for key in ["transfer-to", "transfer-key", "transfer-journal"] {
+                self.refuse(key, "needs --pods verified: no other mode has a zone to transfer");
+            }
+        }
         if self.settings.mode != Mode::Verified && !self.settings.audits() {
             self.refuse("host-network", "needs --pods verified: no other mode knows the pods");
         }
@@ -94,6 +99,17 @@ impl Conflicts<'_> {
         }
         if let Err(error) = ReverseZones::new(&self.settings.reverse_zones) {
             self.refuse("reverse-zone", error.to_string());
+        }
+        let secondaries = self.settings.transfer.iter().flat_map(|transfer| &transfer.secondaries);
+        if let Some(address) = double(secondaries.clone().map(ToString::to_string)) {
+            self.refuse("transfer-to", format!("gives {address} twice"));
+        }
+        let number = secondaries.count();
+        if number > TransferSettings::MAX_SECONDARIES {
+            let most = TransferSettings::MAX_SECONDARIES;
+            let why =
+                format!("gives {number} secondaries, and there can be {most}: let some transfer from others");
+            self.refuse("transfer-to", why);
         }
         let fixed = self.settings.listen.iter().filter(|address| address.port() != 0);
         if let Some(address) = double(fixed.clone().map(ToString::to_string)) {

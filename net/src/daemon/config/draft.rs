@@ -1,5 +1,6 @@
 //! Settings on their way from texts: those that stand for themselves, and the parts of the others.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::daemon::privileges::Privileges;
 use crate::server::cookies::CookieSource;
 use crate::server::query_log::{LoggedQueries, QueryLog};
 use crate::server::rate_limit::{self, RateLimit};
-use crate::server::settings::{Settings, SnapshotFile};
+use crate::server::settings::{Settings, SnapshotFile, TransferSettings};
 
 /// One value of `rate-limit-exempt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,9 @@ pub(super) struct Draft {
     pub(super) pods_file: Option<PathBuf>,
     pub(super) snapshot: Option<PathBuf>,
     pub(super) snapshot_interval: Duration,
+    pub(super) secondaries: Vec<SocketAddr>,
+    pub(super) transfer_key: Option<PathBuf>,
+    pub(super) transfer_journal: usize,
     pub(super) rate: Option<NonZeroU32>,
     pub(super) nxdomain_limit: Option<NonZeroU32>,
     pub(super) rate_limit: RateLimit,
@@ -77,6 +81,9 @@ impl Default for Draft {
             cookies: server.cookies != CookieSource::Off,
             resync_interval: ClusterOptions::default().resync_interval,
             snapshot_interval: SnapshotFile::INTERVAL,
+            secondaries: Vec::new(),
+            transfer_key: None,
+            transfer_journal: TransferSettings::JOURNAL,
             server,
             privileges,
             lame_duck,
@@ -118,6 +125,9 @@ impl Draft {
         };
         let interval = self.snapshot_interval;
         server.snapshot = self.snapshot.map(|path| SnapshotFile { path, interval });
+        let (secondaries, key_file, journal) = (self.secondaries, self.transfer_key, self.transfer_journal);
+        server.transfer =
+            (!secondaries.is_empty()).then_some(TransferSettings { secondaries, key_file, journal });
         match self.exempt {
             Some(exempt) => server.exempt = exempt.iter().flat_map(Exempt::networks).collect(),
             // Whatever addresses pods have, their resolvers are clients with many queries.

@@ -149,6 +149,27 @@ pub(super) fn rate_limit_table(text: &str) -> Result<usize, Wrong> {
     usize::try_from(number(text, 1024..=16 * 1024 * 1024)?).map_err(|_| "is out of range".to_owned())
 }
 
+/// Reads the address of a secondary, with or without a port.
+pub(super) fn secondary(text: &str) -> Result<SocketAddr, Wrong> {
+    /// Port of DNS.
+    const PORT: u16 = 53;
+    let address = match text.parse::<IpAddr>() {
+        Ok(ip) => Ok(SocketAddr::new(ip, PORT)),
+        Err(_) => text.parse::<SocketAddr>(),
+    };
+    let address = address.map_err(|_| "is not an address with or without a port".to_owned())?;
+    if address.port() == 0 || address.ip().is_unspecified() {
+        return Err("is not the address of a server".to_owned());
+    }
+    Ok(address)
+}
+
+/// Reads a size in MiB, and returns it in bytes.
+pub(super) fn mebibytes(text: &str) -> Result<usize, Wrong> {
+    let size = usize::try_from(number(text, 1..=1024)?).map_err(|_| "is out of range".to_owned())?;
+    Ok(size << 20)
+}
+
 /// Reads a number of threads.
 pub(super) fn threads(text: &str) -> Result<NonZeroUsize, Wrong> {
     let number = usize::try_from(number(text, 1..=512)?).ok().and_then(NonZeroUsize::new);

@@ -114,6 +114,26 @@ static FIELDS: &[Field] = &[
         "why the last could not be written, or the first not be read",
         "no error",
     ),
+    or_null("transfers", "object", "zone transfers", "they are not configured"),
+    or_null(
+        "transfers.serial",
+        "number",
+        "serial of the version of the zones that was published last",
+        "there is none yet",
+    ),
+    field("transfers.journal_versions", "number", "versions that the journal reaches back"),
+    field("transfers.journal_bytes", "number, bytes", "memory of the journal"),
+    field("transfers.secondaries", "list of objects", "the secondaries of `transfer-to`"),
+    field("transfers.secondaries[].address", "text", "its address"),
+    or_null(
+        "transfers.secondaries[].serial",
+        "number",
+        "serial of the version that it was last seen to have",
+        "it was never seen",
+    ),
+    or_null("transfers.secondaries[].age_seconds", "number, seconds", "time since then", "it was never seen"),
+    field("transfers.secondaries[].notified", "number", "NOTIFY messages sent to it"),
+    field("transfers.secondaries[].acknowledged", "number", "NOTIFY messages that it accepted"),
     field("traffic", "object", "what was asked and answered lately"),
     field(
         "traffic.seconds",
@@ -277,6 +297,7 @@ mod tests {
             .for_each(|snapshot| (snapshot.in_step, snapshot.bytes, snapshot.error) = (None, None, None));
         let few = samples::state((Freshness::Unsynced, few));
         let none = samples::state((Freshness::Fresh, crate::server::pods::PodsReport::default()));
+        none.current.send_modify(|current| current.transfers = None);
         [full, stale, few, none].iter().flat_map(document).collect()
     }
 

@@ -13,6 +13,7 @@ use crate::server::pods::{
 };
 use crate::server::settings::Settings;
 use crate::server::state::{Listener, LogLosses, OptionInForce, State};
+use crate::server::transfer::Service;
 
 /// Pods with a report that a test chooses.
 struct Reported(Freshness, PodsReport);
@@ -79,7 +80,8 @@ pub(crate) fn count_answer(state: &State) {
 pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> {
     let pods = SharedPods(Arc::new(Reported(freshness, report)));
     let audit = Some(Arc::new(Audit::new(Some("/var/lib/poddns/audit".into()), 1, [7; 16])));
-    let current = Current { settings: Arc::new(Settings::default()), pods, cookies: None, audit };
+    let current =
+        Current { settings: Arc::new(Settings::default()), pods, cookies: None, audit, transfers: None };
     let admin = vec![([127, 0, 0, 1], 8053).into()];
     let state = State::new(current, admin, LogLosses::default);
     let option = |name, values: &[&str], note, source, place: Option<&str>| OptionInForce {
@@ -100,5 +102,8 @@ pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> 
         option("pod-cidr", &["10.42.0.0/16", "fd00:10:42::/48"], None, "flag", Some("--pod-cidr")),
         option("cookie-secret-file", &[], Some("random, a new one every hour"), "default", None),
     ]);
+    let complete = freshness != Freshness::Unsynced;
+    let service = Service::sample(state.current().pods, &state.transfers, complete);
+    state.current.send_modify(|current| current.transfers = Some(service));
     Arc::new(state)
 }

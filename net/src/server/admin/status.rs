@@ -1,5 +1,6 @@
 //! `/status`: everything at a glance, as JSON. docs/status.md has each field, from the table in [`super::fields`].
 
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use poddns_core::{Freshness, Reason};
@@ -10,6 +11,7 @@ use crate::server::history::{RCODES, Recent, Series};
 use crate::server::pods::{FeedReport, PodsReport, ResyncReport, SnapshotReport, WatchReport};
 use crate::server::settings::Settings;
 use crate::server::state::{LogLosses, OptionInForce, State};
+use crate::server::transfer::{Secondary, Service};
 use crate::version::{COMMIT, VERSION};
 
 /// Version of the document's shape.
@@ -17,7 +19,7 @@ const SHAPE: u32 = 1;
 
 /// Returns the document.
 pub(super) fn document(state: &State, recent: &Recent<'_>) -> Value {
-    let Current { settings, pods, .. } = state.current();
+    let Current { settings, pods, transfers, .. } = state.current();
     let report = pods.0.report();
     let pending = state.pending();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -43,6 +45,7 @@ pub(super) fn document(state: &State, recent: &Recent<'_>) -> Value {
         "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
         "resync": report.index.map(|_| resync(report.resync)),
         "snapshot": report.snapshot.as_ref().map(snapshot),
+        "transfers": transfers.as_ref().map(|service| zone_transfers(state, service)),
         "traffic": traffic(recent),
         "log": { "dropped_lines": queue_full + write_failed },
         "configuration": state.options().iter().map(option).collect::<Vec<_>>(),
@@ -135,6 +138,25 @@ fn snapshot(snapshot: &SnapshotReport) -> Value {
         "written": snapshot.written,
         "failed": snapshot.failed,
         "error": snapshot.error,
+    })
+}
+
+fn zone_transfers(state: &State, service: &Service) -> Value {
+    let versions = service.versions.as_ref().map(poddns_watch::Transfers::stats).unwrap_or_default();
+    let secondary = |(address, secondary): (SocketAddr, Secondary)| {
+        json!({
+            "address": address,
+            "serial": secondary.serial,
+            "age_seconds": secondary.seen.map(|seen| seen.elapsed().as_secs()),
+            "notified": secondary.notified,
+            "acknowledged": secondary.acknowledged,
+        })
+    };
+    json!({
+        "serial": versions.serial,
+        "journal_versions": versions.journal_versions,
+        "journal_bytes": versions.journal_bytes,
+        "secondaries": state.transfers.secondaries().into_iter().map(secondary).collect::<Vec<_>>(),
     })
 }
 

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::frames::{self, Answered};
 use super::shared::{Shared, quiet};
 use crate::server::connections::Id;
+use crate::server::supervise::unblocked;
+use crate::server::transfer::Job;
 
 /// A connection as its task sees it. It has memory of its own only while part of a message waits.
 pub(super) struct Connection {
@@ -34,6 +36,8 @@ enum Next {
     Answer,
     /// Write these replies first.
     Write(Vec<u8>),
+    /// Write these replies, and then the messages of a transfer, before the next answer.
+    Transfer(Vec<u8>, Box<Job>),
 }
 
 impl Connection {
@@ -69,6 +73,12 @@ impl Connection {
                         self.shared.exchanged(self.id, Instant::now());
                         Next::Answer
                     }
+                    Next::Transfer(unsent, job) => {
+                        self.write(unsent, held.capacity()).await?;
+                        // Elsewhere, so that connections without a transfer have no memory for one.
+                        Box::pin(self.transfer(*job, held.capacity())).await?;
+                        Next::Answer
+                    }
                 };
             }
             self.shared.note(self.id, !held.is_empty(), held.capacity());
@@ -93,28 +103,29 @@ impl Connection {
             return Ok(Some(Next::Answer));
         }
         let begin = self.shared.begin();
-        let answered = self.shared.answer(read, self.peer, &mut buffers.replies);
+        let (answered, transfer) = self.shared.answer(read, self.peer, &mut buffers.replies);
         held.extend_from_slice(read.get(answered.consumed..).unwrap_or_default());
-        self.send(answered, begin, &mut buffers.replies).map(Some)
+        self.send(answered, transfer, begin, &mut buffers.replies).map(Some)
     }
 
     /// Answers what is whole of the held octets.
     fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<Next> {
         let buffers = &mut *self.shared.buffers();
         let begin = self.shared.begin();
-        let answered = self.shared.answer(held, self.peer, &mut buffers.replies);
+        let (answered, transfer) = self.shared.answer(held, self.peer, &mut buffers.replies);
         if answered.consumed == held.len() {
             *held = Vec::new();
         } else {
             held.drain(..answered.consumed);
         }
-        self.send(answered, begin, &mut buffers.replies)
+        self.send(answered, transfer, begin, &mut buffers.replies)
     }
 
     /// Sends replies as far as the client takes them at once, which ends a measurement.
     fn send(
         &self,
         answered: Answered,
+        transfer: Option<Box<Job>>,
         begin: Option<Instant>,
         replies: &mut frames::Replies,
     ) -> io::Result<Next> {
@@ -131,6 +142,9 @@ impl Connection {
         self.shared.end(begin.filter(|_| answered.replies > 0));
         let unsent = rest.to_vec();
         replies.clear();
+        if let Some(job) = transfer {
+            return Ok(Next::Transfer(unsent, job));
+        }
         if !unsent.is_empty() {
             return Ok(Next::Write(unsent));
         }
@@ -138,6 +152,18 @@ impl Connection {
             self.shared.exchanged(self.id, Instant::now());
         }
         Ok(if answered.all { Next::Read } else { Next::Answer })
+    }
+
+    /// Writes the messages of a transfer. A client that takes none of them for the idle time-out is closed as any other.
+    async fn transfer(&self, job: Job, held: usize) -> io::Result<()> {
+        self.shared.note(self.id, true, held);
+        let (mut messages, call) = job.start().await?;
+        while let Some(message) = messages.recv().await {
+            self.write(message?, held).await?;
+            self.shared.exchanged(self.id, Instant::now());
+        }
+        // A panic closes the connection: the client must not take the answer for whole.
+        unblocked(call).await.ok_or_else(|| io::ErrorKind::Interrupted.into())
     }
 
     /// Writes replies that the client did not take at once. Nothing is read meanwhile: its own queries wait

@@ -33,19 +33,31 @@ impl Replies {
         self.len >= self.enough
     }
 
-    /// Lets `write` write a reply and say how long it is; frames it, or forgets it if there is none.
-    fn push(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+    /// Lets `write` write a reply; frames it, or forgets it if there is none.
+    fn push(&mut self, write: impl FnOnce(&mut [u8]) -> Answer) -> Answer {
         let Some((length, room)) =
             self.octets.get_mut(self.len..).and_then(|rest| rest.split_first_chunk_mut::<LENGTH>())
         else {
-            return false;
+            return Answer::None;
         };
-        let room = room.get_mut(..MESSAGE).unwrap_or_default();
-        let Some(len) = write(room).and_then(|len| u16::try_from(len).ok()) else { return false };
+        let answer = write(room.get_mut(..MESSAGE).unwrap_or_default());
+        let Answer::Reply(len) = answer else { return answer };
+        let Ok(len) = u16::try_from(len) else { return Answer::None };
         *length = len.to_be_bytes();
         self.len += LENGTH + usize::from(len);
-        true
+        answer
     }
+}
+
+/// Result of answering one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// No reply.
+    None,
+    /// A reply of this length.
+    Reply(usize),
+    /// The reply is several messages, which are sent before the next message is answered.
+    Several,
 }
 
 /// Result of answering the front of a stream.
@@ -55,7 +67,7 @@ pub(super) struct Answered {
     pub(super) consumed: usize,
     /// Messages that got a reply.
     pub(super) replies: usize,
-    /// True if there is no whole message left; else the replies were enough.
+    /// True if there is no whole message left; else the replies were enough, or several messages come first.
     pub(super) all: bool,
 }
 
@@ -63,7 +75,7 @@ pub(super) struct Answered {
 pub(super) fn answer(
     input: &[u8],
     replies: &mut Replies,
-    mut each: impl FnMut(&[u8], &mut [u8]) -> Option<usize>,
+    mut each: impl FnMut(&[u8], &mut [u8]) -> Answer,
 ) -> Answered {
     let mut answered = Answered { consumed: 0, replies: 0, all: true };
     while let Some(message) = input.get(answered.consumed..).and_then(first) {
@@ -71,8 +83,13 @@ pub(super) fn answer(
             answered.all = false;
             break;
         }
-        answered.replies += usize::from(replies.push(|out| each(message, out)));
+        let answer = replies.push(|out| each(message, out));
+        answered.replies += usize::from(matches!(answer, Answer::Reply(_)));
         answered.consumed += LENGTH + message.len();
+        if answer == Answer::Several {
+            answered.all = false;
+            break;
+        }
     }
     answered
 }
@@ -88,12 +105,24 @@ mod tests {
     use super::*;
 
     /// Echoes, but for messages that begin with a zero.
-    fn echo(message: &[u8], out: &mut [u8]) -> Option<usize> {
+    fn echo(message: &[u8], out: &mut [u8]) -> Answer {
         if message.first().is_none_or(|&octet| octet == 0) {
-            return None;
+            return Answer::None;
         }
         out[..message.len()].copy_from_slice(message);
-        Some(message.len())
+        Answer::Reply(message.len())
+    }
+
+    #[test]
+    fn several_messages_come_before_the_next_reply() {
+        let input = b"\0\x01a\0\x01!\0\x01b";
+        let mut replies = Replies::new(100);
+        let each = |message: &[u8], out: &mut [u8]| {
+            if message == b"!" { Answer::Several } else { echo(message, out) }
+        };
+        let answered = answer(input, &mut replies, each);
+        assert_eq!(answered, Answered { consumed: 6, replies: 1, all: false });
+        assert_eq!(replies.as_slice(), b"\0\x01a");
     }
 
     #[test]

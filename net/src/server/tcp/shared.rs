@@ -14,12 +14,13 @@ use tokio::sync::Notify;
 use tokio::time::{self, Instant};
 
 use super::counters::TcpCounters;
-use super::frames::{self, Answered, Replies};
+use super::frames::{self, Answer, Answered, Replies};
 use crate::server::answer::Answerer;
 use crate::server::connections::{Close, Id, Limits, Table, TaskHandle};
 use crate::server::counters::Counters;
 use crate::server::open_files;
 use crate::server::settings::{Settings, TcpLimits};
+use crate::server::transfer::Job;
 use crate::sys::Datagram;
 
 /// Bytes of one read: some hundred queries.
@@ -103,19 +104,28 @@ impl Shared {
         self.buffers.borrow_mut()
     }
 
-    pub(super) fn answer(&self, input: &[u8], peer: SocketAddr, replies: &mut Replies) -> Answered {
+    /// Answers the whole messages at the front of `input`, up to one whose answer is a transfer, which is returned.
+    pub(super) fn answer(
+        &self,
+        input: &[u8],
+        peer: SocketAddr,
+        replies: &mut Replies,
+    ) -> (Answered, Option<Box<Job>>) {
         replies.clear();
         let mut answerer = self.answerer.borrow_mut();
         let answers = answerer.batch();
-        if answers.is_logged() {
-            frames::answer(input, replies, |octets, out| {
-                answers.answer_and_log(Datagram { octets, peer, cut: false }, out)
-            })
-        } else {
-            frames::answer(input, replies, |octets, out| {
-                answers.answer(Datagram { octets, peer, cut: false }, out)
-            })
-        }
+        let mut transfer = None;
+        let is_logged = answers.is_logged();
+        let result = frames::answer(input, replies, |octets, out| {
+            let query = Datagram { octets, peer, cut: false };
+            let len = if is_logged { answers.answer_and_log(query, out) } else { answers.answer(query, out) };
+            if let Some(len) = len {
+                return Answer::Reply(len);
+            }
+            transfer = answers.take_transfer();
+            if transfer.is_some() { Answer::Several } else { Answer::None }
+        });
+        (result, transfer)
     }
 
     /// Returns the time if the duration of the next query is to be measured.

@@ -147,8 +147,13 @@ fn answerer(counters: &Arc<Counters>) -> (watch::Sender<Current>, Answerer) {
     let mut settings = Settings::default();
     settings.source = poddns_watch::Source::File("unused".into());
     let pods = SharedPods(Arc::new(NoPods));
-    let current =
-        watch::Sender::new(Current { settings: Arc::new(settings), pods, cookies: None, audit: None });
+    let current = watch::Sender::new(Current {
+        settings: Arc::new(settings),
+        pods,
+        cookies: None,
+        audit: None,
+        transfers: None,
+    });
     let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
     let answerer =
         Answerer::udp(current.subscribe(), Arc::clone(counters), Rc::new(limiter), Rc::new(questions), 0);

@@ -164,7 +164,13 @@ mod tests {
         settings.mode = Mode::Verified;
         let pods = Arc::new(Diary::default());
         let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
-        let current = Current { settings: Arc::new(settings), pods: shared, cookies: None, audit: None };
+        let current = Current {
+            settings: Arc::new(settings),
+            pods: shared,
+            cookies: None,
+            audit: None,
+            transfers: None,
+        };
         let (_updates, updates) = watch::channel(current);
         let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
         let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(limiter), Rc::new(questions), 0);

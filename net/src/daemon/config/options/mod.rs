@@ -7,6 +7,7 @@ mod cluster;
 mod identity;
 mod privileges;
 mod serving;
+mod transfer;
 
 use clap::builder::{OsStr, Str};
 use clap::{Arg, ArgAction, Command};
@@ -86,9 +87,10 @@ pub(super) struct Section {
 }
 
 /// Every option but `config`, which names the file.
-pub(super) static SECTIONS: [Section; 6] = [
+pub(super) static SECTIONS: [Section; 7] = [
     Section { heading: "Answers", options: answers::OPTIONS },
     Section { heading: "Source of the pods", options: cluster::OPTIONS },
+    Section { heading: "Zone transfers", options: transfer::OPTIONS },
     Section { heading: "Sockets and process", options: serving::OPTIONS },
     Section { heading: "Forged and hostile clients", options: abuse::OPTIONS },
     Section { heading: "Identity of the server", options: identity::OPTIONS },

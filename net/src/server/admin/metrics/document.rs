@@ -70,7 +70,7 @@ fn labels(text: &mut String) {
     let most: usize = families().map(Family::most).sum();
     let _ = write!(
         text,
-        "\nNo label has names, addresses or namespaces in it: a server has at most {most} series, whatever it is asked.\n"
+        "\nNo label has anything in it that a query or a pod brings: a server has at most {most} series, whatever it is asked.\n"
     );
 }
 

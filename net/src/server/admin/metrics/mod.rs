@@ -8,6 +8,7 @@ mod family;
 mod pods;
 mod process;
 mod traffic;
+mod transfer;
 mod view;
 
 use std::fmt;
@@ -23,12 +24,13 @@ use self::view::View;
 use crate::server::state::State;
 
 /// Every family.
-static SECTIONS: [Section; 6] = [
+static SECTIONS: [Section; 7] = [
     Section { heading: "Queries and responses", families: traffic::QUERIES },
     Section { heading: "Sockets and connections", families: traffic::SOCKETS },
     Section { heading: "Index", families: pods::INDEX },
     Section { heading: "Watches and snapshots", families: pods::FEEDS },
     Section { heading: "Audit of mode insecure", families: audit::FAMILIES },
+    Section { heading: "Zone transfers", families: transfer::FAMILIES },
     Section { heading: "Server and process", families: process::FAMILIES },
 ];
 

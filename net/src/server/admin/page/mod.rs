@@ -159,6 +159,9 @@ mod tests {
             "REFUSED",
             "outside-zones",
             ">web<",
+            "Serial <b>1700000001</b>",
+            "192.0.2.53:53",
+            ">current<",
         ] {
             assert!(page.contains(text), "{text}: {page}");
         }

@@ -5,6 +5,7 @@ mod configuration;
 mod pods;
 mod state;
 mod traffic;
+mod transfers;
 
 use serde_json::Value;
 
@@ -17,11 +18,12 @@ pub(super) use self::state::{State, header};
 type Section = fn(&mut Html, &View<'_>);
 
 /// All sections, in their order.
-pub(super) const ALL: [Section; 7] = [
+pub(super) const ALL: [Section; 8] = [
     state::state,
     pods::index,
     pods::watches,
     traffic::traffic,
+    transfers::transfers,
     audit::audit,
     configuration::listeners,
     configuration::options,

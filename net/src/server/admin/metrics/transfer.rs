@@ -1,0 +1,184 @@
+//! Metrics of zone transfers.
+
+use std::net::SocketAddr;
+
+use poddns_watch::transfer::TransferStats;
+
+use super::family::{Family, Kind, Label, ROW, Samples};
+use super::view::View;
+use crate::server::settings::TransferSettings;
+use crate::server::transfer::{Kind as Answer, Refusal, Secondary};
+
+const KIND: Label = Label {
+    name: "kind",
+    most: Answer::ALL.len(),
+    values: "`axfr` (all of the zone), `ixfr` (differences), `soa` (nothing has changed, or over UDP)",
+};
+
+const REASON: Label = Label {
+    name: "reason",
+    most: Refusal::ALL.len(),
+    values: "`address` (not one of `transfer-to`), `unsigned`, `signature` (wrong, or of another key or time), `transport` \
+             (AXFR over UDP), `not_ready` (no version yet)",
+};
+
+const SECONDARY: Label = Label {
+    name: "secondary",
+    most: TransferSettings::MAX_SECONDARIES,
+    values: "the addresses of `transfer-to`",
+};
+
+/// Returns the state of the versions, if zones are transferred.
+fn stats(view: &View<'_>) -> Option<TransferStats> {
+    Some(view.current.transfers.as_ref()?.versions.as_ref()?.stats())
+}
+
+/// Adds a number of the versions, if zones are transferred.
+fn size(view: &View<'_>, to: &mut Samples, of: impl Fn(TransferStats) -> usize) {
+    if let Some(stats) = stats(view) {
+        to.number(&[], of(stats) as u64);
+    }
+}
+
+/// Adds a number for each secondary.
+fn secondaries(view: &View<'_>, mut add: impl FnMut(SocketAddr, Secondary)) {
+    if view.current.transfers.is_some() {
+        let counters = &view.state.transfers;
+        for (address, secondary) in counters.secondaries() {
+            add(address, secondary);
+        }
+    }
+}
+
+/// Adds a number for each kind of answer.
+fn answers(view: &View<'_>, to: &mut Samples, of: impl Fn(Answer) -> u64) {
+    if view.current.transfers.is_some() {
+        for kind in Answer::ALL {
+            to.number(&[kind.name()], of(kind));
+        }
+    }
+}
+
+pub(super) static FAMILIES: &[Family] = &[
+    Family {
+        name: "poddns_transfer_completed_total",
+        help: "Queries for zone transfers that were answered to the end",
+        more: "Absent, as the other metrics of zone transfers, without `transfer-to`.",
+        labels: &[KIND],
+        read: |view, to| answers(view, to, |kind| view.state.transfers.completed(kind).get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_failed_total",
+        help: "Zone transfers that were cut off",
+        more: "The client closed the connection or did not read for too long, or too much changed meanwhile.",
+        labels: &[KIND],
+        read: |view, to| answers(view, to, |kind| view.state.transfers.failed(kind).get()),
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_refused_total",
+        help: "Queries for zone transfers, and signed queries, that were refused",
+        labels: &[REASON],
+        read: |view, to| {
+            if view.current.transfers.is_some() {
+                for refusal in Refusal::ALL {
+                    to.number(&[refusal.name()], view.state.transfers.refused(refusal).get());
+                }
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_stale_total",
+        help: "Zone transfers that were completed while the index was out of sync with the cluster",
+        read: |view, to| {
+            if view.current.transfers.is_some() {
+                to.number(&[], view.state.transfers.stale.get());
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_sent_bytes_total",
+        help: "Length of the messages of zone transfers over TCP",
+        read: |view, to| {
+            if view.current.transfers.is_some() {
+                to.number(&[], view.state.transfers.bytes.get());
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_serial",
+        kind: Kind::Gauge,
+        help: "Serial of the version of the zones that was published last",
+        more: "Absent until there is one.",
+        read: |view, to| {
+            if let Some(serial) = stats(view).and_then(|stats| stats.serial) {
+                to.number(&[], serial.into());
+            }
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_journal_versions",
+        kind: Kind::Gauge,
+        help: "Versions that the journal reaches back",
+        read: |view, to| size(view, to, |stats| stats.journal_versions),
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_journal_bytes",
+        kind: Kind::Gauge,
+        help: "Memory of the journal",
+        read: |view, to| size(view, to, |stats| stats.journal_bytes),
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_secondary_serial",
+        kind: Kind::Gauge,
+        help: "Serial of the version that a secondary was last seen to have, 0 if it never was",
+        more: "It has transferred that version, or said in a query that it has it.",
+        labels: &[SECONDARY],
+        read: |view, to| {
+            secondaries(view, |address, secondary| {
+                to.number(&[&address.to_string()], secondary.serial.unwrap_or_default().into());
+            });
+        },
+    },
+    Family {
+        name: "poddns_transfer_secondary_age_seconds",
+        kind: Kind::Gauge,
+        help: "Time since a secondary was last seen to have a version",
+        more: "Absent if it never was.",
+        labels: &[SECONDARY],
+        read: |view, to| {
+            secondaries(view, |address, secondary| {
+                if let Some(seen) = secondary.seen {
+                    to.real(&[&address.to_string()], seen.elapsed().as_secs_f64());
+                }
+            });
+        },
+    },
+    Family {
+        name: "poddns_transfer_notify_sent_total",
+        help: "NOTIFY messages sent to a secondary",
+        labels: &[SECONDARY],
+        read: |view, to| {
+            secondaries(view, |address, secondary| to.number(&[&address.to_string()], secondary.notified));
+        },
+        ..ROW
+    },
+    Family {
+        name: "poddns_transfer_notify_answered_total",
+        help: "NOTIFY messages that a secondary accepted",
+        labels: &[SECONDARY],
+        read: |view, to| {
+            secondaries(view, |address, secondary| {
+                to.number(&[&address.to_string()], secondary.acknowledged);
+            });
+        },
+        ..ROW
+    },
+];

@@ -1,0 +1,199 @@
+//! Decisions on queries that the responder leaves to the driver: transfers, and whatever is signed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::base::message::Message;
+use poddns_core::transfer::{Transfer, TransferMessage, TransferQuery, respond_without_records};
+use poddns_core::wire::{Ede, Rcode};
+use poddns_core::{Config, MIN_REPLY, Outcome, Reply, Request, Transport, respond};
+
+use super::counters::{Kind, Refusal};
+use super::send::Job;
+use super::signed::{self, Checked, Signer, Unchecked};
+use super::{Service, unix_time};
+
+/// Seconds between two log lines about refusals.
+const LOG_INTERVAL: u64 = 60;
+
+/// A query that the responder left to the driver.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) config: &'a Config<'a>,
+    pub(crate) query: &'a [u8],
+    pub(crate) request: &'a Request,
+}
+
+/// What becomes of it.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// The response is at the front of the output buffer.
+    Reply(Reply),
+    /// The response is several messages.
+    Transfer(Box<Job>),
+    /// There is no room for a response.
+    Nothing,
+}
+
+impl From<Option<Reply>> for Answered {
+    fn from(reply: Option<Reply>) -> Self {
+        reply.map_or(Self::Nothing, Self::Reply)
+    }
+}
+
+impl Answered {
+    /// Answers while there is no service: nothing can be transferred yet, and no signature be checked.
+    pub(crate) fn not_ready(query: &[u8], out: &mut [u8]) -> Self {
+        respond_without_records(query, Rcode::SERVFAIL, Some(Ede::NOT_READY), out).into()
+    }
+}
+
+impl Service {
+    /// Answers a query whose outcome was [`Outcome::Transfer`] or [`Outcome::Signed`].
+    pub(crate) fn answer(self: &Arc<Self>, outcome: Outcome, asked: Asked<'_>, out: &mut [u8]) -> Answered {
+        match outcome {
+            Outcome::Transfer(transfer) => self.transfer_to(transfer, asked, None, out),
+            Outcome::Signed => self.answer_signed(asked, out),
+            _ => Answered::Nothing,
+        }
+    }
+
+    fn answer_signed(self: &Arc<Self>, asked: Asked<'_>, out: &mut [u8]) -> Answered {
+        match signed::check(self.keys.as_ref(), asked.query, unix_time()) {
+            Some(Ok(Checked { request, signer })) => self.answer_checked(&request, asked, signer, out),
+            Some(Err(Unchecked { response, rcode, error })) => {
+                self.log_refusal(asked.request.source, Refusal::Signature, error);
+                copy(&response, out).map(|len| Reply::by_driver(len, rcode, None)).into()
+            }
+            None => respond_without_records(asked.query, Rcode::FORMERR, None, out).into(),
+        }
+    }
+
+    /// Answers a query whose signature is right, with a signature.
+    fn answer_checked(
+        self: &Arc<Self>,
+        query: &[u8],
+        asked: Asked<'_>,
+        signer: Signer,
+        out: &mut [u8],
+    ) -> Answered {
+        let limit = limit(query, asked.request.transport).min(out.len());
+        let room = limit.saturating_sub(signer.len()).max(MIN_REPLY).min(out.len());
+        let Some(room) = out.get_mut(..room) else { return Answered::Nothing };
+        let mut request = *asked.request;
+        loop {
+            let reply = match respond(asked.config, &*self.pods.0, query, &request, room) {
+                Outcome::Reply(reply) => reply,
+                Outcome::Transfer(transfer) => {
+                    return self.transfer_to(transfer, Asked { query, ..asked }, Some(signer), out);
+                }
+                _ => return Answered::Nothing,
+            };
+            // The signature has no room beside the records.
+            if reply.len + signer.len() > limit && !request.truncate {
+                request.truncate = true;
+                continue;
+            }
+            return sign(Some(signer), reply, out).into();
+        }
+    }
+
+    /// Gives a transfer to a client, or refuses to.
+    fn transfer_to(
+        self: &Arc<Self>,
+        transfer: Transfer,
+        asked: Asked<'_>,
+        signer: Option<Signer>,
+        out: &mut [u8],
+    ) -> Answered {
+        let client = asked.request.source.to_canonical();
+        let serial = self.versions.as_ref().and_then(|versions| versions.stats().serial);
+        let is_udp = asked.request.transport == Transport::Udp;
+        let refusal = match (serial, transfer.known) {
+            _ if !self.is_secondary(client) => Refusal::Address,
+            _ if self.keys.is_some() && signer.is_none() => Refusal::Unsigned,
+            (None, _) => Refusal::NotReady,
+            (_, None) if is_udp => Refusal::Transport,
+            (Some(serial), known) => {
+                if let Some(known) = known {
+                    self.counters.seen(client, known);
+                }
+                if is_udp {
+                    return self.answer_soa(transfer, serial, asked, signer, out);
+                }
+                let (service, query) = (Arc::clone(self), asked.query.to_vec());
+                return Answered::Transfer(Box::new(Job { service, client, query, transfer, signer }));
+            }
+        };
+        self.refuse(refusal, asked, signer, out)
+    }
+
+    /// Answers IXFR over UDP: RFC 1995 2, "the server should send a single SOA record of the current version" to one whose
+    /// differences do not fit, so that the client asks again over TCP.
+    fn answer_soa(
+        &self,
+        transfer: Transfer,
+        serial: u32,
+        asked: Asked<'_>,
+        signer: Option<Signer>,
+        out: &mut [u8],
+    ) -> Answered {
+        let written = TransferQuery::new(asked.query).and_then(|query| {
+            let mut message = TransferMessage::begin(asked.config, &query, transfer, out)?;
+            message.soa(serial).ok()?;
+            Some(Reply::by_driver(message.finish(), Rcode::NOERROR, None))
+        });
+        self.counters.completed(Kind::Soa).add(1);
+        written.and_then(|reply| sign(signer, reply, out)).into()
+    }
+
+    fn refuse(&self, refusal: Refusal, asked: Asked<'_>, signer: Option<Signer>, out: &mut [u8]) -> Answered {
+        self.log_refusal(asked.request.source, refusal, refusal.name());
+        let (rcode, ede) = match refusal {
+            Refusal::NotReady => (Rcode::SERVFAIL, Ede::NOT_READY),
+            Refusal::Transport => (Rcode::REFUSED, Ede::NOT_SUPPORTED),
+            Refusal::Address | Refusal::Unsigned | Refusal::Signature => (Rcode::REFUSED, Ede::PROHIBITED),
+        };
+        let written = respond_without_records(asked.query, rcode, Some(ede), out);
+        written.and_then(|reply| sign(signer, reply, out)).into()
+    }
+
+    /// Counts a refusal; the log has one of them a minute.
+    fn log_refusal(&self, client: IpAddr, refusal: Refusal, reason: &str) {
+        static LOGGED: AtomicU64 = AtomicU64::new(0);
+        self.counters.refused(refusal).add(1);
+        let (now, last) = (unix_time(), LOGGED.load(Ordering::Relaxed));
+        let is_due = now.abs_diff(last) >= LOG_INTERVAL;
+        if is_due && LOGGED.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            tracing::warn!(
+                %client,
+                reason,
+                "refused a zone transfer or a signed query; see poddns_transfer_refused_total for how many there are"
+            );
+        }
+    }
+}
+
+/// Maximum length of a response in octets.
+fn limit(query: &[u8], transport: Transport) -> usize {
+    if transport == Transport::Tcp {
+        return usize::from(u16::MAX);
+    }
+    let size = Message::from_octets(query).ok().and_then(|message| Some(message.opt()?.udp_payload_size()));
+    size.map_or(MIN_REPLY, usize::from).max(MIN_REPLY)
+}
+
+/// Signs the response at the front of the output buffer, if a signature is due.
+fn sign(signer: Option<Signer>, mut reply: Reply, out: &mut [u8]) -> Option<Reply> {
+    if let Some(mut signer) = signer {
+        let response = signer.sign(out.get(..reply.len)?.to_vec(), unix_time())?;
+        reply.len = copy(&response, out)?;
+    }
+    Some(reply)
+}
+
+fn copy(message: &[u8], out: &mut [u8]) -> Option<usize> {
+    out.get_mut(..message.len())?.copy_from_slice(message);
+    Some(message.len())
+}

@@ -1,0 +1,144 @@
+//! What transfers count, and what is known of the secondaries.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Kind of an answer to a query for a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// All of the zone.
+    Axfr,
+    /// Differences.
+    Ixfr,
+    /// One SOA: the client has the current version, or asked over UDP.
+    Soa,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Axfr, Self::Ixfr, Self::Soa];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Axfr => "axfr",
+            Self::Ixfr => "ixfr",
+            Self::Soa => "soa",
+        }
+    }
+}
+
+/// Reason for which a query for a transfer, or a signed one, was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The client's address is not one of a secondary.
+    Address,
+    /// There is a key, and the query is not signed.
+    Unsigned,
+    /// The signature is wrong, or of a key that is not known.
+    Signature,
+    /// AXFR over UDP.
+    Transport,
+    /// No version yet.
+    NotReady,
+}
+
+impl Refusal {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Address, Self::Unsigned, Self::Signature, Self::Transport, Self::NotReady];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Unsigned => "unsigned",
+            Self::Signature => "signature",
+            Self::Transport => "transport",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
+
+/// A number that any thread adds to.
+#[derive(Debug, Default)]
+pub(crate) struct Number(AtomicU64);
+
+impl Number {
+    pub(crate) fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What is known of a secondary.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Secondary {
+    /// Serial of the version that it was last seen to have.
+    pub(crate) serial: Option<u32>,
+    /// When that was.
+    pub(crate) seen: Option<Instant>,
+    /// NOTIFY messages sent, and answers to them.
+    pub(crate) notified: u64,
+    pub(crate) acknowledged: u64,
+}
+
+/// Counters of transfers, which outlive a reload.
+#[derive(Debug, Default)]
+pub(crate) struct TransferCounters {
+    completed: [Number; Kind::ALL.len()],
+    failed: [Number; Kind::ALL.len()],
+    refused: [Number; Refusal::ALL.len()],
+    /// Bytes of messages that were sent.
+    pub(crate) bytes: Number,
+    /// Transfers that were completed while the index was out of sync with the cluster.
+    pub(crate) stale: Number,
+    secondaries: Mutex<BTreeMap<SocketAddr, Secondary>>,
+}
+
+impl TransferCounters {
+    pub(crate) fn completed(&self, kind: Kind) -> &Number {
+        &self.completed[kind as usize]
+    }
+
+    pub(crate) fn failed(&self, kind: Kind) -> &Number {
+        &self.failed[kind as usize]
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) -> &Number {
+        &self.refused[refusal as usize]
+    }
+
+    /// Makes these the secondaries.
+    pub(super) fn set_secondaries(&self, addresses: &[SocketAddr]) {
+        let mut secondaries = self.lock();
+        secondaries.retain(|address, _| addresses.contains(address));
+        for &address in addresses {
+            secondaries.entry(address).or_default();
+        }
+    }
+
+    /// Takes notice of a client that has a version: all secondaries of this address have.
+    pub(super) fn seen(&self, client: IpAddr, serial: u32) {
+        for (_, secondary) in self.lock().iter_mut().filter(|(address, _)| address.ip() == client) {
+            (secondary.serial, secondary.seen) = (Some(serial), Some(Instant::now()));
+        }
+    }
+
+    /// Changes what is known of a secondary.
+    pub(super) fn change(&self, address: SocketAddr, change: impl FnOnce(&mut Secondary)) {
+        self.lock().get_mut(&address).map(change);
+    }
+
+    /// Returns what is known of each secondary.
+    pub(crate) fn secondaries(&self) -> Vec<(SocketAddr, Secondary)> {
+        self.lock().iter().map(|(&address, &secondary)| (address, secondary)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Secondary>> {
+        // Each change is made of assignments.
+        self.secondaries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,263 @@
+//! Keys of transaction signatures, from a file as BIND's `tsig-keygen` writes it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::base::Name;
+use domain::tsig::{Algorithm, Key, KeyName};
+use thiserror::Error;
+
+/// Maximum size of a key file in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Minimum length of a secret in bytes: RFC 8945 7 has it "at least as long as the keyed message digest", of which half is
+/// what a signature may be truncated to.
+const MIN_SECRET: usize = 16;
+
+/// Why a key file cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// It cannot be read.
+    #[error("transfer-key {path}: {cause}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        cause: std::io::Error,
+    },
+    /// Something in it is not as it should be.
+    #[error("transfer-key {path}, line {line}: {cause}", path = path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1 on.
+        line: usize,
+        /// What is wrong. No part of a secret is in it.
+        cause: String,
+    },
+}
+
+/// The keys of a file: at least one.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) store: Arc<HashMap<(KeyName, Algorithm), Key>>,
+    /// The first one, which NOTIFY is signed with.
+    pub(super) first: Arc<Key>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keys").field(&self.first.name()).finish()
+    }
+}
+
+impl Keys {
+    /// Reads a file of one or more `key NAME { algorithm ALGORITHM; secret BASE64; };`.
+    pub(super) fn read(path: &Path) -> Result<Self, KeyError> {
+        let unreadable = |cause| KeyError::Unreadable { path: path.to_owned(), cause };
+        let size = fs::metadata(path).map_err(unreadable)?.len();
+        if size > MAX_FILE {
+            let cause = format!("has {size} bytes, and no key file has more than {MAX_FILE}");
+            return Err(KeyError::Malformed { path: path.to_owned(), line: 1, cause });
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&text).map_err(|(line, cause)| KeyError::Malformed { path: path.to_owned(), line, cause })
+    }
+
+    fn parse(text: &str) -> Result<Self, (usize, String)> {
+        let mut tokens = Tokens { text, at: 0 };
+        let (mut store, mut first) = (HashMap::new(), None);
+        while let Some(word) = tokens.next()? {
+            if word != "key" {
+                return Err(tokens.wrong(format!("`key` is expected, not `{}`", shown(word))));
+            }
+            let key = tokens.key()?;
+            let id = (key.name().clone(), key.algorithm());
+            first.get_or_insert_with(|| Arc::new(key.clone()));
+            if store.insert(id, key).is_some() {
+                return Err(tokens.wrong("a key of this name and algorithm is there already"));
+            }
+        }
+        let first = first.ok_or_else(|| {
+            tokens.wrong("there is no key; write one with `tsig-keygen -a hmac-sha256 NAME`")
+        })?;
+        Ok(Self { store: Arc::new(store), first })
+    }
+}
+
+/// Text from the file, short enough for a log line.
+fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
+}
+
+/// The words of a file of BIND's syntax: `{`, `}`, `;`, and words, quoted or not.
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn wrong(&self, cause: impl Into<String>) -> (usize, String) {
+        let line = self.text.get(..self.at).unwrap_or_default().matches('\n').count() + 1;
+        (line, cause.into())
+    }
+
+    /// Passes over white space and comments.
+    fn skip(&mut self) -> Result<(), (usize, String)> {
+        loop {
+            let rest = self.rest();
+            let trimmed = rest.trim_start();
+            self.at += rest.len() - trimmed.len();
+            let end = if trimmed.starts_with('#') || trimmed.starts_with("//") {
+                trimmed.find('\n').unwrap_or(trimmed.len())
+            } else if trimmed.starts_with("/*") {
+                trimmed.find("*/").ok_or_else(|| self.wrong("this comment has no end"))? + 2
+            } else {
+                return Ok(());
+            };
+            self.at += end;
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<&'a str>, (usize, String)> {
+        self.skip()?;
+        let rest = self.rest();
+        let Some(first) = rest.chars().next() else { return Ok(None) };
+        let (word, len) = match first {
+            '{' | '}' | ';' => (rest.get(..1), 1),
+            '"' => {
+                let end = rest.get(1..).and_then(|rest| rest.find('"'));
+                let end = end.ok_or_else(|| self.wrong("this quotation has no end"))?;
+                (rest.get(1..=end), end + 2)
+            }
+            _ => {
+                let is_end = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"' | '#');
+                let end = rest.find(is_end).unwrap_or(rest.len()).max(first.len_utf8());
+                (rest.get(..end), end)
+            }
+        };
+        self.at += len;
+        Ok(word)
+    }
+
+    fn word(&mut self, what: &str) -> Result<&'a str, (usize, String)> {
+        match self.next()? {
+            Some("{" | "}" | ";") | None => Err(self.wrong(format!("{what} is expected"))),
+            Some(word) => Ok(word),
+        }
+    }
+
+    fn expect(&mut self, symbol: &str) -> Result<(), (usize, String)> {
+        match self.next()? {
+            Some(found) if found == symbol => Ok(()),
+            _ => Err(self.wrong(format!("`{symbol}` is expected"))),
+        }
+    }
+
+    /// A key behind the word `key`.
+    fn key(&mut self) -> Result<Key, (usize, String)> {
+        let name = self.word("the name of the key")?;
+        let name: KeyName = name
+            .parse::<Name<_>>()
+            .map_err(|error| self.wrong(format!("`{}` is no name of a key: {error}", shown(name))))?;
+        self.expect("{")?;
+        let (mut algorithm, mut secret) = (None, None);
+        loop {
+            match self.next()? {
+                Some("algorithm") => algorithm = Some(self.algorithm()?),
+                Some("secret") => secret = Some(self.secret()?),
+                Some("}") => break,
+                _ => return Err(self.wrong("`algorithm`, `secret` or `}` is expected")),
+            }
+            self.expect(";")?;
+        }
+        self.expect(";")?;
+        let algorithm = algorithm.ok_or_else(|| self.wrong("this key has no algorithm"))?;
+        let secret = secret.ok_or_else(|| self.wrong("this key has no secret"))?;
+        Key::new(algorithm, &secret, name, None, None).map_err(|error| self.wrong(error.to_string()))
+    }
+
+    fn algorithm(&mut self) -> Result<Algorithm, (usize, String)> {
+        let word = self.word("an algorithm")?;
+        match word.trim_end_matches('.').to_ascii_lowercase().as_str() {
+            "hmac-sha256" => Ok(Algorithm::Sha256),
+            "hmac-sha384" => Ok(Algorithm::Sha384),
+            "hmac-sha512" => Ok(Algorithm::Sha512),
+            _ => Err(self.wrong(format!(
+                "`{}` is no algorithm that is supported; allowed: hmac-sha256, hmac-sha384, hmac-sha512",
+                shown(word)
+            ))),
+        }
+    }
+
+    fn secret(&mut self) -> Result<Vec<u8>, (usize, String)> {
+        let text: String = self.word("a secret")?.split_whitespace().collect();
+        let secret = STANDARD.decode(text).map_err(|_| self.wrong("this secret is not base64"))?;
+        if secret.len() < MIN_SECRET {
+            return Err(self.wrong(format!("this secret has fewer than {MIN_SECRET} bytes")));
+        }
+        Ok(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXMsIHJlYWxseSE=";
+
+    #[test]
+    fn keys_of_tsig_keygen_are_read() {
+        let text = format!(
+            "# a comment\nkey \"poddns\" {{\n\talgorithm hmac-sha256;\n\tsecret \"{SECRET}\";\n}};\n\
+             /* another\n */ key other. {{ secret {SECRET}; algorithm HMAC-SHA512; }}; // the end"
+        );
+        let keys = Keys::parse(&text).unwrap();
+        assert_eq!(keys.first.name().to_string(), "poddns");
+        let mut algorithms: Vec<_> = keys.store.keys().map(|(_, algorithm)| algorithm.to_string()).collect();
+        algorithms.sort();
+        assert_eq!(algorithms, ["hmac-sha256", "hmac-sha512"]);
+    }
+
+    #[test]
+    fn errors_name_line_and_remedy() {
+        let key = |algorithm: &str, secret: &str| {
+            format!("key \"k\" {{\nalgorithm {algorithm};\nsecret \"{secret}\";\n}};")
+        };
+        for (text, line, part) in [
+            (String::new(), 1, "tsig-keygen"),
+            ("zone {".to_owned(), 1, "`key` is expected"),
+            (key("hmac-md5", SECRET), 2, "hmac-sha256, hmac-sha384, hmac-sha512"),
+            (key("hmac-sha256", "!!!"), 3, "not base64"),
+            (key("hmac-sha256", "c2hvcnQ="), 3, "fewer than 16"),
+            ("key k {\nalgorithm hmac-sha256;\n};".to_owned(), 3, "no secret"),
+            (format!("key k {{\nsecret {SECRET};\n}};"), 3, "no algorithm"),
+            ("key k {\n/* no end".to_owned(), 2, "has no end"),
+            ("key \"k".to_owned(), 1, "has no end"),
+            (format!("{0}\n{0}", key("hmac-sha256", SECRET)), 8, "already"),
+        ] {
+            let (at, cause) = Keys::parse(&text).unwrap_err();
+            assert!(at == line && cause.contains(part), "{text}: line {at}: {cause}");
+            assert!(!cause.contains(SECRET));
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic() {
+        let whole = format!("key \"ä\" {{ algorithm hmac-sha256; secret {SECRET}; }};");
+        for (at, _) in whole.char_indices() {
+            let _ = Keys::parse(&whole[..at]);
+            let _ = Keys::parse(&whole[at..]);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Zone transfers (RFC 5936, RFC 1995), NOTIFY (RFC 1996) and transaction signatures (RFC 8945): a secondary's side of the
+//! server.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `keys` | reads the key file |
+//! | `signed` | checks and makes signatures |
+//! | `answer` | decides who may have what, and answers what fits in one message |
+//! | `source`, `send` | the messages of a transfer, on a thread that exists while there is one |
+//! | `publish` | makes versions, and tells secondaries of them |
+//!
+//! Nothing of it exists without secondaries in the settings.
+
+mod answer;
+mod counters;
+mod keys;
+mod notify;
+mod publish;
+mod send;
+mod signed;
+mod source;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use poddns_core::Freshness;
+use poddns_watch::transfer::Version;
+use tokio::sync::Semaphore;
+
+pub(crate) use answer::{Answered, Asked};
+pub(crate) use counters::{Kind, Refusal, Secondary, TransferCounters};
+pub use keys::KeyError;
+pub(crate) use publish::Publisher;
+pub(crate) use send::Job;
+
+use super::pods::SharedPods;
+use super::settings::{Settings, TransferSettings};
+use keys::Keys;
+
+/// Transfers that may be under way at once.
+const TRANSFERS: usize = 8;
+
+/// Answers queries for transfers, by the settings and pods of the moment.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) settings: Arc<Settings>,
+    pods: SharedPods,
+    /// `None` until the pods are open.
+    pub(crate) versions: Option<poddns_watch::Transfers>,
+    keys: Option<Keys>,
+    pub(crate) counters: Arc<TransferCounters>,
+    slots: Arc<Semaphore>,
+}
+
+/// Keys that were read for settings; none without a key file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Secrets(Option<Keys>);
+
+impl Secrets {
+    /// Reads the key file of the settings, if they have one.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, KeyError> {
+        let file = settings.transfer.as_ref().and_then(|transfer| transfer.key_file.as_ref());
+        Ok(Self(file.map(|file| Keys::read(file)).transpose()?))
+    }
+}
+
+impl Service {
+    fn transfer(&self) -> Option<&TransferSettings> {
+        self.settings.transfer.as_ref()
+    }
+
+    /// Returns whether a secondary has this address.
+    fn is_secondary(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        self.transfer().is_some_and(|transfer| {
+            transfer.secondaries.iter().any(|secondary| secondary.ip().to_canonical() == client)
+        })
+    }
+
+    fn is_stale(&self) -> bool {
+        self.pods.0.freshness() != Freshness::Fresh
+    }
+
+    /// Returns whether versions have more records than the zone, so that all of it is shorter.
+    fn is_large(&self, versions: &[Arc<Version>]) -> bool {
+        let records = |version: &Arc<Version>| version.removed.iter().count() + version.added.iter().count();
+        let size = self.pods.0.report().index.unwrap_or_default();
+        let names = if self.settings.pod_names { 2 } else { 1 };
+        versions.iter().map(records).sum::<usize>() > size.addresses.max(1) * names
+    }
+}
+
+#[cfg(test)]
+impl Service {
+    /// Returns a service with a secondary, for tests; if it is complete, with a version, which the secondary has.
+    pub(crate) fn sample(pods: SharedPods, counters: &Arc<TransferCounters>, complete: bool) -> Arc<Self> {
+        let mut settings = Settings::default();
+        let secondaries = vec![([192, 0, 2, 53], 53).into()];
+        let journal = TransferSettings::JOURNAL;
+        settings.transfer =
+            Some(TransferSettings { secondaries: secondaries.clone(), key_file: None, journal });
+        counters.set_secondaries(&secondaries);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, r#"{"kind": "List", "apiVersion": "v1", "items": []}"#).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let source = poddns_watch::Source::File(file.path().to_owned());
+        let feed = runtime.block_on(poddns_watch::Feed::open(source, settings.scope())).unwrap();
+        let versions = feed.recorder().transfers(journal);
+        if complete {
+            let _ = versions.publish(std::time::Instant::now(), 1_700_000_000);
+            counters.seen(secondaries[0].ip(), versions.stats().serial.unwrap());
+        }
+        Arc::new(Self {
+            settings: Arc::new(settings),
+            pods,
+            versions: Some(versions),
+            keys: None,
+            counters: Arc::clone(counters),
+            slots: Arc::new(Semaphore::new(TRANSFERS)),
+        })
+    }
+}
+
+/// Unix seconds; 0 if the clock stands before 1970.
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Unix seconds modulo 2^32, as serials count.
+fn serial_time() -> u32 {
+    u32::try_from(unix_time() & u64::from(u32::MAX)).unwrap_or_default()
+}

@@ -1,0 +1,156 @@
+//! Transaction signatures (RFC 8945): requests checked, responses signed.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use domain::base::iana::TsigRcode;
+use domain::base::message::Message;
+use domain::base::message_builder::{AdditionalBuilder, MessageBuilder};
+use domain::base::wire::Composer;
+use domain::dep::octseq::{OctetsBuilder, Truncate};
+use domain::rdata::tsig::Time48;
+use domain::tsig::{Algorithm, ClientTransaction, Key, KeyName, ServerError, ServerSequence};
+use poddns_core::wire::Rcode;
+
+use super::keys::Keys;
+
+/// Signs the messages of a response, in their order.
+#[derive(Debug)]
+pub(super) struct Signer(ServerSequence<Key>);
+
+/// A request whose signature is right.
+pub(super) struct Checked {
+    /// The request without its signature.
+    pub(super) request: Vec<u8>,
+    pub(super) signer: Signer,
+}
+
+/// A request whose signature is wrong, or of a key that is not known.
+pub(super) struct Unchecked {
+    /// The response.
+    pub(super) response: Vec<u8>,
+    pub(super) rcode: Rcode,
+    /// What is wrong, as RFC 8945 names it.
+    pub(super) error: &'static str,
+}
+
+/// Checks the signature of a request at a time in Unix seconds. `None` if it has none, or is no message.
+pub(super) fn check(keys: Option<&Keys>, request: &[u8], now: u64) -> Option<Result<Checked, Unchecked>> {
+    // The check removes the signature in place.
+    let mut message = Message::from_octets(request.to_vec()).ok()?;
+    let now = Time48::from_u64(now & 0xffff_ffff_ffff);
+    let result = match keys {
+        Some(keys) => ServerSequence::request(&*keys.store, &mut message, now),
+        None => ServerSequence::request(&HashMap::<(KeyName, Algorithm), Key>::new(), &mut message, now),
+    };
+    match result {
+        Ok(Some(sequence)) => Some(Ok(Checked { request: message.into_octets(), signer: Signer(sequence) })),
+        Ok(None) => None,
+        Err(error) => Some(Err(refuse(error, request)?)),
+    }
+}
+
+fn refuse(error: ServerError<Key>, request: &[u8]) -> Option<Unchecked> {
+    let request = Message::from_octets(request).ok()?;
+    let code = error.error();
+    let builder = MessageBuilder::from_target(Vec::new()).ok()?;
+    let built = error.build_message(&request, builder).ok()?;
+    let rcode = Rcode(built.header().rcode().to_int().into());
+    let mut response = built.finish();
+    let error = match code {
+        TsigRcode::BADKEY => "BADKEY",
+        TsigRcode::BADTIME => "BADTIME",
+        TsigRcode::BADTRUNC => "BADTRUNC",
+        TsigRcode::FORMERR if rcode == Rcode::NOTAUTH => {
+            // RFC 8945 5.2.2: a signature that is wrong is BADSIG. `domain` 0.12 says FORMERR, in the error field of a
+            // signature that ends with it and an empty field of other data.
+            let field = response.len().checked_sub(4)?;
+            response.get_mut(field..field + 2)?.copy_from_slice(&TsigRcode::BADSIG.to_int().to_be_bytes());
+            "BADSIG"
+        }
+        _ => "FORMERR",
+    };
+    Some(Unchecked { response, rcode, error })
+}
+
+impl Signer {
+    /// Returns the maximum length of the signature in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.0.key().compose_len().into()
+    }
+
+    /// Appends the signature to a message. `None` if it has no room.
+    pub(super) fn sign(&mut self, message: Vec<u8>, now: u64) -> Option<Vec<u8>> {
+        let mut builder = Written::builder(message)?;
+        self.0.answer(&mut builder, Time48::from_u64(now & 0xffff_ffff_ffff)).ok()?;
+        Some(builder.finish().octets)
+    }
+}
+
+/// Signs a request of ours.
+pub(super) fn sign_request(
+    key: &Arc<Key>,
+    message: &mut AdditionalBuilder<Vec<u8>>,
+    now: u64,
+) -> Option<ClientTransaction<Arc<Key>>> {
+    let now = Time48::from_u64(now & 0xffff_ffff_ffff);
+    ClientTransaction::request(Arc::clone(key), message, now).ok()
+}
+
+/// Returns whether the signature of the response to a request of ours is right.
+pub(super) fn is_right(
+    transaction: &ClientTransaction<Arc<Key>>,
+    response: &mut Message<Vec<u8>>,
+    now: u64,
+) -> bool {
+    transaction.answer(response, Time48::from_u64(now & 0xffff_ffff_ffff)).is_ok()
+}
+
+/// A message that is written, for a builder that is to add its signature: a builder begins with a header of its own,
+/// which is left out here.
+struct Written {
+    octets: Vec<u8>,
+    /// The builder has not written its header yet.
+    is_new: bool,
+}
+
+impl Written {
+    fn builder(octets: Vec<u8>) -> Option<AdditionalBuilder<Self>> {
+        let written = Self { octets, is_new: true };
+        Some(MessageBuilder::from_target(written).ok()?.additional())
+    }
+}
+
+impl OctetsBuilder for Written {
+    type AppendError = Infallible;
+
+    fn append_slice(&mut self, slice: &[u8]) -> Result<(), Infallible> {
+        if !std::mem::take(&mut self.is_new) {
+            self.octets.extend_from_slice(slice);
+        }
+        Ok(())
+    }
+}
+
+impl Truncate for Written {
+    fn truncate(&mut self, len: usize) {
+        if !self.is_new {
+            self.octets.truncate(len);
+        }
+    }
+}
+
+impl AsRef<[u8]> for Written {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl AsMut<[u8]> for Written {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.octets
+    }
+}
+
+impl Composer for Written {}

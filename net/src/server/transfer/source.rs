@@ -1,0 +1,106 @@
+//! The records of an answer, one after the other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use poddns_core::transfer::{MessageFull, TransferMessage, TransferRecord};
+use poddns_watch::transfer::{Lost, Record, Records, Version, Walk};
+
+/// Consecutive records of an answer.
+#[derive(Debug)]
+enum Part {
+    Soa(u32),
+    Ns,
+    /// All addresses of a version.
+    Walk(Walk),
+    /// Addresses that a version does not have any more.
+    Removed(Arc<Version>),
+    /// Addresses that a version has and the one before did not.
+    Added(Arc<Version>),
+}
+
+/// The records of an answer that have not been written yet.
+#[derive(Debug)]
+pub(super) struct Source {
+    parts: VecDeque<Part>,
+    /// Where the next record of the first part is.
+    at: usize,
+    /// What has been read of a walk.
+    read: Records,
+}
+
+impl Source {
+    fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+        Self { parts: parts.into_iter().collect(), at: 0, read: Records::default() }
+    }
+
+    /// One SOA record.
+    pub(super) fn soa(serial: u32) -> Self {
+        Self::new([Part::Soa(serial)])
+    }
+
+    /// All of a version (RFC 5936 2.2).
+    pub(super) fn all(walk: Walk) -> Self {
+        let serial = walk.serial();
+        Self::new([Part::Soa(serial), Part::Ns, Part::Walk(walk), Part::Soa(serial)])
+    }
+
+    /// Differences, the oldest first (RFC 1995 4).
+    pub(super) fn differences(versions: Vec<Arc<Version>>, serial: u32) -> Self {
+        let difference = |version: Arc<Version>| {
+            let (from, to) = (version.from, version.to);
+            let removed = Part::Removed(Arc::clone(&version));
+            [Part::Soa(from), removed, Part::Soa(to), Part::Added(version)]
+        };
+        let parts = versions.into_iter().flat_map(difference);
+        Self::new([Part::Soa(serial)].into_iter().chain(parts).chain([Part::Soa(serial)]))
+    }
+
+    /// Writes records into a message until it is full. Returns whether there are more.
+    pub(super) fn write(&mut self, message: &mut TransferMessage<'_>) -> Result<bool, Lost> {
+        while let Some(part) = self.parts.front_mut() {
+            let written = match part {
+                Part::Soa(serial) => message.soa(*serial).map(|()| true),
+                Part::Ns => message.ns().map(|()| true),
+                Part::Removed(version) => write_all(&version.removed, &mut self.at, message),
+                Part::Added(version) => write_all(&version.added, &mut self.at, message),
+                Part::Walk(walk) => {
+                    let mut written = write_all(&self.read, &mut self.at, message);
+                    if written.is_ok() {
+                        self.read.clear();
+                        self.at = 0;
+                        // The last records come with the news that there are no more.
+                        let more = walk.next(&mut self.read)?;
+                        if more || !self.read.is_empty() {
+                            written = Ok(false);
+                        }
+                    }
+                    written
+                }
+            };
+            match written {
+                Ok(true) => {
+                    self.parts.pop_front();
+                    self.at = 0;
+                }
+                Ok(false) => {}
+                Err(MessageFull) => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Writes records from this place on, and returns true at their end.
+fn write_all(
+    records: &Records,
+    at: &mut usize,
+    message: &mut TransferMessage<'_>,
+) -> Result<bool, MessageFull> {
+    while let Some((record, next)) = records.at(*at) {
+        let Record { namespace, name, address } = record;
+        message.record(&TransferRecord { namespace, name, address })?;
+        *at = next;
+    }
+    Ok(true)
+}

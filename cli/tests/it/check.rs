@@ -451,12 +451,15 @@ fn the_sample_configuration_is_right_and_whole() {
         if example.starts_with("#snapshot-interval") {
             with = with.replace("#snapshot = ", "snapshot = ");
         }
+        if example.starts_with("#transfer-key") || example.starts_with("#transfer-journal") {
+            with = with.replace("#transfer-to = ", "transfer-to = ");
+        }
         fs::write(&file, with).expect("a writable folder");
         let run = poddns(["check", "--config", file.to_str().expect("UTF-8")]);
         let first = run.stderr.lines().next().unwrap_or_default();
         assert!(first.starts_with("ok      configuration: mode verified"), "{example}: {}", run.stderr);
         // Those that depend on what this machine has.
-        let machine = ["#user", "#cookie-secret-file"].iter().any(|key| example.starts_with(key));
+        let machine = ["#user", "#cookie-secret-file", "#transfer-key"].iter().any(|key| example.starts_with(key));
         assert!(cluster || machine || run.code == Some(0), "{example}: {}", run.stderr);
     }
 }

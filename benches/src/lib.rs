@@ -15,6 +15,7 @@ pub mod memory;
 pub mod peers;
 pub mod plot;
 pub mod pods;
+pub mod transfer;
 pub mod warm_start;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,0 +1,80 @@
+//! What zone transfers cost: see docs/transfer.md.
+//!
+//! ```text
+//! cargo build --locked --release --workspace --bins
+//! target/release/transfer
+//! ```
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::time::Duration;
+
+use clap::Parser;
+use poddns_benches::api_server::MAX_PODS;
+use poddns_benches::transfer::{measure_axfr, measure_changes, measure_delay};
+
+/// Measures zone transfers. poddnsd is the one in the folder of this program.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Pods, for AXFR.
+    #[arg(long, value_delimiter = ',', default_value = "100000,1000000",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PODS)))]
+    pods: Vec<u32>,
+
+    /// Transfers of each size.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Changes, for the processor time of each.
+    #[arg(long, default_value_t = 40_000)]
+    changes: u32,
+
+    /// Changes, for the time to the answer of Knot DNS.
+    #[arg(long, default_value_t = 30)]
+    delays: u32,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let poddnsd = std::env::current_exe()?.with_file_name("poddnsd");
+    if !poddnsd.is_file() {
+        let path = poddnsd.display();
+        return Err(format!("{path} is missing: build it with the same profile as this program").into());
+    }
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    for &pods in &arguments.pods {
+        for run in measure_axfr(&poddnsd, pods, arguments.runs) {
+            println!(
+                "AXFR of {pods}: {:.0} ms, {:.0} ms of CPU, {} bytes in {} messages, {} KiB above {} KiB; query p99 {:.2} ms \
+                 before, {:.2} ms meanwhile",
+                milliseconds(run.wall),
+                milliseconds(run.cpu),
+                run.bytes,
+                run.messages,
+                run.peak.saturating_sub(run.steady),
+                run.steady,
+                milliseconds(run.p99[0]),
+                milliseconds(run.p99[1]),
+            );
+        }
+    }
+    let [without, with] = measure_changes(&poddnsd, 10_000, arguments.changes, 2_000);
+    println!(
+        "CPU of a change: {:.1} us without transfers, {:.1} us with",
+        milliseconds(without) * 1e3,
+        milliseconds(with) * 1e3
+    );
+    match measure_delay(&poddnsd, 1_000, arguments.delays) {
+        None => println!("no knotd: the time to an answer of a secondary is not measured"),
+        Some(mut delays) => {
+            delays.sort_unstable();
+            let at = |index: usize| delays.get(index).copied().map(milliseconds).unwrap_or_default();
+            println!(
+                "from a change to the answer of Knot DNS: median {:.0} ms, greatest {:.0}",
+                at(delays.len() / 2),
+                at(delays.len().saturating_sub(1))
+            );
+        }
+    }
+    Ok(())
+}

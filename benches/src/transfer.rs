@@ -1,0 +1,265 @@
+//! What zone transfers cost the primary, and how long a change takes to the answer of a secondary.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+
+use crate::DOMAIN;
+use crate::api_server::{ApiServer, Offer};
+use crate::end_to_end::process::free_address;
+use crate::memory::Process;
+
+/// Longer than a list of a million pods takes.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Pause between two checks.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Pause between two queries of which the time is taken.
+const QUERY_PAUSE: Duration = Duration::from_micros(500);
+
+/// One AXFR.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Axfr {
+    /// From the query to the last message.
+    pub wall: Duration,
+    /// The primary's time on the processor.
+    pub cpu: Duration,
+    /// Length of all messages, in bytes.
+    pub bytes: u64,
+    /// Number of messages.
+    pub messages: u64,
+    /// Resident memory before, in KiB.
+    pub steady: u64,
+    /// The most resident memory meanwhile, in KiB.
+    pub peak: u64,
+    /// 99th percentile of the time of queries over UDP before and meanwhile.
+    pub p99: [Duration; 2],
+}
+
+/// A poddnsd that follows an API server.
+struct Primary {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Primary {
+    fn start(poddnsd: &Path, server: &ApiServer, secondary: Option<SocketAddr>) -> Self {
+        let address = free_address().expect("a port");
+        let mut command = Command::new(poddnsd);
+        command.args(["--pods=verified", "--admin=off", "--threads=1", "--listen"]).arg(address.to_string());
+        command.arg("--kubeconfig").arg(server.kubeconfig()).stderr(Stdio::null());
+        if let Some(secondary) = secondary {
+            command.arg("--transfer-to").arg(secondary.to_string());
+        }
+        Self { process: Process::start(&mut command), address }
+    }
+
+    /// Waits until this address of a namespace is answered.
+    fn wait_for(&mut self, namespace: &str, address: Ipv4Addr) {
+        until(&mut self.process, || is_answered(self.address, namespace, address));
+    }
+}
+
+fn until(process: &mut Process, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        process.assert_running();
+        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}");
+        thread::sleep(PAUSE);
+    }
+}
+
+fn query(name: &str, rtype: RecordType) -> Vec<u8> {
+    let mut query = Message::query();
+    query.add_query(Query::query(Name::from_ascii(name).expect("a name"), rtype));
+    query.to_vec().expect("a query")
+}
+
+fn pod_query(namespace: &str, address: Ipv4Addr) -> Vec<u8> {
+    let label = address.to_string().replace('.', "-");
+    query(&format!("{label}.{namespace}.pod.{DOMAIN}."), RecordType::A)
+}
+
+fn is_answered(server: SocketAddr, namespace: &str, address: Ipv4Addr) -> bool {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket");
+    socket.connect(server).expect("connected");
+    socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a time-out");
+    let mut buffer = [0; 1232];
+    let sent = socket.send(&pod_query(namespace, address)).and_then(|_| socket.recv(&mut buffer));
+    let response = sent.ok().and_then(|len| Message::from_vec(buffer.get(..len)?).ok());
+    response.is_some_and(|response| {
+        response.metadata.response_code == ResponseCode::NoError && !response.answers.is_empty()
+    })
+}
+
+/// The 99th percentile of the time of queries until `stop`.
+fn p99(server: SocketAddr, namespace: &str, address: Ipv4Addr, stop: &AtomicBool) -> Duration {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket");
+    socket.connect(server).expect("connected");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    let (query, mut buffer, mut times) = (pod_query(namespace, address), [0; 1232], Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        let begin = Instant::now();
+        socket.send(&query).and_then(|_| socket.recv(&mut buffer)).expect("an answer");
+        times.push(begin.elapsed());
+        thread::sleep(QUERY_PAUSE);
+    }
+    times.sort_unstable();
+    times.get(times.len() * 99 / 100).copied().unwrap_or_default()
+}
+
+/// Transfers the zone and returns length and number of the messages. The last one ends as the first SOA does.
+fn axfr(server: SocketAddr) -> (u64, u64) {
+    let mut stream = TcpStream::connect(server).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let query = query(&format!("pod.{DOMAIN}."), RecordType::AXFR);
+    let len = u16::try_from(query.len()).expect("short").to_be_bytes();
+    stream.write_all(&[&len, query.as_slice()].concat()).expect("sent");
+    let (mut bytes, mut messages, mut end) = (0, 0, None);
+    loop {
+        let mut len = [0; 2];
+        stream.read_exact(&mut len).expect("a length");
+        let mut message = vec![0; u16::from_be_bytes(len).into()];
+        stream.read_exact(&mut message).expect("a message");
+        bytes += message.len() as u64;
+        messages += 1;
+        let end = end.get_or_insert_with(|| soa_numbers(&message));
+        if message.ends_with(end) {
+            return (bytes, messages);
+        }
+    }
+}
+
+/// The five numbers at the end of the first SOA of a message.
+fn soa_numbers(message: &[u8]) -> Vec<u8> {
+    let message = Message::from_vec(message).expect("a message");
+    let hickory_proto::rr::RData::SOA(soa) = &message.answers.first().expect("a SOA").data else {
+        panic!("the answer begins with another record")
+    };
+    let numbers = [
+        soa.serial,
+        soa.refresh.cast_unsigned(),
+        soa.retry.cast_unsigned(),
+        soa.expire.cast_unsigned(),
+        soa.minimum,
+    ];
+    numbers.into_iter().flat_map(u32::to_be_bytes).collect()
+}
+
+/// Measures AXFR from poddnsd with so many pods, so many times. `poddnsd` is the program.
+///
+/// # Panics
+///
+/// If the program does not do what it is measured for.
+#[must_use]
+pub fn measure_axfr(poddnsd: &Path, pods: u32, runs: u32) -> Vec<Axfr> {
+    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
+    let sample = server.sample(100);
+    let last = sample.last().expect("pods");
+    // Port 9 is nobody's: NOTIFY is not answered, which costs a packet a minute.
+    let mut primary = Primary::start(poddnsd, &server, Some(([127, 0, 0, 1], 9).into()));
+    let address = primary.address;
+    primary.wait_for(&last.namespace(), last.address());
+    // The lists leave memory that is given back a second later.
+    thread::sleep(Duration::from_secs(3));
+    let timed = |during: &mut dyn FnMut()| {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let queries = scope.spawn(|| p99(address, &last.namespace(), last.address(), &stop));
+            during();
+            stop.store(true, Ordering::Relaxed);
+            queries.join().expect("it measures")
+        })
+    };
+    let run = |_| {
+        let quiet = timed(&mut || thread::sleep(Duration::from_secs(2)));
+        primary.process.reset_peak();
+        let (steady, cpu, begin) = (primary.process.resident(), primary.process.cpu(), Instant::now());
+        let (bytes, messages) = axfr(address);
+        let (wall, cpu) = (begin.elapsed(), primary.process.cpu().saturating_sub(cpu));
+        let peak = primary.process.peak();
+        let busy = timed(&mut || {
+            let _ = axfr(address);
+        });
+        Axfr { wall, cpu, bytes, messages, steady, peak, p99: [quiet, busy] }
+    };
+    (0..runs).map(run).collect()
+}
+
+/// Measures the processor time of poddnsd for a change of a pod, without a secondary and with one that does not answer.
+///
+/// # Panics
+///
+/// If the program does not do what it is measured for.
+#[must_use]
+pub fn measure_changes(poddnsd: &Path, pods: u32, changes: u32, rate: u32) -> [Duration; 2] {
+    [None, Some(([127, 0, 0, 1], 9).into())].map(|secondary| {
+        let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
+        let sample = server.sample(100);
+        let last = sample.last().expect("pods");
+        let mut primary = Primary::start(poddnsd, &server, secondary);
+        primary.wait_for(&last.namespace(), last.address());
+        thread::sleep(Duration::from_secs(2));
+        let before = primary.process.cpu();
+        server.change(changes, rate);
+        // The last ones arrive, and the last version is published.
+        thread::sleep(Duration::from_secs(2));
+        primary.process.cpu().saturating_sub(before) / changes
+    })
+}
+
+/// Measures the time from a change of a pod to the answer of Knot DNS as secondary. `None` if there is no `knotd`.
+///
+/// # Panics
+///
+/// If a program does not do what it is measured for.
+#[must_use]
+pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Duration>> {
+    let knotd = crate::end_to_end::process::find("knotd")?;
+    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
+    let secondary = free_address().expect("a port");
+    let mut primary = Primary::start(poddnsd, &server, Some(secondary));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (home, from) = (folder.path().display(), primary.address);
+    let config = format!(
+        "server:\n    rundir: \"{home}\"\n    listen: {}@{}\ndatabase:\n    storage: \"{home}\"\nremote:\n  - id: primary\n    \
+         address: {}@{}\nacl:\n  - id: notify\n    address: 127.0.0.1\n    action: notify\nzone:\n  - domain: pod.{DOMAIN}\n    \
+         storage: \"{home}\"\n    master: primary\n    acl: notify\n",
+        secondary.ip(),
+        secondary.port(),
+        from.ip(),
+        from.port(),
+    );
+    let file = folder.path().join("knot.conf");
+    fs::write(&file, config).expect("a file");
+    let mut command = Command::new(knotd);
+    command.arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+    let all = server.sample(pods as usize);
+    let last = all.last().expect("pods");
+    primary.wait_for(&last.namespace(), last.address());
+    let mut knot = Process::start(&mut command);
+    until(&mut knot, || is_answered(secondary, &last.namespace(), last.address()));
+    let mut delays = Vec::new();
+    let mut before: HashSet<_> = all.iter().map(|pod| (pod.namespace(), pod.address())).collect();
+    for number in 0..changes {
+        // Of four changes two bring an address. Not in step with the second that versions are published in.
+        thread::sleep(Duration::from_millis(1_500 + u64::from(number) * 37 % 1_000));
+        server.change(4, u32::MAX);
+        let begin = Instant::now();
+        let now: HashSet<_> =
+            server.sample(pods as usize).iter().map(|pod| (pod.namespace(), pod.address())).collect();
+        let (namespace, address) = now.difference(&before).next().expect("a new address").clone();
+        until(&mut knot, || is_answered(secondary, &namespace, address));
+        delays.push(begin.elapsed());
+        before = now;
+    }
+    Some(delays)
+}

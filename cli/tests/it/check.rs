@@ -442,7 +442,7 @@ fn the_sample_configuration_is_right_and_whole() {
     let text = text.replace("\"demo/pods.json\"", &format!("{pods:?}"));
     let examples: Vec<&str> =
         text.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).collect();
-    assert_eq!(examples.len(), 17, "{examples:?}");
+    assert_eq!(examples.len(), 18, "{examples:?}");
     let without_pods = text.replace("\npods-file", "\n#pods-file");
     for example in std::iter::once("").chain(examples) {
         let cluster = ["#kubeconfig", "#context", "#snapshot"].iter().any(|key| example.starts_with(key));
@@ -459,19 +459,28 @@ fn the_sample_configuration_is_right_and_whole() {
         let first = run.stderr.lines().next().unwrap_or_default();
         assert!(first.starts_with("ok      configuration: mode verified"), "{example}: {}", run.stderr);
         // Those that depend on what this machine has.
-        let machine = ["#user", "#cookie-secret-file", "#transfer-key"].iter().any(|key| example.starts_with(key));
+        let machine =
+            ["#user", "#cookie-secret-file", "#transfer-key"].iter().any(|key| example.starts_with(key));
         assert!(cluster || machine || run.code == Some(0), "{example}: {}", run.stderr);
     }
 }
 
 #[test]
 fn what_keeps_the_daemon_from_serving_is_found() {
+    let insecure = ["--pods=insecure", "--block-special"];
+    let pods = format!("--pods-file={}", repository("demo/pods.json"));
+    let verified = [pods.as_str(), "--transfer-to=192.0.2.53"];
     let cases = [
-        ("--user=no-such-user-here", "no such user on this system"),
-        ("--cookie-secret-file=/nonexistent/secret", "cookie-secret-file /nonexistent/secret: No such file"),
+        (insecure, "--user=no-such-user-here", "no such user on this system"),
+        (
+            insecure,
+            "--cookie-secret-file=/nonexistent/secret",
+            "cookie-secret-file /nonexistent/secret: No such file",
+        ),
+        (verified, "--transfer-key=/nonexistent/key", "transfer-key /nonexistent/key: No such file"),
     ];
-    for (option, reason) in cases {
-        let run = poddns(["check", "--pods=insecure", "--block-special", option]);
+    for (options, option, reason) in cases {
+        let run = poddns([&["check"], &options[..], &[option]].concat());
         assert_eq!(run.code, Some(64), "{option}: {}", run.stderr);
         assert!(run.stderr.contains(reason), "{option}: {}", run.stderr);
     }

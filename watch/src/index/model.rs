@@ -481,6 +481,12 @@ mod tests {
         pods
     }
 
+    /// Returns whether the owner is one of these, without its name.
+    fn is_nameless(owner: &Owner, known: [Option<&Owner>; 2]) -> bool {
+        let Owner::Pod { namespace: is, name: None } = owner else { return false };
+        known.iter().any(|known| matches!(known, Some(Owner::Pod { namespace, .. }) if namespace == is))
+    }
+
     /// All that readers can find out.
     struct State {
         view: View,
@@ -521,10 +527,17 @@ mod tests {
                 // A pod that replaces another has the address before that one loses it; several lose it one by one.
                 let shared = Some(&Owner::Shared);
                 let handed_over = applied && is == shared && before.is_some() && after.is_some();
+                // A pod that is added or removed has the address for longer than the name.
+                let nameless = before != after && is.is_some_and(|owner| is_nameless(owner, [before, after]));
                 assert!(
-                    is == before || is == after || handed_over || before == shared,
+                    is == before || is == after || handed_over || nameless || before == shared,
                     "{address}: {is:?} during {operation:?}"
                 );
+                if let Some(Owner::Pod { namespace, name: Some(name) }) = is {
+                    let leads_back =
+                        view.names.get(&(*namespace, *name)).is_some_and(|all| all.contains(address));
+                    assert!(leads_back, "{address} is of {name}, but not forward, during {operation:?}");
+                }
             }
             for pod in self.pods.keys().chain(before.pods.keys()).chain(after.pods.keys()) {
                 let [is, before, after] =

@@ -1,8 +1,10 @@
 //! Files named by a configuration: regular ones of a bounded size.
 
-use std::fs::File;
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
+
+use crate::state_file;
 
 /// Maximum size of a kubeconfig in bytes; one with a thousand clusters has some 5 MB.
 pub(crate) const MAX_KUBECONFIG: u64 = 16 << 20;
@@ -15,22 +17,28 @@ pub(crate) const MAX_CREDENTIALS: u64 = 1 << 20;
 /// Fails for one larger than `limit` bytes and for all that is no regular file: a pipe or a device may never
 /// come to an end, and cannot be read again when the credentials are renewed.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let special = |kind: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}"));
-    // Before it is opened, since to open a pipe waits for its writer.
-    let kind = std::fs::metadata(path)?.file_type();
-    if kind.is_dir() {
-        return Err(special("a directory, not a file"));
-    }
-    if !kind.is_file() {
-        return Err(special("a pipe or device; it must be a regular file, which can be read again"));
-    }
+    // Before it is opened, since some devices act then; and what was opened may be another one by now.
+    check_kind(&fs::metadata(path)?)?;
+    let file = state_file::open(path)?;
+    check_kind(&file.metadata()?)?;
     let mut content = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
+    file.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
         let text = format!("it is larger than {} MiB", limit >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     Ok(content)
+}
+
+fn check_kind(metadata: &Metadata) -> io::Result<()> {
+    let special = |kind: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}"));
+    if metadata.is_dir() {
+        return Err(special("a directory, not a file"));
+    }
+    if !metadata.is_file() {
+        return Err(special("a pipe or device; it must be a regular file, which can be read again"));
+    }
+    Ok(())
 }
 
 /// Returns the text in a file's content: UTF-8, or UTF-16 after a byte order mark, as `PowerShell` writes it.
@@ -59,7 +67,7 @@ mod tests {
         let error = read(Path::new("/dev/null"), 10).unwrap_err();
         assert!(error.to_string().starts_with("it is a pipe or device"), "{error}");
         let path = folder.path().join("file");
-        std::fs::write(&path, "12345678901").unwrap();
+        fs::write(&path, "12345678901").unwrap();
         assert_eq!(read(&path, 10).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(read(&path, 11).unwrap(), b"12345678901");
     }

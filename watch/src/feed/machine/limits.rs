@@ -14,7 +14,7 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(65);
 /// Time limit for the headers of a watch, which come before any event.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit for the next bytes of a list.
-const LIST_SILENCE: Duration = Duration::from_secs(30);
+pub(super) const LIST_SILENCE: Duration = Duration::from_secs(30);
 /// Time limit for the next event of a streaming list before its end. A server that ignores `sendInitialEvents` never
 /// sends the end.
 pub(super) const STREAM_SILENCE: Duration = Duration::from_secs(10);

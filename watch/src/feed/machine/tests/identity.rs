@@ -46,6 +46,7 @@ fn bookmark_or_event_from_the_past_leads_to_a_list() {
             bench.event(EventKind::Modified, (1, 1, "9"));
         }
         assert_eq!(bench.diary(), "", "not applied");
+        assert!(!bench.is_immediate(), "it may go back again");
         bench.confirm("a", "10");
         assert!(matches!(bench.request(), Request::List { read: Read::NotOlderThan(_), .. }));
     }

@@ -169,3 +169,60 @@ fn endless_pages_are_an_error() {
             .any(|notice| matches!(notice, Notice::Failed { text, .. } if text.contains("same")))
     );
 }
+
+#[test]
+fn list_that_takes_long_is_not_given_up() {
+    for (methods, silence) in [(&CACHED_FIRST[..], LIST_SILENCE), (&STREAMING_FIRST[..], STREAM_SILENCE)] {
+        let mut bench = Bench::new(methods);
+        bench.confirm("a", "10");
+        bench.request();
+        bench.accept();
+        for _ in 0..5 {
+            bench.pass(silence * 3 / 4);
+            assert!(bench.machine.is_waiting(), "bytes arrive");
+            bench.machine.heard(bench.now);
+        }
+        bench.now += silence;
+        assert_eq!(bench.request(), Request::Identify, "silent for too long");
+    }
+}
+
+#[test]
+fn only_the_last_bookmark_ends_a_streaming_list() {
+    let mut bench = Bench::new(&STREAMING_FIRST);
+    bench.confirm("a", "10");
+    bench.request();
+    bench.accept();
+    bench.event(EventKind::Added, (1, 1, "3"));
+    bench.machine.bookmark(bench.now, "10", false);
+    assert_eq!(bench.diary(), "begin +1.1");
+    bench.machine.bookmark(bench.now, "10", true);
+    assert_eq!(bench.diary(), "end");
+}
+
+#[test]
+fn watch_goes_on_behind_the_newest_initial_event() {
+    for (bookmark, newest) in [("11", "12"), ("12", "12"), ("13", "13")] {
+        let mut bench = Bench::new(&STREAMING_FIRST);
+        bench.confirm("a", "10");
+        bench.request();
+        bench.accept();
+        bench.event(EventKind::Modified, (1, 1, "12"));
+        bench.machine.bookmark(bench.now, bookmark, true);
+        assert_eq!(bench.machine.version.as_str(), newest);
+    }
+}
+
+#[test]
+fn malformed_object_costs_itself_but_not_a_change() {
+    for (kind, goes_on) in
+        [(EventKind::Added, true), (EventKind::Modified, false), (EventKind::Deleted, false)]
+    {
+        let mut bench = Bench::new(&STREAMING_FIRST);
+        bench.confirm("a", "10");
+        bench.request();
+        bench.accept();
+        bench.machine.unreadable(bench.now, kind, "nonsense".to_owned());
+        assert_eq!(bench.machine.is_waiting(), goes_on, "{kind:?}");
+    }
+}

@@ -9,7 +9,7 @@ mod watches;
 use proptest::prelude::*;
 
 use super::cause::{Cause, Refusal};
-use super::limits::STREAM_SILENCE;
+use super::limits::{LIST_SILENCE, STREAM_SILENCE};
 use super::standing::GRACE;
 use super::*;
 use crate::feed::decode::{EventKind, Malformed};

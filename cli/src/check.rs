@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::error::Error as ClapError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
-use poddns_net::daemon::{PassedSockets, PreflightError, is_colored};
+use poddns_net::daemon::{HIDDEN_BEHIND_CACHE, PassedSockets, PreflightError, is_colored};
 use poddns_net::{Needs, Settings};
 use poddns_watch::access::{self, Access, AccessError, Subject};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
@@ -119,6 +119,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     if settings.unguarded() {
         tell("warning", "mode insecure without any guard: everybody can have any address answered");
     }
+    if settings.hides() {
+        tell("warning", HIDDEN_BEHIND_CACHE);
+    }
     if settings.needs() == Needs::Nothing {
         tell("ok", "nothing is needed of a cluster");
         return Ok(ExitCode::SUCCESS);
@@ -162,7 +165,9 @@ fn summary(settings: &Settings) -> String {
     let list = |texts: Vec<String>| texts.join(", ");
     let zones = list(settings.zones.iter().map(|zone| zone.apex().to_string()).collect());
     let listen = list(settings.listen.iter().map(ToString::to_string).collect());
-    format!("mode {mode}, zones {zones}, listening on {listen}")
+    let reverse = list(settings.reverse_zones.iter().map(ToString::to_string).collect());
+    let reverse = if reverse.is_empty() { reverse } else { format!("reverse zones of {reverse}, ") };
+    format!("mode {mode}, zones {zones}, {reverse}listening on {listen}")
 }
 
 async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<ExitCode, Failure> {

@@ -1,6 +1,7 @@
 //! `poddns explain`: why a name has the answer it has.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use clap::error::Error as ClapError;
 use clap::parser::ValueSource;
@@ -29,7 +30,7 @@ Examples:
 Exit status: 0 if there is an explanation, whatever the answer; 1 if the server cannot be asked; 64 for bad usage.";
 
 /// The options that are not the daemon's.
-const OWN: [&str; 4] = ["explained_name", "explained_type", "explained_server", "json"];
+const OWN: [&str; 5] = ["explained_name", "explained_type", "explained_server", "json", "client"];
 
 /// The command line of `poddns explain`.
 #[derive(Debug)]
@@ -80,6 +81,13 @@ impl Args for ExplainArgs {
                     .action(ArgAction::SetTrue)
                     .help("Print the explanation as JSON, on a line"),
             )
+            .arg(
+                Arg::new(OWN[4])
+                    .long("client")
+                    .value_name("IP")
+                    .value_parser(value_parser!(IpAddr))
+                    .help("With visibility: the answer to this client [default: one that sees everything]"),
+            )
             .after_long_help(HELP)
     }
 
@@ -95,6 +103,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         return Err(Failure::Usage("no name to explain".to_owned()));
     };
     let rtype = matches.get_one::<RecordType>(OWN[1]).copied();
+    let client = matches.get_one::<IpAddr>(OWN[4]).copied();
     let server = matches.get_one::<Server>(OWN[2]);
     let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let local = matches.ids().map(clap::Id::as_str).find(|id| !OWN.contains(id) && given(id));
@@ -104,8 +113,8 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
                 format!("--server asks a running poddnsd, which has settings of its own; remove '{flag}'");
             return Err(Failure::Usage(message));
         }
-        (None, Some(_)) => here(matches, name, rtype)?,
-        (server, None) => there(&server.cloned().unwrap_or_else(Server::local), name, rtype)?,
+        (None, Some(_)) => here(matches, name, rtype, client)?,
+        (server, None) => there(&server.cloned().unwrap_or_else(Server::local), name, rtype, client)?,
     };
     if matches.get_flag("json") {
         return print(&format!("{document}\n"));
@@ -114,16 +123,29 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 }
 
 /// The explanation of a running server.
-fn there(server: &Server, name: &Name, rtype: Option<RecordType>) -> Result<Value, Failure> {
+fn there(
+    server: &Server,
+    name: &Name,
+    rtype: Option<RecordType>,
+    client: Option<IpAddr>,
+) -> Result<Value, Failure> {
     let mut path = format!("/explain?name={}", admin::encode(&show_name(name)));
     if let Some(rtype) = rtype {
         let _ = write!(path, "&type={}", u16::from(rtype));
+    }
+    if let Some(client) = client {
+        let _ = write!(path, "&client={}", admin::encode(&client.to_string()));
     }
     Admin::new(server)?.document(&path)
 }
 
 /// The explanation by the daemon's settings, from a file of pods.
-fn here(matches: &ArgMatches, name: &Name, rtype: Option<RecordType>) -> Result<Value, Failure> {
+fn here(
+    matches: &ArgMatches,
+    name: &Name,
+    rtype: Option<RecordType>,
+    client: Option<IpAddr>,
+) -> Result<Value, Failure> {
     let sources = Sources::new(matches, |name| std::env::var_os(name));
     let settings = sources.and_then(|sources| sources.settings());
     let settings = settings.map_err(|error| Failure::Usage(error.to_string()))?.server;
@@ -135,10 +157,10 @@ fn here(matches: &ArgMatches, name: &Name, rtype: Option<RecordType>) -> Result<
     wire.push(0);
     let rtype = rtype.map(|rtype| Rtype(u16::from(rtype)));
     let text = if settings.needs() == Needs::Nothing {
-        explain_json(&settings, &NoPods, &wire, rtype)
+        explain_json(&settings, &NoPods, &wire, rtype, client)
     } else {
         let feed = open(&settings)?;
-        explain_json(&settings, &*feed.index(), &wire, rtype)
+        explain_json(&settings, &*feed.index(), &wire, rtype, client)
     };
     let document = text.and_then(|text| serde_json::from_str(&text).ok());
     document.ok_or_else(|| Failure::Usage("not a name that the DNS can carry".to_owned()))

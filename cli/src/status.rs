@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use poddns_core::Visibility;
 use serde_json::Value;
 
 use crate::admin::{Admin, freshness, text};
@@ -85,6 +86,8 @@ fn screen(document: &Value) -> String {
     line("mode", text(document, "mode").to_owned());
     line("guards", document.get("guards").map(guards).unwrap_or_default());
     line("zones", join(list(document, "zones").map(value)));
+    line("reverse", join(list(document, "reverse_zones").map(value)));
+    line("visibility", document.get("visibility").map(visibility).unwrap_or_default());
     line("listen", join(list(document, "listen").map(|listener| text(listener, "address").to_owned())));
     line("index", document.get("index").map(index).unwrap_or_default());
     line("resync", document.get("resync").map(resync).unwrap_or_default());
@@ -135,6 +138,21 @@ fn index(index: &Value) -> String {
         number(index, "addresses"),
         number(index, "namespaces"),
     )
+}
+
+/// The clients that see pods; nothing if all do.
+fn visibility(visibility: &Value) -> String {
+    let mut shown = Vec::new();
+    if text(visibility, "clients") == Visibility::Namespace.as_str() {
+        shown.push("pods of the namespace".to_owned());
+    }
+    for (field, name) in [("visible_to", "visible-to"), ("trust_ecs", "trust-ecs")] {
+        let values = join(list(visibility, field).map(value));
+        if !values.is_empty() {
+            shown.push(format!("{name} {values}"));
+        }
+    }
+    shown.join("; ")
 }
 
 /// The guards in force; nothing in mode verified without any.
@@ -252,7 +270,8 @@ mod tests {
             "resync": { "complete": 2, "failed": 1, "missing": 0, "changed": 0, "gone": 3 },
             "traffic": { "seconds": 900, "queries": { "udp": 100, "tcp": 2 }, "dropped": 1, "queries_per_second": 1.25,
                          "responses": { "NOERROR": 7, "NXDOMAIN": 94, "SERVFAIL": 0 }, "reasons": {} },
-            "zones": ["pod.cluster.local."], "listen": [{ "address": "127.0.0.1:1053" }],
+            "zones": ["pod.cluster.local."], "reverse_zones": ["10.42.0.0/16"],
+            "visibility": { "clients": "namespace", "visible_to": ["10.0.7.0/24"], "trust_ecs": [] }, "listen": [{ "address": "127.0.0.1:1053" }],
             "index": { "pods": 3, "addresses": 4, "namespaces": 2, "bytes": 2048,
                        "freshness": { "state": "stale", "age_seconds": 7 } },
             "watches": [{ "resource": "pods", "namespace": "a", "freshness": { "state": "unsynced" }, "error": "no" },
@@ -267,6 +286,8 @@ pending    pods: refused\\027
 mode       verified
 guards     pod-cidr 10.42.0.0/16; block-special; max-staleness 1 h 0 min
 zones      pod.cluster.local.
+reverse    10.42.0.0/16
+visibility pods of the namespace; visible-to 10.0.7.0/24
 listen     127.0.0.1:1053
 index      3 pods, 4 addresses, 2 namespaces, 2 KiB; stale for 7 s
 resync     2 comparisons, 1 failed, 3 differences

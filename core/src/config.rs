@@ -40,6 +40,32 @@ impl Mode {
     }
 }
 
+/// The clients that mode verified answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// A rule between the two, such as labels of namespaces, may be asked for.
+#[non_exhaustive]
+pub enum Visibility {
+    /// All clients see all pods.
+    #[default]
+    All,
+    /// A client sees the namespaces in which a pod has its address. All others are to it as if they did not exist.
+    Namespace,
+}
+
+impl Visibility {
+    /// All of them, from the one that hides nothing.
+    pub const ALL: &'static [Self] = &[Self::All, Self::Namespace];
+
+    /// Returns the visibility as the option spells it, such as `namespace`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Namespace => "namespace",
+        }
+    }
+}
+
 /// A record's time to live: 0 to 3600 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ttl(u16);
@@ -104,6 +130,14 @@ pub struct Config<'a> {
     /// In mode insecure: [`Reply::audit`](crate::Reply::audit) has what mode verified would have refused. No response
     /// depends on it. Needs a [`PodLookup`](crate::PodLookup) that knows pods, namespaces and owners.
     pub audit: bool,
+    /// In mode verified: the clients that see a namespace and its pods, under forward and reverse names. See
+    /// [`client_of`](crate::client_of()) for the client of a query.
+    pub visibility: Visibility,
+    /// With [`Visibility::Namespace`]: networks of clients that see everything.
+    pub visible_to: &'a [IpCidr],
+    /// Networks of forwarders that name their client in the EDNS Client Subnet option (RFC 7871). The option of others is
+    /// ignored. Looked at only where something depends on the client: with an audit or [`Visibility::Namespace`].
+    pub trust_ecs: &'a [IpCidr],
     /// In mode verified: `<pod-name>.<namespace>` is answered with all addresses of that pod.
     pub pod_names: bool,
     /// In mode verified: the networks whose reverse zones are served. An address that exactly one pod has is answered with
@@ -136,6 +170,18 @@ impl<'a> Config<'a> {
     /// The most octets of [`Config::nsid`] that are sent, so that every response fits its smallest datagram.
     pub const MAX_NSID: usize = edns::MAX_NSID;
 
+    /// Returns whether anything depends on the client: one test for an audit and visibility, which no other query then pays
+    /// for.
+    #[inline]
+    pub(crate) fn looks_at_clients(&self) -> bool {
+        u16::from_ne_bytes([u8::from(self.audit), self.visibility as u8]) != 0
+    }
+
+    /// Returns whether pods are hidden from some clients.
+    pub(crate) fn hides(&self) -> bool {
+        self.mode == Mode::Verified && self.visibility == Visibility::Namespace
+    }
+
     /// This mode for these zones; every other field at its default: TTL 5, no guard, nothing opt-in.
     #[must_use]
     pub fn new(mode: Mode, zones: &'a [Zone]) -> Self {
@@ -148,6 +194,9 @@ impl<'a> Config<'a> {
             namespaces: &[],
             check_namespaces: false,
             audit: false,
+            visibility: Visibility::All,
+            visible_to: &[],
+            trust_ecs: &[],
             pod_names: false,
             reverse_zones: ReverseZones::default(),
             max_staleness: None,

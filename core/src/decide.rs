@@ -68,6 +68,9 @@ impl Decision<'_> {
     pub(crate) const PROHIBITED: Self =
         Self::bare(Reason::ClientLimited, Rcode::REFUSED, Some(Ede::PROHIBITED));
 
+    /// The response to a query with an option that its RFC forbids.
+    pub(crate) const MALFORMED: Self = Self::bare(Reason::Malformed, Rcode::FORMERR, None);
+
     /// A response without records.
     const fn bare(reason: Reason, rcode: Rcode, ede: Option<Ede>) -> Self {
         Self { reason, rcode, ede, records: Records::None }
@@ -157,7 +160,7 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
         return if config.reverse_zones.is_empty() {
             Decision::bare(Reason::OutsideZones, Rcode::REFUSED, Some(Ede::NOT_AUTHORITATIVE))
         } else {
-            reverse(config, pods, name, rtype)
+            reverse(config, &pods, name, rtype)
         };
     };
     let Verdict { finding, stale, reason } = policy::judge(config, pods, place);
@@ -194,12 +197,12 @@ fn transfer<'a>(config: &Config<'a>, name: QuestionName<'_>) -> Decision<'a> {
     }
 }
 
-/// A question of class IN that none of the forward zones has.
+/// A question of class IN that none of the forward zones has. One function for all kinds of indexes, as it is seldom called.
 #[cold]
 #[inline(never)]
-fn reverse<'a, P: PodLookup + ?Sized>(
+fn reverse<'a>(
     config: &Config<'a>,
-    pods: &P,
+    pods: &dyn PodLookup,
     name: QuestionName<'a>,
     rtype: Rtype,
 ) -> Decision<'a> {

@@ -10,6 +10,7 @@ use crate::lookup::{Freshness, Owner, PodLookup};
 use crate::policy::is_allowed;
 use crate::reason::Reason;
 use crate::reverse::{self, ReversePlace};
+use crate::visible::Visible;
 use crate::wire::name::QuestionName;
 use crate::wire::{Ede, Rcode, Rtype};
 use crate::zone::{self, Place, Zone};
@@ -47,10 +48,15 @@ pub struct Explanation<'a> {
     pub audit: Option<AuditFinding>,
     /// The state of the index.
     pub freshness: Freshness,
+    /// The client that it is the response to, if not all clients see all pods and one was named.
+    pub client: Option<IpAddr>,
+    /// Not all clients see all pods.
+    hides: bool,
     zones: &'a [Zone],
 }
 
-/// Explains the response that [`respond`](crate::respond) gives to a well-formed query of class IN, by the same rules.
+/// Explains the response that [`respond`](crate::respond) gives to a well-formed query of class IN, by the same rules. If not
+/// all clients see all pods, it is the response to one that sees everything; see [`explain_to`].
 ///
 /// `name` is in wire form, uncompressed; `None` if it is not one whole name. Owner and namespace are looked up
 /// after the decision, so an index that changes meanwhile can contradict it.
@@ -60,8 +66,37 @@ pub fn explain<'a, P: PodLookup + ?Sized>(
     name: &'a [u8],
     rtype: Rtype,
 ) -> Option<Explanation<'a>> {
+    explain_decision(config, pods, None, name, |question| internet(config, pods, question, rtype), rtype)
+}
+
+/// Explains the response to a query of this client: the one that [`client_of`](crate::client_of()) returns.
+pub fn explain_to<'a, P: PodLookup + ?Sized>(
+    config: &Config<'a>,
+    pods: &P,
+    client: IpAddr,
+    name: &'a [u8],
+    rtype: Rtype,
+) -> Option<Explanation<'a>> {
+    let client = client.to_canonical();
+    let decide = |question| {
+        let visible = Visible::new(config, &pods, Some(client));
+        let decision = internet(config, &visible, question, rtype);
+        let is_hidden = decision.rcode == Rcode::NXDOMAIN && visible.has_hidden();
+        if is_hidden { Decision { reason: Reason::NotVisible, ..decision } } else { decision }
+    };
+    explain_decision(config, pods, config.hides().then_some(client), name, decide, rtype)
+}
+
+fn explain_decision<'a, P: PodLookup + ?Sized>(
+    config: &Config<'a>,
+    pods: &P,
+    client: Option<IpAddr>,
+    name: &'a [u8],
+    decide: impl FnOnce(QuestionName<'a>) -> Decision<'a>,
+    rtype: Rtype,
+) -> Option<Explanation<'a>> {
     let question = QuestionName::read(name).filter(|read| read.as_wire().len() == name.len())?;
-    let decision = internet(config, pods, question, rtype);
+    let decision = decide(question);
     let (zone, place) = zone::locate(config.zones, question).unzip();
     let (label, namespace) = match place {
         Some(Place::Pod { label, namespace }) => (Some(label), Some(namespace)),
@@ -88,6 +123,8 @@ pub fn explain<'a, P: PodLookup + ?Sized>(
         namespace_exists: namespace.filter(|_| indexed).and_then(Label::from_wire).and_then(exists),
         audit: if config.audit { audit(config, pods, question, decision.reason) } else { None },
         freshness: pods.freshness(),
+        client,
+        hides: config.hides(),
         zones: config.zones,
     })
 }
@@ -144,6 +181,7 @@ impl fmt::Display for Explanation<'_> {
             f.write_str("; ")?;
             self.index(f)?;
         }
+        self.visibility(f)?;
         match self.audit {
             Some(finding) => write!(f, "; mode verified would refuse it: {}", finding.as_str()),
             None => Ok(()),
@@ -167,6 +205,19 @@ impl Explanation<'_> {
             Freshness::Stale { age } | Freshness::Resyncing { age } => {
                 write!(f, "the index was last in sync {} s ago", age.as_secs())
             }
+        }
+    }
+
+    /// The clients that get this response, where it is one of those that depend on the client.
+    fn visibility(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let depends = self.reason.is_of_index() && self.rcode == Rcode::NOERROR;
+        match (self.client, self.namespace) {
+            _ if !self.hides || !depends => Ok(()),
+            (Some(client), _) => write!(f, "; {client} may see it"),
+            (None, Some(namespace)) => {
+                write!(f, "; only pods of {} and clients of visible-to see it", Quoted(namespace))
+            }
+            (None, None) => f.write_str("; only pods of its namespace and clients of visible-to see it"),
         }
     }
 
@@ -243,6 +294,7 @@ impl Explanation<'_> {
                 }
                 _ => write!(f, "{address} was a pod's a moment ago"),
             },
+            (Reason::NotVisible, _) => self.hidden(f),
             (Reason::SharedAddress, Some(address)) => write!(f, "several pods share {address}"),
             (Reason::NoPodHasAddress, Some(address)) if self.namespace.is_none() => {
                 write!(f, "no pod has {address}")
@@ -277,6 +329,17 @@ impl Explanation<'_> {
             None => write!(f, "no pod of {namespace} has {address}")?,
         }
         self.missing_namespace(f)
+    }
+
+    fn hidden(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.client {
+            Some(client) => write!(f, "{client} may not see it: ")?,
+            None => f.write_str("the client may not see it: ")?,
+        }
+        match self.namespace {
+            Some(namespace) => write!(f, "it is no pod of {} and not in visible-to", Quoted(namespace)),
+            None => f.write_str("it is no pod of the namespace of that address and not in visible-to"),
+        }
     }
 
     fn missing_namespace(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,7 +70,7 @@
 //! The minimum supported Rust version is 1.85.
 //!
 //! There are no cargo features: the crate is `no_std` and needs no allocator. With everything on it is less than
-//! 32 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
+//! 56 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
 //! check both on `bare/`.
 //!
 //! # Where what is decided
@@ -84,7 +84,10 @@
 //! | `policy` | does the name exist: modes, guards, freshness? |
 //! | [`explain()`] | which rule led to the answer? |
 //! | `audit` | would mode verified have refused what mode insecure answered? |
+//! | `client` | who asks: the source, or whom a forwarder names? |
+//! | `visible` | which pods does the client see? |
 //! | `decide` | which rcode, extended error and records follow? |
+//! | `records` | which records does a response have? |
 //! | `prefetch` | what will the index be asked next? |
 //! | `cookie` | has the client proved its address? |
 #![no_std]
@@ -102,6 +105,7 @@
 
 mod asked;
 mod audit;
+mod client;
 mod config;
 mod cookie;
 mod decide;
@@ -112,26 +116,29 @@ pub mod podip;
 mod policy;
 mod prefetch;
 mod reason;
+mod records;
 mod request;
 mod respond;
 mod reverse;
 pub mod transfer;
+mod visible;
 pub mod wire;
 mod zone;
 
 pub use asked::{AskedPod, asked_pod};
 pub use audit::AuditFinding;
 pub use cidr::IpCidr;
-pub use config::{Config, Mode, Ttl};
+pub use client::client_of;
+pub use config::{Config, Mode, Ttl, Visibility};
 pub use cookie::{CookieSecrets, CookieStatus};
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, explain_to};
 pub use label::{Label, LabelError};
 pub use lookup::{Freshness, NoPods, Owner, PodLookup, Unknown};
 pub use prefetch::prefetch;
 pub use reason::Reason;
 pub use request::{DropReason, Outcome, Reply, Request, Transport};
 pub use respond::{MAX_UDP_REPLY, MIN_REPLY, refuse, respond};
-pub use reverse::{ReverseZones, TooManyReverseZones};
+pub use reverse::{ReverseApex, ReverseZones, TooManyReverseZones};
 pub use wire::{Name, NameError};
 pub use zone::Zone;
 

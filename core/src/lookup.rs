@@ -73,6 +73,18 @@ pub trait PodLookup {
         Ok(Owner::Nobody)
     }
 
+    /// Returns whether the pods of these two addresses have a namespace in common, for visibility of reverse names.
+    ///
+    /// By default not of two different addresses that are both [shared](Owner::Shared): their namespaces are not known.
+    fn share_namespace(&self, one: IpAddr, other: IpAddr) -> Result<bool, Unknown> {
+        match (self.owner_of(one)?, self.owner_of(other)?) {
+            (Owner::Nobody, _) | (_, Owner::Nobody) => Ok(false),
+            (Owner::Pod { namespace, .. }, _) => self.contains(&namespace, other),
+            (_, Owner::Pod { namespace, .. }) => self.contains(&namespace, one),
+            (Owner::Shared, Owner::Shared) => Ok(one == other),
+        }
+    }
+
     /// Returns the freshness of the index.
     fn freshness(&self) -> Freshness {
         Freshness::Fresh
@@ -201,6 +213,10 @@ impl<P: PodLookup + ?Sized> PodLookup for &P {
 
     fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         (**self).owner_of(address)
+    }
+
+    fn share_namespace(&self, one: IpAddr, other: IpAddr) -> Result<bool, Unknown> {
+        (**self).share_namespace(one, other)
     }
 
     fn freshness(&self) -> Freshness {

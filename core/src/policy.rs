@@ -190,9 +190,9 @@ fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod:
 }
 
 /// What is at a place of a reverse zone: an address stands for the name of the one pod that has it.
-pub(crate) fn judge_reverse<P: PodLookup + ?Sized>(
+pub(crate) fn judge_reverse(
     config: &Config<'_>,
-    pods: &P,
+    pods: &dyn PodLookup,
     place: ReversePlace,
 ) -> Verdict<'static> {
     let address = match place {
@@ -222,9 +222,9 @@ pub(crate) fn judge_reverse<P: PodLookup + ?Sized>(
 
 /// Returns the labels of the name that an address stands for: the pod's and that of its namespace. `None` if it is no
 /// longer the address of exactly one pod that is served.
-pub(crate) fn name_of<P: PodLookup + ?Sized>(
+pub(crate) fn name_of(
     config: &Config<'_>,
-    pods: &P,
+    pods: &dyn PodLookup,
     address: IpAddr,
 ) -> Result<Option<(PodLabel, Label)>, Unknown> {
     Ok(match pods.owner_of(address)? {

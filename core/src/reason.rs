@@ -70,6 +70,9 @@ pub enum Reason {
     PodOfAddress,
     /// NODATA: several pods share the address.
     SharedAddress,
+    /// NXDOMAIN: with [`Visibility::Namespace`](crate::Visibility::Namespace), no pod of the namespace has the client's
+    /// address, or the client is not known. Whether there is such a namespace or pod was not looked up.
+    NotVisible,
     /// SERVFAIL: no complete list of the cluster yet.
     Unsynced,
     /// SERVFAIL: the index is older than [`Config::max_staleness`](crate::Config::max_staleness).
@@ -114,6 +117,7 @@ impl Reason {
         Self::NotAnAddress,
         Self::PodOfAddress,
         Self::SharedAddress,
+        Self::NotVisible,
         Self::Unsynced,
         Self::TooStale,
         Self::Unreadable,
@@ -162,6 +166,7 @@ impl Reason {
             Self::NotAnAddress => "not-an-address",
             Self::PodOfAddress => "pod-of-address",
             Self::SharedAddress => "shared-address",
+            Self::NotVisible => "not-visible",
             Self::Unsynced => "unsynced",
             Self::TooStale => "too-stale",
             Self::Unreadable => "unreadable",
@@ -187,6 +192,7 @@ impl Reason {
                 | Self::PodExists
                 | Self::PodOfAddress
                 | Self::SharedAddress
+                | Self::NotVisible
                 | Self::NoSuchPod
         )
     }

@@ -1,23 +1,21 @@
 //! The one entry: a query's octets in, a response's octets out.
 
 use crate::audit::audit;
-use crate::config::{Config, Mode};
+use crate::client::{Identity, identify};
+use crate::config::Config;
 use crate::cookie::{self, CookieStatus};
-use crate::decide::{Decision, Records, ReverseRecords, decide};
-use crate::lookup::{NoPods, PodLookup, Unknown};
-use crate::policy::{self, PodName, is_allowed};
+use crate::decide::{Decision, Records, decide};
+use crate::lookup::{NoPods, PodLookup};
 use crate::reason::Reason;
+use crate::records::{Unwritten, records};
 use crate::request::{DropReason, Outcome, Reply, Request, Transfer, Transport};
+use crate::visible::Visible;
 use crate::wire::edns::{self, Edns, option};
 use crate::wire::header::{Header, flag};
-use crate::wire::message::{Message, known_serial};
-use crate::wire::name::QuestionName;
-use crate::wire::reply::{
-    Compressed, Full, OptRecord, PAYLOAD_SIZE, Pointer, RecordWriter, ReplyWriter, Section, Soa, Timers,
-    Written,
-};
-use crate::wire::{Class, Ede, Rcode, Rtype};
-use crate::zone::Zone;
+use crate::wire::message::{Message, Question, known_serial};
+use crate::wire::reply::{MAX_OPT, OptRecord, PAYLOAD_SIZE, RDLENGTH, ReplyWriter, Written};
+use crate::wire::subnet::{self, Malformed, Subnet};
+use crate::wire::{Ede, Rcode, Rtype};
 
 /// The longest response over UDP, in octets, whatever the client could receive.
 pub const MAX_UDP_REPLY: usize = PAYLOAD_SIZE as usize;
@@ -29,9 +27,6 @@ pub const MIN_REPLY: usize = 512;
 /// Maximum number of decisions on a query whose pod changes while it is answered. Each further one takes a pod that
 /// was found by one look-up and was gone at the next, a microsecond later.
 const MAX_DECISIONS: u32 = 3;
-
-/// The longest TTL of a SOA record and so of a negative answer, in seconds.
-const MAX_NEGATIVE_TTL: u16 = 300;
 
 /// The response to a query.
 ///
@@ -48,19 +43,146 @@ pub fn respond<P: PodLookup + ?Sized>(
     request: &Request,
     out: &mut [u8],
 ) -> Outcome {
-    respond_within(config, pods, query, request, out, MAX_DECISIONS)
+    respond_within(config, pods, query, request, out, (), MAX_DECISIONS)
 }
 
-/// Responds to a query, with so many decisions left. The last one is that nothing is known.
-#[inline]
-fn respond_within<P: PodLookup + ?Sized>(
+/// Responds where something depends on the client. Out of line, so that other responses are not made larger by it.
+#[cold]
+#[inline(never)]
+fn respond_to_client<P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
     query: &[u8],
     request: &Request,
     out: &mut [u8],
+) -> Outcome {
+    let Identity { client, subnet } = if config.hides() {
+        match identify(config, query, request.source) {
+            Ok(identity) => identity,
+            Err(Malformed) => return respond_with(config, query, request, out, &Decision::MALFORMED),
+        }
+    } else {
+        // An audit changes no response.
+        Identity::UNKNOWN
+    };
+    let visible = Visible::new(config, pods, client);
+    match respond_within(config, &visible, query, request, out, subnet, MAX_DECISIONS) {
+        Outcome::Reply(reply) if reply.rcode == Rcode::NXDOMAIN && visible.has_hidden() => {
+            Outcome::Reply(Reply { reason: Reason::NotVisible, ..reply })
+        }
+        Outcome::Reply(reply) if config.audit => Outcome::Reply(audited(config, pods, query, reply)),
+        outcome => outcome,
+    }
+}
+
+/// Adds what mode verified would have said.
+fn audited<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, query: &[u8], reply: Reply) -> Reply {
+    let found = Question::of(query).and_then(|question| audit(config, pods, question.name, reply.reason));
+    Reply { audit: found, ..reply }
+}
+
+/// What is added to a response beside what the query's own rules give it.
+trait Addition: Copy {
+    /// Where an OPT with it is written.
+    type Room: Default;
+
+    /// Responds to a query in another way if something depends on the client.
+    fn respond_to_client<P: PodLookup + ?Sized>(
+        config: &Config<'_>,
+        pods: &P,
+        query: &[u8],
+        request: &Request,
+        out: &mut [u8],
+    ) -> Option<Outcome>;
+
+    /// Appends it to the OPT of a response to this decision.
+    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut Self::Room) -> &'a [u8];
+}
+
+/// Nothing: so far, or because nothing depends on the client.
+impl Addition for () {
+    type Room = ();
+
+    #[inline]
+    fn respond_to_client<P: PodLookup + ?Sized>(
+        config: &Config<'_>,
+        pods: &P,
+        query: &[u8],
+        request: &Request,
+        out: &mut [u8],
+    ) -> Option<Outcome> {
+        config.looks_at_clients().then(|| respond_to_client(config, pods, query, request, out))
+    }
+
+    #[inline]
+    fn append<'a>(self, opt: &'a [u8], _: &Decision<'_>, (): &'a mut ()) -> &'a [u8] {
+        opt
+    }
+}
+
+/// Room for an OPT with a client subnet.
+struct SubnetRoom([u8; MAX_OPT + subnet::MAX_OPTION]);
+
+impl Default for SubnetRoom {
+    fn default() -> Self {
+        Self([0; MAX_OPT + subnet::MAX_OPTION])
+    }
+}
+
+/// RFC 7871 7.2.1: a server "that has implemented this protocol and receives an ECS option MUST include an ECS option in
+/// its response".
+impl Addition for Option<Subnet<'_>> {
+    type Room = SubnetRoom;
+
+    /// That is what is done.
+    fn respond_to_client<P: PodLookup + ?Sized>(
+        _: &Config<'_>,
+        _: &P,
+        _: &[u8],
+        _: &Request,
+        _: &mut [u8],
+    ) -> Option<Outcome> {
+        None
+    }
+
+    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut SubnetRoom) -> &'a [u8] {
+        let SubnetRoom(room) = room;
+        // What is decided from the index, or by a guard on what is found there, is decided for the client.
+        let is_scoped = decision.reason.is_of_index() || decision.reason.is_guard();
+        let with_subnet = |subnet: Subnet<'_>| {
+            let (front, rest) = room.split_at_mut_checked(opt.len())?;
+            let added = subnet.write(is_scoped, rest)?;
+            for (to, from) in front.iter_mut().zip(opt) {
+                *to = *from;
+            }
+            let options = opt.len().checked_sub(RDLENGTH.end)?.checked_add(added)?;
+            let [high, low] = u16::try_from(options).ok()?.to_be_bytes();
+            for (to, from) in front.get_mut(RDLENGTH)?.iter_mut().zip([high, low]) {
+                *to = from;
+            }
+            opt.len().checked_add(added)
+        };
+        match self.filter(|_| !opt.is_empty()).and_then(with_subnet) {
+            Some(len) => room.get(..len).unwrap_or(opt),
+            None => opt,
+        }
+    }
+}
+
+/// Responds to a query, with so many decisions left. The last one is that nothing is known.
+#[inline]
+fn respond_within<P: PodLookup + ?Sized, A: Addition>(
+    config: &Config<'_>,
+    pods: &P,
+    query: &[u8],
+    request: &Request,
+    out: &mut [u8],
+    addition: A,
     decisions: u32,
 ) -> Outcome {
+    if let Some(outcome) = A::respond_to_client(config, pods, query, request, out) {
+        return outcome;
+    }
     let Some(header) = Header::read(query) else {
         return Outcome::Drop(DropReason::Short);
     };
@@ -80,16 +202,14 @@ fn respond_within<P: PodLookup + ?Sized>(
     };
     let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
+    let mut room = A::Room::default();
+    let opt = addition.append(opt, &decision, &mut room);
     match write(config, pods, request, &message, &decision, opt, out) {
         Ok((len, truncated)) => {
             let Decision { reason, rcode, ede, .. } = decision;
-            let audit = match message.question {
-                Some(question) if config.audit => audit(config, pods, question.name, reason),
-                _ => None,
-            };
-            Outcome::Reply(Reply { len, rcode, ede, reason, audit, truncated, cookie })
+            Outcome::Reply(Reply { len, rcode, ede, reason, audit: None, truncated, cookie })
         }
-        Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, decisions),
+        Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, addition, decisions),
         Err(Unwritten::Driver) => for_driver(config, &message, &decision, query, out),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
         Err(Unwritten::Full) => Outcome::Drop(DropReason::NoRoom),
@@ -101,6 +221,18 @@ fn respond_within<P: PodLookup + ?Sized>(
 #[cold]
 #[inline(never)]
 pub fn refuse(config: &Config<'_>, query: &[u8], request: &Request, out: &mut [u8]) -> Outcome {
+    respond_with(config, query, request, out, &Decision::PROHIBITED)
+}
+
+/// Writes a response that has no records, whatever was asked.
+#[inline(never)]
+fn respond_with(
+    config: &Config<'_>,
+    query: &[u8],
+    request: &Request,
+    out: &mut [u8],
+    decision: &Decision<'_>,
+) -> Outcome {
     let Some(header) = Header::read(query) else {
         return Outcome::Drop(DropReason::Short);
     };
@@ -110,14 +242,13 @@ pub fn refuse(config: &Config<'_>, query: &[u8], request: &Request, out: &mut [u
     if out.len() < MIN_REPLY {
         return Outcome::Drop(DropReason::NoRoom);
     }
-    let message = Message::read(&header, query);
+    let message = Message::read_out_of_line(&header, query);
     let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
-    let decision = Decision::PROHIBITED;
-    let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
+    let opt = message.edns.map(|edns| opt(config, request, edns, decision, cookie_octets));
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
-    match write(config, &NoPods, request, &message, &decision, opt, out) {
+    match write(config, &NoPods, request, &message, decision, opt, out) {
         Ok((len, truncated)) => {
-            let (Decision { reason, rcode, ede, .. }, cookie) = (decision, cookie.unwrap_or_default());
+            let (Decision { reason, rcode, ede, .. }, cookie) = (*decision, cookie.unwrap_or_default());
             Outcome::Reply(Reply { len, rcode, ede, reason, audit: None, truncated, cookie })
         }
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
@@ -128,15 +259,16 @@ pub fn refuse(config: &Config<'_>, query: &[u8], request: &Request, out: &mut [u
 // Not a loop around all of it, which would cost every other query the variables that it keeps.
 #[cold]
 #[inline(never)]
-fn decide_again<P: PodLookup + ?Sized>(
+fn decide_again<P: PodLookup + ?Sized, A: Addition>(
     config: &Config<'_>,
     pods: &P,
     query: &[u8],
     request: &Request,
     out: &mut [u8],
+    addition: A,
     decisions: u32,
 ) -> Outcome {
-    respond_within(config, pods, query, request, out, decisions.saturating_sub(1))
+    respond_within(config, pods, query, request, out, addition, decisions.saturating_sub(1))
 }
 
 /// A query that the driver answers: a transfer, or whatever is asked with a signature.
@@ -174,7 +306,7 @@ fn for_driver(
 /// Writes a response without records, and returns its length. `None` if there is no header or no room.
 pub(crate) fn bare(query: &[u8], rcode: Rcode, ede: Option<Ede>, out: &mut [u8]) -> Option<usize> {
     let header = Header::read(query)?;
-    let message = Message::read(&header, query);
+    let message = Message::read_out_of_line(&header, query);
     let opt = message.edns.map(|edns| {
         let mut opt = OptRecord::new(rcode, edns.dnssec_ok);
         if let Some(ede) = ede {
@@ -186,23 +318,6 @@ pub(crate) fn bare(query: &[u8], rcode: Rcode, ede: Option<Ede>, out: &mut [u8])
     let question = message.question.as_ref().map_or(&[][..], |question| question.octets);
     let max = out.len();
     ReplyWriter::new(out, max, question).ok()?.finish(Written::default(), &header, rcode, 0, opt).ok()
-}
-
-/// Why the records of a decision cannot be written.
-#[derive(Clone, Copy, Debug)]
-enum Unwritten {
-    /// There is no room.
-    Full,
-    /// The pod that was decided on is gone, or can no longer be read.
-    Outdated,
-    /// The driver goes on.
-    Driver,
-}
-
-impl From<Full> for Unwritten {
-    fn from(Full: Full) -> Self {
-        Self::Full
-    }
 }
 
 /// Returns the status of the query's cookie and the cookie to send back; `None` if it has none or it is ignored.
@@ -281,137 +396,6 @@ fn write<P: PodLookup + ?Sized>(
     }
     let len = writer.finish(records.unwrap_or_default(), message.header, decision.rcode, flags, opt)?;
     Ok((len, truncated))
-}
-
-#[inline]
-fn records<P: PodLookup + ?Sized>(
-    config: &Config<'_>,
-    pods: &P,
-    mut writer: RecordWriter<'_>,
-    name: QuestionName<'_>,
-    rtype: Rtype,
-    records: Records<'_>,
-) -> Result<Written, Unwritten> {
-    let ttl = config.ttl.as_secs();
-    match records {
-        Records::None => {}
-        Records::Transfer(_) | Records::Signed => return Err(Unwritten::Driver),
-        Records::Chaos(text) => writer.txt(Class::CH, text.as_bytes(), 0)?,
-        Records::Negative(zone) => writer.soa(Section::Authority, &soa(config, pods, zone, name))?,
-        Records::Soa(zone) => writer.soa(Section::Answer, &soa(config, pods, zone, name))?,
-        Records::Ns(zone) => writer.ns(&soa(config, pods, zone, name).ns, ttl)?,
-        Records::Address(address) => writer.address(address, ttl)?,
-        Records::Reverse { zone, apex, records } => {
-            reverse(config, pods, &mut writer, zone, Pointer::to(apex), records)?;
-        }
-        Records::Pod(zone, pod) => {
-            if !addresses(config, pods, &mut writer, pod, rtype)? {
-                writer.soa(Section::Authority, &soa(config, pods, zone, name))?;
-            }
-        }
-    }
-    Ok(writer.finish())
-}
-
-/// Writes the pod's addresses that are allowed and of type `rtype`; returns whether there are any.
-///
-/// That the pod exists was decided by an earlier look-up, and this one is of another moment. If it finds no allowed
-/// address of any type, the decision is outdated: NODATA would say that the name exists.
-fn addresses<P: PodLookup + ?Sized>(
-    config: &Config<'_>,
-    pods: &P,
-    writer: &mut RecordWriter<'_>,
-    pod: PodName<'_>,
-    rtype: Rtype,
-) -> Result<bool, Unwritten> {
-    // ANY is answered with one RRset (RFC 8482 4.1): that of the first address.
-    let mut is_ipv4 = match rtype {
-        Rtype::A => Some(true),
-        Rtype::AAAA => Some(false),
-        Rtype::ANY => None,
-        _ => return Ok(false),
-    };
-    let ttl = config.ttl.as_secs();
-    let (mut exists, mut result) = (false, Ok(false));
-    let read = pod.addresses(pods, &mut |address| {
-        if !is_allowed(config, address) {
-            return;
-        }
-        exists = true;
-        if result.is_ok() && *is_ipv4.get_or_insert(address.is_ipv4()) == address.is_ipv4() {
-            result = writer.address(address, ttl).map(|()| true);
-        }
-    });
-    match read {
-        Ok(()) if exists => Ok(result?),
-        Ok(()) | Err(Unknown) => Err(Unwritten::Outdated),
-    }
-}
-
-/// Writes records of a reverse zone. Nothing in the question is a suffix of their names, which are written whole.
-#[cold]
-#[inline(never)]
-fn reverse<P: PodLookup + ?Sized>(
-    config: &Config<'_>,
-    pods: &P,
-    writer: &mut RecordWriter<'_>,
-    zone: &Zone,
-    apex: Pointer,
-    records: ReverseRecords,
-) -> Result<(), Unwritten> {
-    let ttl = config.ttl.as_secs();
-    let section = match records {
-        ReverseRecords::Ns => return Ok(writer.ns(&Compressed::whole(zone.ns.as_wire()), ttl)?),
-        ReverseRecords::Soa => Section::Answer,
-        ReverseRecords::Negative => Section::Authority,
-        ReverseRecords::Ptr(address) => {
-            let Ok(Some((pod, namespace))) = policy::name_of(config, pods, address) else {
-                return Err(Unwritten::Outdated);
-            };
-            if writer.ptr([pod.as_bytes(), namespace.as_bytes()], zone.apex.as_wire(), ttl)? {
-                return Ok(());
-            }
-            // The pod's name is too long to be asked for, so there is none.
-            Section::Authority
-        }
-    };
-    let (serial, minimum) = (pods.serial(), ttl.min(MAX_NEGATIVE_TTL));
-    let ns = Compressed::whole(zone.ns.as_wire());
-    let mailbox = Compressed::new_whole(Zone::MAILBOX, zone.domain.as_wire());
-    let timers = Timers::WITHOUT_SECONDARIES;
-    writer.soa(section, &Soa { owner: apex, ns, mailbox, serial, timers, minimum })?;
-    Ok(())
-}
-
-fn soa<'z, P: PodLookup + ?Sized>(
-    config: &Config<'_>,
-    pods: &P,
-    zone: &'z Zone,
-    question: QuestionName<'_>,
-) -> Soa<'z> {
-    // Nothing of an index shows in such answers, so its changes are none of theirs: it may be there for an audit.
-    let shows_nothing = config.mode == Mode::Insecure && !config.check_namespaces;
-    let serial = if shows_nothing { 1 } else { pods.serial() };
-    soa_of(config, zone, question, serial)
-}
-
-/// The SOA record of a version of a zone, compressed against the question's name, which is in the zone.
-#[inline]
-pub(crate) fn soa_of<'z>(
-    config: &Config<'_>,
-    zone: &'z Zone,
-    question: QuestionName<'_>,
-    serial: u32,
-) -> Soa<'z> {
-    let domain = Pointer::to(question.offset_of(&zone.domain));
-    Soa {
-        owner: Pointer::to(question.offset_of(&zone.apex)),
-        ns: Compressed::below(&zone.ns, &zone.domain, domain),
-        mailbox: Compressed::new(Zone::MAILBOX, domain),
-        serial,
-        timers: if config.transfers { Timers::WITH_SECONDARIES } else { Timers::WITHOUT_SECONDARIES },
-        minimum: config.ttl.as_secs().min(MAX_NEGATIVE_TTL),
-    }
 }
 
 fn max_len(transport: Transport, edns: Option<&Edns<'_>>) -> usize {

@@ -49,10 +49,59 @@ impl<'a> ReverseZones<'a> {
         self.0.iter().fold(0, |sum, network| sum.saturating_add(zones_of(network)))
     }
 
+    /// Returns the apex of each zone, network after network.
+    pub fn apexes(self) -> impl Iterator<Item = ReverseApex> + use<'a> {
+        self.0.iter().flat_map(|network| {
+            let (family, labels) = (family(network), cut(network));
+            // Zones of a network differ in the last of their labels.
+            let below = family.labels.saturating_sub(labels).saturating_mul(family.bits.into());
+            let step =
+                u32::try_from(below).ok().and_then(|below| 1_u128.checked_shl(below)).unwrap_or_default();
+            let first = match network.first_address() {
+                IpAddr::V4(v4) => v4.to_bits().into(),
+                IpAddr::V6(v6) => v6.to_bits(),
+            };
+            (0_u128..).take(zones_of(network)).map(move |number| {
+                let bits = first.wrapping_add(number.wrapping_mul(step));
+                ReverseApex { address: family.address(bits), labels }
+            })
+        })
+    }
+
     /// Returns whether there is no zone.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The apex of a reverse zone, such as `244.10.in-addr.arpa`, which its `Display` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReverseApex {
+    /// The lowest address of the zone.
+    address: IpAddr,
+    /// Labels in front of `in-addr.arpa` or `ip6.arpa`.
+    labels: usize,
+}
+
+impl fmt::Display for ReverseApex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            IpAddr::V4(v4) => {
+                for octet in v4.octets().iter().take(self.labels).rev() {
+                    write!(f, "{octet}.")?;
+                }
+                f.write_str("in-addr.arpa")
+            }
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits();
+                // The last nibble that has a label comes first.
+                for shift in (0_u32..128).step_by(4).skip(V6.labels.saturating_sub(self.labels)) {
+                    write!(f, "{:x}.", bits.wrapping_shr(shift) & 15)?;
+                }
+                f.write_str("ip6.arpa")
+            }
+        }
     }
 }
 
@@ -222,6 +271,21 @@ mod tests {
         };
         cut("0.0.0.0", 0..=32, &[0, 7, 6, 5, 4, 3, 2, 1]);
         cut("::", 0..=128, &[0, 3, 2, 1]);
+    }
+
+    #[test]
+    fn apexes_are_written_as_names() {
+        let apexes = |networks: &[&str]| -> Vec<std::string::String> {
+            let networks: Vec<IpCidr> = networks.iter().filter_map(|text| text.parse().ok()).collect();
+            let zones = ReverseZones::new(&networks).unwrap_or_default();
+            zones.apexes().map(|apex| std::format!("{apex}")).collect()
+        };
+        assert_eq!(
+            apexes(&["10.244.0.0/15", "1.2.3.4/32"]),
+            ["244.10.in-addr.arpa", "245.10.in-addr.arpa", "4.3.2.1.in-addr.arpa"]
+        );
+        assert_eq!(apexes(&["0.0.0.0/0", "::/0"]), ["in-addr.arpa", "ip6.arpa"]);
+        assert_eq!(apexes(&["fd00:12::/31"]), ["2.1.0.0.0.0.d.f.ip6.arpa", "3.1.0.0.0.0.d.f.ip6.arpa"]);
     }
 
     #[test]

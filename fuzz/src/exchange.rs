@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hickory_proto::op as hickory;
 use poddns_core::{
     AuditFinding, Config, DropReason, MAX_UDP_REPLY, MIN_REPLY, Mode, Outcome, PodLookup, Reason, Reply,
-    Request, Transport, respond,
+    Request, Transport, Visibility, respond,
 };
 
 use super::cluster::Cluster;
@@ -94,6 +94,7 @@ impl Exchange<'_> {
         let ask = |mode: Mode, audit: bool| {
             let mut config = self.config();
             (config.mode, config.audit, config.max_staleness) = (mode, audit, None);
+            config.visibility = Visibility::All;
             let mut out = vec![0; self.room];
             match respond(&config, self.cluster, query, &self.request, &mut out) {
                 Outcome::Reply(reply) => (reply, out[..reply.len].to_vec()),
@@ -148,9 +149,13 @@ impl Exchange<'_> {
         if self.request.transport == Transport::Udp {
             assert!(!codes.contains(&11), "keepalive over UDP");
         }
+        let oracle = Oracle { settings: self.settings, cluster: self.cluster, source: self.request.source };
+        let subnet = options.iter().find(|(code, _)| *code == 8).map(|(_, value)| value.to_vec());
+        let of_client = reply.reason.is_of_index() || reply.reason.is_guard();
+        assert_eq!(subnet, oracle.subnet(query, reply.rcode.0, of_client), "client subnet");
         codes.sort_unstable();
         assert!(codes.windows(2).all(|pair| pair[0] != pair[1]), "an option twice");
-        assert!(codes.iter().all(|code| [3, 10, 11, 15].contains(code)), "an unknown option");
+        assert!(codes.iter().all(|code| [3, 8, 10, 11, 15].contains(code)), "an unknown option");
     }
 
     /// No longer than the client can receive; and truncated only if the whole would be.
@@ -184,7 +189,7 @@ impl Exchange<'_> {
     }
 
     fn check_records(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &Message) {
-        let oracle = Oracle { settings: self.settings, cluster: self.cluster };
+        let oracle = Oracle { settings: self.settings, cluster: self.cluster, source: self.request.source };
         let Expected { rcode, ede, records } = oracle.answer(query, reply.cookie);
         assert_eq!(reply.rcode.0, rcode, "rcode; expected {records:?}");
         assert_eq!(reply.ede.map(|ede| ede.0), ede, "EDE; expected {records:?}");

@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 
 use poddns_core::podip::PodIpLabel;
-use poddns_core::{Config, CookieStatus, Freshness, IpCidr, Label, Mode, Owner, PodLookup};
+use poddns_core::{Config, CookieStatus, Freshness, IpCidr, Label, Mode, Owner, PodLookup, Visibility};
 
 use super::cluster::Cluster;
 use super::podip;
-use super::settings::Owned;
+use super::settings::{NAMESPACES, Owned};
 use super::walk::{self, Labels, Pointers, rtype};
 
 /// An answer, but for its wire form.
@@ -71,6 +71,14 @@ const CH: u16 = 3;
 pub struct Oracle<'a> {
     pub settings: &'a Owned<'a>,
     pub cluster: &'a Cluster,
+    pub source: IpAddr,
+}
+
+/// What the client of a query sees.
+enum Sight {
+    Everything,
+    /// The namespaces of this client's pods; nothing if it is not known.
+    Own(Option<IpAddr>),
 }
 
 /// A query that is well formed from its first octet to its last record.
@@ -113,7 +121,82 @@ pub fn parse(query: &[u8]) -> Option<Parsed> {
     (message.questions.len() <= 1).then_some(Parsed { message, edns })
 }
 
+/// The client subnet options of a query that is well formed, of opcode 0 and version 0.
+fn subnets(query: &[u8]) -> Vec<Vec<u8>> {
+    let Some(Parsed { message, edns: Some(Edns { version: 0, .. }) }) = parse(query) else {
+        return Vec::new();
+    };
+    let opt = message.additionals.iter().find(|record| record.rtype == rtype::OPT);
+    let options = opt.and_then(|opt| walk::options(&query[opt.data.clone()]));
+    options.into_iter().flatten().filter(|(code, _)| *code == 8).map(|(_, value)| value.to_vec()).collect()
+}
+
+/// The address of a client subnet option, if it is whole; `Err` if the option is malformed. By text, where core has octets.
+fn subnet_client(option: &[u8]) -> Result<Option<IpAddr>, ()> {
+    let [0, family @ 0..=2, source, 0, address @ ..] = option else { return Err(()) };
+    let bits: String = address.iter().map(|octet| format!("{octet:08b}")).collect::<Vec<_>>().concat();
+    let most = [0, 32, 128][usize::from(*family)];
+    let source = usize::from(*source);
+    if source > most || bits.len() / 8 != source.div_ceil(8) || bits[source..].contains('1') {
+        return Err(());
+    }
+    let whole = source == most && source > 0;
+    let address = match whole.then_some(address) {
+        Some(&[a, b, c, d]) => Some(IpAddr::from([a, b, c, d])),
+        Some(address) => <[u8; 16]>::try_from(address).ok().map(IpAddr::from),
+        None => None,
+    };
+    Ok(address.map(|address| address.to_canonical()))
+}
+
 impl Oracle<'_> {
+    /// What the client sees; `Err` if a forwarder's option is malformed, or there are two.
+    fn sight(&self, query: &[u8]) -> Result<Sight, ()> {
+        let config = self.config();
+        if config.mode != Mode::Verified || config.visibility == Visibility::All {
+            return Ok(Sight::Everything);
+        }
+        let source = self.source.to_canonical();
+        let client = if self.is_forwarder() {
+            match &subnets(query)[..] {
+                [] => None,
+                [option] => subnet_client(option)?,
+                _ => return Err(()),
+            }
+        } else {
+            Some(source)
+        };
+        let is_among =
+            |client: IpAddr| self.settings.visible_to.iter().any(|network| network.contains(&client));
+        Ok(if client.is_some_and(is_among) { Sight::Everything } else { Sight::Own(client) })
+    }
+
+    fn is_forwarder(&self) -> bool {
+        let source = self.source.to_canonical();
+        self.settings.trusted.iter().any(|network| network.contains(&source))
+    }
+
+    /// The client subnet option of a response with this rcode, which depends on the client or not.
+    pub fn subnet(&self, query: &[u8], rcode: u16, of_client: bool) -> Option<Vec<u8>> {
+        let config = self.config();
+        let hides = config.mode == Mode::Verified && config.visibility == Visibility::Namespace;
+        let well_formed = query[2] & 0x78 == 0 && rcode != FORMERR;
+        let mut option =
+            subnets(query).into_iter().next().filter(|_| hides && well_formed && self.is_forwarder())?;
+        option[3] = if of_client { option[2] } else { 0 };
+        Some(option)
+    }
+
+    /// Whether the client sees the namespace, if there is one.
+    fn sees(&self, sight: &Sight, namespace: &Label) -> bool {
+        match sight {
+            Sight::Everything => true,
+            Sight::Own(client) => {
+                client.is_some_and(|client| self.cluster.contains(namespace, client).unwrap())
+            }
+        }
+    }
+
     fn config(&self) -> Config<'_> {
         self.settings.config()
     }
@@ -132,6 +215,9 @@ impl Oracle<'_> {
             Some(edns) if !edns.options_are_good => return bare(FORMERR, None),
             _ => {}
         }
+        let Ok(sight) = self.sight(query) else {
+            return bare(FORMERR, None);
+        };
         let Some(question) = message.questions.first() else {
             return match cookie {
                 CookieStatus::Absent => bare(FORMERR, None),
@@ -141,7 +227,7 @@ impl Oracle<'_> {
         };
         match (question.rtype, question.class) {
             (rtype::AXFR | rtype::IXFR, _) => bare(REFUSED, Some(21)),
-            (_, IN) => self.internet(&question.name, question.rtype),
+            (_, IN) => self.internet(&question.name, question.rtype, &sight),
             (rtype::TXT | rtype::ANY, CH) => match self.chaos(&question.name) {
                 Some(text) => Expected { rcode: NOERROR, ede: None, records: Records::Text(text) },
                 None => bare(REFUSED, Some(21)),
@@ -160,14 +246,14 @@ impl Oracle<'_> {
         }
     }
 
-    fn internet(&self, name: &Labels, qtype: u16) -> Expected {
+    fn internet(&self, name: &Labels, qtype: u16, sight: &Sight) -> Expected {
         let depths = self.settings.zones.iter().filter_map(|zone| {
             let depth = name.len().checked_sub(zone.apex().labels().count())?;
             let same = |(label, own): (&Vec<u8>, &[u8])| label.eq_ignore_ascii_case(own);
             name[depth..].iter().zip(zone.apex().labels()).all(same).then_some(depth)
         });
-        let (depth, verdict) = match (depths.min(), self.reverse(name)) {
-            (Some(depth), _) => (depth, self.find(&name[..depth])),
+        let (depth, verdict) = match (depths.min(), self.reverse(name, sight)) {
+            (Some(depth), _) => (depth, self.find(&name[..depth], sight)),
             (None, Some(found)) => found,
             (None, None) => return Expected { rcode: REFUSED, ede: Some(20), records: Records::None },
         };
@@ -214,17 +300,18 @@ impl Oracle<'_> {
         })
     }
 
-    fn find(&self, labels: &[Vec<u8>]) -> Verdict {
+    fn find(&self, labels: &[Vec<u8>], sight: &Sight) -> Verdict {
         let config = self.config();
         match labels {
             [] => Finding::Apex.into(),
             [.., namespace] if labels.len() <= 2 && config.mode != Mode::Disabled => {
                 let Some(namespace) = self.namespace(namespace) else { return Finding::Nothing.into() };
                 match labels {
-                    [label, _] => self.pod(label, &namespace),
+                    [label, _] => self.pod(label, &namespace, sight),
                     _ if config.mode == Mode::Insecure && !config.check_namespaces => Finding::Empty.into(),
                     _ => self.look(|| {
-                        if self.cluster.namespace_exists(&namespace).unwrap() {
+                        if self.cluster.namespace_exists(&namespace).unwrap() && self.sees(sight, &namespace)
+                        {
                             Finding::Empty
                         } else {
                             Finding::Nothing
@@ -237,7 +324,7 @@ impl Oracle<'_> {
     }
 
     /// What is at a name of a reverse zone, with the labels that it has in front of the zone.
-    fn reverse(&self, name: &Labels) -> Option<(usize, Verdict)> {
+    fn reverse(&self, name: &Labels, sight: &Sight) -> Option<(usize, Verdict)> {
         let config = self.config();
         let text: Vec<String> = name.iter().rev().map(|label| label.escape_ascii().to_string()).collect();
         let lower: Vec<String> = text.iter().map(|label| label.to_ascii_lowercase()).collect();
@@ -261,17 +348,17 @@ impl Oracle<'_> {
             _ if lower.len() == zone.len() => Finding::Apex.into(),
             len if len > whole || !parts.iter().all(|label| is_part(label)) => Finding::Nothing.into(),
             len if len < whole => Finding::Empty.into(),
-            _ if whole == 4 => self.pointer(parts.join(".").parse().expect("an address")),
+            _ if whole == 4 => self.pointer(parts.join(".").parse().expect("an address"), sight),
             _ => {
                 let groups: Vec<String> = parts.chunks(4).map(<[String]>::concat).collect();
-                self.pointer(groups.join(":").parse().expect("an address"))
+                self.pointer(groups.join(":").parse().expect("an address"), sight)
             }
         };
         Some((lower.len() - zone.len(), finding))
     }
 
     /// The name that an address points to.
-    fn pointer(&self, address: IpAddr) -> Verdict {
+    fn pointer(&self, address: IpAddr, sight: &Sight) -> Verdict {
         if is_mapped(address) {
             return Finding::Nothing.into();
         }
@@ -280,7 +367,20 @@ impl Oracle<'_> {
         }
         self.look(|| match self.cluster.owner_of(address).unwrap() {
             Owner::Nobody => Finding::Nothing,
-            Owner::Shared => Finding::Empty,
+            // At another shared address it is not known what the two have in common.
+            Owner::Shared => {
+                let is_shared = |client| self.cluster.owner_of(client) == Ok(Owner::Shared);
+                let seen = match sight {
+                    Sight::Everything => true,
+                    Sight::Own(Some(client)) if is_shared(*client) => *client == address,
+                    Sight::Own(_) => NAMESPACES.iter().any(|name| {
+                        let namespace = name.parse().expect("a label");
+                        self.cluster.contains(&namespace, address).unwrap() && self.sees(sight, &namespace)
+                    }),
+                };
+                if seen { Finding::Empty } else { Finding::Nothing }
+            }
+            Owner::Pod { namespace, .. } if !self.sees(sight, &namespace) => Finding::Nothing,
             Owner::Pod { namespace, .. } if self.namespace(namespace.as_bytes()).is_none() => {
                 Finding::Nothing
             }
@@ -306,10 +406,10 @@ impl Oracle<'_> {
         (!narrowed || self.settings.namespaces.contains(&namespace)).then_some(namespace)
     }
 
-    fn pod(&self, label: &[u8], namespace: &Label) -> Verdict {
+    fn pod(&self, label: &[u8], namespace: &Label, sight: &Sight) -> Verdict {
         let config = self.config();
         let Some(address) = podip::spelled(label) else {
-            return self.pod_name(label, namespace);
+            return self.pod_name(label, namespace, sight);
         };
         if is_mapped(address) {
             return Finding::Nothing.into();
@@ -319,20 +419,24 @@ impl Oracle<'_> {
         }
         let given = |yes| if yes { Finding::Addresses(vec![address]) } else { Finding::Nothing };
         match (config.mode, config.check_namespaces) {
-            (Mode::Verified, _) => self.look(|| given(self.cluster.contains(namespace, address).unwrap())),
+            (Mode::Verified, _) => self.look(|| {
+                given(self.sees(sight, namespace) && self.cluster.contains(namespace, address).unwrap())
+            }),
             (_, true) => self.look(|| given(self.cluster.namespace_exists(namespace).unwrap())),
             (_, false) => given(true).into(),
         }
     }
 
-    fn pod_name(&self, label: &[u8], namespace: &Label) -> Verdict {
+    fn pod_name(&self, label: &[u8], namespace: &Label, sight: &Sight) -> Verdict {
         let config = self.config();
         let name = std::str::from_utf8(label).ok().and_then(|text| text.to_ascii_lowercase().parse().ok());
         let Some(name) = name.filter(|_| config.mode == Mode::Verified && config.pod_names) else {
             return Finding::Nothing.into();
         };
         let mut all = Vec::new();
-        self.cluster.addresses_of(namespace, &name, &mut |address| all.push(address)).unwrap();
+        if self.sees(sight, namespace) {
+            self.cluster.addresses_of(namespace, &name, &mut |address| all.push(address)).unwrap();
+        }
         all.retain(|address| !is_mapped(*address));
         let is_any = !all.is_empty();
         all.retain(|address| !self.settings.blocks(*address));

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use poddns_core::{Config, CookieSecrets, IpCidr, Label, Mode, ReverseZones, Ttl, Zone};
+use poddns_core::{Config, CookieSecrets, IpCidr, Label, Mode, ReverseZones, Ttl, Visibility, Zone};
 
 /// Plain; one inside the first; a top-level one; one with its name server elsewhere; the longest possible.
 static ZONES: LazyLock<[Zone; 5]> = LazyLock::new(|| {
@@ -27,6 +27,10 @@ const CIDRS: [&str; 5] = ["10.42.0.0/16", "fd00:10:244::/48", "127.0.0.0/8", "::
 
 /// Networks of reverse zones: of two zones each, of one address, of a whole family.
 const NETWORKS: [&str; 3] = ["10.42.0.0/15", "1.2.3.4/32", "::/0"];
+
+/// Networks of clients that see everything, and of forwarders, in which addresses of the pool are.
+const VISIBLE_TO: &str = "1.2.3.0/24";
+const TRUSTED: [&str; 2] = ["127.0.0.0/8", "2001:db8::/32"];
 
 /// A pool's items whose bit is set.
 fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
@@ -57,8 +61,8 @@ pub struct Settings<'a> {
 }
 
 impl Settings<'static> {
-    /// Insecure without more; verified with everything on; disabled.
-    pub fn samples() -> [Self; 3] {
+    /// Insecure without more; verified with everything on but visibility; the same with it; disabled.
+    pub fn samples() -> [Self; 4] {
         let insecure = Self {
             mode: 1,
             zones: 0b1,
@@ -76,7 +80,7 @@ impl Settings<'static> {
             chaos_id: None,
         };
         let verified = Self {
-            mode: 2 + 3 * 0b111,
+            mode: 2 + 3 * 0b11_0111,
             zones: 0b1_1111,
             ttl: 3600,
             block_special: true,
@@ -88,8 +92,9 @@ impl Settings<'static> {
             chaos_id: Some("one"),
             ..insecure.clone()
         };
+        let hiding = Self { mode: 2 + 3 * 0b11_1111, ..verified.clone() };
         let disabled = Self { mode: 0, ..verified.clone() };
-        [insecure, verified, disabled]
+        [insecure, verified, hiding, disabled]
     }
 }
 
@@ -98,6 +103,7 @@ impl<'a> Settings<'a> {
         let cidrs = CIDRS.map(|cidr| cidr.parse::<IpCidr>().expect("a CIDR"));
         let namespaces = NAMESPACES.map(|name| name.parse::<Label>().expect("a label"));
         let networks = NETWORKS.map(|network| network.parse::<IpCidr>().expect("a network"));
+        let trusted = TRUSTED.map(|network| network.parse::<IpCidr>().expect("a network"));
         let cookies = self.cookies.map(|[current, previous]| CookieSecrets {
             current: [current; 16],
             previous: (previous != 0).then_some([previous; 16]),
@@ -106,6 +112,8 @@ impl<'a> Settings<'a> {
             settings: self.clone(),
             zones: picked(&*ZONES, self.zones),
             cidrs: picked(&cidrs, self.pod_cidrs),
+            visible_to: picked(&[VISIBLE_TO.parse().expect("a network")], (self.mode / 3) >> 4),
+            trusted: if ((self.mode / 3) >> 5) & 1 == 1 { trusted.into() } else { Vec::new() },
             networks: picked(&networks, self.mode / 3),
             namespaces: picked(&namespaces, self.namespaces),
             cookies,
@@ -120,6 +128,8 @@ pub struct Owned<'a> {
     pub zones: Vec<Zone>,
     pub cidrs: Vec<IpCidr>,
     pub networks: Vec<IpCidr>,
+    pub visible_to: Vec<IpCidr>,
+    pub trusted: Vec<IpCidr>,
     pub namespaces: Vec<Label>,
     cookies: Option<CookieSecrets>,
 }
@@ -135,6 +145,10 @@ impl Owned<'_> {
         config.namespaces = &self.namespaces;
         config.check_namespaces = settings.check_namespaces;
         config.pod_names = settings.pod_names;
+        let hides = ((settings.mode / 3) >> 3) & 1 == 1;
+        config.visibility = if hides { Visibility::Namespace } else { Visibility::All };
+        config.visible_to = &self.visible_to;
+        config.trust_ecs = &self.trusted;
         config.reverse_zones = ReverseZones::new(&self.networks).expect("a few");
         config.max_staleness = settings.max_staleness.map(|seconds| Duration::from_secs(seconds.into()));
         config.cookies = self.cookies.as_ref();

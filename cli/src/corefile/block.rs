@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use poddns_core::ReverseZones;
+
 use super::import::Import;
 use super::parse::{Corefile, ServerBlock};
 
@@ -14,6 +16,8 @@ pub(super) struct Version(u32, u32, u32);
 impl Version {
     /// The first with `failover` in `forward` (coredns#7458).
     const FAILOVER: Self = Self(1, 13, 0);
+    /// The first with several `forward` in a server block (coredns#5127).
+    const MANY_FORWARDS: Self = Self(1, 9, 1);
     /// The first with `servfail` in `cache` (coredns#5320).
     const CACHE_SERVFAIL: Self = Self(1, 9, 4);
 }
@@ -70,12 +74,37 @@ impl Forward {
             };
             lines.push((format!("cache {seconds}"), servfail));
         }
-        let mut forward = vec!["policy sequential".to_owned()];
-        if self.version >= Version::FAILOVER && self.upstreams.len() > 1 {
-            forward.push("failover SERVFAIL REFUSED".to_owned());
+        if import.visibility {
+            // Replaces what the client sent.
+            lines.push(("rewrite edns0 subnet set 32 128".to_owned(), Vec::new()));
         }
-        lines.push((format!("forward . {}", self.targets()), forward));
+        lines.push(self.forward("."));
         lines
+    }
+
+    /// The directive that forwards a zone.
+    fn forward(&self, zone: &str) -> (String, Vec<String>) {
+        let mut block = vec!["policy sequential".to_owned()];
+        if self.version >= Version::FAILOVER && self.upstreams.len() > 1 {
+            block.push("failover SERVFAIL REFUSED".to_owned());
+        }
+        (format!("forward {zone} {}", self.targets()), block)
+    }
+
+    /// Returns true if a server block can have several `forward` directives.
+    pub(super) fn has_many(&self) -> bool {
+        self.version >= Version::MANY_FORWARDS
+    }
+
+    /// The lines that forward the reverse zones: for the server block with `kubernetes`, or server blocks of their own.
+    pub(super) fn reverse(&self, import: &Import) -> String {
+        let zones = ReverseZones::new(&import.reverse_zones).unwrap_or_default();
+        if self.has_many() {
+            return zones.apexes().map(|apex| text(&[self.forward(&apex.to_string())])).collect();
+        }
+        let port = import.port.as_deref().unwrap_or("53");
+        let block = |apex| format!("{apex}:{port} {{\n{}}}\n", text(&self.directives(import)));
+        zones.apexes().map(block).collect()
     }
 
     /// Returns what a newer version of `CoreDNS` would add, and the option for that; `None` if there is nothing.
@@ -93,14 +122,19 @@ impl Forward {
     pub(super) fn block(&self, import: &Import) -> String {
         let port = import.port.as_deref().unwrap_or("53");
         let zones: Vec<String> = import.zones().map(|zone| format!("{zone}:{port}")).collect();
-        let mut text = format!("{} {{\n", zones.join(" "));
-        for (directive, block) in self.directives(import) {
-            let lines: String = block.iter().map(|line| ["        ", line, "\n"].concat()).collect();
-            let block = if lines.is_empty() { String::new() } else { [" {\n", &lines, "    }"].concat() };
-            text.extend(["    ", &directive, &block, "\n"]);
-        }
-        text + "}\n"
+        format!("{} {{\n{}}}\n", zones.join(" "), text(&self.directives(import)))
     }
+}
+
+/// Directives with their blocks, as the lines inside of a server block.
+fn text(directives: &[(String, Vec<String>)]) -> String {
+    let mut text = String::new();
+    for (directive, block) in directives {
+        let lines: String = block.iter().map(|line| ["        ", line, "\n"].concat()).collect();
+        let block = if lines.is_empty() { String::new() } else { [" {\n", &lines, "    }"].concat() };
+        text.extend(["    ", directive, &block, "\n"]);
+    }
+    text
 }
 
 /// The server block that serves a pod zone already, if there is one.

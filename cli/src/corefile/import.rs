@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use poddns_core::IpCidr;
+
 use super::parse::{Corefile, Directive, ServerBlock};
 
 /// `CoreDNS`' default TTL of Kubernetes records, in seconds, which is also that of poddns.
@@ -42,10 +44,21 @@ pub(super) struct Import {
     pub(super) port: Option<String>,
     /// `bind` directives of the server block: the new block must have them too.
     pub(super) bind: Vec<String>,
+    /// Networks whose reverse zones poddns is to serve.
+    pub(super) reverse_zones: Vec<IpCidr>,
+    /// Namespaces are to be hidden from clients that are not their pods.
+    pub(super) visibility: bool,
+    /// `kubernetes` passes reverse names on that it does not know.
+    pub(super) falls_through: bool,
     pub(super) findings: Vec<Finding>,
 }
 
 impl Import {
+    /// Returns true if poddns is configured for mode verified.
+    pub(super) fn is_verified(&self) -> bool {
+        self.pods.as_deref().is_none_or(|mode| mode == "verified")
+    }
+
     fn found(&mut self, directive: &Directive, weight: Weight, meaning: impl Into<String>) {
         let (line, directive, meaning) = (directive.line, directive.to_string(), meaning.into());
         self.findings.push(Finding { line, directive, meaning, weight });
@@ -159,6 +172,10 @@ fn kubernetes_option(import: &mut Import, option: &Directive) {
 
 /// Explains an option of `kubernetes` that no setting of poddns corresponds to.
 fn option_without_counterpart(import: &mut Import, option: &Directive, name: &str) {
+    if name == "fallthrough" {
+        let arpa = |zone: &String| zone.trim_end_matches('.') == "in-addr.arpa";
+        import.falls_through |= option.arguments.is_empty() || option.arguments.iter().any(arpa);
+    }
     match name {
         "tls" => import.attention(option, "belongs into the kubeconfig of poddnsd: client certificate, key and CA"),
         "labels" => import.attention(
@@ -249,6 +266,13 @@ fn settings(import: &Import) -> Vec<Setting> {
     if !import.namespaces.is_empty() {
         settings.push(("namespace", Some("namespaces"), list(&import.namespaces)));
     }
+    if import.is_verified() && !import.reverse_zones.is_empty() {
+        let networks: Vec<String> = import.reverse_zones.iter().map(ToString::to_string).collect();
+        settings.push(("reverse-zone", Some("reverseZones"), list(&networks)));
+    }
+    if import.is_verified() && import.visibility {
+        settings.push(("visibility", None, quoted("namespace")));
+    }
     for (key, value) in [("kubeconfig", &import.kubeconfig), ("context", &import.context)] {
         settings.extend(value.as_ref().map(|value| (key, None, quoted(value))));
     }
@@ -268,7 +292,9 @@ pub(super) fn values(import: &Import, upstreams: &[IpAddr]) -> String {
     let values = settings.iter().filter_map(|(_, name, value)| Some(format!("{}: {value}\n", (*name)?)));
     let addresses: Vec<String> = upstreams.iter().map(ToString::to_string).collect();
     let services = format!("services:\n  clusterIPs: {}\n", list(&addresses));
-    let lines: Vec<String> = values.chain([services]).collect();
+    let hides = import.is_verified() && import.visibility;
+    let visibility = hides.then(|| "visibility: { clients: \"namespace\" }\n".to_owned());
+    let lines: Vec<String> = values.chain(visibility).chain([services]).collect();
     lines.concat()
 }
 

@@ -14,6 +14,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use poddns_core::{IpCidr, ReverseZones};
+use poddns_net::daemon::HIDDEN_BEHIND_CACHE;
 
 use self::block::{Forward, Version, existing, with_block};
 use self::import::{Import, Weight, config, import, values};
@@ -52,6 +54,12 @@ pub(crate) struct CorefileArgs {
     /// Cache responses in CoreDNS for this long, which loses extended errors
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     cache: Option<u32>,
+    /// Serve the reverse zones of this network of pods as well, in mode verified; repeatable
+    #[arg(long, value_name = "CIDR")]
+    reverse_zone: Vec<IpCidr>,
+    /// Hide namespaces from clients that are not their pods, in mode verified: CoreDNS names its clients to poddns
+    #[arg(long, conflicts_with = "cache")]
+    visibility: bool,
     /// A variable of CoreDNS' environment, for {$NAME} in the Corefile
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -68,6 +76,8 @@ enum Part {
     Values,
     /// The server block to add
     Block,
+    /// The lines to add to the server block with 'kubernetes', for --reverse-zone
+    Reverse,
     /// The Corefile with the server block
     Corefile,
 }
@@ -83,10 +93,15 @@ pub(crate) fn run(args: &CorefileArgs) -> Result<String, Failure> {
     let text = read(args).map_err(|error| Failure::Usage(format!("cannot read {name}: {error}")))?;
     let variables: BTreeMap<String, String> = args.env.iter().cloned().collect();
     let corefile = parse(&text, &variables).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
-    let Some(import) = import(&corefile) else {
+    if let Err(error) = ReverseZones::new(&args.reverse_zone) {
+        return Err(Failure::Usage(format!("--reverse-zone: {error}")));
+    }
+    let Some(mut import) = import(&corefile) else {
         let why = "no server block has a 'kubernetes' directive with a cluster domain";
         return Err(Failure::Run(format!("{name}: {why}; is this the Corefile of the cluster's DNS?")));
     };
+    import.reverse_zones.clone_from(&args.reverse_zone);
+    import.visibility = args.visibility;
     let (upstreams, version) = (args.upstream.clone(), args.coredns_version);
     let forward = Forward { upstreams, version, cache: args.cache };
     if let Some(platform) = args.platform {
@@ -102,6 +117,7 @@ pub(crate) fn run(args: &CorefileArgs) -> Result<String, Failure> {
         Part::Config => config(&import),
         Part::Values => values(&import, &forward.upstreams),
         Part::Block => forward.block(&import),
+        Part::Reverse => forward.reverse(&import),
         Part::Corefile => with_block(&text, &corefile, &import, &forward),
     })
 }
@@ -160,7 +176,32 @@ fn report(corefile: &Corefile, import: &Import, forward: &Forward) -> String {
             let _ = writeln!(text, "\n{gain}");
         }
     }
+    asked_for(&mut text, import, forward);
     text
+}
+
+/// Reports reverse zones and visibility, where they are asked for.
+fn asked_for(text: &mut String, import: &Import, forward: &Forward) {
+    if !import.is_verified() && (import.visibility || !import.reverse_zones.is_empty()) {
+        text.push_str("\n! Reverse zones and visibility need mode verified: set it, or leave them out\n");
+    }
+    if !import.reverse_zones.is_empty() {
+        if !import.falls_through {
+            text.push_str(
+                "\n! 'kubernetes' does not pass reverse names on: add 'fallthrough in-addr.arpa ip6.arpa' to it\n",
+            );
+        }
+        let place =
+            if forward.has_many() { "Lines for the server block with 'kubernetes'" } else { "Server blocks" };
+        let (version, lines) = (forward.version, forward.reverse(import));
+        let _ = write!(text, "\n{place}, for CoreDNS {version} or later (--print reverse):\n\n{lines}");
+    }
+    if import.visibility {
+        let _ = writeln!(text, "\n! {HIDDEN_BEHIND_CACHE}");
+        text.push_str(
+            "! set trust-ecs to the networks that CoreDNS asks from, and let nobody else reach poddnsd from there\n",
+        );
+    }
 }
 
 /// A character that cannot change what a terminal shows.

@@ -143,3 +143,57 @@ fn versions_decide_which_directives_are_used() {
     let one = run(&path, &["--print=block", "--coredns-version=1.13.0", "--upstream=10.0.0.1"]);
     assert!(!one.contains("failover"), "nowhere to fail over to: {one}");
 }
+
+#[test]
+fn reverse_zones_are_forwarded_where_asked_for() {
+    let path = folder().join("kubeadm-1.31.Corefile");
+    let zones = ["--reverse-zone=10.244.0.0/15", "--reverse-zone=fd00:10:244::/48"];
+    let lines = run(&path, &[&zones[..], &["--print=reverse"]].concat());
+    let forward = |zone: &str| {
+        format!("    forward {zone} 10.96.0.53 10.96.0.54 {{\n        policy sequential\n    }}\n")
+    };
+    let expected = ["244.10.in-addr.arpa", "245.10.in-addr.arpa", "4.4.2.0.0.1.0.0.0.0.d.f.ip6.arpa"]
+        .map(forward)
+        .concat();
+    assert_eq!(lines, expected);
+    let report = run(&path, &zones);
+    assert!(report.contains(&lines) && report.contains("--print reverse"), "{report}");
+    // One forward in a block, before 1.9.1.
+    let old = run(&path, &["--reverse-zone=10.244.0.0/16", "--print=reverse", "--coredns-version=1.8.6"]);
+    assert!(old.starts_with("244.10.in-addr.arpa:53 {\n    errors\n    forward . 10.96.0.53"), "{old}");
+    assert!(!run(&path, &[]).contains("--print reverse"), "only where asked for");
+    let many = poddns([
+        "corefile",
+        "--reverse-zone=10.0.0.0/9",
+        "--reverse-zone=11.0.0.0/9",
+        "--reverse-zone=12.0.0.0/8",
+    ]);
+    assert_eq!(many.code, Some(64), "{many:?}");
+}
+
+#[test]
+fn visibility_has_warnings_and_names_clients() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("Corefile");
+    let corefile =
+        ".:53 {\n    kubernetes cluster.local in-addr.arpa ip6.arpa {\n        pods verified\n    }\n}\n";
+    fs::write(&path, corefile).unwrap();
+    let report = run(&path, &["--visibility", "--reverse-zone=10.244.0.0/16"]);
+    for part in [
+        "visibility namespace ends at a cache",
+        "    rewrite edns0 subnet set 32 128\n    forward . ",
+        "set trust-ecs",
+        "add 'fallthrough in-addr.arpa ip6.arpa'",
+        "visibility = \"namespace\"",
+        "reverse-zone = [\"10.244.0.0/16\"]",
+    ] {
+        assert!(report.contains(part), "{part} is missing: {report}");
+    }
+    let values = run(&path, &["--visibility", "--reverse-zone=10.244.0.0/16", "--print=values"]);
+    assert!(
+        values.contains("reverseZones: [\"10.244.0.0/16\"]\nvisibility: { clients: \"namespace\" }\n"),
+        "{values}"
+    );
+    let cached = poddns(["corefile", "--visibility", "--cache=30"]);
+    assert_eq!(cached.code, Some(64), "{cached:?}");
+}

@@ -4,6 +4,8 @@
 pub(crate) mod option {
     /// Name server identifier (RFC 5001).
     pub(crate) const NSID: u16 = 3;
+    /// Client subnet (RFC 7871).
+    pub(crate) const CLIENT_SUBNET: u16 = 8;
     /// DNS cookie (RFC 7873).
     pub(crate) const COOKIE: u16 = 10;
     /// TCP keepalive (RFC 7828).

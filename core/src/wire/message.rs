@@ -1,6 +1,6 @@
 //! A query, read from its first octet to its last record.
 
-use super::edns::Edns;
+use super::edns::{Edns, VERSION};
 use super::header::{self, Header};
 use super::name::{MAX_NAME, QuestionName};
 use super::types::{Class, Opcode, Rtype};
@@ -21,7 +21,7 @@ pub(crate) struct Question<'q> {
 
 impl<'q> Question<'q> {
     /// Returns the question of a query that has one whole question.
-    pub(super) fn of(query: &'q [u8]) -> Option<Self> {
+    pub(crate) fn of(query: &'q [u8]) -> Option<Self> {
         let header = Header::read(query)?;
         let has_question = header.qdcount == 1 && header.opcode() == Opcode::QUERY;
         has_question.then_some(Reader { octets: query, at: header::LEN })?.question()
@@ -50,13 +50,24 @@ pub(crate) enum Form {
 
 impl<'q> Message<'q> {
     /// Reads a query whose header was read already.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "on the path of every query, and no longer inlined since it has further callers"
+    )]
+    #[inline(always)]
     pub(crate) fn read(header: &'q Header, octets: &'q [u8]) -> Self {
         let mut message = Self { header, question: None, edns: None, form: Form::Malformed };
         if message.read_sections(Reader { octets, at: header::LEN }).is_some() {
             message.form = Form::WellFormed;
         }
         message
+    }
+
+    /// The same, for those who seldom call it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn read_out_of_line(header: &'q Header, octets: &'q [u8]) -> Self {
+        Self::read(header, octets)
     }
 
     /// Reads a query without its end: its question, and nothing behind that.
@@ -70,7 +81,11 @@ impl<'q> Message<'q> {
     }
 
     /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "on the path of every query, and no longer inlined since it has further callers"
+    )]
+    #[inline(always)]
     fn read_sections(&mut self, mut reader: Reader<'q>) -> Option<()> {
         let header = self.header;
         // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
@@ -130,6 +145,25 @@ pub(crate) fn known_serial(header: &Header, octets: &[u8]) -> Option<u32> {
     let serial = data.array().map(u32::from_be_bytes)?;
     // Refresh, retry, expire and minimum follow, and nothing else.
     (data.octets.len().checked_sub(data.at) == Some(16)).then_some(serial)
+}
+
+/// Returns the data of the OPT record of a query whose opcode and EDNS version are served; `None` if it has none.
+pub(crate) fn opt_data(octets: &[u8]) -> Option<&[u8]> {
+    let header = Header::read(octets).filter(|header| header.opcode() == Opcode::QUERY)?;
+    let mut reader = Reader { octets, at: header::LEN };
+    for _ in 0..header.qdcount {
+        reader.skip_question()?;
+    }
+    for count in [header.ancount, header.nscount, header.arcount] {
+        for _ in 0..count {
+            let record = reader.record()?;
+            let [_, version, ..] = record.ttl;
+            if record.rtype == Rtype::OPT {
+                return Some(record.data).filter(|_| version == VERSION);
+            }
+        }
+    }
+    None
 }
 
 /// A record of a query. None matters but OPT; the others are only checked for their shape.

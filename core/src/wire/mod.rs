@@ -5,6 +5,7 @@ pub(crate) mod header;
 pub(crate) mod message;
 pub(crate) mod name;
 pub(crate) mod reply;
+pub(crate) mod subnet;
 mod types;
 
 pub use name::{Name, NameError};

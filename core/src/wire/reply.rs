@@ -24,7 +24,7 @@ pub(crate) const PAYLOAD_SIZE: u16 = 1232;
 const OPT_LEN: usize = 11;
 
 /// Where in an OPT record the length of its data stands.
-const RDLENGTH: Range<usize> = OPT_LEN - 2..OPT_LEN;
+pub(crate) const RDLENGTH: Range<usize> = OPT_LEN - 2..OPT_LEN;
 
 /// Octets of an option in front of its data: code and length.
 const OPTION_HEADER: usize = 4;
@@ -34,7 +34,7 @@ const OPTION_HEADER: usize = 4;
 const OTHER: &[u8] = b"\0\0pod index could not be read";
 
 /// Octets of an OPT record with all options, each as long as it can be.
-const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + MAX_NSID + 24 + 2 + OTHER.len();
+pub(crate) const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + MAX_NSID + 24 + 2 + OTHER.len();
 
 /// The OPT record of a response in wire form.
 #[derive(Clone, Copy, Debug)]

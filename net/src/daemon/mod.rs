@@ -35,6 +35,7 @@ pub use self::preflight::{PreflightError, preflight};
 use self::process::Process;
 use self::signals::Signals;
 pub use self::systemd::{PassedError, PassedSockets};
+pub use self::warnings::HIDDEN_BEHIND_CACHE;
 use self::warnings::warn;
 use crate::sys;
 use crate::version::{self, COMMIT, VERSION};

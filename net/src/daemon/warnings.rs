@@ -2,6 +2,10 @@
 
 use crate::server::settings::Settings;
 
+/// What an operator of visibility must know.
+pub const HIDDEN_BEHIND_CACHE: &str = "visibility namespace ends at a cache: one in front of this server gives what one \
+     client may see to all of its clients; have forwarders forward without a cache, and name their clients (trust-ecs)";
+
 /// Logs settings that are allowed but hardly meant.
 pub(super) fn warn(settings: &Settings) {
     if settings.unguarded() {
@@ -9,5 +13,8 @@ pub(super) fn warn(settings: &Settings) {
             "mode insecure without a guard answers any name with the address in it, also for hosts that are not \
              pods; set pod-cidr, block-special, namespace or check-namespaces, or use mode verified"
         );
+    }
+    if settings.hides() {
+        tracing::warn!("{HIDDEN_BEHIND_CACHE}");
     }
 }

@@ -9,12 +9,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use poddns_core::wire::Rcode;
 use poddns_core::{
     AskedPod, Config, CookieSecrets, CookieStatus, DropReason, Outcome, Reason, Reply, Request, Transport,
-    asked_pod, prefetch, refuse, respond,
+    asked_pod, client_of, prefetch, refuse, respond,
 };
 use tokio::sync::watch;
 
 use crate::server::audit::table::Pair;
-use crate::server::audit::{self, Audit, Shard};
+use crate::server::audit::{Audit, Shard};
 use crate::server::counters::{Counters, Dropped};
 use crate::server::pods::SharedPods;
 use crate::server::query_log::{Logging, QueryLogger};
@@ -335,7 +335,7 @@ impl Batch<'_> {
         if !answered || reply.truncated {
             return;
         }
-        let client = audit::client(source, None, false);
+        let client = client_of(&self.config, query, source);
         shard.count(client.is_some(), reply.audit, self.now, || {
             let AskedPod { namespace, address } = asked_pod(&self.config, query)?;
             Some(Pair { namespace, address, client })

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use cidr::IpInet;
-use poddns_core::{Config, IpCidr, Label, Mode, ReverseZones, Ttl, Zone};
+use poddns_core::{Config, IpCidr, Label, Mode, ReverseZones, Ttl, Visibility, Zone};
 use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 
 use super::cookies::CookieSource;
@@ -114,6 +114,12 @@ pub struct Settings {
     /// File that keeps the audit for the next start, if any. It is replaced by renaming another one onto it, so its
     /// folder must be writable.
     pub audit_file: Option<PathBuf>,
+    /// Mode verified: the clients that see a namespace and its pods.
+    pub visibility: Visibility,
+    /// With [`Visibility::Namespace`]: networks of clients that see everything.
+    pub visible_to: Vec<IpCidr>,
+    /// Networks of forwarders whose EDNS Client Subnet option (RFC 7871) names the client, for visibility and the audit.
+    pub trust_ecs: Vec<IpCidr>,
     /// Mode verified: names of pods are answered too.
     pub pod_names: bool,
     /// Mode verified: networks whose reverse zones are served, at most [`ReverseZones::MAX`] zones; beyond that none is.
@@ -175,6 +181,9 @@ impl Default for Settings {
             check_namespaces: false,
             audit: false,
             audit_file: None,
+            visibility: Visibility::default(),
+            visible_to: Vec::new(),
+            trust_ecs: Vec::new(),
             pod_names: false,
             reverse_zones: Vec::new(),
             host_network: HostNetwork::default(),
@@ -223,6 +232,9 @@ impl Settings {
         config.namespaces = &self.namespaces;
         config.check_namespaces = self.check_namespaces;
         config.audit = self.audits();
+        config.visibility = self.visibility;
+        config.visible_to = &self.visible_to;
+        config.trust_ecs = &self.trust_ecs;
         config.pod_names = self.pod_names;
         config.reverse_zones = ReverseZones::new(&self.reverse_zones).unwrap_or_default();
         config.max_staleness = self.max_staleness;
@@ -291,6 +303,12 @@ impl Settings {
             host_network: self.host_network,
             pod_names: self.pod_names,
         }
+    }
+
+    /// Returns true if pods are hidden from some clients.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        self.mode == Mode::Verified && self.visibility == Visibility::Namespace
     }
 
     /// Returns true in mode insecure without a guard, where any address is answered to anybody.

@@ -268,3 +268,49 @@ fn check_namespaces_answers_by_namespaces_alone() {
     let document = document(&daemon);
     assert_eq!((&document["queries"], &document["refused"]["no-such-pod"]), (&json!(1), &json!(1)));
 }
+
+/// An A query with a client subnet of IPv4.
+fn from_subnet(name: &str, prefix: u8, address: &[u8]) -> Vec<u8> {
+    let mut query = query(7, name);
+    query[11] = 1;
+    let len = u8::try_from(address.len()).unwrap();
+    query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, len + 8, 0, 8, 0, len + 4, 0, 1, prefix, 0]);
+    query.extend(address);
+    query
+}
+
+#[test]
+fn forwarders_name_the_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = auditing(&some_pods(&folder), &["--trust-ecs=127.0.0.1/32"]);
+    wait_until_synced(&daemon);
+    let name = name("10-42-9-9", "web");
+    let whole = from_subnet(&name, 32, &[10, 42, 7, 1]);
+    // Two of them name their client, whichever way; of three it is not known.
+    ask(daemon.address(), &whole);
+    Stream::connect(daemon.address()).exchange(&whole);
+    ask(daemon.address(), &from_subnet(&name, 24, &[10, 42, 7]));
+    ask(daemon.address(), &from_subnet(&name, 33, &[10, 42, 7, 1]));
+    let response = ask(daemon.address(), &query(7, &name));
+    assert_eq!((rcode(&response), response.len()), (0, query(7, &name).len() + 16), "as ever");
+    let document = document(&daemon);
+    assert_eq!((&document["queries"], &document["queries_without_client"]), (&json!(5), &json!(3)));
+    let pairs: Vec<Value> = document["pairs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| json!([pair["client"], pair["count"]]))
+        .collect();
+    assert_eq!(pairs, [json!([null, 3]), json!(["10.42.7.1", 2])]);
+}
+
+#[test]
+fn nobody_else_names_a_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = auditing(&some_pods(&folder), &["--trust-ecs=127.0.0.9/32"]);
+    wait_until_synced(&daemon);
+    ask(daemon.address(), &from_subnet(&name("10-42-9-9", "web"), 32, &[10, 42, 7, 1]));
+    let document = document(&daemon);
+    assert_eq!(document["queries_without_client"], 0);
+    assert_eq!(document["pairs"][0]["client"], "127.0.0.1");
+}

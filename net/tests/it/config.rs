@@ -249,7 +249,7 @@ fn settings_that_contradict_each_other() {
     let nothing_read = "has no effect, because nothing is read from a cluster in this mode; leave it out, or use \
                         --pods verified, or --pods insecure with --check-namespaces or --audit";
     let file = "cannot be combined with --pods-file \"p.json\": pods come from a cluster or from a file";
-    let cases: [(&[&str], String); 15] = [
+    let cases: [(&[&str], String); 19] = [
         (&["--pods-file=p.json", "--kubeconfig=k"], format!("--kubeconfig \"k\": {file}")),
         (&["--pods-file=p.json", "--context=c"], format!("--context \"c\": {file}")),
         (&["--pods=insecure", "--context=c"], format!("--context \"c\": {nothing_read}")),
@@ -273,6 +273,26 @@ fn settings_that_contradict_each_other() {
             &["--reverse-zone=10.0.0.0/9", "--reverse-zone=11.0.0.0/9", "--reverse-zone=12.0.0.0/8"],
             "--reverse-zone \"10.0.0.0/9\": all of them together make 257 reverse zones, and at most 256 are served; \
              use prefix lengths that are multiples of 8 (IPv4) or 4 (IPv6)"
+                .to_owned(),
+        ),
+        (
+            &["--pods=insecure", "--visibility=namespace"],
+            "--visibility \"namespace\": needs --pods verified: no other mode knows the pods".to_owned(),
+        ),
+        (
+            &["--visible-to=10.0.0.0/8"],
+            "--visible-to \"10.0.0.0/8\": has no effect without visibility; leave it out, or set that, too".to_owned(),
+        ),
+        (
+            &["--visible-to=10.0.0.0/8", "--visibility=all"],
+            "--visible-to \"10.0.0.0/8\": has no effect, because all clients see all pods; leave it out, or use \
+             --visibility namespace"
+                .to_owned(),
+        ),
+        (
+            &["--trust-ecs=10.0.0.1/32"],
+            "--trust-ecs \"10.0.0.1/32\": has no effect, because nothing depends on the client; leave it out, or use \
+             --visibility namespace or --audit"
                 .to_owned(),
         ),
         (

@@ -20,6 +20,7 @@ mod support;
 mod tcp;
 mod transfer;
 mod udp;
+mod visibility;
 
 #[cfg(target_os = "linux")]
 mod hanging;

@@ -258,6 +258,14 @@ struct View {
     addresses: BTreeSet<(Label, IpAddr)>,
     names: BTreeMap<(Label, Label), Vec<IpAddr>>,
     owners: BTreeMap<IpAddr, Owner>,
+    /// Pairs of addresses whose pods have a namespace in common.
+    neighbours: BTreeSet<(IpAddr, IpAddr)>,
+}
+
+/// Pairs of addresses: each with itself and with the few that follow.
+fn pairs(addresses: &[IpAddr]) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+    let next = |(at, &one): (usize, _)| addresses[at..].iter().take(4).map(move |&other| (one, other));
+    addresses.iter().enumerate().flat_map(next)
 }
 
 impl View {
@@ -275,6 +283,9 @@ impl View {
             addresses: BTreeSet::new(),
             names: BTreeMap::new(),
             owners: addresses.iter().map(|&address| (address, pods.owner_of(address).unwrap())).collect(),
+            neighbours: pairs(addresses)
+                .filter(|&(one, other)| pods.share_namespace(one, other).unwrap())
+                .collect(),
         };
         view.owners.retain(|_, owner| *owner != Owner::Nobody);
         for &namespace in namespaces {
@@ -292,13 +303,14 @@ impl View {
     }
 
     /// Returns the results that the look-ups should have.
-    fn expected(model: &Model) -> Self {
+    fn expected(model: &Model, questions: &Questions) -> Self {
         let told = model.namespaces.keys().copied();
         let mut view = Self {
             namespaces: told.chain(model.pods.values().map(|pod| pod.namespace)).collect(),
             addresses: BTreeSet::new(),
             names: BTreeMap::new(),
             owners: BTreeMap::new(),
+            neighbours: BTreeSet::new(),
         };
         for pod in model.pods.values() {
             view.addresses.extend(pod.addresses.iter().map(|&address| (pod.namespace, address)));
@@ -310,6 +322,13 @@ impl View {
                 view.owners.entry(address).and_modify(|owner| *owner = Owner::Shared).or_insert(sole);
             }
         }
+        let is_in = |namespace, address| view.addresses.contains(&(namespace, address));
+        let meet = |&(one, other): &(IpAddr, IpAddr)| {
+            let shared = [one, other].map(|address| view.owners.get(&address) == Some(&Owner::Shared));
+            let common = view.namespaces.iter().any(|&at| is_in(at, one) && is_in(at, other));
+            common && (one == other || shared != [true, true])
+        };
+        view.neighbours = pairs(&questions.addresses).filter(meet).collect();
         view
     }
 }
@@ -338,7 +357,7 @@ impl Pair {
     fn compare(&mut self, operation: &Operation) {
         let serial = self.index().serial();
         let view = View::of(self.index(), &self.questions);
-        assert_eq!(view, View::expected(&self.model), "after {operation:?}");
+        assert_eq!(view, View::expected(&self.model, &self.questions), "after {operation:?}");
         let moved = u64::from(serial) == self.now;
         // A pod that takes the place of another with the same name and addresses moves the serial too.
         let replaced = self.model.options.pod_names && matches!(operation, Operation::Apply { .. });
@@ -503,7 +522,7 @@ mod tests {
             for pod in model.pods.values() {
                 *pods.entry((pod.namespace, pod.name, pod.addresses.clone())).or_default() += 1;
             }
-            Self { view: View::expected(model), pods }
+            Self { view: View::expected(model, &Questions::about(NARROW)), pods }
         }
 
         /// Checks that everything is as before an operation or as after it. What neither changes, nothing in between does.

@@ -46,6 +46,11 @@ macro_rules! define {
     )+};
 }
 
+impl NamespaceId {
+    /// A number that no namespace has: there are at most [`MAX_PODS`](super::MAX_PODS).
+    pub(super) const NOBODYS: Option<Self> = Some(Self(NonZeroU32::MAX));
+}
+
 define! {
     /// Row of a pod. At most [`MAX_PODS`](super::MAX_PODS), so that 26 bits hold it.
     Row;

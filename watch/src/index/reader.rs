@@ -99,9 +99,28 @@ impl PodLookup for Index {
             Holder::Nobody => false,
             Holder::Sole(holder) => self.is_in(holder, namespace),
             Holder::Shared(shared) => {
-                let namespace = self.namespaces.find(&PackedLabel::new(namespace));
+                // A namespace that does not exist takes the same second look-up: where pods are hidden from a client, it must
+                // not learn from the time of an answer which namespaces there are.
+                let namespace = self.namespaces.find(&PackedLabel::new(namespace)).or(NamespaceId::NOBODYS);
                 namespace.is_some_and(|namespace| self.addresses.is_shared_in(shared, namespace))
             }
+        })
+    }
+
+    /// Looks both addresses up whatever the first one's holder is, so that the time does not depend on the second one.
+    fn share_namespace(&self, one: IpAddr, other: IpAddr) -> Result<bool, Unknown> {
+        self.epoch.consistently(|| match (self.addresses.holder(one), self.addresses.holder(other)) {
+            (Holder::Sole(one), Holder::Sole(other)) => {
+                let namespace = self.namespace_of(one);
+                namespace.is_some() && namespace == self.namespace_of(other)
+            }
+            (Holder::Sole(sole), Holder::Shared(shared)) | (Holder::Shared(shared), Holder::Sole(sole)) => {
+                self.namespace_of(sole)
+                    .is_some_and(|namespace| self.addresses.is_shared_in(shared, namespace))
+            }
+            // What namespaces they have in common is not stored.
+            (Holder::Shared(one), Holder::Shared(other)) => one == other,
+            (Holder::Nobody, _) | (_, Holder::Nobody) => false,
         })
     }
 

@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use poddns_core::{Config, CookieSecrets, Freshness, IpCidr, Label, Mode, ReverseZones, Ttl, Zone};
+use poddns_core::{
+    Config, CookieSecrets, Freshness, IpCidr, Label, Mode, ReverseZones, Ttl, Visibility, Zone,
+};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -148,6 +150,8 @@ pub(crate) struct Setting {
     namespaces: Vec<Label>,
     cidrs: Vec<IpCidr>,
     networks: Vec<IpCidr>,
+    /// With the client of most tests.
+    clients: Vec<IpCidr>,
     mode: Mode,
     ttl: Ttl,
     max_staleness: Option<Duration>,
@@ -156,6 +160,10 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     pub(crate) fn server(&self) -> Server<'_> {
         let on = |bit: u32| self.switches & 1 << bit != 0;
         let mut config = Config::new(self.mode, &self.zones);
@@ -172,6 +180,9 @@ impl Setting {
         config.chaos_version = on(8).then_some("poddns");
         config.reverse_zones =
             if on(10) { ReverseZones::new(&self.networks).expect("a few") } else { ReverseZones::default() };
+        config.visibility = if on(11) { Visibility::Namespace } else { Visibility::All };
+        config.visible_to = if on(12) { &self.clients } else { &[] };
+        config.trust_ecs = if on(13) { &self.clients } else { &[] };
         config.chaos_id = on(9).then_some("node-a");
         Server { config, pods: &self.cluster }
     }
@@ -203,6 +214,7 @@ pub(crate) fn setting() -> impl Strategy<Value = Setting> {
             networks: ["10.244.0.0/15", "fd00:10:244::/47"]
                 .map(|text| text.parse().expect("a network"))
                 .into(),
+            clients: ["127.0.0.0/8"].map(|text| text.parse().expect("a network")).into(),
             mode,
             ttl: Ttl::from_secs(ttl).expect("at most 3600"),
             max_staleness,

@@ -37,6 +37,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether pods are hidden from some clients. */}}
+{{- define "poddns.hides" -}}
+{{- if and (eq .Values.pods "verified") (eq .Values.visibility.clients "namespace") -}}yes{{- end -}}
+{{- end -}}
+
 {{/* Whether an audit is made: in mode insecure, if asked for. */}}
 {{- define "poddns.audits" -}}
 {{- if and (eq .Values.pods "insecure") .Values.audit.enabled -}}yes{{- end -}}
@@ -89,6 +94,22 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - --pod-names
 {{- end }}
 {{- /* poddnsd refuses options that would have no effect. */}}
+{{- if eq .Values.pods "verified" }}
+{{- range .Values.reverseZones }}
+- --reverse-zone={{ . }}
+{{- end }}
+{{- end }}
+{{- if include "poddns.hides" . }}
+- --visibility=namespace
+{{- range .Values.visibility.visibleTo }}
+- --visible-to={{ . }}
+{{- end }}
+{{- end }}
+{{- if or (include "poddns.hides" .) (include "poddns.audits" .) }}
+{{- range .Values.trustECS }}
+- --trust-ecs={{ . }}
+{{- end }}
+{{- end }}
 {{- if eq (include "poddns.watches" .) "pods" }}
 - --host-network={{ .Values.hostNetwork }}
 {{- end }}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use poddns_core::{Mode, ReverseZones};
+use poddns_core::{Mode, ReverseZones, Visibility};
 
 use super::error::Problem;
 use super::layer::Layer;
@@ -21,6 +21,7 @@ impl Conflicts<'_> {
     pub(super) fn find(&mut self) {
         self.sources();
         self.modes();
+        self.clients();
         self.doubles();
         self.abuse();
     }
@@ -79,6 +80,21 @@ impl Conflicts<'_> {
                 self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
             }
             self.refuse("reverse-zone", "needs --pods verified: no other mode knows the pods");
+            if self.settings.visibility != Visibility::All {
+                self.refuse("visibility", "needs --pods verified: no other mode knows the pods");
+            }
+        }
+    }
+
+    fn clients(&mut self) {
+        if self.settings.visibility == Visibility::All {
+            if self.given.get("visibility").is_some() {
+                self.refuse("visible-to", "has no effect, because all clients see all pods; leave it out, or use --visibility namespace");
+            }
+            if !self.settings.audits() {
+                let why = "has no effect, because nothing depends on the client; leave it out, or use --visibility namespace or --audit";
+                self.refuse("trust-ecs", why);
+            }
         }
     }
 

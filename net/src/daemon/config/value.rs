@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cidr::IpInet;
-use poddns_core::{Config, IpCidr, Label, Mode, Name, NameError, Ttl, Zone};
+use poddns_core::{Config, IpCidr, Label, Mode, Name, NameError, Ttl, Visibility, Zone};
 use poddns_watch::HostNetwork;
 
 use super::LogFormat;
@@ -35,6 +35,11 @@ pub(super) fn zone(text: &str) -> Result<Zone, Wrong> {
 pub(super) fn ttl(text: &str) -> Result<Ttl, Wrong> {
     let seconds: u16 = number(text, 0..=u64::from(Ttl::MAX.as_secs()))?.try_into().unwrap_or(u16::MAX);
     Ttl::from_secs(seconds).ok_or_else(|| "is out of range".to_owned())
+}
+
+pub(super) fn visibility(text: &str) -> Result<Visibility, Wrong> {
+    let found = Visibility::ALL.iter().find(|visibility| visibility.as_str() == text);
+    found.copied().ok_or_else(|| "is not a visibility".to_owned())
 }
 
 pub(super) fn network(text: &str) -> Result<IpCidr, Wrong> {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use poddns_core::wire::Rtype;
-use poddns_core::{Explanation, Freshness, Label, Owner, PodLookup, explain, podip};
+use poddns_core::{Explanation, Freshness, Label, Owner, PodLookup, explain, explain_to, podip};
 use serde_json::{Value, json};
 
 use super::status::freshness;
@@ -16,6 +16,8 @@ const VERSION: u32 = 1;
 /// Returns the JSON document that explains the answer to a question of class IN, with a line feed at its end. `None` if
 /// `name` is not one whole name in wire form. Without a type it is that of the address that the name spells, else A.
 ///
+/// With [visibility](Settings::visibility), it is the answer to this client, or without one to a client that sees everything.
+///
 /// It applies the rules of [`respond`](poddns_core::respond) to these settings and pods. docs/tool.md has its shape.
 #[must_use]
 pub fn explain_json(
@@ -23,9 +25,14 @@ pub fn explain_json(
     pods: &dyn PodLookup,
     name: &[u8],
     rtype: Option<Rtype>,
+    client: Option<IpAddr>,
 ) -> Option<String> {
     let rtype = rtype.unwrap_or_else(|| usual_type(name));
-    let explanation = explain(&settings.answers(), pods, name, rtype)?;
+    let config = settings.answers();
+    let explanation = match client {
+        Some(client) => explain_to(&config, pods, client, name, rtype),
+        None => explain(&config, pods, name, rtype),
+    }?;
     let document = document(&explanation, settings, name);
     Some(format!("{document:#}\n"))
 }
@@ -48,6 +55,7 @@ fn document(explanation: &Explanation<'_>, settings: &Settings, name: &[u8]) -> 
         "label": explanation.label.map(label),
         "address": explanation.address,
         "owner": explanation.owner.map(owner),
+        "client": explanation.client,
         "freshness": state(explanation.freshness, settings),
     })
 }
@@ -69,8 +77,11 @@ fn owner(owner: Owner) -> Value {
     }
 }
 
-/// The type that has the address in the name: a pod's address has a record of its own family only.
+/// The type that has the address in the name: a pod's address has a record of its own family only. PTR below `arpa`.
 fn usual_type(name: &[u8]) -> Rtype {
+    if name.to_ascii_lowercase().ends_with(b"\x04arpa\x00") {
+        return Rtype::PTR;
+    }
     let label = name.split_first().and_then(|(&len, tail)| tail.get(..usize::from(len)));
     match label.and_then(podip::parse) {
         Some(IpAddr::V6(_)) => Rtype::AAAA,
@@ -89,7 +100,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.mode = poddns_core::Mode::Insecure;
         let name = b"\x0410\\4\x07default\x03pod\x07cluster\x05local\x00";
-        let text = explain_json(&settings, &NoPods, name, None).expect("a name");
+        let text = explain_json(&settings, &NoPods, name, None, None).expect("a name");
         let document: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(document["name"], "10\\\\4.default.pod.cluster.local.");
         assert_eq!((&document["type"], &document["status"]), (&"A".into(), &"NXDOMAIN".into()));
@@ -99,7 +110,7 @@ mod tests {
             (&"pod.cluster.local.".into(), &"insecure".into())
         );
         assert_eq!((&document["freshness"], &document["owner"]), (&Value::Null, &Value::Null));
-        assert_eq!(explain_json(&settings, &NoPods, b"\x01", None), None);
+        assert_eq!(explain_json(&settings, &NoPods, b"\x01", None, None), None);
     }
 
     #[test]
@@ -108,5 +119,6 @@ mod tests {
         assert_eq!(show(b"\x03a.b\x02\x00\xff\x00"), "a\\.b.\\000\\255.");
         assert_eq!(usual_type(b"\x06fd00--\x00"), Rtype::AAAA);
         assert_eq!(usual_type(b"\x00"), Rtype::A);
+        assert_eq!(usual_type(b"\x0210\x07in-addr\x04Arpa\x00"), Rtype::PTR);
     }
 }

@@ -119,13 +119,14 @@ fn pod(pod: &PodEntry) -> Value {
 
 /// The reason for an answer.
 pub(super) fn explain(state: &State, query: &str) -> Response<Full<Bytes>> {
-    let (mut name, mut rtype) = (None, None);
+    let (mut name, mut rtype, mut client) = (None, None, None);
     for (key, value) in pairs(query) {
         let bad = |what: &str| format!("{key}={:.100} is not {what}\n", value.escape_debug());
         let read = match &*key {
             "name" => wire_name(&value).map(|wire| name = Some(wire)).ok_or_else(|| bad("a domain name")),
             "type" => record_type(&value).map(|read| rtype = Some(read)).ok_or_else(|| bad("a record type")),
-            other => Err(unknown(other, "name and type")),
+            "client" => value.parse().map(|read| client = Some(read)).map_err(|_| bad("an IP address")),
+            other => Err(unknown(other, "name, type and client")),
         };
         if let Err(error) = read {
             return text(StatusCode::BAD_REQUEST, error);
@@ -138,7 +139,7 @@ pub(super) fn explain(state: &State, query: &str) -> Response<Full<Bytes>> {
         );
     };
     let Current { settings, pods, .. } = state.current();
-    match explain_json(&settings, &*pods.0, &name, rtype) {
+    match explain_json(&settings, &*pods.0, &name, rtype, client) {
         Some(document) => reply(StatusCode::OK, JSON, document),
         None => text(StatusCode::BAD_REQUEST, "name is not a domain name\n"),
     }

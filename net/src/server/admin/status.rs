@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use poddns_core::{Freshness, Reason};
+use poddns_core::{Freshness, IpCidr, Reason};
 use serde_json::{Map, Value, json};
 
 use crate::server::answer::Current;
@@ -35,6 +35,8 @@ pub(super) fn document(state: &State, recent: &Recent<'_>) -> Value {
         "mode": settings.mode.as_str(),
         "guards": guards(&settings),
         "zones": settings.zones.iter().map(|zone| zone.apex().to_string()).collect::<Vec<_>>(),
+        "reverse_zones": settings.reverse_zones.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "visibility": visibility(&settings),
         "ttl_seconds": settings.ttl.as_secs(),
         "listen": listeners(state),
         "admin": state.admin.first(),
@@ -65,6 +67,16 @@ fn guards(settings: &Settings) -> Value {
         "block_special": settings.block_special,
         "max_staleness_seconds": settings.max_staleness.map(|most| most.as_secs()),
         "unguarded": settings.unguarded(),
+    })
+}
+
+/// The clients that see pods.
+fn visibility(settings: &Settings) -> Value {
+    let texts = |networks: &[IpCidr]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({
+        "clients": settings.visibility.as_str(),
+        "visible_to": texts(&settings.visible_to),
+        "trust_ecs": texts(&settings.trust_ecs),
     })
 }
 

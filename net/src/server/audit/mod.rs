@@ -19,7 +19,6 @@ pub(crate) mod record;
 pub(crate) mod table;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -227,11 +226,6 @@ impl Audit {
     }
 }
 
-/// Returns the client of a query: whom a trusted forwarder names, else who sent it.
-pub(crate) fn client(source: IpAddr, named: Option<IpAddr>, is_forwarder: bool) -> Option<IpAddr> {
-    if is_forwarder { named.map(|client| client.to_canonical()) } else { Some(source.to_canonical()) }
-}
-
 fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -244,6 +238,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::net::IpAddr;
 
     use super::*;
 
@@ -315,14 +310,5 @@ mod tests {
         let entry = restored.entries[0];
         assert_eq!((entry.count, entry.first, entry.last), (2, 50, 60));
         assert_eq!(next.counts_of_process().queries, 1);
-    }
-
-    #[test]
-    fn client_is_whom_a_forwarder_names() {
-        let (source, named) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let mapped = "::ffff:10.0.0.1".parse().unwrap();
-        assert_eq!(client(mapped, Some(named), false), Some(source), "it is not trusted");
-        assert_eq!(client(source, Some(named), true), Some(named));
-        assert_eq!(client(source, None, true), None);
     }
 }

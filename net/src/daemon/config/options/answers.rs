@@ -104,6 +104,44 @@ pub(super) static OPTIONS: &[Opt] = &[
         ..ROW
     },
     Opt {
+        name: "visibility",
+        value: "all|namespace",
+        allowed: "all or namespace",
+        help: "In mode verified: the clients that see a namespace and its pods",
+        more: "`namespace`: only clients at the address of a pod of that namespace; to all others, namespace and pods do not \
+               exist. A cache in front of the server gives the answers of one client to another: read the chapter on \
+               visibility first.",
+        read: |to, texts| texts.one(value::visibility, &mut to.server.visibility),
+        show: |from| show::one(from.server.visibility.as_str()),
+        ..ROW
+    },
+    Opt {
+        name: "visible-to",
+        arity: Arity::Many,
+        value: "CIDR",
+        allowed: "networks such as 10.0.0.0/24 or fd00:1::/64",
+        help: "With visibility namespace: clients in these networks see everything",
+        example: &["10.0.7.0/24"],
+        needs: "visibility",
+        read: |to, texts| texts.many(value::network, &mut to.server.visible_to),
+        show: |from| show::many(&from.server.visible_to),
+        ..ROW
+    },
+    Opt {
+        name: "trust-ecs",
+        arity: Arity::Many,
+        value: "CIDR",
+        allowed: "networks such as 10.96.0.10/32 or fd00:10:96::a/128",
+        help: "Forwarders that name their client in EDNS Client Subnet, for visibility and audit",
+        more: "Their client is the address of the option, if it is whole (/32 or /128), and otherwise not known: it sees \
+               nothing, and the audit counts it as a client of nobody's. The option of all others is ignored. A forwarder \
+               must replace the option of its own clients, or they choose who they are.",
+        example: &["10.42.0.2/32"],
+        read: |to, texts| texts.many(value::network, &mut to.server.trust_ecs),
+        show: |from| show::many(&from.server.trust_ecs),
+        ..ROW
+    },
+    Opt {
         name: "pod-names",
         help: "In mode verified: answer <pod-name>.<namespace> too",
         more: "The answer is all addresses of that pod.",

@@ -1,5 +1,6 @@
 //! The state as a whole: ready or not, and by what rules it answers.
 
+use poddns_core::Visibility;
 use serde_json::Value;
 
 use super::{ROWS, TEXT, count, field, flag, joined, list, more, text};
@@ -77,6 +78,7 @@ pub(super) fn state(html: &mut Html, view: &View<'_>) {
     }
     html.raw("</dd></div><div><dt>Zones</dt><dd>");
     joined(html, list(status, "zones"), "none");
+    clients(html, status);
     html.raw("</dd></div><div><dt>Pod networks</dt><dd>");
     joined(html, list(guards, "pod_cidrs"), "any address");
     html.raw("</dd></div><div><dt>Namespaces</dt><dd>");
@@ -92,6 +94,25 @@ pub(super) fn state(html: &mut Html, view: &View<'_>) {
     html.raw("</dd></div><div><dt>TTL</dt><dd>").text(count(status, "ttl_seconds")).raw(" s</dd></div></dl>");
     limited(html, status);
     html.raw("</section>");
+}
+
+/// Adds the networks of reverse zones, and the clients that see pods, where these are set.
+fn clients(html: &mut Html, status: &Value) {
+    let reverse = list(status, "reverse_zones");
+    if !reverse.is_empty() {
+        html.raw("</dd></div><div><dt>Reverse zones of</dt><dd>");
+        joined(html, reverse, "none");
+    }
+    let visibility = field(status, "visibility");
+    if text(visibility, "clients") == Visibility::Namespace.as_str() {
+        html.raw("</dd></div><div><dt>Visible to</dt><dd>pods of the namespace, and ");
+        joined(html, list(visibility, "visible_to"), "nobody else");
+    }
+    let forwarders = list(visibility, "trust_ecs");
+    if !forwarders.is_empty() {
+        html.raw("</dd></div><div><dt>Clients are named by</dt><dd>");
+        joined(html, forwarders, "nobody");
+    }
 }
 
 /// Adds a warning about pods that the rate limit applies to.

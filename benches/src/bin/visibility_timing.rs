@@ -1,0 +1,177 @@
+//! Time of responses to one client about what it sees, what is hidden from it, and what does not exist.
+//!
+//! ```text
+//! cargo run --release -p poddns-benches --bin visibility_timing [RESPONSES]
+//! ```
+//!
+//! Prints the table of docs/visibility.md: percentiles of each kind of response, and the Kolmogorov-Smirnov distance of
+//! the distributions of hidden and absent names, beside that of two halves of the same kind, which is noise.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use poddns_core::{
+    Config, IpCidr, MAX_UDP_REPLY, Mode, Outcome, Request, ReverseZones, Transport, Visibility, Zone, respond,
+};
+use poddns_watch::{Index, IndexOptions, PodRecord, Uid, index};
+
+/// Pods of each namespace; the client is one of the first.
+const PODS: u32 = 100;
+const NAMESPACES: u32 = 1000;
+/// Octets of addresses, each of three digits, so that all names have one length.
+const OCTETS: u32 = 100;
+
+/// A kind of question.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    /// Makes a question from a random number.
+    question: fn(u32) -> (String, u16),
+}
+
+const A: u16 = 1;
+const PTR: u16 = 12;
+
+/// The address of a pod, or beyond the last pod one that nobody has.
+fn address(pod: u32) -> Ipv4Addr {
+    let octet = |digit: u32| u8::try_from(100 + digit % OCTETS).unwrap_or(u8::MAX);
+    Ipv4Addr::new(10, octet(pod / OCTETS / OCTETS), octet(pod / OCTETS), octet(pod))
+}
+
+fn forward(pod: u32, namespace: u32) -> (String, u16) {
+    let dashed = address(pod).to_string().replace('.', "-");
+    (format!("{dashed}.ns-{namespace:04}.pod.cluster.local"), A)
+}
+
+fn reverse(pod: u32) -> (String, u16) {
+    let [a, b, c, d] = address(pod).octets();
+    (format!("{d}.{c}.{b}.{a}.in-addr.arpa"), PTR)
+}
+
+/// A pod of the client's namespace, of another one, and an address beyond all pods.
+const fn own(random: u32) -> u32 {
+    random % PODS
+}
+const fn other(random: u32) -> u32 {
+    PODS + random % (PODS * (NAMESPACES - 1))
+}
+const fn nobodys(random: u32) -> u32 {
+    PODS * NAMESPACES + random % (PODS * NAMESPACES)
+}
+
+const KINDS: [Kind; 8] = [
+    Kind { name: "forward, seen", question: |random| forward(own(random), 0) },
+    Kind { name: "forward, no pod of the own namespace", question: |random| forward(nobodys(random), 0) },
+    Kind { name: "forward, hidden", question: |random| forward(other(random), other(random) / PODS) },
+    Kind {
+        name: "forward, hidden namespace, no pod",
+        question: |random| forward(nobodys(random), other(random) / PODS),
+    },
+    Kind {
+        name: "forward, absent namespace",
+        question: |random| forward(other(random), NAMESPACES + random % NAMESPACES),
+    },
+    Kind { name: "reverse, seen", question: |random| reverse(own(random)) },
+    Kind { name: "reverse, hidden", question: |random| reverse(other(random)) },
+    Kind { name: "reverse, absent", question: |random| reverse(nobodys(random)) },
+];
+
+/// Pairs of kinds that a client must not tell apart.
+const PAIRS: [(usize, usize); 3] = [(2, 4), (3, 4), (6, 7)];
+
+fn query((name, rtype): (String, u16)) -> Vec<u8> {
+    let mut query = vec![0x1d, 0x5a, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).unwrap_or_default());
+        query.extend(label.as_bytes());
+    }
+    query.push(0);
+    query.extend([rtype.to_be_bytes(), [0, 1]].concat());
+    query
+}
+
+fn pods() -> Result<Arc<Index>, Box<dyn Error>> {
+    let (mut writer, index) = index(IndexOptions::default());
+    for pod in 0..PODS * NAMESPACES {
+        let namespace = format!("ns-{:04}", pod / PODS).parse()?;
+        let name = pod.to_string();
+        let addresses = [IpAddr::V4(address(pod))];
+        let uid = Uid::of_name("uid", &name);
+        writer.apply(&PodRecord { uid, namespace, name: &name, addresses: &addresses });
+    }
+    Ok(index)
+}
+
+/// The part of a sample in front of a place in it.
+fn part(at: usize, of: &[u32]) -> f64 {
+    f64::from(u32::try_from(at).unwrap_or(u32::MAX)) / f64::from(u32::try_from(of.len()).unwrap_or(u32::MAX))
+}
+
+/// Distance of two sorted samples: the largest difference of their cumulative distributions.
+fn distance(one: &[u32], other: &[u32]) -> f64 {
+    let (mut left, mut right, mut most) = (0, 0, 0_f64);
+    while left < one.len() && right < other.len() {
+        let value = one[left].min(other[right]);
+        while one.get(left) == Some(&value) {
+            left += 1;
+        }
+        while other.get(right) == Some(&value) {
+            right += 1;
+        }
+        most = most.max((part(left, one) - part(right, other)).abs());
+    }
+    most
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let responses: usize = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse())?;
+    let zones = [Zone::new("cluster.local")?];
+    let networks: [IpCidr; 1] = ["10.0.0.0/8".parse()?];
+    let mut config = Config::new(Mode::Verified, &zones);
+    config.visibility = Visibility::Namespace;
+    config.reverse_zones = ReverseZones::new(&networks)?;
+    let pods = pods()?;
+    let request = Request::new(Transport::Udp, address(7).into(), 1_800_000_000);
+    let mut times: Vec<Vec<u32>> = KINDS.iter().map(|_| Vec::with_capacity(responses)).collect();
+    let mut out = [0; MAX_UDP_REPLY];
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    // All kinds in turn, in an order that changes, so that whatever else the machine does meets them alike.
+    for round in 0..responses * KINDS.len() {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let kind = (round + round / KINDS.len() * 3) % KINDS.len();
+        let query = query((KINDS[kind].question)((random >> 32) as u32));
+        let begun = Instant::now();
+        let outcome = respond(black_box(&config), &*pods, black_box(&query), &request, &mut out);
+        let time = begun.elapsed().as_nanos();
+        assert!(matches!(black_box(outcome), Outcome::Reply(_)), "no response");
+        times[kind].push(u32::try_from(time).unwrap_or(u32::MAX));
+    }
+    println!("| {responses} responses each | p10, ns | p50, ns | p90, ns | p99, ns |\n|---|---|---|---|---|");
+    let halves: Vec<f64> = times
+        .iter_mut()
+        .map(|times| {
+            let middle = times.len() / 2;
+            let (first, second) = times.split_at_mut(middle);
+            first.sort_unstable();
+            second.sort_unstable();
+            distance(first, second)
+        })
+        .collect();
+    for (kind, times) in KINDS.iter().zip(&mut times) {
+        times.sort_unstable();
+        let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+        println!("| {} | {} | {} | {} | {} |", kind.name, at(10), at(50), at(90), at(99));
+    }
+    println!("\n| distributions | distance | noise: two halves of either |\n|---|---|---|");
+    for (one, other) in PAIRS {
+        let found = distance(&times[one], &times[other]);
+        let names = (KINDS[one].name, KINDS[other].name);
+        println!("| {} and {} | {found:.4} | {:.4}, {:.4} |", names.0, names.1, halves[one], halves[other]);
+    }
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! The signals that the daemon handles.
 
-use std::io;
+use std::{io, mem};
 
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +15,8 @@ pub(super) struct Signals {
     hang_up: Signal,
     interrupt: Signal,
     terminate: Signal,
+    /// True if a reload was requested while only an end was waited for.
+    reload_requested: bool,
     /// Received and dropped.
     _without_meaning: Vec<Signal>,
 }
@@ -36,12 +38,20 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            reload_requested: false,
             _without_meaning: without_meaning.collect::<io::Result<_>>()?,
         })
     }
 
     /// Waits for the next request.
     pub(super) async fn next(&mut self) -> Request {
+        if mem::take(&mut self.reload_requested) {
+            return Request::Reload;
+        }
+        self.receive().await
+    }
+
+    async fn receive(&mut self) -> Request {
         select! {
             _ = self.hang_up.recv() => Request::Reload,
             _ = self.interrupt.recv() => Request::End("SIGINT"),
@@ -49,12 +59,35 @@ impl Signals {
         }
     }
 
-    /// Waits for the next request to end, and returns the name of the signal.
+    /// Waits for the next request to end, and returns the name of the signal. A reload requested meanwhile is left to
+    /// [`next`](Self::next).
     pub(super) async fn end(&mut self) -> &'static str {
         loop {
-            if let Request::End(signal) = self.next().await {
-                return signal;
+            match self.receive().await {
+                Request::End(signal) => return signal,
+                Request::Reload => self.reload_requested = true,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reload_requested_before_serving_is_kept() {
+        let mut signals = Signals::new().unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        while !signals.reload_requested {
+            select! {
+                biased;
+                _ = signals.end() => panic!("no end was requested"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert_eq!(signals.next().await, Request::Reload);
     }
 }

@@ -1,8 +1,8 @@
 //! A query over UDP costs no allocation, whatever is asked: everything that the packet path needs is made before.
 #![allow(missing_docs)]
 
-#[path = "it/support/mod.rs"]
-mod support;
+#[path = "it/support/indexed.rs"]
+mod indexed;
 
 use std::alloc::System;
 use std::net::SocketAddr;
@@ -10,11 +10,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use cap::Cap;
+use indexed::Indexed;
 use poddns_core::IpCidr;
 use poddns_net::{Server, Settings};
+use poddns_test_support::dns::{connect, padded, query};
 use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
-use support::indexed::Indexed;
-use support::{connect, padded, query};
 
 /// Counts what the whole process allocates; this test is alone in it.
 #[global_allocator]

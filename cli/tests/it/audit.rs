@@ -1,10 +1,8 @@
 //! `poddns audit` against a running server.
 
-use std::net::UdpSocket;
-use std::time::Duration;
-
 use poddns_core::Mode;
 use poddns_net::{Server, Settings};
+use poddns_test_support::dns::{ask, query};
 use poddns_watch::Source;
 
 use crate::running::pods_file;
@@ -22,17 +20,9 @@ fn start(file: &tempfile::NamedTempFile) -> Server {
     server
 }
 
-fn ask(server: &Server, first: &str, namespace: &str) {
-    let mut query = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in [first, namespace, "pod", "cluster", "local"] {
-        query.push(u8::try_from(label.len()).expect("a label"));
-        query.extend(label.as_bytes());
-    }
-    query.extend([0, 0, 1, 0, 1]);
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a time");
-    socket.send_to(&query, server.addresses()[0]).expect("it is sent");
-    socket.recv(&mut [0; 512]).expect("an answer");
+/// Asks a server for an address in a namespace.
+fn query_for(server: &Server, address: &str, namespace: &str) {
+    ask(server.addresses()[0], &query(7, &format!("{address}.{namespace}.pod.cluster.local")));
 }
 
 fn audit(servers: &[&Server], args: &[&str]) -> Run {
@@ -49,13 +39,13 @@ fn verdict_is_the_exit_status() {
     let run = audit(&[&one, &two], &["--at-least", "0s"]);
     assert_eq!(run.code, Some(4), "nobody has asked: {}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("does CoreDNS forward the zone"), "{}", run.stdout);
-    ask(&one, "10-42-2-46", "web");
+    query_for(&one, "10-42-2-46", "web");
     let run = audit(&[&one, &two], &["--at-least", "0s"]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.ends_with(": 1 query, nothing would break\n"), "{}", run.stdout);
     let run = audit(&[&one, &two], &[]);
     assert_eq!(run.code, Some(4), "a week has not passed: {}", run.stdout);
-    ask(&two, "10-42-2-47", "web");
+    query_for(&two, "10-42-2-47", "web");
     let run = audit(&[&one, &two], &[]);
     assert_eq!(run.code, Some(3), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains(": 2 queries, 1 name from 1 client would break\n"), "{}", run.stdout);

@@ -1,128 +1,29 @@
 //! `poddns check`: configuration, and rights in a cluster whose API server is played by the test.
 
-use std::convert::Infallible;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use crate::support::{Run, poddns, poddns_with};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use poddns_test_support::api_server::{Access, ApiServer, Reply, SERVICE_ACCOUNT, Verb, pod};
+use poddns_test_support::dns::bind_both;
+use serde_json::json;
 use tempfile::TempDir;
 
-/// What a request must carry, and what the server says to it.
-struct Api {
-    address: SocketAddr,
-    /// Paths that were asked for, in order.
-    asked: Arc<Mutex<Vec<String>>>,
+/// Starts an API server of one pod that knows the token `secret` as the service account `dns/poddns`.
+fn api(is_allowed: fn(&Access) -> bool) -> ApiServer {
+    let server = ApiServer::spawn();
+    server.require_token("secret");
+    server.allow(is_allowed);
+    put_pod(&server, "web", "10.0.0.1");
+    server
 }
 
-/// Starts an API server that knows the token `secret` as the service account `dns/poddns`, and allows what
-/// `allowed` says of verb, resource and namespace.
-fn api(allowed: fn(&str, &str, Option<&str>) -> bool) -> Api {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    let asked = Arc::default();
-    let record = Arc::clone(&asked);
-    thread::spawn(move || serve(listener, allowed, &record));
-    Api { address, asked }
-}
-
-fn serve(
-    listener: TcpListener,
-    allowed: fn(&str, &str, Option<&str>) -> bool,
-    asked: &Arc<Mutex<Vec<String>>>,
-) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async move {
-        listener.set_nonblocking(true).expect("a socket option");
-        let listener = tokio::net::TcpListener::from_std(listener).expect("within a runtime");
-        while let Ok((stream, _)) = listener.accept().await {
-            let asked = Arc::clone(asked);
-            let service = service_fn(move |request| answer(request, allowed, Arc::clone(&asked)));
-            // The client hanging up is no matter.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        }
-    });
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    allowed: fn(&str, &str, Option<&str>) -> bool,
-    asked: Arc<Mutex<Vec<String>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let path = request.uri().path().to_owned();
-    asked.lock().expect("no panic").push(path.clone());
-    let token = request.headers().get("authorization").cloned();
-    let body = request.into_body().collect().await.expect("a whole request").to_bytes();
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let (code, value) = if token.is_some_and(|token| token == "Bearer secret") {
-        verdict(&path, body, allowed)
-    } else {
-        failure(401, "Unauthorized")
-    };
-    let response = Response::builder().status(code).header("content-type", "application/json");
-    Ok(response.body(Full::from(value.to_string())).expect("a sound response"))
-}
-
-fn failure(code: u16, message: &str) -> (u16, Value) {
-    (
-        code,
-        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}),
-    )
-}
-
-fn verdict(path: &str, mut body: Value, allowed: fn(&str, &str, Option<&str>) -> bool) -> (u16, Value) {
-    match path {
-        "/version" => {
-            let empty = ["gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"];
-            let mut version = json!({"major": "1", "minor": "33", "gitVersion": "v1.33.4"});
-            for key in empty {
-                version[key] = json!("");
-            }
-            (200, version)
-        }
-        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" => {
-            let attributes = &body["spec"]["resourceAttributes"];
-            let text = |key: &str| attributes[key].as_str();
-            let verb = text("verb").expect("a verb");
-            let allowed = allowed(verb, text("resource").expect("a resource"), text("namespace"));
-            body["status"] = json!({"allowed": allowed});
-            (201, body)
-        }
-        "/apis/authorization.k8s.io/v1/subjectaccessreviews" => {
-            let spec = &body["spec"];
-            let known = spec["user"] == "system:serviceaccount:dns:other"
-                && spec["groups"]
-                    == json!([
-                        "system:authenticated",
-                        "system:serviceaccounts",
-                        "system:serviceaccounts:dns",
-                        "g"
-                    ]);
-            let reads_pods = spec["resourceAttributes"]["resource"] == "pods";
-            body["status"] = json!({"allowed": known && reads_pods});
-            (201, body)
-        }
-        "/apis/authentication.k8s.io/v1/selfsubjectreviews" => {
-            body["status"] = json!({"userInfo": {"username": "system:serviceaccount:dns:poddns"}});
-            (201, body)
-        }
-        "/api/v1/pods" | "/api/v1/namespaces/global/pods" => {
-            let ip = if path.contains("global") { "2600:1f18::7" } else { "10.0.0.1" };
-            let pod = json!({"status": {"podIPs": [{"ip": ip}], "hostIP": "10.1.0.1"}});
-            (200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [pod]}))
-        }
-        _ => failure(404, "not found"),
-    }
+/// Adds a pod whose host is 10.1.0.1.
+fn put_pod(server: &ApiServer, namespace: &str, address: &str) {
+    let mut pod = pod(namespace, "web-0", &[address]);
+    pod["status"]["hostIP"] = json!("10.1.0.1");
+    server.put(pod);
 }
 
 /// A kubeconfig with two contexts: `good`, and `bad` with a wrong token.
@@ -142,9 +43,13 @@ contexts: [{{name: good, context: {{cluster: c, user: good}}}}, {{name: bad, con
 }
 
 /// Checks against this API server.
-fn check(api: &Api, args: &[&str]) -> Run {
+fn check(api: &ApiServer, args: &[&str]) -> Run {
+    check_at(api.address(), args)
+}
+
+fn check_at(server: SocketAddr, args: &[&str]) -> Run {
     let folder = TempDir::new().expect("a temporary folder");
-    let kubeconfig = kubeconfig(&folder, api.address);
+    let kubeconfig = kubeconfig(&folder, server);
     poddns(["check", "--kubeconfig", kubeconfig.as_str()].iter().chain(args))
 }
 
@@ -155,14 +60,14 @@ fn findings(run: &Run) -> Vec<&str> {
 
 #[test]
 fn all_rights_are_well() {
-    let api = api(|_, _, _| true);
+    let api = api(|_| true);
     let run = check(&api, &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
     assert_eq!(
         run.stderr,
         format!(
             "ok      configuration: mode verified, zones pod.cluster.local., listening on 127.0.0.1:1053
-ok      the API server at http://{}/ answers: v1.33.4
+ok      the API server at http://{}/ answers: v1.36.0
 ok      authenticated us as service account poddns of namespace dns
 ok      may list pods in all namespaces
 ok      may watch pods in all namespaces
@@ -170,14 +75,19 @@ ok      may list namespaces
 ok      may watch namespaces
 ok      the rate limit applies to none of 2 addresses
 ",
-            api.address
+            api.address()
         )
     );
 }
 
 #[test]
 fn permissions_of_another_subject_are_checked() {
-    let api = api(|_, _, _| true);
+    let api = api(|access| {
+        let groups = ["system:authenticated", "system:serviceaccounts", "system:serviceaccounts:dns", "g"];
+        access.user == "system:serviceaccount:dns:other"
+            && access.groups == groups
+            && access.resource == "pods"
+    });
     let run = check(&api, &["--as", "system:serviceaccount:dns:other", "--as-group", "g"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     for expected in [
@@ -212,7 +122,10 @@ fn rbac_is_printed_without_a_cluster() {
 
 #[test]
 fn missing_rights_come_as_rbac() {
-    let api = api(|verb, resource, _| (verb, resource) != ("watch", "pods"));
+    let api = api(|access| {
+        assert_eq!((access.user.as_str(), access.groups.len()), (SERVICE_ACCOUNT, 0));
+        (access.verb.as_str(), access.resource.as_str()) != ("watch", "pods")
+    });
     let run = check(&api, &[]);
     assert_eq!(run.code, Some(1));
     assert!(findings(&run).contains(&"missing may not watch pods in all namespaces"), "{}", run.stderr);
@@ -225,7 +138,7 @@ fn missing_rights_come_as_rbac() {
 
 #[test]
 fn namespaces_are_checked_one_by_one() {
-    let api = api(|_, resource, namespace| resource == "namespaces" || namespace == Some("web"));
+    let api = api(|access| access.resource == "namespaces" || access.namespace.as_deref() == Some("web"));
     let run = check(&api, &["--namespace", "web", "--namespace", "shop"]);
     assert_eq!(run.code, Some(1));
     for expected in [
@@ -244,23 +157,23 @@ fn namespaces_are_checked_one_by_one() {
 
 #[test]
 fn only_what_the_mode_needs_is_asked() {
-    let api = api(|_, resource, _| resource == "namespaces");
+    let api = api(|access| access.resource == "namespaces");
     let run = check(&api, &["--pods", "insecure", "--check-namespaces"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
     assert!(!run.stderr.contains("list pods"), "{}", run.stderr);
 
-    api.asked.lock().expect("no panic").clear();
+    let before = api.paths();
     for args in [["--pods", "disabled"].as_slice(), &["--pods", "insecure", "--block-special"]] {
         let run = poddns(["check"].iter().chain(args));
         assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
         assert_eq!(findings(&run), ["ok      nothing is needed of a cluster"]);
     }
-    assert!(api.asked.lock().expect("no panic").is_empty());
+    assert_eq!(api.paths(), before);
 }
 
 #[test]
 fn a_snapshot_is_looked_at_and_its_folder_tried() {
-    let api = api(|_, _, _| true);
+    let api = api(|_| true);
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("snapshot");
     let path = file.to_str().expect("UTF-8");
@@ -302,7 +215,7 @@ fn a_cluster_out_of_reach_is_1_and_told() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
-    let run = check(&Api { address, asked: Arc::default() }, &[]);
+    let run = check_at(address, &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     let told = format!("poddns: cannot reach the API server at http://{address}/: ");
     assert!(run.stderr.contains(&told) && run.stderr.contains("refused"), "{}", run.stderr);
@@ -310,7 +223,7 @@ fn a_cluster_out_of_reach_is_1_and_told() {
 
 #[test]
 fn refused_credentials_are_1_and_told() {
-    let api = api(|_, _, _| true);
+    let api = api(|_| true);
     let run = check(&api, &["--context", "bad"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     assert!(run.stderr.contains(r#"does not accept our credentials (401 "Unauthorized")"#), "{}", run.stderr);
@@ -318,14 +231,14 @@ fn refused_credentials_are_1_and_told() {
 
 #[test]
 fn a_kubeconfig_that_leads_nowhere_is_64() {
-    let api = api(|_, _, _| true);
+    let api = api(|_| true);
     let run = check(&api, &["--context", "missing"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""));
     assert!(run.stderr.contains("missing"), "{}", run.stderr);
     let run = poddns(["check", "--kubeconfig", "/nonexistent/kubeconfig"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""));
     assert!(run.stderr.contains("/nonexistent/kubeconfig"), "{}", run.stderr);
-    assert!(api.asked.lock().expect("no panic").is_empty());
+    assert_eq!(api.paths(), Vec::<String>::new());
 }
 
 #[test]
@@ -488,9 +401,10 @@ fn what_keeps_the_daemon_from_serving_is_found() {
 
 #[test]
 fn pods_that_the_rate_limit_applies_to_are_told() {
-    let api = api(|_, _, _| true);
+    let api = api(|_| true);
     let run = check(&api, &[]);
     assert!(run.stderr.contains("ok      the rate limit applies to none of 2 addresses"), "{}", run.stderr);
+    put_pod(&api, "global", "2600:1f18::7");
     let run = check(&api, &["--namespace", "global"]);
     let told = "warning the rate limit applies to 2600:1f18::7, a pod or its node: it would throttle CoreDNS";
     assert!(run.stderr.contains(told), "{}", run.stderr);
@@ -498,6 +412,7 @@ fn pods_that_the_rate_limit_applies_to_are_told() {
     let run = check(&api, &["--namespace", "global", "--rate-limit", "off"]);
     assert!(!run.stderr.contains("rate limit"), "{}", run.stderr);
     // A page that cannot be had is no failure.
+    api.next("pods", Verb::List, Reply::status(503, "{}"));
     let run = check(&api, &["--namespace", "other"]);
     assert!(run.stderr.contains("so the rate limit cannot be checked"), "{}", run.stderr);
     assert_eq!(run.code, Some(0));
@@ -509,13 +424,7 @@ fn sockets_of_systemd_are_checked() {
     use std::os::fd::OwnedFd;
     use std::process::{Command, Stdio};
     // Two sockets over UDP and one over TCP, for a single thread; then one of them alone.
-    let (udp, tcp) = loop {
-        let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        // Rarely somebody has the same port over TCP.
-        if let Ok(tcp) = TcpListener::bind(udp.local_addr().expect("it is bound")) {
-            break (udp, tcp);
-        }
-    };
+    let (udp, tcp) = bind_both();
     let pass = "exec 3<&0 4<&1 5<&0 </dev/null >&2; export LISTEN_PID=$$; exec \"$@\"";
     let check = |count: &str| {
         let (udp, tcp) = (udp.try_clone().expect("a descriptor"), tcp.try_clone().expect("a descriptor"));

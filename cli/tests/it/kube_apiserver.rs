@@ -2,15 +2,11 @@
 //!
 //! `.ci/kube-apiserver build`, once, then `cargo test --package poddns --features kube-apiserver`.
 
-#[allow(dead_code, unreachable_pub, reason = "made for the daemon's tests, which use all of it")]
-#[path = "../../../net/tests/it/kube_apiserver/server.rs"]
-mod server;
-
 use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::support::{Run, poddns};
-use server::ApiServer;
+use poddns_test_support::kube_apiserver::ApiServer;
 
 /// A cluster for all tests.
 static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));

@@ -11,6 +11,7 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, TXT};
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 use poddns_core::{Config, Mode, NoPods, Outcome, Request, Transport, Zone, respond};
+use poddns_test_support::dns::bind_both;
 
 const NAME: &str = "10-42-2-46.default.pod.cluster.local";
 
@@ -245,17 +246,6 @@ fn arguments_reach_the_wire() {
     assert_eq!(name.iter().collect::<Vec<_>>(), [b"a.b".as_slice(), b"\0c"]);
 }
 
-/// A UDP and a TCP socket on the same free port.
-fn both() -> (UdpSocket, TcpListener) {
-    for _ in 0..100 {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        if let Ok(socket) = UdpSocket::bind(listener.local_addr().expect("it is bound")) {
-            return (socket, listener);
-        }
-    }
-    panic!("a hundred free TCP ports were all taken for UDP");
-}
-
 fn truncated(query: &[u8]) -> Vec<Vec<u8>> {
     vec![reply(query, |message| {
         message.metadata.truncation = true;
@@ -265,7 +255,7 @@ fn truncated(query: &[u8]) -> Vec<Vec<u8>> {
 
 #[test]
 fn truncated_response_is_repeated_over_tcp() {
-    let (socket, listener) = both();
+    let (socket, listener) = bind_both();
     let (server, received) = serve_udp(socket, truncated);
     serve_tcp(listener, |query, mut stream| {
         // An octet at a time, each its own segment.
@@ -398,7 +388,7 @@ fn response_to_last_attempt_counts() {
 
 #[test]
 fn refused_port_is_reported_at_once() {
-    let (socket, listener) = both();
+    let (socket, listener) = bind_both();
     let server = socket.local_addr().expect("it is bound");
     drop((socket, listener));
     // The default time-out is 5 s and 3 tries: only an error makes these end early, and it is what is told.

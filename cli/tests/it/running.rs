@@ -42,12 +42,8 @@ pub(crate) fn start(mode: Mode, file: &NamedTempFile) -> Server {
     settings.listen = vec![([127, 0, 0, 1], 0).into()];
     settings.admin = vec![([127, 0, 0, 1], 0).into()];
     let (server, opening) = Server::start(settings).expect("the settings are sound");
-    // A failure shows as a server that is never ready.
-    drop(opening);
-    while !server.pending().is_empty() {
-        // Until the file is read, which takes no time to speak of.
-        std::thread::yield_now();
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(opening.opened()).expect("the file is read");
     server
 }
 

@@ -3,11 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 
-use crate::support::{Daemon, PATIENCE, Stream, ask, name, query, rcode, until};
+use crate::support::{insecure, start};
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, ask, name, query, rcode};
+use poddns_test_support::wait::{PATIENCE, until};
 
 #[test]
 fn an_insecure_server_is_ready_at_once() {
-    let daemon = Daemon::insecure(&["--domain=a.example", "--domain=b.example", "--ttl=30"]);
+    let daemon = insecure(&["--domain=a.example", "--domain=b.example", "--ttl=30"]);
     assert_eq!(daemon.get("/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(daemon.get("/readyz"), (200, "ready\n".to_owned()));
     let status = daemon.status();
@@ -25,7 +28,7 @@ fn an_insecure_server_is_ready_at_once() {
 
 #[test]
 fn admin_on_both_wildcards_serves_both_families() {
-    let daemon = Daemon::insecure(&["--admin=*:0"]);
+    let daemon = insecure(&["--admin=*:0"]);
     let port = daemon.admin.port();
     let probe = |address: IpAddr| {
         let mut stream = TcpStream::connect((address, port))?;
@@ -46,7 +49,7 @@ fn admin_on_both_wildcards_serves_both_families() {
 
 #[test]
 fn other_paths_and_methods_are_refused() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     assert_eq!(daemon.get("/index.html").0, 404);
     assert_eq!(daemon.get("/status/").0, 404);
     let (head, _) =
@@ -63,7 +66,7 @@ fn other_paths_and_methods_are_refused() {
 
 #[test]
 fn queries_are_counted_by_what_became_of_them() {
-    let daemon = Daemon::insecure(&["--block-special"]);
+    let daemon = insecure(&["--block-special"]);
     let server = daemon.address();
     ask(server, &query(1, &name(Ipv4Addr::new(10, 1, 1, 1))));
     ask(server, &query(2, &name(Ipv4Addr::LOCALHOST)));
@@ -101,7 +104,7 @@ fn an_unsynced_server_says_what_it_waits_for_and_answers_servfail() {
     );
     std::fs::write(kubeconfig.path(), text).unwrap();
     let path = kubeconfig.path().to_str().unwrap();
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--kubeconfig", path]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--kubeconfig", path]);
     until("both watches are pending", || {
         let (code, reasons) = daemon.get("/readyz");
         assert_eq!(code, 503);
@@ -125,7 +128,7 @@ fn an_unsynced_server_says_what_it_waits_for_and_answers_servfail() {
 
 #[test]
 fn sampled_durations_are_counted_for_each_transport() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let server = daemon.address();
     let name = name(Ipv4Addr::new(10, 1, 1, 1));
     ask(server, &query(1, &name));
@@ -147,7 +150,7 @@ fn options_in_force_have_their_source() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "pods = \"insecure\"\n\nttl = 7\n").unwrap();
     let path = file.path().to_str().unwrap();
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", path, "--block-special"]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--config", path, "--block-special"]);
     let option = |name: &str| {
         let status = daemon.status();
         let mut options = status["configuration"].as_array().unwrap().iter();
@@ -172,7 +175,7 @@ fn options_in_force_have_their_source() {
 
 #[test]
 fn pages_show_the_state_with_a_strict_policy() {
-    let daemon = Daemon::insecure(&["--domain=a.example"]);
+    let daemon = insecure(&["--domain=a.example"]);
     let (head, body) = daemon.http("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(head.contains("content-type: text/html; charset=utf-8"), "{head}");
@@ -209,7 +212,7 @@ fn assert_probes_are_answered(daemon: &Daemon) {
 
 #[test]
 fn silent_connections_do_not_keep_probes_out() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let before = daemon.memory();
     let one = (0..FLOOD).map(|_| Ipv4Addr::LOCALHOST);
     let many = (0..FLOOD).map(|number| {
@@ -239,7 +242,7 @@ fn silent_connections_do_not_keep_probes_out() {
 
 #[test]
 fn a_client_beyond_its_share_loses_its_silent_connections() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let mut silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(daemon.admin).unwrap()).collect();
     let mut used = TcpStream::connect(daemon.admin).unwrap();
     used.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -260,7 +263,7 @@ fn a_client_beyond_its_share_loses_its_silent_connections() {
 
 #[test]
 fn clients_that_do_not_read_do_not_keep_probes_out() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let before = daemon.memory();
     let mut connections = Vec::new();
     for number in 0..FLOOD {
@@ -280,7 +283,7 @@ fn clients_that_do_not_read_do_not_keep_probes_out() {
 
 #[test]
 fn metrics_come_in_the_format_that_is_asked_for() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let get = |accept: &str| {
         daemon.http(&format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}Connection: close\r\n\r\n"))
     };
@@ -298,7 +301,7 @@ fn metrics_come_in_the_format_that_is_asked_for() {
 
 #[test]
 fn counts_by_code_begin_at_zero() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     for transport in ["udp", "tcp"] {
         for rcode in ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS"] {
             let metric = format!("poddns_responses_total{{transport=\"{transport}\",rcode=\"{rcode}\"}}");
@@ -333,7 +336,7 @@ fn pods_file(pods: &[(&str, &str, &[&str])]) -> tempfile::NamedTempFile {
 
 fn verified(file: &tempfile::NamedTempFile) -> Daemon {
     let path = file.path().to_str().unwrap();
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--pods-file", path, "--pod-names"]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--pods-file", path, "--pod-names"]);
     until("the file is read", || daemon.get("/readyz").0 == 200);
     daemon
 }
@@ -384,7 +387,7 @@ fn listings_refuse_what_they_cannot_do() {
     let daemon = verified(&file);
     assert_eq!(daemon.get("/pods?namespace=Web").0, 400);
     assert_eq!(daemon.get("/pods?continue=4000-1").0, 410);
-    let insecure = Daemon::insecure(&[]);
+    let insecure = insecure(&[]);
     let (code, body) = insecure.get("/pods");
     assert_eq!(code, 404);
     assert!(body.contains("keeps no pods"), "{body}");

@@ -4,10 +4,13 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use crate::support::{command, insecure, start};
+use poddns_test_support::api_server;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, addresses, ask, padded, query, rcode};
+use poddns_test_support::wait::until;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::support::{Daemon, Stream, ask, command, padded, query, rcode, until};
 
 /// Pods of a file: namespace, name, address.
 fn pods_file(folder: &TempDir, pods: &[(&str, &str, &str)]) -> PathBuf {
@@ -36,7 +39,7 @@ fn some_pods(folder: &TempDir) -> PathBuf {
 /// A daemon with an audit of the pods in a file.
 fn auditing(pods: &Path, arguments: &[&str]) -> Daemon {
     let pods = format!("--pods-file={}", pods.display());
-    Daemon::insecure(&[&["--audit", pods.as_str()], arguments].concat())
+    insecure(&[&["--audit", pods.as_str()], arguments].concat())
 }
 
 fn document(daemon: &Daemon) -> Value {
@@ -120,7 +123,7 @@ fn answers_are_those_of_insecure() {
     for guards in
         [&[][..], &["--block-special", "--pod-cidr=10.42.0.0/16", "--pod-cidr=fd00::/64", "--namespace=web"]]
     {
-        let plain = Daemon::insecure(guards);
+        let plain = insecure(guards);
         let audited = auditing(&pods, guards);
         wait_until_synced(&audited);
         let mut names = Vec::new();
@@ -156,7 +159,7 @@ fn answers_go_on_without_pods() {
     // No cluster there: the feed never gets a list.
     let kubeconfig = folder.path().join("kubeconfig");
     let user = json!({ "token": "t" });
-    fs::write(&kubeconfig, crate::support::api::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
+    fs::write(&kubeconfig, api_server::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
     let broken = [
         vec![format!("--kubeconfig={}", kubeconfig.display())],
         // Not even a configuration.
@@ -164,7 +167,7 @@ fn answers_go_on_without_pods() {
     ];
     for arguments in broken {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let daemon = Daemon::insecure(&[&["--audit"], arguments.as_slice()].concat());
+        let daemon = insecure(&[&["--audit"], arguments.as_slice()].concat());
         assert_eq!(rcode(&ask(daemon.address(), &query(1, &name("10-42-2-46", "web")))), 0);
         let (status, body) = daemon.get("/readyz");
         assert_eq!(status, 200, "insecure needs no pods: {body}");
@@ -223,7 +226,7 @@ fn reload_begins_and_ends_an_audit() {
     let (pods, config) = (some_pods(&folder), folder.path().join("poddnsd.toml"));
     let configure = |text: String| fs::write(&config, text).unwrap();
     configure("pods = \"insecure\"\n".to_owned());
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
     let (status, body) = daemon.get("/audit");
     assert_eq!((status, body.contains("--pods insecure --audit")), (404, true), "{body}");
     let reloads = |daemon: &Daemon| daemon.metric("poddns_config_reloads_total{result=\"success\"}");
@@ -263,7 +266,7 @@ fn check_namespaces_answers_by_namespaces_alone() {
     wait_until_synced(&daemon);
     let address: IpAddr = [10, 42, 9, 9].into();
     let response = ask(daemon.address(), &query(1, &name("10-42-9-9", "web")));
-    assert_eq!(crate::support::addresses(&response), [address]);
+    assert_eq!(addresses(&response), [address]);
     assert_eq!(rcode(&ask(daemon.address(), &query(1, &name("10-42-9-9", "nowhere")))), 3);
     let document = document(&daemon);
     assert_eq!((&document["queries"], &document["refused"]["no-such-pod"]), (&json!(1), &json!(1)));

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::support::indexed::Indexed;
 use poddns_core::podip::PodIpLabel;
 use poddns_net::{Server, Settings};
+use poddns_test_support::dns::{addresses, ask, query};
 use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
-
-use crate::support::indexed::Indexed;
-use crate::support::{addresses, ask, query};
 
 /// Pods that stay.
 const STABLE: u32 = 64;

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Output;
 
-use crate::support::{Daemon, command};
+use crate::support::{command, insecure};
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{ask, query};
 use tempfile::TempDir;
 
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
@@ -444,10 +446,10 @@ fn an_address_in_use_is_a_failure_of_the_machine() {
 #[test]
 fn insecure_without_a_guard_is_warned_of() {
     let warning = "mode insecure without a guard";
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     assert!(daemon.log().contains(warning), "{}", daemon.log());
     for guard in ["--block-special", "--pod-cidr=10.0.0.0/8", "--namespace=default"] {
-        let daemon = Daemon::insecure(&[guard]);
+        let daemon = insecure(&[guard]);
         assert!(!daemon.log().contains(warning), "{guard}: {}", daemon.log());
     }
 }
@@ -505,7 +507,7 @@ fn unknown_variable_is_warned_of() {
 
 #[test]
 fn start_is_logged_with_version_and_mode_until_ready() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     daemon.wait_for_log("\"ready\"");
     let start =
         daemon.log().lines().find(|line| line.contains("\"starting\"")).unwrap_or_default().to_owned();
@@ -514,11 +516,11 @@ fn start_is_logged_with_version_and_mode_until_ready() {
 
 #[test]
 fn name_server_of_the_zone_is_configurable() {
-    let daemon = Daemon::insecure(&["--ns-name=dns.example.com"]);
-    let mut query = crate::support::query(1, "pod.cluster.local");
+    let daemon = insecure(&["--ns-name=dns.example.com"]);
+    let mut query = query(1, "pod.cluster.local");
     let kind = query.len() - 3;
     query[kind] = 2;
-    let response = crate::support::ask(daemon.address(), &query);
+    let response = ask(daemon.address(), &query);
     let message = hickory_proto::op::Message::from_vec(&response).unwrap();
     assert_eq!(message.answers[0].data.to_string(), "dns.example.com.");
 }

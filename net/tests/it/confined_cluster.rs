@@ -1,14 +1,17 @@
 //! Reading a cluster under all restrictions at once: no capability, Landlock, seccomp, and credentials that the
 //! kubelet exchanges meanwhile.
 //!
-//! The feeds' own tests have an API server that knows more: this is about what the daemon may open and call.
+//! Only what the daemon may open and call: following a cluster is tested with the feeds.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use crate::support::api::{self, ApiServer, POD};
-use crate::support::{Daemon, addresses, ask, name, query, until};
+use crate::support::{POD, command, one_pod, start};
+use poddns_test_support::api_server;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{addresses, ask, name, query};
+use poddns_test_support::wait::until;
 
 /// A volume as the kubelet fills it: the token is a link into a directory that is a link itself.
 fn fill(volume: &Path, directory: &str, token: &str) {
@@ -25,20 +28,24 @@ fn rotated_token_is_read_under_restrictions() {
     fs::create_dir(&volume).unwrap();
     fill(&volume, "..1", "first-token");
     symlink("..data/token", volume.join("token")).unwrap();
-    let server = ApiServer::start("first-token");
+    let server = one_pod();
+    server.require_token("first-token");
     // By name, so that the C library has to look it up.
-    let url = format!("http://localhost:{}", server.address.port());
+    let url = format!("http://localhost:{}", server.address().port());
     let kubeconfig = folder.path().join("kubeconfig");
     let user = serde_json::json!({ "tokenFile": volume.join("token") });
-    fs::write(&kubeconfig, api::kubeconfig(&url, &user)).unwrap();
+    fs::write(&kubeconfig, api_server::kubeconfig(&url, &user)).unwrap();
     let kubeconfig = kubeconfig.to_str().unwrap();
     let strict = ["--landlock=require", "--seccomp=on", "--listen=127.0.0.1:0"];
-    let daemon = Daemon::start(&[&["--kubeconfig", kubeconfig], &strict[..]].concat());
+    let daemon = start(&[&["--kubeconfig", kubeconfig], &strict[..]].concat());
     until("ready", || daemon.get("/readyz").0 == 200);
     let answered = || addresses(&ask(daemon.address(), &query(1, &name(POD)))) == [POD];
     assert!(answered());
 
-    *server.token.lock().unwrap() = "second-token".to_owned();
+    server.require_token("second-token");
+    for resource in ["pods", "namespaces"] {
+        server.end_watches(resource);
+    }
     until("the old token is refused", || daemon.log().contains("does not accept our credentials"));
     assert!(answered(), "what is known stays");
     fill(&volume, "..2", "second-token");
@@ -60,9 +67,9 @@ fn credential_plugin_and_seccomp_exclude_each_other() {
         "apiVersion": "client.authentication.k8s.io/v1", "command": "cloud-login", "interactiveMode": "Never",
     });
     let user = serde_json::json!({ "exec": plugin });
-    fs::write(&kubeconfig, api::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
+    fs::write(&kubeconfig, api_server::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
     for (flag, setting) in [("--seccomp=on", "seccomp on"), ("--landlock=require", "landlock require")] {
-        let mut command = crate::support::command();
+        let mut command = command();
         command.arg("--kubeconfig").arg(&kubeconfig).args(["--listen=127.0.0.1:0", "--admin=off", flag]);
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(64));
@@ -82,10 +89,10 @@ fn snapshots_work_under_all_restrictions() {
     fs::create_dir(&state).unwrap();
     chown(&state, Some(65534), Some(65534)).unwrap();
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut server = ApiServer::start("token");
+    let mut server = one_pod();
     let kubeconfig = folder.path().join("kubeconfig");
-    let url = format!("http://{}", server.address);
-    fs::write(&kubeconfig, api::kubeconfig(&url, &serde_json::json!({ "token": "token" }))).unwrap();
+    fs::write(&kubeconfig, api_server::kubeconfig(&server.url(), &serde_json::json!({ "token": "token" })))
+        .unwrap();
     let (kubeconfig, snapshot) = (kubeconfig.display(), state.join("snapshot"));
     let arguments = [
         "--listen=127.0.0.1:0",
@@ -100,7 +107,7 @@ fn snapshots_work_under_all_restrictions() {
         let log = daemon.log();
         assert!(!log.contains("ermission denied") && !log.contains("not permitted"), "{log}");
     };
-    let mut daemon = Daemon::start(&arguments);
+    let mut daemon = start(&arguments);
     until("two snapshots", || daemon.metric("poddns_snapshot_writes_total{result=\"success\"}") >= 2);
     let metadata = fs::metadata(&snapshot).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
@@ -108,8 +115,8 @@ fn snapshots_work_under_all_restrictions() {
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));
     assert_calm(&daemon);
-    server.stop();
-    let daemon = Daemon::start(&arguments);
+    server.stop_spawned();
+    let daemon = start(&arguments);
     assert_eq!(addresses(&ask(daemon.address(), &query(1, &name(POD)))), [POD]);
     assert_calm(&daemon);
     assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "nothing is left beside it");

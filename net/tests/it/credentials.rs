@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::{command, follow};
+use poddns_test_support::api_server;
+use poddns_test_support::api_server::ApiServer;
+use poddns_test_support::dns::{SERVFAIL, lookup};
+use poddns_test_support::wait::until;
 use serde_json::json;
-
-use crate::support::api::{self, ApiServer};
-use crate::support::dns::{SERVFAIL, lookup, unready_daemon};
-use crate::support::{command, until};
 
 /// A kubeconfig whose plugin is this script, with `$FOLDER`.
 fn with_plugin(folder: &Path, url: &str, script: &str) -> std::path::PathBuf {
@@ -16,7 +17,7 @@ fn with_plugin(folder: &Path, url: &str, script: &str) -> std::path::PathBuf {
         "env": [{"name": "FOLDER", "value": folder}],
     });
     let path = folder.join("kubeconfig");
-    fs::write(&path, api::kubeconfig(url, &json!({ "exec": exec }))).unwrap();
+    fs::write(&path, api_server::kubeconfig(url, &json!({ "exec": exec }))).unwrap();
     path
 }
 
@@ -25,7 +26,7 @@ fn hanging_plugin_delays_neither_start_nor_end() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"sleep 100000 & echo $! > "$FOLDER/pid"; wait"#;
     let kubeconfig = with_plugin(folder.path(), "http://127.0.0.1:1", script);
-    let mut daemon = unready_daemon(&kubeconfig, &["--lame-duck=0s"]);
+    let mut daemon = follow(&kubeconfig, &["--lame-duck=0s"]);
     until("the plugin runs", || {
         fs::read_to_string(folder.path().join("pid")).is_ok_and(|pid| pid.ends_with('\n'))
     });
@@ -43,11 +44,12 @@ fn hanging_plugin_delays_neither_start_nor_end() {
 #[test]
 fn failing_plugin_is_named_by_readyz() {
     let folder = tempfile::tempdir().unwrap();
-    let server = ApiServer::start("good");
+    let server = ApiServer::spawn();
+    server.require_token("good");
     let script = r#"test -e "$FOLDER/login" || { printf 'no\033login\n' >&2; exit 1; }
         echo '{"kind": "ExecCredential", "status": {"token": "good\n"}}'"#;
-    let kubeconfig = with_plugin(folder.path(), &format!("http://{}", server.address), script);
-    let daemon = unready_daemon(&kubeconfig, &[]);
+    let kubeconfig = with_plugin(folder.path(), &server.url(), script);
+    let daemon = follow(&kubeconfig, &[]);
     let reason = r#"credential plugin "sh" failed (exit status: 1); it says: "no\u{1b}login""#;
     until("it is named", || daemon.get("/readyz").1.contains(reason));
     fs::write(folder.path().join("login"), "").unwrap();
@@ -58,7 +60,7 @@ fn failing_plugin_is_named_by_readyz() {
 fn unusable_kubeconfig_exits_with_64() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kubeconfig");
-    let good = api::kubeconfig("https://127.0.0.1:1", &json!({"token": "t"}));
+    let good = api_server::kubeconfig("https://127.0.0.1:1", &json!({"token": "t"}));
     for (text, arguments, expected) in [
         (good.clone(), &["--context=nosuch"][..], "there is no context \"nosuch\""),
         (good.replace("https://", "tcp://"), &[], "its scheme must be https or http"),

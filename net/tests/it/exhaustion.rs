@@ -11,8 +11,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::namespace::in_namespace;
-use crate::support::{Daemon, Stream, assert_answers, clean, command, id, name, query, until};
+use crate::support::command;
+use poddns_test_support::daemon::{Daemon, without_settings};
+use poddns_test_support::dns::{Stream, assert_answers, id, name, query};
+use poddns_test_support::netns::in_namespace;
+use poddns_test_support::wait::{PATIENCE, until};
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
 
@@ -25,7 +28,7 @@ fn open_files(daemon: &Daemon) -> usize {
 
 /// The daemon with few descriptors.
 fn limited(arguments: &[&str]) -> Daemon {
-    let mut command = clean(Command::new("prlimit"));
+    let mut command = without_settings(Command::new("prlimit"));
     command.arg(format!("--nofile={FILES}:{FILES}")).arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
     let arguments = [&["--pods=insecure", "--listen=127.0.0.1:0", "--threads=1"], arguments].concat();
     Daemon::launch(command, &arguments)
@@ -66,7 +69,7 @@ fn threads_leave_the_descriptors_that_are_promised() {
         Command::new("prlimit").args(["--nofile=4096:", "--pid", &std::process::id().to_string()]).status();
     assert!(raised.expect("prlimit of util-linux").success(), "the hard limit of open files allows 4,096");
     for threads in [2, 64, 150] {
-        let mut command = clean(Command::new("prlimit"));
+        let mut command = without_settings(Command::new("prlimit"));
         command.arg(format!("--nofile={LIMIT}:{LIMIT}")).arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
         let threads = format!("--threads={threads}");
         let daemon = Daemon::launch(
@@ -200,7 +203,7 @@ fn serves_with_log(stderr: Stdio) {
     until("it answers", || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
-        socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.send(&query(1, &name(IP))).is_ok() && socket.recv(&mut [0; 512]).is_ok()
     });
     for number in 0..100 {

@@ -7,9 +7,11 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::api::{POD, kubeconfig};
-use crate::support::dns::{SERVFAIL, lookup};
-use crate::support::{Daemon, PATIENCE, assert_answers, command, until};
+use crate::support::{POD, command, insecure, start};
+use poddns_test_support::api_server::kubeconfig;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{SERVFAIL, assert_answers, lookup};
+use poddns_test_support::wait::{PATIENCE, until};
 use tempfile::TempDir;
 
 const HERE: IpAddr = IpAddr::V4(POD);
@@ -94,7 +96,7 @@ fn reloadable(folder: &Folder, to: Option<&UnixDatagram>) -> (Daemon, PathBuf) {
 fn hanging_plugin_at_start_leaves_answers_and_the_end() {
     let folder = Folder::new();
     let (kubeconfig, begun) = folder.hanging_plugin();
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", &flag("kubeconfig", &kubeconfig)]);
+    let daemon = start(&["--listen=127.0.0.1:0", &flag("kubeconfig", &kubeconfig)]);
     until("the plugin runs", || begun.exists());
     assert_not_ready(&daemon);
     assert_sigterm_ends(daemon);
@@ -117,7 +119,7 @@ fn hanging_plugin_at_reload_leaves_answers_and_the_end() {
 fn pods_file_without_a_writer_leaves_answers_and_the_end() {
     let folder = Folder::new();
     let pipe = folder.fifo("pods.json");
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", &flag("pods-file", &pipe)]);
+    let daemon = start(&["--listen=127.0.0.1:0", &flag("pods-file", &pipe)]);
     assert_not_ready(&daemon);
     assert_sigterm_ends(daemon);
 }
@@ -151,7 +153,7 @@ fn silent_api_server_leaves_answers_and_the_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let kubeconfig = folder.write("kubeconfig", &kubeconfig(&url, &serde_json::json!({})));
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", &flag("kubeconfig", &kubeconfig)]);
+    let daemon = start(&["--listen=127.0.0.1:0", &flag("kubeconfig", &kubeconfig)]);
     assert_not_ready(&daemon);
     assert_sigterm_ends(daemon);
 }
@@ -177,7 +179,7 @@ fn reload_after_a_hanging_one_is_taken() {
 
 #[test]
 fn signals_without_meaning_are_ignored() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     for signal in ["USR1", "USR2", "XFSZ", "PIPE"] {
         daemon.signal(signal);
     }

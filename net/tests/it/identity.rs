@@ -4,10 +4,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::support::{Daemon, ask, command, until};
+use crate::support::{command, insecure};
 use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::ask;
+use poddns_test_support::wait::until;
 
 const COOKIE: u16 = 10;
 const NSID: u16 = 3;
@@ -61,7 +64,7 @@ fn replicas_share_cookie_secrets_and_rotate() {
     let file = folder.path().join("secret");
     write(&file, &[0x11]);
     let flag = format!("--cookie-secret-file={}", file.display());
-    let [one, two] = [(); 2].map(|()| Daemon::insecure(&[&flag, LIMITED]));
+    let [one, two] = [(); 2].map(|()| insecure(&[&flag, LIMITED]));
     let fresh = |daemon: &Daemon, cookie: &[u8]| edns(daemon.address(), COOKIE, cookie).unwrap();
     let old = fresh(&one, b"12345678");
     assert_eq!(old.len(), 24);
@@ -91,7 +94,7 @@ fn replicas_share_cookie_secrets_and_rotate() {
 
 #[test]
 fn processes_without_secret_file_differ() {
-    let [one, two] = [(); 2].map(|()| Daemon::insecure(&[LIMITED]));
+    let [one, two] = [(); 2].map(|()| insecure(&[LIMITED]));
     let cookie = edns(one.address(), COOKIE, b"12345678").unwrap();
     edns(one.address(), COOKIE, &cookie).unwrap();
     edns(two.address(), COOKIE, &cookie).unwrap();
@@ -105,7 +108,7 @@ fn processes_without_secret_file_differ() {
 
 #[test]
 fn cookies_can_be_off() {
-    let daemon = Daemon::insecure(&["--cookies=false", LIMITED]);
+    let daemon = insecure(&["--cookies=false", LIMITED]);
     assert_eq!(edns(daemon.address(), COOKIE, b"12345678"), None);
 }
 
@@ -124,7 +127,7 @@ fn malformed_secret_file_is_refused_only_at_start() {
     assert!(!told.contains("0123"), "no secret in the log: {told}");
 
     fs::write(&file, "11".repeat(16)).unwrap();
-    let daemon = Daemon::insecure(&[&flag, LIMITED]);
+    let daemon = insecure(&[&flag, LIMITED]);
     daemon.wait_for_log("everybody on this machine can read the cookie secrets");
     let cookie = edns(daemon.address(), COOKIE, b"12345678").unwrap();
     fs::write(&file, "no secret").unwrap();
@@ -137,7 +140,7 @@ fn malformed_secret_file_is_refused_only_at_start() {
 
 #[test]
 fn nobody_is_told_anything_unless_configured() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     assert_eq!(edns(daemon.address(), NSID, b""), None);
     for name in ["version.bind.", "version.server.", "id.server.", "hostname.bind."] {
         assert_eq!(chaos(daemon.address(), name), Err(5), "{name}");
@@ -146,7 +149,7 @@ fn nobody_is_told_anything_unless_configured() {
 
 #[test]
 fn names_are_told_as_configured() {
-    let daemon = Daemon::insecure(&["--nsid=node-1", "--chaos-id=node one", "--chaos-version=auto"]);
+    let daemon = insecure(&["--nsid=node-1", "--chaos-id=node one", "--chaos-version=auto"]);
     assert_eq!(edns(daemon.address(), NSID, b"").as_deref(), Some(&b"node-1"[..]));
     for name in ["id.server.", "hostname.bind."] {
         assert_eq!(chaos(daemon.address(), name).as_deref(), Ok("node one"), "{name}");
@@ -156,7 +159,7 @@ fn names_are_told_as_configured() {
         assert_eq!(chaos(daemon.address(), name).as_deref(), Ok(version), "{name}");
     }
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    let daemon = Daemon::insecure(&["--nsid=hostname", "--chaos-id=hostname", "--chaos-version=7.7"]);
+    let daemon = insecure(&["--nsid=hostname", "--chaos-id=hostname", "--chaos-version=7.7"]);
     assert_eq!(edns(daemon.address(), NSID, b"").as_deref(), Some(host.trim().as_bytes()));
     assert_eq!(chaos(daemon.address(), "id.server.").as_deref(), Ok(host.trim()));
     assert_eq!(chaos(daemon.address(), "version.server.").as_deref(), Ok("7.7"));

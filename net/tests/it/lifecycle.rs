@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::support::{
-    Daemon, Stream, addresses, ask, assert_answers, connect, frame, id, name, query, receive, until,
-};
+use crate::support::{insecure, start};
 use hickory_proto::op::Message;
+use poddns_test_support::dns::{
+    Stream, addresses, ask, assert_answers, connect, frame, id, name, query, receive,
+};
+use poddns_test_support::wait::until;
 use tempfile::TempDir;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
@@ -104,17 +106,17 @@ impl Load {
 
 #[test]
 fn shared_listen_address_is_warned_about() {
-    let first = Daemon::insecure(&[]);
+    let first = insecure(&[]);
     assert!(!first.log().contains("another process is bound"));
     let listen = format!("--listen={}", first.address());
-    let second = Daemon::start(&["--pods=insecure", &listen]);
+    let second = start(&["--pods=insecure", &listen]);
     second.wait_for_log("another process is bound to this address");
     assert_answers(second.address());
 }
 
 #[test]
 fn sigterm_drains_before_the_end() {
-    let mut daemon = Daemon::insecure(&["--lame-duck=4s"]);
+    let mut daemon = insecure(&["--lame-duck=4s"]);
     let mut stream = Stream::connect(daemon.address());
     stream.exchange(&query(1, &name(IP)));
     daemon.signal("TERM");
@@ -131,14 +133,14 @@ fn sigterm_drains_before_the_end() {
 
 #[test]
 fn sigint_ends_too() {
-    let mut daemon = Daemon::insecure(&[]);
+    let mut daemon = insecure(&[]);
     daemon.signal("INT");
     assert_eq!(daemon.wait().code(), Some(0));
 }
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let mut daemon = Daemon::insecure(&["--lame-duck=1h"]);
+    let mut daemon = insecure(&["--lame-duck=1h"]);
     daemon.signal("TERM");
     daemon.wait_for_log("unready from now on");
     // A reload is no reason to hurry.
@@ -151,7 +153,7 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn begun_query_is_answered_before_exit() {
-    let mut daemon = Daemon::insecure(&["--tcp-idle-timeout=20s"]);
+    let mut daemon = insecure(&["--tcp-idle-timeout=20s"]);
     let mut busy = Stream::connect(daemon.address());
     let mut idle = Stream::connect(daemon.address());
     idle.exchange(&query(1, &name(IP)));
@@ -171,7 +173,7 @@ fn begun_query_is_answered_before_exit() {
 #[test]
 fn sighup_rereads_file_below_flags() {
     let config = Config::new("ttl = 11\nadmin = \"127.0.0.1:0\"\n");
-    let daemon = Daemon::insecure(&["--config", config.path()]);
+    let daemon = insecure(&["--config", config.path()]);
     assert_eq!(ttl(daemon.address()), 11);
     config.write("ttl = 22\nthreads = 7\npods = \"disabled\"\n");
     daemon.signal("HUP");
@@ -189,7 +191,7 @@ fn sighup_rereads_file_below_flags() {
 #[test]
 fn an_invalid_file_keeps_the_old_configuration() {
     let config = Config::new("ttl = 11\n");
-    let daemon = Daemon::insecure(&["--config", config.path()]);
+    let daemon = insecure(&["--config", config.path()]);
     for (number, text) in (1..).zip(["ttl = 22\nunknown = 1\n", "ttl = ", "ttl = 99999\n"]) {
         config.write(text);
         daemon.signal("HUP");
@@ -211,7 +213,7 @@ fn an_invalid_file_keeps_the_old_configuration() {
 #[test]
 fn listener_changes_lose_no_query() {
     let config = Config::new("listen = [\"127.0.0.1:0\", \"127.0.0.2:0\"]\n");
-    let daemon = Daemon::start(&["--pods=insecure", "--threads=2", "--config", config.path()]);
+    let daemon = start(&["--pods=insecure", "--threads=2", "--config", config.path()]);
     let [stays, goes] = daemon.dns[..] else { panic!("two addresses") };
     let load = Load::on(stays);
     let listening = || {
@@ -255,7 +257,7 @@ fn listener_changes_lose_no_query() {
 fn reloads_lose_no_query() {
     // Not that of any round, or the first would be taken before it is read, and be read with the second.
     let config = Config::new("ttl = 100\n");
-    let daemon = Daemon::insecure(&["--threads=2", "--config", config.path()]);
+    let daemon = insecure(&["--threads=2", "--config", config.path()]);
     let load = Load::on(daemon.address());
     for round in 1..=20 {
         config.write(&format!("ttl = {round}\n"));
@@ -278,13 +280,13 @@ fn takeover_loses_no_connection() {
 }
 
 fn take_over(load: fn(SocketAddr) -> Load) {
-    let mut old = Daemon::insecure(&["--threads=2"]);
+    let mut old = insecure(&["--threads=2"]);
     let server = old.address();
     let load = load(server);
     // As often as it takes to lose one almost surely, were those under way not waited for.
     for _ in 0..30 {
         let listen = format!("--listen={server}");
-        let new = Daemon::start(&["--pods=insecure", "--threads=2", &listen]);
+        let new = start(&["--pods=insecure", "--threads=2", &listen]);
         assert_eq!(new.address(), server);
         old.signal("TERM");
         assert_eq!(old.wait().code(), Some(0));

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 
-use crate::support::{Daemon, Stream, assert_answers, id, name, query, until};
+use crate::support::insecure;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, assert_answers, id, name, query};
+use poddns_test_support::wait::until;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
 
@@ -29,7 +32,7 @@ fn complain_until_lines_are_dropped(daemon: &Daemon) {
 /// A daemon whose next reload fails, for very many reasons.
 fn about_to_complain() -> (Daemon, tempfile::NamedTempFile) {
     let config = tempfile::NamedTempFile::new().unwrap();
-    let daemon = Daemon::insecure(&["--config", config.path().to_str().unwrap()]);
+    let daemon = insecure(&["--config", config.path().to_str().unwrap()]);
     let mut wrong = String::new();
     for number in 0..COMPLAINTS {
         writeln!(wrong, "no-such-key-{number} = true").unwrap();
@@ -41,8 +44,7 @@ fn about_to_complain() -> (Daemon, tempfile::NamedTempFile) {
 #[test]
 fn unread_log_delays_neither_answers_nor_exit() {
     let (mut daemon, _config) = about_to_complain();
-    let lines = daemon.lines();
-    let unread = lines.lock().unwrap();
+    let unread = daemon.leave_log_unread();
     complain_until_lines_are_dropped(&daemon);
     for number in 0..100 {
         assert_answers(daemon.address());
@@ -57,8 +59,7 @@ fn unread_log_delays_neither_answers_nor_exit() {
 #[test]
 fn resumed_log_reports_lost_lines() {
     let (mut daemon, _config) = about_to_complain();
-    let lines = daemon.lines();
-    let unread = lines.lock().unwrap();
+    let unread = daemon.leave_log_unread();
     complain_until_lines_are_dropped(&daemon);
     drop(unread);
     daemon.wait_for_log("the log was not read, and lines of it are lost");

@@ -8,8 +8,10 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::namespace::in_namespace;
-use crate::support::{Daemon, Stream, addresses, connect, id, name, query};
+use crate::support::insecure;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, addresses, connect, id, name, query};
+use poddns_test_support::netns::in_namespace;
 
 const NETEM: &str = "qdisc add dev lo root netem delay 2ms 1ms reorder 25% loss 10% duplicate 5%";
 
@@ -34,7 +36,7 @@ fn lose() {
 #[test]
 fn lossy_network_clients_are_answered() {
     in_namespace("lossy::lossy_network_clients_are_answered", &["link set lo up"], || {
-        let daemon = Daemon::insecure(&[]);
+        let daemon = insecure(&[]);
         lose();
         over_udp(&daemon);
         over_tcp(&daemon);

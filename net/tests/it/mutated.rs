@@ -10,10 +10,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::thread;
 
-use crate::support::{
-    Daemon, Stream, addresses, assert_answers, connect, frame, id, name, padded, query, receive, until,
-};
+use crate::support::insecure;
 use fastrand::Rng;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{
+    Stream, addresses, assert_answers, connect, frame, id, name, padded, query, receive,
+};
+use poddns_test_support::wait::until;
 
 /// Some ten seconds' worth.
 const PACKETS: usize = 2_000_000;
@@ -164,7 +167,7 @@ fn open_files(daemon: &Daemon) -> usize {
 #[test]
 fn two_million_mutated_packets_leave_no_trace() {
     let seeds = seeds();
-    let daemon = Daemon::insecure(&["--threads=2"]);
+    let daemon = insecure(&["--threads=2"]);
     let both = |packets: usize| {
         thread::scope(|scope| {
             scope.spawn(|| over_udp(daemon.address(), packets / 2, &seeds));

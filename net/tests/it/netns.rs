@@ -8,14 +8,15 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use std::process::{Command, Stdio};
 
-use crate::support::namespace::in_namespace;
-use crate::support::{Daemon, Stream, assert_answers, id, query};
+use crate::support::start;
+use poddns_test_support::dns::{Stream, assert_answers, id, query};
+use poddns_test_support::netns::in_namespace;
 
 #[test]
 fn ipv6_replies_leave_from_queried_address() {
     let setup = ["link set lo up", "-6 addr add fd00:9::1/128 dev lo", "-6 addr add fd00:9::2/128 dev lo"];
     in_namespace("netns::ipv6_replies_leave_from_queried_address", &setup, || {
-        let daemon = Daemon::start(&["--pods=insecure", "--listen=[::]:0", "--threads=2"]);
+        let daemon = start(&["--pods=insecure", "--listen=[::]:0", "--threads=2"]);
         for host in ["::1", "fd00:9::1", "fd00:9::2"] {
             // The client is connected, so a reply from any other address would not reach it.
             let server = SocketAddr::new(host.parse().unwrap(), daemon.address().port());
@@ -63,7 +64,7 @@ fn replies_follow_routes_not_query_link() {
         }
         run(false, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done");
         run(true, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done");
-        let daemon = Daemon::start(&["--pods=insecure", "--listen=0.0.0.0:0", "--threads=1"]);
+        let daemon = start(&["--pods=insecure", "--listen=0.0.0.0:0", "--threads=1"]);
         let port = daemon.address().port();
         // From the link of the query, and from the other one.
         for from in ["10.9.1.2", "10.9.2.2"] {
@@ -80,7 +81,7 @@ fn replies_follow_routes_not_query_link() {
 fn link_local_address_is_served_on_interface() {
     let setup = ["link set lo up", "-6 addr add fe80::9/64 dev lo nodad"];
     in_namespace("netns::link_local_address_is_served_on_interface", &setup, || {
-        let daemon = Daemon::start(&["--pods=insecure", "--listen=[fe80::9%lo]:0", "--listen=[::]:0"]);
+        let daemon = start(&["--pods=insecure", "--listen=[fe80::9%lo]:0", "--listen=[::]:0"]);
         let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap().trim().parse().unwrap();
         let link_local: Ipv6Addr = "fe80::9".parse().unwrap();
         for server in &daemon.dns {
@@ -93,7 +94,7 @@ fn link_local_address_is_served_on_interface() {
 #[test]
 fn star_serves_both_families_on_port() {
     in_namespace("netns::star_serves_both_families_on_port", &["link set lo up"], || {
-        let daemon = Daemon::start(&["--pods=insecure", "--listen=*:53"]);
+        let daemon = start(&["--pods=insecure", "--listen=*:53"]);
         assert_eq!(daemon.dns.len(), 2);
         for server in ["127.0.0.1:53", "127.9.9.9:53", "[::1]:53"] {
             assert_answers(server.parse().unwrap());

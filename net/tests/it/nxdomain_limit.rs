@@ -1,7 +1,9 @@
 //! The limit of negative answers, as clients meet it.
 
-use crate::support::{Daemon, Stream, ask, padded, query, rcode, until};
+use crate::support::insecure;
 use hickory_proto::op::Message;
+use poddns_test_support::dns::{Stream, ask, padded, query, rcode};
+use poddns_test_support::wait::until;
 
 const EXISTS: &str = "10-42-2-46.default.pod.cluster.local";
 const MISSING: &str = "no-address.default.pod.cluster.local";
@@ -20,7 +22,7 @@ fn extended_error(response: &[u8]) -> Option<u16> {
 
 #[test]
 fn scanner_is_refused_hits_and_misses() {
-    let daemon = Daemon::insecure(&LIMIT);
+    let daemon = insecure(&LIMIT);
     let server = daemon.address();
     for number in 0..200 {
         assert_eq!(rcode(&ask(server, &query(number, EXISTS))), 0, "answers cost nothing");
@@ -42,7 +44,7 @@ fn scanner_is_refused_hits_and_misses() {
 
 #[test]
 fn tcp_has_the_limit_too() {
-    let daemon = Daemon::insecure(&LIMIT);
+    let daemon = insecure(&LIMIT);
     let mut stream = Stream::connect(daemon.address());
     until("a hit is refused", || {
         stream.exchange(&query(1, MISSING));
@@ -54,7 +56,7 @@ fn tcp_has_the_limit_too() {
 #[test]
 fn limit_is_opt_in_and_spares_private_clients() {
     for arguments in [&["--rate-limit=off", "--rate-limit-exempt=none"][..], &["--nxdomain-limit=1"]] {
-        let daemon = Daemon::insecure(arguments);
+        let daemon = insecure(arguments);
         for number in 0..100 {
             assert_eq!(rcode(&ask(daemon.address(), &query(number, MISSING))), 3, "{arguments:?}");
         }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use poddns_core::{Label, PodLookup, Unknown};
 use poddns_net::{Pods, PodsReport, Server, Settings};
-
-use crate::support::{PATIENCE, Stream, assert_answers, connect, exchange, id, name, query, rcode, until};
+use poddns_test_support::dns::{Stream, assert_answers, connect, exchange, id, name, query, rcode};
+use poddns_test_support::wait::{PATIENCE, until};
 
 /// The address whose look-up panics.
 const POISON: Ipv4Addr = Ipv4Addr::new(10, 6, 6, 6);

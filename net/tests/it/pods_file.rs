@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::net::Ipv4Addr;
 
-use crate::support::{Daemon, addresses, ask, name, query, rcode, until};
+use crate::support::{command, start};
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{addresses, ask, name, query, rcode};
+use poddns_test_support::wait::until;
 
 const HERE: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 5);
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 6);
@@ -26,7 +29,7 @@ fn only_pods_that_exist_are_answered() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pods.json");
     std::fs::write(&file, list(&[HERE])).unwrap();
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--pods-file", file.to_str().unwrap()]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--pods-file", file.to_str().unwrap()]);
     until("ready", || daemon.get("/readyz").0 == 200);
     let server = daemon.address();
     assert_eq!(addresses(&ask(server, &query(1, &name(HERE)))), [HERE]);
@@ -52,7 +55,7 @@ fn reload_can_change_source_of_pods() {
     std::fs::write(&two, list(&[ELSEWHERE])).unwrap();
     let configure = |text: String| std::fs::write(&config, text).unwrap();
     configure(format!("pods-file = {one:?}\n"));
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
     until("ready", || daemon.get("/readyz").0 == 200);
     let server = daemon.address();
     let answered = |ip| rcode(&ask(server, &query(1, &name(ip)))) == 0;
@@ -79,7 +82,7 @@ fn rate_limited_pods_are_reported() {
     std::fs::write(&file, list(&[HERE, global])).unwrap();
     let start = |arguments: &[&str]| {
         let file = format!("--pods-file={}", file.display());
-        Daemon::start(&[&["--listen=127.0.0.1:0", &file], arguments].concat())
+        start(&[&["--listen=127.0.0.1:0", &file], arguments].concat())
     };
     let daemon = start(&[]);
     daemon.wait_for_log("throttles CoreDNS");
@@ -107,7 +110,7 @@ fn pipe_is_read_at_the_start_alone() {
     configure("");
     let to = pipe.clone();
     let writer = std::thread::spawn(move || std::fs::write(to, list(&[HERE])));
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
     until("ready", || daemon.get("/readyz").0 == 200);
     writer.join().unwrap().unwrap();
     assert_eq!(addresses(&ask(daemon.address(), &query(1, &name(HERE)))), [HERE]);
@@ -122,7 +125,7 @@ fn pipe_is_read_at_the_start_alone() {
 #[test]
 fn standard_input_is_read_at_the_start() {
     let (reader, mut writer) = std::io::pipe().unwrap();
-    let mut command = crate::support::command();
+    let mut command = command();
     command.stdin(reader);
     let writing = std::thread::spawn(move || writer.write_all(list(&[HERE]).as_bytes()));
     let daemon = Daemon::launch(command, &["--listen=127.0.0.1:0", "--pods-file=/dev/stdin"]);

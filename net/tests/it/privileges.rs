@@ -9,7 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{Daemon, Stream, ask, assert_answers, clean, command, id, name, query, rcode, until};
+use crate::support::{command, insecure, start};
+use poddns_test_support::daemon::{Daemon, without_settings};
+use poddns_test_support::dns::{Stream, ask, assert_answers, id, name, query, rcode};
+use poddns_test_support::wait::until;
 use tempfile::TempDir;
 
 /// A user that every system has, by number.
@@ -87,7 +90,7 @@ fn failed(arguments: &[&str]) -> Output {
 #[test]
 fn capabilities_go_even_of_root() {
     assert_root();
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     assert_no_capabilities(&daemon);
     assert_everywhere(&daemon, "Uid", "0\t0\t0\t0");
     assert_everywhere(&daemon, "Seccomp", "0");
@@ -99,7 +102,7 @@ fn capabilities_go_even_of_root() {
 #[test]
 fn root_becomes_the_user_that_is_named() {
     assert_root();
-    let daemon = Daemon::insecure(&["--user=65534:65533"]);
+    let daemon = insecure(&["--user=65534:65533"]);
     assert_everywhere(&daemon, "Uid", "65534\t65534\t65534\t65534");
     assert_everywhere(&daemon, "Gid", "65533\t65533\t65533\t65533");
     assert_everywhere(&daemon, "Groups", "");
@@ -119,7 +122,7 @@ fn a_user_that_cannot_be_is_refused() {
 
     let folder = public_folder();
     let program = public_daemon(&folder);
-    let mut unprivileged = clean(Command::new("setpriv"));
+    let mut unprivileged = without_settings(Command::new("setpriv"));
     unprivileged.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"]).arg(program);
     let output =
         unprivileged.args(["--pods=insecure", "--listen=127.0.0.1:0", "--admin=off", "--user=0"]).output();
@@ -169,7 +172,7 @@ fn unprivileged_user_with_capability_serves_port_53() {
     for place in [folder, Path::new("/"), Path::new("/tmp"), Path::new("/dev/shm")] {
         assert!(fs::write(place.join("poddns-test"), "").is_err(), "{} can be written", place.display());
     }
-    let mut unprivileged = clean(Command::new("setpriv"));
+    let mut unprivileged = without_settings(Command::new("setpriv"));
     unprivileged.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
     unprivileged.args(["--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"]);
     unprivileged.args(["--bounding-set=-all,+net_bind_service", "--"]).arg(program);
@@ -198,7 +201,7 @@ fn pods_file_elsewhere(landlock: &str) -> (Daemon, TempDir, TempDir) {
     fs::write(&two, pods(Ipv4Addr::new(10, 42, 2, 47))).unwrap();
     fs::write(&config, format!("pods-file = '{}'\n", one.display())).unwrap();
     let landlock = format!("--landlock={landlock}");
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap(), &landlock]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap(), &landlock]);
     until("ready", || daemon.get("/readyz").0 == 200);
     replace(&config, &format!("pods-file = '{}'\n", two.display()));
     daemon.signal("HUP");
@@ -248,7 +251,7 @@ fn everything_works_under_seccomp() {
     };
     configure("\"127.0.0.1:0\"");
     let arguments = ["--seccomp=on", "--landlock=require", "--tcp-idle-timeout=200ms", "--lame-duck=100ms"];
-    let mut daemon = Daemon::start(&[&["--config", config.to_str().unwrap()], &arguments[..]].concat());
+    let mut daemon = start(&[&["--config", config.to_str().unwrap()], &arguments[..]].concat());
     let first = daemon.address();
     until("ready", || daemon.get("/readyz").0 == 200);
     assert_everywhere(&daemon, "Seccomp", "2");
@@ -300,7 +303,7 @@ fn pods_file_behind_repointed_link_is_reread() {
     };
     publish(".w/a", Ipv4Addr::new(10, 42, 2, 46));
     let file = format!("--pods-file={}", path("current/pods.json").display());
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--landlock=require", &file]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--landlock=require", &file]);
     until("ready", || daemon.get("/readyz").0 == 200);
     assert_answers(daemon.address());
     publish(".w/b", Ipv4Addr::new(10, 42, 2, 47));
@@ -316,7 +319,7 @@ fn recreated_directory_in_shared_one_is_explained() {
     let file = folder.path().join("pods.json");
     fs::write(&file, pods(Ipv4Addr::new(10, 42, 2, 46))).unwrap();
     let option = format!("--pods-file={}", file.display());
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--landlock=require", &option]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--landlock=require", &option]);
     until("ready", || daemon.get("/readyz").0 == 200);
     fs::remove_dir_all(folder.path()).unwrap();
     fs::create_dir(folder.path()).unwrap();

@@ -2,9 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use crate::support::insecure;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, ask, connect, exchange, name, query};
+use poddns_test_support::wait::until;
 use serde_json::{Value, json};
-
-use crate::support::{Daemon, Stream, ask, exchange, name, query, until};
 
 const POD: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 1);
 
@@ -26,9 +28,9 @@ fn counted(daemon: &Daemon, result: &str) -> u64 {
 
 #[test]
 fn all_queries_have_client_question_and_outcome() {
-    let daemon = Daemon::insecure(&["--query-log=all", "--block-special"]);
+    let daemon = insecure(&["--query-log=all", "--block-special"]);
     let server = daemon.address();
-    let client = crate::support::connect(server);
+    let client = connect(server);
     exchange(&client, &query(1, &name(POD)));
     Stream::connect(server).exchange(&query(2, "example.com"));
     exchange(&client, &query(3, &name(Ipv4Addr::LOCALHOST)));
@@ -55,7 +57,7 @@ fn all_queries_have_client_question_and_outcome() {
 
 #[test]
 fn refused_queries_are_those_without_noerror() {
-    let daemon = Daemon::insecure(&["--query-log=refused", "--block-special"]);
+    let daemon = insecure(&["--query-log=refused", "--block-special"]);
     for name in [&name(POD), "example.com", &name(Ipv4Addr::LOCALHOST), "pod.cluster.local"] {
         ask(daemon.address(), &query(1, name));
     }
@@ -66,7 +68,7 @@ fn refused_queries_are_those_without_noerror() {
 
 #[test]
 fn a_sample_is_one_of_so_many() {
-    let daemon = Daemon::insecure(&["--query-log=all", "--query-log-sample=3", "--threads=1"]);
+    let daemon = insecure(&["--query-log=all", "--query-log-sample=3", "--threads=1"]);
     for number in 1..=7 {
         ask(daemon.address(), &query(number, &name(POD)));
     }
@@ -76,7 +78,7 @@ fn a_sample_is_one_of_so_many() {
 
 #[test]
 fn queries_beyond_the_rate_are_counted() {
-    let daemon = Daemon::insecure(&["--query-log=all", "--query-log-rate=1"]);
+    let daemon = insecure(&["--query-log=all", "--query-log-rate=1"]);
     let mut asked = 0;
     until("more than one in a second", || {
         ask(daemon.address(), &query(1, &name(POD)));
@@ -97,7 +99,7 @@ fn a_reload_switches_the_log_on_and_off() {
         until("reloaded", || daemon.status()["ttl_seconds"] == ttl);
     };
     std::fs::write(&path, "ttl = 1\n").unwrap();
-    let daemon = Daemon::insecure(&["--config", path.to_str().unwrap()]);
+    let daemon = insecure(&["--config", path.to_str().unwrap()]);
     ask(daemon.address(), &query(1, &name(POD)));
     reload(&daemon, "query-log = \"all\"\n", 2);
     ask(daemon.address(), &query(2, &name(POD)));

@@ -4,8 +4,11 @@ use std::fs;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use crate::support::{Daemon, Stream, ask, connect, id, query, until};
+use crate::support::insecure;
 use hickory_proto::op::{Message, ResponseCode};
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, ask, connect, id, query};
+use poddns_test_support::wait::until;
 
 const NAME: &str = "10-42-2-46.default.pod.cluster.local";
 const QUERIES: u64 = 100;
@@ -79,7 +82,7 @@ fn cookie(response: &[u8]) -> &[u8] {
 
 #[test]
 fn flood_is_limited_and_half_truncated() {
-    let daemon = Daemon::insecure(&LIMIT);
+    let daemon = insecure(&LIMIT);
     let start = Instant::now();
     let burst = burst(&daemon, &query(1, NAME));
     // What came back to the budget meanwhile depends on how long it took.
@@ -102,15 +105,15 @@ fn flood_is_limited_and_half_truncated() {
 
 #[test]
 fn slip_is_configurable() {
-    let daemon = Daemon::insecure(&[&LIMIT[..], &["--rate-limit-slip=1"]].concat());
+    let daemon = insecure(&[&LIMIT[..], &["--rate-limit-slip=1"]].concat());
     assert_eq!(burst(&daemon, &query(1, NAME)).dropped, 0);
-    let daemon = Daemon::insecure(&[&LIMIT[..], &["--rate-limit-slip=0"]].concat());
+    let daemon = insecure(&[&LIMIT[..], &["--rate-limit-slip=0"]].concat());
     assert_eq!(burst(&daemon, &query(1, NAME)).truncated, 0);
 }
 
 #[test]
 fn valid_cookie_is_not_limited() {
-    let daemon = Daemon::insecure(&[&LIMIT[..], &["--rate-limit-slip=1", "--nsid=node-1"]].concat());
+    let daemon = insecure(&[&LIMIT[..], &["--rate-limit-slip=1", "--nsid=node-1"]].concat());
     let client = [1, 2, 3, 4, 5, 6, 7, 8];
     assert!(burst(&daemon, &with_cookie(&client)).truncated > 0, "a new cookie proves nothing");
     let truncated = ask(daemon.address(), &with_cookie(&client));
@@ -131,18 +134,18 @@ fn loopback_and_what_is_configured_is_exempt() {
     for exempt in [None, Some("--rate-limit-exempt=127.0.0.0/30"), Some("--rate-limit-exempt=private")] {
         let mut arguments = vec!["--rate-limit=5"];
         arguments.extend(exempt);
-        assert_eq!(burst(&Daemon::insecure(&arguments), &query(1, NAME)), whole, "{exempt:?}");
+        assert_eq!(burst(&insecure(&arguments), &query(1, NAME)), whole, "{exempt:?}");
     }
-    let daemon = Daemon::insecure(&["--rate-limit=off", "--rate-limit-exempt=none"]);
+    let daemon = insecure(&["--rate-limit=off", "--rate-limit-exempt=none"]);
     assert_eq!(burst(&daemon, &query(1, NAME)), whole);
     let others = ["--rate-limit-exempt=10.0.0.0/8", "--rate-limit-exempt=192.0.2.0/24"];
-    let daemon = Daemon::insecure(&[&["--rate-limit=5"], &others[..]].concat());
+    let daemon = insecure(&[&["--rate-limit=5"], &others[..]].concat());
     assert_ne!(burst(&daemon, &query(1, NAME)), whole, "a list without private does not have it");
 }
 
 /// Returns true if a query with a client's cookie brings a server's.
 fn gives_cookies(arguments: &[&str]) -> bool {
-    let response = ask(Daemon::insecure(arguments).address(), &with_cookie(&[1; 8]));
+    let response = ask(insecure(arguments).address(), &with_cookie(&[1; 8]));
     let edns = Message::from_vec(&response).unwrap().edns.expect("an OPT record");
     edns.options().as_ref().iter().any(|(code, _)| u16::from(*code) == 10)
 }
@@ -163,7 +166,7 @@ fn the_limit_is_read_again() {
     let configure =
         |limit: &str| fs::write(&file, format!("rate-limit-exempt = [\"none\"]\nrate-limit = {limit}\n"));
     configure("\"off\"").unwrap();
-    let daemon = Daemon::insecure(&["--config", file.to_str().unwrap()]);
+    let daemon = insecure(&["--config", file.to_str().unwrap()]);
     let whole = Burst { whole: QUERIES, ..Burst::default() };
     assert_eq!(burst(&daemon, &query(1, NAME)), whole);
     configure("5").unwrap();

@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::support::api::{self, ApiServer, POD};
-use crate::support::dns::{SERVFAIL, answered, denied, lookup};
-use crate::support::{Daemon, until};
+use crate::support::{POD, one_pod, start};
+use poddns_test_support::api_server::ApiServer;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{SERVFAIL, answered, denied, lookup};
+use poddns_test_support::wait::until;
 use poddns_watch::snapshot::format::{Decoder, Encoder, Header, Item};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -32,11 +34,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let (server, folder) = (ApiServer::start("token"), tempfile::tempdir().unwrap());
-        let url = format!("http://{}", server.address);
-        let kubeconfig = api::kubeconfig(&url, &serde_json::json!({ "token": "token" }));
-        fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
-        Self { server, folder }
+        Self { server: one_pod(), folder: tempfile::tempdir().unwrap() }
     }
 
     /// The only file that daemons of this place write.
@@ -45,10 +43,9 @@ impl Place {
     }
 
     fn arguments(&self, more: &[&str]) -> Vec<String> {
-        let kubeconfig = self.folder.path().join("kubeconfig");
         let mut arguments = vec![
             "--listen=127.0.0.1:0".to_owned(),
-            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--kubeconfig={}", self.server.kubeconfig().display()),
             format!("--snapshot={}", self.snapshot().display()),
         ];
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
@@ -57,7 +54,7 @@ impl Place {
 
     fn daemon(&self, more: &[&str]) -> Daemon {
         let arguments = self.arguments(more);
-        Daemon::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// A daemon that has written a snapshot, killed before it could write another.
@@ -87,7 +84,7 @@ impl Place {
 fn restarted_daemon_answers_stale_without_api_server() {
     let mut place = Place::new();
     place.leave_snapshot();
-    place.server.stop();
+    place.server.stop_spawned();
     place.date(SystemTime::now() - Duration::from_hours(1));
     let daemon = place.daemon(&[]);
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, STALE));
@@ -110,7 +107,7 @@ fn restarted_daemon_answers_stale_without_api_server() {
 fn max_staleness_counts_through_a_restart() {
     let mut place = Place::new();
     place.leave_snapshot();
-    place.server.stop();
+    place.server.stop_spawned();
     place.date(SystemTime::now() - Duration::from_hours(1));
     let daemon = place.daemon(&["--max-staleness=59m"]);
     let answer = lookup(&daemon, "default", HERE);
@@ -147,7 +144,7 @@ fn snapshot_is_written_at_exit() {
 fn unusable_snapshot_is_reported_and_ignored() {
     let mut place = Place::new();
     place.leave_snapshot();
-    place.server.stop();
+    place.server.stop_spawned();
     let sound = fs::read(place.snapshot()).unwrap();
     let mut newer = sound.clone();
     newer[8] = 9;
@@ -195,14 +192,14 @@ fn foreign_file_is_not_overwritten() {
 fn reload_can_change_snapshot_file() {
     let place = Place::new();
     let [config, one, two] = ["poddns.toml", "one", "two"].map(|name| place.folder.path().join(name));
-    let kubeconfig = place.folder.path().join("kubeconfig");
+    let kubeconfig = place.server.kubeconfig();
     let configure = |more: String| {
         let text = format!("kubeconfig = {kubeconfig:?}\nlisten = [\"127.0.0.1:0\"]\n{more}");
         fs::write(&config, text).unwrap();
     };
     let keep = |path: &PathBuf| configure(format!("snapshot = {path:?}\nsnapshot-interval = \"1s\"\n"));
     keep(&one);
-    let daemon = Daemon::start(&["--config", config.to_str().unwrap()]);
+    let daemon = start(&["--config", config.to_str().unwrap()]);
     until("the first", || one.exists());
     keep(&two);
     daemon.signal("HUP");
@@ -240,7 +237,7 @@ fn a_full_disk_leaves_the_one_before() {
     let place = Place::new();
     let disk = place.folder.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    let mut mounted = crate::support::clean(std::process::Command::new("unshare"));
+    let mut mounted = poddns_test_support::daemon::without_settings(std::process::Command::new("unshare"));
     // One block for the file, which its successor needs too.
     let script = "mount -t tmpfs -o size=4k tmpfs \"$1\" && shift && exec \"$@\"";
     mounted.args(["--map-root-user", "--mount", "--", "sh", "-c", script, "sh"]).arg(&disk);

@@ -9,9 +9,10 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::support::{
-    Daemon, PATIENCE, Stream, assert_answers, clean, connect, exchange, id, query, receive, until,
-};
+use crate::support::command;
+use poddns_test_support::daemon::{Daemon, without_settings};
+use poddns_test_support::dns::{Stream, assert_answers, bind_both, connect, exchange, id, query, receive};
+use poddns_test_support::wait::{PATIENCE, until};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
@@ -20,24 +21,12 @@ const PASS: &str = "exec 3<&0 4<&1 </dev/null >&2; export LISTEN_PID=$$; exec \"
 
 /// The daemon with these two descriptors passed; or just one, if it is told of no more.
 fn passed(first: impl Into<OwnedFd>, second: impl Into<OwnedFd>, count: u8) -> Command {
-    let mut shell = clean(Command::new("sh"));
+    let mut shell = without_settings(Command::new("sh"));
     shell
         .args(["-c", PASS, "sh", env!("CARGO_BIN_EXE_poddnsd-of-tests")])
         .env("LISTEN_FDS", count.to_string());
     shell.stdin(Stdio::from(first.into())).stdout(Stdio::from(second.into()));
     shell
-}
-
-/// A UDP and a TCP socket as systemd binds them, on one port.
-fn pair() -> (UdpSocket, TcpListener, SocketAddr) {
-    loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = udp.local_addr().unwrap();
-        // Rarely somebody has the same port over TCP.
-        if let Ok(tcp) = TcpListener::bind(address) {
-            return (udp, tcp, address);
-        }
-    }
 }
 
 /// Returns the message of a daemon that does not start.
@@ -51,7 +40,8 @@ fn refused(mut command: Command, arguments: &[&str]) -> String {
 
 #[test]
 fn passed_sockets_survive_the_process() {
-    let (udp, tcp, address) = pair();
+    let (udp, tcp) = bind_both();
+    let address = udp.local_addr().unwrap();
     for round in 0..2 {
         let command = passed(udp.try_clone().unwrap(), tcp.try_clone().unwrap(), 2);
         // What came while nobody was there waits in the sockets that systemd keeps.
@@ -93,7 +83,8 @@ fn udp_sockets_alone_are_half_an_address() {
 
 #[test]
 fn half_an_address_is_refused() {
-    let (udp, tcp, address) = pair();
+    let (udp, tcp) = bind_both();
+    let address = udp.local_addr().unwrap();
     let told = refused(passed(udp, tcp.try_clone().unwrap(), 1), &[]);
     assert!(told.contains(&format!("add ListenStream={address} to the .socket unit")), "{told}");
     let told = refused(passed(tcp, UdpSocket::bind("127.0.0.1:0").unwrap(), 1), &[]);
@@ -112,7 +103,7 @@ fn what_is_no_bound_socket_is_refused() {
 
 #[test]
 fn passed_sockets_and_listen_exclude_each_other() {
-    let (udp, tcp, _) = pair();
+    let (udp, tcp) = bind_both();
     let told = refused(passed(udp, tcp, 2), &["--listen=127.0.0.1:0"]);
     assert!(
         told.contains("--listen \"127.0.0.1:0\": cannot be combined with the sockets that systemd"),
@@ -122,7 +113,7 @@ fn passed_sockets_and_listen_exclude_each_other() {
 
 #[test]
 fn sockets_for_another_process_are_left_alone() {
-    let mut command = crate::support::command();
+    let mut command = command();
     command.env("LISTEN_PID", "1").env("LISTEN_FDS", "2");
     let daemon = Daemon::launch(command, &["--pods=insecure", "--listen=127.0.0.1:0"]);
     assert_answers(daemon.address());
@@ -145,7 +136,7 @@ impl Manager {
     }
 
     fn start(&self, arguments: &[&str]) -> Daemon {
-        let mut command = crate::support::command();
+        let mut command = command();
         command.env("NOTIFY_SOCKET", &self.path);
         Daemon::launch(command, arguments)
     }
@@ -229,7 +220,7 @@ fn the_status_says_what_is_missing() {
 #[test]
 fn the_watchdog_hears_of_us_in_time() {
     let manager = Manager::new();
-    let mut command = crate::support::command();
+    let mut command = command();
     command.env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "400000");
     let daemon = Daemon::launch(command, &INSECURE);
     for _ in 0..3 {

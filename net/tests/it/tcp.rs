@@ -4,10 +4,12 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown};
 use std::time::{Duration, Instant};
 
-use crate::support::{
-    Daemon, Stream, addresses, assert_answers, connect, exchange, frame, id, name, padded, query, rcode,
-    until,
+use crate::support::insecure;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{
+    Stream, addresses, assert_answers, connect, exchange, frame, id, name, padded, query, rcode,
 };
+use poddns_test_support::wait::{PATIENCE, until};
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
 
@@ -17,7 +19,7 @@ fn open_connections(daemon: &Daemon) -> usize {
 
 #[test]
 fn pipelined_queries_are_answered_in_order() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let mut stream = Stream::connect(daemon.address());
     let all: Vec<u8> = (0..1000).flat_map(|number| frame(&query(number, &name(IP)))).collect();
     stream.0.write_all(&all).unwrap();
@@ -29,7 +31,7 @@ fn pipelined_queries_are_answered_in_order() {
 
 #[test]
 fn frames_may_be_split_anywhere() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let mut stream = Stream::connect(daemon.address());
     let two = [frame(&query(1, &name(IP))), frame(&query(2, &name(IP)))].concat();
     for octet in &two {
@@ -46,7 +48,7 @@ fn frames_may_be_split_anywhere() {
 
 #[test]
 fn nonsense_between_queries_is_skipped() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let mut stream = Stream::connect(daemon.address());
     let mut response = query(5, &name(IP));
     response[2] |= 0x80;
@@ -71,7 +73,7 @@ fn nonsense_between_queries_is_skipped() {
 
 #[test]
 fn the_longest_message_is_answered() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let mut stream = Stream::connect(daemon.address());
     let overhead = padded(3, &name(IP), 0).len();
     let longest = padded(3, &name(IP), u16::try_from(65_535 - overhead).unwrap());
@@ -82,7 +84,7 @@ fn the_longest_message_is_answered() {
 
 #[test]
 fn client_that_asks_gets_idle_timeout() {
-    let daemon = Daemon::insecure(&["--tcp-idle-timeout=12s"]);
+    let daemon = insecure(&["--tcp-idle-timeout=12s"]);
     let mut question = query(1, &name(IP));
     question[11] = 1;
     // RFC 7828: an empty option 11 asks, and the answer is in units of 100 ms.
@@ -93,7 +95,7 @@ fn client_that_asks_gets_idle_timeout() {
 
 #[test]
 fn half_closed_client_gets_answers() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let mut stream = Stream::connect(daemon.address());
     stream.send(&query(1, &name(IP)));
     stream.send(&query(2, &name(IP)));
@@ -105,7 +107,7 @@ fn half_closed_client_gets_answers() {
 
 #[test]
 fn idle_and_dripping_connections_are_closed() {
-    let daemon = Daemon::insecure(&["--tcp-idle-timeout=1s"]);
+    let daemon = insecure(&["--tcp-idle-timeout=1s"]);
     let mut silent = Stream::connect(daemon.address());
     let mut used = Stream::connect(daemon.address());
     assert_eq!(id(&used.exchange(&query(1, &name(IP)))), 1);
@@ -124,7 +126,7 @@ fn idle_and_dripping_connections_are_closed() {
         match dripping.0.read(&mut [0]) {
             Ok(0) => break,
             Err(error) if closed(&error) => break,
-            _ => assert!(started.elapsed() < crate::support::PATIENCE, "still open"),
+            _ => assert!(started.elapsed() < PATIENCE, "still open"),
         }
     }
     silent.assert_closed();
@@ -135,7 +137,7 @@ fn idle_and_dripping_connections_are_closed() {
 
 #[test]
 fn old_connection_is_closed_despite_use() {
-    let daemon = Daemon::insecure(&["--tcp-lifetime=1s", "--tcp-idle-timeout=1h"]);
+    let daemon = insecure(&["--tcp-lifetime=1s", "--tcp-idle-timeout=1h"]);
     let mut stream = Stream::connect(daemon.address());
     let mut answers = 0_u32;
     // Closed once it is idle, so whether a query comes too late is a matter of luck; no answer is cut short.
@@ -160,7 +162,7 @@ fn old_connection_is_closed_despite_use() {
 
 #[test]
 fn unread_responses_are_not_buffered() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let before = daemon.memory();
     let mut deaf = Stream::connect(daemon.address());
     deaf.0.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
@@ -190,7 +192,7 @@ fn unread_responses_are_not_buffered() {
 
 #[test]
 fn clients_that_break_off_do_no_harm() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     let all: Vec<u8> = (0..1000).flat_map(|number| frame(&query(number, &name(IP)))).collect();
     for round in 0..300 {
         let mut stream = Stream::connect(daemon.address());
@@ -211,7 +213,7 @@ fn clients_that_break_off_do_no_harm() {
 
 #[test]
 fn client_beyond_limit_loses_oldest() {
-    let daemon = Daemon::insecure(&["--tcp-connections-per-client=3"]);
+    let daemon = insecure(&["--tcp-connections-per-client=3"]);
     let mut other = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());
     other.exchange(&query(1, &name(IP)));
     let mut streams: Vec<Stream> = (0..3).map(|_| Stream::connect(daemon.address())).collect();
@@ -236,7 +238,7 @@ fn client_beyond_limit_loses_oldest() {
 
 #[test]
 fn stalled_connections_do_not_lock_client_out() {
-    let daemon = Daemon::insecure(&["--tcp-idle-timeout=1h"]);
+    let daemon = insecure(&["--tcp-idle-timeout=1h"]);
     let mut stalled: Vec<Stream> = Vec::new();
     for round in 0..10 {
         // More than a client may have, all of them in the midst of a message.
@@ -252,7 +254,7 @@ fn stalled_connections_do_not_lock_client_out() {
 
 #[test]
 fn full_server_closes_greediest_clients_idle_connections() {
-    let daemon = Daemon::insecure(&["--tcp-connections=8"]);
+    let daemon = insecure(&["--tcp-connections=8"]);
     let mut modest = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 9), daemon.address());
     modest.exchange(&query(1, &name(IP)));
     let mut greedy: Vec<Stream> = (0..7).map(|_| Stream::connect(daemon.address())).collect();
@@ -273,7 +275,7 @@ fn full_server_closes_greediest_clients_idle_connections() {
 
 #[test]
 fn a_thousand_stalled_clients_delay_nobody() {
-    let daemon = Daemon::insecure(&["--threads=1", "--tcp-connections-per-client=2000"]);
+    let daemon = insecure(&["--threads=1", "--tcp-connections-per-client=2000"]);
     let before = daemon.memory();
     let mut stalled: Vec<Stream> = (0..1000)
         .map(|_| {

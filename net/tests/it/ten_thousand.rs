@@ -6,7 +6,9 @@
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use crate::support::{Daemon, Stream, assert_answers, id, name, query, until};
+use crate::support::insecure;
+use poddns_test_support::dns::{Stream, assert_answers, id, name, query};
+use poddns_test_support::wait::until;
 
 #[test]
 fn ten_thousand_connections_fit_64_mib() {
@@ -15,7 +17,7 @@ fn ten_thousand_connections_fit_64_mib() {
     let raised =
         Command::new("prlimit").args(["--nofile=11000:", "--pid", &std::process::id().to_string()]).status();
     assert!(raised.expect("prlimit of util-linux").success(), "the hard limit of open files allows 11,000");
-    let daemon = Daemon::insecure(&["--tcp-idle-timeout=1h"]);
+    let daemon = insecure(&["--tcp-idle-timeout=1h"]);
     let before = daemon.memory();
     let streams: Vec<Stream> = (0..CLIENTS)
         .map(|number| {

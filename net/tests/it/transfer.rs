@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::{self, POD, command, follow, one_pod};
 use domain::base::iana::{Opcode, Rtype, TsigRcode};
 use domain::base::message_builder::AdditionalBuilder;
 use domain::base::{Message as DomainMessage, MessageBuilder, Name};
@@ -12,11 +13,10 @@ use domain::rdata::tsig::{Time48, Tsig};
 use domain::tsig::{Algorithm, ClientSequence, ClientTransaction, Key, KeyName};
 use hickory_proto::op::Message;
 use hickory_proto::rr::RData;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, ask, query, rcode};
+use poddns_test_support::wait::{PATIENCE, until};
 use tempfile::TempDir;
-
-use crate::support::api::{self, ApiServer, POD};
-use crate::support::dns::unready_daemon;
-use crate::support::{Daemon, PATIENCE, Stream, ask, query, rcode, until};
 
 const APEX: &str = "pod.cluster.local";
 const A: u16 = 1;
@@ -161,7 +161,7 @@ fn secondary() -> (UdpSocket, String) {
 
 fn start(pods: &Pods, arguments: &[&str]) -> Daemon {
     let file = format!("--pods-file={}", pods.path.display());
-    let daemon = Daemon::start(&[&["--listen=127.0.0.1:0", &file], arguments].concat());
+    let daemon = support::start(&[&["--listen=127.0.0.1:0", &file], arguments].concat());
     until("a version", || daemon.get("/metrics").1.contains("\npoddns_transfer_serial "));
     daemon
 }
@@ -264,8 +264,12 @@ fn transfer_before_the_first_list_is_servfail() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     // Nobody listens there.
-    std::fs::write(&kubeconfig, api::kubeconfig("http://127.0.0.1:1", &serde_json::json!({}))).unwrap();
-    let daemon = unready_daemon(&kubeconfig, &[&to]);
+    std::fs::write(
+        &kubeconfig,
+        poddns_test_support::api_server::kubeconfig("http://127.0.0.1:1", &serde_json::json!({})),
+    )
+    .unwrap();
+    let daemon = follow(&kubeconfig, &[&to]);
     let mut stream = Stream::connect(daemon.address());
     for query in [asking(AXFR), asking_since(1)] {
         assert_eq!(rcode(&stream.exchange(&query)), SERVFAIL);
@@ -370,15 +374,11 @@ fn changed_settings_make_a_version_without_a_difference() {
 #[test]
 fn serial_goes_on_after_a_restart_with_snapshot() {
     let (_socket, to) = secondary();
-    let api = ApiServer::start("good");
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = folder.path().join("kubeconfig");
-    let url = format!("http://{}", api.address);
-    std::fs::write(&kubeconfig, api::kubeconfig(&url, &serde_json::json!({ "token": "good" }))).unwrap();
+    let (api, folder) = (one_pod(), tempfile::tempdir().unwrap());
     let snapshot = format!("--snapshot={}", folder.path().join("snapshot").display());
     let mut last = 0;
     for _ in 0..3 {
-        let mut daemon = unready_daemon(&kubeconfig, &[&to, &snapshot]);
+        let mut daemon = follow(&api.kubeconfig(), &[&to, &snapshot]);
         until("a version", || daemon.get("/metrics").1.contains("\npoddns_transfer_serial "));
         let serial = published(&daemon);
         assert!(serial > last, "{serial} after {last}");
@@ -522,7 +522,7 @@ fn key_file_that_cannot_be_used_is_named() {
     let pods = Pods::new(0..3);
     let file = key_file(pods.folder.path(), "poddns", "short");
     let pods_file = format!("--pods-file={}", pods.path.display());
-    let output = crate::support::command()
+    let output = command()
         .args(["--listen=127.0.0.1:0", "--admin=off", "--transfer-to=127.0.0.1", &file, &pods_file])
         .output()
         .unwrap();

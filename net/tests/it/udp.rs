@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use crate::support::{
-    Daemon, PATIENCE, Stream, addresses, ask, assert_answers, connect, exchange, id, name, padded, query,
-    rcode, receive, until,
+use crate::support::{insecure, start};
+use poddns_test_support::dns::{
+    Stream, addresses, ask, assert_answers, connect, exchange, id, name, padded, query, rcode, receive,
 };
+use poddns_test_support::wait::{PATIENCE, until};
 
 /// Queries of one burst: several batches, but no more than the client's own buffer holds.
 const BURST: u16 = 150;
@@ -14,7 +15,7 @@ const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
 
 #[test]
 fn answers_over_both_families() {
-    let daemon = Daemon::start(&["--pods=insecure", "--listen=127.0.0.1:0", "--listen=[::1]:0"]);
+    let daemon = start(&["--pods=insecure", "--listen=127.0.0.1:0", "--listen=[::1]:0"]);
     assert_eq!(daemon.dns.len(), 2);
     for &server in &daemon.dns {
         assert_answers(server);
@@ -23,7 +24,7 @@ fn answers_over_both_families() {
 
 #[test]
 fn reply_leaves_from_queried_address() {
-    let daemon = Daemon::start(&["--pods=insecure", "--listen=*:0", "--threads=2"]);
+    let daemon = start(&["--pods=insecure", "--listen=*:0", "--threads=2"]);
     let [v4, v6] = daemon.dns[..] else { panic!("two addresses for *") };
     assert_eq!(v4.port(), v6.port());
     // The client is connected, so a reply from any other address would not reach it.
@@ -36,7 +37,7 @@ fn reply_leaves_from_queried_address() {
 
 #[test]
 fn a_burst_is_answered_to_the_last() {
-    let daemon = Daemon::insecure(&["--threads=1"]);
+    let daemon = insecure(&["--threads=1"]);
     let socket = connect(daemon.address());
     for number in 0..BURST {
         socket.send(&query(number, &name(IP))).unwrap();
@@ -49,7 +50,7 @@ fn a_burst_is_answered_to_the_last() {
 
 #[test]
 fn every_worker_answers() {
-    let daemon = Daemon::insecure(&["--threads=4"]);
+    let daemon = insecure(&["--threads=4"]);
     // The kernel chooses the worker by the client's port.
     for _ in 0..64 {
         assert_answers(daemon.address());
@@ -63,7 +64,7 @@ fn cut(response: &[u8]) -> (bool, u16) {
 
 #[test]
 fn queries_with_4_kib_of_options_are_answered() {
-    let daemon = Daemon::insecure(&[]);
+    let daemon = insecure(&[]);
     for padding in [0, 468, 1500, 4096] {
         let response = ask(daemon.address(), &padded(7, &name(IP), padding));
         assert_eq!((id(&response), rcode(&response)), (7, 0), "{padding} octets of padding");
@@ -88,8 +89,7 @@ const SLOTS: u64 = 64;
 
 #[test]
 fn floods_of_large_datagrams_leave_little_memory() {
-    let daemon =
-        Daemon::start(&["--pods=insecure", "--threads=16", "--listen=127.0.0.1:0", "--listen=127.0.0.2:0"]);
+    let daemon = start(&["--pods=insecure", "--threads=16", "--listen=127.0.0.1:0", "--listen=127.0.0.2:0"]);
     let before = daemon.memory();
     let mut response = vec![0xff; 65_507];
     let mut received = 0;
@@ -115,7 +115,7 @@ fn floods_of_large_datagrams_leave_little_memory() {
 
 #[test]
 fn wildcards_answer_no_broadcasts() {
-    let daemon = Daemon::start(&["--pods=insecure", "--listen=*:0", "--threads=1"]);
+    let daemon = start(&["--pods=insecure", "--listen=*:0", "--threads=1"]);
     let port = daemon.address().port();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_broadcast(true).unwrap();
@@ -132,7 +132,7 @@ fn wildcards_answer_no_broadcasts() {
 
 #[test]
 fn hostile_datagrams_do_no_harm() {
-    let daemon = Daemon::insecure(&["--threads=1"]);
+    let daemon = insecure(&["--threads=1"]);
     let socket = connect(daemon.address());
     let mut response = query(1, &name(IP));
     response[2] |= 0x80;
@@ -155,7 +155,7 @@ fn hostile_datagrams_do_no_harm() {
 
 #[test]
 fn clients_that_are_gone_do_no_harm() {
-    let daemon = Daemon::insecure(&["--threads=1"]);
+    let daemon = insecure(&["--threads=1"]);
     // Each reply meets a closed port, and an ICMP error comes back.
     for number in 0..200 {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -4,12 +4,14 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
+use crate::support::start;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RData;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{Stream, connect, exchange, query, rcode};
+use poddns_test_support::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::support::{Daemon, PATIENCE, Stream, connect, exchange, query, rcode, until};
 
 /// The pod of namespace `a`, that of `b`, a client that sees everything, a forwarder, and nobody.
 const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -53,7 +55,7 @@ fn hiding(arguments: &[&str]) -> (TempDir, Daemon) {
         "--rate-limit=off",
         pods.as_str(),
     ];
-    let daemon = Daemon::start(&[&usual, arguments].concat());
+    let daemon = start(&[&usual, arguments].concat());
     until("ready", || daemon.get("/readyz").0 == 200);
     (folder, daemon)
 }
@@ -204,7 +206,7 @@ fn reverse_zones_are_served_and_reloaded() {
         fs::write(&config, format!("pods-file = {file:?}\nrate-limit = \"off\"\n{more}")).unwrap();
     };
     configure("reverse-zone = [\"10.42.0.0/15\", \"fd00:10:42::/48\"]\n");
-    let daemon = Daemon::start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
+    let daemon = start(&["--listen=127.0.0.1:0", "--config", config.to_str().unwrap()]);
     until("ready", || daemon.get("/readyz").0 == 200);
     let ask = |name: &str| {
         let mut query = query(7, name);

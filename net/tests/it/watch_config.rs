@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::support::{Daemon, assert_answers, until};
+use crate::support::insecure;
+use poddns_test_support::dns::assert_answers;
+use poddns_test_support::wait::until;
 
 fn configure(folder: &Path, version: &str, text: &str) {
     fs::create_dir(folder.join(version)).unwrap();
@@ -24,7 +26,7 @@ fn config_map_that_changes_is_read_again() {
     configure(folder.path(), "..1", "watch-config = true\nttl = 10\n");
     publish(folder.path(), "..1");
     symlink("..data/poddnsd.toml", &path).unwrap();
-    let daemon = Daemon::insecure(&["--config", path.to_str().unwrap()]);
+    let daemon = insecure(&["--config", path.to_str().unwrap()]);
     let reloads = |result: &str| {
         let (_, metrics) = daemon.get("/metrics");
         let name = format!("poddns_config_reloads_total{{result=\"{result}\"}} ");

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::support::{Running, options};
 use poddns_core::{Freshness, Label, PodLookup};
+use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Verb, namespace, pod};
+use poddns_test_support::wait::until_async as until;
 use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 use serde_json::json;
-
-use crate::support::cluster::{namespace, pod};
-use crate::support::{ApiServer, Reply, Running, Streaming, Verb, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -22,8 +22,8 @@ async fn fresh(running: &Running) {
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
 }
 
-async fn small_cluster() -> ApiServer {
-    let server = ApiServer::start().await;
+fn small_cluster() -> ApiServer {
+    let server = ApiServer::start();
     for name in ["default", "team-a", "empty"] {
         server.put(namespace(name));
     }
@@ -33,8 +33,8 @@ async fn small_cluster() -> ApiServer {
 }
 
 async fn follows_a_cluster_with_streaming_lists() {
-    let server = small_cluster().await;
-    let running = server.feed(Scope::default()).await;
+    let server = small_cluster();
+    let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert!(has(&running, "default", "10.0.0.1"));
     assert!(has(&running, "default", "fd00::1"), "any address of a pod, not just the first");
@@ -62,8 +62,8 @@ async fn follows_a_cluster_with_streaming_lists() {
 }
 
 async fn asks_for_what_it_needs_and_no_more() {
-    let server = small_cluster().await;
-    let running = server.feed(Scope::default()).await;
+    let server = small_cluster();
+    let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     let seen = server.seen();
     let pods = seen.iter().find(|seen| seen.resource == "pods").expect("pods are asked for");
@@ -83,13 +83,13 @@ async fn asks_for_what_it_needs_and_no_more() {
 }
 
 async fn falls_back_to_pages_where_streaming_lists_are_refused() {
-    let server = small_cluster().await;
+    let server = small_cluster();
     server.stream(Streaming::Refused);
     for n in 0..700 {
         let address = format!("10.1.{}.{}", n / 250, n % 250);
         server.put(pod("default", &format!("many-{n:03}"), &[&address]));
     }
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert_eq!(running.index.stats().pods, 702);
     assert_eq!(server.count("pods", Verb::Stream), 1, "asked once");
@@ -99,7 +99,7 @@ async fn falls_back_to_pages_where_streaming_lists_are_refused() {
 }
 
 async fn a_pod_counts_until_it_ends() {
-    let server = small_cluster().await;
+    let server = small_cluster();
     let mut ending = pod("default", "job", &["10.0.0.7"]);
     server.put(ending.clone());
     let mut terminating = pod("default", "term", &["10.0.0.8"]);
@@ -111,7 +111,7 @@ async fn a_pod_counts_until_it_ends() {
     let mut ended = pod("default", "ended", &["10.0.0.10"]);
     ended["status"]["phase"] = json!("Failed");
     server.put(ended);
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert!(has(&running, "default", "10.0.0.7"));
     assert!(has(&running, "default", "10.0.0.8"), "terminating pods run");
@@ -123,7 +123,7 @@ async fn a_pod_counts_until_it_ends() {
 }
 
 async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
-    let server = ApiServer::start().await;
+    let server = ApiServer::start();
     let mut ended = pod("default", "ended", &["10.0.0.10"]);
     ended["status"]["phase"] = json!("Succeeded");
     let items = json!([ended, pod("default", "web", &["10.0.0.1"])]);
@@ -131,18 +131,19 @@ async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
         json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": items});
     server.stream(Streaming::Refused);
     server.next("pods", Verb::List, Reply::ok(list.to_string()));
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert_eq!(running.index.stats().pods, 1);
 }
 
 async fn host_network_pods_can_be_left_out() {
-    let server = small_cluster().await;
+    let server = small_cluster();
     let mut host = pod("default", "host", &["192.168.1.10"]);
     host["spec"]["hostNetwork"] = json!(true);
     server.put(host);
-    let with = server.feed(Scope::default()).await;
-    let without = server.feed(Scope { host_network: HostNetwork::Exclude, ..Scope::default() }).await;
+    let with = Running::follow(&server, Scope::default()).await;
+    let without =
+        Running::follow(&server, Scope { host_network: HostNetwork::Exclude, ..Scope::default() }).await;
     fresh(&with).await;
     fresh(&without).await;
     assert!(has(&with, "default", "192.168.1.10"));
@@ -151,11 +152,11 @@ async fn host_network_pods_can_be_left_out() {
 }
 
 async fn only_some_namespaces() {
-    let server = small_cluster().await;
+    let server = small_cluster();
     server.put(namespace("team-b"));
     server.put(pod("team-b", "web", &["10.0.0.3"]));
     let namespaces = vec![label("team-a"), label("team-b"), label("team-a"), label("absent")];
-    let running = server.feed(Scope { namespaces, ..Scope::default() }).await;
+    let running = Running::follow(&server, Scope { namespaces, ..Scope::default() }).await;
     fresh(&running).await;
     assert!(has(&running, "team-a", "10.0.0.2") && has(&running, "team-b", "10.0.0.3"));
     assert_eq!(running.index.stats().pods, 2);
@@ -178,8 +179,8 @@ async fn only_some_namespaces() {
 }
 
 async fn namespaces_alone() {
-    let server = small_cluster().await;
-    let running = server.feed(Scope { pods: false, ..Scope::default() }).await;
+    let server = small_cluster();
+    let running = Running::follow(&server, Scope { pods: false, ..Scope::default() }).await;
     fresh(&running).await;
     assert!(running.index.namespace_exists(&label("team-a")).unwrap());
     assert_eq!(running.index.stats().pods, 0);
@@ -187,7 +188,7 @@ async fn namespaces_alone() {
 }
 
 async fn one_malformed_pod_costs_only_itself() {
-    let server = small_cluster().await;
+    let server = small_cluster();
     server.stream(Streaming::Refused);
     let good = pod("default", "good", &["10.0.0.5"]);
     let items = json!([
@@ -200,7 +201,7 @@ async fn one_malformed_pod_costs_only_itself() {
     ]);
     let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "104"}, "items": items});
     server.next("pods", Verb::List, Reply::ok(list.to_string()));
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert!(has(&running, "default", "10.0.0.5"));
     assert!(has(&running, "default", "10.0.0.6"), "what can be read of a malformed pod is served");
@@ -210,7 +211,7 @@ async fn one_malformed_pod_costs_only_itself() {
 }
 
 async fn comparisons_mend_the_index_and_are_counted() {
-    let server = small_cluster().await;
+    let server = small_cluster();
     let mut ghost = pod("default", "ghost", &["10.0.0.9"]);
     ghost["metadata"]["resourceVersion"] = json!("1");
     // The first comparison finds another pod than those of the index, the later ones the truth.
@@ -218,7 +219,7 @@ async fn comparisons_mend_the_index_and_are_counted() {
     server.next("pods", Verb::List, Reply::ok(list.to_string()));
     server.next("namespaces", Verb::List, Reply::ok("<html>"));
     let resync_interval = Some(Duration::from_millis(50));
-    let options = ClusterOptions { resync_interval, ..server.options() };
+    let options = ClusterOptions { resync_interval, ..options(&server) };
     let running = Running::start(Source::Cluster(options), Scope::default()).await;
     let found = &running.stats.resync;
     until("mended there and back", || (found.missing(), found.gone()) == (3, 3)).await;
@@ -231,9 +232,9 @@ async fn comparisons_mend_the_index_and_are_counted() {
 }
 
 async fn assert_json_is_fallback_for(status: u16) {
-    let server = small_cluster().await;
+    let server = small_cluster();
     server.refuse_protobuf(status);
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert!(has(&running, "team-a", "10.0.0.2"));
     server.put(pod("default", "late", &["10.0.9.9"]));
@@ -248,7 +249,7 @@ async fn json_is_read_where_protobuf_is_refused() {
     assert_json_is_fallback_for(415).await;
 }
 
-crate::in_both_formats!(
+poddns_test_support::in_both_formats!(
     json_is_read_where_protobuf_is_refused,
     follows_a_cluster_with_streaming_lists,
     asks_for_what_it_needs_and_no_more,

@@ -5,10 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::cluster::{namespace, pod};
-use crate::support::http::Verb;
-use crate::support::{ApiServer, Running, pass, until};
+use crate::support::Running;
 use poddns_core::{Freshness, PodLookup as _};
+use poddns_test_support::api_server::{ApiServer, Verb, namespace, pod};
+use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{ClusterOptions, Scope, Source};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
@@ -70,7 +70,7 @@ async fn unless_frozen(mut frozen: watch::Receiver<bool>, serving: impl Future<O
 
 impl Server {
     async fn start(protocol: Protocol) -> Self {
-        let api = ApiServer::start().await;
+        let api = ApiServer::start();
         api.put(namespace("default"));
         api.put(pod("default", "web", &["10.0.0.1"]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -209,7 +209,7 @@ fn default_probes_notice_within_half_a_minute() {
     assert!(ClusterOptions::default().probe_interval * 2 <= Duration::from_secs(30));
 }
 
-crate::in_both_formats!(
+poddns_test_support::in_both_formats!(
     first_list_comes_from_the_watch_cache,
     frozen_server_is_stale_without_a_ping,
     frozen_server_is_stale_without_a_probe,

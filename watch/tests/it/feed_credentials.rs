@@ -5,11 +5,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::cluster::{namespace, pod};
-use crate::support::http::Verb;
-use crate::support::{ApiServer, Running, pass, until};
+use crate::support::Running;
 use poddns_core::Freshness;
 use poddns_core::PodLookup as _;
+use poddns_test_support::api_server::{ApiServer, Seen, Verb, namespace, pod};
+use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{ClusterOptions, Feed, Scope, Source};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
@@ -115,8 +115,8 @@ struct Place {
 const ADDRESS: &str = "10.0.0.1";
 
 impl Place {
-    async fn new() -> Self {
-        let api = ApiServer::start().await;
+    fn new() -> Self {
+        let api = ApiServer::start();
         api.put(namespace("default"));
         api.put(pod("default", "web", &[ADDRESS]));
         Self { api, folder: tempfile::tempdir().unwrap() }
@@ -190,7 +190,7 @@ fn https(front: &Front, authority: &str) -> Value {
 }
 
 async fn a_server_with_tls_is_watched() {
-    let place = Place::new().await;
+    let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
     place.is_reached_with(&https(&front, "ca.crt")).await;
     let server = format!("https://{}", front.address);
@@ -198,7 +198,7 @@ async fn a_server_with_tls_is_watched() {
 }
 
 async fn another_ca_is_explained() {
-    let place = Place::new().await;
+    let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
     let error = place.error_with(&https(&front, "other-ca.crt")).await;
     assert!(error.contains("was not issued by the CA of the configuration"), "{error}");
@@ -206,14 +206,14 @@ async fn another_ca_is_explained() {
 }
 
 async fn a_ca_as_server_certificate_is_explained() {
-    let place = Place::new().await;
+    let place = Place::new();
     let front = Front::tls("self-signed", place.api.address()).await;
     let error = place.error_with(&https(&front, "self-signed.crt")).await;
     assert!(error.contains("the server shows a CA certificate as its own"), "{error}");
 }
 
 async fn a_certificate_for_other_names_is_explained() {
-    let place = Place::new().await;
+    let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
     let mut cluster = https(&front, "ca.crt");
     cluster["tls-server-name"] = json!("api.example");
@@ -227,7 +227,7 @@ async fn a_certificate_for_other_names_is_explained() {
 }
 
 async fn a_server_without_tls_is_explained() {
-    let place = Place::new().await;
+    let place = Place::new();
     let server = format!("https://{}", place.api.address());
     let error =
         place.error_with(&json!({"server": server, "certificate-authority": tls_file("ca.crt")})).await;
@@ -235,7 +235,7 @@ async fn a_server_without_tls_is_explained() {
 }
 
 async fn a_rotated_ca_is_read_again() {
-    let place = Place::new().await;
+    let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
     let copy = |name: &str| std::fs::copy(tls_file(name), place.file("ca.crt")).unwrap();
     copy("other-ca.crt");
@@ -250,7 +250,7 @@ async fn a_rotated_ca_is_read_again() {
 }
 
 async fn proxies_of_the_kubeconfig_are_used() {
-    let place = Place::new().await;
+    let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
     // Nobody has this address, so only the proxy can lead there.
     let cluster = |proxy: String| {
@@ -284,7 +284,7 @@ async fn no_proxy_excludes_the_server() {
         let running = Running::start(Source::Cluster(options), Scope::default()).await;
         return in_sync(&running).await;
     }
-    let place = Place::new().await;
+    let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
     // Linux takes this for the loopback interface, which needs no NO_PROXY when it has its usual address.
     let server = format!("https://0.0.0.0:{}", front.address.port());
@@ -307,7 +307,7 @@ async fn no_proxy_excludes_the_server() {
 }
 
 async fn rotated_tokens_are_read_for_each_request() {
-    let place = Place::new().await;
+    let place = Place::new();
     let server = format!("http://{}", place.api.address());
     std::fs::write(place.file("token"), "first\n").unwrap();
     place.api.require_token("first");
@@ -328,7 +328,7 @@ const ANSWER: &str = r#"echo run >> "$FOLDER/runs"
 echo '{"kind": "ExecCredential", "status": {"token": "'$(cat "$FOLDER/token")'"}}'"#;
 
 async fn a_plugin_runs_once_for_all_watches() {
-    let place = Place::new().await;
+    let place = Place::new();
     let server = format!("http://{}", place.api.address());
     std::fs::write(place.file("token"), "first").unwrap();
     place.api.require_token("first");
@@ -339,14 +339,13 @@ async fn a_plugin_runs_once_for_all_watches() {
     std::fs::write(place.file("token"), "second").unwrap();
     place.api.require_token("second");
     place.api.end_watches("pods");
-    let is_known =
-        |seen: &crate::support::http::Seen| seen.token.as_deref() == Some("second") && seen.status == 200;
+    let is_known = |seen: &Seen| seen.token.as_deref() == Some("second") && seen.status == 200;
     until("it comes with the new one", || place.api.seen().iter().any(is_known)).await;
     assert_eq!(place.lines("runs"), 2, "again when it was refused");
 }
 
 async fn the_start_does_not_wait_for_a_plugin() {
-    let place = Place::new().await;
+    let place = Place::new();
     let script = r#"echo $$ > "$FOLDER/pid"; exec sleep 100000"#;
     place.configure(&json!({"server": "https://192.0.2.1"}), &place.plugin(script));
     let feed = Feed::open(Source::Cluster(place.options()), Scope::default()).await.unwrap();
@@ -375,7 +374,7 @@ async fn the_start_does_not_wait_for_a_plugin() {
 }
 
 async fn a_plugin_that_fails_is_tried_again() {
-    let place = Place::new().await;
+    let place = Place::new();
     let server = format!("http://{}", place.api.address());
     let script = format!("test -e \"$FOLDER/token\" || {{ echo 'not\tlogged in' >&2; exit 1; }}\n{ANSWER}");
     place.configure(&json!({"server": server}), &place.plugin(&script));
@@ -390,7 +389,7 @@ async fn a_plugin_that_fails_is_tried_again() {
     in_sync(&running).await;
 }
 
-crate::in_both_formats!(
+poddns_test_support::in_both_formats!(
     a_server_with_tls_is_watched,
     another_ca_is_explained,
     a_ca_as_server_certificate_is_explained,

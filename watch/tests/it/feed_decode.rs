@@ -1,6 +1,7 @@
 //! The decoders of lists and watches, over recordings of a real API server and over what no server should send.
 
 use bytes::Bytes;
+use poddns_test_support::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH};
 use poddns_watch::feed::decode::check::{list, watch};
 use poddns_watch::feed::decode::{
     DEFAULT_LIMIT, DecodeError, EventKind, Format, ListEnd, ListItem, Malformed, Part, Status, WatchFrame,
@@ -156,7 +157,7 @@ fn bookmarks_end_a_streaming_list() {
 
 #[test]
 fn errors_of_watches_are_statuses() {
-    let (frames, _) = whole_watch(Format::Json, recording!("err-410-watch.ndjson"));
+    let (frames, _) = whole_watch(Format::Json, EXPIRED_WATCH.as_bytes());
     let [WatchFrame::Error(json)] = &frames[..] else { panic!("{frames:?}") };
     assert_eq!((json.code, &*json.reason), (410, "Expired"));
     assert!(json.message.starts_with("too old resource version"), "{}", json.message);
@@ -172,7 +173,7 @@ fn errors_of_watches_are_statuses() {
 
 #[test]
 fn failures_are_statuses_or_text() {
-    let status = Status::of_answer(410, Some("application/json"), recording!("err-410-continue.json"));
+    let status = Status::of_answer(410, Some("application/json"), EXPIRED_CONTINUE.as_bytes());
     assert_eq!((status.code, &*status.reason), (410, "Expired"));
     assert!(status.continue_token.is_some(), "the token of an inconsistent list");
     let body = envelope("Status", [field(1, field(3, "token")), field(3, "gone")].concat());

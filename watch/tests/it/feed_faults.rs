@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::support::Running;
 use poddns_core::{Freshness, Label, PodLookup};
+use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Then, Verb, namespace, pod};
+use poddns_test_support::recordings::EXPIRED_CONTINUE;
+use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source};
-
-use crate::support::cluster::{namespace, pod};
-use crate::support::{ApiServer, Reply, Running, Streaming, Then, Verb, pass, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -31,8 +32,8 @@ fn errors(running: &Running) -> String {
     watches.into_iter().filter_map(|watch| watch.error).collect::<Vec<_>>().join("\n")
 }
 
-async fn server() -> ApiServer {
-    let server = ApiServer::start().await;
+fn server() -> ApiServer {
+    let server = ApiServer::start();
     server.put(namespace("default"));
     for n in 0..600 {
         server.put(pod("default", &format!("web-{n:03}"), &[&format!("10.0.{}.{}", n / 250, n % 250)]));
@@ -42,14 +43,14 @@ async fn server() -> ApiServer {
 
 /// Many pods, all in step.
 async fn in_step(server: &ApiServer) -> Running {
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(server, Scope::default()).await;
     fresh(&running).await;
     assert_eq!(running.index.stats().pods, 600);
     running
 }
 
 async fn a_broken_watch_goes_on_where_it_was() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     server.bookmark("pods");
     server.break_watches("pods");
@@ -62,7 +63,7 @@ async fn a_broken_watch_goes_on_where_it_was() {
 }
 
 async fn a_watch_that_ended_in_time_is_no_error() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     server.end_watches("pods");
     server.put(pod("default", "late", &["10.9.9.9"]));
@@ -72,7 +73,7 @@ async fn a_watch_that_ended_in_time_is_no_error() {
 }
 
 async fn a_watch_too_old_to_go_on_lists_again_in_place() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     // The new list is held up halfway, to look at the index meanwhile.
     let half = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
@@ -94,7 +95,7 @@ async fn a_watch_too_old_to_go_on_lists_again_in_place() {
 }
 
 async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     // Once as a stream that breaks, twice in pages: 410 halfway, and garbage halfway.
     let first = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
@@ -110,7 +111,7 @@ async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
         ))
     };
     server.next("pods", Verb::List, page("1/default/web-002"));
-    let expired = include_str!("../data/err-410-continue.json");
+    let expired = EXPIRED_CONTINUE;
     server.next("pods", Verb::List, Reply::status(410, expired));
     server.next("pods", Verb::List, page("999/default/web-002"));
     server.next("pods", Verb::List, Reply::ok("<html>not what you want</html>"));
@@ -130,7 +131,7 @@ async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
 }
 
 async fn garbage_in_a_watch_begins_a_new_list() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     // It was the only news that this pod is gone.
     server.garble();
@@ -142,9 +143,9 @@ async fn garbage_in_a_watch_begins_a_new_list() {
 }
 
 async fn a_server_that_ignores_streaming_lists() {
-    let server = server().await;
+    let server = server();
     server.stream(Streaming::Ignored);
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     server.wait_for("pods", Verb::Stream, 1).await;
     until("pods come", || running.index.stats().pods == 600).await;
     assert_eq!(freshness(&running), Freshness::Unsynced, "but the end of the list is not told");
@@ -154,10 +155,10 @@ async fn a_server_that_ignores_streaming_lists() {
 }
 
 async fn overload_is_waited_out() {
-    let server = server().await;
+    let server = server();
     let busy = Reply::status(429, "Too many requests, please try again later.").with("retry-after", "7");
     server.next("pods", Verb::Stream, busy);
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     until("told", || errors(&running).contains("429")).await;
     assert!(errors(&running).contains("cannot watch pods in all namespaces"), "{}", errors(&running));
     pass(Duration::from_secs(6)).await;
@@ -170,7 +171,7 @@ async fn overload_is_waited_out() {
 }
 
 async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     server.require_token("second");
     server.break_watches("pods");
@@ -188,12 +189,12 @@ async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
 }
 
 async fn missing_rights_are_named_and_granted_rights_are_used() {
-    let server = server().await;
+    let server = server();
     for _ in 0..2 {
         let body = include_str!("../data/err-403-watch.json");
         server.next("pods", Verb::Stream, Reply::status(403, body));
     }
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     server.wait_for("pods", Verb::Stream, 2).await;
     let pending = running.index.health().pending();
     let pods =
@@ -204,18 +205,18 @@ async fn missing_rights_are_named_and_granted_rights_are_used() {
 }
 
 async fn an_unreachable_server_is_tried_until_it_is_there() {
-    let mut server = server().await;
+    let mut server = server();
     server.stop().await;
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     until("told", || errors(&running).contains("cannot reach the API server at http://127.0.0.1")).await;
     assert_eq!(freshness(&running), Freshness::Unsynced);
-    server.restart().await;
+    server.restart();
     fresh(&running).await;
     // And again, once it was in step.
     server.stop().await;
     until("noticed", || matches!(freshness(&running), Freshness::Stale { .. })).await;
     assert!(has(&running, "10.0.0.7"), "answers go on");
-    server.restart().await;
+    server.restart();
     server.put(pod("default", "late", &["10.9.9.9"]));
     until("it goes on", || has(&running, "10.9.9.9")).await;
     fresh(&running).await;
@@ -224,7 +225,7 @@ async fn an_unreachable_server_is_tried_until_it_is_there() {
 
 /// What a watch tells twice, or of pods that are gone or unknown, as after a list that was newer than its version.
 async fn events_that_come_again_or_late_change_nothing() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     let line = |kind: &str, name: &str, address: &str| {
         let mut object = pod("default", name, &[address]);
@@ -254,7 +255,7 @@ async fn events_that_come_again_or_late_change_nothing() {
 
 /// As a machine that was suspended sees it: what should have happened in hours is due at once.
 async fn hours_that_pass_at_once_are_survived() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     for round in 0..3 {
         pass(Duration::from_hours(5)).await;
@@ -267,7 +268,7 @@ async fn hours_that_pass_at_once_are_survived() {
 }
 
 async fn a_silent_connection_is_noticed() {
-    let server = server().await;
+    let server = server();
     let running = in_step(&server).await;
     // The next watch is taken and then says nothing, not even bookmarks.
     server.next("pods", Verb::Watch, Reply::Part { body: "".into(), then: Then::Stall });
@@ -284,9 +285,9 @@ async fn a_silent_connection_is_noticed() {
 }
 
 async fn a_server_that_never_answers_is_noticed() {
-    let server = server().await;
+    let server = server();
     server.next("pods", Verb::Stream, Reply::Silence);
-    let running = server.feed(Scope::default()).await;
+    let running = Running::follow(&server, Scope::default()).await;
     server.wait_for("pods", Verb::Stream, 1).await;
     server.wait_for("namespaces", Verb::Stream, 1).await;
     pass(Duration::from_secs(91)).await;
@@ -295,7 +296,7 @@ async fn a_server_that_never_answers_is_noticed() {
 }
 
 async fn watches_that_end_at_once_are_not_begun_without_pause() {
-    let server = server().await;
+    let server = server();
     for _ in 0..50 {
         server.next("pods", Verb::Watch, Reply::Part { body: "".into(), then: Then::End });
     }
@@ -328,12 +329,12 @@ async fn configuration_that_cannot_be_used_is_refused_at_once() {
     std::fs::write(&path, "clusters: [").expect("written");
     let error = open(&path, None).await.to_string();
     assert!(error.contains(&path.display().to_string()), "{error}");
-    let server = server().await;
+    let server = server();
     let error = open(&server.kubeconfig(), Some("elsewhere")).await.to_string();
     assert!(error.contains("elsewhere"), "{error}");
 }
 
-crate::in_both_formats!(
+poddns_test_support::in_both_formats!(
     a_broken_watch_goes_on_where_it_was,
     a_watch_that_ended_in_time_is_no_error,
     a_watch_too_old_to_go_on_lists_again_in_place,

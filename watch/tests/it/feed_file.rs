@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::Running;
 use poddns_core::{Freshness, Label, PodLookup};
+use poddns_test_support::api_server::{namespace, pod};
+use poddns_test_support::wait::until_async as until;
 use poddns_watch::{Feed, FeedError, Scope, Source};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::support::cluster::{namespace, pod};
-use crate::support::{Running, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")

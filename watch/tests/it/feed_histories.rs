@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use crate::support::Running;
+use crate::support::truth::Truth;
 use poddns_core::{Freshness, Label, PodLookup};
+use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Then, Verb, namespace, pod};
+use poddns_test_support::wait::{PATIENCE, pass, until_async as until};
 use poddns_watch::{Index, Scope};
 use serde_json::{Value, json};
-
-use crate::support::cluster::{namespace, pod};
-use crate::support::truth::Truth;
-use crate::support::{ApiServer, PATIENCE, Reply, Streaming, Then, Verb, pass};
 
 const NAMESPACES: [&str; 4] = ["a", "b", "c", "d"];
 const STEPS: usize = 120;
@@ -24,8 +24,8 @@ struct History {
 }
 
 impl History {
-    async fn begin(seed: u64) -> Self {
-        let server = ApiServer::start().await;
+    fn begin(seed: u64) -> Self {
+        let server = ApiServer::start();
         let (pods, named) = (Vec::new(), Vec::new());
         let mut history = Self {
             server,
@@ -156,9 +156,9 @@ fn assert_anchored(index: &Index, seed: u64) {
 }
 
 async fn live_through(seed: u64) {
-    let mut history = History::begin(seed).await;
-    let running = history.server.feed(Scope { pod_names: true, ..Scope::default() }).await;
-    crate::support::until("fresh", || running.index.freshness() == Freshness::Fresh).await;
+    let mut history = History::begin(seed);
+    let running = Running::follow(&history.server, Scope { pod_names: true, ..Scope::default() }).await;
+    until("fresh", || running.index.freshness() == Freshness::Fresh).await;
     for _ in 0..STEPS {
         history.step();
         if history.random.u8(0..3) == 0 {
@@ -197,4 +197,4 @@ async fn the_index_is_the_cluster_in_the_end() {
     }
 }
 
-crate::in_both_formats!(the_index_is_the_cluster_in_the_end,);
+poddns_test_support::in_both_formats!(the_index_is_the_cluster_in_the_end,);

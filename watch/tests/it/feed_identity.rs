@@ -1,13 +1,14 @@
 //! Which cluster it is: by the uid of its namespace kube-system, when the URL is the same.
 
-use crate::support::cluster::{namespace, pod};
-use crate::support::{ApiServer, Reply, Verb, until};
+use crate::support::{Running, options};
 use poddns_core::{Freshness, PodLookup as _};
+use poddns_test_support::api_server::{ApiServer, Reply, Verb, namespace, pod};
+use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{Feed, Scope, Source};
 use tokio_util::sync::CancellationToken;
 
-async fn server() -> ApiServer {
-    let server = ApiServer::start().await;
+fn server() -> ApiServer {
+    let server = ApiServer::start();
     server.put(namespace("default"));
     server.put(pod("default", "web", &["10.0.0.1"]));
     server
@@ -19,8 +20,8 @@ fn has(index: &poddns_watch::Index, address: &str) -> bool {
 }
 
 async fn another_cluster_behind_the_url_is_listed() {
-    let server = server().await;
-    let running = server.feed(Scope::default()).await;
+    let server = server();
+    let running = Running::follow(&server, Scope::default()).await;
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
     // Where it was, it would go on with the other cluster's changes.
     server.delete("pods", "default", "web");
@@ -34,15 +35,15 @@ async fn another_cluster_behind_the_url_is_listed() {
     let errors =
         || running.index.health().watches().into_iter().filter_map(|watch| watch.error).collect::<String>();
     until("told", || errors().contains("another cluster")).await;
-    crate::support::pass(std::time::Duration::from_secs(16)).await;
+    pass(std::time::Duration::from_secs(16)).await;
     until("listed", || running.stats.pods.lists() == 2 && running.stats.namespaces.lists() == 2).await;
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
     assert!(has(&running.index, "10.0.0.2") && !has(&running.index, "10.0.0.1"));
 }
 
 async fn etcd_restored_from_a_backup_is_listed() {
-    let server = server().await;
-    let running = server.feed(Scope::default()).await;
+    let server = server();
+    let running = Running::follow(&server, Scope::default()).await;
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
     server.at_revision(50);
     server.break_watches("pods");
@@ -57,9 +58,9 @@ async fn etcd_restored_from_a_backup_is_listed() {
 async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("snapshot");
-    let server = server().await;
+    let server = server();
     let open =
-        async || Feed::open(Source::Cluster(server.options()), Scope::default()).await.expect("it opens");
+        async || Feed::open(Source::Cluster(options(&server)), Scope::default()).await.expect("it opens");
     let feed = open().await;
     let (index, mut recorder) = (feed.index(), feed.recorder());
     let stop = CancellationToken::new();
@@ -91,8 +92,8 @@ async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
 async fn mixture_of_two_clusters_is_no_snapshot() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("snapshot");
-    let server = server().await;
-    let feed = Feed::open(Source::Cluster(server.options()), Scope::default()).await.expect("it opens");
+    let server = server();
+    let feed = Feed::open(Source::Cluster(options(&server)), Scope::default()).await.expect("it opens");
     let (index, stats, mut recorder) = (feed.index(), feed.stats(), feed.recorder());
     let stop = CancellationToken::new();
     let running = tokio::spawn(feed.run(stop.clone()));
@@ -106,7 +107,7 @@ async fn mixture_of_two_clusters_is_no_snapshot() {
     until("listed", || stats.namespaces.lists() == 2).await;
     until("stale", || index.freshness() != Freshness::Fresh).await;
     assert!(recorder.write(&path).expect("no error").is_none());
-    crate::support::pass(std::time::Duration::from_secs(16)).await;
+    pass(std::time::Duration::from_secs(16)).await;
     until("listed", || stats.pods.lists() == 2).await;
     until("fresh", || index.freshness() == Freshness::Fresh).await;
     assert!(recorder.write(&path).expect("written").is_some());
@@ -114,7 +115,7 @@ async fn mixture_of_two_clusters_is_no_snapshot() {
     running.await.expect("it ends");
 }
 
-crate::in_both_formats!(
+poddns_test_support::in_both_formats!(
     another_cluster_behind_the_url_is_listed,
     etcd_restored_from_a_backup_is_listed,
     snapshot_of_another_cluster_with_the_same_url_is_not_served,

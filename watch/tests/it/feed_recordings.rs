@@ -1,11 +1,13 @@
 //! Exchanges recorded from a real API server, replayed to the real client: what is in the index afterwards is
 //! exactly what the recordings say.
 
-use poddns_core::{Freshness, PodLookup};
-use poddns_watch::{Scope, Source};
-
+use crate::support::Running;
 use crate::support::truth::Truth;
-use crate::support::{ApiServer, Reply, Running, Streaming, Then, Verb, until};
+use poddns_core::{Freshness, PodLookup};
+use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Then, Verb};
+use poddns_test_support::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH, UNAUTHORIZED};
+use poddns_test_support::wait::until_async as until;
+use poddns_watch::{Scope, Source};
 
 macro_rules! recording {
     ($name:literal) => {
@@ -22,8 +24,8 @@ fn watch(recording: &'static str) -> Reply {
 }
 
 /// Lists of pods are refused as streams; namespaces are as recorded.
-async fn server() -> ApiServer {
-    let server = ApiServer::start().await;
+fn server() -> ApiServer {
+    let server = ApiServer::start();
     server.stream(Streaming::Refused);
     server.at_revision(1_000_000);
     server.next("namespaces", Verb::List, Reply::ok(NAMESPACES));
@@ -33,7 +35,7 @@ async fn server() -> ApiServer {
 
 /// Runs a feed until it has seen so many changes of pods, and all recorded ones of namespaces.
 async fn replay(server: &ApiServer, events: u64) -> Running {
-    let running = server.feed(Scope { pod_names: true, ..Scope::default() }).await;
+    let running = Running::follow(server, Scope { pod_names: true, ..Scope::default() }).await;
     until("all was replayed", || {
         let stats = &running.stats;
         stats.pods.events() == events && stats.namespaces.events() == 3 && server.unused() == 0
@@ -50,7 +52,7 @@ fn truth() -> Truth {
 
 #[tokio::test]
 async fn a_list_and_a_watch() {
-    let server = server().await;
+    let server = server();
     server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
     server.next("pods", Verb::Watch, watch(recording!("watch.ndjson")));
     let running = replay(&server, 12).await;
@@ -59,7 +61,7 @@ async fn a_list_and_a_watch() {
 
 #[tokio::test]
 async fn recorded_list_and_watch_fill_index() {
-    let server = server().await;
+    let server = server();
     server.next("pods", Verb::List, Reply::ok(recording!("list-fieldselector.json")));
     server.next("pods", Verb::Watch, watch(recording!("watch-fieldselector.ndjson")));
     let running = replay(&server, 10).await;
@@ -69,7 +71,7 @@ async fn recorded_list_and_watch_fill_index() {
 
 #[tokio::test]
 async fn pages() {
-    let server = server().await;
+    let server = server();
     let pages = [recording!("page-1.json"), recording!("page-2.json"), recording!("page-3.json")];
     for page in pages {
         server.next("pods", Verb::List, Reply::ok(page));
@@ -97,7 +99,7 @@ async fn pages() {
 #[tokio::test]
 async fn streaming_lists() {
     for recording in [recording!("watchlist.ndjson"), recording!("watchlist-rv0.ndjson")] {
-        let server = server().await;
+        let server = server();
         server.next("pods", Verb::Stream, watch(recording));
         let running = replay(&server, 12).await;
         truth().watch(recording).assert_is(&running.index);
@@ -107,7 +109,7 @@ async fn streaming_lists() {
 
 #[tokio::test]
 async fn bookmarks_say_where_to_go_on() {
-    let server = server().await;
+    let server = server();
     server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
     let ended = Reply::Part { body: recording!("watch.ndjson").into(), then: Then::End };
     server.next("pods", Verb::Watch, ended);
@@ -128,15 +130,15 @@ async fn bookmarks_say_where_to_go_on() {
 #[tokio::test]
 async fn every_recorded_error_is_survived() {
     let errors = [
-        (401, recording!("err-401.json")),
+        (401, UNAUTHORIZED),
         (403, recording!("err-403.json")),
         (504, recording!("err-list-future.json")),
         (500, recording!("err-bad-rv.json")),
         (400, recording!("err-continue-garbage.json")),
-        (410, recording!("err-410-continue.json")),
+        (410, EXPIRED_CONTINUE),
     ];
     futures::future::join_all(errors.map(async |(status, body)| {
-        let server = server().await;
+        let server = server();
         server.next("pods", Verb::List, Reply::status(status, body));
         server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
         server.next("pods", Verb::Watch, Reply::status(status, body));
@@ -154,9 +156,9 @@ async fn every_recorded_error_is_survived() {
 
 #[tokio::test]
 async fn expired_watch_version_leads_to_relist() {
-    let server = server().await;
+    let server = server();
     server.next("pods", Verb::List, Reply::ok(recording!("page-3.json").replace("continue", "was")));
-    server.next("pods", Verb::Watch, watch(recording!("err-410-watch.ndjson")));
+    server.next("pods", Verb::Watch, watch(EXPIRED_WATCH));
     server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
     server.next("pods", Verb::Watch, watch(recording!("watch.ndjson")));
     let running = replay(&server, 12).await;

@@ -6,12 +6,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::Running;
 use poddns_core::{Freshness, PodLookup as _};
+use poddns_test_support::api_server::{ApiServer, Verb, namespace, pod};
+use poddns_test_support::wait::until_async as until;
 use poddns_watch::Scope;
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::support::cluster::{namespace, pod};
-use crate::support::{ApiServer, Verb, until};
 
 /// Set in the process that is stopped.
 const CHILD: &str = "PODDNS_TEST_STOPPED";
@@ -24,10 +24,10 @@ const STOP: Duration = Duration::from_secs(11);
 fn child() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = ApiServer::start().await;
+        let server = ApiServer::start();
         server.put(namespace("default"));
         server.put(pod("default", "web", &["10.0.0.1"]));
-        let running = server.feed(Scope::default()).await;
+        let running = Running::follow(&server, Scope::default()).await;
         let is_fresh = || running.index.freshness() == Freshness::Fresh;
         until("fresh", is_fresh).await;
         let asked = server.count("namespaces", Verb::Identify);

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::support::options;
 use poddns_core::{Freshness, Label, PodLookup};
+use poddns_test_support::api_server::{ApiServer, Reply, Then, Verb, namespace, pod};
+use poddns_test_support::wait::until_async as until;
 use poddns_watch::snapshot::format::{Decoder, Encoder, Header, Item};
 use poddns_watch::snapshot::try_out;
 use poddns_watch::{Feed, HostNetwork, Index, Restored, Scope, SnapshotError, Source};
 use tokio_util::sync::CancellationToken;
-
-use crate::support::cluster::{namespace, pod};
-use crate::support::{ApiServer, Reply, Then, Verb, until};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -26,7 +26,7 @@ fn has(index: &Index, namespace: &str, address: &str) -> bool {
 }
 
 async fn open(server: &ApiServer, scope: Scope) -> Feed {
-    Feed::open(Source::Cluster(server.options()), scope).await.expect("the feed opens")
+    Feed::open(Source::Cluster(options(server)), scope).await.expect("the feed opens")
 }
 
 /// Runs a feed until the future is done.
@@ -43,8 +43,8 @@ async fn running<T>(feed: Feed, then: impl Future<Output = T>) -> T {
     result
 }
 
-async fn small_cluster() -> ApiServer {
-    let server = ApiServer::start().await;
+fn small_cluster() -> ApiServer {
+    let server = ApiServer::start();
     for name in ["default", "team-a", "empty"] {
         server.put(namespace(name));
     }
@@ -95,7 +95,7 @@ fn stale(index: &Index) -> Duration {
 async fn restarted_feed_answers_without_api_server() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
-    let mut server = small_cluster().await;
+    let mut server = small_cluster();
     snapshot_of(&server, Scope { pod_names: true, ..Scope::default() }, &path).await;
     server.stop().await;
 
@@ -138,7 +138,7 @@ async fn restarted_feed_answers_without_api_server() {
 async fn first_list_after_snapshot_is_a_relist() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
-    let server = small_cluster().await;
+    let server = small_cluster();
     snapshot_of(&server, Scope::default(), &path).await;
     server.delete("pods", "default", "web-2");
     server.delete("namespaces", "", "empty");
@@ -191,7 +191,7 @@ async fn refused(server: &ApiServer, scope: Scope, path: &Path) -> String {
 async fn unusable_snapshots_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
-    let server = small_cluster().await;
+    let server = small_cluster();
     assert_eq!(open(&server, Scope::default()).await.restore(&path).unwrap(), None, "there is none");
     snapshot_of(&server, Scope::default(), &path).await;
     let octets = fs::read(&path).unwrap();
@@ -214,7 +214,7 @@ async fn unusable_snapshots_are_refused() {
 
 #[tokio::test]
 async fn snapshot_that_others_can_write_is_refused() {
-    let server = small_cluster().await;
+    let server = small_cluster();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("snapshot");
     snapshot_of(&server, Scope::default(), &path).await;
@@ -231,7 +231,7 @@ async fn snapshot_that_others_can_write_is_refused() {
 async fn a_snapshot_of_something_else_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
-    let server = small_cluster().await;
+    let server = small_cluster();
     snapshot_of(&server, Scope::default(), &path).await;
     let only = Scope { namespaces: vec![label("team-a")], ..Scope::default() };
     for (scope, was, is) in [
@@ -247,7 +247,7 @@ async fn a_snapshot_of_something_else_is_refused() {
         let said = refused(&server, scope, &path).await;
         assert!(said.ends_with(&format!("it was written with {was}, and now it is {is}")), "{said}");
     }
-    let other = small_cluster().await;
+    let other = small_cluster();
     assert!(
         refused(&other, Scope::default(), &path)
             .await
@@ -264,7 +264,7 @@ async fn a_snapshot_of_something_else_is_refused() {
 async fn clock_set_back_makes_age_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
-    let server = small_cluster().await;
+    let server = small_cluster();
     snapshot_of(&server, Scope::default(), &path).await;
     dated(&path, SystemTime::now() + Duration::from_hours(1));
     let mut feed = open(&server, Scope::default()).await;
@@ -284,7 +284,7 @@ async fn clock_set_back_makes_age_unknown() {
 async fn only_what_is_newer_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
-    let mut server = small_cluster().await;
+    let mut server = small_cluster();
     let feed = open(&server, Scope::default()).await;
     let (index, mut recorder) = (feed.index(), feed.recorder());
     running(feed, async {
@@ -308,7 +308,7 @@ async fn only_what_is_newer_is_written() {
 async fn what_is_no_snapshot_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pods.json");
-    let server = small_cluster().await;
+    let server = small_cluster();
     fs::write(&path, "{\"kind\": \"List\"}").unwrap();
     let feed = open(&server, Scope::default()).await;
     let (index, mut recorder) = (feed.index(), feed.recorder());
@@ -343,7 +343,7 @@ fn where_nothing_can_be_written_is_told() {
 async fn snapshot_during_churn_has_stable_pods() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
-    let server = ApiServer::start().await;
+    let server = ApiServer::start();
     server.put(namespace("default"));
     let address = |number: usize| format!("10.1.{}.{}", number / 256, number % 256);
     for number in 0..3000 {

@@ -1,8 +1,9 @@
 //! Runs the real program.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
+
+use poddns_test_support::daemon::without_settings;
 
 /// Result of a run of `poddns`.
 #[derive(Debug)]
@@ -54,13 +55,7 @@ pub(crate) fn spawn<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Child {
 
 /// `poddns` with these arguments, these variables, and no other `PODDNS_*` ones.
 fn command<S: AsRef<str>>(args: impl IntoIterator<Item = S>, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_poddns"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PODDNS_") {
-            command.env_remove(name);
-        }
-    }
-    command.env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
+    let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_poddns")));
     command.envs(variables.iter().copied());
     command.args(args.into_iter().map(|arg| arg.as_ref().to_owned()));
     command

@@ -9,7 +9,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::kube_apiserver::server::ApiServer;
+use poddns_test_support::kube_apiserver::ApiServer;
 
 /// A client of the API server, as its administrator.
 pub struct Api {

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use crate::support::follow_until_ready;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{denied, is_answered, is_denied, lookup, lookup_namespace, no_data};
+use poddns_test_support::wait::until;
 use serde_json::json;
 
 use crate::kube_apiserver::SHARED;
 use crate::kube_apiserver::api::{Api, PodPath, Write, address};
-use crate::support::dns::{
-    daemon, denied, is_answered, is_denied, lookup, lookup_namespace, no_data, within_a_second,
-};
-use crate::support::{Daemon, until};
 
 /// One who may do what the daemon needs, and no more.
 static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -26,7 +26,7 @@ static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
 fn start(namespace: &str) -> (Api, Daemon) {
     let api = Api::of(&SHARED);
     api.create_namespace(namespace);
-    (api, daemon(&KUBECONFIG, &[]))
+    (api, follow_until_ready(&KUBECONFIG, &[]))
 }
 
 /// Waits until the daemon has seen all that was written about pods before.
@@ -46,11 +46,11 @@ fn pod_resolves_from_address_to_deletion() {
     catch_up(&api, &daemon);
     assert_eq!(lookup(&daemon, namespace, address), denied(None));
     api.write(Write::status(pod, "Pending", &[address]));
-    within_a_second("an address is given", || is_answered(&daemon, namespace, address));
+    until("an address is given", || is_answered(&daemon, namespace, address));
     assert_eq!(lookup(&daemon, "default", address), denied(None), "it is of another namespace");
     api.write(Write::status(pod, "Running", &[address]));
     api.write(Write::delete(pod, 0));
-    within_a_second("a pod is deleted", || is_denied(&daemon, namespace, address));
+    until("a pod is deleted", || is_denied(&daemon, namespace, address));
 }
 
 #[test]
@@ -61,11 +61,11 @@ fn ended_pod_does_not_resolve() {
         let name = phase.to_lowercase();
         let (pod, address) = (PodPath(namespace, &name), address());
         api.run_pod(pod, &[address]);
-        within_a_second("a pod runs", || is_answered(&daemon, namespace, address));
+        until("a pod runs", || is_answered(&daemon, namespace, address));
         api.write(Write::status(pod, phase, &[address]));
-        within_a_second(phase, || is_denied(&daemon, namespace, address));
+        until(phase, || is_denied(&daemon, namespace, address));
         api.run_pod(PodPath(namespace, &format!("{name}-next")), &[address]);
-        within_a_second("its address is given again", || is_answered(&daemon, namespace, address));
+        until("its address is given again", || is_answered(&daemon, namespace, address));
         api.write(Write::delete(pod, 0));
         catch_up(&api, &daemon);
         assert!(is_answered(&daemon, namespace, address), "it is the next pod's");
@@ -78,9 +78,9 @@ fn an_address_that_changes_is_replaced() {
     let (api, daemon) = start(namespace);
     let (pod, old, new) = (PodPath(namespace, "pod"), address(), address());
     api.run_pod(pod, &[old]);
-    within_a_second("the first address", || is_answered(&daemon, namespace, old));
+    until("the first address", || is_answered(&daemon, namespace, old));
     api.write(Write::status(pod, "Running", &[new]));
-    within_a_second("the second address", || is_answered(&daemon, namespace, new));
+    until("the second address", || is_answered(&daemon, namespace, new));
     assert_eq!(lookup(&daemon, namespace, old), denied(None));
 }
 
@@ -91,10 +91,10 @@ fn dual_stack_pod_resolves_by_both_addresses() {
     let (pod, four, six) =
         (PodPath(namespace, "pod"), address(), IpAddr::from([0xfd00, 0x42, 0, 0, 0, 0, 0, 1]));
     api.run_pod(pod, &[four, six]);
-    within_a_second("the second address", || is_answered(&daemon, namespace, six));
+    until("the second address", || is_answered(&daemon, namespace, six));
     assert!(is_answered(&daemon, namespace, four));
     api.write(Write::status(pod, "Running", &[four]));
-    within_a_second("the second address is gone", || is_denied(&daemon, namespace, six));
+    until("the second address is gone", || is_denied(&daemon, namespace, six));
     assert!(is_answered(&daemon, namespace, four));
 }
 
@@ -102,21 +102,21 @@ fn dual_stack_pod_resolves_by_both_addresses() {
 fn node_address_resolves_while_pods_share_it() {
     let namespace = "host-network";
     let (api, daemon) = start(namespace);
-    let excluding = crate::support::dns::daemon(&KUBECONFIG, &["--host-network=exclude"]);
+    let excluding = follow_until_ready(&KUBECONFIG, &["--host-network=exclude"]);
     let node = address();
     let pods = [PodPath(namespace, "one"), PodPath(namespace, "two")];
     for pod in pods {
         api.write(Write::create(pod, &json!({ "hostNetwork": true })));
         api.write(Write::status(pod, "Running", &[node]));
     }
-    within_a_second("a pod on its node's network", || is_answered(&daemon, namespace, node));
+    until("a pod on its node's network", || is_answered(&daemon, namespace, node));
     api.write(Write::delete(pods[0], 0));
     catch_up(&api, &daemon);
     assert!(is_answered(&daemon, namespace, node), "one of two is left");
     catch_up(&api, &excluding);
     assert_eq!(lookup(&excluding, namespace, node), denied(None));
     api.write(Write::delete(pods[1], 0));
-    within_a_second("the last of two is deleted", || is_denied(&daemon, namespace, node));
+    until("the last of two is deleted", || is_denied(&daemon, namespace, node));
 }
 
 #[test]
@@ -129,11 +129,11 @@ fn terminating_pod_resolves_until_deleted() {
     assert!(left["metadata"]["deletionTimestamp"].is_string(), "it terminates: {left}");
     catch_up(&api, &daemon);
     assert!(is_answered(&daemon, namespace, address));
-    let started_meanwhile = crate::support::dns::daemon(&KUBECONFIG, &[]);
+    let started_meanwhile = follow_until_ready(&KUBECONFIG, &[]);
     assert!(is_answered(&started_meanwhile, namespace, address));
     api.write(Write::delete(pod, 0));
     for daemon in [daemon, started_meanwhile] {
-        within_a_second("a terminating pod is gone", || is_denied(&daemon, namespace, address));
+        until("a terminating pod is gone", || is_denied(&daemon, namespace, address));
     }
 }
 
@@ -144,13 +144,13 @@ fn namespaces_come_and_go() {
     let namespace = "later";
     assert_eq!(lookup_namespace(&daemon, namespace), denied(None));
     api.create_namespace(namespace);
-    within_a_second("a namespace is made", || lookup_namespace(&daemon, namespace) == no_data());
+    until("a namespace is made", || lookup_namespace(&daemon, namespace) == no_data());
     let (pod, address) = (PodPath(namespace, "pod"), address());
     api.run_pod(pod, &[address]);
-    within_a_second("a pod in it", || is_answered(&daemon, namespace, address));
+    until("a pod in it", || is_answered(&daemon, namespace, address));
     api.write(Write::delete(pod, 0));
-    within_a_second("its last pod is deleted", || is_denied(&daemon, namespace, address));
+    until("its last pod is deleted", || is_denied(&daemon, namespace, address));
     assert_eq!(lookup_namespace(&daemon, namespace), no_data(), "an empty namespace exists");
     api.delete_namespace(namespace);
-    within_a_second("a namespace is deleted", || lookup_namespace(&daemon, namespace) == denied(None));
+    until("a namespace is deleted", || lookup_namespace(&daemon, namespace) == denied(None));
 }

@@ -9,11 +9,10 @@ mod following;
 mod outage;
 mod rights;
 mod scale;
-mod server;
 
 use std::sync::LazyLock;
 
-use server::ApiServer;
+use poddns_test_support::kube_apiserver::ApiServer;
 
 /// A cluster for the tests that do not disturb it.
 static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));

@@ -1,12 +1,13 @@
 //! The API server goes away, comes back, and has forgotten meanwhile.
 
 use crate::kube_apiserver::api::{Api, PodPath, address};
-use crate::kube_apiserver::server::ApiServer;
-use crate::support::dns::{
-    Answer, SERVFAIL, answered, daemon, denied, is_answered, is_denied, lookup, lookup_namespace, no_data,
-    unready_daemon,
+use crate::support::{follow, follow_until_ready};
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{
+    Answer, SERVFAIL, answered, denied, is_answered, is_denied, lookup, lookup_namespace, no_data,
 };
-use crate::support::{Daemon, until};
+use poddns_test_support::kube_apiserver::ApiServer;
+use poddns_test_support::wait::until;
 
 /// Extended errors (RFC 8914).
 const STALE_ANSWER: u16 = 3;
@@ -29,8 +30,8 @@ fn outage_makes_answers_stale_until_api_returns() {
     let server = ApiServer::start(&[]);
     let [old, new, never] = [address(), address(), address()];
     Api::of(&server).run_pod(PodPath("default", "old"), &[old]);
-    let patient = daemon(&server.admin(), &[]);
-    let strict = daemon(&server.admin(), &["--max-staleness=1s"]);
+    let patient = follow_until_ready(&server.admin(), &[]);
+    let strict = follow_until_ready(&server.admin(), &["--max-staleness=1s"]);
     assert!([&patient, &strict].iter().all(|daemon| is_answered(daemon, "default", old)));
 
     server.kill();
@@ -59,7 +60,7 @@ fn outage_makes_answers_stale_until_api_returns() {
     assert_eq!(code, 503);
     assert!(text.starts_with("stale: the pods are"), "{text}");
 
-    let late = unready_daemon(&server.admin(), &[]);
+    let late = follow(&server.admin(), &[]);
     let unreachable = format!("cannot reach the API server at {}", server.url());
     until("it says what it waits for", || {
         let (code, text) = late.get("/readyz");
@@ -86,7 +87,7 @@ fn watch_resumes_after_quiet_outage() {
     let server = ApiServer::start(&["--watch-cache=false"]);
     let address = address();
     Api::of(&server).run_pod(PodPath("default", "pod"), &[address]);
-    let daemon = daemon(&server.admin(), &[]);
+    let daemon = follow_until_ready(&server.admin(), &[]);
     let (lists, _) = lists_and_errors(&daemon);
     server.kill();
     until("marked as stale", || lookup(&daemon, "default", address) == answered(address, Some(STALE_ANSWER)));
@@ -105,7 +106,7 @@ fn pods_deleted_before_compaction_disappear() {
     api.create_namespace("removed");
     api.run_pod(PodPath("default", "kept"), &[kept]);
     api.run_pod(PodPath("default", "removed"), &[removed]);
-    let daemon = daemon(&server.admin(), &[]);
+    let daemon = follow_until_ready(&server.admin(), &[]);
     assert!(is_answered(&daemon, "default", removed));
     assert_eq!(lookup_namespace(&daemon, "removed"), no_data());
     let (lists, _) = lists_and_errors(&daemon);

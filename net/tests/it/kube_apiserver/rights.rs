@@ -1,15 +1,16 @@
 //! Rights that are missing, granted, limited and taken away.
 
+use crate::support::{follow, follow_until_ready};
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{
+    Answer, SERVFAIL, answered, denied, is_answered, lookup, lookup_namespace, no_data,
+};
+use poddns_test_support::wait::until;
 use serde_json::Value;
 
 use crate::kube_apiserver::SHARED;
 use crate::kube_apiserver::api::{Api, PodPath, address};
-use crate::kube_apiserver::server::ApiServer;
-use crate::support::dns::{
-    Answer, SERVFAIL, answered, daemon, denied, is_answered, lookup, lookup_namespace, no_data,
-    unready_daemon, within_a_second,
-};
-use crate::support::{Daemon, until};
+use poddns_test_support::kube_apiserver::ApiServer;
 
 const ALL: &[&str] = &["list", "watch"];
 
@@ -56,7 +57,7 @@ fn missing_permissions_take_effect_once_granted() {
         for resource in ["pods", "namespaces"].iter().filter(|_| !verbs.is_empty()) {
             SHARED.grant(account, verbs, resource, None);
         }
-        (unready_daemon(&kubeconfig, &[]), account, missing)
+        (follow(&kubeconfig, &[]), account, missing)
     };
     let daemons = cases.map(start);
     for (daemon, account, missing) in &daemons {
@@ -98,7 +99,7 @@ fn namespaced_permissions_suffice_for_their_namespaces() {
     let kubeconfig = SHARED.service_account("teams");
     SHARED.grant("teams", ALL, "namespaces", None);
     SHARED.grant("teams", ALL, "pods", Some("team-a"));
-    let daemon = unready_daemon(&kubeconfig, &served);
+    let daemon = follow(&kubeconfig, &served);
     until("one namespace is waited for", || match pending(&daemon).as_slice() {
         [line] => {
             line.starts_with("pods in namespace team-b: cannot list pods in namespace team-b: 403")
@@ -117,14 +118,14 @@ fn namespaced_permissions_suffice_for_their_namespaces() {
     }
     let new = address();
     api.run_pod(PodPath("team-b", "new"), &[new]);
-    within_a_second("a pod in a namespace with a watch of its own", || is_answered(&daemon, "team-b", new));
+    until("a pod in a namespace with a watch of its own", || is_answered(&daemon, "team-b", new));
 }
 
 #[test]
 fn serving_one_namespace_needs_namespace_watch() {
     let kubeconfig = SHARED.service_account("no-namespaces");
     SHARED.grant("no-namespaces", ALL, "pods", Some("default"));
-    let daemon = unready_daemon(&kubeconfig, &["--namespace=default"]);
+    let daemon = follow(&kubeconfig, &["--namespace=default"]);
     until("namespaces are waited for", || match pending(&daemon).as_slice() {
         [line] => is_refusal(line, "no-namespaces", "list", "namespaces"),
         _ => false,
@@ -142,7 +143,7 @@ fn revoked_permissions_keep_pods_and_are_reported() {
         server.grant("poddns", ALL, resource, None);
     }
     Api::of(&server).run_pod(PodPath("default", "known"), &[known]);
-    let daemon = daemon(&kubeconfig, &[]);
+    let daemon = follow_until_ready(&kubeconfig, &[]);
 
     server.revoke("poddns", "pods");
     // A watch that is open stays open. The next one is refused.
@@ -178,7 +179,7 @@ fn replaced_token_is_read_again() {
         server.grant("poddns", ALL, resource, None);
     }
     Api::of(&server).run_pod(PodPath("default", "known"), &[known]);
-    let daemon = daemon(&kubeconfig, &[]);
+    let daemon = follow_until_ready(&kubeconfig, &[]);
 
     server.kubectl(&["delete", "serviceaccount", "poddns"], "");
     server.kill();

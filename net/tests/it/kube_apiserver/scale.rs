@@ -5,12 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
+use crate::support::follow_until_ready;
+use poddns_test_support::daemon::Daemon;
+use poddns_test_support::dns::{answered, denied, is_answered, lookup};
+use poddns_test_support::wait::until;
 use serde_json::{Value, json};
 
 use crate::kube_apiserver::api::{Api, PodPath, Write};
-use crate::kube_apiserver::server::ApiServer;
-use crate::support::dns::{answered, daemon, denied, is_answered, lookup};
-use crate::support::{Daemon, until};
+use poddns_test_support::kube_apiserver::ApiServer;
 
 /// Sets how many pods there are; 2,000 without it.
 const VARIABLE: &str = "KUBE_TEST_PODS";
@@ -185,7 +187,7 @@ fn index_equals_cluster_after_churn_and_restarts() {
     for number in 0..NAMESPACES {
         api.create_namespace(&namespace(number));
     }
-    let daemon = daemon(&server.admin(), &[]);
+    let daemon = follow_until_ready(&server.admin(), &[]);
     tell("started", &daemon);
     for round in 0..PART {
         api.write_all(cluster.round(round));
@@ -224,7 +226,7 @@ fn index_equals_cluster_after_churn_and_restarts() {
     truth.assert_served_by(&daemon, &cluster.ever);
     tell(&format!("the same {} pods as kubectl", truth.pods), &daemon);
     // It has seen none of the history.
-    let new = crate::support::dns::daemon(&server.admin(), &[]);
+    let new = follow_until_ready(&server.admin(), &[]);
     truth.assert_served_by(&new, &cluster.ever);
     tell("the same in a daemon that has just been started", &new);
 }

@@ -9,7 +9,7 @@ use poddns_watch::Index;
 
 /// The index that the daemon reads, written by the test instead of a feed.
 #[derive(Debug)]
-pub struct Indexed(pub Arc<Index>);
+pub(crate) struct Indexed(pub(crate) Arc<Index>);
 
 impl PodLookup for Indexed {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Pods and namespaces, as a history of lists and events leaves them.
 #[derive(Default)]
-pub struct Truth {
+pub(crate) struct Truth {
     pods: BTreeMap<String, Value>,
     namespaces: BTreeSet<String>,
     /// Every namespace and every address that ever occurred: what must not be in the index is looked for, too.
@@ -26,7 +26,7 @@ fn addresses(pod: &Value) -> impl Iterator<Item = IpAddr> {
 }
 
 impl Truth {
-    pub fn put(&mut self, object: &Value) {
+    pub(crate) fn put(&mut self, object: &Value) {
         let uid = text(&object["metadata"]["uid"]);
         if object["metadata"].get("namespace").is_none() {
             let name = text(&object["metadata"]["name"]);
@@ -39,7 +39,7 @@ impl Truth {
         }
     }
 
-    pub fn delete(&mut self, object: &Value) {
+    pub(crate) fn delete(&mut self, object: &Value) {
         self.pods.remove(&text(&object["metadata"]["uid"]));
         if object["metadata"].get("namespace").is_none() {
             self.namespaces.remove(&text(&object["metadata"]["name"]));
@@ -47,14 +47,14 @@ impl Truth {
     }
 
     /// A list, of pods or of namespaces.
-    pub fn list(mut self, recording: &str) -> Self {
+    pub(crate) fn list(mut self, recording: &str) -> Self {
         let list: Value = serde_json::from_str(recording).expect("JSON");
         list["items"].as_array().expect("items").iter().for_each(|object| self.put(object));
         self
     }
 
     /// A watch.
-    pub fn watch(mut self, recording: &str) -> Self {
+    pub(crate) fn watch(mut self, recording: &str) -> Self {
         for line in recording.lines() {
             let event: Value = serde_json::from_str(line).expect("JSON");
             match event["type"].as_str() {
@@ -78,14 +78,14 @@ impl Truth {
     }
 
     /// The index, which keeps names, holds exactly this.
-    pub fn assert_is(&self, index: &Index) {
+    pub(crate) fn assert_is(&self, index: &Index) {
         assert_eq!(self.difference(index), None);
         let (namespaces, addresses) = &self.all;
         assert!(namespaces.len() > 1 && addresses.len() > 5, "the history is worth a test");
     }
 
     /// Returns the first difference from an index that keeps names.
-    pub fn difference(&self, index: &Index) -> Option<String> {
+    pub(crate) fn difference(&self, index: &Index) -> Option<String> {
         let served = self.served();
         let pods: BTreeSet<_> = served.iter().map(|(namespace, _, name)| (namespace, name)).collect();
         if index.stats().pods != pods.len() {

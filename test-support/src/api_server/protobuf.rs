@@ -93,7 +93,7 @@ fn envelope(object: &Value, raw: &[u8]) -> Vec<u8> {
 }
 
 /// A list, or a `Status`.
-pub fn answer(body: &Value) -> Vec<u8> {
+pub(super) fn answer(body: &Value) -> Vec<u8> {
     let Some(items) = body["items"].as_array() else { return envelope(body, &status(body)) };
     let meta = Message::default()
         .text(2, &body["metadata"]["resourceVersion"])
@@ -104,14 +104,14 @@ pub fn answer(body: &Value) -> Vec<u8> {
 }
 
 /// An event, after its length.
-pub fn event(event: &Value) -> Vec<u8> {
+pub(super) fn event(event: &Value) -> Vec<u8> {
     let of = &event["object"];
     let raw = if event["type"] == "ERROR" { status(of) } else { object(of) };
     frame(event["type"].as_str().expect("a type"), &envelope(of, &raw))
 }
 
 /// An event whose object nobody can read, after its length.
-pub fn garbled() -> Vec<u8> {
+pub(super) fn garbled() -> Vec<u8> {
     frame("MODIFIED", b"k8s\0\x12\x02\x0a\x7f")
 }
 

@@ -6,25 +6,25 @@ use serde_json::{Value, json};
 
 /// A change, as watches tell it.
 #[derive(Clone, Debug)]
-pub struct Event {
-    pub version: u64,
-    pub kind: &'static str,
-    pub object: Value,
+pub(super) struct Event {
+    pub(super) version: u64,
+    pub(super) kind: &'static str,
+    pub(super) object: Value,
     /// The object before, which decides whether a selector saw it.
-    pub before: Option<Value>,
+    pub(super) before: Option<Value>,
 }
 
 /// Objects of one resource, by namespace and name.
 #[derive(Default)]
-pub struct Cluster {
-    pub version: u64,
+pub(super) struct Cluster {
+    pub(super) version: u64,
     /// Versions up to this are compacted away.
-    pub compacted: u64,
+    pub(super) compacted: u64,
     objects: BTreeMap<&'static str, BTreeMap<(String, String), Value>>,
     events: BTreeMap<&'static str, Vec<Event>>,
 }
 
-pub fn resource(object: &Value) -> &'static str {
+fn resource(object: &Value) -> &'static str {
     match object["kind"].as_str() {
         Some("Namespace") => "namespaces",
         _ => "pods",
@@ -38,12 +38,12 @@ fn key(object: &Value) -> (String, String) {
 
 impl Cluster {
     /// An empty one, with some history behind it.
-    pub fn at(version: u64) -> Self {
+    pub(super) fn at(version: u64) -> Self {
         Self { version, ..Self::default() }
     }
 
     /// Creates or replaces an object, and stamps it with a new version.
-    pub fn put(&mut self, mut object: Value) {
+    pub(super) fn put(&mut self, mut object: Value) {
         self.version += 1;
         if object["metadata"].is_object() {
             object["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -54,7 +54,7 @@ impl Cluster {
         self.tell(resource, Event { version: self.version, kind, object, before });
     }
 
-    pub fn delete(&mut self, resource: &'static str, namespace: &str, name: &str) {
+    pub(super) fn delete(&mut self, resource: &'static str, namespace: &str, name: &str) {
         self.version += 1;
         let key = (namespace.to_owned(), name.to_owned());
         let mut object = self.objects.entry(resource).or_default().remove(&key).expect("it exists");
@@ -68,13 +68,18 @@ impl Cluster {
     }
 
     /// Forgets history, as etcd's compaction does.
-    pub fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         self.compacted = self.version;
         self.events.clear();
     }
 
     /// Returns the selected objects after a key, at most `limit`, and whether there are more.
-    pub fn list(&self, view: &View, after: Option<&(String, String)>, limit: usize) -> (Vec<Value>, bool) {
+    pub(super) fn list(
+        &self,
+        view: &View,
+        after: Option<&(String, String)>,
+        limit: usize,
+    ) -> (Vec<Value>, bool) {
         let all = self.objects.get(view.resource);
         let mut found = all
             .into_iter()
@@ -88,7 +93,7 @@ impl Cluster {
     }
 
     /// The events after a version, as this view sees them.
-    pub fn since(&self, view: &View, version: u64) -> Vec<Event> {
+    pub(super) fn since(&self, view: &View, version: u64) -> Vec<Event> {
         let events = self.events.get(view.resource).into_iter().flatten();
         events.filter(|event| event.version > version).filter_map(|event| view.see(event)).collect()
     }
@@ -96,15 +101,15 @@ impl Cluster {
 
 /// Selection of a request: one namespace, one field selector.
 #[derive(Clone, Debug)]
-pub struct View {
-    pub resource: &'static str,
-    pub namespace: Option<String>,
+pub(super) struct View {
+    pub(super) resource: &'static str,
+    pub(super) namespace: Option<String>,
     /// Phases that `status.phase!=` names.
-    pub not_phases: Vec<String>,
+    pub(super) not_phases: Vec<String>,
 }
 
 impl View {
-    pub fn shows(&self, object: &Value) -> bool {
+    pub(super) fn shows(&self, object: &Value) -> bool {
         let namespace = object["metadata"]["namespace"].as_str();
         let phase = object["status"]["phase"].as_str().unwrap_or_default();
         self.namespace.as_deref().is_none_or(|only| namespace == Some(only))
@@ -126,7 +131,7 @@ impl View {
 }
 
 /// An object cut down to what `as=PartialObjectMetadata` gives.
-pub fn partial(object: &Value) -> Value {
+pub(super) fn partial(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 
@@ -141,6 +146,7 @@ pub fn pod(namespace: &str, name: &str, addresses: &[&str]) -> Value {
     })
 }
 
+/// A namespace.
 pub fn namespace(name: &str) -> Value {
     json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name, "uid": name},
            "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})

@@ -1,0 +1,69 @@
+//! Requests for pods and namespaces.
+
+use http::{header, request};
+
+/// The purpose of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// A list of the one namespace kube-system.
+    Identify,
+    /// A list, or a page of one.
+    List,
+    /// A watch that begins with a list.
+    Stream,
+    /// A watch.
+    Watch,
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its purpose.
+    pub verb: Verb,
+    /// `pods` or `namespaces`.
+    pub resource: &'static str,
+    /// The namespace, unless all are meant.
+    pub namespace: Option<String>,
+    /// Parameters, decoded.
+    pub query: Vec<(String, String)>,
+    /// Its `Accept`.
+    pub accept: String,
+    /// Its bearer token.
+    pub token: Option<String>,
+    /// The status of the response; 0 if there is none.
+    pub status: u16,
+}
+
+impl Seen {
+    /// Returns the value of a parameter.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns `None` for a request that is not for pods or namespaces.
+    pub(super) fn parse(request: &request::Parts) -> Option<Self> {
+        let path = request.uri.path().strip_prefix("/api/v1/")?;
+        let (namespace, resource) = match path.split('/').collect::<Vec<_>>()[..] {
+            ["namespaces", namespace, "pods"] => (Some(namespace.to_owned()), "pods"),
+            ["pods"] => (None, "pods"),
+            ["namespaces"] => (None, "namespaces"),
+            _ => return None,
+        };
+        let query = request.uri.query().unwrap_or_default();
+        let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let has = |key: &str| query.iter().any(|(name, value)| name == key && value == "true");
+        let verb = match (has("watch"), has("sendInitialEvents")) {
+            (true, true) => Verb::Stream,
+            (true, false) => Verb::Watch,
+            (false, _) if query.iter().any(|(_, value)| value == "metadata.name=kube-system") => {
+                Verb::Identify
+            }
+            (false, _) => Verb::List,
+        };
+        let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let token = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        let token = token.map(str::to_owned);
+        let accept = header(header::ACCEPT).unwrap_or_default().to_owned();
+        Some(Self { verb, resource, namespace, query, accept, token, status: 0 })
+    }
+}

@@ -1,0 +1,53 @@
+//! Access reviews: who the client is, and what it may do.
+
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::reply::{Body, failure, json_response};
+
+/// The user that every accepted token belongs to.
+pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:dns:poddns";
+
+/// An access that a review asks about.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The user whose access is reviewed.
+    pub user: String,
+    /// Groups that the review names; empty in one of the client itself.
+    pub groups: Vec<String>,
+    /// Such as `list`.
+    pub verb: String,
+    /// Such as `pods`.
+    pub resource: String,
+    /// The namespace; `None` for all of them.
+    pub namespace: Option<String>,
+}
+
+/// Returns the response to a request beside `/api/v1`.
+pub(super) fn review(path: &str, mut body: Value, is_allowed: fn(&Access) -> bool) -> Response<Body> {
+    match path {
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        | "/apis/authorization.k8s.io/v1/subjectaccessreviews" => {
+            let access = access(&body["spec"]);
+            body["status"] = json!({"allowed": is_allowed(&access)});
+        }
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews" => {
+            body["status"] = json!({"userInfo": {"username": SERVICE_ACCOUNT}});
+        }
+        _ => return failure(404, "NotFound", "the server could not find the requested resource"),
+    }
+    json_response(StatusCode::CREATED, &body)
+}
+
+fn access(spec: &Value) -> Access {
+    let attributes = &spec["resourceAttributes"];
+    let text = |key: &str| attributes[key].as_str().map(str::to_owned);
+    let groups = spec["groups"].as_array().into_iter().flatten();
+    Access {
+        user: spec["user"].as_str().unwrap_or(SERVICE_ACCOUNT).to_owned(),
+        groups: groups.filter_map(|group| Some(group.as_str()?.to_owned())).collect(),
+        verb: text("verb").expect("a verb"),
+        resource: text("resource").expect("a resource"),
+        namespace: text("namespace"),
+    }
+}

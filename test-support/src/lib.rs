@@ -1,0 +1,17 @@
+//! What the tests of all crates share: a fake API server that does on demand what a real one does only on bad days, a real one,
+//! clients of DNS, and the daemon as a process.
+//!
+//! Depends on none of the crates that are tested, so that each of them can use it.
+#![forbid(unsafe_code)]
+#![allow(clippy::missing_panics_doc, reason = "a test that panics has failed")]
+#![allow(clippy::must_use_candidate, reason = "a test that drops a result has its reasons")]
+
+pub mod api_server;
+pub mod daemon;
+pub mod dns;
+#[cfg(unix)]
+pub mod kube_apiserver;
+#[cfg(target_os = "linux")]
+pub mod netns;
+pub mod recordings;
+pub mod wait;

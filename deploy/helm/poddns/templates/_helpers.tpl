@@ -63,9 +63,27 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if or (include "poddns.keepsSnapshot" .) (include "poddns.audits" .) -}}yes{{- end -}}
 {{- end -}}
 
+{{/* Whether zones are transferred. */}}
+{{- define "poddns.transfers" -}}
+{{- if .Values.transfers.to -}}
+{{- if ne .Values.kind "StatefulSet" -}}
+{{- fail "transfers.to needs kind StatefulSet: serials of two primaries cannot be compared, so each needs a name of its own" -}}
+{{- end -}}
+{{- if ne .Values.pods "verified" -}}
+{{- fail "transfers.to needs pods verified: no other mode has a zone to transfer" -}}
+{{- end -}}
+yes
+{{- end -}}
+{{- end -}}
+
+{{/* Name of the Secret with the keys of transfers, if they are signed. */}}
+{{- define "poddns.transferKey" -}}
+{{- if include "poddns.transfers" . -}}{{ .Values.transfers.keySecret.existingSecret }}{{- end -}}
+{{- end -}}
+
 {{/* Whether anything is mounted. */}}
 {{- define "poddns.mounts" -}}
-{{- if or (include "poddns.keepsState" .) .Values.cookieSecret.existingSecret .Values.config.existingConfigMap -}}yes{{- end -}}
+{{- if or (include "poddns.keepsState" .) .Values.cookieSecret.existingSecret .Values.config.existingConfigMap (include "poddns.transferKey" .) -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "poddns.args" -}}
@@ -133,6 +151,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if include "poddns.keepsSnapshot" . }}
 - --snapshot=/var/lib/poddns/snapshot
 - --snapshot-interval={{ .Values.snapshot.interval }}
+{{- end }}
+{{- if include "poddns.transfers" . }}
+{{- range .Values.transfers.to }}
+- --transfer-to={{ if contains ":" .address }}[{{ .address }}]{{ else }}{{ .address }}{{ end }}:{{ int (default 53 .port) }}
+{{- end }}
+- --transfer-journal={{ int .Values.transfers.journalMiB }}
+{{- if include "poddns.transferKey" . }}
+- --transfer-key=/etc/poddns/transfer/transfer.key
+{{- end }}
 {{- end }}
 {{- if .Values.cookieSecret.existingSecret }}
 - --cookie-secret-file=/etc/poddns/cookies/secrets

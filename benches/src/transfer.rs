@@ -170,10 +170,43 @@ pub fn measure_axfr(poddnsd: &Path, pods: u32, runs: u32) -> Vec<Axfr> {
     primary.wait_for(&last.namespace(), last.address());
     // The lists leave memory that is given back a second later.
     thread::sleep(Duration::from_secs(3));
+    measure(&mut primary.process, address, &last.namespace(), last.address(), runs)
+}
+
+/// Measures AXFR of the same zone from Knot DNS, which transfers it from poddnsd first. `None` if there is no `knotd`.
+///
+/// # Panics
+///
+/// If a program does not do what it is measured for.
+#[must_use]
+pub fn measure_axfr_of_knot(poddnsd: &Path, pods: u32, runs: u32) -> Option<Vec<Axfr>> {
+    let knotd = crate::end_to_end::process::find("knotd")?;
+    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
+    let sample = server.sample(100);
+    let last = sample.last().expect("pods");
+    let address = free_address().expect("a port");
+    let mut primary = Primary::start(poddnsd, &server, Some(address));
+    primary.wait_for(&last.namespace(), last.address());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut knot = Process::start(&mut knot(&knotd, folder.path(), address, primary.address));
+    until(&mut knot, || is_answered(address, &last.namespace(), last.address()));
+    // Its journal and zone file are written.
+    thread::sleep(Duration::from_secs(3));
+    Some(measure(&mut knot, address, &last.namespace(), last.address(), runs))
+}
+
+/// Measures AXFR from a server, which answers an address of a namespace.
+fn measure(
+    process: &mut Process,
+    server: SocketAddr,
+    namespace: &str,
+    address: Ipv4Addr,
+    runs: u32,
+) -> Vec<Axfr> {
     let timed = |during: &mut dyn FnMut()| {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            let queries = scope.spawn(|| p99(address, &last.namespace(), last.address(), &stop));
+            let queries = scope.spawn(|| p99(server, namespace, address, &stop));
             during();
             stop.store(true, Ordering::Relaxed);
             queries.join().expect("it measures")
@@ -181,13 +214,13 @@ pub fn measure_axfr(poddnsd: &Path, pods: u32, runs: u32) -> Vec<Axfr> {
     };
     let run = |_| {
         let quiet = timed(&mut || thread::sleep(Duration::from_secs(2)));
-        primary.process.reset_peak();
-        let (steady, cpu, begin) = (primary.process.resident(), primary.process.cpu(), Instant::now());
-        let (bytes, messages) = axfr(address);
-        let (wall, cpu) = (begin.elapsed(), primary.process.cpu().saturating_sub(cpu));
-        let peak = primary.process.peak();
+        process.reset_peak();
+        let (steady, cpu, begin) = (process.resident(), process.cpu(), Instant::now());
+        let (bytes, messages) = axfr(server);
+        let (wall, cpu) = (begin.elapsed(), process.cpu().saturating_sub(cpu));
+        let peak = process.peak();
         let busy = timed(&mut || {
-            let _ = axfr(address);
+            let _ = axfr(server);
         });
         Axfr { wall, cpu, bytes, messages, steady, peak, p99: [quiet, busy] }
     };
@@ -216,6 +249,25 @@ pub fn measure_changes(poddnsd: &Path, pods: u32, changes: u32, rate: u32) -> [D
     })
 }
 
+/// Returns the command of a Knot DNS that is secondary of a primary and transfers the zone to this machine.
+fn knot(knotd: &Path, home: &Path, address: SocketAddr, primary: SocketAddr) -> Command {
+    let folder = home.display();
+    let config = format!(
+        "server:\n    rundir: \"{folder}\"\n    listen: {}@{}\ndatabase:\n    storage: \"{folder}\"\nremote:\n  - id: primary\n    \
+         address: {}@{}\nacl:\n  - id: local\n    address: 127.0.0.1\n    action: [notify, transfer]\nzone:\n  - domain: \
+         pod.{DOMAIN}\n    storage: \"{folder}\"\n    master: primary\n    acl: local\n",
+        address.ip(),
+        address.port(),
+        primary.ip(),
+        primary.port(),
+    );
+    let file = home.join("knot.conf");
+    fs::write(&file, config).expect("a file");
+    let mut command = Command::new(knotd);
+    command.arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
 /// Measures the time from a change of a pod to the answer of Knot DNS as secondary. `None` if there is no `knotd`.
 ///
 /// # Panics
@@ -228,20 +280,7 @@ pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Dura
     let secondary = free_address().expect("a port");
     let mut primary = Primary::start(poddnsd, &server, Some(secondary));
     let folder = tempfile::tempdir().expect("a folder");
-    let (home, from) = (folder.path().display(), primary.address);
-    let config = format!(
-        "server:\n    rundir: \"{home}\"\n    listen: {}@{}\ndatabase:\n    storage: \"{home}\"\nremote:\n  - id: primary\n    \
-         address: {}@{}\nacl:\n  - id: notify\n    address: 127.0.0.1\n    action: notify\nzone:\n  - domain: pod.{DOMAIN}\n    \
-         storage: \"{home}\"\n    master: primary\n    acl: notify\n",
-        secondary.ip(),
-        secondary.port(),
-        from.ip(),
-        from.port(),
-    );
-    let file = folder.path().join("knot.conf");
-    fs::write(&file, config).expect("a file");
-    let mut command = Command::new(knotd);
-    command.arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = knot(&knotd, folder.path(), secondary, primary.address);
     let all = server.sample(pods as usize);
     let last = all.last().expect("pods");
     primary.wait_for(&last.namespace(), last.address());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use poddns_benches::api_server::MAX_PODS;
-use poddns_benches::transfer::{measure_axfr, measure_changes, measure_delay};
+use poddns_benches::transfer::{Axfr, measure_axfr, measure_axfr_of_knot, measure_changes, measure_delay};
 
 /// Measures zone transfers. poddnsd is the one in the folder of this program.
 #[derive(Debug, Parser)]
@@ -34,6 +34,28 @@ struct Arguments {
     delays: u32,
 }
 
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Prints transfers from a server.
+fn show(server: &str, pods: u32, runs: &[Axfr]) {
+    for run in runs {
+        println!(
+            "AXFR of {pods} from {server}: {:.0} ms, {:.0} ms of CPU, {} bytes in {} messages, {} KiB above {} KiB; query p99 \
+             {:.2} ms before, {:.2} ms meanwhile",
+            milliseconds(run.wall),
+            milliseconds(run.cpu),
+            run.bytes,
+            run.messages,
+            run.peak.saturating_sub(run.steady),
+            run.steady,
+            milliseconds(run.p99[0]),
+            milliseconds(run.p99[1]),
+        );
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let poddnsd = std::env::current_exe()?.with_file_name("poddnsd");
@@ -41,21 +63,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let path = poddnsd.display();
         return Err(format!("{path} is missing: build it with the same profile as this program").into());
     }
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     for &pods in &arguments.pods {
-        for run in measure_axfr(&poddnsd, pods, arguments.runs) {
-            println!(
-                "AXFR of {pods}: {:.0} ms, {:.0} ms of CPU, {} bytes in {} messages, {} KiB above {} KiB; query p99 {:.2} ms \
-                 before, {:.2} ms meanwhile",
-                milliseconds(run.wall),
-                milliseconds(run.cpu),
-                run.bytes,
-                run.messages,
-                run.peak.saturating_sub(run.steady),
-                run.steady,
-                milliseconds(run.p99[0]),
-                milliseconds(run.p99[1]),
-            );
+        show("poddnsd", pods, &measure_axfr(&poddnsd, pods, arguments.runs));
+        if let Some(runs) = measure_axfr_of_knot(&poddnsd, pods, arguments.runs) {
+            show("knotd", pods, &runs);
         }
     }
     let [without, with] = measure_changes(&poddnsd, 10_000, arguments.changes, 2_000);

@@ -17,7 +17,7 @@ impl Version {
     /// The first with `failover` in `forward` (coredns#7458).
     const FAILOVER: Self = Self(1, 13, 0);
     /// The first with several `forward` in a server block (coredns#5127).
-    const MANY_FORWARDS: Self = Self(1, 9, 1);
+    const MANY_FORWARDS: Self = Self(1, 9, 4);
     /// The first with `servfail` in `cache` (coredns#5320).
     const CACHE_SERVFAIL: Self = Self(1, 9, 4);
 }

@@ -158,7 +158,7 @@ fn reverse_zones_are_forwarded_where_asked_for() {
     assert_eq!(lines, expected);
     let report = run(&path, &zones);
     assert!(report.contains(&lines) && report.contains("--print reverse"), "{report}");
-    // One forward in a block, before 1.9.1.
+    // One forward in a block, before 1.9.4.
     let old = run(&path, &["--reverse-zone=10.244.0.0/16", "--print=reverse", "--coredns-version=1.8.6"]);
     assert!(old.starts_with("244.10.in-addr.arpa:53 {\n    errors\n    forward . 10.96.0.53"), "{old}");
     assert!(!run(&path, &[]).contains("--print reverse"), "only where asked for");

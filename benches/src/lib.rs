@@ -1,4 +1,4 @@
-//! What the benchmarks of `respond` measure: the cases, and the three implementations that answer them.
+//! The benchmarks of `respond`: the cases, and the three implementations that answer them.
 //!
 //! Each [`Case`] is a stream of queries; each [`Responder`] answers them by the same rules: poddns-core, and the
 //! same job done with [hickory-proto](peers::Hickory) and with [`domain` of NLnet Labs](peers::Domain). All three look
@@ -43,7 +43,7 @@ pub const SECRET: [u8; 16] = *b"sixteen octets!!";
 
 /// Answers queries.
 pub trait Responder {
-    /// What it is called in reports.
+    /// Name in reports.
     const NAME: &'static str;
 
     /// Writes the response to the front of `out` and tells its length; `None` for no response.
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Or the cases would not measure what their names say.
+    /// The cases measure what their names say.
     #[test]
     fn the_answers_are_those_that_the_cases_are_named_for() {
         for mut case in Case::all(10_000) {

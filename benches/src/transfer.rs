@@ -1,4 +1,4 @@
-//! What zone transfers cost the primary, and how long a change takes to the answer of a secondary.
+//! Cost of zone transfers to the primary, and the time from a change to the answer of a secondary.
 
 use std::collections::HashSet;
 use std::fs;

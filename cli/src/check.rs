@@ -231,7 +231,7 @@ fn unusable(error: &FeedError) -> Failure {
     if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
 }
 
-/// Whether snapshots can be written there, and what is in the one that is there; whether all is well.
+/// Reports whether snapshots can be written there, and the contents of the present one; returns true if all is well.
 async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> Result<bool, Failure> {
     let feed = Feed::open(Source::Cluster(options), scope).await.map_err(|error| unusable(&error))?;
     let shown = path.display();

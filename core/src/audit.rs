@@ -20,7 +20,7 @@ pub enum AuditFinding {
     NoSuchPod,
     /// The namespace exists, and pods of other namespaces only have the address.
     OtherNamespace,
-    /// Nobody can tell: there was no complete list yet, or the index could not be read.
+    /// Unknown: there was no complete list yet, or the index could not be read.
     NotReady,
 }
 

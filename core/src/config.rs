@@ -1,4 +1,4 @@
-//! What the operator decides.
+//! Settings of the responder.
 
 use core::fmt;
 use core::time::Duration;
@@ -10,7 +10,7 @@ use crate::wire::edns;
 use crate::zone::Zone;
 use crate::{CookieSecrets, Label};
 
-/// What is checked before a pod's address is given: CoreDNS' `pods` option.
+/// The check that an address passes before it is returned: CoreDNS' `pods` option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 // A mode between insecure and verified was asked for before.
 #[non_exhaustive]
@@ -111,7 +111,7 @@ impl fmt::Display for Ttl {
     reason = "each is an option of the operator's, independent of the others"
 )]
 pub struct Config<'a> {
-    /// What is checked before an address is given.
+    /// The check that an address passes before it is returned.
     pub mode: Mode,
     /// The zones served. Names outside all of them are REFUSED. Of two that fit, the longer one wins; of the same
     /// one twice, the first.
@@ -152,9 +152,9 @@ pub struct Config<'a> {
     /// (RFC 7873 5.3: "If the client is expecting the response to contain a COOKIE option and it is missing, the
     /// response MUST be discarded."). Looked at only for queries with a cookie.
     pub cookie_exempt: &'a [IpCidr],
-    /// Who answered, for those who ask (RFC 5001): any octets, of which the first [`Config::MAX_NSID`] are sent.
+    /// The server's identifier for queries with NSID (RFC 5001): any octets, of which the first [`Config::MAX_NSID`] are sent.
     pub nsid: Option<&'a [u8]>,
-    /// How long an idle TCP connection is kept, for those who ask (RFC 7828), in units of 100 ms.
+    /// Idle time-out of TCP connections, for queries with edns-tcp-keepalive (RFC 7828), in units of 100 ms.
     pub tcp_keepalive: Option<u16>,
     /// The text of `version.bind` and `version.server` in class CH, at most 255 octets; `None` refuses.
     pub chaos_version: Option<&'a str>,

@@ -14,10 +14,10 @@ const VERSION: u8 = 1;
 /// Octets of a server cookie: version, three reserved, timestamp, hash (RFC 9018 4).
 const SERVER_LEN: usize = 16;
 
-/// How long a server cookie is good, in seconds (RFC 9018 4.3).
+/// Lifetime of a server cookie, in seconds (RFC 9018 4.3).
 const LIFETIME: u32 = 3600;
 
-/// How far ahead the clock of another server with the same secret may be, in seconds (RFC 9018 4.3).
+/// Maximum lead of the clock of another server with the same secret, in seconds (RFC 9018 4.3).
 const CLOCK_SKEW: u32 = 300;
 
 /// The secrets that server cookies are made with. Servers that share an address share them.

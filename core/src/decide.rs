@@ -1,4 +1,4 @@
-//! What to answer, before any of it is written: rcode, extended error and records.
+//! The decision on a response before any of it is written: rcode, extended error and records.
 
 use core::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::wire::name::QuestionName;
 use crate::wire::{Class, Ede, Opcode, Rcode, Rtype};
 use crate::zone::{self, Place, Zone};
 
-/// What to answer.
+/// The content of a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decision<'a> {
     /// The rule that led to it.
@@ -28,7 +28,7 @@ pub(crate) struct Decision<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Records<'a> {
     None,
-    /// What the server says of itself.
+    /// Information about the server.
     Chaos(&'a str),
     /// The zone's SOA in the authority section: NXDOMAIN and NODATA (RFC 2308 2).
     Negative(&'a Zone),
@@ -126,7 +126,7 @@ fn without_question(cookie: CookieStatus) -> Rcode {
     }
 }
 
-/// What the server says of itself in class CH, if it may (RFC 4892); every other class is refused.
+/// Decides on a query in class CH for information about the server (RFC 4892); every other class is refused.
 fn chaos<'z>(config: &Config<'z>, question: Question<'_>) -> Decision<'z> {
     let is = |name: &[u8]| question.name.as_wire().eq_ignore_ascii_case(name);
     let text = if is(b"\x07version\x04bind\x00") || is(b"\x07version\x06server\x00") {

@@ -26,7 +26,7 @@ pub struct Explanation<'a> {
     pub rcode: Rcode,
     /// The extended error.
     pub ede: Option<Ede>,
-    /// Whether the answer section is not empty.
+    /// True if the answer section is not empty.
     pub has_records: bool,
     /// The rule that led to this.
     pub reason: Reason,
@@ -42,7 +42,7 @@ pub struct Explanation<'a> {
     pub address: Option<IpAddr>,
     /// The owner of that address, as far as the index can be read.
     pub owner: Option<Owner>,
-    /// Whether the cluster has the namespace, as far as the index can be read.
+    /// True if the cluster has the namespace; `None` if the index cannot be read.
     pub namespace_exists: Option<bool>,
     /// The cause for which mode verified would refuse the name, if mode insecure answers it and the audit is on.
     pub audit: Option<AuditFinding>,

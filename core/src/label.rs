@@ -51,7 +51,7 @@ fn folded(octet: u8) -> Option<u8> {
     FOLDED.get(usize::from(octet)).copied().filter(|&folded| folded != 0)
 }
 
-/// Why a text is not a [`Label`].
+/// Reason why a text is not a [`Label`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // A later check can have an error of its own.
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What the responder asks of whoever knows the pods.
+//! The responder's view of an index of pods.
 
 use core::error::Error;
 use core::fmt;
@@ -36,17 +36,17 @@ use crate::Label;
 /// }
 /// ```
 pub trait PodLookup {
-    /// Whether the cluster has this namespace, with or without pods.
+    /// Returns true if the cluster has this namespace, with or without pods.
     ///
     /// Also true of a namespace that [`contains`](Self::contains) or [`addresses_of`](Self::addresses_of)
     /// knows a pod of, even if the namespace itself was not heard of yet: a name that is NXDOMAIN has nothing
     /// below it (RFC 8020 2), and resolvers that know one refuse all names below it until its TTL is over.
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown>;
 
-    /// Whether a pod of this namespace has this address, as any of its `status.podIPs`.
+    /// Returns true if a pod of this namespace has this address, as any of its `status.podIPs`.
     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown>;
 
-    /// Says that [`contains`](Self::contains) will be asked about these addresses next, each with a namespace that
+    /// Announces that [`contains`](Self::contains) will be called for these addresses next, each with a namespace that
     /// is not yet known.
     ///
     /// A hint, which no answer may depend on: an index that is larger than the processor's caches can bring near

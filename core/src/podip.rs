@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(parse(b"255-255-255-255"), v4("255.255.255.255"));
     }
 
-    /// What nobody calls an address, or fails the test.
+    /// Fails unless none of the labels spells an address.
     fn spells_nothing(labels: &[&str]) {
         for label in labels {
             assert_eq!(parse(label.as_bytes()), None, "{label:?}");

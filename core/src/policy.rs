@@ -1,4 +1,4 @@
-//! Which names exist: the modes and their guards.
+//! The names that exist: modes and their guards.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ use crate::wire::Ede;
 use crate::zone::Place;
 use crate::{Label, podip};
 
-/// What is at a name.
+/// The content of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finding<'q> {
     /// Nothing, and nothing below.
@@ -79,7 +79,7 @@ const fn nothing(reason: Reason) -> Verdict<'static> {
     Verdict { finding: Finding::Nothing, stale: false, reason }
 }
 
-/// What is at a place of a zone.
+/// Returns the content of a place of a zone.
 #[inline]
 pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
     config: &Config<'_>,
@@ -113,7 +113,7 @@ pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
     }
 }
 
-/// Whether the namespace is one of those that the operator narrowed the zone to.
+/// Returns true if the namespace is one of those that the zone is restricted to.
 #[inline]
 pub(crate) fn is_served(config: &Config<'_>, namespace: &Label) -> bool {
     config.namespaces.is_empty() || config.namespaces.binary_search(namespace).is_ok()
@@ -253,7 +253,7 @@ impl PodLabel {
     }
 }
 
-/// Whether the address may be given to anybody, under whatever name.
+/// Returns true if the address may be returned, under whatever name.
 pub(crate) fn is_allowed(config: &Config<'_>, address: IpAddr) -> bool {
     !is_mapped(address) && forbidden(config, address).is_none()
 }
@@ -298,14 +298,14 @@ fn from_index<'q, P: PodLookup + ?Sized>(
     }
 }
 
-/// Whether it is an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), which is nobody's pod address: as AAAA it
+/// Returns true for an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), which no pod has: as AAAA it
 /// would lead a client to the IPv4 host around every IPv4 rule.
 #[inline]
 fn is_mapped(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }
 
-/// Whether the address is one that no pod can have: unspecified, loopback, link-local, multicast, broadcast,
+/// Returns true for an address that no pod can have: unspecified, loopback, link-local, multicast, broadcast,
 /// documentation or benchmark (RFC 6890 and its successors in the IANA special-purpose registries).
 fn is_special(address: IpAddr) -> bool {
     match address {
@@ -347,7 +347,7 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         || translates_to_special_v4(address)
 }
 
-/// Whether a translator would take it to a special IPv4 address: `64:ff9b::a.b.c.d` (RFC 6052 2.1).
+/// Returns true if a translator maps the address to a special IPv4 address: `64:ff9b::a.b.c.d` (RFC 6052 2.1).
 fn translates_to_special_v4(address: Ipv6Addr) -> bool {
     let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else {
         return false;

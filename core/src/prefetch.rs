@@ -9,11 +9,11 @@ use crate::podip;
 use crate::wire::header;
 use crate::wire::name::split_label;
 
-/// How many addresses the index is told at once. As many look-ups as a processor can have waiting for memory, and
+/// Maximum number of addresses in one hint: as many look-ups as a processor can have waiting for memory, and
 /// few enough for the stack.
 const AT_ONCE: usize = 32;
 
-/// Tells the index which addresses a batch of queries is about, before [`respond`](crate::respond) is called for
+/// Announces to the index the addresses in a batch of queries, before [`respond`](crate::respond) is called for
 /// each of them.
 ///
 /// In an index that is larger than the processor's caches, a look-up is mostly a wait for memory. Told of

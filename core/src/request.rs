@@ -7,7 +7,7 @@ use crate::audit::AuditFinding;
 use crate::reason::Reason;
 use crate::wire::{Ede, Rcode};
 
-/// What a response may depend on beside the query's bytes: how and whence it came.
+/// The inputs of a response beside the query's bytes: transport, client and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Request {
@@ -89,9 +89,9 @@ pub struct Reply {
     /// The cause for which mode verified would have refused what mode insecure answered, with
     /// [`Config::audit`](crate::Config::audit) on; else `None`.
     pub audit: Option<AuditFinding>,
-    /// Whether the answer section had to be left out and TC set.
+    /// True if the answer section was left out and TC set.
     pub truncated: bool,
-    /// What the client's cookie told: a valid one proves its address.
+    /// The state of the client's cookie: a valid one proves its address.
     pub cookie: CookieStatus,
 }
 
@@ -111,7 +111,7 @@ impl Reply {
     }
 }
 
-/// Why a packet gets no response.
+/// Reason why a packet gets no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 // More kinds of packets may turn out to be better left alone.
 #[non_exhaustive]

@@ -204,7 +204,7 @@ pub(crate) fn locate(zones: ReverseZones<'_>, name: QuestionName<'_>) -> Option<
 /// The labels in front of a family's suffix.
 struct Labels {
     count: usize,
-    /// How many of them, from the right, are octets or nibbles.
+    /// Number of them, from the right, that are octets or nibbles.
     valid: usize,
     /// Those of them as the first bits of an address.
     bits: u128,

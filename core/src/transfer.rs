@@ -195,7 +195,7 @@ impl<'a> TransferMessage<'a> {
     }
 }
 
-/// Whether the zone has a record, as mode verified answers it: guards apply, and what a label spells is an address
+/// Returns true if the zone has a record, as mode verified answers it: guards apply, and what a label spells is an address
 /// rather than a pod's name.
 fn is_in_zone(config: &Config<'_>, record: &TransferRecord<'_>) -> bool {
     let is_named = match record.name {

@@ -12,7 +12,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// What the mailbox in the SOA has in front of the domain: `hostmaster`.
+    /// Front of the mailbox in the SOA: `hostmaster`.
     pub(crate) const MAILBOX: &[u8] = b"\x0ahostmaster";
 
     /// The zone of a cluster domain such as `cluster.local`, a trailing dot allowed. The name server is
@@ -103,7 +103,7 @@ pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: QuestionName<'q>) -> Optio
     innermost
 }
 
-/// Whether one of the zones begins below the name, so that the name exists, whatever the zone around it says.
+/// Returns true if a zone begins below the name, so that the name exists, whatever the zone around it says.
 pub(crate) fn is_above_a_zone(zones: &[Zone], name: QuestionName<'_>) -> bool {
     zones.iter().any(|zone| strip_suffix(zone.apex.as_wire(), name.as_wire()).is_some())
 }

@@ -325,7 +325,7 @@ fn address(octets: &[u8], record: &Record) -> IpAddr {
     }
 }
 
-/// What hickory-proto reads is what was meant.
+/// Checks that hickory-proto reads the response that was meant.
 fn check_against_hickory(reply: &Reply, octets: &[u8], message: &Message) {
     let read = match hickory::Message::from_vec(octets) {
         Ok(read) => read,

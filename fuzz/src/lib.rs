@@ -1,4 +1,4 @@
-//! What must hold of `poddns_core` for any input at all: one function per fuzz target, which panics where it does
+//! Properties of `poddns_core` for any input at all: one function per fuzz target, which panics where it does
 //! not.
 //!
 //! The targets of `fuzz_targets/` feed these functions from libFuzzer; `core/tests/corpus.rs` feeds them the

@@ -1,4 +1,4 @@
-//! What must be answered to a query, worked out a second time: from the other reader's view of it, with text and
+//! The response that a query must get, worked out a second time: from the other reader's view of it, with text and
 //! the standard library's parsers, in the words of the contract.
 
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ pub enum Records {
     Text(String),
 }
 
-/// What is at a name.
+/// The content of a name.
 enum Finding {
     Nothing,
     /// Not known now, with the code that says why.
@@ -201,7 +201,7 @@ impl Oracle<'_> {
         self.settings.config()
     }
 
-    /// What to answer to a query of at least twelve octets with QR=0.
+    /// Returns the response to a query of at least twelve octets with QR=0.
     pub fn answer(&self, query: &[u8], cookie: CookieStatus) -> Expected {
         let bare = |rcode, ede| Expected { rcode, ede, records: Records::None };
         if query[2] >> 3 & 0xf != 0 {
@@ -445,7 +445,7 @@ impl Oracle<'_> {
         Verdict { blocked: all_blocked, ..verdict }
     }
 
-    /// What the index says, as far as it may be believed.
+    /// Returns the result of a look-up, as far as the index may be believed.
     fn look(&self, look: impl FnOnce() -> Finding) -> Verdict {
         let freshness = self.cluster.freshness();
         if freshness == Freshness::Unsynced {
@@ -492,7 +492,7 @@ fn zones(network: &IpCidr) -> Vec<Vec<String>> {
     zones
 }
 
-/// Whether it is an IPv4-mapped address, which is given to nobody.
+/// Returns true for an IPv4-mapped address, which is never returned.
 fn is_mapped(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }

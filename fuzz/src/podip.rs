@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use poddns_core::Label;
 use poddns_core::podip::{PodIpLabel, parse};
 
-/// What the label spells, by the standard library's parsers.
+/// Returns the address that the label spells, by the standard library's parsers.
 pub fn spelled(label: &[u8]) -> Option<IpAddr> {
     if !label.iter().all(|octet| octet.is_ascii_hexdigit() || matches!(octet, b'-' | b':')) {
         return None;

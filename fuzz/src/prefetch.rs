@@ -1,4 +1,4 @@
-//! What an index is told of before it is asked.
+//! Hints that an index gets before look-ups.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -35,7 +35,7 @@ impl<P: PodLookup> PodLookup for Listener<'_, P> {
     }
 }
 
-/// That in a batch no address is looked up of which the index has not been told.
+/// Checks that in a batch no address is looked up that was not announced to the index.
 pub fn check(config: &Config<'_>, pods: &impl PodLookup, request: &Request, query: &[u8]) {
     let listener = Listener { pods, told: RefCell::default(), asked: RefCell::default() };
     // Of one query alone nothing is told.

@@ -131,7 +131,7 @@ const RTYPES: [u16; 12] = [
     65280,
 ];
 
-/// What stands right of the labels chosen: the zones of the pool, and what only looks like them.
+/// Ends of names, right of the labels chosen: the zones of the pool, and what only looks like them.
 const SUFFIXES: [&str; 10] = [
     "pod.cluster.local",
     "pod.pod.cluster.local",

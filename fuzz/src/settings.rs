@@ -1,4 +1,4 @@
-//! What the operator decides, out of small pools: so that names, namespaces and addresses meet.
+//! Settings out of small pools: so that names, namespaces and addresses meet.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -121,7 +121,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// What a `Config` borrows from.
+/// The owner of what a `Config` borrows.
 #[derive(Debug)]
 pub struct Owned<'a> {
     settings: Settings<'a>,
@@ -159,7 +159,7 @@ impl Owned<'_> {
         config
     }
 
-    /// Whether a guard forbids the address: by tables of prefixes, where core has predicates.
+    /// Returns true if a guard forbids the address: by tables of prefixes, where core has predicates.
     pub fn blocks(&self, address: IpAddr) -> bool {
         let outside = !self.cidrs.is_empty() && !self.cidrs.iter().any(|cidr| cidr.contains(&address));
         outside || (self.settings.block_special && is_special(address))

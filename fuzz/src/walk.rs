@@ -50,7 +50,7 @@ pub struct Record {
     pub data: Range<usize>,
 }
 
-/// What to do about compression pointers.
+/// The treatment of compression pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pointers {
     /// There must be none.

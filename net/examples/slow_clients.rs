@@ -1,4 +1,4 @@
-//! What a thousand slow TCP connections do to the latency of answers over UDP: nothing, or so it should be.
+//! Effect of a thousand slow TCP connections on the latency of answers over UDP: none, or so it should be.
 //!
 //! ```sh
 //! cargo run --release --example slow_clients

@@ -1,4 +1,4 @@
-//! What the tests of all crates share: a fake API server that does on demand what a real one does only on bad days, a real one,
+//! Shared parts of the tests of all crates: a fake API server that does on demand what a real one does only on bad days, a real one,
 //! clients of DNS, and the daemon as a process.
 //!
 //! Depends on none of the crates that are tested, so that each of them can use it.

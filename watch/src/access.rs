@@ -1,4 +1,4 @@
-//! What a feed asks of a cluster, and whether the cluster lets it: for `poddns check`.
+//! Permissions that a feed needs of a cluster, and those that it has: for `poddns check`.
 //!
 //! The API server itself is asked, through a `SelfSubjectAccessReview` for each verb, so the answer holds for
 //! every authorizer, not only for RBAC. What is missing comes out as RBAC objects.
@@ -27,13 +27,13 @@ use crate::feed::explain::{Cleaned, chain};
 use crate::quote::Quoted;
 use crate::{ClusterOptions, FeedError, Scope};
 
-/// How long to wait for each answer: this is asked by a person, or by a script that has its own limits.
+/// Maximum time for each response: a person waits for it, or a script that has its own limits.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The user name of whoever shows no credentials.
 const ANONYMOUS: &str = "system:anonymous";
 
-/// What a cluster says of a feed's rights.
+/// A cluster's report on a feed's permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Access {
@@ -41,13 +41,13 @@ pub struct Access {
     pub server: String,
     /// Its version, such as `v1.33.4`.
     pub version: String,
-    /// Who we are to it, if it says so.
+    /// The user that it takes us for, if it reports one.
     pub subject: Option<Subject>,
     /// All that the feed needs, each with the server's verdict.
     pub findings: Vec<Finding>,
 }
 
-/// Whom RBAC binds a role to.
+/// The subject of an RBAC role binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A service account.
@@ -93,7 +93,7 @@ impl Subject {
         }
     }
 
-    /// Whether the server does not know us at all.
+    /// Returns true if the server takes us for anonymous.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::User(user) if user == ANONYMOUS)
@@ -111,7 +111,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// What is done with objects: each needs a right of its own.
+/// An operation on objects: each needs a permission of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// Get all there are.
@@ -156,11 +156,11 @@ impl Resource {
 /// Something that a feed does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// What it does.
+    /// The operation.
     pub verb: Verb,
-    /// With what.
+    /// Its objects.
     pub resource: Resource,
-    /// In which namespace; `None` is in all, or for what is in none.
+    /// The namespace; `None` for all of them, or for objects in none.
     pub namespace: Option<Label>,
 }
 
@@ -178,7 +178,7 @@ impl fmt::Display for Permission {
 /// A permission, and whether we have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was asked for.
+    /// The permission asked for.
     pub permission: Permission,
     /// The verdict.
     pub allowed: bool,
@@ -186,7 +186,7 @@ pub struct Finding {
     pub reason: String,
 }
 
-/// Why a cluster's rights cannot be told.
+/// Reason why permissions in a cluster cannot be determined.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AccessError {
@@ -196,12 +196,12 @@ pub enum AccessError {
     /// There are no credentials: a plugin does not give any.
     #[error(transparent)]
     Credentials(Arc<FeedError>),
-    /// Nobody answers.
+    /// The API server does not respond.
     #[error("cannot reach the API server at {server}: {cause}", cause = Cleaned(cause))]
     Unreachable {
         /// Its URL.
         server: String,
-        /// What went wrong.
+        /// The failure.
         cause: String,
     },
     /// The server refuses our credentials.
@@ -213,7 +213,7 @@ pub enum AccessError {
     Unauthenticated {
         /// Its URL.
         server: String,
-        /// What it says.
+        /// Its message.
         message: String,
     },
     /// The server was shown no credentials, and tells nothing to strangers.
@@ -227,25 +227,25 @@ pub enum AccessError {
     Refused {
         /// Its URL.
         server: String,
-        /// What was asked.
+        /// The subject of the request.
         what: &'static str,
         /// The HTTP status.
         code: u16,
-        /// What it says.
+        /// Its message.
         message: String,
     },
-    /// What answers is no API server.
+    /// The server that responds is no API server.
     #[error("what answers at {server} is no Kubernetes API server: {cause}", cause = Cleaned(cause))]
     NotAnApiServer {
         /// Its URL.
         server: String,
-        /// What is odd about its answer.
+        /// The fault of its response.
         cause: String,
     },
 }
 
 impl AccessError {
-    /// Whether the operator's configuration is at fault, rather than something that may pass by itself.
+    /// Returns true if the operator's configuration is at fault, rather than something that may pass by itself.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
@@ -308,7 +308,7 @@ impl Access {
         Cluster::open(options).await?.access(&needed(scope)).await
     }
 
-    /// Whether nothing is missing.
+    /// Returns true if no permission is missing.
     #[must_use]
     pub fn is_sufficient(&self) -> bool {
         self.findings.iter().all(|finding| finding.allowed)
@@ -380,7 +380,7 @@ impl Cluster {
         Ok(finding(permission, answer.status))
     }
 
-    /// Who we are. Servers before 1.28 have nobody to ask, but name us when they refuse something.
+    /// Returns the user that the server takes us for. Servers before 1.28 have no API for it, but name us when they refuse something.
     async fn subject(&self, findings: &[Finding]) -> Option<Subject> {
         let api = Api::<SelfSubjectReview>::all(self.client.clone());
         let review = SelfSubjectReview::default();

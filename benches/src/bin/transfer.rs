@@ -1,4 +1,4 @@
-//! What zone transfers cost: see docs/transfer.md.
+//! Cost of zone transfers: see docs/transfer.md.
 //!
 //! ```text
 //! cargo build --locked --release --workspace --bins

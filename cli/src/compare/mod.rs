@@ -59,7 +59,7 @@ pub(crate) struct CompareArgs {
     /// Queries a second to each server, at most
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// How long to wait for an answer, for each of two tries
+    /// Time limit for an answer, for each of two tries
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = seconds)]
     timeout: Duration,
     /// Print one JSON object for each difference, and one for the summary, on a line each

@@ -51,7 +51,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Where the questions are read.
+/// The source of the questions.
 enum Place<'a> {
     Lines(&'a Path),
     Pods(Feed),

@@ -39,7 +39,7 @@ pub(crate) struct CorefileArgs {
     /// The Corefile; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// What to print
+    /// The form of the output
     #[arg(long, value_enum, default_value_t = Part::Report)]
     print: Part,
     /// Print the object or patch of this platform

@@ -60,7 +60,7 @@ struct Flags {
     /// Read questions from a file, a line each; - is standard input
     #[arg(long, short, value_name = "FILE", value_parser = words::file)]
     file: Vec<Word>,
-    /// Whom to ask: an address or a host name; port 53 unless one is given [default: 127.0.0.1:1053]
+    /// The server: an address or a host name; port 53 unless one is given [default: 127.0.0.1:1053]
     #[arg(long, short, value_name = "ADDR[:PORT]", value_parser = words::server)]
     server: Vec<Word>,
     /// The server's port, if the server is given without one
@@ -75,10 +75,10 @@ struct Flags {
     /// Print one JSON object for each question, on a line
     #[arg(long)]
     json: bool,
-    /// How long to wait for an answer, for each try: seconds, or with unit, as in 500ms
+    /// Time limit for an answer, for each try: seconds, or with unit, as in 500ms
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = args::seconds)]
     timeout: Duration,
-    /// How often to ask before giving up
+    /// Number of tries before giving up
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100),
           hide_short_help = true)]
     tries: u32,

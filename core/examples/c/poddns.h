@@ -48,7 +48,7 @@ typedef struct poddns_pods {
                   size_t address_len);
 } poddns_pods;
 
-// What the operator decides.
+// Settings of the responder.
 typedef struct poddns_config {
   // From poddns_zone_init.
   const struct poddns_zone *zone;
@@ -62,7 +62,7 @@ typedef struct poddns_config {
   uint16_t ttl;
 } poddns_config;
 
-// Who asks, and how.
+// Client and transport of a query.
 typedef struct poddns_client {
   // 4 or 16 octets, in network order.
   const uint8_t *address;

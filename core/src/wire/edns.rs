@@ -27,7 +27,7 @@ pub(crate) const MAX_NSID: usize = 128;
 /// The OPT record of a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edns<'q> {
-    /// What the client can receive, as it says.
+    /// The client's UDP payload size.
     pub(crate) payload_size: u16,
     pub(crate) version: u8,
     pub(crate) dnssec_ok: bool,

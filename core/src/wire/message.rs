@@ -176,7 +176,7 @@ struct Record<'q> {
 }
 
 impl Record<'_> {
-    /// Whether the record may stand where it does, as one that is then ignored.
+    /// Returns `None` for a record that may not stand where it does; any other one is ignored.
     fn plain(&self) -> Option<()> {
         // An OPT is allowed once, at the root, in the additional section (RFC 6891 6.1.1). A transaction signature
         // that cannot be interpreted makes the message a FORMERR (RFC 8945 5.2), rather than have it answered without the

@@ -27,7 +27,7 @@ pub struct Name {
     len: u8,
 }
 
-/// Why a text is not a [`Name`].
+/// Reason why a text is not a [`Name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // A later check can have an error of its own.
 #[non_exhaustive]
@@ -111,7 +111,7 @@ pub(crate) fn split_label(name: &[u8]) -> Option<(&[u8], &[u8])> {
     tail.split_at_checked(usize::from(len))
 }
 
-/// Whether this is the front of a name: some labels, the last of which ends with it.
+/// Returns true for the front of a name: some labels, the last of which ends with it.
 pub(crate) fn is_labels(mut front: &[u8]) -> bool {
     while let Some((_, rest)) = split_label(front) {
         front = rest;
@@ -119,7 +119,7 @@ pub(crate) fn is_labels(mut front: &[u8]) -> bool {
     front.is_empty()
 }
 
-/// What a name has in front of another: nothing if they are the same, `None` if it is not below that. Both are
+/// Returns the part of a name in front of another: empty if they are the same, `None` if it is not below that. Both are
 /// whole names in wire form.
 pub(crate) fn strip_suffix<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]> {
     strip_octets(name, suffix).filter(|front| is_labels(front))
@@ -161,7 +161,7 @@ impl<'q> QuestionName<'q> {
         self.0
     }
 
-    /// Where in this name a suffix of it begins that is as long as `name`.
+    /// Returns the offset in this name of a suffix that is as long as `name`.
     pub(crate) fn offset_of(self, name: &Name) -> u8 {
         // At most 255, since both have at most that.
         u8::try_from(self.0.len().saturating_sub(name.as_wire().len())).unwrap_or_default()

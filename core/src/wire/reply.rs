@@ -12,7 +12,7 @@ use super::types::{Class, Ede, Rcode, Rtype};
 /// The two high bits of a compression pointer (RFC 1035 4.1.4).
 const POINTER: u16 = 0xc000;
 
-/// Where the question's name begins, for pointers to it: right behind the header.
+/// Offset of the question's name, for pointers to it: right behind the header.
 const QUESTION_NAME: u16 = 12;
 const _: () = assert!(QUESTION_NAME as usize == header::LEN);
 
@@ -200,7 +200,7 @@ impl Timers {
 /// Seconds until a secondary gives up.
 const EXPIRE: u32 = 86400;
 
-/// What is still free of a buffer. Once something did not fit, nothing is: what was asked to be written is not there
+/// The free rest of a buffer. Once something did not fit, nothing is free: what did not fit is not there
 /// in part.
 #[derive(Debug)]
 struct Room<'o>(&'o mut [u8]);
@@ -230,7 +230,7 @@ impl Room<'_> {
 pub(crate) struct ReplyWriter<'o> {
     /// As long as the response may be.
     out: &'o mut [u8],
-    /// Where the question ends and records begin.
+    /// Offset of the records, behind the question.
     records: usize,
 }
 
@@ -238,13 +238,13 @@ pub(crate) struct ReplyWriter<'o> {
 #[derive(Debug)]
 pub(crate) struct RecordWriter<'o> {
     room: Room<'o>,
-    /// What the room was at first.
+    /// Length of the room at first.
     capacity: usize,
     answers: u16,
     authorities: u16,
 }
 
-/// How many records there are, and the octets that they take. By default none.
+/// Numbers of records, and the octets that they take. By default none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Written {
     len: usize,
@@ -270,7 +270,7 @@ impl<'o> ReplyWriter<'o> {
         Ok(Self { out, records: header::LEN.saturating_add(question.len()) })
     }
 
-    /// What records are written with, so that `reserved` octets are left for the OPT behind them. They are part of
+    /// Returns a writer of records that leaves `reserved` octets for the OPT behind them. They are part of
     /// the response once [`finish`](Self::finish) is told of them.
     #[inline]
     pub(crate) fn records(&mut self, reserved: usize) -> Result<RecordWriter<'_>, Full> {
@@ -313,7 +313,7 @@ impl<'o> RecordWriter<'o> {
 }
 
 impl RecordWriter<'_> {
-    /// What was written.
+    /// Returns the extent of the records written.
     #[inline]
     pub(crate) fn finish(self) -> Written {
         // The room only shrinks, so it does not wrap.

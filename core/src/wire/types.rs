@@ -130,7 +130,7 @@ numbers! {
 }
 
 numbers! {
-    /// What a query wants done (RFC 1035 4.1.1, RFC 6895 2.2): four bits.
+    /// The operation that a query requests (RFC 1035 4.1.1, RFC 6895 2.2): four bits.
     Opcode(u8), "OPCODE" {
         /// A question; the only opcode that is served.
         QUERY = 0, "QUERY";

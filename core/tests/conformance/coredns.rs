@@ -50,7 +50,7 @@ pub(crate) fn queries() -> impl Iterator<Item = (Transport, Vec<u8>)> {
     recorded().into_iter().map(|case| (case.transport, case.query))
 }
 
-/// What can differ between two answers.
+/// Parts in which two answers can differ.
 type Aspect = &'static str;
 
 /// The aspects in which two answers differ.

@@ -12,12 +12,12 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
 }
 
-/// What stands between backquotes.
+/// Returns the texts between backquotes.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// Whether the source defines an item of this name, be it by the macro for open enumerations.
+/// Returns true if the source defines an item of this name, be it by the macro for open enumerations.
 fn defines(source: &str, item: &str) -> bool {
     ["fn", "const", "struct", "enum"].iter().any(|keyword| {
         let definition = format!("{keyword} {item}");
@@ -38,7 +38,7 @@ const RFCS: [u16; 35] = [
 /// The rules that small servers break.
 const RULES: u8 = 25;
 
-/// Whether `file::item` is there: with a path from the root for another crate's, else below `folder` of this one.
+/// Returns true if `file::item` exists: with a path from the root for another crate's, else below `folder` of this one.
 fn is_there(folder: &str, named: &str) -> bool {
     let (file, item) = named.split_once("::").unwrap_or_else(|| panic!("{named}"));
     let path =

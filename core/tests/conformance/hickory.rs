@@ -55,7 +55,7 @@ const EXCEPTIONS: [Exception; 5] = [
     },
 ];
 
-/// What the exceptions look at, read from the octets without either decoder.
+/// Fields that the exceptions depend on, read from the octets without either decoder.
 #[derive(Debug, Default)]
 struct Walk {
     pointer_in_question: bool,
@@ -120,7 +120,7 @@ impl Walk {
     }
 }
 
-/// Whether hickory-proto reads it as a query that is this crate's to answer: of opcode 0, with one question.
+/// Returns true if hickory-proto reads it as a query that this crate answers: of opcode 0, with one question.
 fn is_query(octets: &[u8]) -> bool {
     Message::from_vec(octets).is_ok_and(|message| {
         (message.metadata.message_type, message.metadata.op_code) == (MessageType::Query, OpCode::Query)
@@ -146,7 +146,7 @@ fn every_exception_is_one() {
     }
 }
 
-/// What hickory-proto decoded of a record, in this crate's terms.
+/// Returns hickory-proto's decoding of a record, in this crate's terms.
 fn decoded(record: &HickoryRecord) -> Record {
     let name = |name: &HickoryName| {
         let mut wire = Vec::new();
@@ -188,7 +188,7 @@ fn decoded(record: &HickoryRecord) -> Record {
     }
 }
 
-/// Whether both decoders read the same.
+/// Returns true if both decoders agree.
 fn agrees(octets: &[u8], ours: &Response) -> Result<(), TestCaseError> {
     let theirs = Message::from_vec(octets).map_err(|why| TestCaseError::fail(format!("{why}: {ours:?}")))?;
     let section = |records: &[HickoryRecord]| records.iter().map(decoded).collect::<Vec<_>>();
@@ -229,7 +229,7 @@ fn agrees(octets: &[u8], ours: &Response) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    /// What hickory-proto reads as a query of one question is not malformed here, but for the exceptions.
+    /// A packet that hickory-proto reads as a query of one question is not malformed here, but for the exceptions.
     #[test]
     fn what_hickory_reads_is_read(octets in broken_query()) {
         if is_query(&octets) {

@@ -1,4 +1,4 @@
-//! What is true of all queries, whatever they are.
+//! Properties of the responses to all queries.
 
 use poddns_core::podip;
 use poddns_core::wire::Rcode;

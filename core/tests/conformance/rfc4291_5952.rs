@@ -204,7 +204,7 @@ proptest! {
         prop_assert_eq!(PodIpLabel::from(IpAddr::V6(address)).to_string(), expected);
     }
 
-    /// What is read of any label is what the standard library reads of it: an oracle for refusals too.
+    /// Any label is read as the standard library reads it: an oracle for refusals too.
     #[test]
     fn any_label_is_read_as_the_standard_library_does(label in "[0-9a-fA-F:-]{0,20}|([0-9]{1,3}[:-]){3}[0-9]{1,3}|([0-9a-f]{0,5}[:-]){2,8}[0-9a-f]{0,5}|([0-9a-f]{0,5}:){2,8}[0-9a-f]{0,5}") {
         let v4 = label.replace('-', ".").parse::<Ipv4Addr>().ok().map(IpAddr::V4);

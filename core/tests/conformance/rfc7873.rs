@@ -21,7 +21,7 @@ fn query(cookie: &[u8]) -> Query {
     Query::new("10-244-1-5.default.pod.cluster.local", 1).edns(&Edns::new(1232).option(COOKIE, cookie))
 }
 
-/// What the query's cookie told, the rcode, and the cookie that came back.
+/// Returns the state of the query's cookie, the rcode, and the cookie of the response.
 fn ask(octets: &[u8], source: IpAddr) -> (CookieStatus, Rcode, Option<Vec<u8>>) {
     let (outcome, response) = server().outcome(octets, &Request::new(Transport::Udp, source, NOW));
     let (Outcome::Reply(reply), Some(response)) = (outcome, response) else { panic!("{outcome:?}") };

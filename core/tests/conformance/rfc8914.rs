@@ -140,7 +140,7 @@ impl PodLookup for Unreadable {
     }
 }
 
-/// What has no code of its own says nothing: plain answers, and errors of form.
+/// Responses without an extended error: plain answers, and errors of form.
 #[test]
 fn answers_have_none() {
     for (query, rcode) in [

@@ -1,4 +1,4 @@
-//! What is answered: modes, names, guards, freshness, pod names and zones, as tables.
+//! Responses as tables: modes, names, guards, freshness, pod names and zones, as tables.
 
 use core::cell::Cell;
 use core::net::IpAddr;
@@ -325,7 +325,7 @@ fn pod_names_are_answered_with_all_addresses() {
     table(&insecure, &[("web-1.default", "NXDOMAIN"), ("four.default", "NXDOMAIN")]);
 }
 
-/// What is said of names while the index is stale: three that exist, three that do not.
+/// Responses for names while the index is stale: three that exist, three that do not.
 const STALE: [&str; 6] = [
     "10.244.1.5 EDE3",
     "NODATA EDE3",

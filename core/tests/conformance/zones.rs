@@ -1,4 +1,4 @@
-//! What the zones are: apex, name server, several of them, nested ones, TTLs.
+//! The zones: apex, name server, several of them, nested ones, TTLs.
 
 use core::time::Duration;
 

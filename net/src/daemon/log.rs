@@ -25,11 +25,11 @@ use crate::daemon::config::LogFormat;
 use crate::server::query_log::QueryRecord;
 use crate::server::state::LogLosses;
 
-/// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client logs every failure as an error, which
-/// the feeds tell better, once, and with what to do.
+/// The filter unless `RUST_LOG` has one. The Kubernetes client logs every failure as an error, which
+/// the feeds report once, and with what to do.
 const FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustls=off,tower=off";
 
-/// How long the process waits, at its end, for the last lines to be written.
+/// Maximum time that the process waits, at its end, for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Bytes up to which queries may fill the queue.
@@ -141,7 +141,7 @@ pub(crate) fn losses() -> LogLosses {
     LogLosses { queue_full: QUEUE.overflowed(), write_failed: QUEUE.failed(), panics: QUEUE.panics() }
 }
 
-/// Tells of a panic in a line of the log: the standard hook writes to standard error itself, which may block a thread
+/// Logs a panic: the standard hook writes to standard error itself, which may block a thread
 /// that is to go on.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();

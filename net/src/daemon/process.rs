@@ -49,7 +49,7 @@ enum Done {
     Reloaded(Box<Result<Loaded, ReloadError>>),
 }
 
-/// What has been logged of the server's state.
+/// States of the server that have been logged.
 #[derive(Default)]
 struct Seen {
     ready: bool,

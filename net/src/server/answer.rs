@@ -26,16 +26,16 @@ use crate::sys::Datagram;
 /// The response whose messages a transfer makes.
 const BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
 
-/// What all threads answer from; replaced as a whole when the configuration is read again.
+/// Inputs of the responses of all threads; replaced as a whole by a reload.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) settings: Arc<Settings>,
     pub(crate) pods: SharedPods,
-    /// What cookies are made with; `None` ignores those of clients.
+    /// Secrets of cookies; `None` ignores those of clients.
     pub(crate) cookies: Option<CookieSecrets>,
     /// The audit, if one is made.
     pub(crate) audit: Option<Arc<Audit>>,
-    /// What answers queries for transfers, if they are configured and can be answered.
+    /// The responder to queries for transfers, if they are configured and can be answered.
     pub(crate) transfers: Option<Arc<Service>>,
 }
 
@@ -119,7 +119,7 @@ impl Answerer {
         &self.current.settings
     }
 
-    /// What a batch of queries is answered with: one configuration and one reading of each clock. To be called once the
+    /// Returns the inputs for a batch of queries: one configuration and one reading of each clock. To be called once the
     /// batch is received.
     pub(crate) fn batch(&mut self) -> Batch<'_> {
         self.refresh();
@@ -166,12 +166,12 @@ pub(crate) struct Batch<'a> {
     limiter: Option<&'a Limiter>,
     /// The limiter of negative answers, if there is a limit.
     questions: Option<&'a QuestionLimiter>,
-    /// What the limiters' clock says, once it has been asked.
+    /// The time of the limiters' clock, once it has been read.
     clock: OnceCell<Instant>,
     /// The query log, if it is on.
     log: Option<Logging<'a>>,
     skipped: &'a Cell<u32>,
-    /// What answers queries for transfers, if they are configured and can be answered.
+    /// The responder to queries for transfers, if they are configured and can be answered.
     transfers: Option<&'a Arc<Service>>,
     /// A transfer that a query asked for.
     transfer: RefCell<Option<Box<Job>>>,
@@ -342,7 +342,7 @@ impl Batch<'_> {
         });
     }
 
-    /// What the rate limit says of a response. A valid cookie proves that the client is where it says.
+    /// Returns the rate limit's verdict on a response. A valid cookie proves the client's address.
     fn verdict(&self, client: IpAddr, outcome: &Outcome) -> Verdict {
         match (self.limiter, outcome) {
             (Some(limiter), Outcome::Reply(reply)) if reply.cookie != CookieStatus::Valid => {

@@ -19,7 +19,7 @@ const BACKLOG: i32 = 1024;
 /// Attempts to find a port that is free for both transports, or both families.
 const ATTEMPTS: usize = 16;
 
-/// Why an address could not be bound.
+/// Reason why an address could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} over {transport}: {error}{}", hint(error))]
 pub struct BindError {
@@ -119,7 +119,7 @@ fn check_unicast(address: SocketAddr) -> io::Result<()> {
     if unicast { Ok(()) } else { Err(io::Error::other("it is a broadcast or multicast address")) }
 }
 
-/// Which addresses are broadcast addresses depends on the interfaces. Linux refuses to connect to one
+/// Returns true for a broadcast address of an interface. Linux refuses to connect to one
 /// (connect(2): `EACCES`) unless the socket has `SO_BROADCAST`.
 fn is_broadcast(ip: Ipv4Addr) -> bool {
     let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|probe| probe.connect((ip, 9)));

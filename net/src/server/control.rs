@@ -53,7 +53,7 @@ pub(super) enum Command {
     Ping(oneshot::Sender<()>),
 }
 
-/// What the control thread begins with.
+/// Parts that the control thread begins with.
 pub(super) struct Parts {
     pub(super) listening: Listening,
     pub(super) cookies: SecretStore,
@@ -94,7 +94,7 @@ struct Opening {
     task: JoinHandle<Result<Opened, StartError>>,
 }
 
-/// What was opened; `None` is what need not be.
+/// Parts that were opened; `None` for one that need not be.
 #[derive(Default)]
 struct Opened {
     cookies: Option<SecretStore>,
@@ -102,14 +102,14 @@ struct Opened {
     keys: Option<Secrets>,
 }
 
-/// What must be opened.
+/// Parts that must be opened.
 struct ToOpen {
     cookies: Option<CookieSource>,
     plan: Option<Plan>,
     /// A pipe cannot be read twice, so it is accepted at the start only.
     pipes: bool,
     snapshot: Option<PathBuf>,
-    /// Whose key of zone transfers is read.
+    /// Settings with the key file of zone transfers.
     settings: Arc<Settings>,
 }
 
@@ -126,9 +126,9 @@ impl ToOpen {
 
 /// Something that happened without a command.
 enum Event {
-    /// What was to be opened is open, or cannot be.
+    /// All parts are open, or one cannot be.
     Opened(Box<Result<Result<Opened, StartError>, JoinError>>),
-    /// Nobody waits for the result of opening any more.
+    /// The result of opening is no longer waited for.
     Abandoned,
     /// The next feed may have completed its first list.
     Polled,

@@ -1,4 +1,4 @@
-//! What a worker counts. Each worker has its own; a scrape adds them up.
+//! Counters of a worker. Each worker has its own; a scrape adds them up.
 
 use std::array;
 
@@ -45,7 +45,7 @@ const OTHERS: usize = DropReason::ALL.len();
 /// Responses by the reason for them.
 type ByReason = ByNumber<{ Reason::ALL.len() }>;
 
-/// Why a query got no response.
+/// Reason why a query got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dropped {
     /// The responder said so.
@@ -88,7 +88,7 @@ impl Dropped {
     }
 }
 
-/// What became of the queries of one worker and transport. On cache lines of its own, so that workers do not
+/// Outcomes of the queries of one worker and transport. On cache lines of their own, so that workers do not
 /// slow each other down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -162,7 +162,7 @@ impl Counters {
     }
 }
 
-/// Where responses to a query with such a cookie are counted; without one they are not.
+/// Returns the index of the counter of responses to a query with such a cookie; they are not counted without one.
 const fn cookie_index(status: CookieStatus) -> Option<usize> {
     match status {
         CookieStatus::Absent => None,

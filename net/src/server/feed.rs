@@ -34,7 +34,7 @@ pub(super) enum PodOrigin {
     Feed(Plan),
 }
 
-/// What a feed reads, and from where.
+/// Scope and source of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) source: Source,
@@ -178,7 +178,7 @@ impl Pods for Unopened {
     }
 }
 
-/// Gives back the memory that lists leave free, until it is told to stop: a list is decoded from buffers between
+/// Returns the memory that lists leave free, until it is stopped: a list is decoded from buffers between
 /// which the index grows, so what they leave is not at the heap's end.
 async fn release_after_lists(stats: &FeedStats, stop: &CancellationToken) {
     let mut released = 0;
@@ -197,7 +197,7 @@ struct Watched {
     stats: Arc<FeedStats>,
     snapshots: Arc<SnapshotState>,
     recorder: Recorder,
-    /// What pages of a listing name the index by, if pods are kept in it.
+    /// The identity of the index in pages of a listing, if pods are kept in it.
     listed: Option<IndexId>,
 }
 

@@ -13,7 +13,7 @@ use super::pods::SnapshotReport;
 use super::settings::SnapshotFile;
 use super::supervise::{Tasks, unblocked};
 
-/// What has become of the snapshots of one index: written by its [`Saver`], read by the admin endpoints.
+/// Outcomes of the snapshots of one index: written by its [`Saver`], read by the admin endpoints.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotState(Mutex<Report>);
 
@@ -29,7 +29,7 @@ struct Report {
 }
 
 impl SnapshotState {
-    /// What the admin endpoints tell; `None` if no snapshots are asked for.
+    /// Returns the report of the admin endpoints; `None` if no snapshots are configured.
     pub(crate) fn report(&self) -> Option<SnapshotReport> {
         let Report { path, restored, in_step, bytes, written, failed, error } = self.lock().clone();
         Some(SnapshotReport { path: path?, restored, in_step, bytes, written, failed, error })
@@ -73,7 +73,7 @@ impl SnapshotState {
     }
 }
 
-/// What keeps an index for the next start, and what has become of that.
+/// The recorder of an index, and the outcomes of its snapshots.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     pub(crate) recorder: Recorder,

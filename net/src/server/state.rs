@@ -1,4 +1,4 @@
-//! What the threads of a server share, and the admin endpoints show.
+//! State that the threads of a server share, and the admin endpoints show.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use super::settings::Needs;
 use super::tcp::TcpCounters;
 use super::transfer::TransferCounters;
 
-/// What the watch of namespaces is called in a report.
+/// Name of the watch of namespaces in a report.
 const NAMESPACES: &str = "namespaces";
 
 /// An address that is listened on.
@@ -66,7 +66,7 @@ impl Listeners {
     }
 }
 
-/// How often the configuration has been read again.
+/// Numbers of reloads.
 #[derive(Debug, Default)]
 pub(crate) struct Reloads {
     pub(crate) succeeded: AtomicU64,
@@ -107,18 +107,18 @@ pub struct OptionInForce {
     pub name: &'static str,
     /// Its values, as an operator would write them.
     pub values: Vec<String>,
-    /// What it means that there is no value, if there is none and it means something.
+    /// The meaning of having no value, if there is none and it means something.
     pub note: Option<&'static str>,
     /// Kind of source, such as `flag` or `default`.
     pub source: &'static str,
-    /// Where it is written, if it is.
+    /// The place where it is written, if it is.
     pub place: Option<String>,
 }
 
 /// Everything that is not one thread's own.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// What all threads answer from.
+    /// Inputs of the responses of all threads.
     pub(crate) current: watch::Sender<Current>,
     /// One for each worker.
     pub(crate) udp: Vec<Arc<Counters>>,
@@ -210,7 +210,7 @@ impl State {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Why the server is not ready, one reason each; none if it is.
+    /// Returns the reasons why the server is not ready; none if it is.
     pub(crate) fn pending(&self) -> Vec<String> {
         let mut pending = Vec::new();
         if self.draining() {

@@ -14,7 +14,7 @@ use libc::{
 #[repr(C, align(8))]
 pub(super) struct Control([u8; Self::LEN]);
 
-/// Where the reply to a datagram leaves from.
+/// The source address of the response to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// The kernel chooses: the socket is bound to one address, or does not ask for the destination.

@@ -1,4 +1,4 @@
-//! What is wrong with flags, environment or file is told before anything is bound, with exit code 64.
+//! Errors in flags, environment and file are reported before anything is bound, with exit code 64.
 
 use std::fs;
 use std::net::TcpListener;

@@ -18,9 +18,9 @@ const UNREADABLE: Ipv4Addr = Ipv4Addr::new(10, 7, 7, 7);
 
 #[derive(Default)]
 struct Poisoned {
-    /// Whether a report panics.
+    /// True if a report panics.
     report: AtomicBool,
-    /// Whether the check of the rate limit panics.
+    /// True if the check of the rate limit panics.
     find: AtomicBool,
 }
 

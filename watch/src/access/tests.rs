@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// What the fake API server was asked: method, path with query, body.
+/// Requests to the fake API server: method, path with query, body.
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
 
 /// A cluster whose API server answers with what `answer` gives for a path and a body: status and JSON.

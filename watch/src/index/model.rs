@@ -165,7 +165,7 @@ impl Operation {
     }
 }
 
-/// What an operation returns.
+/// Result of an operation.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
     Changed(Change),

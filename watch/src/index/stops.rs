@@ -59,7 +59,7 @@ macro_rules! observed_atomic {
 observed_atomic!(AtomicU32, u32);
 observed_atomic!(AtomicU64, u64);
 
-/// What readers store is not observed.
+/// Stores of readers are not observed.
 impl AtomicU64 {
     pub(super) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
         self.0.fetch_add(value, order)

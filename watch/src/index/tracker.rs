@@ -1,4 +1,4 @@
-//! What the writer tells versions of the zone: each record before it comes or goes.
+//! Reports of the writer to versions of the zone: each record before it is added or removed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

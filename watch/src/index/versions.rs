@@ -1,4 +1,4 @@
-//! What the writer does for versions of the zone, where they are asked for, and how walks step through the index.
+//! Work of the writer for versions of the zone, where they are kept, and steps of walks through the index.
 
 #[cfg(all(test, not(poddns_loom)))]
 mod tests;
@@ -93,13 +93,13 @@ impl IndexWriter {
         self.tracker.as_mut().map(|tracker| &mut tracker.versions)
     }
 
-    /// Tells versions of all addresses of the name of the pod in a row.
+    /// Reports to versions all addresses of the name of the pod in a row.
     pub(super) fn track_names(&mut self, row: Row, is_there: bool) {
         let addresses = self.index.addresses_in(self.index.pods.entry(row));
         self.track_names_of(row, &addresses, is_there);
     }
 
-    /// Tells versions of these addresses of the name of the pod in a row.
+    /// Reports to versions these addresses of the name of the pod in a row.
     pub(super) fn track_names_of(&mut self, row: Row, addresses: &InlineVec<IpAddr>, is_there: bool) {
         let Self { index, tracker, .. } = self;
         if let Some(tracker) = tracker {
@@ -109,7 +109,7 @@ impl IndexWriter {
         }
     }
 
-    /// Tells versions of addresses that the pod in a row has no longer, or that it has got.
+    /// Reports to versions the addresses that the pod in a row has lost or gained.
     pub(super) fn track_renamed(&mut self, row: Row, old: &InlineVec<Address>, new: &InlineVec<Address>) {
         let index = &self.index;
         let only = |addresses: &InlineVec<Address>, others: &InlineVec<Address>| -> InlineVec<IpAddr> {

@@ -26,7 +26,7 @@ use thiserror::Error;
 
 use crate::{MAX_ADDRESSES, PodRecord, Uid};
 
-/// What every snapshot begins with, whatever its version.
+/// The first bytes of every snapshot, whatever its version.
 pub(super) const MAGIC: [u8; 8] = *b"\x89poddns\n";
 /// Format without a serial.
 const PLAIN: u16 = 1;
@@ -43,21 +43,21 @@ const RESIDUE: u32 = 0x2144_df1c;
 /// Octets of the longest origin: room for every namespace of a large cluster.
 const MAX_ORIGIN: usize = 1 << 20;
 
-/// What is read at a time.
+/// Bytes read at a time.
 const BUFFER: usize = 1 << 16;
 
-/// What a snapshot begins with.
+/// The beginning of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// When the index was last in step with the cluster, to the millisecond.
+    /// Time at which the index was last in sync with the cluster, to the millisecond.
     pub in_step: SystemTime,
-    /// What it is a snapshot of: to be compared, and shown where it is something else. At most 1 MiB.
+    /// The cluster and settings that it is of: to be compared, and shown if they differ. At most 1 MiB.
     pub origin: String,
     /// Serial of the zone's version that was published last; `None` where there are no versions.
     pub serial: Option<u32>,
 }
 
-/// One thing that a snapshot tells.
+/// One item of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// A namespace that exists.
@@ -66,7 +66,7 @@ pub enum Item<'a> {
     Pod(PodRecord<'a>),
 }
 
-/// How much there is in a snapshot.
+/// Numbers of items in a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Namespaces.
@@ -75,7 +75,7 @@ pub struct Counts {
     pub pods: u32,
 }
 
-/// Why octets are no snapshot that can be used.
+/// Reason why bytes are no usable snapshot.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -88,12 +88,12 @@ pub enum FormatError {
     /// It ends early.
     #[error("it ends after {0} octets, in the middle: it was cut off")]
     Truncated(u64),
-    /// It says what no snapshot says.
+    /// It has contents that no snapshot has.
     #[error("it is damaged at octet {at}: {what}")]
     Damaged {
-        /// How far it was read.
+        /// Number of bytes read.
         at: u64,
-        /// What stands there.
+        /// The fault.
         what: &'static str,
     },
     /// The checksum is not that of the octets.
@@ -256,7 +256,7 @@ impl<R: Read> Decoder<R> {
         Ok(decoder)
     }
 
-    /// What it begins with.
+    /// Returns the beginning of the snapshot.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header

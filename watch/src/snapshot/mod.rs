@@ -35,10 +35,10 @@ use format::{Counts, Decoder, Encoder, FormatError, Header, Item};
 /// Rows of the index that are looked at in one go, during which the feed waits: a fraction of a millisecond.
 const ROWS: u32 = 1024;
 
-/// What gathers before it is written.
+/// Bytes gathered before they are written.
 const GATHER: usize = 1 << 16;
 
-/// Why a snapshot is not used, or not written.
+/// Reason why a snapshot is not used, or not written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -47,7 +47,7 @@ pub enum SnapshotError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Its fault.
         cause: FormatError,
     },
     /// Others may have written it.
@@ -63,9 +63,9 @@ pub enum SnapshotError {
     OfOther {
         /// The file.
         path: PathBuf,
-        /// What was different then.
+        /// The differing part of its origin.
         was: String,
-        /// What it is now.
+        /// The same part of the present origin.
         is: String,
     },
     /// It cannot be written.
@@ -73,18 +73,18 @@ pub enum SnapshotError {
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
 }
 
-/// What was read from a snapshot.
+/// The result of reading a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restored {
-    /// When the index was in step.
+    /// Time at which the index was in sync.
     pub in_step: SystemTime,
-    /// For how long it has not been; `None` if the clock is behind that: it was set back, and the age is unknown.
+    /// Time since then; `None` if the clock is behind that: it was set back, and the age is unknown.
     pub age: Option<Duration>,
     /// Namespaces read.
     pub namespaces: u32,
@@ -94,11 +94,11 @@ pub struct Restored {
     pub serial: Option<u32>,
 }
 
-/// What was written to a snapshot.
+/// The result of writing a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// When the index was in step.
+    /// Time at which the index was in sync.
     pub in_step: SystemTime,
     /// Namespaces written.
     pub namespaces: u32,
@@ -114,7 +114,7 @@ pub struct Recorder {
     writer: SharedWriter,
     health: Health,
     origin: Origin,
-    /// When the last snapshot was begun, or read.
+    /// Time at which the last snapshot was begun, or read.
     last: Option<Instant>,
     /// Serial in the snapshot that was read.
     serial: Option<u32>,
@@ -205,7 +205,7 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Whether a snapshot could be written here: tries to make a file beside it. Also removes what killed processes
+/// Checks that a snapshot can be written here: makes a file beside it. Also removes what killed processes
 /// have left there.
 pub fn try_out(path: &Path) -> Result<(), SnapshotError> {
     let tried = keep_others(path).and_then(|()| state_file::try_out(path));
@@ -279,7 +279,7 @@ fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
     Ok(Some(Sound { file, in_step, origin, serial, counts }))
 }
 
-/// What a snapshot would give to a feed of this origin; `None` if there is no file.
+/// Returns what a feed of this origin would read from a snapshot; `None` if there is no file.
 pub(crate) fn look(path: &Path, origin: &Origin) -> Result<Option<Restored>, SnapshotError> {
     Ok(check(path, &origin.lines().unwrap_or_default())?.map(|sound| sound.restored()))
 }

@@ -9,7 +9,7 @@ use super::record::{RecordKey, Records};
 /// Memory of an entry of a map beside the bytes of its key: pointer and length, value, the allocator's and the map's own.
 pub(super) const ENTRY_OVERHEAD: usize = 48;
 
-/// What has changed since a state: each record that was there and is not, or was not and is. A record that went and came
+/// Changes since a state: each record that was there and is not, or was not and is. A record that was removed and added
 /// again is not in it.
 #[derive(Debug, Default)]
 pub(super) struct Difference {

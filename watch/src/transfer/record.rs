@@ -138,7 +138,7 @@ impl Records {
         self.0.extend_from_slice(&key.0);
     }
 
-    /// Gives back memory that is not used.
+    /// Returns unused memory to the allocator.
     pub(crate) fn shrink(&mut self) {
         self.0.shrink_to_fit();
     }

@@ -54,7 +54,7 @@ struct Walk {
     /// Records that have changed since the version: true for those of the version that were not sent before.
     touched: HashMap<RecordKey, bool>,
     bytes: usize,
-    /// What is left of them, once all else is sent.
+    /// The rest of them, once all else is sent.
     rest: Vec<RecordKey>,
     /// Too much has changed.
     lost: bool,

@@ -223,7 +223,7 @@ async fn an_unreachable_server_is_tried_until_it_is_there() {
     assert_eq!(running.stats.pods.lists(), 1, "with what it had");
 }
 
-/// What a watch tells twice, or of pods that are gone or unknown, as after a list that was newer than its version.
+/// Events that a watch sends twice, or of pods that are gone or unknown, as after a list that was newer than its version.
 async fn events_that_come_again_or_late_change_nothing() {
     let server = server();
     let running = in_step(&server).await;

@@ -1,4 +1,4 @@
-//! Which cluster it is: by the uid of its namespace kube-system, when the URL is the same.
+//! The identity of a cluster: the uid of its namespace kube-system, if the URL is the same.
 
 use crate::support::{Running, options};
 use poddns_core::{Freshness, PodLookup as _};

@@ -25,7 +25,7 @@ impl Pod {
     }
 }
 
-/// What a snapshot tells.
+/// Contents of a snapshot.
 type Told = (Header, Vec<Label>, Vec<Pod>);
 
 fn label(text: &str) -> Label {

@@ -102,7 +102,7 @@ fn answer() -> Option<usize> {
     }
 }
 
-/// Where the linker begins.
+/// The entry point of the program.
 // SAFETY: no other symbol of this program has the name.
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {

@@ -66,7 +66,7 @@ pub struct PoddnsPods {
     >,
 }
 
-/// What the operator decides.
+/// Settings of the responder.
 #[repr(C)]
 pub struct PoddnsConfig {
     /// From poddns_zone_init.
@@ -81,7 +81,7 @@ pub struct PoddnsConfig {
     pub ttl: u16,
 }
 
-/// Who asks, and how.
+/// Client and transport of a query.
 #[repr(C)]
 pub struct PoddnsClient {
     /// 4 or 16 octets, in network order.

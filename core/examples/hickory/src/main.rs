@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use pod_zone::PodZone;
 
-/// How long a TCP connection may idle.
+/// Idle time-out of TCP connections.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Messages that may wait for a slow TCP client.

@@ -31,7 +31,7 @@ impl<P: PodLookup> PodZone<P> {
         Ok(Self { zones: [zone], mode, pods, origin })
     }
 
-    /// Where the zone belongs in a catalog.
+    /// The zone's name in a catalog.
     pub(crate) fn origin_name(&self) -> LowerName {
         self.origin.clone()
     }

@@ -25,7 +25,7 @@ pub(crate) fn label(text: &str) -> Label {
 }
 
 impl Cluster {
-    /// That of `data/cluster.tsv`. Pods that have ended are left out, as the watch does.
+    /// The cluster of `data/cluster.tsv`. Pods that have ended are left out, as the watch does.
     pub(crate) fn recorded() -> Self {
         let (mut namespaces, mut pods) = (Vec::new(), Vec::new());
         for line in include_str!("../../data/cluster.tsv").lines().filter(|line| !line.starts_with('#')) {

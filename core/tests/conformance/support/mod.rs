@@ -1,4 +1,4 @@
-//! What the tests share: raw queries, a strict decoder of responses, a cluster, and a server of all these.
+//! Shared parts of the tests: raw queries, a strict decoder of responses, a cluster, and a server of all these.
 
 pub(crate) mod cluster;
 pub(crate) mod generate;
@@ -22,10 +22,10 @@ pub(crate) static ZONES: LazyLock<[Zone; 1]> =
 /// The cluster of `data/cluster.tsv`.
 pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::recorded);
 
-/// Where queries come from, unless a test says otherwise.
+/// Default client of queries.
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// When queries come, unless a test says otherwise.
+/// Default time of queries.
 pub(crate) const NOW: u32 = 1_800_000_000;
 
 /// A mode for `cluster.local`, everything else at its default.
@@ -84,7 +84,7 @@ impl<'a> Server<'a> {
         self.ask(query, Transport::Tcp)
     }
 
-    /// What the server says of a name, in short: its addresses, `NODATA` or the rcode, then the code of the
+    /// Returns the response for a name, in short: its addresses, `NODATA` or the rcode, then the code of the
     /// extended error if there is one. Asks over UDP, with an OPT.
     pub(crate) fn says(&self, name: &str, rtype: Rtype) -> String {
         let response = self.udp(&Query::new(name, rtype.0).edns(&Edns::new(1232)).octets());
@@ -109,7 +109,7 @@ impl<'a> Server<'a> {
     }
 }
 
-/// What is true of every response, whatever was asked.
+/// Checks what holds of every response, whatever the query.
 fn check(query: &[u8], request: &Request, reply: &Reply, response: &Response) {
     assert_eq!(&query[..2], response.id.to_be_bytes(), "the ID is the query's");
     assert_eq!(query[2] & 0x79, response.flags.to_be_bytes()[0] & 0x79, "opcode and RD are the query's");

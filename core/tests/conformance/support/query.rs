@@ -67,7 +67,7 @@ impl Query {
         self.record(2, opt.record())
     }
 
-    /// Says that there are so many questions (0), answers (1), authorities (2) or additionals (3).
+    /// Sets the count of questions (0), answers (1), authorities (2) or additionals (3).
     pub(crate) fn count(mut self, section: usize, count: u16) -> Self {
         self.counts[section] = Some(count);
         self

@@ -161,7 +161,7 @@ impl Response {
         Ok(Self { len: octets.len(), id: id?, flags, rcode, question, answer, authority, additional, opt })
     }
 
-    /// Whether this flag is set.
+    /// Returns true if this flag is set.
     pub(crate) fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }

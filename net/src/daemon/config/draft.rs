@@ -36,7 +36,7 @@ impl Exempt {
     }
 }
 
-/// What options are read into: one place for each.
+/// The target that options are read into: one place for each.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     /// Without what has a place of its own below.

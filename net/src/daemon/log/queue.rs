@@ -13,18 +13,18 @@ use std::time::Duration;
 /// that the daemon takes.
 pub(super) const CAPACITY: usize = 256 * 1024;
 
-/// What the writer keeps of its memory after a burst.
+/// Bytes of its memory that the writer keeps after a burst.
 const KEPT: usize = 4 * 1024;
 
 /// Time between a panic of the writer and its restart, so that one that comes back at once does not take up the
 /// processor.
 const RESTART_DELAY: Duration = Duration::from_millis(10);
 
-/// What is not written yet.
+/// Lines that are not yet written.
 #[derive(Debug)]
 struct Waiting {
     lines: Vec<u8>,
-    /// Whether the writer has taken lines that it has not yet written.
+    /// True while the writer has lines that it has not yet written.
     taken: bool,
 }
 
@@ -202,7 +202,7 @@ mod tests {
     /// Long enough for anything that happens at all.
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Tells of each write, which then lasts until it is let through, or fails.
+    /// Reports each write, which then blocks until it is released, or fails.
     struct Gate(mpsc::Sender<Vec<u8>>, mpsc::Receiver<io::Result<()>>);
 
     impl Write for Gate {

@@ -1,4 +1,4 @@
-//! What the process gives up once its sockets are bound, so that whoever takes it over gets little.
+//! Privileges that the process drops once its sockets are bound, so that an attacker who takes it over gains little.
 //!
 //! In this order, and all of it for the one thread that exists by then, so that those it starts, the one that writes the
 //! log included, have no more. The files that the settings name, a kubeconfig included, are read after the third step:
@@ -26,30 +26,30 @@ use nix::errno::Errno;
 pub(crate) use self::paths::{Paths, directory};
 pub use self::user::RunAs;
 
-/// Whether Landlock restricts which files the process can open.
+/// The use of Landlock to restrict the files that the process can open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Landlock {
-    /// It does not.
+    /// Landlock is not used.
     Off,
-    /// It does, where the kernel has it; where not, the log tells.
+    /// It is used if the kernel has it; if not, this is logged.
     #[default]
     On,
-    /// It does, or the process does not start.
+    /// It is used, or the process does not start.
     Require,
 }
 
-/// What the daemon keeps and gives up once its sockets are bound.
+/// Privileges that the daemon keeps and drops once its sockets are bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Privileges {
     /// The user to become, if started as root.
     pub user: Option<RunAs>,
-    /// Whether to restrict which files can be opened.
+    /// Restriction of the files that can be opened.
     pub landlock: Landlock,
-    /// Whether to restrict which system calls can be made.
+    /// True to restrict the system calls that can be made.
     pub seccomp: bool,
 }
 
-/// Why privileges could not be dropped as configured. The process must not go on with those it has.
+/// Reason why privileges could not be dropped as configured. The process must not go on with those it has.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivilegeError {
@@ -110,13 +110,13 @@ impl PrivilegeError {
     }
 }
 
-/// What is left. To be kept for as long as the process runs.
+/// The privileges that are left. To be kept for as long as the process runs.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Dropped {
-    /// Where files can be opened: for the log and for messages. Empty if everywhere.
+    /// Places in which files can be opened, for the log and for messages. Empty if everywhere.
     pub(crate) readable: Vec<PathBuf>,
-    /// Where files can be written.
+    /// Places in which files can be written.
     pub(crate) writable: Vec<PathBuf>,
     /// The directory of the process itself: where it is not held open, the kernel may make it anew, without the
     /// rule that hangs on it.
@@ -124,7 +124,7 @@ pub(crate) struct Dropped {
     pub(crate) own_process: Option<::landlock::PathFd>,
 }
 
-/// Gives up root's user and all capabilities, for this thread and those that it starts. To be called when the sockets are
+/// Drops root's user and all capabilities, for this thread and those that it starts. To be called when the sockets are
 /// bound, and before any other thread is started.
 #[cfg(target_os = "linux")]
 pub(crate) fn give_up(privileges: &Privileges) -> Result<(), PrivilegeError> {

@@ -1,4 +1,4 @@
-//! What systemd and poddnsd say to each other: sockets that are passed in (`sd_listen_fds`(3)), and how things go
+//! The protocol between systemd and poddnsd: sockets that are passed in (`sd_listen_fds`(3)), and the daemon's state
 //! (`sd_notify`(3)).
 
 mod notify;

@@ -28,7 +28,7 @@ pub enum PassedError {
     Unusable {
         /// The number of its descriptor.
         descriptor: usize,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// An address lacks one transport.

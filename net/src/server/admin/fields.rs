@@ -10,7 +10,7 @@ struct Field {
     kind: &'static str,
     /// Its meaning.
     meaning: &'static str,
-    /// When it is null; empty if it never is.
+    /// The condition under which it is null; empty if it never is.
     null: &'static str,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) request: &'a Request,
 }
 
-/// What becomes of it.
+/// The outcome of a query for a transfer.
 #[derive(Debug)]
 pub(crate) enum Answered {
     /// The response is at the front of the output buffer.
@@ -99,7 +99,7 @@ impl Service {
         }
     }
 
-    /// Gives a transfer to a client, or refuses to.
+    /// Starts a transfer to a client, or refuses it.
     fn transfer_to(
         self: &Arc<Self>,
         transfer: Transfer,

@@ -1,4 +1,4 @@
-//! What transfers count, and what is known of the secondaries.
+//! Counters of transfers, and the state of the secondaries.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -73,12 +73,12 @@ impl Number {
     }
 }
 
-/// What is known of a secondary.
+/// The state of a secondary.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Secondary {
     /// Serial of the version that it was last seen to have.
     pub(crate) serial: Option<u32>,
-    /// When that was.
+    /// Time at which it was seen.
     pub(crate) seen: Option<Instant>,
     /// NOTIFY messages sent, and answers to them.
     pub(crate) notified: u64,

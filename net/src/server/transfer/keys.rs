@@ -19,7 +19,7 @@ const MAX_FILE: u64 = 64 * 1024;
 /// what a signature may be truncated to.
 const MIN_SECRET: usize = 16;
 
-/// Why a key file cannot be used.
+/// Reason why a key file cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -38,7 +38,7 @@ pub enum KeyError {
         path: PathBuf,
         /// The line, from 1 on.
         line: usize,
-        /// What is wrong. No part of a secret is in it.
+        /// The fault. No part of a secret is in it.
         cause: String,
     },
 }

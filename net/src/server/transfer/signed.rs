@@ -31,7 +31,7 @@ pub(super) struct Unchecked {
     /// The response.
     pub(super) response: Vec<u8>,
     pub(super) rcode: Rcode,
-    /// What is wrong, as RFC 8945 names it.
+    /// The error, as RFC 8945 names it.
     pub(super) error: &'static str,
 }
 

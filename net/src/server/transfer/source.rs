@@ -23,9 +23,9 @@ enum Part {
 #[derive(Debug)]
 pub(super) struct Source {
     parts: VecDeque<Part>,
-    /// Where the next record of the first part is.
+    /// Position of the next record of the first part.
     at: usize,
-    /// What has been read of a walk.
+    /// Records read of a walk.
     read: Records,
 }
 

@@ -48,7 +48,7 @@ struct Scripted {
     waits: Cell<usize>,
     receptions: Cell<usize>,
     left: Cell<bool>,
-    /// Whether leaving panics for once.
+    /// True to panic once when the group is left.
     panics_at_leave: Cell<bool>,
     stop: Cell<Option<oneshot::Sender<()>>>,
 }

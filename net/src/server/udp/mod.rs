@@ -100,7 +100,7 @@ pub(crate) trait Answers {
         false
     }
 
-    /// Where the loop counts what goes wrong.
+    /// Returns the counters of the loop's failures.
     fn counters(&self) -> &Counters;
 }
 

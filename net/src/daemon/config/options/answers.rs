@@ -1,4 +1,4 @@
-//! What is answered.
+//! Options of the responses.
 
 use super::{Arity, Opt, ROW, SWITCH};
 use crate::daemon::config::{show, value};

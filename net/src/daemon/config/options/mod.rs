@@ -15,7 +15,7 @@ use clap::{Arg, ArgAction, Command};
 use super::draft::Draft;
 use super::texts::Texts;
 
-/// How many values a setting takes.
+/// Number of values of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arity {
     /// One.
@@ -26,7 +26,7 @@ pub(super) enum Arity {
     Switch,
 }
 
-/// Whether a reload changes a setting.
+/// Effect of a reload on a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reload {
     /// It takes the new value.

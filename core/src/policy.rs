@@ -189,7 +189,7 @@ fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod:
     })
 }
 
-/// What is at a place of a reverse zone: an address stands for the name of the one pod that has it.
+/// Returns the content of a place of a reverse zone: an address has the name of the one pod that has it.
 pub(crate) fn judge_reverse(
     config: &Config<'_>,
     pods: &dyn PodLookup,

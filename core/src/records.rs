@@ -12,7 +12,7 @@ use crate::zone::Zone;
 /// The longest TTL of a SOA record and so of a negative answer, in seconds.
 const MAX_NEGATIVE_TTL: u16 = 300;
 
-/// Why the records of a decision cannot be written.
+/// Reason why the records of a decision cannot be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unwritten {
     /// There is no room.

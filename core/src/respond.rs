@@ -81,9 +81,9 @@ fn audited<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, query: &[u8], r
     Reply { audit: found, ..reply }
 }
 
-/// What is added to a response beside what the query's own rules give it.
+/// An addition to a response beside those by the query's own rules.
 trait Addition: Copy {
-    /// Where an OPT with it is written.
+    /// Room for an OPT with it.
     type Room: Default;
 
     /// Responds to a query in another way if something depends on the client.
@@ -134,7 +134,7 @@ impl Default for SubnetRoom {
 impl Addition for Option<Subnet<'_>> {
     type Room = SubnetRoom;
 
-    /// That is what is done.
+    /// Does nothing: the response is for the client.
     fn respond_to_client<P: PodLookup + ?Sized>(
         _: &Config<'_>,
         _: &P,

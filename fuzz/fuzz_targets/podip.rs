@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| poddns_fuzz::podip(octets));
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| poddns_core_checks::podip(octets));

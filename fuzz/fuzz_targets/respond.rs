@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| poddns_fuzz::respond(octets));
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| poddns_core_checks::respond(octets));

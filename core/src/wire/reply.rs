@@ -23,7 +23,7 @@ pub(crate) const PAYLOAD_SIZE: u16 = 1232;
 /// Octets of an OPT record without options: root owner, type, class, TTL, data length.
 const OPT_LEN: usize = 11;
 
-/// Where in an OPT record the length of its data stands.
+/// Position of the length of the data in an OPT record.
 pub(crate) const RDLENGTH: Range<usize> = OPT_LEN - 2..OPT_LEN;
 
 /// Octets of an option in front of its data: code and length.

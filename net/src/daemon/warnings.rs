@@ -2,7 +2,7 @@
 
 use crate::server::settings::Settings;
 
-/// What an operator of visibility must know.
+/// Warnings for operators of visibility.
 pub const HIDDEN_BEHIND_CACHE: &str = "visibility namespace ends at a cache: one in front of this server gives what one \
      client may see to all of its clients; have forwarders forward without a cache, and name their clients (trust-ecs)";
 

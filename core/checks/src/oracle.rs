@@ -13,14 +13,14 @@ use super::walk::{self, Labels, Pointers, rtype};
 
 /// An answer, but for its wire form.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Expected {
-    pub rcode: u16,
-    pub ede: Option<u16>,
-    pub records: Records,
+pub(crate) struct Expected {
+    pub(crate) rcode: u16,
+    pub(crate) ede: Option<u16>,
+    pub(crate) records: Records,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Records {
+pub(crate) enum Records {
     None,
     /// The SOA of the zone in the authority section; how many labels the question has in front of its apex.
     Negative(usize),
@@ -74,7 +74,7 @@ pub struct Oracle<'a> {
     pub source: IpAddr,
 }
 
-/// What the client of a query sees.
+/// Namespaces that the client of a query sees.
 enum Sight {
     Everything,
     /// The namespaces of this client's pods; nothing if it is not known.
@@ -82,19 +82,19 @@ enum Sight {
 }
 
 /// A query that is well formed from its first octet to its last record.
-pub struct Parsed {
+pub(crate) struct Parsed {
     message: walk::Message,
-    pub edns: Option<Edns>,
+    pub(crate) edns: Option<Edns>,
 }
 
-pub struct Edns {
-    pub size: u16,
+pub(crate) struct Edns {
+    pub(crate) size: u16,
     version: u8,
     options_are_good: bool,
 }
 
 /// `None` if it is not well formed.
-pub fn parse(query: &[u8]) -> Option<Parsed> {
+pub(crate) fn parse(query: &[u8]) -> Option<Parsed> {
     let message = walk::message(query, Pointers::Skip)?;
     let mut edns = None;
     let owned = message.answers.iter().chain(&message.authorities).map(|record| (record, false));
@@ -150,7 +150,7 @@ fn subnet_client(option: &[u8]) -> Result<Option<IpAddr>, ()> {
 }
 
 impl Oracle<'_> {
-    /// What the client sees; `Err` if a forwarder's option is malformed, or there are two.
+    /// Returns what the client sees; `Err` if a forwarder's option is malformed, or there are two.
     fn sight(&self, query: &[u8]) -> Result<Sight, ()> {
         let config = self.config();
         if config.mode != Mode::Verified || config.visibility == Visibility::All {
@@ -187,7 +187,7 @@ impl Oracle<'_> {
         Some(option)
     }
 
-    /// Whether the client sees the namespace, if there is one.
+    /// Returns true if the client sees the namespace, if there is one.
     fn sees(&self, sight: &Sight, namespace: &Label) -> bool {
         match sight {
             Sight::Everything => true,
@@ -202,7 +202,7 @@ impl Oracle<'_> {
     }
 
     /// Returns the response to a query of at least twelve octets with QR=0.
-    pub fn answer(&self, query: &[u8], cookie: CookieStatus) -> Expected {
+    pub(crate) fn answer(&self, query: &[u8], cookie: CookieStatus) -> Expected {
         let bare = |rcode, ede| Expected { rcode, ede, records: Records::None };
         if query[2] >> 3 & 0xf != 0 {
             return bare(NOTIMP, Some(21));
@@ -323,7 +323,7 @@ impl Oracle<'_> {
         }
     }
 
-    /// What is at a name of a reverse zone, with the labels that it has in front of the zone.
+    /// Returns the content of a name of a reverse zone, with the labels that it has in front of the zone.
     fn reverse(&self, name: &Labels, sight: &Sight) -> Option<(usize, Verdict)> {
         let config = self.config();
         let text: Vec<String> = name.iter().rev().map(|label| label.escape_ascii().to_string()).collect();

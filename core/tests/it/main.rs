@@ -7,9 +7,11 @@
 
 mod audit;
 mod coredns;
+mod corpus;
 mod docs;
 mod explain;
 mod hickory;
+mod prefetch;
 mod properties;
 mod reverse;
 mod rfc1034_1035;

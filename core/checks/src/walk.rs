@@ -4,55 +4,55 @@
 use std::ops::Range;
 
 /// The labels of a name, without root.
-pub type Labels = Vec<Vec<u8>>;
+pub(crate) type Labels = Vec<Vec<u8>>;
 
-pub mod rtype {
-    pub const A: u16 = 1;
-    pub const NS: u16 = 2;
-    pub const SOA: u16 = 6;
-    pub const PTR: u16 = 12;
-    pub const TXT: u16 = 16;
-    pub const AAAA: u16 = 28;
-    pub const OPT: u16 = 41;
-    pub const TSIG: u16 = 250;
-    pub const IXFR: u16 = 251;
-    pub const AXFR: u16 = 252;
-    pub const ANY: u16 = 255;
+pub(crate) mod rtype {
+    pub(crate) const A: u16 = 1;
+    pub(crate) const NS: u16 = 2;
+    pub(crate) const SOA: u16 = 6;
+    pub(crate) const PTR: u16 = 12;
+    pub(crate) const TXT: u16 = 16;
+    pub(crate) const AAAA: u16 = 28;
+    pub(crate) const OPT: u16 = 41;
+    pub(crate) const TSIG: u16 = 250;
+    pub(crate) const IXFR: u16 = 251;
+    pub(crate) const AXFR: u16 = 252;
+    pub(crate) const ANY: u16 = 255;
 }
 
 #[derive(Debug)]
-pub struct Message {
-    pub id: u16,
-    pub flags: u16,
-    pub questions: Vec<Question>,
-    pub answers: Vec<Record>,
-    pub authorities: Vec<Record>,
-    pub additionals: Vec<Record>,
+pub(crate) struct Message {
+    pub(crate) id: u16,
+    pub(crate) flags: u16,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) answers: Vec<Record>,
+    pub(crate) authorities: Vec<Record>,
+    pub(crate) additionals: Vec<Record>,
     /// Octets behind the last record.
-    pub rest: usize,
+    pub(crate) rest: usize,
 }
 
 #[derive(Debug)]
-pub struct Question {
-    pub name: Labels,
-    pub rtype: u16,
-    pub class: u16,
-    pub octets: Range<usize>,
+pub(crate) struct Question {
+    pub(crate) name: Labels,
+    pub(crate) rtype: u16,
+    pub(crate) class: u16,
+    pub(crate) octets: Range<usize>,
 }
 
 #[derive(Debug)]
-pub struct Record {
+pub(crate) struct Record {
     /// `None` for one that ends in a pointer which was not followed.
-    pub owner: Option<Labels>,
-    pub rtype: u16,
-    pub class: u16,
-    pub ttl: u32,
-    pub data: Range<usize>,
+    pub(crate) owner: Option<Labels>,
+    pub(crate) rtype: u16,
+    pub(crate) class: u16,
+    pub(crate) ttl: u32,
+    pub(crate) data: Range<usize>,
 }
 
 /// The treatment of compression pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pointers {
+pub(crate) enum Pointers {
     /// There must be none.
     Forbid,
     /// They end the name. What they point to does not matter.
@@ -62,7 +62,7 @@ pub enum Pointers {
 }
 
 /// Reads a message; `owners` is for the owners of its records. Questions have no pointers.
-pub fn message(octets: &[u8], owners: Pointers) -> Option<Message> {
+pub(crate) fn message(octets: &[u8], owners: Pointers) -> Option<Message> {
     let field = |index: usize| {
         let pair = octets.get(2 * index..2 * index + 2)?;
         Some(u16::from_be_bytes([pair[0], pair[1]]))
@@ -80,7 +80,7 @@ pub fn message(octets: &[u8], owners: Pointers) -> Option<Message> {
 }
 
 /// The first question alone, of a message that may be broken further on.
-pub fn question(octets: &[u8], at: &mut usize) -> Option<Question> {
+pub(crate) fn question(octets: &[u8], at: &mut usize) -> Option<Question> {
     let start = *at;
     let name = name(octets, at, Pointers::Forbid)??;
     let (rtype, class) = (u16(octets, at)?, u16(octets, at)?);
@@ -100,7 +100,7 @@ fn record(octets: &[u8], at: &mut usize, owners: Pointers) -> Option<Record> {
 
 /// `None` if there is no name here, `Some(None)` for one whose pointer was skipped.
 #[expect(clippy::option_option, reason = "there are three cases, and two callers that want one each")]
-pub fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<Labels>> {
+pub(crate) fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<Labels>> {
     let mut labels = Labels::new();
     // Where the part begins that is read now: pointers lead in front of it.
     let (mut start, mut here, mut len, mut jumped) = (*at, *at, 1, false);
@@ -143,14 +143,14 @@ pub fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<
     }
 }
 
-pub fn u16(octets: &[u8], at: &mut usize) -> Option<u16> {
+pub(crate) fn u16(octets: &[u8], at: &mut usize) -> Option<u16> {
     let pair = octets.get(*at..*at + 2)?;
     *at += 2;
     Some(u16::from_be_bytes([pair[0], pair[1]]))
 }
 
 /// The options of an OPT record, codes and values; `None` if they do not fill it exactly.
-pub fn options(mut data: &[u8]) -> Option<Vec<(u16, &[u8])>> {
+pub(crate) fn options(mut data: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     let mut options = Vec::new();
     while !data.is_empty() {
         let mut at = 0;

@@ -8,10 +8,10 @@ use poddns_core::{Freshness, Label, Owner, PodLookup, Unknown};
 
 use super::settings::NAMESPACES;
 
-pub const POD_NAMES: [&str; 6] = ["web-0", "a", "10-42-2-46", "10-42-2-256", "fd00-bad", "x--y"];
+pub(crate) const POD_NAMES: [&str; 6] = ["web-0", "a", "10-42-2-46", "10-42-2-256", "fd00-bad", "x--y"];
 
 /// Some that are plain, some special, some outside of every CIDR, one that is IPv4 in disguise.
-pub const ADDRESSES: [&str; 12] = [
+pub(crate) const ADDRESSES: [&str; 12] = [
     "10.42.2.46",
     "10.42.0.0",
     "1.2.3.4",
@@ -26,16 +26,16 @@ pub const ADDRESSES: [&str; 12] = [
     "2a00:1450:4001:80f::200e",
 ];
 
-pub fn pooled<T: Copy>(pool: &[T], index: u8) -> T {
+pub(crate) fn pooled<T: Copy>(pool: &[T], index: u8) -> T {
     pool[usize::from(index) % pool.len()]
 }
 
-pub fn address(index: u8) -> IpAddr {
+pub(crate) fn address(index: u8) -> IpAddr {
     pooled(&ADDRESSES, index).parse().expect("an address")
 }
 
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     pods: Vec<Pod>,
     /// Those without pods that exist all the same, by bit.
     namespaces: u8,
@@ -102,7 +102,7 @@ impl<'a> Arbitrary<'a> for Cluster {
 
 impl Cluster {
     /// One dual-stack pod, one namespace without pods.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         let pod = Choice { namespace: 1, name: 0, addresses: [0, 5, 5], more: 0 }.pod();
         Self { pods: vec![pod], namespaces: 0b100, freshness: Freshness::Fresh, serial: 1_700_000_000 }
     }

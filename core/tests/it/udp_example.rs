@@ -7,7 +7,7 @@ use std::time::Duration;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
-#[path = "../examples/udp.rs"]
+#[path = "../../examples/udp.rs"]
 #[expect(dead_code, reason = "its main, which binds a fixed port")]
 mod udp;
 

@@ -1,13 +1,7 @@
 //! The fuzzer's corpus through the fuzzer's checks, without the fuzzer: seeds, and every case that was ever found.
 
-#![allow(clippy::incompatible_msrv, reason = "the tests need the version of the workspace")]
-
 use std::fs;
 use std::path::Path;
-
-#[path = "../../fuzz/src/lib.rs"]
-#[expect(unreachable_pub, reason = "a crate of its own when it is built for the fuzzer")]
-mod checks;
 
 /// Runs `check` over the files of a target's corpus.
 fn replay(target: &str, check: fn(&[u8])) {
@@ -27,15 +21,15 @@ fn replay(target: &str, check: fn(&[u8])) {
 
 #[test]
 fn parse() {
-    replay("parse", checks::parse);
+    replay("parse", poddns_core_checks::parse);
 }
 
 #[test]
 fn podip() {
-    replay("podip", checks::podip);
+    replay("podip", poddns_core_checks::podip);
 }
 
 #[test]
 fn respond() {
-    replay("respond", checks::respond);
+    replay("respond", poddns_core_checks::respond);
 }

@@ -36,7 +36,7 @@ impl<P: PodLookup> PodLookup for Listener<'_, P> {
 }
 
 /// Checks that in a batch no address is looked up that was not announced to the index.
-pub fn check(config: &Config<'_>, pods: &impl PodLookup, request: &Request, query: &[u8]) {
+pub(crate) fn check(config: &Config<'_>, pods: &impl PodLookup, request: &Request, query: &[u8]) {
     let listener = Listener { pods, told: RefCell::default(), asked: RefCell::default() };
     // Of one query alone nothing is told.
     prefetch(config, &listener, [query, query]);

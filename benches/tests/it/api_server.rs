@@ -1,17 +1,15 @@
 //! The API server of the memory bench, followed by the feed that it is made for.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use poddns_benches::api_server::{ApiServer, Listing, Offer, Pod};
 use poddns_benches::pods::NAMESPACES;
 use poddns_core::{Freshness, Label, PodLookup};
+use poddns_test_support::wait::until;
 use poddns_watch::{ClusterOptions, Feed, FeedStats, Index, Scope, Source};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// Only failing tests take as long.
-const PATIENCE: Duration = Duration::from_secs(40);
 const PODS: u32 = 600;
 const PAGED: Offer = Offer { listing: Listing::Paged, ..Offer::ALL };
 
@@ -32,18 +30,10 @@ impl Follower {
         let (index, stats) = (feed.index(), feed.stats());
         runtime.spawn(feed.run(CancellationToken::new()));
         let follower = Self { server, index, stats, _runtime: runtime };
-        follower.until("in step", || follower.index.freshness() == Freshness::Fresh);
+        until("in step", || follower.index.freshness() == Freshness::Fresh);
         // Behind pages it is opened after that, and what changed before it would cost another list.
-        follower.until("the watch", || follower.server.watches() == 1);
+        until("the watch", || follower.server.watches() == 1);
         follower
-    }
-
-    fn until(&self, what: &str, condition: impl Fn() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !condition() {
-            assert!(Instant::now() < deadline, "never: {what}; {:?}", self.stats);
-            std::thread::sleep(Duration::from_millis(2));
-        }
     }
 
     fn lists(&self) -> u64 {
@@ -72,13 +62,13 @@ fn follows(offer: Offer) {
 
     let before = follower.server.sample(usize::MAX);
     follower.server.change(200, 20_000);
-    follower.until("all changes", || follower.stats.pods.events() == 200);
+    until("all changes", || follower.stats.pods.events() == 200);
     follower.assert_in_step();
     assert_ne!(follower.server.sample(usize::MAX), before);
     assert_eq!(follower.lists(), 1, "from the watch");
 
     follower.server.expire();
-    follower.until("another list", || follower.lists() == 2);
+    until("another list", || follower.lists() == 2);
     follower.assert_in_step();
 }
 

@@ -21,12 +21,12 @@ const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
 const RCODE: u16 = 0x000f;
 
-pub struct Exchange<'a> {
-    pub settings: &'a Owned<'a>,
-    pub cluster: &'a Cluster,
-    pub request: Request,
+pub(crate) struct Exchange<'a> {
+    pub(crate) settings: &'a Owned<'a>,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) request: Request,
     /// Octets of the output buffer.
-    pub room: usize,
+    pub(crate) room: usize,
 }
 
 impl Exchange<'_> {
@@ -41,7 +41,7 @@ impl Exchange<'_> {
     }
 
     /// The response, if there is one, into a buffer filled with `fill`.
-    pub fn respond(&self, query: &[u8], fill: u8) -> Option<(Reply, Vec<u8>)> {
+    pub(crate) fn respond(&self, query: &[u8], fill: u8) -> Option<(Reply, Vec<u8>)> {
         match self.outcome(query, fill) {
             (Outcome::Reply(reply), mut out) => {
                 assert!(reply.len <= out.len(), "{} octets in a buffer of {}", reply.len, out.len());
@@ -53,7 +53,7 @@ impl Exchange<'_> {
     }
 
     /// Asks, and checks all that can be said of the response.
-    pub fn check(&self, query: &[u8]) {
+    pub(crate) fn check(&self, query: &[u8]) {
         prefetch::check(&self.config(), self.cluster, &self.request, query);
         let (outcome, _) = self.outcome(query, 0x00);
         let drop = if query.len() < 12 {

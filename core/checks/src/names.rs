@@ -2,7 +2,7 @@
 
 use poddns_core::{Label, Name, Zone};
 
-pub fn check(octets: &[u8]) {
+pub(crate) fn check(octets: &[u8]) {
     if let Some(label) = Label::from_wire(octets) {
         assert!(label.as_bytes().eq_ignore_ascii_case(octets));
         assert_eq!(label.as_str().parse(), Ok(label));

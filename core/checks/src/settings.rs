@@ -21,7 +21,7 @@ static ZONES: LazyLock<[Zone; 5]> = LazyLock::new(|| {
 });
 
 /// In order, as `Config::namespaces` wants them.
-pub const NAMESPACES: [&str; 5] = ["a", "default", "kube-system", "pod", "x--y"];
+pub(crate) const NAMESPACES: [&str; 5] = ["a", "default", "kube-system", "pod", "x--y"];
 
 const CIDRS: [&str; 5] = ["10.42.0.0/16", "fd00:10:244::/48", "127.0.0.0/8", "::/0", "1.2.3.4/32"];
 
@@ -42,7 +42,7 @@ fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
 }
 
 #[derive(Arbitrary, Clone, Debug)]
-pub struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     /// The mode modulo 3. What is left over chooses settings that came later, so that older cases keep their meaning.
     mode: u8,
     zones: u8,
@@ -99,7 +99,7 @@ impl Settings<'static> {
 }
 
 impl<'a> Settings<'a> {
-    pub fn own(&self) -> Owned<'a> {
+    pub(crate) fn own(&self) -> Owned<'a> {
         let cidrs = CIDRS.map(|cidr| cidr.parse::<IpCidr>().expect("a CIDR"));
         let namespaces = NAMESPACES.map(|name| name.parse::<Label>().expect("a label"));
         let networks = NETWORKS.map(|network| network.parse::<IpCidr>().expect("a network"));
@@ -123,7 +123,7 @@ impl<'a> Settings<'a> {
 
 /// The owner of what a `Config` borrows.
 #[derive(Debug)]
-pub struct Owned<'a> {
+pub(crate) struct Owned<'a> {
     settings: Settings<'a>,
     pub zones: Vec<Zone>,
     pub cidrs: Vec<IpCidr>,
@@ -135,7 +135,7 @@ pub struct Owned<'a> {
 }
 
 impl Owned<'_> {
-    pub fn config(&self) -> Config<'_> {
+    pub(crate) fn config(&self) -> Config<'_> {
         let settings = &self.settings;
         let mode = [Mode::Disabled, Mode::Insecure, Mode::Verified][usize::from(settings.mode % 3)];
         let mut config = Config::new(mode, &self.zones);
@@ -160,7 +160,7 @@ impl Owned<'_> {
     }
 
     /// Returns true if a guard forbids the address: by tables of prefixes, where core has predicates.
-    pub fn blocks(&self, address: IpAddr) -> bool {
+    pub(crate) fn blocks(&self, address: IpAddr) -> bool {
         let outside = !self.cidrs.is_empty() && !self.cidrs.iter().any(|cidr| cidr.contains(&address));
         outside || (self.settings.block_special && is_special(address))
     }

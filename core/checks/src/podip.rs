@@ -7,7 +7,7 @@ use poddns_core::Label;
 use poddns_core::podip::{PodIpLabel, parse};
 
 /// Returns the address that the label spells, by the standard library's parsers.
-pub fn spelled(label: &[u8]) -> Option<IpAddr> {
+pub(crate) fn spelled(label: &[u8]) -> Option<IpAddr> {
     if !label.iter().all(|octet| octet.is_ascii_hexdigit() || matches!(octet, b'-' | b':')) {
         return None;
     }
@@ -17,7 +17,7 @@ pub fn spelled(label: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| v6()).ok()
 }
 
-pub fn check_label(label: &[u8]) {
+pub(crate) fn check_label(label: &[u8]) {
     let address = parse(label);
     assert_eq!(address, spelled(label), "{:?}", label.escape_ascii());
     if let Some(address) = address {
@@ -26,7 +26,7 @@ pub fn check_label(label: &[u8]) {
     }
 }
 
-pub fn check_address(address: IpAddr) {
+pub(crate) fn check_address(address: IpAddr) {
     let label = PodIpLabel::from(address);
     assert_eq!(parse(label.as_bytes()), Some(address), "{label} is not read back");
     assert_eq!(Label::from_wire(label.as_bytes()).as_ref().map(Label::as_str), Some(label.as_str()));

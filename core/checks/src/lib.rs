@@ -1,8 +1,10 @@
 //! Properties of `poddns_core` for any input at all: one function per fuzz target, which panics where it does
 //! not.
 //!
-//! The targets of `fuzz_targets/` feed these functions from libFuzzer; `core/tests/corpus.rs` feeds them the
-//! corpus, with plain `cargo test`. So a case that was found once is tested for ever.
+//! The targets of `fuzz/` feed these functions from libFuzzer; core's tests feed them the corpus, with plain `cargo test`. So a
+//! case that was found once is tested for ever.
+#![forbid(unsafe_code)]
+#![allow(clippy::missing_panics_doc, reason = "a check that fails panics")]
 
 mod cluster;
 mod exchange;

@@ -9,7 +9,7 @@ use super::settings::NAMESPACES;
 use super::walk::{self, Pointers, rtype};
 
 #[derive(Arbitrary, Debug)]
-pub enum Query<'a> {
+pub(crate) enum Query<'a> {
     Octets(&'a [u8]),
     Built(Built<'a>),
     Changed { built: Built<'a>, changes: [(u8, u8); 3], cut: Rare<u8>, tail: Rare<&'a [u8]> },
@@ -17,7 +17,7 @@ pub enum Query<'a> {
 
 impl Query<'_> {
     /// The query's octets. The exchange is asked for a cookie first, where one is to be shown.
-    pub fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
+    pub(crate) fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
         match self {
             Self::Octets(octets) => octets.to_vec(),
             Self::Built(built) => built.octets(exchange),
@@ -36,7 +36,7 @@ impl Query<'_> {
 }
 
 #[derive(Arbitrary, Debug)]
-pub struct Built<'a> {
+pub(crate) struct Built<'a> {
     id: u16,
     recursion_desired: bool,
     flags: Rare<u16>,

@@ -28,7 +28,7 @@ fn defines(source: &str, item: &str) -> bool {
     }) || source.contains(&format!("\n    {item}(u"))
 }
 
-/// What the responder is held to: these have a heading and rows.
+/// RFCs that the responder is held to: these have a heading and rows.
 const RFCS: [u16; 35] = [
     1034, 1035, 1123, 1995, 1996, 2136, 2181, 2308, 3225, 3425, 3596, 3597, 4035, 4074, 4291, 4343, 4892,
     5001, 5936, 5952, 6890, 6891, 7766, 7828, 7871, 7873, 8020, 8482, 8490, 8906, 8914, 8945, 9018, 9619,
@@ -85,7 +85,7 @@ fn rows(section: &str) -> impl Iterator<Item = [&str; 4]> {
 #[test]
 fn the_tables_name_what_there_is() {
     let table = read(&root().join("../docs/rfc.md"));
-    let tests = all_tests(&root().join("tests/conformance"), "");
+    let tests = all_tests(&root().join("tests/it"), "");
     let mut named = BTreeSet::new();
     for [_, asked, functions, shown] in rows(&table) {
         assert!(

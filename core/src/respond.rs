@@ -134,7 +134,7 @@ impl Default for SubnetRoom {
 impl Addition for Option<Subnet<'_>> {
     type Room = SubnetRoom;
 
-    /// Does nothing: the response is for the client.
+    /// Returns `None`: it is made for the client already.
     fn respond_to_client<P: PodLookup + ?Sized>(
         _: &Config<'_>,
         _: &P,

@@ -68,10 +68,10 @@ const BADCOOKIE: u16 = 23;
 const IN: u16 = 1;
 const CH: u16 = 3;
 
-pub struct Oracle<'a> {
-    pub settings: &'a Owned<'a>,
-    pub cluster: &'a Cluster,
-    pub source: IpAddr,
+pub(crate) struct Oracle<'a> {
+    pub(crate) settings: &'a Owned<'a>,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) source: IpAddr,
 }
 
 /// Namespaces that the client of a query sees.
@@ -177,7 +177,7 @@ impl Oracle<'_> {
     }
 
     /// The client subnet option of a response with this rcode, which depends on the client or not.
-    pub fn subnet(&self, query: &[u8], rcode: u16, of_client: bool) -> Option<Vec<u8>> {
+    pub(crate) fn subnet(&self, query: &[u8], rcode: u16, of_client: bool) -> Option<Vec<u8>> {
         let config = self.config();
         let hides = config.mode == Mode::Verified && config.visibility == Visibility::Namespace;
         let well_formed = query[2] & 0x78 == 0 && rcode != FORMERR;

@@ -62,7 +62,7 @@ pub(crate) struct Settings<'a> {
 
 impl Settings<'static> {
     /// Insecure without more; verified with everything on but visibility; the same with it; disabled.
-    pub fn samples() -> [Self; 4] {
+    pub(crate) fn samples() -> [Self; 4] {
         let insecure = Self {
             mode: 1,
             zones: 0b1,
@@ -125,12 +125,12 @@ impl<'a> Settings<'a> {
 #[derive(Debug)]
 pub(crate) struct Owned<'a> {
     settings: Settings<'a>,
-    pub zones: Vec<Zone>,
-    pub cidrs: Vec<IpCidr>,
-    pub networks: Vec<IpCidr>,
-    pub visible_to: Vec<IpCidr>,
-    pub trusted: Vec<IpCidr>,
-    pub namespaces: Vec<Label>,
+    pub(crate) zones: Vec<Zone>,
+    pub(crate) cidrs: Vec<IpCidr>,
+    pub(crate) networks: Vec<IpCidr>,
+    pub(crate) visible_to: Vec<IpCidr>,
+    pub(crate) trusted: Vec<IpCidr>,
+    pub(crate) namespaces: Vec<Label>,
     cookies: Option<CookieSecrets>,
 }
 

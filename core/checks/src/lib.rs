@@ -13,6 +13,7 @@ mod oracle;
 mod podip;
 mod prefetch;
 mod query;
+mod rare;
 mod settings;
 mod walk;
 
@@ -24,6 +25,7 @@ use poddns_core::{MAX_UDP_REPLY, Request, Transport};
 use self::cluster::Cluster;
 use self::exchange::Exchange;
 use self::query::Query;
+use self::rare::Rare;
 use self::settings::Settings;
 
 /// Octets as a label, as an address, as a name, and as a query to three servers.
@@ -83,16 +85,5 @@ impl Client {
     fn request(&self) -> Request {
         let transport = if self.tcp { Transport::Tcp } else { Transport::Udp };
         Request::new(transport, self.source, self.now)
-    }
-}
-
-/// Something that is there in one case of sixteen, so that most cases get past it.
-#[derive(Clone, Copy, Debug)]
-struct Rare<T>(Option<T>);
-
-impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for Rare<T> {
-    fn arbitrary(source: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        let there = source.ratio(1_u8, 16)?;
-        Ok(Self(if there { Some(source.arbitrary()?) } else { None }))
     }
 }

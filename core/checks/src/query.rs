@@ -2,9 +2,9 @@
 
 use arbitrary::Arbitrary;
 
-use super::Rare;
 use super::cluster::{POD_NAMES, address, pooled};
 use super::exchange::Exchange;
+use super::rare::Rare;
 use super::settings::NAMESPACES;
 use super::walk::{self, Pointers, rtype};
 

@@ -355,7 +355,7 @@ fn the_sample_configuration_is_right_and_whole() {
     let text = text.replace("\"demo/pods.json\"", &format!("{pods:?}"));
     let examples: Vec<&str> =
         text.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).collect();
-    assert_eq!(examples.len(), 18, "{examples:?}");
+    assert_eq!(examples.len(), 20, "{examples:?}");
     let without_pods = text.replace("\npods-file", "\n#pods-file");
     for example in std::iter::once("").chain(examples) {
         let cluster = ["#kubeconfig", "#context", "#snapshot"].iter().any(|key| example.starts_with(key));
@@ -366,6 +366,9 @@ fn the_sample_configuration_is_right_and_whole() {
         }
         if example.starts_with("#transfer-key") || example.starts_with("#transfer-journal") {
             with = with.replace("#transfer-to = ", "transfer-to = ");
+        }
+        if example.starts_with("#visible-to") || example.starts_with("#trust-ecs") {
+            with = with.replace("visibility = \"all\"", "visibility = \"namespace\"");
         }
         fs::write(&file, with).expect("a writable folder");
         let run = poddns(["check", "--config", file.to_str().expect("UTF-8")]);

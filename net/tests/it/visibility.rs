@@ -170,16 +170,15 @@ fn operators_see_what_is_hidden() {
     ask_from(A, &daemon, &forward("127-0-0-3.absent"));
     assert_eq!(daemon.metric(hidden), 4, "metrics do not tell them apart either");
     let visibility = &daemon.status()["visibility"];
-    let expected =
-        json!({ "clients": "namespace", "visible_to": ["127.0.0.4/32"], "trust_ecs": ["127.0.0.5/32"] });
+    let expected = json!({ "clients": "namespace", "visible_to": ["127.0.0.4"], "trust_ecs": ["127.0.0.5"] });
     assert_eq!(*visibility, expected);
     let parts = [
         "not-visible",
         "Reverse zones of",
         "127.0.0.0/24",
         "pods of the namespace, and",
-        "127.0.0.4/32",
-        "127.0.0.5/32",
+        "127.0.0.4",
+        "127.0.0.5",
     ];
     until("the page shows it", || {
         let (_, page) = daemon.get("/");

@@ -245,7 +245,14 @@ where
             }
             Some(Err(error)) => {
                 let alive = reading.pulse.map_or_else(now, |pulse| pulse.last().into_std());
-                self.machine.failed(now(), &Cause::Broken(chain(&error)), alive);
+                let silence = now().saturating_duration_since(alive);
+                // The client closes the connection itself, and its error does not tell why.
+                let text = if reading.probes.is_none() && silence >= self.asker.probe_interval {
+                    format!("no answer to a PING: nothing has arrived for {:.1} s", silence.as_secs_f32())
+                } else {
+                    chain(&error)
+                };
+                self.machine.failed(now(), &Cause::Broken(text), alive);
             }
             None => self.end(reading.decoder),
         }

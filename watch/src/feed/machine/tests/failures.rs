@@ -203,3 +203,64 @@ fn stopped_process_begins_its_list_again() {
         }
     }
 }
+
+#[test]
+fn identity_is_asked_again_where_refusals_may_pass() {
+    for code in [401, 408, 429, 500, 503] {
+        let mut bench = Bench::new(&CACHED_FIRST);
+        for _ in 0..3 {
+            assert_eq!(bench.request(), Request::Identify, "{code}");
+            bench.refuse(code, "not now");
+        }
+    }
+}
+
+#[test]
+fn missing_role_is_named_at_once() {
+    let text = |message: &str| {
+        let mut bench = Bench::in_sync(&CACHED_FIRST);
+        bench.refuse(403, message);
+        format!("{:?}", bench.notices().pop())
+    };
+    assert!(text("pods is forbidden").contains("ClusterRole with the rule"), "nothing was restarted");
+    assert!(text("RBAC: clusterrole \"poddns\" not found").contains("loads its RBAC rules"));
+}
+
+#[test]
+fn methods_are_given_up_for_what_will_not_pass() {
+    for (code, given_up) in [(400, true), (405, true), (422, true), (408, false), (429, false), (500, false)]
+    {
+        let mut bench = Bench::new(&CACHED_FIRST);
+        bench.confirm("a", "10");
+        bench.request();
+        bench.refuse(code, "no");
+        let kept = bench.machine.listing.choose(&Read::Any) == Method::Cached;
+        assert_eq!(kept, !given_up, "{code}");
+    }
+}
+
+#[test]
+fn answers_that_are_no_lists_are_tried_twice() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    for method in [Method::Cached, Method::Streaming] {
+        while bench.request() == Request::Identify {
+            bench.machine.accepted(bench.now);
+            bench.machine.identified(bench.now, Some("a"), "10");
+        }
+        assert_eq!(bench.machine.listing.choose(&Read::Any), Method::Cached);
+        bench.fail(&Cause::Garbage("<html>".to_owned()));
+        assert_eq!(bench.machine.listing.choose(&Read::Any) == Method::Cached, method == Method::Cached);
+    }
+}
+
+#[test]
+fn watch_that_breaks_off_soon_is_begun_again_later() {
+    let delay = |lived: Duration| {
+        let mut bench = Bench::in_sync(&CACHED_FIRST);
+        bench.pass(lived.saturating_sub(SETTLE));
+        bench.fail(&Cause::Broken("reset".to_owned()));
+        (bench.machine.not_before.unwrap() - bench.now).as_millis()
+    };
+    assert!(delay(SHORT_WATCH) <= 100, "{}", delay(SHORT_WATCH));
+    assert!(delay(SETTLE) >= 250, "{}", delay(SETTLE));
+}

@@ -9,7 +9,7 @@ use clap::error::Error as ClapError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
 use poddns_net::daemon::{HIDDEN_BEHIND_CACHE, PassedSockets, PreflightError, is_colored};
-use poddns_net::{Needs, Settings};
+use poddns_net::{Needs, Settings, try_audit_file};
 use poddns_watch::access::{self, Access, AccessError, Subject};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
 use tracing_subscriber::EnvFilter;
@@ -116,12 +116,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         tell("warning", &variable.to_string());
     }
     preflight(&sources, &daemon, &passed)?;
-    if settings.unguarded() {
-        tell("warning", "mode insecure without any guard: everybody can have any address answered");
-    }
-    if settings.hides() {
-        tell("warning", HIDDEN_BEHIND_CACHE);
-    }
+    warn(settings);
+    let kept = check_audit_file(settings);
     if settings.needs() == Needs::Nothing {
         tell("ok", "nothing is needed of a cluster");
         return Ok(ExitCode::SUCCESS);
@@ -131,19 +127,48 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let runtime =
         runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
     match settings.source.clone() {
-        Source::File(path) | Source::FileOrPipe(path) => runtime.block_on(check_file(path, scope, settings)),
+        Source::File(path) | Source::FileOrPipe(path) => {
+            let checked = runtime.block_on(check_file(path, scope, settings))?;
+            Ok(if kept { checked } else { ExitCode::FAILURE })
+        }
         Source::Cluster(options) => {
             let snapshot = settings.snapshot.as_ref().map(|snapshot| snapshot.path.as_path());
-            let kept = match snapshot {
-                Some(path) => runtime.block_on(check_snapshot(path, options.clone(), scope.clone()))?,
-                None => true,
-            };
+            let kept = kept
+                & match snapshot {
+                    Some(path) => runtime.block_on(check_snapshot(path, options.clone(), scope.clone()))?,
+                    None => true,
+                };
             let granted = runtime.block_on(check_cluster(options.clone(), &scope, &whom))?;
             // Another subject's rights are no reason to list as us.
             if granted && scope.pods && whom.subject.is_none() {
                 runtime.block_on(check_rate_limit(options, &scope, settings));
             }
             Ok(if kept && granted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+/// Tells what is allowed but hardly meant, or easily forgotten.
+fn warn(settings: &Settings) {
+    if settings.unguarded() {
+        tell("warning", "mode insecure without any guard: everybody can have any address answered");
+    }
+    if settings.hides() {
+        tell("warning", HIDDEN_BEHIND_CACHE);
+    }
+}
+
+/// Whether the audit can be kept in its file, if it is to be.
+fn check_audit_file(settings: &Settings) -> bool {
+    match try_audit_file(settings) {
+        None => true,
+        Some(Ok(found)) => {
+            tell("ok", &found);
+            true
+        }
+        Some(Err(why)) => {
+            tell("missing", &why);
+            false
         }
     }
 }

@@ -55,6 +55,7 @@ pub use daemon::config;
 #[cfg(feature = "daemon")]
 pub use daemon::privileges::PrivilegeError;
 pub use server::admin::{explain_json, metrics_reference, status_reference};
+pub use server::audit::keeper::try_audit_file;
 pub use server::bind::BindError;
 pub use server::bound::Bound;
 pub use server::cookies::{CookieError, CookieSource};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use cap::Cap;
 use indexed::Indexed;
-use poddns_core::IpCidr;
+use poddns_core::{IpCidr, Mode, Visibility};
 use poddns_net::{Server, Settings};
 use poddns_test_support::dns::{connect, padded, query};
 use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
@@ -47,11 +47,17 @@ fn queries() -> Vec<Vec<u8>> {
     let mut cookie = query(3, "10-42-2-46.default.pod.cluster.local");
     cookie[11] = 1;
     cookie.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+    // As a forwarder sends it, and malformed.
+    let mut subnet = query(6, "10-42-2-46.default.pod.cluster.local");
+    subnet[11] = 1;
+    subnet.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 8, 0, 8, 0, 1, 32, 0, 10, 42, 2, 46]);
+    let mut malformed = subnet.clone();
+    malformed[subnet.len() - 6] = 33;
     let mut two_questions = query(4, "example.com");
     two_questions[5] = 2;
     let mut response = query(5, "example.com");
     response[2] |= 0x80;
-    all.extend([cookie, two_questions, response, vec![0; 5], vec![]]);
+    all.extend([cookie, subnet, malformed, two_questions, response, vec![0; 5], vec![]]);
     all
 }
 
@@ -70,9 +76,8 @@ fn ask_all(server: SocketAddr, queries: &[Vec<u8>], rounds: usize) {
     }
 }
 
-#[test]
-fn answering_over_udp_allocates_nothing() {
-    let (_writer, pods) = pods();
+/// Settings whose answers take different paths: plain; by client, whom forwarders name; with an audit.
+fn cases() -> [Settings; 3] {
     let mut settings = Settings::default();
     (settings.admin, settings.listen) = (Vec::new(), vec![([127, 0, 0, 1], 0).into()]);
     settings.threads = NonZeroUsize::MIN;
@@ -81,16 +86,31 @@ fn answering_over_udp_allocates_nothing() {
     let limit = settings.rate_limit.as_mut().unwrap();
     limit.responses_per_second = 1_000_000.try_into().unwrap();
     settings.exempt = Vec::<IpCidr>::new();
-    let server = Server::with_pods(settings, Arc::new(pods)).unwrap();
-    let (address, queries) = (server.addresses()[0], queries());
-    // What is made once, for each thread or at the first use of something.
-    ask_all(address, &queries, 10);
-    let before = ALLOCATOR.total_allocated();
-    ask_all(address, &queries, ROUNDS);
-    let allocated = ALLOCATOR.total_allocated() - before;
-    server.stop();
-    let asked = ROUNDS * queries.len();
-    // Rarely another thread, of the test harness for one, allocates something once. A single octet for each
-    // query would be ten times as much as is allowed here.
-    assert!(allocated < asked / 10, "{allocated} octets for {asked} queries");
+    let mut hiding = settings.clone();
+    hiding.visibility = Visibility::Namespace;
+    hiding.trust_ecs = vec!["127.0.0.0/8".parse().unwrap()];
+    let mut auditing = hiding.clone();
+    (auditing.mode, auditing.audit, auditing.pod_names) = (Mode::Insecure, true, false);
+    [settings, hiding, auditing]
+}
+
+// One test, since the allocator counts for the whole process.
+#[test]
+fn answering_over_udp_allocates_nothing() {
+    for settings in cases() {
+        let (_writer, pods) = pods();
+        let what = format!("{:?}, {:?}", settings.mode, settings.visibility);
+        let server = Server::with_pods(settings, Arc::new(pods)).unwrap();
+        let (address, queries) = (server.addresses()[0], queries());
+        // What is made once, for each thread or at the first use of something.
+        ask_all(address, &queries, 10);
+        let before = ALLOCATOR.total_allocated();
+        ask_all(address, &queries, ROUNDS);
+        let allocated = ALLOCATOR.total_allocated() - before;
+        server.stop();
+        let asked = ROUNDS * queries.len();
+        // Rarely another thread, of the test harness for one, allocates something once. A single octet for each
+        // query would be ten times as much as is allowed here.
+        assert!(allocated < asked / 10, "{allocated} octets for {asked} queries: {what}");
+    }
 }

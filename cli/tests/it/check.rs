@@ -204,6 +204,41 @@ fn a_snapshot_is_looked_at_and_its_folder_tried() {
 }
 
 #[test]
+fn an_audit_file_is_read_and_its_folder_tried() {
+    let api = api(|_, _, _| true);
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("audit");
+    let path = file.to_str().expect("UTF-8");
+    let try_out =
+        |path: &str| check(&api, &["--pods=insecure", "--block-special", "--audit", "--audit-file", path]);
+    let run = try_out(path);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    assert_eq!(findings(&run)[0], format!("ok      audit-file {path}: none yet"));
+    assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 0, "nothing is left of the trial");
+    fs::write(&file, "something else\n").expect("a writable folder");
+    let run = try_out(path);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let refused = format!("missing audit-file {path} is not used: ");
+    assert!(findings(&run)[0].starts_with(&refused), "{}", run.stderr);
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "something else\n", "it is left as it is");
+    let run = try_out("/nonexistent/audit");
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(
+        findings(&run)[0].starts_with("missing audit-file /nonexistent/audit cannot be written: "),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn visibility_is_warned_of() {
+    let api = api(|_, _, _| true);
+    let run = check(&api, &["--visibility=namespace"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(findings(&run)[0].starts_with("warning visibility namespace ends at a cache"), "{}", run.stderr);
+}
+
+#[test]
 fn insecure_without_a_guard_is_warned_of() {
     let run = poddns(["check", "--pods", "insecure"]);
     assert_eq!(run.code, Some(0));

@@ -114,6 +114,24 @@ async fn restore(audit: &Arc<Audit>, domains: &[String]) -> bool {
     }
 }
 
+/// Tries the audit file of these settings as the server does at its start, and changes nothing. Returns what is in it, or why the
+/// server would not keep its audit there, as a sentence; `None` if there is no audit or no file.
+#[must_use]
+pub fn try_audit_file(settings: &Settings) -> Option<Result<String, String>> {
+    let path = settings.audit_file.as_ref().filter(|_| settings.audits())?;
+    let shown = path.display();
+    Some(read(path, &domains(settings)).map(|found| match found {
+        None => format!("audit-file {shown}: none yet"),
+        Some(record) => {
+            let (queries, refused) = (record.counts.queries, record.counts.refused());
+            let seconds = record.observed.as_secs();
+            format!(
+                "audit-file {shown}: {queries} queries in {seconds} s, {refused} that verified would refuse"
+            )
+        }
+    }))
+}
+
 /// Reads a file and tries whether it can be replaced. `None` if there is none; the error is a sentence.
 pub(crate) fn read(path: &Path, domains: &[String]) -> Result<Option<Record>, String> {
     let shown = path.display();

@@ -205,7 +205,7 @@ fn a_snapshot_is_looked_at_and_its_folder_tried() {
 
 #[test]
 fn an_audit_file_is_read_and_its_folder_tried() {
-    let api = api(|_, _, _| true);
+    let api = api(|_| true);
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("audit");
     let path = file.to_str().expect("UTF-8");
@@ -232,7 +232,7 @@ fn an_audit_file_is_read_and_its_folder_tried() {
 
 #[test]
 fn visibility_is_warned_of() {
-    let api = api(|_, _, _| true);
+    let api = api(|_| true);
     let run = check(&api, &["--visibility=namespace"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(findings(&run)[0].starts_with("warning visibility namespace ends at a cache"), "{}", run.stderr);

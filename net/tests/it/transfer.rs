@@ -71,7 +71,11 @@ fn items(message: &[u8]) -> Vec<Item> {
 /// Asks over TCP and reads messages to the end of the answer: its first SOA alone, or a second time behind all
 /// addresses, or a third time behind differences, the last of which leads to it.
 fn transfer(server: SocketAddr, query: &[u8]) -> Vec<Item> {
-    let mut stream = Stream::connect(server);
+    transfer_over(Stream::connect(server), query)
+}
+
+/// The same over a connection that there is already.
+fn transfer_over(mut stream: Stream, query: &[u8]) -> Vec<Item> {
     stream.send(query);
     let mut all = Vec::new();
     loop {
@@ -250,6 +254,23 @@ fn others_are_refused_and_keep_their_connection() {
 }
 
 #[test]
+fn transfers_and_refusals_are_in_the_query_log() {
+    let pods = Pods::new(0..3);
+    let (_socket, to) = secondary();
+    let daemon = start(&pods, &[&to, "--query-log=all"]);
+    assert_eq!(rcode(&ask(daemon.address(), &asking(AXFR))), REFUSED);
+    assert_eq!(addresses(&transfer(daemon.address(), &asking(AXFR))), Pods::zone(0..3));
+    until("both are logged", || daemon.log().matches("\"type\":\"AXFR\"").count() == 2);
+    let lines: Vec<_> =
+        daemon.log().lines().filter(|line| line.contains("AXFR")).map(str::to_owned).collect();
+    for (line, [transport, rcode]) in lines.iter().zip([["udp", "REFUSED"], ["tcp", "NOERROR"]]) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&line["transport"], &line["rcode"]), (&transport.into(), &rcode.into()), "{line}");
+        assert_eq!(line["reason"], "transfer", "{line}");
+    }
+}
+
+#[test]
 fn axfr_over_udp_is_refused() {
     let pods = Pods::new(0..3);
     let (_socket, to) = secondary();
@@ -296,22 +317,69 @@ fn queries_behind_a_transfer_are_answered_after_it() {
     assert_eq!((last[1], items(&last).len()), (9, 1));
 }
 
+/// A connection that asks for all of the zone, with a small buffer that it does not read from.
+fn stalled(server: SocketAddr) -> Stream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let mut stream = Stream(socket.into());
+    stream.send(&asking(AXFR));
+    stream
+}
+
+#[test]
+fn slow_secondary_leaves_room_for_others() {
+    let pods = Pods::new(0..60_000);
+    let daemon =
+        start(&pods, &["--transfer-to=127.0.0.1:9", "--transfer-to=127.0.0.2:9", "--tcp-idle-timeout=1h"]);
+    let stalled: Vec<Stream> = (0..12).map(|_| stalled(daemon.address())).collect();
+    let others: Vec<_> = (0..4)
+        .map(|_| {
+            let server = daemon.address();
+            std::thread::spawn(move || {
+                let stream = Stream::connect_from(Ipv4Addr::new(127, 0, 0, 2), server);
+                addresses(&transfer_over(stream, &asking(AXFR))).len()
+            })
+        })
+        .collect();
+    for other in others {
+        assert_eq!(other.join().unwrap(), 60_000);
+    }
+    assert_eq!(daemon.metric("poddns_transfer_completed_total{kind=\"axfr\"}"), 4);
+    drop(stalled);
+}
+
+#[test]
+fn transfer_under_changes_is_one_version() {
+    let pods = Pods::new(0..60_000);
+    let (_socket, to) = secondary();
+    let daemon = start(&pods, &[&to]);
+    let mut stream = stalled(daemon.address());
+    let mut all = items(&stream.receive());
+    let mut last = published(&daemon);
+    assert_eq!(serial(&all), last);
+    // Wherever the walk is: some are in front of it, and some behind.
+    for gone in [1_000, 2_000] {
+        pods.set((gone..30_000).chain(30_000 + gone..60_000 + gone));
+        until("a new version", || published(&daemon) != last);
+        last = published(&daemon);
+    }
+    assert_eq!(daemon.metric("poddns_transfer_completed_total{kind=\"axfr\"}"), 0, "it is under way");
+    while all.last() != all.first() {
+        all.extend(items(&stream.receive()));
+    }
+    assert_eq!(addresses(&all), Pods::zone(0..60_000));
+    let now = (2_000..30_000).chain(32_000..62_000);
+    assert_eq!(addresses(&transfer(daemon.address(), &asking(AXFR))), Pods::zone(now));
+}
+
 #[test]
 fn secondary_that_does_not_read_is_dropped() {
     let pods = Pods::new(0..60_000);
     let (_socket, to) = secondary();
     let daemon = start(&pods, &[&to, "--tcp-idle-timeout=500ms"]);
     // More transfers than may be under way at once, none of which is read; small buffers keep them from their end.
-    let stalled: Vec<Stream> = (0..12)
-        .map(|_| {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-            socket.set_recv_buffer_size(4096).unwrap();
-            socket.connect(&daemon.address().into()).unwrap();
-            let mut stream = Stream(socket.into());
-            stream.send(&asking(AXFR));
-            stream
-        })
-        .collect();
+    let stalled: Vec<Stream> = (0..12).map(|_| stalled(daemon.address())).collect();
     // Queries are answered meanwhile, over both transports.
     assert_eq!(items(&ask(daemon.address(), &asking(SOA))).len(), 1);
     assert_eq!(items(&Stream::connect(daemon.address()).exchange(&asking(SOA))).len(), 1);

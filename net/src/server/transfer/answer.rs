@@ -197,3 +197,90 @@ fn copy(message: &[u8], out: &mut [u8]) -> Option<usize> {
     out.get_mut(..message.len())?.copy_from_slice(message);
     Some(message.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::base::iana::Rtype;
+    use domain::base::message_builder::MessageBuilder;
+    use domain::base::name::Name;
+    use domain::rdata::tsig::Time48;
+    use domain::tsig::{Algorithm, ClientTransaction, Key};
+    use poddns_core::NoPods;
+
+    use super::*;
+    use crate::server::pods::SharedPods;
+
+    const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
+
+    fn service() -> Arc<Service> {
+        let secret = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, SECRET);
+        let keys = format!("key poddns {{ algorithm hmac-sha256; secret {secret}; }};");
+        Service::with_keys(SharedPods(Arc::new(NoPods)), &keys)
+    }
+
+    /// A signed query for AXFR, and where its signature's record begins.
+    fn query() -> (Vec<u8>, usize) {
+        let mut builder = MessageBuilder::new_vec();
+        builder.header_mut().set_id(7);
+        let mut question = builder.question();
+        question.push((Name::<Vec<u8>>::vec_from_str("pod.cluster.local").unwrap(), Rtype::AXFR)).unwrap();
+        let mut message = question.additional();
+        let unsigned = message.as_slice().len();
+        let key = Key::new(Algorithm::Sha256, SECRET, "poddns".parse().unwrap(), None, None).unwrap();
+        ClientTransaction::request(key, &mut message, Time48::from_u64(unix_time())).unwrap();
+        (message.finish(), unsigned)
+    }
+
+    /// Answers as a thread does; `None` if it is not left to the service.
+    fn answered(service: &Arc<Service>, query: &[u8], transport: Transport) -> Option<Answered> {
+        let (config, mut out) = (service.settings.answers(), vec![0; 4096]);
+        let request = Request::new(transport, [192, 0, 2, 53].into(), 0);
+        let outcome = respond(&config, &*service.pods.0, query, &request, &mut out);
+        let asked = Asked { config: &config, query, request: &request };
+        let is_own = matches!(outcome, Outcome::Signed | Outcome::Transfer(_));
+        is_own.then(|| service.answer(outcome, asked, &mut out)).inspect(|answered| match answered {
+            Answered::Reply(reply) => {
+                let response = Message::from_octets(&out[..reply.len]).unwrap();
+                assert!(
+                    response.header().qr()
+                        && response.header().id() == u16::from_be_bytes([query[0], query[1]])
+                );
+            }
+            Answered::Transfer(_) | Answered::Nothing => {}
+        })
+    }
+
+    #[test]
+    fn garbled_signatures_transfer_nothing() {
+        let (service, (query, unsigned)) = (service(), query());
+        let intact = answered(&service, &query, Transport::Tcp);
+        assert!(matches!(intact, Some(Answered::Transfer(_))), "{intact:?}");
+        // Behind the name of the key, type and class.
+        let ttl = unsigned + "poddns".len() + 6;
+        for at in 0..query.len() {
+            for change in [0x01, 0x80, 0xc0, 0xff] {
+                let mut garbled = query.clone();
+                garbled[at] ^= change;
+                for transport in [Transport::Tcp, Transport::Udp] {
+                    let answered = answered(&service, &garbled, transport);
+                    // RFC 8945 5.3: the ID is signed as it was, and the TTL as 0, whatever they are now.
+                    let is_signed = at >= 2 && !(ttl..ttl + 4).contains(&at);
+                    assert!(
+                        !is_signed || !matches!(answered, Some(Answered::Transfer(_))),
+                        "{at} {change:x}"
+                    );
+                }
+            }
+            for cut in [query[..at].to_vec(), [&query[..at], &query[at + 1..]].concat()] {
+                let answered = answered(&service, &cut, Transport::Tcp);
+                assert!(!matches!(answered, Some(Answered::Transfer(_))), "{at}: {answered:?}");
+            }
+            let mut longer = query.clone();
+            longer.insert(at, 0);
+            let answered = answered(&service, &longer, Transport::Tcp);
+            // Octets behind the message are no part of it.
+            let is_same = longer.starts_with(&query);
+            assert!(is_same || !matches!(answered, Some(Answered::Transfer(_))), "{at}: {answered:?}");
+        }
+    }
+}

@@ -70,7 +70,7 @@ impl Keys {
         Self::parse(&text).map_err(|(line, cause)| KeyError::Malformed { path: path.to_owned(), line, cause })
     }
 
-    fn parse(text: &str) -> Result<Self, (usize, String)> {
+    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
         let mut tokens = Tokens { text, at: 0 };
         let (mut store, mut first) = (HashMap::new(), None);
         while let Some(word) = tokens.next()? {

@@ -20,6 +20,7 @@ mod send;
 mod signed;
 mod source;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,6 +42,9 @@ use keys::Keys;
 /// Transfers that may be under way at once.
 const TRANSFERS: usize = 8;
 
+/// Those of them that one secondary may have, so that a slow one leaves room for the others.
+const TRANSFERS_PER_SECONDARY: usize = 2;
+
 /// Answers queries for transfers, by the settings and pods of the moment.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -51,6 +55,8 @@ pub(crate) struct Service {
     keys: Option<Keys>,
     pub(crate) counters: Arc<TransferCounters>,
     slots: Arc<Semaphore>,
+    /// Each secondary's part of the slots.
+    shares: BTreeMap<IpAddr, Arc<Semaphore>>,
 }
 
 /// Keys that were read for settings; none without a key file.
@@ -66,16 +72,9 @@ impl Secrets {
 }
 
 impl Service {
-    fn transfer(&self) -> Option<&TransferSettings> {
-        self.settings.transfer.as_ref()
-    }
-
-    /// Returns whether a secondary has this address.
+    /// Returns whether a secondary has this address, which is canonical.
     fn is_secondary(&self, client: IpAddr) -> bool {
-        let client = client.to_canonical();
-        self.transfer().is_some_and(|transfer| {
-            transfer.secondaries.iter().any(|secondary| secondary.ip().to_canonical() == client)
-        })
+        self.shares.contains_key(&client)
     }
 
     fn is_stale(&self) -> bool {
@@ -91,6 +90,12 @@ impl Service {
     }
 }
 
+/// Returns the shares of the slots that secondaries have, by their addresses.
+fn shares(transfer: &TransferSettings) -> BTreeMap<IpAddr, Arc<Semaphore>> {
+    let addresses = transfer.secondaries.iter().map(|secondary| secondary.ip().to_canonical());
+    addresses.map(|address| (address, Arc::new(Semaphore::new(TRANSFERS_PER_SECONDARY)))).collect()
+}
+
 #[cfg(test)]
 impl Service {
     /// Returns a service with a secondary, for tests; if it is complete, with a version, which the secondary has.
@@ -98,8 +103,9 @@ impl Service {
         let mut settings = Settings::default();
         let secondaries = vec![([192, 0, 2, 53], 53).into()];
         let journal = TransferSettings::JOURNAL;
-        settings.transfer =
-            Some(TransferSettings { secondaries: secondaries.clone(), key_file: None, journal });
+        let transfer = TransferSettings { secondaries: secondaries.clone(), key_file: None, journal };
+        let shares = shares(&transfer);
+        settings.transfer = Some(transfer);
         counters.set_secondaries(&secondaries);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, r#"{"kind": "List", "apiVersion": "v1", "items": []}"#).unwrap();
@@ -118,7 +124,14 @@ impl Service {
             keys: None,
             counters: Arc::clone(counters),
             slots: Arc::new(Semaphore::new(TRANSFERS)),
+            shares,
         })
+    }
+
+    /// Returns a service as [`sample`](Self::sample) does, complete and with the keys of such a file.
+    pub(crate) fn with_keys(pods: SharedPods, keys: &str) -> Arc<Self> {
+        let service = Arc::into_inner(Self::sample(pods, &Arc::default(), true)).unwrap();
+        Arc::new(Self { keys: Some(Keys::parse(keys).unwrap()), ..service })
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::notify::notify;
-use super::{Secrets, Service, TRANSFERS, TransferCounters, serial_time};
+use super::{Secrets, Service, TRANSFERS, TransferCounters, serial_time, shares};
 use crate::server::feed::OpenPods;
 use crate::server::pods::SharedPods;
 use crate::server::settings::Settings;
@@ -70,6 +70,7 @@ impl Publisher {
             keys: secrets.0.clone(),
             counters: Arc::clone(counters),
             slots,
+            shares: shares(transfer),
         });
         Some(Self::start(service, &transfer.secondaries, tasks))
     }

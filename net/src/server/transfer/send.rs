@@ -36,24 +36,26 @@ pub(crate) struct Job {
 pub(crate) type Messages = mpsc::Receiver<io::Result<Vec<u8>>>;
 
 impl Job {
-    /// Begins to make the messages once no more than the allowed number of transfers is under way. Returns them, and the
+    /// Begins to make the messages once no more than the allowed number of transfers is under way, of this secondary and
+    /// of all. Returns them, and the
     /// call that makes them, which may panic. Dropping the receiver ends it.
     pub(crate) async fn start(self) -> io::Result<(Messages, JoinHandle<()>)> {
-        let slots = Arc::clone(&self.service.slots);
-        let permit = slots.acquire_owned().await.map_err(io::Error::other)?;
+        let share = self.service.shares.get(&self.client).ok_or(io::ErrorKind::PermissionDenied)?;
+        let share = Arc::clone(share).acquire_owned().await.map_err(io::Error::other)?;
+        let slot = Arc::clone(&self.service.slots).acquire_owned().await.map_err(io::Error::other)?;
         let (sender, messages) = mpsc::channel(AHEAD);
-        let call = spawn_blocking(move || self.run(&sender, permit));
+        let call = spawn_blocking(move || self.run(&sender, [share, slot]));
         Ok((messages, call))
     }
 
-    fn run(mut self, to: &mpsc::Sender<io::Result<Vec<u8>>>, permit: OwnedSemaphorePermit) {
+    fn run(mut self, to: &mpsc::Sender<io::Result<Vec<u8>>>, permits: [OwnedSemaphorePermit; 2]) {
         let Some((kind, serial, mut source)) = self.service.source(self.transfer) else {
             let _ = to.blocking_send(Err(io::Error::other("there is no version of the zone to transfer")));
             return;
         };
         let begun = Instant::now();
         let result = self.send(&mut source, begun, to);
-        drop(permit);
+        drop(permits);
         let counters = &self.service.counters;
         let (client, took_ms) = (self.client, begun.elapsed().as_millis());
         match result {
@@ -133,5 +135,69 @@ impl Service {
         }
         let walk = versions.walk().ok()?;
         Some((Kind::Axfr, walk.serial(), Source::all(walk)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use poddns_core::{Freshness, Label, NoPods, Outcome, PodLookup, Request, Transport, Unknown, respond};
+
+    use super::*;
+    use crate::server::pods::{Pods, PodsReport, SharedPods};
+
+    /// Pods whose state cannot be read: a panic.
+    struct Panicking;
+
+    impl PodLookup for Panicking {
+        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+            Ok(false)
+        }
+
+        fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+            Ok(false)
+        }
+
+        fn freshness(&self) -> Freshness {
+            panic!("injected")
+        }
+    }
+
+    impl Pods for Panicking {
+        fn report(&self) -> PodsReport {
+            PodsReport::default()
+        }
+    }
+
+    fn job(pods: Arc<dyn Pods>) -> Job {
+        let service = Service::sample(SharedPods(pods), &Arc::default(), true);
+        let query = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x03pod\x07cluster\x05local\0\0\xfc\0\x01".to_vec();
+        let client = [192, 0, 2, 53].into();
+        let request = Request::new(Transport::Tcp, client, 0);
+        let outcome = respond(&service.settings.answers(), &NoPods, &query, &request, &mut [0; 512]);
+        let Outcome::Transfer(transfer) = outcome else { panic!("{outcome:?}") };
+        Job { service, client, query, transfer, signer: None }
+    }
+
+    /// Returns the number of messages, and whether their maker panicked.
+    fn run(pods: Arc<dyn Pods>) -> (usize, bool) {
+        let job = job(pods);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut messages, call) = job.start().await.unwrap();
+            let mut number = 0;
+            while let Some(message) = messages.recv().await {
+                message.unwrap();
+                number += 1;
+            }
+            (number, call.await.is_err())
+        })
+    }
+
+    #[test]
+    fn panic_is_the_result_of_the_call() {
+        assert_eq!(run(Arc::new(NoPods)), (1, false));
+        assert_eq!(run(Arc::new(Panicking)), (1, true));
     }
 }

@@ -15,6 +15,9 @@ use poddns_core::wire::Rcode;
 
 use super::keys::Keys;
 
+/// Length of the ID at the front of a message, in octets.
+const ID: usize = 2;
+
 /// Signs the messages of a response, in their order.
 #[derive(Debug)]
 pub(super) struct Signer(ServerSequence<Key>);
@@ -45,7 +48,13 @@ pub(super) fn check(keys: Option<&Keys>, request: &[u8], now: u64) -> Option<Res
         None => ServerSequence::request(&HashMap::<(KeyName, Algorithm), Key>::new(), &mut message, now),
     };
     match result {
-        Ok(Some(sequence)) => Some(Ok(Checked { request: message.into_octets(), signer: Signer(sequence) })),
+        Ok(Some(sequence)) => {
+            // The check has set the ID to the one that was signed; the response needs that of the message, which a
+            // forwarder may have changed.
+            let mut unsigned = message.into_octets();
+            unsigned.get_mut(..ID)?.copy_from_slice(request.get(..ID)?);
+            Some(Ok(Checked { request: unsigned, signer: Signer(sequence) }))
+        }
         Ok(None) => None,
         Err(error) => Some(Err(refuse(error, request)?)),
     }

@@ -133,7 +133,7 @@ fn subnets(query: &[u8]) -> Vec<Vec<u8>> {
 
 /// The address of a client subnet option, if it is whole; `Err` if the option is malformed. By text, where core has octets.
 fn subnet_client(option: &[u8]) -> Result<Option<IpAddr>, ()> {
-    let [0, family @ 0..=2, source, 0, address @ ..] = option else { return Err(()) };
+    let [0, family @ 1..=2, source, 0, address @ ..] = option else { return Err(()) };
     let bits: String = address.iter().map(|octet| format!("{octet:08b}")).collect::<Vec<_>>().concat();
     let most = [0, 32, 128][usize::from(*family)];
     let source = usize::from(*source);

@@ -48,9 +48,7 @@ impl<'q> Subnet<'q> {
     /// the scope: "In queries, it MUST be set to 0."
     fn read(data: &'q [u8]) -> Option<Self> {
         let (&[family0, family1, source, scope], address) = data.split_first_chunk()?;
-        // Family 0 has no addresses, and clients that want to be left out send it with a prefix of 0.
         let bits = match u16::from_be_bytes([family0, family1]) {
-            0 => 0,
             1 => 32,
             2 => 128,
             _ => return None,
@@ -110,7 +108,6 @@ mod tests {
             (&[0, 1, 24, 0, 10, 0, 0], None),
             (&[0, 1, 0, 0], None),
             (&[0, 2, 0, 0], None),
-            (&[0, 0, 0, 0], None),
         ] {
             let subnet = Subnet::read(data);
             assert!(subnet.is_some(), "{data:?}");
@@ -134,6 +131,7 @@ mod tests {
             &[0, 1, 32, 1, 10, 0, 0, 1],
             &[0, 2, 128, 0, 10, 0, 0, 1],
             &[0, 0, 8, 0, 10],
+            &[0, 0, 0, 0],
             &[0, 3, 32, 0, 10, 0, 0, 1],
             &[1, 1, 32, 0, 10, 0, 0, 1],
         ] {

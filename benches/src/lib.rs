@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use poddns_core::{Config, CookieSecrets, MAX_UDP_REPLY, Mode, Outcome, Request, Transport, Zone, respond};
-use poddns_watch::{Index, IndexOptions, PodRecord, Uid, Watch, index};
+use poddns_watch::{Index, IndexOptions, PodRecord, Resource, Uid, index};
 
 pub use cases::Case;
 
@@ -60,7 +60,7 @@ pub fn pods(count: u32) -> Arc<Index> {
         let uid = Uid::of_name("pods", &number.to_string());
         writer.apply(&PodRecord { uid, namespace, name: "", addresses: &[address] });
     }
-    index.health().register(Watch::Pods, None).fresh();
+    index.health().register(Resource::Pods, None).fresh();
     index
 }
 

@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use poddns_core::{Label, PodLookup, Unknown};
-use poddns_net::{IndexSize, Pods, PodsReport, Server, Settings};
+use poddns_net::{Pods, PodsReport, Server, Settings};
+use poddns_watch::IndexStats;
 
 /// One namespace, one pod.
 struct Lonely {
@@ -29,7 +30,7 @@ impl PodLookup for Lonely {
 
 impl Pods for Lonely {
     fn report(&self) -> PodsReport {
-        let index = IndexSize { pods: 1, addresses: 1, namespaces: 1, bytes: size_of::<Self>() };
+        let index = IndexStats { pods: 1, addresses: 1, namespaces: 1, bytes: size_of::<Self>() };
         PodsReport { index: Some(index), ..PodsReport::default() }
     }
 }

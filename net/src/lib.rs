@@ -62,7 +62,7 @@ pub use server::cookies::{CookieError, CookieSource};
 pub use server::error::StartError;
 pub use server::handle::{Opening, Server};
 pub use server::listing::{ListError, PodCursor, PodEntry, PodPage};
-pub use server::pods::{FeedReport, IndexSize, Pods, PodsReport, SnapshotReport, WatchReport};
+pub use server::pods::{Pods, PodsReport, SnapshotReport};
 pub use server::query_log::{LoggedQueries, QueryLog, QueryRecord, QuerySink};
 pub use server::rate_limit::RateLimit;
 pub use server::settings::{Needs, Settings, SnapshotFile, TcpLimits, TransferSettings};

@@ -25,7 +25,7 @@ pub use self::sample::addresses;
 use crate::feed::access::Access as Connection;
 use crate::feed::explain::{Cleaned, chain};
 use crate::quote::Quoted;
-use crate::{ClusterOptions, FeedError, Scope};
+use crate::{ClusterOptions, FeedError, Resource, Scope};
 
 /// Maximum time for each response: a person waits for it, or a script that has its own limits.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -129,26 +129,6 @@ impl Verb {
         match self {
             Self::List => "list",
             Self::Watch => "watch",
-        }
-    }
-}
-
-/// The kinds of objects that a feed reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// Pods.
-    Pods,
-    /// Namespaces.
-    Namespaces,
-}
-
-impl Resource {
-    /// As in RBAC rules.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pods => "pods",
-            Self::Namespaces => "namespaces",
         }
     }
 }

@@ -10,15 +10,17 @@ mod metadata;
 mod namespace;
 mod pod;
 mod quote;
+mod resource;
 pub mod snapshot;
 pub mod state_file;
 mod tls;
 pub mod transfer;
 
 pub use feed::{
-    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, ResyncStats, Scope, Source, WatchStats,
+    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, ResyncCounts, ResyncStats, Scope, Source,
+    WatchCounts, WatchStats,
 };
-pub use freshness::{Health, Watch, WatchHealth, WatchStatus};
+pub use freshness::{Health, WatchHealth, WatchStatus};
 pub use index::{
     Change, Index, IndexOptions, IndexStats, IndexWriter, IndexedPod, ListScope, MAX_ADDRESSES, MAX_PODS,
     PodRecord, Uid, index,
@@ -27,6 +29,7 @@ pub use kubeconfig::{KubeconfigError, PluginError};
 pub use metadata::Metadata;
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};
+pub use resource::Resource;
 pub use snapshot::{Recorder, Restored, SnapshotError, Written};
 pub use transfer::{Transfers, Walk};
 

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup, Unknown};
-use poddns_watch::{Feed, FeedError, FeedStats, Index, Recorder, Scope, Source, WatchStats};
+use poddns_watch::{Feed, FeedError, FeedStats, Index, Recorder, Resource, Scope, Source, WatchStatus};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StartError;
 use super::listing::{IndexId, ListError, PodCursor, PodEntry, PodPage};
-use super::pods::{FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, WatchReport};
+use super::pods::{Pods, PodsReport, SharedPods};
 use super::settings::{Needs, Settings};
 use super::snapshots::{SnapshotState, Snapshots, restore};
 use super::supervise::Tasks;
@@ -168,8 +168,8 @@ impl Pods for Unopened {
 
     fn report(&self) -> PodsReport {
         let error = self.error.get().cloned().unwrap_or_else(|| "the configuration is being read".to_owned());
-        let watch = WatchReport {
-            resource: "pods".to_owned(),
+        let watch = WatchStatus {
+            resource: Resource::Pods,
             namespace: None,
             freshness: Freshness::Unsynced,
             error: Some(error),
@@ -263,40 +263,12 @@ impl Pods for Watched {
     }
 
     fn report(&self) -> PodsReport {
-        let size = self.index.stats();
-        let index = IndexSize {
-            pods: size.pods,
-            addresses: size.addresses,
-            namespaces: size.namespaces,
-            bytes: size.bytes,
-        };
-        let watches = self.index.health().watches().into_iter().map(|status| WatchReport {
-            resource: status.watch.to_string(),
-            namespace: status.namespace,
-            freshness: status.freshness,
-            error: status.error,
-        });
-        let found = &self.stats.resync;
-        let resync = ResyncReport {
-            complete: found.complete(),
-            failed: found.failed(),
-            missing: found.missing(),
-            changed: found.changed(),
-            gone: found.gone(),
-        };
-        let feeds = vec![feed("pods", &self.stats.pods), feed("namespaces", &self.stats.namespaces)];
-        let (watches, snapshot) = (watches.collect(), self.snapshots.report());
-        PodsReport { index: Some(index), watches, feeds, resync, snapshot }
-    }
-}
-
-fn feed(resource: &'static str, stats: &WatchStats) -> FeedReport {
-    FeedReport {
-        resource,
-        events: stats.events(),
-        lists: stats.lists(),
-        errors: stats.errors(),
-        malformed: stats.malformed(),
-        panics: stats.panics(),
+        PodsReport {
+            index: Some(self.index.stats()),
+            watches: self.index.health().watches(),
+            feeds: self.stats.watches().to_vec(),
+            resync: self.stats.resync.counts(),
+            snapshot: self.snapshots.report(),
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use poddns_core::{Freshness, Label, NoPods, PodLookup};
+use poddns_core::{Freshness, NoPods, PodLookup};
+use poddns_watch::{IndexStats, ResyncCounts, WatchCounts, WatchStatus};
 
 use super::listing::{ListError, PodCursor, PodEntry, PodPage};
 
@@ -46,41 +47,15 @@ pub trait Pods: PodLookup + Send + Sync + 'static {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodsReport {
     /// Size of the index; `None` where none is needed.
-    pub index: Option<IndexSize>,
+    pub index: Option<IndexStats>,
     /// Everything that is watched. What is unsynced keeps the server from being ready.
-    pub watches: Vec<WatchReport>,
+    pub watches: Vec<WatchStatus>,
     /// Counters of the feeds.
-    pub feeds: Vec<FeedReport>,
+    pub feeds: Vec<WatchCounts>,
     /// Differences that comparisons with the cluster found.
-    pub resync: ResyncReport,
+    pub resync: ResyncCounts,
     /// The file in which the index is kept for the next start, if it is.
     pub snapshot: Option<SnapshotReport>,
-}
-
-/// Size of an index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IndexSize {
-    /// Pods.
-    pub pods: usize,
-    /// Pairs of namespace and address.
-    pub addresses: usize,
-    /// Namespaces.
-    pub namespaces: usize,
-    /// Octets of memory.
-    pub bytes: usize,
-}
-
-/// One watch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchReport {
-    /// The watched resource: `pods` or `namespaces`.
-    pub resource: String,
-    /// The only namespace that is watched; `None` is the whole cluster.
-    pub namespace: Option<Label>,
-    /// State of its synchronisation.
-    pub freshness: Freshness,
-    /// Reason why it is not in step, as far as known.
-    pub error: Option<String>,
 }
 
 /// The file in which an index is kept for the next start.
@@ -102,38 +77,6 @@ pub struct SnapshotReport {
     pub error: Option<String>,
 }
 
-/// Counters of a feed for one resource since it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FeedReport {
-    /// The resource: `pods` or `namespaces`.
-    pub resource: &'static str,
-    /// Objects that came, changed or went.
-    pub events: u64,
-    /// Complete lists, the first ones included.
-    pub lists: u64,
-    /// Lists and watches that failed.
-    pub errors: u64,
-    /// Objects that made no sense, or only in part.
-    pub malformed: u64,
-    /// Panics, after each of which it began anew.
-    pub panics: u64,
-}
-
-/// Comparisons of the index with the cluster, and the differences that they found and mended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ResyncReport {
-    /// Comparisons that came to their end.
-    pub complete: u64,
-    /// Comparisons that were given up.
-    pub failed: u64,
-    /// Objects that the index did not have.
-    pub missing: u64,
-    /// Objects that the index had otherwise.
-    pub changed: u64,
-    /// Objects that the cluster did not have.
-    pub gone: u64,
-}
-
 impl Pods for NoPods {
     fn report(&self) -> PodsReport {
         PodsReport::default()
@@ -142,17 +85,8 @@ impl Pods for NoPods {
 
 impl PodsReport {
     /// The watches without a first complete list.
-    pub fn pending(&self) -> impl Iterator<Item = &WatchReport> {
+    pub fn pending(&self) -> impl Iterator<Item = &WatchStatus> {
         self.watches.iter().filter(|watch| watch.freshness == Freshness::Unsynced)
-    }
-}
-
-impl fmt::Display for WatchReport {
-    /// Returns the watched resource and the reason why it is not in sync: `pods in namespace a: connection refused`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.resource)?;
-        self.namespace.iter().try_for_each(|namespace| write!(f, " in namespace {namespace}"))?;
-        self.error.iter().try_for_each(|error| write!(f, ": {error}"))
     }
 }
 

@@ -5,18 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use poddns_watch::{Resource, WatchStatus};
 use tokio::sync::watch;
 
 use super::answer::Current;
 use super::counters::{Counter, Counters};
-use super::pods::{PodsReport, WatchReport};
+use super::pods::PodsReport;
 use super::query_log::QueryLogger;
 use super::settings::Needs;
 use super::tcp::TcpCounters;
 use super::transfer::TransferCounters;
-
-/// Name of the watch of namespaces in a report.
-const NAMESPACES: &str = "namespaces";
 
 /// An address that is listened on.
 #[derive(Debug)]
@@ -234,11 +232,11 @@ impl State {
 }
 
 /// Returns the unsynced watches that answers need: an audit that cannot tell yet keeps none waiting.
-fn awaited(report: &PodsReport, needs: Needs) -> impl Iterator<Item = &WatchReport> {
-    let has_namespaces = report.watches.iter().any(|watch| watch.resource == NAMESPACES);
+fn awaited(report: &PodsReport, needs: Needs) -> impl Iterator<Item = &WatchStatus> {
+    let has_namespaces = report.watches.iter().any(|watch| watch.resource == Resource::Namespaces);
     report.pending().filter(move |watch| match needs {
         Needs::Nothing => false,
-        Needs::Namespaces => !has_namespaces || watch.resource == NAMESPACES,
+        Needs::Namespaces => !has_namespaces || watch.resource == Resource::Namespaces,
         Needs::Pods => true,
     })
 }
@@ -251,22 +249,18 @@ mod tests {
 
     #[test]
     fn only_what_answers_need_is_awaited() {
-        let watch = |resource: &str, freshness| WatchReport {
-            resource: resource.to_owned(),
-            namespace: None,
-            freshness,
-            error: None,
-        };
+        let watch = |resource, freshness| WatchStatus { resource, namespace: None, freshness, error: None };
         let report = |watches| PodsReport { watches, ..PodsReport::default() };
         let (unsynced, fresh) = (Freshness::Unsynced, Freshness::Fresh);
         let count = |report: &PodsReport, needs| awaited(report, needs).count();
-        let pods_pending = report(vec![watch("pods", unsynced), watch("namespaces", fresh)]);
+        let pods_pending = report(vec![watch(Resource::Pods, unsynced), watch(Resource::Namespaces, fresh)]);
         assert_eq!(count(&pods_pending, Needs::Pods), 1);
         assert_eq!(count(&pods_pending, Needs::Namespaces), 0);
         assert_eq!(count(&pods_pending, Needs::Nothing), 0);
-        let both_pending = report(vec![watch("pods", unsynced), watch("namespaces", unsynced)]);
+        let both_pending =
+            report(vec![watch(Resource::Pods, unsynced), watch(Resource::Namespaces, unsynced)]);
         assert_eq!(count(&both_pending, Needs::Namespaces), 1);
-        let unopened = report(vec![watch("pods", unsynced)]);
+        let unopened = report(vec![watch(Resource::Pods, unsynced)]);
         assert_eq!(count(&unopened, Needs::Namespaces), 1, "one watch stands for all");
     }
 }

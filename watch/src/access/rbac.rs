@@ -2,7 +2,8 @@
 
 use poddns_core::Label;
 
-use super::{Finding, Resource, Subject};
+use super::{Finding, Subject};
+use crate::Resource;
 
 /// The objects that grant what is missing; see [`super::Access::missing_rbac`].
 pub(super) fn missing(findings: &[Finding], subject: Option<&Subject>) -> Option<String> {

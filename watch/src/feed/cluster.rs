@@ -14,8 +14,8 @@ use super::access::Access;
 use super::decode::Object;
 use super::driver::{Driver, Session};
 use super::error::FeedError;
-use super::exchange::{Asker, Resource};
-use super::explain::Subject;
+use super::exchange::{Asker, Endpoint};
+use super::explain::WatchedObjects;
 use super::faults::FaultLog;
 use super::identity::{ClusterIdentity, Origin};
 use super::machine::Machine;
@@ -26,7 +26,8 @@ use super::report::Report;
 use super::scope::Scope;
 use super::stats::FeedStats;
 use super::target::{NamespaceTarget, PodTarget};
-use crate::freshness::{Health, Watch};
+use crate::Resource;
+use crate::freshness::Health;
 use crate::index::SharedWriter;
 
 /// Pods that count: see [`Phase::counts`](crate::Phase::counts). A pod that ends arrives as deleted.
@@ -111,33 +112,33 @@ impl ClusterFeed {
 impl Parts {
     fn pods(&self, scope: &Scope, namespace: Option<Label>) -> BoxFuture<'static, ()> {
         let path = match namespace {
-            Some(namespace) => format!("{}/{namespace}/pods", Resource::NAMESPACES),
+            Some(namespace) => format!("{}/{namespace}/pods", Endpoint::NAMESPACES),
             None => "/api/v1/pods".to_owned(),
         };
-        let resource = Resource { path, selector: Some(PODS_THAT_COUNT), metadata_only: false };
+        let endpoint = Endpoint { path, selector: Some(PODS_THAT_COUNT), metadata_only: false };
         let (writer, stats) = (self.writer.clone(), Arc::clone(&self.stats));
         let host_network = scope.host_network;
         let target = move || {
             let faults = FaultLog::new(Arc::clone(&stats));
             PodTarget::new(writer.clone(), namespace, host_network, faults)
         };
-        self.watch(resource, Watch::Pods, namespace, target)
+        self.watch(endpoint, Resource::Pods, namespace, target)
     }
 
     fn namespaces(&self, scope: &Scope) -> BoxFuture<'static, ()> {
-        let path = Resource::NAMESPACES.to_owned();
-        let resource = Resource { path, selector: None, metadata_only: true };
+        let path = Endpoint::NAMESPACES.to_owned();
+        let endpoint = Endpoint { path, selector: None, metadata_only: true };
         let (writer, stats, only) = (self.writer.clone(), Arc::clone(&self.stats), scope.namespaces.clone());
         let target =
             move || NamespaceTarget::new(writer.clone(), only.clone(), FaultLog::new(Arc::clone(&stats)));
-        self.watch(resource, Watch::Namespaces, None, target)
+        self.watch(endpoint, Resource::Namespaces, None, target)
     }
 
     /// Registers a watch and returns what keeps it going.
     fn watch<T>(
         &self,
+        endpoint: Endpoint,
         resource: Resource,
-        watch: Watch,
         namespace: Option<Label>,
         target: impl Fn() -> T + Send + 'static,
     ) -> BoxFuture<'static, ()>
@@ -145,14 +146,10 @@ impl Parts {
         T: Target + Send + 'static,
         T::Object: Object + Send,
     {
-        let name = match watch {
-            Watch::Pods => "pods",
-            Watch::Namespaces => "namespaces",
-        };
-        let asker = Asker::new(Arc::clone(&self.access), resource, self.probe_interval);
-        let report = Report::new(&self.health, watch, namespace, Arc::clone(&self.stats));
+        let asker = Asker::new(Arc::clone(&self.access), endpoint, self.probe_interval);
+        let report = Report::new(&self.health, resource, namespace, Arc::clone(&self.stats));
         let parts = self.clone();
-        let subject = move || Subject { resource: name, namespace, url: parts.access.url() };
+        let subject = move || WatchedObjects { resource, namespace, url: parts.access.url() };
         let (identity, number) = (self.identity.clone(), self.identity.register());
         let resync_interval = self.resync_interval;
         let (session, listing) = (Arc::clone(&self.session), Listing::new(&self.methods, self.page_size));
@@ -198,7 +195,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn panicked_watch_is_stale_and_restarts() {
         let (health, stats) = (Health::default(), Arc::<FeedStats>::default());
-        let report = Report::new(&health, Watch::Pods, None, Arc::clone(&stats));
+        let report = Report::new(&health, Resource::Pods, None, Arc::clone(&stats));
         supervise(report, |mut report, again| {
             let health = health.clone();
             async move {

@@ -26,9 +26,9 @@ const MAX_STATUS: usize = 1 << 16;
 /// Time limit for that body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The resource that is asked for.
+/// The objects that are requested.
 #[derive(Clone, Debug)]
-pub(crate) struct Resource {
+pub(crate) struct Endpoint {
     /// The URL's path.
     pub(crate) path: String,
     /// The field selector of lists and watches.
@@ -37,7 +37,7 @@ pub(crate) struct Resource {
     pub(crate) metadata_only: bool,
 }
 
-impl Resource {
+impl Endpoint {
     /// The path of namespaces.
     pub(crate) const NAMESPACES: &str = "/api/v1/namespaces";
 
@@ -108,7 +108,7 @@ impl<K: Object> Decoder<K> {
 #[derive(Clone)]
 pub(crate) struct Asker {
     access: Arc<Access>,
-    resource: Arc<Resource>,
+    endpoint: Arc<Endpoint>,
     /// True if the server, or a proxy before it, refuses protobuf.
     json_only: Arc<AtomicBool>,
     /// Time of silence before a probe, and time limit for its answer.
@@ -116,8 +116,8 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn new(access: Arc<Access>, resource: Resource, probe_interval: Duration) -> Self {
-        Self { access, resource: Arc::new(resource), json_only: Arc::default(), probe_interval }
+    pub(crate) fn new(access: Arc<Access>, endpoint: Endpoint, probe_interval: Duration) -> Self {
+        Self { access, endpoint: Arc::new(endpoint), json_only: Arc::default(), probe_interval }
     }
 
     /// The URL that is asked.
@@ -174,8 +174,8 @@ impl Asker {
         request: &Request,
         protobuf: bool,
     ) -> Result<Response<Body>, Cause> {
-        let built = HttpRequest::get(self.resource.uri(request))
-            .header(ACCEPT, self.resource.accept(request, protobuf))
+        let built = HttpRequest::get(self.endpoint.uri(request))
+            .header(ACCEPT, self.endpoint.accept(request, protobuf))
             .body(Body::empty());
         let built = built.map_err(|error| Cause::Unreachable(chain(&error)))?;
         let sent = client.send(built).await;
@@ -291,11 +291,11 @@ mod tests {
 
     #[test]
     fn protobuf_is_preferred_and_json_accepted() {
-        let resource = Resource { path: "/api/v1/pods".to_owned(), selector: None, metadata_only: false };
+        let endpoint = Endpoint { path: "/api/v1/pods".to_owned(), selector: None, metadata_only: false };
         let watch = Request::Watch { version: "1".to_owned(), timeout: 300 };
-        let accept = resource.accept(&watch, true);
+        let accept = endpoint.accept(&watch, true);
         assert_eq!(accept, "application/vnd.kubernetes.protobuf;stream=watch,application/json");
-        assert!(!resource.accept(&watch, false).contains("protobuf"));
-        assert!(resource.accept(&Request::Identify, true).contains("as=PartialObjectMetadataList"));
+        assert!(!endpoint.accept(&watch, false).contains("protobuf"));
+        assert!(endpoint.accept(&Request::Identify, true).contains("as=PartialObjectMetadataList"));
     }
 }

@@ -8,36 +8,39 @@ use poddns_core::Label;
 
 use super::machine::cause::{Cause, Refusal};
 use super::machine::request::Request;
+use crate::Resource;
 use crate::quote::Quoted;
 use crate::tls;
 
-/// The subject of one watch.
+/// The objects that one watch is for.
 #[derive(Clone, Debug)]
-pub(crate) struct Subject {
-    /// Plural, as in a URL and in RBAC rules.
-    pub(crate) resource: &'static str,
+pub(crate) struct WatchedObjects {
+    /// Their kind.
+    pub(crate) resource: Resource,
     /// The one namespace it is limited to.
     pub(crate) namespace: Option<Label>,
     /// The URL that is asked.
     pub(crate) url: Arc<str>,
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for WatchedObjects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.namespace, self.resource) {
             (Some(namespace), resource) => write!(f, "{resource} in namespace {namespace}"),
-            (None, "namespaces") => f.write_str("namespaces"),
+            (None, Resource::Namespaces) => f.write_str("namespaces"),
             (None, resource) => write!(f, "{resource} in all namespaces"),
         }
     }
 }
 
-impl Subject {
+impl WatchedObjects {
     /// One line for the log, readiness and status. `loading` is whether the server may not have loaded its RBAC
     /// rules yet.
     pub(crate) fn explain(&self, request: &Request, cause: &Cause, loading: bool) -> String {
         let subject = match request {
-            Request::Identify => Self { resource: "namespaces", namespace: None, url: Arc::clone(&self.url) },
+            Request::Identify => {
+                Self { resource: Resource::Namespaces, namespace: None, url: Arc::clone(&self.url) }
+            }
             _ => self.clone(),
         };
         subject.explain_own(request.verb(), cause, loading)
@@ -161,9 +164,9 @@ mod tests {
     use super::*;
     use crate::feed::machine::request::Read;
 
-    fn subject(namespace: Option<&str>) -> Subject {
-        Subject {
-            resource: "pods",
+    fn subject(namespace: Option<&str>) -> WatchedObjects {
+        WatchedObjects {
+            resource: Resource::Pods,
             namespace: namespace.map(|name| name.parse().unwrap()),
             url: "https://10.0.0.1:6443/".into(),
         }

@@ -20,7 +20,8 @@ use super::source::{self, Opened, Pieces, Stamp};
 use super::staged::Staged;
 use super::stats::FeedStats;
 use super::target::{NamespaceTarget, PodTarget};
-use crate::freshness::{Health, Watch};
+use crate::Resource;
+use crate::freshness::Health;
 use crate::index::SharedWriter;
 
 /// Interval at which the file's metadata is read. A change is read once the file has stayed the same for this long, so
@@ -75,7 +76,7 @@ impl FileFeed {
         health: &Health,
         stats: Arc<FeedStats>,
     ) -> Result<Self, FeedError> {
-        let watch = if scope.pods { Watch::Pods } else { Watch::Namespaces };
+        let watch = if scope.pods { Resource::Pods } else { Resource::Namespaces };
         let report = Report::new(health, watch, None, Arc::clone(&stats));
         let reader = Arc::new(Reader::new(scope, writer, &stats));
         let mut feed = Self { path, reader, report, read: Version::None };

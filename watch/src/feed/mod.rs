@@ -33,4 +33,4 @@ pub use open::Feed;
 pub use options::{ClusterOptions, Source};
 pub use reads::Reads;
 pub use scope::{HostNetwork, Scope};
-pub use stats::{FeedStats, ResyncStats, WatchStats};
+pub use stats::{FeedStats, ResyncCounts, ResyncStats, WatchCounts, WatchStats};

@@ -7,12 +7,13 @@ use poddns_core::Label;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::explain::Subject;
+use super::explain::WatchedObjects;
 use super::machine::standing::{Grace, Standing};
 use super::machine::target::{Difference, Target};
 use super::machine::{Machine, Notice};
 use super::stats::{FeedStats, WatchStats};
-use crate::freshness::{Health, LEASE, Lapsed, RunCounter, Watch, WatchHealth};
+use crate::Resource;
+use crate::freshness::{Health, LEASE, Lapsed, RunCounter, WatchHealth};
 
 /// The same error is logged again this often.
 const LOG_AGAIN: Duration = Duration::from_mins(5);
@@ -34,7 +35,7 @@ enum Claim {
 pub(crate) struct Report {
     health: WatchHealth,
     stats: Arc<FeedStats>,
-    watch: Watch,
+    resource: Resource,
     runs: RunCounter,
     standing: Option<Standing>,
     /// Until when the index was reported to count as in sync.
@@ -46,20 +47,20 @@ impl Report {
     /// Registers a watch that the index depends on.
     pub(crate) fn new(
         health: &Health,
-        watch: Watch,
+        resource: Resource,
         namespace: Option<Label>,
         stats: Arc<FeedStats>,
     ) -> Self {
-        let health = health.register(watch, namespace);
+        let health = health.register(resource, namespace);
         let runs = health.run_counter();
-        Self { health, stats, watch, runs, standing: None, claim: None, logged: None }
+        Self { health, stats, resource, runs, standing: None, claim: None, logged: None }
     }
 
     /// The counters of its kind.
     pub(crate) fn stats(&self) -> &WatchStats {
-        match self.watch {
-            Watch::Pods => &self.stats.pods,
-            Watch::Namespaces => &self.stats.namespaces,
+        match self.resource {
+            Resource::Pods => &self.stats.pods,
+            Resource::Namespaces => &self.stats.namespaces,
         }
     }
 
@@ -151,7 +152,7 @@ impl Report {
         self.standing = Some(standing);
     }
 
-    fn notice(&mut self, subject: &Subject, notice: Notice) {
+    fn notice(&mut self, subject: &WatchedObjects, notice: Notice) {
         match notice {
             Notice::Listed { method, removed } => {
                 self.stats().count_list();
@@ -189,7 +190,7 @@ impl Report {
         }
     }
 
-    fn log(&mut self, subject: &Subject, text: String, retry_in: Duration) {
+    fn log(&mut self, subject: &WatchedObjects, text: String, retry_in: Duration) {
         let retry_in = format_args!("{:.1} s", retry_in.as_secs_f32());
         match &self.logged {
             Some((logged, at)) if *logged == text && at.elapsed() < LOG_AGAIN => {

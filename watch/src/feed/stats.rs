@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::machine::target::Difference;
+use crate::Resource;
 
 /// Counters of a feed's watches, by resource. Shared: the feed counts, others read.
 #[derive(Debug, Default)]
@@ -13,6 +14,46 @@ pub struct FeedStats {
     pub namespaces: WatchStats,
     /// Comparisons of the index with the cluster, and the differences that they found.
     pub resync: ResyncStats,
+}
+
+impl FeedStats {
+    /// Returns the present values of the watches' counters.
+    #[must_use]
+    pub fn watches(&self) -> [WatchCounts; 2] {
+        [self.pods.counts(Resource::Pods), self.namespaces.counts(Resource::Namespaces)]
+    }
+}
+
+/// Values of [`WatchStats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchCounts {
+    /// The watched resource.
+    pub resource: Resource,
+    /// Objects added, modified or deleted after a list.
+    pub events: u64,
+    /// Complete lists, the first ones included.
+    pub lists: u64,
+    /// Lists and watches that failed.
+    pub errors: u64,
+    /// Objects that were malformed, or in part.
+    pub malformed: u64,
+    /// Panics, after each of which it began anew.
+    pub panics: u64,
+}
+
+/// Values of [`ResyncStats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResyncCounts {
+    /// Comparisons that were completed.
+    pub complete: u64,
+    /// Comparisons that were given up.
+    pub failed: u64,
+    /// Objects that the index did not have.
+    pub missing: u64,
+    /// Objects that differed in the index.
+    pub changed: u64,
+    /// Objects that the cluster did not have.
+    pub gone: u64,
 }
 
 /// Comparisons of the index with the cluster, all since the start. A difference is mended when it is counted.
@@ -26,6 +67,14 @@ pub struct ResyncStats {
 }
 
 impl ResyncStats {
+    /// Returns the present values.
+    #[must_use]
+    pub fn counts(&self) -> ResyncCounts {
+        let (complete, failed) = (self.complete(), self.failed());
+        let (missing, changed, gone) = (self.missing(), self.changed(), self.gone());
+        ResyncCounts { complete, failed, missing, changed, gone }
+    }
+
     /// Comparisons of one watch that came to their end.
     #[must_use]
     pub fn complete(&self) -> u64 {
@@ -85,6 +134,11 @@ pub struct WatchStats {
 }
 
 impl WatchStats {
+    fn counts(&self, resource: Resource) -> WatchCounts {
+        let (events, lists, errors) = (self.events(), self.lists(), self.errors());
+        WatchCounts { resource, events, lists, errors, malformed: self.malformed(), panics: self.panics() }
+    }
+
     /// Changes that came after a list: objects added, modified or deleted.
     #[must_use]
     pub fn events(&self) -> u64 {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use poddns_core::{Freshness, Label};
 
+use crate::Resource;
 use clock::Clock;
 use state::{Moment, NEVER, State, nanos};
 
@@ -20,35 +21,26 @@ use state::{Moment, NEVER, State, nanos};
 /// suspended is stale from the first query on, before the feed can find out.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 
-/// Resource of a watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Watch {
-    /// Pods and their addresses.
-    Pods,
-    /// The namespaces that exist.
-    Namespaces,
-}
-
-impl fmt::Display for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Pods => "pods",
-            Self::Namespaces => "namespaces",
-        })
-    }
-}
-
 /// One watch, as status and readiness show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchStatus {
     /// The watched resource.
-    pub watch: Watch,
+    pub resource: Resource,
     /// The only namespace that is watched; `None` is the whole cluster.
     pub namespace: Option<Label>,
     /// State of this watch.
     pub freshness: Freshness,
     /// Reason why it is not in step, as far as known. Gone once it is.
     pub error: Option<String>,
+}
+
+impl fmt::Display for WatchStatus {
+    /// Writes the watched resource and the reason why it is not in sync: `pods in namespace a: connection refused`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.resource.as_str())?;
+        self.namespace.iter().try_for_each(|namespace| write!(f, " in namespace {namespace}"))?;
+        self.error.iter().try_for_each(|error| write!(f, ": {error}"))
+    }
 }
 
 /// The state of all watches that an index depends on.
@@ -80,7 +72,7 @@ struct Shared {
 }
 
 struct Member {
-    watch: Watch,
+    resource: Resource,
     namespace: Option<Label>,
     state: State,
     /// Time at which it was last known to be in sync, if it is fresh until a deadline.
@@ -135,7 +127,7 @@ impl Shared {
     #[cold]
     fn of_namespaces(&self) -> Option<Freshness> {
         let (members, now) = (self.members(), self.clock.now());
-        let of_namespaces = members.iter().filter(|member| member.watch == Watch::Namespaces);
+        let of_namespaces = members.iter().filter(|member| member.resource == Resource::Namespaces);
         of_namespaces
             .map(|member| member.state_at(now))
             .reduce(State::worse)
@@ -173,9 +165,9 @@ impl Health {
     /// Adds a watch that the index depends on, unsynced. The whole index is unsynced from now on, until this
     /// watch is fresh too.
     #[must_use]
-    pub fn register(&self, watch: Watch, namespace: Option<Label>) -> WatchHealth {
+    pub fn register(&self, resource: Resource, namespace: Option<Label>) -> WatchHealth {
         let mut members = self.0.members();
-        members.push(Member { watch, namespace, state: State::Unsynced, in_sync: NEVER, error: None });
+        members.push(Member { resource, namespace, state: State::Unsynced, in_sync: NEVER, error: None });
         self.0.publish(&members);
         WatchHealth { shared: Arc::clone(&self.0), member: members.len() - 1 }
     }
@@ -252,7 +244,7 @@ impl Health {
             let state = member.state_at(now);
             let lapsed = (state != member.state).then(|| LAPSED.to_owned());
             WatchStatus {
-                watch: member.watch,
+                resource: member.resource,
                 namespace: member.namespace,
                 freshness: self.0.freshness(state),
                 error: lapsed.or_else(|| member.error.clone()),

@@ -12,14 +12,14 @@ fn nobody_feeds_it_at_first() {
 #[test]
 fn waits_for_the_first_list_of_each_and_names_those_pending() {
     let health = Health::default();
-    let pods = health.register(Watch::Pods, None);
-    let namespaces = health.register(Watch::Namespaces, None);
+    let pods = health.register(Resource::Pods, None);
+    let namespaces = health.register(Resource::Namespaces, None);
     pods.resyncing(Instant::now(), None);
     pods.fresh();
     namespaces.stale(Instant::now(), "403 Forbidden");
     assert_eq!(health.freshness(), Freshness::Unsynced);
     let expected = WatchStatus {
-        watch: Watch::Namespaces,
+        resource: Resource::Namespaces,
         namespace: None,
         freshness: Freshness::Unsynced,
         error: Some("403 Forbidden".to_owned()),
@@ -34,9 +34,9 @@ fn waits_for_the_first_list_of_each_and_names_those_pending() {
 #[test]
 fn a_watch_added_later_is_waited_for() {
     let health = Health::default();
-    health.register(Watch::Pods, None).fresh();
+    health.register(Resource::Pods, None).fresh();
     assert_eq!(health.freshness(), Freshness::Fresh);
-    let late = health.register(Watch::Pods, "late".parse().ok());
+    let late = health.register(Resource::Pods, "late".parse().ok());
     assert_eq!(health.freshness(), Freshness::Unsynced);
     late.fresh();
     assert_eq!(health.freshness(), Freshness::Fresh);
@@ -45,7 +45,7 @@ fn a_watch_added_later_is_waited_for() {
 #[test]
 fn age_counts_from_when_it_was_last_in_step_through_any_number_of_tries() {
     let health = Health::default();
-    let pods = health.register(Watch::Pods, None);
+    let pods = health.register(Resource::Pods, None);
     pods.fresh();
     let before = Instant::now();
     let hour_ago = before.checked_sub(Duration::from_hours(1)).unwrap_or(before);
@@ -63,8 +63,8 @@ fn age_counts_from_when_it_was_last_in_step_through_any_number_of_tries() {
 #[test]
 fn a_snapshot_makes_stale_what_was_unsynced_and_may_be_older_than_the_process() {
     let health = Health::default();
-    let pods = health.register(Watch::Pods, None);
-    let namespaces = health.register(Watch::Namespaces, None);
+    let pods = health.register(Resource::Pods, None);
+    let namespaces = health.register(Resource::Namespaces, None);
     namespaces.fresh();
     health.restored(Duration::from_hours(24));
     assert_eq!(health.pending(), []);
@@ -82,7 +82,7 @@ fn a_snapshot_makes_stale_what_was_unsynced_and_may_be_older_than_the_process() 
 #[test]
 fn a_snapshot_of_unknown_age_is_older_than_any_limit() {
     let health = Health::default();
-    let _pods = health.register(Watch::Pods, None);
+    let _pods = health.register(Resource::Pods, None);
     health.restored(Duration::MAX);
     assert!(age(health.freshness()) > Duration::from_hours(24 * 365 * 30));
 }
@@ -108,7 +108,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn freshness_that_is_not_renewed_ends() {
     let hand = Hand::default();
     let health = hand.health();
-    let pods = health.register(Watch::Pods, None);
+    let pods = health.register(Resource::Pods, None);
     pods.fresh_for(SECOND, SECOND * 10);
     hand.pass(SECOND * 9);
     assert_eq!(health.freshness(), Freshness::Fresh);
@@ -128,8 +128,8 @@ fn freshness_that_is_not_renewed_ends() {
 fn one_check_decides_for_a_batch() {
     let hand = Hand::default();
     let health = hand.health();
-    let pods = health.register(Watch::Pods, None);
-    let namespaces = health.register(Watch::Namespaces, None);
+    let pods = health.register(Resource::Pods, None);
+    let namespaces = health.register(Resource::Namespaces, None);
     pods.fresh_for(Duration::ZERO, SECOND);
     namespaces.fresh_for(Duration::ZERO, SECOND * 3);
     hand.pass(SECOND * 2);
@@ -147,7 +147,7 @@ fn one_check_decides_for_a_batch() {
 fn lapsed_watch_stays_as_old_as_it_is() {
     let hand = Hand::default();
     let health = hand.health();
-    let pods = health.register(Watch::Pods, None);
+    let pods = health.register(Resource::Pods, None);
     pods.fresh_for(Duration::ZERO, SECOND);
     hand.pass(SECOND * 100);
     pods.stale(Instant::now(), "the watch is down");
@@ -157,7 +157,7 @@ fn lapsed_watch_stays_as_old_as_it_is() {
 #[test]
 fn feed_that_did_not_run_is_told_so_once() {
     let hand = Hand::default();
-    let mut counter = hand.health().register(Watch::Pods, None).run_counter();
+    let mut counter = hand.health().register(Resource::Pods, None).run_counter();
     hand.pass(LEASE / 2);
     assert_eq!(counter.run(), Ok(()));
     hand.pass(LEASE);
@@ -169,10 +169,10 @@ fn feed_that_did_not_run_is_told_so_once() {
 fn namespaces_have_a_state_of_their_own() {
     let health = Health::default();
     assert_eq!(health.namespace_freshness(), Freshness::Unsynced);
-    let pods = health.register(Watch::Pods, None);
+    let pods = health.register(Resource::Pods, None);
     pods.fresh();
     assert_eq!(health.namespace_freshness(), Freshness::Fresh, "one watch stands for all");
-    let namespaces = health.register(Watch::Namespaces, None);
+    let namespaces = health.register(Resource::Namespaces, None);
     assert_eq!(health.namespace_freshness(), Freshness::Unsynced);
     namespaces.fresh();
     pods.stale(Instant::now(), "down");

@@ -71,7 +71,6 @@ impl ListScope {
 
 /// Size of an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct IndexStats {
     /// Pods with at least one address.
     pub pods: usize,

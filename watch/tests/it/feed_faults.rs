@@ -197,8 +197,10 @@ async fn missing_rights_are_named_and_granted_rights_are_used() {
     let running = Running::follow(&server, Scope::default()).await;
     server.wait_for("pods", Verb::Stream, 2).await;
     let pending = running.index.health().pending();
-    let pods =
-        pending.iter().find(|watch| watch.watch == poddns_watch::Watch::Pods).expect("pods are pending");
+    let pods = pending
+        .iter()
+        .find(|watch| watch.resource == poddns_watch::Resource::Pods)
+        .expect("pods are pending");
     let error = pods.error.clone().unwrap_or_default();
     assert!(error.contains("403") && error.contains("verbs: [list, watch]"), "{error}");
     fresh(&running).await;

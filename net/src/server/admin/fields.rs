@@ -64,7 +64,7 @@ static FIELDS: &[Field] = &[
     field("threads", "number", "threads that answer over UDP"),
     or_null("index", "object", "the index of pods", INDEX),
     field("index.pods", "number", "pods"),
-    field("index.addresses", "number", "pairs of namespace and address"),
+    field("index.addresses", "number", "distinct addresses of these pods"),
     field("index.namespaces", "number", "namespaces"),
     field("index.bytes", "number, bytes", "memory"),
     field("index.serial", "number", "serial of the SOA records: Unix time of the last change"),

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use poddns_core::{Freshness, Label, NoPods, Outcome, PodLookup, Request, Transport, Unknown, respond};
+use poddns_watch::{IndexStats, Resource, ResyncCounts, WatchCounts, WatchStatus};
 
 use crate::server::answer::Current;
 use crate::server::audit::Audit;
-use crate::server::pods::{
-    FeedReport, IndexSize, Pods, PodsReport, ResyncReport, SharedPods, SnapshotReport, WatchReport,
-};
+use crate::server::pods::{Pods, PodsReport, SharedPods, SnapshotReport};
 use crate::server::settings::Settings;
 use crate::server::state::{Listener, LogLosses, OptionInForce, State};
 use crate::server::transfer::Service;
@@ -40,13 +39,13 @@ impl Pods for Reported {
 
 /// Returns the report of an index with watches and a snapshot.
 pub(crate) fn full_report(freshness: Freshness) -> (Freshness, PodsReport) {
-    let watch = |resource: &str, namespace: Option<&str>| WatchReport {
-        resource: resource.to_owned(),
+    let watch = |resource, namespace: Option<&str>| WatchStatus {
+        resource,
         namespace: namespace.map(|name| name.parse().unwrap()),
         freshness,
         error: (freshness != Freshness::Fresh).then(|| "connection refused".to_owned()),
     };
-    let feed = |resource| FeedReport { resource, events: 7, lists: 1, errors: 2, malformed: 3, panics: 0 };
+    let feed = |resource| WatchCounts { resource, events: 7, lists: 1, errors: 2, malformed: 3, panics: 0 };
     let snapshot = SnapshotReport {
         path: "/var/lib/poddns/snapshot".into(),
         restored: true,
@@ -57,10 +56,10 @@ pub(crate) fn full_report(freshness: Freshness) -> (Freshness, PodsReport) {
         error: Some("no space left".to_owned()),
     };
     let report = PodsReport {
-        index: Some(IndexSize { pods: 3, addresses: 4, namespaces: 2, bytes: 1_234_567 }),
-        watches: vec![watch("pods", Some("web")), watch("namespaces", None)],
-        feeds: vec![feed("pods"), feed("namespaces")],
-        resync: ResyncReport { complete: 2, failed: 1, missing: 0, changed: 0, gone: 0 },
+        index: Some(IndexStats { pods: 3, addresses: 4, namespaces: 2, bytes: 1_234_567 }),
+        watches: vec![watch(Resource::Pods, Some("web")), watch(Resource::Namespaces, None)],
+        feeds: vec![feed(Resource::Pods), feed(Resource::Namespaces)],
+        resync: ResyncCounts { complete: 2, failed: 1, missing: 0, changed: 0, gone: 0 },
         snapshot: Some(snapshot),
     };
     (freshness, report)

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use poddns_core::{Freshness, IpCidr, Reason};
+use poddns_watch::{ResyncCounts, WatchCounts, WatchStatus};
 use serde_json::{Map, Value, json};
 
 use crate::server::answer::Current;
 use crate::server::history::{RCODES, Recent, Series};
-use crate::server::pods::{FeedReport, PodsReport, ResyncReport, SnapshotReport, WatchReport};
+use crate::server::pods::{PodsReport, SnapshotReport};
 use crate::server::settings::Settings;
 use crate::server::state::{LogLosses, OptionInForce, State};
 use crate::server::transfer::{Secondary, Service};
@@ -110,18 +111,18 @@ pub(super) fn freshness(freshness: Freshness) -> Value {
     json!({ "state": state, "age_seconds": freshness.age().map(|age| age.as_secs()) })
 }
 
-fn watch(watch: &WatchReport) -> Value {
+fn watch(watch: &WatchStatus) -> Value {
     json!({
-        "resource": watch.resource,
+        "resource": watch.resource.as_str(),
         "namespace": watch.namespace.as_ref().map(ToString::to_string),
         "freshness": freshness(watch.freshness),
         "error": watch.error,
     })
 }
 
-fn feed(feed: &FeedReport) -> Value {
+fn feed(feed: &WatchCounts) -> Value {
     json!({
-        "resource": feed.resource,
+        "resource": feed.resource.as_str(),
         "events": feed.events,
         "lists": feed.lists,
         "errors": feed.errors,
@@ -130,7 +131,7 @@ fn feed(feed: &FeedReport) -> Value {
     })
 }
 
-fn resync(found: ResyncReport) -> Value {
+fn resync(found: ResyncCounts) -> Value {
     json!({
         "complete": found.complete,
         "failed": found.failed,

@@ -44,7 +44,7 @@ mod tests;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::explain::Subject;
+use super::explain::WatchedObjects;
 use backoff::Backoff;
 use comparison::Resync;
 use listing::{Listing, Method};
@@ -172,7 +172,7 @@ struct List {
 )]
 pub(crate) struct Machine<T> {
     target: T,
-    subject: Subject,
+    subject: WatchedObjects,
     listing: Listing,
     random: fastrand::Rng,
     /// The uid of the cluster that the index is of.
@@ -213,7 +213,7 @@ pub(crate) struct Machine<T> {
 
 impl<T: Target> Machine<T> {
     /// A machine that begins with a list.
-    pub(crate) fn new(target: T, subject: Subject, listing: Listing, random: fastrand::Rng) -> Self {
+    pub(crate) fn new(target: T, subject: WatchedObjects, listing: Listing, random: fastrand::Rng) -> Self {
         Self {
             target,
             subject,
@@ -312,7 +312,7 @@ impl<T: Target> Machine<T> {
     }
 
     /// Returns the watched resource and namespace.
-    pub(crate) const fn subject(&mut self) -> &mut Subject {
+    pub(crate) const fn subject(&mut self) -> &mut WatchedObjects {
         &mut self.subject
     }
 

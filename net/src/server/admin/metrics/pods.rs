@@ -3,9 +3,9 @@
 use std::time::UNIX_EPOCH;
 
 use poddns_core::Freshness;
+use poddns_watch::{IndexStats, WatchCounts};
 
 use super::{Family, Kind, Label, ROW, Samples, View};
-use crate::server::pods::{FeedReport, IndexSize};
 
 const RESOURCE: Label = Label { name: "resource", most: 2, values: "`pods`, `namespaces`" };
 
@@ -20,16 +20,16 @@ const DIFFERENCE: Label = Label {
 };
 
 /// Adds a number of the index, if there is one.
-fn size(view: &View<'_>, to: &mut Samples, of: impl Fn(IndexSize) -> usize) {
+fn size(view: &View<'_>, to: &mut Samples, of: impl Fn(IndexStats) -> usize) {
     if let Some(size) = view.report.index {
         to.number(&[], of(size) as u64);
     }
 }
 
 /// Adds a number for each resource.
-fn feeds(view: &View<'_>, to: &mut Samples, of: impl Fn(&FeedReport) -> u64) {
+fn feeds(view: &View<'_>, to: &mut Samples, of: impl Fn(&WatchCounts) -> u64) {
     for feed in &view.report.feeds {
-        to.number(&[feed.resource], of(feed));
+        to.number(&[feed.resource.as_str()], of(feed));
     }
 }
 
@@ -45,7 +45,7 @@ pub(super) static INDEX: &[Family] = &[
     Family {
         name: "poddns_index_addresses",
         kind: Kind::Gauge,
-        help: "Pairs of namespace and address in the index",
+        help: "Distinct addresses of the pods in the index",
         read: |view, to| size(view, to, |size| size.addresses),
         ..ROW
     },

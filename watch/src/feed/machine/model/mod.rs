@@ -18,7 +18,8 @@ use super::cause::Cause;
 use super::listing::{Listing, Method};
 use super::standing::Standing;
 use super::{Machine, Poll};
-use crate::feed::explain::Subject;
+use crate::Resource;
+use crate::feed::explain::WatchedObjects;
 use faults::Faults;
 use index::Index;
 pub use life::Choose;
@@ -37,7 +38,7 @@ pub fn live(steps: u32, choose: &mut Choose<'_>) {
     let methods = [Method::Cached, Method::Streaming, Method::Paged];
     let first = choose(3) as usize;
     let preferred: Vec<Method> = methods.iter().cycle().skip(first).take(3).copied().collect();
-    let subject = Subject { resource: "pods", namespace: None, url: "https://model/".into() };
+    let subject = WatchedObjects { resource: Resource::Pods, namespace: None, url: "https://model/".into() };
     let random = fastrand::Rng::with_seed(u64::from(choose(1 << 16)));
     let mut machine =
         Machine::new(Index::default(), subject, Listing::new(&preferred, 1 + choose(4)), random);

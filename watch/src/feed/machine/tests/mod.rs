@@ -12,6 +12,7 @@ use super::cause::{Cause, Refusal};
 use super::limits::{LIST_SILENCE, STREAM_SILENCE};
 use super::standing::GRACE;
 use super::*;
+use crate::Resource;
 use crate::feed::decode::{EventKind, Malformed};
 
 proptest! {
@@ -95,7 +96,8 @@ const STREAMING_FIRST: [Method; 2] = [Method::Streaming, Method::Paged];
 
 impl Bench {
     fn new(methods: &[Method]) -> Self {
-        let subject = Subject { resource: "pods", namespace: None, url: "https://api/".into() };
+        let subject =
+            WatchedObjects { resource: Resource::Pods, namespace: None, url: "https://api/".into() };
         let random = fastrand::Rng::with_seed(1);
         let machine = Machine::new(Diary::default(), subject, Listing::new(methods, 2), random);
         Self { machine, now: Instant::now() }

@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
 use poddns_net::daemon::{HIDDEN_BEHIND_CACHE, PassedSockets, PreflightError, is_colored};
 use poddns_net::{Needs, Settings, try_audit_file};
-use poddns_watch::access::{self, Access, AccessError, Subject};
+use poddns_watch::access::{self, AccessError, AccessReport, Subject};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
 use tracing_subscriber::EnvFilter;
 
@@ -287,8 +287,8 @@ async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> R
 async fn check_cluster(options: ClusterOptions, scope: &Scope, whom: &Whom) -> Result<bool, Failure> {
     let other = whom.subject.is_some();
     let access = match whom.subject.clone() {
-        Some(subject) => Access::check_as(options, scope, subject, &whom.groups).await,
-        None => Access::check(options, scope).await,
+        Some(subject) => AccessReport::check_as(options, scope, subject, &whom.groups).await,
+        None => AccessReport::check(options, scope).await,
     };
     let access = access.map_err(|error| match &error {
         AccessError::Configuration(cause) => unusable(cause),

@@ -31,7 +31,7 @@ Exit status: 0 if each argument has a pod, 1 if one has none or the server canno
 pub(crate) struct PodsArgs {
     /// Addresses, pods' names, or NAMESPACE/NAME
     #[arg(value_name = "IP|NAME")]
-    subjects: Vec<Subject>,
+    subjects: Vec<PodSelector>,
     /// Pods of this namespace only
     #[arg(long, short, value_name = "NS", value_parser = |text: &str| text.parse::<Label>())]
     namespace: Option<Label>,
@@ -45,7 +45,7 @@ pub(crate) struct PodsArgs {
 
 /// Selection of pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Subject {
+enum PodSelector {
     Address(IpAddr),
     Pod { namespace: Option<Label>, name: Label },
 }
@@ -53,24 +53,24 @@ enum Subject {
 /// Reason why an argument does not select a pod.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("neither an address nor a pod's name; give one such as 10.42.2.46, web-0 or NAMESPACE/web-0")]
-struct SubjectError;
+struct PodSelectorError;
 
-impl FromStr for Subject {
-    type Err = SubjectError;
+impl FromStr for PodSelector {
+    type Err = PodSelectorError;
 
-    fn from_str(given: &str) -> Result<Self, SubjectError> {
+    fn from_str(given: &str) -> Result<Self, PodSelectorError> {
         let first = given.split('.').next().unwrap_or_default();
         let dashed = || podip::parse(first.as_bytes());
         if let Some(address) = given.parse().ok().or_else(dashed) {
             return Ok(Self::Address(address));
         }
         let (namespace, name) = given.split_once('/').map_or((None, given), |(one, two)| (Some(one), two));
-        let namespace = namespace.map(str::parse).transpose().map_err(|_| SubjectError)?;
-        Ok(Self::Pod { namespace, name: name.parse().map_err(|_| SubjectError)? })
+        let namespace = namespace.map(str::parse).transpose().map_err(|_| PodSelectorError)?;
+        Ok(Self::Pod { namespace, name: name.parse().map_err(|_| PodSelectorError)? })
     }
 }
 
-impl Subject {
+impl PodSelector {
     /// The parameters of `/pods` that select it.
     fn parameters(&self, namespace: Option<Label>) -> String {
         let mut parameters = String::new();
@@ -103,7 +103,7 @@ impl Subject {
 /// Runs the command.
 pub(crate) fn run(args: &PodsArgs) -> Result<ExitCode, Failure> {
     let admin = Admin::new(&args.server)?;
-    let mut table = Table { json: args.json, begun: false };
+    let mut table = PodTable { json: args.json, begun: false };
     let all = args.namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
     if args.subjects.is_empty() {
         let (count, state) = list(&admin, &all, &mut |pod| table.row(pod))?;
@@ -158,12 +158,12 @@ pub(crate) fn addresses(pod: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Prints pods as they come.
-struct Table {
+struct PodTable {
     json: bool,
     begun: bool,
 }
 
-impl Table {
+impl PodTable {
     fn row(&mut self, pod: &Value) -> Result<(), Failure> {
         if self.json {
             let object = json!({
@@ -191,29 +191,29 @@ mod tests {
 
     #[test]
     fn subjects_are_addresses_or_names() {
-        let address = |text: &str| Subject::Address(text.parse().expect("an address"));
+        let address = |text: &str| PodSelector::Address(text.parse().expect("an address"));
         let label = |text: &str| text.parse::<Label>().expect("a label");
         for (given, subject) in [
             ("10.42.2.46", address("10.42.2.46")),
             ("fd00::7", address("fd00::7")),
             ("10-42-2-46", address("10.42.2.46")),
             ("fd00--7.web.pod.cluster.local", address("fd00::7")),
-            ("web-0", Subject::Pod { namespace: None, name: label("web-0") }),
-            ("db/web-0", Subject::Pod { namespace: Some(label("db")), name: label("web-0") }),
+            ("web-0", PodSelector::Pod { namespace: None, name: label("web-0") }),
+            ("db/web-0", PodSelector::Pod { namespace: Some(label("db")), name: label("web-0") }),
         ] {
             assert_eq!(given.parse(), Ok(subject), "{given}");
         }
         for bad in ["", "Web", "a/b/c", "web.default", "10.42.2.0/24"] {
-            assert_eq!(bad.parse::<Subject>(), Err(SubjectError), "{bad}");
+            assert_eq!(bad.parse::<PodSelector>(), Err(PodSelectorError), "{bad}");
         }
     }
 
     #[test]
     fn own_namespace_of_a_subject_wins() {
         let label = |text: &str| text.parse::<Label>().expect("a label");
-        let subject: Subject = "db/web-0".parse().expect("a pod");
+        let subject: PodSelector = "db/web-0".parse().expect("a pod");
         assert_eq!(subject.parameters(Some(label("web"))), "&name=web-0&namespace=db");
-        let subject: Subject = "fd00::7".parse().expect("an address");
+        let subject: PodSelector = "fd00::7".parse().expect("an address");
         assert_eq!(subject.parameters(Some(label("web"))), "&address=fd00%3A%3A7&namespace=web");
     }
 }

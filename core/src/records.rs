@@ -5,7 +5,7 @@ use crate::decide::{Records, ReverseRecords};
 use crate::lookup::{PodLookup, Unknown};
 use crate::policy::{self, PodName, is_allowed};
 use crate::wire::name::QuestionName;
-use crate::wire::reply::{Compressed, Full, Pointer, RecordWriter, Section, Soa, Timers, Written};
+use crate::wire::reply::{Compressed, Full, Pointer, RecordWriter, Section, Soa, Timers, RecordsWritten};
 use crate::wire::{Class, Rtype};
 use crate::zone::Zone;
 
@@ -38,7 +38,7 @@ pub(crate) fn records<P: PodLookup + ?Sized>(
     name: QuestionName<'_>,
     rtype: Rtype,
     records: Records<'_>,
-) -> Result<Written, Unwritten> {
+) -> Result<RecordsWritten, Unwritten> {
     let ttl = config.ttl.as_secs();
     match records {
         Records::None => {}

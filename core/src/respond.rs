@@ -13,7 +13,7 @@ use crate::visible::Visible;
 use crate::wire::edns::{self, Edns, option};
 use crate::wire::header::{Header, flag};
 use crate::wire::message::{Message, Question, known_serial};
-use crate::wire::reply::{MAX_OPT, OptRecord, PAYLOAD_SIZE, RDLENGTH, ReplyWriter, Written};
+use crate::wire::reply::{MAX_OPT, OptRecord, PAYLOAD_SIZE, RDLENGTH, ReplyWriter, RecordsWritten};
 use crate::wire::subnet::{self, Malformed, Subnet};
 use crate::wire::{Ede, Rcode, Rtype};
 
@@ -317,7 +317,7 @@ pub(crate) fn bare(query: &[u8], rcode: Rcode, ede: Option<Ede>, out: &mut [u8])
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
     let question = message.question.as_ref().map_or(&[][..], |question| question.octets);
     let max = out.len();
-    ReplyWriter::new(out, max, question).ok()?.finish(Written::default(), &header, rcode, 0, opt).ok()
+    ReplyWriter::new(out, max, question).ok()?.finish(RecordsWritten::default(), &header, rcode, 0, opt).ok()
 }
 
 /// Returns the status of the query's cookie and the cookie to send back; `None` if it has none or it is ignored.
@@ -380,7 +380,7 @@ fn write<P: PodLookup + ?Sized>(
     let mut flags = if matches!(decision.records, Records::None) { 0 } else { flag::AA };
     let records = match message.question {
         _ if request.truncate || request.cut => Err(Unwritten::Full),
-        None => Ok(Written::default()),
+        None => Ok(RecordsWritten::default()),
         Some(question) => {
             let writer = writer.records(opt.len())?;
             records(config, pods, writer, question.name, question.rtype, decision.records)

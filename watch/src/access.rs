@@ -22,7 +22,7 @@ use poddns_core::Label;
 use thiserror::Error;
 
 pub use self::sample::addresses;
-use crate::feed::access::Access as Connection;
+use crate::feed::access::ClusterAccess;
 use crate::feed::explain::{Cleaned, chain};
 use crate::quote::Quoted;
 use crate::{ClusterOptions, FeedError, Resource, Scope};
@@ -36,7 +36,7 @@ const ANONYMOUS: &str = "system:anonymous";
 /// A cluster's report on a feed's permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Access {
+pub struct AccessReport {
     /// The API server's URL.
     pub server: String,
     /// Its version, such as `v1.33.4`.
@@ -260,7 +260,7 @@ pub fn rbac(scope: &Scope, subject: Option<&Subject>) -> String {
     rbac::missing(&findings, subject).unwrap_or_default()
 }
 
-impl Access {
+impl AccessReport {
     /// Asks the cluster what a feed of this scope could do there as another subject, which takes the permission to create
     /// `subjectaccessreviews`. `groups` are the subject's beside those that follow from its kind.
     ///
@@ -312,7 +312,7 @@ struct Cluster {
 
 impl Cluster {
     async fn open(options: ClusterOptions) -> Result<Self, AccessError> {
-        let connection = Connection::open(options).await?;
+        let connection = ClusterAccess::open(options).await?;
         let client = connection.client().await.map_err(AccessError::Credentials)?;
         Ok(Self { client, server: connection.url().as_ref().to_owned() })
     }
@@ -321,14 +321,14 @@ impl Cluster {
         Ok(self.answer("its version", self.client.apiserver_version()).await?.git_version)
     }
 
-    async fn access(self, needed: &[Permission]) -> Result<Access, AccessError> {
+    async fn access(self, needed: &[Permission]) -> Result<AccessReport, AccessError> {
         let version = self.version().await?;
         let mut findings = Vec::with_capacity(needed.len());
         for permission in needed {
             findings.push(self.review(permission).await?);
         }
         let subject = self.subject(&findings).await;
-        Ok(Access { server: self.server, version, subject, findings })
+        Ok(AccessReport { server: self.server, version, subject, findings })
     }
 
     async fn review(&self, permission: &Permission) -> Result<Finding, AccessError> {

@@ -30,7 +30,7 @@ pub use metadata::Metadata;
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};
 pub use resource::Resource;
-pub use snapshot::{Recorder, Restored, SnapshotError, Written};
+pub use snapshot::{Recorder, Restored, SavedSnapshot, SnapshotError};
 pub use transfer::{Transfers, Walk};
 
 /// The files of a fuzz target's corpus, which the tests replay.

@@ -26,7 +26,7 @@ use self::args::{CookieArg, OptionArg};
 use self::decode::Fault;
 use self::exchange::{ExchangeError, Question, Response, Transport, ask};
 use self::options::Options;
-use self::plan::{Asked, Asks, LineError, Subject};
+use self::plan::{AskFor, Asked, Asks, LineError};
 use crate::outcome::{Failure, note, print};
 
 pub(crate) use self::args::{Server, record_type, seconds};
@@ -69,8 +69,8 @@ pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode, Failure> {
     let mut session = Session::new(&args.options, &asks.servers)?;
     for ask in &asks.subjects {
         match &ask.subject {
-            Subject::Name(_) | Subject::Reverse(_) => session.put(&asks.questions(ask))?,
-            Subject::File(path) => {
+            AskFor::Name(_) | AskFor::Reverse(_) => session.put(&asks.questions(ask))?,
+            AskFor::File(path) => {
                 for questions in asks.in_file(ask, path) {
                     match questions {
                         Ok(questions) => session.put(&questions)?,

@@ -16,13 +16,13 @@ use super::words::{Word, WordError};
 /// One name with the types to ask for, or a file of such.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ask {
-    pub(super) subject: Subject,
+    pub(super) subject: AskFor,
     types: Vec<RecordType>,
     class: Option<DNSClass>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(super) enum AskFor {
     Name(Name),
     Reverse(Name),
     File(PathBuf),
@@ -79,9 +79,9 @@ impl Asks {
     /// Takes a word; options are not for it.
     pub(super) fn take(&mut self, word: &Word) {
         match word {
-            Word::Name(name) => self.push(Subject::Name(name.clone())),
-            Word::Reverse(address) => self.push(Subject::Reverse(reverse_name(*address))),
-            Word::File(path) => self.push(Subject::File(path.clone())),
+            Word::Name(name) => self.push(AskFor::Name(name.clone())),
+            Word::Reverse(address) => self.push(AskFor::Reverse(reverse_name(*address))),
+            Word::File(path) => self.push(AskFor::File(path.clone())),
             Word::Type(record_type) => match self.subjects.last_mut() {
                 Some(last) => last.types.push(*record_type),
                 None => self.types.push(*record_type),
@@ -95,22 +95,22 @@ impl Asks {
         }
     }
 
-    fn push(&mut self, subject: Subject) {
+    fn push(&mut self, subject: AskFor) {
         self.subjects.push(Ask { subject, types: Vec::new(), class: None });
     }
 
     /// The questions that one of these stands for, of which it must be a name.
     pub(super) fn questions(&self, ask: &Ask) -> Vec<Asked> {
         let (name, usual) = match &ask.subject {
-            Subject::Name(name) => (name, &self.types),
-            Subject::Reverse(name) => (name, const { &Vec::new() }),
-            Subject::File(_) => return Vec::new(),
+            AskFor::Name(name) => (name, &self.types),
+            AskFor::Reverse(name) => (name, const { &Vec::new() }),
+            AskFor::File(_) => return Vec::new(),
         };
         let class = ask.class.or(self.class).unwrap_or(DNSClass::IN);
         let mut types = if ask.types.is_empty() { usual.clone() } else { ask.types.clone() };
         if types.is_empty() {
             types.push(match ask.subject {
-                Subject::Reverse(_) => RecordType::PTR,
+                AskFor::Reverse(_) => RecordType::PTR,
                 _ => default_type(name),
             });
         }

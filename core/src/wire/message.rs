@@ -24,7 +24,7 @@ impl<'q> Question<'q> {
     pub(crate) fn of(query: &'q [u8]) -> Option<Self> {
         let header = Header::read(query)?;
         let has_question = header.qdcount == 1 && header.opcode() == Opcode::QUERY;
-        has_question.then_some(Reader { octets: query, at: header::LEN })?.question()
+        has_question.then_some(MessageReader { octets: query, at: header::LEN })?.question()
     }
 }
 
@@ -57,7 +57,7 @@ impl<'q> Message<'q> {
     #[inline(always)]
     pub(crate) fn read(header: &'q Header, octets: &'q [u8]) -> Self {
         let mut message = Self { header, question: None, edns: None, form: Form::Malformed };
-        if message.read_sections(Reader { octets, at: header::LEN }).is_some() {
+        if message.read_sections(MessageReader { octets, at: header::LEN }).is_some() {
             message.form = Form::WellFormed;
         }
         message
@@ -73,7 +73,7 @@ impl<'q> Message<'q> {
     /// Reads a query without its end: its question, and nothing behind that.
     pub(crate) fn read_question(header: &'q Header, octets: &'q [u8]) -> Self {
         let has_question = header.qdcount == 1 && header.opcode() == Opcode::QUERY;
-        let mut reader = Reader { octets, at: header::LEN };
+        let mut reader = MessageReader { octets, at: header::LEN };
         let question = if has_question { reader.question() } else { None };
         let well_formed = header.qdcount <= 1 && question.is_some() == has_question;
         let form = if well_formed { Form::WellFormed } else { Form::Malformed };
@@ -86,7 +86,7 @@ impl<'q> Message<'q> {
         reason = "on the path of every query, and no longer inlined since it has further callers"
     )]
     #[inline(always)]
-    fn read_sections(&mut self, mut reader: Reader<'q>) -> Option<()> {
+    fn read_sections(&mut self, mut reader: MessageReader<'q>) -> Option<()> {
         let header = self.header;
         // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
         // greater than 1." Of several, or of another opcode's, only the end matters: the OPT is behind it.
@@ -127,7 +127,7 @@ impl<'q> Message<'q> {
 /// Returns the serial of the zone's version that the client of an IXFR query has (RFC 1995 3: "the authority section
 /// containing the SOA record of client's version of the zone").
 pub(crate) fn known_serial(header: &Header, octets: &[u8]) -> Option<u32> {
-    let mut reader = Reader { octets, at: header::LEN };
+    let mut reader = MessageReader { octets, at: header::LEN };
     reader.question()?;
     for _ in 0..header.ancount {
         reader.record()?;
@@ -139,7 +139,7 @@ pub(crate) fn known_serial(header: &Header, octets: &[u8]) -> Option<u32> {
     if record.rtype != Rtype::SOA {
         return None;
     }
-    let mut data = Reader { octets: record.data, at: 0 };
+    let mut data = MessageReader { octets: record.data, at: 0 };
     data.skip_name()?;
     data.skip_name()?;
     let serial = data.array().map(u32::from_be_bytes)?;
@@ -150,7 +150,7 @@ pub(crate) fn known_serial(header: &Header, octets: &[u8]) -> Option<u32> {
 /// Returns the data of the OPT record of a query whose opcode and EDNS version are served; `None` if it has none.
 pub(crate) fn opt_data(octets: &[u8]) -> Option<&[u8]> {
     let header = Header::read(octets).filter(|header| header.opcode() == Opcode::QUERY)?;
-    let mut reader = Reader { octets, at: header::LEN };
+    let mut reader = MessageReader { octets, at: header::LEN };
     for _ in 0..header.qdcount {
         reader.skip_question()?;
     }
@@ -186,12 +186,12 @@ impl Record<'_> {
 }
 
 /// A place in a message.
-struct Reader<'q> {
+struct MessageReader<'q> {
     octets: &'q [u8],
     at: usize,
 }
 
-impl<'q> Reader<'q> {
+impl<'q> MessageReader<'q> {
     fn take(&mut self, len: usize) -> Option<&'q [u8]> {
         let end = self.at.checked_add(len)?;
         let taken = self.octets.get(self.at..end)?;

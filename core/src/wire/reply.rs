@@ -246,13 +246,13 @@ pub(crate) struct RecordWriter<'o> {
 
 /// Numbers of records, and the octets that they take. By default none.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Written {
+pub(crate) struct RecordsWritten {
     len: usize,
     answers: u16,
     authorities: u16,
 }
 
-impl Written {
+impl RecordsWritten {
     /// Octets that the records take.
     pub(crate) const fn len(&self) -> usize {
         self.len
@@ -284,7 +284,7 @@ impl<'o> ReplyWriter<'o> {
     #[inline]
     pub(crate) fn finish(
         self,
-        records: Written,
+        records: RecordsWritten,
         query: &Header,
         rcode: Rcode,
         flags: u16,
@@ -315,10 +315,10 @@ impl<'o> RecordWriter<'o> {
 impl RecordWriter<'_> {
     /// Returns the extent of the records written.
     #[inline]
-    pub(crate) fn finish(self) -> Written {
+    pub(crate) fn finish(self) -> RecordsWritten {
         // The room only shrinks, so it does not wrap.
         let len = self.capacity.wrapping_sub(self.room.0.len());
-        Written { len, answers: self.answers, authorities: self.authorities }
+        RecordsWritten { len, answers: self.answers, authorities: self.authorities }
     }
 
     #[inline]

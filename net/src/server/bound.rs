@@ -163,7 +163,7 @@ fn is_local(settings: &Settings) -> bool {
 }
 
 /// Starts the threads that answer over UDP. `key` is for the tables of the limiters.
-fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Vec<Thread<udp::Order>>> {
+fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Vec<Thread<udp::UdpCommand>>> {
     let worker = |(number, counters): (usize, &Arc<_>)| {
         let sources = udp::Sources {
             updates: state.current.subscribe(),
@@ -178,7 +178,7 @@ fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<V
     state.udp.iter().enumerate().map(worker).collect()
 }
 
-fn tcp_thread(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Thread<tcp::Order>> {
+fn tcp_thread(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Thread<tcp::TcpCommand>> {
     let (updates, counters, threads) = (state.current.subscribe(), Arc::clone(&state.tcp), state.udp.len());
     let (connections, query_log) = (Arc::clone(&state.connections), Arc::clone(&state.query_log));
     Thread::spawn("poddns-tcp".to_owned(), panics, move |orders| {

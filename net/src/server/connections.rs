@@ -76,7 +76,7 @@ struct Client {
 
 /// All connections of the thread.
 #[derive(Debug)]
-pub(crate) struct Table<C> {
+pub(crate) struct ConnectionTable<C> {
     connections: Vec<Option<Connection<C>>>,
     free: Vec<usize>,
     clients: Vec<Client>,
@@ -88,7 +88,7 @@ pub(crate) struct Table<C> {
     next_serial: u64,
 }
 
-impl<C> Default for Table<C> {
+impl<C> Default for ConnectionTable<C> {
     fn default() -> Self {
         Self {
             connections: Vec::new(),
@@ -104,7 +104,7 @@ impl<C> Default for Table<C> {
     }
 }
 
-impl<C: Close> Table<C> {
+impl<C: Close> ConnectionTable<C> {
     /// Returns the number of connections.
     pub(crate) fn open(&self) -> usize {
         self.open
@@ -318,7 +318,7 @@ mod tests {
     }
 
     struct World {
-        table: Table<Named>,
+        table: ConnectionTable<Named>,
         closed: Rc<RefCell<Vec<&'static str>>>,
         start: Instant,
         limits: Limits,
@@ -327,7 +327,7 @@ mod tests {
     impl World {
         fn new(connections: usize, per_client: usize) -> Self {
             let limits = Limits { total: connections, per_client };
-            Self { table: Table::default(), closed: Rc::default(), start: Instant::now(), limits }
+            Self { table: ConnectionTable::default(), closed: Rc::default(), start: Instant::now(), limits }
         }
 
         fn at(&self, seconds: u64) -> Instant {

@@ -24,8 +24,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Server {
     pub(super) state: Arc<State>,
-    pub(super) workers: Vec<Thread<udp::Order>>,
-    pub(super) tcp: Thread<tcp::Order>,
+    pub(super) workers: Vec<Thread<udp::UdpCommand>>,
+    pub(super) tcp: Thread<tcp::TcpCommand>,
     pub(super) control: Thread<Command>,
     pub(super) panics: Panics,
 }
@@ -192,9 +192,9 @@ impl Server {
             sender
         };
         for worker in &self.workers {
-            worker.send(udp::Order::Ping(pong()));
+            worker.send(udp::UdpCommand::Ping(pong()));
         }
-        self.tcp.send(tcp::Order::Ping(pong()));
+        self.tcp.send(tcp::TcpCommand::Ping(pong()));
         self.control.send(Command::Ping(pong()));
         pongs
     }

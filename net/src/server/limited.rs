@@ -20,13 +20,13 @@ const CHECK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// State of the index and of the settings that a check is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Subject {
+struct CheckedState {
     lists: u64,
     settings: *const Settings,
     pods: *const (),
 }
 
-impl Subject {
+impl CheckedState {
     fn of(settings: &Arc<Settings>, pods: &Arc<dyn Pods>) -> Self {
         let lists = pods.report().feeds.iter().map(|feed| feed.lists).sum();
         Self { lists, settings: Arc::as_ptr(settings), pods: Arc::as_ptr(pods).cast() }
@@ -35,13 +35,13 @@ impl Subject {
 
 /// Checks after each list, and now and then, for ever.
 pub(super) async fn check_after_lists(state: &State) {
-    let mut checked: Option<(Subject, Instant)> = None;
+    let mut checked: Option<(CheckedState, Instant)> = None;
     loop {
         time::sleep(POLL_INTERVAL).await;
         let current = state.current();
-        let subject = Subject::of(&current.settings, &current.pods.0);
+        let subject = CheckedState::of(&current.settings, &current.pods.0);
         let now = Instant::now();
-        let same = |&(before, at): &(Subject, Instant)| {
+        let same = |&(before, at): &(CheckedState, Instant)| {
             before == subject && now.saturating_duration_since(at) < CHECK_INTERVAL
         };
         if checked.as_ref().is_some_and(same) {

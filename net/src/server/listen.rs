@@ -14,8 +14,8 @@ use super::{tcp, udp};
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) state: Arc<State>,
-    pub(super) workers: Vec<WeakUnboundedSender<udp::Order>>,
-    pub(super) tcp: WeakUnboundedSender<tcp::Order>,
+    pub(super) workers: Vec<WeakUnboundedSender<udp::UdpCommand>>,
+    pub(super) tcp: WeakUnboundedSender<tcp::TcpCommand>,
 }
 
 /// Difference between the addresses of settings and those that are listened on, as configured.
@@ -47,9 +47,9 @@ impl Listening {
         let handles = udp.iter().filter_map(|socket| socket.try_clone().ok()).collect();
         self.state.listeners().open.push(Listener { configured, address, udp: handles });
         for (worker, socket) in self.workers.iter().zip(udp) {
-            send_to(worker, udp::Order::Listen { address, socket, kept_by_systemd });
+            send_to(worker, udp::UdpCommand::Listen { address, socket, kept_by_systemd });
         }
-        send_to(&self.tcp, tcp::Order::Listen { address, socket: tcp, kept_by_systemd });
+        send_to(&self.tcp, tcp::TcpCommand::Listen { address, socket: tcp, kept_by_systemd });
     }
 
     /// Stops listening on an address.
@@ -59,9 +59,9 @@ impl Listening {
         let address = listener.address;
         listeners.close(|open| open.address == address);
         for worker in &self.workers {
-            send_to(worker, udp::Order::Forget(address));
+            send_to(worker, udp::UdpCommand::Forget(address));
         }
-        send_to(&self.tcp, tcp::Order::Forget(address));
+        send_to(&self.tcp, tcp::TcpCommand::Forget(address));
         tracing::info!(%address, "no longer listening");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use poddns_watch::{Feed, Recorder, SnapshotError, Written, snapshot};
+use poddns_watch::{Feed, Recorder, SavedSnapshot, SnapshotError, snapshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ impl SnapshotState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn written(&self, written: &Written) {
+    fn written(&self, written: &SavedSnapshot) {
         let mut report = self.lock();
         report.written += 1;
         (report.in_step, report.bytes) = (Some(written.in_step), Some(written.size));
@@ -175,9 +175,9 @@ impl Saver {
 }
 
 /// Writes a snapshot to a file, if there is anything new.
-trait WriteSnapshot: FnMut(&Path) -> Result<Option<Written>, SnapshotError> + Send + 'static {}
+trait WriteSnapshot: FnMut(&Path) -> Result<Option<SavedSnapshot>, SnapshotError> + Send + 'static {}
 
-impl<F: FnMut(&Path) -> Result<Option<Written>, SnapshotError> + Send + 'static> WriteSnapshot for F {}
+impl<F: FnMut(&Path) -> Result<Option<SavedSnapshot>, SnapshotError> + Send + 'static> WriteSnapshot for F {}
 
 async fn save(
     mut write: impl WriteSnapshot,

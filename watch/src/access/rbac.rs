@@ -5,7 +5,7 @@ use poddns_core::Label;
 use super::{Finding, Subject};
 use crate::Resource;
 
-/// The objects that grant what is missing; see [`super::Access::missing_rbac`].
+/// The objects that grant what is missing; see [`super::AccessReport::missing_rbac`].
 pub(super) fn missing(findings: &[Finding], subject: Option<&Subject>) -> Option<String> {
     let mut places: Vec<Option<Label>> = Vec::new();
     for finding in findings.iter().filter(|finding| !finding.allowed) {

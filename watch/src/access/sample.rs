@@ -58,7 +58,7 @@ impl Status {
 /// Returns addresses of pods in this scope, and of their nodes: of 500 pods at most, or of 500 in each of the first eight
 /// namespaces that the scope names.
 ///
-/// Fails as [`Access::check`](super::Access::check) does, and if pods cannot be listed.
+/// Fails as [`AccessReport::check`](super::AccessReport::check) does, and if pods cannot be listed.
 pub async fn addresses(options: ClusterOptions, scope: &Scope) -> Result<Vec<IpAddr>, AccessError> {
     Cluster::open(options).await?.addresses(&scope.namespaces).await
 }

@@ -46,7 +46,7 @@ const MIN_LIFETIME: Duration = Duration::from_secs(10);
 ///
 /// A client holds what the files said when it was made: server, CA, client certificate, token. So one that is
 /// refused is replaced by one made of the files as they are now. Tokens in files are read for each request.
-pub(crate) struct Access {
+pub(crate) struct ClusterAccess {
     options: ClusterOptions,
     place: Place,
     server: StdMutex<Server>,
@@ -111,7 +111,7 @@ enum Due {
     },
 }
 
-impl Access {
+impl ClusterAccess {
     /// Reads the configuration and, unless a plugin must be run for it, makes the first client. Connects to
     /// nothing yet.
     pub(crate) async fn open(options: ClusterOptions) -> Result<Self, FeedError> {
@@ -401,7 +401,7 @@ mod tests {
     const SERVER: &str = "server: 'https://127.0.0.1:1'";
 
     /// Waits until the attempt in the background has ended.
-    async fn ended(access: &Access) {
+    async fn ended(access: &ClusterAccess) {
         while access.current.lock().await.pending.try_join_next().is_none() {
             tokio::task::yield_now().await;
         }
@@ -410,7 +410,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let access = Access::open(options(&folder, SERVER, "token: t")).await.unwrap();
+        let access = ClusterAccess::open(options(&folder, SERVER, "token: t")).await.unwrap();
         let mut current = access.current.lock().await;
         current.made = None;
         current.pending.spawn(async { panic!("a library's") });
@@ -425,7 +425,7 @@ mod tests {
     async fn plugin_that_runs_is_named_to_all() {
         let folder = tempfile::tempdir().unwrap();
         let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['1000']}";
-        let access = Access::open(options(&folder, SERVER, exec)).await.unwrap();
+        let access = ClusterAccess::open(options(&folder, SERVER, exec)).await.unwrap();
         let patience = Duration::from_millis(50);
         let answers = futures::future::join_all((0..3).map(|_| access.client_within(patience))).await;
         for answer in answers {
@@ -443,7 +443,7 @@ mod tests {
             "server: 'https://127.0.0.1:1', tls-server-name: 'a b'",
             "server: 'https://127.0.0.1:1', certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCmFHRnNiRzg9Ci0tLS0tRU5EIENFUlRJRklDQVRFLS0tLS0K",
         ] {
-            let error = Access::open(options(&folder, cluster, "")).await.err().unwrap();
+            let error = ClusterAccess::open(options(&folder, cluster, "")).await.err().unwrap();
             assert!(error.is_configuration(), "{error}");
             assert!(
                 error.to_string().starts_with("cannot make a client of the cluster's configuration: "),
@@ -455,7 +455,7 @@ mod tests {
     #[tokio::test]
     async fn the_server_asked_is_the_one_of_the_last_configuration() {
         let folder = tempfile::tempdir().unwrap();
-        let access = Access::open(options(&folder, SERVER, "")).await.unwrap();
+        let access = ClusterAccess::open(options(&folder, SERVER, "")).await.unwrap();
         options(&folder, "server: 'https://127.0.0.2:1'", "");
         access.client().await.unwrap();
         assert_eq!(&*access.url(), "https://127.0.0.1:1/");
@@ -481,7 +481,7 @@ mod tests {
         let exec = format!(
             "exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, args: ['-c', {script}]}}"
         );
-        let access = Access::open(options(&folder, SERVER, &exec)).await.unwrap();
+        let access = ClusterAccess::open(options(&folder, SERVER, &exec)).await.unwrap();
         let runs = || std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
         assert_eq!(runs(), 0);
         access.client().await.unwrap();

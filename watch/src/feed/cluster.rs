@@ -10,7 +10,7 @@ use poddns_core::Label;
 use tokio::time::sleep;
 use tracing::error;
 
-use super::access::Access;
+use super::access::ClusterAccess;
 use super::decode::Object;
 use super::driver::{Driver, Session};
 use super::error::FeedError;
@@ -40,7 +40,7 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// The watches of a cluster.
 pub(crate) struct ClusterFeed {
-    access: Arc<Access>,
+    access: Arc<ClusterAccess>,
     identity: ClusterIdentity,
     watches: Vec<BoxFuture<'static, ()>>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct ClusterFeed {
 /// Parts that all watches share.
 #[derive(Clone)]
 struct Parts {
-    access: Arc<Access>,
+    access: Arc<ClusterAccess>,
     session: Arc<Session>,
     identity: ClusterIdentity,
     writer: SharedWriter,
@@ -71,7 +71,7 @@ impl ClusterFeed {
     ) -> Result<Self, FeedError> {
         let ClusterOptions { list_methods: methods, page_size, probe_interval, resync_interval, .. } =
             options.clone();
-        let access = Arc::new(Access::open(options).await?);
+        let access = Arc::new(ClusterAccess::open(options).await?);
         let (session, health) = (Arc::new(Session::new()), health.clone());
         let identity = ClusterIdentity::default();
         let parts = Parts {

@@ -13,7 +13,7 @@ use kube::Client;
 use kube::client::Body;
 use tokio::time::timeout;
 
-use super::access::{Access, CLIENT_PATIENCE};
+use super::access::{CLIENT_PATIENCE, ClusterAccess};
 use super::connection::Pulse;
 use super::decode::{DecodeError, Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
 use super::explain::chain;
@@ -107,7 +107,7 @@ impl<K: Object> Decoder<K> {
 /// Makes requests of one watch.
 #[derive(Clone)]
 pub(crate) struct Asker {
-    access: Arc<Access>,
+    access: Arc<ClusterAccess>,
     endpoint: Arc<Endpoint>,
     /// True if the server, or a proxy before it, refuses protobuf.
     json_only: Arc<AtomicBool>,
@@ -116,7 +116,7 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn new(access: Arc<Access>, endpoint: Endpoint, probe_interval: Duration) -> Self {
+    pub(crate) fn new(access: Arc<ClusterAccess>, endpoint: Endpoint, probe_interval: Duration) -> Self {
         Self { access, endpoint: Arc::new(endpoint), json_only: Arc::default(), probe_interval }
     }
 

@@ -36,7 +36,7 @@ const MAX_POSTPONED: u32 = 10;
 /// A file, and the index it goes to.
 pub(crate) struct FileFeed {
     path: PathBuf,
-    reader: Arc<Reader>,
+    reader: Arc<PodsFileReader>,
     report: Report,
     /// The version that was read last, or could not be.
     read: Version,
@@ -78,7 +78,7 @@ impl FileFeed {
     ) -> Result<Self, FeedError> {
         let watch = if scope.pods { Resource::Pods } else { Resource::Namespaces };
         let report = Report::new(health, watch, None, Arc::clone(&stats));
-        let reader = Arc::new(Reader::new(scope, writer, &stats));
+        let reader = Arc::new(PodsFileReader::new(scope, writer, &stats));
         let mut feed = Self { path, reader, report, read: Version::None };
         let mut attempts = 0;
         loop {
@@ -188,7 +188,7 @@ impl FileFeed {
 }
 
 /// Turns a file into index operations.
-struct Reader {
+struct PodsFileReader {
     scope: Scope,
     writer: SharedWriter,
     targets: Mutex<Targets>,
@@ -200,7 +200,7 @@ struct Targets {
     faults: FaultLog,
 }
 
-impl Reader {
+impl PodsFileReader {
     fn new(scope: &Scope, writer: SharedWriter, stats: &Arc<FeedStats>) -> Self {
         let faults = || FaultLog::new(Arc::clone(stats));
         let targets = Targets {
@@ -273,7 +273,7 @@ mod tests {
         let path = folder.path().join("pods.yaml");
         fs::write(&path, format!("kind: List\nitems:\n{}", POD.repeat(10))).unwrap();
         let (writer, _index) = index(IndexOptions::default());
-        let reader = Reader::new(&Scope::default(), SharedWriter::new(writer), &Arc::default());
+        let reader = PodsFileReader::new(&Scope::default(), SharedWriter::new(writer), &Arc::default());
         // What happens next must not have the time of the file.
         std::thread::sleep(Duration::from_millis(30));
         let file = File::open(&path).unwrap();

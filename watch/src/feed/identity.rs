@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::access::Access;
+use super::access::ClusterAccess;
 
 /// The cluster behind each watch of a feed: the uid of its namespace `kube-system`.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +94,7 @@ pub(crate) struct Origin {
 #[derive(Clone)]
 enum Source {
     File(String),
-    Cluster(Arc<Access>, ClusterIdentity),
+    Cluster(Arc<ClusterAccess>, ClusterIdentity),
 }
 
 /// The line of the cluster's uid.
@@ -109,7 +109,7 @@ impl Origin {
     }
 
     /// The index is of a cluster.
-    pub(crate) fn of_cluster(access: Arc<Access>, identity: ClusterIdentity, scope: String) -> Self {
+    pub(crate) fn of_cluster(access: Arc<ClusterAccess>, identity: ClusterIdentity, scope: String) -> Self {
         Self { scope, source: Source::Cluster(access, identity) }
     }
 

@@ -97,7 +97,7 @@ pub struct Restored {
 /// The result of writing a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Written {
+pub struct SavedSnapshot {
     /// Time at which the index was in sync.
     pub in_step: SystemTime,
     /// Namespaces written.
@@ -148,7 +148,7 @@ impl Recorder {
 
     /// Writes a snapshot, unless there is nothing newer to tell: the index has not been in step since the last
     /// one, or never, or it is about to become that of another cluster. Takes the disk's time, in which others read and change the index.
-    pub fn write(&mut self, path: &Path) -> Result<Option<Written>, SnapshotError> {
+    pub fn write(&mut self, path: &Path) -> Result<Option<SavedSnapshot>, SnapshotError> {
         let begun = Instant::now();
         let age = match self.health.freshness() {
             Freshness::Unsynced => return Ok(None),
@@ -171,7 +171,7 @@ impl Recorder {
         });
         let size = written.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })?;
         self.last = Some(begun);
-        Ok(Some(Written { in_step, namespaces: counts.namespaces, pods: counts.pods, size }))
+        Ok(Some(SavedSnapshot { in_step, namespaces: counts.namespaces, pods: counts.pods, size }))
     }
 
     /// Returns an address of a pod in the index for which `which` returns true, if there is one. Walks over all pods, in

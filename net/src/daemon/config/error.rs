@@ -33,7 +33,7 @@ impl Origin {
 
 /// A setting as somebody wrote it: printed in the notation of its origin, so that it can be found there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct SettingText {
     /// The setting's name, as in the file.
     pub key: &'static str,
     /// Its value, if it is about one.
@@ -42,7 +42,7 @@ pub struct Written {
     pub origin: Origin,
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for SettingText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Flag => {
@@ -99,7 +99,7 @@ pub enum Problem {
     #[error("{written}: {why}; allowed: {allowed}")]
     Value {
         /// The setting.
-        written: Written,
+        written: SettingText,
         /// The fault.
         why: String,
         /// The allowed values.
@@ -109,7 +109,7 @@ pub enum Problem {
     #[error("{written}: {why}")]
     Conflict {
         /// The setting.
-        written: Written,
+        written: SettingText,
         /// With what it is in conflict, and what to do.
         why: String,
     },

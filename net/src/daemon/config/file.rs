@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Origin, Problem, Written};
+use super::error::{Origin, Problem, SettingText};
 use super::layer::{Given, Layer};
 use super::options::{self, Arity};
 
@@ -43,7 +43,7 @@ fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
         match texts(value.into_inner(), key.arity) {
             Ok(values) => layer.insert(key.name, Given { values, origin }),
             Err(why) => {
-                let written = Written { key: key.name, value: None, origin };
+                let written = SettingText { key: key.name, value: None, origin };
                 problems.push(Problem::Value { written, why, allowed: key.allowed });
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{Origin, Written};
+use super::error::{Origin, SettingText};
 
 /// Values of one setting as text, and their origin.
 #[derive(Clone, Debug)]
@@ -25,8 +25,8 @@ impl Layer {
     }
 
     /// Returns the setting as it was written, for a message; `None` if it was not.
-    pub(super) fn written(&self, key: &'static str) -> Option<Written> {
-        self.get(key).map(|given| Written {
+    pub(super) fn written(&self, key: &'static str) -> Option<SettingText> {
+        self.get(key).map(|given| SettingText {
             key,
             value: given.values.first().cloned(),
             origin: given.origin.clone(),

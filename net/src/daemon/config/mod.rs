@@ -38,7 +38,7 @@ pub use crate::daemon::privileges::{Landlock, Privileges, RunAs};
 use crate::server::settings::Settings;
 pub use document::{reference, sample};
 pub use environment::{UnknownVariable, unknown_variables};
-pub use error::{ConfigError, Origin, Problem, Written};
+pub use error::{ConfigError, Origin, Problem, SettingText};
 pub use options::with_flags;
 pub(crate) use sources::Loaded;
 pub use sources::Sources;

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::draft::Draft;
-use super::error::{ConfigError, Origin, Problem, Written};
+use super::error::{ConfigError, Origin, Problem, SettingText};
 use super::layer::{Given, Layer};
 use super::options::{self, Arity, Opt, Reload};
 use super::{DaemonSettings, file, read};
@@ -48,7 +48,7 @@ impl Sources {
                     );
                 }
                 Err(value) => problems.push(Problem::Value {
-                    written: Written {
+                    written: SettingText {
                         key: key.name,
                         value: Some(value.to_string_lossy().into_owned()),
                         origin: Origin::Environment,

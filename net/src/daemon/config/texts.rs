@@ -1,6 +1,6 @@
 //! The texts of one option, parsed into a place.
 
-use super::error::{Problem, Written};
+use super::error::{Problem, SettingText};
 use super::layer::Given;
 use super::value::Wrong;
 
@@ -49,7 +49,7 @@ impl Texts<'_> {
                 Ok(value) => values.push(value),
                 Err(why) => {
                     let origin = self.given.origin.clone();
-                    let written = Written { key: self.name, value: Some(text.clone()), origin };
+                    let written = SettingText { key: self.name, value: Some(text.clone()), origin };
                     self.problems.push(Problem::Value { written, why, allowed: self.allowed });
                 }
             }

@@ -21,7 +21,7 @@ use tokio::task;
 use tokio::time::{self, Instant};
 
 use super::reply::text;
-use crate::server::connections::{Id, Limits, Table, TaskHandle};
+use crate::server::connections::{ConnectionTable, Id, Limits, TaskHandle};
 use crate::server::open_files::ADMIN;
 use crate::server::state::State;
 use crate::server::supervise::caught;
@@ -46,7 +46,7 @@ const ACCEPT_DELAY: Duration = Duration::from_millis(50);
 pub(super) struct Connections<F> {
     state: Arc<State>,
     respond: F,
-    table: RefCell<Table<Rc<TaskHandle>>>,
+    table: RefCell<ConnectionTable<Rc<TaskHandle>>>,
 }
 
 /// Removes a connection from the table when its task ends.

@@ -33,7 +33,7 @@ use tokio::time::{self, MissedTickBehavior};
 
 use self::connections::Connections;
 use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
-use self::page::View;
+use self::page::PageView;
 use self::reply::{HTML, JSON, reply, text};
 use crate::server::history::{History, INTERVAL};
 use crate::server::state::State;
@@ -128,7 +128,7 @@ impl Endpoints {
         let recent = history.recent(&self.state, Instant::now());
         let document = status::document(&self.state, &recent);
         let audit = audit::value(&self.state);
-        let page = page::page(&View { status: &document, audit: audit.as_ref(), recent: &recent });
+        let page = page::page(&PageView { status: &document, audit: audit.as_ref(), recent: &recent });
         let mut response = reply(StatusCode::OK, HTML, page);
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());

@@ -2,7 +2,7 @@
 //!
 //! # Cost for answers
 //!
-//! Each thread that answers has a shard of its own: counters, and a [`Table`] of the pairs of name and client that it has
+//! Each thread that answers has a shard of its own: counters, and a [`PairTable`] of the pairs of name and client that it has
 //! met since the last merge. Only a query that would be refused takes the shard's lock, and nobody else holds that for longer
 //! than it takes to swap two pointers: the merge works on the table that was swapped out. Without an audit there is no shard.
 //!
@@ -27,7 +27,7 @@ use poddns_core::AuditFinding;
 
 use self::counts::{Counts, FINDINGS, PAIRS};
 use self::record::Record;
-use self::table::{Entry, Pair, Table};
+use self::table::{Entry, Pair, PairTable};
 use crate::server::counters::Counter;
 use crate::server::settings::Settings;
 
@@ -37,7 +37,7 @@ pub(crate) struct Shard {
     queries: Counter,
     without_client: Counter,
     findings: [Counter; FINDINGS],
-    table: Mutex<Box<Table>>,
+    table: Mutex<Box<PairTable>>,
 }
 
 impl fmt::Debug for Shard {
@@ -52,7 +52,7 @@ impl Shard {
             queries: Counter::default(),
             without_client: Counter::default(),
             findings: Default::default(),
-            table: Mutex::new(Box::new(Table::new(PAIRS, key))),
+            table: Mutex::new(Box::new(PairTable::new(PAIRS, key))),
         }
     }
 
@@ -95,10 +95,10 @@ struct Ledger {
     observed: Duration,
     /// Counts of processes before this one.
     before: Counts,
-    table: Table,
+    table: PairTable,
     missed: u64,
     /// An empty table, to swap with a shard's.
-    spare: Box<Table>,
+    spare: Box<PairTable>,
 }
 
 /// State of the file.
@@ -142,9 +142,9 @@ impl Audit {
             begun: unix_seconds(),
             observed: Duration::ZERO,
             before: Counts::default(),
-            table: Table::new(PAIRS, key),
+            table: PairTable::new(PAIRS, key),
             missed: 0,
-            spare: Box::new(Table::new(PAIRS, key)),
+            spare: Box::new(PairTable::new(PAIRS, key)),
         };
         Self {
             path,

@@ -45,7 +45,7 @@ impl Entry {
 }
 
 /// A table of the most frequent pairs. Neither allocates nor grows once it is made.
-pub(crate) struct Table {
+pub(crate) struct PairTable {
     key: [u8; 16],
     entries: Vec<Entry>,
     capacity: usize,
@@ -57,7 +57,7 @@ pub(crate) struct Table {
     slots: Vec<u32>,
 }
 
-impl Table {
+impl PairTable {
     /// A table with this many places, at most 2^28. `key` is secret, so that nobody can choose pairs that collide.
     pub(crate) fn new(capacity: usize, key: [u8; 16]) -> Self {
         let slots = (capacity.max(1) * SLOTS).next_power_of_two();
@@ -257,7 +257,7 @@ mod tests {
         Pair { namespace, address: IpAddr::from(number.to_be_bytes()), client: None }
     }
 
-    fn check(table: &Table, exact: &HashMap<Pair, u64>) {
+    fn check(table: &PairTable, exact: &HashMap<Pair, u64>) {
         let total: u64 = exact.values().sum();
         let bound = total / table.capacity as u64;
         assert_eq!(table.entries().iter().map(|entry| entry.count).sum::<u64>(), total);
@@ -282,7 +282,7 @@ mod tests {
         fn counts_are_within_the_bound(
             capacity in 1..20_usize, key: [u8; 16], stream in vec((0..40_u32, 1..5_u64), 0..600),
         ) {
-            let (mut table, mut exact) = (Table::new(capacity, key), HashMap::new());
+            let (mut table, mut exact) = (PairTable::new(capacity, key), HashMap::new());
             for (number, weight) in stream {
                 let once = Entry::once(pair(number), AuditFinding::NoSuchPod, 1);
                 table.add(&Entry { count: weight, ..once });
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn zipf_stream_keeps_its_most_frequent() {
         let mut random = fastrand::Rng::with_seed(7);
-        let (mut table, mut exact) = (Table::new(256, [7; 16]), HashMap::new());
+        let (mut table, mut exact) = (PairTable::new(256, [7; 16]), HashMap::new());
         // Zipf's law with exponent 1 over 100,000 pairs, by the inverse of its cumulated weights.
         let mut sum = 0.0;
         let cumulated: Vec<f64> = (1..=100_000)
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn first_and_last_occurrence_and_finding_are_kept() {
-        let mut table = Table::new(2, [7; 16]);
+        let mut table = PairTable::new(2, [7; 16]);
         for (finding, now) in
             [(AuditFinding::NoSuchPod, 10), (AuditFinding::OtherNamespace, 30), (AuditFinding::NoSuchPod, 20)]
         {
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn memory_is_as_documented() {
-        let table = Table::new(super::super::counts::PAIRS, [7; 16]);
+        let table = PairTable::new(super::super::counts::PAIRS, [7; 16]);
         assert!(table.bytes() <= 176 * 1024, "docs/audit.md: {}", table.bytes());
     }
 }

@@ -13,4 +13,4 @@ mod shared;
 mod thread;
 
 pub(crate) use self::counters::TcpCounters;
-pub(crate) use self::thread::{Order, serve};
+pub(crate) use self::thread::{TcpCommand, serve};

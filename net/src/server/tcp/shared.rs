@@ -16,7 +16,7 @@ use tokio::time::{self, Instant};
 use super::counters::TcpCounters;
 use super::frames::{self, Answer, Answered, Replies};
 use crate::server::answer::Answerer;
-use crate::server::connections::{Close, Id, Limits, Table, TaskHandle};
+use crate::server::connections::{Close, ConnectionTable, Id, Limits, TaskHandle};
 use crate::server::counters::Counters;
 use crate::server::open_files;
 use crate::server::settings::{Settings, TcpLimits};
@@ -75,7 +75,7 @@ pub(super) fn quiet(stream: &TcpStream) -> bool {
 pub(super) struct Shared {
     answerer: RefCell<Answerer>,
     buffers: RefCell<Buffers>,
-    table: RefCell<Table<Rc<Closer>>>,
+    table: RefCell<ConnectionTable<Rc<Closer>>>,
     pub(super) counters: Arc<TcpCounters>,
     /// Limit of open files.
     files: u64,
@@ -167,7 +167,7 @@ impl Shared {
         }
     }
 
-    fn publish(&self, table: &Table<Rc<Closer>>) {
+    fn publish(&self, table: &ConnectionTable<Rc<Closer>>) {
         self.counters.busy.set(table.busy());
         self.counters.buffered.set(table.held());
     }

@@ -19,7 +19,7 @@ use crate::server::supervise::{caught, supervise};
 
 /// Commands to the thread.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum TcpCommand {
     /// Accept here too, on a socket that systemd keeps or does not.
     Listen { address: SocketAddr, socket: std::net::TcpListener, kept_by_systemd: bool },
     /// No longer accept here.
@@ -32,14 +32,14 @@ pub(crate) enum Order {
 pub(crate) async fn serve(
     answerer: Answerer,
     counters: Arc<TcpCounters>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut orders: mpsc::UnboundedReceiver<TcpCommand>,
 ) {
     let shared = Rc::new(Shared::new(answerer, counters));
     let expiry = task::spawn_local(expire(Rc::clone(&shared)));
     let mut listeners: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Listen { address, socket, kept_by_systemd } => {
+            TcpCommand::Listen { address, socket, kept_by_systemd } => {
                 match Listener::new(socket, kept_by_systemd) {
                     Ok(listener) => {
                         let (stop, stopped) = oneshot::channel();
@@ -49,9 +49,9 @@ pub(crate) async fn serve(
                     Err(error) => tracing::error!(%error, %address, "cannot listen over TCP"),
                 }
             }
-            Order::Forget(address) => drop(listeners.remove(&address)),
+            TcpCommand::Forget(address) => drop(listeners.remove(&address)),
             // Fails only if nobody waits any more.
-            Order::Ping(pong) => drop(pong.send(())),
+            TcpCommand::Ping(pong) => drop(pong.send(())),
         }
     }
     // All at once, then wait for each.

@@ -91,7 +91,7 @@ impl Signer {
 
     /// Appends the signature to a message. `None` if it has no room.
     pub(super) fn sign(&mut self, message: Vec<u8>, now: u64) -> Option<Vec<u8>> {
-        let mut builder = Written::builder(message)?;
+        let mut builder = MessageBuffer::builder(message)?;
         self.0.answer(&mut builder, Time48::from_u64(now & 0xffff_ffff_ffff)).ok()?;
         Some(builder.finish().octets)
     }
@@ -118,20 +118,20 @@ pub(super) fn is_right(
 
 /// A message that is written, for a builder that is to add its signature: a builder begins with a header of its own,
 /// which is left out here.
-struct Written {
+struct MessageBuffer {
     octets: Vec<u8>,
     /// The builder has not written its header yet.
     is_new: bool,
 }
 
-impl Written {
+impl MessageBuffer {
     fn builder(octets: Vec<u8>) -> Option<AdditionalBuilder<Self>> {
         let written = Self { octets, is_new: true };
         Some(MessageBuilder::from_target(written).ok()?.additional())
     }
 }
 
-impl OctetsBuilder for Written {
+impl OctetsBuilder for MessageBuffer {
     type AppendError = Infallible;
 
     fn append_slice(&mut self, slice: &[u8]) -> Result<(), Infallible> {
@@ -142,7 +142,7 @@ impl OctetsBuilder for Written {
     }
 }
 
-impl Truncate for Written {
+impl Truncate for MessageBuffer {
     fn truncate(&mut self, len: usize) {
         if !self.is_new {
             self.octets.truncate(len);
@@ -150,16 +150,16 @@ impl Truncate for Written {
     }
 }
 
-impl AsRef<[u8]> for Written {
+impl AsRef<[u8]> for MessageBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.octets
     }
 }
 
-impl AsMut<[u8]> for Written {
+impl AsMut<[u8]> for MessageBuffer {
     fn as_mut(&mut self) -> &mut [u8] {
         &mut self.octets
     }
 }
 
-impl Composer for Written {}
+impl Composer for MessageBuffer {}

@@ -19,7 +19,7 @@ use tokio::{select, task, time};
 pub(crate) use self::batched::Batched as Socket;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use self::portable::Portable as Socket;
-pub(crate) use self::worker::{Order, Sources, work};
+pub(crate) use self::worker::{Sources, UdpCommand, work};
 use crate::server::counters::Counters;
 use crate::sys::Datagram;
 

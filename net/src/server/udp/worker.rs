@@ -44,7 +44,7 @@ impl Answers for Answerer {
 
 /// Commands to a worker.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum UdpCommand {
     /// Answer here too, on a socket that systemd keeps or does not.
     Listen { address: SocketAddr, socket: std::net::UdpSocket, kept_by_systemd: bool },
     /// No longer answer here, but for what has come before.
@@ -66,13 +66,13 @@ pub(crate) struct Sources {
 }
 
 /// Serves until the sender of `orders` is dropped, and what has come before that.
-pub(crate) async fn work(sources: Sources, mut orders: mpsc::UnboundedReceiver<Order>) {
+pub(crate) async fn work(sources: Sources, mut orders: mpsc::UnboundedReceiver<UdpCommand>) {
     let Sources { updates, counters, query_log, key, number } = sources;
     let (limiter, questions) = (Rc::new(Limiter::new(key)), Rc::new(QuestionLimiter::new(key)));
     let mut sockets: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Listen { address, socket, kept_by_systemd } => {
+            UdpCommand::Listen { address, socket, kept_by_systemd } => {
                 match Socket::new(socket, kept_by_systemd) {
                     Ok(socket) => {
                         let (stop, mut stopped) = oneshot::channel();
@@ -92,9 +92,9 @@ pub(crate) async fn work(sources: Sources, mut orders: mpsc::UnboundedReceiver<O
                     Err(error) => tracing::error!(%error, %address, "cannot serve over UDP"),
                 }
             }
-            Order::Forget(address) => drop(sockets.remove(&address)),
+            UdpCommand::Forget(address) => drop(sockets.remove(&address)),
             // Fails only if nobody waits any more.
-            Order::Ping(pong) => drop(pong.send(())),
+            UdpCommand::Ping(pong) => drop(pong.send(())),
         }
     }
     // All at once, then wait for each.

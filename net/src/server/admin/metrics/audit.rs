@@ -2,7 +2,7 @@
 
 use poddns_core::AuditFinding;
 
-use super::{Family, Kind, Label, ROW, View};
+use super::{Family, Kind, Label, MetricsView, ROW};
 use crate::server::audit::Report;
 use crate::server::audit::counts::{FINDINGS, PAIRS};
 
@@ -12,7 +12,7 @@ const REASON: Label = Label {
     values: "`no-such-namespace`, `no-such-pod`, `other-namespace`, `not-ready`",
 };
 
-fn report(view: &View<'_>) -> Option<Report> {
+fn report(view: &MetricsView<'_>) -> Option<Report> {
     view.current.audit.as_ref().map(|audit| audit.report())
 }
 

@@ -6,7 +6,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::view::View;
+use super::view::MetricsView;
 use crate::server::latency::BUCKETS;
 
 /// Type of a family.
@@ -52,7 +52,7 @@ pub(super) struct Family {
     /// The labels of each sample, in this order.
     pub(super) labels: &'static [Label],
     /// Adds the samples; none if the family is absent.
-    pub(super) read: fn(&View<'_>, &mut Samples),
+    pub(super) read: fn(&MetricsView<'_>, &mut Samples),
 }
 
 /// A row with everything that most rows have in common.
@@ -104,7 +104,7 @@ impl Samples {
 
 impl Family {
     /// Writes the family, unless it is absent.
-    pub(super) fn encode(&self, view: &View<'_>, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    pub(super) fn encode(&self, view: &MetricsView<'_>, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut samples = Samples::default();
         (self.read)(view, &mut samples);
         if samples.0.is_empty() {

@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::document::metrics_reference;
 use self::family::{Family, Kind, Label, ROW, Samples, Section};
-use self::view::View;
+use self::view::MetricsView;
 use crate::server::state::State;
 
 /// Every family.
@@ -53,7 +53,7 @@ struct Scrape(Arc<State>);
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let view = View::new(&self.0);
+        let view = MetricsView::new(&self.0);
         let mut families = SECTIONS.iter().flat_map(|section| section.families);
         families.try_for_each(|family| family.encode(&view, &mut encoder))
     }

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use poddns_core::Freshness;
 use poddns_watch::{IndexStats, WatchCounts};
 
-use super::{Family, Kind, Label, ROW, Samples, View};
+use super::{Family, Kind, Label, MetricsView, ROW, Samples};
 
 const RESOURCE: Label = Label { name: "resource", most: 2, values: "`pods`, `namespaces`" };
 
@@ -20,14 +20,14 @@ const DIFFERENCE: Label = Label {
 };
 
 /// Adds a number of the index, if there is one.
-fn size(view: &View<'_>, to: &mut Samples, of: impl Fn(IndexStats) -> usize) {
+fn size(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(IndexStats) -> usize) {
     if let Some(size) = view.report.index {
         to.number(&[], of(size) as u64);
     }
 }
 
 /// Adds a number for each resource.
-fn feeds(view: &View<'_>, to: &mut Samples, of: impl Fn(&WatchCounts) -> u64) {
+fn feeds(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(&WatchCounts) -> u64) {
     for feed in &view.report.feeds {
         to.number(&[feed.resource.as_str()], of(feed));
     }
@@ -205,7 +205,7 @@ pub(super) static FEEDS: &[Family] = &[
     },
 ];
 
-impl View<'_> {
+impl MetricsView<'_> {
     fn freshness(&self) -> Freshness {
         self.current.pods.0.freshness()
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{CookieStatus, Reason};
 
-use super::{Family, Kind, Label, ROW, Samples, View};
+use super::{Family, Kind, Label, MetricsView, ROW, Samples};
 use crate::server::counters::{ByEde, ByRcode, Counters, Dropped};
 use crate::server::latency;
 
@@ -76,7 +76,7 @@ const EXTENDED_ERRORS: [Ede; 9] = [
 ];
 
 /// Adds the sum of a counter for each transport.
-fn by_transport(view: &View<'_>, to: &mut Samples, of: impl Fn(&Counters) -> u64) {
+fn by_transport(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(&Counters) -> u64) {
     for (transport, counters) in view.transports() {
         to.number(&[transport], counters.into_iter().map(&of).sum());
     }
@@ -84,7 +84,7 @@ fn by_transport(view: &View<'_>, to: &mut Samples, of: impl Fn(&Counters) -> u64
 
 /// Adds sums of counters that go by number: a sample for each of these, and for each other in use.
 fn by_number<'a>(
-    view: &View<'a>,
+    view: &MetricsView<'a>,
     to: &mut Samples,
     always: &[u16],
     of: impl Fn(&'a Counters) -> Vec<(u16, u64)>,

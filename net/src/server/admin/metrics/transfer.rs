@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use poddns_watch::transfer::TransferStats;
 
 use super::family::{Family, Kind, Label, ROW, Samples};
-use super::view::View;
+use super::view::MetricsView;
 use crate::server::settings::TransferSettings;
 use crate::server::transfer::{Kind as Answer, Refusal, Secondary};
 
@@ -29,19 +29,19 @@ const SECONDARY: Label = Label {
 };
 
 /// Returns the state of the versions, if zones are transferred.
-fn stats(view: &View<'_>) -> Option<TransferStats> {
+fn stats(view: &MetricsView<'_>) -> Option<TransferStats> {
     Some(view.current.transfers.as_ref()?.versions.as_ref()?.stats())
 }
 
 /// Adds a number of the versions, if zones are transferred.
-fn size(view: &View<'_>, to: &mut Samples, of: impl Fn(TransferStats) -> usize) {
+fn size(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(TransferStats) -> usize) {
     if let Some(stats) = stats(view) {
         to.number(&[], of(stats) as u64);
     }
 }
 
 /// Adds a number for each secondary.
-fn secondaries(view: &View<'_>, mut add: impl FnMut(SocketAddr, Secondary)) {
+fn secondaries(view: &MetricsView<'_>, mut add: impl FnMut(SocketAddr, Secondary)) {
     if view.current.transfers.is_some() {
         let counters = &view.state.transfers;
         for (address, secondary) in counters.secondaries() {
@@ -51,7 +51,7 @@ fn secondaries(view: &View<'_>, mut add: impl FnMut(SocketAddr, Secondary)) {
 }
 
 /// Adds a number for each kind of answer.
-fn answers(view: &View<'_>, to: &mut Samples, of: impl Fn(Answer) -> u64) {
+fn answers(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(Answer) -> u64) {
     if view.current.transfers.is_some() {
         for kind in Answer::ALL {
             to.number(&[kind.name()], of(kind));

@@ -7,14 +7,14 @@ use crate::server::pods::PodsReport;
 use crate::server::state::State;
 
 /// The state of the server at a scrape.
-pub(super) struct View<'a> {
+pub(super) struct MetricsView<'a> {
     pub(super) state: &'a State,
     pub(super) current: Current,
     pub(super) report: PodsReport,
     pub(super) process: Process,
 }
 
-impl<'a> View<'a> {
+impl<'a> MetricsView<'a> {
     pub(super) fn new(state: &'a State) -> Self {
         let current = state.current();
         let report = current.pods.0.report();

@@ -41,7 +41,7 @@ pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// Data of a page.
-pub(super) struct View<'a> {
+pub(super) struct PageView<'a> {
     /// The document of `/status`.
     pub(super) status: &'a Value,
     /// The document of `/audit`, if an audit is made.
@@ -50,13 +50,13 @@ pub(super) struct View<'a> {
 }
 
 /// Returns the page.
-pub(super) fn page(view: &View<'_>) -> String {
+pub(super) fn page(view: &PageView<'_>) -> String {
     let (mut html, status) = (Html::default(), view.status);
     html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" ");
     html.raw(
         "content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">",
     );
-    html.raw("<title>").text(sections::State::of(status).word()).raw(" · poddns</title>").raw(ICON);
+    html.raw("<title>").text(sections::PageState::of(status).word()).raw(" · poddns</title>").raw(ICON);
     html.raw("<style>").raw(STYLE).raw("</style></head><body>");
     sections::header(&mut html, status);
     html.raw("<main>");
@@ -93,7 +93,7 @@ mod tests {
         history.sample(state, start + Duration::from_secs(5));
         let recent = history.recent(state, start + Duration::from_secs(6));
         let document = status::document(state, &recent);
-        (page(&View { status: &document, audit: None, recent: &recent }), document)
+        (page(&PageView { status: &document, audit: None, recent: &recent }), document)
     }
 
     /// An audit of one name more than a page shows.
@@ -118,7 +118,7 @@ mod tests {
         let history = History::new(&state, start);
         let recent = history.recent(&state, start);
         let status = status::document(&state, &recent);
-        let page = page(&View { status: &status, audit: Some(&audit), recent: &recent });
+        let page = page(&PageView { status: &status, audit: Some(&audit), recent: &recent });
         for text in [
             "<b>5,000</b> queries in 1 h 0 min",
             "<b>1,234</b>: no-such-pod 1,200, other-namespace 34",
@@ -181,7 +181,7 @@ mod tests {
             let mut audit = audit.clone();
             poison(&mut document, "plain");
             poison(&mut audit, "plain");
-            page(&View { status: &document, audit: Some(&audit), recent: &recent })
+            page(&PageView { status: &document, audit: Some(&audit), recent: &recent })
         };
         for text in [
             "</style><script>alert(1)</script>",
@@ -193,7 +193,7 @@ mod tests {
         ] {
             poison(&mut document, text);
             poison(&mut audit, text);
-            let page = page(&View { status: &document, audit: Some(&audit), recent: &recent });
+            let page = page(&PageView { status: &document, audit: Some(&audit), recent: &recent });
             assert_eq!(tags(&page), tags(&plain), "{text}");
             assert_eq!(page.matches('"').count(), plain.matches('"').count(), "{text}");
             assert!(!page.contains(text) && !page.contains('\u{202e}'), "{text}");
@@ -211,7 +211,7 @@ mod tests {
         let start = Instant::now();
         let history = History::new(&state, start);
         let recent = history.recent(&state, start);
-        let page = page(&View { status: &document, audit: Some(&audit()), recent: &recent });
+        let page = page(&PageView { status: &document, audit: Some(&audit()), recent: &recent });
         assert!(page.len() < 512 * 1024, "{} bytes", page.len());
         assert!(page.contains("1,960 more in <a href=\"status\">/status</a>"), "the rest is named");
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{TEXT, count, field, freshness, list, text};
-use crate::server::admin::page::View;
+use crate::server::admin::page::PageView;
 use crate::server::admin::page::format::{duration, number};
 use crate::server::admin::page::html::Html;
 
@@ -11,7 +11,7 @@ use crate::server::admin::page::html::Html;
 const NAMES: usize = 20;
 
 /// Adds what the audit counted, if there is one.
-pub(super) fn audit(html: &mut Html, view: &View<'_>) {
+pub(super) fn audit(html: &mut Html, view: &PageView<'_>) {
     let Some(audit) = view.audit else { return };
     html.raw("<section class=\"card wide\" aria-labelledby=\"h-audit\"><h2 id=\"h-audit\">Audit ");
     freshness(html, field(audit, "freshness"));

@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::{ROWS, TEXT, count, joined, list, more, text};
-use crate::server::admin::page::View;
+use crate::server::admin::page::PageView;
 use crate::server::admin::page::html::Html;
 
 /// Maximum number of options: more than there are.
 const OPTIONS: usize = 200;
 
 /// Adds the addresses.
-pub(super) fn listeners(html: &mut Html, view: &View<'_>) {
+pub(super) fn listeners(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     html.raw("<section class=\"card short\" aria-labelledby=\"h-listen\"><h2 id=\"h-listen\">Listeners</h2>");
     html.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"h-listen\"><table><thead><tr>");
@@ -42,7 +42,7 @@ fn row(html: &mut Html, address: &str, configured: &str, protocol: &'static str)
 }
 
 /// Adds the options that are set, and behind them those at their default.
-pub(super) fn options(html: &mut Html, view: &View<'_>) {
+pub(super) fn options(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     let options = list(status, "configuration");
     if options.is_empty() {

@@ -9,13 +9,13 @@ mod transfers;
 
 use serde_json::Value;
 
-use super::View;
+use super::PageView;
 use super::html::Html;
 
-pub(super) use self::state::{State, header};
+pub(super) use self::state::{PageState, header};
 
 /// A section, which adds nothing if there is nothing to show.
-type Section = fn(&mut Html, &View<'_>);
+type Section = fn(&mut Html, &PageView<'_>);
 
 /// All sections, in their order.
 pub(super) const ALL: [Section; 8] = [

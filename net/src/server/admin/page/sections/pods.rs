@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{ROWS, TEXT, count, field, flag, freshness, list, more, text};
-use crate::server::admin::page::View;
+use crate::server::admin::page::PageView;
 use crate::server::admin::page::format::{bytes, number, time};
 use crate::server::admin::page::html::Html;
 
 /// Adds how much the index holds.
-pub(super) fn index(html: &mut Html, view: &View<'_>) {
+pub(super) fn index(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     html.raw("<section class=\"card\" aria-labelledby=\"h-index\"><h2 id=\"h-index\">Index");
     let index = field(status, "index");
@@ -68,7 +68,7 @@ fn snapshot(html: &mut Html, snapshot: &Value) {
 }
 
 /// Adds a row for each watch, those out of sync first, and one for each feed.
-pub(super) fn watches(html: &mut Html, view: &View<'_>) {
+pub(super) fn watches(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     let mut watches: Vec<&Value> = list(status, "watches").iter().collect();
     if watches.is_empty() {

@@ -4,7 +4,7 @@ use poddns_core::Visibility;
 use serde_json::Value;
 
 use super::{ROWS, TEXT, count, field, flag, joined, list, more, text};
-use crate::server::admin::page::View;
+use crate::server::admin::page::PageView;
 use crate::server::admin::page::format::{duration, time};
 use crate::server::admin::page::html::Html;
 
@@ -13,14 +13,14 @@ const COMMIT: usize = 12;
 
 /// The state in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum State {
+pub(in super::super) enum PageState {
     Ready,
     Stale,
     Pending,
     Draining,
 }
 
-impl State {
+impl PageState {
     pub(in super::super) fn of(status: &Value) -> Self {
         let is_fresh =
             field(field(status, "index"), "freshness").get("age_seconds").is_none_or(Value::is_null);
@@ -52,7 +52,7 @@ impl State {
 
 /// Adds name, state and time.
 pub(in super::super) fn header(html: &mut Html, status: &Value) {
-    let state = State::of(status);
+    let state = PageState::of(status);
     html.raw("<header><h1>poddns</h1><span class=\"state ").text(state.class()).raw("\" id=\"state\">");
     html.text(state.word()).raw("</span><dl><div><dt>Version</dt><dd id=\"server_version\">");
     html.bounded(text(status, "server_version"), TEXT).raw("</dd></div>");
@@ -67,7 +67,7 @@ pub(in super::super) fn header(html: &mut Html, status: &Value) {
 }
 
 /// Adds what is pending, the mode and its guards.
-pub(super) fn state(html: &mut Html, view: &View<'_>) {
+pub(super) fn state(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     pending(html, list(status, "pending"));
     let guards = field(status, "guards");

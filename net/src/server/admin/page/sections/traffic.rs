@@ -3,7 +3,7 @@
 use poddns_core::Reason;
 use poddns_core::wire::Rcode;
 
-use crate::server::admin::page::View;
+use crate::server::admin::page::PageView;
 use crate::server::admin::page::html::Html;
 use crate::server::admin::page::plot::{Line, figure};
 use crate::server::history::{Recent, Series};
@@ -15,7 +15,7 @@ const REASONS: usize = 6;
 const COLOURS: [&str; REASONS] = ["c1", "c2", "c4", "c5", "c3", "c7"];
 
 /// Adds plots of queries, responses and reasons.
-pub(super) fn traffic(html: &mut Html, view: &View<'_>) {
+pub(super) fn traffic(html: &mut Html, view: &PageView<'_>) {
     let recent = view.recent;
     html.raw(
         "<section class=\"wide\" aria-labelledby=\"h-traffic\"><h2 id=\"h-traffic\">Last 15 minutes</h2>",

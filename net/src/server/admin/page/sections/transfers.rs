@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{ROWS, TEXT, count, field, list, more, text};
-use crate::server::admin::page::View;
+use crate::server::admin::page::PageView;
 use crate::server::admin::page::format::{bytes, duration, number};
 use crate::server::admin::page::html::Html;
 
 /// Adds serial, journal and secondaries, if zones are transferred.
-pub(super) fn transfers(html: &mut Html, view: &View<'_>) {
+pub(super) fn transfers(html: &mut Html, view: &PageView<'_>) {
     let transfers = field(view.status, "transfers");
     if transfers.is_null() {
         return;

@@ -5,7 +5,7 @@ use crate::decide::{Records, ReverseRecords};
 use crate::lookup::{PodLookup, Unknown};
 use crate::policy::{self, PodName, is_allowed};
 use crate::wire::name::QuestionName;
-use crate::wire::reply::{Compressed, Full, Pointer, RecordWriter, Section, Soa, Timers, RecordsWritten};
+use crate::wire::reply::{Compressed, Full, Pointer, RecordWriter, RecordsWritten, Section, Soa, Timers};
 use crate::wire::{Class, Rtype};
 use crate::zone::Zone;
 

@@ -17,8 +17,8 @@ mod tls;
 pub mod transfer;
 
 pub use feed::{
-    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, Reads, ResyncCounts, ResyncStats, Scope, Source,
-    WatchCounts, WatchStats,
+    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, PodsFileError, Reads, ResyncCounts, ResyncStats,
+    Scope, Source, WatchCounts, WatchStats,
 };
 pub use freshness::{Health, WatchHealth, WatchStatus};
 pub use index::{

@@ -13,14 +13,13 @@ use kube::Client;
 use kube::client::Body;
 use kube::config::Config;
 use tokio::sync::Mutex;
-use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout, timeout_at};
 use tower::service_fn;
 use tracing::{debug, info, warn};
 
 use super::connection;
 use super::error::FeedError;
-use super::explain::chain;
 use super::options::ClusterOptions;
 use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
 use crate::kubeconfig::{Authorization, KubeconfigError, Loaded, Place, read_token};
@@ -117,7 +116,7 @@ impl ClusterAccess {
     pub(crate) async fn open(options: ClusterOptions) -> Result<Self, FeedError> {
         let place = Place::of(&options, |name| env::var_os(name));
         let loaded = timeout(FILE_TIMEOUT, load(place.clone(), options.clone()));
-        let loaded = loaded.await.unwrap_or_else(|_| Err(too_slow(FILE_TIMEOUT)))?;
+        let loaded = loaded.await.unwrap_or_else(|_| Err(FeedError::TimedOut(FILE_TIMEOUT)))?;
         let server = Server::of(&loaded.config);
         let mut current = Current::default();
         let probe_interval = options.probe_interval;
@@ -168,7 +167,7 @@ impl ClusterAccess {
             return Err(self.why_not(patience));
         };
         if let Some(ended) = current.pending.try_join_next() {
-            self.adopt(&mut current, ended.unwrap_or_else(|error| Err(panicked(&error))));
+            self.adopt(&mut current, ended.unwrap_or_else(|error| Err(FeedError::Panicked(error))));
         }
         match self.due(&current) {
             Due::Later => {}
@@ -178,7 +177,7 @@ impl ClusterAccess {
             Due::Now { credentials } => {
                 self.begin(&mut current, credentials);
                 if let Ok(Some(ended)) = timeout_at(end, current.pending.join_next()).await {
-                    self.adopt(&mut current, ended.unwrap_or_else(|error| Err(panicked(&error))));
+                    self.adopt(&mut current, ended.unwrap_or_else(|error| Err(FeedError::Panicked(error))));
                 }
             }
         }
@@ -187,7 +186,7 @@ impl ClusterAccess {
 
     fn why_not(&self, patience: Duration) -> Arc<FeedError> {
         let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        reason.unwrap_or_else(|| Arc::new(too_slow(patience)))
+        reason.unwrap_or_else(|| Arc::new(FeedError::TimedOut(patience)))
     }
 
     fn set_reason(&self, reason: Option<FeedError>) {
@@ -293,7 +292,7 @@ async fn load(place: Place, options: ClusterOptions) -> Result<Loaded, FeedError
     let context = options.context.clone();
     let in_pod = matches!(place, Place::Pod { .. });
     let read = move || place.load(context.as_deref(), |name| env::var_os(name));
-    let loaded = spawn_blocking(read).await.map_err(|error| panicked(&error))?;
+    let loaded = spawn_blocking(read).await.map_err(FeedError::Panicked)?;
     loaded.map_err(|error| match error {
         error if in_pod => FeedError::InCluster(error),
         error @ KubeconfigError::Missing(_) => FeedError::NoCluster(error),
@@ -333,8 +332,8 @@ async fn connect(config: Config, probe_interval: Duration) -> Result<Client, Fee
     // It reads the system's certificates if there is no CA, which blocks.
     match spawn_blocking(move || connection::client(config, probe_interval)).await {
         Ok(Ok(client)) => Ok(client),
-        Ok(Err(error)) => Err(FeedError::Client { cause: chain(&error) }),
-        Err(error) => Err(panicked(&error)),
+        Ok(Err(error)) => Err(FeedError::Client(Box::new(error))),
+        Err(error) => Err(FeedError::Panicked(error)),
     }
 }
 
@@ -374,14 +373,6 @@ async fn header(authorization: &StdMutex<Authorization>) -> Option<HeaderValue> 
         }
         Ok(Err(_)) | Err(_) => Some(last),
     }
-}
-
-fn panicked(error: &JoinError) -> FeedError {
-    FeedError::Unavailable { cause: format!("a defect of this program or a library: {error}") }
-}
-
-fn too_slow(limit: Duration) -> FeedError {
-    FeedError::Unavailable { cause: format!("its files could not be read within {} s", limit.as_secs()) }
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! Errors of opening a feed.
 
+use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use thiserror::Error;
+use tokio::task::JoinError;
 
+use super::explain::{Cleaned, chain};
+use super::manifest::PodsFileError;
 use crate::kubeconfig::{KubeconfigError, PluginError};
 
 /// Reason why a feed cannot be opened. An unreachable cluster is none.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FeedError {
     /// A kubeconfig cannot be read, does not have the context, or has a fault in it.
@@ -24,27 +28,25 @@ pub enum FeedError {
     NoCluster(#[source] KubeconfigError),
     /// The configuration was read, but no client can be made of it: certificate and key do not match, or a CA is not a
     /// certificate.
-    #[error("cannot make a client of the cluster's configuration: {cause}")]
-    Client {
-        /// The failure.
-        cause: String,
-    },
+    #[error("cannot make a client of the cluster's configuration: {}", Cleaned(&chain(&**.0)))]
+    Client(#[source] Box<dyn Error + Send + Sync>),
     /// A credential plugin returned no credentials. Never when a feed is opened: it runs again.
     #[error(transparent)]
     Plugin(#[from] PluginError),
-    /// The configuration cannot be read at the moment: the file system does not respond.
-    #[error("cannot read the cluster's configuration: {cause}")]
-    Unavailable {
-        /// The failure.
-        cause: String,
-    },
+    /// The configuration could not be read within this time: the file system does not respond.
+    #[error("cannot read the cluster's configuration: its files could not be read within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// Reading the configuration panicked.
+    #[error("cannot read the cluster's configuration: a defect of this program or a library: {0}")]
+    Panicked(#[source] JoinError),
     /// The file of pods cannot be read.
     #[error("cannot use pods file {path}: {cause}", path = path.display())]
     PodsFile {
         /// The file.
         path: PathBuf,
-        /// The fault, with line and column where they are known.
-        cause: String,
+        /// The fault.
+        #[source]
+        cause: PodsFileError,
     },
 }
 
@@ -52,6 +54,6 @@ impl FeedError {
     /// Returns whether the configuration is at fault, rather than something that may pass by itself.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Plugin(_) | Self::Unavailable { .. })
+        !matches!(self, Self::Plugin(_) | Self::TimedOut(_) | Self::Panicked(_))
     }
 }

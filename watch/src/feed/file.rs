@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::error::FeedError;
 use super::faults::FaultLog;
-use super::manifest::{self, ManifestError};
+use super::manifest::{self, PodsFileError};
 use super::report::Report;
 use super::scope::Scope;
 use super::source::{self, Opened, Pieces, Stamp};
@@ -86,7 +86,7 @@ impl FileFeed {
             match feed.load(pipes).await {
                 Ok(()) => return Ok(feed),
                 Err(error) if error.is_changed() && attempts < MAX_POSTPONED => sleep(POLL_INTERVAL).await,
-                Err(error) => return Err(FeedError::PodsFile { path: feed.path, cause: error.to_string() }),
+                Err(error) => return Err(FeedError::PodsFile { path: feed.path, cause: error }),
             }
         }
     }
@@ -124,7 +124,7 @@ impl FileFeed {
         }
     }
 
-    async fn stamp(&self) -> Result<Stamp, ManifestError> {
+    async fn stamp(&self) -> Result<Stamp, PodsFileError> {
         let path = self.path.clone();
         self.unblocked(spawn_blocking(move || Stamp::at(&path)).await)?
     }
@@ -148,7 +148,7 @@ impl FileFeed {
     }
 
     /// Reads a version and makes the index equal to it. On an error the index stays as it is.
-    async fn load(&mut self, pipes: bool) -> Result<(), ManifestError> {
+    async fn load(&mut self, pipes: bool) -> Result<(), PodsFileError> {
         let path = self.path.clone();
         let opened = spawn_blocking(move || source::open(&path, pipes)).await;
         let (staged, version) = match self.unblocked(opened)?? {
@@ -166,19 +166,19 @@ impl FileFeed {
     }
 
     /// Returns the result of a blocking call, or an error if it panicked, which is counted.
-    fn unblocked<T>(&self, result: Result<T, JoinError>) -> Result<T, ManifestError> {
+    fn unblocked<T>(&self, result: Result<T, JoinError>) -> Result<T, PodsFileError> {
         result.map_err(|_| {
             self.report.stats().count_panic();
-            ManifestError::new("reading it panicked: a bug, please report it")
+            PodsFileError::new("reading it panicked: a bug, please report it")
         })
     }
 
-    async fn stage_file(&self, file: File) -> Result<(Staged, Version), ManifestError> {
+    async fn stage_file(&self, file: File) -> Result<(Staged, Version), PodsFileError> {
         let reader = Arc::clone(&self.reader);
         self.unblocked(spawn_blocking(move || reader.stage_file(&file, &file)).await)?
     }
 
-    async fn stage_pipe(&self, file: File) -> Result<Staged, ManifestError> {
+    async fn stage_pipe(&self, file: File) -> Result<Staged, PodsFileError> {
         let reader = Arc::clone(&self.reader);
         let (to, pieces) = Pieces::channel();
         let parse = spawn_blocking(move || reader.stage(pieces));
@@ -213,18 +213,18 @@ impl PodsFileReader {
 
     /// Reads the contents of `file` to their end. What is served of them is in memory then, some hundredth of the file.
     /// Fails if the file changed meanwhile, so that it is one version.
-    fn stage_file(&self, file: &File, contents: impl io::Read) -> Result<(Staged, Version), ManifestError> {
+    fn stage_file(&self, file: &File, contents: impl io::Read) -> Result<(Staged, Version), PodsFileError> {
         let before = Stamp::of(file)?;
         let version = Version::of(before);
         let staged = self.stage(contents);
         if Stamp::of(file)?.has_contents_of(&before) {
             Ok((staged?, version))
         } else {
-            Err(ManifestError::changed())
+            Err(PodsFileError::changed())
         }
     }
 
-    fn stage(&self, input: impl io::Read) -> Result<Staged, ManifestError> {
+    fn stage(&self, input: impl io::Read) -> Result<Staged, PodsFileError> {
         let mut staged = Staged::new(&self.scope);
         manifest::read(input, &mut |entry| staged.add(entry))?;
         Ok(staged)

@@ -27,6 +27,7 @@ pub use error::FeedError;
 pub use machine::listing::Method as ListMethod;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use machine::model;
+pub use manifest::PodsFileError;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use manifest::check::check as check_pods_file;
 pub use open::Feed;

@@ -10,7 +10,7 @@ use tokio::net::unix::pipe;
 use tokio::select;
 use tokio::sync::mpsc;
 
-use super::manifest::ManifestError;
+use super::manifest::PodsFileError;
 
 /// Bytes that are read from a pipe at a time, and such pieces that wait for the parser.
 const PIECE: usize = 1 << 16;
@@ -48,7 +48,7 @@ impl Stamp {
     }
 
     /// The stamp of the regular file at `path`.
-    pub(crate) fn at(path: &Path) -> Result<Self, ManifestError> {
+    pub(crate) fn at(path: &Path) -> Result<Self, PodsFileError> {
         let metadata = path.metadata()?;
         check_kind(metadata.file_type(), false)?;
         Ok(Self::new(&metadata))
@@ -76,7 +76,7 @@ pub(crate) enum Opened {
 }
 
 /// Opens a regular file or, if `pipes` are accepted, a pipe.
-pub(crate) fn open(path: &Path, pipes: bool) -> Result<Opened, ManifestError> {
+pub(crate) fn open(path: &Path, pipes: bool) -> Result<Opened, PodsFileError> {
     // Some devices act when they are opened, so the kind is checked before. `O_NONBLOCK`: what is meanwhile a FIFO
     // without a writer must not block.
     check_kind(path.metadata()?.file_type(), pipes)?;
@@ -86,7 +86,7 @@ pub(crate) fn open(path: &Path, pipes: bool) -> Result<Opened, ManifestError> {
     Ok(if kind.is_fifo() { Opened::Pipe(file) } else { Opened::File(file) })
 }
 
-fn check_kind(kind: FileType, pipes: bool) -> Result<(), ManifestError> {
+fn check_kind(kind: FileType, pipes: bool) -> Result<(), PodsFileError> {
     let what = match kind {
         kind if kind.is_file() || (pipes && kind.is_fifo()) => return Ok(()),
         kind if kind.is_fifo() => "it is a pipe, which can be read only once, when the program starts",
@@ -95,7 +95,7 @@ fn check_kind(kind: FileType, pipes: bool) -> Result<(), ManifestError> {
         kind if kind.is_block_device() => "it is a block device, not a file",
         _ => "it is a terminal or another character device, not a file",
     };
-    Err(ManifestError::new(what))
+    Err(PodsFileError::new(what))
 }
 
 /// Passes on what is written to a pipe, until all writers have closed it or nobody reads on.

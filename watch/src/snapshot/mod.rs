@@ -48,6 +48,7 @@ pub enum SnapshotError {
         /// The file.
         path: PathBuf,
         /// Its fault.
+        #[source]
         cause: FormatError,
     },
     /// Others may have written it.
@@ -74,6 +75,7 @@ pub enum SnapshotError {
         /// The file.
         path: PathBuf,
         /// The system's error.
+        #[source]
         cause: io::Error,
     },
 }

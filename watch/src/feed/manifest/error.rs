@@ -1,19 +1,20 @@
 //! Errors in a file of pods.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 
 const CHANGED: &str = "it changed while it was read";
 
-/// Reason why a file cannot be used.
+/// Reason why a file of pods cannot be used, with line and column where they are known.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ManifestError {
+pub struct PodsFileError {
     /// Line and column, both from 1, where they are known.
     pub(super) at: Option<(u64, u64)>,
     pub(super) message: String,
 }
 
-impl fmt::Display for ManifestError {
+impl fmt::Display for PodsFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((line, column)) = self.at {
             write!(f, "line {line} column {column}: ")?;
@@ -22,7 +23,9 @@ impl fmt::Display for ManifestError {
     }
 }
 
-impl ManifestError {
+impl Error for PodsFileError {}
+
+impl PodsFileError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { at: None, message: message.into() }
     }
@@ -38,7 +41,7 @@ impl ManifestError {
     }
 }
 
-impl From<io::Error> for ManifestError {
+impl From<io::Error> for PodsFileError {
     fn from(error: io::Error) -> Self {
         Self::new(error.to_string())
     }

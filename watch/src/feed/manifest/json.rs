@@ -8,13 +8,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::error::ManifestError;
+use super::error::PodsFileError;
 use super::list::{EXPECTED, Entry, Item, Root};
 use super::text::Text;
 use crate::pod::lenient::Lenient;
 
 /// Reads lists, one after another, to the end of the text.
-pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
     let mut json = serde_json::Deserializer::from_reader(text);
     loop {
         let mut root = Root::default();
@@ -29,7 +29,7 @@ pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result
     }
 }
 
-impl From<serde_json::Error> for ManifestError {
+impl From<serde_json::Error> for PodsFileError {
     fn from(error: serde_json::Error) -> Self {
         let at = (error.line() as u64, error.column() as u64);
         let category = error.classify();
@@ -121,7 +121,7 @@ impl<'de> Visitor<'de> for Items<'_> {
         while let Some(raw) = seq.next_element::<Box<RawValue>>()? {
             (self.0)(match serde_json::from_str::<Item>(raw.get()) {
                 Ok(item) => Entry::Item(item),
-                Err(error) => Entry::Unreadable(ManifestError::from(error).message),
+                Err(error) => Entry::Unreadable(PodsFileError::from(error).message),
             });
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Lists of objects.
 
-use super::error::ManifestError;
+use super::error::PodsFileError;
 use crate::pod::RawPod;
 use crate::pod::lenient::{Faults, Lenient, Object, Quoted};
 
@@ -58,7 +58,7 @@ impl Root {
 
     /// Returns the kind of the list. One without `items` is empty: kubectl and the API server omit empty fields, or write
     /// null.
-    pub(super) fn kind(self) -> Result<ListKind, ManifestError> {
+    pub(super) fn kind(self) -> Result<ListKind, PodsFileError> {
         let wrong = match self.kind.as_deref() {
             Some("List") => return Ok(ListKind::List),
             Some("PodList") => return Ok(ListKind::PodList),
@@ -70,6 +70,6 @@ impl Root {
             None if self.has_items => "kind is missing".to_owned(),
             None => "it is no list of Kubernetes objects".to_owned(),
         };
-        Err(ManifestError::new(format!("{wrong}; what is needed is {EXPECTED}")))
+        Err(PodsFileError::new(format!("{wrong}; what is needed is {EXPECTED}")))
     }
 }

@@ -14,17 +14,17 @@ use std::io::Read;
 
 use text::Text;
 
-pub(crate) use error::ManifestError;
+pub use error::PodsFileError;
 pub(crate) use list::{Entry, Item, ListKind};
 
 /// Calls `each` for every part of a file, in order. A file holds one or more lists, each a YAML document or a JSON value.
 ///
 /// Fails if the file is broken: nothing of it may be used until it has been read to its end. One item at a time is in
 /// memory.
-pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
     let mut text = Text::new(input)?;
     match text.first()? {
-        None if text.is_blank()? => Err(ManifestError::new("the file is empty")),
+        None if text.is_blank()? => Err(PodsFileError::new("the file is empty")),
         Some('{') => json::read(text, each),
         _ => yaml::read(text, each),
     }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::str;
 
-use super::error::ManifestError;
+use super::error::PodsFileError;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 16;
@@ -43,7 +43,7 @@ pub(super) struct Text<R> {
 
 impl<R: Read> Text<R> {
     /// Reads the first bytes, and fails if they are those of no text.
-    pub(super) fn new(input: R) -> Result<Self, ManifestError> {
+    pub(super) fn new(input: R) -> Result<Self, PodsFileError> {
         let (raw, chars) = (vec![0; CHUNK], String::new());
         let mut text = Self { input, raw, held: 0, chars, at: 0, is_at_end: false };
         while text.held < MAGIC && !text.is_at_end {
@@ -51,7 +51,7 @@ impl<R: Read> Text<R> {
         }
         let begin = text.raw.get(..text.held).unwrap_or_default();
         if let Some((_, what, remedy)) = FOREIGN.iter().find(|(magic, ..)| begin.starts_with(magic)) {
-            return Err(ManifestError::new(format!("it is {what}, not plain text: {remedy} first")));
+            return Err(PodsFileError::new(format!("it is {what}, not plain text: {remedy} first")));
         }
         if begin.starts_with(BYTE_ORDER_MARK) {
             text.release(BYTE_ORDER_MARK.len());

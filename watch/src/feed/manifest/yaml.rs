@@ -9,7 +9,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::error::ManifestError;
+use super::error::PodsFileError;
 use super::events::Events;
 use super::list::{EXPECTED, Entry, Item, ListKind, Root};
 use super::text::Text;
@@ -17,7 +17,7 @@ use super::yaml_error::YamlError;
 use crate::pod::lenient::Lenient;
 
 /// Reads the lists of all documents to the end of the text.
-pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
     let mut yaml = Yaml { events: Events::new(text) };
     let mut lists = 0;
     loop {
@@ -27,7 +27,7 @@ pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result
             .map_err(|error| if lists == 0 { error.or_not_yaml(no_list) } else { error })?
         {
             Event::StreamEnd if lists > 0 => return Ok(()),
-            Event::StreamEnd => return Err(ManifestError::new("it holds no list")),
+            Event::StreamEnd => return Err(PodsFileError::new("it holds no list")),
             Event::MappingStart(..) => {
                 let kind = yaml.list(each)?;
                 each(Entry::End(kind));
@@ -79,7 +79,7 @@ struct Yaml<R: Read> {
 
 impl<R: Read> Yaml<R> {
     /// Reads the mapping at the root of a document, which has begun.
-    fn list(&mut self, each: &mut dyn FnMut(Entry)) -> Result<ListKind, ManifestError> {
+    fn list(&mut self, each: &mut dyn FnMut(Entry)) -> Result<ListKind, PodsFileError> {
         let mut root = Root::default();
         while let Some(key) = self.key()? {
             match key.as_str() {
@@ -97,7 +97,7 @@ impl<R: Read> Yaml<R> {
         root.kind().map_err(|error| self.wrong(error.message))
     }
 
-    fn items(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), ManifestError> {
+    fn items(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
         match self.events.resolve()? {
             Event::SequenceStart(..) => {}
             Event::Scalar(text, style, _, tag) if Scalar::of(&text, style, tag.is_some()) == Scalar::Null => {
@@ -133,8 +133,8 @@ impl<R: Read> Yaml<R> {
         Ok(Some(String::new()))
     }
 
-    fn wrong(&self, message: String) -> ManifestError {
-        ManifestError { at: Some(self.events.place()), message }
+    fn wrong(&self, message: String) -> PodsFileError {
+        PodsFileError { at: Some(self.events.place()), message }
     }
 }
 

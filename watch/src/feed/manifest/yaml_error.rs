@@ -4,13 +4,13 @@ use std::fmt;
 
 use granit_parser::{ErrorKind, ScanError};
 
-use super::error::ManifestError;
+use super::error::PodsFileError;
 
 /// Reason why a node cannot be decoded.
 #[derive(Debug)]
 pub(super) enum YamlError {
     /// The text is not YAML, so nothing of it can be used.
-    Syntax(ManifestError),
+    Syntax(PodsFileError),
     /// The node does not have the required form.
     Node(String),
 }
@@ -20,8 +20,8 @@ impl YamlError {
     /// to be YAML.
     pub(super) fn or_not_yaml(self, message: impl FnOnce() -> String) -> Self {
         match self {
-            Self::Syntax(ManifestError { at: Some(at), .. }) => {
-                Self::Syntax(ManifestError { at: Some(at), message: message() })
+            Self::Syntax(PodsFileError { at: Some(at), .. }) => {
+                Self::Syntax(PodsFileError { at: Some(at), message: message() })
             }
             error => error,
         }
@@ -32,13 +32,13 @@ impl From<ScanError> for YamlError {
     fn from(error: ScanError) -> Self {
         let at = (error.marker().line() as u64, error.marker().col() as u64 + 1);
         Self::Syntax(match error.kind() {
-            ErrorKind::InputIo { error } => ManifestError::new(error.message()),
-            kind => ManifestError { at: Some(at), message: format!("not YAML: {kind}") },
+            ErrorKind::InputIo { error } => PodsFileError::new(error.message()),
+            kind => PodsFileError { at: Some(at), message: format!("not YAML: {kind}") },
         })
     }
 }
 
-impl From<YamlError> for ManifestError {
+impl From<YamlError> for PodsFileError {
     fn from(error: YamlError) -> Self {
         match error {
             YamlError::Syntax(error) => error,

@@ -148,7 +148,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Tells what is allowed but hardly meant, or easily forgotten.
+/// Warns of settings that are allowed but hardly meant, or easily forgotten.
 fn warn(settings: &Settings) {
     if settings.unguarded() {
         tell("warning", "mode insecure without any guard: everybody can have any address answered");
@@ -158,7 +158,7 @@ fn warn(settings: &Settings) {
     }
 }
 
-/// Whether the audit can be kept in its file, if it is to be.
+/// Returns true if the audit can be kept in its file, if it is to be.
 fn check_audit_file(settings: &Settings) -> bool {
     match try_audit_file(settings) {
         None => true,

@@ -41,8 +41,8 @@ const RULES: u8 = 25;
 /// Returns true if `file::item` exists: with a path from the root for another crate's, else below `folder` of this one.
 fn is_there(folder: &str, named: &str) -> bool {
     let (file, item) = named.split_once("::").unwrap_or_else(|| panic!("{named}"));
-    let path =
-        if file.starts_with("net/") { root().join("..").join(file) } else { root().join(folder).join(file) };
+    let is_elsewhere = ["net/", "watch/"].iter().any(|folder| file.starts_with(folder));
+    let path = if is_elsewhere { root().join("..").join(file) } else { root().join(folder).join(file) };
     defines(&read(&path), item)
 }
 

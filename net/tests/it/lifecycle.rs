@@ -117,6 +117,7 @@ fn shared_listen_address_is_warned_about() {
 #[test]
 fn sigterm_drains_before_the_end() {
     let mut daemon = insecure(&["--lame-duck=4s"]);
+    daemon.wait_for_log("\"ready\"");
     let mut stream = Stream::connect(daemon.address());
     stream.exchange(&query(1, &name(IP)));
     daemon.signal("TERM");
@@ -141,6 +142,8 @@ fn sigint_ends_too() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let mut daemon = insecure(&["--lame-duck=1h"]);
+    // A signal during the start ends it at once.
+    daemon.wait_for_log("\"ready\"");
     daemon.signal("TERM");
     daemon.wait_for_log("unready from now on");
     // A reload is no reason to hurry.

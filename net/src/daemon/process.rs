@@ -2,7 +2,7 @@
 //!
 //! This task never blocks: signals and the watchdog are heard at every moment, whatever a start or a reload waits for.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ use crate::server::supervise::Panicked;
 
 /// Time that the end may take beside what the operator has set.
 const MARGIN: Duration = Duration::from_secs(15);
+
+/// Time that a start in progress has to end once a signal has requested the end.
+const START_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Interval between looks at the state of the server.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -65,15 +68,20 @@ enum Ended {
 impl Process {
     /// Serves until a signal requests the end, or something fails that cannot be mended.
     pub(super) async fn run(mut self, bound: Bound) -> ExitCode {
-        let serving = detached("poddns-start", move || bound.serve());
-        let outcome = select! {
-            outcome = serving => outcome.map_err(StartError::Thread).flatten(),
-            signal = self.signals.end() => {
-                tracing::info!(signal, "ended before it served");
-                return ExitCode::SUCCESS;
-            }
+        let mut serving = pin!(detached("poddns-start", move || bound.serve()));
+        let (outcome, ending) = select! {
+            outcome = &mut serving => (Some(outcome), None),
+            // It may serve already, and then ends in order.
+            signal = self.signals.end() => select! {
+                outcome = time::timeout(START_TIMEOUT, &mut serving) => (outcome.ok(), Some(signal)),
+                second = self.signals.end() => (None, Some(second)),
+            },
         };
-        let (server, opening) = match outcome {
+        let Some(outcome) = outcome else {
+            tracing::info!(signal = ending, "ended before it served");
+            return ExitCode::SUCCESS;
+        };
+        let (server, opening) = match outcome.map_err(StartError::Thread).flatten() {
             Ok(server) => server,
             Err(error) => {
                 tracing::error!("{error}");
@@ -81,6 +89,9 @@ impl Process {
             }
         };
         let mut supervisor = Supervisor::from_env();
+        if let Some(signal) = ending {
+            return self.end(server, signal, &supervisor).await;
+        }
         match self.serve(&server, opening, &mut supervisor).await {
             Ended::Signal(signal) => self.end(server, signal, &supervisor).await,
             Ended::Failed(code) => code,

@@ -74,7 +74,7 @@ fn look_ups(c: &mut Criterion<CpuTime>) {
 /// As many as a server receives with one call.
 const BATCH: usize = 32;
 
-/// Look-ups as a server does them: a batch, of which the index is told before, or is not.
+/// Look-ups as a server does them: a batch, which is announced to the index before, or is not.
 fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
     let v4: fn(u32) -> IpAddr = address;
     let kinds = [("IPv4", false, v4), ("IPv4, names kept", true, v4), ("IPv6", false, address_v6)];

@@ -46,7 +46,7 @@ pub trait Responder {
     /// Name in reports.
     const NAME: &'static str;
 
-    /// Writes the response to the front of `out` and tells its length; `None` for no response.
+    /// Writes the response to the front of `out` and returns its length; `None` for no response.
     fn answer(&mut self, query: &[u8], out: &mut [u8; MAX_UDP_REPLY]) -> Option<usize>;
 }
 

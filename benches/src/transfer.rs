@@ -289,7 +289,7 @@ pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Dura
     let mut delays = Vec::new();
     let mut before: HashSet<_> = all.iter().map(|pod| (pod.namespace(), pod.address())).collect();
     for number in 0..changes {
-        // Of four changes two bring an address. Not in step with the second that versions are published in.
+        // Of four changes two bring an address. Out of phase with the second that versions are published in.
         thread::sleep(Duration::from_millis(1_500 + u64::from(number) * 37 % 1_000));
         server.change(4, u32::MAX);
         let begin = Instant::now();

@@ -196,7 +196,7 @@ fn summary(settings: &Settings) -> String {
 }
 
 async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<ExitCode, Failure> {
-    // Pods that the feed cannot use are told as it reads them.
+    // Pods that the feed cannot use are reported as it reads them.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("poddns_watch=warn"))
         .with_writer(io::stderr)

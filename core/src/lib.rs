@@ -3,7 +3,7 @@
 //! # The contract
 //!
 //! **In:** one [`respond`] call per packet, with the query's octets, how and whence they came ([`Request`]), what
-//! the operator decided ([`Config`]), and whoever knows the pods ([`PodLookup`]).
+//! the operator decided ([`Config`]), and the pods ([`PodLookup`]).
 //!
 //! **Out:** an [`Outcome`]: either a [`Reply`], whose octets are at the front of the buffer given, or a
 //! [`DropReason`]; and, for a driver that says that it transfers zones, a query that it answers itself. Nothing else: there is no error to handle and no state to keep.
@@ -53,7 +53,7 @@
 //!
 //! # Embedding it
 //!
-//! Whoever knows the pods implements [`PodLookup`]: two methods are enough, and [`NoPods`] needs none. The driver
+//! A source of pods implements [`PodLookup`]: two methods are enough, and [`NoPods`] needs none. The driver
 //! owns the sockets, the clock and the settings; it makes a [`Config`], which only borrows, when it needs one. A driver
 //! that receives queries in batches calls [`prefetch()`] with each batch first, so that a large index waits for memory
 //! once and not for each query.

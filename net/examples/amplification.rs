@@ -118,7 +118,7 @@ fn with(mut query: Vec<u8>, extra: Extra, version: u8) -> Vec<u8> {
 
 /// Every kind of answer, with and without EDNS.
 ///
-/// The server tells as much as it can be configured to: an NSID and texts of CH as long as they are in practice.
+/// The server reveals as much as it can be configured to: an NSID and texts of CH as long as they are in practice.
 #[must_use]
 pub fn table() -> Vec<Row> {
     let zones: Vec<Zone> = Zone::new("cluster.local").into_iter().collect();

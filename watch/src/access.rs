@@ -30,7 +30,7 @@ use crate::{ClusterOptions, FeedError, Resource, Scope};
 /// Maximum time for each response: a person waits for it, or a script that has its own limits.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The user name of whoever shows no credentials.
+/// The user name of a client without credentials.
 const ANONYMOUS: &str = "system:anonymous";
 
 /// A cluster's report on a feed's permissions.
@@ -196,7 +196,7 @@ pub enum AccessError {
         /// Its message.
         message: String,
     },
-    /// The server was shown no credentials, and tells nothing to strangers.
+    /// The server received no credentials, and answers nobody without.
     #[error("the API server at {server} takes us for anonymous: the configuration has no credentials for it")]
     Anonymous {
         /// Its URL.
@@ -296,7 +296,7 @@ impl AccessReport {
 
     /// The RBAC objects that grant what is missing, as YAML for `kubectl apply -f -`; `None` if nothing is.
     ///
-    /// A role that lacks anything is given whole, under a name that tells its rules, so that applying it takes
+    /// A role that lacks anything is given whole, under a name that stands for its rules, so that applying it takes
     /// nothing away.
     #[must_use]
     pub fn missing_rbac(&self) -> Option<String> {

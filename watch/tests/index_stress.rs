@@ -34,7 +34,7 @@ fn node(number: u32) -> IpAddr {
     Ipv4Addr::from_bits((192 << 24) + number).into()
 }
 
-/// A pod, with all that the writer is told of it: made beforehand, so that the writer does nothing but write.
+/// A pod, with all that the writer receives: made beforehand, so that the writer does nothing but write.
 struct Pod {
     uid: Uid,
     namespace: Label,

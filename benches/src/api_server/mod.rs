@@ -116,7 +116,7 @@ impl ApiServer {
         Path::join(self.folder.path(), KUBECONFIG)
     }
 
-    /// Makes so many changes at this rate a second, and tells the watches of pods.
+    /// Makes so many changes at this rate a second, and sends them to the watches of pods.
     ///
     /// They are of four kinds, in turn: a new status, a new address, a pod deleted, another one added in its
     /// place. So after a multiple of four there are as many pods as before. Without pods nothing happens.

@@ -2,7 +2,7 @@
 //! included.
 //!
 //! All are asked the same names by the same client, dnsperf, which is pinned to one processor and the servers to
-//! another. The binary `end_to_end` tells what is measured and how.
+//! another. The binary `end_to_end` documents what is measured and how.
 
 pub mod dnsperf;
 pub mod names;
@@ -13,7 +13,7 @@ pub mod report;
 
 use std::error::Error;
 
-/// Whatever keeps a measurement from being made; it is told and ends the program.
+/// Reason why a measurement cannot be made; it is shown and ends the program.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// The middle one, or the mean of the two in the middle; 0 of none.

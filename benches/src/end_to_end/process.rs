@@ -57,7 +57,7 @@ impl Server {
     ) -> Result<Self, Failure> {
         let log = folder.join(format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
         let output = fs::File::create(&log)?;
-        // A group of its own tells which processes are the server's.
+        // By a group of its own it is known which processes are the server's.
         command.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
         let mut server = Self { name: name.to_owned(), address, child };

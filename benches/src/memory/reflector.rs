@@ -11,7 +11,7 @@ use super::process::Process;
 use super::store::Objects;
 use crate::api_server::ApiServer;
 
-/// Such a process. It says a line when it is ready, and for each line that it is told.
+/// Such a process. It prints a line when it is ready, and for each line that it reads.
 pub(super) struct Reflector {
     process: Process,
     ask: ChildStdin,

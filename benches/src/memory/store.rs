@@ -42,7 +42,7 @@ struct Counts {
     lists: AtomicU64,
 }
 
-/// Keeps a store of the pods of this cluster in step, in this thread, until that fails.
+/// Keeps a store of the pods of this cluster in sync, in this thread, until that fails.
 ///
 /// Prints `ready` when the first list is complete, and then, for each line that it reads, how many pods it has,
 /// and how many changes and complete lists there have been.

@@ -90,7 +90,7 @@ fn show_keepalive(data: &[u8]) -> Option<String> {
 fn ede_parts(data: &[u8]) -> Option<(u16, Option<&'static str>, String)> {
     let (code, text) = data.split_first_chunk()?;
     let code = u16::from_be_bytes(*code);
-    // Some servers end the text in a NUL, which RFC 8914 2 tells clients to expect.
+    // Some servers end the text in a NUL, which clients must expect (RFC 8914 2).
     let text = text.strip_suffix(b"\0").unwrap_or(text);
     Some((code, ede_name(code), show_text(&String::from_utf8_lossy(text))))
 }

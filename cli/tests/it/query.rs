@@ -391,7 +391,7 @@ fn refused_port_is_reported_at_once() {
     let (socket, listener) = bind_both();
     let server = socket.local_addr().expect("it is bound");
     drop((socket, listener));
-    // The default time-out is 5 s and 3 tries: only an error makes these end early, and it is what is told.
+    // The default time-out is 5 s and 3 tries: only an error makes these end early, and it is what is shown.
     for (args, transport) in [([NAME].as_slice(), "UDP"), (&[NAME, "--tcp"], "TCP")] {
         let run = query(server, args);
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));

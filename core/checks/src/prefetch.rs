@@ -40,7 +40,7 @@ impl<P: PodLookup> PodLookup for Listener<'_, P> {
 /// Checks that in a batch no address is looked up that was not announced to the index, but for the client's own.
 pub(crate) fn check(config: &Config<'_>, pods: &impl PodLookup, request: &Request, query: &[u8]) {
     let listener = Listener { pods, told: RefCell::default(), asked: RefCell::default() };
-    // Of one query alone nothing is told.
+    // A single query is not announced.
     prefetch(config, &listener, [query, query]);
     assert!(listener.asked.borrow().is_empty(), "asked before its turn");
     // Only what is looked up matters here.

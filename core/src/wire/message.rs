@@ -80,7 +80,7 @@ impl<'q> Message<'q> {
         Self { header, question, edns: None, form }
     }
 
-    /// Fills in what it finds on the way, so that it can be echoed even if `None` tells of a fault further on.
+    /// Fills in what it finds on the way, so that it can be echoed even if `None` reports a fault further on.
     #[expect(
         clippy::inline_always,
         reason = "on the path of every query, and no longer inlined since it has further callers"

@@ -271,7 +271,7 @@ impl<'o> ReplyWriter<'o> {
     }
 
     /// Returns a writer of records that leaves `reserved` octets for the OPT behind them. They are part of
-    /// the response once [`finish`](Self::finish) is told of them.
+    /// the response once [`finish`](Self::finish) receives them.
     #[inline]
     pub(crate) fn records(&mut self, reserved: usize) -> Result<RecordWriter<'_>, Full> {
         let end = self.out.len().checked_sub(reserved).ok_or(Full)?;
@@ -279,7 +279,7 @@ impl<'o> ReplyWriter<'o> {
         Ok(RecordWriter { capacity: room.len(), room: Room(room), answers: 0, authorities: 0 })
     }
 
-    /// Appends the OPT in wire form, which is empty for none, writes the header and tells the length. `flags` are
+    /// Appends the OPT in wire form, which is empty for none, writes the header and returns the length. `flags` are
     /// AA and TC, where they apply.
     #[inline]
     pub(crate) fn finish(

@@ -1,4 +1,4 @@
-//! A batch of queries, of which the index is told before they are answered.
+//! A batch of queries, which is announced to the index before it is answered.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use poddns_core::podip::PodIpLabel;
 use poddns_core::{Config, Label, Mode, PodLookup, Unknown, Zone, prefetch};
 
-/// An index that keeps what it is told, one item for each time.
+/// An index that keeps what is announced to it, one item for each call.
 #[derive(Default)]
 struct Told(RefCell<Vec<Vec<IpAddr>>>);
 

@@ -41,7 +41,7 @@ fn iquery_and_status_are_not_implemented() {
     }
 }
 
-/// 8490 5.1: NOTIMP tells a client that there is no DSO here. Its messages have TLVs where records would be.
+/// 8490 5.1: NOTIMP means that there is no DSO here. Its messages have TLVs where records would be.
 #[test]
 fn dso_is_not_implemented() {
     let query = Query::empty().opcode(6).tail(&[0, 1, 0, 8, 0, 0, 0x3a, 0x98, 0, 0, 0x3a, 0x98]).octets();

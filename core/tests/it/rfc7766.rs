@@ -42,7 +42,7 @@ fn responses_over_tcp_have_65535_octets() {
     }
 }
 
-/// 6.2.1.1 and 7: pipelined queries are told apart by their IDs and questions, and one does not touch the next.
+/// 6.2.1.1 and 7: pipelined queries are distinguished by their IDs and questions, and one does not touch the next.
 #[test]
 fn responses_are_told_apart() {
     let server = Server::new(Mode::Verified);

@@ -147,7 +147,7 @@ fn cookies_can_be_off() {
 }
 
 /// 5.3: "If the client is expecting the response to contain a COOKIE option and it is missing, the response MUST be
-/// discarded." So whoever asks on behalf of others, and asks other servers as well, gets none.
+/// discarded." So a forwarder, which asks other servers as well, gets none.
 #[test]
 fn exempt_clients_get_no_cookie() {
     let exempt = [IpCidr::new(CLIENT, 32).unwrap()];

@@ -60,7 +60,7 @@ pub fn command() -> Command {
     with_flags(command)
 }
 
-/// Runs the daemon until it is told to end, or fails.
+/// Runs the daemon until a signal requests its end, or it fails.
 ///
 /// What is wrong with the command line or the configuration goes to standard error as it is, since nobody has
 /// said yet how to log; everything else is logged.

@@ -328,7 +328,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Counts a query for an address, which is answered, and what verified would have said. Whoever must ask again over
+    /// Counts a query for an address, which is answered, and what verified would have said. A query that is asked again over
     /// TCP is counted then.
     fn audit(&self, shard: &Shard, reply: &Reply, query: &[u8], source: IpAddr) {
         let answered = matches!(reply.reason, Reason::AddressUnchecked | Reason::AddressOfNamespace);

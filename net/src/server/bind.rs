@@ -1,4 +1,4 @@
-//! Sockets: bound, with their options, before anybody is told that the server is there.
+//! Sockets: bound, with their options, before the server is announced.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};

@@ -2,7 +2,7 @@
 //! an answer.
 //!
 //! Start and reload are one command, [`Command::Replace`]. What it takes that may block, which is reading files and
-//! running programs for credentials, happens on another thread, so commands, probes and feeds go on meanwhile; whoever
+//! running programs for credentials, happens on another thread, so commands, probes and feeds go on meanwhile. A caller that
 //! no longer waits for the result abandons it.
 
 use std::net::{SocketAddr, TcpListener};

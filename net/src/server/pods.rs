@@ -65,7 +65,7 @@ pub struct SnapshotReport {
     pub path: PathBuf,
     /// True if the index began with it.
     pub restored: bool,
-    /// Time at which the index was in step, as the file says that was last read or written.
+    /// Time at which the index was in sync, as the file says that was last read or written.
     pub in_step: Option<SystemTime>,
     /// Size of the file last written, in octets.
     pub bytes: Option<u64>,

@@ -186,7 +186,7 @@ async fn save(
     stop: &CancellationToken,
 ) {
     let path = file.path.clone();
-    // Before it is needed, so that whoever set it up hears of it.
+    // Before it is needed, so that the operator sees the error at the start.
     if let Some(Err(error)) = unblocked(spawn_blocking(move || snapshot::try_out(&path))).await {
         state.failed(&error);
     }

@@ -36,7 +36,7 @@ impl Listener {
         self.udp.iter().map(|socket| u64::from(drops(socket))).sum()
     }
 
-    /// Only Linux tells.
+    /// Known on Linux only.
     #[cfg(not(target_os = "linux"))]
     fn dropped_by_kernel(&self) -> u64 {
         0

@@ -88,7 +88,7 @@ impl<C: Send + 'static> Thread<C> {
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             let runtime = match runtime {
                 Ok(runtime) => runtime,
-                // Handled by whoever receives it.
+                // Handled by its receiver.
                 Err(error) => return drop(sender.send(Err(error))),
             };
             drop(sender.send(Ok(())));

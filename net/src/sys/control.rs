@@ -54,7 +54,7 @@ impl Control {
     }
 
     /// Looks for the destination among all control messages. An IPv6 socket that takes IPv4 clients may have it in
-    /// both forms; only that of IPv4 tells a broadcast address.
+    /// both forms; only that of IPv4 shows a broadcast address.
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
     fn destination(&mut self, len: usize) -> Option<Destination> {
         let room = len.min(Self::LEN);

@@ -29,7 +29,7 @@ pub(crate) fn reply_from_destination(socket: BorrowedFd<'_>, bound: SocketAddr) 
     match bound {
         SocketAddr::V4(_) => set(socket, IPPROTO_IP, IP_PKTINFO, 1),
         SocketAddr::V6(_) => {
-            // Only a socket of systemd's takes IPv4 clients too, and only this form tells a broadcast address.
+            // Only a socket of systemd's takes IPv4 clients too, and only this form shows a broadcast address.
             let _ = set(socket, IPPROTO_IP, IP_PKTINFO, 1);
             set(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
         }

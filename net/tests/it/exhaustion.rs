@@ -147,7 +147,7 @@ fn voluntary_switches(daemon: &Daemon) -> u64 {
 
 #[test]
 fn full_disk_of_log_does_no_harm() {
-    // Without a log nobody tells the port, so it is a given one, in a namespace of the test's own.
+    // Without a log the port is unknown, so it is a given one, in a namespace of the test's own.
     in_namespace("exhaustion::full_disk_of_log_does_no_harm", &["link set lo up"], log_on_a_full_disk);
 }
 
@@ -178,7 +178,7 @@ fn log_on_a_full_pipe() {
     drop(unread);
 }
 
-/// A daemon that tells nothing; killed when dropped.
+/// A daemon that logs nothing; killed when dropped.
 struct Mute(Child);
 
 impl Drop for Mute {

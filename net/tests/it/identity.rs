@@ -1,4 +1,4 @@
-//! Cookies, and what clients are told of the server.
+//! Cookies, and what the server reveals of itself.
 
 use std::fs;
 use std::net::SocketAddr;

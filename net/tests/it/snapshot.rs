@@ -63,7 +63,7 @@ impl Place {
         until("a snapshot", || daemon.metric(WRITTEN) > 0);
     }
 
-    /// Changes when the snapshot says that the index was in step.
+    /// Changes when the snapshot says that the index was in sync.
     fn date(&self, in_step: SystemTime) {
         let octets = fs::read(self.snapshot()).unwrap();
         let decoder = Decoder::new(&octets[..]).unwrap();
@@ -135,7 +135,7 @@ fn snapshot_is_written_at_exit() {
     let decoder = Decoder::new(fs::File::open(place.snapshot()).unwrap()).unwrap();
     assert!(decoder.header().in_step.elapsed().unwrap() < Duration::from_mins(1));
     assert_eq!(decoder.read(|_| {}).unwrap().pods, 1);
-    // With the cluster there, it is in step again, and a pod that is gone is.
+    // With the cluster there, it is in sync again, and a pod that is gone is.
     let daemon = place.daemon(&[]);
     until("in step", || lookup(&daemon, "default", HERE) == answered(HERE, None));
 }

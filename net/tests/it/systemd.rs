@@ -1,4 +1,4 @@
-//! Sockets that systemd passes, and what it is told: `sd_listen_fds`(3), `sd_notify`(3).
+//! Sockets that systemd passes, and messages to it: `sd_listen_fds`(3), `sd_notify`(3).
 //!
 //! A shell plays its part: it puts the sockets where systemd puts them, and becomes the daemon.
 
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 /// Becomes the daemon with standard input, and standard output, as descriptors 3 and 4.
 const PASS: &str = "exec 3<&0 4<&1 </dev/null >&2; export LISTEN_PID=$$; exec \"$@\"";
 
-/// The daemon with these two descriptors passed; or just one, if it is told of no more.
+/// The daemon with these two descriptors passed; or just one, if no more are announced.
 fn passed(first: impl Into<OwnedFd>, second: impl Into<OwnedFd>, count: u8) -> Command {
     let mut shell = without_settings(Command::new("sh"));
     shell

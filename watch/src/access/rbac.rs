@@ -31,7 +31,7 @@ fn resources(findings: &[Finding], place: Option<Label>) -> Vec<Resource> {
 
 /// A role and its binding: of the cluster, or of a namespace.
 ///
-/// `kubectl apply` replaces what has the same name. So a role's name tells its rules and a binding's its subject,
+/// `kubectl apply` replaces what has the same name. So a role's name stands for its rules and a binding's for its subject,
 /// and one that serves another poddns in the same cluster is not touched.
 fn objects(place: Option<Label>, resources: &[Resource], subject: Option<&Subject>) -> String {
     let kind = if place.is_some() { "Role" } else { "ClusterRole" };

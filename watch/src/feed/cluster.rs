@@ -166,7 +166,7 @@ impl Parts {
     }
 }
 
-/// Runs a watch, and runs it again when it panics. `begin` is told whether it is not the first time.
+/// Runs a watch, and runs it again when it panics. `begin` receives whether it is not the first time.
 async fn supervise<F: Future<Output = ()>>(report: Report, begin: impl Fn(Report, bool) -> F) {
     let mut again = false;
     loop {

@@ -1,7 +1,7 @@
 //! The HTTP client of a cluster: kube's authentication and TLS over connections whose signs of life are recorded.
 //!
 //! With TLS it speaks HTTP/2 where the server does: all watches share one connection, and a PING every
-//! [`probe_interval`](super::ClusterOptions::probe_interval) tells a quiet server from one that is frozen or unreachable. With HTTP/1.1 (plain HTTP, some
+//! [`probe_interval`](super::ClusterOptions::probe_interval) distinguishes a quiet server from one that is frozen or unreachable. With HTTP/1.1 (plain HTTP, some
 //! proxies) the driver asks for `/version` instead while a watch is silent; TCP keepalive covers the path to the peer.
 
 use std::future::Future;

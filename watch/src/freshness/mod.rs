@@ -30,7 +30,7 @@ pub struct WatchStatus {
     pub namespace: Option<Label>,
     /// State of this watch.
     pub freshness: Freshness,
-    /// Reason why it is not in step, as far as known. Gone once it is.
+    /// Reason why it is out of sync, as far as known. Gone once it is.
     pub error: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lapsed(pub(crate) Duration);
 
-/// One watch's part in [`Health`], for whoever runs the watch.
+/// One watch's part in [`Health`], for the task that runs the watch.
 #[derive(Clone)]
 pub struct WatchHealth {
     shared: Arc<Shared>,
@@ -225,7 +225,7 @@ impl Health {
         }
     }
 
-    /// The index was filled from a snapshot, which was in step `age` ago: all watches that are unsynced are stale
+    /// The index was filled from a snapshot, which was in sync `age` ago: all watches that are unsynced are stale
     /// instead.
     pub(crate) fn restored(&self, age: Duration) {
         let since = self.0.clock.now().saturating_sub(nanos(age));

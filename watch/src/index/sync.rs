@@ -36,7 +36,7 @@
 //! is destroyed yet and readers find the old state and the new one, and waits there until none is left: by spinning
 //! for a reader on another core, which is done in less than a microsecond; by yielding to one that waits for this core;
 //! by sleeping for one of lower priority, to which the kernel leaves the core only then. After [`PATIENCE`] it goes
-//! on, whoever still waits, so that a reader that the kernel does not run holds the writer up once for each
+//! on even if readers still wait, so that a reader that the kernel does not run holds the writer up once for each
 //! attempt, not for as long as it is not run.
 //!
 //! With a pause, an attempt fails only if the kernel suspends the reader in the middle of it, which takes some

@@ -305,7 +305,7 @@ fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
     Ok(PluginCredentials { header, identity, expires: expires.transpose()? })
 }
 
-/// Returns what a plugin is told of the cluster, if it wants to be.
+/// Returns what a plugin is passed of the cluster, if it requests that.
 fn cluster_info(cluster: &Entry) -> Result<serde_json::Value, KubeconfigError> {
     let mut info = serde_json::Map::new();
     for field in ["server", "tls-server-name", "proxy-url"] {

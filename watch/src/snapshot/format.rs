@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 8 | `89` `poddns` `0a`: neither text nor anything else |
 //! | 2 | version of the format: 1, or 2 with a serial |
-//! | 8 | when the index was in step with the cluster: milliseconds of Unix time |
+//! | 8 | when the index was in sync with the cluster: milliseconds of Unix time |
 //! | 4 | format 2 only: serial of the zone's version that was published last |
 //! | 4, then as many | origin: what it was a snapshot of, as text |
 //! | 1 | `01`: a namespace; then its label |
@@ -106,7 +106,7 @@ pub enum FormatError {
 
 /// Writes a snapshot.
 ///
-/// What it is told gathers in memory until [`flush`](Self::flush), so that a lock need not be held while the
+/// What it receives gathers in memory until [`flush`](Self::flush), so that a lock need not be held while the
 /// disk is waited for.
 #[derive(Debug)]
 pub struct Encoder<W> {
@@ -206,7 +206,7 @@ impl<W: Write> Encoder<W> {
     }
 }
 
-/// Reads a snapshot. Nothing that it tells may be believed before it has come to the end without an error: read
+/// Reads a snapshot. Nothing in it may be used before it has been read to the end without an error: read
 /// it twice.
 #[derive(Debug)]
 pub struct Decoder<R> {
@@ -262,7 +262,7 @@ impl<R: Read> Decoder<R> {
         &self.header
     }
 
-    /// Reads to the end, calls `each` with everything that is told, and says how much that was.
+    /// Reads to the end, calls `each` with everything that is there, and returns how much that was.
     pub fn read(mut self, mut each: impl FnMut(Item<'_>)) -> Result<Counts, FormatError> {
         let mut counts = Counts::default();
         loop {

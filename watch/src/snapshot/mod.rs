@@ -8,7 +8,7 @@
 //!   that was there from beginning to end is in it, one that came or went meanwhile may be.
 //! - **Read** twice: first to its end, to see that it is whole, then into the index. One that cannot be used, for
 //!   whatever reason, is as good as none.
-//! - **Old**: it says when the index was last in step, which is not when it was written if the watch was down by
+//! - **Old**: it says when the index was last in sync, which is not when it was written if the watch was down by
 //!   then. From there on its age counts, through any number of restarts.
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -148,7 +148,7 @@ impl Recorder {
         self.writer.lock().end_versions();
     }
 
-    /// Writes a snapshot, unless there is nothing newer to tell: the index has not been in step since the last
+    /// Writes a snapshot, unless there is nothing newer to write: the index has not been in sync since the last
     /// one, or never, or it is about to become that of another cluster. Takes the disk's time, in which others read and change the index.
     pub fn write(&mut self, path: &Path) -> Result<Option<SavedSnapshot>, SnapshotError> {
         let begun = Instant::now();
@@ -214,7 +214,7 @@ pub fn try_out(path: &Path) -> Result<(), SnapshotError> {
     tried.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })
 }
 
-/// Fails if there is a file that is no snapshot: whoever named it by mistake wants to keep it. An empty one may go.
+/// Fails if there is a file that is no snapshot: it may have been named by mistake. An empty one may go.
 fn keep_others(path: &Path) -> io::Result<()> {
     let mut begin = Vec::new();
     match fs::metadata(path) {

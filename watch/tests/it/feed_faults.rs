@@ -41,7 +41,7 @@ fn server() -> ApiServer {
     server
 }
 
-/// Many pods, all in step.
+/// Many pods, all in sync.
 async fn in_step(server: &ApiServer) -> Running {
     let running = Running::follow(server, Scope::default()).await;
     fresh(&running).await;
@@ -214,7 +214,7 @@ async fn an_unreachable_server_is_tried_until_it_is_there() {
     assert_eq!(freshness(&running), Freshness::Unsynced);
     server.restart();
     fresh(&running).await;
-    // And again, once it was in step.
+    // And again, once it was in sync.
     server.stop().await;
     until("noticed", || matches!(freshness(&running), Freshness::Stale { .. })).await;
     assert!(has(&running, "10.0.0.7"), "answers go on");

@@ -316,7 +316,7 @@ async fn broken_version_is_reported_and_old_kept() {
     until("reported", || error().is_some_and(|text| text.contains("No such file"))).await;
     assert!(has(&running, "a", "10.0.0.3"), "kept");
     fs::write(&path, list(&[pod("a", "x", &["10.0.0.4"])])).expect("written");
-    // The health is told after the index has all of the file.
+    // The health changes after the index has all of the file.
     until("it is back", || error().is_none()).await;
     assert!(has(&running, "a", "10.0.0.4"));
 }

@@ -1,4 +1,4 @@
-//! Pods that come, change and go, as a feed tells of them.
+//! Pods that are added, changed and removed, as by a feed.
 
 use std::net::IpAddr;
 

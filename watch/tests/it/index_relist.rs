@@ -1,4 +1,4 @@
-//! Lists: mark what is told, sweep the rest at the end.
+//! Lists: what is listed is marked, the rest is swept at the end.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -279,7 +279,7 @@ async fn clock_set_back_makes_age_unknown() {
     );
 }
 
-/// A snapshot is due when the index was in step since the last one: the newest is at most as much behind.
+/// A snapshot is due when the index was in sync since the last one: the newest is at most as much behind.
 #[tokio::test]
 async fn only_what_is_newer_is_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -296,7 +296,7 @@ async fn only_what_is_newer_is_written() {
         assert!(second.in_step >= first.in_step && second.pods == first.pods + 1);
         server.stop().await;
         until("stale", || matches!(index.freshness(), Freshness::Stale { .. })).await;
-        // It was in step after the second one was begun, if only for a moment, or it was not.
+        // It was in sync after the second one was begun, if only for a moment, or it was not.
         let last = recorder.write(&path).unwrap();
         assert!(last.is_none_or(|last| last.in_step + Duration::from_millis(1) >= second.in_step));
         assert_eq!(recorder.write(&path).unwrap(), None, "and has not been since");

@@ -44,7 +44,7 @@ impl Cluster {
         Self { namespaces, pods, freshness: Freshness::Fresh, serial: 1_795_360_627 }
     }
 
-    /// The same, as well in step with its API server as said.
+    /// The same, with this freshness.
     pub(crate) fn fresh(self, freshness: Freshness) -> Self {
         Self { freshness, ..self }
     }

@@ -129,7 +129,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// Decodes a whole message, or tells what is wrong with it.
+    /// Decodes a whole message, or returns what is wrong with it.
     pub(crate) fn decode(octets: &[u8]) -> Result<Self, String> {
         let mut reader = Reader { octets, at: 0 };
         let [id, flags, questions, answers, authorities, additionals] = [(); 6].map(|()| reader.u16());

@@ -65,7 +65,7 @@ impl Supervisor {
 
     /// Notifies that the configuration is being read again; [`ready`](Self::ready) ends that.
     pub(crate) fn reloading(&self) {
-        // The time tells systemd which of its requests this is about.
+        // By this time systemd knows which of its requests this is about.
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now]),
             Err(error) => tracing::warn!(%error, "cannot tell systemd of the reload, for want of a clock"),

@@ -167,7 +167,7 @@ fn the_clock_may_run_back() {
     assert_eq!(burst(&mut limiter, client, later + Duration::from_secs(1), 3), [2, 0, 1]);
 }
 
-/// Budgets as whoever had never heard of hash tables would keep them: forever, counted in billionths.
+/// Budgets in the plainest way: kept forever, counted in billionths.
 struct Naive {
     limit: RateLimit,
     budgets: HashMap<IpCidr, (u64, u64, u32)>,

@@ -184,7 +184,7 @@ mod tests {
     use crate::server::counters::Counter;
     use crate::server::supervise::supervise;
 
-    /// Fails as the script says, then has one connection, and then tells the loop to stop.
+    /// Fails as the script says, then has one connection, and then stops the loop.
     struct Scripted {
         errors: RefCell<VecDeque<i32>>,
         address: SocketAddr,
@@ -310,7 +310,7 @@ mod tests {
             for _ in accepted.get()..clients.len() {
                 (&stays).accept().await.unwrap();
             }
-            // Whoever comes next gets a share, no more.
+            // The next client gets a share, no more.
             let next = Listener::new(shared(address), false).unwrap();
             clients.extend(connect());
             (&stays).accept().await.unwrap();

@@ -7,7 +7,7 @@
 //! | `signed` | checks and makes signatures |
 //! | `answer` | decides who may have what, and answers what fits in one message |
 //! | `source`, `send` | the messages of a transfer, on a thread that exists while there is one |
-//! | `publish` | makes versions, and tells secondaries of them |
+//! | `publish` | makes versions, and notifies secondaries of them |
 //!
 //! Nothing of it exists without secondaries in the settings.
 

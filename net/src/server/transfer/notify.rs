@@ -1,4 +1,4 @@
-//! NOTIFY (RFC 1996): tells a secondary of a new version, until it answers.
+//! NOTIFY (RFC 1996): notifies a secondary of a new version, until it answers.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

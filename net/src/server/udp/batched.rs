@@ -31,7 +31,7 @@ pub(crate) struct Batched {
 }
 
 impl Batched {
-    /// Takes over a socket that is bound, non-blocking and tells the destination of datagrams; to be called in
+    /// Takes over a socket that is bound, non-blocking and reports the destination of datagrams; to be called in
     /// a runtime.
     pub(crate) fn new(socket: UdpSocket, kept_by_systemd: bool) -> io::Result<Self> {
         let bound = socket.local_addr()?;
@@ -175,7 +175,7 @@ mod tests {
         batch.answer(|_, _| Some(1));
         assert_eq!(server.send(&mut batch, 0).unwrap(), 1);
         client.recv(&mut [0; 8]).unwrap();
-        // Now the kernel has told of room to whoever asked for that, and tokio looks.
+        // Now the kernel reports room to those that wait for it, and tokio looks.
         tokio::task::yield_now().await;
         let told = server.socket.try_io(Interest::WRITABLE, |_| Ok(()));
         assert_eq!(told.unwrap_err().kind(), io::ErrorKind::WouldBlock);

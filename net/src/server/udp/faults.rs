@@ -37,7 +37,7 @@ enum Call {
 
 use Call::{Do, Fail, Last, Panic};
 
-/// A socket that follows scripts. At the end of that for receiving it tells the loop to stop; sending goes on
+/// A socket that follows scripts. At the end of that for receiving it stops the loop; sending goes on
 /// without errors.
 struct Scripted {
     receive: RefCell<VecDeque<Call>>,

@@ -22,7 +22,7 @@ static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
     kubeconfig
 });
 
-/// A daemon in step with the shared cluster, and a new namespace there.
+/// A daemon in sync with the shared cluster, and a new namespace there.
 fn start(namespace: &str) -> (Api, Daemon) {
     let api = Api::of(&SHARED);
     api.create_namespace(namespace);

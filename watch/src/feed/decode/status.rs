@@ -6,7 +6,7 @@ use super::error::cut;
 
 /// A failure, as the API server reports it.
 ///
-/// The texts come from outside: whoever shows them quotes them. They are cut after [`MAX_MESSAGE`](Self::MAX_MESSAGE)
+/// The texts are from outside, and quoted where they are shown. They are cut after [`MAX_MESSAGE`](Self::MAX_MESSAGE)
 /// characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

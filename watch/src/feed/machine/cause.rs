@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::feed::decode::Status;
 
-/// Reason why an exchange failed. Texts of the server are as they came: whoever shows them quotes and cuts them.
+/// Reason why an exchange failed. Texts of the server are as they came: they are quoted and cut where they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// There are no credentials to ask with.

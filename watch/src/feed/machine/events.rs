@@ -263,7 +263,7 @@ impl<T: Target> Machine<T> {
         );
         let read = self.not_older();
         self.out_of_sync(now, text, read);
-        // If etcd was restored, its revision tells.
+        // If etcd was restored, its revision is lower.
         self.confirmed = false;
         self.not_before = Some(now + self.short.next(&mut self.random));
     }

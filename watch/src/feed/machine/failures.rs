@@ -105,7 +105,7 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    /// The server cannot be reached: whoever answers next must say who it is.
+    /// The server cannot be reached: the one that answers next must be identified.
     fn disconnected(&mut self) -> Recovery {
         self.confirmed = false;
         self.interrupted = true;

@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    /// Deleted and created again, and watches are told only of the new one.
+    /// Deleted and created again, and watches receive only the new one.
     pub(super) fn replace(&mut self, name: u32, address: u32) {
         self.uids += 1;
         let object = Object { name, uid: self.uids, address, version: String::new() };

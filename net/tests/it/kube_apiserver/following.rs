@@ -14,7 +14,7 @@ use crate::kube_apiserver::SHARED;
 use crate::kube_apiserver::api::{Api, PodPath, Write, address};
 
 /// One who may do what the daemon needs, and no more.
-static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(super) static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
     let kubeconfig = SHARED.service_account("follower");
     for resource in ["pods", "namespaces"] {
         SHARED.grant("follower", &["list", "watch"], resource, None);
@@ -24,9 +24,14 @@ static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// A daemon in sync with the shared cluster, and a new namespace there.
 fn start(namespace: &str) -> (Api, Daemon) {
+    start_with(namespace, &[])
+}
+
+/// The same with these options.
+pub(super) fn start_with(namespace: &str, arguments: &[&str]) -> (Api, Daemon) {
     let api = Api::of(&SHARED);
     api.create_namespace(namespace);
-    (api, follow_until_ready(&KUBECONFIG, &[]))
+    (api, follow_until_ready(&KUBECONFIG, arguments))
 }
 
 /// Waits until the daemon has seen all that was written about pods before.

@@ -7,6 +7,7 @@
 mod api;
 mod following;
 mod outage;
+mod policies;
 mod rights;
 mod scale;
 

@@ -162,7 +162,9 @@ impl Addition for Option<Subnet<'_>> {
             }
             opt.len().checked_add(added)
         };
-        match self.filter(|_| !opt.is_empty()).and_then(with_subnet) {
+        // Of a query that is malformed, nothing is known to be an option.
+        let is_due = !opt.is_empty() && decision.rcode != Rcode::FORMERR;
+        match self.filter(|_| is_due).and_then(with_subnet) {
             Some(len) => room.get(..len).unwrap_or(opt),
             None => opt,
         }

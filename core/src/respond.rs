@@ -147,7 +147,7 @@ impl Addition for Option<Subnet<'_>> {
 
     fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut SubnetRoom) -> &'a [u8] {
         let SubnetRoom(room) = room;
-        // What is decided from the index, or by a guard on what is found there, is decided for the client.
+        // A decision from the index, or by a guard on what is found there, is one for the client.
         let is_scoped = decision.reason.is_of_index() || decision.reason.is_guard();
         let with_subnet = |subnet: Subnet<'_>| {
             let (front, rest) = room.split_at_mut_checked(opt.len())?;

@@ -139,7 +139,7 @@ impl<'a> TransferMessage<'a> {
         if let Some(known) = self.known(namespace) {
             return self.append(|writer| writer.pod(&[label], known, address, ttl));
         }
-        // Where the namespace's label will be: behind the other one and its length.
+        // Offset of the namespace's label: behind the other one and its length.
         let place = self.at.saturating_add(label.len()).saturating_add(1);
         self.append(|writer| writer.pod(&[label, namespace], apex, address, ttl))?;
         if let (Some(slot), Ok(place)) = (self.namespaces.get_mut(hash(namespace)), u16::try_from(place)) {

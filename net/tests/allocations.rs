@@ -102,7 +102,7 @@ fn answering_over_udp_allocates_nothing() {
         let what = format!("{:?}, {:?}", settings.mode, settings.visibility);
         let server = Server::with_pods(settings, Arc::new(pods)).unwrap();
         let (address, queries) = (server.addresses()[0], queries());
-        // What is made once, for each thread or at the first use of something.
+        // Allocations made once, for each thread or at the first use of something.
         ask_all(address, &queries, 10);
         let before = ALLOCATOR.total_allocated();
         ask_all(address, &queries, ROUNDS);

@@ -30,7 +30,7 @@ impl Follower {
         let (index, stats) = (feed.index(), feed.stats());
         runtime.spawn(feed.run(CancellationToken::new()));
         let follower = Self { server, index, stats, _runtime: runtime };
-        until("in step", || follower.index.freshness() == Freshness::Fresh);
+        until("in sync", || follower.index.freshness() == Freshness::Fresh);
         // Behind pages it is opened after that, and what changed before it would cost another list.
         until("the watch", || follower.server.watches() == 1);
         follower

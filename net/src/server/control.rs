@@ -316,7 +316,7 @@ impl Control {
         if let Some((next, _)) = self.next.take().filter(|(next, _)| !next.is_same(&pods)) {
             next.stop.cancel();
         }
-        // What only an audit needs keeps no answer waiting.
+        // Pods for an audit alone keep no answer waiting.
         let waits = settings.answers_need() != Needs::Nothing;
         if waits && pods.is_unsynced() && !self.serving.is_unsynced() && !pods.is_same(&self.serving) {
             tracing::info!("reading pods anew; what is known so far answers until that is complete");

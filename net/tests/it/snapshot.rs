@@ -128,7 +128,7 @@ fn max_staleness_counts_through_a_restart() {
 fn snapshot_is_written_at_exit() {
     let place = Place::new();
     let mut daemon = place.daemon(&["--snapshot-interval=1d"]);
-    until("in step", || daemon.status()["index"]["freshness"]["state"] == "fresh");
+    until("in sync", || daemon.status()["index"]["freshness"]["state"] == "fresh");
     assert!(!place.snapshot().exists());
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));
@@ -137,7 +137,7 @@ fn snapshot_is_written_at_exit() {
     assert_eq!(decoder.read(|_| {}).unwrap().pods, 1);
     // With the cluster there, it is in sync again, and a pod that is gone is.
     let daemon = place.daemon(&[]);
-    until("in step", || lookup(&daemon, "default", HERE) == answered(HERE, None));
+    until("in sync", || lookup(&daemon, "default", HERE) == answered(HERE, None));
 }
 
 #[test]

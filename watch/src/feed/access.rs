@@ -241,7 +241,7 @@ impl ClusterAccess {
         let last = current.made.as_ref().and_then(|made| made.plugin.clone());
         let asked = loaded.as_ref().and_then(Loaded::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
         if let Some(plugin) = asked {
-            // What the last attempt ended with says more.
+            // The error of the last attempt says more.
             let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
             reason.get_or_insert_with(|| Arc::new(plugin.pending().into()));
         }

@@ -157,7 +157,7 @@ async fn first_list_after_snapshot_is_a_relist() {
     let lost = Arc::new(AtomicBool::new(false));
     let (watched, seen_lost) = (Arc::clone(&index), Arc::clone(&lost));
     running(feed, async {
-        until("in step", move || {
+        until("in sync", move || {
             let kept = ["10.0.0.1", "fd00::1"].iter().all(|address| has(&watched, "default", address))
                 && has(&watched, "team-a", "10.0.0.3");
             seen_lost.fetch_or(!kept, Ordering::Relaxed);

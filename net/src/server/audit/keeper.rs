@@ -56,7 +56,7 @@ impl AuditKeeper {
 async fn keep(audit: &Arc<Audit>, state: &State, stop: &CancellationToken, writable: &mut Option<bool>) {
     let domains = domains(&state.current().settings);
     if writable.is_none() {
-        // What is restored twice would count twice.
+        // Counts that are restored twice would count twice.
         *writable = Some(false);
         *writable = Some(restore(audit, &domains).await);
     }

@@ -73,7 +73,7 @@ impl Shard {
         if let Some(counter) = self.findings.get(finding.index()) {
             counter.increment();
         }
-        // Where nobody can tell there is nothing to name.
+        // A finding that is not known yet has nothing to name.
         if finding != AuditFinding::NotReady
             && let Some(pair) = pair()
         {

@@ -76,7 +76,7 @@ fn outage_makes_answers_stale_until_api_returns() {
     api.run_pod(PodPath("default", "new"), &[new]);
     api.write(crate::kube_apiserver::api::Write::delete(PodPath("default", "old"), 0));
     for daemon in [patient, strict, late] {
-        until("in step again", || is_answered(&daemon, "default", new) && is_denied(&daemon, "default", old));
+        until("in sync again", || is_answered(&daemon, "default", new) && is_denied(&daemon, "default", old));
         assert_eq!(daemon.get("/readyz").0, 200);
     }
 }
@@ -92,7 +92,7 @@ fn watch_resumes_after_quiet_outage() {
     server.kill();
     until("marked as stale", || lookup(&daemon, "default", address) == answered(address, Some(STALE_ANSWER)));
     server.restart();
-    until("in step again", || is_answered(&daemon, "default", address));
+    until("in sync again", || is_answered(&daemon, "default", address));
     assert_eq!(lists_and_errors(&daemon).0, lists);
     assert!(daemon.log().contains("in sync again"), "{}", daemon.log());
 }

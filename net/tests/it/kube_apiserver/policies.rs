@@ -80,7 +80,7 @@ fn audit_finds_what_verified_would_refuse() {
     api.run_pod(PodPath(namespace, "there"), &[there]);
     let document = || serde_json::from_str::<Value>(&daemon.get("/audit").1).expect("JSON");
     let refused = |reason: &str| document()["refused"][reason].as_u64().expect("a count");
-    // What is not known yet is refused until it is.
+    // A pod that is not known yet is refused until it is.
     until("the pod is known", || {
         let before = refused("no-such-pod") + refused("no-such-namespace") + not_ready(&document());
         let is_answered = is_answered(&daemon, namespace, there);

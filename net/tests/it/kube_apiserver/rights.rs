@@ -169,7 +169,7 @@ fn revoked_permissions_keep_pods_and_are_reported() {
     Api::of(&server).run_pod(PodPath("default", "later"), &[later]);
     assert_eq!(lookup(&daemon, "default", later), denied(Some(19)));
     server.grant("poddns", ALL, "pods", None);
-    until("in step again", || is_answered(&daemon, "default", later));
+    until("in sync again", || is_answered(&daemon, "default", later));
     assert_eq!(lookup(&daemon, "default", known), answered(known, None));
 }
 
@@ -193,5 +193,5 @@ fn replaced_token_is_read_again() {
     // Its tokens are worth nothing to the new account of the same name; these go into the same file.
     assert_eq!(server.service_account("poddns"), kubeconfig);
     Api::of(&server).run_pod(PodPath("default", "later"), &[later]);
-    until("in step again", || is_answered(&daemon, "default", later));
+    until("in sync again", || is_answered(&daemon, "default", later));
 }

@@ -1,8 +1,11 @@
-//! Log lines, on standard error: written by a thread of its own, since a pipe that nobody reads would block others.
+//! Log lines, on standard error: written by a thread of its own, since a pipe that nobody reads blocks its writer.
 //!
-//! The usual crate for that is `tracing-appender`. It starts its thread as soon as there is a writer, when nothing has
-//! been given up yet, and privileges are a thread's own; at its end, with a full queue, it prints to standard output,
-//! which may be the same full pipe; and its bound is a number of lines, of any length.
+//! The usual crate for that is `tracing-appender`. It starts its thread with the first writer, before privileges are
+//! dropped, and privileges belong to a thread; at its end, with a full queue, it prints to standard output, which may be
+//! the same full pipe; and its bound is a number of lines, of any length.
+//!
+//! Lines in both formats have the fields of the spans that they are in: `watch{resource=pods}: ` as text, as members in
+//! JSON (see [`json`]).
 
 mod json;
 mod query;
@@ -17,31 +20,30 @@ use std::thread;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::JsonFields;
 
-use self::json::Json;
-use self::queue::Queue;
+use self::json::{JsonLines, SpanObjects};
+use self::queue::LineQueue;
 use crate::daemon::config::LogFormat;
 use crate::server::query_log::QueryRecord;
 use crate::server::state::LogLosses;
 
-/// The filter unless `RUST_LOG` has one. The Kubernetes client logs every failure as an error, which
-/// the feeds report once, and with what to do.
-const FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustls=off,tower=off";
+/// Filter of the log unless `RUST_LOG` has one. The Kubernetes client logs every failure as an error; the feeds report
+/// each once, with what to do.
+const DEFAULT_FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustls=off,tower=off";
 
 /// Maximum time that the process waits, at its end, for the last lines to be written.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes up to which queries may fill the queue.
 const QUERY_CAPACITY: usize = queue::CAPACITY / 2;
 
-/// The lines of this process: as with the subscriber, there can be but one log.
-static QUEUE: Queue = Queue::new();
+/// Lines of this process: it has one log, as it has one subscriber.
+static QUEUE: LineQueue = LineQueue::new();
 
-/// Puts what is written into the queue; tracing-subscriber writes an event at a time.
-struct ToQueue;
+/// Writer into the queue. tracing-subscriber writes one event at a time.
+struct QueueWriter;
 
-impl Write for ToQueue {
+impl Write for QueueWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         QUEUE.push(line);
         Ok(line.len())
@@ -52,37 +54,37 @@ impl Write for ToQueue {
     }
 }
 
-/// The log. To be kept until the process ends: dropping it waits for the last lines, though not for a reader that
-/// does not come.
+/// Guard of the log, to be kept until the process ends: dropping it waits for the last lines to be written, for a second
+/// at most.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Log {
+pub(crate) struct LogGuard {
     writing: bool,
 }
 
-/// Starts logging in this format. What is logged is `info` and above, or what the variable `RUST_LOG` says.
+/// Starts logging in this format: `info` and above, or what the variable `RUST_LOG` selects.
 ///
-/// Lines wait until [`Log::write`] is called, or the log is dropped.
-pub(crate) fn start(format: LogFormat) -> Log {
+/// Lines wait until [`LogGuard::write`] is called, or the log is dropped.
+pub(crate) fn start(format: LogFormat) -> LogGuard {
     let (filter, wrong) = filter(env::var_os("RUST_LOG"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| ToQueue)
+        .with_writer(|| QueueWriter)
         .with_ansi(is_colored())
-        // A closed pipe is no reason to write about it to the same place.
+        // An error of writing would be written to the same closed pipe.
         .log_internal_errors(false);
     let started = match format {
         LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(Json).try_init(),
+        LogFormat::Json => lines.fmt_fields(SpanObjects).event_format(JsonLines).try_init(),
     };
-    // Fails only if somebody else logs in this process already, and then they decide.
+    // Fails only if this process has a subscriber already, which then decides.
     if started.is_ok() {
         panic::set_hook(Box::new(log_panic));
     }
     if let Some(wrong) = wrong {
-        tracing::warn!("RUST_LOG is ignored: {wrong}; the filter is {FILTER:?}");
+        tracing::warn!("RUST_LOG is ignored: {wrong}; the filter is {DEFAULT_FILTER:?}");
     }
-    Log { writing: false }
+    LogGuard { writing: false }
 }
 
 /// Returns true if the log has colors: standard error is a terminal, and `NO_COLOR` is unset or empty
@@ -96,21 +98,23 @@ fn has_colors(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
-/// Returns the filter that the variable sets, or the default one and what is wrong with the variable.
+/// Returns the filter that the variable sets, or the default one and the fault of the variable.
 fn filter(variable: Option<OsString>) -> (EnvFilter, Option<String>) {
-    let Some(text) = variable.filter(|text| !text.is_empty()) else { return (EnvFilter::new(FILTER), None) };
+    let Some(text) = variable.filter(|text| !text.is_empty()) else {
+        return (EnvFilter::new(DEFAULT_FILTER), None);
+    };
     let parsed = match text.to_str() {
         Some(text) => EnvFilter::try_new(text).map_err(|error| format!("{text:?}: {error}")),
         None => Err(format!("{:?} is not UTF-8", text.to_string_lossy())),
     };
     match parsed {
         Ok(filter) => (filter, None),
-        Err(wrong) => (EnvFilter::new(FILTER), Some(wrong)),
+        Err(wrong) => (EnvFilter::new(DEFAULT_FILTER), Some(wrong)),
     }
 }
 
-impl Log {
-    /// Starts the thread that writes. It has the privileges of the calling one.
+impl LogGuard {
+    /// Starts the thread that writes, with the privileges of the calling one.
     pub(crate) fn write(&mut self) -> io::Result<()> {
         if !self.writing {
             let write = || QUEUE.write_to(io::stderr());
@@ -121,17 +125,17 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for LogGuard {
     fn drop(&mut self) {
-        // Not started yet if the daemon could not start either, which is what the lines tell.
+        // No thread has been started if the daemon could not start; the lines have the reason.
         if self.write().is_err() {
             QUEUE.write_waiting(io::stderr());
         }
-        QUEUE.flush(LAST_LINES);
+        QUEUE.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// Logs a query, in a line of its own. If the log is not read, queries are lost before other lines are.
+/// Logs a query, in a line of its own. If the log is not read, queries are dropped before other lines.
 pub(crate) fn query(record: &QueryRecord<'_>) {
     QUEUE.push_within(&query::line(record), QUERY_CAPACITY);
 }
@@ -141,8 +145,7 @@ pub(crate) fn losses() -> LogLosses {
     LogLosses { queue_full: QUEUE.overflowed(), write_failed: QUEUE.failed(), panics: QUEUE.panics() }
 }
 
-/// Logs a panic: the standard hook writes to standard error itself, which may block a thread
-/// that is to go on.
+/// Logs a panic. The standard hook writes to standard error itself, which may block a thread that is to go on.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     tracing::error!(
@@ -161,26 +164,28 @@ mod tests {
 
     use super::*;
 
-    /// Set in the process that logs, for there is one log a process.
+    /// Variable that is set in the process that logs: a process has one log.
     const INSIDE: &str = "PODDNS_TEST_LOG";
 
-    fn inside(test: &str) -> Option<Output> {
+    /// Runs a test again in a process of its own and returns its output; `None` in that process.
+    fn output_of(test: &str) -> Option<Output> {
         if env::var_os(INSIDE).is_some() {
             return None;
         }
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--exact", &format!("daemon::log::tests::{test}")]).env_remove("RUST_LOG");
-        Some(command.env(INSIDE, "1").env_remove("RUST_BACKTRACE").output().unwrap())
+        let output = command.env(INSIDE, "1").env_remove("RUST_BACKTRACE").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Some(output)
     }
 
     fn only_line(output: &Output) -> serde_json::Value {
-        assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stderr).expect("one line of JSON")
     }
 
     #[test]
-    fn a_panic_is_a_line_of_the_log() {
-        let Some(output) = inside("a_panic_is_a_line_of_the_log") else {
+    fn panics_are_log_lines() {
+        let Some(output) = output_of("panics_are_log_lines") else {
             let mut log = start(LogFormat::Json);
             log.write().unwrap();
             let panics = || panic!("{} and no more", "so far");
@@ -195,11 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_arrays_and_spans_have_fields() {
-        let Some(output) = inside("lists_are_arrays_and_spans_have_fields") else {
+    fn json_members_have_types() {
+        let Some(output) = output_of("json_members_have_types") else {
             let mut log = start(LogFormat::Json);
             log.write().unwrap();
-            let _span = tracing::info_span!("watch", resource = "pods").entered();
             let paths = vec![std::path::PathBuf::from("/a b"), "/c\"d".into()];
             tracing::info!(read = ?paths, count = 2, ratio = 0.5, on = true, odd = ?Some("x"), "told");
             return;
@@ -208,8 +212,67 @@ mod tests {
         assert_eq!(line["read"], serde_json::json!(["/a b", "/c\"d"]));
         assert_eq!((&line["count"], &line["ratio"], &line["on"]), (&2.into(), &0.5.into(), &true.into()));
         assert_eq!((&line["odd"], &line["message"]), (&"Some(\"x\")".into(), &"told".into()));
-        assert_eq!(line["spans"], serde_json::json!([{ "name": "watch", "resource": "pods" }]));
         assert!(line["timestamp"].is_string() && line["target"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn json_members_include_span_fields() {
+        let Some(output) = output_of("json_members_include_span_fields") else {
+            let mut log = start(LogFormat::Json);
+            log.write().unwrap();
+            let _listener = tracing::info_span!("listener", address = "[::]:53").entered();
+            let _watch = tracing::info_span!("watch", resource = %"namespaces").entered();
+            let _inner = tracing::info_span!("watch", resource = %"pods\n\u{1b}").entered();
+            let exchange =
+                tracing::info_span!("exchange", tries = 2, hosts = ?["a"], status = tracing::field::Empty);
+            exchange.record("status", 410);
+            let _exchange = exchange.entered();
+            tracing::info!(listener = "own", "told");
+            return;
+        };
+        let mut line = only_line(&output);
+        for head in ["timestamp", "level", "target", "message"] {
+            assert!(line.as_object_mut().unwrap().remove(head).is_some(), "{head}");
+        }
+        let expected = serde_json::json!({
+            "listener": "own", "watch": "pods\n\u{1b}",
+            "exchange_tries": 2, "exchange_hosts": ["a"], "exchange_status": 410,
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn head_of_json_line_is_kept() {
+        let Some(output) = output_of("head_of_json_line_is_kept") else {
+            let mut log = start(LogFormat::Json);
+            log.write().unwrap();
+            let _span = tracing::info_span!("level", forged = "ERROR").entered();
+            tracing::info!(target = "forged", timestamp = 0, "told");
+            return;
+        };
+        let line = only_line(&output);
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&"INFO".into(), &"poddns_net::daemon::log::tests".into())
+        );
+        assert!(line["timestamp"].is_string(), "{line}");
+    }
+
+    #[test]
+    fn text_lines_begin_with_spans() {
+        let Some(output) = output_of("text_lines_begin_with_spans") else {
+            let mut log = start(LogFormat::Text);
+            log.write().unwrap();
+            let _watch = tracing::info_span!("watch", resource = %"pods").entered();
+            let _connection = tracing::info_span!("connection", peer = "a\nb\u{1b}").entered();
+            tracing::info!(count = 2, "told");
+            return;
+        };
+        let text = String::from_utf8(output.stderr).unwrap();
+        let (_, line) = text.split_once(" INFO ").expect("a level");
+        let expected = "watch{resource=pods}:connection{peer=\"a\\nb\\u{1b}\"}: \
+                        poddns_net::daemon::log::tests: told count=2\n";
+        assert_eq!(line, expected);
     }
 
     #[test]
@@ -227,8 +290,8 @@ mod tests {
     }
 
     #[test]
-    fn who_ends_before_it_could_start_is_heard() {
-        let Some(output) = inside("who_ends_before_it_could_start_is_heard") else {
+    fn lines_before_writer_starts_are_written() {
+        let Some(output) = output_of("lines_before_writer_starts_are_written") else {
             let _log = start(LogFormat::Json);
             tracing::error!("cannot serve");
             return;

@@ -29,7 +29,7 @@ use tokio::runtime::Builder;
 use self::config::{Loaded, Sources, unknown_variables, with_flags};
 use self::config_watch::{ConfigWatch, Version};
 use self::exit::{USAGE, exit_code};
-use self::log::Log;
+use self::log::LogGuard;
 pub use self::log::is_colored;
 pub use self::preflight::{PreflightError, preflight};
 use self::process::Process;
@@ -95,7 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    // Dropped when all has been said.
+    // Dropped last: nothing is logged afterwards.
     let mut log = log::start(loaded.settings.log_format);
     exit_code_of(|| serve(sources, loaded, read, passed, &mut log))
 }
@@ -120,7 +120,7 @@ fn serve(
     loaded: Loaded,
     read: Version,
     passed: PassedSockets,
-    log: &mut Log,
+    log: &mut LogGuard,
 ) -> io::Result<ExitCode> {
     let settings = &loaded.settings;
     tracing::info!(version = VERSION, commit = COMMIT, mode = settings.server.mode.as_str(), "starting");

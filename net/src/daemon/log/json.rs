@@ -1,62 +1,98 @@
 //! Log lines for machines: one JSON object each, whose lists are arrays.
+//!
+//! The fields of spans are members of the line. The only field of a span has the span's name, `"watch":"pods"` for
+//! `watch{resource=pods}`; the fields of a span with several have both names, as in `"watch_resource"`. An inner span
+//! replaces members of an outer one, the line's own fields replace those of spans, and nothing replaces the head:
+//! timestamp, level and target.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing::span::Record;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-/// Formats events; the fields of spans must be formatted by [`JsonFields`].
-pub(super) struct Json;
+/// Formats events; the fields of spans must be formatted by [`SpanObjects`].
+pub(super) struct JsonLines;
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, SpanObjects> for JsonLines {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, SpanObjects>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         let metadata = event.metadata();
-        let mut line = Fields::default();
+        let mut line = JsonObject::default();
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
+            if let Some(fields) = span.extensions().get::<FormattedFields<SpanObjects>>() {
+                line.add_span(span.metadata(), &JsonObject::parse(&fields.fields));
+            }
+        }
+        event.record(&mut line);
         line.insert("timestamp", timestamp);
         line.insert("level", metadata.level().as_str());
-        event.record(&mut line);
         line.insert("target", metadata.target());
-        let spans = context.event_scope().into_iter().flat_map(Scope::from_root);
-        let spans: Vec<Value> = spans
-            .map(|span| {
-                let extensions = span.extensions();
-                let fields = extensions.get::<FormattedFields<JsonFields>>();
-                let fields = fields.and_then(|fields| serde_json::from_str(&fields.fields).ok());
-                let mut fields: Map<String, Value> = fields.unwrap_or_default();
-                fields.insert("name".to_owned(), span.name().into());
-                fields.into()
-            })
-            .collect();
-        if !spans.is_empty() {
-            line.insert("spans", spans);
-        }
-        writeln!(writer, "{}", Value::from(line.0))
+        writeln!(writer, "{line}")
     }
 }
 
-/// The fields of an object, in order of their names.
-#[derive(Default)]
-struct Fields(Map<String, Value>);
+/// Formats the fields of a span as a JSON object.
+pub(super) struct SpanObjects;
 
-impl Fields {
+impl<'writer> FormatFields<'writer> for SpanObjects {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut object = JsonObject::default();
+        fields.record(&mut object);
+        write!(writer, "{object}")
+    }
+
+    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        let mut object = JsonObject::parse(&current.fields);
+        fields.record(&mut object);
+        current.fields = object.to_string();
+        Ok(())
+    }
+}
+
+/// Fields as members, in order of their names.
+#[derive(Default)]
+struct JsonObject(Map<String, Value>);
+
+impl JsonObject {
+    /// Reads an object back; empty if the text is none.
+    fn parse(text: &str) -> Self {
+        Self(serde_json::from_str(text).unwrap_or_default())
+    }
+
     fn insert(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
+
+    /// Adds the fields of a span. Their names depend on the fields that it can have, not on those that it has.
+    fn add_span(&mut self, span: &Metadata<'_>, fields: &Self) {
+        let is_alone = span.fields().len() == 1;
+        for (field, value) in &fields.0 {
+            let name = if is_alone { span.name().to_owned() } else { format!("{}_{field}", span.name()) };
+            self.0.insert(name, value.clone());
+        }
+    }
 }
 
-impl Visit for Fields {
+impl fmt::Display for JsonObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(&self.0).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Visit for JsonObject {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
         // A list of texts or numbers reads the same in both notations, as far as it is JSON at all.

@@ -59,7 +59,7 @@ impl Taken {
 
 /// Whole lines, in order. To put one in never waits for the writer: what finds no room is dropped, and counted.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct LineQueue {
     waiting: Mutex<Waiting>,
     /// There are lines to write.
     filled: Condvar,
@@ -70,7 +70,7 @@ pub(super) struct Queue {
     panics: AtomicU64,
 }
 
-impl Queue {
+impl LineQueue {
     pub(super) const fn new() -> Self {
         Self {
             waiting: Mutex::new(Waiting { lines: Vec::new(), taken: false }),
@@ -219,8 +219,8 @@ mod tests {
     }
 
     /// A queue with its writer, the writes that it makes, and what comes of them.
-    fn gated() -> (Arc<Queue>, mpsc::Receiver<Vec<u8>>, mpsc::Sender<io::Result<()>>) {
-        let queue = Arc::new(Queue::new());
+    fn gated() -> (Arc<LineQueue>, mpsc::Receiver<Vec<u8>>, mpsc::Sender<io::Result<()>>) {
+        let queue = Arc::new(LineQueue::new());
         let ((begun, writes), (outcomes, through)) = (mpsc::channel(), mpsc::channel());
         let writing = Arc::clone(&queue);
         // Ends with the test's process.
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn some_lines_leave_room_for_others() {
-        let queue = Queue::new();
+        let queue = LineQueue::new();
         let line = [b'x'; 1024];
         for _ in 0..CAPACITY / 1024 {
             queue.push_within(&line, CAPACITY / 2);
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn without_a_thread_what_waits_can_be_written() {
-        let queue = Queue::new();
+        let queue = LineQueue::new();
         queue.push(b"one\n");
         queue.push(b"two\n");
         let mut written = Vec::new();
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn lines_are_written_after_a_panic() {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(LineQueue::new());
         let (written, writes) = mpsc::channel();
         for line in ["one\n", "panic\n", "two\n", "panic\n"] {
             queue.push(line.as_bytes());

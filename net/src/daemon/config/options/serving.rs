@@ -95,6 +95,8 @@ pub(super) static OPTIONS: &[Opt] = &[
         value: "text|json",
         allowed: "text or json",
         help: "Format of log lines",
+        more: "A line of JSON is an object with the members timestamp, level, target, message and those of its subject, \
+               such as watch (`pods` or `namespaces`), listener (an address) or connection (the client's address).",
         reload: Reload::Keeps,
         read: |to, texts| texts.one(value::log_format, &mut to.log_format),
         show: |from| show::one(show::log_format(from.log_format)),

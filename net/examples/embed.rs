@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use poddns_core::{Label, PodLookup, Unknown};
-use poddns_net::{Pods, PodsReport, Server, Settings};
+use poddns_net::{PodsReport, ServedPods, Server, Settings};
 use poddns_watch::IndexStats;
 
 /// One namespace, one pod.
@@ -28,7 +28,7 @@ impl PodLookup for Lonely {
     }
 }
 
-impl Pods for Lonely {
+impl ServedPods for Lonely {
     fn report(&self) -> PodsReport {
         let index = IndexStats { pods: 1, addresses: 1, namespaces: 1, bytes: size_of::<Self>() };
         PodsReport { index: Some(index), ..PodsReport::default() }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::server::bind;
 use crate::server::counters::Counters;
-use crate::server::udp::{Answers, Batch, Socket, serve};
+use crate::server::udp::{BatchResponder, DatagramBatch, Socket, serve};
 
 /// A function in place of DNS, over the same socket, options and loop as a UDP thread of a
 /// [`Server`](crate::Server).
@@ -58,8 +58,8 @@ struct Function<F> {
     counters: Counters,
 }
 
-impl<F: FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>> Answers for Function<F> {
-    fn answer(&mut self, batch: &mut impl Batch) {
+impl<F: FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>> BatchResponder for Function<F> {
+    fn answer(&mut self, batch: &mut impl DatagramBatch) {
         batch.answer(|query, out| (self.answer)(query.octets, query.peer, out));
     }
 
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_answers() {
+    fn function_answers_datagrams() {
         let floor = Floor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(floor.address()).unwrap();

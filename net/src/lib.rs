@@ -55,14 +55,14 @@ pub use daemon::config;
 #[cfg(feature = "daemon")]
 pub use daemon::privileges::PrivilegeError;
 pub use server::admin::{explain_json, metrics_reference, status_reference};
-pub use server::audit::keeper::try_audit_file;
+pub use server::audit::task::try_audit_file;
 pub use server::bind::BindError;
 pub use server::bound::Bound;
 pub use server::cookies::{CookieError, CookieSource};
 pub use server::error::StartError;
 pub use server::handle::{Opening, Server};
 pub use server::listing::{ListError, PodCursor, PodEntry, PodPage};
-pub use server::pods::{Pods, PodsReport, SnapshotReport};
+pub use server::pods::{PodsReport, ServedPods, SnapshotReport};
 pub use server::query_log::{LoggedQueries, QueryLog, QueryRecord, QuerySink};
 pub use server::rate_limit::RateLimit;
 pub use server::settings::{Needs, Settings, SnapshotFile, TcpLimits, TransferSettings};

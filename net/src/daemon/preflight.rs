@@ -8,7 +8,7 @@ use super::reach::paths;
 use super::systemd::{PassedError, PassedSockets};
 use crate::server::cookies::{CookieError, SecretStore};
 use crate::server::settings::Settings;
-use crate::server::transfer::{KeyError, Secrets};
+use crate::server::transfer::{KeyError, TransferKeys};
 
 /// Reason why the daemon does not start, although its settings are valid.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ pub(super) fn check_files(
     if let Err(error) = SecretStore::open(settings.cookies.clone(), Instant::now()) {
         errors.push(error.into());
     }
-    if let Err(error) = Secrets::read(settings) {
+    if let Err(error) = TransferKeys::read(settings) {
         errors.push(error.into());
     }
     errors

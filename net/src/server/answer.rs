@@ -13,14 +13,14 @@ use poddns_core::{
 };
 use tokio::sync::watch;
 
-use crate::server::audit::table::Pair;
-use crate::server::audit::{Audit, Shard};
-use crate::server::counters::{Counters, Dropped};
+use crate::server::audit::table::AuditPair;
+use crate::server::audit::{Audit, AuditShard};
+use crate::server::counters::{Counters, DropCause};
 use crate::server::pods::SharedPods;
 use crate::server::query_log::{Logging, QueryLogger};
-use crate::server::rate_limit::{Limiter, QuestionLimiter, Verdict};
+use crate::server::rate_limit::{LimitAction, ThreadLimiter};
 use crate::server::settings::Settings;
-use crate::server::transfer::{Answered, Asked, Job, Service};
+use crate::server::transfer::{DeferredQuery, TransferJob, TransferOutcome, TransferService};
 use crate::sys::Datagram;
 
 /// The response whose messages a transfer makes.
@@ -28,7 +28,7 @@ const BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
 
 /// Inputs of the responses of all threads; replaced as a whole by a reload.
 #[derive(Clone, Debug)]
-pub(crate) struct Current {
+pub(crate) struct ResponseInputs {
     pub(crate) settings: Arc<Settings>,
     pub(crate) pods: SharedPods,
     /// Secrets of cookies; `None` ignores those of clients.
@@ -36,60 +36,69 @@ pub(crate) struct Current {
     /// The audit, if one is made.
     pub(crate) audit: Option<Arc<Audit>>,
     /// The responder to queries for transfers, if they are configured and can be answered.
-    pub(crate) transfers: Option<Arc<Service>>,
+    pub(crate) transfers: Option<Arc<TransferService>>,
 }
 
 /// Answers queries of one thread.
 #[derive(Debug)]
 pub(crate) struct Answerer {
-    updates: watch::Receiver<Current>,
-    current: Current,
+    updates: watch::Receiver<ResponseInputs>,
+    current: ResponseInputs,
     counters: Arc<Counters>,
     /// The limit of responses, which is for UDP alone.
-    limiter: Option<Rc<Limiter>>,
-    questions: Rc<QuestionLimiter>,
+    response_limiter: Option<Rc<ThreadLimiter>>,
+    negative_limiter: Rc<ThreadLimiter>,
     query_log: Arc<QueryLogger>,
     /// Queries that the log's sampling has skipped since the last one.
     skipped: Cell<u32>,
     /// Number of the thread, from 0.
     thread: usize,
     /// The thread's part of the audit, if one is made.
-    shard: Option<Arc<Shard>>,
+    shard: Option<Arc<AuditShard>>,
 }
 
 impl Answerer {
     /// For UDP, with the limiters of the thread of this number.
     pub(crate) fn udp(
-        updates: watch::Receiver<Current>,
+        updates: watch::Receiver<ResponseInputs>,
         counters: Arc<Counters>,
-        limiter: Rc<Limiter>,
-        questions: Rc<QuestionLimiter>,
+        response_limiter: Rc<ThreadLimiter>,
+        negative_limiter: Rc<ThreadLimiter>,
         thread: usize,
     ) -> Self {
-        Self::new(updates, counters, Some(limiter), questions, thread)
+        Self::new(updates, counters, Some(response_limiter), negative_limiter, thread)
     }
 
     /// For TCP, where a client's address is proven. `key` is for the table of the limiter.
     pub(crate) fn tcp(
-        updates: watch::Receiver<Current>,
+        updates: watch::Receiver<ResponseInputs>,
         counters: Arc<Counters>,
         key: [u8; 16],
         thread: usize,
     ) -> Self {
-        Self::new(updates, counters, None, Rc::new(QuestionLimiter::new(key)), thread)
+        Self::new(updates, counters, None, Rc::new(ThreadLimiter::new(key)), thread)
     }
 
     fn new(
-        mut updates: watch::Receiver<Current>,
+        mut updates: watch::Receiver<ResponseInputs>,
         counters: Arc<Counters>,
-        limiter: Option<Rc<Limiter>>,
-        questions: Rc<QuestionLimiter>,
+        response_limiter: Option<Rc<ThreadLimiter>>,
+        negative_limiter: Rc<ThreadLimiter>,
         thread: usize,
     ) -> Self {
         let current = updates.borrow_and_update().clone();
         let (query_log, skipped) = (Arc::default(), Cell::new(0));
-        let mut answerer =
-            Self { updates, current, counters, limiter, questions, query_log, skipped, thread, shard: None };
+        let mut answerer = Self {
+            updates,
+            current,
+            counters,
+            response_limiter,
+            negative_limiter,
+            query_log,
+            skipped,
+            thread,
+            shard: None,
+        };
         answerer.follow();
         answerer
     }
@@ -103,10 +112,10 @@ impl Answerer {
     fn follow(&mut self) {
         self.shard = self.current.audit.as_ref().and_then(|audit| audit.shard(self.thread));
         let (settings, now) = (&self.current.settings, Instant::now());
-        if let Some(limiter) = &self.limiter {
-            limiter.set(settings.rate_limit.as_ref(), &settings.exempt, now);
+        if let Some(response_limiter) = &self.response_limiter {
+            response_limiter.set(settings.rate_limit.as_ref(), &settings.exempt, now);
         }
-        self.questions.set(settings.nxdomain_limit.as_ref(), &settings.exempt, now);
+        self.negative_limiter.set(settings.nxdomain_limit.as_ref(), &settings.exempt, now);
     }
 
     /// The settings of the moment.
@@ -121,20 +130,24 @@ impl Answerer {
 
     /// Returns the inputs for a batch of queries: one configuration and one reading of each clock. To be called once the
     /// batch is received.
-    pub(crate) fn batch(&mut self) -> Batch<'_> {
+    pub(crate) fn batch(&mut self) -> BatchAnswerer<'_> {
         self.refresh();
         self.current.pods.0.check_freshness();
         let mut config = self.current.settings.answers();
         config.cookies = self.current.cookies.as_ref();
-        Batch {
+        BatchAnswerer {
             config,
             pods: &self.current.pods,
             counters: &self.counters,
-            transport: if self.limiter.is_some() { Transport::Udp } else { Transport::Tcp },
+            transport: if self.response_limiter.is_some() { Transport::Udp } else { Transport::Tcp },
             now: unix_seconds(),
             audit: self.shard.as_deref(),
-            limiter: self.limiter.as_deref().filter(|limiter| limiter.is_on()),
-            questions: Some(&*self.questions).filter(|questions| questions.is_on()),
+            response_limiter: self
+                .response_limiter
+                .as_deref()
+                .filter(|response_limiter| response_limiter.is_on()),
+            negative_limiter: Some(&*self.negative_limiter)
+                .filter(|negative_limiter| negative_limiter.is_on()),
             clock: OnceCell::new(),
             log: Logging::new(self.current.settings.query_log, &self.query_log),
             skipped: &self.skipped,
@@ -153,7 +166,7 @@ impl Answerer {
 
 /// The answers to one batch.
 #[derive(Debug)]
-pub(crate) struct Batch<'a> {
+pub(crate) struct BatchAnswerer<'a> {
     config: Config<'a>,
     pods: &'a SharedPods,
     counters: &'a Counters,
@@ -161,23 +174,23 @@ pub(crate) struct Batch<'a> {
     /// Unix seconds.
     now: u64,
     /// The thread's part of the audit, if one is made.
-    audit: Option<&'a Shard>,
-    /// The limiter, if there is a limit.
-    limiter: Option<&'a Limiter>,
+    audit: Option<&'a AuditShard>,
+    /// The limiter of responses, if there is a limit.
+    response_limiter: Option<&'a ThreadLimiter>,
     /// The limiter of negative answers, if there is a limit.
-    questions: Option<&'a QuestionLimiter>,
+    negative_limiter: Option<&'a ThreadLimiter>,
     /// The time of the limiters' clock, once it has been read.
     clock: OnceCell<Instant>,
     /// The query log, if it is on.
     log: Option<Logging<'a>>,
     skipped: &'a Cell<u32>,
     /// The responder to queries for transfers, if they are configured and can be answered.
-    transfers: Option<&'a Arc<Service>>,
+    transfers: Option<&'a Arc<TransferService>>,
     /// A transfer that a query asked for.
-    transfer: RefCell<Option<Box<Job>>>,
+    transfer: RefCell<Option<Box<TransferJob>>>,
 }
 
-impl Batch<'_> {
+impl BatchAnswerer<'_> {
     /// Lets the index load what these queries will ask of it.
     pub(crate) fn prefetch<'q>(&self, queries: impl Iterator<Item = &'q [u8]>) {
         prefetch(&self.config, &*self.pods.0, queries);
@@ -187,7 +200,7 @@ impl Batch<'_> {
     pub(crate) fn not_unicast(&self, number: usize) {
         for _ in 0..number {
             self.counters.queries.increment();
-            self.counters.dropped(Dropped::NotUnicast);
+            self.counters.dropped(DropCause::NotUnicast);
         }
     }
 
@@ -219,7 +232,7 @@ impl Batch<'_> {
         let Datagram { octets: query, peer, cut } = query;
         self.counters.queries.increment();
         if peer.port() == 0 {
-            self.counters.dropped(Dropped::SourcePortZero);
+            self.counters.dropped(DropCause::SourcePortZero);
             return None;
         }
         let mut request = Request::new(self.transport, peer.ip(), modulo(self.now));
@@ -227,9 +240,9 @@ impl Batch<'_> {
         let outcome = self.respond(query, &request, out);
         let refused = !self.admits(peer.ip(), &outcome);
         let outcome = if refused { self.refuse(query, &request, out) } else { outcome };
-        let outcome = match self.verdict(peer.ip(), &outcome) {
-            Verdict::Send => outcome,
-            Verdict::Truncate => {
+        let outcome = match self.limit_action(peer.ip(), &outcome) {
+            LimitAction::Send => outcome,
+            LimitAction::Truncate => {
                 request.truncate = true;
                 self.counters.slipped.increment();
                 if refused {
@@ -238,8 +251,8 @@ impl Batch<'_> {
                     self.respond(query, &request, out)
                 }
             }
-            Verdict::Drop => {
-                self.counters.dropped(Dropped::RateLimited);
+            LimitAction::Drop => {
+                self.counters.dropped(DropCause::RateLimited);
                 return None;
             }
         };
@@ -252,7 +265,7 @@ impl Batch<'_> {
                 Some(reply)
             }
             Outcome::Drop(reason) => {
-                self.counters.dropped(Dropped::By(reason));
+                self.counters.dropped(DropCause::By(reason));
                 None
             }
             outcome => self.serve_secondary(outcome, query, &request, out),
@@ -269,38 +282,39 @@ impl Batch<'_> {
         request: &Request,
         out: &mut [u8],
     ) -> Option<Reply> {
-        let limited = self.limiter.is_some_and(|limiter| {
-            let verdict = limiter.check(request.source, || *self.clock.get_or_init(Instant::now));
-            !matches!(verdict, Verdict::Send)
+        let limited = self.response_limiter.is_some_and(|response_limiter| {
+            let limit_action =
+                response_limiter.check(request.source, || *self.clock.get_or_init(Instant::now));
+            !matches!(limit_action, LimitAction::Send)
         });
         if limited {
-            self.counters.dropped(Dropped::RateLimited);
+            self.counters.dropped(DropCause::RateLimited);
             return None;
         }
-        let asked = Asked { config: &self.config, query, request };
+        let asked = DeferredQuery { config: &self.config, query, request };
         let answered = match self.transfers {
             Some(service) => service.answer(outcome, asked, out),
-            None => Answered::not_ready(query, out),
+            None => TransferOutcome::not_ready(query, out),
         };
         match answered {
-            Answered::Reply(reply) => {
+            TransferOutcome::Reply(reply) => {
                 self.counters.reply(&reply);
                 Some(reply)
             }
-            Answered::Transfer(job) => {
+            TransferOutcome::Transfer(job) => {
                 self.counters.reply(&BEGUN);
                 self.transfer.replace(Some(job));
                 None
             }
-            Answered::Nothing => {
-                self.counters.dropped(Dropped::By(DropReason::NoRoom));
+            TransferOutcome::Nothing => {
+                self.counters.dropped(DropCause::By(DropReason::NoRoom));
                 None
             }
         }
     }
 
     /// Returns the transfer that the last query asked for, if it did.
-    pub(crate) fn take_transfer(&self) -> Option<Box<Job>> {
+    pub(crate) fn take_transfer(&self) -> Option<Box<TransferJob>> {
         self.transfer.take()
     }
 
@@ -317,12 +331,12 @@ impl Batch<'_> {
     /// Returns whether the limit of negative answers lets the client have a response. Those that tell nothing of names
     /// are not limited.
     fn admits(&self, client: IpAddr, outcome: &Outcome) -> bool {
-        match (self.questions, outcome) {
-            (Some(questions), Outcome::Reply(reply))
+        match (self.negative_limiter, outcome) {
+            (Some(negative_limiter), Outcome::Reply(reply))
                 if matches!(reply.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) =>
             {
                 let negative = reply.rcode == Rcode::NXDOMAIN;
-                questions.admits(client, negative, || *self.clock.get_or_init(Instant::now))
+                negative_limiter.admits(client, negative, || *self.clock.get_or_init(Instant::now))
             }
             _ => true,
         }
@@ -330,7 +344,7 @@ impl Batch<'_> {
 
     /// Counts a query for an address, which is answered, and what verified would have said. A query that is asked again over
     /// TCP is counted then.
-    fn audit(&self, shard: &Shard, reply: &Reply, query: &[u8], source: IpAddr) {
+    fn audit(&self, shard: &AuditShard, reply: &Reply, query: &[u8], source: IpAddr) {
         let answered = matches!(reply.reason, Reason::AddressUnchecked | Reason::AddressOfNamespace);
         if !answered || reply.truncated {
             return;
@@ -338,17 +352,17 @@ impl Batch<'_> {
         let client = client_of(&self.config, query, source);
         shard.count(client.is_some(), reply.audit, self.now, || {
             let AskedPod { namespace, address } = asked_pod(&self.config, query)?;
-            Some(Pair { namespace, address, client })
+            Some(AuditPair { namespace, address, client })
         });
     }
 
-    /// Returns the rate limit's verdict on a response. A valid cookie proves the client's address.
-    fn verdict(&self, client: IpAddr, outcome: &Outcome) -> Verdict {
-        match (self.limiter, outcome) {
-            (Some(limiter), Outcome::Reply(reply)) if reply.cookie != CookieStatus::Valid => {
-                limiter.check(client, || *self.clock.get_or_init(Instant::now))
+    /// Applies the rate limit to a response. A valid cookie proves the client's address.
+    fn limit_action(&self, client: IpAddr, outcome: &Outcome) -> LimitAction {
+        match (self.response_limiter, outcome) {
+            (Some(response_limiter), Outcome::Reply(reply)) if reply.cookie != CookieStatus::Valid => {
+                response_limiter.check(client, || *self.clock.get_or_init(Instant::now))
             }
-            _ => Verdict::Send,
+            _ => LimitAction::Send,
         }
     }
 }
@@ -371,7 +385,7 @@ mod tests {
     use poddns_core::{Freshness, Label, NoPods, PodLookup, Unknown};
 
     use super::*;
-    use crate::server::pods::{Pods, PodsReport};
+    use crate::server::pods::{PodsReport, ServedPods};
 
     /// Pods that are out of sync, as the first check finds.
     #[derive(Default)]
@@ -395,7 +409,7 @@ mod tests {
         }
     }
 
-    impl Pods for Lapsed {
+    impl ServedPods for Lapsed {
         fn check_freshness(&self) {
             self.0.store(true, Ordering::Relaxed);
         }
@@ -408,7 +422,7 @@ mod tests {
     #[test]
     fn freshness_is_checked_for_each_batch() {
         let pods = SharedPods(Arc::new(Lapsed::default()));
-        let current = watch::Sender::new(Current {
+        let current = watch::Sender::new(ResponseInputs {
             settings: Arc::default(),
             pods: pods.clone(),
             cookies: None,
@@ -424,7 +438,7 @@ mod tests {
     #[test]
     fn nothing_is_sent_to_port_zero() {
         let pods = SharedPods(Arc::new(NoPods));
-        let current = watch::Sender::new(Current {
+        let current = watch::Sender::new(ResponseInputs {
             settings: Arc::default(),
             pods,
             cookies: None,
@@ -432,12 +446,12 @@ mod tests {
             transfers: None,
         });
         let counters = Arc::new(Counters::default());
-        let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
+        let (response_limiter, negative_limiter) = (ThreadLimiter::new([0; 16]), ThreadLimiter::new([0; 16]));
         let mut answerer = Answerer::udp(
             current.subscribe(),
             Arc::clone(&counters),
-            Rc::new(limiter),
-            Rc::new(questions),
+            Rc::new(response_limiter),
+            Rc::new(negative_limiter),
             0,
         );
         let query = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
@@ -446,7 +460,7 @@ mod tests {
         let from = |port| Datagram { octets: &query, peer: ([127, 0, 0, 1], port).into(), cut: false };
         assert_eq!(batch.answer(from(0), &mut out), None);
         assert!(batch.answer(from(1), &mut out).is_some());
-        assert_eq!(counters.drops(Dropped::SourcePortZero), 1);
+        assert_eq!(counters.drops(DropCause::SourcePortZero), 1);
         assert_eq!(counters.queries.get(), 2);
     }
 }

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_refused_with_hint() {
+    fn taken_port_is_refused_with_hint() {
         let other = UdpSocket::bind("127.0.0.1:0").unwrap();
         let error = bind(other.local_addr().unwrap(), TWO).unwrap_err();
         assert_eq!(error.transport, "UDP");

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use poddns_watch::Source;
 use tokio::sync::oneshot;
 
-use super::answer::{Answerer, Current};
+use super::answer::{Answerer, ResponseInputs};
 use super::audit::Audit;
 use super::bind::{self, Sockets};
-use super::control::{self, Command, Parts};
+use super::control::{self, ControlCommand, ControlParts};
 use super::cookies::{CookieError, SecretStore, random};
 use super::error::StartError;
-use super::feed::{OpenPods, PodOrigin, Unopened};
+use super::feed::{OpenPods, PodOrigin, UnopenedPods};
 use super::handle::{Opening, Server};
 use super::listen::{Listening, bind_all};
-use super::pods::Pods;
+use super::pods::ServedPods;
 use super::query_log::{QueryLogger, QuerySink};
 use super::settings::{Needs, Settings};
-use super::state::{LogLosses, OptionInForce, State};
+use super::state::{LogLosses, OptionInForce, ServerState};
 use super::supervise::Tasks;
 use super::thread::{PanicNotifier, Thread};
 use super::{tcp, udp};
@@ -99,30 +99,34 @@ impl Bound {
     /// Reads the secrets of cookies first, which may block on a file system that hangs.
     pub fn serve(self) -> Result<(Server, Opening), StartError> {
         let needed = self.settings.needs() != Needs::Nothing;
-        let unopened = needed.then(Arc::<Unopened>::default);
+        let unopened = needed.then(Arc::<UnopenedPods>::default);
         let pods = unopened.clone().map(|pods| OpenPods::without_feed(PodOrigin::Unopened, pods));
         self.start(pods.unwrap_or_else(OpenPods::nothing), unopened)
     }
 
     /// The same with pods that the program keeps up to date, whatever [`Settings::source`] says.
-    pub fn serve_pods(self, pods: Arc<dyn Pods>) -> Result<Server, StartError> {
+    pub fn serve_pods(self, pods: Arc<dyn ServedPods>) -> Result<Server, StartError> {
         // There is nothing to open that could fail.
         self.start(OpenPods::without_feed(PodOrigin::Program, pods), None).map(|(server, _)| server)
     }
 
-    fn start(self, pods: OpenPods, unopened: Option<Arc<Unopened>>) -> Result<(Server, Opening), StartError> {
+    fn start(
+        self,
+        pods: OpenPods,
+        unopened: Option<Arc<UnopenedPods>>,
+    ) -> Result<(Server, Opening), StartError> {
         let Self { settings, sockets, http, log_losses, options, query_log } = self;
         let cookies = SecretStore::open(settings.cookies.clone(), Instant::now())?;
         let key = random().map_err(CookieError::Random)?;
         let admin: Vec<SocketAddr> = http.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let current = Current {
+        let current = ResponseInputs {
             settings: Arc::clone(&settings),
             pods: pods.pods.clone(),
             cookies: cookies.secrets().cloned(),
             audit: Audit::of(&settings, key),
             transfers: None,
         };
-        let mut state = State::new(current, admin.clone(), log_losses);
+        let mut state = ServerState::new(current, admin.clone(), log_losses);
         state.query_log = Arc::new(QueryLogger::new(query_log));
         state.set_options(options);
         let state = Arc::new(state);
@@ -132,16 +136,16 @@ impl Bound {
         let senders = workers.iter().map(Thread::sender).collect();
         let listening = Listening { state: Arc::clone(&state), workers: senders, tcp: tcp.sender() };
         let tasks = Tasks::new(Arc::clone(&state), panics.clone());
-        let parts = Parts { listening: listening.clone(), cookies, pods, unopened, key, tasks };
+        let parts = ControlParts { listening: listening.clone(), cookies, pods, unopened, key, tasks };
         let work = |commands| control::work(commands, parts);
         let control =
             Thread::spawn("poddns-control".to_owned(), &panics, work).map_err(StartError::Thread)?;
         if !http.is_empty() {
-            control.send(Command::Admin(http));
+            control.send(ControlCommand::Admin(http));
         }
         let (done, opened) = oneshot::channel();
         let (mut opening, is_local) = (Opening::new(opened), is_local(&settings));
-        control.send(Command::Replace { settings, done });
+        control.send(ControlCommand::Replace { settings, done });
         if is_local {
             opening.wait(LOCAL_TIMEOUT);
         }
@@ -163,9 +167,13 @@ fn is_local(settings: &Settings) -> bool {
 }
 
 /// Starts the threads that answer over UDP. `key` is for the tables of the limiters.
-fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Vec<Thread<udp::UdpCommand>>> {
+fn workers(
+    state: &ServerState,
+    key: [u8; 16],
+    panics: &PanicNotifier,
+) -> io::Result<Vec<Thread<udp::UdpCommand>>> {
     let worker = |(number, counters): (usize, &Arc<_>)| {
-        let sources = udp::Sources {
+        let sources = udp::WorkerInputs {
             updates: state.current.subscribe(),
             counters: Arc::clone(counters),
             query_log: Arc::clone(&state.query_log),
@@ -173,17 +181,21 @@ fn workers(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<V
             number,
         };
         let name = format!("poddns-udp-{number}");
-        Thread::spawn(name, panics, move |orders| udp::work(sources, orders))
+        Thread::spawn(name, panics, move |commands| udp::work(sources, commands))
     };
     state.udp.iter().enumerate().map(worker).collect()
 }
 
-fn tcp_thread(state: &State, key: [u8; 16], panics: &PanicNotifier) -> io::Result<Thread<tcp::TcpCommand>> {
+fn tcp_thread(
+    state: &ServerState,
+    key: [u8; 16],
+    panics: &PanicNotifier,
+) -> io::Result<Thread<tcp::TcpCommand>> {
     let (updates, counters, threads) = (state.current.subscribe(), Arc::clone(&state.tcp), state.udp.len());
     let (connections, query_log) = (Arc::clone(&state.connections), Arc::clone(&state.query_log));
-    Thread::spawn("poddns-tcp".to_owned(), panics, move |orders| {
+    Thread::spawn("poddns-tcp".to_owned(), panics, move |commands| {
         let answerer = Answerer::tcp(updates, counters, key, threads).with_query_log(query_log);
-        tcp::serve(answerer, connections, orders)
+        tcp::serve(answerer, connections, commands)
     })
 }
 
@@ -197,7 +209,7 @@ impl Server {
     }
 
     /// The same with pods that the program keeps up to date, whatever [`Settings::source`] says.
-    pub fn with_pods(settings: Settings, pods: Arc<dyn Pods>) -> Result<Self, StartError> {
+    pub fn with_pods(settings: Settings, pods: Arc<dyn ServedPods>) -> Result<Self, StartError> {
         Bound::new(settings)?.serve_pods(pods)
     }
 }
@@ -235,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn each_passed_socket_is_served_by_a_thread_and_none_is_left_over() {
+    fn every_passed_socket_is_served() {
         let passed = sockets(3);
         let kept: Vec<UdpSocket> = passed.udp.iter().map(|socket| socket.try_clone().unwrap()).collect();
         let mut settings = Settings::default();

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// Maximum numbers of connections; 0 counts as 1.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct ConnectionLimits {
     pub(crate) total: usize,
     pub(crate) per_client: usize,
 }
@@ -49,13 +49,13 @@ impl<T: Close> Close for Rc<T> {
 
 /// A connection's place in the table; unlike an index it is not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Id {
+pub(crate) struct ConnectionId {
     index: usize,
     serial: u64,
 }
 
 #[derive(Debug)]
-struct Connection<C> {
+struct ConnectionEntry<C> {
     serial: u64,
     client: usize,
     opened: Instant,
@@ -69,7 +69,7 @@ struct Connection<C> {
 }
 
 #[derive(Debug)]
-struct Client {
+struct ClientEntry {
     ip: IpAddr,
     connections: usize,
 }
@@ -77,9 +77,9 @@ struct Client {
 /// All connections of the thread.
 #[derive(Debug)]
 pub(crate) struct ConnectionTable<C> {
-    connections: Vec<Option<Connection<C>>>,
+    connections: Vec<Option<ConnectionEntry<C>>>,
     free: Vec<usize>,
-    clients: Vec<Client>,
+    clients: Vec<ClientEntry>,
     free_clients: Vec<usize>,
     by_ip: HashMap<IpAddr, usize>,
     open: usize,
@@ -126,7 +126,7 @@ impl<C: Close> ConnectionTable<C> {
     /// message: those that stall must not keep the client's new ones out. If there are too many in all, the choice is
     /// an idle one before a busy one, then one of the client with the most, then the one without an exchange for
     /// longest.
-    pub(crate) fn admit(&mut self, ip: IpAddr, limits: Limits) -> usize {
+    pub(crate) fn admit(&mut self, ip: IpAddr, limits: ConnectionLimits) -> usize {
         let mut closed = 0;
         while let Some(&client) = self.by_ip.get(&ip)
             && self.count(client) >= limits.per_client.max(1)
@@ -147,21 +147,22 @@ impl<C: Close> ConnectionTable<C> {
     }
 
     /// Adds a connection that has been admitted.
-    pub(crate) fn insert(&mut self, ip: IpAddr, now: Instant, closer: C) -> Id {
+    pub(crate) fn insert(&mut self, ip: IpAddr, now: Instant, closer: C) -> ConnectionId {
         let client = self.client(ip);
         let serial = self.next_serial;
         self.next_serial += 1;
-        let connection = Connection { serial, client, opened: now, since: now, busy: false, held: 0, closer };
+        let connection =
+            ConnectionEntry { serial, client, opened: now, since: now, busy: false, held: 0, closer };
         let index = place(&mut self.connections, &mut self.free, Some(connection));
         if let Some(client) = self.clients.get_mut(client) {
             client.connections += 1;
         }
         self.open += 1;
-        Id { index, serial }
+        ConnectionId { index, serial }
     }
 
     /// Notes what a connection waits for: nothing, or parts of messages that take `held` octets.
-    pub(crate) fn note(&mut self, id: Id, busy: bool, held: usize) {
+    pub(crate) fn note(&mut self, id: ConnectionId, busy: bool, held: usize) {
         if let Some(connection) = get(&mut self.connections, id) {
             self.busy = self.busy - usize::from(connection.busy) + usize::from(busy);
             connection.busy = busy;
@@ -171,14 +172,14 @@ impl<C: Close> ConnectionTable<C> {
     }
 
     /// Notes that replies went out.
-    pub(crate) fn exchanged(&mut self, id: Id, now: Instant) {
+    pub(crate) fn exchanged(&mut self, id: ConnectionId, now: Instant) {
         if let Some(connection) = get(&mut self.connections, id) {
             connection.since = now;
         }
     }
 
     /// Forgets a connection, which closes itself.
-    pub(crate) fn remove(&mut self, id: Id) {
+    pub(crate) fn remove(&mut self, id: ConnectionId) {
         if get(&mut self.connections, id).is_some() {
             self.take(id.index);
         }
@@ -209,7 +210,7 @@ impl<C: Close> ConnectionTable<C> {
     pub(crate) fn relieve(&mut self, budget: usize) -> usize {
         let mut closed = 0;
         while self.held > budget {
-            let holding = |&(_, connection): &(usize, &Connection<C>)| connection.held > 0;
+            let holding = |&(_, connection): &(usize, &ConnectionEntry<C>)| connection.held > 0;
             let oldest = self.each().filter(holding).min_by_key(|(_, connection)| connection.since);
             let Some((index, _)) = oldest else { break };
             self.close(index);
@@ -225,7 +226,7 @@ impl<C: Close> ConnectionTable<C> {
         })
     }
 
-    fn close_where(&mut self, which: impl Fn(&Connection<C>) -> bool) -> usize {
+    fn close_where(&mut self, which: impl Fn(&ConnectionEntry<C>) -> bool) -> usize {
         let chosen: Vec<usize> =
             self.each().filter(|(_, connection)| which(connection)).map(|(index, _)| index).collect();
         for &index in &chosen {
@@ -244,7 +245,7 @@ impl<C: Close> ConnectionTable<C> {
             .map(|(index, _)| index)
     }
 
-    fn each(&self) -> impl Iterator<Item = (usize, &Connection<C>)> {
+    fn each(&self) -> impl Iterator<Item = (usize, &ConnectionEntry<C>)> {
         self.connections
             .iter()
             .enumerate()
@@ -257,7 +258,7 @@ impl<C: Close> ConnectionTable<C> {
         }
     }
 
-    fn take(&mut self, index: usize) -> Option<Connection<C>> {
+    fn take(&mut self, index: usize) -> Option<ConnectionEntry<C>> {
         let connection = self.connections.get_mut(index)?.take()?;
         self.free.push(index);
         self.open -= 1;
@@ -280,13 +281,16 @@ impl<C: Close> ConnectionTable<C> {
         if let Some(&client) = self.by_ip.get(&ip) {
             return client;
         }
-        let client = place(&mut self.clients, &mut self.free_clients, Client { ip, connections: 0 });
+        let client = place(&mut self.clients, &mut self.free_clients, ClientEntry { ip, connections: 0 });
         self.by_ip.insert(ip, client);
         client
     }
 }
 
-fn get<C>(connections: &mut [Option<Connection<C>>], id: Id) -> Option<&mut Connection<C>> {
+fn get<C>(
+    connections: &mut [Option<ConnectionEntry<C>>],
+    id: ConnectionId,
+) -> Option<&mut ConnectionEntry<C>> {
     connections.get_mut(id.index)?.as_mut().filter(|connection| connection.serial == id.serial)
 }
 
@@ -321,12 +325,12 @@ mod tests {
         table: ConnectionTable<Named>,
         closed: Rc<RefCell<Vec<&'static str>>>,
         start: Instant,
-        limits: Limits,
+        limits: ConnectionLimits,
     }
 
     impl World {
         fn new(connections: usize, per_client: usize) -> Self {
-            let limits = Limits { total: connections, per_client };
+            let limits = ConnectionLimits { total: connections, per_client };
             Self { table: ConnectionTable::default(), closed: Rc::default(), start: Instant::now(), limits }
         }
 
@@ -334,7 +338,7 @@ mod tests {
             self.start + Duration::from_secs(seconds)
         }
 
-        fn connect(&mut self, host: u8, name: &'static str, seconds: u64) -> (usize, Id) {
+        fn connect(&mut self, host: u8, name: &'static str, seconds: u64) -> (usize, ConnectionId) {
             let ip = IpAddr::from([10, 0, 0, host]);
             let closed = self.table.admit(ip, self.limits);
             (closed, self.table.insert(ip, self.at(seconds), Named(name, Rc::clone(&self.closed))))
@@ -382,7 +386,7 @@ mod tests {
         let first = world.connect(1, "a", 1).1;
         let second = world.connect(1, "b", 2).1;
         world.table.exchanged(first, world.at(3));
-        assert_eq!(world.connect(1, "c", 4), (1, Id { index: 2, serial: 3 }));
+        assert_eq!(world.connect(1, "c", 4), (1, ConnectionId { index: 2, serial: 3 }));
         assert_eq!(world.closed(), ["b"]);
         world.table.remove(second);
         assert_eq!(world.table.open(), 3, "already gone, and its place is taken");
@@ -436,7 +440,7 @@ mod tests {
     #[test]
     fn too_much_memory_closes_the_longest_stalled() {
         let mut world = World::new(10, 10);
-        let ids: Vec<Id> =
+        let ids: Vec<ConnectionId> =
             [("a", 3), ("b", 1), ("c", 2)].map(|(name, at)| world.connect(1, name, at).1).into();
         for &id in &ids {
             world.table.note(id, true, 40);
@@ -453,7 +457,7 @@ mod tests {
     fn gone_clients_leave_nothing() {
         let mut world = World::new(1000, 1000);
         for round in 0..3 {
-            let ids: Vec<Id> = (0..=255).map(|host| world.connect(host, "x", round).1).collect();
+            let ids: Vec<ConnectionId> = (0..=255).map(|host| world.connect(host, "x", round).1).collect();
             for id in ids {
                 world.table.remove(id);
             }

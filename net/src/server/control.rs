@@ -1,7 +1,7 @@
 //! The control thread: opens and publishes pods and settings, and serves the admin endpoints, so that neither delays
 //! an answer.
 //!
-//! Start and reload are one command, [`Command::Replace`]. What it takes that may block, which is reading files and
+//! Start and reload are one command, [`ControlCommand::Replace`]. What it takes that may block, which is reading files and
 //! running programs for credentials, happens on another thread, so commands, probes and feeds go on meanwhile. A caller that
 //! no longer waits for the result abandons it.
 
@@ -19,18 +19,18 @@ use tokio::{select, time};
 
 use super::admin;
 use super::audit::Audit;
-use super::audit::keeper::AuditKeeper;
+use super::audit::task::AuditTask;
 use super::bind::Sockets;
+use super::cookie_publisher::CookiePublisher;
 use super::cookies::{CookieSource, SecretStore};
 use super::error::StartError;
-use super::feed::{OpenPods, OpenedFeed, Plan, PodOrigin, Unopened};
-use super::limited::check_after_lists;
-use super::listen::{Difference, Listening, bind_all};
-use super::secrets::Cookies;
+use super::feed::{FeedPlan, OpenPods, OpenedFeed, PodOrigin, UnopenedPods};
+use super::listen::{ListenerChanges, Listening, bind_all};
+use super::rate_limit_check::check_after_lists;
 use super::settings::{Needs, Settings};
-use super::snapshots::Saver;
+use super::snapshots::SnapshotWriter;
 use super::supervise::Tasks;
-use super::transfer::{Publisher, Secrets};
+use super::transfer::{Publisher, TransferKeys};
 
 /// Interval between checks whether a new feed has completed its first list.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -40,7 +40,7 @@ const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A command to the control thread.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum ControlCommand {
     /// Open what these settings need, then answer by them.
     Replace {
         settings: Arc<Settings>,
@@ -54,27 +54,27 @@ pub(super) enum Command {
 }
 
 /// Parts that the control thread begins with.
-pub(super) struct Parts {
+pub(super) struct ControlParts {
     pub(super) listening: Listening,
     pub(super) cookies: SecretStore,
-    /// The pods of the program, or [`Unopened`].
+    /// The pods of the program, or [`UnopenedPods`].
     pub(super) pods: OpenPods,
-    pub(super) unopened: Option<Arc<Unopened>>,
+    pub(super) unopened: Option<Arc<UnopenedPods>>,
     /// For the tables of an audit: secret, and random.
     pub(super) key: [u8; 16],
     pub(super) tasks: Tasks,
 }
 
 /// Obeys until there can be no more commands.
-pub(super) async fn work(mut commands: UnboundedReceiver<Command>, parts: Parts) {
-    let mut control = Control::new(parts);
+pub(super) async fn work(mut commands: UnboundedReceiver<ControlCommand>, parts: ControlParts) {
+    let mut control = ControlThread::new(parts);
     loop {
         select! {
             command = commands.recv() => match command {
-                Some(Command::Replace { settings, done }) => control.replace(settings, done),
-                Some(Command::Admin(listeners)) => control.serve_admin(listeners),
+                Some(ControlCommand::Replace { settings, done }) => control.replace(settings, done),
+                Some(ControlCommand::Admin(listeners)) => control.serve_admin(listeners),
                 // Fails only if the sender no longer waits.
-                Some(Command::Ping(pong)) => drop(pong.send(())),
+                Some(ControlCommand::Ping(pong)) => drop(pong.send(())),
                 None => break,
             },
             event = control.event() => control.handle(event),
@@ -84,28 +84,28 @@ pub(super) async fn work(mut commands: UnboundedReceiver<Command>, parts: Parts)
 }
 
 /// Settings whose pods and secrets are being opened.
-struct Opening {
+struct PendingSettings {
     settings: Arc<Settings>,
     done: oneshot::Sender<Result<(), StartError>>,
     /// New addresses, bound.
     added: Vec<(SocketAddr, Sockets)>,
     /// Addresses that are no longer configured.
     removed: Vec<SocketAddr>,
-    task: JoinHandle<Result<Opened, StartError>>,
+    task: JoinHandle<Result<OpenedParts, StartError>>,
 }
 
 /// Parts that were opened; `None` for one that need not be.
 #[derive(Default)]
-struct Opened {
+struct OpenedParts {
     cookies: Option<SecretStore>,
-    feed: Option<(Plan, OpenedFeed)>,
-    keys: Option<Secrets>,
+    feed: Option<(FeedPlan, OpenedFeed)>,
+    keys: Option<TransferKeys>,
 }
 
 /// Parts that must be opened.
-struct ToOpen {
+struct PartsToOpen {
     cookies: Option<CookieSource>,
-    plan: Option<Plan>,
+    plan: Option<FeedPlan>,
     /// A pipe cannot be read twice, so it is accepted at the start only.
     pipes: bool,
     snapshot: Option<PathBuf>,
@@ -113,51 +113,51 @@ struct ToOpen {
     settings: Arc<Settings>,
 }
 
-impl ToOpen {
+impl PartsToOpen {
     /// Opens everything, or nothing. May block the calling thread for ever.
-    fn open(self, runtime: &Handle) -> Result<Opened, StartError> {
+    fn open(self, runtime: &Handle) -> Result<OpenedParts, StartError> {
         let cookies = self.cookies.map(|source| SecretStore::open(source, Instant::now())).transpose()?;
-        let keys = Some(Secrets::read(&self.settings)?);
-        let Some(plan) = self.plan else { return Ok(Opened { cookies, feed: None, keys }) };
+        let keys = Some(TransferKeys::read(&self.settings)?);
+        let Some(plan) = self.plan else { return Ok(OpenedParts { cookies, feed: None, keys }) };
         let feed = runtime.block_on(OpenedFeed::open(plan.clone(), self.pipes, self.snapshot.as_deref()))?;
-        Ok(Opened { cookies, feed: Some((plan, feed)), keys })
+        Ok(OpenedParts { cookies, feed: Some((plan, feed)), keys })
     }
 }
 
 /// Something that happened without a command.
-enum Event {
+enum ControlEvent {
     /// All parts are open, or one cannot be.
-    Opened(Box<Result<Result<Opened, StartError>, JoinError>>),
+    Opened(Box<Result<Result<OpenedParts, StartError>, JoinError>>),
     /// The result of opening is no longer waited for.
     Abandoned,
     /// The next feed may have completed its first list.
     Polled,
 }
 
-struct Control {
+struct ControlThread {
     listening: Listening,
-    cookies: Rc<Cookies>,
+    cookies: Rc<CookiePublisher>,
     tasks: Tasks,
     /// The pods that are answered from.
     serving: OpenPods,
     /// Stands in for them until the first feed is open.
-    unopened: Option<Arc<Unopened>>,
-    opening: Option<Opening>,
+    unopened: Option<Arc<UnopenedPods>>,
+    opening: Option<PendingSettings>,
     /// Pods and settings that are published once the first list is complete.
     next: Option<(OpenPods, Arc<Settings>)>,
-    saver: Option<Saver>,
+    saver: Option<SnapshotWriter>,
     key: [u8; 16],
-    audit: Option<AuditKeeper>,
+    audit: Option<AuditTask>,
     /// Makes versions for zone transfers, if they are configured.
     publisher: Option<Publisher>,
     /// Keys of the settings that were applied last.
-    keys: Secrets,
+    keys: TransferKeys,
 }
 
-impl Control {
-    fn new(parts: Parts) -> Self {
-        let Parts { listening, cookies, pods, unopened, key, tasks } = parts;
-        let cookies = Cookies::new(cookies, Arc::clone(&listening.state));
+impl ControlThread {
+    fn new(parts: ControlParts) -> Self {
+        let ControlParts { listening, cookies, pods, unopened, key, tasks } = parts;
+        let cookies = CookiePublisher::new(cookies, Arc::clone(&listening.state));
         let (looked, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
         tasks.spawn("cookie secrets", async move || looked.update().await);
         tasks.spawn("rate limit check", async move || check_after_lists(&checked).await);
@@ -173,7 +173,7 @@ impl Control {
             key,
             audit: None,
             publisher: None,
-            keys: Secrets::default(),
+            keys: TransferKeys::default(),
         };
         control.keep_audit();
         control
@@ -190,7 +190,7 @@ impl Control {
         }
         let difference = if self.is_first(&settings) {
             // Bound already.
-            Difference::default()
+            ListenerChanges::default()
         } else {
             self.listening.difference(&settings.listen)
         };
@@ -206,7 +206,7 @@ impl Control {
         let to_open = self.to_open(&settings);
         let runtime = Handle::current();
         let task = spawn_blocking(move || to_open.open(&runtime));
-        self.opening = Some(Opening { settings, done, added, removed: difference.removed, task });
+        self.opening = Some(PendingSettings { settings, done, added, removed: difference.removed, task });
     }
 
     /// Returns true for the settings that the server was started with.
@@ -215,7 +215,7 @@ impl Control {
     }
 
     /// Returns what settings need that is not open yet.
-    fn to_open(&self, settings: &Arc<Settings>) -> ToOpen {
+    fn to_open(&self, settings: &Arc<Settings>) -> PartsToOpen {
         let cookies = (!self.is_first(settings) && self.cookies.changes_with(&settings.cookies))
             .then(|| settings.cookies.clone());
         let plan = match self.origin(settings) {
@@ -226,7 +226,7 @@ impl Control {
         let snapshot = settings.snapshot.as_ref().filter(|_| self.serving.is_unsynced());
         let pipes = self.serving.origin == PodOrigin::Unopened;
         let snapshot = snapshot.map(|file| file.path.clone());
-        ToOpen { cookies, plan, pipes, snapshot, settings: Arc::clone(settings) }
+        PartsToOpen { cookies, plan, pipes, snapshot, settings: Arc::clone(settings) }
     }
 
     /// Returns where the pods come from under these settings.
@@ -245,27 +245,27 @@ impl Control {
     }
 
     /// Waits for the next event. May be dropped and called again at any time.
-    async fn event(&mut self) -> Event {
+    async fn event(&mut self) -> ControlEvent {
         let polled = async {
             match self.next {
                 Some(_) => time::sleep(POLL_INTERVAL).await,
                 None => std::future::pending().await,
             }
         };
-        let Some(Opening { task, done, .. }) = &mut self.opening else {
+        let Some(PendingSettings { task, done, .. }) = &mut self.opening else {
             polled.await;
-            return Event::Polled;
+            return ControlEvent::Polled;
         };
         select! {
-            opened = task => Event::Opened(Box::new(opened)),
-            () = done.closed() => Event::Abandoned,
-            () = polled => Event::Polled,
+            opened = task => ControlEvent::Opened(Box::new(opened)),
+            () = done.closed() => ControlEvent::Abandoned,
+            () = polled => ControlEvent::Polled,
         }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: ControlEvent) {
         match event {
-            Event::Opened(opened) => {
+            ControlEvent::Opened(opened) => {
                 let Some(opening) = self.opening.take() else { return };
                 let error = match *opened {
                     Ok(Ok(opened)) => return self.apply(opening, opened),
@@ -281,8 +281,8 @@ impl Control {
                 // Fails only if nobody waits for it.
                 let _ = opening.done.send(Err(error));
             }
-            Event::Abandoned => self.opening = None,
-            Event::Polled => {
+            ControlEvent::Abandoned => self.opening = None,
+            ControlEvent::Polled => {
                 if let Some((pods, settings)) = self.next.take_if(|(pods, _)| !pods.is_unsynced()) {
                     self.publish(pods, &settings);
                 }
@@ -291,8 +291,8 @@ impl Control {
     }
 
     /// Answers by settings of which everything is open: at once, or as soon as more is known than now.
-    fn apply(&mut self, opening: Opening, opened: Opened) {
-        let Opening { settings, done, added, removed, .. } = opening;
+    fn apply(&mut self, opening: PendingSettings, opened: OpenedParts) {
+        let PendingSettings { settings, done, added, removed, .. } = opening;
         if done.is_closed() {
             return;
         }
@@ -360,7 +360,7 @@ impl Control {
     fn keep_audit(&mut self) {
         let audit = self.listening.state.current().audit;
         let is_same =
-            |keeper: &AuditKeeper| audit.as_ref().is_some_and(|audit| Arc::ptr_eq(audit, &keeper.audit));
+            |keeper: &AuditTask| audit.as_ref().is_some_and(|audit| Arc::ptr_eq(audit, &keeper.audit));
         if self.audit.as_ref().is_some_and(is_same) {
             return;
         }
@@ -368,7 +368,7 @@ impl Control {
             before.retire();
         }
         let state = &self.listening.state;
-        self.audit = audit.map(|audit| AuditKeeper::start(audit, Arc::clone(state), &self.tasks));
+        self.audit = audit.map(|audit| AuditTask::start(audit, Arc::clone(state), &self.tasks));
     }
 
     /// Writes snapshots of the pods where the settings say, from now on.
@@ -379,7 +379,7 @@ impl Control {
         self.saver = self.serving.snapshots.as_ref().and_then(|snapshots| {
             snapshots.state.name(settings.snapshot.as_ref().map(|file| file.path.as_path()));
             let (recorder, state) = (snapshots.recorder.clone(), Arc::clone(&snapshots.state));
-            Some(Saver::start(recorder, settings.snapshot.clone()?, state, &self.tasks))
+            Some(SnapshotWriter::start(recorder, settings.snapshot.clone()?, state, &self.tasks))
         });
     }
 
@@ -410,23 +410,23 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio::task::LocalSet;
 
-    use super::super::answer::Current;
+    use super::super::answer::ResponseInputs;
     use super::super::pods::SharedPods;
-    use super::super::state::{LogLosses, State};
+    use super::super::state::{LogLosses, ServerState};
     use super::super::thread::PanicNotifier;
     use super::*;
 
-    fn control() -> (Control, Arc<State>) {
-        let current = Current {
+    fn control() -> (ControlThread, Arc<ServerState>) {
+        let current = ResponseInputs {
             settings: Arc::default(),
             pods: SharedPods(Arc::new(NoPods)),
             cookies: None,
             audit: None,
             transfers: None,
         };
-        let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
+        let state = Arc::new(ServerState::new(current, Vec::new(), LogLosses::default));
         let tcp = mpsc::unbounded_channel().0.downgrade();
-        let parts = Parts {
+        let parts = ControlParts {
             listening: Listening { state: Arc::clone(&state), workers: Vec::new(), tcp },
             cookies: SecretStore::open(CookieSource::Off, Instant::now()).unwrap(),
             pods: OpenPods::nothing(),
@@ -434,7 +434,7 @@ mod tests {
             key: [0; 16],
             tasks: Tasks::new(Arc::clone(&state), PanicNotifier::new().0),
         };
-        (Control::new(parts), state)
+        (ControlThread::new(parts), state)
     }
 
     #[tokio::test]
@@ -442,7 +442,7 @@ mod tests {
         let panics = async {
             let (mut control, state) = control();
             let (done, result) = oneshot::channel();
-            control.opening = Some(Opening {
+            control.opening = Some(PendingSettings {
                 settings: Arc::default(),
                 done,
                 added: Vec::new(),

@@ -47,7 +47,7 @@ type ByReason = ByNumber<{ Reason::ALL.len() }>;
 
 /// Reason why a query got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dropped {
+pub(crate) enum DropCause {
     /// The responder said so.
     By(DropReason),
     /// It came from port 0, where nobody can listen: an answer could only hurt a third party.
@@ -58,7 +58,7 @@ pub(crate) enum Dropped {
     NotUnicast,
 }
 
-impl Dropped {
+impl DropCause {
     pub(crate) const ALL: [Self; OTHERS + 3] = [
         Self::By(DropReason::Short),
         Self::By(DropReason::Response),
@@ -101,7 +101,7 @@ pub(crate) struct Counters {
     reasons: ByReason,
     /// Responses SERVFAIL because the index could not be read.
     pub(crate) unknown: Counter,
-    dropped: [Counter; Dropped::ALL.len()],
+    dropped: [Counter; DropCause::ALL.len()],
     /// Responses without their records, for want of room or because of the rate limit.
     pub(crate) truncated: Counter,
     /// Those of them that are because of the rate limit.
@@ -151,13 +151,13 @@ impl Counters {
         cookie_index(status).and_then(|index| self.cookies.get(index)).map_or(0, Counter::get)
     }
 
-    pub(crate) fn dropped(&self, why: Dropped) {
+    pub(crate) fn dropped(&self, why: DropCause) {
         if let Some(counter) = self.dropped.get(why.index()) {
             counter.increment();
         }
     }
 
-    pub(crate) fn drops(&self, why: Dropped) -> u64 {
+    pub(crate) fn drops(&self, why: DropCause) -> u64 {
         self.dropped.get(why.index()).map_or(0, Counter::get)
     }
 }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn every_drop_reason_has_its_own_counter() {
         let counters = Counters::default();
-        for (at, why) in Dropped::ALL.into_iter().enumerate() {
+        for (at, why) in DropCause::ALL.into_iter().enumerate() {
             assert_eq!(why.index(), at);
             counters.dropped(why);
             assert_eq!(counters.drops(why), 1, "{why:?}");

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StartError;
 use super::listing::{IndexId, ListError, PodCursor, PodEntry, PodPage};
-use super::pods::{Pods, PodsReport, SharedPods};
+use super::pods::{PodsReport, ServedPods, SharedPods};
 use super::settings::{Needs, Settings};
 use super::snapshots::{SnapshotState, Snapshots, restore};
 use super::supervise::Tasks;
@@ -31,12 +31,12 @@ pub(super) enum PodOrigin {
     /// Pods that the program keeps, whatever the settings ask for.
     Program,
     /// A feed.
-    Feed(Plan),
+    Feed(FeedPlan),
 }
 
 /// Scope and source of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct FeedPlan {
     pub(super) source: Source,
     pub(super) scope: Scope,
 }
@@ -44,7 +44,7 @@ pub(super) struct Plan {
 impl PodOrigin {
     /// Returns the origin that settings ask for.
     pub(super) fn of(settings: &Settings) -> Self {
-        let plan = || Plan { source: settings.source.clone(), scope: settings.scope() };
+        let plan = || FeedPlan { source: settings.source.clone(), scope: settings.scope() };
         match settings.needs() {
             Needs::Nothing => Self::Nothing,
             Needs::Namespaces | Needs::Pods => Self::Feed(plan()),
@@ -64,15 +64,15 @@ pub(super) struct OpenPods {
 
 impl OpenPods {
     /// Returns pods without a feed.
-    pub(super) fn without_feed(origin: PodOrigin, pods: Arc<dyn Pods>) -> Self {
+    pub(super) fn without_feed(origin: PodOrigin, pods: Arc<dyn ServedPods>) -> Self {
         Self { origin, pods: SharedPods(pods), stop: CancellationToken::new(), snapshots: None }
     }
 
     /// Runs a feed as a task of this thread.
-    pub(super) fn run(plan: Plan, opened: OpenedFeed, tasks: &Tasks) -> Self {
+    pub(super) fn run(plan: FeedPlan, opened: OpenedFeed, tasks: &Tasks) -> Self {
         let OpenedFeed { feed, state } = opened;
         let snapshots = Arc::new(Snapshots { recorder: feed.recorder(), state: Arc::clone(&state) });
-        let watched = Watched {
+        let watched = FeedPods {
             index: feed.index(),
             stats: feed.stats(),
             snapshots: state,
@@ -114,7 +114,11 @@ pub(super) struct OpenedFeed {
 impl OpenedFeed {
     /// Opens the feed of a plan and fills it from a snapshot, if one is given. A pipe for a pods file is accepted if
     /// `pipes` is true.
-    pub(super) async fn open(plan: Plan, pipes: bool, snapshot: Option<&Path>) -> Result<Self, FeedError> {
+    pub(super) async fn open(
+        plan: FeedPlan,
+        pipes: bool,
+        snapshot: Option<&Path>,
+    ) -> Result<Self, FeedError> {
         let source = match plan.source {
             Source::File(path) if pipes => Source::FileOrPipe(path),
             source => source,
@@ -130,11 +134,11 @@ impl OpenedFeed {
 
 /// Stands for pods whose feed is not open yet: nothing is known.
 #[derive(Debug, Default)]
-pub(super) struct Unopened {
+pub(super) struct UnopenedPods {
     error: OnceLock<String>,
 }
 
-impl Unopened {
+impl UnopenedPods {
     /// Sets the reason why the feed cannot be opened, for the admin endpoints.
     pub(super) fn failed(&self, error: &StartError) {
         // Set once at most: there is no second attempt.
@@ -142,7 +146,7 @@ impl Unopened {
     }
 }
 
-impl PodLookup for Unopened {
+impl PodLookup for UnopenedPods {
     fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
         Err(Unknown)
     }
@@ -156,7 +160,7 @@ impl PodLookup for Unopened {
     }
 }
 
-impl Pods for Unopened {
+impl ServedPods for UnopenedPods {
     fn list(
         &self,
         _: Option<PodCursor>,
@@ -192,7 +196,7 @@ async fn release_after_lists(stats: &FeedStats, stop: &CancellationToken) {
 }
 
 /// An index of the watch crate with its feed's counters.
-struct Watched {
+struct FeedPods {
     index: Arc<Index>,
     stats: Arc<FeedStats>,
     snapshots: Arc<SnapshotState>,
@@ -201,7 +205,7 @@ struct Watched {
     listed: Option<IndexId>,
 }
 
-impl PodLookup for Watched {
+impl PodLookup for FeedPods {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         self.index.namespace_exists(namespace)
     }
@@ -244,7 +248,7 @@ impl PodLookup for Watched {
     }
 }
 
-impl Pods for Watched {
+impl ServedPods for FeedPods {
     fn check_freshness(&self) {
         self.index.health().check();
     }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::control::Command;
+use super::control::ControlCommand;
 use super::error::StartError;
 use super::settings::Settings;
-use super::state::{OptionInForce, State};
-use super::thread::{Panics, Thread};
+use super::state::{OptionInForce, ServerState};
+use super::thread::{PanicReceiver, Thread};
 use super::{tcp, udp};
 
 /// Interval between checks whether the pods are open.
@@ -23,11 +23,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// A running server. Dropping it ends it in the background; [`stop`](Self::stop) waits for the end.
 #[derive(Debug)]
 pub struct Server {
-    pub(super) state: Arc<State>,
+    pub(super) state: Arc<ServerState>,
     pub(super) workers: Vec<Thread<udp::UdpCommand>>,
     pub(super) tcp: Thread<tcp::TcpCommand>,
-    pub(super) control: Thread<Command>,
-    pub(super) panics: Panics,
+    pub(super) control: Thread<ControlCommand>,
+    pub(super) panics: PanicReceiver,
 }
 
 /// Pending result of opening the pods of a server that answers already.
@@ -116,7 +116,7 @@ impl Server {
     pub async fn reload(&self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
         let (settings, fixed) = self.keep_fixed(settings);
         let (done, result) = oneshot::channel();
-        self.control.send(Command::Replace { settings: Arc::new(settings), done });
+        self.control.send(ControlCommand::Replace { settings: Arc::new(settings), done });
         let replaced = result.await.unwrap_or(Err(StartError::Dead));
         self.state.reloads.count(replaced.is_ok());
         replaced.map(|()| fixed)
@@ -195,7 +195,7 @@ impl Server {
             worker.send(udp::UdpCommand::Ping(pong()));
         }
         self.tcp.send(tcp::TcpCommand::Ping(pong()));
-        self.control.send(Command::Ping(pong()));
+        self.control.send(ControlCommand::Ping(pong()));
         pongs
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use poddns_core::Reason;
 use poddns_core::wire::Rcode;
 
-use super::counters::{Counters, Dropped};
-use super::state::State;
+use super::counters::{Counters, DropCause};
+use super::state::ServerState;
 
 /// Time between two samples.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
@@ -79,12 +79,12 @@ pub(crate) struct History {
 
 impl History {
     /// Begins now, with what has been counted so far.
-    pub(crate) fn new(state: &State, now: Instant) -> Self {
+    pub(crate) fn new(state: &ServerState, now: Instant) -> Self {
         Self { samples: VecDeque::with_capacity(SAMPLES), last: totals(state), taken: now }
     }
 
     /// Adds a sample, and removes the oldest if there are too many.
-    pub(crate) fn sample(&mut self, state: &State, now: Instant) {
+    pub(crate) fn sample(&mut self, state: &ServerState, now: Instant) {
         let current = self.current(state, now);
         if self.samples.len() == SAMPLES {
             self.samples.pop_front();
@@ -94,7 +94,7 @@ impl History {
     }
 
     /// Returns what was counted since the last sample.
-    fn current(&self, state: &State, now: Instant) -> Sample {
+    fn current(&self, state: &ServerState, now: Instant) -> Sample {
         let now_counted = totals(state);
         let mut counts = [0; SERIES];
         for (count, (now, last)) in counts.iter_mut().zip(now_counted.iter().zip(&self.last)) {
@@ -104,7 +104,7 @@ impl History {
     }
 
     /// Returns the history up to now.
-    pub(crate) fn recent(&self, state: &State, now: Instant) -> Recent<'_> {
+    pub(crate) fn recent(&self, state: &ServerState, now: Instant) -> Recent<'_> {
         Recent { samples: &self.samples, current: self.current(state, now) }
     }
 }
@@ -143,7 +143,7 @@ impl Recent<'_> {
 }
 
 /// Adds up what all threads count.
-fn totals(state: &State) -> Totals {
+fn totals(state: &ServerState) -> Totals {
     let mut totals = [0; SERIES];
     let mut add = |series: Series, count: u64| {
         if let Some(total) = totals.get_mut(series.index()) {
@@ -152,7 +152,7 @@ fn totals(state: &State) -> Totals {
     };
     let mut add_all = |of: &Counters, queries: Series| {
         add(queries, of.queries.get());
-        add(Series::Dropped, Dropped::ALL.iter().map(|&why| of.drops(why)).sum());
+        add(Series::Dropped, DropCause::ALL.iter().map(|&why| of.drops(why)).sum());
         of.responses.counts().for_each(|(code, count)| add(Series::Rcode(Rcode(code)), count));
         for &reason in Reason::ALL {
             add(Series::Reason(reason), of.reason(reason));
@@ -171,7 +171,7 @@ mod tests {
     use crate::server::admin::samples;
 
     #[test]
-    fn every_series_has_its_place() {
+    fn every_series_has_an_index() {
         let rcodes = RCODES.map(Series::Rcode);
         let reasons = Reason::ALL.iter().map(|&reason| Series::Reason(reason));
         let all = [Series::Udp, Series::Tcp, Series::Dropped].into_iter().chain(rcodes);

@@ -7,29 +7,29 @@ use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::bind::{self, BindError, Sockets};
 use super::settings::Settings;
-use super::state::{Listener, State};
+use super::state::{DnsListener, ServerState};
 use super::{tcp, udp};
 
 /// The threads that answer, as far as their sockets are concerned.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
-    pub(super) state: Arc<State>,
+    pub(super) state: Arc<ServerState>,
     pub(super) workers: Vec<WeakUnboundedSender<udp::UdpCommand>>,
     pub(super) tcp: WeakUnboundedSender<tcp::TcpCommand>,
 }
 
 /// Difference between the addresses of settings and those that are listened on, as configured.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(super) struct ListenerChanges {
     pub(super) added: Vec<SocketAddr>,
     pub(super) removed: Vec<SocketAddr>,
 }
 
 impl Listening {
     /// Returns what must change for these addresses to be listened on. One may be configured several times, with port 0.
-    pub(super) fn difference(&self, wanted: &[SocketAddr]) -> Difference {
+    pub(super) fn difference(&self, wanted: &[SocketAddr]) -> ListenerChanges {
         let open = self.state.listeners().open.iter().map(|listener| listener.configured).collect();
-        let mut difference = Difference { added: Vec::new(), removed: open };
+        let mut difference = ListenerChanges { added: Vec::new(), removed: open };
         for &address in wanted {
             match difference.removed.iter().position(|&open| open == address) {
                 Some(at) => drop(difference.removed.swap_remove(at)),
@@ -45,7 +45,7 @@ impl Listening {
         let (receive, send) = udp.first().and_then(|socket| bind::buffers(socket).ok()).unwrap_or_default();
         tracing::info!(%address, receive_buffer = receive, send_buffer = send, "listening over UDP and TCP");
         let handles = udp.iter().filter_map(|socket| socket.try_clone().ok()).collect();
-        self.state.listeners().open.push(Listener { configured, address, udp: handles });
+        self.state.listeners().open.push(DnsListener { configured, address, udp: handles });
         for (worker, socket) in self.workers.iter().zip(udp) {
             send_to(worker, udp::UdpCommand::Listen { address, socket, kept_by_systemd });
         }

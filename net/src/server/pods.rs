@@ -14,7 +14,7 @@ use super::listing::{ListError, PodCursor, PodEntry, PodPage};
 /// An index of pods that a server can answer from and report on.
 ///
 /// All threads of the server share it, so look-ups must neither block nor allocate.
-pub trait Pods: PodLookup + Send + Sync + 'static {
+pub trait ServedPods: PodLookup + Send + Sync + 'static {
     /// Returns the state for `/readyz`, `/status` and `/metrics`. Called on a scrape, never for a query.
     fn report(&self) -> PodsReport;
 
@@ -77,7 +77,7 @@ pub struct SnapshotReport {
     pub error: Option<String>,
 }
 
-impl Pods for NoPods {
+impl ServedPods for NoPods {
     fn report(&self) -> PodsReport {
         PodsReport::default()
     }
@@ -92,7 +92,7 @@ impl PodsReport {
 
 /// The pods of a server, shared by its threads.
 #[derive(Clone)]
-pub(crate) struct SharedPods(pub(crate) Arc<dyn Pods>);
+pub(crate) struct SharedPods(pub(crate) Arc<dyn ServedPods>);
 
 impl fmt::Debug for SharedPods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

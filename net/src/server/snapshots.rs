@@ -13,12 +13,12 @@ use super::pods::SnapshotReport;
 use super::settings::SnapshotFile;
 use super::supervise::{Tasks, unblocked};
 
-/// Outcomes of the snapshots of one index: written by its [`Saver`], read by the admin endpoints.
+/// Outcomes of the snapshots of one index: written by its [`SnapshotWriter`], read by the admin endpoints.
 #[derive(Debug, Default)]
-pub(crate) struct SnapshotState(Mutex<Report>);
+pub(crate) struct SnapshotState(Mutex<SnapshotOutcomes>);
 
 #[derive(Clone, Debug, Default)]
-struct Report {
+struct SnapshotOutcomes {
     path: Option<PathBuf>,
     restored: bool,
     in_step: Option<SystemTime>,
@@ -31,7 +31,7 @@ struct Report {
 impl SnapshotState {
     /// Returns the report of the admin endpoints; `None` if no snapshots are configured.
     pub(crate) fn report(&self) -> Option<SnapshotReport> {
-        let Report { path, restored, in_step, bytes, written, failed, error } = self.lock().clone();
+        let SnapshotOutcomes { path, restored, in_step, bytes, written, failed, error } = self.lock().clone();
         Some(SnapshotReport { path: path?, restored, in_step, bytes, written, failed, error })
     }
 
@@ -40,7 +40,7 @@ impl SnapshotState {
         self.lock().path = path.map(Path::to_owned);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Report> {
+    fn lock(&self) -> MutexGuard<'_, SnapshotOutcomes> {
         // Each change is made of assignments.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,13 +116,13 @@ pub(crate) fn restore(feed: &mut Feed, path: &Path, state: &SnapshotState) {
 
 /// Writes snapshots of one index to one file, as a task of this thread; the disk's part is done by another.
 #[derive(Debug)]
-pub(crate) struct Saver {
+pub(crate) struct SnapshotWriter {
     pub(crate) file: SnapshotFile,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Saver {
+impl SnapshotWriter {
     pub(crate) fn start(
         recorder: Recorder,
         file: SnapshotFile,
@@ -220,9 +220,9 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
-    use crate::server::answer::Current;
+    use crate::server::answer::ResponseInputs;
     use crate::server::pods::SharedPods;
-    use crate::server::state::{LogLosses, State};
+    use crate::server::state::{LogLosses, ServerState};
     use crate::server::thread::PanicNotifier;
 
     /// Saves with a writer whose call `at` panics, until call `last`; returns the report and the panics counted.
@@ -233,8 +233,9 @@ mod tests {
         let report = Arc::<SnapshotState>::default();
         report.name(Some(&path));
         let pods = SharedPods(Arc::new(NoPods));
-        let current = Current { settings: Arc::default(), pods, cookies: None, audit: None, transfers: None };
-        let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
+        let current =
+            ResponseInputs { settings: Arc::default(), pods, cookies: None, audit: None, transfers: None };
+        let state = Arc::new(ServerState::new(current, Vec::new(), LogLosses::default));
         let tasks = Tasks::new(Arc::clone(&state), PanicNotifier::new().0);
         let (calls, reached) = (Arc::<AtomicU32>::default(), Arc::<Notify>::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -251,7 +252,7 @@ mod tests {
                     Ok(None)
                 }
             };
-            let saver = Saver::start_with(writer, file, Arc::clone(&report), &tasks);
+            let saver = SnapshotWriter::start_with(writer, file, Arc::clone(&report), &tasks);
             reached.notified().await;
             saver.finish().await;
         });
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_snapshot_is_not_repeated_after_panics() {
+    fn last_snapshot_is_not_repeated_after_panics() {
         let (report, panics) = save(|_| true, 0);
         assert_eq!(report.failed, panics);
         assert!((1..=2).contains(&panics), "{panics}");

@@ -8,7 +8,7 @@ use std::time::Instant;
 use poddns_watch::{Resource, WatchStatus};
 use tokio::sync::watch;
 
-use super::answer::Current;
+use super::answer::ResponseInputs;
 use super::counters::{Counter, Counters};
 use super::pods::PodsReport;
 use super::query_log::QueryLogger;
@@ -18,7 +18,7 @@ use super::transfer::TransferCounters;
 
 /// An address that is listened on.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub(crate) struct DnsListener {
     /// As configured, perhaps with port 0.
     pub(crate) configured: SocketAddr,
     /// As bound.
@@ -27,7 +27,7 @@ pub(crate) struct Listener {
     pub(crate) udp: Vec<UdpSocket>,
 }
 
-impl Listener {
+impl DnsListener {
     /// Datagrams that the kernel could not queue, for want of room.
     #[cfg(target_os = "linux")]
     fn dropped_by_kernel(&self) -> u64 {
@@ -45,22 +45,22 @@ impl Listener {
 
 /// The addresses that are listened on, and what those before them have left.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners {
-    pub(crate) open: Vec<Listener>,
+pub(crate) struct DnsListeners {
+    pub(crate) open: Vec<DnsListener>,
     /// Drops of listeners that are closed: a counter never falls.
     dropped_before: u64,
 }
 
-impl Listeners {
+impl DnsListeners {
     /// Takes these off the list.
-    pub(crate) fn close(&mut self, which: impl Fn(&Listener) -> bool) -> Vec<Listener> {
-        let closed: Vec<Listener> = self.open.extract_if(.., |listener| which(listener)).collect();
-        self.dropped_before += closed.iter().map(Listener::dropped_by_kernel).sum::<u64>();
+    pub(crate) fn close(&mut self, which: impl Fn(&DnsListener) -> bool) -> Vec<DnsListener> {
+        let closed: Vec<DnsListener> = self.open.extract_if(.., |listener| which(listener)).collect();
+        self.dropped_before += closed.iter().map(DnsListener::dropped_by_kernel).sum::<u64>();
         closed
     }
 
     pub(crate) fn dropped_by_kernel(&self) -> u64 {
-        self.dropped_before + self.open.iter().map(Listener::dropped_by_kernel).sum::<u64>()
+        self.dropped_before + self.open.iter().map(DnsListener::dropped_by_kernel).sum::<u64>()
     }
 }
 
@@ -115,9 +115,9 @@ pub struct OptionInForce {
 
 /// Everything that is not one thread's own.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct ServerState {
     /// Inputs of the responses of all threads.
-    pub(crate) current: watch::Sender<Current>,
+    pub(crate) current: watch::Sender<ResponseInputs>,
     /// One for each worker.
     pub(crate) udp: Vec<Arc<Counters>>,
     pub(crate) tcp: Arc<Counters>,
@@ -136,15 +136,19 @@ pub(crate) struct State {
     pub(crate) query_log: Arc<QueryLogger>,
     /// Counters of zone transfers, which have no thread of their own.
     pub(crate) transfers: Arc<TransferCounters>,
-    listeners: Mutex<Listeners>,
+    listeners: Mutex<DnsListeners>,
     options: Mutex<Arc<[OptionInForce]>>,
     /// An address of a pod that the rate limit applies to.
-    limited: Mutex<Option<IpAddr>>,
+    rate_limited_pod: Mutex<Option<IpAddr>>,
     draining: AtomicBool,
 }
 
-impl State {
-    pub(crate) fn new(current: Current, admin: Vec<SocketAddr>, log_losses: fn() -> LogLosses) -> Self {
+impl ServerState {
+    pub(crate) fn new(
+        current: ResponseInputs,
+        admin: Vec<SocketAddr>,
+        log_losses: fn() -> LogLosses,
+    ) -> Self {
         let workers = current.settings.threads.get();
         Self {
             current: watch::Sender::new(current),
@@ -162,19 +166,19 @@ impl State {
             transfers: Arc::default(),
             listeners: Mutex::default(),
             options: Mutex::new(Arc::new([])),
-            limited: Mutex::default(),
+            rate_limited_pod: Mutex::default(),
             draining: AtomicBool::new(false),
         }
     }
 
     /// Returns what is answered from, as fresh as it is now.
-    pub(crate) fn current(&self) -> Current {
+    pub(crate) fn current(&self) -> ResponseInputs {
         let current = self.current.borrow().clone();
         current.pods.0.check_freshness();
         current
     }
 
-    pub(crate) fn listeners(&self) -> MutexGuard<'_, Listeners> {
+    pub(crate) fn listeners(&self) -> MutexGuard<'_, DnsListeners> {
         // Each change is one call, which leaves nothing half done.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,13 +194,13 @@ impl State {
     }
 
     /// Returns an address of a pod that the rate limit applies to, if the last check found one.
-    pub(crate) fn limited(&self) -> Option<IpAddr> {
-        *self.limited.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn rate_limited_pod(&self) -> Option<IpAddr> {
+        *self.rate_limited_pod.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores what a check found and returns what the one before did.
-    pub(crate) fn set_limited(&self, address: Option<IpAddr>) -> Option<IpAddr> {
-        std::mem::replace(&mut self.limited.lock().unwrap_or_else(PoisonError::into_inner), address)
+    pub(crate) fn set_rate_limited_pod(&self, address: Option<IpAddr>) -> Option<IpAddr> {
+        std::mem::replace(&mut self.rate_limited_pod.lock().unwrap_or_else(PoisonError::into_inner), address)
     }
 
     /// From now on the server is unready.
@@ -214,7 +218,7 @@ impl State {
         if self.draining() {
             pending.push("draining: the server is about to end".to_owned());
         }
-        let Current { settings, pods, .. } = self.current();
+        let ResponseInputs { settings, pods, .. } = self.current();
         // An audit that cannot tell yet keeps no answer waiting.
         let needs = settings.answers_need();
         pending.extend(awaited(&pods.0.report(), needs).map(ToString::to_string));

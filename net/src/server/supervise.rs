@@ -11,7 +11,7 @@ use tokio::task::{self, JoinHandle};
 use tokio::time;
 
 use super::counters::Counter;
-use super::state::State;
+use super::state::ServerState;
 use super::thread::PanicNotifier;
 
 /// Time between a panic and the restart, so that one that comes back at once does not take up the processor.
@@ -60,12 +60,12 @@ pub(crate) async fn unblocked<T>(call: JoinHandle<T>) -> Option<T> {
 /// Spawns tasks on the control thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
-    state: Arc<State>,
+    state: Arc<ServerState>,
     notifier: PanicNotifier,
 }
 
 impl Tasks {
-    pub(crate) fn new(state: Arc<State>, notifier: PanicNotifier) -> Self {
+    pub(crate) fn new(state: Arc<ServerState>, notifier: PanicNotifier) -> Self {
         Self { state, notifier }
     }
 
@@ -98,7 +98,7 @@ mod tests {
     use poddns_core::NoPods;
 
     use super::*;
-    use crate::server::answer::Current;
+    use crate::server::answer::ResponseInputs;
     use crate::server::pods::SharedPods;
     use crate::server::state::LogLosses;
 
@@ -115,15 +115,16 @@ mod tests {
         assert_eq!(start.elapsed(), 7 * RESTART_DELAY, "four runs, and three delays between them");
     }
 
-    fn tasks() -> (Tasks, Arc<State>) {
+    fn tasks() -> (Tasks, Arc<ServerState>) {
         let pods = SharedPods(Arc::new(NoPods));
-        let current = Current { settings: Arc::default(), pods, cookies: None, audit: None, transfers: None };
-        let state = Arc::new(State::new(current, Vec::new(), LogLosses::default));
+        let current =
+            ResponseInputs { settings: Arc::default(), pods, cookies: None, audit: None, transfers: None };
+        let state = Arc::new(ServerState::new(current, Vec::new(), LogLosses::default));
         (Tasks::new(Arc::clone(&state), PanicNotifier::new().0), state)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn panics_of_background_tasks_are_counted_and_mended() {
+    async fn background_tasks_are_restarted_after_panics() {
         let (tasks, state) = tasks();
         let mut runs = 0;
         let run = async move || {
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_of_a_blocking_call_is_passed_on() {
+    async fn panic_of_blocking_call_is_passed_on() {
         assert_eq!(unblocked(task::spawn_blocking(|| 7)).await, Some(7));
         let call = unblocked(task::spawn_blocking(|| -> u8 { panic!("injected") }));
         assert_eq!(caught(call).await, Err(Panicked));

@@ -13,11 +13,11 @@ use tokio::task;
 pub(crate) struct PanicNotifier(watch::Sender<Option<String>>);
 
 /// Name of the first thread or task that panicked, as soon as one has.
-pub(crate) type Panics = watch::Receiver<Option<String>>;
+pub(crate) type PanicReceiver = watch::Receiver<Option<String>>;
 
 impl PanicNotifier {
     /// Returns a notifier and what it notifies.
-    pub(crate) fn new() -> (Self, Panics) {
+    pub(crate) fn new() -> (Self, PanicReceiver) {
         let (sender, panics) = watch::channel(None);
         (Self(sender), panics)
     }

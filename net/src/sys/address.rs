@@ -7,9 +7,9 @@ use libc::{AF_INET, AF_INET6, sockaddr_in, sockaddr_in6, sockaddr_storage, sockl
 /// Room for the address of a peer.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(super) struct Storage(sockaddr_storage);
+pub(super) struct AddressBuffer(sockaddr_storage);
 
-impl Storage {
+impl AddressBuffer {
     /// Its size, as the kernel wants to know it.
     #[expect(clippy::cast_possible_truncation, reason = "128 octets")]
     pub(super) const LEN: socklen_t = size_of::<sockaddr_storage>() as socklen_t;

@@ -12,11 +12,11 @@ use libc::{
 /// systemd's may be set to send timestamps, the TTL and others with it (socket(7), ip(7), ipv6(7)).
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub(super) struct Control([u8; Self::LEN]);
+pub(super) struct ControlBuffer([u8; Self::LEN]);
 
 /// The source address of the response to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum ReplySource {
     /// The kernel chooses: the socket is bound to one address, or does not ask for the destination.
     Any,
     /// The address that the datagram was sent to. So many bytes of the buffer are to be sent with the reply.
@@ -32,7 +32,7 @@ enum Destination {
     V6(in6_pktinfo),
 }
 
-impl Control {
+impl ControlBuffer {
     /// Twice of what timestamps of all kinds and both destinations take.
     pub(super) const LEN: usize = 256;
 
@@ -42,14 +42,13 @@ impl Control {
 
     /// Replaces what was received with a datagram, of which the kernel says that it is `len` bytes, by the one
     /// control message that sends the reply from the same address.
-    pub(super) fn reply(&mut self, len: usize) -> Source {
+    pub(super) fn reply(&mut self, len: usize) -> ReplySource {
         match self.destination(len) {
-            None => Source::Any,
-            Some(Destination::V4(info)) => {
-                source_v4(info).map_or(Source::NotUnicast, |info| self.write(IPPROTO_IP, IP_PKTINFO, info))
-            }
+            None => ReplySource::Any,
+            Some(Destination::V4(info)) => source_v4(info)
+                .map_or(ReplySource::NotUnicast, |info| self.write(IPPROTO_IP, IP_PKTINFO, info)),
             Some(Destination::V6(info)) => source_v6(info)
-                .map_or(Source::NotUnicast, |info| self.write(IPPROTO_IPV6, IPV6_PKTINFO, info)),
+                .map_or(ReplySource::NotUnicast, |info| self.write(IPPROTO_IPV6, IPV6_PKTINFO, info)),
         }
     }
 
@@ -94,12 +93,12 @@ impl Control {
 
     /// Writes one control message, and nothing else, and returns the bytes that it takes.
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
-    fn write<T: Info>(&mut self, level: c_int, kind: c_int, info: T) -> Source {
+    fn write<T: PacketInfo>(&mut self, level: c_int, kind: c_int, info: T) -> ReplySource {
         let message = self.message(Self::LEN);
         // SAFETY: as in `destination`.
         let first = unsafe { CMSG_FIRSTHDR(&raw const message) };
         if first.is_null() {
-            return Source::Any;
+            return ReplySource::Any;
         }
         // SAFETY: a C struct of integers, for which all zeros is a value.
         let mut header: cmsghdr = unsafe { mem::zeroed() };
@@ -112,7 +111,7 @@ impl Control {
             CMSG_DATA(first).cast::<T>().write_unaligned(info);
         }
         // SAFETY: CMSG_SPACE computes a sum; it reads nothing.
-        Source::Destination(unsafe { CMSG_SPACE(T::LEN) } as usize)
+        ReplySource::Destination(unsafe { CMSG_SPACE(T::LEN) } as usize)
     }
 
     /// A message header whose control messages are the first `len` bytes of this buffer.
@@ -126,22 +125,22 @@ impl Control {
 }
 
 /// A structure of integers that a control message carries.
-trait Info: Copy {
+trait PacketInfo: Copy {
     const LEN: u32;
 }
 
-impl Info for in_pktinfo {
+impl PacketInfo for in_pktinfo {
     #[expect(clippy::cast_possible_truncation, reason = "12 bytes")]
     const LEN: u32 = size_of::<Self>() as u32;
 }
 
-impl Info for in6_pktinfo {
+impl PacketInfo for in6_pktinfo {
     #[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
     const LEN: u32 = size_of::<Self>() as u32;
 }
 
 /// The length of a control message with this structure in it, its header included.
-const fn whole<T: Info>() -> usize {
+const fn whole<T: PacketInfo>() -> usize {
     // SAFETY: CMSG_LEN computes a sum; it reads nothing.
     unsafe { CMSG_LEN(T::LEN) as usize }
 }
@@ -184,8 +183,8 @@ mod tests {
     }
 
     /// A buffer with these control messages, and the length that the kernel would give.
-    fn received(messages: &[(c_int, c_int, &[u8])]) -> (Control, usize) {
-        let (mut control, mut at) = (Control::new(), 0);
+    fn received(messages: &[(c_int, c_int, &[u8])]) -> (ControlBuffer, usize) {
+        let (mut control, mut at) = (ControlBuffer::new(), 0);
         for &(level, kind, data) in messages {
             let (len, space) = lengths(data);
             let kinds = [level, kind].map(c_int::to_ne_bytes);
@@ -209,15 +208,15 @@ mod tests {
     const A: [u8; 4] = [192, 0, 2, 7];
 
     /// The messages that are sent with a reply, as they would be received.
-    fn sent(control: &Control, len: usize) -> Option<(Control, usize)> {
+    fn sent(control: &ControlBuffer, len: usize) -> Option<(ControlBuffer, usize)> {
         let mut control = *control;
         match control.reply(len) {
-            Source::Destination(len) => Some((control, len)),
+            ReplySource::Destination(len) => Some((control, len)),
             _ => None,
         }
     }
 
-    fn assert_sends(received: &(Control, usize), level: c_int, kind: c_int, data: &[u8]) {
+    fn assert_sends(received: &(ControlBuffer, usize), level: c_int, kind: c_int, data: &[u8]) {
         let (control, len) = sent(&received.0, received.1).unwrap();
         let (expected, expected_len) = self::received(&[(level, kind, data)]);
         assert_eq!(len, expected_len);
@@ -227,45 +226,45 @@ mod tests {
 
     #[test]
     fn without_destination_the_kernel_chooses() {
-        let mut control = Control::new();
-        for len in [0, 8, Control::LEN, usize::MAX] {
-            assert_eq!(control.reply(len), Source::Any, "{len}");
+        let mut control = ControlBuffer::new();
+        for len in [0, 8, ControlBuffer::LEN, usize::MAX] {
+            assert_eq!(control.reply(len), ReplySource::Any, "{len}");
         }
         let (mut control, len) = received(&[(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, &[7; 16])]);
-        assert_eq!(control.reply(len), Source::Any);
+        assert_eq!(control.reply(len), ReplySource::Any);
         // Cut in the midst of its only message.
         let (mut control, len) = received(&[(IPPROTO_IP, IP_PKTINFO, &v4(2, A, A))]);
-        assert_eq!(control.reply(len - 8), Source::Any);
+        assert_eq!(control.reply(len - 8), ReplySource::Any);
         // Lengths that no kernel writes.
         for length in [usize::MAX, 1, 0] {
             control.0[..8].copy_from_slice(&length.to_ne_bytes());
-            assert_eq!(control.reply(len), Source::Any);
+            assert_eq!(control.reply(len), ReplySource::Any);
         }
     }
 
     #[test]
-    fn message_that_ends_with_the_buffer_is_whole() {
+    fn message_at_end_of_buffer_is_whole() {
         let info = v4(2, A, A);
         let (len, _) = lengths(&info);
         // Without the padding behind it.
         let (mut control, _) = received(&[(IPPROTO_IP, IP_PKTINFO, &info)]);
-        assert!(matches!(control.reply(len), Source::Destination(_)));
+        assert!(matches!(control.reply(len), ReplySource::Destination(_)));
         // Behind another one, too.
         let timestamp = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[7; 16][..]);
         let (mut control, all) = received(&[timestamp, (IPPROTO_IP, IP_PKTINFO, &info)]);
         let (_, padded) = lengths(&info);
-        assert!(matches!(control.reply(all - padded + len), Source::Destination(_)));
+        assert!(matches!(control.reply(all - padded + len), ReplySource::Destination(_)));
         let (mut control, all) = received(&[timestamp, (IPPROTO_IP, IP_PKTINFO, &info)]);
-        assert_eq!(control.reply(all - padded + len - 1), Source::Any, "cut");
+        assert_eq!(control.reply(all - padded + len - 1), ReplySource::Any, "cut");
     }
 
     #[test]
-    fn structure_that_is_too_short_is_not_read() {
+    fn too_short_structure_is_not_read() {
         for (level, kind, data) in
             [(IPPROTO_IP, IP_PKTINFO, v4(2, A, A)), (IPPROTO_IPV6, IPV6_PKTINFO, v6("2001:db8::1", 3))]
         {
             let (mut control, len) = received(&[(level, kind, &data[..data.len() - 4])]);
-            assert_eq!(control.reply(len), Source::Any);
+            assert_eq!(control.reply(len), ReplySource::Any);
         }
     }
 
@@ -325,12 +324,12 @@ mod tests {
         ] {
             let info = v4(2, local, destination);
             let (mut control, len) = received(&[(IPPROTO_IP, IP_PKTINFO, &info)]);
-            assert_eq!(control.reply(len), Source::NotUnicast, "{destination:?}");
+            assert_eq!(control.reply(len), ReplySource::NotUnicast, "{destination:?}");
         }
         for address in ["ff02::fb", "::"] {
             let info = v6(address, 2);
             let (mut control, len) = received(&[(IPPROTO_IPV6, IPV6_PKTINFO, &info)]);
-            assert_eq!(control.reply(len), Source::NotUnicast, "{address}");
+            assert_eq!(control.reply(len), ReplySource::NotUnicast, "{address}");
         }
     }
 }

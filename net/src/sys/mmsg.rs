@@ -8,8 +8,8 @@ use libc::{MSG_DONTWAIT, MSG_TRUNC, c_uint, iovec, mmsghdr, msghdr};
 use poddns_core::MAX_UDP_REPLY;
 
 use super::Datagram;
-use super::address::Storage;
-use super::control::{Control, Source};
+use super::address::AddressBuffer;
+use super::control::{ControlBuffer, ReplySource};
 
 /// Number of datagrams that are received or sent at once. Beyond some 16 the cost of the system call no longer
 /// shows against that of the datagrams; but the kernel drives code and tables out of the near caches, so the
@@ -36,11 +36,11 @@ const REPLY_STRIDE: usize = MAX_UDP_REPLY.next_multiple_of(64);
 ///
 /// The kernel's headers point into the vectors beside them. None of these vectors ever grows, so the pointers
 /// stay valid for as long as the structure exists, wherever it is moved.
-pub(crate) struct Messages {
+pub(crate) struct DatagramBuffers {
     queries: Vec<u8>,
     replies: Vec<u8>,
-    peers: Vec<Storage>,
-    controls: Vec<Control>,
+    peers: Vec<AddressBuffer>,
+    controls: Vec<ControlBuffer>,
     // Only pointed to by the headers.
     _query_parts: Vec<iovec>,
     reply_parts: Vec<iovec>,
@@ -56,12 +56,12 @@ pub(crate) struct Messages {
     not_unicast: usize,
 }
 
-impl Messages {
+impl DatagramBuffers {
     pub(crate) fn new() -> Self {
         let mut queries = vec![0; BATCH * QUERY_STRIDE];
         let mut replies = vec![0; BATCH * REPLY_STRIDE];
-        let mut peers = vec![Storage::new(); BATCH];
-        let mut controls = vec![Control::new(); BATCH];
+        let mut peers = vec![AddressBuffer::new(); BATCH];
+        let mut controls = vec![ControlBuffer::new(); BATCH];
         let mut query_parts = parts(&mut queries, QUERY_STRIDE, QUERY);
         let mut reply_parts = parts(&mut replies, REPLY_STRIDE, MAX_UDP_REPLY);
         let mut incoming = headers(&mut query_parts);
@@ -89,8 +89,8 @@ impl Messages {
     /// Receives up to [`BATCH`] datagrams without waiting and returns how many; forgets what was there before.
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         for header in self.incoming.iter_mut().take(self.used) {
-            header.msg_hdr.msg_namelen = Storage::LEN;
-            header.msg_hdr.msg_controllen = Control::LEN as _;
+            header.msg_hdr.msg_namelen = AddressBuffer::LEN;
+            header.msg_hdr.msg_controllen = ControlBuffer::LEN as _;
         }
         self.used = 1;
         (self.received, self.queued, self.not_unicast) = (0, 0, 0);
@@ -136,9 +136,9 @@ impl Messages {
             let cut = header.msg_hdr.msg_flags & MSG_TRUNC != 0;
             let Some(peer) = peer.get(header.msg_hdr.msg_namelen) else { continue };
             let control_len = match control.reply(header.msg_hdr.msg_controllen as usize) {
-                Source::Any => 0,
-                Source::Destination(len) => len,
-                Source::NotUnicast => {
+                ReplySource::Any => 0,
+                ReplySource::Destination(len) => len,
+                ReplySource::NotUnicast => {
                     self.not_unicast += 1;
                     continue;
                 }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn an_empty_queue_would_block() {
         let (server, _client) = pair();
-        let mut messages = Messages::new();
+        let mut messages = DatagramBuffers::new();
         for _ in 0..3 {
             assert_eq!(messages.receive(server.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_burst_comes_and_goes_as_one() {
         let (server, client) = pair();
-        let mut messages = Messages::new();
+        let mut messages = DatagramBuffers::new();
         // Twice, so that the second batch is received over the traces of the first.
         for round in 0..2_u8 {
             for number in 0..72_u8 {
@@ -272,7 +272,7 @@ mod tests {
         for len in [0, QUERY, QUERY + 1, huge.len(), 1] {
             client.send(&huge[..len]).unwrap();
         }
-        let mut messages = Messages::new();
+        let mut messages = DatagramBuffers::new();
         let mut received = Vec::new();
         while received.len() < 5 {
             messages.receive(server.as_fd()).unwrap();
@@ -310,7 +310,7 @@ mod tests {
             client.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
             client.connect(("127.0.0.77", address.port())).unwrap();
             client.send(b"x").unwrap();
-            let mut messages = Messages::new();
+            let mut messages = DatagramBuffers::new();
             assert_eq!(messages.receive(server.as_fd()).unwrap(), 1);
             messages.answer(|_, out| {
                 out[0] = b'y';
@@ -326,7 +326,7 @@ mod tests {
     fn errors_are_about_the_first_reply_left() {
         let (server, client) = pair();
         client.send(b"x").unwrap();
-        let mut messages = Messages::new();
+        let mut messages = DatagramBuffers::new();
         messages.receive(server.as_fd()).unwrap();
         messages.answer(|_, _| Some(1));
         let pipe = io::pipe().unwrap().1;

@@ -17,7 +17,7 @@ mod options;
 #[cfg(target_os = "linux")]
 pub(crate) use self::{
     epoll::watch,
-    mmsg::{BATCH, Messages},
+    mmsg::{BATCH, DatagramBuffers},
     options::{
         choose_any_listener, choose_listener, dropped_by_kernel, reply_from_destination,
         without_path_mtu_discovery,

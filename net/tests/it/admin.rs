@@ -65,7 +65,7 @@ fn other_paths_and_methods_are_refused() {
 }
 
 #[test]
-fn queries_are_counted_by_what_became_of_them() {
+fn queries_are_counted_by_outcome() {
     let daemon = insecure(&["--block-special"]);
     let server = daemon.address();
     ask(server, &query(1, &name(Ipv4Addr::new(10, 1, 1, 1))));
@@ -93,7 +93,7 @@ fn queries_are_counted_by_what_became_of_them() {
 }
 
 #[test]
-fn an_unsynced_server_says_what_it_waits_for_and_answers_servfail() {
+fn unsynced_server_is_pending_and_answers_servfail() {
     // A port that was free a moment ago and refuses.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
@@ -174,7 +174,7 @@ fn options_in_force_have_their_source() {
 }
 
 #[test]
-fn pages_show_the_state_with_a_strict_policy() {
+fn page_has_state_and_strict_policy() {
     let daemon = insecure(&["--domain=a.example"]);
     let (head, body) = daemon.http("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -241,7 +241,7 @@ fn silent_connections_do_not_keep_probes_out() {
 }
 
 #[test]
-fn a_client_beyond_its_share_loses_its_silent_connections() {
+fn client_beyond_limit_loses_silent_connections() {
     let daemon = insecure(&[]);
     let mut silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(daemon.admin).unwrap()).collect();
     let mut used = TcpStream::connect(daemon.admin).unwrap();
@@ -262,7 +262,7 @@ fn a_client_beyond_its_share_loses_its_silent_connections() {
 }
 
 #[test]
-fn clients_that_do_not_read_do_not_keep_probes_out() {
+fn clients_that_never_read_delay_no_probe() {
     let daemon = insecure(&[]);
     let before = daemon.memory();
     let mut connections = Vec::new();
@@ -282,7 +282,7 @@ fn clients_that_do_not_read_do_not_keep_probes_out() {
 }
 
 #[test]
-fn metrics_come_in_the_format_that_is_asked_for() {
+fn metrics_have_the_accepted_format() {
     let daemon = insecure(&[]);
     let get = |accept: &str| {
         daemon.http(&format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}Connection: close\r\n\r\n"))

@@ -93,7 +93,7 @@ fn reloadable(folder: &Folder, to: Option<&UnixDatagram>) -> (Daemon, PathBuf) {
 }
 
 #[test]
-fn hanging_plugin_at_start_leaves_answers_and_the_end() {
+fn hanging_plugin_at_start_blocks_nothing() {
     let folder = Folder::new();
     let (kubeconfig, begun) = folder.hanging_plugin();
     let daemon = start(&["--listen=127.0.0.1:0", &flag("kubeconfig", &kubeconfig)]);
@@ -103,7 +103,7 @@ fn hanging_plugin_at_start_leaves_answers_and_the_end() {
 }
 
 #[test]
-fn hanging_plugin_at_reload_leaves_answers_and_the_end() {
+fn hanging_plugin_at_reload_blocks_nothing() {
     let folder = Folder::new();
     let (daemon, config) = reloadable(&folder, None);
     let (kubeconfig, begun) = folder.hanging_plugin();
@@ -116,7 +116,7 @@ fn hanging_plugin_at_reload_leaves_answers_and_the_end() {
 }
 
 #[test]
-fn pods_file_without_a_writer_leaves_answers_and_the_end() {
+fn pods_file_without_writer_blocks_nothing() {
     let folder = Folder::new();
     let pipe = folder.fifo("pods.json");
     let daemon = start(&["--listen=127.0.0.1:0", &flag("pods-file", &pipe)]);
@@ -125,7 +125,7 @@ fn pods_file_without_a_writer_leaves_answers_and_the_end() {
 }
 
 #[test]
-fn hanging_config_file_at_reload_leaves_answers_and_the_end() {
+fn hanging_config_file_at_reload_blocks_nothing() {
     let folder = Folder::new();
     let socket = UnixDatagram::bind(folder.path("notify")).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -147,7 +147,7 @@ fn hanging_config_file_at_reload_leaves_answers_and_the_end() {
 }
 
 #[test]
-fn silent_api_server_leaves_answers_and_the_end() {
+fn silent_api_server_blocks_nothing() {
     let folder = Folder::new();
     // Connections are established by the kernel, and never accepted.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -188,7 +188,7 @@ fn signals_without_meaning_are_ignored() {
 }
 
 #[test]
-fn fifo_as_pods_file_at_reload_is_refused() {
+fn fifo_as_pods_file_is_refused() {
     let folder = Folder::new();
     let (daemon, config) = reloadable(&folder, None);
     let pipe = folder.fifo("pods.json");

@@ -113,7 +113,7 @@ fn cookies_can_be_off() {
 }
 
 #[test]
-fn malformed_secret_file_is_refused_only_at_start() {
+fn malformed_secret_file_is_refused_at_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     fs::write(&file, "# secrets\n0123\n").unwrap();

@@ -54,7 +54,7 @@ fn tcp_has_the_limit_too() {
 }
 
 #[test]
-fn limit_is_opt_in_and_spares_private_clients() {
+fn limit_is_opt_in_and_exempts_private() {
     for arguments in [&["--rate-limit=off", "--rate-limit-exempt=none"][..], &["--nxdomain-limit=1"]] {
         let daemon = insecure(arguments);
         for number in 0..100 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use poddns_core::{Label, PodLookup, Unknown};
-use poddns_net::{Pods, PodsReport, Server, Settings};
+use poddns_net::{PodsReport, ServedPods, Server, Settings};
 use poddns_test_support::dns::{Stream, assert_answers, connect, exchange, id, name, query, rcode};
 use poddns_test_support::wait::{PATIENCE, until};
 
@@ -35,7 +35,7 @@ impl PodLookup for Poisoned {
     }
 }
 
-impl Pods for Poisoned {
+impl ServedPods for Poisoned {
     fn report(&self) -> PodsReport {
         assert!(!self.report.load(Ordering::Relaxed), "injected");
         PodsReport::default()
@@ -52,7 +52,7 @@ fn start() -> (Server, Arc<Poisoned>) {
     let mut settings = Settings::default();
     (settings.listen, settings.threads) = (vec![([127, 0, 0, 1], 0).into()], NonZeroUsize::MIN);
     settings.admin = vec![([127, 0, 0, 1], 0).into()];
-    (Server::with_pods(settings, Arc::clone(&pods) as Arc<dyn Pods>).unwrap(), pods)
+    (Server::with_pods(settings, Arc::clone(&pods) as Arc<dyn ServedPods>).unwrap(), pods)
 }
 
 fn get(admin: SocketAddr, path: &str) -> String {

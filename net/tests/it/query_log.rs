@@ -90,7 +90,7 @@ fn queries_beyond_the_rate_are_counted() {
 }
 
 #[test]
-fn a_reload_switches_the_log_on_and_off() {
+fn reload_switches_log_on_and_off() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("poddnsd.toml");
     let reload = |daemon: &Daemon, text: &str, ttl: u32| {

@@ -254,7 +254,7 @@ fn others_are_refused_and_keep_their_connection() {
 }
 
 #[test]
-fn transfers_and_refusals_are_in_the_query_log() {
+fn query_log_has_transfers_and_refusals() {
     let pods = Pods::new(0..3);
     let (_socket, to) = secondary();
     let daemon = start(&pods, &[&to, "--query-log=all"]);
@@ -298,7 +298,7 @@ fn transfer_before_the_first_list_is_servfail() {
 }
 
 #[test]
-fn queries_behind_a_transfer_are_answered_after_it() {
+fn queries_behind_transfer_are_answered_later() {
     let pods = Pods::new(0..2_000);
     let (_socket, to) = secondary();
     let daemon = start(&pods, &[&to]);
@@ -426,7 +426,7 @@ fn notify_is_repeated_until_it_is_answered() {
 }
 
 #[test]
-fn changed_settings_make_a_version_without_a_difference() {
+fn changed_settings_make_version_without_difference() {
     let pods = Pods::new(0..20);
     let (_socket, to) = secondary();
     let config = pods.folder.path().join("poddnsd.toml");
@@ -440,7 +440,7 @@ fn changed_settings_make_a_version_without_a_difference() {
 }
 
 #[test]
-fn serial_goes_on_after_a_restart_with_snapshot() {
+fn serial_continues_after_restart_with_snapshot() {
     let (_socket, to) = secondary();
     let (api, folder) = (one_pod(), tempfile::tempdir().unwrap());
     let snapshot = format!("--snapshot={}", folder.path().join("snapshot").display());
@@ -558,7 +558,7 @@ fn wrong_signatures_are_answered_by_kind() {
 }
 
 #[test]
-fn notify_is_signed_where_there_is_a_key() {
+fn notify_is_signed_with_a_key() {
     let pods = Pods::new(0..3);
     let (socket, to) = secondary();
     let daemon = start(&pods, &[&to, &key_file(pods.folder.path(), "poddns", SECRET)]);
@@ -586,7 +586,7 @@ fn notify_is_signed_where_there_is_a_key() {
 }
 
 #[test]
-fn key_file_that_cannot_be_used_is_named() {
+fn unusable_key_file_is_named() {
     let pods = Pods::new(0..3);
     let file = key_file(pods.folder.path(), "poddns", "short");
     let pods_file = format!("--pods-file={}", pods.path.display());

@@ -63,7 +63,7 @@ fn cut(response: &[u8]) -> (bool, u16) {
 }
 
 #[test]
-fn queries_with_4_kib_of_options_are_answered() {
+fn query_with_large_options_is_answered() {
     let daemon = insecure(&[]);
     for padding in [0, 468, 1500, 4096] {
         let response = ask(daemon.address(), &padded(7, &name(IP), padding));

@@ -11,18 +11,18 @@ use serde_json::{Map, Value, json};
 
 use super::status::freshness;
 use super::{JSON, reply, text};
-use crate::server::answer::Current;
+use crate::server::answer::ResponseInputs;
 use crate::server::audit::counts::PAIRS;
-use crate::server::audit::record::Record;
-use crate::server::audit::table::Entry;
-use crate::server::audit::{FileReport, Report};
-use crate::server::state::State;
+use crate::server::audit::record::AuditRecord;
+use crate::server::audit::table::AuditEntry;
+use crate::server::audit::{AuditFileReport, AuditReport};
+use crate::server::state::ServerState;
 
 /// Version of the shape.
 const VERSION: u32 = 1;
 
 /// The document, or why there is none.
-pub(super) fn document(state: &State) -> Response<Full<Bytes>> {
+pub(super) fn document(state: &ServerState) -> Response<Full<Bytes>> {
     match value(state) {
         Some(value) => reply(StatusCode::OK, JSON, format!("{value}\n")),
         None => text(StatusCode::NOT_FOUND, "no audit is made: start poddnsd with --pods insecure --audit\n"),
@@ -30,10 +30,10 @@ pub(super) fn document(state: &State) -> Response<Full<Bytes>> {
 }
 
 /// The document; `None` if no audit is made.
-pub(super) fn value(state: &State) -> Option<Value> {
+pub(super) fn value(state: &ServerState) -> Option<Value> {
     let current = state.current();
-    let Report { record, file } = current.audit.as_ref()?.report();
-    let Record { begun, observed, counts, missed, entries } = &record;
+    let AuditReport { record, file } = current.audit.as_ref()?.report();
+    let AuditRecord { begun, observed, counts, missed, entries } = &record;
     let mut refused = Map::new();
     for &finding in AuditFinding::ALL.iter().filter(|&&finding| finding != AuditFinding::NotReady) {
         refused.insert(finding.as_str().to_owned(), counts.of(finding).into());
@@ -51,14 +51,14 @@ pub(super) fn value(state: &State) -> Option<Value> {
         "pairs": entries.iter().map(|entry| pair(&current, entry)).collect::<Vec<_>>(),
         "max_pairs": PAIRS,
         "missed": missed,
-        "file": file.map(|(path, FileReport { restored, written, failed, error })| json!({
+        "file": file.map(|(path, AuditFileReport { restored, written, failed, error })| json!({
             "path": path, "restored": restored, "written": written, "failed": failed, "error": error,
         })),
     }))
 }
 
-fn pair(current: &Current, entry: &Entry) -> Value {
-    let Entry { pair, finding, count, error, first, last } = entry;
+fn pair(current: &ResponseInputs, entry: &AuditEntry) -> Value {
+    let AuditEntry { pair, finding, count, error, first, last } = entry;
     let domain = current.settings.zones.first().map(|zone| zone.apex().to_string()).unwrap_or_default();
     let domain = domain.trim_end_matches('.');
     let name = format!("{}.{}.{domain}", PodIpLabel::from(pair.address), pair.namespace);

@@ -21,14 +21,14 @@ use tokio::task;
 use tokio::time::{self, Instant};
 
 use super::reply::text;
-use crate::server::connections::{ConnectionTable, Id, Limits, TaskHandle};
+use crate::server::connections::{ConnectionId, ConnectionLimits, ConnectionTable, TaskHandle};
 use crate::server::open_files::ADMIN;
-use crate::server::state::State;
+use crate::server::state::ServerState;
 use crate::server::supervise::caught;
 
 /// Connections at a time: a few probes and scrapers. Beyond it the oldest without a request is closed, of the client
 /// with the most.
-const LIMITS: Limits = Limits { total: ADMIN, per_client: 16 };
+const LIMITS: ConnectionLimits = ConnectionLimits { total: ADMIN, per_client: 16 };
 
 /// Time for a request's header, and for the next request on the same connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,26 +43,26 @@ const HEADER_SIZE: usize = 8 * 1024;
 const ACCEPT_DELAY: Duration = Duration::from_millis(50);
 
 /// The connections, and the function that answers their requests.
-pub(super) struct Connections<F> {
-    state: Arc<State>,
+pub(super) struct AdminConnections<F> {
+    state: Arc<ServerState>,
     respond: F,
     table: RefCell<ConnectionTable<Rc<TaskHandle>>>,
 }
 
 /// Removes a connection from the table when its task ends.
-struct Place<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>>> {
-    connections: Rc<Connections<F>>,
-    id: Id,
+struct ConnectionGuard<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>>> {
+    connections: Rc<AdminConnections<F>>,
+    id: ConnectionId,
 }
 
-impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>>> Drop for Place<F> {
+impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>>> Drop for ConnectionGuard<F> {
     fn drop(&mut self) {
         self.connections.table.borrow_mut().remove(self.id);
     }
 }
 
-impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> Connections<F> {
-    pub(super) fn new(state: Arc<State>, respond: F) -> Self {
+impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnections<F> {
+    pub(super) fn new(state: Arc<ServerState>, respond: F) -> Self {
         Self { state, respond, table: RefCell::default() }
     }
 
@@ -92,7 +92,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> Connections<F
             table.admit(client, LIMITS);
             table.insert(client, Instant::now(), Rc::clone(&handle))
         };
-        let place = Place { connections: Rc::clone(self), id };
+        let place = ConnectionGuard { connections: Rc::clone(self), id };
         let task = task::spawn_local(async move {
             let connections = &place.connections;
             let served = caught(time::timeout(CONNECTION_TIMEOUT, connections.converse(stream, id))).await;
@@ -105,7 +105,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> Connections<F
         handle.set(task.abort_handle());
     }
 
-    async fn converse(&self, stream: TcpStream, id: Id) -> io::Result<()> {
+    async fn converse(&self, stream: TcpStream, id: ConnectionId) -> io::Result<()> {
         let service = service_fn(async |request| Ok::<_, Infallible>(self.respond(&request, id)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -115,7 +115,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> Connections<F
         connection.await.map_err(io::Error::other)
     }
 
-    fn respond(&self, request: &Request<Incoming>, id: Id) -> Response<Full<Bytes>> {
+    fn respond(&self, request: &Request<Incoming>, id: ConnectionId) -> Response<Full<Bytes>> {
         self.table.borrow_mut().exchanged(id, Instant::now());
         catch_unwind(AssertUnwindSafe(|| (self.respond)(request))).unwrap_or_else(|_| {
             self.panicked();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A field of the document.
-struct Field {
+struct StatusField {
     /// Its place: `a.b`, `a[].b` in each item of a list, `a.*` for any name.
     path: &'static str,
     /// Its type, with the unit of a number.
@@ -14,18 +14,23 @@ struct Field {
     null: &'static str,
 }
 
-const fn field(path: &'static str, kind: &'static str, meaning: &'static str) -> Field {
-    Field { path, kind, meaning, null: "" }
+const fn field(path: &'static str, kind: &'static str, meaning: &'static str) -> StatusField {
+    StatusField { path, kind, meaning, null: "" }
 }
 
-const fn or_null(path: &'static str, kind: &'static str, meaning: &'static str, null: &'static str) -> Field {
-    Field { path, kind, meaning, null }
+const fn or_null(
+    path: &'static str,
+    kind: &'static str,
+    meaning: &'static str,
+    null: &'static str,
+) -> StatusField {
+    StatusField { path, kind, meaning, null }
 }
 
 const INDEX: &str = "the mode needs no index";
 const NEVER_FRESH: &str = "in sync, or never listed";
 
-static FIELDS: &[Field] = &[
+static FIELDS: &[StatusField] = &[
     field("version", "number", "version of this shape: 1; fields can be added in a version, not changed"),
     field("server_version", "text", "version of the program"),
     or_null("commit", "text", "the commit that it was built from", "the build was not told"),
@@ -203,7 +208,7 @@ This page is generated from the table that a test compares with real documents.
 #[must_use]
 pub fn status_reference() -> String {
     let mut text = HEAD.to_owned();
-    for Field { path, kind, meaning, null } in FIELDS {
+    for StatusField { path, kind, meaning, null } in FIELDS {
         let _ = writeln!(text, "| `{path}` | {kind} | {meaning} | {null} |");
     }
     text
@@ -222,14 +227,14 @@ mod tests {
     use crate::server::admin::document::check;
     use crate::server::admin::{samples, status};
     use crate::server::history::History;
-    use crate::server::state::State;
+    use crate::server::state::ServerState;
 
     #[test]
     fn status_document_is_that_of_the_table() {
         check("docs/status.md", &status_reference());
     }
 
-    fn known(path: &str) -> &'static Field {
+    fn known(path: &str) -> &'static StatusField {
         let wild = path.rsplit_once('.').map(|(parent, _)| format!("{parent}.*"));
         let mut fields = FIELDS.iter();
         fields
@@ -279,7 +284,7 @@ mod tests {
     }
 
     fn documents() -> Vec<Value> {
-        let document = |state: &Arc<State>| {
+        let document = |state: &Arc<ServerState>| {
             let start = Instant::now();
             let mut history = History::new(state, start);
             samples::count_answer(state);
@@ -289,7 +294,7 @@ mod tests {
         };
         let age = Duration::from_secs(7);
         let full = samples::state(samples::full_report(Freshness::Fresh));
-        full.set_limited(Some([203, 0, 113, 7].into()));
+        full.set_rate_limited_pod(Some([203, 0, 113, 7].into()));
         let stale = samples::state(samples::full_report(Freshness::Stale { age }));
         stale.current.send_modify(|current| {
             let settings = Arc::make_mut(&mut current.settings);

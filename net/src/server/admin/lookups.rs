@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::explain::explain_json;
 use super::reply::{JSON, reply, text};
 use super::status::freshness;
-use crate::server::answer::Current;
+use crate::server::answer::ResponseInputs;
 use crate::server::listing::{ListError, PodCursor, PodEntry};
-use crate::server::state::State;
+use crate::server::state::ServerState;
 
 /// Version of the shape of `/pods`.
 const VERSION: u32 = 1;
@@ -86,12 +86,12 @@ fn unknown(key: &str, known: &str) -> String {
 }
 
 /// A page of the pods.
-pub(super) fn pods(state: &State, query: &str) -> Response<Full<Bytes>> {
+pub(super) fn pods(state: &ServerState, query: &str) -> Response<Full<Bytes>> {
     let request = match PodsRequest::read(query) {
         Ok(request) => request,
         Err(error) => return text(StatusCode::BAD_REQUEST, error),
     };
-    let Current { pods, .. } = state.current();
+    let ResponseInputs { pods, .. } = state.current();
     let limit = request.limit.unwrap_or(MAX_LIMIT);
     match pods.0.list(request.from, limit, &|pod| request.wants(pod)) {
         Ok(page) => {
@@ -118,7 +118,7 @@ fn pod(pod: &PodEntry) -> Value {
 }
 
 /// The reason for an answer.
-pub(super) fn explain(state: &State, query: &str) -> Response<Full<Bytes>> {
+pub(super) fn explain(state: &ServerState, query: &str) -> Response<Full<Bytes>> {
     let (mut name, mut rtype, mut client) = (None, None, None);
     for (key, value) in pairs(query) {
         let bad = |what: &str| format!("{key}={:.100} is not {what}\n", value.escape_debug());
@@ -138,7 +138,7 @@ pub(super) fn explain(state: &State, query: &str) -> Response<Full<Bytes>> {
             "name is missing, as in /explain?name=10-42-2-46.default.pod.cluster.local\n",
         );
     };
-    let Current { settings, pods, .. } = state.current();
+    let ResponseInputs { settings, pods, .. } = state.current();
     match explain_json(&settings, &*pods.0, &name, rtype, client) {
         Some(document) => reply(StatusCode::OK, JSON, document),
         None => text(StatusCode::BAD_REQUEST, "name is not a domain name\n"),

@@ -31,12 +31,12 @@ use prometheus_client::registry::Registry;
 use tokio::task;
 use tokio::time::{self, MissedTickBehavior};
 
-use self::connections::Connections;
+use self::connections::AdminConnections;
 use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
 use self::page::PageView;
 use self::reply::{HTML, JSON, reply, text};
 use crate::server::history::{History, INTERVAL};
-use crate::server::state::State;
+use crate::server::state::ServerState;
 use crate::server::supervise::supervise;
 
 pub use self::explain::explain_json;
@@ -44,11 +44,11 @@ pub use self::fields::status_reference;
 pub use self::metrics::metrics_reference;
 
 /// Serves on all listeners, which share the limits of connections, for ever.
-pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<State>) {
+pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<ServerState>) {
     let endpoints = Rc::new(Endpoints::new(Arc::clone(&state)));
     let (answering, sampling) = (Rc::clone(&endpoints), Rc::clone(&endpoints));
     let connections =
-        Rc::new(Connections::new(Arc::clone(&state), move |request| answering.respond(request)));
+        Rc::new(AdminConnections::new(Arc::clone(&state), move |request| answering.respond(request)));
     for listener in listeners {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
@@ -69,13 +69,13 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<State>) {
 
 /// State that requests are answered from.
 struct Endpoints {
-    state: Arc<State>,
+    state: Arc<ServerState>,
     metrics: Registry,
     history: RefCell<History>,
 }
 
 impl Endpoints {
-    fn new(state: Arc<State>) -> Self {
+    fn new(state: Arc<ServerState>) -> Self {
         let metrics = metrics::registry(Arc::clone(&state));
         let history = RefCell::new(History::new(&state, Instant::now()));
         Self { state, metrics, history }
@@ -146,7 +146,7 @@ fn exposition(request: &Request<Incoming>, metrics: String) -> Response<Full<Byt
     }
 }
 
-fn ready(state: &State) -> Response<Full<Bytes>> {
+fn ready(state: &ServerState) -> Response<Full<Bytes>> {
     let pending = state.pending();
     if pending.is_empty() {
         // Ready all the same: answers say that they are stale, and there is nobody better to ask.

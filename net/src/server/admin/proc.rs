@@ -4,7 +4,7 @@ use std::fs;
 
 /// Numbers from `/proc/self`; each is missing where the system does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Process {
+pub(super) struct ProcessUsage {
     /// User and system time in seconds.
     pub(super) cpu_seconds: Option<f64>,
     /// Octets of memory in use.
@@ -13,7 +13,7 @@ pub(super) struct Process {
     pub(super) open_files: Option<u64>,
 }
 
-impl Process {
+impl ProcessUsage {
     pub(super) fn read() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let files = fs::read_dir("/proc/self/fd").ok();

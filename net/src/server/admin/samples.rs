@@ -7,12 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use poddns_core::{Freshness, Label, NoPods, Outcome, PodLookup, Request, Transport, Unknown, respond};
 use poddns_watch::{IndexStats, Resource, ResyncCounts, WatchCounts, WatchStatus};
 
-use crate::server::answer::Current;
+use crate::server::answer::ResponseInputs;
 use crate::server::audit::Audit;
-use crate::server::pods::{Pods, PodsReport, SharedPods, SnapshotReport};
+use crate::server::pods::{PodsReport, ServedPods, SharedPods, SnapshotReport};
 use crate::server::settings::Settings;
-use crate::server::state::{Listener, LogLosses, OptionInForce, State};
-use crate::server::transfer::Service;
+use crate::server::state::{DnsListener, LogLosses, OptionInForce, ServerState};
+use crate::server::transfer::TransferService;
 
 /// Pods with a report that a test chooses.
 struct Reported(Freshness, PodsReport);
@@ -31,7 +31,7 @@ impl PodLookup for Reported {
     }
 }
 
-impl Pods for Reported {
+impl ServedPods for Reported {
     fn report(&self) -> PodsReport {
         self.1.clone()
     }
@@ -66,9 +66,9 @@ pub(crate) fn full_report(freshness: Freshness) -> (Freshness, PodsReport) {
 }
 
 /// Counts a response: REFUSED, outside of all zones.
-pub(crate) fn count_answer(state: &State) {
+pub(crate) fn count_answer(state: &ServerState) {
     let query = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x07example\0\0\x01\0\x01";
-    let Current { settings, .. } = state.current();
+    let ResponseInputs { settings, .. } = state.current();
     let request = Request::new(Transport::Tcp, [127, 0, 0, 1].into(), 0);
     let outcome = respond(&settings.answers(), &NoPods, query, &request, &mut [0; 512]);
     let Outcome::Reply(reply) = outcome else { panic!("{outcome:?}") };
@@ -76,13 +76,18 @@ pub(crate) fn count_answer(state: &State) {
 }
 
 /// Returns the state of a server with such pods.
-pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> {
+pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<ServerState> {
     let pods = SharedPods(Arc::new(Reported(freshness, report)));
     let audit = Some(Arc::new(Audit::new(Some("/var/lib/poddns/audit".into()), 1, [7; 16])));
-    let current =
-        Current { settings: Arc::new(Settings::default()), pods, cookies: None, audit, transfers: None };
+    let current = ResponseInputs {
+        settings: Arc::new(Settings::default()),
+        pods,
+        cookies: None,
+        audit,
+        transfers: None,
+    };
     let admin = vec![([127, 0, 0, 1], 8053).into()];
-    let state = State::new(current, admin, LogLosses::default);
+    let state = ServerState::new(current, admin, LogLosses::default);
     let option = |name, values: &[&str], note, source, place: Option<&str>| OptionInForce {
         name,
         values: values.iter().map(|&value| value.to_owned()).collect(),
@@ -91,7 +96,7 @@ pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> 
         place: place.map(str::to_owned),
     };
     let configured = ([127, 0, 0, 1], 0).into();
-    state.listeners().open.push(Listener {
+    state.listeners().open.push(DnsListener {
         configured,
         address: ([127, 0, 0, 1], 1053).into(),
         udp: Vec::new(),
@@ -102,7 +107,7 @@ pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<State> 
         option("cookie-secret-file", &[], Some("random, a new one every hour"), "default", None),
     ]);
     let complete = freshness != Freshness::Unsynced;
-    let service = Service::sample(state.current().pods, &state.transfers, complete);
+    let service = TransferService::sample(state.current().pods, &state.transfers, complete);
     state.current.send_modify(|current| current.transfers = Some(service));
     Arc::new(state)
 }

@@ -7,20 +7,20 @@ use poddns_core::{Freshness, IpCidr, Reason};
 use poddns_watch::{ResyncCounts, WatchCounts, WatchStatus};
 use serde_json::{Map, Value, json};
 
-use crate::server::answer::Current;
+use crate::server::answer::ResponseInputs;
 use crate::server::history::{RCODES, Recent, Series};
 use crate::server::pods::{PodsReport, SnapshotReport};
 use crate::server::settings::Settings;
-use crate::server::state::{LogLosses, OptionInForce, State};
-use crate::server::transfer::{Secondary, Service};
+use crate::server::state::{LogLosses, OptionInForce, ServerState};
+use crate::server::transfer::{Secondary, TransferService};
 use crate::version::{COMMIT, VERSION};
 
 /// Version of the document's shape.
 const SHAPE: u32 = 1;
 
 /// Returns the document.
-pub(super) fn document(state: &State, recent: &Recent<'_>) -> Value {
-    let Current { settings, pods, transfers, .. } = state.current();
+pub(super) fn document(state: &ServerState, recent: &Recent<'_>) -> Value {
+    let ResponseInputs { settings, pods, transfers, .. } = state.current();
     let report = pods.0.report();
     let pending = state.pending();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -43,7 +43,7 @@ pub(super) fn document(state: &State, recent: &Recent<'_>) -> Value {
         "admin": state.admin.first(),
         "threads": settings.threads,
         "index": index(&report, pods.0.serial(), pods.0.freshness()),
-        "rate_limited_pod": state.limited(),
+        "rate_limited_pod": state.rate_limited_pod(),
         "watches": report.watches.iter().map(watch).collect::<Vec<_>>(),
         "feeds": report.feeds.iter().map(feed).collect::<Vec<_>>(),
         "resync": report.index.map(|_| resync(report.resync)),
@@ -81,9 +81,9 @@ fn visibility(settings: &Settings) -> Value {
     })
 }
 
-fn listeners(state: &State) -> Vec<Value> {
+fn listeners(state: &ServerState) -> Vec<Value> {
     let listeners = state.listeners();
-    let shown = |listener: &crate::server::state::Listener| json!({ "configured": listener.configured, "address": listener.address });
+    let shown = |listener: &crate::server::state::DnsListener| json!({ "configured": listener.configured, "address": listener.address });
     listeners.open.iter().map(shown).collect()
 }
 
@@ -154,7 +154,7 @@ fn snapshot(snapshot: &SnapshotReport) -> Value {
     })
 }
 
-fn zone_transfers(state: &State, service: &Service) -> Value {
+fn zone_transfers(state: &ServerState, service: &TransferService) -> Value {
     let versions = service.versions.as_ref().map(poddns_watch::Transfers::stats).unwrap_or_default();
     let secondary = |(address, secondary): (SocketAddr, Secondary)| {
         json!({

@@ -10,7 +10,7 @@ pub(crate) const FINDINGS: usize = AuditFinding::ALL.len();
 
 /// Numbers of audited queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct AuditCounts {
     /// Answered by the address in their name.
     pub(crate) queries: u64,
     /// Those of them that a forwarder sent without the address of its client.
@@ -19,7 +19,7 @@ pub(crate) struct Counts {
     pub(crate) findings: [u64; FINDINGS],
 }
 
-impl Counts {
+impl AuditCounts {
     pub(super) fn add(&mut self, other: &Self) {
         self.queries = self.queries.saturating_add(other.queries);
         self.without_client = self.without_client.saturating_add(other.without_client);

@@ -14,9 +14,9 @@
 //! occurrences are between `count - error` and `count + missed`, and no pair with more than `2 N / PAIRS` is unknown.
 
 pub(crate) mod counts;
-pub(crate) mod keeper;
 pub(crate) mod record;
 pub(crate) mod table;
+pub(crate) mod task;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,28 +25,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use poddns_core::AuditFinding;
 
-use self::counts::{Counts, FINDINGS, PAIRS};
-use self::record::Record;
-use self::table::{Entry, Pair, PairTable};
+use self::counts::{AuditCounts, FINDINGS, PAIRS};
+use self::record::AuditRecord;
+use self::table::{AuditEntry, AuditPair, PairTable};
 use crate::server::counters::Counter;
 use crate::server::settings::Settings;
 
 /// Findings of one thread. On cache lines of its own, so that threads do not slow each other down.
 #[repr(align(128))]
-pub(crate) struct Shard {
+pub(crate) struct AuditShard {
     queries: Counter,
     without_client: Counter,
     findings: [Counter; FINDINGS],
     table: Mutex<Box<PairTable>>,
 }
 
-impl fmt::Debug for Shard {
+impl fmt::Debug for AuditShard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shard").field("queries", &self.queries).finish_non_exhaustive()
     }
 }
 
-impl Shard {
+impl AuditShard {
     fn new(key: [u8; 16]) -> Self {
         Self {
             queries: Counter::default(),
@@ -63,7 +63,7 @@ impl Shard {
         has_client: bool,
         finding: Option<AuditFinding>,
         now: u64,
-        pair: impl FnOnce() -> Option<Pair>,
+        pair: impl FnOnce() -> Option<AuditPair>,
     ) {
         self.queries.increment();
         if !has_client {
@@ -77,13 +77,13 @@ impl Shard {
         if finding != AuditFinding::NotReady
             && let Some(pair) = pair()
         {
-            lock(&self.table).add(&Entry::once(pair, finding, now));
+            lock(&self.table).add(&AuditEntry::once(pair, finding, now));
         }
     }
 
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> AuditCounts {
         let findings = std::array::from_fn(|at| self.findings.get(at).map_or(0, Counter::get));
-        Counts { queries: self.queries.get(), without_client: self.without_client.get(), findings }
+        AuditCounts { queries: self.queries.get(), without_client: self.without_client.get(), findings }
     }
 }
 
@@ -94,7 +94,7 @@ struct Ledger {
     /// Time in which the audit could tell: the process ran, and its index was complete.
     observed: Duration,
     /// Counts of processes before this one.
-    before: Counts,
+    before: AuditCounts,
     table: PairTable,
     missed: u64,
     /// An empty table, to swap with a shard's.
@@ -103,7 +103,7 @@ struct Ledger {
 
 /// State of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FileReport {
+pub(crate) struct AuditFileReport {
     /// True if the audit continues from the file.
     pub(crate) restored: bool,
     pub(crate) written: u64,
@@ -116,9 +116,9 @@ pub(crate) struct FileReport {
 pub(crate) struct Audit {
     /// Path of the file that keeps it over restarts.
     pub(crate) path: Option<PathBuf>,
-    shards: Vec<Arc<Shard>>,
+    shards: Vec<Arc<AuditShard>>,
     ledger: Mutex<Ledger>,
-    file: Mutex<FileReport>,
+    file: Mutex<AuditFileReport>,
 }
 
 impl fmt::Debug for Audit {
@@ -129,10 +129,10 @@ impl fmt::Debug for Audit {
 
 /// State of an audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) record: Record,
+pub(crate) struct AuditReport {
+    pub(crate) record: AuditRecord,
     /// `None` if there is no file.
-    pub(crate) file: Option<(PathBuf, FileReport)>,
+    pub(crate) file: Option<(PathBuf, AuditFileReport)>,
 }
 
 impl Audit {
@@ -141,14 +141,14 @@ impl Audit {
         let ledger = Ledger {
             begun: unix_seconds(),
             observed: Duration::ZERO,
-            before: Counts::default(),
+            before: AuditCounts::default(),
             table: PairTable::new(PAIRS, key),
             missed: 0,
             spare: Box::new(PairTable::new(PAIRS, key)),
         };
         Self {
             path,
-            shards: (0..threads).map(|_| Arc::new(Shard::new(key))).collect(),
+            shards: (0..threads).map(|_| Arc::new(AuditShard::new(key))).collect(),
             ledger: Mutex::new(ledger),
             file: Mutex::default(),
         }
@@ -161,20 +161,20 @@ impl Audit {
     }
 
     /// Returns the shard of a thread.
-    pub(crate) fn shard(&self, thread: usize) -> Option<Arc<Shard>> {
+    pub(crate) fn shard(&self, thread: usize) -> Option<Arc<AuditShard>> {
         self.shards.get(thread).cloned()
     }
 
     /// Returns the counts of this process and those before it.
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> AuditCounts {
         let mut counts = lock(&self.ledger).before;
         self.shards.iter().for_each(|shard| counts.add(&shard.counts()));
         counts
     }
 
     /// Returns the counts of this process alone, for metrics: a counter begins at 0.
-    pub(crate) fn counts_of_process(&self) -> Counts {
-        let mut counts = Counts::default();
+    pub(crate) fn counts_of_process(&self) -> AuditCounts {
+        let mut counts = AuditCounts::default();
         self.shards.iter().for_each(|shard| counts.add(&shard.counts()));
         counts
     }
@@ -203,7 +203,7 @@ impl Audit {
     }
 
     /// Goes on from a record.
-    fn restore(&self, record: &Record) {
+    fn restore(&self, record: &AuditRecord) {
         let ledger = &mut *lock(&self.ledger);
         ledger.begun = ledger.begun.min(record.begun);
         ledger.observed += record.observed;
@@ -213,16 +213,16 @@ impl Audit {
     }
 
     /// Returns everything that is known, the most frequent pairs first.
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) fn report(&self) -> AuditReport {
         self.merge();
         let counts = self.counts();
         let ledger = lock(&self.ledger);
         let mut entries = ledger.table.entries().to_vec();
         entries.sort_by(|a, b| b.count.cmp(&a.count).then(a.pair.cmp(&b.pair)));
         let Ledger { begun, observed, missed, .. } = *ledger;
-        let record = Record { begun, observed, counts, missed, entries };
+        let record = AuditRecord { begun, observed, counts, missed, entries };
         let file = self.path.clone().map(|path| (path, lock(&self.file).clone()));
-        Report { record, file }
+        AuditReport { record, file }
     }
 }
 
@@ -242,9 +242,9 @@ mod tests {
 
     use super::*;
 
-    fn pair(number: u32) -> Pair {
+    fn pair(number: u32) -> AuditPair {
         let client = IpAddr::from((number % 3).to_be_bytes());
-        Pair {
+        AuditPair {
             namespace: "web".parse().unwrap(),
             address: IpAddr::from(number.to_be_bytes()),
             client: Some(client),
@@ -268,7 +268,7 @@ mod tests {
             }
             audit.merge();
         }
-        let Record { counts, missed, entries, .. } = audit.report().record;
+        let AuditRecord { counts, missed, entries, .. } = audit.report().record;
         assert_eq!((counts.queries, counts.of(AuditFinding::NoSuchPod)), (total, total));
         let bound = total / PAIRS as u64;
         assert!(missed > 0 && missed <= bound, "{missed}: the shards were full");
@@ -277,7 +277,7 @@ mod tests {
             assert!(entry.count - entry.error <= truth && truth <= entry.count + missed, "{entry:?}");
             assert!(entry.error <= 2 * bound, "{entry:?}");
         }
-        let known = |pair: &Pair| entries.iter().any(|entry| entry.pair == *pair);
+        let known = |pair: &AuditPair| entries.iter().any(|entry| entry.pair == *pair);
         assert!(exact.iter().all(|(pair, &count)| count <= 2 * bound || known(pair)));
         assert!((0..8).all(|number| known(&pair(number))), "the frequent ones");
     }

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
-use super::counts::{Counts, PAIRS};
-use super::table::{Entry, Pair};
+use super::counts::{AuditCounts, PAIRS};
+use super::table::{AuditEntry, AuditPair};
 
 const MAGIC: &str = "poddns-audit ";
 const VERSION: u32 = 1;
@@ -31,16 +31,16 @@ const MAX_OBSERVED: Duration = Duration::from_hours(1000 * 366 * 24);
 
 /// State of an audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct AuditRecord {
     /// Unix seconds of the first observation.
     pub(crate) begun: u64,
     /// Time in which the audit could tell, to the millisecond in a file.
     pub(crate) observed: Duration,
-    pub(crate) counts: Counts,
+    pub(crate) counts: AuditCounts,
     /// Upper bound of what is missing in each count.
     pub(crate) missed: u64,
     /// At most [`PAIRS`].
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<AuditEntry>,
 }
 
 /// Reason why the contents of a file are no record of this audit.
@@ -58,7 +58,7 @@ pub(crate) enum RecordError {
     Domains { was: String, is: String },
 }
 
-impl Record {
+impl AuditRecord {
     /// Returns the contents of a file.
     pub(crate) fn encode(&self, domains: &[String]) -> String {
         let pairs: Vec<Value> = self.entries.iter().map(encode_entry).collect();
@@ -96,10 +96,10 @@ impl Record {
             return Err(RecordError::Field("observed_ms"));
         }
         let findings = document.get("findings").ok_or(RecordError::Field("findings"))?;
-        let mut counts = Counts {
+        let mut counts = AuditCounts {
             queries: number(&document, "queries")?,
             without_client: number(&document, "without_client")?,
-            ..Counts::default()
+            ..AuditCounts::default()
         };
         for (finding, count) in AuditFinding::ALL.iter().zip(&mut counts.findings) {
             *count = number(findings, finding.as_str()).map_err(|_| RecordError::Field("findings"))?;
@@ -149,7 +149,7 @@ fn list<'a>(document: &'a Value, field: &'static str, most: usize) -> Result<&'a
     list.filter(|list| list.len() <= most).ok_or(RecordError::Field(field))
 }
 
-fn encode_entry(entry: &Entry) -> Value {
+fn encode_entry(entry: &AuditEntry) -> Value {
     json!({
         "namespace": entry.pair.namespace.as_str(),
         "address": entry.pair.address,
@@ -162,14 +162,14 @@ fn encode_entry(entry: &Entry) -> Value {
     })
 }
 
-fn decode_entry(value: &Value) -> Option<Entry> {
+fn decode_entry(value: &Value) -> Option<AuditEntry> {
     let number = |field| value.get(field)?.as_u64();
     let text = |field| value.get(field)?.as_str();
     let address = |text: &str| text.parse::<IpAddr>().ok();
     let finding = text("finding")?;
     let mut refusals = AuditFinding::ALL.iter().filter(|&&finding| finding != AuditFinding::NotReady);
-    let entry = Entry {
-        pair: Pair {
+    let entry = AuditEntry {
+        pair: AuditPair {
             namespace: text("namespace")?.parse::<Label>().ok()?,
             address: address(text("address")?)?,
             client: match value.get("client")? {
@@ -194,15 +194,15 @@ pub(crate) fn check(octets: &[u8]) {
     let whole = format!("{MAGIC}{VERSION}\n{:016x}\n{text}\n", checksum(&text));
     for octets in [octets, whole.as_bytes()] {
         // As its own domains say, so that what is behind them is reached.
-        let domains = match Record::decode(octets, &[]) {
+        let domains = match AuditRecord::decode(octets, &[]) {
             Err(RecordError::Domains { .. }) => domains_of(octets),
             _ => Vec::new(),
         };
-        match Record::decode(octets, &domains) {
+        match AuditRecord::decode(octets, &domains) {
             Ok(record) => {
                 assert!(record.entries.len() <= PAIRS);
                 let again = record.encode(&domains);
-                assert_eq!(Record::decode(again.as_bytes(), &domains).as_ref(), Ok(&record));
+                assert_eq!(AuditRecord::decode(again.as_bytes(), &domains).as_ref(), Ok(&record));
             }
             Err(error) => assert!(error.to_string().len() < 1024),
         }
@@ -228,15 +228,17 @@ mod tests {
         vec!["cluster.local".to_owned()]
     }
 
-    fn entry() -> impl Strategy<Value = Entry> {
+    fn entry() -> impl Strategy<Value = AuditEntry> {
         let pair = ("[a-z0-9]{1,20}", any::<IpAddr>(), option::of(any::<IpAddr>()));
-        (pair, 0..3_usize, any::<(u64, u64, u64, u64)>()).prop_map(|(pair, finding, (a, b, c, d))| Entry {
-            pair: Pair { namespace: pair.0.parse().unwrap(), address: pair.1, client: pair.2 },
-            finding: AuditFinding::ALL[finding],
-            count: a.max(b),
-            error: a.min(b),
-            first: c.min(d),
-            last: c.max(d),
+        (pair, 0..3_usize, any::<(u64, u64, u64, u64)>()).prop_map(|(pair, finding, (a, b, c, d))| {
+            AuditEntry {
+                pair: AuditPair { namespace: pair.0.parse().unwrap(), address: pair.1, client: pair.2 },
+                finding: AuditFinding::ALL[finding],
+                count: a.max(b),
+                error: a.min(b),
+                first: c.min(d),
+                last: c.max(d),
+            }
         })
     }
 
@@ -246,26 +248,26 @@ mod tests {
             entries in vec(entry(), 0..50), numbers: [u64; 7], milliseconds in 0..1_000_000_000_000_u64,
         ) {
             let [begun, queries, without_client, missed, a, b, c] = numbers;
-            let record = Record {
+            let record = AuditRecord {
                 begun,
                 observed: Duration::from_millis(milliseconds),
-                counts: Counts { queries, without_client, findings: [a, b, c, 7] },
+                counts: AuditCounts { queries, without_client, findings: [a, b, c, 7] },
                 missed,
                 entries,
             };
             let text = record.encode(&domains());
-            prop_assert_eq!(Record::decode(text.as_bytes(), &domains()), Ok(record));
+            prop_assert_eq!(AuditRecord::decode(text.as_bytes(), &domains()), Ok(record));
             check(text.as_bytes());
         }
 
         #[test]
         fn octets_are_refused_in_words(octets: Vec<u8>, damaged in 0..400_usize, with: u8) {
             check(&octets);
-            let mut text = Record::default().encode(&domains()).into_bytes();
+            let mut text = AuditRecord::default().encode(&domains()).into_bytes();
             let at = damaged % text.len();
             if text[at] != with {
                 text[at] = with;
-                prop_assert!(Record::decode(&text, &domains()).is_err(), "{}", String::from_utf8_lossy(&text));
+                prop_assert!(AuditRecord::decode(&text, &domains()).is_err(), "{}", String::from_utf8_lossy(&text));
             }
             check(&text);
         }
@@ -281,8 +283,8 @@ mod tests {
 
     #[test]
     fn errors_name_what_is_wrong() {
-        let text = Record::default().encode(&domains());
-        let error = |text: &str| Record::decode(text.as_bytes(), &domains()).unwrap_err().to_string();
+        let text = AuditRecord::default().encode(&domains());
+        let error = |text: &str| AuditRecord::decode(text.as_bytes(), &domains()).unwrap_err().to_string();
         assert_eq!(error("[Service]\n"), "it is no audit of poddns");
         let newer = text.replace("poddns-audit 1", "poddns-audit 2");
         assert_eq!(
@@ -293,7 +295,7 @@ mod tests {
             error(&text.replace("\"missed\":0", "\"missed\":1")),
             "it is damaged: its checksum is not that of its contents"
         );
-        let others = Record::default().encode(&["example.org".to_owned()]);
+        let others = AuditRecord::default().encode(&["example.org".to_owned()]);
         assert_eq!(
             error(&others),
             "it is an audit of the domains example.org, and now they are cluster.local"
@@ -306,8 +308,8 @@ mod tests {
     fn largest_record_fits() {
         let namespace = "n".repeat(63).parse().unwrap();
         let address: IpAddr = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
-        let pair = Pair { namespace, address, client: Some(address) };
-        let entry = Entry {
+        let pair = AuditPair { namespace, address, client: Some(address) };
+        let entry = AuditEntry {
             pair,
             finding: AuditFinding::NoSuchNamespace,
             count: u64::MAX,
@@ -315,7 +317,7 @@ mod tests {
             first: u64::MAX,
             last: u64::MAX,
         };
-        let record = Record { entries: vec![entry; PAIRS], ..Record::default() };
+        let record = AuditRecord { entries: vec![entry; PAIRS], ..AuditRecord::default() };
         assert!((record.encode(&domains()).len() as u64) < MAX_FILE / 2);
     }
 }

@@ -2,7 +2,7 @@
 //! Agrawal, El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005) with weights.
 //!
 //! Of `N` occurrences in all, a full table of `k` places knows each pair that occurred more than `N / k` times, and each of
-//! its counts is at most `N / k` too high; [`Entry::error`] bounds by how much. Until there are more than `k` different
+//! its counts is at most `N / k` too high; [`AuditEntry::error`] bounds by how much. Until there are more than `k` different
 //! pairs all counts are exact.
 
 use std::hash::{Hash, Hasher};
@@ -16,7 +16,7 @@ const SLOTS: usize = 4;
 
 /// A name and who asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Pair {
+pub(crate) struct AuditPair {
     pub(crate) namespace: Label,
     pub(crate) address: IpAddr,
     /// `None` if a forwarder asked without saying for whom.
@@ -25,8 +25,8 @@ pub(crate) struct Pair {
 
 /// A pair with its occurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) pair: Pair,
+pub(crate) struct AuditEntry {
+    pub(crate) pair: AuditPair,
     /// The last finding.
     pub(crate) finding: AuditFinding,
     /// Occurrences, of which at most `error` are others'.
@@ -37,9 +37,9 @@ pub(crate) struct Entry {
     pub(crate) last: u64,
 }
 
-impl Entry {
+impl AuditEntry {
     /// One occurrence.
-    pub(crate) fn once(pair: Pair, finding: AuditFinding, now: u64) -> Self {
+    pub(crate) fn once(pair: AuditPair, finding: AuditFinding, now: u64) -> Self {
         Self { pair, finding, count: 1, error: 0, first: now, last: now }
     }
 }
@@ -47,7 +47,7 @@ impl Entry {
 /// A table of the most frequent pairs. Neither allocates nor grows once it is made.
 pub(crate) struct PairTable {
     key: [u8; 16],
-    entries: Vec<Entry>,
+    entries: Vec<AuditEntry>,
     capacity: usize,
     /// Indexes of entries, as a binary heap whose root has the smallest count.
     heap: Vec<u32>,
@@ -74,7 +74,7 @@ impl PairTable {
     /// Bytes of memory.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>()
+        self.entries.capacity() * size_of::<AuditEntry>()
             + (self.heap.capacity() + self.places.capacity() + self.slots.len()) * size_of::<u32>()
     }
 
@@ -82,7 +82,7 @@ impl PairTable {
         self.entries.is_empty()
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[AuditEntry] {
         &self.entries
     }
 
@@ -100,7 +100,7 @@ impl PairTable {
     }
 
     /// Adds occurrences of a pair. If there is no place left, that of the least frequent one is taken.
-    pub(crate) fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add(&mut self, entry: &AuditEntry) {
         if let Some(index) = self.find(&entry.pair) {
             self.update(index, entry);
         } else if self.entries.len() < self.capacity {
@@ -110,7 +110,7 @@ impl PairTable {
         }
     }
 
-    fn update(&mut self, index: usize, with: &Entry) {
+    fn update(&mut self, index: usize, with: &AuditEntry) {
         let entry = &mut self.entries[index];
         entry.count = entry.count.saturating_add(with.count);
         entry.error = entry.error.saturating_add(with.error);
@@ -121,7 +121,7 @@ impl PairTable {
         self.sift_down(self.places[index] as usize);
     }
 
-    fn append(&mut self, entry: Entry) {
+    fn append(&mut self, entry: AuditEntry) {
         let index = self.entries.len();
         self.link(&entry.pair, index);
         self.entries.push(entry);
@@ -130,12 +130,12 @@ impl PairTable {
         self.sift_up(index);
     }
 
-    fn replace_least(&mut self, with: &Entry) {
+    fn replace_least(&mut self, with: &AuditEntry) {
         let index = self.heap[0] as usize;
         let least = self.entries[index];
         self.unlink(&least.pair);
         self.link(&with.pair, index);
-        self.entries[index] = Entry {
+        self.entries[index] = AuditEntry {
             count: least.count.saturating_add(with.count),
             error: least.count.saturating_add(with.error),
             ..*with
@@ -143,7 +143,7 @@ impl PairTable {
         self.sift_down(0);
     }
 
-    fn hash(&self, pair: &Pair) -> usize {
+    fn hash(&self, pair: &AuditPair) -> usize {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         pair.hash(&mut hasher);
         // Only the lower bits matter.
@@ -155,12 +155,12 @@ impl PairTable {
         self.slots.len() - 1
     }
 
-    fn find(&self, pair: &Pair) -> Option<usize> {
+    fn find(&self, pair: &AuditPair) -> Option<usize> {
         self.slot(pair).map(|slot| self.slots[slot] as usize - 1)
     }
 
     /// Returns the slot of a pair that has a place. There is always an empty slot to end at.
-    fn slot(&self, pair: &Pair) -> Option<usize> {
+    fn slot(&self, pair: &AuditPair) -> Option<usize> {
         let mut slot = self.hash(pair);
         loop {
             match self.slots[slot] {
@@ -171,7 +171,7 @@ impl PairTable {
         }
     }
 
-    fn link(&mut self, pair: &Pair, index: usize) {
+    fn link(&mut self, pair: &AuditPair, index: usize) {
         let mut slot = self.hash(pair);
         while self.slots[slot] != 0 {
             slot = (slot + 1) & self.mask();
@@ -180,7 +180,7 @@ impl PairTable {
     }
 
     /// Empties a pair's slot, and moves those behind it that would no longer be found (Knuth, TAOCP 6.4, algorithm R).
-    fn unlink(&mut self, pair: &Pair) {
+    fn unlink(&mut self, pair: &AuditPair) {
         let Some(mut hole) = self.slot(pair) else { return };
         let mut slot = hole;
         loop {
@@ -252,12 +252,12 @@ mod tests {
 
     use super::*;
 
-    pub(crate) fn pair(number: u32) -> Pair {
+    pub(crate) fn pair(number: u32) -> AuditPair {
         let namespace = format!("ns-{}", number % 7).parse().unwrap();
-        Pair { namespace, address: IpAddr::from(number.to_be_bytes()), client: None }
+        AuditPair { namespace, address: IpAddr::from(number.to_be_bytes()), client: None }
     }
 
-    fn check(table: &PairTable, exact: &HashMap<Pair, u64>) {
+    fn check(table: &PairTable, exact: &HashMap<AuditPair, u64>) {
         let total: u64 = exact.values().sum();
         let bound = total / table.capacity as u64;
         assert_eq!(table.entries().iter().map(|entry| entry.count).sum::<u64>(), total);
@@ -284,8 +284,8 @@ mod tests {
         ) {
             let (mut table, mut exact) = (PairTable::new(capacity, key), HashMap::new());
             for (number, weight) in stream {
-                let once = Entry::once(pair(number), AuditFinding::NoSuchPod, 1);
-                table.add(&Entry { count: weight, ..once });
+                let once = AuditEntry::once(pair(number), AuditFinding::NoSuchPod, 1);
+                table.add(&AuditEntry { count: weight, ..once });
                 *exact.entry(pair(number)).or_insert(0) += weight;
             }
             check(&table, &exact);
@@ -308,7 +308,7 @@ mod tests {
             let drawn = random.f64() * sum;
             let rank = cumulated.partition_point(|&weight| weight < drawn);
             let pair = pair(u32::try_from(rank).unwrap());
-            table.add(&Entry::once(pair, AuditFinding::NoSuchPod, now));
+            table.add(&AuditEntry::once(pair, AuditFinding::NoSuchPod, now));
             *exact.entry(pair).or_insert(0) += 1;
         }
         check(&table, &exact);
@@ -320,12 +320,12 @@ mod tests {
     }
 
     #[test]
-    fn first_and_last_occurrence_and_finding_are_kept() {
+    fn first_and_last_occurrence_are_kept() {
         let mut table = PairTable::new(2, [7; 16]);
         for (finding, now) in
             [(AuditFinding::NoSuchPod, 10), (AuditFinding::OtherNamespace, 30), (AuditFinding::NoSuchPod, 20)]
         {
-            table.add(&Entry::once(pair(1), finding, now));
+            table.add(&AuditEntry::once(pair(1), finding, now));
         }
         let entry = table.entries()[0];
         assert_eq!((entry.first, entry.last, entry.finding), (10, 30, AuditFinding::OtherNamespace));

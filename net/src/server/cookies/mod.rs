@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_again_and_old_secrets_outlive_mistakes() {
+    fn old_secrets_survive_a_malformed_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let (a, b) = ([0xaa; 16], [0xbb; 16]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn only_random_secrets_stay_with_the_same_source() {
+    fn random_secrets_stay_with_their_source() {
         let now = Instant::now();
         let file = CookieSource::File("/nonexistent/secret".into());
         for from in [CookieSource::Off, CookieSource::Random] {

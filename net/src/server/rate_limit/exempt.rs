@@ -30,12 +30,12 @@ pub(crate) fn private() -> Vec<IpCidr> {
 
 /// Networks as masks and values: a handful of comparisons for each query.
 #[derive(Debug)]
-pub(super) struct Exempt {
+pub(super) struct ExemptNetworks {
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
 }
 
-impl Exempt {
+impl ExemptNetworks {
     pub(super) fn new(networks: &[IpCidr]) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in networks {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cidr::IpInet;
 use poddns_core::IpCidr;
 
-use super::exempt::Exempt;
+use super::exempt::ExemptNetworks;
 use super::mask::{mask32, mask128};
 use super::table::{Budget, BudgetTable};
 
@@ -41,7 +41,7 @@ impl Default for RateLimit {
 
 /// Decision about a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum LimitAction {
     /// Send it.
     Send,
     /// Send it without its records, and with TC set.
@@ -55,7 +55,7 @@ pub(crate) enum Verdict {
 pub(crate) struct RateLimiter {
     limit: RateLimit,
     networks: Vec<IpCidr>,
-    exempt: Exempt,
+    exempt: ExemptNetworks,
     table: BudgetTable,
 }
 
@@ -64,14 +64,14 @@ impl RateLimiter {
     /// random; `now` is the origin of its clock.
     pub(crate) fn new(limit: RateLimit, exempt: &[IpCidr], key: [u8; 16], now: Instant) -> Self {
         let table = BudgetTable::new(limit.table, key, now);
-        Self { limit, networks: exempt.to_vec(), exempt: Exempt::new(exempt), table }
+        Self { limit, networks: exempt.to_vec(), exempt: ExemptNetworks::new(exempt), table }
     }
 
     /// Replaces the limit. The clients' budgets stay, unless the size of the table changes.
     pub(crate) fn set(&mut self, limit: &RateLimit, exempt: &[IpCidr], now: Instant) {
         if self.networks != exempt {
             self.networks = exempt.to_vec();
-            self.exempt = Exempt::new(exempt);
+            self.exempt = ExemptNetworks::new(exempt);
         }
         if self.limit == *limit {
             return;
@@ -84,17 +84,17 @@ impl RateLimiter {
 
     /// Counts a response over UDP to a client whose address is not proven, and returns what to do with it. Reads the clock
     /// only for clients with a limit.
-    pub(crate) fn check(&mut self, client: IpAddr, clock: impl FnOnce() -> Instant) -> Verdict {
+    pub(crate) fn check(&mut self, client: IpAddr, clock: impl FnOnce() -> Instant) -> LimitAction {
         let client = client.to_canonical();
         if self.exempt.contains(client) {
-            return Verdict::Send;
+            return LimitAction::Send;
         }
         let network = self.network(client);
         match self.table.take(network, self.limit.responses_per_second, clock()) {
-            Budget::Within => Verdict::Send,
+            Budget::Within => LimitAction::Send,
             Budget::Beyond { count } => {
                 let slip = u32::from(self.limit.slip);
-                if slip > 0 && count.is_multiple_of(slip) { Verdict::Truncate } else { Verdict::Drop }
+                if slip > 0 && count.is_multiple_of(slip) { LimitAction::Truncate } else { LimitAction::Drop }
             }
         }
     }

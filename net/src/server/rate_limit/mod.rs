@@ -5,9 +5,8 @@
 //! address are never limited: over TCP, or by a valid DNS cookie. Networks are exempt from which forged queries hardly
 //! arrive, or in which they would be the operator's own problem.
 //!
-//! The limit of negative answers ([`QuestionLimiter`]) is another one, with the same tables: a client network that has
-//! had its share of NXDOMAIN gets no answers at all until some of it is repaid, over TCP and with a cookie as well, since
-//! what it learns is the same.
+//! The limit of negative answers is another one, with the same tables: a client network beyond its budget of NXDOMAIN gets
+//! no answers at all until some of it is refilled, over TCP and with a cookie as well, since what it learns is the same.
 //!
 //! # Memory and time
 //!
@@ -21,15 +20,13 @@
 mod exempt;
 mod limiter;
 mod mask;
-mod questions;
-mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
+mod thread_limiter;
 
 pub use self::limiter::RateLimit;
 
 pub(crate) use self::exempt::private;
-pub(crate) use self::limiter::Verdict;
-pub(crate) use self::questions::QuestionLimiter;
-pub(crate) use self::shared::Limiter;
+pub(crate) use self::limiter::LimitAction;
+pub(crate) use self::thread_limiter::ThreadLimiter;

@@ -15,7 +15,7 @@ const WAYS: usize = 4;
 /// `repaid` is the time at which the budget is full again, in nanoseconds. The upper half of the other word is the
 /// network's tag, the lower half the number of responses beyond the budget, for the slip. All zeros is no network, with a
 /// full budget.
-type Bucket = [u64; 2];
+type BudgetSlot = [u64; 2];
 
 /// Position of a response relative to its network's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Budget {
 /// The budgets of client networks, in a table of fixed size; see the [module above](super).
 pub(super) struct BudgetTable {
     // Of plain numbers, so that the memory comes zeroed from the kernel, page by page as it is used.
-    sets: Vec<[Bucket; WAYS]>,
+    sets: Vec<[BudgetSlot; WAYS]>,
     key: [u8; 16],
     origin: Instant,
 }
@@ -86,7 +86,7 @@ impl BudgetTable {
     }
 
     /// Returns the network's bucket, or else the one of its set that is nearest to full, emptied.
-    fn bucket(&mut self, network: u128) -> &mut Bucket {
+    fn bucket(&mut self, network: u128) -> &mut BudgetSlot {
         let (tag, index) = self.place(network);
         let set = &mut self.sets[index];
         let (mut way, mut least) = (0, u64::MAX);

@@ -10,7 +10,7 @@ use poddns_core::IpCidr;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::limiter::{RateLimit, RateLimiter, Verdict};
+use super::limiter::{LimitAction, RateLimit, RateLimiter};
 use super::table::SECOND;
 
 const KEY: [u8; 16] = *b"0123456789abcdef";
@@ -58,7 +58,7 @@ fn clients_of_one_network_share_its_budget() {
         let (ipv4_prefix, ipv6_prefix) = prefixes;
         let (mut limiter, now) = limiter(RateLimit { ipv4_prefix, ipv6_prefix, ..limit(1) });
         limiter.check(ip(a), || now);
-        limiter.check(ip(b), || now) != Verdict::Send
+        limiter.check(ip(b), || now) != LimitAction::Send
     };
     assert!(shares((24, 56), "203.0.113.0", "203.0.113.255"));
     assert!(!shares((24, 56), "203.0.113.255", "203.0.114.0"));
@@ -174,7 +174,7 @@ struct Naive {
 }
 
 impl Naive {
-    fn check(&mut self, client: IpAddr, at: u64) -> Verdict {
+    fn check(&mut self, client: IpAddr, at: u64) -> LimitAction {
         let prefix = if client.is_ipv4() { self.limit.ipv4_prefix } else { self.limit.ipv6_prefix };
         let network = IpInet::new(client, prefix).unwrap().network();
         let (left, since, beyond) = self.budgets.entry(network).or_insert((SECOND, at, 0));
@@ -183,11 +183,11 @@ impl Naive {
         let cost = SECOND / u64::from(self.limit.responses_per_second.get());
         if *left >= cost {
             *left -= cost;
-            return Verdict::Send;
+            return LimitAction::Send;
         }
         *beyond += 1;
         let slip = u32::from(self.limit.slip);
-        if slip != 0 && *beyond % slip == 0 { Verdict::Truncate } else { Verdict::Drop }
+        if slip != 0 && *beyond % slip == 0 { LimitAction::Truncate } else { LimitAction::Drop }
     }
 }
 
@@ -228,7 +228,7 @@ proptest! {
         let mut sent = Vec::new();
         for pause in pauses {
             at += pause;
-            if limiter.check(ip("203.0.113.7"), || origin + Duration::from_nanos(at)) == Verdict::Send {
+            if limiter.check(ip("203.0.113.7"), || origin + Duration::from_nanos(at)) == LimitAction::Send {
                 sent.push(at);
             }
         }
@@ -255,7 +255,7 @@ proptest! {
             limiter.check(other.into(), || now);
             limiter.check(other.into(), || now);
             if number % 100 == 0 {
-                prop_assert_eq!(limiter.check(client, || now), Verdict::Send);
+                prop_assert_eq!(limiter.check(client, || now), LimitAction::Send);
             }
         }
     }

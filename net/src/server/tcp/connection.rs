@@ -8,28 +8,28 @@ use tokio::net::TcpStream;
 use tokio::task;
 use tokio::time::Instant;
 
-use super::frames::{self, Answered};
-use super::shared::{Shared, quiet};
-use crate::server::connections::Id;
+use super::frames::{self, StreamProgress};
+use super::state::{TcpState, quiet};
+use crate::server::connections::ConnectionId;
 use crate::server::supervise::unblocked;
-use crate::server::transfer::Job;
+use crate::server::transfer::TransferJob;
 
 /// A connection as its task sees it. It has memory of its own only while part of a message waits.
-pub(super) struct Connection {
+pub(super) struct TcpConnection {
     pub(super) stream: Rc<TcpStream>,
     pub(super) peer: SocketAddr,
-    pub(super) id: Id,
-    pub(super) shared: Rc<Shared>,
+    pub(super) id: ConnectionId,
+    pub(super) shared: Rc<TcpState>,
 }
 
-impl Drop for Connection {
+impl Drop for TcpConnection {
     fn drop(&mut self) {
         self.shared.closed(self.id);
     }
 }
 
 /// Next step of a connection.
-enum Next {
+enum NextStep {
     /// Read: all that was whole has been answered.
     Read,
     /// Answer on: there are whole messages left.
@@ -37,10 +37,10 @@ enum Next {
     /// Write these replies first.
     Write(Vec<u8>),
     /// Write these replies, and then the messages of a transfer, before the next answer.
-    Transfer(Vec<u8>, Box<Job>),
+    Transfer(Vec<u8>, Box<TransferJob>),
 }
 
-impl Connection {
+impl TcpConnection {
     /// Answers until the client closes its side, or something fails.
     ///
     /// Dropping the future closes the connection.
@@ -66,18 +66,18 @@ impl Connection {
             };
             loop {
                 next = match next {
-                    Next::Read => break,
-                    Next::Answer => self.answer_held(&mut held)?,
-                    Next::Write(unsent) => {
+                    NextStep::Read => break,
+                    NextStep::Answer => self.answer_held(&mut held)?,
+                    NextStep::Write(unsent) => {
                         self.write(unsent, held.capacity()).await?;
                         self.shared.exchanged(self.id, Instant::now());
-                        Next::Answer
+                        NextStep::Answer
                     }
-                    Next::Transfer(unsent, job) => {
+                    NextStep::Transfer(unsent, job) => {
                         self.write(unsent, held.capacity()).await?;
                         // Elsewhere, so that connections without a transfer have no memory for one.
                         Box::pin(self.transfer(*job, held.capacity())).await?;
-                        Next::Answer
+                        NextStep::Answer
                     }
                 };
             }
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// Reads what is there and answers what is whole; `None` at the end of the stream.
-    fn read(&self, held: &mut Vec<u8>) -> io::Result<Option<Next>> {
+    fn read(&self, held: &mut Vec<u8>) -> io::Result<Option<NextStep>> {
         let buffers = &mut *self.shared.buffers();
         let len = self.stream.try_read(&mut buffers.input)?;
         if len == 0 {
@@ -100,7 +100,7 @@ impl Connection {
         let read = buffers.input.get(..len).unwrap_or_default();
         if !held.is_empty() {
             held.extend_from_slice(read);
-            return Ok(Some(Next::Answer));
+            return Ok(Some(NextStep::Answer));
         }
         let begin = self.shared.begin();
         let (answered, transfer) = self.shared.answer(read, self.peer, &mut buffers.replies);
@@ -109,7 +109,7 @@ impl Connection {
     }
 
     /// Answers what is whole of the held octets.
-    fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<Next> {
+    fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<NextStep> {
         let buffers = &mut *self.shared.buffers();
         let begin = self.shared.begin();
         let (answered, transfer) = self.shared.answer(held, self.peer, &mut buffers.replies);
@@ -124,11 +124,11 @@ impl Connection {
     /// Sends replies as far as the client takes them at once, which ends a measurement.
     fn send(
         &self,
-        answered: Answered,
-        transfer: Option<Box<Job>>,
+        answered: StreamProgress,
+        transfer: Option<Box<TransferJob>>,
         begin: Option<Instant>,
         replies: &mut frames::Replies,
-    ) -> io::Result<Next> {
+    ) -> io::Result<NextStep> {
         let mut rest = replies.as_slice();
         while !rest.is_empty() {
             match self.stream.try_write(rest) {
@@ -143,19 +143,19 @@ impl Connection {
         let unsent = rest.to_vec();
         replies.clear();
         if let Some(job) = transfer {
-            return Ok(Next::Transfer(unsent, job));
+            return Ok(NextStep::Transfer(unsent, job));
         }
         if !unsent.is_empty() {
-            return Ok(Next::Write(unsent));
+            return Ok(NextStep::Write(unsent));
         }
         if answered.replies > 0 {
             self.shared.exchanged(self.id, Instant::now());
         }
-        Ok(if answered.all { Next::Read } else { Next::Answer })
+        Ok(if answered.all { NextStep::Read } else { NextStep::Answer })
     }
 
     /// Writes the messages of a transfer. A client that takes none of them for the idle time-out is closed as any other.
-    async fn transfer(&self, job: Job, held: usize) -> io::Result<()> {
+    async fn transfer(&self, job: TransferJob, held: usize) -> io::Result<()> {
         self.shared.note(self.id, true, held);
         let (mut messages, call) = job.start().await?;
         while let Some(message) = messages.recv().await {

@@ -34,15 +34,15 @@ impl Replies {
     }
 
     /// Lets `write` write a reply; frames it, or forgets it if there is none.
-    fn push(&mut self, write: impl FnOnce(&mut [u8]) -> Answer) -> Answer {
+    fn push(&mut self, write: impl FnOnce(&mut [u8]) -> MessageOutcome) -> MessageOutcome {
         let Some((length, room)) =
             self.octets.get_mut(self.len..).and_then(|rest| rest.split_first_chunk_mut::<LENGTH>())
         else {
-            return Answer::None;
+            return MessageOutcome::None;
         };
         let answer = write(room.get_mut(..MESSAGE).unwrap_or_default());
-        let Answer::Reply(len) = answer else { return answer };
-        let Ok(len) = u16::try_from(len) else { return Answer::None };
+        let MessageOutcome::Reply(len) = answer else { return answer };
+        let Ok(len) = u16::try_from(len) else { return MessageOutcome::None };
         *length = len.to_be_bytes();
         self.len += LENGTH + usize::from(len);
         answer
@@ -51,7 +51,7 @@ impl Replies {
 
 /// Result of answering one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum MessageOutcome {
     /// No reply.
     None,
     /// A reply of this length.
@@ -62,7 +62,7 @@ pub(super) enum Answer {
 
 /// Result of answering the front of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Answered {
+pub(super) struct StreamProgress {
     /// Octets of whole messages, which are done with.
     pub(super) consumed: usize,
     /// Messages that got a reply.
@@ -75,18 +75,18 @@ pub(super) struct Answered {
 pub(super) fn answer(
     input: &[u8],
     replies: &mut Replies,
-    mut each: impl FnMut(&[u8], &mut [u8]) -> Answer,
-) -> Answered {
-    let mut answered = Answered { consumed: 0, replies: 0, all: true };
+    mut each: impl FnMut(&[u8], &mut [u8]) -> MessageOutcome,
+) -> StreamProgress {
+    let mut answered = StreamProgress { consumed: 0, replies: 0, all: true };
     while let Some(message) = input.get(answered.consumed..).and_then(first) {
         if replies.full() {
             answered.all = false;
             break;
         }
         let answer = replies.push(|out| each(message, out));
-        answered.replies += usize::from(matches!(answer, Answer::Reply(_)));
+        answered.replies += usize::from(matches!(answer, MessageOutcome::Reply(_)));
         answered.consumed += LENGTH + message.len();
-        if answer == Answer::Several {
+        if answer == MessageOutcome::Several {
             answered.all = false;
             break;
         }
@@ -105,12 +105,12 @@ mod tests {
     use super::*;
 
     /// Echoes, but for messages that begin with a zero.
-    fn echo(message: &[u8], out: &mut [u8]) -> Answer {
+    fn echo(message: &[u8], out: &mut [u8]) -> MessageOutcome {
         if message.first().is_none_or(|&octet| octet == 0) {
-            return Answer::None;
+            return MessageOutcome::None;
         }
         out[..message.len()].copy_from_slice(message);
-        Answer::Reply(message.len())
+        MessageOutcome::Reply(message.len())
     }
 
     #[test]
@@ -118,10 +118,10 @@ mod tests {
         let input = b"\0\x01a\0\x01!\0\x01b";
         let mut replies = Replies::new(100);
         let each = |message: &[u8], out: &mut [u8]| {
-            if message == b"!" { Answer::Several } else { echo(message, out) }
+            if message == b"!" { MessageOutcome::Several } else { echo(message, out) }
         };
         let answered = answer(input, &mut replies, each);
-        assert_eq!(answered, Answered { consumed: 6, replies: 1, all: false });
+        assert_eq!(answered, StreamProgress { consumed: 6, replies: 1, all: false });
         assert_eq!(replies.as_slice(), b"\0\x01a");
     }
 
@@ -130,19 +130,19 @@ mod tests {
         let input = b"\0\x01a\0\x02bb\0\0\0\x01\0\0\x03ccc\0\x02d";
         let mut replies = Replies::new(100);
         let answered = answer(input, &mut replies, echo);
-        assert_eq!(answered, Answered { consumed: 17, replies: 3, all: true });
+        assert_eq!(answered, StreamProgress { consumed: 17, replies: 3, all: true });
         assert_eq!(replies.as_slice(), b"\0\x01a\0\x02bb\0\x03ccc");
     }
 
     #[test]
-    fn enough_is_enough() {
+    fn replies_stop_at_their_limit() {
         let input = b"\0\x01a\0\x01b\0\x01c";
         let mut replies = Replies::new(4);
         let answered = answer(input, &mut replies, echo);
-        assert_eq!(answered, Answered { consumed: 6, replies: 2, all: false });
+        assert_eq!(answered, StreamProgress { consumed: 6, replies: 2, all: false });
         replies.clear();
         let answered = answer(&input[6..], &mut replies, echo);
-        assert_eq!(answered, Answered { consumed: 3, replies: 1, all: true });
+        assert_eq!(answered, StreamProgress { consumed: 3, replies: 1, all: true });
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn any_cut_gives_the_same_replies() {
+    fn replies_do_not_depend_on_cuts() {
         let input = b"\0\x05hello\0\0\0\x02ab\0\x01z";
         for cut in 0..=input.len() {
             let mut replies = Replies::new(1000);

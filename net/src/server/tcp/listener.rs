@@ -36,12 +36,12 @@ pub(super) trait Accept {
 
 /// A socket of the system.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct ListeningSocket {
     socket: TcpListener,
     kept_by_systemd: bool,
 }
 
-impl Listener {
+impl ListeningSocket {
     /// Takes over a socket that listens and is non-blocking; to be called in a runtime.
     pub(super) fn new(socket: std::net::TcpListener, kept_by_systemd: bool) -> io::Result<Self> {
         let socket = TcpListener::from_std(socket)?;
@@ -54,7 +54,7 @@ impl Listener {
     }
 }
 
-impl Accept for &Listener {
+impl Accept for &ListeningSocket {
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.socket.accept().await
     }
@@ -79,7 +79,7 @@ pub(super) async fn listen<A: Accept>(
     stop: &mut oneshot::Receiver<()>,
     accepted: impl Fn(TcpStream, SocketAddr),
 ) {
-    let mut failures = Failures { counters, told: None };
+    let mut failures = Failures { counters, logged: None };
     // Done already if this is a restart.
     while !stop.is_terminated() {
         let outcome = select! {
@@ -140,7 +140,7 @@ async fn take(
 /// Handling of connections that could not be accepted.
 struct Failures<'a> {
     counters: &'a TcpCounters,
-    told: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl Failures<'_> {
@@ -151,8 +151,8 @@ impl Failures<'_> {
             return;
         }
         let now = Instant::now();
-        if self.told.is_none_or(|told| now.duration_since(told) >= LOG_INTERVAL) {
-            self.told = Some(now);
+        if self.logged.is_none_or(|logged| now.duration_since(logged) >= LOG_INTERVAL) {
+            self.logged = Some(now);
             tracing::warn!(
                 %error,
                 "a TCP connection could not be accepted; is the limit of open files too low? See \
@@ -290,7 +290,7 @@ mod tests {
             let first = shared("127.0.0.1:0".parse().unwrap());
             let address = first.local_addr().unwrap();
             let mut group =
-                [first, shared(address)].map(|socket| Some(Listener::new(socket, false).unwrap()));
+                [first, shared(address)].map(|socket| Some(ListeningSocket::new(socket, false).unwrap()));
             let connect = || (0..50).map(|_| std::net::TcpStream::connect(address).unwrap());
             let mut clients: Vec<_> = connect().collect();
             let counters = TcpCounters::default();
@@ -311,7 +311,7 @@ mod tests {
                 (&stays).accept().await.unwrap();
             }
             // The next client gets a share, no more.
-            let next = Listener::new(shared(address), false).unwrap();
+            let next = ListeningSocket::new(shared(address), false).unwrap();
             clients.extend(connect());
             (&stays).accept().await.unwrap();
             (&next).accept().await.unwrap();
@@ -323,7 +323,7 @@ mod tests {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
-        let listener = Listener::new(socket, true).unwrap();
+        let listener = ListeningSocket::new(socket, true).unwrap();
         assert!(!(&listener).leave_to(1).unwrap());
         std::net::TcpStream::connect(address).unwrap();
     }

@@ -9,7 +9,7 @@ mod connection;
 mod counters;
 mod frames;
 mod listener;
-mod shared;
+mod state;
 mod thread;
 
 pub(crate) use self::counters::TcpCounters;

@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinHandle};
 
-use super::connection::Connection;
+use super::connection::TcpConnection;
 use super::counters::TcpCounters;
-use super::listener::{Listener, listen};
-use super::shared::{Closer, Shared};
+use super::listener::{ListeningSocket, listen};
+use super::state::{Closer, TcpState};
 use crate::server::answer::Answerer;
 use crate::server::connections::TaskHandle;
 use crate::server::supervise::{caught, supervise};
@@ -28,19 +28,19 @@ pub(crate) enum TcpCommand {
     Ping(oneshot::Sender<()>),
 }
 
-/// Serves until the sender of `orders` is dropped, and drains.
+/// Serves until the sender of `commands` is dropped, and drains.
 pub(crate) async fn serve(
     answerer: Answerer,
     counters: Arc<TcpCounters>,
-    mut orders: mpsc::UnboundedReceiver<TcpCommand>,
+    mut commands: mpsc::UnboundedReceiver<TcpCommand>,
 ) {
-    let shared = Rc::new(Shared::new(answerer, counters));
+    let shared = Rc::new(TcpState::new(answerer, counters));
     let expiry = task::spawn_local(expire(Rc::clone(&shared)));
     let mut listeners: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
-    while let Some(order) = orders.recv().await {
-        match order {
+    while let Some(command) = commands.recv().await {
+        match command {
             TcpCommand::Listen { address, socket, kept_by_systemd } => {
-                match Listener::new(socket, kept_by_systemd) {
+                match ListeningSocket::new(socket, kept_by_systemd) {
                     Ok(listener) => {
                         let (stop, stopped) = oneshot::channel();
                         let task = task::spawn_local(accept(Rc::clone(&shared), listener, stopped));
@@ -64,12 +64,12 @@ pub(crate) async fn serve(
     expiry.abort();
 }
 
-async fn expire(shared: Rc<Shared>) {
+async fn expire(shared: Rc<TcpState>) {
     supervise("TCP time-outs", &shared.answers.panics, async || shared.expire().await).await;
 }
 
 /// Accepts connections until `stop` is done.
-async fn accept(shared: Rc<Shared>, listener: Listener, mut stop: oneshot::Receiver<()>) {
+async fn accept(shared: Rc<TcpState>, listener: ListeningSocket, mut stop: oneshot::Receiver<()>) {
     supervise("TCP listener", &shared.answers.panics, async || {
         listen(&listener, &shared.counters, &mut stop, |stream, peer| {
             serve_connection(&shared, stream, peer);
@@ -80,12 +80,12 @@ async fn accept(shared: Rc<Shared>, listener: Listener, mut stop: oneshot::Recei
 }
 
 /// Serves a connection as a task of its own. A panic closes it.
-fn serve_connection(shared: &Rc<Shared>, stream: TcpStream, peer: SocketAddr) {
+fn serve_connection(shared: &Rc<TcpState>, stream: TcpStream, peer: SocketAddr) {
     let stream = Rc::new(stream);
     let closer = Rc::new(Closer { task: TaskHandle::default(), stream: Rc::clone(&stream) });
     let id = shared.admit(peer, Rc::clone(&closer));
     let (connection, answers) =
-        (Connection { stream, peer, id, shared: Rc::clone(shared) }, Arc::clone(&shared.answers));
+        (TcpConnection { stream, peer, id, shared: Rc::clone(shared) }, Arc::clone(&shared.answers));
     let task = task::spawn_local(async move {
         if caught(connection.converse()).await.is_err() {
             answers.panics.increment();

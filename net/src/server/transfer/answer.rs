@@ -9,17 +9,17 @@ use poddns_core::transfer::{Transfer, TransferMessage, TransferQuery, respond_wi
 use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{Config, MIN_REPLY, Outcome, Reply, Request, Transport, respond};
 
-use super::counters::{Kind, Refusal};
-use super::send::Job;
-use super::signed::{self, Checked, Signer, Unchecked};
-use super::{Service, unix_time};
+use super::counters::{TransferKind, TransferRefusal};
+use super::send::TransferJob;
+use super::signed::{self, RejectedRequest, Signer, VerifiedRequest};
+use super::{TransferService, unix_time};
 
 /// Seconds between two log lines about refusals.
 const LOG_INTERVAL: u64 = 60;
 
 /// A query that the responder left to the driver.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct DeferredQuery<'a> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) query: &'a [u8],
     pub(crate) request: &'a Request,
@@ -27,43 +27,50 @@ pub(crate) struct Asked<'a> {
 
 /// The outcome of a query for a transfer.
 #[derive(Debug)]
-pub(crate) enum Answered {
+pub(crate) enum TransferOutcome {
     /// The response is at the front of the output buffer.
     Reply(Reply),
     /// The response is several messages.
-    Transfer(Box<Job>),
+    Transfer(Box<TransferJob>),
     /// There is no room for a response.
     Nothing,
 }
 
-impl From<Option<Reply>> for Answered {
+impl From<Option<Reply>> for TransferOutcome {
     fn from(reply: Option<Reply>) -> Self {
         reply.map_or(Self::Nothing, Self::Reply)
     }
 }
 
-impl Answered {
+impl TransferOutcome {
     /// Answers while there is no service: nothing can be transferred yet, and no signature be checked.
     pub(crate) fn not_ready(query: &[u8], out: &mut [u8]) -> Self {
         respond_without_records(query, Rcode::SERVFAIL, Some(Ede::NOT_READY), out).into()
     }
 }
 
-impl Service {
+impl TransferService {
     /// Answers a query whose outcome was [`Outcome::Transfer`] or [`Outcome::Signed`].
-    pub(crate) fn answer(self: &Arc<Self>, outcome: Outcome, asked: Asked<'_>, out: &mut [u8]) -> Answered {
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        outcome: Outcome,
+        asked: DeferredQuery<'_>,
+        out: &mut [u8],
+    ) -> TransferOutcome {
         match outcome {
             Outcome::Transfer(transfer) => self.transfer_to(transfer, asked, None, out),
             Outcome::Signed => self.answer_signed(asked, out),
-            _ => Answered::Nothing,
+            _ => TransferOutcome::Nothing,
         }
     }
 
-    fn answer_signed(self: &Arc<Self>, asked: Asked<'_>, out: &mut [u8]) -> Answered {
+    fn answer_signed(self: &Arc<Self>, asked: DeferredQuery<'_>, out: &mut [u8]) -> TransferOutcome {
         match signed::check(self.keys.as_ref(), asked.query, unix_time()) {
-            Some(Ok(Checked { request, signer })) => self.answer_checked(&request, asked, signer, out),
-            Some(Err(Unchecked { response, rcode, error })) => {
-                self.log_refusal(asked.request.source, Refusal::Signature, error);
+            Some(Ok(VerifiedRequest { request, signer })) => {
+                self.answer_checked(&request, asked, signer, out)
+            }
+            Some(Err(RejectedRequest { response, rcode, error })) => {
+                self.log_refusal(asked.request.source, TransferRefusal::Signature, error);
                 copy(&response, out).map(|len| Reply::by_driver(len, rcode, None)).into()
             }
             None => respond_without_records(asked.query, Rcode::FORMERR, None, out).into(),
@@ -74,21 +81,21 @@ impl Service {
     fn answer_checked(
         self: &Arc<Self>,
         query: &[u8],
-        asked: Asked<'_>,
+        asked: DeferredQuery<'_>,
         signer: Signer,
         out: &mut [u8],
-    ) -> Answered {
+    ) -> TransferOutcome {
         let limit = limit(query, asked.request.transport).min(out.len());
         let room = limit.saturating_sub(signer.len()).max(MIN_REPLY).min(out.len());
-        let Some(room) = out.get_mut(..room) else { return Answered::Nothing };
+        let Some(room) = out.get_mut(..room) else { return TransferOutcome::Nothing };
         let mut request = *asked.request;
         loop {
             let reply = match respond(asked.config, &*self.pods.0, query, &request, room) {
                 Outcome::Reply(reply) => reply,
                 Outcome::Transfer(transfer) => {
-                    return self.transfer_to(transfer, Asked { query, ..asked }, Some(signer), out);
+                    return self.transfer_to(transfer, DeferredQuery { query, ..asked }, Some(signer), out);
                 }
-                _ => return Answered::Nothing,
+                _ => return TransferOutcome::Nothing,
             };
             // The signature has no room beside the records.
             if reply.len + signer.len() > limit && !request.truncate {
@@ -103,18 +110,18 @@ impl Service {
     fn transfer_to(
         self: &Arc<Self>,
         transfer: Transfer,
-        asked: Asked<'_>,
+        asked: DeferredQuery<'_>,
         signer: Option<Signer>,
         out: &mut [u8],
-    ) -> Answered {
+    ) -> TransferOutcome {
         let client = asked.request.source.to_canonical();
         let serial = self.versions.as_ref().and_then(|versions| versions.stats().serial);
         let is_udp = asked.request.transport == Transport::Udp;
         let refusal = match (serial, transfer.known) {
-            _ if !self.is_secondary(client) => Refusal::Address,
-            _ if self.keys.is_some() && signer.is_none() => Refusal::Unsigned,
-            (None, _) => Refusal::NotReady,
-            (_, None) if is_udp => Refusal::Transport,
+            _ if !self.is_secondary(client) => TransferRefusal::Address,
+            _ if self.keys.is_some() && signer.is_none() => TransferRefusal::Unsigned,
+            (None, _) => TransferRefusal::NotReady,
+            (_, None) if is_udp => TransferRefusal::Transport,
             (Some(serial), known) => {
                 if let Some(known) = known {
                     self.counters.seen(client, known);
@@ -123,7 +130,13 @@ impl Service {
                     return self.answer_soa(transfer, serial, asked, signer, out);
                 }
                 let (service, query) = (Arc::clone(self), asked.query.to_vec());
-                return Answered::Transfer(Box::new(Job { service, client, query, transfer, signer }));
+                return TransferOutcome::Transfer(Box::new(TransferJob {
+                    service,
+                    client,
+                    query,
+                    transfer,
+                    signer,
+                }));
             }
         };
         self.refuse(refusal, asked, signer, out)
@@ -135,32 +148,40 @@ impl Service {
         &self,
         transfer: Transfer,
         serial: u32,
-        asked: Asked<'_>,
+        asked: DeferredQuery<'_>,
         signer: Option<Signer>,
         out: &mut [u8],
-    ) -> Answered {
+    ) -> TransferOutcome {
         let written = TransferQuery::new(asked.query).and_then(|query| {
             let mut message = TransferMessage::begin(asked.config, &query, transfer, out)?;
             message.soa(serial).ok()?;
             Some(Reply::by_driver(message.finish(), Rcode::NOERROR, None))
         });
-        self.counters.completed(Kind::Soa).add(1);
+        self.counters.completed(TransferKind::Soa).add(1);
         written.and_then(|reply| sign(signer, reply, out)).into()
     }
 
-    fn refuse(&self, refusal: Refusal, asked: Asked<'_>, signer: Option<Signer>, out: &mut [u8]) -> Answered {
+    fn refuse(
+        &self,
+        refusal: TransferRefusal,
+        asked: DeferredQuery<'_>,
+        signer: Option<Signer>,
+        out: &mut [u8],
+    ) -> TransferOutcome {
         self.log_refusal(asked.request.source, refusal, refusal.name());
         let (rcode, ede) = match refusal {
-            Refusal::NotReady => (Rcode::SERVFAIL, Ede::NOT_READY),
-            Refusal::Transport => (Rcode::REFUSED, Ede::NOT_SUPPORTED),
-            Refusal::Address | Refusal::Unsigned | Refusal::Signature => (Rcode::REFUSED, Ede::PROHIBITED),
+            TransferRefusal::NotReady => (Rcode::SERVFAIL, Ede::NOT_READY),
+            TransferRefusal::Transport => (Rcode::REFUSED, Ede::NOT_SUPPORTED),
+            TransferRefusal::Address | TransferRefusal::Unsigned | TransferRefusal::Signature => {
+                (Rcode::REFUSED, Ede::PROHIBITED)
+            }
         };
         let written = respond_without_records(asked.query, rcode, Some(ede), out);
         written.and_then(|reply| sign(signer, reply, out)).into()
     }
 
     /// Counts a refusal; the log has one of them a minute.
-    fn log_refusal(&self, client: IpAddr, refusal: Refusal, reason: &str) {
+    fn log_refusal(&self, client: IpAddr, refusal: TransferRefusal, reason: &str) {
         static LOGGED: AtomicU64 = AtomicU64::new(0);
         self.counters.refused(refusal).add(1);
         let (now, last) = (unix_time(), LOGGED.load(Ordering::Relaxed));
@@ -212,10 +233,10 @@ mod tests {
 
     const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
 
-    fn service() -> Arc<Service> {
+    fn service() -> Arc<TransferService> {
         let secret = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, SECRET);
         let keys = format!("key poddns {{ algorithm hmac-sha256; secret {secret}; }};");
-        Service::with_keys(SharedPods(Arc::new(NoPods)), &keys)
+        TransferService::with_keys(SharedPods(Arc::new(NoPods)), &keys)
     }
 
     /// A signed query for AXFR, and where its signature's record begins.
@@ -232,21 +253,25 @@ mod tests {
     }
 
     /// Answers as a thread does; `None` if it is not left to the service.
-    fn answered(service: &Arc<Service>, query: &[u8], transport: Transport) -> Option<Answered> {
+    fn answered(
+        service: &Arc<TransferService>,
+        query: &[u8],
+        transport: Transport,
+    ) -> Option<TransferOutcome> {
         let (config, mut out) = (service.settings.answers(), vec![0; 4096]);
         let request = Request::new(transport, [192, 0, 2, 53].into(), 0);
         let outcome = respond(&config, &*service.pods.0, query, &request, &mut out);
-        let asked = Asked { config: &config, query, request: &request };
+        let asked = DeferredQuery { config: &config, query, request: &request };
         let is_own = matches!(outcome, Outcome::Signed | Outcome::Transfer(_));
         is_own.then(|| service.answer(outcome, asked, &mut out)).inspect(|answered| match answered {
-            Answered::Reply(reply) => {
+            TransferOutcome::Reply(reply) => {
                 let response = Message::from_octets(&out[..reply.len]).unwrap();
                 assert!(
                     response.header().qr()
                         && response.header().id() == u16::from_be_bytes([query[0], query[1]])
                 );
             }
-            Answered::Transfer(_) | Answered::Nothing => {}
+            TransferOutcome::Transfer(_) | TransferOutcome::Nothing => {}
         })
     }
 
@@ -254,7 +279,7 @@ mod tests {
     fn garbled_signatures_transfer_nothing() {
         let (service, (query, unsigned)) = (service(), query());
         let intact = answered(&service, &query, Transport::Tcp);
-        assert!(matches!(intact, Some(Answered::Transfer(_))), "{intact:?}");
+        assert!(matches!(intact, Some(TransferOutcome::Transfer(_))), "{intact:?}");
         // Behind the name of the key, type and class.
         let ttl = unsigned + "poddns".len() + 6;
         for at in 0..query.len() {
@@ -266,21 +291,21 @@ mod tests {
                     // RFC 8945 5.3: the ID is signed as it was, and the TTL as 0, whatever they are now.
                     let is_signed = at >= 2 && !(ttl..ttl + 4).contains(&at);
                     assert!(
-                        !is_signed || !matches!(answered, Some(Answered::Transfer(_))),
+                        !is_signed || !matches!(answered, Some(TransferOutcome::Transfer(_))),
                         "{at} {change:x}"
                     );
                 }
             }
             for cut in [query[..at].to_vec(), [&query[..at], &query[at + 1..]].concat()] {
                 let answered = answered(&service, &cut, Transport::Tcp);
-                assert!(!matches!(answered, Some(Answered::Transfer(_))), "{at}: {answered:?}");
+                assert!(!matches!(answered, Some(TransferOutcome::Transfer(_))), "{at}: {answered:?}");
             }
             let mut longer = query.clone();
             longer.insert(at, 0);
             let answered = answered(&service, &longer, Transport::Tcp);
             // Octets behind the message are no part of it.
             let is_same = longer.starts_with(&query);
-            assert!(is_same || !matches!(answered, Some(Answered::Transfer(_))), "{at}: {answered:?}");
+            assert!(is_same || !matches!(answered, Some(TransferOutcome::Transfer(_))), "{at}: {answered:?}");
         }
     }
 }

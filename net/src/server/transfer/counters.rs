@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// Kind of an answer to a query for a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TransferKind {
     /// All of the zone.
     Axfr,
     /// Differences.
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Soa,
 }
 
-impl Kind {
+impl TransferKind {
     pub(crate) const ALL: [Self; 3] = [Self::Axfr, Self::Ixfr, Self::Soa];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -31,7 +31,7 @@ impl Kind {
 
 /// Reason for which a query for a transfer, or a signed one, was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum TransferRefusal {
     /// The client's address is not one of a secondary.
     Address,
     /// There is a key, and the query is not signed.
@@ -44,7 +44,7 @@ pub(crate) enum Refusal {
     NotReady,
 }
 
-impl Refusal {
+impl TransferRefusal {
     pub(crate) const ALL: [Self; 5] =
         [Self::Address, Self::Unsigned, Self::Signature, Self::Transport, Self::NotReady];
 
@@ -61,9 +61,9 @@ impl Refusal {
 
 /// A number that any thread adds to.
 #[derive(Debug, Default)]
-pub(crate) struct Number(AtomicU64);
+pub(crate) struct SharedCounter(AtomicU64);
 
-impl Number {
+impl SharedCounter {
     pub(crate) fn add(&self, number: u64) {
         self.0.fetch_add(number, Ordering::Relaxed);
     }
@@ -88,26 +88,26 @@ pub(crate) struct Secondary {
 /// Counters of transfers, which outlive a reload.
 #[derive(Debug, Default)]
 pub(crate) struct TransferCounters {
-    completed: [Number; Kind::ALL.len()],
-    failed: [Number; Kind::ALL.len()],
-    refused: [Number; Refusal::ALL.len()],
+    completed: [SharedCounter; TransferKind::ALL.len()],
+    failed: [SharedCounter; TransferKind::ALL.len()],
+    refused: [SharedCounter; TransferRefusal::ALL.len()],
     /// Bytes of messages that were sent.
-    pub(crate) bytes: Number,
+    pub(crate) bytes: SharedCounter,
     /// Transfers that were completed while the index was out of sync with the cluster.
-    pub(crate) stale: Number,
+    pub(crate) stale: SharedCounter,
     secondaries: Mutex<BTreeMap<SocketAddr, Secondary>>,
 }
 
 impl TransferCounters {
-    pub(crate) fn completed(&self, kind: Kind) -> &Number {
+    pub(crate) fn completed(&self, kind: TransferKind) -> &SharedCounter {
         &self.completed[kind as usize]
     }
 
-    pub(crate) fn failed(&self, kind: Kind) -> &Number {
+    pub(crate) fn failed(&self, kind: TransferKind) -> &SharedCounter {
         &self.failed[kind as usize]
     }
 
-    pub(crate) fn refused(&self, refusal: Refusal) -> &Number {
+    pub(crate) fn refused(&self, refusal: TransferRefusal) -> &SharedCounter {
         &self.refused[refusal as usize]
     }
 

@@ -45,19 +45,19 @@ pub enum KeyError {
 
 /// The keys of a file: at least one.
 #[derive(Clone)]
-pub(super) struct Keys {
+pub(super) struct TsigKeys {
     pub(super) store: Arc<HashMap<(KeyName, Algorithm), Key>>,
     /// The first one, which NOTIFY is signed with.
     pub(super) first: Arc<Key>,
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for TsigKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Keys").field(&self.first.name()).finish()
     }
 }
 
-impl Keys {
+impl TsigKeys {
     /// Reads a file of one or more `key NAME { algorithm ALGORITHM; secret BASE64; };`.
     pub(super) fn read(path: &Path) -> Result<Self, KeyError> {
         let unreadable = |cause| KeyError::Unreadable { path: path.to_owned(), cause };
@@ -222,7 +222,7 @@ mod tests {
             "# a comment\nkey \"poddns\" {{\n\talgorithm hmac-sha256;\n\tsecret \"{SECRET}\";\n}};\n\
              /* another\n */ key other. {{ secret {SECRET}; algorithm HMAC-SHA512; }}; // the end"
         );
-        let keys = Keys::parse(&text).unwrap();
+        let keys = TsigKeys::parse(&text).unwrap();
         assert_eq!(keys.first.name().to_string(), "poddns");
         let mut algorithms: Vec<_> = keys.store.keys().map(|(_, algorithm)| algorithm.to_string()).collect();
         algorithms.sort();
@@ -246,7 +246,7 @@ mod tests {
             ("key \"k".to_owned(), 1, "has no end"),
             (format!("{0}\n{0}", key("hmac-sha256", SECRET)), 8, "already"),
         ] {
-            let (at, cause) = Keys::parse(&text).unwrap_err();
+            let (at, cause) = TsigKeys::parse(&text).unwrap_err();
             assert!(at == line && cause.contains(part), "{text}: line {at}: {cause}");
             assert!(!cause.contains(SECRET));
         }
@@ -256,8 +256,8 @@ mod tests {
     fn no_text_makes_the_parser_panic() {
         let whole = format!("key \"ä\" {{ algorithm hmac-sha256; secret {SECRET}; }};");
         for (at, _) in whole.char_indices() {
-            let _ = Keys::parse(&whole[..at]);
-            let _ = Keys::parse(&whole[at..]);
+            let _ = TsigKeys::parse(&whole[..at]);
+            let _ = TsigKeys::parse(&whole[at..]);
         }
     }
 }

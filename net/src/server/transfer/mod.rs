@@ -6,7 +6,7 @@
 //! | `keys` | reads the key file |
 //! | `signed` | checks and makes signatures |
 //! | `answer` | decides who may have what, and answers what fits in one message |
-//! | `source`, `send` | the messages of a transfer, on a thread that exists while there is one |
+//! | `records`, `send` | the messages of a transfer, on a thread that exists while there is one |
 //! | `publish` | makes versions, and notifies secondaries of them |
 //!
 //! Nothing of it exists without secondaries in the settings.
@@ -16,9 +16,9 @@ mod counters;
 mod keys;
 mod notify;
 mod publish;
+mod records;
 mod send;
 mod signed;
-mod source;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -29,15 +29,15 @@ use poddns_core::Freshness;
 use poddns_watch::transfer::Version;
 use tokio::sync::Semaphore;
 
-pub(crate) use answer::{Answered, Asked};
-pub(crate) use counters::{Kind, Refusal, Secondary, TransferCounters};
+pub(crate) use answer::{DeferredQuery, TransferOutcome};
+pub(crate) use counters::{Secondary, TransferCounters, TransferKind, TransferRefusal};
 pub use keys::KeyError;
 pub(crate) use publish::Publisher;
-pub(crate) use send::Job;
+pub(crate) use send::TransferJob;
 
 use super::pods::SharedPods;
 use super::settings::{Settings, TransferSettings};
-use keys::Keys;
+use keys::TsigKeys;
 
 /// Transfers that may be under way at once.
 const TRANSFERS: usize = 8;
@@ -47,12 +47,12 @@ const TRANSFERS_PER_SECONDARY: usize = 2;
 
 /// Answers queries for transfers, by the settings and pods of the moment.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub(crate) struct TransferService {
     pub(crate) settings: Arc<Settings>,
     pods: SharedPods,
     /// `None` until the pods are open.
     pub(crate) versions: Option<poddns_watch::Transfers>,
-    keys: Option<Keys>,
+    keys: Option<TsigKeys>,
     pub(crate) counters: Arc<TransferCounters>,
     slots: Arc<Semaphore>,
     /// Each secondary's part of the slots.
@@ -61,17 +61,17 @@ pub(crate) struct Service {
 
 /// Keys that were read for settings; none without a key file.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Secrets(Option<Keys>);
+pub(crate) struct TransferKeys(Option<TsigKeys>);
 
-impl Secrets {
+impl TransferKeys {
     /// Reads the key file of the settings, if they have one.
     pub(crate) fn read(settings: &Settings) -> Result<Self, KeyError> {
         let file = settings.transfer.as_ref().and_then(|transfer| transfer.key_file.as_ref());
-        Ok(Self(file.map(|file| Keys::read(file)).transpose()?))
+        Ok(Self(file.map(|file| TsigKeys::read(file)).transpose()?))
     }
 }
 
-impl Service {
+impl TransferService {
     /// Returns whether a secondary has this address, which is canonical.
     fn is_secondary(&self, client: IpAddr) -> bool {
         self.shares.contains_key(&client)
@@ -97,7 +97,7 @@ fn shares(transfer: &TransferSettings) -> BTreeMap<IpAddr, Arc<Semaphore>> {
 }
 
 #[cfg(test)]
-impl Service {
+impl TransferService {
     /// Returns a service with a secondary, for tests; if it is complete, with a version, which the secondary has.
     pub(crate) fn sample(pods: SharedPods, counters: &Arc<TransferCounters>, complete: bool) -> Arc<Self> {
         let mut settings = Settings::default();
@@ -131,7 +131,7 @@ impl Service {
     /// Returns a service as [`sample`](Self::sample) does, complete and with the keys of such a file.
     pub(crate) fn with_keys(pods: SharedPods, keys: &str) -> Arc<Self> {
         let service = Arc::into_inner(Self::sample(pods, &Arc::default(), true)).unwrap();
-        Arc::new(Self { keys: Some(Keys::parse(keys).unwrap()), ..service })
+        Arc::new(Self { keys: Some(TsigKeys::parse(keys).unwrap()), ..service })
     }
 }
 

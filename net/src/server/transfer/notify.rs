@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time;
 
-use super::{Service, signed, unix_time};
+use super::{TransferService, signed, unix_time};
 use crate::server::cookies::random;
 
 /// Time to wait for an answer.
@@ -27,7 +27,7 @@ const MAX_ANSWER: usize = 4096;
 
 /// Notifies a secondary of all versions, the newest one only if several come while it does not answer.
 pub(super) async fn notify(
-    service: &Service,
+    service: &TransferService,
     secondary: SocketAddr,
     serials: &mut watch::Receiver<Option<u32>>,
 ) {
@@ -58,7 +58,7 @@ pub(super) async fn notify(
 }
 
 /// Sends a NOTIFY for each zone, and waits for the answers.
-async fn notify_all(service: &Service, secondary: SocketAddr) -> io::Result<()> {
+async fn notify_all(service: &TransferService, secondary: SocketAddr) -> io::Result<()> {
     let any: SocketAddr = match secondary {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -75,7 +75,7 @@ async fn notify_all(service: &Service, secondary: SocketAddr) -> io::Result<()> 
 }
 
 /// Sends a NOTIFY for a zone and waits for the answer to it.
-async fn notify_of(service: &Service, socket: &UdpSocket, zone: &Zone) -> io::Result<()> {
+async fn notify_of(service: &TransferService, socket: &UdpSocket, zone: &Zone) -> io::Result<()> {
     let [id0, id1, ..] = random()?;
     let id = u16::from_be_bytes([id0, id1]);
     let apex = Name::from_octets(zone.apex().as_wire().to_vec()).map_err(io::Error::other)?;

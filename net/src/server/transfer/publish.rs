@@ -10,7 +10,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::notify::notify;
-use super::{Secrets, Service, TRANSFERS, TransferCounters, serial_time, shares};
+use super::{TRANSFERS, TransferCounters, TransferKeys, TransferService, serial_time, shares};
 use crate::server::feed::OpenPods;
 use crate::server::pods::SharedPods;
 use crate::server::settings::Settings;
@@ -22,7 +22,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Makes versions of the pods that are answered from, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    pub(crate) service: Arc<Service>,
+    pub(crate) service: Arc<TransferService>,
     stop: CancellationToken,
 }
 
@@ -34,7 +34,7 @@ impl Publisher {
         pods: &OpenPods,
         is_same: bool,
         settings: &Arc<Settings>,
-        secrets: &Secrets,
+        secrets: &TransferKeys,
         counters: &Arc<TransferCounters>,
         tasks: &Tasks,
     ) -> Option<Self> {
@@ -63,7 +63,7 @@ impl Publisher {
         }
         let slots = before
             .map_or_else(|| Arc::new(Semaphore::new(TRANSFERS)), |before| Arc::clone(&before.service.slots));
-        let service = Arc::new(Service {
+        let service = Arc::new(TransferService {
             settings: Arc::clone(settings),
             pods: pods.pods.clone(),
             versions,
@@ -76,7 +76,7 @@ impl Publisher {
     }
 
     /// Begins to make versions and to notify secondaries of them, as tasks of this thread.
-    fn start(service: Arc<Service>, secondaries: &[SocketAddr], tasks: &Tasks) -> Self {
+    fn start(service: Arc<TransferService>, secondaries: &[SocketAddr], tasks: &Tasks) -> Self {
         let stop = CancellationToken::new();
         let (sender, serials) = watch::channel(None);
         if let Some(versions) = service.versions.clone() {

@@ -10,10 +10,10 @@ use poddns_watch::transfer::Since;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::counters::Kind;
+use super::counters::TransferKind;
+use super::records::TransferRecords;
 use super::signed::Signer;
-use super::source::Source;
-use super::{Service, unix_time};
+use super::{TransferService, unix_time};
 
 /// Messages that are made before the client has taken those before them.
 const AHEAD: usize = 2;
@@ -23,8 +23,8 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A query for a transfer over TCP whose client may have it.
 #[derive(Debug)]
-pub(crate) struct Job {
-    pub(super) service: Arc<Service>,
+pub(crate) struct TransferJob {
+    pub(super) service: Arc<TransferService>,
     pub(super) client: IpAddr,
     /// Without its signature.
     pub(super) query: Vec<u8>,
@@ -33,13 +33,13 @@ pub(crate) struct Job {
 }
 
 /// Messages with their lengths in front; an error if the answer cannot come to its end.
-pub(crate) type Messages = mpsc::Receiver<io::Result<Vec<u8>>>;
+pub(crate) type TransferMessages = mpsc::Receiver<io::Result<Vec<u8>>>;
 
-impl Job {
+impl TransferJob {
     /// Begins to make the messages once no more than the allowed number of transfers is under way, of this secondary and
     /// of all. Returns them, and the
     /// call that makes them, which may panic. Dropping the receiver ends it.
-    pub(crate) async fn start(self) -> io::Result<(Messages, JoinHandle<()>)> {
+    pub(crate) async fn start(self) -> io::Result<(TransferMessages, JoinHandle<()>)> {
         let share = self.service.shares.get(&self.client).ok_or(io::ErrorKind::PermissionDenied)?;
         let share = Arc::clone(share).acquire_owned().await.map_err(io::Error::other)?;
         let slot = Arc::clone(&self.service.slots).acquire_owned().await.map_err(io::Error::other)?;
@@ -49,12 +49,12 @@ impl Job {
     }
 
     fn run(mut self, to: &mpsc::Sender<io::Result<Vec<u8>>>, permits: [OwnedSemaphorePermit; 2]) {
-        let Some((kind, serial, mut source)) = self.service.source(self.transfer) else {
+        let Some((kind, serial, mut records)) = self.service.records(self.transfer) else {
             let _ = to.blocking_send(Err(io::Error::other("there is no version of the zone to transfer")));
             return;
         };
         let begun = Instant::now();
-        let result = self.send(&mut source, begun, to);
+        let result = self.send(&mut records, begun, to);
         drop(permits);
         let counters = &self.service.counters;
         let (client, took_ms) = (self.client, begun.elapsed().as_millis());
@@ -82,7 +82,7 @@ impl Job {
     /// Sends all messages and returns their length.
     fn send(
         &mut self,
-        source: &mut Source,
+        records: &mut TransferRecords,
         begun: Instant,
         to: &mpsc::Sender<io::Result<Vec<u8>>>,
     ) -> io::Result<u64> {
@@ -93,7 +93,7 @@ impl Job {
         while more {
             let mut message = TransferMessage::begin(&config, &query, self.transfer, &mut out)
                 .ok_or_else(|| io::Error::other("the zone is no longer served"))?;
-            more = source.write(&mut message).map_err(io::Error::other)?;
+            more = records.write(&mut message).map_err(io::Error::other)?;
             let len = message.finish();
             let mut message = out.get(..len).unwrap_or_default().to_vec();
             if let Some(signer) = &mut self.signer {
@@ -119,22 +119,24 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes(), message].concat()
 }
 
-impl Service {
+impl TransferService {
     /// Returns the kind of the answer to a query for a transfer, the serial that it leads to, and its records. `None` if
     /// there is no version.
-    fn source(&self, transfer: Transfer) -> Option<(Kind, u32, Source)> {
+    fn records(&self, transfer: Transfer) -> Option<(TransferKind, u32, TransferRecords)> {
         let versions = self.versions.as_ref()?;
         if let Some(known) = transfer.known {
             match versions.since(known)? {
-                (serial, Since::Current) => return Some((Kind::Soa, serial, Source::soa(serial))),
+                (serial, Since::Current) => {
+                    return Some((TransferKind::Soa, serial, TransferRecords::soa(serial)));
+                }
                 (serial, Since::Versions(list)) if !self.is_large(&list) => {
-                    return Some((Kind::Ixfr, serial, Source::differences(list, serial)));
+                    return Some((TransferKind::Ixfr, serial, TransferRecords::differences(list, serial)));
                 }
                 (_, Since::Versions(_) | Since::Unknown) => {}
             }
         }
         let walk = versions.walk().ok()?;
-        Some((Kind::Axfr, walk.serial(), Source::all(walk)))
+        Some((TransferKind::Axfr, walk.serial(), TransferRecords::all(walk)))
     }
 }
 
@@ -145,7 +147,7 @@ mod tests {
     use poddns_core::{Freshness, Label, NoPods, Outcome, PodLookup, Request, Transport, Unknown, respond};
 
     use super::*;
-    use crate::server::pods::{Pods, PodsReport, SharedPods};
+    use crate::server::pods::{PodsReport, ServedPods, SharedPods};
 
     /// Pods whose state cannot be read: a panic.
     struct Panicking;
@@ -164,24 +166,24 @@ mod tests {
         }
     }
 
-    impl Pods for Panicking {
+    impl ServedPods for Panicking {
         fn report(&self) -> PodsReport {
             PodsReport::default()
         }
     }
 
-    fn job(pods: Arc<dyn Pods>) -> Job {
-        let service = Service::sample(SharedPods(pods), &Arc::default(), true);
+    fn job(pods: Arc<dyn ServedPods>) -> TransferJob {
+        let service = TransferService::sample(SharedPods(pods), &Arc::default(), true);
         let query = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x03pod\x07cluster\x05local\0\0\xfc\0\x01".to_vec();
         let client = [192, 0, 2, 53].into();
         let request = Request::new(Transport::Tcp, client, 0);
         let outcome = respond(&service.settings.answers(), &NoPods, &query, &request, &mut [0; 512]);
         let Outcome::Transfer(transfer) = outcome else { panic!("{outcome:?}") };
-        Job { service, client, query, transfer, signer: None }
+        TransferJob { service, client, query, transfer, signer: None }
     }
 
     /// Returns the number of messages, and whether their maker panicked.
-    fn run(pods: Arc<dyn Pods>) -> (usize, bool) {
+    fn run(pods: Arc<dyn ServedPods>) -> (usize, bool) {
         let job = job(pods);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {

@@ -13,7 +13,7 @@ use domain::rdata::tsig::Time48;
 use domain::tsig::{Algorithm, ClientTransaction, Key, KeyName, ServerError, ServerSequence};
 use poddns_core::wire::Rcode;
 
-use super::keys::Keys;
+use super::keys::TsigKeys;
 
 /// Length of the ID at the front of a message, in octets.
 const ID: usize = 2;
@@ -23,14 +23,14 @@ const ID: usize = 2;
 pub(super) struct Signer(ServerSequence<Key>);
 
 /// A request whose signature is right.
-pub(super) struct Checked {
+pub(super) struct VerifiedRequest {
     /// The request without its signature.
     pub(super) request: Vec<u8>,
     pub(super) signer: Signer,
 }
 
 /// A request whose signature is wrong, or of a key that is not known.
-pub(super) struct Unchecked {
+pub(super) struct RejectedRequest {
     /// The response.
     pub(super) response: Vec<u8>,
     pub(super) rcode: Rcode,
@@ -39,7 +39,11 @@ pub(super) struct Unchecked {
 }
 
 /// Checks the signature of a request at a time in Unix seconds. `None` if it has none, or is no message.
-pub(super) fn check(keys: Option<&Keys>, request: &[u8], now: u64) -> Option<Result<Checked, Unchecked>> {
+pub(super) fn check(
+    keys: Option<&TsigKeys>,
+    request: &[u8],
+    now: u64,
+) -> Option<Result<VerifiedRequest, RejectedRequest>> {
     // The check removes the signature in place.
     let mut message = Message::from_octets(request.to_vec()).ok()?;
     let now = Time48::from_u64(now & 0xffff_ffff_ffff);
@@ -53,14 +57,14 @@ pub(super) fn check(keys: Option<&Keys>, request: &[u8], now: u64) -> Option<Res
             // forwarder may have changed.
             let mut unsigned = message.into_octets();
             unsigned.get_mut(..ID)?.copy_from_slice(request.get(..ID)?);
-            Some(Ok(Checked { request: unsigned, signer: Signer(sequence) }))
+            Some(Ok(VerifiedRequest { request: unsigned, signer: Signer(sequence) }))
         }
         Ok(None) => None,
         Err(error) => Some(Err(refuse(error, request)?)),
     }
 }
 
-fn refuse(error: ServerError<Key>, request: &[u8]) -> Option<Unchecked> {
+fn refuse(error: ServerError<Key>, request: &[u8]) -> Option<RejectedRequest> {
     let request = Message::from_octets(request).ok()?;
     let code = error.error();
     let builder = MessageBuilder::from_target(Vec::new()).ok()?;
@@ -80,7 +84,7 @@ fn refuse(error: ServerError<Key>, request: &[u8]) -> Option<Unchecked> {
         }
         _ => "FORMERR",
     };
-    Some(Unchecked { response, rcode, error })
+    Some(RejectedRequest { response, rcode, error })
 }
 
 impl Signer {

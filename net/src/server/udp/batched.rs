@@ -11,8 +11,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time;
 
-use super::{Batch, Datagrams, Queue};
-use crate::sys::{BATCH, Datagram, Messages, watch};
+use super::{DatagramBatch, DatagramSocket, QueueState};
+use crate::sys::{BATCH, Datagram, DatagramBuffers, watch};
 
 /// The discard port (RFC 863).
 const DISCARD: u16 = 9;
@@ -22,7 +22,7 @@ const ROOM: Duration = Duration::from_millis(1);
 
 /// A UDP socket whose replies leave from the address that the query came to.
 #[derive(Debug)]
-pub(crate) struct Batched {
+pub(crate) struct MmsgSocket {
     /// Watched for queries alone: the kernel reports room after every reply, and to be woken for that would cost more
     /// than to send it.
     socket: AsyncFd<UdpSocket>,
@@ -30,7 +30,7 @@ pub(crate) struct Batched {
     kept_by_systemd: bool,
 }
 
-impl Batched {
+impl MmsgSocket {
     /// Takes over a socket that is bound, non-blocking and reports the destination of datagrams; to be called in
     /// a runtime.
     pub(crate) fn new(socket: UdpSocket, kept_by_systemd: bool) -> io::Result<Self> {
@@ -40,11 +40,11 @@ impl Batched {
     }
 }
 
-impl Datagrams for Batched {
-    type Batch = Messages;
+impl DatagramSocket for MmsgSocket {
+    type Batch = DatagramBuffers;
 
-    fn batch(&self) -> Messages {
-        Messages::new()
+    fn batch(&self) -> DatagramBuffers {
+        DatagramBuffers::new()
     }
 
     async fn readable(&self) -> io::Result<()> {
@@ -69,16 +69,16 @@ impl Datagrams for Batched {
     /// the call that would find that out, a third of all calls when queries come one by one. A datagram that
     /// comes in between is seen: epoll is edge-triggered and reports every arrival anew, and that takes back
     /// what was told here.
-    fn receive(&self, batch: &mut Messages) -> io::Result<Queue> {
+    fn receive(&self, batch: &mut DatagramBuffers) -> io::Result<QueueState> {
         let mut received = 0;
         let outcome = self.socket.try_io(Interest::READABLE, |socket| {
             received = batch.receive(socket.as_fd())?;
-            if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(Queue::Unknown) }
+            if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(QueueState::Unknown) }
         });
-        if received > 0 && outcome.is_err() { Ok(Queue::Empty) } else { outcome }
+        if received > 0 && outcome.is_err() { Ok(QueueState::Empty) } else { outcome }
     }
 
-    fn send(&self, batch: &mut Messages, from: usize) -> io::Result<usize> {
+    fn send(&self, batch: &mut DatagramBuffers, from: usize) -> io::Result<usize> {
         batch.send(self.socket.as_fd(), from)
     }
 
@@ -102,7 +102,7 @@ impl Datagrams for Batched {
     }
 }
 
-impl Batch for Messages {
+impl DatagramBatch for DatagramBuffers {
     fn queries(&self) -> impl Iterator<Item = &[u8]> {
         Self::queries(self)
     }
@@ -131,16 +131,16 @@ mod tests {
 
     use super::*;
 
-    fn pair() -> (Batched, UdpSocket) {
+    fn pair() -> (MmsgSocket, UdpSocket) {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(server.local_addr().unwrap()).unwrap();
         server.set_nonblocking(true).unwrap();
-        (Batched::new(server, false).unwrap(), client)
+        (MmsgSocket::new(server, false).unwrap(), client)
     }
 
     /// Returns true if a wait would end at once.
-    fn is_readable(socket: &Batched) -> bool {
+    fn is_readable(socket: &MmsgSocket) -> bool {
         pin!(socket.readable()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
@@ -153,14 +153,14 @@ mod tests {
                 client.send(b"x").unwrap();
             }
             server.readable().await.unwrap();
-            assert_eq!(server.receive(&mut batch).unwrap(), Queue::Unknown);
+            assert_eq!(server.receive(&mut batch).unwrap(), QueueState::Unknown);
             assert!(is_readable(&server), "a whole batch tells nothing of what is behind it");
-            assert_eq!(server.receive(&mut batch).unwrap(), Queue::Empty);
+            assert_eq!(server.receive(&mut batch).unwrap(), QueueState::Empty);
             assert!(!is_readable(&server));
             // What comes right afterwards ends the wait, though the last reception emptied the socket.
             client.send(b"y").unwrap();
             server.readable().await.unwrap();
-            assert_eq!(server.receive(&mut batch).unwrap(), Queue::Empty);
+            assert_eq!(server.receive(&mut batch).unwrap(), QueueState::Empty);
             assert_eq!(server.receive(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
     }

@@ -12,12 +12,12 @@ use poddns_core::NoPods;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::portable::Portable;
-use super::{BREAK, Batch, DRAIN_TIMEOUT, Datagrams, FAILURES, Queue, serve};
-use crate::server::answer::{Answerer, Current};
+use super::portable::PortableSocket;
+use super::{BREAK, DRAIN_TIMEOUT, DatagramBatch, DatagramSocket, FAILURES, QueueState, serve};
+use crate::server::answer::{Answerer, ResponseInputs};
 use crate::server::counters::Counters;
 use crate::server::pods::SharedPods;
-use crate::server::rate_limit::{Limiter, QuestionLimiter};
+use crate::server::rate_limit::ThreadLimiter;
 use crate::server::settings::Settings;
 use crate::server::supervise::supervise;
 use crate::sys::Datagram;
@@ -65,7 +65,7 @@ fn query(id: u16) -> [u8; 17] {
     [high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]
 }
 
-impl Batch for Queries {
+impl DatagramBatch for Queries {
     fn queries(&self) -> impl Iterator<Item = &[u8]> {
         self.queries.iter().map(<[u8; 17]>::as_slice)
     }
@@ -85,7 +85,7 @@ impl Batch for Queries {
     }
 }
 
-impl Datagrams for Scripted {
+impl DatagramSocket for Scripted {
     type Batch = Queries;
 
     fn batch(&self) -> Queries {
@@ -106,7 +106,7 @@ impl Datagrams for Scripted {
         Ok(())
     }
 
-    fn receive(&self, batch: &mut Queries) -> io::Result<Queue> {
+    fn receive(&self, batch: &mut Queries) -> io::Result<QueueState> {
         batch.replies.clear();
         self.receptions.set(self.receptions.get() + 1);
         let call = self.receive.borrow_mut().pop_front();
@@ -116,7 +116,7 @@ impl Datagrams for Scripted {
                 let after = first + u16::try_from(count).unwrap();
                 self.next_id.set(after);
                 batch.queries = (first..after).map(query).collect();
-                Ok(if matches!(call, Some(Last(_))) { Queue::Empty } else { Queue::Unknown })
+                Ok(if matches!(call, Some(Last(_))) { QueueState::Empty } else { QueueState::Unknown })
             }
             Some(Fail(error)) => Err(io::Error::from_raw_os_error(error)),
             Some(Panic) => panic!("injected"),
@@ -143,25 +143,30 @@ impl Datagrams for Scripted {
     }
 }
 
-fn answerer(counters: &Arc<Counters>) -> (watch::Sender<Current>, Answerer) {
+fn answerer(counters: &Arc<Counters>) -> (watch::Sender<ResponseInputs>, Answerer) {
     let mut settings = Settings::default();
     settings.source = poddns_watch::Source::File("unused".into());
     let pods = SharedPods(Arc::new(NoPods));
-    let current = watch::Sender::new(Current {
+    let current = watch::Sender::new(ResponseInputs {
         settings: Arc::new(settings),
         pods,
         cookies: None,
         audit: None,
         transfers: None,
     });
-    let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
-    let answerer =
-        Answerer::udp(current.subscribe(), Arc::clone(counters), Rc::new(limiter), Rc::new(questions), 0);
+    let (response_limiter, negative_limiter) = (ThreadLimiter::new([0; 16]), ThreadLimiter::new([0; 16]));
+    let answerer = Answerer::udp(
+        current.subscribe(),
+        Arc::clone(counters),
+        Rc::new(response_limiter),
+        Rc::new(negative_limiter),
+        0,
+    );
     (current, answerer)
 }
 
 /// Result of a script.
-struct Outcome {
+struct RunOutcome {
     sent: Vec<u16>,
     receive_errors: u64,
     send_errors: u64,
@@ -173,7 +178,7 @@ struct Outcome {
     time: Duration,
 }
 
-fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = Call>) -> Outcome {
+fn run(receive: impl IntoIterator<Item = Call>, send: impl IntoIterator<Item = Call>) -> RunOutcome {
     run_to_the_end(receive, send, false)
 }
 
@@ -181,7 +186,7 @@ fn run_to_the_end(
     receive: impl IntoIterator<Item = Call>,
     send: impl IntoIterator<Item = Call>,
     panics_at_leave: bool,
-) -> Outcome {
+) -> RunOutcome {
     let (stop, mut stopped) = oneshot::channel();
     let socket = Scripted {
         receive: RefCell::new(receive.into_iter().collect()),
@@ -204,7 +209,7 @@ fn run_to_the_end(
         start.elapsed()
     });
     assert!(socket.left.get(), "it leaves its group before it ends");
-    Outcome {
+    RunOutcome {
         sent: socket.sent.take(),
         receive_errors: counters.receive_errors.get(),
         send_errors: counters.send_errors.get(),
@@ -324,7 +329,7 @@ fn the_portable_socket_answers_until_stopped() {
         let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_nonblocking(true).unwrap();
         let address = server.local_addr().unwrap();
-        let server = Portable::new(server, false).unwrap();
+        let server = PortableSocket::new(server, false).unwrap();
         let counters = Arc::new(Counters::default());
         let (_current, mut answerer) = answerer(&counters);
         let (stop, mut stopped) = oneshot::channel();

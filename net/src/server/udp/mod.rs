@@ -16,10 +16,10 @@ use tokio::sync::oneshot;
 use tokio::{select, task, time};
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::batched::Batched as Socket;
+pub(crate) use self::batched::MmsgSocket as Socket;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use self::portable::Portable as Socket;
-pub(crate) use self::worker::{Sources, UdpCommand, work};
+pub(crate) use self::portable::PortableSocket as Socket;
+pub(crate) use self::worker::{UdpCommand, WorkerInputs, work};
 use crate::server::counters::Counters;
 use crate::sys::Datagram;
 
@@ -36,9 +36,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// A socket that takes and gives batches of datagrams: what the loop needs of the system, so that tests can
 /// let it fail in every way.
-pub(crate) trait Datagrams {
+pub(crate) trait DatagramSocket {
     /// Buffers for queries and replies.
-    type Batch: Batch;
+    type Batch: DatagramBatch;
 
     fn batch(&self) -> Self::Batch;
 
@@ -49,8 +49,8 @@ pub(crate) trait Datagrams {
     async fn writable(&self) -> io::Result<()>;
 
     /// Receives what is there, without waiting; `WouldBlock` if there is nothing. After that, and after
-    /// [`Queue::Empty`], [`readable`](Self::readable) waits for what comes next.
-    fn receive(&self, batch: &mut Self::Batch) -> io::Result<Queue>;
+    /// [`QueueState::Empty`], [`readable`](Self::readable) waits for what comes next.
+    fn receive(&self, batch: &mut Self::Batch) -> io::Result<QueueState>;
 
     /// Sends replies from this one on, without waiting; an error is about that one.
     fn send(&self, batch: &mut Self::Batch, from: usize) -> io::Result<usize>;
@@ -61,7 +61,7 @@ pub(crate) trait Datagrams {
 
 /// State of a socket after a reception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queue {
+pub(crate) enum QueueState {
     /// Nothing.
     Empty,
     /// Perhaps more: another reception will tell.
@@ -69,7 +69,7 @@ pub(crate) enum Queue {
 }
 
 /// Queries that one call receives, and the replies to them.
-pub(crate) trait Batch {
+pub(crate) trait DatagramBatch {
     /// Every query that was received.
     fn queries(&self) -> impl Iterator<Item = &[u8]>;
 
@@ -91,9 +91,9 @@ pub(crate) trait Batch {
 }
 
 /// Answers the queries of a socket.
-pub(crate) trait Answers {
+pub(crate) trait BatchResponder {
     /// Answers all queries of a batch.
-    fn answer(&mut self, batch: &mut impl Batch);
+    fn answer(&mut self, batch: &mut impl DatagramBatch);
 
     /// Returns true if the duration of one of this many queries, which are about to be answered, is to be measured.
     fn is_measured(&self, _queries: usize) -> bool {
@@ -115,7 +115,7 @@ enum Received {
 }
 
 /// Answers until `stop` is done, that is until its sender is dropped, then answers what has come before.
-pub(crate) async fn serve<D: Datagrams, A: Answers>(
+pub(crate) async fn serve<D: DatagramSocket, A: BatchResponder>(
     socket: &D,
     answers: &mut A,
     stop: &mut oneshot::Receiver<()>,
@@ -142,7 +142,7 @@ pub(crate) async fn serve<D: Datagrams, A: Answers>(
 }
 
 /// Answers what is there, within bounds, and returns whether that was all.
-async fn turn<D: Datagrams, A: Answers>(
+async fn turn<D: DatagramSocket, A: BatchResponder>(
     socket: &D,
     batch: &mut D::Batch,
     answers: &mut A,
@@ -163,7 +163,7 @@ async fn turn<D: Datagrams, A: Answers>(
 }
 
 /// Hands the address over to the other sockets that are bound to it, and answers what came before.
-async fn leave<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answers: &mut A) {
+async fn leave<D: DatagramSocket, A: BatchResponder>(socket: &D, batch: &mut D::Batch, answers: &mut A) {
     if let Err(error) = socket.leave() {
         tracing::debug!(%error, "a socket could not be taken out of its group before it is closed");
     }
@@ -186,7 +186,11 @@ async fn leave<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answe
 }
 
 /// Receives one batch, answers it and sends the replies.
-async fn exchange<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, answers: &mut A) -> Received {
+async fn exchange<D: DatagramSocket, A: BatchResponder>(
+    socket: &D,
+    batch: &mut D::Batch,
+    answers: &mut A,
+) -> Received {
     let left = match socket.receive(batch) {
         Ok(left) => left,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::All,
@@ -210,13 +214,13 @@ async fn exchange<D: Datagrams, A: Answers>(socket: &D, batch: &mut D::Batch, an
         answers.counters().latency.add(begin.elapsed());
     }
     match left {
-        Queue::Empty => Received::All,
-        Queue::Unknown => Received::Some,
+        QueueState::Empty => Received::All,
+        QueueState::Unknown => Received::Some,
     }
 }
 
 /// Sends all replies of a batch; one that fails does not keep the next from being sent.
-async fn send<D: Datagrams>(socket: &D, batch: &mut D::Batch, counters: &Counters) {
+async fn send<D: DatagramSocket>(socket: &D, batch: &mut D::Batch, counters: &Counters) {
     let mut done = 0;
     while done < batch.replies() {
         match socket.send(batch, done) {

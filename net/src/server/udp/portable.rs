@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use poddns_core::MAX_UDP_REPLY;
 use tokio::net::UdpSocket;
 
-use super::{Batch, Datagrams, Queue};
+use super::{DatagramBatch, DatagramSocket, QueueState};
 use crate::sys::Datagram;
 
 /// The longest datagram there is.
@@ -14,9 +14,9 @@ const QUERY: usize = 65_535;
 
 /// A UDP socket without anything that is not in the standard library.
 #[derive(Debug)]
-pub(crate) struct Portable(UdpSocket);
+pub(crate) struct PortableSocket(UdpSocket);
 
-impl Portable {
+impl PortableSocket {
     /// Takes a bound, non-blocking socket over; to be called in a runtime.
     pub(crate) fn new(socket: std::net::UdpSocket, _kept_by_systemd: bool) -> io::Result<Self> {
         UdpSocket::from_std(socket).map(Self)
@@ -25,18 +25,18 @@ impl Portable {
 
 /// One query and the reply to it.
 #[derive(Debug)]
-pub(crate) struct One {
+pub(crate) struct SingleDatagram {
     query: Vec<u8>,
     received: Option<(usize, SocketAddr)>,
     reply: [u8; MAX_UDP_REPLY],
     queued: Option<(usize, SocketAddr)>,
 }
 
-impl Datagrams for Portable {
-    type Batch = One;
+impl DatagramSocket for PortableSocket {
+    type Batch = SingleDatagram;
 
-    fn batch(&self) -> One {
-        One { query: vec![0; QUERY], received: None, reply: [0; MAX_UDP_REPLY], queued: None }
+    fn batch(&self) -> SingleDatagram {
+        SingleDatagram { query: vec![0; QUERY], received: None, reply: [0; MAX_UDP_REPLY], queued: None }
     }
 
     async fn readable(&self) -> io::Result<()> {
@@ -47,13 +47,13 @@ impl Datagrams for Portable {
         self.0.writable().await
     }
 
-    fn receive(&self, batch: &mut One) -> io::Result<Queue> {
+    fn receive(&self, batch: &mut SingleDatagram) -> io::Result<QueueState> {
         (batch.received, batch.queued) = (None, None);
         batch.received = Some(self.0.try_recv_from(&mut batch.query)?);
-        Ok(Queue::Unknown)
+        Ok(QueueState::Unknown)
     }
 
-    fn send(&self, batch: &mut One, _from: usize) -> io::Result<usize> {
+    fn send(&self, batch: &mut SingleDatagram, _from: usize) -> io::Result<usize> {
         let Some((len, peer)) = batch.queued else { return Ok(0) };
         self.0.try_send_to(batch.reply.get(..len).unwrap_or_default(), peer)?;
         Ok(1)
@@ -65,7 +65,7 @@ impl Datagrams for Portable {
     }
 }
 
-impl Batch for One {
+impl DatagramBatch for SingleDatagram {
     fn queries(&self) -> impl Iterator<Item = &[u8]> {
         self.received.iter().filter_map(|&(len, _)| self.query.get(..len))
     }

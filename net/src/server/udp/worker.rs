@@ -10,18 +10,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinHandle};
 use tokio::time;
 
-use super::{Answers, Batch, Socket, serve};
-use crate::server::answer::{Answerer, Current};
+use super::{BatchResponder, DatagramBatch, Socket, serve};
+use crate::server::answer::{Answerer, ResponseInputs};
 use crate::server::counters::Counters;
 use crate::server::query_log::QueryLogger;
-use crate::server::rate_limit::{Limiter, QuestionLimiter};
+use crate::server::rate_limit::ThreadLimiter;
 use crate::server::supervise::supervise;
 
 /// Time in which the sockets must be drained when the worker ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl Answers for Answerer {
-    fn answer(&mut self, batch: &mut impl Batch) {
+impl BatchResponder for Answerer {
+    fn answer(&mut self, batch: &mut impl DatagramBatch) {
         let answers = self.batch();
         answers.prefetch(batch.queries());
         if answers.is_logged() {
@@ -55,8 +55,8 @@ pub(crate) enum UdpCommand {
 
 /// State that a worker answers from.
 #[derive(Debug)]
-pub(crate) struct Sources {
-    pub(crate) updates: watch::Receiver<Current>,
+pub(crate) struct WorkerInputs {
+    pub(crate) updates: watch::Receiver<ResponseInputs>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) query_log: Arc<QueryLogger>,
     /// For the table of the thread's rate limiter.
@@ -65,20 +65,23 @@ pub(crate) struct Sources {
     pub(crate) number: usize,
 }
 
-/// Serves until the sender of `orders` is dropped, and what has come before that.
-pub(crate) async fn work(sources: Sources, mut orders: mpsc::UnboundedReceiver<UdpCommand>) {
-    let Sources { updates, counters, query_log, key, number } = sources;
-    let (limiter, questions) = (Rc::new(Limiter::new(key)), Rc::new(QuestionLimiter::new(key)));
+/// Serves until the sender of `commands` is dropped, and what has come before that.
+pub(crate) async fn work(sources: WorkerInputs, mut commands: mpsc::UnboundedReceiver<UdpCommand>) {
+    let WorkerInputs { updates, counters, query_log, key, number } = sources;
+    let (response_limiter, negative_limiter) =
+        (Rc::new(ThreadLimiter::new(key)), Rc::new(ThreadLimiter::new(key)));
     let mut sockets: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
-    while let Some(order) = orders.recv().await {
-        match order {
+    while let Some(command) = commands.recv().await {
+        match command {
             UdpCommand::Listen { address, socket, kept_by_systemd } => {
                 match Socket::new(socket, kept_by_systemd) {
                     Ok(socket) => {
                         let (stop, mut stopped) = oneshot::channel();
                         let (updates, counters) = (updates.clone(), Arc::clone(&counters));
-                        let (limiter, questions) = (Rc::clone(&limiter), Rc::clone(&questions));
-                        let answerer = Answerer::udp(updates, counters, limiter, questions, number);
+                        let (response_limiter, negative_limiter) =
+                            (Rc::clone(&response_limiter), Rc::clone(&negative_limiter));
+                        let answerer =
+                            Answerer::udp(updates, counters, response_limiter, negative_limiter, number);
                         let mut answerer = answerer.with_query_log(Arc::clone(&query_log));
                         let counters = Arc::clone(answerer.counters());
                         let task = task::spawn_local(async move {
@@ -114,7 +117,7 @@ mod tests {
     use poddns_core::{Label, Mode, PodLookup, Unknown};
 
     use super::*;
-    use crate::server::pods::{Pods, PodsReport, SharedPods};
+    use crate::server::pods::{PodsReport, ServedPods, SharedPods};
     use crate::server::settings::Settings;
     use crate::sys::Datagram;
 
@@ -135,7 +138,7 @@ mod tests {
         }
     }
 
-    impl Pods for Diary {
+    impl ServedPods for Diary {
         fn report(&self) -> PodsReport {
             PodsReport::default()
         }
@@ -143,7 +146,7 @@ mod tests {
 
     struct Queries(Vec<Vec<u8>>);
 
-    impl Batch for Queries {
+    impl DatagramBatch for Queries {
         fn queries(&self) -> impl Iterator<Item = &[u8]> {
             self.0.iter().map(Vec::as_slice)
         }
@@ -159,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn the_index_prefetches_a_batch_before_look_ups() {
+    fn batch_is_prefetched_before_lookups() {
         let mut settings = Settings::default();
         settings.mode = Mode::Verified;
         let pods = Arc::new(Diary::default());
-        let shared = SharedPods(Arc::clone(&pods) as Arc<dyn Pods>);
-        let current = Current {
+        let shared = SharedPods(Arc::clone(&pods) as Arc<dyn ServedPods>);
+        let current = ResponseInputs {
             settings: Arc::new(settings),
             pods: shared,
             cookies: None,
@@ -172,8 +175,9 @@ mod tests {
             transfers: None,
         };
         let (_updates, updates) = watch::channel(current);
-        let (limiter, questions) = (Limiter::new([0; 16]), QuestionLimiter::new([0; 16]));
-        let mut answerer = Answerer::udp(updates, Arc::default(), Rc::new(limiter), Rc::new(questions), 0);
+        let (response_limiter, negative_limiter) = (ThreadLimiter::new([0; 16]), ThreadLimiter::new([0; 16]));
+        let mut answerer =
+            Answerer::udp(updates, Arc::default(), Rc::new(response_limiter), Rc::new(negative_limiter), 0);
         let query = |label: &[u8]| {
             let header = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
             [&header, label, b"\x01a\x03pod\x07cluster\x05local\0\0\x01\0\x01"].concat()

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use poddns_core::{Label, Owner, PodLookup, Unknown};
-use poddns_net::{Pods, PodsReport};
+use poddns_net::{PodsReport, ServedPods};
 use poddns_watch::Index;
 
 /// The index that the daemon reads, written by the test instead of a feed.
@@ -38,7 +38,7 @@ impl PodLookup for Indexed {
     }
 }
 
-impl Pods for Indexed {
+impl ServedPods for Indexed {
     fn report(&self) -> PodsReport {
         PodsReport::default()
     }

@@ -2,22 +2,22 @@
 
 use poddns_core::AuditFinding;
 
-use super::{Family, Kind, Label, MetricsView, ROW};
-use crate::server::audit::Report;
+use super::{MetricFamily, MetricKind, MetricLabel, MetricsView, ROW};
+use crate::server::audit::AuditReport;
 use crate::server::audit::counts::{FINDINGS, PAIRS};
 
-const REASON: Label = Label {
+const REASON: MetricLabel = MetricLabel {
     name: "reason",
     most: FINDINGS,
     values: "`no-such-namespace`, `no-such-pod`, `other-namespace`, `not-ready`",
 };
 
-fn report(view: &MetricsView<'_>) -> Option<Report> {
+fn report(view: &MetricsView<'_>) -> Option<AuditReport> {
     view.current.audit.as_ref().map(|audit| audit.report())
 }
 
-pub(super) static FAMILIES: &[Family] = &[
-    Family {
+pub(super) static FAMILIES: &[MetricFamily] = &[
+    MetricFamily {
         name: "poddns_audit_queries_total",
         help: "Queries for an address that mode insecure answered while an audit was made",
         more: "Of this process; the audit's file has those before it, too.",
@@ -28,7 +28,7 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_audit_refused_total",
         help: "Those of them that mode verified would not have answered so, by reason",
         more: "`not-ready`: the pods were not known, so nobody could tell.",
@@ -43,7 +43,7 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_audit_clientless_queries_total",
         help: "Those of them that a trusted forwarder sent without the address of its client",
         read: |view, to| {
@@ -53,9 +53,9 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_audit_pairs",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Pairs of name and client that mode verified would have refused",
         more: "At most 1024: the most frequent ones.",
         read: |view, to| {
@@ -65,9 +65,9 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_audit_observed_seconds",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Time in which the audit could tell, with that of processes before if it is kept in a file",
         read: |view, to| {
             if let Some(report) = report(view) {
@@ -76,7 +76,7 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_audit_file_failures_total",
         help: "Failures to read or write the audit's file",
         read: |view, to| {

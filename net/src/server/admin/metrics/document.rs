@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Family, Label, SECTIONS};
+use super::{MetricFamily, MetricLabel, SECTIONS};
 
 const HEAD: &str = "\
 # Metrics of poddnsd
@@ -19,7 +19,7 @@ This page is generated from the table that `/metrics` is made from.
 ";
 
 /// Every family.
-fn families() -> impl Iterator<Item = &'static Family> {
+fn families() -> impl Iterator<Item = &'static MetricFamily> {
     SECTIONS.iter().flat_map(|section| section.families)
 }
 
@@ -53,7 +53,7 @@ pub fn metrics_reference() -> String {
 /// Adds the labels and their bounds.
 fn labels(text: &mut String) {
     text.push_str("\n## Labels\n| label | of | at most | values |\n|---|---|---|---|\n");
-    let mut seen: Vec<(Label, Vec<String>)> = Vec::new();
+    let mut seen: Vec<(MetricLabel, Vec<String>)> = Vec::new();
     for family in families() {
         for &label in family.labels {
             let name = format!("`{}`", family.name);
@@ -67,7 +67,7 @@ fn labels(text: &mut String) {
         let _ =
             writeln!(text, "| `{}` | {} | {} | {} |", label.name, of.join(", "), label.most, label.values);
     }
-    let most: usize = families().map(Family::most).sum();
+    let most: usize = families().map(MetricFamily::most).sum();
     let _ = write!(
         text,
         "\nNo label has anything in it that a query or a pod brings: a server has at most {most} series, whatever it is asked.\n"
@@ -81,7 +81,7 @@ mod tests {
 
     use poddns_core::Freshness;
 
-    use super::super::{Kind, registry, text};
+    use super::super::{MetricKind, registry, text};
     use super::*;
     use crate::server::admin::document::check;
     use crate::server::admin::exposition::to_text;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn every_family_is_complete_and_named_by_the_rules() {
+    fn every_family_is_complete_and_well_named() {
         let mut names = BTreeSet::new();
         for family in families() {
             let name = family.name;
@@ -101,8 +101,8 @@ mod tests {
             assert!(name.starts_with("poddns_") || name.starts_with("process_"), "{name}");
             assert!(!family.help.is_empty() && !family.help.ends_with('.'), "{name}");
             assert!(family.more.is_empty() || family.more.ends_with('.'), "{name}");
-            assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}");
-            assert_eq!(name.ends_with("_info"), family.kind == Kind::Info, "{name}");
+            assert_eq!(name.ends_with("_total"), family.kind == MetricKind::Counter, "{name}");
+            assert_eq!(name.ends_with("_info"), family.kind == MetricKind::Info, "{name}");
             for other in ["milliseconds", "_ms", "octets", "kilobytes", "count_"] {
                 assert!(!name.contains(other), "{name}: seconds and bytes");
             }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn exposition_has_the_families_and_labels_of_the_table() {
+    fn exposition_has_the_families_of_the_table() {
         // With everything that a family can depend on.
         let state = samples::state(samples::full_report(Freshness::Fresh));
         let text = text(&registry(Arc::clone(&state))).unwrap();

@@ -11,7 +11,7 @@ use crate::server::latency::BUCKETS;
 
 /// Type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
     Histogram,
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Info,
 }
 
-impl Kind {
+impl MetricKind {
     /// Returns the type as Prometheus' text format names it.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl Kind {
 
 /// A label, and the bound on its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Label {
+pub(super) struct MetricLabel {
     pub(super) name: &'static str,
     /// Maximum number of values.
     pub(super) most: usize,
@@ -41,33 +41,33 @@ pub(super) struct Label {
 }
 
 /// A family: a row is all that a new metric needs.
-pub(super) struct Family {
+pub(super) struct MetricFamily {
     /// The name in Prometheus' text format: with the unit, and with `_total` for a counter.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: MetricKind,
     /// One line, without a full stop.
     pub(super) help: &'static str,
     /// Further sentences for the reference page, if any.
     pub(super) more: &'static str,
     /// The labels of each sample, in this order.
-    pub(super) labels: &'static [Label],
+    pub(super) labels: &'static [MetricLabel],
     /// Adds the samples; none if the family is absent.
-    pub(super) read: fn(&MetricsView<'_>, &mut Samples),
+    pub(super) read: fn(&MetricsView<'_>, &mut MetricSamples),
 }
 
 /// A row with everything that most rows have in common.
-pub(super) const ROW: Family =
-    Family { name: "", kind: Kind::Counter, help: "", more: "", labels: &[], read: |_, _| {} };
+pub(super) const ROW: MetricFamily =
+    MetricFamily { name: "", kind: MetricKind::Counter, help: "", more: "", labels: &[], read: |_, _| {} };
 
 /// Families under a heading of the reference page.
-pub(super) struct Section {
+pub(super) struct MetricSection {
     pub(super) heading: &'static str,
-    pub(super) families: &'static [Family],
+    pub(super) families: &'static [MetricFamily],
 }
 
 /// A value of a sample.
 #[derive(Clone, Debug, PartialEq)]
-enum Value {
+enum SampleValue {
     Integer(u64),
     Real(f64),
     Histogram {
@@ -79,33 +79,33 @@ enum Value {
 
 /// The samples of a family: values of its labels, and the value.
 #[derive(Debug, Default)]
-pub(super) struct Samples(Vec<(Vec<String>, Value)>);
+pub(super) struct MetricSamples(Vec<(Vec<String>, SampleValue)>);
 
-impl Samples {
+impl MetricSamples {
     /// Adds a whole number. `labels` are the values of the family's labels, in its order.
     pub(super) fn number(&mut self, labels: &[&str], number: u64) {
-        self.add(labels, Value::Integer(number));
+        self.add(labels, SampleValue::Integer(number));
     }
 
     /// Adds a real number.
     pub(super) fn real(&mut self, labels: &[&str], number: f64) {
-        self.add(labels, Value::Real(number));
+        self.add(labels, SampleValue::Real(number));
     }
 
     /// Adds a histogram with the upper bounds of its buckets and the number of observations in each.
     pub(super) fn histogram(&mut self, labels: &[&str], sum: f64, buckets: Vec<(f64, u64)>) {
-        self.add(labels, Value::Histogram { sum, buckets });
+        self.add(labels, SampleValue::Histogram { sum, buckets });
     }
 
-    fn add(&mut self, labels: &[&str], value: Value) {
+    fn add(&mut self, labels: &[&str], value: SampleValue) {
         self.0.push((labels.iter().map(|&label| label.to_owned()).collect(), value));
     }
 }
 
-impl Family {
+impl MetricFamily {
     /// Writes the family, unless it is absent.
     pub(super) fn encode(&self, view: &MetricsView<'_>, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut samples = Samples::default();
+        let mut samples = MetricSamples::default();
         (self.read)(view, &mut samples);
         if samples.0.is_empty() {
             return Ok(());
@@ -115,7 +115,7 @@ impl Family {
         for (values, value) in samples.0 {
             let labels: Vec<(&str, String)> =
                 self.labels.iter().map(|label| label.name).zip(values).collect();
-            if self.kind == Kind::Info {
+            if self.kind == MetricKind::Info {
                 family.encode_info(&labels)?;
             } else if labels.is_empty() {
                 self.encode_value(&mut family, &value)?;
@@ -126,13 +126,13 @@ impl Family {
         Ok(())
     }
 
-    fn encode_value(&self, to: &mut MetricEncoder<'_>, value: &Value) -> fmt::Result {
-        match (value, self.kind == Kind::Counter) {
-            (Value::Integer(value), true) => to.encode_counter::<NoLabelSet, _, u64>(value, None),
-            (Value::Real(value), true) => to.encode_counter::<NoLabelSet, _, f64>(value, None),
-            (Value::Integer(value), false) => to.encode_gauge(value),
-            (Value::Real(value), false) => to.encode_gauge(value),
-            (Value::Histogram { sum, buckets }, _) => {
+    fn encode_value(&self, to: &mut MetricEncoder<'_>, value: &SampleValue) -> fmt::Result {
+        match (value, self.kind == MetricKind::Counter) {
+            (SampleValue::Integer(value), true) => to.encode_counter::<NoLabelSet, _, u64>(value, None),
+            (SampleValue::Real(value), true) => to.encode_counter::<NoLabelSet, _, f64>(value, None),
+            (SampleValue::Integer(value), false) => to.encode_gauge(value),
+            (SampleValue::Real(value), false) => to.encode_gauge(value),
+            (SampleValue::Histogram { sum, buckets }, _) => {
                 let count = buckets.iter().map(|(_, count)| count).sum();
                 to.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
             }
@@ -142,10 +142,10 @@ impl Family {
     /// Returns name, unit and type as `OpenMetrics` has them: a name without suffix, which the unit and the type add.
     fn parts(&self) -> (&'static str, Option<Unit>, MetricType) {
         let (suffix, kind) = match self.kind {
-            Kind::Counter => ("_total", MetricType::Counter),
-            Kind::Gauge => ("", MetricType::Gauge),
-            Kind::Histogram => ("", MetricType::Histogram),
-            Kind::Info => ("_info", MetricType::Info),
+            MetricKind::Counter => ("_total", MetricType::Counter),
+            MetricKind::Gauge => ("", MetricType::Gauge),
+            MetricKind::Histogram => ("", MetricType::Histogram),
+            MetricKind::Info => ("_info", MetricType::Info),
         };
         let name = self.name.strip_suffix(suffix).unwrap_or(self.name);
         for (suffix, unit) in [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes)] {
@@ -159,7 +159,7 @@ impl Family {
     /// Returns the maximum number of series.
     pub(super) fn most(&self) -> usize {
         // A series for each bucket, one for the sum, one for the count.
-        let each = if self.kind == Kind::Histogram { BUCKETS + 2 } else { 1 };
+        let each = if self.kind == MetricKind::Histogram { BUCKETS + 2 } else { 1 };
         self.labels.iter().map(|label| label.most).product::<usize>() * each
     }
 }

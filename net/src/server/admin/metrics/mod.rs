@@ -19,25 +19,25 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
 pub use self::document::metrics_reference;
-use self::family::{Family, Kind, Label, ROW, Samples, Section};
+use self::family::{MetricFamily, MetricKind, MetricLabel, MetricSamples, MetricSection, ROW};
 use self::view::MetricsView;
-use crate::server::state::State;
+use crate::server::state::ServerState;
 
 /// Every family.
-static SECTIONS: [Section; 7] = [
-    Section { heading: "Queries and responses", families: traffic::QUERIES },
-    Section { heading: "Sockets and connections", families: traffic::SOCKETS },
-    Section { heading: "Index", families: pods::INDEX },
-    Section { heading: "Watches and snapshots", families: pods::FEEDS },
-    Section { heading: "Audit of mode insecure", families: audit::FAMILIES },
-    Section { heading: "Zone transfers", families: transfer::FAMILIES },
-    Section { heading: "Server and process", families: process::FAMILIES },
+static SECTIONS: [MetricSection; 7] = [
+    MetricSection { heading: "Queries and responses", families: traffic::QUERIES },
+    MetricSection { heading: "Sockets and connections", families: traffic::SOCKETS },
+    MetricSection { heading: "Index", families: pods::INDEX },
+    MetricSection { heading: "Watches and snapshots", families: pods::FEEDS },
+    MetricSection { heading: "Audit of mode insecure", families: audit::FAMILIES },
+    MetricSection { heading: "Zone transfers", families: transfer::FAMILIES },
+    MetricSection { heading: "Server and process", families: process::FAMILIES },
 ];
 
 /// Returns a registry whose only collector reads the state.
-pub(super) fn registry(state: Arc<State>) -> Registry {
+pub(super) fn registry(state: Arc<ServerState>) -> Registry {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape(state)));
+    registry.register_collector(Box::new(StateCollector(state)));
     registry
 }
 
@@ -49,9 +49,9 @@ pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
 }
 
 #[derive(Debug)]
-struct Scrape(Arc<State>);
+struct StateCollector(Arc<ServerState>);
 
-impl Collector for Scrape {
+impl Collector for StateCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let view = MetricsView::new(&self.0);
         let mut families = SECTIONS.iter().flat_map(|section| section.families);

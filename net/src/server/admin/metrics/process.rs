@@ -4,34 +4,34 @@ use std::sync::atomic::Ordering;
 
 use poddns_core::Mode;
 
-use super::{Family, Kind, Label, ROW};
+use super::{MetricFamily, MetricKind, MetricLabel, ROW};
 use crate::server::state::LogLosses;
 use crate::version;
 
-const MODE: Label = Label { name: "mode", most: 3, values: "`disabled`, `insecure`, `verified`" };
+const MODE: MetricLabel = MetricLabel { name: "mode", most: 3, values: "`disabled`, `insecure`, `verified`" };
 
-const RESULT: Label = Label { name: "result", most: 2, values: "`success`, `failure`" };
+const RESULT: MetricLabel = MetricLabel { name: "result", most: 2, values: "`success`, `failure`" };
 
-const LOSS: Label = Label { name: "reason", most: 2, values: "`queue_full`, `write_failed`" };
+const LOSS: MetricLabel = MetricLabel { name: "reason", most: 2, values: "`queue_full`, `write_failed`" };
 
-const QUERY_LOG: Label = Label { name: "result", most: 2, values: "`written`, `suppressed`" };
+const QUERY_LOG: MetricLabel = MetricLabel { name: "result", most: 2, values: "`written`, `suppressed`" };
 
-const VERSION: Label = Label { name: "version", most: 1, values: "a version" };
+const VERSION: MetricLabel = MetricLabel { name: "version", most: 1, values: "a version" };
 
-const REVISION: Label = Label { name: "revision", most: 1, values: "a commit, or `unknown`" };
+const REVISION: MetricLabel = MetricLabel { name: "revision", most: 1, values: "a commit, or `unknown`" };
 
-pub(super) static FAMILIES: &[Family] = &[
-    Family {
+pub(super) static FAMILIES: &[MetricFamily] = &[
+    MetricFamily {
         name: "poddns_ready",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "1 if the server is ready, else 0",
         more: "`/readyz` has the reasons.",
         read: |view, to| to.number(&[], u64::from(view.state.pending().is_empty())),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_mode",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "1 for the mode in force, 0 for the others",
         labels: &[MODE],
         read: |view, to| {
@@ -41,7 +41,7 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_config_reloads_total",
         help: "Reloads of the configuration",
         more: "A failed one changes nothing.",
@@ -52,15 +52,15 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_config_last_reload_successful",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "1 unless the last reload of the configuration failed, else 0",
         more: "While it is 0, settings are in effect that are older than those in the file.",
         read: |view, to| to.number(&[], u64::from(view.state.reloads.last_succeeded())),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_dropped_log_lines_total",
         help: "Log lines that are lost",
         more: "`queue_full`: the lines before were not read; `write_failed`: they could not be written.",
@@ -72,7 +72,7 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_query_log_lines_total",
         help: "Queries that the query log selected",
         more: "`written`: given to the log, which may lose them; `suppressed`: beyond `query-log-rate`.",
@@ -83,31 +83,31 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_build_info",
-        kind: Kind::Info,
+        kind: MetricKind::Info,
         help: "1, with version and commit as labels",
         labels: &[VERSION, REVISION],
         read: |_, to| to.number(&[version::VERSION, version::COMMIT.unwrap_or("unknown")], 1),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "process_cpu_seconds_total",
         help: "User and system time of the process",
         more: "The metrics of the process are absent where the system has no `/proc`.",
         read: |view, to| view.process.cpu_seconds.iter().for_each(|&seconds| to.real(&[], seconds)),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "process_resident_memory_bytes",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Resident memory of the process",
         read: |view, to| view.process.resident_bytes.iter().for_each(|&bytes| to.number(&[], bytes)),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "process_open_fds",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Open file descriptors",
         read: |view, to| view.process.open_files.iter().for_each(|&files| to.number(&[], files)),
         ..ROW

@@ -6,46 +6,48 @@ use std::sync::atomic::Ordering;
 use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{CookieStatus, Reason};
 
-use super::{Family, Kind, Label, MetricsView, ROW, Samples};
-use crate::server::counters::{ByEde, ByRcode, Counters, Dropped};
+use super::{MetricFamily, MetricKind, MetricLabel, MetricSamples, MetricsView, ROW};
+use crate::server::counters::{ByEde, ByRcode, Counters, DropCause};
 use crate::server::latency;
 
-const TRANSPORT: Label = Label { name: "transport", most: 2, values: "`udp`, `tcp`" };
+const TRANSPORT: MetricLabel = MetricLabel { name: "transport", most: 2, values: "`udp`, `tcp`" };
 
-const RCODE: Label = Label {
+const RCODE: MetricLabel = MetricLabel {
     name: "rcode",
     most: ByRcode::LEN,
     values: "mnemonics: `NOERROR`, `FORMERR`, `SERVFAIL`, `NXDOMAIN`, `NOTIMP`, `REFUSED`, `BADVERS`, `BADCOOKIE`",
 };
 
-const INFO_CODE: Label = Label {
+const INFO_CODE: MetricLabel = MetricLabel {
     name: "info_code",
     most: ByEde::LEN,
     values: "numbers of RFC 8914: `0` Other, `3` Stale Answer, `14` Not Ready, `15` Blocked, `18` Prohibited, \
              `19` Stale NXDOMAIN Answer, `20` Not Authoritative, `21` Not Supported, `22` No Reachable Authority",
 };
 
-const REASON: Label = Label {
+const REASON: MetricLabel = MetricLabel {
     name: "reason",
     most: Reason::ALL.len(),
     values: "those of [`poddns explain`](tool.md#explain), and `opcode-not-served`, `malformed`, `edns-version-not-served`, \
              `without-question`, `server-identity`, `class-not-served`",
 };
 
-const DROP_REASON: Label = Label {
+const DROP_REASON: MetricLabel = MetricLabel {
     name: "reason",
-    most: Dropped::ALL.len(),
+    most: DropCause::ALL.len(),
     values: "`short`, `response`, `no_room`, `source_port_zero`, `rate_limited`, `not_unicast`",
 };
 
-const ACTION: Label = Label { name: "action", most: 2, values: "`truncate`, `drop`" };
+const ACTION: MetricLabel = MetricLabel { name: "action", most: 2, values: "`truncate`, `drop`" };
 
-const COOKIE: Label = Label { name: "status", most: COOKIES.len(), values: "`new`, `valid`, `invalid`" };
+const COOKIE: MetricLabel =
+    MetricLabel { name: "status", most: COOKIES.len(), values: "`new`, `valid`, `invalid`" };
 
-const CLOSE_REASON: Label = Label { name: "reason", most: 3, values: "`idle`, `lifetime`, `evicted`" };
+const CLOSE_REASON: MetricLabel =
+    MetricLabel { name: "reason", most: 3, values: "`idle`, `lifetime`, `evicted`" };
 
-const TASK: Label =
-    Label { name: "task", most: 6, values: "`udp`, `tcp`, `admin`, `control`, `log`, `main`" };
+const TASK: MetricLabel =
+    MetricLabel { name: "task", most: 6, values: "`udp`, `tcp`, `admin`, `control`, `log`, `main`" };
 
 /// Names of cookie statuses.
 const COOKIES: [(CookieStatus, &str); 3] =
@@ -76,7 +78,7 @@ const EXTENDED_ERRORS: [Ede; 9] = [
 ];
 
 /// Adds the sum of a counter for each transport.
-fn by_transport(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(&Counters) -> u64) {
+fn by_transport(view: &MetricsView<'_>, to: &mut MetricSamples, of: impl Fn(&Counters) -> u64) {
     for (transport, counters) in view.transports() {
         to.number(&[transport], counters.into_iter().map(&of).sum());
     }
@@ -85,7 +87,7 @@ fn by_transport(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(&Counters)
 /// Adds sums of counters that go by number: a sample for each of these, and for each other in use.
 fn by_number<'a>(
     view: &MetricsView<'a>,
-    to: &mut Samples,
+    to: &mut MetricSamples,
     always: &[u16],
     of: impl Fn(&'a Counters) -> Vec<(u16, u64)>,
     name: impl Fn(u16) -> String,
@@ -101,15 +103,15 @@ fn by_number<'a>(
     }
 }
 
-pub(super) static QUERIES: &[Family] = &[
-    Family {
+pub(super) static QUERIES: &[MetricFamily] = &[
+    MetricFamily {
         name: "poddns_queries_total",
         help: "Packets and messages received",
         labels: &[TRANSPORT],
         read: |view, to| by_transport(view, to, |counters| counters.queries.get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_responses_total",
         help: "Responses by response code",
         more: "The usual codes are there from the start, others from their first response.",
@@ -122,7 +124,7 @@ pub(super) static QUERIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_extended_errors_total",
         help: "Responses with an extended error (RFC 8914), by code",
         more: "Clients without EDNS, which cannot be told, count too.",
@@ -135,7 +137,7 @@ pub(super) static QUERIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_decisions_total",
         help: "Responses by the rule that decided on them",
         labels: &[REASON],
@@ -146,9 +148,9 @@ pub(super) static QUERIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_query_duration_seconds",
-        kind: Kind::Histogram,
+        kind: MetricKind::Histogram,
         help: "Time from the reception of a query to the sending of its response, of one query in 1,024 for each thread",
         more: "The first query of each thread is a sample. It includes the other queries that the same system call \
                received, and waiting for room in the send buffer; not the time in the kernel's receive buffer.",
@@ -160,13 +162,13 @@ pub(super) static QUERIES: &[Family] = &[
             }
         },
     },
-    Family {
+    MetricFamily {
         name: "poddns_dropped_queries_total",
         help: "Packets and messages without a response, by reason",
         more: "`no_room` is a bug; `rate_limited` is in `poddns_rate_limited_responses_total`, too.",
         labels: &[TRANSPORT, DROP_REASON],
         read: |view, to| {
-            for reason in Dropped::ALL {
+            for reason in DropCause::ALL {
                 for (transport, counters) in view.transports() {
                     let sum = counters.into_iter().map(|counters| counters.drops(reason)).sum();
                     to.number(&[transport, reason.name()], sum);
@@ -175,31 +177,31 @@ pub(super) static QUERIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_truncated_responses_total",
         help: "Responses without records, for want of room or because of the rate limit",
         labels: &[TRANSPORT],
         read: |view, to| by_transport(view, to, |counters| counters.truncated.get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_rate_limited_responses_total",
         help: "Responses over UDP beyond the rate limit, by what was done instead of sending them whole",
         labels: &[ACTION],
         read: |view, to| {
             to.number(&["truncate"], view.udp(|counters| counters.slipped.get()));
-            to.number(&["drop"], view.udp(|counters| counters.drops(Dropped::RateLimited)));
+            to.number(&["drop"], view.udp(|counters| counters.drops(DropCause::RateLimited)));
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_nxdomain_limited_responses_total",
         help: "Responses REFUSED because of the limit of negative answers",
         labels: &[TRANSPORT],
         read: |view, to| by_transport(view, to, |counters| counters.nxdomain_limited.get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_cookies_total",
         help: "Responses to queries with a DNS cookie, by its state",
         more: "`new`: without a server's part; `invalid`: not ours, or too old.",
@@ -214,7 +216,7 @@ pub(super) static QUERIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_unknown_lookups_total",
         help: "Responses SERVFAIL because the index changed in every attempt to read it",
         more: "Any is a bug: please report it.",
@@ -222,7 +224,7 @@ pub(super) static QUERIES: &[Family] = &[
         read: |view, to| by_transport(view, to, |counters| counters.unknown.get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_panics_total",
         help: "Panics, each a bug",
         more: "Please report it, with the log. Over UDP a panic loses the rest of its batch, over TCP its connection; other \
@@ -239,30 +241,30 @@ pub(super) static QUERIES: &[Family] = &[
     },
 ];
 
-pub(super) static SOCKETS: &[Family] = &[
-    Family {
+pub(super) static SOCKETS: &[MetricFamily] = &[
+    MetricFamily {
         name: "poddns_udp_receive_errors_total",
         help: "Receptions that failed over UDP",
         more: "Most are ICMP errors about earlier responses.",
         read: |view, to| to.number(&[], view.udp(|counters| counters.receive_errors.get())),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_udp_send_errors_total",
         help: "Responses that the system did not accept over UDP",
         read: |view, to| to.number(&[], view.udp(|counters| counters.send_errors.get())),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_udp_buffer_drops_total",
         help: "Datagrams that the kernel dropped because a receive buffer was full",
         more: "0 outside of Linux.",
         read: |view, to| to.number(&[], view.state.listeners().dropped_by_kernel()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_tcp_connections",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Open connections",
         read: |view, to| {
             // Read in this order, so that a connection that closes meanwhile does not make the difference negative.
@@ -271,27 +273,27 @@ pub(super) static SOCKETS: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_tcp_busy_connections",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Open connections with part of a query or of a response in progress",
         read: |view, to| to.number(&[], view.state.connections.busy.get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_tcp_buffered_bytes",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Memory of these parts",
         read: |view, to| to.number(&[], view.state.connections.buffered.get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_tcp_accepted_connections_total",
         help: "Connections accepted",
         read: |view, to| to.number(&[], view.state.connections.accepted.get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_tcp_closed_connections_total",
         help: "Connections closed by the server: idle or open for too long, or to make room for others",
         labels: &[CLOSE_REASON],
@@ -303,7 +305,7 @@ pub(super) static SOCKETS: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_tcp_accept_errors_total",
         help: "Connections that could not be accepted",
         more: "For want of file descriptors, most often.",

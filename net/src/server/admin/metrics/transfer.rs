@@ -4,25 +4,25 @@ use std::net::SocketAddr;
 
 use poddns_watch::transfer::TransferStats;
 
-use super::family::{Family, Kind, Label, ROW, Samples};
+use super::family::{MetricFamily, MetricKind, MetricLabel, MetricSamples, ROW};
 use super::view::MetricsView;
 use crate::server::settings::TransferSettings;
-use crate::server::transfer::{Kind as Answer, Refusal, Secondary};
+use crate::server::transfer::{Secondary, TransferKind, TransferRefusal};
 
-const KIND: Label = Label {
+const KIND: MetricLabel = MetricLabel {
     name: "kind",
-    most: Answer::ALL.len(),
+    most: TransferKind::ALL.len(),
     values: "`axfr` (all of the zone), `ixfr` (differences), `soa` (nothing has changed, or over UDP)",
 };
 
-const REASON: Label = Label {
+const REASON: MetricLabel = MetricLabel {
     name: "reason",
-    most: Refusal::ALL.len(),
+    most: TransferRefusal::ALL.len(),
     values: "`address` (not one of `transfer-to`), `unsigned`, `signature` (wrong, or of another key or time), `transport` \
              (AXFR over UDP), `not_ready` (no version yet)",
 };
 
-const SECONDARY: Label = Label {
+const SECONDARY: MetricLabel = MetricLabel {
     name: "secondary",
     most: TransferSettings::MAX_SECONDARIES,
     values: "the addresses of `transfer-to`",
@@ -34,7 +34,7 @@ fn stats(view: &MetricsView<'_>) -> Option<TransferStats> {
 }
 
 /// Adds a number of the versions, if zones are transferred.
-fn size(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(TransferStats) -> usize) {
+fn size(view: &MetricsView<'_>, to: &mut MetricSamples, of: impl Fn(TransferStats) -> usize) {
     if let Some(stats) = stats(view) {
         to.number(&[], of(stats) as u64);
     }
@@ -51,16 +51,16 @@ fn secondaries(view: &MetricsView<'_>, mut add: impl FnMut(SocketAddr, Secondary
 }
 
 /// Adds a number for each kind of answer.
-fn answers(view: &MetricsView<'_>, to: &mut Samples, of: impl Fn(Answer) -> u64) {
+fn answers(view: &MetricsView<'_>, to: &mut MetricSamples, of: impl Fn(TransferKind) -> u64) {
     if view.current.transfers.is_some() {
-        for kind in Answer::ALL {
+        for kind in TransferKind::ALL {
             to.number(&[kind.name()], of(kind));
         }
     }
 }
 
-pub(super) static FAMILIES: &[Family] = &[
-    Family {
+pub(super) static FAMILIES: &[MetricFamily] = &[
+    MetricFamily {
         name: "poddns_transfer_completed_total",
         help: "Queries for zone transfers that were answered to the end",
         more: "Absent, as the other metrics of zone transfers, without `transfer-to`.",
@@ -68,7 +68,7 @@ pub(super) static FAMILIES: &[Family] = &[
         read: |view, to| answers(view, to, |kind| view.state.transfers.completed(kind).get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_failed_total",
         help: "Zone transfers that were cut off",
         more: "The client closed the connection or did not read for too long, or too much changed meanwhile.",
@@ -76,20 +76,20 @@ pub(super) static FAMILIES: &[Family] = &[
         read: |view, to| answers(view, to, |kind| view.state.transfers.failed(kind).get()),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_refused_total",
         help: "Queries for zone transfers, and signed queries, that were refused",
         labels: &[REASON],
         read: |view, to| {
             if view.current.transfers.is_some() {
-                for refusal in Refusal::ALL {
+                for refusal in TransferRefusal::ALL {
                     to.number(&[refusal.name()], view.state.transfers.refused(refusal).get());
                 }
             }
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_stale_total",
         help: "Zone transfers that were completed while the index was out of sync with the cluster",
         read: |view, to| {
@@ -99,7 +99,7 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_sent_bytes_total",
         help: "Length of the messages of zone transfers over TCP",
         read: |view, to| {
@@ -109,9 +109,9 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_serial",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Serial of the version of the zones that was published last",
         more: "Absent until there is one.",
         read: |view, to| {
@@ -121,23 +121,23 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_journal_versions",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Versions that the journal reaches back",
         read: |view, to| size(view, to, |stats| stats.journal_versions),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_journal_bytes",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Memory of the journal",
         read: |view, to| size(view, to, |stats| stats.journal_bytes),
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_secondary_serial",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Serial of the version that a secondary was last seen to have, 0 if it never was",
         more: "It has transferred that version, or said in a query that it has it.",
         labels: &[SECONDARY],
@@ -147,9 +147,9 @@ pub(super) static FAMILIES: &[Family] = &[
             });
         },
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_secondary_age_seconds",
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         help: "Time since a secondary was last seen to have a version",
         more: "Absent if it never was.",
         labels: &[SECONDARY],
@@ -161,7 +161,7 @@ pub(super) static FAMILIES: &[Family] = &[
             });
         },
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_notify_sent_total",
         help: "NOTIFY messages sent to a secondary",
         labels: &[SECONDARY],
@@ -170,7 +170,7 @@ pub(super) static FAMILIES: &[Family] = &[
         },
         ..ROW
     },
-    Family {
+    MetricFamily {
         name: "poddns_transfer_notify_answered_total",
         help: "NOTIFY messages that a secondary accepted",
         labels: &[SECONDARY],

@@ -1,24 +1,24 @@
 //! The state of the server that metrics are made from.
 
-use crate::server::admin::proc::Process;
-use crate::server::answer::Current;
+use crate::server::admin::proc::ProcessUsage;
+use crate::server::answer::ResponseInputs;
 use crate::server::counters::Counters;
 use crate::server::pods::PodsReport;
-use crate::server::state::State;
+use crate::server::state::ServerState;
 
 /// The state of the server at a scrape.
 pub(super) struct MetricsView<'a> {
-    pub(super) state: &'a State,
-    pub(super) current: Current,
+    pub(super) state: &'a ServerState,
+    pub(super) current: ResponseInputs,
     pub(super) report: PodsReport,
-    pub(super) process: Process,
+    pub(super) process: ProcessUsage,
 }
 
 impl<'a> MetricsView<'a> {
-    pub(super) fn new(state: &'a State) -> Self {
+    pub(super) fn new(state: &'a ServerState) -> Self {
         let current = state.current();
         let report = current.pods.0.report();
-        Self { state, current, report, process: Process::read() }
+        Self { state, current, report, process: ProcessUsage::read() }
     }
 
     /// Returns the counters of each transport: many over UDP, one over TCP.

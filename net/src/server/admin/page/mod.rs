@@ -83,10 +83,10 @@ mod tests {
     use super::*;
     use crate::server::admin::{samples, status};
     use crate::server::history::History;
-    use crate::server::state::State;
+    use crate::server::state::ServerState;
 
     /// The page of a server, and its status document.
-    fn of(state: &Arc<State>) -> (String, Value) {
+    fn of(state: &Arc<ServerState>) -> (String, Value) {
         let start = Instant::now();
         let mut history = History::new(state, start);
         samples::count_answer(state);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn policy_has_the_hashes_of_style_and_script() {
+    fn policy_has_hashes_of_style_and_script() {
         let policy = POLICY.to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert_eq!(policy.matches("'sha256-").count(), 2);

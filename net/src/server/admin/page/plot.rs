@@ -9,14 +9,14 @@ const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 120.0;
 
 /// A line of a plot.
-pub(super) struct Line {
+pub(super) struct PlotLine {
     pub(super) name: &'static str,
     /// Class of its colour.
     pub(super) class: &'static str,
     pub(super) series: Vec<Series>,
 }
 
-impl Line {
+impl PlotLine {
     pub(super) fn new(name: &'static str, class: &'static str, series: Series) -> Self {
         Self { name, class, series: vec![series] }
     }
@@ -40,7 +40,7 @@ impl Line {
 }
 
 /// Adds a plot of lines and their table.
-pub(super) fn figure(html: &mut Html, title: &'static str, lines: &[Line], recent: &Recent<'_>) {
+pub(super) fn figure(html: &mut Html, title: &'static str, lines: &[PlotLine], recent: &Recent<'_>) {
     let rates: Vec<Vec<f64>> = lines.iter().map(|line| line.rates(recent)).collect();
     let highest = rates.iter().flatten().copied().fold(0.0, f64::max);
     let top = ceiling(highest);

@@ -15,10 +15,10 @@ use super::html::Html;
 pub(super) use self::state::{PageState, header};
 
 /// A section, which adds nothing if there is nothing to show.
-type Section = fn(&mut Html, &PageView<'_>);
+type PageSection = fn(&mut Html, &PageView<'_>);
 
 /// All sections, in their order.
-pub(super) const ALL: [Section; 8] = [
+pub(super) const ALL: [PageSection; 8] = [
     state::state,
     pods::index,
     pods::watches,

@@ -5,7 +5,7 @@ use poddns_core::wire::Rcode;
 
 use crate::server::admin::page::PageView;
 use crate::server::admin::page::html::Html;
-use crate::server::admin::page::plot::{Line, figure};
+use crate::server::admin::page::plot::{PlotLine, figure};
 use crate::server::history::{Recent, Series};
 
 /// Maximum number of reasons with a line of their own.
@@ -22,18 +22,22 @@ pub(super) fn traffic(html: &mut Html, view: &PageView<'_>) {
     );
     html.raw("<div class=\"figures\">");
     let queries = [
-        Line::new("UDP", "c1", Series::Udp),
-        Line::new("TCP", "c4", Series::Tcp),
-        Line::new("without a response", "c3", Series::Dropped),
+        PlotLine::new("UDP", "c1", Series::Udp),
+        PlotLine::new("TCP", "c4", Series::Tcp),
+        PlotLine::new("without a response", "c3", Series::Dropped),
     ];
     figure(html, "Queries", &queries, recent);
     let rcodes = [
-        Line::new("NOERROR", "c1", Series::Rcode(Rcode::NOERROR)),
-        Line::new("NXDOMAIN", "c2", Series::Rcode(Rcode::NXDOMAIN)),
-        Line::new("SERVFAIL", "c3", Series::Rcode(Rcode::SERVFAIL)),
-        Line::new("REFUSED", "c4", Series::Rcode(Rcode::REFUSED)),
-        Line::new("FORMERR", "c5", Series::Rcode(Rcode::FORMERR)),
-        Line { name: "others", class: "c6", series: vec![Series::Rcode(Rcode::NOTIMP), Series::OtherRcode] },
+        PlotLine::new("NOERROR", "c1", Series::Rcode(Rcode::NOERROR)),
+        PlotLine::new("NXDOMAIN", "c2", Series::Rcode(Rcode::NXDOMAIN)),
+        PlotLine::new("SERVFAIL", "c3", Series::Rcode(Rcode::SERVFAIL)),
+        PlotLine::new("REFUSED", "c4", Series::Rcode(Rcode::REFUSED)),
+        PlotLine::new("FORMERR", "c5", Series::Rcode(Rcode::FORMERR)),
+        PlotLine {
+            name: "others",
+            class: "c6",
+            series: vec![Series::Rcode(Rcode::NOTIMP), Series::OtherRcode],
+        },
     ];
     figure(html, "Responses", &rcodes, recent);
     figure(html, "Reasons", &reasons(recent), recent);
@@ -41,7 +45,7 @@ pub(super) fn traffic(html: &mut Html, view: &PageView<'_>) {
 }
 
 /// Returns the most frequent reasons, and the others together.
-fn reasons(recent: &Recent<'_>) -> Vec<Line> {
+fn reasons(recent: &Recent<'_>) -> Vec<PlotLine> {
     let mut all: Vec<(u64, Reason)> =
         Reason::ALL.iter().map(|&reason| (recent.sum(Series::Reason(reason)), reason)).collect();
     all.retain(|&(count, _)| count > 0);
@@ -49,12 +53,12 @@ fn reasons(recent: &Recent<'_>) -> Vec<Line> {
     all.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
     let others = all.split_off(all.len().min(REASONS));
     let line = |((_, reason), class): (&(u64, Reason), &'static str)| {
-        Line::new(reason.as_str(), class, Series::Reason(*reason))
+        PlotLine::new(reason.as_str(), class, Series::Reason(*reason))
     };
-    let mut lines: Vec<Line> = all.iter().zip(COLOURS).map(line).collect();
+    let mut lines: Vec<PlotLine> = all.iter().zip(COLOURS).map(line).collect();
     if !others.is_empty() {
         let series = others.iter().map(|&(_, reason)| Series::Reason(reason)).collect();
-        lines.push(Line { name: "others", class: "c6", series });
+        lines.push(PlotLine { name: "others", class: "c6", series });
     }
     lines
 }

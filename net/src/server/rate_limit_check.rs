@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::{task, time};
 
-use super::pods::Pods;
+use super::pods::ServedPods;
 use super::settings::Settings;
-use super::state::State;
+use super::state::ServerState;
 use super::supervise::unblocked;
 
 /// Interval between looks whether there is a reason to check.
@@ -27,14 +27,14 @@ struct CheckedState {
 }
 
 impl CheckedState {
-    fn of(settings: &Arc<Settings>, pods: &Arc<dyn Pods>) -> Self {
+    fn of(settings: &Arc<Settings>, pods: &Arc<dyn ServedPods>) -> Self {
         let lists = pods.report().feeds.iter().map(|feed| feed.lists).sum();
         Self { lists, settings: Arc::as_ptr(settings), pods: Arc::as_ptr(pods).cast() }
     }
 }
 
 /// Checks after each list, and now and then, for ever.
-pub(super) async fn check_after_lists(state: &State) {
+pub(super) async fn check_after_lists(state: &ServerState) {
     let mut checked: Option<(CheckedState, Instant)> = None;
     loop {
         time::sleep(POLL_INTERVAL).await;
@@ -51,7 +51,7 @@ pub(super) async fn check_after_lists(state: &State) {
         // A walk over all pods, which delays nobody on a thread of its own.
         let (settings, pods) = (Arc::clone(&current.settings), Arc::clone(&current.pods.0));
         if let Some(found) = unblocked(task::spawn_blocking(move || limited(&settings, &*pods))).await
-            && state.set_limited(found) != found
+            && state.set_rate_limited_pod(found) != found
             && let Some(address) = found
         {
             tracing::warn!(
@@ -64,7 +64,7 @@ pub(super) async fn check_after_lists(state: &State) {
 }
 
 /// Returns an address of a pod, or of the node of one, that the rate limit applies to.
-fn limited(settings: &Settings, pods: &dyn Pods) -> Option<IpAddr> {
+fn limited(settings: &Settings, pods: &dyn ServedPods) -> Option<IpAddr> {
     settings.rate_limit.as_ref()?;
     pods.find_address(&mut |address| !settings.exempt.iter().any(|network| network.contains(&address)))
 }
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    impl Pods for Addresses {
+    impl ServedPods for Addresses {
         fn report(&self) -> PodsReport {
             PodsReport::default()
         }

@@ -11,10 +11,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::record::{self, MAX_FILE, Record};
+use super::record::{self, AuditRecord, MAX_FILE};
 use super::{Audit, lock};
 use crate::server::settings::Settings;
-use crate::server::state::State;
+use crate::server::state::ServerState;
 use crate::server::supervise::{Tasks, unblocked};
 
 /// Interval between merges.
@@ -25,14 +25,14 @@ const WRITE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Keeps one audit, as a task of this thread; the disk's part is done by another.
 #[derive(Debug)]
-pub(crate) struct AuditKeeper {
+pub(crate) struct AuditTask {
     pub(crate) audit: Arc<Audit>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl AuditKeeper {
-    pub(crate) fn start(audit: Arc<Audit>, state: Arc<State>, tasks: &Tasks) -> Self {
+impl AuditTask {
+    pub(crate) fn start(audit: Arc<Audit>, state: Arc<ServerState>, tasks: &Tasks) -> Self {
         let stop = CancellationToken::new();
         let (kept, stopped, mut writable) = (Arc::clone(&audit), stop.clone(), None);
         let task = tasks.spawn("audit", async move || keep(&kept, &state, &stopped, &mut writable).await);
@@ -53,7 +53,12 @@ impl AuditKeeper {
 }
 
 /// `writable` is whether the file may be written, once that is known.
-async fn keep(audit: &Arc<Audit>, state: &State, stop: &CancellationToken, writable: &mut Option<bool>) {
+async fn keep(
+    audit: &Arc<Audit>,
+    state: &ServerState,
+    stop: &CancellationToken,
+    writable: &mut Option<bool>,
+) {
     let domains = domains(&state.current().settings);
     if writable.is_none() {
         // Counts that are restored twice would count twice.
@@ -133,7 +138,7 @@ pub fn try_audit_file(settings: &Settings) -> Option<Result<String, String>> {
 }
 
 /// Reads a file and tries whether it can be replaced. `None` if there is none; the error is a sentence.
-pub(crate) fn read(path: &Path, domains: &[String]) -> Result<Option<Record>, String> {
+pub(crate) fn read(path: &Path, domains: &[String]) -> Result<Option<AuditRecord>, String> {
     let shown = path.display();
     let octets =
         state_file::read(path, MAX_FILE).map_err(|why| format!("audit-file {shown} is not used: {why}"))?;
@@ -143,7 +148,7 @@ pub(crate) fn read(path: &Path, domains: &[String]) -> Result<Option<Record>, St
             let remedy =
                 if record::is_audit(octets) { "remove it to begin anew" } else { "name another file" };
             let refused = |why| format!("audit-file {shown} is not used: {why}; {remedy}");
-            Some(Record::decode(octets, domains).map_err(refused)?)
+            Some(AuditRecord::decode(octets, domains).map_err(refused)?)
         }
     };
     state_file::try_out(path).map_err(|error| format!("audit-file {shown} cannot be written: {error}"))?;
@@ -185,13 +190,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_and_damaged_files_are_refused_with_remedy() {
+    fn foreign_and_damaged_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         let domains = ["cluster.local".to_owned()];
         assert_eq!(read(&path, &domains), Ok(None));
-        replace(&path, &Record::default().encode(&domains)).unwrap();
-        assert_eq!(read(&path, &domains), Ok(Some(Record::default())));
+        replace(&path, &AuditRecord::default().encode(&domains)).unwrap();
+        assert_eq!(read(&path, &domains), Ok(Some(AuditRecord::default())));
         let refusal = |contents: &str| {
             fs::write(&path, contents).unwrap();
             read(&path, &domains).unwrap_err()

@@ -8,7 +8,7 @@ use poddns_watch::transfer::{Lost, Record, Records, Version, Walk};
 
 /// Consecutive records of an answer.
 #[derive(Debug)]
-enum Part {
+enum RecordRun {
     Soa(u32),
     Ns,
     /// All addresses of a version.
@@ -21,50 +21,50 @@ enum Part {
 
 /// The records of an answer that have not been written yet.
 #[derive(Debug)]
-pub(super) struct Source {
-    parts: VecDeque<Part>,
+pub(super) struct TransferRecords {
+    parts: VecDeque<RecordRun>,
     /// Position of the next record of the first part.
     at: usize,
     /// Records read of a walk.
     read: Records,
 }
 
-impl Source {
-    fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+impl TransferRecords {
+    fn new(parts: impl IntoIterator<Item = RecordRun>) -> Self {
         Self { parts: parts.into_iter().collect(), at: 0, read: Records::default() }
     }
 
     /// One SOA record.
     pub(super) fn soa(serial: u32) -> Self {
-        Self::new([Part::Soa(serial)])
+        Self::new([RecordRun::Soa(serial)])
     }
 
     /// All of a version (RFC 5936 2.2).
     pub(super) fn all(walk: Walk) -> Self {
         let serial = walk.serial();
-        Self::new([Part::Soa(serial), Part::Ns, Part::Walk(walk), Part::Soa(serial)])
+        Self::new([RecordRun::Soa(serial), RecordRun::Ns, RecordRun::Walk(walk), RecordRun::Soa(serial)])
     }
 
     /// Differences, the oldest first (RFC 1995 4).
     pub(super) fn differences(versions: Vec<Arc<Version>>, serial: u32) -> Self {
         let difference = |version: Arc<Version>| {
             let (from, to) = (version.from, version.to);
-            let removed = Part::Removed(Arc::clone(&version));
-            [Part::Soa(from), removed, Part::Soa(to), Part::Added(version)]
+            let removed = RecordRun::Removed(Arc::clone(&version));
+            [RecordRun::Soa(from), removed, RecordRun::Soa(to), RecordRun::Added(version)]
         };
         let parts = versions.into_iter().flat_map(difference);
-        Self::new([Part::Soa(serial)].into_iter().chain(parts).chain([Part::Soa(serial)]))
+        Self::new([RecordRun::Soa(serial)].into_iter().chain(parts).chain([RecordRun::Soa(serial)]))
     }
 
     /// Writes records into a message until it is full. Returns whether there are more.
     pub(super) fn write(&mut self, message: &mut TransferMessage<'_>) -> Result<bool, Lost> {
         while let Some(part) = self.parts.front_mut() {
             let written = match part {
-                Part::Soa(serial) => message.soa(*serial).map(|()| true),
-                Part::Ns => message.ns().map(|()| true),
-                Part::Removed(version) => write_all(&version.removed, &mut self.at, message),
-                Part::Added(version) => write_all(&version.added, &mut self.at, message),
-                Part::Walk(walk) => {
+                RecordRun::Soa(serial) => message.soa(*serial).map(|()| true),
+                RecordRun::Ns => message.ns().map(|()| true),
+                RecordRun::Removed(version) => write_all(&version.removed, &mut self.at, message),
+                RecordRun::Added(version) => write_all(&version.added, &mut self.at, message),
+                RecordRun::Walk(walk) => {
                     let mut written = write_all(&self.read, &mut self.at, message);
                     if written.is_ok() {
                         self.read.clear();

@@ -8,16 +8,16 @@ use std::time::Instant;
 use tokio::time;
 
 use super::cookies::{CHECK_INTERVAL, CookieSource, SecretStore};
-use super::state::State;
+use super::state::ServerState;
 
 /// Publishes new secrets to the threads.
-pub(crate) struct Cookies {
-    state: Arc<State>,
+pub(crate) struct CookiePublisher {
+    state: Arc<ServerState>,
     store: RefCell<SecretStore>,
 }
 
-impl Cookies {
-    pub(crate) fn new(store: SecretStore, state: Arc<State>) -> Rc<Self> {
+impl CookiePublisher {
+    pub(crate) fn new(store: SecretStore, state: Arc<ServerState>) -> Rc<Self> {
         Rc::new(Self { state, store: RefCell::new(store) })
     }
 

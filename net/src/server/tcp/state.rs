@@ -14,13 +14,13 @@ use tokio::sync::Notify;
 use tokio::time::{self, Instant};
 
 use super::counters::TcpCounters;
-use super::frames::{self, Answer, Answered, Replies};
+use super::frames::{self, MessageOutcome, Replies, StreamProgress};
 use crate::server::answer::Answerer;
-use crate::server::connections::{Close, ConnectionTable, Id, Limits, TaskHandle};
+use crate::server::connections::{Close, ConnectionId, ConnectionLimits, ConnectionTable, TaskHandle};
 use crate::server::counters::Counters;
 use crate::server::open_files;
 use crate::server::settings::{Settings, TcpLimits};
-use crate::server::transfer::Job;
+use crate::server::transfer::TransferJob;
 use crate::sys::Datagram;
 
 /// Bytes of one read: some hundred queries.
@@ -72,7 +72,7 @@ pub(super) fn quiet(stream: &TcpStream) -> bool {
 }
 
 /// State of the thread. Nothing borrowed from it is kept while a task waits.
-pub(super) struct Shared {
+pub(super) struct TcpState {
     answerer: RefCell<Answerer>,
     buffers: RefCell<Buffers>,
     table: RefCell<ConnectionTable<Rc<Closer>>>,
@@ -85,7 +85,7 @@ pub(super) struct Shared {
     all_closed: Notify,
 }
 
-impl Shared {
+impl TcpState {
     pub(super) fn new(answerer: Answerer, counters: Arc<TcpCounters>) -> Self {
         let buffers = Buffers { input: vec![0; READ].into(), replies: Replies::new(REPLIES) };
         Self {
@@ -110,7 +110,7 @@ impl Shared {
         input: &[u8],
         peer: SocketAddr,
         replies: &mut Replies,
-    ) -> (Answered, Option<Box<Job>>) {
+    ) -> (StreamProgress, Option<Box<TransferJob>>) {
         replies.clear();
         let mut answerer = self.answerer.borrow_mut();
         let answers = answerer.batch();
@@ -120,10 +120,10 @@ impl Shared {
             let query = Datagram { octets, peer, cut: false };
             let len = if is_logged { answers.answer_and_log(query, out) } else { answers.answer(query, out) };
             if let Some(len) = len {
-                return Answer::Reply(len);
+                return MessageOutcome::Reply(len);
             }
             transfer = answers.take_transfer();
-            if transfer.is_some() { Answer::Several } else { Answer::None }
+            if transfer.is_some() { MessageOutcome::Several } else { MessageOutcome::None }
         });
         (result, transfer)
     }
@@ -144,11 +144,11 @@ impl Shared {
         self.draining.get()
     }
 
-    pub(super) fn exchanged(&self, id: Id, now: Instant) {
+    pub(super) fn exchanged(&self, id: ConnectionId, now: Instant) {
         self.table.borrow_mut().exchanged(id, now);
     }
 
-    pub(super) fn note(&self, id: Id, busy: bool, held: usize) {
+    pub(super) fn note(&self, id: ConnectionId, busy: bool, held: usize) {
         let mut table = self.table.borrow_mut();
         table.note(id, busy, held);
         if table.held() > BUDGET {
@@ -157,7 +157,7 @@ impl Shared {
         self.publish(&table);
     }
 
-    pub(super) fn closed(&self, id: Id) {
+    pub(super) fn closed(&self, id: ConnectionId) {
         self.counters.closed.increment();
         let mut table = self.table.borrow_mut();
         table.remove(id);
@@ -186,11 +186,11 @@ impl Shared {
     }
 
     /// Makes room for a connection of this client and adds it to the table.
-    pub(super) fn admit(&self, peer: SocketAddr, closer: Rc<Closer>) -> Id {
+    pub(super) fn admit(&self, peer: SocketAddr, closer: Rc<Closer>) -> ConnectionId {
         self.counters.accepted.increment();
         let (client, limits) = self.with_settings(|settings| (settings.client(peer.ip()), settings.tcp));
         let most = self.most();
-        let limits = Limits { total: limits.connections.min(most), per_client: limits.per_client };
+        let limits = ConnectionLimits { total: limits.connections.min(most), per_client: limits.per_client };
         let mut table = self.table.borrow_mut();
         self.counters.evicted.add(table.admit(client, limits) as u64);
         table.insert(client, Instant::now(), closer)

@@ -73,7 +73,6 @@ pub fn table(all: &[Figures], half: u32) -> String {
         "| server | CPU per query, us | with EDNS, us | ratio to the null responder, without / with EDNS | queries/s | \
          CPU at that rate, us | CPU at {half}/s, us | p50 / p99 at {half}/s, us | lost at 80 % load |\n\
          |---|---|---|---|---|---|---|---|---|\n"
-
     );
     let floor = all.first().map(Figures::cpu).unwrap_or_default();
     for figures in all {

@@ -95,6 +95,10 @@ impl Target for PodTarget {
         self.faults.log_lost::<Self::Object>(&object.metadata, &object.cause);
     }
 
+    fn begin_comparison(&mut self) {
+        self.writer.lock().begin_pod_comparison(&self.scope);
+    }
+
     fn compare(&mut self, pod: &Pod) -> Option<Difference> {
         let record = Self::record(pod).ok()?;
         let addresses = if Self::is_served(pod, self.host_network) { record.addresses } else { &[] };
@@ -203,6 +207,10 @@ impl Target for NamespaceTarget {
 
     fn malformed(&mut self, object: &Malformed) {
         self.faults.log_lost::<Self::Object>(&object.metadata, &object.cause);
+    }
+
+    fn begin_comparison(&mut self) {
+        self.writer.lock().begin_namespace_list();
     }
 
     fn compare(&mut self, namespace: &Namespace) -> Option<Difference> {

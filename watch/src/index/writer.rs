@@ -166,6 +166,12 @@ impl IndexWriter {
         if let Some(tracker) = &mut self.tracker {
             tracker.begin_list(scope);
         }
+        self.begin_pod_comparison(scope);
+    }
+
+    /// Begins a comparison of the pods in a scope: until [`IndexWriter::sweep_pod_list`], whatever is applied or compared
+    /// counts as seen. Unlike a list it may be given up, so no version of the zone waits for its end.
+    pub fn begin_pod_comparison(&mut self, scope: &ListScope) {
         for row in self.rows_in(scope) {
             self.pods.set(row, self.index.pods.entry(row).with_seen(false));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -40,6 +41,9 @@ impl Phase {
         Position(self, 0)
     }
 }
+
+/// Number of the next walk. One for all versions: those that a reload replaces may have walks under way.
+static NEXT_WALK: AtomicU64 = AtomicU64::new(0);
 
 /// Names a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +95,6 @@ pub(crate) struct Versions {
     gap: bool,
     journal: Journal,
     walks: Vec<Walk>,
-    next_walk: u64,
     /// Lists under way, and since when a version has been put off because of them.
     lists: usize,
     waiting: Option<Instant>,
@@ -115,7 +118,6 @@ impl Versions {
             gap: false,
             journal: Journal::new(limit),
             walks: Vec::new(),
-            next_walk: 0,
             lists: 0,
             waiting: None,
             changed: Arc::new(Notify::new()),
@@ -240,8 +242,7 @@ impl Versions {
         if self.gap || self.pending.bytes() > MAX_WALK_BYTES {
             return None;
         }
-        let id = WalkId(self.next_walk);
-        self.next_walk += 1;
+        let id = WalkId(NEXT_WALK.fetch_add(1, Ordering::Relaxed));
         let (touched, rest) = (HashMap::new(), Vec::new());
         let mut walk = Walk { id, cursor: Phase::V4.start(), touched, bytes: 0, rest, lost: false };
         for (record, added) in self.pending.iter() {

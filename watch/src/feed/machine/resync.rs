@@ -41,7 +41,7 @@ impl<T: Target> Machine<T> {
         let from = self.version.clone();
         let read = Read::NotOlderThan(from.as_str().to_owned());
         self.resync.comparison = Some(Comparison { from, touched: HashSet::new(), to: None, heard: now });
-        self.target.begin();
+        self.target.begin_comparison();
         Some(Request::List { read, limit: None, continue_token: None })
     }
 

@@ -31,6 +31,8 @@ pub(crate) trait Target {
     fn malformed(&mut self, object: &Malformed);
     /// The list is complete. Returns how many objects were gone.
     fn end(&mut self) -> usize;
+    /// A list to compare with begins. It may never end.
+    fn begin_comparison(&mut self);
     /// Compares an object with what is known of it, and counts it as named by the list that was begun last.
     fn compare(&mut self, object: &Self::Object) -> Option<Difference>;
     /// The list was one to compare with: removes what it did not name, and reports the name of each.

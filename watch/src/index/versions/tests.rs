@@ -296,6 +296,37 @@ fn list_without_end_delays_versions_for_a_bounded_time() {
 }
 
 #[test]
+fn comparison_without_end_delays_no_version() {
+    let mut world = World::new(false, 1 << 20);
+    world.publish();
+    let known = world.current;
+    world.writer.begin_pod_comparison(&ListScope::All);
+    world.apply(1, 0, 0, &[address(1)]);
+    world.now += 1_000;
+    world.publish();
+    assert_ne!(world.current, known);
+}
+
+#[test]
+fn walk_ends_with_its_versions() {
+    let mut world = World::new(false, 1 << 20);
+    for number in 0..9 {
+        world.apply(number, 0, number as u8, &[address(number)]);
+    }
+    world.publish();
+    world.begin_walk();
+    // As a reload does that changes the size of the journal.
+    world.writer.begin_versions(1 << 10, Some(world.current));
+    world.now += 1_000;
+    world.publish();
+    world.begin_walk();
+    let [(of_old, ..), (of_new, ..)] = world.walks[..] else { panic!("{:?}", world.walks) };
+    assert_eq!(world.writer.step(of_old, &mut Records::default()), None);
+    world.writer.versions_mut().unwrap().end_walk(of_old);
+    assert_eq!(world.writer.step(of_new, &mut Records::default()), Some(true));
+}
+
+#[test]
 fn versions_are_a_second_apart() {
     let mut world = World::new(false, 1 << 20);
     world.publish();

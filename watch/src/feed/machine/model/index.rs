@@ -37,6 +37,10 @@ impl Target for Index {
 
     fn malformed(&mut self, _: &Malformed) {}
 
+    fn begin_comparison(&mut self) {
+        self.begin();
+    }
+
     fn compare(&mut self, object: &Object) -> Option<Difference> {
         match self.objects.get_mut(&object.name) {
             None => Some(Difference::Missing),

@@ -35,7 +35,7 @@ fn comparison_mends_what_is_certain() {
     bench.machine.resync_listed(&(101, 1, "10"));
     bench.machine.resync_listed(&(102, 1, "5"));
     bench.machine.resync_listed(&(103, 1, "12"));
-    assert_eq!(bench.diary(), "begin +102.1 ?1 ?101 +101.1 ?102 ?103", "one is touched, one is newer");
+    assert_eq!(bench.diary(), "compare +102.1 ?1 ?101 +101.1 ?102 ?103", "one is touched, one is newer");
     assert_eq!(differences(&mut bench), [(Difference::Missing, "101".to_owned())]);
 }
 
@@ -43,7 +43,7 @@ fn comparison_mends_what_is_certain() {
 fn comparison_sweeps_once_the_watch_has_come_as_far() {
     let mut bench = resyncing();
     bench.machine.resync_ended("12");
-    assert_eq!(bench.diary(), "begin");
+    assert_eq!(bench.diary(), "compare");
     bench.event(EventKind::Deleted, (1, 1, "11"));
     assert_eq!(bench.diary(), "-1.1");
     bench.machine.bookmark(bench.now, "12", false);
@@ -59,7 +59,7 @@ fn comparison_that_is_interrupted_sweeps_nothing() {
     bench.list("20");
     bench.machine.resync_listed(&(101, 1, "5"));
     bench.machine.resync_ended("15");
-    assert_eq!(bench.diary(), "begin begin end");
+    assert_eq!(bench.diary(), "compare begin end");
     assert!(!bench.machine.is_resyncing());
     let given_up = |notice: &Notice| matches!(notice, Notice::ComparisonFailed { .. });
     assert_eq!(bench.notices().iter().filter(|notice| given_up(notice)).count(), 1);

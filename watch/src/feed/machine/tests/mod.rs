@@ -58,6 +58,10 @@ impl Target for Diary {
 
     fn malformed(&mut self, _: &Malformed) {}
 
+    fn begin_comparison(&mut self) {
+        self.0.push("compare".to_owned());
+    }
+
     fn compare(&mut self, (name, ..): &Thing) -> Option<Difference> {
         self.0.push(format!("?{name}"));
         (*name > 100).then_some(Difference::Missing)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::base::message::Message;
 use poddns_core::transfer::{Transfer, TransferMessage, TransferQuery, respond_without_records};
 use poddns_core::wire::{Ede, Rcode};
-use poddns_core::{Config, MIN_REPLY, Outcome, Reply, Request, Transport, respond};
+use poddns_core::{Config, Freshness, MIN_REPLY, Outcome, Reply, Request, Transport, respond};
 
 use super::counters::{TransferKind, TransferRefusal};
 use super::send::TransferJob;
@@ -116,6 +116,8 @@ impl TransferService {
     ) -> TransferOutcome {
         let client = asked.request.source.to_canonical();
         let serial = self.versions.as_ref().and_then(|versions| versions.stats().serial);
+        // A snapshot of which there is a version may have turned out to be of another cluster.
+        let serial = serial.filter(|_| self.pods.0.freshness() != Freshness::Unsynced);
         let is_udp = asked.request.transport == Transport::Udp;
         let refusal = match (serial, transfer.known) {
             _ if !self.is_secondary(client) => TransferRefusal::Address,
@@ -229,7 +231,8 @@ mod tests {
     use poddns_core::NoPods;
 
     use super::*;
-    use crate::server::pods::SharedPods;
+    use crate::server::feed::UnopenedPods;
+    use crate::server::pods::{ServedPods, SharedPods};
 
     const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
 
@@ -250,6 +253,17 @@ mod tests {
         let key = Key::new(Algorithm::Sha256, SECRET, "poddns".parse().unwrap(), None, None).unwrap();
         ClientTransaction::request(key, &mut message, Time48::from_u64(unix_time())).unwrap();
         (message.finish(), unsigned)
+    }
+
+    #[test]
+    fn refused_snapshot_is_not_transferred() {
+        let is_transferred = |pods: Arc<dyn ServedPods>| {
+            let service = TransferService::sample(SharedPods(pods), &Arc::default(), true);
+            let axfr = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x03pod\x07cluster\x05local\0\0\xfc\0\x01";
+            matches!(answered(&service, axfr, Transport::Tcp), Some(TransferOutcome::Transfer(_)))
+        };
+        assert!(is_transferred(Arc::new(NoPods)));
+        assert!(!is_transferred(Arc::new(UnopenedPods::default())));
     }
 
     /// Answers as a thread does; `None` if it is not left to the service.

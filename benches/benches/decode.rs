@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use poddns_benches::api_server::{Format, body};
 use poddns_benches::cpu_time::CpuTime;
+use poddns_test_support::api_server::{Encoding, bodies};
 use poddns_watch::Pod;
-use poddns_watch::feed::decode::{Format as Wire, ListDecoder, WatchDecoder};
+use poddns_watch::feed::decode::{Format, ListDecoder, WatchDecoder};
 
 const PODS: u32 = 1000;
 const CHUNK: usize = 16 << 10;
@@ -18,15 +18,8 @@ fn chunks(body: Vec<u8>) -> Vec<Bytes> {
     (0..body.len()).step_by(CHUNK).map(|at| body.slice(at..(at + CHUNK).min(body.len()))).collect()
 }
 
-fn wire(format: Format) -> Wire {
-    match format {
-        Format::Json => Wire::Json,
-        Format::Protobuf => Wire::Protobuf,
-    }
-}
-
 fn list(format: Format, chunks: &[Bytes]) -> usize {
-    let mut decoder = ListDecoder::<Pod>::new(wire(format));
+    let mut decoder = ListDecoder::<Pod>::new(format);
     let mut count = 0;
     for chunk in chunks {
         decoder.push(chunk.clone());
@@ -39,7 +32,7 @@ fn list(format: Format, chunks: &[Bytes]) -> usize {
 }
 
 fn watch(format: Format, chunks: &[Bytes]) -> usize {
-    let mut decoder = WatchDecoder::<Pod>::new(wire(format));
+    let mut decoder = WatchDecoder::<Pod>::new(format);
     let mut count = 0;
     for chunk in chunks {
         decoder.push(chunk.clone());
@@ -54,8 +47,8 @@ fn watch(format: Format, chunks: &[Bytes]) -> usize {
 fn decode(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Elements(PODS.into()));
-    for format in [Format::Json, Format::Protobuf] {
-        let [items, events] = [body::list(format, PODS), body::events(format, PODS)].map(chunks);
+    for (encoding, format) in [(Encoding::Json, Format::Json), (Encoding::Protobuf, Format::Protobuf)] {
+        let [items, events] = [bodies::list(encoding, PODS), bodies::events(encoding, PODS)].map(chunks);
         group.bench_function(BenchmarkId::new("list", format!("{format:?}")), |b| {
             b.iter(|| assert_eq!(list(format, &items), PODS as usize));
         });

@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a benchmark that cannot be set up has nothing to report")]
 
-pub mod api_server;
 pub mod cases;
 pub mod cpu_time;
 pub mod end_to_end;

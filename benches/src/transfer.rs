@@ -14,9 +14,9 @@ use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 
 use crate::DOMAIN;
-use crate::api_server::{ApiServer, Offer};
 use crate::end_to_end::process::free_address;
-use crate::memory::Process;
+use crate::memory::{Process, serve};
+use poddns_test_support::api_server::ApiServer;
 
 /// Longer than a list of a million pods takes.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -161,8 +161,8 @@ fn soa_numbers(message: &[u8]) -> Vec<u8> {
 /// If the program does not do what it is measured for.
 #[must_use]
 pub fn measure_axfr(poddnsd: &Path, pods: u32, runs: u32) -> Vec<Axfr> {
-    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
-    let sample = server.sample(100);
+    let server = serve(pods);
+    let sample = server.sample_pods(100);
     let last = sample.last().expect("pods");
     // Port 9 is nobody's: NOTIFY is not answered, which costs a packet a minute.
     let mut primary = Primary::start(poddnsd, &server, Some(([127, 0, 0, 1], 9).into()));
@@ -181,8 +181,8 @@ pub fn measure_axfr(poddnsd: &Path, pods: u32, runs: u32) -> Vec<Axfr> {
 #[must_use]
 pub fn measure_axfr_of_knot(poddnsd: &Path, pods: u32, runs: u32) -> Option<Vec<Axfr>> {
     let knotd = crate::end_to_end::process::find("knotd")?;
-    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
-    let sample = server.sample(100);
+    let server = serve(pods);
+    let sample = server.sample_pods(100);
     let last = sample.last().expect("pods");
     let address = free_address().expect("a port");
     let mut primary = Primary::start(poddnsd, &server, Some(address));
@@ -235,14 +235,14 @@ fn measure(
 #[must_use]
 pub fn measure_changes(poddnsd: &Path, pods: u32, changes: u32, rate: u32) -> [Duration; 2] {
     [None, Some(([127, 0, 0, 1], 9).into())].map(|secondary| {
-        let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
-        let sample = server.sample(100);
+        let server = serve(pods);
+        let sample = server.sample_pods(100);
         let last = sample.last().expect("pods");
         let mut primary = Primary::start(poddnsd, &server, secondary);
         primary.wait_for(&last.namespace(), last.address());
         thread::sleep(Duration::from_secs(2));
         let before = primary.process.cpu();
-        server.change(changes, rate);
+        server.change_pods(changes, rate);
         // The last ones arrive, and the last version is published.
         thread::sleep(Duration::from_secs(2));
         primary.process.cpu().saturating_sub(before) / changes
@@ -276,12 +276,12 @@ fn knot(knotd: &Path, home: &Path, address: SocketAddr, primary: SocketAddr) -> 
 #[must_use]
 pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Duration>> {
     let knotd = crate::end_to_end::process::find("knotd")?;
-    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
+    let server = serve(pods);
     let secondary = free_address().expect("a port");
     let mut primary = Primary::start(poddnsd, &server, Some(secondary));
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = knot(&knotd, folder.path(), secondary, primary.address);
-    let all = server.sample(pods as usize);
+    let all = server.sample_pods(pods as usize);
     let last = all.last().expect("pods");
     primary.wait_for(&last.namespace(), last.address());
     let mut knot = Process::start(&mut command);
@@ -291,10 +291,10 @@ pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Dura
     for number in 0..changes {
         // Of four changes two bring an address. Out of phase with the second that versions are published in.
         thread::sleep(Duration::from_millis(1_500 + u64::from(number) * 37 % 1_000));
-        server.change(4, u32::MAX);
+        server.change_pods(4, u32::MAX);
         let begin = Instant::now();
         let now: HashSet<_> =
-            server.sample(pods as usize).iter().map(|pod| (pod.namespace(), pod.address())).collect();
+            server.sample_pods(pods as usize).iter().map(|pod| (pod.namespace(), pod.address())).collect();
         let (namespace, address) = now.difference(&before).next().expect("a new address").clone();
         until(&mut knot, || is_answered(secondary, &namespace, address));
         delays.push(begin.elapsed());

@@ -13,9 +13,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::DOMAIN;
-use crate::api_server::{ApiServer, Offer, Pod};
 use crate::end_to_end::process::free_address;
-use crate::memory::Process;
+use crate::memory::{Process, serve};
+use poddns_test_support::api_server::GeneratedPod;
 
 /// Longer than any start takes, with the first list of a million pods.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -43,9 +43,9 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let snapshot = folder.path().join("snapshot");
     let kubeconfig = folder.path().join("kubeconfig");
-    let server = ApiServer::start(pods, Offer::ALL).expect("an API server");
+    let server = serve(pods);
     fs::copy(server.kubeconfig(), &kubeconfig).expect("a copy");
-    let sample = server.sample(100);
+    let sample = server.sample_pods(100);
     let last = sample.last().expect("pods");
 
     let start = || {
@@ -73,7 +73,7 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
 }
 
 /// Waits for the first answer that has the pod.
-fn first_answer(process: &mut Process, address: SocketAddr, pod: &Pod) -> Start {
+fn first_answer(process: &mut Process, address: SocketAddr, pod: &GeneratedPod) -> Start {
     let label = pod.address().to_string().replace('.', "-");
     let name = Name::from_ascii(format!("{label}.{}.pod.{DOMAIN}.", pod.namespace())).expect("a name");
     let mut query = Message::query();

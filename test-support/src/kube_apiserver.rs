@@ -22,12 +22,12 @@ rm -rf "$dir"
 ///
 /// Or when this process ends, whatever the reason: its watchdog sees the end of its standard input. So it may
 /// also be kept in a static, which is never dropped.
-pub struct ApiServer {
+pub struct KubeApiserver {
     dir: PathBuf,
     watchdog: Child,
 }
 
-impl ApiServer {
+impl KubeApiserver {
     /// Starts one with these flags added, and waits until it is ready.
     pub fn start(flags: &[&str]) -> Self {
         let dir =
@@ -153,7 +153,7 @@ impl ApiServer {
     }
 }
 
-impl Drop for ApiServer {
+impl Drop for KubeApiserver {
     fn drop(&mut self) {
         drop(self.watchdog.stdin.take());
         // Fails only if it has ended already.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use clap::{Args, Parser};
-use poddns_benches::api_server::{ApiServer, Format, MAX_PODS, Offer};
 use poddns_benches::memory::{
     Objects, Plan, Programs, Results, Run, Subject, keep_store, measure, page, plot, table,
 };
+use poddns_test_support::api_server::{ApiServer, Encoding, MAX_PODS};
 
 /// Measures what it takes to follow a cluster.
 #[derive(Debug, Parser)]
@@ -123,7 +123,8 @@ fn context(plan: Plan, runs: u32) -> Result<Vec<(String, String)>, Box<dyn Error
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = std::thread::available_parallelism()?;
-    let server = ApiServer::start(100, Offer::ALL)?;
+    let server = ApiServer::spawn();
+    server.generate_pods(100);
     let pair = |key: &str, value: String| (key.to_owned(), value);
     Ok(vec![
         pair(
@@ -135,8 +136,8 @@ fn context(plan: Plan, runs: u32) -> Result<Vec<(String, String)>, Box<dyn Error
             "bytes of a pod on the wire",
             format!(
                 "{} in protobuf, {} in JSON",
-                server.pod_size(Format::Protobuf),
-                server.pod_size(Format::Json)
+                server.pod_size(Encoding::Protobuf),
+                server.pod_size(Encoding::Json)
             ),
         ),
         pair("changes", format!("{}, at {} a second", plan.changes, plan.rate)),

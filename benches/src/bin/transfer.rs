@@ -10,8 +10,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use clap::Parser;
-use poddns_benches::api_server::MAX_PODS;
 use poddns_benches::transfer::{Axfr, measure_axfr, measure_axfr_of_knot, measure_changes, measure_delay};
+use poddns_test_support::api_server::MAX_PODS;
 
 /// Measures zone transfers. poddnsd is the one in the folder of this program.
 #[derive(Debug, Parser)]

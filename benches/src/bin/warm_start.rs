@@ -10,8 +10,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use clap::Parser;
-use poddns_benches::api_server::MAX_PODS;
 use poddns_benches::warm_start::{Start, measure};
+use poddns_test_support::api_server::MAX_PODS;
 
 /// Measures starts from a snapshot with the API server down. poddnsd is the one in the folder of this program.
 #[derive(Debug, Parser)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::process::Process;
-use crate::api_server::ApiServer;
+use poddns_test_support::api_server::ApiServer;
 
 /// The most that a list of a million pods may take, on a machine that is busy with other things.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);

@@ -1,6 +1,6 @@
 //! Cost of following a cluster, for a whole process: peak and steady memory, time, CPU.
 //!
-//! Each run starts a program of its own, fed by an [`ApiServer`](crate::api_server::ApiServer) in the process
+//! Each run starts a program of its own, fed by an [`ApiServer`](poddns_test_support::api_server::ApiServer) in the process
 //! that measures: poddnsd, or kube's own store of watched objects as the yardstick.
 
 mod follower;
@@ -21,7 +21,7 @@ pub use run::{Plan, Programs, measure};
 pub use store::{Objects, keep_store};
 pub use table::table;
 
-use crate::api_server::{Listing, Offer};
+use poddns_test_support::api_server::{ApiServer, Encoding, Streaming};
 
 /// The measured programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -78,11 +78,22 @@ impl Subject {
         matches!(self, Self::PoddnsdStreamed | Self::PoddnsdPaged | Self::PoddnsdJson)
     }
 
-    const fn offer(self) -> Offer {
+    /// Starts an API server of so many pods.
+    fn serve(self, pods: u32) -> ApiServer {
+        let server = serve(pods);
         match self {
-            Self::PoddnsdPaged => Offer { listing: Listing::Paged, ..Offer::ALL },
-            Self::PoddnsdJson => Offer { protobuf: false, ..Offer::ALL },
-            Self::PoddnsdStreamed | Self::ReflectorSlim | Self::ReflectorPods => Offer::ALL,
+            Self::PoddnsdPaged => server.stream(Streaming::Refused),
+            Self::PoddnsdJson => server.encode_as(Encoding::Json),
+            Self::PoddnsdStreamed | Self::ReflectorSlim | Self::ReflectorPods => {}
         }
+        server
     }
+}
+
+/// Starts an API server of so many pods, with streaming lists and protobuf, as servers of today have them.
+pub(crate) fn serve(pods: u32) -> ApiServer {
+    let server = ApiServer::spawn();
+    server.encode_as(Encoding::Protobuf);
+    server.generate_pods(pods);
+    server
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::follower::{Follower, PATIENCE, Progress};
 use super::process::Process;
 use crate::DOMAIN;
-use crate::api_server::{ApiServer, Pod};
+use poddns_test_support::api_server::{ApiServer, GeneratedPod};
 
 /// Longer than any answer takes.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -124,8 +124,8 @@ impl Follower for Poddnsd {
     fn assert_right(&mut self, server: &ApiServer) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.set_read_timeout(Some(ANSWER)).expect("a time-out");
-        for pod in server.sample(SAMPLE) {
-            let Pod { number, .. } = pod;
+        for pod in server.sample_pods(SAMPLE) {
+            let GeneratedPod { number, .. } = pod;
             let found = self.lookup(&socket, &pod.namespace(), pod.address());
             assert_eq!(found, (ResponseCode::NoError, vec![pod.address().into()]), "pod {number}");
             let missing = self.lookup(&socket, &pod.namespace(), pod.other_address());

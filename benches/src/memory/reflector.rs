@@ -9,7 +9,7 @@ use std::thread;
 use super::follower::{Follower, PATIENCE, Progress};
 use super::process::Process;
 use super::store::Objects;
-use crate::api_server::ApiServer;
+use poddns_test_support::api_server::ApiServer;
 
 /// Such a process. It prints a line when it is ready, and for each line that it reads.
 pub(super) struct Reflector {

@@ -10,7 +10,7 @@ use super::poddnsd::Poddnsd;
 use super::reflector::Reflector;
 use super::results::Figures;
 use super::store::Objects;
-use crate::api_server::ApiServer;
+use poddns_test_support::api_server::ApiServer;
 
 /// Interval at which a program's progress is read.
 const POLL: Duration = Duration::from_millis(50);
@@ -43,7 +43,7 @@ pub struct Plan {
 /// If the program fails, or knows other pods than those that there are.
 #[must_use]
 pub fn measure(programs: &Programs, subject: Subject, pods: u32, plan: Plan) -> Figures {
-    let server = ApiServer::start(pods, subject.offer()).expect("a server on 127.0.0.1");
+    let server = subject.serve(pods);
     let mut measured = Measured { follower: start(programs, subject, &server), server, pods };
     let mut figures = measured.first_list();
     thread::sleep(plan.settle);
@@ -80,7 +80,9 @@ impl Measured {
         self.follower.wait_until_ready();
         let process = self.follower.process();
         let (ready, ready_cpu, first_peak) = (process.age(), process.cpu(), process.peak());
-        self.wait_until("the watch is open", |progress, server| progress.lists == 1 && server.watches() == 1);
+        self.wait_until("the watch is open", |progress, server| {
+            progress.lists == 1 && server.open_watches("pods") == 1
+        });
         self.check("after the first list");
         Figures { ready, ready_cpu, first_peak, ..Figures::default() }
     }
@@ -88,7 +90,7 @@ impl Measured {
     /// CPU time for each.
     fn changes(&mut self, plan: Plan) -> Duration {
         let before = self.follower.process().cpu();
-        self.server.change(plan.changes, plan.rate);
+        self.server.change_pods(plan.changes, plan.rate);
         let changes = u64::from(plan.changes);
         self.wait_until("all changes are seen", |progress, _| progress.events == changes);
         let spent = self.follower.process().cpu().saturating_sub(before);
@@ -100,9 +102,9 @@ impl Measured {
     /// The peak, in KiB.
     fn another_list(&mut self) -> u64 {
         self.follower.process().reset_peak();
-        self.server.expire();
+        self.server.expire_watches("pods");
         self.wait_until("there is another list", |progress, server| {
-            progress.lists == 2 && server.watches() == 1
+            progress.lists == 2 && server.open_watches("pods") == 1
         });
         let peak = self.follower.process().peak();
         self.check("after the second list");

@@ -5,13 +5,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use crate::support::{Run, poddns, poddns_with};
-use poddns_test_support::api_server::{Access, ApiServer, Reply, SERVICE_ACCOUNT, Verb, pod};
+use poddns_test_support::api_server::{
+    ApiServer, PreparedResponse, RequestVerb, ReviewedAccess, SERVICE_ACCOUNT, pod,
+};
 use poddns_test_support::dns::bind_both;
 use serde_json::json;
 use tempfile::TempDir;
 
 /// Starts an API server of one pod that knows the token `secret` as the service account `dns/poddns`.
-fn api(is_allowed: fn(&Access) -> bool) -> ApiServer {
+fn api(is_allowed: fn(&ReviewedAccess) -> bool) -> ApiServer {
     let server = ApiServer::spawn();
     server.require_token("secret");
     server.allow(is_allowed);
@@ -450,7 +452,7 @@ fn pods_that_the_rate_limit_applies_to_are_told() {
     let run = check(&api, &["--namespace", "global", "--rate-limit", "off"]);
     assert!(!run.stderr.contains("rate limit"), "{}", run.stderr);
     // A page that cannot be had is no failure.
-    api.next("pods", Verb::List, Reply::status(503, "{}"));
+    api.next("pods", RequestVerb::List, PreparedResponse::status(503, "{}"));
     let run = check(&api, &["--namespace", "other"]);
     assert!(run.stderr.contains("so the rate limit cannot be checked"), "{}", run.stderr);
     assert_eq!(run.code, Some(0));

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::support::{Run, poddns};
-use poddns_test_support::kube_apiserver::ApiServer;
+use poddns_test_support::kube_apiserver::KubeApiserver;
 
 /// A cluster for all tests.
-static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));
+static SHARED: LazyLock<KubeApiserver> = LazyLock::new(|| KubeApiserver::start(&[]));
 
 fn check(kubeconfig: &Path, arguments: &[&str]) -> Run {
     let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());

@@ -3,27 +3,34 @@
 use std::io;
 
 use bytes::Bytes;
-use futures::stream;
+use futures::stream::{self, Stream, StreamExt};
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::cluster::{Event, View, partial};
-use super::format::{Format, Line, Wire, bookmark};
-use super::reply::{Body, Reply, failure, json_response, response};
-use super::request::{Seen, Verb};
+use super::encoding::{Encoding, ListMetadata, Wire};
+use super::messages::WatchPart;
+use super::object::Object;
+use super::request::{RequestVerb, SeenRequest};
+use super::response::{
+    PreparedResponse, ResponseBody, failure, failure_status, json_response, status_response, streamed,
+};
 use super::reviews;
-use super::state::{Shared, State, Streaming, Watch};
+use super::state::{ApiServerState, OpenWatch, SharedState, Streaming};
+use super::store::{ListPosition, ObjectEvent, Page, View};
 use crate::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH, UNAUTHORIZED};
 
 /// Responds to a request; never, if that is prepared.
-pub(super) async fn respond(shared: Shared, request: Request<Incoming>) -> io::Result<Response<Body>> {
+pub(super) async fn respond(
+    shared: SharedState,
+    request: Request<Incoming>,
+) -> io::Result<Response<ResponseBody>> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     shared.0.lock().expect("no test panicked with it").paths.push(path.to_owned());
-    let Some(seen) = Seen::parse(&head) else {
+    let Some(seen) = SeenRequest::parse(&head) else {
         let token = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
@@ -31,7 +38,7 @@ pub(super) async fn respond(shared: Shared, request: Request<Incoming>) -> io::R
     };
     let reply = prepare(&shared, &seen);
     let status = reply.as_ref().map_or(0, |response| response.status().as_u16());
-    shared.1.send_modify(|log| log.push(Seen { status, ..seen }));
+    shared.1.send_modify(|log| log.push(SeenRequest { status, ..seen }));
     match reply {
         Some(response) => Ok(response),
         None => std::future::pending().await,
@@ -39,7 +46,7 @@ pub(super) async fn respond(shared: Shared, request: Request<Incoming>) -> io::R
 }
 
 /// The version, and access reviews.
-fn other(shared: &Shared, path: &str, token: Option<&str>, body: &[u8]) -> Response<Body> {
+fn other(shared: &SharedState, path: &str, token: Option<&str>, body: &[u8]) -> Response<ResponseBody> {
     let mut state = shared.0.lock().expect("no test panicked with it");
     if state.token.is_some() && state.token.as_deref() != token {
         return failure(401, "Unauthorized", "Unauthorized");
@@ -55,52 +62,53 @@ fn other(shared: &Shared, path: &str, token: Option<&str>, body: &[u8]) -> Respo
     reviews::review(path, serde_json::from_slice(body).unwrap_or_default(), state.is_allowed)
 }
 
-fn prepare(shared: &Shared, seen: &Seen) -> Option<Response<Body>> {
+fn prepare(shared: &SharedState, seen: &SeenRequest) -> Option<Response<ResponseBody>> {
     let mut state = shared.0.lock().expect("no test panicked with it");
-    let matches =
-        |(resource, verb, _): &(&str, Verb, Reply)| *resource == seen.resource && *verb == seen.verb;
+    let matches = |(resource, verb, _): &(&str, RequestVerb, PreparedResponse)| {
+        *resource == seen.resource && *verb == seen.verb
+    };
     if let Some(at) = state.replies.iter().position(matches) {
         return state.replies.remove(at).and_then(|(.., reply)| reply.into_response());
     }
     if state.token.is_some() && state.token != seen.token {
-        return Reply::status(401, UNAUTHORIZED).into_response();
+        return PreparedResponse::status(401, UNAUTHORIZED).into_response();
     }
     if let Some(status) = state.refuse_protobuf.filter(|_| seen.accept.contains("protobuf")) {
         return Some(failure(status, "NotAcceptable", "only application/json is served"));
     }
     Some(match seen.verb {
-        Verb::Identify => identity(&state, seen),
-        Verb::List => list(&state, seen),
-        Verb::Stream if state.streaming == Streaming::Refused => refuse_streaming(),
-        Verb::Stream | Verb::Watch => watch(&mut state, seen),
+        RequestVerb::Identify => identity(&state, seen),
+        RequestVerb::List => list(&state, seen),
+        RequestVerb::Stream if state.streaming == Streaming::Refused => {
+            refuse_streaming(wire(&state, seen).encoding)
+        }
+        RequestVerb::Stream | RequestVerb::Watch => watch(&mut state, seen),
     })
 }
 
 /// Returns the encoding that the server prefers of those that the client accepts.
-fn wire(state: &State, seen: &Seen) -> Wire {
+fn wire(state: &ApiServerState, seen: &SeenRequest) -> Wire {
     let only_metadata = seen.accept.contains("as=PartialObjectMetadata");
-    let format = if seen.accept.contains("protobuf") { state.format } else { Format::Json };
-    Wire { only_metadata, format }
+    let encoding = if seen.accept.contains("protobuf") { state.encoding } else { Encoding::Json };
+    Wire { only_metadata, encoding }
 }
 
-fn identity(state: &State, seen: &Seen) -> Response<Body> {
-    let version = state.revision.unwrap_or(state.cluster.version).to_string();
-    let items = json!([{"metadata": {"name": "kube-system", "uid": state.identity, "resourceVersion": "1"}}]);
-    let body = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-                      "metadata": {"resourceVersion": version}, "items": items});
-    response(StatusCode::OK, wire(state, seen).format, &body)
+/// A list of the namespace kube-system.
+fn identity(state: &ApiServerState, seen: &SeenRequest) -> Response<ResponseBody> {
+    let metadata = json!({"name": "kube-system", "uid": state.identity, "resourceVersion": "1"});
+    let namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": metadata});
+    let page = Page { objects: vec![Object::put(namespace)], next: None };
+    let version = state.revision.unwrap_or(state.store.version);
+    page_response(wire(state, seen), seen.resource, page, version)
 }
 
-fn refuse_streaming() -> Response<Body> {
-    failure(
-        422,
-        "Invalid",
-        "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden \
-         for watch unless the WatchList feature gate is enabled",
-    )
+fn refuse_streaming(encoding: Encoding) -> Response<ResponseBody> {
+    let message = "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is \
+                   forbidden for watch unless the WatchList feature gate is enabled";
+    status_response(encoding, &failure_status(422, "Invalid", message))
 }
 
-fn view(seen: &Seen) -> View {
+fn view(seen: &SeenRequest) -> View {
     let selector = seen.param("fieldSelector").unwrap_or_default();
     let not_phases = selector.split(',').filter_map(|term| term.strip_prefix("status.phase!="));
     View {
@@ -110,84 +118,97 @@ fn view(seen: &Seen) -> View {
     }
 }
 
-/// A page. The continue token is `version/namespace/name`.
-fn list(state: &State, seen: &Seen) -> Response<Body> {
-    let Wire { only_metadata, format } = wire(state, seen);
-    let mut version = state.cluster.version;
-    let mut after = None;
+/// A page. The continue token is `version/number` or `version/namespace/name`.
+fn list(state: &ApiServerState, seen: &SeenRequest) -> Response<ResponseBody> {
+    let wire = wire(state, seen);
+    let (mut version, mut position) = (state.store.version, ListPosition::Generated(0));
     if let Some(token) = seen.param("continue") {
-        let mut parts = token.splitn(3, '/');
-        let mut part = || parts.next().expect("a token of ours").to_owned();
-        version = part().parse().expect("a version");
-        after = Some((part(), part()));
-        if version < state.cluster.compacted {
-            return response(StatusCode::GONE, format, &recorded(EXPIRED_CONTINUE));
+        (version, position) = read_token(token).expect("a token of ours");
+        if version < state.store.compacted {
+            return status_response(wire.encoding, &recorded(EXPIRED_CONTINUE));
         }
     }
     let limit = seen.param("limit").map_or(usize::MAX, |limit| limit.parse().expect("a number"));
-    let (mut items, more) = state.cluster.list(&view(seen), after.as_ref(), limit);
-    let mut metadata = json!({"resourceVersion": version.to_string()});
-    if more {
-        let last = &items.last().expect("more than none")["metadata"];
-        let field = |name: &str| last[name].as_str().unwrap_or_default();
-        metadata["continue"] = json!(format!("{version}/{}/{}", field("namespace"), field("name")));
-    }
-    let kind = match (only_metadata, seen.resource) {
-        (true, _) => "PartialObjectMetadataList",
-        (false, "pods") => "PodList",
-        (false, _) => "NamespaceList",
+    page_response(wire, seen.resource, state.store.list(&view(seen), &position, limit), version)
+}
+
+fn read_token(token: &str) -> Option<(u64, ListPosition)> {
+    let (version, position) = token.split_once('/')?;
+    let position = match position.split_once('/') {
+        Some((namespace, name)) => ListPosition::After(namespace.to_owned(), name.to_owned()),
+        None => ListPosition::Generated(position.parse().ok()?),
     };
-    for item in &mut items {
-        if only_metadata {
-            *item = partial(item);
-        } else if let Some(fields) = item.as_object_mut() {
-            // As in a real list: items have no kind.
-            fields.remove("kind");
-            fields.remove("apiVersion");
-        }
+    Some((version.parse().ok()?, position))
+}
+
+fn token(version: u64, position: &ListPosition) -> String {
+    match position {
+        ListPosition::Generated(number) => format!("{version}/{number}"),
+        ListPosition::After(namespace, name) => format!("{version}/{namespace}/{name}"),
     }
-    let api_version = if only_metadata { "meta.k8s.io/v1" } else { "v1" };
-    let body = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "items": items});
-    response(StatusCode::OK, format, &body)
+}
+
+/// Items of a list in one part of a body: about 64 KiB of whole pods.
+const ITEMS_PER_PART: usize = 8;
+/// Size of the buffer of such a part, in bytes.
+const PART_CAPACITY: usize = ITEMS_PER_PART * (10 << 10);
+
+/// A page of a list, whose items are encoded while it is sent.
+fn page_response(wire: Wire, resource: &str, page: Page, version: u64) -> Response<ResponseBody> {
+    let Page { objects, next } = page;
+    let next = next.map(|(position, left)| (token(version, &position), left));
+    let head = wire.list_head(resource, &ListMetadata { version, next }, &objects);
+    let mut written = 0;
+    let items = std::iter::from_fn(move || {
+        let part = objects.get(written..(written + ITEMS_PER_PART).min(objects.len()))?;
+        let mut out = Vec::with_capacity(PART_CAPACITY);
+        for (at, object) in part.iter().enumerate() {
+            wire.item(object, written + at == 0, &mut out);
+        }
+        written += ITEMS_PER_PART;
+        Some(Bytes::from(out))
+    });
+    let tail = Bytes::from_static(wire.list_tail());
+    let parts = std::iter::once(head.into()).chain(items).chain(std::iter::once(tail));
+    streamed(wire.encoding.media_type(), stream::iter(parts.map(Ok)))
 }
 
 fn recorded(text: &str) -> Value {
     serde_json::from_str(text).expect("a recording")
 }
 
-fn watch(state: &mut State, seen: &Seen) -> Response<Body> {
+/// A watch, which begins with the objects of this moment, with the changes since a version, or with a failure.
+fn watch(state: &mut ApiServerState, seen: &SeenRequest) -> Response<ResponseBody> {
     let (view, wire) = (view(seen), wire(state, seen));
-    let (lines, receiver) = mpsc::unbounded_channel();
-    let send = |line| drop(lines.send(line));
     let from: u64 = seen.param("resourceVersion").map_or(0, |version| version.parse().expect("a version"));
-    let compacted = from != 0 && from < state.cluster.compacted;
-    if seen.verb == Verb::Stream || from == 0 {
-        for object in state.cluster.list(&view, None, usize::MAX).0 {
-            send(wire.event(&Event { version: 0, kind: "ADDED", object, before: None }));
-        }
+    let (mut objects, mut first) = (Vec::new(), Vec::new());
+    if seen.verb == RequestVerb::Stream || from == 0 {
+        objects = state.store.list(&view, &ListPosition::Generated(0), usize::MAX).objects;
         if state.streaming == Streaming::Yes {
-            send(wire.line(&bookmark(seen.resource, state.cluster.version, true)));
+            first.push(WatchPart::Bytes(wire.bookmark(seen.resource, state.store.version, true)));
         }
-    } else if compacted {
-        send(wire.line(&recorded(EXPIRED_WATCH)));
+    } else if from < state.store.compacted {
+        let end = WatchPart::Bytes(wire.error(&recorded(EXPIRED_WATCH)["object"]));
+        return watch_response(wire, stream::iter([end]));
     } else {
-        state.cluster.since(&view, from).iter().for_each(|event| send(wire.event(event)));
+        first.extend(state.store.since(&view, from).into_iter().map(WatchPart::Event));
     }
-    if !compacted {
-        state.watches.push(Watch { view, wire, lines });
-    }
-    watch_response(wire.format, receiver)
+    let (parts, receiver) = mpsc::unbounded_channel();
+    state.watches.push(OpenWatch { view, wire, parts });
+    let added = |object| WatchPart::Event(ObjectEvent { version: 0, kind: "ADDED", object, before: None });
+    let live = stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+    watch_response(wire, stream::iter(objects).map(added).chain(stream::iter(first)).chain(live))
 }
 
-fn watch_response(format: Format, receiver: mpsc::UnboundedReceiver<Line>) -> Response<Body> {
-    let lines = stream::unfold(receiver, |mut receiver| async {
-        let frame = match receiver.recv().await? {
-            Line::Event(bytes) => Ok::<_, io::Error>(Frame::<Bytes>::data(bytes)),
-            Line::Break => Err(io::Error::other("broken")),
-        };
-        Some((frame, receiver))
+/// The body of a watch, whose events are encoded while it is sent.
+fn watch_response(
+    wire: Wire,
+    parts: impl Stream<Item = WatchPart> + Send + 'static,
+) -> Response<ResponseBody> {
+    let parts = parts.map(move |part| match part {
+        WatchPart::Event(event) => Ok(wire.event(event.kind, &event.object)),
+        WatchPart::Bytes(bytes) => Ok(bytes),
+        WatchPart::Break => Err(io::Error::other("broken")),
     });
-    let kind = format!("{};stream=watch", format.media_type());
-    let builder = Response::builder().header(header::CONTENT_TYPE, kind);
-    builder.body(StreamBody::new(lines).boxed_unsync()).expect("a response")
+    streamed(&format!("{};stream=watch", wire.encoding.media_type()), parts)
 }

@@ -3,120 +3,132 @@
 
 use serde_json::Value;
 
-/// A message under way.
-#[derive(Default)]
-struct Message(Vec<u8>);
+use super::encoding::ListMetadata;
 
-impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value.to_le_bytes()[0] | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value.to_le_bytes()[0]);
-    }
+/// `contentEncoding` and `contentType` of `runtime.Unknown`, which are empty.
+pub(super) const ENVELOPE_TAIL: &[u8] = &[3 << 3 | 2, 0, 4 << 3 | 2, 0];
 
-    fn bytes(mut self, number: u64, bytes: impl AsRef<[u8]>) -> Self {
-        self.varint(number << 3 | 2);
-        self.varint(bytes.as_ref().len() as u64);
-        self.0.extend_from_slice(bytes.as_ref());
-        self
+/// Appends an integer.
+pub(super) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
     }
-
-    fn number(mut self, number: u64, value: u64) -> Self {
-        self.varint(number << 3);
-        self.varint(value);
-        self
-    }
-
-    /// A string, if there is one.
-    fn text(self, number: u64, value: &Value) -> Self {
-        match value.as_str() {
-            Some(text) => self.bytes(number, text),
-            None => self,
-        }
-    }
+    out.push(value.to_le_bytes()[0]);
 }
 
-fn object_meta(meta: &Value) -> Vec<u8> {
-    let message = Message::default()
-        .text(1, &meta["name"])
-        .text(3, &meta["namespace"])
-        .text(5, &meta["uid"])
-        .text(6, &meta["resourceVersion"]);
-    let message = match meta["deletionTimestamp"].as_str() {
-        Some(_) => message.bytes(9, Message::default().number(1, 1_795_358_074).0),
-        None => message,
-    };
-    let annotations = meta["annotations"].as_object().into_iter().flatten();
-    annotations
-        .fold(message, |message, (key, value)| {
-            message.bytes(12, Message::default().bytes(1, key).text(2, value).0)
-        })
-        .0
+/// Returns the size of a value with its length before it, in bytes.
+pub(super) fn delimited(size: usize) -> usize {
+    let mut length = Vec::new();
+    write_varint(size as u64, &mut length);
+    length.len() + size
 }
 
-/// A pod, a namespace or the metadata of either.
-fn object(object: &Value) -> Vec<u8> {
-    let message = Message::default().bytes(1, object_meta(&object["metadata"]));
+/// Returns a field that is a message, a string or bytes.
+pub(super) fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    write_varint(value.len() as u64, &mut field);
+    field.extend(value);
+    field
+}
+
+fn number(number: u8, value: u64) -> Vec<u8> {
+    let mut field = vec![number << 3];
+    write_varint(value, &mut field);
+    field
+}
+
+/// Returns a string as a field; nothing if there is none.
+fn text(number: u8, value: &Value) -> Vec<u8> {
+    value.as_str().map(|text| field(number, text.as_bytes())).unwrap_or_default()
+}
+
+/// Returns an entry of a map of strings for each member.
+fn map(number: u8, members: &Value) -> impl Iterator<Item = Vec<u8>> {
+    let members = members.as_object().into_iter().flatten();
+    members.map(move |(key, value)| field(number, &[field(1, key.as_bytes()), text(2, value)].concat()))
+}
+
+/// Returns an `ObjectMeta`.
+pub(super) fn object_metadata(meta: &Value) -> Vec<u8> {
+    let fields = [(1, "name"), (3, "namespace"), (5, "uid"), (6, "resourceVersion")];
+    let mut message: Vec<u8> = fields.into_iter().flat_map(|(at, name)| text(at, &meta[name])).collect();
+    if meta["deletionTimestamp"].is_string() {
+        message.extend(field(9, &number(1, 1_795_358_074)));
+    }
+    message.extend(map(11, &meta["labels"]).flatten());
+    message.extend(map(12, &meta["annotations"]).flatten());
+    message
+}
+
+/// Returns a pod, a namespace or the metadata of either.
+pub(super) fn object(object: &Value) -> Vec<u8> {
+    let message = field(1, &object_metadata(&object["metadata"]));
     if object["status"].get("podIPs").is_none() && object["spec"].get("containers").is_none() {
-        return message.0;
+        return message;
     }
-    let container = Message::default().bytes(1, "c").bytes(2, "example.invalid/x:1").0;
-    let spec = Message::default().bytes(2, container);
-    let spec = if object["spec"]["hostNetwork"] == true { spec.number(11, 1) } else { spec };
+    let container = [field(1, b"c"), field(2, b"example.invalid/x:1")].concat();
+    let mut spec = field(2, &container);
+    if object["spec"]["hostNetwork"] == true {
+        spec.extend(number(11, 1));
+    }
     let status = &object["status"];
     let ips = status["podIPs"].as_array().into_iter().flatten();
-    let status = Message::default().text(1, &status["phase"]).text(6, &status["podIP"]);
-    let status = ips.fold(status, |status, ip| status.bytes(12, Message::default().text(1, &ip["ip"]).0));
-    message.bytes(2, spec.0).bytes(3, status.0).0
+    let ips = ips.flat_map(|ip| field(12, &text(1, &ip["ip"])));
+    let status: Vec<u8> =
+        text(1, &status["phase"]).into_iter().chain(text(6, &status["podIP"])).chain(ips).collect();
+    [message, field(2, &spec), field(3, &status)].concat()
 }
 
-fn status(status: &Value) -> Vec<u8> {
-    let details =
-        Message::default().number(5, status["details"]["retryAfterSeconds"].as_u64().unwrap_or_default());
-    Message::default()
-        .bytes(1, [])
-        .text(2, &status["status"])
-        .text(3, &status["message"])
-        .text(4, &status["reason"])
-        .bytes(5, details.0)
-        .number(6, status["code"].as_u64().unwrap_or_default())
-        .0
+/// Returns a `Status`.
+pub(super) fn status(status: &Value) -> Vec<u8> {
+    let seconds = status["details"]["retryAfterSeconds"].as_u64().unwrap_or_default();
+    [
+        field(1, b""),
+        text(2, &status["status"]),
+        text(3, &status["message"]),
+        text(4, &status["reason"]),
+        field(5, &number(5, seconds)),
+        number(6, status["code"].as_u64().unwrap_or_default()),
+    ]
+    .concat()
 }
 
-/// An object in its envelope.
-fn envelope(object: &Value, raw: &[u8]) -> Vec<u8> {
-    let type_meta = Message::default().text(1, &object["apiVersion"]).text(2, &object["kind"]);
-    let unknown = Message::default().bytes(1, type_meta.0).bytes(2, raw).bytes(3, []).bytes(4, []);
-    [b"k8s\0", unknown.0.as_slice()].concat()
+/// Returns a `ListMeta`.
+pub(super) fn list_metadata(meta: &ListMetadata) -> Vec<u8> {
+    let token = meta.next.as_ref().map_or("", |(token, _)| token);
+    let left = meta.next.as_ref().map(|(_, left)| number(4, *left as u64)).unwrap_or_default();
+    [field(1, b""), field(2, meta.version.to_string().as_bytes()), field(3, token.as_bytes()), left].concat()
 }
 
-/// A list, or a `Status`.
-pub(super) fn answer(body: &Value) -> Vec<u8> {
-    let Some(items) = body["items"].as_array() else { return envelope(body, &status(body)) };
-    let meta = Message::default()
-        .text(2, &body["metadata"]["resourceVersion"])
-        .text(3, &body["metadata"]["continue"]);
-    let list = Message::default().bytes(1, meta.0);
-    let list = items.iter().fold(list, |list, item| list.bytes(2, object(item)));
-    envelope(body, &list.0)
+/// Returns the magic number and the type: the object follows.
+pub(super) fn envelope_head(api_version: &str, kind: &str) -> Vec<u8> {
+    let fields = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
+    [b"k8s\0".as_slice(), &field(1, &fields)].concat()
 }
 
-/// An event, after its length.
-pub(super) fn event(event: &Value) -> Vec<u8> {
-    let of = &event["object"];
-    let raw = if event["type"] == "ERROR" { status(of) } else { object(of) };
-    frame(event["type"].as_str().expect("a type"), &envelope(of, &raw))
+/// Returns an object in its envelope, `runtime.Unknown`.
+pub(super) fn envelope(api_version: &str, kind: &str, object: &[u8]) -> Vec<u8> {
+    [&envelope_head(api_version, kind), &field(2, object)[..], ENVELOPE_TAIL].concat()
 }
 
-/// An event whose object nobody can read, after its length.
-pub(super) fn garbled() -> Vec<u8> {
-    frame("MODIFIED", b"k8s\0\x12\x02\x0a\x7f")
+/// Appends everything before an object of so many bytes, the length of the event first.
+pub(super) fn event_head(kind: &str, object: usize, out: &mut Vec<u8>) {
+    let kind = field(1, kind.as_bytes());
+    let extension = 1 + delimited(object);
+    let length = kind.len() + 1 + delimited(extension);
+    out.extend(u32::try_from(length).expect("an event is small").to_be_bytes());
+    out.extend(kind);
+    out.push(2 << 3 | 2);
+    write_varint(extension as u64, out);
+    out.push(1 << 3 | 2);
+    write_varint(object as u64, out);
 }
 
-fn frame(kind: &str, object: &[u8]) -> Vec<u8> {
-    let message = Message::default().bytes(1, kind).bytes(2, Message::default().bytes(1, object).0).0;
-    let length = u32::try_from(message.len()).expect("a small event");
-    [&length.to_be_bytes(), message.as_slice()].concat()
+/// Returns an event with an object in its envelope.
+pub(super) fn event(kind: &str, object: &[u8]) -> Vec<u8> {
+    let mut event = Vec::new();
+    event_head(kind, object.len(), &mut event);
+    event.extend(object);
+    event
 }

@@ -4,7 +4,7 @@ use http::{header, request};
 
 /// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum RequestVerb {
     /// A list of the one namespace kube-system.
     Identify,
     /// A list, or a page of one.
@@ -17,9 +17,9 @@ pub enum Verb {
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct SeenRequest {
     /// Its purpose.
-    pub verb: Verb,
+    pub verb: RequestVerb,
     /// `pods` or `namespaces`.
     pub resource: &'static str,
     /// The namespace, unless all are meant.
@@ -34,7 +34,7 @@ pub struct Seen {
     pub status: u16,
 }
 
-impl Seen {
+impl SeenRequest {
     /// Returns the value of a parameter.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -53,12 +53,12 @@ impl Seen {
         let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let has = |key: &str| query.iter().any(|(name, value)| name == key && value == "true");
         let verb = match (has("watch"), has("sendInitialEvents")) {
-            (true, true) => Verb::Stream,
-            (true, false) => Verb::Watch,
+            (true, true) => RequestVerb::Stream,
+            (true, false) => RequestVerb::Watch,
             (false, _) if query.iter().any(|(_, value)| value == "metadata.name=kube-system") => {
-                Verb::Identify
+                RequestVerb::Identify
             }
-            (false, _) => Verb::List,
+            (false, _) => RequestVerb::List,
         };
         let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
         let token = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));

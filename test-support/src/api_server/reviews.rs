@@ -3,14 +3,14 @@
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::reply::{Body, failure, json_response};
+use super::response::{ResponseBody, failure, json_response};
 
 /// The user that every accepted token belongs to.
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:dns:poddns";
 
 /// An access that a review asks about.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct ReviewedAccess {
     /// The user whose access is reviewed.
     pub user: String,
     /// Groups that the review names; empty in one of the client itself.
@@ -24,7 +24,11 @@ pub struct Access {
 }
 
 /// Returns the response to a request beside `/api/v1`.
-pub(super) fn review(path: &str, mut body: Value, is_allowed: fn(&Access) -> bool) -> Response<Body> {
+pub(super) fn review(
+    path: &str,
+    mut body: Value,
+    is_allowed: fn(&ReviewedAccess) -> bool,
+) -> Response<ResponseBody> {
     match path {
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         | "/apis/authorization.k8s.io/v1/subjectaccessreviews" => {
@@ -39,11 +43,11 @@ pub(super) fn review(path: &str, mut body: Value, is_allowed: fn(&Access) -> boo
     json_response(StatusCode::CREATED, &body)
 }
 
-fn access(spec: &Value) -> Access {
+fn access(spec: &Value) -> ReviewedAccess {
     let attributes = &spec["resourceAttributes"];
     let text = |key: &str| attributes[key].as_str().map(str::to_owned);
     let groups = spec["groups"].as_array().into_iter().flatten();
-    Access {
+    ReviewedAccess {
         user: spec["user"].as_str().unwrap_or(SERVICE_ACCOUNT).to_owned(),
         groups: groups.filter_map(|group| Some(group.as_str()?.to_owned())).collect(),
         verb: text("verb").expect("a verb"),

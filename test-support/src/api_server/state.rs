@@ -1,16 +1,18 @@
-//! State of the server: its cluster, and what tests have ordered.
+//! State of the fake API server: its objects, and the faults that tests have ordered.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use super::cluster::{Cluster, View};
-use super::format::{Format, Line, Wire};
-use super::reply::Reply;
-use super::request::{Seen, Verb};
-use super::reviews::Access;
+use super::encoding::{Encoding, Wire};
+use super::messages::WatchPart;
+use super::request::{RequestVerb, SeenRequest};
+use super::response::PreparedResponse;
+use super::reviews::ReviewedAccess;
+use super::store::{ObjectStore, View};
 
 /// The server's answer to `sendInitialEvents`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,43 +26,43 @@ pub enum Streaming {
 }
 
 /// An open watch.
-pub(super) struct Watch {
+pub(super) struct OpenWatch {
     pub(super) view: View,
     pub(super) wire: Wire,
-    pub(super) lines: mpsc::UnboundedSender<Line>,
+    pub(super) parts: mpsc::UnboundedSender<WatchPart>,
 }
 
-pub(super) struct State {
-    pub(super) cluster: Cluster,
+pub(super) struct ApiServerState {
+    pub(super) store: ObjectStore,
     pub(super) streaming: Streaming,
     /// The uid of kube-system.
     pub(super) identity: String,
-    /// The revision of etcd, if it is not the cluster's version.
+    /// The revision of etcd, if it is not the version of the objects.
     pub(super) revision: Option<u64>,
     pub(super) token: Option<String>,
-    pub(super) replies: VecDeque<(&'static str, Verb, Reply)>,
-    pub(super) watches: Vec<Watch>,
+    pub(super) replies: VecDeque<(&'static str, RequestVerb, PreparedResponse)>,
+    pub(super) watches: Vec<OpenWatch>,
     /// True if watches receive the next change as garbage.
     pub(super) garble: bool,
-    /// The preferred encoding of responses.
-    pub(super) format: Format,
+    /// The encoding of responses; JSON to a client that does not accept it.
+    pub(super) encoding: Encoding,
     /// The status with which requests that accept protobuf are refused.
     pub(super) refuse_protobuf: Option<u16>,
     /// Requests for the version.
     pub(super) probes: usize,
     /// Paths of all requests, in order.
     pub(super) paths: Vec<String>,
-    pub(super) is_allowed: fn(&Access) -> bool,
+    pub(super) is_allowed: fn(&ReviewedAccess) -> bool,
 }
 
 /// The state, and the requests so far.
-pub(super) type Shared = Arc<(Mutex<State>, watch::Sender<Vec<Seen>>)>;
+pub(super) type SharedState = Arc<(Mutex<ApiServerState>, watch::Sender<Vec<SeenRequest>>)>;
 
-impl State {
-    /// An empty cluster with some history, and no faults.
+impl ApiServerState {
+    /// No objects, with some history, and no faults.
     pub(super) fn new() -> Self {
         Self {
-            cluster: Cluster::at(100),
+            store: ObjectStore::at(100),
             streaming: Streaming::Yes,
             identity: "cluster-1".to_owned(),
             revision: None,
@@ -68,7 +70,7 @@ impl State {
             replies: VecDeque::new(),
             watches: Vec::new(),
             garble: false,
-            format: Format::of_test(),
+            encoding: Encoding::of_test(),
             refuse_protobuf: None,
             probes: 0,
             paths: Vec::new(),
@@ -76,26 +78,42 @@ impl State {
         }
     }
 
-    /// Changes the cluster, and sends the events to the watches.
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut Cluster)) {
-        let before = self.cluster.version;
-        change(&mut self.cluster);
-        let Self { cluster, watches, garble, .. } = self;
+    /// Changes the objects, and sends the events to the watches.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut ObjectStore)) {
+        let before = self.store.version;
+        change(&mut self.store);
+        let Self { store, watches, garble, .. } = self;
         let garbled = mem::take(garble);
-        watches.retain(|Watch { view, wire, lines }| {
-            let events = cluster.since(view, before);
-            let mut events =
-                events.iter().map(|event| if garbled { wire.garbled() } else { wire.event(event) });
-            events.all(|event| lines.send(event).is_ok())
+        watches.retain(|OpenWatch { view, wire, parts }| {
+            let mut events = store.since(view, before).into_iter().map(|event| {
+                if garbled { WatchPart::Bytes(wire.garbled()) } else { WatchPart::Event(event) }
+            });
+            events.all(|event| parts.send(event).is_ok())
         });
     }
 
-    /// Sends a line to all watches of a resource.
-    pub(super) fn send(&self, resource: &str, line: impl Fn(Wire) -> Line) {
-        for Watch { view, wire, lines } in &self.watches {
-            if view.resource == resource {
-                drop(lines.send(line(*wire)));
-            }
+    /// Sends an event to all watches of a resource.
+    pub(super) fn send(&self, resource: &str, event: impl Fn(Wire) -> Bytes) {
+        for OpenWatch { wire, parts, .. } in self.watches_of(resource) {
+            drop(parts.send(WatchPart::Bytes(event(*wire))));
         }
+    }
+
+    /// Breaks the connections of all watches of a resource.
+    pub(super) fn break_watches(&mut self, resource: &str) {
+        for watch in self.watches_of(resource) {
+            drop(watch.parts.send(WatchPart::Break));
+        }
+        self.end_watches(resource);
+    }
+
+    /// Ends all watches of a resource.
+    pub(super) fn end_watches(&mut self, resource: &str) {
+        self.watches.retain(|watch| watch.view.resource != resource);
+    }
+
+    /// Returns the open watches of a resource.
+    pub(super) fn watches_of(&self, resource: &str) -> impl Iterator<Item = &OpenWatch> {
+        self.watches.iter().filter(move |watch| watch.view.resource == resource && !watch.parts.is_closed())
     }
 }

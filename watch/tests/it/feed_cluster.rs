@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Running, options};
 use poddns_core::{Freshness, Label, PodLookup};
-use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Verb, namespace, pod};
+use poddns_test_support::api_server::{ApiServer, PreparedResponse, RequestVerb, Streaming, namespace, pod};
 use poddns_test_support::wait::until_async as until;
 use poddns_watch::{ClusterOptions, HostNetwork, Scope, Source};
 use serde_json::json;
@@ -42,7 +42,7 @@ async fn follows_a_cluster_with_streaming_lists() {
     assert!(!has(&running, "team-a", "10.0.0.1"));
     assert!(running.index.namespace_exists(&label("empty")).unwrap());
     assert_eq!(running.index.stats().pods, 2);
-    assert_eq!(server.count("pods", Verb::List), 0, "nothing is listed in pages");
+    assert_eq!(server.count("pods", RequestVerb::List), 0, "nothing is listed in pages");
 
     server.put(pod("default", "web-3", &["10.0.0.3"]));
     until("added", || has(&running, "default", "10.0.0.3")).await;
@@ -92,8 +92,8 @@ async fn falls_back_to_pages_where_streaming_lists_are_refused() {
     let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert_eq!(running.index.stats().pods, 702);
-    assert_eq!(server.count("pods", Verb::Stream), 1, "asked once");
-    assert_eq!(server.count("pods", Verb::List), 3, "702 pods in pages of 250");
+    assert_eq!(server.count("pods", RequestVerb::Stream), 1, "asked once");
+    assert_eq!(server.count("pods", RequestVerb::List), 3, "702 pods in pages of 250");
     server.put(pod("default", "late", &["10.0.9.9"]));
     until("the watch goes on from the list", || has(&running, "default", "10.0.9.9")).await;
 }
@@ -130,7 +130,7 @@ async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
     let list =
         json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": items});
     server.stream(Streaming::Refused);
-    server.next("pods", Verb::List, Reply::ok(list.to_string()));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok(list.to_string()));
     let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert_eq!(running.index.stats().pods, 1);
@@ -200,7 +200,7 @@ async fn one_malformed_pod_costs_only_itself() {
         good,
     ]);
     let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "104"}, "items": items});
-    server.next("pods", Verb::List, Reply::ok(list.to_string()));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok(list.to_string()));
     let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
     assert!(has(&running, "default", "10.0.0.5"));
@@ -216,8 +216,8 @@ async fn comparisons_mend_the_index_and_are_counted() {
     ghost["metadata"]["resourceVersion"] = json!("1");
     // The first comparison finds another pod than those of the index, the later ones the truth.
     let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [ghost]});
-    server.next("pods", Verb::List, Reply::ok(list.to_string()));
-    server.next("namespaces", Verb::List, Reply::ok("<html>"));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok(list.to_string()));
+    server.next("namespaces", RequestVerb::List, PreparedResponse::ok("<html>"));
     let resync_interval = Some(Duration::from_millis(50));
     let options = ClusterOptions { resync_interval, ..options(&server) };
     let running = Running::start(Source::Cluster(options), Scope::default()).await;
@@ -249,7 +249,7 @@ async fn json_is_read_where_protobuf_is_refused() {
     assert_json_is_fallback_for(415).await;
 }
 
-poddns_test_support::in_both_formats!(
+poddns_test_support::in_both_encodings!(
     json_is_read_where_protobuf_is_refused,
     follows_a_cluster_with_streaming_lists,
     asks_for_what_it_needs_and_no_more,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::Running;
 use poddns_core::{Freshness, PodLookup as _};
-use poddns_test_support::api_server::{ApiServer, Verb, namespace, pod};
+use poddns_test_support::api_server::{ApiServer, RequestVerb, namespace, pod};
 use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{ClusterOptions, Scope, Source};
 use rustls::ServerConfig;
@@ -126,7 +126,8 @@ async fn first_list_comes_from_the_watch_cache() {
     let running = server.feed().await;
     assert_eq!(running.index.stats().pods, 1);
     let seen = server.api.seen();
-    let list = seen.iter().find(|seen| (seen.resource, seen.verb) == ("pods", Verb::List)).expect("a list");
+    let list =
+        seen.iter().find(|seen| (seen.resource, seen.verb) == ("pods", RequestVerb::List)).expect("a list");
     assert_eq!((list.param("resourceVersion"), list.param("limit")), (Some("0"), None));
     assert!(
         list.accept.starts_with("application/vnd.kubernetes.protobuf,application/json"),
@@ -167,7 +168,7 @@ async fn assert_idle_server_stays_fresh(protocol: Protocol) {
     const WATCH_STEPS: u32 = 240;
     let server = Server::start(protocol).await;
     let running = server.feed().await;
-    server.api.wait_for("pods", Verb::Watch, 1).await;
+    server.api.wait_for("pods", RequestVerb::Watch, 1).await;
     for step in 1..=STEPS {
         pass(STEP).await;
         settle().await;
@@ -179,9 +180,9 @@ async fn assert_idle_server_stays_fresh(protocol: Protocol) {
                 server.api.bookmark(resource);
             }
             if step % WATCH_STEPS == 0 {
-                let before = server.api.count(resource, Verb::Watch);
+                let before = server.api.count(resource, RequestVerb::Watch);
                 server.api.end_watches(resource);
-                server.api.wait_for(resource, Verb::Watch, before + 1).await;
+                server.api.wait_for(resource, RequestVerb::Watch, before + 1).await;
                 settle().await;
             }
         }
@@ -190,7 +191,7 @@ async fn assert_idle_server_stays_fresh(protocol: Protocol) {
     assert_eq!((stats.pods.errors(), stats.namespaces.errors()), (0, 0));
     assert_eq!((stats.pods.lists(), stats.namespaces.lists()), (1, 1));
     let watches = 1 + (STEPS / WATCH_STEPS) as usize;
-    assert_eq!(server.api.count("pods", Verb::Watch), watches, "none but those that the server ended");
+    assert_eq!(server.api.count("pods", RequestVerb::Watch), watches, "none but those that the server ended");
     let probes = server.api.probes();
     assert!(if protocol == Protocol::Http1 { probes > 50 } else { probes == 0 }, "{probes} probes");
 }
@@ -209,7 +210,7 @@ fn default_probes_notice_within_half_a_minute() {
     assert!(ClusterOptions::default().probe_interval * 2 <= Duration::from_secs(30));
 }
 
-poddns_test_support::in_both_formats!(
+poddns_test_support::in_both_encodings!(
     first_list_comes_from_the_watch_cache,
     frozen_server_is_stale_without_a_ping,
     frozen_server_is_stale_without_a_probe,

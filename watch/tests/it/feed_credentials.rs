@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::Running;
 use poddns_core::Freshness;
 use poddns_core::PodLookup as _;
-use poddns_test_support::api_server::{ApiServer, Seen, Verb, namespace, pod};
+use poddns_test_support::api_server::{ApiServer, RequestVerb, SeenRequest, namespace, pod};
 use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{ClusterOptions, Feed, Scope, Source};
 use rustls::ServerConfig;
@@ -314,13 +314,13 @@ async fn rotated_tokens_are_read_for_each_request() {
     place.configure(&json!({"server": server}), &json!({"tokenFile": "token"}));
     let running = place.feed().await;
     in_sync(&running).await;
-    place.api.wait_for("pods", Verb::Watch, 1).await;
-    place.api.wait_for("namespaces", Verb::Watch, 1).await;
+    place.api.wait_for("pods", RequestVerb::Watch, 1).await;
+    place.api.wait_for("namespaces", RequestVerb::Watch, 1).await;
     std::fs::write(place.file("token"), "second\n").unwrap();
     place.api.require_token("second");
-    let watches = place.api.count("pods", Verb::Watch);
+    let watches = place.api.count("pods", RequestVerb::Watch);
     place.api.end_watches("pods");
-    place.api.wait_for("pods", Verb::Watch, watches + 1).await;
+    place.api.wait_for("pods", RequestVerb::Watch, watches + 1).await;
     assert!(place.api.seen().iter().all(|seen| seen.status != 401), "none with the old token");
 }
 
@@ -339,7 +339,7 @@ async fn a_plugin_runs_once_for_all_watches() {
     std::fs::write(place.file("token"), "second").unwrap();
     place.api.require_token("second");
     place.api.end_watches("pods");
-    let is_known = |seen: &Seen| seen.token.as_deref() == Some("second") && seen.status == 200;
+    let is_known = |seen: &SeenRequest| seen.token.as_deref() == Some("second") && seen.status == 200;
     until("it comes with the new one", || place.api.seen().iter().any(is_known)).await;
     assert_eq!(place.lines("runs"), 2, "again when it was refused");
 }
@@ -389,7 +389,7 @@ async fn a_plugin_that_fails_is_tried_again() {
     in_sync(&running).await;
 }
 
-poddns_test_support::in_both_formats!(
+poddns_test_support::in_both_encodings!(
     a_server_with_tls_is_watched,
     another_ca_is_explained,
     a_ca_as_server_certificate_is_explained,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::support::Running;
 use poddns_core::{Freshness, Label, PodLookup};
-use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Then, Verb, namespace, pod};
+use poddns_test_support::api_server::{
+    ApiServer, BodyEnd, PreparedResponse, RequestVerb, Streaming, namespace, pod,
+};
 use poddns_test_support::recordings::EXPIRED_CONTINUE;
 use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source};
@@ -79,11 +81,15 @@ async fn a_watch_too_old_to_go_on_lists_again_in_place() {
     let half = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
                 \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"phase\":\"Running\",\
                 \"podIP\":\"10.0.0.1\"}}}\n";
-    server.next("pods", Verb::Stream, Reply::Part { body: half.into(), then: Then::Stall });
+    server.next(
+        "pods",
+        RequestVerb::Stream,
+        PreparedResponse::Part { body: half.into(), then: BodyEnd::Stall },
+    );
     server.end_watches("pods");
     server.delete("pods", "default", "web-000");
     server.compact();
-    server.wait_for("pods", Verb::Stream, 2).await;
+    server.wait_for("pods", RequestVerb::Stream, 2).await;
     until("in the list", || matches!(freshness(&running), Freshness::Resyncing { .. })).await;
     assert_eq!(running.index.stats().pods, 600, "nothing disappears during a list");
     assert!(has(&running, "10.0.0.0"), "nor does what is gone, before it is known to be");
@@ -100,21 +106,25 @@ async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
     // Once as a stream that breaks, twice in pages: 410 halfway, and garbage halfway.
     let first = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
                  \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"podIP\":\"10.0.0.1\"}}}\n";
-    server.next("pods", Verb::Stream, Reply::Part { body: first.into(), then: Then::Break });
+    server.next(
+        "pods",
+        RequestVerb::Stream,
+        PreparedResponse::Part { body: first.into(), then: BodyEnd::Break },
+    );
     server.stream(Streaming::Refused);
     let page = |token: &str| {
         let items = "[{\"metadata\":{\"name\":\"web-002\",\"namespace\":\"default\",\"uid\":\"default/web-002\"},\
                      \"status\":{\"podIP\":\"10.0.0.2\"}}]";
-        Reply::ok(format!(
+        PreparedResponse::ok(format!(
             "{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{{\"resourceVersion\":\"9\",\
              \"continue\":\"{token}\"}},\"items\":{items}}}"
         ))
     };
-    server.next("pods", Verb::List, page("1/default/web-002"));
+    server.next("pods", RequestVerb::List, page("1/default/web-002"));
     let expired = EXPIRED_CONTINUE;
-    server.next("pods", Verb::List, Reply::status(410, expired));
-    server.next("pods", Verb::List, page("999/default/web-002"));
-    server.next("pods", Verb::List, Reply::ok("<html>not what you want</html>"));
+    server.next("pods", RequestVerb::List, PreparedResponse::status(410, expired));
+    server.next("pods", RequestVerb::List, page("999/default/web-002"));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok("<html>not what you want</html>"));
     server.end_watches("pods");
     server.delete("pods", "default", "web-000");
     server.compact();
@@ -146,25 +156,26 @@ async fn a_server_that_ignores_streaming_lists() {
     let server = server();
     server.stream(Streaming::Ignored);
     let running = Running::follow(&server, Scope::default()).await;
-    server.wait_for("pods", Verb::Stream, 1).await;
+    server.wait_for("pods", RequestVerb::Stream, 1).await;
     until("pods come", || running.index.stats().pods == 600).await;
     assert_eq!(freshness(&running), Freshness::Unsynced, "but the end of the list is not told");
     pass(Duration::from_secs(11)).await;
     fresh(&running).await;
-    assert!(server.count("pods", Verb::List) >= 3);
+    assert!(server.count("pods", RequestVerb::List) >= 3);
 }
 
 async fn overload_is_waited_out() {
     let server = server();
-    let busy = Reply::status(429, "Too many requests, please try again later.").with("retry-after", "7");
-    server.next("pods", Verb::Stream, busy);
+    let busy =
+        PreparedResponse::status(429, "Too many requests, please try again later.").with("retry-after", "7");
+    server.next("pods", RequestVerb::Stream, busy);
     let running = Running::follow(&server, Scope::default()).await;
     until("told", || errors(&running).contains("429")).await;
     assert!(errors(&running).contains("cannot watch pods in all namespaces"), "{}", errors(&running));
     pass(Duration::from_secs(6)).await;
     server.put(namespace("meanwhile"));
     until("the other watch works", || running.index.namespace_exists(&label("meanwhile")).unwrap()).await;
-    assert_eq!(server.count("pods", Verb::Stream), 1, "not before Retry-After");
+    assert_eq!(server.count("pods", RequestVerb::Stream), 1, "not before Retry-After");
     pass(Duration::from_secs(2)).await;
     fresh(&running).await;
     assert_eq!(errors(&running), "");
@@ -192,10 +203,10 @@ async fn missing_rights_are_named_and_granted_rights_are_used() {
     let server = server();
     for _ in 0..2 {
         let body = include_str!("../data/err-403-watch.json");
-        server.next("pods", Verb::Stream, Reply::status(403, body));
+        server.next("pods", RequestVerb::Stream, PreparedResponse::status(403, body));
     }
     let running = Running::follow(&server, Scope::default()).await;
-    server.wait_for("pods", Verb::Stream, 2).await;
+    server.wait_for("pods", RequestVerb::Stream, 2).await;
     let pending = running.index.health().pending();
     let pods = pending
         .iter()
@@ -245,7 +256,11 @@ async fn events_that_come_again_or_late_change_nothing() {
         line("DELETED", "never-seen", "10.0.0.3"),
         line("ADDED", "last", "10.9.9.9"),
     ];
-    server.next("pods", Verb::Watch, Reply::Part { body: told.concat().into(), then: Then::Stall });
+    server.next(
+        "pods",
+        RequestVerb::Watch,
+        PreparedResponse::Part { body: told.concat().into(), then: BodyEnd::Stall },
+    );
     server.end_watches("pods");
     until("all of it is told", || has(&running, "10.9.9.9")).await;
     assert!(has(&running, "10.0.0.1") && has(&running, "10.9.9.2") && !has(&running, "10.9.9.1"));
@@ -273,12 +288,12 @@ async fn a_silent_connection_is_noticed() {
     let server = server();
     let running = in_step(&server).await;
     // The next watch is taken and then says nothing, not even bookmarks.
-    server.next("pods", Verb::Watch, Reply::Part { body: "".into(), then: Then::Stall });
+    server.next("pods", RequestVerb::Watch, PreparedResponse::Part { body: "".into(), then: BodyEnd::Stall });
     server.end_watches("pods");
-    server.wait_for("pods", Verb::Watch, 1).await;
+    server.wait_for("pods", RequestVerb::Watch, 1).await;
     server.put(pod("default", "late", &["10.9.9.9"]));
     server.end_watches("namespaces");
-    server.wait_for("namespaces", Verb::Watch, 1).await;
+    server.wait_for("namespaces", RequestVerb::Watch, 1).await;
     pass(Duration::from_secs(181)).await;
     until("noticed", || running.stats.pods.errors() == 1).await;
     until("it goes on", || has(&running, "10.9.9.9")).await;
@@ -288,10 +303,10 @@ async fn a_silent_connection_is_noticed() {
 
 async fn a_server_that_never_answers_is_noticed() {
     let server = server();
-    server.next("pods", Verb::Stream, Reply::Silence);
+    server.next("pods", RequestVerb::Stream, PreparedResponse::Silence);
     let running = Running::follow(&server, Scope::default()).await;
-    server.wait_for("pods", Verb::Stream, 1).await;
-    server.wait_for("namespaces", Verb::Stream, 1).await;
+    server.wait_for("pods", RequestVerb::Stream, 1).await;
+    server.wait_for("namespaces", RequestVerb::Stream, 1).await;
     pass(Duration::from_secs(91)).await;
     until("told", || running.stats.pods.errors() == 1).await;
     fresh(&running).await;
@@ -300,11 +315,15 @@ async fn a_server_that_never_answers_is_noticed() {
 async fn watches_that_end_at_once_are_not_begun_without_pause() {
     let server = server();
     for _ in 0..50 {
-        server.next("pods", Verb::Watch, Reply::Part { body: "".into(), then: Then::End });
+        server.next(
+            "pods",
+            RequestVerb::Watch,
+            PreparedResponse::Part { body: "".into(), then: BodyEnd::End },
+        );
     }
     let running = in_step(&server).await;
     server.end_watches("pods");
-    server.wait_for("pods", Verb::Watch, 2).await;
+    server.wait_for("pods", RequestVerb::Watch, 2).await;
     // Plenty of time for a request after each answer.
     for n in 0..100 {
         let name = format!("namespace-{n}");
@@ -336,7 +355,7 @@ async fn configuration_that_cannot_be_used_is_refused_at_once() {
     assert!(error.contains("elsewhere"), "{error}");
 }
 
-poddns_test_support::in_both_formats!(
+poddns_test_support::in_both_encodings!(
     a_broken_watch_goes_on_where_it_was,
     a_watch_that_ended_in_time_is_no_error,
     a_watch_too_old_to_go_on_lists_again_in_place,

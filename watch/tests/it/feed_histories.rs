@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::support::Running;
 use crate::support::truth::Truth;
 use poddns_core::{Freshness, Label, PodLookup};
-use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Then, Verb, namespace, pod};
+use poddns_test_support::api_server::{
+    ApiServer, BodyEnd, PreparedResponse, RequestVerb, Streaming, namespace, pod,
+};
 use poddns_test_support::wait::{PATIENCE, pass, until_async as until};
 use poddns_watch::{Index, Scope};
 use serde_json::{Value, json};
@@ -114,7 +116,7 @@ impl History {
 
     fn trouble(&mut self) {
         let resource = if self.random.bool() { "pods" } else { "namespaces" };
-        let verb = [Verb::List, Verb::Stream, Verb::Watch][self.random.usize(0..3)];
+        let verb = [RequestVerb::List, RequestVerb::Stream, RequestVerb::Watch][self.random.usize(0..3)];
         match self.random.u8(0..9) {
             0 => self.server.break_watches(resource),
             1 => self.server.end_watches(resource),
@@ -127,13 +129,13 @@ impl History {
             5 => self.server.stream(if self.random.bool() { Streaming::Yes } else { Streaming::Refused }),
             6 => {
                 let status = [401, 403, 410, 429, 500, 503, 504][self.random.usize(0..7)];
-                self.server.next(resource, verb, Reply::status(status, "no"));
+                self.server.next(resource, verb, PreparedResponse::status(status, "no"));
             }
             7 => {
-                let then = [Then::End, Then::Break][self.random.usize(0..2)];
-                self.server.next(resource, verb, Reply::Part { body: "{\"type".into(), then });
+                let then = [BodyEnd::End, BodyEnd::Break][self.random.usize(0..2)];
+                self.server.next(resource, verb, PreparedResponse::Part { body: "{\"type".into(), then });
             }
-            _ => self.server.next(resource, verb, Reply::ok("<html>")),
+            _ => self.server.next(resource, verb, PreparedResponse::ok("<html>")),
         }
     }
 
@@ -197,4 +199,4 @@ async fn the_index_is_the_cluster_in_the_end() {
     }
 }
 
-poddns_test_support::in_both_formats!(the_index_is_the_cluster_in_the_end,);
+poddns_test_support::in_both_encodings!(the_index_is_the_cluster_in_the_end,);

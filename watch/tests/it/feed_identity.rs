@@ -2,7 +2,7 @@
 
 use crate::support::{Running, options};
 use poddns_core::{Freshness, PodLookup as _};
-use poddns_test_support::api_server::{ApiServer, Reply, Verb, namespace, pod};
+use poddns_test_support::api_server::{ApiServer, PreparedResponse, RequestVerb, namespace, pod};
 use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{Feed, Scope, Source};
 use tokio_util::sync::CancellationToken;
@@ -27,10 +27,10 @@ async fn another_cluster_behind_the_url_is_listed() {
     server.delete("pods", "default", "web");
     server.put(pod("default", "other", &["10.0.0.2"]));
     server.identify_as("cluster-2");
-    server.next("pods", Verb::Stream, Reply::Silence);
+    server.next("pods", RequestVerb::Stream, PreparedResponse::Silence);
     server.break_watches("pods");
     server.break_watches("namespaces");
-    server.wait_for("pods", Verb::Stream, 2).await;
+    server.wait_for("pods", RequestVerb::Stream, 2).await;
     until("stale", || running.index.freshness() != Freshness::Fresh).await;
     let errors =
         || running.index.health().watches().into_iter().filter_map(|watch| watch.error).collect::<String>();
@@ -49,8 +49,10 @@ async fn etcd_restored_from_a_backup_is_listed() {
     server.break_watches("pods");
     until("the second list", || running.stats.pods.lists() == 2).await;
     let seen = server.seen();
-    let list =
-        seen.iter().rfind(|seen| (seen.resource, seen.verb) == ("pods", Verb::Stream)).expect("a list");
+    let list = seen
+        .iter()
+        .rfind(|seen| (seen.resource, seen.verb) == ("pods", RequestVerb::Stream))
+        .expect("a list");
     assert_eq!(list.param("resourceVersion"), None, "a consistent one");
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
 }
@@ -71,7 +73,7 @@ async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
     running.await.expect("it ends");
 
     server.identify_as("cluster-2");
-    server.next("pods", Verb::Stream, Reply::Silence);
+    server.next("pods", RequestVerb::Stream, PreparedResponse::Silence);
     let mut feed = open().await;
     feed.restore(&path).expect("nobody knows yet").expect("a snapshot");
     let index = feed.index();
@@ -99,11 +101,11 @@ async fn mixture_of_two_clusters_is_no_snapshot() {
     let running = tokio::spawn(feed.run(stop.clone()));
     until("fresh", || index.freshness() == Freshness::Fresh).await;
     server.identify_as("cluster-2");
-    server.next("pods", Verb::Stream, Reply::Silence);
+    server.next("pods", RequestVerb::Stream, PreparedResponse::Silence);
     server.break_watches("pods");
     server.break_watches("namespaces");
     // The namespaces are of the new cluster, the pods of the old one.
-    server.wait_for("pods", Verb::Stream, 2).await;
+    server.wait_for("pods", RequestVerb::Stream, 2).await;
     until("listed", || stats.namespaces.lists() == 2).await;
     until("stale", || index.freshness() != Freshness::Fresh).await;
     assert!(recorder.write(&path).expect("no error").is_none());
@@ -115,7 +117,7 @@ async fn mixture_of_two_clusters_is_no_snapshot() {
     running.await.expect("it ends");
 }
 
-poddns_test_support::in_both_formats!(
+poddns_test_support::in_both_encodings!(
     another_cluster_behind_the_url_is_listed,
     etcd_restored_from_a_backup_is_listed,
     snapshot_of_another_cluster_with_the_same_url_is_not_served,

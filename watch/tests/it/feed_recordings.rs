@@ -4,7 +4,7 @@
 use crate::support::Running;
 use crate::support::truth::Truth;
 use poddns_core::{Freshness, PodLookup};
-use poddns_test_support::api_server::{ApiServer, Reply, Streaming, Then, Verb};
+use poddns_test_support::api_server::{ApiServer, BodyEnd, PreparedResponse, RequestVerb, Streaming};
 use poddns_test_support::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH, UNAUTHORIZED};
 use poddns_test_support::wait::until_async as until;
 use poddns_watch::{Scope, Source};
@@ -19,8 +19,8 @@ const NAMESPACES: &str = recording!("namespaces.json");
 const NAMESPACE_WATCH: &str = recording!("watch-ns.ndjson");
 
 /// A watch that goes on after what was recorded.
-fn watch(recording: &'static str) -> Reply {
-    Reply::Part { body: recording.into(), then: Then::Stall }
+fn watch(recording: &'static str) -> PreparedResponse {
+    PreparedResponse::Part { body: recording.into(), then: BodyEnd::Stall }
 }
 
 /// Lists of pods are refused as streams; namespaces are as recorded.
@@ -28,8 +28,8 @@ fn server() -> ApiServer {
     let server = ApiServer::start();
     server.stream(Streaming::Refused);
     server.at_revision(1_000_000);
-    server.next("namespaces", Verb::List, Reply::ok(NAMESPACES));
-    server.next("namespaces", Verb::Watch, watch(NAMESPACE_WATCH));
+    server.next("namespaces", RequestVerb::List, PreparedResponse::ok(NAMESPACES));
+    server.next("namespaces", RequestVerb::Watch, watch(NAMESPACE_WATCH));
     server
 }
 
@@ -53,8 +53,8 @@ fn truth() -> Truth {
 #[tokio::test]
 async fn a_list_and_a_watch() {
     let server = server();
-    server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
-    server.next("pods", Verb::Watch, watch(recording!("watch.ndjson")));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
+    server.next("pods", RequestVerb::Watch, watch(recording!("watch.ndjson")));
     let running = replay(&server, 12).await;
     truth().list(recording!("list.json")).watch(recording!("watch.ndjson")).assert_is(&running.index);
 }
@@ -62,8 +62,8 @@ async fn a_list_and_a_watch() {
 #[tokio::test]
 async fn recorded_list_and_watch_fill_index() {
     let server = server();
-    server.next("pods", Verb::List, Reply::ok(recording!("list-fieldselector.json")));
-    server.next("pods", Verb::Watch, watch(recording!("watch-fieldselector.ndjson")));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list-fieldselector.json")));
+    server.next("pods", RequestVerb::Watch, watch(recording!("watch-fieldselector.ndjson")));
     let running = replay(&server, 10).await;
     let (list, watch) = (recording!("list-fieldselector.json"), recording!("watch-fieldselector.ndjson"));
     truth().list(list).watch(watch).assert_is(&running.index);
@@ -74,21 +74,21 @@ async fn pages() {
     let server = server();
     let pages = [recording!("page-1.json"), recording!("page-2.json"), recording!("page-3.json")];
     for page in pages {
-        server.next("pods", Verb::List, Reply::ok(page));
+        server.next("pods", RequestVerb::List, PreparedResponse::ok(page));
     }
-    server.next("pods", Verb::Watch, watch(recording!("watch.ndjson")));
+    server.next("pods", RequestVerb::Watch, watch(recording!("watch.ndjson")));
     let running = replay(&server, 12).await;
     let truth = pages.into_iter().fold(truth(), Truth::list).watch(recording!("watch.ndjson"));
     truth.assert_is(&running.index);
     let seen = server.seen();
     let lists: Vec<_> =
-        seen.iter().filter(|seen| (seen.resource, seen.verb) == ("pods", Verb::List)).collect();
+        seen.iter().filter(|seen| (seen.resource, seen.verb) == ("pods", RequestVerb::List)).collect();
     let tokens: Vec<_> = lists.iter().map(|seen| seen.param("continue")).collect();
     assert_eq!(tokens.len(), 3);
     assert_eq!(tokens[0], None);
     let first: serde_json::Value = serde_json::from_str(pages[0]).expect("JSON");
     assert_eq!(tokens[1], first["metadata"]["continue"].as_str(), "the token comes back as it was given");
-    let watches = seen.iter().find(|seen| (seen.resource, seen.verb) == ("pods", Verb::Watch));
+    let watches = seen.iter().find(|seen| (seen.resource, seen.verb) == ("pods", RequestVerb::Watch));
     assert_eq!(
         watches.and_then(|seen| seen.param("resourceVersion")),
         Some("546"),
@@ -100,24 +100,24 @@ async fn pages() {
 async fn streaming_lists() {
     for recording in [recording!("watchlist.ndjson"), recording!("watchlist-rv0.ndjson")] {
         let server = server();
-        server.next("pods", Verb::Stream, watch(recording));
+        server.next("pods", RequestVerb::Stream, watch(recording));
         let running = replay(&server, 12).await;
         truth().watch(recording).assert_is(&running.index);
-        assert_eq!(server.count("pods", Verb::List), 0);
+        assert_eq!(server.count("pods", RequestVerb::List), 0);
     }
 }
 
 #[tokio::test]
 async fn bookmarks_say_where_to_go_on() {
     let server = server();
-    server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
-    let ended = Reply::Part { body: recording!("watch.ndjson").into(), then: Then::End };
-    server.next("pods", Verb::Watch, ended);
-    server.next("pods", Verb::Watch, watch(""));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
+    let ended = PreparedResponse::Part { body: recording!("watch.ndjson").into(), then: BodyEnd::End };
+    server.next("pods", RequestVerb::Watch, ended);
+    server.next("pods", RequestVerb::Watch, watch(""));
     let running = replay(&server, 12).await;
-    server.wait_for("pods", Verb::Watch, 2).await;
+    server.wait_for("pods", RequestVerb::Watch, 2).await;
     let seen = server.seen();
-    let last = seen.iter().rfind(|seen| (seen.resource, seen.verb) == ("pods", Verb::Watch));
+    let last = seen.iter().rfind(|seen| (seen.resource, seen.verb) == ("pods", RequestVerb::Watch));
     assert_eq!(
         last.and_then(|seen| seen.param("resourceVersion")),
         Some("575"),
@@ -139,14 +139,14 @@ async fn every_recorded_error_is_survived() {
     ];
     futures::future::join_all(errors.map(async |(status, body)| {
         let server = server();
-        server.next("pods", Verb::List, Reply::status(status, body));
-        server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
-        server.next("pods", Verb::Watch, Reply::status(status, body));
+        server.next("pods", RequestVerb::List, PreparedResponse::status(status, body));
+        server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
+        server.next("pods", RequestVerb::Watch, PreparedResponse::status(status, body));
         // 400 and 410 say that the watch cannot go on from there.
         if status == 400 || status == 410 {
-            server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
+            server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
         }
-        server.next("pods", Verb::Watch, watch(recording!("watch.ndjson")));
+        server.next("pods", RequestVerb::Watch, watch(recording!("watch.ndjson")));
         let running = replay(&server, 12).await;
         truth().list(recording!("list.json")).watch(recording!("watch.ndjson")).assert_is(&running.index);
         assert!(running.stats.pods.errors() >= 2, "{status} is counted");
@@ -157,10 +157,14 @@ async fn every_recorded_error_is_survived() {
 #[tokio::test]
 async fn expired_watch_version_leads_to_relist() {
     let server = server();
-    server.next("pods", Verb::List, Reply::ok(recording!("page-3.json").replace("continue", "was")));
-    server.next("pods", Verb::Watch, watch(EXPIRED_WATCH));
-    server.next("pods", Verb::List, Reply::ok(recording!("list.json")));
-    server.next("pods", Verb::Watch, watch(recording!("watch.ndjson")));
+    server.next(
+        "pods",
+        RequestVerb::List,
+        PreparedResponse::ok(recording!("page-3.json").replace("continue", "was")),
+    );
+    server.next("pods", RequestVerb::Watch, watch(EXPIRED_WATCH));
+    server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
+    server.next("pods", RequestVerb::Watch, watch(recording!("watch.ndjson")));
     let running = replay(&server, 12).await;
     truth().list(recording!("list.json")).watch(recording!("watch.ndjson")).assert_is(&running.index);
     assert_eq!(running.stats.pods.lists(), 2);

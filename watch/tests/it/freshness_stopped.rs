@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::Running;
 use poddns_core::{Freshness, PodLookup as _};
-use poddns_test_support::api_server::{ApiServer, Verb, namespace, pod};
+use poddns_test_support::api_server::{ApiServer, RequestVerb, namespace, pod};
 use poddns_test_support::wait::until_async as until;
 use poddns_watch::Scope;
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,14 +30,14 @@ fn child() {
         let running = Running::follow(&server, Scope::default()).await;
         let is_fresh = || running.index.freshness() == Freshness::Fresh;
         until("fresh", is_fresh).await;
-        let asked = server.count("namespaces", Verb::Identify);
+        let asked = server.count("namespaces", RequestVerb::Identify);
         println!("\n{IN_SYNC}");
         // Blocks the only thread: no task runs until the index has been read.
         std::io::stdin().read_line(&mut String::new()).unwrap();
         let freshness = running.index.freshness();
         assert!(matches!(freshness, Freshness::Stale { age } if age >= STOP), "{freshness:?}");
         until("fresh again", is_fresh).await;
-        assert!(server.count("namespaces", Verb::Identify) > asked, "the watch was begun again");
+        assert!(server.count("namespaces", RequestVerb::Identify) > asked, "the watch was begun again");
         assert_eq!(running.stats.pods.lists(), 1, "without a list");
     });
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::options;
 use poddns_core::{Freshness, Label, PodLookup};
-use poddns_test_support::api_server::{ApiServer, Reply, Then, Verb, namespace, pod};
+use poddns_test_support::api_server::{ApiServer, BodyEnd, PreparedResponse, RequestVerb, namespace, pod};
 use poddns_test_support::wait::until_async as until;
 use poddns_watch::snapshot::format::{Decoder, Encoder, Header, Item};
 use poddns_watch::snapshot::try_out;
@@ -149,7 +149,11 @@ async fn first_list_after_snapshot_is_a_relist() {
         "{}\n",
         serde_json::json!({"type": "ADDED", "object": pod("default", "web-1", &["10.0.0.1", "fd00::1"])})
     );
-    server.next("pods", Verb::Stream, Reply::Part { body: first.into(), then: Then::Break });
+    server.next(
+        "pods",
+        RequestVerb::Stream,
+        PreparedResponse::Part { body: first.into(), then: BodyEnd::Break },
+    );
 
     let mut feed = open(&server, Scope::default()).await;
     feed.restore(&path).unwrap().expect("it is there");

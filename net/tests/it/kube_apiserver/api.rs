@@ -9,7 +9,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use poddns_test_support::kube_apiserver::ApiServer;
+use poddns_test_support::kube_apiserver::KubeApiserver;
 
 /// A client of the API server, as its administrator.
 pub struct Api {
@@ -85,7 +85,7 @@ impl Write {
 
 impl Api {
     /// A client with connections of its own: a restart of the server breaks those that are open.
-    pub fn of(server: &ApiServer) -> Self {
+    pub fn of(server: &KubeApiserver) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(async {
             let kubeconfig = Kubeconfig::read_from(server.admin()).unwrap();

@@ -13,7 +13,7 @@ mod scale;
 
 use std::sync::LazyLock;
 
-use poddns_test_support::kube_apiserver::ApiServer;
+use poddns_test_support::kube_apiserver::KubeApiserver;
 
 /// A cluster for the tests that do not disturb it.
-static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));
+static SHARED: LazyLock<KubeApiserver> = LazyLock::new(|| KubeApiserver::start(&[]));

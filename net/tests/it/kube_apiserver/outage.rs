@@ -6,7 +6,7 @@ use poddns_test_support::daemon::Daemon;
 use poddns_test_support::dns::{
     Answer, SERVFAIL, answered, denied, is_answered, is_denied, lookup, lookup_namespace, no_data,
 };
-use poddns_test_support::kube_apiserver::ApiServer;
+use poddns_test_support::kube_apiserver::KubeApiserver;
 use poddns_test_support::wait::until;
 
 /// Extended errors (RFC 8914).
@@ -27,7 +27,7 @@ fn lists_and_errors(daemon: &Daemon) -> (u64, u64) {
 
 #[test]
 fn outage_makes_answers_stale_until_api_returns() {
-    let server = ApiServer::start(&[]);
+    let server = KubeApiserver::start(&[]);
     let [old, new, never] = [address(), address(), address()];
     Api::of(&server).run_pod(PodPath("default", "old"), &[old]);
     let patient = follow_until_ready(&server.admin(), &[]);
@@ -84,7 +84,7 @@ fn outage_makes_answers_stale_until_api_returns() {
 #[test]
 fn watch_resumes_after_quiet_outage() {
     // Or the API server, which has no events of before its start, might ask for a new list.
-    let server = ApiServer::start(&["--watch-cache=false"]);
+    let server = KubeApiserver::start(&["--watch-cache=false"]);
     let address = address();
     Api::of(&server).run_pod(PodPath("default", "pod"), &[address]);
     let daemon = follow_until_ready(&server.admin(), &[]);
@@ -100,7 +100,7 @@ fn watch_resumes_after_quiet_outage() {
 #[test]
 fn pods_deleted_before_compaction_disappear() {
     // Or the API server would answer from events of its own.
-    let server = ApiServer::start(&["--watch-cache=false"]);
+    let server = KubeApiserver::start(&["--watch-cache=false"]);
     let api = Api::of(&server);
     let [kept, removed, added] = [address(), address(), address()];
     api.create_namespace("removed");

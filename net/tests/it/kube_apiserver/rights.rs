@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::kube_apiserver::SHARED;
 use crate::kube_apiserver::api::{Api, PodPath, address};
-use poddns_test_support::kube_apiserver::ApiServer;
+use poddns_test_support::kube_apiserver::KubeApiserver;
 
 const ALL: &[&str] = &["list", "watch"];
 
@@ -138,7 +138,7 @@ fn serving_one_namespace_needs_namespace_watch() {
 
 #[test]
 fn revoked_permissions_keep_pods_and_are_reported() {
-    let server = ApiServer::start(&[]);
+    let server = KubeApiserver::start(&[]);
     let [known, later] = [address(), address()];
     let kubeconfig = server.service_account("poddns");
     for resource in ["pods", "namespaces"] {
@@ -175,7 +175,7 @@ fn revoked_permissions_keep_pods_and_are_reported() {
 
 #[test]
 fn replaced_token_is_read_again() {
-    let server = ApiServer::start(&[]);
+    let server = KubeApiserver::start(&[]);
     let [known, later] = [address(), address()];
     let kubeconfig = server.service_account("poddns");
     for resource in ["pods", "namespaces"] {

@@ -12,7 +12,7 @@ use poddns_test_support::wait::until;
 use serde_json::{Value, json};
 
 use crate::kube_apiserver::api::{Api, PodPath, Write};
-use poddns_test_support::kube_apiserver::ApiServer;
+use poddns_test_support::kube_apiserver::KubeApiserver;
 
 /// Sets how many pods there are; 2,000 without it.
 const VARIABLE: &str = "KUBE_TEST_PODS";
@@ -121,7 +121,7 @@ struct Truth {
 }
 
 impl Truth {
-    fn read(server: &ApiServer) -> Self {
+    fn read(server: &KubeApiserver) -> Self {
         let list = |arguments: &[&str]| -> Vec<Value> {
             let text = server.kubectl(&[arguments, &["--output=json"]].concat(), "");
             let mut list: Value = serde_json::from_str(&text).unwrap();
@@ -181,7 +181,7 @@ fn index_equals_cluster_after_churn_and_restarts() {
             begin.elapsed().as_secs_f32()
         );
     };
-    let server = ApiServer::start(&[]);
+    let server = KubeApiserver::start(&[]);
     let mut api = Api::of(&server);
     let mut cluster = Cluster::new(pods);
     for number in 0..NAMESPACES {

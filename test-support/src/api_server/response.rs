@@ -4,22 +4,21 @@ use std::convert::Infallible;
 use std::io;
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::{Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Value, json};
 
-use super::format::Format;
-use super::protobuf;
+use super::encoding::Encoding;
 
 /// The body of a response.
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(super) type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A prepared response, instead of the true one.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub enum PreparedResponse {
     /// A whole response.
     Whole {
         /// The status code.
@@ -34,7 +33,7 @@ pub enum Reply {
         /// The beginning.
         body: Bytes,
         /// The end.
-        then: Then,
+        then: BodyEnd,
     },
     /// No response, ever.
     Silence,
@@ -42,7 +41,7 @@ pub enum Reply {
 
 /// The end of a body.
 #[derive(Clone, Copy, Debug)]
-pub enum Then {
+pub enum BodyEnd {
     /// The body ends as it should.
     End,
     /// The connection breaks.
@@ -51,7 +50,7 @@ pub enum Then {
     Stall,
 }
 
-impl Reply {
+impl PreparedResponse {
     /// A response with this status.
     pub fn status(status: u16, body: impl Into<Bytes>) -> Self {
         Self::Whole { status, headers: Vec::new(), body: body.into() }
@@ -72,7 +71,7 @@ impl Reply {
     }
 
     /// Returns `None` for silence.
-    pub(super) fn into_response(self) -> Option<Response<Body>> {
+    pub(super) fn into_response(self) -> Option<Response<ResponseBody>> {
         let builder = Response::builder().header(header::CONTENT_TYPE, "application/json");
         match self {
             Self::Whole { status, headers, body } => {
@@ -83,9 +82,9 @@ impl Reply {
             Self::Part { body, then } => {
                 let first = stream::iter([Ok(Frame::data(body))]);
                 let rest = match then {
-                    Then::End => stream::empty().boxed(),
-                    Then::Break => stream::iter([Err(io::Error::other("broken"))]).boxed(),
-                    Then::Stall => stream::pending().boxed(),
+                    BodyEnd::End => stream::empty().boxed(),
+                    BodyEnd::Break => stream::iter([Err(io::Error::other("broken"))]).boxed(),
+                    BodyEnd::Stall => stream::pending().boxed(),
                 };
                 Some(builder.body(StreamBody::new(first.chain(rest)).boxed_unsync()).expect("a response"))
             }
@@ -94,30 +93,40 @@ impl Reply {
     }
 }
 
-fn whole(body: impl Into<Bytes>) -> Body {
+fn whole(body: impl Into<Bytes>) -> ResponseBody {
     Full::new(body.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 /// A response in JSON.
-pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<ResponseBody> {
     let builder = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
     builder.body(whole(body.to_string())).expect("a response")
 }
 
-/// A response in either encoding.
-pub(super) fn response(status: StatusCode, format: Format, body: &Value) -> Response<Body> {
-    let octets = match format {
-        Format::Json => return json_response(status, body),
-        Format::Protobuf => protobuf::answer(body),
-    };
-    let builder = Response::builder().status(status).header(header::CONTENT_TYPE, format.media_type());
-    builder.body(whole(octets)).expect("a response")
+/// A `Status` in either encoding.
+pub(super) fn status_response(encoding: Encoding, body: &Value) -> Response<ResponseBody> {
+    let code = body["code"].as_u64().and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
+    let builder = Response::builder().status(code.expect("a status code"));
+    let builder = builder.header(header::CONTENT_TYPE, encoding.media_type());
+    builder.body(whole(encoding.status(body))).expect("a response")
 }
 
 /// A failure, in JSON.
-pub(super) fn failure(code: u16, reason: &str, message: &str) -> Response<Body> {
-    let status = StatusCode::from_u16(code).expect("a code");
-    let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                      "message": message, "reason": reason, "code": code});
-    json_response(status, &body)
+pub(super) fn failure(code: u16, reason: &str, message: &str) -> Response<ResponseBody> {
+    status_response(Encoding::Json, &failure_status(code, reason, message))
+}
+
+/// The `Status` of a failure.
+pub(super) fn failure_status(code: u16, reason: &str, message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+           "message": message, "reason": reason, "code": code})
+}
+
+/// A response of parts that are made while they are sent.
+pub(super) fn streamed(
+    content_type: &str,
+    parts: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response<ResponseBody> {
+    let builder = Response::builder().header(header::CONTENT_TYPE, content_type);
+    builder.body(StreamBody::new(parts.map_ok(Frame::data)).boxed_unsync()).expect("a response")
 }

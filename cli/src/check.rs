@@ -163,11 +163,11 @@ fn check_audit_file(settings: &Settings) -> bool {
     match try_audit_file(settings) {
         None => true,
         Some(Ok(found)) => {
-            tell("ok", &found);
+            tell("ok", &found.to_string());
             true
         }
         Some(Err(why)) => {
-            tell("missing", &why);
+            tell("missing", &why.to_string());
             false
         }
     }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::server::bind;
 use crate::server::counters::Counters;
@@ -46,7 +47,7 @@ impl Floor {
         // Never told to stop.
         let (_stop, mut stopped) = oneshot::channel();
         runtime.block_on(async {
-            let socket = Socket::new(self.socket, false)?;
+            let socket = Socket::new(self.socket, false, Span::none())?;
             serve(&socket, &mut answers, &mut stopped).await;
             Ok(())
         })

@@ -55,7 +55,7 @@ pub use daemon::config;
 #[cfg(feature = "daemon")]
 pub use daemon::privileges::PrivilegeError;
 pub use server::admin::{explain_json, metrics_reference, status_reference};
-pub use server::audit::task::try_audit_file;
+pub use server::audit::file::{AuditFileError, AuditFileSummary, try_audit_file};
 pub use server::bind::BindError;
 pub use server::bound::Bound;
 pub use server::cookies::{CookieError, CookieSource};
@@ -67,4 +67,4 @@ pub use server::query_log::{LoggedQueries, QueryLog, QueryRecord, QuerySink};
 pub use server::rate_limit::RateLimit;
 pub use server::settings::{Needs, Settings, SnapshotFile, TcpLimits, TransferSettings};
 pub use server::state::{LogLosses, OptionInForce};
-pub use server::transfer::KeyError;
+pub use server::transfer::{KeyError, KeyFault};

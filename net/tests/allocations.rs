@@ -97,6 +97,8 @@ fn cases() -> [Settings; 3] {
 // One test, since the allocator counts for the whole process.
 #[test]
 fn answering_over_udp_allocates_nothing() {
+    // As the daemon logs: the spans of listeners are enabled.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::sink).init();
     for settings in cases() {
         let (_writer, pods) = pods();
         let what = format!("{:?}, {:?}", settings.mode, settings.visibility);

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::mpsc::WeakUnboundedSender;
+use tracing::Span;
 
 use super::bind::{self, BindError, Sockets};
 use super::settings::Settings;
@@ -39,17 +40,19 @@ impl Listening {
         difference
     }
 
-    /// Answers on these sockets too.
+    /// Answers on these sockets too. The log lines of all threads about them are in one span.
     pub(super) fn add(&self, configured: SocketAddr, sockets: Sockets) {
         let Sockets { address, udp, tcp, kept_by_systemd } = sockets;
         let (receive, send) = udp.first().and_then(|socket| bind::buffers(socket).ok()).unwrap_or_default();
         tracing::info!(%address, receive_buffer = receive, send_buffer = send, "listening over UDP and TCP");
         let handles = udp.iter().filter_map(|socket| socket.try_clone().ok()).collect();
         self.state.listeners().open.push(DnsListener { configured, address, udp: handles });
+        let span = listener_span(address);
         for (worker, socket) in self.workers.iter().zip(udp) {
-            send_to(worker, udp::UdpCommand::Listen { address, socket, kept_by_systemd });
+            let span = span.clone();
+            send_to(worker, udp::UdpCommand::Listen { address, socket, kept_by_systemd, span });
         }
-        send_to(&self.tcp, tcp::TcpCommand::Listen { address, socket: tcp, kept_by_systemd });
+        send_to(&self.tcp, tcp::TcpCommand::Listen { address, socket: tcp, kept_by_systemd, span });
     }
 
     /// Stops listening on an address.
@@ -64,6 +67,12 @@ impl Listening {
         send_to(&self.tcp, tcp::TcpCommand::Forget(address));
         tracing::info!(%address, "no longer listening");
     }
+}
+
+/// Returns the span of what is logged about a listener. Its level is that of errors, so that a filter that selects a line
+/// selects its span.
+pub(super) fn listener_span(address: SocketAddr) -> Span {
+    tracing::error_span!("listener", %address)
 }
 
 /// Sends a command, unless the thread is about to end.

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task;
 use tokio::time::{self, Instant};
+use tracing::Instrument;
 
 use super::reply::text;
 use crate::server::connections::{ConnectionId, ConnectionLimits, ConnectionTable, TaskHandle};
@@ -92,16 +93,17 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
             table.admit(client, LIMITS);
             table.insert(client, Instant::now(), Rc::clone(&handle))
         };
-        let place = ConnectionGuard { connections: Rc::clone(self), id };
-        let task = task::spawn_local(async move {
-            let connections = &place.connections;
+        let guard = ConnectionGuard { connections: Rc::clone(self), id };
+        let served = async move {
+            let connections = &guard.connections;
             let served = caught(time::timeout(CONNECTION_TIMEOUT, connections.converse(stream, id))).await;
             match served {
-                Ok(Ok(Err(error))) => tracing::debug!(%error, %peer, "an admin connection failed"),
+                Ok(Ok(Err(error))) => tracing::debug!(%error, "the connection failed"),
                 Ok(Ok(Ok(())) | Err(_)) => {}
                 Err(_) => connections.panicked(),
             }
-        });
+        };
+        let task = task::spawn_local(served.instrument(tracing::debug_span!("connection", %peer)));
         handle.set(task.abort_handle());
     }
 

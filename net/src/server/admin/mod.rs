@@ -30,12 +30,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
 use tokio::task;
 use tokio::time::{self, MissedTickBehavior};
+use tracing::{Instrument, Span};
 
 use self::connections::AdminConnections;
 use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
 use self::page::PageView;
 use self::reply::{HTML, JSON, reply, text};
 use crate::server::history::{History, INTERVAL};
+use crate::server::listen::listener_span;
 use crate::server::state::ServerState;
 use crate::server::supervise::supervise;
 
@@ -50,19 +52,21 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<ServerState>) 
     let connections =
         Rc::new(AdminConnections::new(Arc::clone(&state), move |request| answering.respond(request)));
     for listener in listeners {
+        let span = listener.local_addr().map_or_else(|_| Span::none(), listener_span);
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(%error, "cannot serve the admin endpoints");
+                tracing::error!(parent: &span, %error, "cannot serve the admin endpoints");
                 continue;
             }
         };
         let (connections, state) = (Rc::clone(&connections), Arc::clone(&state));
-        // It ends with the thread.
-        task::spawn_local(async move {
+        let accepting = async move {
             supervise("admin endpoints", &state.admin_panics, async || connections.accept(&listener).await)
                 .await;
-        });
+        };
+        // It ends with the thread.
+        task::spawn_local(accepting.instrument(span));
     }
     supervise("history", &state.admin_panics, async || sampling.sample().await).await;
 }

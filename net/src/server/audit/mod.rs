@@ -14,6 +14,7 @@
 //! occurrences are between `count - error` and `count + missed`, and no pair with more than `2 N / PAIRS` is unknown.
 
 pub(crate) mod counts;
+pub(crate) mod file;
 pub(crate) mod record;
 pub(crate) mod table;
 pub(crate) mod task;

@@ -40,6 +40,7 @@ pub enum CookieError {
         /// The file.
         path: PathBuf,
         /// The system's error.
+        #[source]
         error: io::Error,
     },
     /// The file does not have the expected form. Its contents are not shown, since they may be a secret.

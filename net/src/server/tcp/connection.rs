@@ -46,7 +46,7 @@ impl TcpConnection {
     /// Dropping the future closes the connection.
     pub(super) async fn converse(self) {
         if let Err(error) = self.exchange().await {
-            tracing::debug!(%error, peer = %self.peer, "a connection failed");
+            tracing::debug!(%error, "the connection failed");
         }
     }
 

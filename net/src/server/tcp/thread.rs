@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinHandle};
+use tracing::{Instrument, Span};
 
 use super::connection::TcpConnection;
 use super::counters::TcpCounters;
@@ -21,7 +22,7 @@ use crate::server::supervise::{caught, supervise};
 #[derive(Debug)]
 pub(crate) enum TcpCommand {
     /// Accept here too, on a socket that systemd keeps or does not.
-    Listen { address: SocketAddr, socket: std::net::TcpListener, kept_by_systemd: bool },
+    Listen { address: SocketAddr, socket: std::net::TcpListener, kept_by_systemd: bool, span: Span },
     /// No longer accept here.
     Forget(SocketAddr),
     /// Say that the thread is alive.
@@ -39,14 +40,15 @@ pub(crate) async fn serve(
     let mut listeners: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(command) = commands.recv().await {
         match command {
-            TcpCommand::Listen { address, socket, kept_by_systemd } => {
-                match ListeningSocket::new(socket, kept_by_systemd) {
+            TcpCommand::Listen { address, socket, kept_by_systemd, span } => {
+                match span.in_scope(|| ListeningSocket::new(socket, kept_by_systemd)) {
                     Ok(listener) => {
                         let (stop, stopped) = oneshot::channel();
-                        let task = task::spawn_local(accept(Rc::clone(&shared), listener, stopped));
+                        let task =
+                            task::spawn_local(accept(Rc::clone(&shared), listener, stopped).instrument(span));
                         listeners.insert(address, (stop, task));
                     }
-                    Err(error) => tracing::error!(%error, %address, "cannot listen over TCP"),
+                    Err(error) => tracing::error!(parent: &span, %error, "cannot listen over TCP"),
                 }
             }
             TcpCommand::Forget(address) => drop(listeners.remove(&address)),
@@ -86,11 +88,12 @@ fn serve_connection(shared: &Rc<TcpState>, stream: TcpStream, peer: SocketAddr) 
     let id = shared.admit(peer, Rc::clone(&closer));
     let (connection, answers) =
         (TcpConnection { stream, peer, id, shared: Rc::clone(shared) }, Arc::clone(&shared.answers));
-    let task = task::spawn_local(async move {
+    let served = async move {
         if caught(connection.converse()).await.is_err() {
             answers.panics.increment();
             tracing::error!("a query over TCP panicked: a bug, please report it; its connection is closed");
         }
-    });
+    };
+    let task = task::spawn_local(served.instrument(tracing::debug_span!("connection", %peer)));
     closer.task.set(task.abort_handle());
 }

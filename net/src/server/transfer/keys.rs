@@ -24,23 +24,73 @@ const MIN_SECRET: usize = 16;
 #[non_exhaustive]
 pub enum KeyError {
     /// It cannot be read.
-    #[error("transfer-key {path}: {cause}", path = path.display())]
+    #[error("transfer-key {path}: {error}", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        cause: std::io::Error,
+        #[source]
+        error: std::io::Error,
     },
     /// Something in it is not as it should be.
-    #[error("transfer-key {path}, line {line}: {cause}", path = path.display())]
+    #[error("transfer-key {path}, line {line}: {fault}", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// The line, from 1 on.
         line: usize,
-        /// The fault. No part of a secret is in it.
-        cause: String,
+        /// The fault.
+        #[source]
+        fault: KeyFault,
     },
+}
+
+/// Fault of a key file. No part of a secret is in it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyFault {
+    /// The file is larger than any key file.
+    #[error("the file has {0} bytes, and no key file has more than {MAX_FILE}")]
+    TooLarge(u64),
+    /// The file has no key.
+    #[error("there is no key; write one with `tsig-keygen -a hmac-sha256 NAME`")]
+    NoKey,
+    /// The file has something else where this is expected.
+    #[error("{0} is expected")]
+    Expected(&'static str),
+    /// The file has this word where a key must begin.
+    #[error("`key` is expected, not `{0}`")]
+    NotKey(String),
+    /// A comment or a quotation has no end.
+    #[error("this {0} has no end")]
+    Unterminated(&'static str),
+    /// The file has two keys of one name and algorithm.
+    #[error("a key of this name and algorithm is there already")]
+    Duplicate,
+    /// A key has no algorithm or no secret.
+    #[error("this key has no {0}")]
+    Missing(&'static str),
+    /// The name of a key is not a domain name.
+    #[error("`{name}` is no name of a key: {error}")]
+    Name {
+        /// The beginning of the name.
+        name: String,
+        /// The fault of the name.
+        #[source]
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The algorithm is not supported.
+    #[error("`{0}` is no algorithm that is supported; allowed: hmac-sha256, hmac-sha384, hmac-sha512")]
+    Algorithm(String),
+    /// The secret is not base64. The decoder's error would show a part of it.
+    #[error("this secret is not base64")]
+    NotBase64,
+    /// The secret is short enough to be guessed.
+    #[error("this secret has fewer than {MIN_SECRET} bytes")]
+    ShortSecret,
+    /// The key cannot be used.
+    #[error("this key cannot be used: {0}")]
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The keys of a file: at least one.
@@ -60,33 +110,32 @@ impl fmt::Debug for TsigKeys {
 impl TsigKeys {
     /// Reads a file of one or more `key NAME { algorithm ALGORITHM; secret BASE64; };`.
     pub(super) fn read(path: &Path) -> Result<Self, KeyError> {
-        let unreadable = |cause| KeyError::Unreadable { path: path.to_owned(), cause };
+        let unreadable = |error| KeyError::Unreadable { path: path.to_owned(), error };
+        let malformed = |(line, fault)| KeyError::Malformed { path: path.to_owned(), line, fault };
         let size = fs::metadata(path).map_err(unreadable)?.len();
         if size > MAX_FILE {
-            let cause = format!("has {size} bytes, and no key file has more than {MAX_FILE}");
-            return Err(KeyError::Malformed { path: path.to_owned(), line: 1, cause });
+            return Err(malformed((1, KeyFault::TooLarge(size))));
         }
         let text = fs::read_to_string(path).map_err(unreadable)?;
-        Self::parse(&text).map_err(|(line, cause)| KeyError::Malformed { path: path.to_owned(), line, cause })
+        Self::parse(&text).map_err(malformed)
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
+    /// Reads the contents of such a file; the error has the line.
+    pub(super) fn parse(text: &str) -> Result<Self, (usize, KeyFault)> {
         let mut tokens = Tokens { text, at: 0 };
         let (mut store, mut first) = (HashMap::new(), None);
         while let Some(word) = tokens.next()? {
             if word != "key" {
-                return Err(tokens.wrong(format!("`key` is expected, not `{}`", shown(word))));
+                return Err(tokens.wrong(KeyFault::NotKey(shown(word))));
             }
             let key = tokens.key()?;
             let id = (key.name().clone(), key.algorithm());
             first.get_or_insert_with(|| Arc::new(key.clone()));
             if store.insert(id, key).is_some() {
-                return Err(tokens.wrong("a key of this name and algorithm is there already"));
+                return Err(tokens.wrong(KeyFault::Duplicate));
             }
         }
-        let first = first.ok_or_else(|| {
-            tokens.wrong("there is no key; write one with `tsig-keygen -a hmac-sha256 NAME`")
-        })?;
+        let first = first.ok_or_else(|| tokens.wrong(KeyFault::NoKey))?;
         Ok(Self { store: Arc::new(store), first })
     }
 }
@@ -107,13 +156,14 @@ impl<'a> Tokens<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    fn wrong(&self, cause: impl Into<String>) -> (usize, String) {
+    /// Returns a fault with the number of the current line.
+    fn wrong(&self, fault: KeyFault) -> (usize, KeyFault) {
         let line = self.text.get(..self.at).unwrap_or_default().matches('\n').count() + 1;
-        (line, cause.into())
+        (line, fault)
     }
 
     /// Passes over white space and comments.
-    fn skip(&mut self) -> Result<(), (usize, String)> {
+    fn skip(&mut self) -> Result<(), (usize, KeyFault)> {
         loop {
             let rest = self.rest();
             let trimmed = rest.trim_start();
@@ -121,7 +171,7 @@ impl<'a> Tokens<'a> {
             let end = if trimmed.starts_with('#') || trimmed.starts_with("//") {
                 trimmed.find('\n').unwrap_or(trimmed.len())
             } else if trimmed.starts_with("/*") {
-                trimmed.find("*/").ok_or_else(|| self.wrong("this comment has no end"))? + 2
+                trimmed.find("*/").ok_or_else(|| self.wrong(KeyFault::Unterminated("comment")))? + 2
             } else {
                 return Ok(());
             };
@@ -129,7 +179,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<&'a str>, (usize, String)> {
+    fn next(&mut self) -> Result<Option<&'a str>, (usize, KeyFault)> {
         self.skip()?;
         let rest = self.rest();
         let Some(first) = rest.chars().next() else { return Ok(None) };
@@ -137,7 +187,7 @@ impl<'a> Tokens<'a> {
             '{' | '}' | ';' => (rest.get(..1), 1),
             '"' => {
                 let end = rest.get(1..).and_then(|rest| rest.find('"'));
-                let end = end.ok_or_else(|| self.wrong("this quotation has no end"))?;
+                let end = end.ok_or_else(|| self.wrong(KeyFault::Unterminated("quotation")))?;
                 (rest.get(1..=end), end + 2)
             }
             _ => {
@@ -150,61 +200,60 @@ impl<'a> Tokens<'a> {
         Ok(word)
     }
 
-    fn word(&mut self, what: &str) -> Result<&'a str, (usize, String)> {
+    fn word(&mut self, what: &'static str) -> Result<&'a str, (usize, KeyFault)> {
         match self.next()? {
-            Some("{" | "}" | ";") | None => Err(self.wrong(format!("{what} is expected"))),
+            Some("{" | "}" | ";") | None => Err(self.wrong(KeyFault::Expected(what))),
             Some(word) => Ok(word),
         }
     }
 
-    fn expect(&mut self, symbol: &str) -> Result<(), (usize, String)> {
-        match self.next()? {
-            Some(found) if found == symbol => Ok(()),
-            _ => Err(self.wrong(format!("`{symbol}` is expected"))),
-        }
+    fn opening_brace(&mut self) -> Result<(), (usize, KeyFault)> {
+        if self.next()? == Some("{") { Ok(()) } else { Err(self.wrong(KeyFault::Expected("`{`"))) }
+    }
+
+    fn semicolon(&mut self) -> Result<(), (usize, KeyFault)> {
+        if self.next()? == Some(";") { Ok(()) } else { Err(self.wrong(KeyFault::Expected("`;`"))) }
     }
 
     /// A key behind the word `key`.
-    fn key(&mut self) -> Result<Key, (usize, String)> {
+    fn key(&mut self) -> Result<Key, (usize, KeyFault)> {
         let name = self.word("the name of the key")?;
         let name: KeyName = name
             .parse::<Name<_>>()
-            .map_err(|error| self.wrong(format!("`{}` is no name of a key: {error}", shown(name))))?;
-        self.expect("{")?;
+            .map_err(|error| self.wrong(KeyFault::Name { name: shown(name), error: error.into() }))?;
+        self.opening_brace()?;
         let (mut algorithm, mut secret) = (None, None);
         loop {
             match self.next()? {
                 Some("algorithm") => algorithm = Some(self.algorithm()?),
                 Some("secret") => secret = Some(self.secret()?),
                 Some("}") => break,
-                _ => return Err(self.wrong("`algorithm`, `secret` or `}` is expected")),
+                _ => return Err(self.wrong(KeyFault::Expected("`algorithm`, `secret` or `}`"))),
             }
-            self.expect(";")?;
+            self.semicolon()?;
         }
-        self.expect(";")?;
-        let algorithm = algorithm.ok_or_else(|| self.wrong("this key has no algorithm"))?;
-        let secret = secret.ok_or_else(|| self.wrong("this key has no secret"))?;
-        Key::new(algorithm, &secret, name, None, None).map_err(|error| self.wrong(error.to_string()))
+        self.semicolon()?;
+        let algorithm = algorithm.ok_or_else(|| self.wrong(KeyFault::Missing("algorithm")))?;
+        let secret = secret.ok_or_else(|| self.wrong(KeyFault::Missing("secret")))?;
+        Key::new(algorithm, &secret, name, None, None)
+            .map_err(|error| self.wrong(KeyFault::Unusable(error.into())))
     }
 
-    fn algorithm(&mut self) -> Result<Algorithm, (usize, String)> {
+    fn algorithm(&mut self) -> Result<Algorithm, (usize, KeyFault)> {
         let word = self.word("an algorithm")?;
         match word.trim_end_matches('.').to_ascii_lowercase().as_str() {
             "hmac-sha256" => Ok(Algorithm::Sha256),
             "hmac-sha384" => Ok(Algorithm::Sha384),
             "hmac-sha512" => Ok(Algorithm::Sha512),
-            _ => Err(self.wrong(format!(
-                "`{}` is no algorithm that is supported; allowed: hmac-sha256, hmac-sha384, hmac-sha512",
-                shown(word)
-            ))),
+            _ => Err(self.wrong(KeyFault::Algorithm(shown(word)))),
         }
     }
 
-    fn secret(&mut self) -> Result<Vec<u8>, (usize, String)> {
+    fn secret(&mut self) -> Result<Vec<u8>, (usize, KeyFault)> {
         let text: String = self.word("a secret")?.split_whitespace().collect();
-        let secret = STANDARD.decode(text).map_err(|_| self.wrong("this secret is not base64"))?;
+        let secret = STANDARD.decode(text).map_err(|_| self.wrong(KeyFault::NotBase64))?;
         if secret.len() < MIN_SECRET {
-            return Err(self.wrong(format!("this secret has fewer than {MIN_SECRET} bytes")));
+            return Err(self.wrong(KeyFault::ShortSecret));
         }
         Ok(secret)
     }
@@ -246,9 +295,10 @@ mod tests {
             ("key \"k".to_owned(), 1, "has no end"),
             (format!("{0}\n{0}", key("hmac-sha256", SECRET)), 8, "already"),
         ] {
-            let (at, cause) = TsigKeys::parse(&text).unwrap_err();
-            assert!(at == line && cause.contains(part), "{text}: line {at}: {cause}");
-            assert!(!cause.contains(SECRET));
+            let (at, fault) = TsigKeys::parse(&text).unwrap_err();
+            let fault = fault.to_string();
+            assert!(at == line && fault.contains(part), "{text}: line {at}: {fault}");
+            assert!(!fault.contains(SECRET));
         }
     }
 

@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use answer::{DeferredQuery, TransferOutcome};
 pub(crate) use counters::{Secondary, TransferCounters, TransferKind, TransferRefusal};
-pub use keys::KeyError;
+pub use keys::{KeyError, KeyFault};
 pub(crate) use publish::Publisher;
 pub(crate) use send::TransferJob;
 

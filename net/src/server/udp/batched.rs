@@ -10,6 +10,7 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time;
+use tracing::Span;
 
 use super::{DatagramBatch, DatagramSocket, QueueState};
 use crate::sys::{BATCH, Datagram, DatagramBuffers, watch};
@@ -28,20 +29,25 @@ pub(crate) struct MmsgSocket {
     socket: AsyncFd<UdpSocket>,
     bound: SocketAddr,
     kept_by_systemd: bool,
+    span: Span,
 }
 
 impl MmsgSocket {
     /// Takes over a socket that is bound, non-blocking and reports the destination of datagrams; to be called in
     /// a runtime.
-    pub(crate) fn new(socket: UdpSocket, kept_by_systemd: bool) -> io::Result<Self> {
+    pub(crate) fn new(socket: UdpSocket, kept_by_systemd: bool, span: Span) -> io::Result<Self> {
         let bound = socket.local_addr()?;
         let socket = watch(socket, Interest::READABLE)?;
-        Ok(Self { socket, bound, kept_by_systemd })
+        Ok(Self { socket, bound, kept_by_systemd, span })
     }
 }
 
 impl DatagramSocket for MmsgSocket {
     type Batch = DatagramBuffers;
+
+    fn span(&self) -> &Span {
+        &self.span
+    }
 
     fn batch(&self) -> DatagramBuffers {
         DatagramBuffers::new()
@@ -58,7 +64,7 @@ impl DatagramSocket for MmsgSocket {
         match again.and_then(|socket| watch(socket, Interest::WRITABLE)) {
             Ok(socket) => socket.writable().await.map(drop),
             Err(error) => {
-                tracing::debug!(%error, "a full send buffer cannot be watched");
+                tracing::debug!(parent: &self.span, %error, "a full send buffer cannot be watched");
                 time::sleep(ROOM).await;
                 Ok(())
             }
@@ -136,7 +142,7 @@ mod tests {
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(server.local_addr().unwrap()).unwrap();
         server.set_nonblocking(true).unwrap();
-        (MmsgSocket::new(server, false).unwrap(), client)
+        (MmsgSocket::new(server, false, Span::none()).unwrap(), client)
     }
 
     /// Returns true if a wait would end at once.

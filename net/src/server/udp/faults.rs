@@ -11,6 +11,7 @@ use std::time::Duration;
 use poddns_core::NoPods;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::portable::PortableSocket;
 use super::{BREAK, DRAIN_TIMEOUT, DatagramBatch, DatagramSocket, FAILURES, QueueState, serve};
@@ -51,6 +52,7 @@ struct Scripted {
     /// True to panic once when the group is left.
     panics_at_leave: Cell<bool>,
     stop: Cell<Option<oneshot::Sender<()>>>,
+    span: Span,
 }
 
 #[derive(Default)]
@@ -87,6 +89,10 @@ impl DatagramBatch for Queries {
 
 impl DatagramSocket for Scripted {
     type Batch = Queries;
+
+    fn span(&self) -> &Span {
+        &self.span
+    }
 
     fn batch(&self) -> Queries {
         Queries::default()
@@ -198,6 +204,7 @@ fn run_to_the_end(
         left: Cell::new(false),
         panics_at_leave: Cell::new(panics_at_leave),
         stop: Cell::new(Some(stop)),
+        span: Span::none(),
     };
     let counters = Arc::new(Counters::default());
     let (_current, mut answerer) = answerer(&counters);
@@ -329,7 +336,7 @@ fn the_portable_socket_answers_until_stopped() {
         let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_nonblocking(true).unwrap();
         let address = server.local_addr().unwrap();
-        let server = PortableSocket::new(server, false).unwrap();
+        let server = PortableSocket::new(server, false, Span::none()).unwrap();
         let counters = Arc::new(Counters::default());
         let (_current, mut answerer) = answerer(&counters);
         let (stop, mut stopped) = oneshot::channel();

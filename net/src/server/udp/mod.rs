@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::{select, task, time};
+use tracing::Span;
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::batched::MmsgSocket as Socket;
@@ -39,6 +40,10 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 pub(crate) trait DatagramSocket {
     /// Buffers for queries and replies.
     type Batch: DatagramBatch;
+
+    /// Returns the span of the listener. It is the parent of log lines, and is never entered: that would cost every wake-up
+    /// more than a query.
+    fn span(&self) -> &Span;
 
     fn batch(&self) -> Self::Batch;
 
@@ -165,7 +170,7 @@ async fn turn<D: DatagramSocket, A: BatchResponder>(
 /// Hands the address over to the other sockets that are bound to it, and answers what came before.
 async fn leave<D: DatagramSocket, A: BatchResponder>(socket: &D, batch: &mut D::Batch, answers: &mut A) {
     if let Err(error) = socket.leave() {
-        tracing::debug!(%error, "a socket could not be taken out of its group before it is closed");
+        tracing::debug!(parent: socket.span(), %error, "a socket could not leave its reuseport group before it is closed");
     }
     let end = time::Instant::now() + DRAIN_TIMEOUT;
     loop {
@@ -198,7 +203,7 @@ async fn exchange<D: DatagramSocket, A: BatchResponder>(
         Err(error) => {
             // Most often an ICMP error about an earlier reply: nothing that this loop could do about it.
             answers.counters().receive_errors.increment();
-            tracing::debug!(%error, "receiving failed");
+            tracing::debug!(parent: socket.span(), %error, "receiving failed");
             return Received::Failure;
         }
     };
@@ -207,7 +212,7 @@ async fn exchange<D: DatagramSocket, A: BatchResponder>(
     let done = catch_unwind(AssertUnwindSafe(|| answers.answer(batch)));
     if done.is_err() {
         answers.counters().panics.increment();
-        tracing::error!("a query made the responder panic: a bug, please report it; its batch is dropped");
+        tracing::error!(parent: socket.span(), "a query made the responder panic: a bug, please report it; its batch is dropped");
     }
     send(socket, batch, answers.counters()).await;
     if let Some(begin) = measured {
@@ -234,7 +239,7 @@ async fn send<D: DatagramSocket>(socket: &D, batch: &mut D::Batch, counters: &Co
             }
             Err(error) => {
                 counters.send_errors.increment();
-                tracing::debug!(%error, "sending a reply failed");
+                tracing::debug!(parent: socket.span(), %error, "sending a reply failed");
                 done += 1;
             }
         }

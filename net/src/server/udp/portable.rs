@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use poddns_core::MAX_UDP_REPLY;
 use tokio::net::UdpSocket;
+use tracing::Span;
 
 use super::{DatagramBatch, DatagramSocket, QueueState};
 use crate::sys::Datagram;
@@ -14,12 +15,15 @@ const QUERY: usize = 65_535;
 
 /// A UDP socket without anything that is not in the standard library.
 #[derive(Debug)]
-pub(crate) struct PortableSocket(UdpSocket);
+pub(crate) struct PortableSocket {
+    socket: UdpSocket,
+    span: Span,
+}
 
 impl PortableSocket {
     /// Takes a bound, non-blocking socket over; to be called in a runtime.
-    pub(crate) fn new(socket: std::net::UdpSocket, _kept_by_systemd: bool) -> io::Result<Self> {
-        UdpSocket::from_std(socket).map(Self)
+    pub(crate) fn new(socket: std::net::UdpSocket, _kept_by_systemd: bool, span: Span) -> io::Result<Self> {
+        Ok(Self { socket: UdpSocket::from_std(socket)?, span })
     }
 }
 
@@ -35,27 +39,31 @@ pub(crate) struct SingleDatagram {
 impl DatagramSocket for PortableSocket {
     type Batch = SingleDatagram;
 
+    fn span(&self) -> &Span {
+        &self.span
+    }
+
     fn batch(&self) -> SingleDatagram {
         SingleDatagram { query: vec![0; QUERY], received: None, reply: [0; MAX_UDP_REPLY], queued: None }
     }
 
     async fn readable(&self) -> io::Result<()> {
-        self.0.readable().await
+        self.socket.readable().await
     }
 
     async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await
+        self.socket.writable().await
     }
 
     fn receive(&self, batch: &mut SingleDatagram) -> io::Result<QueueState> {
         (batch.received, batch.queued) = (None, None);
-        batch.received = Some(self.0.try_recv_from(&mut batch.query)?);
+        batch.received = Some(self.socket.try_recv_from(&mut batch.query)?);
         Ok(QueueState::Unknown)
     }
 
     fn send(&self, batch: &mut SingleDatagram, _from: usize) -> io::Result<usize> {
         let Some((len, peer)) = batch.queued else { return Ok(0) };
-        self.0.try_send_to(batch.reply.get(..len).unwrap_or_default(), peer)?;
+        self.socket.try_send_to(batch.reply.get(..len).unwrap_or_default(), peer)?;
         Ok(1)
     }
 

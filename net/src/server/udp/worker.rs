@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinHandle};
 use tokio::time;
+use tracing::Span;
 
 use super::{BatchResponder, DatagramBatch, Socket, serve};
 use crate::server::answer::{Answerer, ResponseInputs};
@@ -46,7 +47,7 @@ impl BatchResponder for Answerer {
 #[derive(Debug)]
 pub(crate) enum UdpCommand {
     /// Answer here too, on a socket that systemd keeps or does not.
-    Listen { address: SocketAddr, socket: std::net::UdpSocket, kept_by_systemd: bool },
+    Listen { address: SocketAddr, socket: std::net::UdpSocket, kept_by_systemd: bool, span: Span },
     /// No longer answer here, but for what has come before.
     Forget(SocketAddr),
     /// Say that the thread is alive.
@@ -73,8 +74,8 @@ pub(crate) async fn work(sources: WorkerInputs, mut commands: mpsc::UnboundedRec
     let mut sockets: HashMap<SocketAddr, (oneshot::Sender<()>, JoinHandle<()>)> = HashMap::new();
     while let Some(command) = commands.recv().await {
         match command {
-            UdpCommand::Listen { address, socket, kept_by_systemd } => {
-                match Socket::new(socket, kept_by_systemd) {
+            UdpCommand::Listen { address, socket, kept_by_systemd, span } => {
+                match Socket::new(socket, kept_by_systemd, span.clone()) {
                     Ok(socket) => {
                         let (stop, mut stopped) = oneshot::channel();
                         let (updates, counters) = (updates.clone(), Arc::clone(&counters));
@@ -92,7 +93,7 @@ pub(crate) async fn work(sources: WorkerInputs, mut commands: mpsc::UnboundedRec
                         });
                         sockets.insert(address, (stop, task));
                     }
-                    Err(error) => tracing::error!(%error, %address, "cannot serve over UDP"),
+                    Err(error) => tracing::error!(parent: &span, %error, "cannot serve over UDP"),
                 }
             }
             UdpCommand::Forget(address) => drop(sockets.remove(&address)),

@@ -1,4 +1,11 @@
 //! Connections of the admin endpoints: a probe is answered whatever the others do.
+//!
+//! # Turns
+//!
+//! A document such as that of `/metrics` takes the control thread longer than everything else that it does. So documents
+//! are made one at a time, whatever the number of connections and of pipelined requests, and before each of them every
+//! other task that is ready has its turn, and every socket is looked at. A probe waits for a document or two, and so do the
+//! feeds.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -17,6 +24,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task;
 use tokio::time::{self, Instant};
 use tracing::Instrument;
@@ -46,7 +54,11 @@ const ACCEPT_DELAY: Duration = Duration::from_millis(50);
 /// The connections, and the function that answers their requests.
 pub(super) struct AdminConnections<F> {
     state: Arc<ServerState>,
+    /// Returns true for the path of a probe.
+    is_probe: fn(&str) -> bool,
     respond: F,
+    /// The turn to make a document.
+    turn: Semaphore,
     table: RefCell<ConnectionTable<Rc<TaskHandle>>>,
 }
 
@@ -63,8 +75,9 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>>> Drop for ConnectionGuar
 }
 
 impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnections<F> {
-    pub(super) fn new(state: Arc<ServerState>, respond: F) -> Self {
-        Self { state, respond, table: RefCell::default() }
+    /// Returns no connections yet. Requests for paths for which `is_probe` returns false wait for their turn.
+    pub(super) fn new(state: Arc<ServerState>, is_probe: fn(&str) -> bool, respond: F) -> Self {
+        Self { state, is_probe, respond, turn: Semaphore::new(1), table: RefCell::default() }
     }
 
     /// Accepts connections for ever.
@@ -108,7 +121,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
     }
 
     async fn converse(&self, stream: TcpStream, id: ConnectionId) -> io::Result<()> {
-        let service = service_fn(async |request| Ok::<_, Infallible>(self.respond(&request, id)));
+        let service = service_fn(async |request| Ok::<_, Infallible>(self.respond(&request, id).await));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
@@ -117,8 +130,15 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
         connection.await.map_err(io::Error::other)
     }
 
-    fn respond(&self, request: &Request<Incoming>, id: ConnectionId) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: &Request<Incoming>, id: ConnectionId) -> Response<Full<Bytes>> {
         self.table.borrow_mut().exchanged(id, Instant::now());
+        let mut turn = None;
+        if !(self.is_probe)(request.uri().path()) {
+            // Fails only if the semaphore is closed, which nobody does.
+            turn = self.turn.acquire().await.ok();
+            task::yield_now().await;
+        }
+        let _turn = turn;
         catch_unwind(AssertUnwindSafe(|| (self.respond)(request))).unwrap_or_else(|_| {
             self.panicked();
             text(StatusCode::INTERNAL_SERVER_ERROR, "a bug, please report it: see the log\n")
@@ -128,5 +148,62 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
     fn panicked(&self) {
         self.state.admin_panics.increment();
         tracing::error!("a request to the admin endpoints panicked: a bug, please report it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Write;
+
+    use poddns_core::Freshness;
+    use tokio::runtime::{Builder, LocalOptions};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::server::admin::samples;
+
+    const CONNECTIONS: usize = 12;
+    const PIPELINED: usize = 20;
+    /// Document during which the probe is sent: all connections have been accepted.
+    const BEFORE: usize = 60;
+
+    fn send(address: SocketAddr, path: &str, times: usize) -> std::net::TcpStream {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(request.repeat(times).as_bytes()).unwrap();
+        stream
+    }
+
+    #[test]
+    fn probe_overtakes_pending_documents() {
+        // Has a runtime of its own for a moment.
+        let state = samples::state(samples::full_report(Freshness::Fresh));
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (documents, probe, answered) = (Cell::new(0), RefCell::new(None), Rc::<Notify>::default());
+            let (at_probe, notifier) = (Rc::<Cell<usize>>::default(), Rc::clone(&answered));
+            let at_answer = Rc::clone(&at_probe);
+            let respond = move |request: &Request<Incoming>| {
+                if request.uri().path() == "/probe" {
+                    at_answer.set(documents.get());
+                    notifier.notify_one();
+                } else {
+                    documents.set(documents.get() + 1);
+                    if documents.get() == BEFORE {
+                        probe.replace(Some(send(address, "/probe", 1)));
+                    }
+                }
+                text(StatusCode::OK, "")
+            };
+            let connections = Rc::new(AdminConnections::new(state, |path| path == "/probe", respond));
+            let _clients: Vec<_> = (0..CONNECTIONS).map(|_| send(address, "/", PIPELINED)).collect();
+            task::spawn_local(async move { connections.accept(&listener).await });
+            answered.notified().await;
+            let between = at_probe.get() - BEFORE;
+            assert!(between <= 4, "{between} of {} documents come first", CONNECTIONS * PIPELINED - BEFORE);
+        });
     }
 }

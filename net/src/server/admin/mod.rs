@@ -49,8 +49,9 @@ pub use self::metrics::metrics_reference;
 pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<ServerState>) {
     let endpoints = Rc::new(Endpoints::new(Arc::clone(&state)));
     let (answering, sampling) = (Rc::clone(&endpoints), Rc::clone(&endpoints));
-    let connections =
-        Rc::new(AdminConnections::new(Arc::clone(&state), move |request| answering.respond(request)));
+    let connections = Rc::new(AdminConnections::new(Arc::clone(&state), is_probe, move |request| {
+        answering.respond(request)
+    }));
     for listener in listeners {
         let span = listener.local_addr().map_or_else(|_| Span::none(), listener_span);
         let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -69,6 +70,11 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<ServerState>) 
         task::spawn_local(accepting.instrument(span));
     }
     supervise("history", &state.admin_panics, async || sampling.sample().await).await;
+}
+
+/// Returns true for the paths of probes, which take no time.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/livez" | "/health" | "/readyz" | "/ready")
 }
 
 /// State that requests are answered from.

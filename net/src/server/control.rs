@@ -296,6 +296,12 @@ impl ControlThread {
         if done.is_closed() {
             return;
         }
+        let origin = self.origin(&settings);
+        // Pods that were open when this began are not if those of the reload before have replaced them meanwhile.
+        if matches!(origin, PodOrigin::Feed(_)) && opened.feed.is_none() && self.open(&origin).is_none() {
+            drop(added);
+            return self.replace(settings, done);
+        }
         for (configured, sockets) in added {
             self.listening.add(configured, sockets);
         }
@@ -310,7 +316,7 @@ impl ControlThread {
         }
         let pods = match opened.feed {
             Some((plan, feed)) => OpenPods::run(plan, feed, &self.tasks),
-            None => self.open(&self.origin(&settings)).unwrap_or_else(OpenPods::nothing),
+            None => self.open(&origin).unwrap_or_else(OpenPods::nothing),
         };
         // One that is superseded, unless it is the same.
         if let Some((next, _)) = self.next.take().filter(|(next, _)| !next.is_same(&pods)) {
@@ -406,7 +412,10 @@ impl ControlThread {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use poddns_core::NoPods;
+    use poddns_watch::Source;
     use tokio::sync::mpsc;
     use tokio::task::LocalSet;
 
@@ -435,6 +444,46 @@ mod tests {
             tasks: Tasks::new(Arc::clone(&state), PanicNotifier::new().0),
         };
         (ControlThread::new(parts), state)
+    }
+
+    /// Returns settings with a file of one pod.
+    fn settings(folder: &Path, address: &str) -> Arc<Settings> {
+        let path = folder.join(address);
+        let text =
+            format!("- {{kind: Pod, metadata: {{name: a, namespace: a}}, status: {{podIP: {address}}}}}");
+        std::fs::write(&path, format!("kind: List\nitems:\n{text}\n")).unwrap();
+        let mut settings = Settings::default();
+        settings.listen = vec![([127, 0, 0, 1], 0).into()];
+        settings.source = Source::File(path);
+        Arc::new(settings)
+    }
+
+    async fn open(control: &ControlThread, settings: &Settings) -> OpenPods {
+        let PodOrigin::Feed(plan) = PodOrigin::of(settings) else { panic!("{settings:?}") };
+        let feed = OpenedFeed::open(plan.clone(), false, None).await.unwrap();
+        OpenPods::run(plan, feed, &control.tasks)
+    }
+
+    #[tokio::test]
+    async fn pods_replaced_during_reload_are_reopened() {
+        let folder = tempfile::tempdir().unwrap();
+        let reload = async {
+            let (mut control, state) = control();
+            let (first, second) = (settings(folder.path(), "10.0.0.1"), settings(folder.path(), "10.0.0.2"));
+            control.serving = open(&control, &first).await;
+            control.next = Some((open(&control, &second).await, second));
+            let (done, mut result) = oneshot::channel();
+            control.replace(first, done);
+            control.handle(ControlEvent::Polled);
+            while result.try_recv().is_err() {
+                let event = control.event().await;
+                control.handle(event);
+            }
+            let namespace = "a".parse().unwrap();
+            let pods = state.current().pods.0;
+            [1, 2].map(|last| pods.contains(&namespace, [10, 0, 0, last].into()))
+        };
+        assert_eq!(LocalSet::new().run_until(reload).await, [Ok(true), Ok(false)]);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Lines between the threads that log and the one that writes.
+//! Queue of lines between the threads that log and the one that writes.
 
 use std::io::Write;
 use std::mem;
@@ -8,62 +8,61 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Octets of lines that may wait: more than a thousand lines, so that a burst and a reader that is away for a moment
-/// lose none. As many again may be taken and not yet written, so a log that nobody reads costs half a MiB, of the ten
-/// that the daemon takes.
+/// Maximum number of bytes of lines that wait: more than a thousand lines, so that none is lost in a burst or a short pause
+/// of the reader. As many again may be with the writer, so a log that nobody reads costs half a MiB, of the ten that the
+/// daemon takes.
 pub(super) const CAPACITY: usize = 256 * 1024;
 
 /// Bytes of its memory that the writer keeps after a burst.
-const KEPT: usize = 4 * 1024;
+const KEPT_BYTES: usize = 4 * 1024;
 
-/// Time between a panic of the writer and its restart, so that one that comes back at once does not take up the
-/// processor.
+/// Time between a panic of the writer and its restart, so that one that repeats at once does not use up the processor.
 const RESTART_DELAY: Duration = Duration::from_millis(10);
 
-/// Lines that are not yet written.
+/// Lines that the writer has not fetched.
 #[derive(Debug)]
 struct Waiting {
     lines: Vec<u8>,
-    /// True while the writer has lines that it has not yet written.
-    taken: bool,
+    /// True while the writer has lines that it has not written.
+    is_writing: bool,
 }
 
-/// Lines that the writer has taken out of the queue.
+/// Lines that the writer has fetched from the queue.
 #[derive(Debug, Default)]
-struct Taken {
+struct Fetched {
     lines: Vec<u8>,
-    /// Length of those that have been written, or could not be.
+    /// Bytes of those that have been written, or could not be.
     done: usize,
 }
 
-impl Taken {
+impl Fetched {
     fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
     /// Returns the next line, with its line feed.
     fn line(&self) -> Option<&[u8]> {
-        self.lines.get(self.done..)?.split_inclusive(|&octet| octet == b'\n').next()
+        self.lines.get(self.done..)?.split_inclusive(|&byte| byte == b'\n').next()
     }
 
-    /// Removes the next line. After the last one, gives the memory of a burst back.
+    /// Removes the next line. After the last one, releases the memory of a burst.
     fn skip_line(&mut self) {
         self.done += self.line().map_or(0, <[u8]>::len);
         if self.done == self.lines.len() {
             self.done = 0;
             self.lines.clear();
-            self.lines.shrink_to(KEPT);
+            self.lines.shrink_to(KEPT_BYTES);
         }
     }
 }
 
-/// Whole lines, in order. To put one in never waits for the writer: what finds no room is dropped, and counted.
+/// Whole lines, in order. Adding one never waits for the writer: a line without room is dropped and counted.
 #[derive(Debug)]
 pub(super) struct LineQueue {
     waiting: Mutex<Waiting>,
-    /// There are lines to write.
+    /// Notified when there are lines to write.
     filled: Condvar,
-    /// All lines have been written.
+    /// Notified when all lines have been written.
     written: Condvar,
     overflowed: AtomicU64,
     failed: AtomicU64,
@@ -73,7 +72,7 @@ pub(super) struct LineQueue {
 impl LineQueue {
     pub(super) const fn new() -> Self {
         Self {
-            waiting: Mutex::new(Waiting { lines: Vec::new(), taken: false }),
+            waiting: Mutex::new(Waiting { lines: Vec::new(), is_writing: false }),
             filled: Condvar::new(),
             written: Condvar::new(),
             overflowed: AtomicU64::new(0),
@@ -82,27 +81,27 @@ impl LineQueue {
         }
     }
 
-    /// Lines that were dropped because nobody read those before them.
+    /// Returns the number of lines that were dropped because nobody read those before them.
     pub(super) fn overflowed(&self) -> u64 {
         self.overflowed.load(Ordering::Relaxed)
     }
 
-    /// Lines that could not be written.
+    /// Returns the number of lines that could not be written.
     pub(super) fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Panics of the writer, which has gone on.
+    /// Returns the number of panics of the writer, which continued after each.
     pub(super) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
 
-    /// Puts a line in, with its line feed.
+    /// Adds a line, with its line feed.
     pub(super) fn push(&self, line: &[u8]) {
         self.push_within(line, CAPACITY);
     }
 
-    /// Puts a line in unless more than `capacity` bytes would then wait.
+    /// Adds a line unless more than `capacity` bytes would then wait.
     pub(super) fn push_within(&self, line: &[u8], capacity: usize) {
         let mut waiting = self.lock();
         if waiting.lines.len() + line.len() > capacity {
@@ -114,79 +113,87 @@ impl LineQueue {
         self.filled.notify_one();
     }
 
-    /// Writes lines as they come, for ever. A panic costs the line at which it happens.
+    /// Writes lines as they arrive, for ever. A panic costs the line at which it happens.
     pub(super) fn write_to(&self, mut writer: impl Write) -> ! {
-        let (mut taken, mut told) = (Taken::default(), 0);
+        let (mut fetched, mut reported) = (Fetched::default(), 0);
         loop {
-            let writing = || self.write_lines(&mut taken, &mut told, &mut writer);
-            // What it changes is whole after each line.
+            let writing = || self.write_lines(&mut fetched, &mut reported, &mut writer);
+            // Its state is whole after each line.
             let Err(_) = catch_unwind(AssertUnwindSafe(writing));
             self.panics.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("writing the log panicked: a bug, please report it; going on with the next line");
+            tracing::error!(
+                "writing the log panicked: a bug, please report it; continuing with the next line"
+            );
             self.failed.fetch_add(1, Ordering::Relaxed);
-            taken.skip_line();
-            self.lock().taken = !taken.is_empty();
+            fetched.skip_line();
+            if fetched.is_empty() {
+                self.notify_written();
+            }
             thread::sleep(RESTART_DELAY);
         }
     }
 
-    fn write_lines(&self, taken: &mut Taken, told: &mut u64, writer: &mut impl Write) -> ! {
+    fn write_lines(&self, fetched: &mut Fetched, reported: &mut u64, writer: &mut impl Write) -> ! {
         loop {
-            let waiting =
-                self.filled.wait_while(self.lock(), |waiting| waiting.lines.is_empty() && taken.is_empty());
-            let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-            let all = self.write(waiting, taken, writer);
+            let is_idle = |waiting: &mut Waiting| waiting.lines.is_empty() && fetched.is_empty();
+            let waiting = self.filled.wait_while(self.lock(), is_idle);
+            let all = self.write(waiting.unwrap_or_else(PoisonError::into_inner), fetched, writer);
             let lost = self.overflowed();
             // Into the same queue, and only while the log is read, or there would be ever more of it.
-            if all && lost > *told {
-                tracing::warn!(lines = lost - *told, "the log was not read, and lines of it are lost");
-                *told = lost;
+            if all && lost > *reported {
+                tracing::warn!(lines = lost - *reported, "the log was not read, and lines of it are lost");
+                *reported = lost;
             }
-            self.lock().taken = false;
-            self.written.notify_all();
+            self.notify_written();
         }
     }
 
-    /// Writes what waits on the calling thread: for who has no other.
+    /// Writes the lines that wait, on the calling thread: for a process that cannot start another.
     pub(super) fn write_waiting(&self, mut writer: impl Write) {
-        self.write(self.lock(), &mut Taken::default(), &mut writer);
-        self.lock().taken = false;
+        self.write(self.lock(), &mut Fetched::default(), &mut writer);
+        self.notify_written();
     }
 
-    /// Waits until all lines are written, or for so long; returns whether they are.
+    /// Waits until all lines are written, for `limit` at most. Returns true if they are.
     pub(super) fn flush(&self, limit: Duration) -> bool {
-        let left = |waiting: &mut Waiting| waiting.taken || !waiting.lines.is_empty();
-        let waited = self.written.wait_timeout_while(self.lock(), limit, left);
+        let is_left = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
+        let waited = self.written.wait_timeout_while(self.lock(), limit, is_left);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Takes what waits, unless lines are left that were taken before, and writes it while others put more in. Returns
-    /// whether all of it was written.
+    /// Marks all fetched lines as written.
+    fn notify_written(&self) {
+        self.lock().is_writing = false;
+        self.written.notify_all();
+    }
+
+    /// Fetches the lines that wait, unless earlier ones are left, and writes them while others are added. Returns true if
+    /// all of them were written.
     fn write(
         &self,
         mut waiting: MutexGuard<'_, Waiting>,
-        taken: &mut Taken,
+        fetched: &mut Fetched,
         writer: &mut impl Write,
     ) -> bool {
-        if taken.is_empty() {
-            mem::swap(&mut waiting.lines, &mut taken.lines);
+        if fetched.is_empty() {
+            mem::swap(&mut waiting.lines, &mut fetched.lines);
         }
-        waiting.taken = true;
+        waiting.is_writing = true;
         drop(waiting);
         let mut all = true;
-        // Each by itself: one that is short enough stays whole in a pipe that others write to as well.
-        while let Some(line) = taken.line() {
+        // Each in a call of its own: a short line stays whole in a pipe with several writers.
+        while let Some(line) = fetched.line() {
             if writer.write_all(line).is_err() {
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 all = false;
             }
-            taken.skip_line();
+            fetched.skip_line();
         }
         all
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Each change is one call, which leaves nothing half done.
+        // Each change is one call, so a panic leaves no change half done.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -202,15 +209,23 @@ mod tests {
     /// Long enough for anything that happens at all.
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Reports each write, which then blocks until it is released, or fails.
+    /// Returns true once all lines are written, as soon as the writer notifies of that.
+    fn is_flushed(queue: &Arc<LineQueue>) -> bool {
+        let (done, result) = mpsc::channel();
+        let queue = Arc::clone(queue);
+        thread::spawn(move || done.send(queue.flush(Duration::MAX)));
+        result.recv_timeout(PATIENCE).unwrap_or(false)
+    }
+
+    /// Writer that reports each write, which then blocks until it is released, or fails.
     struct Gate(mpsc::Sender<Vec<u8>>, mpsc::Receiver<io::Result<()>>);
 
     impl Write for Gate {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             // Fails when the test is over.
-            let _ = self.0.send(octets.to_owned());
+            let _ = self.0.send(bytes.to_owned());
             let through = self.1.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-            through.map(|()| octets.len())
+            through.map(|()| bytes.len())
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -229,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_written_in_order_and_each_by_itself() {
+    fn lines_are_written_one_by_one() {
         let (queue, writes, outcomes) = gated();
         for line in ["one\n", "two\nand its second half\n", "three\n"] {
             queue.push(line.as_bytes());
             outcomes.send(Ok(())).unwrap();
         }
         outcomes.send(Ok(())).unwrap();
-        assert!(queue.flush(PATIENCE));
+        assert!(is_flushed(&queue));
         let all: Vec<_> = writes.try_iter().map(|line| String::from_utf8(line).unwrap()).collect();
         assert_eq!(all, ["one\n", "two\n", "and its second half\n", "three\n"]);
         assert_eq!((queue.overflowed(), queue.failed()), (0, 0));
@@ -257,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_is_stuck_costs_lines_and_delays_nobody() {
+    fn stuck_writer_costs_lines_without_delay() {
         let (queue, writes, outcomes) = gated();
         queue.push(b"stuck\n");
         assert_eq!(writes.recv().unwrap(), b"stuck\n");
@@ -272,10 +287,10 @@ mod tests {
         for _ in 0..=CAPACITY / line.len() {
             outcomes.send(Ok(())).unwrap();
         }
-        assert!(queue.flush(PATIENCE));
+        assert!(is_flushed(&queue));
         queue.push(b"room\n");
         outcomes.send(Ok(())).unwrap();
-        assert!(queue.flush(PATIENCE));
+        assert!(is_flushed(&queue));
         assert_eq!(writes.try_iter().last().unwrap(), b"room\n");
         assert_eq!(queue.overflowed(), 7);
     }
@@ -287,12 +302,12 @@ mod tests {
         outcomes.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
         queue.push(b"kept\n");
         outcomes.send(Ok(())).unwrap();
-        assert!(queue.flush(PATIENCE));
+        assert!(is_flushed(&queue));
         assert_eq!((queue.overflowed(), queue.failed()), (0, 1));
     }
 
     #[test]
-    fn without_a_thread_what_waits_can_be_written() {
+    fn waiting_lines_are_written_without_thread() {
         let queue = LineQueue::new();
         queue.push(b"one\n");
         queue.push(b"two\n");
@@ -302,15 +317,15 @@ mod tests {
         assert!(queue.flush(Duration::ZERO));
     }
 
-    /// Panics at lines that say so.
+    /// Writer that panics at lines of one text.
     struct Panicking(mpsc::Sender<Vec<u8>>);
 
     impl Write for Panicking {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            assert_ne!(octets, b"panic\n", "injected");
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert_ne!(bytes, b"panic\n", "injected");
             // Fails when the test is over.
-            let _ = self.0.send(octets.to_owned());
-            Ok(octets.len())
+            let _ = self.0.send(bytes.to_owned());
+            Ok(bytes.len())
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -331,7 +346,7 @@ mod tests {
         for line in [b"one\n", b"two\n"] {
             assert_eq!(writes.recv().unwrap(), line);
         }
-        assert!(queue.flush(PATIENCE));
+        assert!(is_flushed(&queue));
         queue.push(b"three\n");
         assert_eq!(writes.recv().unwrap(), b"three\n");
         assert_eq!((queue.panics(), queue.failed()), (2, 2));

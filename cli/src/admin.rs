@@ -1,5 +1,6 @@
 //! The admin endpoints of a running poddnsd, as their client.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,8 +16,10 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time;
 
-use crate::outcome::Failure;
-use crate::query::{Server, show_text};
+use crate::outcome::CommandError;
+use crate::query::ServerArg;
+use crate::runtime::runtime;
+use crate::text::show_text;
 
 /// The port of the admin endpoints, unless one is given.
 const PORT: u16 = 8053;
@@ -33,12 +36,14 @@ const MAX_QUOTE: usize = 500;
 /// The reason why an endpoint returned no document.
 #[derive(Debug, Error)]
 enum AdminError {
+    #[error("the server has no address")]
+    NoAddress,
     #[error("cannot connect to {server}: {source}; is poddnsd running there, and with --admin?")]
     Connect { server: SocketAddr, source: io::Error },
     #[error("no response from {server} within {} s", TIMEOUT.as_secs())]
     Timeout { server: SocketAddr },
-    #[error("{server} does not speak HTTP as poddnsd does: {cause}")]
-    Protocol { server: SocketAddr, cause: String },
+    #[error("{server} does not speak HTTP as poddnsd does: {source}")]
+    Protocol { server: SocketAddr, source: Box<dyn Error + Send + Sync> },
     #[error("{server} refuses {path} ({status}): {}", quote(.body))]
     Refused { server: SocketAddr, path: String, status: StatusCode, body: String },
 }
@@ -54,26 +59,21 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    pub(crate) fn new(server: &Server) -> Result<Self, Failure> {
-        let servers = server.addresses(PORT).map_err(|error| Failure::Run(error.to_string()))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
-        Ok(Self { servers, runtime })
+    pub(crate) fn new(server: &ServerArg) -> Result<Self, CommandError> {
+        Ok(Self { servers: server.addresses(PORT)?, runtime: runtime()? })
     }
 
     /// Returns the JSON document at a path, with its query. The addresses of the server are tried in turn.
-    pub(crate) fn document(&self, path: &str) -> Result<Value, Failure> {
-        let mut last = None;
+    pub(crate) fn document(&self, path: &str) -> Result<Value, CommandError> {
+        let mut last = AdminError::NoAddress;
         for &server in &self.servers {
             match self.runtime.block_on(get(server, path)) {
                 Ok(document) => return Ok(document),
-                Err(error @ AdminError::Connect { .. }) => last = Some(error),
-                Err(error) => return Err(Failure::Run(error.to_string())),
+                Err(error @ AdminError::Connect { .. }) => last = error,
+                Err(error) => return Err(CommandError::run(error)),
             }
         }
-        let message = last.map_or_else(|| "the server has no address".to_owned(), |error| error.to_string());
-        Err(Failure::Run(message))
+        Err(CommandError::run(last))
     }
 }
 
@@ -85,22 +85,21 @@ async fn get(server: SocketAddr, path: &str) -> Result<Value, AdminError> {
 }
 
 async fn exchange(server: SocketAddr, path: &str) -> Result<Value, AdminError> {
-    let protocol = |cause: String| AdminError::Protocol { server, cause };
     let stream = TcpStream::connect(server).await.map_err(|source| AdminError::Connect { server, source })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| protocol(error.to_string()))?;
+        .map_err(|error| protocol(server, error))?;
     // Ends with the exchange, whose errors say more than its own.
     let connection = tokio::spawn(async { drop(connection.await) });
     let request = Request::get(path)
         .header(HOST, server.to_string())
         .body(Empty::<Bytes>::new())
-        .map_err(|error| protocol(error.to_string()))?;
-    let response = sender.send_request(request).await.map_err(|error| protocol(error.to_string()))?;
+        .map_err(|error| protocol(server, error))?;
+    let response = sender.send_request(request).await.map_err(|error| protocol(server, error))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| {
-        let long = error.is::<LengthLimitError>();
-        protocol(if long { format!("more than {MAX_BODY} bytes") } else { error.to_string() })
+        let is_long = error.is::<LengthLimitError>();
+        protocol(server, if is_long { format!("more than {MAX_BODY} bytes").into() } else { error })
     })?;
     connection.abort();
     let body = body.to_bytes();
@@ -108,7 +107,11 @@ async fn exchange(server: SocketAddr, path: &str) -> Result<Value, AdminError> {
         let body = String::from_utf8_lossy(&body).into_owned();
         return Err(AdminError::Refused { server, path: path.to_owned(), status, body });
     }
-    serde_json::from_slice(&body).map_err(|error| protocol(error.to_string()))
+    serde_json::from_slice(&body).map_err(|error| protocol(server, error))
+}
+
+fn protocol(server: SocketAddr, source: impl Into<Box<dyn Error + Send + Sync>>) -> AdminError {
+    AdminError::Protocol { server, source: source.into() }
 }
 
 /// A value of a query, with what is special there as `%XX` (RFC 3986 2.1).

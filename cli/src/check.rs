@@ -7,15 +7,15 @@ use std::process::ExitCode;
 
 use clap::error::Error as ClapError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use poddns_net::config::{ConfigError, DaemonSettings, Sources, unknown_variables, with_flags};
-use poddns_net::daemon::{HIDDEN_BEHIND_CACHE, PassedSockets, PreflightError, is_colored};
+use poddns_net::config::{DaemonSettings, Sources, unknown_variables, with_flags};
+use poddns_net::daemon::{HIDDEN_BEHIND_CACHE, PassedSockets, is_colored};
 use poddns_net::{Needs, Settings, try_audit_file};
 use poddns_watch::access::{self, AccessError, AccessReport, Subject};
-use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source, snapshot};
+use poddns_watch::{ClusterOptions, Feed, Scope, Source, snapshot};
 use tracing_subscriber::EnvFilter;
 
-use crate::outcome::{Failure, note, print, say};
-use crate::query::show_text;
+use crate::outcome::{CommandError, note, print, print_error_line};
+use crate::runtime::runtime;
 
 const HELP: &str = "\
 Takes the flags, PODDNS_* variables and config file of poddnsd, and checks them as poddnsd does. If the mode \
@@ -78,12 +78,12 @@ impl Args for CheckArgs {
 }
 
 /// The subject whose permissions are checked, with its groups: another one, or us.
-struct Whom {
+struct CheckedSubject {
     subject: Option<Subject>,
     groups: Vec<String>,
 }
 
-impl Whom {
+impl CheckedSubject {
     fn of(matches: &ArgMatches) -> Self {
         let groups = matches.get_many::<String>(AS_GROUP).unwrap_or_default().cloned().collect();
         Self { subject: matches.get_one::<String>(AS).map(|user| Subject::of(user)), groups }
@@ -91,7 +91,7 @@ impl Whom {
 }
 
 /// Prints the RBAC objects that settings need of a cluster.
-fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode, Failure> {
+fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode, CommandError> {
     if settings.needs() == Needs::Nothing || !matches!(settings.source, Source::Cluster(_)) {
         tell("ok", "nothing is needed of a cluster");
         return Ok(ExitCode::SUCCESS);
@@ -101,12 +101,11 @@ fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let whom = Whom::of(&args.0);
-    let usage = |error: ConfigError| Failure::Usage(error.to_string());
-    let passed = PassedSockets::take().map_err(|error| Failure::Usage(error.to_string()))?;
-    let sources = Sources::new(&args.0, |name| std::env::var_os(name)).map_err(usage)?.with_passed(&passed);
-    let daemon = sources.settings().map_err(usage)?;
+pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
+    let whom = CheckedSubject::of(&args.0);
+    let passed = PassedSockets::take().map_err(CommandError::usage)?;
+    let sources = Sources::new(&args.0, |name| std::env::var_os(name))?.with_passed(&passed);
+    let daemon = sources.settings()?;
     let settings = &daemon.server;
     if args.0.get_flag(RBAC) {
         return print_rbac(settings, whom.subject.as_ref());
@@ -123,9 +122,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let scope = settings.scope();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
+    let runtime = runtime()?;
     match settings.source.clone() {
         Source::File(path) | Source::FileOrPipe(path) => {
             let checked = runtime.block_on(check_file(path, scope, settings))?;
@@ -174,15 +171,15 @@ fn check_audit_file(settings: &Settings) -> bool {
 }
 
 /// Fails with everything that keeps the daemon from serving, for a process that was started like this one.
-fn preflight(sources: &Sources, settings: &DaemonSettings, passed: &PassedSockets) -> Result<(), Failure> {
-    let errors = poddns_net::daemon::preflight(sources, settings, passed);
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let is_configuration = errors.iter().any(PreflightError::is_configuration);
-    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    let message = lines.join("\n");
-    Err(if is_configuration { Failure::Usage(message) } else { Failure::Run(message) })
+fn preflight(
+    sources: &Sources,
+    settings: &DaemonSettings,
+    passed: &PassedSockets,
+) -> Result<(), CommandError> {
+    let checked = poddns_net::daemon::preflight(sources, settings, passed);
+    checked.map_err(|errors| {
+        if errors.is_configuration() { CommandError::usage(errors) } else { CommandError::run(errors) }
+    })
 }
 
 fn summary(settings: &Settings) -> String {
@@ -195,7 +192,7 @@ fn summary(settings: &Settings) -> String {
     format!("mode {mode}, zones {zones}, {reverse}listening on {listen}")
 }
 
-async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<ExitCode, Failure> {
+async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<ExitCode, CommandError> {
     // Pods that the feed cannot use are reported as it reads them.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("poddns_watch=warn"))
@@ -205,7 +202,7 @@ async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<
         .with_ansi(is_colored())
         .init();
     let shown = path.display().to_string();
-    let feed = Feed::open(Source::FileOrPipe(path), scope).await.map_err(|error| unusable(&error))?;
+    let feed = Feed::open(Source::FileOrPipe(path), scope).await?;
     let stats = feed.index().stats();
     tell(
         "ok",
@@ -251,14 +248,9 @@ async fn check_rate_limit(options: ClusterOptions, scope: &Scope, settings: &Set
     }
 }
 
-fn unusable(error: &FeedError) -> Failure {
-    let message = error.to_string();
-    if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
-}
-
 /// Reports whether snapshots can be written there, and the contents of the present one; returns true if all is well.
-async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> Result<bool, Failure> {
-    let feed = Feed::open(Source::Cluster(options), scope).await.map_err(|error| unusable(&error))?;
+async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> Result<bool, CommandError> {
+    let feed = Feed::open(Source::Cluster(options), scope).await?;
     let shown = path.display();
     match feed.look_at(path) {
         Ok(Some(found)) => {
@@ -284,15 +276,19 @@ async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> R
     }
 }
 
-async fn check_cluster(options: ClusterOptions, scope: &Scope, whom: &Whom) -> Result<bool, Failure> {
+async fn check_cluster(
+    options: ClusterOptions,
+    scope: &Scope,
+    whom: &CheckedSubject,
+) -> Result<bool, CommandError> {
     let other = whom.subject.is_some();
     let access = match whom.subject.clone() {
         Some(subject) => AccessReport::check_as(options, scope, subject, &whom.groups).await,
         None => AccessReport::check(options, scope).await,
     };
-    let access = access.map_err(|error| match &error {
-        AccessError::Configuration(cause) => unusable(cause),
-        _ => Failure::Run(error.to_string()),
+    let access = access.map_err(|error| match error {
+        AccessError::Configuration(cause) => cause.into(),
+        other => CommandError::run(other),
     })?;
     tell("ok", &format!("the API server at {} answers: {}", access.server, access.version));
     match &access.subject {
@@ -320,5 +316,5 @@ async fn check_cluster(options: ClusterOptions, scope: &Scope, whom: &Whom) -> R
 
 /// One finding, on a line of its own.
 fn tell(verdict: &str, finding: &str) {
-    say(&format!("{verdict:<8}{}", show_text(finding)));
+    print_error_line(&format!("{verdict:<8}{finding}"));
 }

@@ -15,8 +15,10 @@ use poddns_watch::{Feed, Source};
 use serde_json::Value;
 
 use crate::admin::{self, Admin, text};
-use crate::outcome::{Failure, print};
-use crate::query::{Server, parse_name, record_type, show_name, show_text};
+use crate::outcome::{CommandError, print};
+use crate::query::{ServerArg, record_type};
+use crate::runtime::runtime;
+use crate::text::{parse_name, show_name, show_text};
 
 const HELP: &str = "\
 Asks a running poddnsd, whose index and settings decide. With --pods-file and poddnsd's other flags, PODDNS_* variables \
@@ -72,7 +74,7 @@ impl Args for ExplainArgs {
                     .long("server")
                     .short('s')
                     .value_name("ADDR[:PORT]")
-                    .value_parser(value_parser!(Server))
+                    .value_parser(value_parser!(ServerArg))
                     .help("The admin endpoints of the server to ask [default: 127.0.0.1:8053]"),
             )
             .arg(
@@ -97,24 +99,24 @@ impl Args for ExplainArgs {
 }
 
 /// Runs the command: what to print.
-pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let matches = &args.0;
     let Some(name) = matches.get_one::<Name>(OWN[0]) else {
-        return Err(Failure::Usage("no name to explain".to_owned()));
+        return Err(CommandError::usage("no name to explain"));
     };
     let rtype = matches.get_one::<RecordType>(OWN[1]).copied();
     let client = matches.get_one::<IpAddr>(OWN[4]).copied();
-    let server = matches.get_one::<Server>(OWN[2]);
+    let server = matches.get_one::<ServerArg>(OWN[2]);
     let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let local = matches.ids().map(clap::Id::as_str).find(|id| !OWN.contains(id) && given(id));
     let document = match (server, local) {
         (Some(_), Some(flag)) => {
             let message =
                 format!("--server asks a running poddnsd, which has settings of its own; remove '{flag}'");
-            return Err(Failure::Usage(message));
+            return Err(CommandError::usage(message));
         }
         (None, Some(_)) => here(matches, name, rtype, client)?,
-        (server, None) => there(&server.cloned().unwrap_or_else(Server::local), name, rtype, client)?,
+        (server, None) => there(&server.cloned().unwrap_or_else(ServerArg::local), name, rtype, client)?,
     };
     if matches.get_flag("json") {
         return print(&format!("{document}\n"));
@@ -124,11 +126,11 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 
 /// The explanation of a running server.
 fn there(
-    server: &Server,
+    server: &ServerArg,
     name: &Name,
     rtype: Option<RecordType>,
     client: Option<IpAddr>,
-) -> Result<Value, Failure> {
+) -> Result<Value, CommandError> {
     let mut path = format!("/explain?name={}", admin::encode(&show_name(name)));
     if let Some(rtype) = rtype {
         let _ = write!(path, "&type={}", u16::from(rtype));
@@ -145,10 +147,9 @@ fn here(
     name: &Name,
     rtype: Option<RecordType>,
     client: Option<IpAddr>,
-) -> Result<Value, Failure> {
+) -> Result<Value, CommandError> {
     let sources = Sources::new(matches, |name| std::env::var_os(name));
-    let settings = sources.and_then(|sources| sources.settings());
-    let settings = settings.map_err(|error| Failure::Usage(error.to_string()))?.server;
+    let settings = sources.and_then(|sources| sources.settings())?.server;
     let mut wire = Vec::new();
     for label in name {
         wire.push(u8::try_from(label.len()).unwrap_or_default());
@@ -163,23 +164,17 @@ fn here(
         explain_json(&settings, &*feed.index(), &wire, rtype, client)
     };
     let document = text.and_then(|text| serde_json::from_str(&text).ok());
-    document.ok_or_else(|| Failure::Usage("not a name that the DNS can carry".to_owned()))
+    document.ok_or_else(|| CommandError::usage("not a name that the DNS can carry"))
 }
 
 /// Reads the file of pods that the settings name.
-fn open(settings: &Settings) -> Result<Feed, Failure> {
+fn open(settings: &Settings) -> Result<Feed, CommandError> {
     if matches!(settings.source, Source::Cluster(_)) {
         let message =
             "these settings need a cluster; give --pods-file FILE, or --server to ask a running poddnsd";
-        return Err(Failure::Usage(message.to_owned()));
+        return Err(CommandError::usage(message));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
-    runtime.block_on(Feed::open(settings.source.clone(), settings.scope())).map_err(|error| {
-        let message = error.to_string();
-        if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
-    })
+    Ok(runtime()?.block_on(Feed::open(settings.source.clone(), settings.scope()))?)
 }
 
 /// The explanation in two lines: the answer, and the reason.

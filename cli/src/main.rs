@@ -13,7 +13,9 @@ mod names;
 mod outcome;
 mod pods;
 mod query;
+mod runtime;
 mod status;
+mod text;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +25,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use poddns_net::version;
 
-use crate::outcome::{Failure, note, print};
+use crate::outcome::{CommandError, note, print, usage_code};
 
 /// The operator's tool for poddns, the DNS server for Kubernetes pod records
 #[derive(Parser)]
@@ -49,11 +51,11 @@ Exit status: 0 done, 1 failed, 64 bad usage or configuration."
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: ToolCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum ToolCommand {
     /// Ask a DNS server, and print its answers as dig does
     Query(query::QueryArgs),
     /// Explain why a name has the answer it has
@@ -99,9 +101,9 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
-        Err(failure) => {
-            note(failure.message());
-            failure.exit_code()
+        Err(error) => {
+            note(&error.to_string());
+            error.exit_code()
         }
     }
 }
@@ -113,20 +115,20 @@ fn called(name: &str) -> bool {
         .is_some_and(|path| Path::new(&path).file_name().is_some_and(|file| file == name))
 }
 
-fn run(command: &Command) -> Result<ExitCode, Failure> {
+fn run(command: &ToolCommand) -> Result<ExitCode, CommandError> {
     match command {
-        Command::Query(args) => return query::run(args),
-        Command::Explain(args) => explain::run(args)?,
-        Command::Pods(args) => return pods::run(args),
-        Command::Compare(args) => return compare::run(args),
-        Command::Audit(args) => return audit::run(args),
-        Command::Status(args) => return status::run(args),
-        Command::Name(args) => print(&names::name(args)?)?,
-        Command::Ip(args) => return names::ip(args),
-        Command::Check(args) => return check::run(args),
-        Command::Corefile(args) => print(&corefile::run(args)?)?,
-        Command::Man(args) => man::run(args, Cli::command())?,
-        Command::Completions { shell, daemon } => print(&completions(*shell, *daemon))?,
+        ToolCommand::Query(args) => return query::run(args),
+        ToolCommand::Explain(args) => explain::run(args)?,
+        ToolCommand::Pods(args) => return pods::run(args),
+        ToolCommand::Compare(args) => return compare::run(args),
+        ToolCommand::Audit(args) => return audit::run(args),
+        ToolCommand::Status(args) => return status::run(args),
+        ToolCommand::Name(args) => print(&names::name(args)?)?,
+        ToolCommand::Ip(args) => return names::ip(args),
+        ToolCommand::Check(args) => return check::run(args),
+        ToolCommand::Corefile(args) => print(&corefile::run(args)?)?,
+        ToolCommand::Man(args) => man::run(args, Cli::command())?,
+        ToolCommand::Completions { shell, daemon } => print(&completions(*shell, *daemon))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -145,6 +147,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => Failure::Usage(String::new()).exit_code(),
+        _ => usage_code(),
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 use clap_mangen::Man;
+use thiserror::Error;
 
-use crate::outcome::Failure;
-use crate::query::show_text;
+use crate::outcome::CommandError;
+use crate::text::show_text;
 
 /// The command line of `poddns man`, for packages.
 #[derive(Args, Debug)]
@@ -19,14 +20,18 @@ pub(crate) struct ManArgs {
 }
 
 /// Writes the pages of a command and its subcommands, and that of the daemon.
-pub(crate) fn run(args: &ManArgs, command: Command) -> Result<(), Failure> {
+pub(crate) fn run(args: &ManArgs, command: Command) -> Result<(), CommandError> {
     let folder: &Path = &args.folder;
-    write_all(folder, command).map_err(|error| {
-        Failure::Run(format!(
-            "cannot write man pages to {}: {error}",
-            show_text(&folder.display().to_string())
-        ))
-    })
+    write_all(folder, command)
+        .map_err(|source| CommandError::run(ManError { folder: folder.to_owned(), source }))
+}
+
+/// Reason why man pages could not be written.
+#[derive(Debug, Error)]
+#[error("cannot write man pages to {}: {source}", show_text(&folder.display().to_string()))]
+struct ManError {
+    folder: PathBuf,
+    source: io::Error,
 }
 
 fn write_all(folder: &Path, command: Command) -> io::Result<()> {

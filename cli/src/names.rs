@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use hickory_proto::rr::Name;
 use poddns_core::podip::{self, PodIpLabel};
 use poddns_core::{Label, LabelError, NameError, Zone};
 use thiserror::Error;
 
 use self::why::NotDashed;
-use crate::outcome::{Failure, note, print};
-use crate::query::{NameTextError, parse_name, show_text};
+use crate::outcome::{CommandError, note, print};
+use crate::text::{NameTextError, parse_name, show_name, show_text};
 
 /// The command line of `poddns name`.
 #[derive(Args, Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct NameArgs {
     namespace: Vec<Label>,
     /// The cluster domain; may be repeated, for one name each
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
-    domain: Vec<Domain>,
+    domain: Vec<DomainArg>,
     /// Print the first label alone
     #[arg(long, conflicts_with_all = ["namespace", "domain"])]
     label: bool,
@@ -104,9 +105,9 @@ fn why_no_address(text: &str) -> AddressError {
 
 /// A cluster domain, without a trailing dot.
 #[derive(Clone, Debug)]
-pub(crate) struct Domain(pub(crate) String);
+pub(crate) struct DomainArg(pub(crate) String);
 
-impl FromStr for Domain {
+impl FromStr for DomainArg {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
@@ -120,7 +121,7 @@ fn namespace(text: &str) -> Result<Label, LabelError> {
 }
 
 /// Runs `poddns name`: the names, one a line.
-pub(crate) fn name(args: &NameArgs) -> Result<String, Failure> {
+pub(crate) fn name(args: &NameArgs) -> Result<String, CommandError> {
     let mut text = String::new();
     for &PodAddress(address) in &args.addresses {
         let label = PodIpLabel::from(address);
@@ -129,16 +130,28 @@ pub(crate) fn name(args: &NameArgs) -> Result<String, Failure> {
             continue;
         }
         for namespace in &args.namespace {
-            for Domain(domain) in &args.domain {
-                let name = format!("{label}.{namespace}.pod.{domain}");
-                // Each part is sound; only the sum of their lengths can be wrong.
-                parse_name(&name).map_err(|error| Failure::Usage(format!("'{name}' {error}")))?;
-                text.push_str(&name);
-                text.push('\n');
+            for DomainArg(domain) in &args.domain {
+                let name = pod_name(label, namespace.as_str(), domain)?;
+                let name = show_name(&name);
+                let _ = writeln!(text, "{}", name.strip_suffix('.').unwrap_or(&name));
             }
         }
     }
     Ok(text)
+}
+
+/// Reason why there is no name of these parts.
+#[derive(Debug, Error)]
+#[error("'{}' {source}", show_text(.text))]
+struct PodNameError {
+    text: String,
+    source: NameTextError,
+}
+
+/// Returns the name of an address in a namespace of a cluster domain. Fails if it is too long.
+pub(crate) fn pod_name(label: PodIpLabel, namespace: &str, domain: &str) -> Result<Name, CommandError> {
+    let text = format!("{label}.{namespace}.pod.{domain}");
+    parse_name(&text).map_err(|source| CommandError::usage(PodNameError { text, source }))
 }
 
 /// Reason why a name holds no address.
@@ -146,24 +159,24 @@ pub(crate) fn name(args: &NameArgs) -> Result<String, Failure> {
 enum IpError {
     #[error("'{0}' is an address already; `poddns name` gives its name")]
     Address(IpAddr),
-    #[error("'{}' is not a domain name: it {error}", show_text(.name))]
-    NotAName { name: String, error: NameTextError },
-    #[error("'{}' holds no address: its first label {why}", show_text(.name))]
-    NotDashed { name: String, why: NotDashed },
+    #[error("'{}' is not a domain name: it {source}", show_text(.name))]
+    NotAName { name: String, source: NameTextError },
+    #[error("'{}' holds no address: its first label {source}", show_text(.name))]
+    NotDashed { name: String, source: NotDashed },
 }
 
-impl From<IpError> for Failure {
+impl From<IpError> for CommandError {
     fn from(error: IpError) -> Self {
         match error {
-            IpError::NotDashed { .. } => Self::Run(error.to_string()),
-            IpError::Address(_) | IpError::NotAName { .. } => Self::Usage(error.to_string()),
+            IpError::NotDashed { .. } => Self::run(error),
+            IpError::Address(_) | IpError::NotAName { .. } => Self::usage(error),
         }
     }
 }
 
 /// Runs `poddns ip`: the addresses, one a line. A name without one does not keep the others from being
 /// printed; the exit status is that of the first that failed.
-pub(crate) fn ip(args: &IpArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn ip(args: &IpArgs) -> Result<ExitCode, CommandError> {
     let mut text = String::new();
     let mut failures = Vec::new();
     for name in &args.names {
@@ -174,14 +187,14 @@ pub(crate) fn ip(args: &IpArgs) -> Result<ExitCode, Failure> {
                     note(&format!("'{}' is IPv4-mapped: no server answers this name", show_text(name)));
                 }
             }
-            Err(error) => failures.push(Failure::from(error)),
+            Err(error) => failures.push(CommandError::from(error)),
         }
     }
     print(&text)?;
     for failure in &failures {
-        note(failure.message());
+        note(&failure.to_string());
     }
-    Ok(failures.first().map_or(ExitCode::SUCCESS, Failure::exit_code))
+    Ok(failures.first().map_or(ExitCode::SUCCESS, CommandError::exit_code))
 }
 
 /// The address that the first label of a name spells.
@@ -189,10 +202,10 @@ fn address_in(name: &str) -> Result<IpAddr, IpError> {
     if let Ok(address) = name.parse() {
         return Err(IpError::Address(address));
     }
-    let parsed = parse_name(name).map_err(|error| IpError::NotAName { name: name.to_owned(), error })?;
+    let parsed = parse_name(name).map_err(|source| IpError::NotAName { name: name.to_owned(), source })?;
     let label = parsed.iter().next().unwrap_or_default();
     podip::parse(label)
-        .ok_or_else(|| IpError::NotDashed { name: name.to_owned(), why: why::not_dashed(label) })
+        .ok_or_else(|| IpError::NotDashed { name: name.to_owned(), source: why::not_dashed(label) })
 }
 
 #[cfg(test)]
@@ -205,7 +218,7 @@ mod tests {
         NameArgs {
             addresses: vec![PodAddress(address)],
             namespace: vec!["default".parse().expect("a label")],
-            domain: vec![Domain("cluster.local".to_owned())],
+            domain: vec![DomainArg("cluster.local".to_owned())],
             label: false,
         }
     }
@@ -231,7 +244,7 @@ mod tests {
         let mut args = args([255; 4].into());
         let domain = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(40));
         args.domain = vec![domain.parse().expect("a domain of 233 octets")];
-        assert!(matches!(name(&args), Err(Failure::Usage(why)) if why.contains("255")));
+        assert!(matches!(name(&args), Err(CommandError::Usage(why)) if why.to_string().contains("255")));
     }
 
     proptest! {

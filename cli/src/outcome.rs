@@ -1,55 +1,91 @@
 //! Exit status and messages of a command.
 
+use std::error::Error;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
+
+use poddns_net::config::ConfigError;
+use poddns_watch::FeedError;
+use thiserror::Error;
+
+use crate::text::show_text;
 
 /// Exit status of bad usage and bad configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
+/// An error of any kind, with its sources.
+type AnyError = Box<dyn Error + Send + Sync>;
+
 /// Reason why a command failed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+#[derive(Debug, Error)]
+pub(crate) enum CommandError {
     /// The request makes no sense, or the configuration is wrong; exit status 64.
-    Usage(String),
-    /// It made sense but did not work out; exit status 1.
-    Run(String),
+    #[error(transparent)]
+    Usage(AnyError),
+    /// It made sense but could not be completed; exit status 1.
+    #[error(transparent)]
+    Run(AnyError),
 }
 
-impl Failure {
-    pub(crate) fn message(&self) -> &str {
-        match self {
-            Self::Usage(message) | Self::Run(message) => message,
-        }
+impl CommandError {
+    /// Returns an error with exit status 64.
+    pub(crate) fn usage(error: impl Into<AnyError>) -> Self {
+        Self::Usage(error.into())
+    }
+
+    /// Returns an error with exit status 1.
+    pub(crate) fn run(error: impl Into<AnyError>) -> Self {
+        Self::Run(error.into())
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(USAGE),
+            Self::Usage(_) => usage_code(),
             Self::Run(_) => ExitCode::FAILURE,
         }
     }
 }
 
-/// Prints an error or a warning to standard error.
-pub(crate) fn note(message: &str) {
-    for line in message.lines() {
-        say(&format!("poddns: {line}"));
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error)
     }
 }
 
-/// Writes a line to standard error.
-pub(crate) fn say(line: &str) {
+impl From<FeedError> for CommandError {
+    fn from(error: FeedError) -> Self {
+        if error.is_configuration() { Self::usage(error) } else { Self::run(error) }
+    }
+}
+
+/// Returns the exit status of bad usage and bad configuration.
+pub(crate) fn usage_code() -> ExitCode {
+    ExitCode::from(USAGE)
+}
+
+/// Prints an error or a warning to standard error, line by line.
+pub(crate) fn note(message: &str) {
+    for line in message.lines() {
+        print_error_line(&format!("poddns: {line}"));
+    }
+}
+
+/// Writes a line to standard error. Characters that could steer a terminal are escaped.
+pub(crate) fn print_error_line(line: &str) {
     // There is nowhere to report that standard error is gone.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", show_text(line));
 }
 
 /// Prints the output. A reader that has seen enough, such as `head`, is no failure.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Run(format!("cannot write to standard output: {error}")))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CommandError::run(OutputError(error))),
         _ => Ok(()),
     }
 }
+
+/// Reason why output could not be written.
+#[derive(Debug, Error)]
+#[error("cannot write to standard output: {0}")]
+struct OutputError(#[source] io::Error);

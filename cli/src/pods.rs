@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::admin::{Admin, encode, freshness, text};
-use crate::outcome::{Failure, note, print};
-use crate::query::{Server, show_text};
+use crate::outcome::{CommandError, note, print};
+use crate::query::ServerArg;
+use crate::text::show_text;
 
 /// Version of the shape of `--json`.
 const VERSION: u32 = 1;
@@ -37,7 +38,7 @@ pub(crate) struct PodsArgs {
     namespace: Option<Label>,
     /// The server's admin endpoints
     #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]
-    server: Server,
+    server: ServerArg,
     /// Print one JSON object a pod, on a line
     #[arg(long)]
     json: bool,
@@ -101,7 +102,7 @@ impl PodSelector {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &PodsArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &PodsArgs) -> Result<ExitCode, CommandError> {
     let admin = Admin::new(&args.server)?;
     let mut table = PodTable { json: args.json, begun: false };
     let all = args.namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
@@ -137,8 +138,8 @@ fn warn(state: &Value) {
 pub(crate) fn list(
     admin: &Admin,
     parameters: &str,
-    each: &mut dyn FnMut(&Value) -> Result<(), Failure>,
-) -> Result<(usize, Value), Failure> {
+    each: &mut dyn FnMut(&Value) -> Result<(), CommandError>,
+) -> Result<(usize, Value), CommandError> {
     let (mut count, mut from) = (0, String::new());
     loop {
         let page = admin.document(&format!("/pods?limit=1000{parameters}{from}"))?;
@@ -164,7 +165,7 @@ struct PodTable {
 }
 
 impl PodTable {
-    fn row(&mut self, pod: &Value) -> Result<(), Failure> {
+    fn row(&mut self, pod: &Value) -> Result<(), CommandError> {
         if self.json {
             let object = json!({
                 "version": VERSION,

@@ -11,8 +11,9 @@ use poddns_core::Visibility;
 use serde_json::Value;
 
 use crate::admin::{Admin, freshness, text};
-use crate::outcome::{Failure, note, print};
-use crate::query::{Server, seconds, show_text};
+use crate::outcome::{CommandError, note, print};
+use crate::query::{ServerArg, seconds};
+use crate::text::show_text;
 
 /// Moves to the top of a terminal's screen, and clears the rest of a line and of the screen (ECMA-48 CUP, EL and ED): what
 /// is overwritten does not flicker.
@@ -32,7 +33,7 @@ Exit status: 0 if the server was asked, whatever its state; 1 if it could not be
 pub(crate) struct StatusArgs {
     /// The server's admin endpoints
     #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]
-    server: Server,
+    server: ServerArg,
     /// Ask again and again, every 2 s or in this interval, until interrupted
     #[arg(long, short, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
           value_parser = seconds)]
@@ -43,7 +44,7 @@ pub(crate) struct StatusArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, CommandError> {
     let admin = Admin::new(&args.server)?;
     let show = |document: &Value| if args.json { format!("{document}\n") } else { screen(document) };
     let Some(interval) = args.watch else {
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
                     (false, false) => format!("{shown}\n"),
                 })?;
             }
-            Err(failure) => note(failure.message()),
+            Err(error) => note(&error.to_string()),
         }
         thread::sleep(interval);
     }

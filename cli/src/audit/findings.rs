@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::admin::text;
-use crate::outcome::Failure;
-use crate::query::show_text;
+use crate::outcome::CommandError;
+use crate::text::show_text;
 
 /// Version of the shape of `/audit` that is read.
 const VERSION: u64 = 1;
 
 /// A name that would break, and who asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Pair {
+pub(super) struct AuditPair {
     pub(super) name: String,
     /// Empty if the forwarder did not name it.
     pub(super) client: String,
@@ -21,7 +21,7 @@ pub(super) struct Pair {
 
 /// Number, time and reason of its occurrences.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct AuditOccurrences {
     pub(super) namespace: String,
     pub(super) address: String,
     pub(super) reason: String,
@@ -34,7 +34,7 @@ pub(super) struct Finding {
 
 /// The findings of all servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Findings {
+pub(super) struct AuditFindings {
     /// Seconds that every server has observed.
     pub(super) observed: u64,
     pub(super) queries: u64,
@@ -43,19 +43,19 @@ pub(super) struct Findings {
     pub(super) refused: u64,
     /// True if there may be more pairs than these.
     pub(super) more: bool,
-    pub(super) pairs: BTreeMap<Pair, Finding>,
+    pub(super) pairs: BTreeMap<AuditPair, AuditOccurrences>,
     /// Errors of the files that should keep the audit.
     pub(super) file_errors: Vec<String>,
     /// The time of the last server, in Unix seconds.
     pub(super) now: u64,
 }
 
-impl Findings {
+impl AuditFindings {
     /// Reads a document of `/audit`.
-    pub(super) fn read(document: &Value) -> Result<Self, Failure> {
+    pub(super) fn read(document: &Value) -> Result<Self, CommandError> {
         let version = number(document, "version");
         if version != VERSION {
-            return Err(Failure::Run(format!(
+            return Err(CommandError::run(format!(
                 "the server's /audit is of version {version}, and this poddns reads version {VERSION}: use the poddns of \
                  the server's release"
             )));
@@ -74,7 +74,7 @@ impl Findings {
         let full = pairs.len() as u64 >= number(document, "max_pairs").max(1);
         findings.more = full || number(document, "missed") > 0;
         for pair in pairs {
-            findings.add(Pair::read(pair), Finding::read(pair));
+            findings.add(AuditPair::read(pair), AuditOccurrences::read(pair));
         }
         if let Some(error) = document.pointer("/file/error").and_then(Value::as_str) {
             findings.file_errors.push(show_text(error));
@@ -82,7 +82,7 @@ impl Findings {
         Ok(findings)
     }
 
-    fn add(&mut self, pair: Pair, finding: Finding) {
+    fn add(&mut self, pair: AuditPair, finding: AuditOccurrences) {
         match self.pairs.get_mut(&pair) {
             Some(known) => known.join(finding),
             None => drop(self.pairs.insert(pair, finding)),
@@ -121,20 +121,20 @@ impl Findings {
     }
 
     /// The pairs, the most frequent ones first.
-    pub(super) fn ranked(&self) -> Vec<(&Pair, &Finding)> {
+    pub(super) fn ranked(&self) -> Vec<(&AuditPair, &AuditOccurrences)> {
         let mut pairs: Vec<_> = self.pairs.iter().collect();
         pairs.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.count));
         pairs
     }
 }
 
-impl Pair {
+impl AuditPair {
     fn read(pair: &Value) -> Self {
         Self { name: show_text(text(pair, "name")), client: show_text(text(pair, "client")) }
     }
 }
 
-impl Finding {
+impl AuditOccurrences {
     fn read(pair: &Value) -> Self {
         let owner = pair.get("owner").filter(|owner| !owner.is_null());
         Self {
@@ -183,7 +183,7 @@ impl Finding {
         }
     }
 
-    pub(super) fn json(&self, pair: &Pair) -> Value {
+    pub(super) fn json(&self, pair: &AuditPair) -> Value {
         json!({
             "name": pair.name,
             "client": (!pair.client.is_empty()).then_some(&pair.client),
@@ -228,7 +228,7 @@ mod tests {
         let one = document(500, &[("web", Some("10.42.0.9"), "no-such-pod", 2)]);
         let two =
             document(300, &[("web", Some("10.42.0.9"), "other-namespace", 3), ("x", None, "no-such-pod", 1)]);
-        let findings = Findings::read(&one).unwrap().join(Findings::read(&two).unwrap());
+        let findings = AuditFindings::read(&one).unwrap().join(AuditFindings::read(&two).unwrap());
         assert_eq!((findings.observed, findings.queries, findings.refused), (300, 2_408_622, 6));
         assert_eq!((findings.names(), findings.clients()), (2, 1));
         let (_, most) = findings.ranked()[0];
@@ -240,7 +240,7 @@ mod tests {
         let name = "10-42-2-46.web.pod.cluster.local";
         let of = |reason| {
             let document = document(1, &[("web", None, reason, 1)]);
-            let findings = Findings::read(&document).unwrap();
+            let findings = AuditFindings::read(&document).unwrap();
             findings.ranked()[0].1.advice(name)
         };
         assert!(of("no-such-namespace").starts_with("there is no namespace 'web'"));
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn other_versions_are_refused() {
-        let error = Findings::read(&json!({ "version": 2 })).unwrap_err();
-        assert!(error.message().contains("of version 2"), "{}", error.message());
+        let error = AuditFindings::read(&json!({ "version": 2 })).unwrap_err();
+        assert!(error.to_string().contains("of version 2"), "{error}");
     }
 }

@@ -9,10 +9,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use self::findings::{Finding, Findings, Pair};
+use self::findings::{AuditFindings, AuditOccurrences, AuditPair};
 use crate::admin::Admin;
-use crate::outcome::{Failure, print};
-use crate::query::Server;
+use crate::outcome::{CommandError, print};
+use crate::query::ServerArg;
 
 /// Version of the shape of `--json`.
 const VERSION: u32 = 1;
@@ -43,7 +43,7 @@ server cannot be asked or makes no audit, 64 for bad usage.")]
 pub(crate) struct AuditArgs {
     /// The admin endpoints of a server; repeat it for each replica
     #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]
-    server: Vec<Server>,
+    server: Vec<ServerArg>,
     /// Time that must have been observed, such as 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     at_least: u64,
@@ -69,14 +69,14 @@ fn span(text: &str) -> Result<u64, SpanError> {
 
 /// Conclusion from the findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum AuditVerdict {
     Clear,
     Breaks,
     TooShort,
 }
 
-impl Verdict {
-    fn of(findings: &Findings, at_least: u64) -> Self {
+impl AuditVerdict {
+    fn of(findings: &AuditFindings, at_least: u64) -> Self {
         if findings.breaks() {
             Self::Breaks
         // Without a single query nothing was observed, for however long.
@@ -105,17 +105,17 @@ impl Verdict {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
-    let mut all: Option<Findings> = None;
+pub(crate) fn run(args: &AuditArgs) -> Result<ExitCode, CommandError> {
+    let mut all: Option<AuditFindings> = None;
     for server in &args.server {
-        let findings = Findings::read(&Admin::new(server)?.document("/audit")?)?;
+        let findings = AuditFindings::read(&Admin::new(server)?.document("/audit")?)?;
         all = Some(match all {
             Some(before) => before.join(findings),
             None => findings,
         });
     }
     let findings = all.unwrap_or_default();
-    let verdict = Verdict::of(&findings, args.at_least);
+    let verdict = AuditVerdict::of(&findings, args.at_least);
     let shown = if args.json {
         format!("{}\n", document(&findings, verdict, args.at_least))
     } else {
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
     Ok(verdict.exit_code())
 }
 
-fn document(findings: &Findings, verdict: Verdict, at_least: u64) -> Value {
+fn document(findings: &AuditFindings, verdict: AuditVerdict, at_least: u64) -> Value {
     json!({
         "version": VERSION,
         "verdict": verdict.name(),
@@ -144,7 +144,7 @@ fn document(findings: &Findings, verdict: Verdict, at_least: u64) -> Value {
 }
 
 /// The verdict, what limits it, and the list.
-fn report(findings: &Findings, verdict: Verdict, at_least: u64) -> String {
+fn report(findings: &AuditFindings, verdict: AuditVerdict, at_least: u64) -> String {
     let mut text = format!(
         "in {}: {}, {}\n",
         duration(findings.observed),
@@ -157,7 +157,7 @@ fn report(findings: &Findings, verdict: Verdict, at_least: u64) -> String {
     }
     if findings.observed < at_least {
         line(format!("observed for less than {}: look again later", duration(at_least)));
-    } else if verdict == Verdict::TooShort {
+    } else if verdict == AuditVerdict::TooShort {
         line("nothing was observed that could be judged: look again later".to_owned());
     }
     if findings.not_ready > 0 {
@@ -179,7 +179,7 @@ fn report(findings: &Findings, verdict: Verdict, at_least: u64) -> String {
     text
 }
 
-fn outcome(findings: &Findings) -> String {
+fn outcome(findings: &AuditFindings) -> String {
     if !findings.breaks() {
         return "nothing would break".to_owned();
     }
@@ -192,7 +192,7 @@ fn outcome(findings: &Findings) -> String {
     format!("{at_least}{names} from {clients} would break")
 }
 
-fn entry(pair: &Pair, finding: &Finding, now: u64) -> String {
+fn entry(pair: &AuditPair, finding: &AuditOccurrences, now: u64) -> String {
     let client = if pair.client.is_empty() { "an unknown client" } else { &pair.client };
     let mut text = format!(
         "\n{} from {client}: {}, last {} ago, first {} ago\n",
@@ -241,8 +241,8 @@ mod tests {
 
     const WEEK: u64 = 7 * DAY;
 
-    fn verdict(findings: &Findings) -> Verdict {
-        Verdict::of(findings, WEEK)
+    fn verdict(findings: &AuditFindings) -> AuditVerdict {
+        AuditVerdict::of(findings, WEEK)
     }
 
     #[test]
@@ -252,45 +252,45 @@ mod tests {
             ("shop", Some("10.42.0.9"), "other-namespace", 2),
             ("x", Some("10.42.0.8"), "no-such-namespace", 1),
         ];
-        let findings = Findings::read(&found(WEEK + 4 * 3600 + 61, &pairs)).unwrap();
+        let findings = AuditFindings::read(&found(WEEK + 4 * 3600 + 61, &pairs)).unwrap();
         let text = report(&findings, verdict(&findings), WEEK);
         let first = "in 7 d 4 h: 1,204,311 queries, 3 names from 2 clients would break\n\n";
         assert!(text.starts_with(first), "{text}");
         let entry = "10-42-2-46.web.pod.cluster.local from 10.42.0.9: 7 times, last 15 min 33 s ago, first 15 min 50 s ago\n  \
                      no-such-pod: no pod had 10.42.2.46";
         assert!(text.contains(entry), "{text}");
-        assert_eq!(verdict(&findings), Verdict::Breaks);
+        assert_eq!(verdict(&findings), AuditVerdict::Breaks);
     }
 
     #[test]
     fn clear_needs_time_and_queries() {
-        let mut findings = Findings::read(&found(WEEK, &[])).unwrap();
-        assert_eq!(verdict(&findings), Verdict::Clear);
+        let mut findings = AuditFindings::read(&found(WEEK, &[])).unwrap();
+        assert_eq!(verdict(&findings), AuditVerdict::Clear);
         assert_eq!(
-            report(&findings, Verdict::Clear, WEEK),
+            report(&findings, AuditVerdict::Clear, WEEK),
             "in 7 d: 1,204,311 queries, nothing would break\n"
         );
         findings.observed -= 1;
-        assert_eq!(verdict(&findings), Verdict::TooShort);
+        assert_eq!(verdict(&findings), AuditVerdict::TooShort);
         assert!(
-            report(&findings, Verdict::TooShort, WEEK)
+            report(&findings, AuditVerdict::TooShort, WEEK)
                 .contains("observed for less than 7 d: look again later\n")
         );
         findings.observed = WEEK;
         findings.queries = 0;
-        assert_eq!(verdict(&findings), Verdict::TooShort);
-        assert!(report(&findings, Verdict::TooShort, WEEK).contains("does CoreDNS forward the zone"));
+        assert_eq!(verdict(&findings), AuditVerdict::TooShort);
+        assert!(report(&findings, AuditVerdict::TooShort, WEEK).contains("does CoreDNS forward the zone"));
         (findings.queries, findings.not_ready) = (5, 5);
-        assert_eq!(verdict(&findings), Verdict::TooShort);
-        assert!(report(&findings, Verdict::TooShort, WEEK).contains("5 queries could not be judged"));
+        assert_eq!(verdict(&findings), AuditVerdict::TooShort);
+        assert!(report(&findings, AuditVerdict::TooShort, WEEK).contains("5 queries could not be judged"));
     }
 
     #[test]
     fn limits_of_the_verdict_are_said() {
-        let mut findings = Findings::read(&found(WEEK, &[("web", None, "no-such-pod", 7)])).unwrap();
+        let mut findings = AuditFindings::read(&found(WEEK, &[("web", None, "no-such-pod", 7)])).unwrap();
         (findings.without_client, findings.more) = (1, true);
         findings.file_errors.push("disk full".to_owned());
-        let text = report(&findings, Verdict::Breaks, WEEK);
+        let text = report(&findings, AuditVerdict::Breaks, WEEK);
         for part in ["at least 1 name from unknown clients would break", "1 query had no client", "disk full"]
         {
             assert!(text.contains(part), "{text}");

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use poddns_core::Label;
 
-use self::names::{Names, Probe};
-use self::progress::Progress;
-use self::report::Report;
-use crate::names::Domain;
-use crate::outcome::Failure;
-use crate::query::{DNS_PORT, Prober, Server, seconds};
+use self::names::{Probe, ProbeSource};
+use self::progress::ProgressBar;
+use self::report::ComparisonReport;
+use crate::names::DomainArg;
+use crate::outcome::CommandError;
+use crate::query::{DNS_PORT, Prober, ServerArg, seconds};
 
 /// The command line of `poddns compare`.
 #[derive(Args, Debug)]
@@ -37,13 +37,13 @@ Exit status: 0 if both gave the same answers, 1 if they differ or one gave none,
 pub(crate) struct CompareArgs {
     /// The server that is in use today, such as CoreDNS; port 53 unless one is given
     #[arg(long, value_name = "ADDR[:PORT]")]
-    against: Server,
+    against: ServerArg,
     /// The server that is to take over
     #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:1053")]
-    server: Server,
+    server: ServerArg,
     /// poddnsd's admin endpoints, which list the pods
     #[arg(long, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]
-    admin: Server,
+    admin: ServerArg,
     /// Take the pods from a file of `kubectl get pods -A -o json` or `-o yaml`
     #[arg(long, value_name = "FILE", conflicts_with = "names")]
     pods_file: Option<PathBuf>,
@@ -55,7 +55,7 @@ pub(crate) struct CompareArgs {
     namespace: Option<Label>,
     /// The cluster domain
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
-    domain: Domain,
+    domain: DomainArg,
     /// Queries a second to each server, at most
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
@@ -68,10 +68,10 @@ pub(crate) struct CompareArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
-    let prober = |server: &Server| Prober::new(server, DNS_PORT, args.timeout);
+pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, CommandError> {
+    let prober = |server: &ServerArg| Prober::new(server, DNS_PORT, args.timeout);
     let (server, against) = (prober(&args.server)?, prober(&args.against)?);
-    let names = Names {
+    let names = ProbeSource {
         admin: &args.admin,
         pods_file: args.pods_file.as_deref(),
         file: args.names.as_deref(),
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
         domain: &args.domain.0,
     }
     .open()?;
-    let mut report = Report::new(args.json, Progress::new(|| names.count()));
+    let mut report = ComparisonReport::new(args.json, ProgressBar::new(|| names.count()));
     let mut pace = Pace::new(args.rate);
     names.for_each(&mut |probe: &Probe| {
         pace.wait();

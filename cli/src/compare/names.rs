@@ -9,11 +9,15 @@ use poddns_core::Label;
 use poddns_core::podip::PodIpLabel;
 use poddns_watch::{Feed, Scope, Source};
 use serde_json::Value;
+use thiserror::Error;
 
 use crate::admin::{Admin, text};
-use crate::outcome::{Failure, note};
+use crate::names::pod_name;
+use crate::outcome::{CommandError, note};
 use crate::pods;
-use crate::query::{Lines, Server, default_type, parse_name, questions_of_line, record_type, show_text};
+use crate::query::{ArgError, LineMistake, Lines, ServerArg, default_type, questions_of_line, record_type};
+use crate::runtime::runtime;
+use crate::text::{NameTextError, parse_name, show_text};
 
 /// Member `target` of the lines of poddnsd's query log.
 const QUERY_LOG: &str = "poddns_query";
@@ -26,8 +30,8 @@ pub(crate) struct Probe {
 }
 
 /// The source of names.
-pub(super) struct Names<'a> {
-    pub(super) admin: &'a Server,
+pub(super) struct ProbeSource<'a> {
+    pub(super) admin: &'a ServerArg,
     pub(super) pods_file: Option<&'a Path>,
     /// Of names, or lines of a query log.
     pub(super) file: Option<&'a Path>,
@@ -36,35 +40,35 @@ pub(super) struct Names<'a> {
 }
 
 /// Receives questions.
-type Each<'a> = &'a mut dyn FnMut(&Probe) -> Result<(), Failure>;
+type Each<'a> = &'a mut dyn FnMut(&Probe) -> Result<(), CommandError>;
 
-impl<'a> Names<'a> {
+impl<'a> ProbeSource<'a> {
     /// Opens the source.
-    pub(super) fn open(self) -> Result<Opened<'a>, Failure> {
-        let Names { admin, pods_file, file, namespace, domain } = self;
+    pub(super) fn open(self) -> Result<OpenProbeSource<'a>, CommandError> {
+        let ProbeSource { admin, pods_file, file, namespace, domain } = self;
         let source = match (file, pods_file) {
-            (Some(path), _) => Place::Lines(path),
-            (None, Some(path)) => Place::Pods(open_pods(path, namespace)?),
-            (None, None) => Place::Server(Admin::new(admin)?, namespace),
+            (Some(path), _) => ProbeOrigin::Lines(path),
+            (None, Some(path)) => ProbeOrigin::Pods(open_pods(path, namespace)?),
+            (None, None) => ProbeOrigin::Server(Admin::new(admin)?, namespace),
         };
-        Ok(Opened { source, domain })
+        Ok(OpenProbeSource { source, domain })
     }
 }
 
 /// The source of the questions.
-enum Place<'a> {
+enum ProbeOrigin<'a> {
     Lines(&'a Path),
     Pods(Feed),
     Server(Admin, Option<Label>),
 }
 
 /// An opened source of names.
-pub(super) struct Opened<'a> {
-    source: Place<'a>,
+pub(super) struct OpenProbeSource<'a> {
+    source: ProbeOrigin<'a>,
     domain: &'a str,
 }
 
-impl Opened<'_> {
+impl OpenProbeSource<'_> {
     /// Returns the number of questions, unless they can be read only once, or not at all.
     pub(super) fn count(&self) -> Option<u64> {
         let mut count = 0;
@@ -73,25 +77,25 @@ impl Opened<'_> {
             Ok(())
         };
         match &self.source {
-            Place::Lines(path) if !path.is_file() => return None,
-            Place::Lines(path) => in_file(path, each, &|_| {}),
-            Place::Pods(feed) => self.of_pods(feed, each),
-            Place::Server(admin, namespace) => self.of_server(admin, *namespace, each),
+            ProbeOrigin::Lines(path) if !path.is_file() => return None,
+            ProbeOrigin::Lines(path) => in_file(path, each, &|_| {}),
+            ProbeOrigin::Pods(feed) => self.of_pods(feed, each),
+            ProbeOrigin::Server(admin, namespace) => self.of_server(admin, *namespace, each),
         }
         .ok()?;
         Some(count)
     }
 
     /// Calls `each` with every question, as they are read.
-    pub(super) fn for_each(&self, each: Each<'_>) -> Result<(), Failure> {
+    pub(super) fn for_each(&self, each: Each<'_>) -> Result<(), CommandError> {
         match &self.source {
-            Place::Lines(path) => in_file(path, each, &note),
-            Place::Pods(feed) => self.of_pods(feed, each),
-            Place::Server(admin, namespace) => self.of_server(admin, *namespace, each),
+            ProbeOrigin::Lines(path) => in_file(path, each, &note),
+            ProbeOrigin::Pods(feed) => self.of_pods(feed, each),
+            ProbeOrigin::Server(admin, namespace) => self.of_server(admin, *namespace, each),
         }
     }
 
-    fn of_server(&self, admin: &Admin, namespace: Option<Label>, each: Each<'_>) -> Result<(), Failure> {
+    fn of_server(&self, admin: &Admin, namespace: Option<Label>, each: Each<'_>) -> Result<(), CommandError> {
         let parameters = namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
         pods::list(admin, &parameters, &mut |pod| {
             let namespace = text(pod, "namespace");
@@ -101,7 +105,7 @@ impl Opened<'_> {
         Ok(())
     }
 
-    fn of_pods(&self, feed: &Feed, each: Each<'_>) -> Result<(), Failure> {
+    fn of_pods(&self, feed: &Feed, each: Each<'_>) -> Result<(), CommandError> {
         let (index, mut from, mut result) = (feed.index(), Some(0), Ok(()));
         while let Some(first) = from {
             from = index.scan(first, u32::MAX, |pod| {
@@ -116,32 +120,22 @@ impl Opened<'_> {
         result
     }
 
-    fn probe(&self, namespace: &str, address: IpAddr) -> Result<Probe, Failure> {
-        let text = format!("{}.{namespace}.pod.{}", PodIpLabel::from(address), self.domain);
-        let name =
-            parse_name(&text).map_err(|error| Failure::Usage(format!("'{}' {error}", show_text(&text))))?;
+    fn probe(&self, namespace: &str, address: IpAddr) -> Result<Probe, CommandError> {
+        let name = pod_name(PodIpLabel::from(address), namespace, self.domain)?;
         let record_type = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
         Ok(Probe { name, record_type })
     }
 }
 
-fn open_pods(path: &Path, namespace: Option<Label>) -> Result<Feed, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failure::Run(format!("cannot start the asynchronous runtime: {error}")))?;
+fn open_pods(path: &Path, namespace: Option<Label>) -> Result<Feed, CommandError> {
     let scope = Scope { namespaces: namespace.into_iter().collect(), ..Scope::default() };
-    runtime.block_on(Feed::open(Source::FileOrPipe(path.to_owned()), scope)).map_err(|error| {
-        let message = error.to_string();
-        if error.is_configuration() { Failure::Usage(message) } else { Failure::Run(message) }
-    })
+    Ok(runtime()?.block_on(Feed::open(Source::FileOrPipe(path.to_owned()), scope))?)
 }
 
-fn in_file(path: &Path, each: Each<'_>, report: &dyn Fn(&str)) -> Result<(), Failure> {
+fn in_file(path: &Path, each: Each<'_>, report: &dyn Fn(&str)) -> Result<(), CommandError> {
     let shown = show_text(&path.display().to_string());
-    let unread = |error| Failure::Run(format!("cannot read {shown}: {error}"));
-    for (number, line) in (1_u64..).zip(Lines::open(path).map_err(unread)?) {
-        let line = line.map_err(unread)?;
-        match read(&line) {
+    for (number, line) in (1_u64..).zip(Lines::open(path).map_err(CommandError::run)?) {
+        match read(&line.map_err(CommandError::run)?) {
             Ok(probes) => probes.iter().try_for_each(&mut *each)?,
             Err(error) => report(&format!("{shown}, line {number} is left out: {error}")),
         }
@@ -149,8 +143,21 @@ fn in_file(path: &Path, each: Each<'_>, report: &dyn Fn(&str)) -> Result<(), Fai
     Ok(())
 }
 
-/// The questions of a line.
-fn read(line: &str) -> Result<Vec<Probe>, String> {
+/// Reason why a line has no question.
+#[derive(Debug, Error)]
+enum ProbeLineError {
+    #[error("it is not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("its \"name\" {0}")]
+    Name(#[from] NameTextError),
+    #[error("its \"type\" is {0}")]
+    Type(#[from] ArgError),
+    #[error(transparent)]
+    Words(#[from] LineMistake),
+}
+
+/// Returns the questions of a line.
+fn read(line: &str) -> Result<Vec<Probe>, ProbeLineError> {
     let line = line.trim();
     if line.starts_with('{') {
         return from_json(line).map(|probe| probe.into_iter().collect());
@@ -163,16 +170,16 @@ fn read(line: &str) -> Result<Vec<Probe>, String> {
 }
 
 /// Reads a line of poddnsd's query log; `None` for other lines of its log, and for queries without a question.
-fn from_json(line: &str) -> Result<Option<Probe>, String> {
-    let object: Value = serde_json::from_str(line).map_err(|error| format!("it is not JSON: {error}"))?;
+fn from_json(line: &str) -> Result<Option<Probe>, ProbeLineError> {
+    let object: Value = serde_json::from_str(line)?;
     let target = object.get("target").and_then(Value::as_str);
     if target.is_some_and(|target| target != QUERY_LOG || object["name"].is_null()) {
         return Ok(None);
     }
-    let name = parse_name(text(&object, "name")).map_err(|error| format!("its \"name\" {error}"))?;
+    let name = parse_name(text(&object, "name"))?;
     let record_type = match text(&object, "type") {
         "" => default_type(&name),
-        text => record_type(text).map_err(|error| format!("its \"type\" is {error}"))?,
+        text => record_type(text)?,
     };
     Ok(Some(Probe { name, record_type }))
 }
@@ -222,9 +229,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (lines, pods) = (folder.path().join("names"), Path::new("../demo/pods.json"));
         std::fs::write(&lines, "web A AAAA\na..b\nweb\n").expect("a file");
-        let admin = Server::local();
+        let admin = ServerArg::local();
         let count = |file, pods_file, namespace| {
-            let names = Names { admin: &admin, pods_file, file, namespace, domain: "cluster.local" };
+            let names = ProbeSource { admin: &admin, pods_file, file, namespace, domain: "cluster.local" };
             names.open().expect("the source opens").count()
         };
         assert_eq!(count(Some(lines.as_path()), None, None), Some(3));
@@ -242,7 +249,7 @@ mod tests {
             (r#"{"name":"a","type":"B"}"#, "not a record type"),
         ] {
             let error = read(line).expect_err(line);
-            assert!(error.contains(why), "{line}: {error}");
+            assert!(error.to_string().contains(why), "{line}: {error}");
         }
     }
 }

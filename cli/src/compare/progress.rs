@@ -11,13 +11,13 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const CELLS: u64 = 20;
 
 /// A line on standard error that is written over.
-pub(super) struct Progress {
+pub(super) struct ProgressBar {
     total: Option<u64>,
     begin: Instant,
     shown: Instant,
 }
 
-impl Progress {
+impl ProgressBar {
     /// Returns the progress towards a number of questions, or `None` if standard error is no terminal; the questions are
     /// counted only if it is one.
     pub(super) fn new(count: impl FnOnce() -> Option<u64>) -> Option<Self> {

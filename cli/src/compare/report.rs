@@ -6,19 +6,20 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::names::Probe;
-use super::progress::Progress;
-use crate::outcome::{Failure, print};
-use crate::query::{Answer, show_name, show_type};
+use super::progress::ProgressBar;
+use crate::outcome::{CommandError, print};
+use crate::query::{ProbeAnswer, QueryError};
+use crate::text::{show_name, show_type};
 
 /// Version of the shape of `--json`.
 const VERSION: u32 = 1;
 
 /// An answer, or why there was none.
-pub(super) type Asked = Result<Answer, String>;
+pub(super) type ProbeResult = Result<ProbeAnswer, QueryError>;
 
 /// The result of comparing two answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Difference {
+pub(super) enum AnswerDifference {
     /// The server answers, the other one does not have the name or the type.
     Gained,
     /// The other way round.
@@ -31,11 +32,11 @@ pub(super) enum Difference {
     Unanswered,
 }
 
-impl Difference {
+impl AnswerDifference {
     const ALL: [Self; 5] = [Self::Gained, Self::Lost, Self::Changed, Self::Status, Self::Unanswered];
 
     /// The difference between the server's answer and the other one's; `None` if they are the same.
-    pub(super) fn between(server: &Asked, against: &Asked) -> Option<Self> {
+    pub(super) fn between(server: &ProbeResult, against: &ProbeResult) -> Option<Self> {
         let (Ok(server), Ok(against)) = (server, against) else { return Some(Self::Unanswered) };
         match (server.data.is_empty(), against.data.is_empty()) {
             _ if server == against => None,
@@ -68,22 +69,27 @@ impl Difference {
 }
 
 /// Counts and prints differences as they are found.
-pub(super) struct Report {
+pub(super) struct ComparisonReport {
     json: bool,
     asked: u64,
-    counts: [u64; Difference::ALL.len()],
-    progress: Option<Progress>,
+    counts: [u64; AnswerDifference::ALL.len()],
+    progress: Option<ProgressBar>,
 }
 
-impl Report {
-    pub(super) fn new(json: bool, progress: Option<Progress>) -> Self {
-        Self { json, asked: 0, counts: [0; Difference::ALL.len()], progress }
+impl ComparisonReport {
+    pub(super) fn new(json: bool, progress: Option<ProgressBar>) -> Self {
+        Self { json, asked: 0, counts: [0; AnswerDifference::ALL.len()], progress }
     }
 
-    pub(super) fn add(&mut self, probe: &Probe, server: &Asked, against: &Asked) -> Result<(), Failure> {
+    pub(super) fn add(
+        &mut self,
+        probe: &Probe,
+        server: &ProbeResult,
+        against: &ProbeResult,
+    ) -> Result<(), CommandError> {
         self.asked += 1;
-        if let Some(difference) = Difference::between(server, against) {
-            for (kind, count) in Difference::ALL.into_iter().zip(&mut self.counts) {
+        if let Some(difference) = AnswerDifference::between(server, against) {
+            for (kind, count) in AnswerDifference::ALL.into_iter().zip(&mut self.counts) {
                 *count += u64::from(kind == difference);
             }
             self.erase_progress();
@@ -100,15 +106,21 @@ impl Report {
         self.counts.iter().sum()
     }
 
-    fn show(&self, probe: &Probe, difference: Difference, server: &Asked, against: &Asked) -> String {
+    fn show(
+        &self,
+        probe: &Probe,
+        difference: AnswerDifference,
+        server: &ProbeResult,
+        against: &ProbeResult,
+    ) -> String {
         let (name, record_type) = (show_name(&probe.name), show_type(probe.record_type));
         if !self.json {
             let (kind, server, against) = (difference.name(), show(server), show(against));
             return format!("{kind:<11}{name} {record_type}\n  server:  {server}\n  against: {against}\n");
         }
-        let answer = |asked: &Asked| match asked {
+        let answer = |asked: &ProbeResult| match asked {
             Ok(answer) => json!({ "status": answer.status, "data": answer.data }),
-            Err(error) => json!({ "error": error }),
+            Err(error) => json!({ "error": error.to_string() }),
         };
         let object = json!({
             "version": VERSION,
@@ -122,23 +134,24 @@ impl Report {
     }
 
     /// Prints the summary; the exit status says whether the servers agree.
-    pub(super) fn end(self) -> Result<ExitCode, Failure> {
+    pub(super) fn end(self) -> Result<ExitCode, CommandError> {
         self.erase_progress();
         if self.asked == 0 {
-            return Err(Failure::Run("there is no name to compare".to_owned()));
+            return Err(CommandError::run("there is no name to compare"));
         }
         let different = self.different();
         let same = self.asked - different;
         let mut text = String::new();
         if self.json {
-            let counts = Difference::ALL.iter().zip(self.counts);
+            let counts = AnswerDifference::ALL.iter().zip(self.counts);
             let counts: serde_json::Map<_, _> =
                 counts.map(|(kind, count)| (kind.name().to_owned(), count.into())).collect();
             let summary = json!({ "asked": self.asked, "same": same, "differences": counts });
             let _ = writeln!(text, "{}", json!({ "version": VERSION, "summary": summary }));
         } else {
             let _ = writeln!(text, "{} questions, {same} with the same answer", self.asked);
-            for (kind, count) in Difference::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
+            for (kind, count) in
+                AnswerDifference::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0)
             {
                 let _ = writeln!(text, "  {count:>8} {}", kind.meaning());
             }
@@ -149,50 +162,52 @@ impl Report {
 
     fn erase_progress(&self) {
         if self.progress.is_some() {
-            Progress::erase();
+            ProgressBar::erase();
         }
     }
 }
 
-fn show(asked: &Asked) -> String {
+fn show(asked: &ProbeResult) -> String {
     match asked {
-        Err(error) => error.clone(),
-        Ok(Answer { status, data }) if data.is_empty() => {
+        Err(error) => error.to_string(),
+        Ok(ProbeAnswer { status, data }) if data.is_empty() => {
             if status == "NOERROR" {
                 "NOERROR without records".to_owned()
             } else {
                 status.clone()
             }
         }
-        Ok(Answer { status, data }) if status == "NOERROR" => data.join(", "),
-        Ok(Answer { status, data }) => format!("{status}: {}", data.join(", ")),
+        Ok(ProbeAnswer { status, data }) if status == "NOERROR" => data.join(", "),
+        Ok(ProbeAnswer { status, data }) => format!("{status}: {}", data.join(", ")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hickory_proto::ProtoError;
+
     use super::*;
 
-    fn answer(status: &str, data: &[&str]) -> Answer {
-        Answer { status: status.to_owned(), data: data.iter().map(ToString::to_string).collect() }
+    fn answer(status: &str, data: &[&str]) -> ProbeAnswer {
+        ProbeAnswer { status: status.to_owned(), data: data.iter().map(ToString::to_string).collect() }
     }
 
     #[test]
     fn differences_have_a_kind() {
         let (one, other) = (Ok(answer("NOERROR", &["10.0.0.1"])), Ok(answer("NOERROR", &["10.0.0.2"])));
         let (missing, nodata) = (Ok(answer("NXDOMAIN", &[])), Ok(answer("NOERROR", &[])));
-        let silent: Asked = Err("no answer".to_owned());
+        let silent: ProbeResult = Err(ProtoError::from("no answer").into());
         for (server, against, difference) in [
             (&one, &one, None),
             (&missing, &missing, None),
-            (&one, &missing, Some(Difference::Gained)),
-            (&nodata, &one, Some(Difference::Lost)),
-            (&one, &other, Some(Difference::Changed)),
-            (&missing, &nodata, Some(Difference::Status)),
-            (&one, &silent, Some(Difference::Unanswered)),
-            (&silent, &silent, Some(Difference::Unanswered)),
+            (&one, &missing, Some(AnswerDifference::Gained)),
+            (&nodata, &one, Some(AnswerDifference::Lost)),
+            (&one, &other, Some(AnswerDifference::Changed)),
+            (&missing, &nodata, Some(AnswerDifference::Status)),
+            (&one, &silent, Some(AnswerDifference::Unanswered)),
+            (&silent, &silent, Some(AnswerDifference::Unanswered)),
         ] {
-            assert_eq!(Difference::between(server, against), difference, "{server:?} {against:?}");
+            assert_eq!(AnswerDifference::between(server, against), difference, "{server:?} {against:?}");
         }
     }
 }

@@ -11,9 +11,9 @@ use super::parse::{Corefile, ServerBlock};
 
 /// A version of `CoreDNS`: an unknown directive stops it, so what is generated depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version(u32, u32, u32);
+pub(super) struct CorednsVersion(u32, u32, u32);
 
-impl Version {
+impl CorednsVersion {
     /// The first with `failover` in `forward` (coredns#7458).
     const FAILOVER: Self = Self(1, 13, 0);
     /// The first with several `forward` in a server block (coredns#5127).
@@ -22,7 +22,7 @@ impl Version {
     const CACHE_SERVFAIL: Self = Self(1, 9, 4);
 }
 
-impl FromStr for Version {
+impl FromStr for CorednsVersion {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -37,7 +37,7 @@ impl FromStr for Version {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for CorednsVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.0, self.1, self.2)
     }
@@ -45,14 +45,14 @@ impl fmt::Display for Version {
 
 /// Forwarding of the zones.
 #[derive(Clone, Debug)]
-pub(super) struct Forward {
+pub(super) struct ForwardPlan {
     pub(super) upstreams: Vec<IpAddr>,
-    pub(super) version: Version,
+    pub(super) version: CorednsVersion,
     /// Seconds that responses are cached; none by default.
     pub(super) cache: Option<u32>,
 }
 
-impl Forward {
+impl ForwardPlan {
     /// The addresses as `forward` takes them.
     fn targets(&self) -> String {
         let targets: Vec<String> = self.upstreams.iter().map(ToString::to_string).collect();
@@ -67,7 +67,7 @@ impl Forward {
         }
         lines.push(("errors".to_owned(), Vec::new()));
         if let Some(seconds) = self.cache {
-            let servfail = if self.version >= Version::CACHE_SERVFAIL {
+            let servfail = if self.version >= CorednsVersion::CACHE_SERVFAIL {
                 vec!["servfail 0".to_owned()]
             } else {
                 Vec::new()
@@ -85,7 +85,7 @@ impl Forward {
     /// The directive that forwards a zone.
     fn forward(&self, zone: &str) -> (String, Vec<String>) {
         let mut block = vec!["policy sequential".to_owned()];
-        if self.version >= Version::FAILOVER && self.upstreams.len() > 1 {
+        if self.version >= CorednsVersion::FAILOVER && self.upstreams.len() > 1 {
             block.push("failover SERVFAIL REFUSED".to_owned());
         }
         (format!("forward {zone} {}", self.targets()), block)
@@ -93,7 +93,7 @@ impl Forward {
 
     /// Returns true if a server block can have several `forward` directives.
     pub(super) fn has_many(&self) -> bool {
-        self.version >= Version::MANY_FORWARDS
+        self.version >= CorednsVersion::MANY_FORWARDS
     }
 
     /// The lines that forward the reverse zones: for the server block with `kubernetes`, or server blocks of their own.
@@ -109,8 +109,8 @@ impl Forward {
 
     /// Returns what a newer version of `CoreDNS` would add, and the option for that; `None` if there is nothing.
     pub(super) fn newer(&self) -> Option<String> {
-        (self.version < Version::FAILOVER && self.upstreams.len() > 1).then(|| {
-            let version = Version::FAILOVER;
+        (self.version < CorednsVersion::FAILOVER && self.upstreams.len() > 1).then(|| {
+            let version = CorednsVersion::FAILOVER;
             format!(
                 "CoreDNS {version} and later can ask the second server where the first answers SERVFAIL, as while it starts:\n\
                  --coredns-version {version} adds `failover`. The version is the tag of the image of CoreDNS."
@@ -144,7 +144,7 @@ pub(super) fn existing<'a>(corefile: &'a Corefile, import: &Import) -> Option<&'
 }
 
 /// The Corefile with the server block at its end, unless one serves the zone already.
-pub(super) fn with_block(text: &str, corefile: &Corefile, import: &Import, forward: &Forward) -> String {
+pub(super) fn with_block(text: &str, corefile: &Corefile, import: &Import, forward: &ForwardPlan) -> String {
     if existing(corefile, import).is_some() {
         return text.to_owned();
     }

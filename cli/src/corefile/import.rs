@@ -12,7 +12,7 @@ const DEFAULT_TTL: &str = "5";
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weight {
+pub(super) enum Severity {
     /// Taken over, or without a meaning for pod records.
     Note,
     /// Something behaves differently, or must be done by hand.
@@ -21,12 +21,12 @@ pub(super) enum Weight {
 
 /// Meaning of one directive for poddns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct ImportFinding {
     pub(super) line: usize,
     /// The directive as it is written.
     pub(super) directive: String,
     pub(super) meaning: String,
-    pub(super) weight: Weight,
+    pub(super) weight: Severity,
 }
 
 /// Settings that poddns takes over from a Corefile.
@@ -50,7 +50,7 @@ pub(super) struct Import {
     pub(super) visibility: bool,
     /// `kubernetes` passes reverse names on that it does not know.
     pub(super) falls_through: bool,
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<ImportFinding>,
 }
 
 impl Import {
@@ -59,17 +59,17 @@ impl Import {
         self.pods.as_deref().is_none_or(|mode| mode == "verified")
     }
 
-    fn found(&mut self, directive: &Directive, weight: Weight, meaning: impl Into<String>) {
+    fn found(&mut self, directive: &Directive, weight: Severity, meaning: impl Into<String>) {
         let (line, directive, meaning) = (directive.line, directive.to_string(), meaning.into());
-        self.findings.push(Finding { line, directive, meaning, weight });
+        self.findings.push(ImportFinding { line, directive, meaning, weight });
     }
 
     fn note(&mut self, directive: &Directive, meaning: impl Into<String>) {
-        self.found(directive, Weight::Note, meaning);
+        self.found(directive, Severity::Note, meaning);
     }
 
     fn attention(&mut self, directive: &Directive, meaning: impl Into<String>) {
-        self.found(directive, Weight::Attention, meaning);
+        self.found(directive, Severity::Attention, meaning);
     }
 
     /// The zones of pods that poddns takes over.
@@ -251,9 +251,9 @@ fn uses_client_metadata(directive: &Directive) -> bool {
 
 /// A setting that a Corefile leads to: key of poddnsd's configuration, name of the chart's value, and the value, which is
 /// written alike in TOML and YAML. The chart has no value for what a pod is given by its cluster.
-type Setting = (&'static str, Option<&'static str>, String);
+type ImportedSetting = (&'static str, Option<&'static str>, String);
 
-fn settings(import: &Import) -> Vec<Setting> {
+fn settings(import: &Import) -> Vec<ImportedSetting> {
     let mode = import.pods.as_deref().unwrap_or("verified");
     let mut settings =
         vec![("pods", Some("pods"), quoted(mode)), ("domain", Some("clusterDomains"), list(&import.domains))];

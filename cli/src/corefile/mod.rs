@@ -11,17 +11,20 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use poddns_core::{IpCidr, ReverseZones};
+use poddns_core::{IpCidr, ReverseZones, TooManyReverseZones};
 use poddns_net::daemon::HIDDEN_BEHIND_CACHE;
+use thiserror::Error;
 
-use self::block::{Forward, Version, existing, with_block};
-use self::import::{Import, Weight, config, import, values};
-use self::parse::{Corefile, parse};
-use self::platform::{Platform, Source};
-use crate::outcome::Failure;
+use self::block::{CorednsVersion, ForwardPlan, existing, with_block};
+use self::import::{Import, Severity, config, import, values};
+use self::parse::{Corefile, CorefileError, parse};
+use self::platform::{Platform, PlatformInput};
+use crate::outcome::CommandError;
+use crate::query::ReadError;
+use crate::text::show_text;
 
 /// The command line of `poddns corefile`.
 #[derive(Args, Debug)]
@@ -40,8 +43,8 @@ pub(crate) struct CorefileArgs {
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
     /// The form of the output
-    #[arg(long, value_enum, default_value_t = Part::Report)]
-    print: Part,
+    #[arg(long, value_enum, default_value_t = OutputPart::Report)]
+    print: OutputPart,
     /// Print the object or patch of this platform
     #[arg(long, value_enum, conflicts_with = "print")]
     platform: Option<Platform>,
@@ -50,7 +53,7 @@ pub(crate) struct CorefileArgs {
     upstream: Vec<IpAddr>,
     /// The version of CoreDNS that reads the result: an unknown directive stops it
     #[arg(long, value_name = "VERSION", default_value = "1.11.0")]
-    coredns_version: Version,
+    coredns_version: CorednsVersion,
     /// Cache responses in CoreDNS for this long, which loses extended errors
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     cache: Option<u32>,
@@ -67,7 +70,7 @@ pub(crate) struct CorefileArgs {
 
 /// A part of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Part {
+enum OutputPart {
     /// The meaning of each directive, the configuration and the server block
     Report,
     /// The configuration of poddnsd
@@ -87,25 +90,52 @@ fn variable(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Runs the command, and returns what it prints.
-pub(crate) fn run(args: &CorefileArgs) -> Result<String, Failure> {
-    let name = args.file.display().to_string();
-    let text = read(args).map_err(|error| Failure::Usage(format!("cannot read {name}: {error}")))?;
-    let variables: BTreeMap<String, String> = args.env.iter().cloned().collect();
-    let corefile = parse(&text, &variables).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
-    if let Err(error) = ReverseZones::new(&args.reverse_zone) {
-        return Err(Failure::Usage(format!("--reverse-zone: {error}")));
+/// Reason why a Corefile is not imported.
+#[derive(Debug, Error)]
+enum ImportError {
+    #[error(transparent)]
+    Read(ReadError),
+    #[error("{}: {source}", show_path(path))]
+    Parse { path: PathBuf, source: CorefileError },
+    #[error("--reverse-zone: {0}")]
+    ReverseZones(#[source] TooManyReverseZones),
+    #[error(
+        "{}: no server block has a 'kubernetes' directive with a cluster domain; is this the Corefile of the cluster's \
+         DNS?",
+        show_path(.0)
+    )]
+    NoDirective(PathBuf),
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::NoDirective(_) => Self::run(error),
+            ImportError::Read(_) | ImportError::Parse { .. } | ImportError::ReverseZones(_) => {
+                Self::usage(error)
+            }
+        }
     }
-    let Some(mut import) = import(&corefile) else {
-        let why = "no server block has a 'kubernetes' directive with a cluster domain";
-        return Err(Failure::Run(format!("{name}: {why}; is this the Corefile of the cluster's DNS?")));
-    };
+}
+
+fn show_path(path: &Path) -> String {
+    show_text(&path.display().to_string())
+}
+
+/// Runs the command, and returns its output.
+pub(crate) fn run(args: &CorefileArgs) -> Result<String, CommandError> {
+    let path = || args.file.clone();
+    let text = read(args).map_err(|source| ImportError::Read(ReadError { path: path(), source }))?;
+    let variables: BTreeMap<String, String> = args.env.iter().cloned().collect();
+    let corefile = parse(&text, &variables).map_err(|source| ImportError::Parse { path: path(), source })?;
+    ReverseZones::new(&args.reverse_zone).map_err(ImportError::ReverseZones)?;
+    let mut import = import(&corefile).ok_or_else(|| ImportError::NoDirective(path()))?;
     import.reverse_zones.clone_from(&args.reverse_zone);
     import.visibility = args.visibility;
     let (upstreams, version) = (args.upstream.clone(), args.coredns_version);
-    let forward = Forward { upstreams, version, cache: args.cache };
+    let forward = ForwardPlan { upstreams, version, cache: args.cache };
     if let Some(platform) = args.platform {
-        return Ok(platform.object(&Source {
+        return Ok(platform.object(&PlatformInput {
             text: &text,
             corefile: &corefile,
             import: &import,
@@ -113,12 +143,12 @@ pub(crate) fn run(args: &CorefileArgs) -> Result<String, Failure> {
         }));
     }
     Ok(match args.print {
-        Part::Report => report(&corefile, &import, &forward),
-        Part::Config => config(&import),
-        Part::Values => values(&import, &forward.upstreams),
-        Part::Block => forward.block(&import),
-        Part::Reverse => forward.reverse(&import),
-        Part::Corefile => with_block(&text, &corefile, &import, &forward),
+        OutputPart::Report => report(&corefile, &import, &forward),
+        OutputPart::Config => config(&import),
+        OutputPart::Values => values(&import, &forward.upstreams),
+        OutputPart::Block => forward.block(&import),
+        OutputPart::Reverse => forward.reverse(&import),
+        OutputPart::Corefile => with_block(&text, &corefile, &import, &forward),
     })
 }
 
@@ -136,10 +166,10 @@ fn read(args: &CorefileArgs) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
-fn report(corefile: &Corefile, import: &Import, forward: &Forward) -> String {
+fn report(corefile: &Corefile, import: &Import, forward: &ForwardPlan) -> String {
     let mut text = String::from("Directives ('!' needs attention):\n");
     for finding in &import.findings {
-        let mark = if finding.weight == Weight::Attention { '!' } else { ' ' };
+        let mark = if finding.weight == Severity::Attention { '!' } else { ' ' };
         let directive: String = finding.directive.chars().map(printable).take(60).collect();
         let _ = writeln!(text, "{mark} line {}: {directive}\n      {}", finding.line, finding.meaning);
     }
@@ -181,7 +211,7 @@ fn report(corefile: &Corefile, import: &Import, forward: &Forward) -> String {
 }
 
 /// Reports reverse zones and visibility, where they are asked for.
-fn asked_for(text: &mut String, import: &Import, forward: &Forward) {
+fn asked_for(text: &mut String, import: &Import, forward: &ForwardPlan) {
     if !import.is_verified() && (import.visibility || !import.reverse_zones.is_empty()) {
         text.push_str("\n! Reverse zones and visibility need mode verified: set it, or leave them out\n");
     }

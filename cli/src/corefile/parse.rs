@@ -14,7 +14,7 @@ const MAX_DIRECTIVES: usize = 10_000;
 
 /// Reason why a text is no Corefile.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum ParseError {
+pub(super) enum CorefileError {
     #[error("line {0}: '}}' without '{{'")]
     Unopened(usize),
     #[error("the block that begins on line {0} is not closed")]
@@ -58,7 +58,7 @@ fn quote(token: &str) -> String {
 
 /// One address of a server block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct BlockAddress {
     /// The zone in lower case without a dot at its end; the root is empty.
     pub(super) zone: String,
     /// The port, if it is not that of the scheme.
@@ -67,7 +67,7 @@ pub(super) struct Address {
     pub(super) scheme: Option<String>,
 }
 
-impl Address {
+impl BlockAddress {
     fn read(text: &str) -> Self {
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
@@ -86,7 +86,7 @@ impl Address {
 /// A server block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ServerBlock {
-    pub(super) addresses: Vec<Address>,
+    pub(super) addresses: Vec<BlockAddress>,
     pub(super) directives: Vec<Directive>,
     pub(super) line: usize,
 }
@@ -104,7 +104,7 @@ pub(super) struct Corefile {
 }
 
 /// Reads a Corefile. `variables` are those of `CoreDNS`' environment.
-pub(super) fn parse(text: &str, variables: &BTreeMap<String, String>) -> Result<Corefile, ParseError> {
+pub(super) fn parse(text: &str, variables: &BTreeMap<String, String>) -> Result<Corefile, CorefileError> {
     let mut corefile = Corefile::default();
     let mut tokens = tokens(text);
     for token in &mut tokens {
@@ -119,7 +119,7 @@ pub(super) fn parse(text: &str, variables: &BTreeMap<String, String>) -> Result<
         }
     }
     if blocks.is_empty() {
-        return Err(ParseError::Empty);
+        return Err(CorefileError::Empty);
     }
     let mut left = MAX_DIRECTIVES;
     for mut block in blocks {
@@ -169,11 +169,11 @@ impl<'a> Parser<'a> {
     }
 
     /// Notes files of server blocks, which are not read.
-    fn top_level_import(&mut self, files: &mut Vec<(String, usize)>) -> Result<(), ParseError> {
+    fn top_level_import(&mut self, files: &mut Vec<(String, usize)>) -> Result<(), CorefileError> {
         let line = self.next().map_or(0, |import| import.line);
-        let name = self.next().filter(|name| name.line == line).ok_or(ParseError::Import(line))?;
+        let name = self.next().filter(|name| name.line == line).ok_or(CorefileError::Import(line))?;
         if self.peek().is_some_and(|more| more.line == line) {
-            return Err(ParseError::Import(line));
+            return Err(CorefileError::Import(line));
         }
         files.push((name.text.clone(), line));
         Ok(())
@@ -184,14 +184,14 @@ impl<'a> Parser<'a> {
         &mut self,
         blocks: &mut Vec<ServerBlock>,
         braceless: &mut Option<usize>,
-    ) -> Result<(), ParseError> {
+    ) -> Result<(), CorefileError> {
         let Some(first) = self.peek() else { return Ok(()) };
         let line = first.line;
         let mut names = Vec::new();
         let mut braces = false;
         while let Some(token) = self.peek() {
             if token.is("}") {
-                return Err(ParseError::Unopened(token.line));
+                return Err(CorefileError::Unopened(token.line));
             }
             let continues = names.last().is_none_or(|last: &String| last.ends_with(','));
             let previous = self.at.checked_sub(1).map(|at| self.tokens[at].line);
@@ -217,21 +217,29 @@ impl<'a> Parser<'a> {
             _ => {
                 let names =
                     names.iter().map(|name| name.trim_end_matches(',')).filter(|name| !name.is_empty());
-                blocks.push(ServerBlock { addresses: names.map(Address::read).collect(), directives, line });
+                blocks.push(ServerBlock {
+                    addresses: names.map(BlockAddress::read).collect(),
+                    directives,
+                    line,
+                });
             }
         }
         Ok(())
     }
 
     /// Reads directives up to the brace that closes the block opened on a line, or to the end of the file.
-    fn directives(&mut self, opened: Option<usize>, depth: usize) -> Result<Vec<Directive>, ParseError> {
+    fn directives(&mut self, opened: Option<usize>, depth: usize) -> Result<Vec<Directive>, CorefileError> {
         let mut directives = Vec::new();
         while let Some(token) = self.next() {
             if token.is("}") {
-                return if opened.is_some() { Ok(directives) } else { Err(ParseError::Unopened(token.line)) };
+                return if opened.is_some() {
+                    Ok(directives)
+                } else {
+                    Err(CorefileError::Unopened(token.line))
+                };
             }
             if depth >= MAX_DEPTH {
-                return Err(ParseError::TooDeep(token.line));
+                return Err(CorefileError::TooDeep(token.line));
             }
             let mut directive = Directive {
                 name: token.text.clone(),
@@ -249,7 +257,7 @@ impl<'a> Parser<'a> {
             }
             directives.push(directive);
         }
-        opened.map_or(Ok(directives), |line| Err(ParseError::Unclosed(line)))
+        opened.map_or(Ok(directives), |line| Err(CorefileError::Unclosed(line)))
     }
 
     /// Puts snippets in the place of their imports, and notes imported files.
@@ -259,12 +267,12 @@ impl<'a> Parser<'a> {
         files: &mut Vec<(String, usize)>,
         left: &mut usize,
         depth: usize,
-    ) -> Result<Vec<Directive>, ParseError> {
+    ) -> Result<Vec<Directive>, CorefileError> {
         let mut all = Vec::new();
         for mut directive in directives {
-            *left = left.checked_sub(1).ok_or(ParseError::TooMany(directive.line))?;
+            *left = left.checked_sub(1).ok_or(CorefileError::TooMany(directive.line))?;
             if depth >= MAX_DEPTH {
-                return Err(ParseError::TooDeep(directive.line));
+                return Err(CorefileError::TooDeep(directive.line));
             }
             if directive.name != "import" {
                 let block = std::mem::take(&mut directive.block);
@@ -273,7 +281,7 @@ impl<'a> Parser<'a> {
                 continue;
             }
             let [name] = directive.arguments.as_slice() else {
-                return Err(ParseError::Import(directive.line));
+                return Err(CorefileError::Import(directive.line));
             };
             match self.snippets.get(name) {
                 Some(snippet) => all.extend(self.imported(snippet.clone(), files, left, depth + 1)?),
@@ -288,14 +296,14 @@ impl<'a> Parser<'a> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Corefile, ParseError> {
+    fn read(text: &str) -> Result<Corefile, CorefileError> {
         parse(text, &BTreeMap::from([("PORT".to_owned(), "5353".to_owned())]))
     }
 
     #[test]
     fn addresses_have_scheme_zone_and_port() {
         let corefile = read("dns://Example.org.:{$PORT}, tls://. 10.0.0.0/24 {\nwhoami\n}").unwrap();
-        let address = |zone: &str, port: Option<&str>, scheme: Option<&str>| Address {
+        let address = |zone: &str, port: Option<&str>, scheme: Option<&str>| BlockAddress {
             zone: zone.to_owned(),
             port: port.map(str::to_owned),
             scheme: scheme.map(str::to_owned),
@@ -336,7 +344,7 @@ mod tests {
         let corefile = read("import a/*.server\n. {\nerrors\n}\nimport b\n").unwrap();
         assert_eq!(corefile.blocks.len(), 1);
         assert_eq!(corefile.imports, [("a/*.server".to_owned(), 1), ("b".to_owned(), 5)]);
-        assert_eq!(read("import\n. {\n}"), Err(ParseError::Import(1)));
+        assert_eq!(read("import\n. {\n}"), Err(CorefileError::Import(1)));
     }
 
     #[test]
@@ -348,13 +356,13 @@ mod tests {
 
     #[test]
     fn faults_name_their_line() {
-        assert_eq!(read(". {\nerrors\n"), Err(ParseError::Unclosed(1)));
-        assert_eq!(read(". {\n}\n}"), Err(ParseError::Unopened(3)));
-        assert_eq!(read("# nothing\n"), Err(ParseError::Empty));
-        assert_eq!(read(". {\nimport\n}"), Err(ParseError::Import(2)));
-        assert_eq!(read("(a) {\nimport a\n}\n. {\nimport a\n}"), Err(ParseError::TooDeep(2)));
+        assert_eq!(read(". {\nerrors\n"), Err(CorefileError::Unclosed(1)));
+        assert_eq!(read(". {\n}\n}"), Err(CorefileError::Unopened(3)));
+        assert_eq!(read("# nothing\n"), Err(CorefileError::Empty));
+        assert_eq!(read(". {\nimport\n}"), Err(CorefileError::Import(2)));
+        assert_eq!(read("(a) {\nimport a\n}\n. {\nimport a\n}"), Err(CorefileError::TooDeep(2)));
         let deep = format!(". {{\n{}", "a {\n".repeat(100));
-        assert!(matches!(read(&deep), Err(ParseError::TooDeep(_))));
+        assert!(matches!(read(&deep), Err(CorefileError::TooDeep(_))));
     }
 
     #[test]
@@ -365,7 +373,7 @@ mod tests {
             text += &["(s", &n.to_string(), ") {\n", &imports, "}\n"].concat();
         }
         text.push_str(". {\nimport s13\n}\n");
-        assert!(matches!(read(&text), Err(ParseError::TooMany(_))));
+        assert!(matches!(read(&text), Err(CorefileError::TooMany(_))));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::block::{Forward, with_block};
+use super::block::{ForwardPlan, with_block};
 use super::import::Import;
 use super::parse::{Corefile, Directive, ServerBlock};
 
@@ -31,17 +31,17 @@ pub(super) enum Platform {
 }
 
 /// Contents of an object.
-pub(super) struct Source<'a> {
+pub(super) struct PlatformInput<'a> {
     pub(super) text: &'a str,
     pub(super) corefile: &'a Corefile,
     pub(super) import: &'a Import,
-    pub(super) forward: &'a Forward,
+    pub(super) forward: &'a ForwardPlan,
 }
 
 impl Platform {
     /// The object, after comments with how it is applied and undone.
-    pub(super) fn object(self, source: &Source<'_>) -> String {
-        let Source { text, corefile, import, forward } = source;
+    pub(super) fn object(self, source: &PlatformInput<'_>) -> String {
+        let PlatformInput { text, corefile, import, forward } = source;
         let whole = || with_block(text, corefile, import, forward);
         let object = match self {
             Self::Kubeadm | Self::Talos => config_map("coredns", "Corefile", &whole()),
@@ -131,7 +131,7 @@ fn operator_server(import: &Import, upstreams: &[IpAddr]) -> Value {
 }
 
 /// The values of the `CoreDNS` chart, which replace all server blocks, so all are stated.
-fn helm_chart_config(source: &Source<'_>) -> String {
+fn helm_chart_config(source: &PlatformInput<'_>) -> String {
     let mut servers: Vec<Value> = source.corefile.blocks.iter().map(chart_server).collect();
     if super::block::existing(source.corefile, source.import).is_none() {
         let zones: Vec<Value> = source.import.zones().map(|zone| json!({ "zone": zone })).collect();

@@ -8,7 +8,8 @@ use std::{fmt, io};
 use hickory_proto::rr::{DNSClass, RecordType};
 use thiserror::Error;
 
-use super::text::parse_hex;
+use crate::outcome::CommandError;
+use crate::text::parse_hex;
 
 /// The longest a try may take: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -77,14 +78,14 @@ pub(super) fn port(text: &str) -> Result<u16, ArgError> {
 
 /// The server, not yet resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Server {
+pub(crate) struct ServerArg {
     /// An address, or a host name.
     pub(crate) host: String,
     /// The port, if one is given.
     pub(crate) port: Option<u16>,
 }
 
-impl Server {
+impl ServerArg {
     /// This host, on the port that is usual for what is asked.
     pub(crate) fn local() -> Self {
         Self { host: "127.0.0.1".to_owned(), port: None }
@@ -97,6 +98,18 @@ impl Server {
         let addresses: Vec<SocketAddr> = found.collect();
         if addresses.is_empty() { Err(ServerError::NoAddress(self.to_string())) } else { Ok(addresses) }
     }
+
+    /// Returns the first of its addresses.
+    pub(crate) fn first_address(&self, port: u16) -> Result<SocketAddr, ServerError> {
+        let first = self.addresses(port)?.into_iter().next();
+        first.ok_or_else(|| ServerError::NoAddress(self.to_string()))
+    }
+}
+
+impl From<ServerError> for CommandError {
+    fn from(error: ServerError) -> Self {
+        Self::run(error)
+    }
 }
 
 /// Reason why a server cannot be asked.
@@ -108,7 +121,7 @@ pub(crate) enum ServerError {
     NoAddress(String),
 }
 
-impl FromStr for Server {
+impl FromStr for ServerArg {
     type Err = ArgError;
 
     fn from_str(text: &str) -> Result<Self, ArgError> {
@@ -130,7 +143,7 @@ impl FromStr for Server {
     }
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for ServerArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.port, self.host.as_str()) {
             (Some(port), host) if host.contains(':') => write!(f, "[{host}]:{port}"),
@@ -206,7 +219,7 @@ mod tests {
             ("[::1]:1053", "::1", Some(1053)),
             ("localhost:5353", "localhost", Some(5353)),
         ] {
-            assert_eq!(text.parse(), Ok(Server { host: host.to_owned(), port }), "{text}");
+            assert_eq!(text.parse(), Ok(ServerArg { host: host.to_owned(), port }), "{text}");
         }
         for (bad, why) in [
             ("", ArgError::Server),
@@ -217,7 +230,7 @@ mod tests {
             ("127.0.0.1:0", ArgError::Port),
             ("127.0.0.1:65536", ArgError::Port),
         ] {
-            assert_eq!(bad.parse::<Server>(), Err(why), "{bad}");
+            assert_eq!(bad.parse::<ServerArg>(), Err(why), "{bad}");
         }
     }
 

@@ -8,8 +8,9 @@ use hickory_proto::op::{Edns, Message, ResponseCode};
 use hickory_proto::rr::rdata::NULL;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
+use thiserror::Error;
 
-use super::text::{show_name, show_text, show_type};
+use crate::text::{show_name, show_text, show_type};
 
 /// The octets of the header in front of its counts of records (RFC 1035 4.1.1), and all of them.
 const BEFORE_COUNTS: usize = 6;
@@ -28,57 +29,41 @@ pub(crate) struct Decoded {
     pub(crate) message: Message,
     /// Number of octets behind the end of the message.
     pub(crate) left_over: usize,
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<DecodeFault>,
 }
 
 /// A part of a message that does not decode.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+#[derive(Debug, Error)]
+pub(crate) enum DecodeFault {
     /// The record is shown, as octets.
-    Data { place: Place, owner: Name, rtype: RecordType, why: String },
+    #[error("{place}, {} {}, does not decode and is shown as octets: {}", show_name(.owner), show_type(*.rtype),
+            show_error(.source))]
+    Data { place: RecordPlace, owner: Name, rtype: RecordType, source: DecodeError },
     /// The record cannot be shown.
-    Owner { place: Place, rtype: RecordType, why: String },
+    #[error("{place}, of type {}, is left out, since its owner does not decode: {}", show_type(*.rtype),
+            show_error(.source))]
+    Owner { place: RecordPlace, rtype: RecordType, source: DecodeError },
     /// The packet ends within this record.
-    Cut { place: Place },
+    #[error("the message ends within {place}, or has no form there; it and what follows is missing")]
+    Cut { place: RecordPlace },
 }
 
-impl Fault {
-    /// Returns whether records are missing from the message.
+impl DecodeFault {
+    /// Returns true if records are missing from the message.
     pub(crate) const fn is_loss(&self) -> bool {
         matches!(self, Self::Owner { .. } | Self::Cut { .. })
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Data { place, owner, rtype, why } => {
-                let (owner, rtype) = (show_name(owner), show_type(*rtype));
-                write!(f, "{place}, {owner} {rtype}, does not decode and is shown as octets: {why}")
-            }
-            Self::Owner { place, rtype, why } => {
-                let rtype = show_type(*rtype);
-                write!(f, "{place}, of type {rtype}, is left out, since its owner does not decode: {why}")
-            }
-            Self::Cut { place } => {
-                write!(
-                    f,
-                    "the message ends within {place}, or has no form there; it and what follows is missing"
-                )
-            }
-        }
-    }
-}
-
 /// The place of a record: its section, its number there from 1, and how many the header announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RecordPlace {
     section: usize,
     number: u16,
     of: u16,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RecordPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let section = SECTIONS.get(self.section).unwrap_or(&"");
         write!(f, "{section} record {} of {}", self.number, self.of)
@@ -98,43 +83,43 @@ pub(crate) fn decode(packet: &[u8]) -> Result<Decoded, DecodeError> {
     counts.fill(0);
     let mut decoder = BinDecoder::new(&head);
     let message = Message::read(&mut decoder)?;
-    let mut walk = Walk { packet, at: decoder.index(), message, faults: Vec::new() };
+    let mut walk = MessageWalk { packet, at: decoder.index(), message, faults: Vec::new() };
     let counts = packet.get(BEFORE_COUNTS..HEADER).unwrap_or_default().as_chunks().0;
     let places = counts.iter().enumerate().flat_map(|(section, count)| {
         let of = u16::from_be_bytes(*count);
-        (1..=of).map(move |number| Place { section, number, of })
+        (1..=of).map(move |number| RecordPlace { section, number, of })
     });
     for place in places {
         let Some(frame) = frame(packet, walk.at) else {
-            walk.faults.push(Fault::Cut { place });
+            walk.faults.push(DecodeFault::Cut { place });
             walk.at = packet.len();
             break;
         };
         walk.take(place, &frame);
     }
-    let Walk { at, message, faults, .. } = walk;
+    let MessageWalk { at, message, faults, .. } = walk;
     Ok(Decoded { message, left_over: packet.len() - at, faults })
 }
 
 /// The walk through the records of a packet.
-struct Walk<'a> {
+struct MessageWalk<'a> {
     packet: &'a [u8],
     /// Offset of the next record.
     at: usize,
     message: Message,
-    faults: Vec<Fault>,
+    faults: Vec<DecodeFault>,
 }
 
-impl Walk<'_> {
+impl MessageWalk<'_> {
     /// Takes the record that begins here, decoded or as octets.
-    fn take(&mut self, place: Place, frame: &Frame) {
+    fn take(&mut self, place: RecordPlace, frame: &RecordFrame) {
         let start = std::mem::replace(&mut self.at, frame.data.end);
         let octets = self.packet.get(..frame.data.end).unwrap_or_default();
         let decoded = read_at::<Record>(octets, start).and_then(|record| self.allow(place, record));
-        let why = match decoded {
+        let source = match decoded {
             Ok(record) if is_edns(place, &record) => return self.set_edns(&record),
             Ok(record) => return self.push(place, record),
-            Err(error) => show_error(&error),
+            Err(error) => error,
         };
         let rtype = frame.rtype;
         match read_at::<Name>(octets, start) {
@@ -147,17 +132,14 @@ impl Walk<'_> {
                     self.set_edns(&bare);
                 }
                 self.push(place, record);
-                self.faults.push(Fault::Data { place, owner, rtype, why });
+                self.faults.push(DecodeFault::Data { place, owner, rtype, source });
             }
-            Err(error) => {
-                let why = show_error(&error);
-                self.faults.push(Fault::Owner { place, rtype, why });
-            }
+            Err(source) => self.faults.push(DecodeFault::Owner { place, rtype, source }),
         }
     }
 
     /// The record, unless hickory refuses a message for it.
-    fn allow(&self, place: Place, record: Record) -> Result<Record, DecodeError> {
+    fn allow(&self, place: RecordPlace, record: Record) -> Result<Record, DecodeError> {
         let rtype = record.record_type();
         let may_be_empty = matches!(rtype, RecordType::OPT | RecordType::NULL | RecordType::Unknown(_));
         if matches!(record.data, RData::Update0(_)) && !may_be_empty {
@@ -179,7 +161,7 @@ impl Walk<'_> {
         self.message.edns = Some(edns);
     }
 
-    fn push(&mut self, place: Place, record: Record) {
+    fn push(&mut self, place: RecordPlace, record: Record) {
         let Message { answers, authorities, additionals, .. } = &mut self.message;
         let section = match place.section {
             0 => answers,
@@ -191,7 +173,7 @@ impl Walk<'_> {
 }
 
 /// Returns whether a record is the OPT record of EDNS(0) (RFC 6891 6.1.1).
-fn is_edns(place: Place, record: &Record) -> bool {
+fn is_edns(place: RecordPlace, record: &Record) -> bool {
     place.section == 2 && record.record_type() == RecordType::OPT && record.name.is_root()
 }
 
@@ -212,14 +194,14 @@ fn show_error(error: &DecodeError) -> String {
 }
 
 /// A record as far as its frame goes.
-struct Frame {
+struct RecordFrame {
     rtype: RecordType,
     class: u16,
     ttl: u32,
     data: Range<usize>,
 }
 
-impl Frame {
+impl RecordFrame {
     /// The record with its data as octets.
     fn as_octets(&self, owner: &Name, octets: &[u8]) -> Record {
         let data = match octets.get(self.data.clone()).unwrap_or_default() {
@@ -236,12 +218,12 @@ impl Frame {
 }
 
 /// The frame of the record at `at`; `None` if the packet ends within it or it has a label of no known kind.
-fn frame(packet: &[u8], at: usize) -> Option<Frame> {
+fn frame(packet: &[u8], at: usize) -> Option<RecordFrame> {
     let (&[t0, t1, c0, c1, ttl @ .., l0, l1], data) =
         packet.get(skip_name(packet, at)?..)?.split_first_chunk::<FIXED>()?;
     let start = packet.len() - data.len();
     let end = start + usize::from(u16::from_be_bytes([l0, l1]));
-    (end <= packet.len()).then(|| Frame {
+    (end <= packet.len()).then(|| RecordFrame {
         rtype: RecordType::from(u16::from_be_bytes([t0, t1])),
         class: u16::from_be_bytes([c0, c1]),
         ttl: u32::from_be_bytes(ttl),
@@ -303,7 +285,7 @@ mod tests {
     }
 
     fn notes(decoded: &Decoded) -> Vec<String> {
-        decoded.faults.iter().map(Fault::to_string).collect()
+        decoded.faults.iter().map(DecodeFault::to_string).collect()
     }
 
     #[test]
@@ -366,7 +348,8 @@ mod tests {
         for cut in 1..address.len() {
             let decoded = decode(&whole[..whole.len() - cut]).expect("header and question are good");
             assert_eq!(decoded.message.answers.len(), 1);
-            assert_eq!(decoded.faults, [Fault::Cut { place: Place { section: 0, number: 2, of: 2 } }]);
+            assert!(notes(&decoded)[0].starts_with("the message ends within answer record 2 of 2, "));
+            assert_eq!(decoded.faults.len(), 1);
             assert_eq!(decoded.left_over, 0);
         }
     }
@@ -395,7 +378,7 @@ mod tests {
     fn a_whole_message_has_no_faults() {
         let decoded = decode(&packet([1, 0, 0], &[&record(1, &[10, 42, 2, 46])])).expect("a good message");
         assert_eq!(decoded.message.answers[0].data, RData::A(A::new(10, 42, 2, 46)));
-        assert_eq!((decoded.left_over, decoded.faults), (0, Vec::new()));
+        assert_eq!((decoded.left_over, decoded.faults.len()), (0, 0));
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hickory_proto::op::Edns;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 
-use super::text::{hex, show_text};
+use crate::text::{hex, show_text};
 
 /// Option codes (IANA, DNS EDNS0 Option Codes) that are printed as more than hexadecimal.
 const NSID: u16 = 3;

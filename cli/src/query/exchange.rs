@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
 use hickory_proto::serialize::binary::DecodeError;
+use poddns_core::Transport;
 use thiserror::Error;
 
-use super::decode::{Decoded, Fault, decode};
-use super::text::show_text;
+use super::decode::{DecodeFault, Decoded, decode};
+use crate::text::show_text;
 
 /// The octets of a header (RFC 1035 4.1.1).
 const HEADER: usize = 12;
@@ -18,25 +19,17 @@ const HEADER: usize = 12;
 /// The longest message, and so the longest datagram (RFC 1035 4.2.2).
 const MAX_MESSAGE: usize = 65_535;
 
-/// Options of a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Udp,
-    Tcp,
-}
-
-impl Transport {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        }
+/// Returns the name of a transport.
+pub(crate) const fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
     }
 }
 
 /// Time limit and number of attempts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct RetryPolicy {
     /// For one try.
     pub(crate) timeout: Duration,
     /// Tries in all, at least one.
@@ -52,7 +45,7 @@ pub(crate) struct Response {
     /// Number of bytes after the end of the message.
     pub(crate) left_over: usize,
     /// The part that does not decode.
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<DecodeFault>,
     pub(crate) server: SocketAddr,
     pub(crate) transport: Transport,
     /// From sending the question to having the whole reply.
@@ -70,19 +63,19 @@ impl Response {
 #[derive(Debug, Error)]
 pub(crate) enum ExchangeError {
     /// An error of the socket.
-    #[error("{server} ({transport}): {source}", transport = .transport.name())]
+    #[error("{server} ({transport}): {source}", transport = transport_name(*.transport))]
     Socket { server: SocketAddr, transport: Transport, source: io::Error },
     /// Nothing listens.
     #[error("{server} ({transport}): connection refused; is the server running, and does it listen on this address?",
-            transport = .transport.name())]
+            transport = transport_name(*.transport))]
     Refused { server: SocketAddr, transport: Transport },
     /// The server ended the connection.
     #[error("{server} (TCP): the server closed the connection without an answer{ignored}")]
     Closed { server: SocketAddr, ignored: Ignored },
     /// No reply in time.
     #[error("{server} ({transport}): no answer within {} s, tried {} times{ignored}",
-            .patience.timeout.as_secs_f64(), .patience.tries, transport = .transport.name())]
-    Timeout { server: SocketAddr, transport: Transport, patience: Patience, ignored: Ignored },
+            .patience.timeout.as_secs_f64(), .patience.tries, transport = transport_name(*.transport))]
+    Timeout { server: SocketAddr, transport: Transport, patience: RetryPolicy, ignored: Ignored },
 }
 
 /// The replies that did not belong to the question: how many, and what was wrong with the last.
@@ -109,7 +102,7 @@ impl fmt::Display for Ignored {
 }
 
 /// Reason why a packet is not the reply to our question.
-#[derive(Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub(crate) enum Mismatch {
     #[error("has {0} octets, fewer than a header")]
     Short(usize),
@@ -117,21 +110,21 @@ pub(crate) enum Mismatch {
     Id { got: u16, want: u16 },
     #[error("is a query itself (QR=0)")]
     NotAResponse,
-    #[error("does not parse: {0}")]
-    Malformed(String),
+    #[error("does not parse: {}", show_text(&.0.to_string()))]
+    Malformed(#[source] DecodeError),
     #[error("answers another question, or another operation than a query")]
     OtherQuestion,
 }
 
 /// The question on its way: its octets, and what a reply must match.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub(crate) struct PendingQuery {
     pub(crate) id: u16,
     pub(crate) query: Query,
     pub(crate) octets: Vec<u8>,
 }
 
-impl Question {
+impl PendingQuery {
     /// The reply in a packet.
     fn match_reply(&self, packet: &[u8]) -> Result<Decoded, Mismatch> {
         let Some((&[high, low, flags], _)) = packet.split_first_chunk().filter(|_| packet.len() >= HEADER)
@@ -145,8 +138,7 @@ impl Question {
         if flags & 0x80 == 0 {
             return Err(Mismatch::NotAResponse);
         }
-        let malformed = |error: DecodeError| Mismatch::Malformed(show_text(&error.to_string()));
-        let decoded = decode(packet).map_err(malformed)?;
+        let decoded = decode(packet).map_err(Mismatch::Malformed)?;
         let message = &decoded.message;
         if message.metadata.op_code != OpCode::Query || !self.is_answered_by(message) {
             return Err(Mismatch::OtherQuestion);
@@ -171,10 +163,10 @@ impl Question {
 
 /// Asks one server.
 pub(crate) fn ask(
-    question: &Question,
+    question: &PendingQuery,
     server: SocketAddr,
     transport: Transport,
-    patience: Patience,
+    patience: RetryPolicy,
 ) -> Result<Response, ExchangeError> {
     let mut ignored = Ignored::default();
     let socket_error = |source: io::Error| match source.kind() {
@@ -211,7 +203,7 @@ pub(crate) fn ask(
 }
 
 /// A reply's octets, and the message in them.
-type Reply = (Vec<u8>, Decoded);
+type ReceivedReply = (Vec<u8>, Decoded);
 
 fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
     let any = match server {
@@ -225,11 +217,11 @@ fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn ask_udp(
-    question: &Question,
+    question: &PendingQuery,
     socket: &UdpSocket,
     deadline: &Deadline,
     ignored: &mut Ignored,
-) -> io::Result<Reply> {
+) -> io::Result<ReceivedReply> {
     socket.send(&question.octets)?;
     let mut buffer = vec![0; MAX_MESSAGE];
     loop {
@@ -247,11 +239,11 @@ fn ask_udp(
 }
 
 fn ask_tcp(
-    question: &Question,
+    question: &PendingQuery,
     server: SocketAddr,
     deadline: &Deadline,
     ignored: &mut Ignored,
-) -> io::Result<Reply> {
+) -> io::Result<ReceivedReply> {
     let mut stream = TcpStream::connect_timeout(&server, deadline.left()?)?;
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(deadline.left()?))?;
@@ -315,13 +307,13 @@ mod tests {
     use hickory_proto::op::MessageType;
     use hickory_proto::rr::RecordType;
 
-    use super::super::text::parse_name;
     use super::*;
+    use crate::text::parse_name;
 
-    fn question() -> Question {
+    fn question() -> PendingQuery {
         let name = parse_name("10-42-2-46.default.pod.cluster.local").expect("a name");
         let query = Query::query(name, RecordType::A);
-        Question { id: 7, query, octets: Vec::new() }
+        PendingQuery { id: 7, query, octets: Vec::new() }
     }
 
     fn reply(change: impl FnOnce(&mut Message)) -> Vec<u8> {
@@ -344,7 +336,7 @@ mod tests {
     fn counts_what_stands_behind_the_message() {
         let mut octets = reply(|_| {});
         octets.extend([0; 3]);
-        assert_eq!(question().match_reply(&octets).map(|decoded| decoded.left_over), Ok(3));
+        assert_eq!(question().match_reply(&octets).expect("a reply").left_over, 3);
     }
 
     #[test]
@@ -378,7 +370,8 @@ mod tests {
             (vec![0; 11], Mismatch::Short(11)),
         ];
         for (octets, why) in cases {
-            assert_eq!(question().match_reply(&octets).map(|_| ()), Err(why));
+            let mismatch = question().match_reply(&octets).expect_err("not the reply");
+            assert_eq!(mismatch.to_string(), why.to_string());
         }
         let mut cut = reply(|_| {});
         cut.truncate(20);

@@ -4,19 +4,19 @@ use hickory_proto::op::Edns;
 use hickory_proto::rr::Record;
 use serde_json::{Value, json};
 
-use super::decode::Fault;
+use super::decode::DecodeFault;
 use super::edns::{extended_error_parts, options};
-use super::exchange::Response;
-use super::plan::Asked;
+use super::exchange::{Response, transport_name};
+use super::plan::DigQuestion;
 use super::print::{flags, show_class, show_rcode, show_rdata};
-use super::text::show_name;
-use super::text::show_type;
+use crate::text::show_name;
+use crate::text::show_type;
 
 /// Version of the shape.
 const VERSION: u32 = 1;
 
 /// The object of a question that was answered.
-pub(super) fn answered(asked: &Asked, response: &Response, cookie: Option<&[u8]>) -> String {
+pub(super) fn answered(asked: &DigQuestion, response: &Response, cookie: Option<&[u8]>) -> String {
     let message = &response.message;
     let errors: Vec<Value> = message
         .edns
@@ -27,7 +27,7 @@ pub(super) fn answered(asked: &Asked, response: &Response, cookie: Option<&[u8]>
     let mut object = question(asked);
     let rest = json!({
         "server": response.server.to_string(),
-        "transport": response.transport.name().to_ascii_lowercase(),
+        "transport": transport_name(response.transport).to_ascii_lowercase(),
         "time_us": u64::try_from(response.elapsed.as_micros()).unwrap_or(u64::MAX),
         "bytes": response.octets.len(),
         "id": message.metadata.id,
@@ -37,7 +37,7 @@ pub(super) fn answered(asked: &Asked, response: &Response, cookie: Option<&[u8]>
         "answer": records(&message.answers),
         "authority": records(&message.authorities),
         "additional": records(&message.additionals),
-        "faults": response.faults.iter().map(Fault::to_string).collect::<Vec<_>>(),
+        "faults": response.faults.iter().map(DecodeFault::to_string).collect::<Vec<_>>(),
         "edns": message.edns.as_ref().map(|edns| show_edns(edns, cookie)),
     });
     merge(&mut object, rest);
@@ -45,13 +45,13 @@ pub(super) fn answered(asked: &Asked, response: &Response, cookie: Option<&[u8]>
 }
 
 /// The object of a question that was not.
-pub(super) fn unanswered(asked: &Asked, error: &str) -> String {
+pub(super) fn unanswered(asked: &DigQuestion, error: &str) -> String {
     let mut object = question(asked);
     merge(&mut object, json!({ "error": error }));
     format!("{object}\n")
 }
 
-fn question(asked: &Asked) -> Value {
+fn question(asked: &DigQuestion) -> Value {
     json!({
         "version": VERSION,
         "name": show_name(&asked.name),

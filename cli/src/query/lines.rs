@@ -2,26 +2,40 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::text::show_text;
 
 /// Maximum number of octets of a line. Of a longer one so many are read.
 pub(crate) const MAX_LINE: usize = 4096;
 
+/// Reason why a file cannot be read.
+#[derive(Debug, Error)]
+#[error("cannot read {}: {source}", show_text(&path.display().to_string()))]
+pub(crate) struct ReadError {
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
+}
+
 /// The lines, without their ends.
 pub(crate) struct Lines {
     reader: Box<dyn BufRead>,
+    path: PathBuf,
     failed: bool,
 }
 
 impl Lines {
     /// Opens a file; `-` is standard input.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let reader: Box<dyn BufRead> = if path.as_os_str() == "-" {
             Box::new(io::stdin().lock())
         } else {
-            Box::new(BufReader::new(File::open(path)?))
+            let file = File::open(path).map_err(|source| ReadError { path: path.to_owned(), source })?;
+            Box::new(BufReader::new(file))
         };
-        Ok(Self { reader, failed: false })
+        Ok(Self { reader, path: path.to_owned(), failed: false })
     }
 
     fn read(&mut self) -> io::Result<Option<String>> {
@@ -38,7 +52,7 @@ impl Lines {
 }
 
 impl Iterator for Lines {
-    type Item = io::Result<String>;
+    type Item = Result<String, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {
@@ -46,7 +60,7 @@ impl Iterator for Lines {
         }
         let line = self.read();
         self.failed = line.is_err();
-        line.transpose()
+        line.map_err(|source| ReadError { path: self.path.clone(), source }).transpose()
     }
 }
 
@@ -55,7 +69,7 @@ mod tests {
     use super::*;
 
     fn lines(octets: &'static [u8]) -> Vec<String> {
-        let lines = Lines { reader: Box::new(octets), failed: false };
+        let lines = Lines { reader: Box::new(octets), path: "memory".into(), failed: false };
         lines.map(|line| line.expect("memory can be read")).collect()
     }
 

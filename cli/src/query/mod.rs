@@ -10,7 +10,6 @@ mod options;
 mod plan;
 mod print;
 mod prober;
-mod text;
 mod words;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -20,21 +19,21 @@ use std::process::ExitCode;
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
+use poddns_core::Transport;
 use thiserror::Error;
 
 use self::args::{CookieArg, OptionArg};
-use self::decode::Fault;
-use self::exchange::{ExchangeError, Question, Response, Transport, ask};
-use self::options::Options;
-use self::plan::{AskFor, Asked, Asks, LineError};
-use crate::outcome::{Failure, note, print};
+use self::decode::DecodeFault;
+use self::exchange::{ExchangeError, PendingQuery, Response, ask};
+use self::options::QueryOptions;
+use self::plan::{DigPlan, DigQuestion, LineError, SubjectKind};
+use crate::outcome::{CommandError, note, print, usage_code};
 
-pub(crate) use self::args::{Server, record_type, seconds};
-pub(crate) use self::lines::Lines;
+pub(crate) use self::args::{ArgError, ServerArg, record_type, seconds};
+pub(crate) use self::lines::{Lines, ReadError};
 pub(crate) use self::options::QueryArgs;
-pub(crate) use self::plan::{default_type, questions_of_line};
-pub(crate) use self::prober::{Answer, Prober};
-pub(crate) use self::text::{NameTextError, parse_name, show_name, show_text, show_type};
+pub(crate) use self::plan::{LineMistake, default_type, questions_of_line};
+pub(crate) use self::prober::{ProbeAnswer, Prober};
 
 /// The option codes that have a flag of their own.
 const NSID: u16 = 3;
@@ -51,27 +50,34 @@ const MAX_FAULTS: usize = 10;
 
 /// Reason why there is no answer.
 #[derive(Debug, Error)]
-enum QueryError {
+pub(crate) enum QueryError {
     #[error("the query cannot be sent: {0}")]
     Encode(#[from] ProtoError),
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
+    /// Records are missing from the answer.
+    #[error("{server}: {fault}")]
+    Loss {
+        server: SocketAddr,
+        #[source]
+        fault: Box<DecodeFault>,
+    },
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode, Failure> {
-    let mut asks = Asks::default();
-    args.words.iter().for_each(|word| asks.take(word));
-    if asks.subjects.is_empty() {
+pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode, CommandError> {
+    let mut plan = DigPlan::default();
+    args.words.iter().for_each(|word| plan.take(word));
+    if plan.subjects.is_empty() {
         let hint = "no name to ask for; give one, as in `poddns query 10-42-2-46.default.pod.cluster.local`";
-        return Err(Failure::Usage(hint.to_owned()));
+        return Err(CommandError::usage(hint));
     }
-    let mut session = Session::new(&args.options, &asks.servers)?;
-    for ask in &asks.subjects {
-        match &ask.subject {
-            AskFor::Name(_) | AskFor::Reverse(_) => session.put(&asks.questions(ask))?,
-            AskFor::File(path) => {
-                for questions in asks.in_file(ask, path) {
+    let mut session = QuerySession::new(&args.options, &plan.servers)?;
+    for subject in &plan.subjects {
+        match &subject.kind {
+            SubjectKind::Name(_) | SubjectKind::Reverse(_) => session.put(&plan.questions(subject))?,
+            SubjectKind::File(path) => {
+                for questions in plan.in_file(subject, path) {
                     match questions {
                         Ok(questions) => session.put(&questions)?,
                         Err(error) => session.fail(&error),
@@ -80,41 +86,40 @@ pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
-    Ok(session.worst.map_or(ExitCode::SUCCESS, |failure| failure.exit_code()))
+    Ok(session.failed.unwrap_or(ExitCode::SUCCESS))
 }
 
 /// A run of questions to one server.
-struct Session<'a> {
-    options: &'a Options,
+struct QuerySession<'a> {
+    options: &'a QueryOptions,
     /// Tried one after another.
     servers: Vec<SocketAddr>,
     printed: bool,
-    worst: Option<Failure>,
+    /// Exit status of the first question that failed.
+    failed: Option<ExitCode>,
 }
 
-impl<'a> Session<'a> {
-    fn new(options: &'a Options, servers: &[Server]) -> Result<Self, Failure> {
-        let local = Server::local();
+impl<'a> QuerySession<'a> {
+    fn new(options: &'a QueryOptions, servers: &[ServerArg]) -> Result<Self, CommandError> {
+        let local = ServerArg::local();
         let (server, port) = match servers {
             [] => (&local, DEFAULT_PORT),
             [server] => (server, DNS_PORT),
             [one, other, ..] => {
-                return Err(Failure::Usage(format!("two servers, {one} and {other}; give one")));
+                return Err(CommandError::usage(format!("two servers, {one} and {other}; give one")));
             }
         };
-        let mut servers = server
-            .addresses(options.port.unwrap_or(port))
-            .map_err(|error| Failure::Run(error.to_string()))?;
+        let mut servers = server.addresses(options.port.unwrap_or(port))?;
         servers.retain(|address| options.ipv4.is_none_or(|ipv4| address.is_ipv4() == ipv4));
         if servers.is_empty() {
             let family = if options.ipv4 == Some(true) { "IPv4" } else { "IPv6" };
-            return Err(Failure::Run(format!("server '{server}' has no {family} address")));
+            return Err(CommandError::run(format!("server '{server}' has no {family} address")));
         }
-        Ok(Self { options, servers, printed: false, worst: None })
+        Ok(Self { options, servers, printed: false, failed: None })
     }
 
-    /// Asks, and prints the answers. That of one question does not depend on those of others.
-    fn put(&mut self, questions: &[Asked]) -> Result<(), Failure> {
+    /// Asks, and prints the answers. A question that fails does not keep others from being asked.
+    fn put(&mut self, questions: &[DigQuestion]) -> Result<(), CommandError> {
         for asked in questions {
             let cookie = self.options.cookie.as_ref().map(|CookieArg(octets)| match octets.as_slice() {
                 [] => random_octets().to_vec(),
@@ -127,7 +132,7 @@ impl<'a> Session<'a> {
                 }
                 Err(error) => {
                     note(&error.to_string());
-                    self.worst.get_or_insert(Failure::Run(String::new()));
+                    self.failed.get_or_insert(ExitCode::FAILURE);
                     if self.options.json {
                         print(&json::unanswered(asked, &error.to_string()))?;
                     }
@@ -146,12 +151,17 @@ impl<'a> Session<'a> {
         if let Some(more @ 1..) = faults.len().checked_sub(MAX_FAULTS) {
             note(&format!("{}: {more} more records do not decode", response.server));
         }
-        if faults.iter().any(Fault::is_loss) {
-            self.worst.get_or_insert(Failure::Run(String::new()));
+        if faults.iter().any(DecodeFault::is_loss) {
+            self.failed.get_or_insert(ExitCode::FAILURE);
         }
     }
 
-    fn show(&mut self, asked: &Asked, response: &Response, cookie: Option<&[u8]>) -> Result<(), Failure> {
+    fn show(
+        &mut self,
+        asked: &DigQuestion,
+        response: &Response,
+        cookie: Option<&[u8]>,
+    ) -> Result<(), CommandError> {
         let options = self.options;
         if options.json {
             return print(&json::answered(asked, response, cookie));
@@ -173,12 +183,11 @@ impl<'a> Session<'a> {
     /// Notes a line that cannot be asked.
     fn fail(&mut self, error: &LineError) {
         note(&error.to_string());
-        let failure = if error.is_usage() { Failure::Usage } else { Failure::Run };
-        self.worst.get_or_insert(failure(String::new()));
+        self.failed.get_or_insert(if error.is_usage() { usage_code() } else { ExitCode::FAILURE });
     }
 
-    fn answer(&self, asked: &Asked, cookie: Option<&[u8]>) -> Result<Response, QueryError> {
-        let Options { transport, patience, ignore_truncation, .. } = *self.options;
+    fn answer(&self, asked: &DigQuestion, cookie: Option<&[u8]>) -> Result<Response, QueryError> {
+        let QueryOptions { transport, patience, ignore_truncation, .. } = *self.options;
         let question = question(self.options, asked, cookie)?;
         let mut failed: Option<ExchangeError> = None;
         for &server in &self.servers {
@@ -198,7 +207,11 @@ impl<'a> Session<'a> {
     }
 }
 
-fn question(options: &Options, asked: &Asked, cookie: Option<&[u8]>) -> Result<Question, ProtoError> {
+fn question(
+    options: &QueryOptions,
+    asked: &DigQuestion,
+    cookie: Option<&[u8]>,
+) -> Result<PendingQuery, ProtoError> {
     let mut query = Query::query(asked.name.clone(), asked.record_type);
     query.set_query_class(asked.class);
     // `query` draws a random ID.
@@ -208,10 +221,10 @@ fn question(options: &Options, asked: &Asked, cookie: Option<&[u8]>) -> Result<Q
     if let Some(version) = options.edns {
         message.set_edns(edns(options, version, cookie));
     }
-    Ok(Question { id: message.metadata.id, query, octets: message.to_vec()? })
+    Ok(PendingQuery { id: message.metadata.id, query, octets: message.to_vec()? })
 }
 
-fn edns(options: &Options, version: u8, cookie: Option<&[u8]>) -> Edns {
+fn edns(options: &QueryOptions, version: u8, cookie: Option<&[u8]>) -> Edns {
     let mut edns = Edns::new();
     edns.set_version(version).set_max_payload(options.bufsize).set_dnssec_ok(options.dnssec_ok);
     let sent = edns.options_mut();

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use clap::error::Error as ClapError;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
+use poddns_core::Transport;
 
 use super::args::{self, CookieArg, OptionArg};
-use super::exchange::{Patience, Transport};
+use super::exchange::RetryPolicy;
 use super::print::Sections;
-use super::words::{self, DigOption, Word};
+use super::words::{self, DigOption, DigWord};
 
 const AFTER_HELP: &str = "\
 `--help` has the other options, dig's words and examples.";
@@ -43,26 +44,26 @@ Exit status: 0 for any answer, whatever its status; 1 if a question had none; 64
 struct Flags {
     /// Names, types, @SERVER and +OPTIONS, in any order
     #[arg(value_name = "NAME|TYPE|@SERVER|+OPTION")]
-    words: Vec<Word>,
+    words: Vec<DigWord>,
     /// A type, as the word
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = words::record_type)]
-    record_type: Vec<Word>,
+    record_type: Vec<DigWord>,
     /// A class, as the word
     #[arg(long, short, value_name = "CLASS", value_parser = words::class, hide_short_help = true)]
-    class: Vec<Word>,
+    class: Vec<DigWord>,
     /// Ask for the name of an address, in the reverse zones: type PTR
     #[arg(long, short = 'x', value_name = "ADDR", value_parser = words::reverse)]
-    reverse: Vec<Word>,
+    reverse: Vec<DigWord>,
     /// A name, even if it reads like another word
     #[arg(long, short = 'q', value_name = "NAME", value_parser = words::name, allow_hyphen_values = true,
           hide_short_help = true)]
-    name: Vec<Word>,
+    name: Vec<DigWord>,
     /// Read questions from a file, a line each; - is standard input
     #[arg(long, short, value_name = "FILE", value_parser = words::file)]
-    file: Vec<Word>,
+    file: Vec<DigWord>,
     /// The server: an address or a host name; port 53 unless one is given [default: 127.0.0.1:1053]
     #[arg(long, short, value_name = "ADDR[:PORT]", value_parser = words::server)]
-    server: Vec<Word>,
+    server: Vec<DigWord>,
     /// The server's port, if the server is given without one
     #[arg(long, short, value_name = "PORT", value_parser = args::port)]
     port: Option<u16>,
@@ -124,10 +125,10 @@ const WORDS: [&str; 7] = ["words", "record_type", "class", "reverse", "name", "f
 /// Options of queries and of output.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(super) struct Options {
+pub(super) struct QueryOptions {
     pub(super) port: Option<u16>,
     pub(super) transport: Transport,
-    pub(super) patience: Patience,
+    pub(super) patience: RetryPolicy,
     /// Ask addresses of this family only: whether that is IPv4.
     pub(super) ipv4: Option<bool>,
     pub(super) recurse: bool,
@@ -147,23 +148,23 @@ pub(super) struct Options {
 /// The command line of `poddns query`.
 #[derive(Debug)]
 pub(crate) struct QueryArgs {
-    pub(super) options: Options,
+    pub(super) options: QueryOptions,
     /// In the order of the command line.
-    pub(super) words: Vec<Word>,
+    pub(super) words: Vec<DigWord>,
 }
 
 impl FromArgMatches for QueryArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ClapError> {
         let mut words = Vec::new();
         for id in WORDS {
-            let values = matches.get_many::<Word>(id).into_iter().flatten();
+            let values = matches.get_many::<DigWord>(id).into_iter().flatten();
             words.extend(matches.indices_of(id).into_iter().flatten().zip(values.cloned()));
         }
         words.sort_by_key(|(place, _)| *place);
-        let words: Vec<Word> = words.into_iter().map(|(_, word)| word).collect();
-        let mut options = Options::from(Flags::from_arg_matches(matches)?);
+        let words: Vec<DigWord> = words.into_iter().map(|(_, word)| word).collect();
+        let mut options = QueryOptions::from(Flags::from_arg_matches(matches)?);
         for word in &words {
-            if let Word::Option(option) = word {
+            if let DigWord::Option(option) = word {
                 options.set(option);
             }
         }
@@ -186,12 +187,12 @@ impl Args for QueryArgs {
     }
 }
 
-impl From<Flags> for Options {
+impl From<Flags> for QueryOptions {
     fn from(flags: Flags) -> Self {
         Self {
             port: flags.port,
             transport: if flags.tcp { Transport::Tcp } else { Transport::Udp },
-            patience: Patience { timeout: flags.timeout, tries: flags.tries },
+            patience: RetryPolicy { timeout: flags.timeout, tries: flags.tries },
             ipv4: (flags.ipv4 || flags.ipv6).then_some(flags.ipv4),
             recurse: !flags.norecurse,
             ignore_truncation: flags.ignore_truncation,
@@ -208,7 +209,7 @@ impl From<Flags> for Options {
     }
 }
 
-impl Options {
+impl QueryOptions {
     /// As dig does: of two options that contradict each other the last one holds.
     fn set(&mut self, option: &DigOption) {
         match option {

@@ -1,6 +1,5 @@
 //! From the words of a command line to questions, and how to put them.
 
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,21 +7,21 @@ use hickory_proto::rr::{DNSClass, Name, RecordType};
 use poddns_core::podip;
 use thiserror::Error;
 
-use super::args::Server;
-use super::lines::{Lines, MAX_LINE};
-use super::text::show_text;
-use super::words::{Word, WordError};
+use super::args::ServerArg;
+use super::lines::{Lines, MAX_LINE, ReadError};
+use super::words::{DigWord, WordError};
+use crate::text::show_text;
 
 /// One name with the types to ask for, or a file of such.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ask {
-    pub(super) subject: AskFor,
+pub(super) struct PlannedSubject {
+    pub(super) kind: SubjectKind,
     types: Vec<RecordType>,
     class: Option<DNSClass>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum AskFor {
+pub(super) enum SubjectKind {
     Name(Name),
     Reverse(Name),
     File(PathBuf),
@@ -30,17 +29,17 @@ pub(super) enum AskFor {
 
 /// Questions of a command line or of one line of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Asks {
+pub(super) struct DigPlan {
     /// Types and class of what has none of its own.
     types: Vec<RecordType>,
     class: Option<DNSClass>,
-    pub(super) subjects: Vec<Ask>,
-    pub(super) servers: Vec<Server>,
+    pub(super) subjects: Vec<PlannedSubject>,
+    pub(super) servers: Vec<ServerArg>,
 }
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct DigQuestion {
     pub(super) name: Name,
     pub(super) record_type: RecordType,
     pub(super) class: DNSClass,
@@ -49,10 +48,10 @@ pub(super) struct Asked {
 /// Reason why there is no question in a line of a file.
 #[derive(Debug, Error)]
 pub(super) enum LineError {
-    #[error("cannot read {}: {source}", show_text(&.path.display().to_string()))]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{}, line {line}: {error}", show_text(&.path.display().to_string()))]
-    Line { path: PathBuf, line: usize, error: LineMistake },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("{}, line {line}: {source}", show_text(&.path.display().to_string()))]
+    Line { path: PathBuf, line: usize, source: LineMistake },
 }
 
 impl LineError {
@@ -64,9 +63,9 @@ impl LineError {
 
 /// The fault in a line.
 #[derive(Debug, PartialEq, Eq, Error)]
-pub(super) enum LineMistake {
-    #[error("'{}' is {error}", show_text(.word))]
-    Word { word: String, error: WordError },
+pub(crate) enum LineMistake {
+    #[error("'{}' is {source}", show_text(.word))]
+    Word { word: String, source: WordError },
     #[error("a line has names, types and classes; give '{}' on the command line", show_text(.0))]
     Elsewhere(String),
     #[error("it has a type or class, but no name")]
@@ -75,67 +74,67 @@ pub(super) enum LineMistake {
     Long,
 }
 
-impl Asks {
+impl DigPlan {
     /// Takes a word; options are not for it.
-    pub(super) fn take(&mut self, word: &Word) {
+    pub(super) fn take(&mut self, word: &DigWord) {
         match word {
-            Word::Name(name) => self.push(AskFor::Name(name.clone())),
-            Word::Reverse(address) => self.push(AskFor::Reverse(reverse_name(*address))),
-            Word::File(path) => self.push(AskFor::File(path.clone())),
-            Word::Type(record_type) => match self.subjects.last_mut() {
+            DigWord::Name(name) => self.push(SubjectKind::Name(name.clone())),
+            DigWord::Reverse(address) => self.push(SubjectKind::Reverse(reverse_name(*address))),
+            DigWord::File(path) => self.push(SubjectKind::File(path.clone())),
+            DigWord::Type(record_type) => match self.subjects.last_mut() {
                 Some(last) => last.types.push(*record_type),
                 None => self.types.push(*record_type),
             },
-            Word::Class(class) => match self.subjects.last_mut() {
+            DigWord::Class(class) => match self.subjects.last_mut() {
                 Some(last) => last.class = Some(*class),
                 None => self.class = Some(*class),
             },
-            Word::Server(server) => self.servers.push(server.clone()),
-            Word::Option(_) => {}
+            DigWord::Server(server) => self.servers.push(server.clone()),
+            DigWord::Option(_) => {}
         }
     }
 
-    fn push(&mut self, subject: AskFor) {
-        self.subjects.push(Ask { subject, types: Vec::new(), class: None });
+    fn push(&mut self, kind: SubjectKind) {
+        self.subjects.push(PlannedSubject { kind, types: Vec::new(), class: None });
     }
 
     /// The questions that one of these stands for, of which it must be a name.
-    pub(super) fn questions(&self, ask: &Ask) -> Vec<Asked> {
-        let (name, usual) = match &ask.subject {
-            AskFor::Name(name) => (name, &self.types),
-            AskFor::Reverse(name) => (name, const { &Vec::new() }),
-            AskFor::File(_) => return Vec::new(),
+    pub(super) fn questions(&self, subject: &PlannedSubject) -> Vec<DigQuestion> {
+        let (name, usual) = match &subject.kind {
+            SubjectKind::Name(name) => (name, &self.types),
+            SubjectKind::Reverse(name) => (name, const { &Vec::new() }),
+            SubjectKind::File(_) => return Vec::new(),
         };
-        let class = ask.class.or(self.class).unwrap_or(DNSClass::IN);
-        let mut types = if ask.types.is_empty() { usual.clone() } else { ask.types.clone() };
+        let class = subject.class.or(self.class).unwrap_or(DNSClass::IN);
+        let mut types = if subject.types.is_empty() { usual.clone() } else { subject.types.clone() };
         if types.is_empty() {
-            types.push(match ask.subject {
-                AskFor::Reverse(_) => RecordType::PTR,
+            types.push(match subject.kind {
+                SubjectKind::Reverse(_) => RecordType::PTR,
                 _ => default_type(name),
             });
         }
-        types.into_iter().map(|record_type| Asked { name: name.clone(), record_type, class }).collect()
+        types.into_iter().map(|record_type| DigQuestion { name: name.clone(), record_type, class }).collect()
     }
 
     /// The questions of a file, line by line as they arrive.
     pub(super) fn in_file<'a>(
         &'a self,
-        ask: &'a Ask,
+        subject: &'a PlannedSubject,
         path: &'a Path,
-    ) -> impl Iterator<Item = Result<Vec<Asked>, LineError>> + 'a {
-        let (types, class) =
-            (if ask.types.is_empty() { &self.types } else { &ask.types }, ask.class.or(self.class));
-        let lines = Lines::open(path).map_err(|source| LineError::Read { path: path.to_owned(), source });
-        let (lines, error) = match lines {
+    ) -> impl Iterator<Item = Result<Vec<DigQuestion>, LineError>> + 'a {
+        let (types, class) = (
+            if subject.types.is_empty() { &self.types } else { &subject.types },
+            subject.class.or(self.class),
+        );
+        let (lines, error) = match Lines::open(path) {
             Ok(lines) => (Some(lines), None),
-            Err(error) => (None, Some(Err(error))),
+            Err(error) => (None, Some(Err(error.into()))),
         };
-        let read = move |(line, text): (usize, io::Result<String>)| {
-            let text = text.map_err(|source| LineError::Read { path: path.to_owned(), source })?;
-            in_line(&text, types, class).map_err(|error| LineError::Line {
+        let read = move |(line, text): (usize, Result<String, ReadError>)| {
+            in_line(&text?, types, class).map_err(|source| LineError::Line {
                 path: path.to_owned(),
                 line,
-                error,
+                source,
             })
         };
         error.into_iter().chain((1..).zip(lines.into_iter().flatten()).map(read))
@@ -143,14 +142,18 @@ impl Asks {
 }
 
 /// The questions of a line: none if it is empty or a comment.
-fn in_line(text: &str, types: &[RecordType], class: Option<DNSClass>) -> Result<Vec<Asked>, LineMistake> {
+fn in_line(
+    text: &str,
+    types: &[RecordType],
+    class: Option<DNSClass>,
+) -> Result<Vec<DigQuestion>, LineMistake> {
     if text.len() >= MAX_LINE {
         return Err(LineMistake::Long);
     }
-    let mut line = Asks::default();
+    let mut line = DigPlan::default();
     for text in text.split_ascii_whitespace().take_while(|text| !text.starts_with(['#', ';'])) {
-        match text.parse().map_err(|error| LineMistake::Word { word: text.to_owned(), error })? {
-            Word::Server(_) | Word::Option(_) | Word::File(_) => {
+        match text.parse().map_err(|source| LineMistake::Word { word: text.to_owned(), source })? {
+            DigWord::Server(_) | DigWord::Option(_) | DigWord::File(_) => {
                 return Err(LineMistake::Elsewhere(text.to_owned()));
             }
             word => line.take(&word),
@@ -163,12 +166,12 @@ fn in_line(text: &str, types: &[RecordType], class: Option<DNSClass>) -> Result<
         line.types = types.to_vec();
     }
     line.class = line.class.or(class);
-    Ok(line.subjects.iter().flat_map(|ask| line.questions(ask)).collect())
+    Ok(line.subjects.iter().flat_map(|subject| line.questions(subject)).collect())
 }
 
 /// The questions of class IN in a line, each with its name and type: none if it is empty or a comment.
-pub(crate) fn questions_of_line(text: &str) -> Result<Vec<(Name, RecordType)>, String> {
-    let asked = in_line(text, &[], None).map_err(|error| error.to_string())?;
+pub(crate) fn questions_of_line(text: &str) -> Result<Vec<(Name, RecordType)>, LineMistake> {
+    let asked = in_line(text, &[], None)?;
     let of_internet = asked.into_iter().filter(|asked| asked.class == DNSClass::IN);
     Ok(of_internet.map(|asked| (asked.name, asked.record_type)).collect())
 }
@@ -188,17 +191,17 @@ fn reverse_name(address: IpAddr) -> Name {
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::show_name;
     use super::*;
+    use crate::text::show_name;
 
     fn asked(words: &str) -> Vec<String> {
-        let mut asks = Asks::default();
-        words.split(' ').for_each(|word| asks.take(&word.parse().expect("a word")));
-        let questions = asks.subjects.iter().flat_map(|ask| asks.questions(ask));
+        let mut plan = DigPlan::default();
+        words.split(' ').for_each(|word| plan.take(&word.parse().expect("a word")));
+        let questions = plan.subjects.iter().flat_map(|subject| plan.questions(subject));
         questions.map(|asked| show(&asked)).collect()
     }
 
-    fn show(asked: &Asked) -> String {
+    fn show(asked: &DigQuestion) -> String {
         format!("{} {} {}", show_name(&asked.name), asked.class, asked.record_type)
     }
 
@@ -215,13 +218,17 @@ mod tests {
 
     #[test]
     fn reverse_names_ask_for_ptr() {
-        let mut asks = Asks::default();
-        asks.take(&Word::Type(RecordType::A));
-        asks.take(&Word::Reverse([10, 42, 2, 46].into()));
-        asks.take(&Word::Reverse("fd00::7".parse().expect("an address")));
-        asks.take(&Word::Type(RecordType::ANY));
-        let shown: Vec<_> =
-            asks.subjects.iter().flat_map(|ask| asks.questions(ask)).map(|asked| show(&asked)).collect();
+        let mut plan = DigPlan::default();
+        plan.take(&DigWord::Type(RecordType::A));
+        plan.take(&DigWord::Reverse([10, 42, 2, 46].into()));
+        plan.take(&DigWord::Reverse("fd00::7".parse().expect("an address")));
+        plan.take(&DigWord::Type(RecordType::ANY));
+        let shown: Vec<_> = plan
+            .subjects
+            .iter()
+            .flat_map(|subject| plan.questions(subject))
+            .map(|asked| show(&asked))
+            .collect();
         let v6 = format!("7.{}0.0.d.f.ip6.arpa. IN ANY", "0.".repeat(27));
         assert_eq!(shown, ["46.2.42.10.in-addr.arpa. IN PTR".to_owned(), v6]);
     }
@@ -239,9 +246,9 @@ mod tests {
         assert_eq!(questions("A"), Err(LineMistake::NoName));
         assert_eq!(questions("web @::1"), Err(LineMistake::Elsewhere("@::1".to_owned())));
         assert_eq!(questions(&"a ".repeat(MAX_LINE)), Err(LineMistake::Long));
-        let error = NameTextError::EmptyLabel.into();
-        assert_eq!(questions("a..b"), Err(LineMistake::Word { word: "a..b".to_owned(), error }));
+        let source = NameTextError::EmptyLabel.into();
+        assert_eq!(questions("a..b"), Err(LineMistake::Word { word: "a..b".to_owned(), source }));
     }
 
-    use super::super::text::NameTextError;
+    use crate::text::NameTextError;
 }

@@ -6,8 +6,8 @@ use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::{DNSClass, RData, Record};
 
 use super::edns::{extended_errors, show_edns};
-use super::exchange::Response;
-use super::text::{hex, show_name, show_string, show_text, show_type};
+use super::exchange::{Response, transport_name};
+use crate::text::{hex, show_name, show_string, show_text, show_type};
 
 /// The parts of dig's long form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ fn push_comments(text: &mut String, response: &Response, cookie: Option<&[u8]>) 
 }
 
 fn push_stats(text: &mut String, response: &Response) {
-    let (server, transport) = (response.server, response.transport.name());
+    let (server, transport) = (response.server, transport_name(response.transport));
     let _ = write!(
         text,
         ";; Query time: {} usec\n;; SERVER: {ip}#{port}({ip}) ({transport})\n;; MSG SIZE  rcvd: {}\n",
@@ -250,7 +250,7 @@ pub(crate) fn show_rcode(rcode: u16) -> String {
 mod tests {
     use hickory_proto::rr::rdata::{HINFO, NAPTR, NULL, TXT};
 
-    use super::super::text::parse_name;
+    use crate::text::parse_name;
     use hickory_proto::rr::RecordType;
 
     use super::*;

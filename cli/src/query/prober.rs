@@ -6,10 +6,14 @@ use std::time::Duration;
 use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::{Name, RecordType};
 
-use super::args::Server;
-use super::exchange::{Patience, Question, Transport, ask};
+use super::args::ServerArg;
+use poddns_core::Transport;
+
+use super::QueryError;
+use super::decode::DecodeFault;
+use super::exchange::{PendingQuery, RetryPolicy, ask};
 use super::print::{show_rcode, show_rdata};
-use crate::outcome::Failure;
+use crate::outcome::CommandError;
 
 /// Tries for each question.
 const TRIES: u32 = 2;
@@ -19,7 +23,7 @@ const PAYLOAD_SIZE: u16 = 1232;
 
 /// Rcode and data of an answer, without what two servers may do differently: TTLs and order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ProbeAnswer {
     pub(crate) status: String,
     /// Sorted; of the type asked for only, so that a CNAME on the way does not count.
     pub(crate) data: Vec<String>,
@@ -28,20 +32,18 @@ pub(crate) struct Answer {
 /// A server to ask many questions.
 pub(crate) struct Prober {
     server: SocketAddr,
-    patience: Patience,
+    patience: RetryPolicy,
 }
 
 impl Prober {
     /// Takes the first address of the server, on `port` unless it has one.
-    pub(crate) fn new(server: &Server, port: u16, timeout: Duration) -> Result<Self, Failure> {
-        let addresses = server.addresses(port).map_err(|error| Failure::Run(error.to_string()))?;
-        let first = addresses.into_iter().next();
-        let server = first.ok_or_else(|| Failure::Run(format!("no address for server '{server}'")))?;
-        Ok(Self { server, patience: Patience { timeout, tries: TRIES } })
+    pub(crate) fn new(server: &ServerArg, port: u16, timeout: Duration) -> Result<Self, CommandError> {
+        let server = server.first_address(port)?;
+        Ok(Self { server, patience: RetryPolicy { timeout, tries: TRIES } })
     }
 
     /// Asks over UDP, and over TCP if the answer is truncated. The error is the reason why there is no answer.
-    pub(crate) fn ask(&self, name: &Name, record_type: RecordType) -> Result<Answer, String> {
+    pub(crate) fn ask(&self, name: &Name, record_type: RecordType) -> Result<ProbeAnswer, QueryError> {
         let query = Query::query(name.clone(), record_type);
         // `query` draws a random ID.
         let mut message = Message::query();
@@ -50,17 +52,16 @@ impl Prober {
         let mut edns = Edns::new();
         edns.set_max_payload(PAYLOAD_SIZE);
         message.set_edns(edns);
-        let octets = message.to_vec().map_err(|error| error.to_string())?;
-        let question = Question { id: message.metadata.id, query, octets };
-        let exchange = |transport| {
-            ask(&question, self.server, transport, self.patience).map_err(|error| error.to_string())
-        };
+        let octets = message.to_vec()?;
+        let question = PendingQuery { id: message.metadata.id, query, octets };
+        let exchange = |transport| ask(&question, self.server, transport, self.patience);
         let mut response = exchange(Transport::Udp)?;
         if response.is_cut() {
             response = exchange(Transport::Tcp)?;
         }
-        if let Some(loss) = response.faults.iter().find(|fault| fault.is_loss()) {
-            return Err(format!("{}: {loss}", response.server));
+        if let Some(at) = response.faults.iter().position(DecodeFault::is_loss) {
+            let fault = Box::new(response.faults.swap_remove(at));
+            return Err(QueryError::Loss { server: response.server, fault });
         }
         let answers = response.message.answers.iter();
         let mut data: Vec<String> = answers
@@ -69,6 +70,6 @@ impl Prober {
             .collect();
         data.sort_unstable();
         let status = show_rcode(u16::from(response.message.metadata.response_code));
-        Ok(Answer { status, data })
+        Ok(ProbeAnswer { status, data })
     }
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use thiserror::Error;
 
-use super::args::{self, ArgError, CookieArg, Server};
+use super::args::{self, ArgError, CookieArg, ServerArg};
 use super::print::Sections;
-use super::text::{NameTextError, parse_name, show_text};
+use crate::text::{NameTextError, parse_name, show_text};
 
 /// One word of the command line, or one option whose place among the words matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum DigWord {
     /// `@ADDR[:PORT]`
-    Server(Server),
+    Server(ServerArg),
     /// `+OPTION`
     Option(DigOption),
     /// A type: of the name before it, or of all names that have none, if it precedes them.
@@ -55,7 +55,7 @@ pub(super) enum DigOption {
 
 /// Reason why a word is refused.
 #[derive(Debug, PartialEq, Eq, Error)]
-pub(super) enum WordError {
+pub(crate) enum WordError {
     #[error(transparent)]
     Argument(#[from] ArgError),
     #[error("a name that {0}")]
@@ -82,7 +82,7 @@ pub(super) enum WordError {
 const OPTIONS: &str = "+tcp, +short, +json, +recurse, +ignore, +edns[=N], +bufsize=N, +dnssec, +nsid, +cookie[=HEX], \
      +timeout=T, +tries=N, +retry=N, +all, +comments, +question, +answer, +authority, +additional, +stats";
 
-impl FromStr for Word {
+impl FromStr for DigWord {
     type Err = WordError;
 
     fn from_str(text: &str) -> Result<Self, WordError> {
@@ -115,29 +115,29 @@ fn is_numbered(text: &str, word: &str) -> bool {
 }
 
 /// A name, even if it reads like a type.
-pub(super) fn name(text: &str) -> Result<Word, WordError> {
-    Ok(Word::Name(parse_name(text)?))
+pub(super) fn name(text: &str) -> Result<DigWord, WordError> {
+    Ok(DigWord::Name(parse_name(text)?))
 }
 
-pub(super) fn record_type(text: &str) -> Result<Word, WordError> {
-    Ok(Word::Type(args::record_type(text)?))
+pub(super) fn record_type(text: &str) -> Result<DigWord, WordError> {
+    Ok(DigWord::Type(args::record_type(text)?))
 }
 
-pub(super) fn class(text: &str) -> Result<Word, WordError> {
-    Ok(Word::Class(args::class(text)?))
+pub(super) fn class(text: &str) -> Result<DigWord, WordError> {
+    Ok(DigWord::Class(args::class(text)?))
 }
 
-pub(super) fn reverse(text: &str) -> Result<Word, WordError> {
-    text.parse().map(Word::Reverse).map_err(|_| WordError::Address)
+pub(super) fn reverse(text: &str) -> Result<DigWord, WordError> {
+    text.parse().map(DigWord::Reverse).map_err(|_| WordError::Address)
 }
 
-pub(super) fn server(text: &str) -> Result<Word, WordError> {
-    Ok(Word::Server(text.parse()?))
+pub(super) fn server(text: &str) -> Result<DigWord, WordError> {
+    Ok(DigWord::Server(text.parse()?))
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "what clap takes as a parser")]
-pub(super) fn file(text: &str) -> Result<Word, WordError> {
-    Ok(Word::File(text.into()))
+pub(super) fn file(text: &str) -> Result<DigWord, WordError> {
+    Ok(DigWord::File(text.into()))
 }
 
 impl FromStr for DigOption {
@@ -220,15 +220,15 @@ mod tests {
 
     #[test]
     fn words_are_told_apart() {
-        let parse = |text: &str| text.parse::<Word>();
-        assert_eq!(parse("a"), Ok(Word::Type(RecordType::A)));
-        assert_eq!(parse("ANY"), Ok(Word::Type(RecordType::ANY)));
-        assert_eq!(parse("ch"), Ok(Word::Class(DNSClass::CH)));
-        assert_eq!(parse("-"), Ok(Word::File("-".into())));
+        let parse = |text: &str| text.parse::<DigWord>();
+        assert_eq!(parse("a"), Ok(DigWord::Type(RecordType::A)));
+        assert_eq!(parse("ANY"), Ok(DigWord::Type(RecordType::ANY)));
+        assert_eq!(parse("ch"), Ok(DigWord::Class(DNSClass::CH)));
+        assert_eq!(parse("-"), Ok(DigWord::File("-".into())));
         for text in ["a.", "web", "typeset", "type", "class", "10-42-2-46.default.pod.cluster.local"] {
-            assert!(matches!(parse(text), Ok(Word::Name(_))), "{text}");
+            assert!(matches!(parse(text), Ok(DigWord::Name(_))), "{text}");
         }
-        assert!(matches!(parse("@::1"), Ok(Word::Server(_))));
+        assert!(matches!(parse("@::1"), Ok(DigWord::Server(_))));
         assert_eq!(parse("type65536"), Err(WordError::Argument(ArgError::Type)));
         assert_eq!(parse("CLASS65536"), Err(WordError::Argument(ArgError::Class)));
         assert_eq!(parse("a..b"), Err(WordError::Name(NameTextError::EmptyLabel)));

@@ -174,7 +174,7 @@ fn only_what_the_mode_needs_is_asked() {
 }
 
 #[test]
-fn a_snapshot_is_looked_at_and_its_folder_tried() {
+fn snapshot_is_read_and_its_folder_tried() {
     let api = api(|_| true);
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("snapshot");
@@ -206,7 +206,7 @@ fn a_snapshot_is_looked_at_and_its_folder_tried() {
 }
 
 #[test]
-fn an_audit_file_is_read_and_its_folder_tried() {
+fn audit_file_is_read_and_folder_tried() {
     let api = api(|_| true);
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("audit");
@@ -248,7 +248,7 @@ fn insecure_without_a_guard_is_warned_of() {
 }
 
 #[test]
-fn a_cluster_out_of_reach_is_1_and_told() {
+fn unreachable_cluster_is_reported_with_status_1() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
@@ -279,7 +279,7 @@ fn a_kubeconfig_that_leads_nowhere_is_64() {
 }
 
 #[test]
-fn everything_wrong_with_the_configuration_is_told_at_once() {
+fn all_configuration_errors_are_reported_together() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("poddnsd.toml");
     fs::write(&file, "pods = \"verified\"\nlisen = [\"127.0.0.1:53\"]\n").expect("a writable folder");
@@ -327,7 +327,7 @@ fn a_pods_file_is_read() {
 }
 
 #[test]
-fn a_broken_pods_file_is_64_and_a_broken_pod_is_told() {
+fn broken_file_fails_and_broken_pod_warns() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("pods.json");
     let path = file.to_str().expect("UTF-8");
@@ -350,7 +350,7 @@ fn a_broken_pods_file_is_64_and_a_broken_pod_is_told() {
 }
 
 #[test]
-fn items_of_no_kind_or_another_are_told_as_they_are() {
+fn items_of_other_kinds_are_reported() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("pods.json");
     let metadata = |name: &str| json!({"name": name, "namespace": "web"});
@@ -419,7 +419,7 @@ fn the_sample_configuration_is_right_and_whole() {
 }
 
 #[test]
-fn what_keeps_the_daemon_from_serving_is_found() {
+fn obstacles_to_serving_are_found() {
     let insecure = ["--pods=insecure", "--block-special"];
     let pods = format!("--pods-file={}", repository("demo/pods.json"));
     let verified = [pods.as_str(), "--transfer-to=192.0.2.53"];
@@ -440,7 +440,7 @@ fn what_keeps_the_daemon_from_serving_is_found() {
 }
 
 #[test]
-fn pods_that_the_rate_limit_applies_to_are_told() {
+fn rate_limited_pods_are_reported() {
     let api = api(|_| true);
     let run = check(&api, &[]);
     assert!(run.stderr.contains("ok      the rate limit applies to none of 2 addresses"), "{}", run.stderr);

@@ -122,7 +122,7 @@ fn explanations_come_from_a_pods_file() {
 }
 
 #[test]
-fn pods_are_found_by_address_name_and_namespace() {
+fn pods_are_found_by_each_selector() {
     let running = Running::new();
     let rows = |args: &[&str]| {
         let run = running.run(&[&["pods"], args].concat());
@@ -150,7 +150,7 @@ fn pods_are_found_by_address_name_and_namespace() {
 }
 
 #[test]
-fn missing_pods_are_a_failure_with_the_state() {
+fn missing_pods_fail_with_index_state() {
     let running = Running::new();
     let run = running.run(&["pods", "10.9.9.9", "10.42.3.1"]);
     assert_eq!(

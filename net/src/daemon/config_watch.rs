@@ -24,10 +24,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_POSTPONED: u32 = 10;
 
 /// A version of a file, as far as its metadata can tell; `None` for one that cannot be read.
-pub(super) type Version = Option<(u64, u64, u64, [i64; 4])>;
+pub(super) type ConfigVersion = Option<(u64, u64, u64, [i64; 4])>;
 
 /// Returns the version of the file at `path`, following links. May block on a file system that hangs.
-pub(super) fn version(path: &Path) -> Version {
+pub(super) fn version(path: &Path) -> ConfigVersion {
     let of = |file: Metadata| {
         let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
         (file.dev(), file.ino(), file.size(), times)
@@ -40,7 +40,7 @@ pub(super) fn version(path: &Path) -> Version {
 pub(super) struct ConfigWatch {
     file: Option<PathBuf>,
     /// The version before the file was read at the start.
-    started: Version,
+    started: ConfigVersion,
     changed: Arc<Notify>,
     /// Polls; `None` unless the file is watched.
     task: Option<JoinHandle<()>>,
@@ -48,7 +48,7 @@ pub(super) struct ConfigWatch {
 
 impl ConfigWatch {
     /// Returns a watch that is off. `started` is the version before the file was read.
-    pub(super) fn new(file: Option<PathBuf>, started: Version) -> Self {
+    pub(super) fn new(file: Option<PathBuf>, started: ConfigVersion) -> Self {
         Self { file, started, changed: Arc::default(), task: None }
     }
 
@@ -91,7 +91,7 @@ impl Drop for ConfigWatch {
     }
 }
 
-async fn poll(file: PathBuf, mut reported: Version, changed: Arc<Notify>) {
+async fn poll(file: PathBuf, mut reported: ConfigVersion, changed: Arc<Notify>) {
     let (mut seen, mut postponed) = (reported, 0);
     loop {
         time::sleep(POLL_INTERVAL).await;
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_that_are_written_replaced_and_removed_have_changed() {
+    async fn written_replaced_and_removed_files_have_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("poddnsd.toml");
         fs::write(&path, "ttl = 1\n").unwrap();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_config_map_that_is_swapped_has_changed() {
+    async fn swapped_config_map_has_changed() {
         let folder = tempfile::tempdir().unwrap();
         let link = |name: &str, to: &str| symlink(to, folder.path().join(name)).unwrap();
         for version in ["..1", "..2"] {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_reported_of_a_file_that_stays() {
+    async fn unchanged_file_is_not_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("poddnsd.toml");
         fs::write(&path, "ttl = 1\n").unwrap();

@@ -4,6 +4,7 @@ pub mod config;
 mod config_watch;
 mod detached;
 mod exit;
+mod lines;
 mod log;
 mod open_files;
 mod preflight;
@@ -26,13 +27,13 @@ use clap::Command;
 use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
-use self::config::{Loaded, Sources, unknown_variables, with_flags};
-use self::config_watch::{ConfigWatch, Version};
+use self::config::{LoadedConfig, Sources, unknown_variables, with_flags};
+use self::config_watch::{ConfigVersion, ConfigWatch};
 use self::exit::{USAGE, exit_code};
 use self::log::LogGuard;
 pub use self::log::is_colored;
-pub use self::preflight::{PreflightError, preflight};
-use self::process::Process;
+pub use self::preflight::{PreflightError, PreflightErrors, preflight};
+use self::process::DaemonProcess;
 use self::signals::Signals;
 pub use self::systemd::{PassedError, PassedSockets};
 pub use self::warnings::HIDDEN_BEHIND_CACHE;
@@ -117,8 +118,8 @@ fn exit_code_of(serve: impl FnOnce() -> io::Result<ExitCode>) -> ExitCode {
 
 fn serve(
     sources: Sources,
-    loaded: Loaded,
-    read: Version,
+    loaded: LoadedConfig,
+    read: ConfigVersion,
     passed: PassedSockets,
     log: &mut LogGuard,
 ) -> io::Result<ExitCode> {
@@ -149,7 +150,7 @@ fn serve(
     log.write()?;
     let watch = ConfigWatch::new(sources.file().map(Path::to_owned), read);
     let lame_duck = settings.lame_duck;
-    let process = Process { sources, started: loaded, watch, lame_duck, dropped, signals };
+    let process = DaemonProcess { sources, started: loaded, watch, lame_duck, dropped, signals };
     let code = runtime.block_on(process.run(bound.with_options(options)));
     // Calls that block are abandoned.
     runtime.shutdown_background();
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_of_the_main_task_is_a_failure() {
+    fn panic_of_main_task_is_failure() {
         assert_eq!(exit_code_of(|| panic!("injected")), ExitCode::FAILURE);
         assert_eq!(exit_code_of(|| Err(io::ErrorKind::OutOfMemory.into())), ExitCode::FAILURE);
         assert_eq!(exit_code_of(|| Ok(ExitCode::from(64))), ExitCode::from(64));

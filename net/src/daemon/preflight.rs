@@ -1,8 +1,10 @@
 //! Checks before the daemon serves: the daemon makes them at its start, `poddns check` instead of serving.
 
+use std::fmt;
 use std::time::Instant;
 
 use super::config::{DaemonSettings, Privileges, Sources};
+use super::lines::write_lines;
 use super::privileges::{self, Paths, PrivilegeError};
 use super::reach::paths;
 use super::systemd::{PassedError, PassedSockets};
@@ -40,23 +42,69 @@ impl PreflightError {
     }
 }
 
-/// Returns every reason why a process that was started like this one would not serve with these settings, but for the
+/// All reasons why the daemon does not start, one a line: never empty.
+#[derive(Debug)]
+pub struct PreflightErrors(Vec<PreflightError>);
+
+impl PreflightErrors {
+    /// Returns an error unless there are none.
+    fn unless_empty(errors: Vec<PreflightError>) -> Result<(), Self> {
+        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
+    }
+
+    /// Returns the errors, in the order of the checks.
+    #[must_use]
+    pub fn errors(&self) -> &[PreflightError] {
+        &self.0
+    }
+
+    /// Returns true if the operator's configuration is at fault in one of them.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        self.0.iter().any(PreflightError::is_configuration)
+    }
+}
+
+impl fmt::Display for PreflightErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_lines(f, &self.0)
+    }
+}
+
+impl std::error::Error for PreflightErrors {}
+
+/// Fails with every reason why a process that was started like this one would not serve with these settings, but for the
 /// addresses, which another process may have, and the source of the pods. Reads the files that they name; changes
 /// nothing.
-#[must_use]
 pub fn preflight(
     sources: &Sources,
     settings: &DaemonSettings,
     passed: &PassedSockets,
-) -> Vec<PreflightError> {
-    let mut errors = check_process(settings, passed);
+) -> Result<(), PreflightErrors> {
+    let mut errors = process_errors(settings, passed);
     let paths = paths(sources.file(), &settings.server);
-    errors.extend(check_files(&settings.privileges, &settings.server, &paths));
-    errors
+    errors.extend(file_errors(&settings.privileges, &settings.server, &paths));
+    PreflightErrors::unless_empty(errors)
 }
 
 /// Makes the checks for which no file is read: those of the sockets, the user and the kernel.
-pub(super) fn check_process(settings: &DaemonSettings, passed: &PassedSockets) -> Vec<PreflightError> {
+pub(super) fn check_process(
+    settings: &DaemonSettings,
+    passed: &PassedSockets,
+) -> Result<(), PreflightErrors> {
+    PreflightErrors::unless_empty(process_errors(settings, passed))
+}
+
+/// Makes the checks of files that the settings name. They may block, and are made as the user that the daemon becomes.
+pub(super) fn check_files(
+    privileges: &Privileges,
+    settings: &Settings,
+    paths: &Paths,
+) -> Result<(), PreflightErrors> {
+    PreflightErrors::unless_empty(file_errors(privileges, settings, paths))
+}
+
+fn process_errors(settings: &DaemonSettings, passed: &PassedSockets) -> Vec<PreflightError> {
     let mut errors = Vec::new();
     if let Err(error) = passed.check_threads(settings.server.threads) {
         errors.push(error.into());
@@ -65,12 +113,7 @@ pub(super) fn check_process(settings: &DaemonSettings, passed: &PassedSockets) -
     errors
 }
 
-/// Makes the checks of files that the settings name. They may block, and are made as the user that the daemon becomes.
-pub(super) fn check_files(
-    privileges: &Privileges,
-    settings: &Settings,
-    paths: &Paths,
-) -> Vec<PreflightError> {
+fn file_errors(privileges: &Privileges, settings: &Settings, paths: &Paths) -> Vec<PreflightError> {
     let mut errors = Vec::new();
     if let Err(error) = privileges::check_program(privileges, paths) {
         errors.push(error.into());

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::{select, time};
 
-use super::config::{Loaded, Sources};
+use super::config::{LoadedConfig, Sources};
 use super::config_watch::ConfigWatch;
 use super::detached::detached;
 use super::exit::exit_code;
-use super::privileges::{Dropped, directory};
+use super::privileges::{DroppedPrivileges, directory};
 use super::reload::{ReloadError, reload};
-use super::signals::{Request, Signals};
-use super::systemd::{Due, Pulse, Supervisor};
+use super::signals::{SignalRequest, Signals};
+use super::systemd::{DueNotice, Supervisor, ThreadPings};
 use crate::server::bound::Bound;
 use crate::server::error::StartError;
 use crate::server::handle::{Opening, Server};
@@ -23,7 +23,7 @@ use crate::server::settings::{Needs, Settings};
 use crate::server::supervise::Panicked;
 
 /// Time that the end may take beside what the operator has set.
-const MARGIN: Duration = Duration::from_secs(15);
+const STOP_MARGIN: Duration = Duration::from_secs(15);
 
 /// Time that a start in progress has to end once a signal has requested the end.
 const START_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,40 +32,40 @@ const START_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The process around a server.
-pub(super) struct Process {
+pub(super) struct DaemonProcess {
     pub(super) sources: Sources,
     /// The configuration at the start.
-    pub(super) started: Loaded,
+    pub(super) started: LoadedConfig,
     pub(super) watch: ConfigWatch,
     /// Time between SIGTERM and the end.
     pub(super) lame_duck: Duration,
-    pub(super) dropped: Dropped,
+    pub(super) dropped: DroppedPrivileges,
     pub(super) signals: Signals,
 }
 
 /// Work that is in progress while the process serves.
-type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
+type Work<'a> = Pin<Box<dyn Future<Output = WorkResult> + 'a>>;
 
 /// Result of such work.
-enum Done {
+enum WorkResult {
     Opened(Result<(), StartError>),
-    Reloaded(Box<Result<Loaded, ReloadError>>),
+    Reloaded(Box<Result<LoadedConfig, ReloadError>>),
 }
 
 /// States of the server that have been logged.
 #[derive(Default)]
-struct Seen {
+struct LoggedStates {
     ready: bool,
     explained: bool,
 }
 
 /// Reason why the process no longer serves.
-enum Ended {
+enum EndReason {
     Signal(&'static str),
     Failed(ExitCode),
 }
 
-impl Process {
+impl DaemonProcess {
     /// Serves until a signal requests the end, or something fails that cannot be mended.
     pub(super) async fn run(mut self, bound: Bound) -> ExitCode {
         let mut serving = pin!(detached("poddns-start", move || bound.serve()));
@@ -93,29 +93,30 @@ impl Process {
             return self.end(server, signal, &supervisor).await;
         }
         match self.serve(&server, opening, &mut supervisor).await {
-            Ended::Signal(signal) => self.end(server, signal, &supervisor).await,
-            Ended::Failed(code) => code,
+            EndReason::Signal(signal) => self.end(server, signal, &supervisor).await,
+            EndReason::Failed(code) => code,
         }
     }
 
-    async fn serve(&mut self, server: &Server, opening: Opening, supervisor: &mut Supervisor) -> Ended {
+    async fn serve(&mut self, server: &Server, opening: Opening, supervisor: &mut Supervisor) -> EndReason {
         let sources = self.sources.clone();
-        let reloading =
-            || -> Work<'_> { Box::pin(async { Done::Reloaded(Box::new(reload(server, &sources).await)) }) };
-        let mut work: Option<Work<'_>> = Some(Box::pin(async { Done::Opened(opening.opened().await) }));
-        let mut pulse = Pulse::default();
-        let (mut reload_requested, mut seen) = (false, Seen::default());
+        let reloading = || -> Work<'_> {
+            Box::pin(async { WorkResult::Reloaded(Box::new(reload(server, &sources).await)) })
+        };
+        let mut work: Option<Work<'_>> = Some(Box::pin(async { WorkResult::Opened(opening.opened().await) }));
+        let mut pulse = ThreadPings::default();
+        let (mut reload_requested, mut seen) = (false, LoggedStates::default());
         self.watch.set(self.started.settings.watch_config);
         let mut poll = time::interval(POLL_INTERVAL);
         loop {
             select! {
                 name = server.failed() => {
                     tracing::error!(name, "a thread or task has panicked: a bug, please report it; ending the process");
-                    return Ended::Failed(ExitCode::FAILURE);
+                    return EndReason::Failed(ExitCode::FAILURE);
                 }
                 request = self.signals.next() => match request {
-                    Request::End(signal) => return Ended::Signal(signal),
-                    Request::Reload => reload_requested = true,
+                    SignalRequest::End(signal) => return EndReason::Signal(signal),
+                    SignalRequest::Reload => reload_requested = true,
                 },
                 changed = self.watch.changed() => {
                     reload_requested |= changed.is_ok();
@@ -123,7 +124,7 @@ impl Process {
                 }
                 due = supervisor.due() => {
                     supervisor.status(status(server));
-                    if due == Due::Heartbeat {
+                    if due == DueNotice::Heartbeat {
                         beat(server, &mut pulse, supervisor);
                     }
                 }
@@ -131,7 +132,7 @@ impl Process {
                 done = finished(&mut work) => {
                     work = None;
                     if let Err(code) = self.done(server, done) {
-                        return Ended::Failed(code);
+                        return EndReason::Failed(code);
                     }
                     supervisor.ready();
                 }
@@ -146,7 +147,7 @@ impl Process {
     }
 
     /// Logs what has become of the server since it was last looked at.
-    fn look_at(&self, server: &Server, seen: &mut Seen) {
+    fn look_at(&self, server: &Server, seen: &mut LoggedStates) {
         if !seen.ready && server.pending().is_empty() {
             seen.ready = true;
             tracing::info!("ready");
@@ -156,20 +157,20 @@ impl Process {
     }
 
     /// Takes the result of work; returns an exit code if the process cannot go on.
-    fn done(&mut self, server: &Server, done: Done) -> Result<(), ExitCode> {
+    fn done(&mut self, server: &Server, done: WorkResult) -> Result<(), ExitCode> {
         match done {
-            Done::Opened(Ok(())) => Ok(()),
-            Done::Opened(Err(error)) if server.settings().answers_need() == Needs::Nothing => {
+            WorkResult::Opened(Ok(())) => Ok(()),
+            WorkResult::Opened(Err(error)) if server.settings().answers_need() == Needs::Nothing => {
                 tracing::error!(
                     "{error}; the audit cannot tell anything, and answers go on; SIGHUP tries again"
                 );
                 Ok(())
             }
-            Done::Opened(Err(error)) => {
+            WorkResult::Opened(Err(error)) => {
                 tracing::error!("{error}");
                 Err(exit_code(error.is_configuration()))
             }
-            Done::Reloaded(reloaded) => {
+            WorkResult::Reloaded(reloaded) => {
                 self.reloaded(server, *reloaded);
                 Ok(())
             }
@@ -177,7 +178,7 @@ impl Process {
     }
 
     /// Takes the settings of a reload, or logs what is wrong with them.
-    fn reloaded(&mut self, server: &Server, reloaded: Result<Loaded, ReloadError>) {
+    fn reloaded(&mut self, server: &Server, reloaded: Result<LoadedConfig, ReloadError>) {
         match reloaded {
             Ok(loaded) => {
                 self.lame_duck = loaded.settings.lame_duck;
@@ -210,7 +211,7 @@ impl Process {
     async fn end(&mut self, server: Server, signal: &str, supervisor: &Supervisor) -> ExitCode {
         let lame_duck = self.lame_duck;
         server.drain();
-        let stop_timeout = server.settings().tcp.idle_timeout + MARGIN;
+        let stop_timeout = server.settings().tcp.idle_timeout + STOP_MARGIN;
         supervisor.stopping(lame_duck + stop_timeout);
         let lame_duck_seconds = lame_duck.as_secs_f64();
         tracing::info!(
@@ -258,7 +259,7 @@ fn report_change(server: &Server, changed: Result<(), Panicked>) {
 }
 
 /// Waits for the work, if there is any.
-async fn finished(work: &mut Option<Work<'_>>) -> Done {
+async fn finished(work: &mut Option<Work<'_>>) -> WorkResult {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,
@@ -266,7 +267,7 @@ async fn finished(work: &mut Option<Work<'_>>) -> Done {
 }
 
 /// Pings systemd's watchdog if all threads are alive.
-fn beat(server: &Server, pulse: &mut Pulse, supervisor: &Supervisor) {
+fn beat(server: &Server, pulse: &mut ThreadPings, supervisor: &Supervisor) {
     if pulse.beats(|| server.ping()) {
         supervisor.alive();
     } else {
@@ -286,7 +287,7 @@ fn status(server: &Server) -> String {
 /// Explains why a file that everybody can read may be out of reach for this process.
 ///
 /// Returns true if it may be.
-fn explain(error: &str, dropped: &Dropped) -> bool {
+fn explain(error: &str, dropped: &DroppedPrivileges) -> bool {
     let is_restricted = !dropped.readable.is_empty() && is_denied(error);
     if is_restricted {
         tracing::warn!(
@@ -304,7 +305,7 @@ fn is_denied(error: &str) -> bool {
 }
 
 /// Explains why snapshots and the audit cannot be written to a directory that was not named at the start.
-fn check_writable(settings: &Settings, dropped: &Dropped) {
+fn check_writable(settings: &Settings, dropped: &DroppedPrivileges) {
     let restricted = !dropped.readable.is_empty() || !dropped.writable.is_empty();
     let files = settings.snapshot.iter().map(|snapshot| &snapshot.path);
     for file in files.chain(&settings.audit_file).filter(|_| restricted) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time;
 
-use super::config::{ConfigError, Loaded, Sources};
+use super::config::{ConfigError, LoadedConfig, Sources};
 use super::detached::detached;
 use super::warnings::warn;
 use crate::server::error::StartError;
@@ -29,7 +29,7 @@ pub(super) enum ReloadError {
 
 /// Reads the configuration again and replaces the settings of the server, within a limit of time. Returns the settings
 /// as read.
-pub(super) async fn reload(server: &Server, sources: &Sources) -> Result<Loaded, ReloadError> {
+pub(super) async fn reload(server: &Server, sources: &Sources) -> Result<LoadedConfig, ReloadError> {
     let mut counted = false;
     let replaced = async {
         let sources = sources.clone();

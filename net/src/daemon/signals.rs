@@ -23,7 +23,7 @@ pub(super) struct Signals {
 
 /// Request that a signal makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(super) enum SignalRequest {
     /// Read the configuration again.
     Reload,
     /// End; the name of the signal.
@@ -44,18 +44,18 @@ impl Signals {
     }
 
     /// Waits for the next request.
-    pub(super) async fn next(&mut self) -> Request {
+    pub(super) async fn next(&mut self) -> SignalRequest {
         if mem::take(&mut self.reload_requested) {
-            return Request::Reload;
+            return SignalRequest::Reload;
         }
         self.receive().await
     }
 
-    async fn receive(&mut self) -> Request {
+    async fn receive(&mut self) -> SignalRequest {
         select! {
-            _ = self.hang_up.recv() => Request::Reload,
-            _ = self.interrupt.recv() => Request::End("SIGINT"),
-            _ = self.terminate.recv() => Request::End("SIGTERM"),
+            _ = self.hang_up.recv() => SignalRequest::Reload,
+            _ = self.interrupt.recv() => SignalRequest::End("SIGINT"),
+            _ = self.terminate.recv() => SignalRequest::End("SIGTERM"),
         }
     }
 
@@ -64,8 +64,8 @@ impl Signals {
     pub(super) async fn end(&mut self) -> &'static str {
         loop {
             match self.receive().await {
-                Request::End(signal) => return signal,
-                Request::Reload => self.reload_requested = true,
+                SignalRequest::End(signal) => return signal,
+                SignalRequest::Reload => self.reload_requested = true,
             }
         }
     }
@@ -88,6 +88,6 @@ mod tests {
                 () = tokio::task::yield_now() => {}
             }
         }
-        assert_eq!(signals.next().await, Request::Reload);
+        assert_eq!(signals.next().await, SignalRequest::Reload);
     }
 }

@@ -6,36 +6,36 @@ use std::time::Duration;
 
 use tokio::{select, time};
 
-use super::config::{ConfigError, DaemonSettings, Loaded, Problem, Sources};
-use super::config_watch::{Version, version};
+use super::config::{ConfigError, DaemonSettings, LoadedConfig, Problem, Sources};
+use super::config_watch::{ConfigVersion, version};
 use super::detached::{bounded, detached};
 use super::log;
-use super::preflight::{PreflightError, check_files, check_process};
-use super::privileges::{self, Dropped, PrivilegeError};
+use super::preflight::{PreflightErrors, check_files, check_process};
+use super::privileges::{self, DroppedPrivileges, PrivilegeError};
 use super::reach::paths;
 use super::signals::Signals;
 use super::systemd::PassedSockets;
 use crate::server::bound::Bound;
 use crate::server::error::StartError;
 
-/// Reason why there is no server.
+/// Reason why nothing is served.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum PrepareError {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Preflight(Vec<PreflightError>),
+    #[error(transparent)]
+    Preflight(#[from] PreflightErrors),
 }
 
-impl Failure {
+impl PrepareError {
     /// Returns true if the operator's configuration is at fault, rather than the state of the machine.
     pub(super) fn is_configuration(&self) -> bool {
         match self {
             Self::Start(error) => error.is_configuration(),
             Self::Privileges(error) => error.is_configuration(),
-            Self::Preflight(errors) => errors.iter().any(PreflightError::is_configuration),
+            Self::Preflight(errors) => errors.is_configuration(),
         }
     }
 }
@@ -44,7 +44,7 @@ impl Failure {
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the configuration for the first time. Returns it with the version of the file before it was read.
-pub(super) fn load(sources: Sources) -> Result<(Sources, Loaded, Version), ConfigError> {
+pub(super) fn load(sources: Sources) -> Result<(Sources, LoadedConfig, ConfigVersion), ConfigError> {
     let (file, reading) = (sources.file().unwrap_or(Path::new("")).to_owned(), sources.clone());
     let read = move || {
         let version = reading.file().and_then(version);
@@ -63,8 +63,8 @@ pub(super) async fn prepare(
     settings: &DaemonSettings,
     passed: PassedSockets,
     signals: &mut Signals,
-) -> Result<Option<(Bound, Dropped)>, Failure> {
-    refuse(check_process(settings, &passed))?;
+) -> Result<Option<(Bound, DroppedPrivileges)>, PrepareError> {
+    check_process(settings, &passed)?;
     passed.advise(settings.server.threads);
     let bound = Bound::with_passed(settings.server.clone(), passed.0)?.with_log_losses(log::losses);
     let bound = bound.with_query_log(log::query);
@@ -80,22 +80,15 @@ pub(super) async fn prepare(
 
 /// Restricts the process to the files that the settings name. A kubeconfig is read for it, on a thread of its own, so
 /// that signals are handled meanwhile.
-async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<Dropped, Failure> {
+async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<DroppedPrivileges, PrepareError> {
     let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
     let kept = settings.privileges.clone();
     let read = detached("poddns-paths", move || {
         let paths = paths(config.as_deref(), &server);
-        let errors = check_files(&kept, &server, &paths);
-        (paths, errors)
+        check_files(&kept, &server, &paths).map(|()| paths)
     });
     let late = || io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", READ_TIMEOUT.as_secs()));
     let read = time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| Err(late()));
-    let (paths, errors) = read.map_err(PrivilegeError::Paths)?;
-    refuse(errors)?;
+    let paths = read.map_err(PrivilegeError::Paths)??;
     Ok(privileges::restrict(&settings.privileges, &paths)?)
-}
-
-/// Fails if there are errors.
-fn refuse(errors: Vec<PreflightError>) -> Result<(), Failure> {
-    if errors.is_empty() { Ok(()) } else { Err(Failure::Preflight(errors)) }
 }

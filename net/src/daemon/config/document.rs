@@ -143,7 +143,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::layer::{Given, Layer};
-    use super::super::{Origin, read};
+    use super::super::{SettingOrigin, read};
     use super::*;
     use crate::server::admin::document::check;
 
@@ -175,7 +175,7 @@ mod tests {
     /// Reads one option from texts, and returns the number of problems and what it then shows.
     fn read_back(option: &'static Opt, values: Vec<String>) -> (usize, Vec<String>) {
         let (mut layer, mut problems) = (Layer::default(), Vec::new());
-        layer.insert(option.name, Given { values, origin: Origin::Flag });
+        layer.insert(option.name, Given { values, origin: SettingOrigin::Flag });
         let draft = read::draft(&layer, &mut problems);
         (problems.len(), (option.show)(&draft))
     }

@@ -17,7 +17,7 @@ use crate::server::settings::{Settings, SnapshotFile, TransferSettings};
 
 /// One value of `rate-limit-exempt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exempt {
+pub(super) enum ExemptValue {
     /// No network.
     None,
     /// Private networks.
@@ -26,7 +26,7 @@ pub(super) enum Exempt {
     Network(IpCidr),
 }
 
-impl Exempt {
+impl ExemptValue {
     fn networks(&self) -> Vec<IpCidr> {
         match self {
             Self::None => Vec::new(),
@@ -63,7 +63,7 @@ pub(super) struct Draft {
     pub(super) nxdomain_limit: Option<NonZeroU32>,
     pub(super) rate_limit: RateLimit,
     /// Private networks and those of pods, if not given.
-    pub(super) exempt: Option<Vec<Exempt>>,
+    pub(super) exempt: Option<Vec<ExemptValue>>,
     pub(super) cookies: bool,
     pub(super) cookie_secret_file: Option<PathBuf>,
 }
@@ -129,7 +129,7 @@ impl Draft {
         server.transfer =
             (!secondaries.is_empty()).then_some(TransferSettings { secondaries, key_file, journal });
         match self.exempt {
-            Some(exempt) => server.exempt = exempt.iter().flat_map(Exempt::networks).collect(),
+            Some(exempt) => server.exempt = exempt.iter().flat_map(ExemptValue::networks).collect(),
             // Whatever addresses pods have, their resolvers are clients with many queries.
             None => server.exempt.extend_from_slice(&server.pod_cidrs),
         }

@@ -4,9 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::daemon::lines::write_lines;
+
 /// Place of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// On the command line.
     Flag,
     /// In a `PODDNS_*` variable of the environment.
@@ -20,7 +22,7 @@ pub enum Origin {
     },
 }
 
-impl Origin {
+impl SettingOrigin {
     /// Returns the kind of source, and the place in its notation.
     pub(super) fn source(&self, key: &str) -> (&'static str, Option<String>) {
         match self {
@@ -39,21 +41,21 @@ pub struct SettingText {
     /// Its value, if it is about one.
     pub value: Option<String>,
     /// The place.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
 impl fmt::Display for SettingText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
-            Origin::Flag => {
+            SettingOrigin::Flag => {
                 write!(f, "--{}", self.key)?;
                 self.value.iter().try_for_each(|value| write!(f, " {value:?}"))
             }
-            Origin::Environment => {
+            SettingOrigin::Environment => {
                 write!(f, "{}", super::options::variable(self.key))?;
                 self.value.iter().try_for_each(|value| write!(f, "={value:?}"))
             }
-            Origin::File { path, line } => {
+            SettingOrigin::File { path, line } => {
                 write!(f, "{}:{line}: {}", path.display(), self.key)?;
                 self.value.iter().try_for_each(|value| write!(f, " = {value:?}"))
             }
@@ -148,13 +150,7 @@ impl From<Problem> for ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.problems.iter().enumerate() {
-            if at > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{problem}")?;
-        }
-        Ok(())
+        write_lines(f, &self.problems)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Origin, Problem, SettingText};
+use super::error::{Problem, SettingOrigin, SettingText};
 use super::layer::{Given, Layer};
 use super::options::{self, Arity};
 
@@ -39,7 +39,7 @@ fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
             problems.push(Problem::UnknownKey { path: path.to_owned(), line, key, meant });
             continue;
         };
-        let origin = Origin::File { path: path.to_owned(), line };
+        let origin = SettingOrigin::File { path: path.to_owned(), line };
         match texts(value.into_inner(), key.arity) {
             Ok(values) => layer.insert(key.name, Given { values, origin }),
             Err(why) => {

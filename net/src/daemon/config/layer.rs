@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{Origin, SettingText};
+use super::error::{SettingOrigin, SettingText};
 
 /// Values of one setting as text, and their origin.
 #[derive(Clone, Debug)]
 pub(super) struct Given {
     pub(super) values: Vec<String>,
-    pub(super) origin: Origin,
+    pub(super) origin: SettingOrigin,
 }
 
 /// Settings of one source, or of all of them together.

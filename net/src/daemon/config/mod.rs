@@ -38,9 +38,9 @@ pub use crate::daemon::privileges::{Landlock, Privileges, RunAs};
 use crate::server::settings::Settings;
 pub use document::{reference, sample};
 pub use environment::{UnknownVariable, unknown_variables};
-pub use error::{ConfigError, Origin, Problem, SettingText};
+pub use error::{ConfigError, Problem, SettingOrigin, SettingText};
 pub use options::with_flags;
-pub(crate) use sources::Loaded;
+pub(crate) use sources::LoadedConfig;
 pub use sources::Sources;
 
 /// Format of log lines.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use poddns_watch::HostNetwork;
 
 use super::LogFormat;
-use super::draft::Exempt;
+use super::draft::ExemptValue;
 use crate::daemon::privileges::Landlock;
 use crate::server::query_log::LoggedQueries;
 
@@ -84,7 +84,7 @@ pub(super) fn landlock(landlock: Landlock) -> &'static str {
     }
 }
 
-impl fmt::Display for Exempt {
+impl fmt::Display for ExemptValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("none"),

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::draft::Draft;
-use super::error::{ConfigError, Origin, Problem, SettingText};
+use super::error::{ConfigError, Problem, SettingOrigin, SettingText};
 use super::layer::{Given, Layer};
 use super::options::{self, Arity, Opt, Reload};
 use super::{DaemonSettings, file, read};
@@ -44,14 +44,14 @@ impl Sources {
                 Ok(value) => {
                     environment.insert(
                         key.name,
-                        Given { values: items(&value, key.arity), origin: Origin::Environment },
+                        Given { values: items(&value, key.arity), origin: SettingOrigin::Environment },
                     );
                 }
                 Err(value) => problems.push(Problem::Value {
                     written: SettingText {
                         key: key.name,
                         value: Some(value.to_string_lossy().into_owned()),
-                        origin: Origin::Environment,
+                        origin: SettingOrigin::Environment,
                     },
                     why: "is not UTF-8".to_owned(),
                     allowed: key.allowed,
@@ -86,7 +86,7 @@ impl Sources {
     }
 
     /// The same with what it takes to compare them with others.
-    pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
+    pub(crate) fn load(&self) -> Result<LoadedConfig, ConfigError> {
         let (file, mut problems) = self.file.as_deref().map(file::read).unwrap_or_default();
         let all = file.under(&self.environment).under(&self.flags);
         let draft = read::draft(&all, &mut problems);
@@ -108,7 +108,7 @@ impl Sources {
         }
         let passed = self.passed.clone();
         if problems.is_empty() {
-            Ok(Loaded { settings, draft, given: all, passed })
+            Ok(LoadedConfig { settings, draft, given: all, passed })
         } else {
             Err(ConfigError::new(problems))
         }
@@ -117,7 +117,7 @@ impl Sources {
 
 /// Settings, and the options that they were made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedConfig {
     pub(crate) settings: DaemonSettings,
     draft: Draft,
     given: Layer,
@@ -125,7 +125,7 @@ pub(crate) struct Loaded {
     passed: Vec<SocketAddr>,
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// Returns the names of the options that only a restart changes and that are different from those of the start.
     pub(crate) fn needs_restart(&self, start: &Self) -> Vec<&'static str> {
         let kept = options::all().filter(|option| option.reload == Reload::Keeps);
@@ -169,7 +169,7 @@ fn layer_of(flags: &ArgMatches) -> Layer {
     for key in options::all() {
         if flags.value_source(key.name) == Some(ValueSource::CommandLine) {
             let values = flags.get_many::<String>(key.name).unwrap_or_default().cloned().collect();
-            layer.insert(key.name, Given { values, origin: Origin::Flag });
+            layer.insert(key.name, Given { values, origin: SettingOrigin::Flag });
         }
     }
     layer

@@ -10,7 +10,7 @@ use poddns_core::{Config, IpCidr, Label, Mode, Name, NameError, Ttl, Visibility,
 use poddns_watch::HostNetwork;
 
 use super::LogFormat;
-use super::draft::Exempt;
+use super::draft::ExemptValue;
 use crate::daemon::privileges::{Landlock, RunAs};
 use crate::server::query_log::LoggedQueries;
 use crate::version::VERSION;
@@ -207,11 +207,11 @@ pub(super) fn user(text: &str) -> Result<RunAs, Wrong> {
 }
 
 /// One item of a list of networks, or a word for several or none.
-pub(super) fn exempt(text: &str) -> Result<Exempt, Wrong> {
+pub(super) fn exempt(text: &str) -> Result<ExemptValue, Wrong> {
     match text {
-        "none" => Ok(Exempt::None),
-        "private" => Ok(Exempt::Private),
-        _ => network(text).map(Exempt::Network),
+        "none" => Ok(ExemptValue::None),
+        "private" => Ok(ExemptValue::Private),
+        _ => network(text).map(ExemptValue::Network),
     }
 }
 

@@ -9,7 +9,7 @@ use landlock::{
     RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-use super::{Dropped, Landlock, Paths, PrivilegeError};
+use super::{DroppedPrivileges, Landlock, Paths, PrivilegeError};
 
 /// Version of the kernel's interface (Linux 6.12). Older kernels enforce the part that they know.
 const KNOWN: ABI = ABI::V6;
@@ -19,8 +19,8 @@ const KNOWN: ABI = ABI::V6;
 const OWN_PROCESS: &str = "/proc/self";
 
 /// Restricts this thread, and those that it starts, to these paths.
-pub(super) fn restrict(landlock: Landlock, paths: &Paths) -> Result<Dropped, PrivilegeError> {
-    let nothing = || Dropped { readable: Vec::new(), writable: Vec::new(), own_process: None };
+pub(super) fn restrict(landlock: Landlock, paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
+    let nothing = || DroppedPrivileges { readable: Vec::new(), writable: Vec::new(), own_process: None };
     if landlock == Landlock::Off {
         return Ok(nothing());
     }

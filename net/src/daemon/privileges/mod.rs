@@ -113,7 +113,7 @@ impl PrivilegeError {
 /// The privileges that are left. To be kept for as long as the process runs.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Dropped {
+pub(crate) struct DroppedPrivileges {
     /// Places in which files can be opened, for the log and for messages. Empty if everywhere.
     pub(crate) readable: Vec<PathBuf>,
     /// Places in which files can be written.
@@ -142,7 +142,7 @@ pub(crate) fn give_up(privileges: &Privileges) -> Result<(), PrivilegeError> {
 /// Restricts this thread, and those that it starts, to these files, and to the system calls that it needs. To be called
 /// after [`give_up`], and before any thread is started that stays.
 #[cfg(target_os = "linux")]
-pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<Dropped, PrivilegeError> {
+pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
     let landlock = landlock_with(privileges, paths)?;
     if let (Landlock::Off, Landlock::On, Some(program)) = (landlock, privileges.landlock, paths.program()) {
         tracing::warn!(
@@ -166,9 +166,9 @@ pub(crate) fn give_up(privileges: &Privileges) -> Result<(), PrivilegeError> {
 
 /// Elsewhere nothing can be restricted.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn restrict(privileges: &Privileges, _paths: &Paths) -> Result<Dropped, PrivilegeError> {
+pub(crate) fn restrict(privileges: &Privileges, _paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
     check_support(privileges)?;
-    Ok(Dropped { readable: Vec::new(), writable: Vec::new() })
+    Ok(DroppedPrivileges { readable: Vec::new(), writable: Vec::new() })
 }
 
 /// Returns an error if the system does not have what is required.

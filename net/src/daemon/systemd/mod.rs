@@ -2,9 +2,9 @@
 //! (`sd_notify`(3)).
 
 mod notify;
-mod pulse;
+mod pings;
 mod sockets;
 
-pub(crate) use self::notify::{Due, Supervisor};
-pub(crate) use self::pulse::Pulse;
+pub(crate) use self::notify::{DueNotice, Supervisor};
+pub(crate) use self::pings::ThreadPings;
 pub use self::sockets::{PassedError, PassedSockets};

@@ -21,7 +21,7 @@ pub(crate) struct Supervisor {
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
+pub(crate) enum DueNotice {
     /// A look whether the status has changed.
     Status,
     /// The same, and a ping of the watchdog if all threads are alive.
@@ -43,7 +43,7 @@ impl Supervisor {
     }
 
     /// Waits until something is due: for ever without a service manager. May be dropped and called again at any time.
-    pub(crate) async fn due(&mut self) -> Due {
+    pub(crate) async fn due(&mut self) -> DueNotice {
         if !self.there {
             return std::future::pending().await;
         }
@@ -53,9 +53,9 @@ impl Supervisor {
         self.polled = Instant::now();
         if self.heartbeat.is_some() && beat <= poll {
             self.beaten = self.polled;
-            return Due::Heartbeat;
+            return DueNotice::Heartbeat;
         }
-        Due::Status
+        DueNotice::Status
     }
 
     /// Notifies that everything is bound and open.

@@ -4,11 +4,11 @@ use tokio::sync::oneshot;
 
 /// Questions to the threads, one each, that are to be answered by the next heartbeat.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse {
+pub(crate) struct ThreadPings {
     asked: Vec<oneshot::Receiver<()>>,
 }
 
-impl Pulse {
+impl ThreadPings {
     /// Returns whether every thread has answered the last request. If so, `ask` sends another one; if
     /// not, the same question stays open.
     pub(crate) fn beats(&mut self, ask: impl FnOnce() -> Vec<oneshot::Receiver<()>>) -> bool {
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn silent_thread_is_missed_until_it_answers() {
-        let mut pulse = Pulse::default();
+        let mut pulse = ThreadPings::default();
         let (one, first) = oneshot::channel();
         let (two, second) = oneshot::channel();
         assert!(pulse.beats(|| vec![first, second]), "nobody has been asked yet");

@@ -111,7 +111,7 @@ impl PassedSockets {
 
 fn taken() -> Result<Vec<Sockets>, PassedError> {
     let mut descriptors = ListenFd::from_env();
-    let mut all = Addresses::default();
+    let mut all = PassedAddresses::default();
     for index in 0..descriptors.len() {
         let descriptor = 3 + index;
         let unusable = |error| PassedError::Unusable { descriptor, error };
@@ -130,31 +130,31 @@ fn taken() -> Result<Vec<Sockets>, PassedError> {
             return Err(PassedError::Kind { descriptor });
         }
     }
-    all.0.into_iter().map(Passed::sockets).collect()
+    all.0.into_iter().map(PassedAddress::sockets).collect()
 }
 
 /// The addresses so far, in order.
 #[derive(Default)]
-struct Addresses(Vec<Passed>);
+struct PassedAddresses(Vec<PassedAddress>);
 
-struct Passed {
+struct PassedAddress {
     address: SocketAddr,
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
 }
 
-impl Addresses {
-    fn at(&mut self, address: SocketAddr) -> &mut Passed {
+impl PassedAddresses {
+    fn at(&mut self, address: SocketAddr) -> &mut PassedAddress {
         let known = self.0.iter().position(|known| known.address == address);
         let index = known.unwrap_or_else(|| {
-            self.0.push(Passed { address, udp: Vec::new(), tcp: Vec::new() });
+            self.0.push(PassedAddress { address, udp: Vec::new(), tcp: Vec::new() });
             self.0.len() - 1
         });
         &mut self.0[index]
     }
 }
 
-impl Passed {
+impl PassedAddress {
     fn sockets(self) -> Result<Sockets, PassedError> {
         let Self { address, udp, mut tcp } = self;
         let count = tcp.len();
@@ -178,7 +178,7 @@ mod tests {
         let address = ([127, 0, 0, 1], 53).into();
         let udp = (0..udp).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let tcp = (0..tcp).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        Passed { address, udp, tcp }.sockets()
+        PassedAddress { address, udp, tcp }.sockets()
     }
 
     #[test]

@@ -81,20 +81,20 @@ const ROW: Opt = Opt {
 const SWITCH: Opt = Opt { arity: Arity::Switch, allowed: "true or false", ..ROW };
 
 /// Options under a heading of the help.
-pub(super) struct Section {
+pub(super) struct OptionSection {
     pub(super) heading: &'static str,
     pub(super) options: &'static [Opt],
 }
 
 /// Every option but `config`, which names the file.
-pub(super) static SECTIONS: [Section; 7] = [
-    Section { heading: "Answers", options: answers::OPTIONS },
-    Section { heading: "Source of the pods", options: cluster::OPTIONS },
-    Section { heading: "Zone transfers", options: transfer::OPTIONS },
-    Section { heading: "Sockets and process", options: serving::OPTIONS },
-    Section { heading: "Forged and hostile clients", options: abuse::OPTIONS },
-    Section { heading: "Identity of the server", options: identity::OPTIONS },
-    Section { heading: "Privileges, dropped once the sockets are bound", options: privileges::OPTIONS },
+pub(super) static SECTIONS: [OptionSection; 7] = [
+    OptionSection { heading: "Answers", options: answers::OPTIONS },
+    OptionSection { heading: "Source of the pods", options: cluster::OPTIONS },
+    OptionSection { heading: "Zone transfers", options: transfer::OPTIONS },
+    OptionSection { heading: "Sockets and process", options: serving::OPTIONS },
+    OptionSection { heading: "Forged and hostile clients", options: abuse::OPTIONS },
+    OptionSection { heading: "Identity of the server", options: identity::OPTIONS },
+    OptionSection { heading: "Privileges, dropped once the sockets are bound", options: privileges::OPTIONS },
 ];
 
 /// Returns all options, in the order of the table.

@@ -483,7 +483,7 @@ mod tests {
             let pods = state.current().pods.0;
             [1, 2].map(|last| pods.contains(&namespace, [10, 0, 0, last].into()))
         };
-        assert_eq!(LocalSet::new().run_until(reload).await, [Ok(true), Ok(false)]);
+        assert_eq!(LocalSet::new().run_until(Box::pin(reload)).await, [Ok(true), Ok(false)]);
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use self::sample::addresses;
 use crate::feed::access::ClusterAccess;
 use crate::feed::explain::{Cleaned, chain};
-use crate::quote::Quoted;
+use crate::quote::QuotedText;
 use crate::{ClusterOptions, FeedError, Resource, Scope};
 
 /// Maximum time for each response: a person waits for it, or a script that has its own limits.
@@ -44,7 +44,7 @@ pub struct AccessReport {
     /// The user that it takes us for, if it reports one.
     pub subject: Option<Subject>,
     /// All that the feed needs, each with the server's verdict.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<PermissionReview>,
 }
 
 /// The subject of an RBAC role binding.
@@ -157,7 +157,7 @@ impl fmt::Display for Permission {
 
 /// A permission, and whether we have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct PermissionReview {
     /// The permission asked for.
     pub permission: Permission,
     /// The verdict.
@@ -188,7 +188,7 @@ pub enum AccessError {
     #[error(
         "the API server at {server} does not accept our credentials (401 {message}): the token or certificate is \
          expired, revoked or of another cluster",
-        message = Quoted(message)
+        message = QuotedText(message)
     )]
     Unauthenticated {
         /// Its URL.
@@ -203,7 +203,7 @@ pub enum AccessError {
         server: String,
     },
     /// The server answers, but not as an API server that lets us ask.
-    #[error("the API server at {server} does not tell {what}: {code} {message}", message = Quoted(message))]
+    #[error("the API server at {server} does not tell {what}: {code} {message}", message = QuotedText(message))]
     Refused {
         /// Its URL.
         server: String,
@@ -255,8 +255,8 @@ pub fn needed(scope: &Scope) -> Vec<Permission> {
 /// a subject the binding has a placeholder.
 #[must_use]
 pub fn rbac(scope: &Scope, subject: Option<&Subject>) -> String {
-    let missing = |permission| Finding { permission, allowed: false, reason: String::new() };
-    let findings: Vec<Finding> = needed(scope).into_iter().map(missing).collect();
+    let missing = |permission| PermissionReview { permission, allowed: false, reason: String::new() };
+    let findings: Vec<PermissionReview> = needed(scope).into_iter().map(missing).collect();
     rbac::missing(&findings, subject).unwrap_or_default()
 }
 
@@ -271,7 +271,7 @@ impl AccessReport {
         subject: Subject,
         groups: &[String],
     ) -> Result<Self, AccessError> {
-        let cluster = Cluster::open(options).await?;
+        let cluster = ClusterClient::open(options).await?;
         let version = cluster.version().await?;
         let groups = [subject.groups(), groups.to_vec()].concat();
         let mut findings = Vec::new();
@@ -285,7 +285,7 @@ impl AccessReport {
     ///
     /// Fails if the configuration leads to no cluster, or the cluster gives no answer within 15 seconds.
     pub async fn check(options: ClusterOptions, scope: &Scope) -> Result<Self, AccessError> {
-        Cluster::open(options).await?.access(&needed(scope)).await
+        ClusterClient::open(options).await?.access(&needed(scope)).await
     }
 
     /// Returns true if no permission is missing.
@@ -305,12 +305,12 @@ impl AccessReport {
 }
 
 /// A cluster that is asked.
-struct Cluster {
+struct ClusterClient {
     client: Client,
     server: String,
 }
 
-impl Cluster {
+impl ClusterClient {
     async fn open(options: ClusterOptions) -> Result<Self, AccessError> {
         let connection = ClusterAccess::open(options).await?;
         let client = connection.client().await.map_err(AccessError::Credentials)?;
@@ -331,7 +331,7 @@ impl Cluster {
         Ok(AccessReport { server: self.server, version, subject, findings })
     }
 
-    async fn review(&self, permission: &Permission) -> Result<Finding, AccessError> {
+    async fn review(&self, permission: &Permission) -> Result<PermissionReview, AccessError> {
         let spec = SelfSubjectAccessReviewSpec {
             resource_attributes: Some(attributes(permission)),
             ..Default::default()
@@ -347,7 +347,7 @@ impl Cluster {
         subject: &Subject,
         groups: &[String],
         permission: Permission,
-    ) -> Result<Finding, AccessError> {
+    ) -> Result<PermissionReview, AccessError> {
         let spec = SubjectAccessReviewSpec {
             user: Some(subject.user_name()),
             groups: Some(groups.to_vec()),
@@ -361,7 +361,7 @@ impl Cluster {
     }
 
     /// Returns the user that the server takes us for. Servers before 1.28 have no API for it, but name us when they refuse something.
-    async fn subject(&self, findings: &[Finding]) -> Option<Subject> {
+    async fn subject(&self, findings: &[PermissionReview]) -> Option<Subject> {
         let api = Api::<SelfSubjectReview>::all(self.client.clone());
         let review = SelfSubjectReview::default();
         if let Ok(review) = self.answer("who we are", api.create(&PostParams::default(), &review)).await {
@@ -422,11 +422,11 @@ fn attributes(permission: &Permission) -> ResourceAttributes {
     }
 }
 
-fn finding(permission: Permission, status: Option<SubjectAccessReviewStatus>) -> Finding {
+fn finding(permission: Permission, status: Option<SubjectAccessReviewStatus>) -> PermissionReview {
     let status = status.unwrap_or_default();
     let texts = [status.reason, status.evaluation_error];
     let texts: Vec<String> = texts.into_iter().flatten().filter(|text| !text.is_empty()).collect();
-    Finding { permission, allowed: status.allowed, reason: texts.join("; ") }
+    PermissionReview { permission, allowed: status.allowed, reason: texts.join("; ") }
 }
 
 fn refused(server: String, what: &'static str, status: Status) -> AccessError {
@@ -436,7 +436,7 @@ fn refused(server: String, what: &'static str, status: Status) -> AccessError {
         403 if user_in(&message) == Some(ANONYMOUS) => AccessError::Anonymous { server },
         404 => AccessError::NotAnApiServer {
             server,
-            cause: format!("asked for {what}: 404 {}", Quoted(&message)),
+            cause: format!("asked for {what}: 404 {}", QuotedText(&message)),
         },
         _ => AccessError::Refused { server, what, code, message },
     }

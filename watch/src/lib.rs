@@ -17,8 +17,8 @@ mod tls;
 pub mod transfer;
 
 pub use feed::{
-    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, PodsFileError, Reads, ResyncCounts, ResyncStats,
-    Scope, Source, WatchCounts, WatchStats,
+    ClusterOptions, Feed, FeedError, FeedStats, HostNetwork, PodsFileError, ResyncCounts, ResyncStats, Scope,
+    Source, SourceDependencies, WatchCounts, WatchStats,
 };
 pub use freshness::{Health, WatchHealth, WatchStatus};
 pub use index::{
@@ -30,8 +30,8 @@ pub use metadata::Metadata;
 pub use namespace::Namespace;
 pub use pod::{Phase, Pod};
 pub use resource::Resource;
-pub use snapshot::{Recorder, Restored, SavedSnapshot, SnapshotError};
-pub use transfer::{Transfers, Walk};
+pub use snapshot::{Recorder, RestoredSnapshot, SavedSnapshot, SnapshotError};
+pub use transfer::{Transfers, ZoneWalk};
 
 /// The files of a fuzz target's corpus, which the tests replay.
 #[cfg(all(test, not(poddns_loom)))]

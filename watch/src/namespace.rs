@@ -4,7 +4,7 @@ use serde::de::{Deserialize, Deserializer};
 
 use crate::metadata::Metadata;
 use crate::pod::RawPod;
-use crate::pod::lenient::{Faults, Lenient, Object};
+use crate::pod::lenient::{Faults, Lenient, LenientObject};
 
 /// A namespace of `v1`: its metadata, which is all that is asked of the API server.
 ///
@@ -43,7 +43,7 @@ impl Namespace {
 impl<'de> Deserialize<'de> for Namespace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut faults = Faults::default();
-        let raw = Lenient::<Object<RawPod>>::deserialize(deserializer)?;
+        let raw = Lenient::<LenientObject<RawPod>>::deserialize(deserializer)?;
         let fields = raw.take("the item", &mut faults).unwrap_or_default().0;
         Ok(Self::from_raw(fields, faults))
     }

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use serde::de::{Deserialize, Deserializer};
 
 use crate::metadata::Metadata;
-use lenient::{Faults, Lenient, Object, Quoted};
+use crate::quote::QuotedText;
+use lenient::{Faults, Lenient, LenientObject};
 
 /// A pod of `v1`, cut down while it is decoded.
 ///
@@ -101,7 +102,7 @@ impl Pod {
 impl<'de> Deserialize<'de> for Pod {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut faults = Faults::default();
-        let raw = Lenient::<Object<RawPod>>::deserialize(deserializer)?;
+        let raw = Lenient::<LenientObject<RawPod>>::deserialize(deserializer)?;
         let fields = raw.take("the item", &mut faults).unwrap_or_default().0;
         Ok(Self::from_raw(fields, faults))
     }
@@ -128,7 +129,7 @@ impl Pod {
         metadata: Metadata,
         host_network: bool,
         phase: Phase,
-        addresses: Addresses,
+        addresses: PodAddresses,
         mut faults: Faults,
     ) -> Self {
         let addresses = addresses.0;
@@ -150,7 +151,8 @@ impl Phase {
             // The API server takes a missing phase for an empty one.
             "Unknown" | "" => Self::Unknown,
             other => {
-                faults.note(format_args!("status.phase is {}, which is no phase of a pod", Quoted(other)));
+                faults
+                    .note(format_args!("status.phase is {}, which is no phase of a pod", QuotedText(other)));
                 Self::Unknown
             }
         }
@@ -159,9 +161,9 @@ impl Phase {
 
 /// The addresses of a pod, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Addresses(Vec<IpAddr>);
+pub(crate) struct PodAddresses(Vec<IpAddr>);
 
-impl Addresses {
+impl PodAddresses {
     /// Adds the address at `path`; notes in `faults` text that is none.
     pub(crate) fn add(&mut self, text: &str, path: &str, faults: &mut Faults) {
         // An empty podIP is how a pod without one is written.
@@ -171,13 +173,13 @@ impl Addresses {
         match text.parse::<IpAddr>() {
             Ok(address) if !self.0.contains(&address) => self.0.push(address),
             Ok(_) => {}
-            Err(_) => faults.note(format_args!("{path} is {}, which is no IP address", Quoted(text))),
+            Err(_) => faults.note(format_args!("{path} is {}, which is no IP address", QuotedText(text))),
         }
     }
 }
 
-fn addresses(first: Lenient<String>, all: Lenient<RawAddresses>, faults: &mut Faults) -> Addresses {
-    let mut addresses = Addresses::default();
+fn addresses(first: Lenient<String>, all: Lenient<RawAddressList>, faults: &mut Faults) -> PodAddresses {
+    let mut addresses = PodAddresses::default();
     for item in all.take("status.podIPs", faults).unwrap_or_default() {
         let ip = item.take("an item of status.podIPs", faults).unwrap_or_default().0.ip;
         if let Some(ip) = ip.take("status.podIPs[].ip", faults) {
@@ -190,7 +192,7 @@ fn addresses(first: Lenient<String>, all: Lenient<RawAddresses>, faults: &mut Fa
     addresses
 }
 
-type RawAddresses = Vec<Lenient<Object<RawAddress>>>;
+type RawAddressList = Vec<Lenient<LenientObject<RawAddress>>>;
 
 /// The fields of an item of a list, before they are read.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -199,11 +201,11 @@ pub(crate) struct RawPod {
     /// The item's kind: present in a `List`, mostly absent in a `PodList`.
     pub(crate) kind: Lenient<String>,
     pub(crate) metadata: RawMetadata,
-    spec: Lenient<Object<RawSpec>>,
-    status: Lenient<Object<RawStatus>>,
+    spec: Lenient<LenientObject<RawSpec>>,
+    status: Lenient<LenientObject<RawStatus>>,
 }
 
-pub(crate) type RawMetadata = Lenient<Object<RawMetadataFields>>;
+pub(crate) type RawMetadata = Lenient<LenientObject<RawMetadataFields>>;
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -249,7 +251,7 @@ struct RawStatus {
     #[serde(rename = "podIP")]
     pod_ip: Lenient<String>,
     #[serde(rename = "podIPs")]
-    pod_ips: Lenient<RawAddresses>,
+    pod_ips: Lenient<RawAddressList>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]

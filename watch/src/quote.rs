@@ -6,12 +6,12 @@ use std::fmt;
 const MAX_CHARS: usize = 200;
 
 /// Displays text from outside in quotes, with control and format characters escaped, cut after 200 characters.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+pub(crate) struct QuotedText<'a>(pub(crate) &'a str);
 
-impl fmt::Display for Quoted<'_> {
+impl fmt::Display for QuotedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = self.0.char_indices().nth(MAX_CHARS).map_or(self.0.len(), |(end, _)| end);
-        write!(f, "\"{}\"", self.0[..end].escape_debug())?;
+        write!(f, "{:?}", &self.0[..end])?;
         if end < self.0.len() { f.write_str("...") } else { Ok(()) }
     }
 }
@@ -22,8 +22,8 @@ pub(crate) struct QuotedUrl<'a>(pub(crate) &'a str);
 impl fmt::Display for QuotedUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.rsplit_once('@') {
-            Some((_, rest)) => write!(f, "{}", Quoted(&format!("...@{rest}"))),
-            None => write!(f, "{}", Quoted(self.0)),
+            Some((_, rest)) => write!(f, "{}", QuotedText(&format!("...@{rest}"))),
+            None => write!(f, "{}", QuotedText(self.0)),
         }
     }
 }
@@ -36,7 +36,7 @@ impl fmt::Display for QuotedList<'_> {
         const SHOWN: usize = 10;
         for (position, name) in self.0.iter().take(SHOWN).enumerate() {
             let separator = if position == 0 { "" } else { ", " };
-            write!(f, "{separator}{}", Quoted(name))?;
+            write!(f, "{separator}{}", QuotedText(name))?;
         }
         match self.0.len().saturating_sub(SHOWN) {
             0 => Ok(()),
@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn quoted_text_is_escaped_and_cut() {
-        assert_eq!(Quoted("a\n\u{1b}[31m\"\u{202e}\u{e9}").to_string(), r#""a\n\u{1b}[31m\"\u{202e}é""#);
-        assert_eq!(Quoted(&"\u{e9}".repeat(201)).to_string(), format!("\"{}\"...", "\u{e9}".repeat(200)));
+        assert_eq!(QuotedText("a\n\u{1b}[31m\"\u{202e}\u{e9}").to_string(), r#""a\n\u{1b}[31m\"\u{202e}é""#);
+        assert_eq!(QuotedText(&"\u{e9}".repeat(201)).to_string(), format!("\"{}\"...", "\u{e9}".repeat(200)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
-use crate::quote::Quoted;
+use crate::quote::QuotedText;
 
 /// Returns the TLS error among the causes of an error.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
@@ -61,7 +61,7 @@ fn certificate(error: &CertificateError) -> Option<String> {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
             "the server's certificate is for other names: {}; tls-server-name in the kubeconfig's cluster says which \
              to expect",
-            Quoted(&error.to_string())
+            QuotedText(&error.to_string())
         ),
         _ => return None,
     };

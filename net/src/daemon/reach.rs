@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use poddns_watch::{Reads, Source};
+use poddns_watch::{Source, SourceDependencies};
 
 use super::privileges::Paths;
 use crate::server::cookies::CookieSource;
@@ -33,7 +33,7 @@ pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
         paths.read_rewritten_file(pods);
         return paths;
     }
-    let Reads { files, network, program, .. } = settings.source.reads();
+    let SourceDependencies { files, network, program, .. } = settings.source.reads();
     for file in &files {
         paths.read_file(file);
     }

@@ -10,7 +10,7 @@ use poddns_test_support::api_server::ApiServer;
 use poddns_test_support::daemon::Daemon;
 use poddns_test_support::dns::{SERVFAIL, answered, denied, lookup};
 use poddns_test_support::wait::until;
-use poddns_watch::snapshot::format::{Decoder, Encoder, Header, Item};
+use poddns_watch::snapshot::format::{SnapshotDecoder, SnapshotEncoder, SnapshotHeader, SnapshotItem};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -66,13 +66,13 @@ impl Place {
     /// Changes when the snapshot says that the index was in sync.
     fn date(&self, in_step: SystemTime) {
         let octets = fs::read(self.snapshot()).unwrap();
-        let decoder = Decoder::new(&octets[..]).unwrap();
-        let header = Header { in_step, ..decoder.header().clone() };
+        let decoder = SnapshotDecoder::new(&octets[..]).unwrap();
+        let header = SnapshotHeader { in_step, ..decoder.header().clone() };
         let mut copy = Vec::new();
-        let mut encoder = Encoder::new(&mut copy, &header);
-        let each = |item: Item<'_>| match item {
-            Item::Namespace(namespace) => encoder.namespace(&namespace),
-            Item::Pod(pod) => encoder.pod(&pod),
+        let mut encoder = SnapshotEncoder::new(&mut copy, &header);
+        let each = |item: SnapshotItem<'_>| match item {
+            SnapshotItem::Namespace(namespace) => encoder.namespace(&namespace),
+            SnapshotItem::Pod(pod) => encoder.pod(&pod),
         };
         decoder.read(each).unwrap();
         encoder.finish().unwrap();
@@ -132,7 +132,7 @@ fn snapshot_is_written_at_exit() {
     assert!(!place.snapshot().exists());
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));
-    let decoder = Decoder::new(fs::File::open(place.snapshot()).unwrap()).unwrap();
+    let decoder = SnapshotDecoder::new(fs::File::open(place.snapshot()).unwrap()).unwrap();
     assert!(decoder.header().in_step.elapsed().unwrap() < Duration::from_mins(1));
     assert_eq!(decoder.read(|_| {}).unwrap().pods, 1);
     // With the cluster there, it is in sync again, and a pod that is gone is.
@@ -225,7 +225,8 @@ fn snapshot_above_file_size_limit_fails() {
     until("tried again", || daemon.metric(FAILED) > 1);
     // The kubeconfig and the snapshot.
     until("nothing is left beside it", || fs::read_dir(place.folder.path()).unwrap().count() == 2);
-    let decoder = Decoder::new(&fs::read(place.snapshot()).unwrap()[..]).unwrap().read(|_| {}).unwrap();
+    let decoder =
+        SnapshotDecoder::new(&fs::read(place.snapshot()).unwrap()[..]).unwrap().read(|_| {}).unwrap();
     assert_eq!((decoder.pods, fs::read(place.snapshot()).unwrap().len()), (1, before.len()));
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));
 }
@@ -251,7 +252,7 @@ fn a_full_disk_leaves_the_one_before() {
     assert_eq!(daemon.metric(WRITTEN), 1);
     // The daemon's own file system.
     let seen = PathBuf::from(format!("/proc/{}/root{}", daemon.pid(), disk.display()));
-    let decoder = Decoder::new(fs::File::open(seen.join("snapshot")).unwrap()).unwrap();
+    let decoder = SnapshotDecoder::new(fs::File::open(seen.join("snapshot")).unwrap()).unwrap();
     assert_eq!(decoder.read(|_| {}).unwrap().pods, 1);
     until("nothing is left beside it", || fs::read_dir(&seen).unwrap().count() == 1);
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));

@@ -2,11 +2,11 @@
 
 use poddns_core::Label;
 
-use super::{Finding, Subject};
+use super::{PermissionReview, Subject};
 use crate::Resource;
 
 /// The objects that grant what is missing; see [`super::AccessReport::missing_rbac`].
-pub(super) fn missing(findings: &[Finding], subject: Option<&Subject>) -> Option<String> {
+pub(super) fn missing(findings: &[PermissionReview], subject: Option<&Subject>) -> Option<String> {
     let mut places: Vec<Option<Label>> = Vec::new();
     for finding in findings.iter().filter(|finding| !finding.allowed) {
         if !places.contains(&finding.permission.namespace) {
@@ -19,7 +19,7 @@ pub(super) fn missing(findings: &[Finding], subject: Option<&Subject>) -> Option
 }
 
 /// All that the feed needs in this place, missing or not.
-fn resources(findings: &[Finding], place: Option<Label>) -> Vec<Resource> {
+fn resources(findings: &[PermissionReview], place: Option<Label>) -> Vec<Resource> {
     let mut resources = Vec::new();
     for permission in findings.iter().map(|finding| &finding.permission) {
         if permission.namespace == place && !resources.contains(&permission.resource) {

@@ -7,7 +7,7 @@ use kube::core::Request;
 use poddns_core::Label;
 use serde::Deserialize;
 
-use super::{AccessError, Cluster};
+use super::{AccessError, ClusterClient};
 use crate::{ClusterOptions, Scope};
 
 /// Number of pods in the page that is read.
@@ -18,36 +18,36 @@ const NAMESPACES: usize = 8;
 
 /// A page of pods; of each no more than its addresses.
 #[derive(Deserialize)]
-struct Page {
+struct SampledPage {
     #[serde(default)]
-    items: Vec<Item>,
+    items: Vec<SampledPod>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct SampledPod {
     #[serde(default)]
-    status: Status,
+    status: SampledPodStatus,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+struct SampledPodStatus {
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
     #[serde(rename = "podIPs", default)]
-    pod_ips: Vec<Address>,
+    pod_ips: Vec<IpField>,
     #[serde(rename = "hostIP")]
     host_ip: Option<String>,
     #[serde(rename = "hostIPs", default)]
-    host_ips: Vec<Address>,
+    host_ips: Vec<IpField>,
 }
 
 #[derive(Deserialize)]
-struct Address {
+struct IpField {
     ip: Option<String>,
 }
 
-impl Status {
+impl SampledPodStatus {
     /// Returns what can be read as an address.
     fn addresses(self) -> impl Iterator<Item = IpAddr> {
         let lists = self.pod_ips.into_iter().chain(self.host_ips).filter_map(|address| address.ip);
@@ -60,10 +60,10 @@ impl Status {
 ///
 /// Fails as [`AccessReport::check`](super::AccessReport::check) does, and if pods cannot be listed.
 pub async fn addresses(options: ClusterOptions, scope: &Scope) -> Result<Vec<IpAddr>, AccessError> {
-    Cluster::open(options).await?.addresses(&scope.namespaces).await
+    ClusterClient::open(options).await?.addresses(&scope.namespaces).await
 }
 
-impl Cluster {
+impl ClusterClient {
     pub(super) async fn addresses(&self, namespaces: &[Label]) -> Result<Vec<IpAddr>, AccessError> {
         let paths: Vec<String> = match namespaces {
             [] => vec!["/api/v1/pods".to_owned()],
@@ -74,8 +74,9 @@ impl Cluster {
         let mut addresses = Vec::new();
         for path in paths {
             let request = Request::new(path).list(&ListParams::default().limit(PAGE));
-            let page =
-                async { self.client.request::<Page>(request.map_err(kube::Error::BuildRequest)?).await };
+            let page = async {
+                self.client.request::<SampledPage>(request.map_err(kube::Error::BuildRequest)?).await
+            };
             let page = self.answer("its pods", page).await?;
             addresses.extend(page.items.into_iter().flat_map(|item| item.status.addresses()));
         }

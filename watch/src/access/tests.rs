@@ -14,7 +14,7 @@ use super::*;
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
 
 /// A cluster whose API server answers with what `answer` gives for a path and a body: status and JSON.
-fn cluster(answer: impl Fn(&str, &Value) -> (u16, Value) + Clone + Send + 'static) -> (Cluster, Asked) {
+fn cluster(answer: impl Fn(&str, &Value) -> (u16, Value) + Clone + Send + 'static) -> (ClusterClient, Asked) {
     let asked = Asked::default();
     let record = Arc::clone(&asked);
     let service = tower::service_fn(move |request: Request<Body>| {
@@ -32,7 +32,7 @@ fn cluster(answer: impl Fn(&str, &Value) -> (u16, Value) + Clone + Send + 'stati
         }
     });
     let client = Client::new(service, "default");
-    (Cluster { client, server: "https://api.example:6443/".to_owned() }, asked)
+    (ClusterClient { client, server: "https://api.example:6443/".to_owned() }, asked)
 }
 
 const VERSION: &str = "/version";
@@ -279,7 +279,7 @@ async fn a_silent_server_is_given_up() {
     let service =
         tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, kube::Error>>());
     let cluster =
-        Cluster { client: Client::new(service, "default"), server: "https://api.example/".to_owned() };
+        ClusterClient { client: Client::new(service, "default"), server: "https://api.example/".to_owned() };
     let error = cluster.access(&needed(&scope(true, &[]))).await.expect_err("no answer");
     assert_eq!(
         error.to_string(),

@@ -22,7 +22,7 @@ use super::connection;
 use super::error::FeedError;
 use super::options::ClusterOptions;
 use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
-use crate::kubeconfig::{Authorization, KubeconfigError, Loaded, Place, read_token};
+use crate::kubeconfig::{Authorization, ConfigSource, KubeconfigError, LoadedConfig, read_token};
 use crate::tls;
 
 /// Time limit of reading the files of a configuration.
@@ -47,9 +47,9 @@ const MIN_LIFETIME: Duration = Duration::from_secs(10);
 /// refused is replaced by one made of the files as they are now. Tokens in files are read for each request.
 pub(crate) struct ClusterAccess {
     options: ClusterOptions,
-    place: Place,
-    server: StdMutex<Server>,
-    current: Mutex<Current>,
+    place: ConfigSource,
+    server: StdMutex<ConfiguredServer>,
+    current: Mutex<ClientSlot>,
     /// Reason why there is no client, or no other one.
     reason: StdMutex<Option<Arc<FeedError>>>,
     refused: AtomicBool,
@@ -63,13 +63,13 @@ pub(crate) struct ClusterAccess {
 
 /// Facts about the server that need no request.
 #[derive(Clone, PartialEq, Eq)]
-struct Server {
+struct ConfiguredServer {
     url: Arc<str>,
     /// Fingerprints of the CA certificates that it is trusted by.
     authorities: Arc<[String]>,
 }
 
-impl Server {
+impl ConfiguredServer {
     fn of(config: &Config) -> Self {
         Self {
             url: config.cluster_url.to_string().into(),
@@ -79,18 +79,18 @@ impl Server {
 }
 
 #[derive(Default)]
-struct Current {
-    made: Option<Made>,
+struct ClientSlot {
+    made: Option<ActiveClient>,
     /// The configuration read at the start, for the first client.
-    loaded: Option<Loaded>,
+    loaded: Option<LoadedConfig>,
     /// The attempt to make another client, at most one. It goes on if who waits for it is cancelled.
-    pending: JoinSet<Result<Made, FeedError>>,
+    pending: JoinSet<Result<ActiveClient, FeedError>>,
 }
 
 /// A client.
-struct Made {
+struct ActiveClient {
     client: Client,
-    server: Server,
+    server: ConfiguredServer,
     at: Instant,
     /// End of its credentials.
     expires: Option<Instant>,
@@ -99,7 +99,7 @@ struct Made {
 
 /// Need for another client, and for other credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Due {
+enum Renewal {
     Later,
     /// In the background: this one will do meanwhile.
     Soon {
@@ -114,11 +114,11 @@ impl ClusterAccess {
     /// Reads the configuration and, unless a plugin must be run for it, makes the first client. Connects to
     /// nothing yet.
     pub(crate) async fn open(options: ClusterOptions) -> Result<Self, FeedError> {
-        let place = Place::of(&options, |name| env::var_os(name));
+        let place = ConfigSource::of(&options, |name| env::var_os(name));
         let loaded = timeout(FILE_TIMEOUT, load(place.clone(), options.clone()));
         let loaded = loaded.await.unwrap_or_else(|_| Err(FeedError::TimedOut(FILE_TIMEOUT)))?;
-        let server = Server::of(&loaded.config);
-        let mut current = Current::default();
+        let server = ConfiguredServer::of(&loaded.config);
+        let mut current = ClientSlot::default();
         let probe_interval = options.probe_interval;
         if matches!(loaded.authorization, Authorization::Plugin(_)) {
             current.loaded = Some(loaded);
@@ -170,11 +170,11 @@ impl ClusterAccess {
             self.adopt(&mut current, ended.unwrap_or_else(|error| Err(FeedError::Panicked(error))));
         }
         match self.due(&current) {
-            Due::Later => {}
-            Due::Soon { credentials } => self.begin(&mut current, credentials),
+            Renewal::Later => {}
+            Renewal::Soon { credentials } => self.begin(&mut current, credentials),
             // Somebody else waited for what has just failed: once is enough.
-            Due::Now { .. } if self.failures.load(Ordering::Acquire) != failures => {}
-            Due::Now { credentials } => {
+            Renewal::Now { .. } if self.failures.load(Ordering::Acquire) != failures => {}
+            Renewal::Now { credentials } => {
                 self.begin(&mut current, credentials);
                 if let Ok(Some(ended)) = timeout_at(end, current.pending.join_next()).await {
                     self.adopt(&mut current, ended.unwrap_or_else(|error| Err(FeedError::Panicked(error))));
@@ -210,36 +210,37 @@ impl ClusterAccess {
         flag.store(true, Ordering::Relaxed);
     }
 
-    fn due(&self, current: &Current) -> Due {
+    fn due(&self, current: &ClientSlot) -> Renewal {
         let taken = |flag: &AtomicBool| flag.swap(false, Ordering::Relaxed);
         let [refused, distrusted, unreachable] =
             [&self.refused, &self.distrusted, &self.unreachable].map(taken);
-        let Some(made) = &current.made else { return Due::Now { credentials: true } };
+        let Some(made) = &current.made else { return Renewal::Now { credentials: true } };
         let age = made.at.elapsed();
         let left = made.expires.map_or(Duration::MAX, |expires| expires - Instant::now());
         if refused || left.is_zero() {
-            Due::Now { credentials: true }
+            Renewal::Now { credentials: true }
         } else if distrusted && age > DISTRUST_AGE {
-            Due::Now { credentials: false }
+            Renewal::Now { credentials: false }
         } else if left < RENEW_BEFORE && age > MIN_LIFETIME {
-            Due::Soon { credentials: true }
+            Renewal::Soon { credentials: true }
         } else if unreachable && age > UNREACHABLE_AGE {
-            Due::Soon { credentials: false }
+            Renewal::Soon { credentials: false }
         } else {
-            Due::Later
+            Renewal::Later
         }
     }
 
     /// Begins to make another client, unless that is under way; without `credentials` a plugin that has
     /// given some is not asked again.
-    fn begin(&self, current: &mut Current, credentials: bool) {
+    fn begin(&self, current: &mut ClientSlot, credentials: bool) {
         if !current.pending.is_empty() {
             return;
         }
         let (place, options) = (self.place.clone(), self.options.clone());
         let loaded = current.loaded.take();
         let last = current.made.as_ref().and_then(|made| made.plugin.clone());
-        let asked = loaded.as_ref().and_then(Loaded::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
+        let asked =
+            loaded.as_ref().and_then(LoadedConfig::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
         if let Some(plugin) = asked {
             // The error of the last attempt says more.
             let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
@@ -256,7 +257,7 @@ impl ClusterAccess {
         });
     }
 
-    fn adopt(&self, current: &mut Current, made: Result<Made, FeedError>) {
+    fn adopt(&self, current: &mut ClientSlot, made: Result<ActiveClient, FeedError>) {
         match made {
             Ok(made) => {
                 *self.server.lock().unwrap_or_else(PoisonError::into_inner) = made.server.clone();
@@ -288,9 +289,9 @@ impl ClusterAccess {
 }
 
 /// Reads the configuration.
-async fn load(place: Place, options: ClusterOptions) -> Result<Loaded, FeedError> {
+async fn load(place: ConfigSource, options: ClusterOptions) -> Result<LoadedConfig, FeedError> {
     let context = options.context.clone();
-    let in_pod = matches!(place, Place::Pod { .. });
+    let in_pod = matches!(place, ConfigSource::Pod { .. });
     let read = move || place.load(context.as_deref(), |name| env::var_os(name));
     let loaded = spawn_blocking(read).await.map_err(FeedError::Panicked)?;
     loaded.map_err(|error| match error {
@@ -302,11 +303,11 @@ async fn load(place: Place, options: ClusterOptions) -> Result<Loaded, FeedError
 
 /// Makes a client; a plugin is run unless what it gives is `known`.
 async fn make(
-    loaded: Loaded,
+    loaded: LoadedConfig,
     known: Option<(Plugin, PluginCredentials)>,
     probe_interval: Duration,
-) -> Result<Made, FeedError> {
-    let Loaded { mut config, mut authorization } = loaded;
+) -> Result<ActiveClient, FeedError> {
+    let LoadedConfig { mut config, mut authorization } = loaded;
     let mut plugin = None;
     if let Authorization::Plugin(wanted) = authorization {
         let credentials = match known {
@@ -323,9 +324,9 @@ async fn make(
         let left = Timestamp::now().duration_until(at);
         Instant::now() + Duration::try_from(left).unwrap_or_default().max(MIN_LIFETIME)
     });
-    let server = Server::of(&config);
+    let server = ConfiguredServer::of(&config);
     let client = authorized(connect(config, probe_interval).await?, authorization);
-    Ok(Made { client, server, at: Instant::now(), expires, plugin })
+    Ok(ActiveClient { client, server, at: Instant::now(), expires, plugin })
 }
 
 async fn connect(config: Config, probe_interval: Duration) -> Result<Client, FeedError> {

@@ -12,17 +12,17 @@ use tracing::error;
 
 use super::access::ClusterAccess;
 use super::decode::Object;
-use super::driver::{Driver, Session};
+use super::driver::{ClusterReachability, Driver};
 use super::error::FeedError;
-use super::exchange::{Asker, Endpoint};
+use super::exchange::{Endpoint, Requester};
 use super::explain::WatchedObjects;
 use super::faults::FaultLog;
-use super::identity::{ClusterIdentity, Origin};
+use super::identity::{ClusterIdentity, IndexOrigin};
 use super::machine::Machine;
-use super::machine::listing::{Listing, Method};
-use super::machine::target::Target;
+use super::machine::listing::{ListMethod, MethodChoice};
+use super::machine::target::ObjectTarget;
 use super::options::ClusterOptions;
-use super::report::Report;
+use super::report::WatchReport;
 use super::scope::Scope;
 use super::stats::FeedStats;
 use super::target::{NamespaceTarget, PodTarget};
@@ -47,14 +47,14 @@ pub(crate) struct ClusterFeed {
 
 /// Parts that all watches share.
 #[derive(Clone)]
-struct Parts {
+struct WatchContext {
     access: Arc<ClusterAccess>,
-    session: Arc<Session>,
+    session: Arc<ClusterReachability>,
     identity: ClusterIdentity,
     writer: SharedWriter,
     health: Health,
     stats: Arc<FeedStats>,
-    methods: Vec<Method>,
+    methods: Vec<ListMethod>,
     page_size: u32,
     probe_interval: Duration,
     resync_interval: Option<Duration>,
@@ -72,9 +72,9 @@ impl ClusterFeed {
         let ClusterOptions { list_methods: methods, page_size, probe_interval, resync_interval, .. } =
             options.clone();
         let access = Arc::new(ClusterAccess::open(options).await?);
-        let (session, health) = (Arc::new(Session::new()), health.clone());
+        let (session, health) = (Arc::new(ClusterReachability::new()), health.clone());
         let identity = ClusterIdentity::default();
-        let parts = Parts {
+        let parts = WatchContext {
             access,
             session,
             identity,
@@ -99,8 +99,8 @@ impl ClusterFeed {
     }
 
     /// Returns the origin of the index with this scope.
-    pub(crate) fn origin(&self, scope: String) -> Origin {
-        Origin::of_cluster(Arc::clone(&self.access), self.identity.clone(), scope)
+    pub(crate) fn origin(&self, scope: String) -> IndexOrigin {
+        IndexOrigin::of_cluster(Arc::clone(&self.access), self.identity.clone(), scope)
     }
 
     /// Keeps the index in sync. Never returns.
@@ -109,7 +109,7 @@ impl ClusterFeed {
     }
 }
 
-impl Parts {
+impl WatchContext {
     fn pods(&self, scope: &Scope, namespace: Option<Label>) -> BoxFuture<'static, ()> {
         let path = match namespace {
             Some(namespace) => format!("{}/{namespace}/pods", Endpoint::NAMESPACES),
@@ -143,16 +143,17 @@ impl Parts {
         target: impl Fn() -> T + Send + 'static,
     ) -> BoxFuture<'static, ()>
     where
-        T: Target + Send + 'static,
+        T: ObjectTarget + Send + 'static,
         T::Object: Object + Send,
     {
-        let asker = Asker::new(Arc::clone(&self.access), endpoint, self.probe_interval);
-        let report = Report::new(&self.health, resource, namespace, Arc::clone(&self.stats));
+        let asker = Requester::new(Arc::clone(&self.access), endpoint, self.probe_interval);
+        let report = WatchReport::new(&self.health, resource, namespace, Arc::clone(&self.stats));
         let parts = self.clone();
         let subject = move || WatchedObjects { resource, namespace, url: parts.access.url() };
         let (identity, number) = (self.identity.clone(), self.identity.register());
         let resync_interval = self.resync_interval;
-        let (session, listing) = (Arc::clone(&self.session), Listing::new(&self.methods, self.page_size));
+        let (session, listing) =
+            (Arc::clone(&self.session), MethodChoice::new(&self.methods, self.page_size));
         Box::pin(supervise(report, move |report, again| {
             let random = fastrand::Rng::new();
             let mut machine = Machine::new(target(), subject(), listing.clone(), random);
@@ -167,7 +168,7 @@ impl Parts {
 }
 
 /// Runs a watch, and runs it again when it panics. `begin` receives whether it is not the first time.
-async fn supervise<F: Future<Output = ()>>(report: Report, begin: impl Fn(Report, bool) -> F) {
+async fn supervise<F: Future<Output = ()>>(report: WatchReport, begin: impl Fn(WatchReport, bool) -> F) {
     let mut again = false;
     loop {
         let running = AssertUnwindSafe(begin(report.clone(), again)).catch_unwind();
@@ -195,7 +196,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn panicked_watch_is_stale_and_restarts() {
         let (health, stats) = (Health::default(), Arc::<FeedStats>::default());
-        let report = Report::new(&health, Resource::Pods, None, Arc::clone(&stats));
+        let report = WatchReport::new(&health, Resource::Pods, None, Arc::clone(&stats));
         supervise(report, |mut report, again| {
             let health = health.clone();
             async move {

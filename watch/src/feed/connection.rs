@@ -53,7 +53,7 @@ pub(crate) enum ConnectionError {
 
 /// The signs of life of one connection. Each response of the connection has it among its extensions.
 #[derive(Clone, Debug)]
-pub(crate) struct Pulse(Arc<Life>);
+pub(crate) struct Liveness(Arc<Life>);
 
 #[derive(Debug)]
 struct Life {
@@ -62,7 +62,7 @@ struct Life {
     last: AtomicU64,
 }
 
-impl Pulse {
+impl Liveness {
     fn new() -> Self {
         Self(Arc::new(Life { base: Instant::now(), last: AtomicU64::new(0) }))
     }
@@ -90,16 +90,16 @@ pub(crate) fn client(config: Config, probe_interval: Duration) -> Result<Client,
     tcp.set_keepalive(Some(probe_interval));
     tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
     tcp.set_keepalive_retries(Some(2));
-    let tcp = Observed(tcp);
+    let tcp = MonitoringConnector(tcp);
     let Some(proxy) = config.proxy_url.clone() else { return over(tcp, config, probe_interval) };
     let name = proxy.to_string();
     match proxy.scheme_str() {
-        Some("http") => over(Proxied::new(tunnel(&proxy, tcp), &name), config, probe_interval),
+        Some("http") => over(ProxyConnector::new(tunnel(&proxy, tcp), &name), config, probe_interval),
         Some("https") => {
             let tls = https(&config, tcp, false)?;
-            over(Proxied::new(tunnel(&proxy, tls), &name), config, probe_interval)
+            over(ProxyConnector::new(tunnel(&proxy, tls), &name), config, probe_interval)
         }
-        Some("socks5") => over(Proxied::new(SocksV5::new(proxy, tcp), &name), config, probe_interval),
+        Some("socks5") => over(ProxyConnector::new(SocksV5::new(proxy, tcp), &name), config, probe_interval),
         other => Err(ConnectionError::Proxy(other.unwrap_or_default().to_owned())),
     }
 }
@@ -156,7 +156,7 @@ where
     C::Future: Send + 'static,
     C::Error: Into<BoxError>,
 {
-    let connector = Limited(https(&config, connector, true)?);
+    let connector = TimeoutConnector(https(&config, connector, true)?);
     let client: HyperClient<_, Body> = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -175,11 +175,11 @@ where
 
 /// A connector with a time limit.
 #[derive(Clone)]
-struct Limited<C>(C);
+struct TimeoutConnector<C>(C);
 
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-impl<C> Service<Uri> for Limited<C>
+impl<C> Service<Uri> for TimeoutConnector<C>
 where
     C: Service<Uri>,
     C::Future: Send + 'static,
@@ -207,7 +207,7 @@ where
 
 /// A connector through a proxy, whose errors name it.
 #[derive(Clone)]
-struct Proxied<C> {
+struct ProxyConnector<C> {
     connector: C,
     proxy: Arc<str>,
 }
@@ -220,13 +220,13 @@ struct ProxyError {
     source: BoxError,
 }
 
-impl<C> Proxied<C> {
+impl<C> ProxyConnector<C> {
     fn new(connector: C, proxy: &str) -> Self {
         Self { connector, proxy: proxy.into() }
     }
 }
 
-impl<C> Service<Uri> for Proxied<C>
+impl<C> Service<Uri> for ProxyConnector<C>
 where
     C: Service<Uri>,
     C::Future: Send + 'static,
@@ -250,15 +250,15 @@ where
 
 /// A connector whose connections record their signs of life.
 #[derive(Clone)]
-struct Observed<C>(C);
+struct MonitoringConnector<C>(C);
 
-impl<C> Service<Uri> for Observed<C>
+impl<C> Service<Uri> for MonitoringConnector<C>
 where
     C: Service<Uri>,
     C::Future: Send + 'static,
     C::Error: Into<BoxError>,
 {
-    type Response = Alive<C::Response>;
+    type Response = MonitoredConnection<C::Response>;
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
 
@@ -270,24 +270,24 @@ where
         let connecting = self.0.call(uri);
         Box::pin(async move {
             let inner = connecting.await.map_err(Into::into)?;
-            Ok(Alive { inner, pulse: Pulse::new() })
+            Ok(MonitoredConnection { inner, pulse: Liveness::new() })
         })
     }
 }
 
 /// A connection that records its signs of life.
-struct Alive<T> {
+struct MonitoredConnection<T> {
     inner: T,
-    pulse: Pulse,
+    pulse: Liveness,
 }
 
-impl<T: Connection> Connection for Alive<T> {
+impl<T: Connection> Connection for MonitoredConnection<T> {
     fn connected(&self) -> Connected {
         self.inner.connected().extra(self.pulse.clone())
     }
 }
 
-impl<T: Read + Unpin> Read for Alive<T> {
+impl<T: Read + Unpin> Read for MonitoredConnection<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -302,7 +302,7 @@ impl<T: Read + Unpin> Read for Alive<T> {
     }
 }
 
-impl<T: Write + Unpin> Write for Alive<T> {
+impl<T: Write + Unpin> Write for MonitoredConnection<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }

@@ -16,37 +16,37 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::Pulse;
+use super::connection::Liveness;
 use super::decode::{ListItem, Object, WatchFrame};
-use super::exchange::{Answer, Answered, Asker, Decoder};
+use super::exchange::{AnswerContent, BodyDecoder, Requester, ServerAnswer};
 use super::explain::chain;
 use super::identity::ClusterIdentity;
 use super::machine::cause::Cause;
-use super::machine::request::Request;
-use super::machine::target::Target;
-use super::machine::{Machine, Poll};
-use super::report::Report;
-use crate::freshness::Lapsed;
+use super::machine::request::ApiRequest;
+use super::machine::target::ObjectTarget;
+use super::machine::{Machine, NextStep};
+use super::report::WatchReport;
+use crate::freshness::Lapse;
 
 /// State that the watches of one cluster share.
 #[derive(Debug)]
-pub(crate) struct Session {
-    state: watch::Sender<Shared>,
+pub(crate) struct ClusterReachability {
+    state: watch::Sender<ReachabilityState>,
     /// True if the server could not be reached the last time.
     down: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Shared {
+struct ReachabilityState {
     /// Number of times that the server has become reachable again.
     returns: u64,
     /// The client in use; another one after the configuration was read again.
     client: u64,
 }
 
-impl Session {
+impl ClusterReachability {
     pub(crate) fn new() -> Self {
-        Self { state: watch::Sender::new(Shared::default()), down: AtomicBool::new(false) }
+        Self { state: watch::Sender::new(ReachabilityState::default()), down: AtomicBool::new(false) }
     }
 
     fn unreachable(&self) {
@@ -66,36 +66,36 @@ impl Session {
 }
 
 /// One watch.
-pub(crate) struct Driver<T: Target> {
+pub(crate) struct Driver<T: ObjectTarget> {
     machine: Machine<T>,
-    asker: Asker,
-    session: Arc<Session>,
-    seen: watch::Receiver<Shared>,
+    asker: Requester,
+    session: Arc<ClusterReachability>,
+    seen: watch::Receiver<ReachabilityState>,
     /// Identity of the cluster, and the number of this watch there.
     identity: (ClusterIdentity, usize),
-    report: Report,
+    report: WatchReport,
     /// The client that answered who it is.
     confirmed: Option<u64>,
 }
 
 /// A request under way.
-enum Exchange<K> {
-    Asking(Request, BoxFuture<'static, Result<Answered, Cause>>),
-    Reading(Box<Reading<K>>),
+enum OngoingRequest<K> {
+    Asking(ApiRequest, BoxFuture<'static, Result<ServerAnswer, Cause>>),
+    Reading(Box<BodyReader<K>>),
 }
 
-struct Reading<K> {
+struct BodyReader<K> {
     body: Body,
-    decoder: Decoder<K>,
-    pulse: Option<Pulse>,
+    decoder: BodyDecoder<K>,
+    pulse: Option<Liveness>,
     /// Time of silence before a probe, where the driver must see to the connection's signs of life.
     probes: Option<Duration>,
     probe: Option<BoxFuture<'static, Result<(), String>>>,
 }
 
 /// Progress of a request.
-enum Progress {
-    Answered(Result<Answered, Cause>),
+enum RequestEvent {
+    Answered(Result<ServerAnswer, Cause>),
     Chunk(Option<Result<Frame<Bytes>, kube::Error>>),
     ProbeDue,
     Probed(Result<(), String>),
@@ -103,15 +103,15 @@ enum Progress {
 
 impl<T> Driver<T>
 where
-    T: Target,
+    T: ObjectTarget,
     T::Object: Object,
 {
     pub(crate) fn new(
         machine: Machine<T>,
-        asker: Asker,
-        session: Arc<Session>,
+        asker: Requester,
+        session: Arc<ClusterReachability>,
         identity: (ClusterIdentity, usize),
-        report: Report,
+        report: WatchReport,
     ) -> Self {
         let seen = session.state.subscribe();
         Self { machine, asker, session, seen, identity, report, confirmed: None }
@@ -122,7 +122,7 @@ where
         let (mut exchange, mut resync) = (None, None);
         self.report.begin();
         loop {
-            if let Err(Lapsed(span)) = self.report.run() {
+            if let Err(Lapse(span)) = self.report.run() {
                 self.machine.stopped(now(), span);
             }
             self.machine.subject().url = self.asker.url();
@@ -131,11 +131,11 @@ where
             self.identity.0.set(self.identity.1, self.machine.cluster(), relisting);
             self.report.publish(&mut self.machine);
             match step {
-                Poll::Send(request) => {
+                NextStep::Send(request) => {
                     let answer = self.asker.ask(request.clone(), self.confirmed);
-                    exchange = Some(Exchange::Asking(request, answer));
+                    exchange = Some(OngoingRequest::Asking(request, answer));
                 }
-                Poll::Wait(at) => {
+                NextStep::Wait(at) => {
                     if !self.machine.is_waiting() {
                         exchange = None;
                     }
@@ -150,8 +150,8 @@ where
     async fn wait(
         &mut self,
         at: Option<StdInstant>,
-        exchange: &mut Option<Exchange<T::Object>>,
-        resync: &mut Option<Exchange<T::Object>>,
+        exchange: &mut Option<OngoingRequest<T::Object>>,
+        resync: &mut Option<OngoingRequest<T::Object>>,
     ) {
         let progress = select! {
             biased;
@@ -166,20 +166,20 @@ where
             () = until(at) => return,
         };
         match progress {
-            Progress::Answered(answered) => self.answered(answered, exchange),
-            Progress::Chunk(chunk) => self.chunk(chunk, exchange),
-            Progress::ProbeDue => {
-                if let Some(Exchange::Reading(reading)) = exchange {
+            RequestEvent::Answered(answered) => self.answered(answered, exchange),
+            RequestEvent::Chunk(chunk) => self.chunk(chunk, exchange),
+            RequestEvent::ProbeDue => {
+                if let Some(OngoingRequest::Reading(reading)) = exchange {
                     reading.probe = Some(self.asker.probe());
                 }
             }
-            Progress::Probed(result) => self.probed(result, exchange),
+            RequestEvent::Probed(result) => self.probed(result, exchange),
         }
     }
 
     /// Another watch has reached the server, or uses another client.
     fn told(&mut self) {
-        let Shared { client, .. } = *self.seen.borrow_and_update();
+        let ReachabilityState { client, .. } = *self.seen.borrow_and_update();
         self.machine.server_is_up();
         if self.confirmed.is_some_and(|confirmed| confirmed < client) {
             self.confirmed = None;
@@ -187,11 +187,15 @@ where
         }
     }
 
-    fn answered(&mut self, answered: Result<Answered, Cause>, exchange: &mut Option<Exchange<T::Object>>) {
-        let Some(Exchange::Asking(request, _)) = exchange.take() else { return };
+    fn answered(
+        &mut self,
+        answered: Result<ServerAnswer, Cause>,
+        exchange: &mut Option<OngoingRequest<T::Object>>,
+    ) {
+        let Some(OngoingRequest::Asking(request, _)) = exchange.take() else { return };
         // The answer may be one of another server, if the configuration was read again for it.
         self.machine.subject().url = self.asker.url();
-        let Answered { answer, client, pulse, http2 } = match answered {
+        let ServerAnswer { answer, client, pulse, http2 } = match answered {
             Ok(answered) => answered,
             Err(cause) => {
                 if matches!(cause, Cause::Unreachable(_)) {
@@ -202,26 +206,31 @@ where
                 return self.machine.failed(now(), &cause, now());
             }
         };
-        if !matches!(answer, Answer::OtherClient) {
+        if !matches!(answer, AnswerContent::OtherClient) {
             self.session.answered(Some(client));
         }
         match answer {
-            Answer::Identity(uid, revision) => {
+            AnswerContent::Identity(uid, revision) => {
                 self.confirmed = Some(client);
                 self.machine.accepted(now());
                 self.machine.identified(now(), uid.as_deref(), &revision);
             }
-            Answer::OtherClient => {
+            AnswerContent::OtherClient => {
                 self.confirmed = None;
                 self.machine.reconnect(now());
             }
-            Answer::Body(response, format) => {
+            AnswerContent::Body(response, format) => {
                 self.machine.accepted(now());
-                let decoder = Decoder::new(&request, format);
+                let decoder = BodyDecoder::new(&request, format);
                 let body = response.into_body();
                 let probes = (!http2).then_some(self.asker.probe_interval);
-                *exchange =
-                    Some(Exchange::Reading(Box::new(Reading { body, decoder, pulse, probes, probe: None })));
+                *exchange = Some(OngoingRequest::Reading(Box::new(BodyReader {
+                    body,
+                    decoder,
+                    pulse,
+                    probes,
+                    probe: None,
+                })));
             }
         }
     }
@@ -229,9 +238,9 @@ where
     fn chunk(
         &mut self,
         chunk: Option<Result<Frame<Bytes>, kube::Error>>,
-        exchange: &mut Option<Exchange<T::Object>>,
+        exchange: &mut Option<OngoingRequest<T::Object>>,
     ) {
-        let Some(Exchange::Reading(mut reading)) = exchange.take() else { return };
+        let Some(OngoingRequest::Reading(mut reading)) = exchange.take() else { return };
         match chunk {
             Some(Ok(frame)) => {
                 self.machine.heard(now());
@@ -240,7 +249,7 @@ where
                     self.decode(&mut reading.decoder);
                 }
                 if self.machine.is_waiting() {
-                    *exchange = Some(Exchange::Reading(reading));
+                    *exchange = Some(OngoingRequest::Reading(reading));
                 }
             }
             Some(Err(error)) => {
@@ -259,12 +268,14 @@ where
     }
 
     /// Takes out what the decoder has.
-    fn decode(&mut self, decoder: &mut Decoder<T::Object>) {
+    fn decode(&mut self, decoder: &mut BodyDecoder<T::Object>) {
         let now = now();
         while self.machine.is_waiting() {
             let result = match decoder {
-                Decoder::List(list) => list.next().map(|item| item.map(|item| self.item(item))),
-                Decoder::Watch(watch) => watch.next().map(|frame| frame.map(|frame| self.frame(now, frame))),
+                BodyDecoder::List(list) => list.next().map(|item| item.map(|item| self.item(item))),
+                BodyDecoder::Watch(watch) => {
+                    watch.next().map(|frame| frame.map(|frame| self.frame(now, frame)))
+                }
             };
             match result {
                 Ok(Some(())) => {}
@@ -296,10 +307,10 @@ where
     }
 
     /// The body has ended.
-    fn end(&mut self, decoder: Decoder<T::Object>) {
+    fn end(&mut self, decoder: BodyDecoder<T::Object>) {
         let ended = match decoder {
-            Decoder::List(list) => list.finish().map(Some),
-            Decoder::Watch(watch) => watch.finish().map(|()| None),
+            BodyDecoder::List(list) => list.finish().map(Some),
+            BodyDecoder::Watch(watch) => watch.finish().map(|()| None),
         };
         match ended {
             Ok(Some(end)) => self.machine.list_ended(now(), &end.resource_version, end.continue_token),
@@ -308,8 +319,8 @@ where
         }
     }
 
-    fn probed(&mut self, result: Result<(), String>, exchange: &mut Option<Exchange<T::Object>>) {
-        let Some(Exchange::Reading(reading)) = exchange else { return };
+    fn probed(&mut self, result: Result<(), String>, exchange: &mut Option<OngoingRequest<T::Object>>) {
+        let Some(OngoingRequest::Reading(reading)) = exchange else { return };
         reading.probe = None;
         let Some(pulse) = reading.pulse.clone() else { return };
         match result {
@@ -334,30 +345,30 @@ async fn until(at: Option<StdInstant>) {
 }
 
 /// Waits for the next news of a request. May be dropped and called again.
-async fn progress<K>(exchange: &mut Option<Exchange<K>>) -> Progress {
+async fn progress<K>(exchange: &mut Option<OngoingRequest<K>>) -> RequestEvent {
     match exchange {
         None => pending().await,
-        Some(Exchange::Asking(_, answer)) => Progress::Answered(answer.await),
-        Some(Exchange::Reading(reading)) => reading.progress().await,
+        Some(OngoingRequest::Asking(_, answer)) => RequestEvent::Answered(answer.await),
+        Some(OngoingRequest::Reading(reading)) => reading.progress().await,
     }
 }
 
-impl<K> Reading<K> {
-    async fn progress(&mut self) -> Progress {
+impl<K> BodyReader<K> {
+    async fn progress(&mut self) -> RequestEvent {
         let silent = self.pulse.as_ref().zip(self.probes).map(|(pulse, silence)| pulse.last() + silence);
         let probe = async {
             match (&mut self.probe, silent) {
-                (Some(probe), _) => Progress::Probed(probe.await),
+                (Some(probe), _) => RequestEvent::Probed(probe.await),
                 (None, Some(at)) => {
                     sleep_until(at).await;
-                    Progress::ProbeDue
+                    RequestEvent::ProbeDue
                 }
                 (None, None) => pending().await,
             }
         };
         select! {
             biased;
-            frame = self.body.frame() => Progress::Chunk(frame),
+            frame = self.body.frame() => RequestEvent::Chunk(frame),
             probe = probe => probe,
         }
     }

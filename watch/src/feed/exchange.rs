@@ -14,11 +14,11 @@ use kube::client::Body;
 use tokio::time::timeout;
 
 use super::access::{CLIENT_PATIENCE, ClusterAccess};
-use super::connection::Pulse;
+use super::connection::Liveness;
 use super::decode::{DecodeError, Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
 use super::explain::chain;
 use super::machine::cause::{Cause, Refusal};
-use super::machine::request::Request;
+use super::machine::request::ApiRequest;
 use crate::Namespace;
 
 /// Maximum number of bytes of the body of an answer that is no success. More is not read.
@@ -41,14 +41,14 @@ impl Endpoint {
     /// The path of namespaces.
     pub(crate) const NAMESPACES: &str = "/api/v1/namespaces";
 
-    fn uri(&self, request: &Request) -> String {
-        let path = if *request == Request::Identify { Self::NAMESPACES } else { &self.path };
+    fn uri(&self, request: &ApiRequest) -> String {
+        let path = if *request == ApiRequest::Identify { Self::NAMESPACES } else { &self.path };
         format!("{path}?{}", request.query(self.selector))
     }
 
     /// The `Accept` header: protobuf first, unless the server does not have it.
-    fn accept(&self, request: &Request, protobuf: bool) -> String {
-        let kind = match (self.metadata_only || *request == Request::Identify, request.is_watch()) {
+    fn accept(&self, request: &ApiRequest, protobuf: bool) -> String {
+        let kind = match (self.metadata_only || *request == ApiRequest::Identify, request.is_watch()) {
             (false, _) => "",
             (true, true) => ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
             (true, false) => ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
@@ -61,7 +61,7 @@ impl Endpoint {
 }
 
 /// The answer to a request that was accepted.
-pub(crate) enum Answer {
+pub(crate) enum AnswerContent {
     /// Identity of the server: the uid of `kube-system`, if there is one, and the revision.
     Identity(Option<String>, String),
     /// A body that follows.
@@ -71,24 +71,24 @@ pub(crate) enum Answer {
 }
 
 /// An answer, with the connection on which it came.
-pub(crate) struct Answered {
-    pub(crate) answer: Answer,
+pub(crate) struct ServerAnswer {
+    pub(crate) answer: AnswerContent,
     /// The number of the client.
     pub(crate) client: u64,
     /// The connection's signs of life.
-    pub(crate) pulse: Option<Pulse>,
+    pub(crate) pulse: Option<Liveness>,
     /// True if the connection checks its liveness by itself.
     pub(crate) http2: bool,
 }
 
 /// Decodes the body of an answer.
-pub(crate) enum Decoder<K> {
+pub(crate) enum BodyDecoder<K> {
     List(ListDecoder<K>),
     Watch(WatchDecoder<K>),
 }
 
-impl<K: Object> Decoder<K> {
-    pub(crate) fn new(request: &Request, format: Format) -> Self {
+impl<K: Object> BodyDecoder<K> {
+    pub(crate) fn new(request: &ApiRequest, format: Format) -> Self {
         if request.is_watch() {
             Self::Watch(WatchDecoder::new(format))
         } else {
@@ -106,7 +106,7 @@ impl<K: Object> Decoder<K> {
 
 /// Makes requests of one watch.
 #[derive(Clone)]
-pub(crate) struct Asker {
+pub(crate) struct Requester {
     access: Arc<ClusterAccess>,
     endpoint: Arc<Endpoint>,
     /// True if the server, or a proxy before it, refuses protobuf.
@@ -115,7 +115,7 @@ pub(crate) struct Asker {
     pub(crate) probe_interval: Duration,
 }
 
-impl Asker {
+impl Requester {
     pub(crate) fn new(access: Arc<ClusterAccess>, endpoint: Endpoint, probe_interval: Duration) -> Self {
         Self { access, endpoint: Arc::new(endpoint), json_only: Arc::default(), probe_interval }
     }
@@ -125,21 +125,21 @@ impl Asker {
         self.access.url()
     }
 
-    /// Makes a request and returns its answer once its headers are there. Nothing but [`Request::Identify`] is asked
+    /// Makes a request and returns its answer once its headers are there. Nothing but [`ApiRequest::Identify`] is asked
     /// of another client than `confirmed`.
     pub(crate) fn ask(
         &self,
-        request: Request,
+        request: ApiRequest,
         confirmed: Option<u64>,
-    ) -> BoxFuture<'static, Result<Answered, Cause>> {
+    ) -> BoxFuture<'static, Result<ServerAnswer, Cause>> {
         let asker = self.clone();
         Box::pin(async move {
             let client = asker.access.client_within(CLIENT_PATIENCE).await;
             let client = client.map_err(|error| Cause::Credentials(chain(&error)))?;
             let number = asker.access.generation();
-            if request != Request::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
-                let answer = Answer::OtherClient;
-                return Ok(Answered { answer, client: number, pulse: None, http2: false });
+            if request != ApiRequest::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
+                let answer = AnswerContent::OtherClient;
+                return Ok(ServerAnswer { answer, client: number, pulse: None, http2: false });
             }
             let protobuf = !asker.json_only.load(Ordering::Relaxed);
             let response = asker.send(&client, &request, protobuf).await?;
@@ -171,7 +171,7 @@ impl Asker {
     async fn send(
         &self,
         client: &Client,
-        request: &Request,
+        request: &ApiRequest,
         protobuf: bool,
     ) -> Result<Response<Body>, Cause> {
         let built = HttpRequest::get(self.endpoint.uri(request))
@@ -191,8 +191,8 @@ impl Asker {
 }
 
 /// Reads what there is to read of an answer before its body.
-async fn read(request: &Request, response: Response<Body>, client: u64) -> Result<Answered, Cause> {
-    let pulse = response.extensions().get::<Pulse>().cloned();
+async fn read(request: &ApiRequest, response: Response<Body>, client: u64) -> Result<ServerAnswer, Cause> {
+    let pulse = response.extensions().get::<Liveness>().cloned();
     let http2 = response.version() == Version::HTTP_2;
     if !response.status().is_success() {
         return Err(Cause::Status(refusal(response).await));
@@ -202,13 +202,13 @@ async fn read(request: &Request, response: Response<Body>, client: u64) -> Resul
         let kind = kind.unwrap_or_else(|| "none".to_owned());
         return Err(Cause::Garbage(format!("its Content-Type is {kind}")));
     };
-    let answer = if *request == Request::Identify {
+    let answer = if *request == ApiRequest::Identify {
         let (uid, revision) = identity(response, format).await?;
-        Answer::Identity(uid, revision)
+        AnswerContent::Identity(uid, revision)
     } else {
-        Answer::Body(response, format)
+        AnswerContent::Body(response, format)
     };
-    Ok(Answered { answer, client, pulse, http2 })
+    Ok(ServerAnswer { answer, client, pulse, http2 })
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {
@@ -245,7 +245,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Reads the answer to [`Request::Identify`]. A server that ignores the selector lists all namespaces.
+/// Reads the answer to [`ApiRequest::Identify`]. A server that ignores the selector lists all namespaces.
 async fn identity(response: Response<Body>, format: Format) -> Result<(Option<String>, String), Cause> {
     let garbage = |error: DecodeError| Cause::Garbage(chain(&error));
     let mut body = response.into_body();
@@ -292,10 +292,10 @@ mod tests {
     #[test]
     fn protobuf_is_preferred_and_json_accepted() {
         let endpoint = Endpoint { path: "/api/v1/pods".to_owned(), selector: None, metadata_only: false };
-        let watch = Request::Watch { version: "1".to_owned(), timeout: 300 };
+        let watch = ApiRequest::Watch { version: "1".to_owned(), timeout: 300 };
         let accept = endpoint.accept(&watch, true);
         assert_eq!(accept, "application/vnd.kubernetes.protobuf;stream=watch,application/json");
         assert!(!endpoint.accept(&watch, false).contains("protobuf"));
-        assert!(endpoint.accept(&Request::Identify, true).contains("as=PartialObjectMetadataList"));
+        assert!(endpoint.accept(&ApiRequest::Identify, true).contains("as=PartialObjectMetadataList"));
     }
 }

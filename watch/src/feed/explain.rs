@@ -7,9 +7,9 @@ use std::sync::Arc;
 use poddns_core::Label;
 
 use super::machine::cause::{Cause, Refusal};
-use super::machine::request::Request;
+use super::machine::request::ApiRequest;
 use crate::Resource;
-use crate::quote::Quoted;
+use crate::quote::QuotedText;
 use crate::tls;
 
 /// The objects that one watch is for.
@@ -36,9 +36,9 @@ impl fmt::Display for WatchedObjects {
 impl WatchedObjects {
     /// One line for the log, readiness and status. `loading` is whether the server may not have loaded its RBAC
     /// rules yet.
-    pub(crate) fn explain(&self, request: &Request, cause: &Cause, loading: bool) -> String {
+    pub(crate) fn explain(&self, request: &ApiRequest, cause: &Cause, loading: bool) -> String {
         let subject = match request {
-            Request::Identify => {
+            ApiRequest::Identify => {
                 Self { resource: Resource::Namespaces, namespace: None, url: Arc::clone(&self.url) }
             }
             _ => self.clone(),
@@ -78,7 +78,7 @@ impl WatchedObjects {
 
     fn explain_refusal(&self, verb: &str, refusal: &Refusal, loading: bool) -> String {
         let message = refusal.message.trim().trim_end_matches('.');
-        let mut text = format!("cannot {verb} {self}: {} {}", refusal.code, Quoted(message));
+        let mut text = format!("cannot {verb} {self}: {} {}", refusal.code, QuotedText(message));
         let advice = match refusal.code {
             401 => format!(
                 ": {} does not accept our credentials; the token or certificate is expired, revoked or of another \
@@ -162,7 +162,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::machine::request::Read;
+    use crate::feed::machine::request::ListConsistency;
 
     fn subject(namespace: Option<&str>) -> WatchedObjects {
         WatchedObjects {
@@ -176,12 +176,12 @@ mod tests {
         Cause::Status(Refusal { code, message: message.to_owned(), retry_after: None })
     }
 
-    fn watch() -> Request {
-        Request::Watch { version: "1".to_owned(), timeout: 300 }
+    fn watch() -> ApiRequest {
+        ApiRequest::Watch { version: "1".to_owned(), timeout: 300 }
     }
 
-    fn list() -> Request {
-        Request::List { read: Read::Any, limit: None, continue_token: None }
+    fn list() -> ApiRequest {
+        ApiRequest::List { read: ListConsistency::Any, limit: None, continue_token: None }
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         assert!(text.contains("resources: [pods], verbs: [list, watch]"), "{text}");
         let text = subject(Some("team-a")).explain(&watch(), &cause, false);
         assert!(text.contains("a Role in namespace team-a with the rule"), "{text}");
-        let text = subject(Some("team-a")).explain(&Request::Identify, &cause, false);
+        let text = subject(Some("team-a")).explain(&ApiRequest::Identify, &cause, false);
         assert!(
             text.contains("a ClusterRole with the rule {apiGroups: [\"\"], resources: [namespaces]"),
             "{text}"

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::decode::Object;
 use super::stats::FeedStats;
-use crate::quote::Quoted;
+use crate::quote::QuotedText;
 use crate::{Metadata, PodRecord, Uid};
 
 /// Lines in one [`WINDOW`].
@@ -49,7 +49,7 @@ impl FaultLog {
         self.stats.pods.count_malformed();
         let message = "not served: an item of a list must be of kind Pod or Namespace";
         match kind {
-            Some(kind) => self.say(&Quoted(kind), object.metadata(), message),
+            Some(kind) => self.say(&QuotedText(kind), object.metadata(), message),
             None => self.say(&"none", object.metadata(), message),
         }
     }
@@ -85,7 +85,7 @@ impl FaultLog {
     fn say(&mut self, kind: &dyn fmt::Display, metadata: &Metadata, message: &str) {
         let Metadata { namespace, name, .. } = metadata;
         if self.is_due(Uid::of_name(namespace, name)) {
-            let (namespace, name) = (Quoted(namespace), Quoted(name));
+            let (namespace, name) = (QuotedText(namespace), QuotedText(name));
             warn!(%kind, %namespace, %name, "{message}");
         }
     }

@@ -14,10 +14,10 @@ use tracing::{info, warn};
 use super::error::FeedError;
 use super::faults::FaultLog;
 use super::manifest::{self, PodsFileError};
-use super::report::Report;
+use super::report::WatchReport;
 use super::scope::Scope;
-use super::source::{self, Opened, Pieces, Stamp};
-use super::staged::Staged;
+use super::source::{self, FileStamp, PipeReader, PodsInput};
+use super::staged::StagedPods;
 use super::stats::FeedStats;
 use super::target::{NamespaceTarget, PodTarget};
 use crate::Resource;
@@ -37,31 +37,31 @@ const MAX_POSTPONED: u32 = 10;
 pub(crate) struct FileFeed {
     path: PathBuf,
     reader: Arc<PodsFileReader>,
-    report: Report,
+    report: WatchReport,
     /// The version that was read last, or could not be.
-    read: Version,
+    read: PodsFileVersion,
 }
 
 /// A version of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+enum PodsFileVersion {
     /// The file cannot be read.
     None,
     /// A pipe, of which there is no other version.
     Pipe,
     /// A regular file.
-    File(Stamp),
+    File(FileStamp),
     /// The same, changed so shortly before that a later change may have the same stamp.
-    Recent(Stamp),
+    Recent(FileStamp),
 }
 
-impl Version {
-    fn of(stamp: Stamp) -> Self {
+impl PodsFileVersion {
+    fn of(stamp: FileStamp) -> Self {
         if stamp.is_recent(SystemTime::now()) { Self::Recent(stamp) } else { Self::File(stamp) }
     }
 
     /// Returns whether this version was read, so that a file of this stamp need not be.
-    fn is(self, stamp: Stamp) -> bool {
+    fn is(self, stamp: FileStamp) -> bool {
         self == Self::File(stamp)
     }
 }
@@ -77,9 +77,9 @@ impl FileFeed {
         stats: Arc<FeedStats>,
     ) -> Result<Self, FeedError> {
         let watch = if scope.pods { Resource::Pods } else { Resource::Namespaces };
-        let report = Report::new(health, watch, None, Arc::clone(&stats));
+        let report = WatchReport::new(health, watch, None, Arc::clone(&stats));
         let reader = Arc::new(PodsFileReader::new(scope, writer, &stats));
-        let mut feed = Self { path, reader, report, read: Version::None };
+        let mut feed = Self { path, reader, report, read: PodsFileVersion::None };
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -93,12 +93,12 @@ impl FileFeed {
 
     /// Reads the file again whenever it changes. Never returns.
     pub(crate) async fn run(mut self) {
-        if self.read == Version::Pipe {
+        if self.read == PodsFileVersion::Pipe {
             return pending().await;
         }
         let mut seen = match self.read {
-            Version::File(stamp) | Version::Recent(stamp) => Ok(stamp),
-            Version::None | Version::Pipe => Err(String::new()),
+            PodsFileVersion::File(stamp) | PodsFileVersion::Recent(stamp) => Ok(stamp),
+            PodsFileVersion::None | PodsFileVersion::Pipe => Err(String::new()),
         };
         let mut postponed = 0;
         loop {
@@ -114,8 +114,8 @@ impl FileFeed {
                 Ok(stamp) if self.read.is(*stamp) => {}
                 Ok(stamp) => self.reload(*stamp).await,
                 // Reported once, until the file is there again.
-                Err(error) if self.read != Version::None => {
-                    self.read = Version::None;
+                Err(error) if self.read != PodsFileVersion::None => {
+                    self.read = PodsFileVersion::None;
                     self.broken(error);
                 }
                 Err(_) => {}
@@ -124,20 +124,20 @@ impl FileFeed {
         }
     }
 
-    async fn stamp(&self) -> Result<Stamp, PodsFileError> {
+    async fn stamp(&self) -> Result<FileStamp, PodsFileError> {
         let path = self.path.clone();
-        self.unblocked(spawn_blocking(move || Stamp::at(&path)).await)?
+        self.unblocked(spawn_blocking(move || FileStamp::at(&path)).await)?
     }
 
-    async fn reload(&mut self, stamp: Stamp) {
-        let (was, now) = (self.read, Version::of(stamp));
+    async fn reload(&mut self, stamp: FileStamp) {
+        let (was, now) = (self.read, PodsFileVersion::of(stamp));
         if let Err(error) = self.load(false).await {
             // What cannot be used is not read again before it changes.
-            self.read = if was == now { Version::File(stamp) } else { now };
+            self.read = if was == now { PodsFileVersion::File(stamp) } else { now };
             self.broken(&error.to_string());
-        } else if was == Version::Recent(stamp) && self.read == was {
+        } else if was == PodsFileVersion::Recent(stamp) && self.read == was {
             // Its time is ahead of this host's clock.
-            self.read = Version::File(stamp);
+            self.read = PodsFileVersion::File(stamp);
         }
     }
 
@@ -152,8 +152,8 @@ impl FileFeed {
         let path = self.path.clone();
         let opened = spawn_blocking(move || source::open(&path, pipes)).await;
         let (staged, version) = match self.unblocked(opened)?? {
-            Opened::File(file) => self.stage_file(file).await?,
-            Opened::Pipe(file) => (self.stage_pipe(file).await?, Version::Pipe),
+            PodsInput::File(file) => self.stage_file(file).await?,
+            PodsInput::Pipe(file) => (self.stage_pipe(file).await?, PodsFileVersion::Pipe),
         };
         let reader = Arc::clone(&self.reader);
         let applied = spawn_blocking(move || reader.apply(staged)).await;
@@ -173,14 +173,14 @@ impl FileFeed {
         })
     }
 
-    async fn stage_file(&self, file: File) -> Result<(Staged, Version), PodsFileError> {
+    async fn stage_file(&self, file: File) -> Result<(StagedPods, PodsFileVersion), PodsFileError> {
         let reader = Arc::clone(&self.reader);
         self.unblocked(spawn_blocking(move || reader.stage_file(&file, &file)).await)?
     }
 
-    async fn stage_pipe(&self, file: File) -> Result<Staged, PodsFileError> {
+    async fn stage_pipe(&self, file: File) -> Result<StagedPods, PodsFileError> {
         let reader = Arc::clone(&self.reader);
-        let (to, pieces) = Pieces::channel();
+        let (to, pieces) = PipeReader::channel();
         let parse = spawn_blocking(move || reader.stage(pieces));
         let (staged, ()) = tokio::join!(parse, source::pump(file, to));
         self.unblocked(staged)?
@@ -213,25 +213,29 @@ impl PodsFileReader {
 
     /// Reads the contents of `file` to their end. What is served of them is in memory then, some hundredth of the file.
     /// Fails if the file changed meanwhile, so that it is one version.
-    fn stage_file(&self, file: &File, contents: impl io::Read) -> Result<(Staged, Version), PodsFileError> {
-        let before = Stamp::of(file)?;
-        let version = Version::of(before);
+    fn stage_file(
+        &self,
+        file: &File,
+        contents: impl io::Read,
+    ) -> Result<(StagedPods, PodsFileVersion), PodsFileError> {
+        let before = FileStamp::of(file)?;
+        let version = PodsFileVersion::of(before);
         let staged = self.stage(contents);
-        if Stamp::of(file)?.has_contents_of(&before) {
+        if FileStamp::of(file)?.has_contents_of(&before) {
             Ok((staged?, version))
         } else {
             Err(PodsFileError::changed())
         }
     }
 
-    fn stage(&self, input: impl io::Read) -> Result<Staged, PodsFileError> {
-        let mut staged = Staged::new(&self.scope);
+    fn stage(&self, input: impl io::Read) -> Result<StagedPods, PodsFileError> {
+        let mut staged = StagedPods::new(&self.scope);
         manifest::read(input, &mut |entry| staged.add(entry))?;
         Ok(staged)
     }
 
     /// Makes the index equal to a version; returns the number of pods in it.
-    fn apply(&self, staged: Staged) -> usize {
+    fn apply(&self, staged: StagedPods) -> usize {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let Targets { pods, namespaces, faults } = &mut *targets;
         staged.apply(pods, namespaces, faults);
@@ -314,11 +318,11 @@ mod tests {
     #[test]
     fn recent_stamp_proves_nothing() {
         let file = tempfile::tempfile().unwrap();
-        let stamp = Stamp::of(&file).unwrap();
+        let stamp = FileStamp::of(&file).unwrap();
         let changed = file.metadata().unwrap().modified().unwrap();
         assert!(stamp.is_recent(changed) && stamp.is_recent(changed + Duration::from_millis(10)));
         assert!(!stamp.is_recent(changed + Duration::from_secs(1)));
-        assert!(!Version::Recent(stamp).is(stamp));
-        assert!(Version::File(stamp).is(stamp));
+        assert!(!PodsFileVersion::Recent(stamp).is(stamp));
+        assert!(PodsFileVersion::File(stamp).is(stamp));
     }
 }

@@ -86,13 +86,13 @@ impl ClusterIdentity {
 
 /// Origin of an index: its source and scope, a line for each part.
 #[derive(Clone)]
-pub(crate) struct Origin {
+pub(crate) struct IndexOrigin {
     scope: String,
-    source: Source,
+    source: OriginSource,
 }
 
 #[derive(Clone)]
-enum Source {
+enum OriginSource {
     File(String),
     Cluster(Arc<ClusterAccess>, ClusterIdentity),
 }
@@ -102,23 +102,23 @@ const CLUSTER: &str = "cluster";
 /// The line of the CA certificates' fingerprints.
 const AUTHORITIES: &str = "authorities";
 
-impl Origin {
+impl IndexOrigin {
     /// The index is of a file.
     pub(crate) fn of_file(path: String, scope: String) -> Self {
-        Self { scope, source: Source::File(path) }
+        Self { scope, source: OriginSource::File(path) }
     }
 
     /// The index is of a cluster.
     pub(crate) fn of_cluster(access: Arc<ClusterAccess>, identity: ClusterIdentity, scope: String) -> Self {
-        Self { scope, source: Source::Cluster(access, identity) }
+        Self { scope, source: OriginSource::Cluster(access, identity) }
     }
 
     /// The lines, as they are now; `None` while the index is of two clusters.
     pub(crate) fn lines(&self) -> Option<String> {
         let scope = &self.scope;
         match &self.source {
-            Source::File(path) => Some(format!("source: {path}\n{scope}")),
-            Source::Cluster(access, identity) => {
+            OriginSource::File(path) => Some(format!("source: {path}\n{scope}")),
+            OriginSource::Cluster(access, identity) => {
                 let Agreement::One(cluster) = identity.agreement() else { return None };
                 let mut lines = format!("source: {}\n{scope}", access.url());
                 let authorities = access.authorities();
@@ -132,7 +132,7 @@ impl Origin {
 
     /// The index was filled from a snapshot with these lines.
     pub(crate) fn restore(&self, lines: &str) {
-        if let Source::Cluster(_, identity) = &self.source {
+        if let OriginSource::Cluster(_, identity) = &self.source {
             identity.restore(parse(lines).get(CLUSTER).copied());
         }
     }

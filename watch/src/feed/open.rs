@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::ClusterFeed;
 use super::error::FeedError;
 use super::file::FileFeed;
-use super::identity::Origin;
+use super::identity::IndexOrigin;
 use super::options::Source;
 use super::scope::Scope;
 use super::stats::FeedStats;
 use crate::index::{Index, IndexOptions, SharedWriter, index};
-use crate::snapshot::{self, Recorder, Restored, SnapshotError};
+use crate::snapshot::{self, Recorder, RestoredSnapshot, SnapshotError};
 
 /// An index, and the watches or the file that it is kept in sync with.
 ///
@@ -37,13 +37,13 @@ pub struct Feed {
     stats: Arc<FeedStats>,
     writer: SharedWriter,
     /// The origin of the pods, for snapshots.
-    origin: Origin,
+    origin: IndexOrigin,
     /// Time at which a snapshot was read, and the serial in it.
     restored: Option<(Instant, Option<u32>)>,
-    kind: Kind,
+    kind: FeedKind,
 }
 
-enum Kind {
+enum FeedKind {
     Cluster(ClusterFeed),
     File(Box<FileFeed>),
 }
@@ -61,12 +61,12 @@ impl Feed {
             Source::Cluster(options) => {
                 let feed = ClusterFeed::open(options, &scope, sink, health, counted).await?;
                 let origin = feed.origin(scope.lines());
-                (Kind::Cluster(feed), origin)
+                (FeedKind::Cluster(feed), origin)
             }
             Source::File(ref path) | Source::FileOrPipe(ref path) => {
                 let (shown, pipes) = (path.display().to_string(), matches!(source, Source::FileOrPipe(_)));
                 let feed = FileFeed::open(path.clone(), pipes, &scope, sink, health, counted).await?;
-                (Kind::File(Box::new(feed)), Origin::of_file(shown, scope.lines()))
+                (FeedKind::File(Box::new(feed)), IndexOrigin::of_file(shown, scope.lines()))
             }
         };
         Ok(Self { index, stats, writer: own, origin, restored: None, kind })
@@ -78,7 +78,7 @@ impl Feed {
     ///
     /// Does nothing if the index is filled, as it is from a file of pods. Reads the file twice. An error leaves the index
     /// empty, and the feed as it was.
-    pub fn restore(&mut self, path: &Path) -> Result<Option<Restored>, SnapshotError> {
+    pub fn restore(&mut self, path: &Path) -> Result<Option<RestoredSnapshot>, SnapshotError> {
         if self.index.freshness() != Freshness::Unsynced {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ impl Feed {
     }
 
     /// Returns what [`restore`](Self::restore) would return, without filling the index.
-    pub fn look_at(&self, path: &Path) -> Result<Option<Restored>, SnapshotError> {
+    pub fn look_at(&self, path: &Path) -> Result<Option<RestoredSnapshot>, SnapshotError> {
         snapshot::look(path, &self.origin)
     }
 
@@ -117,8 +117,8 @@ impl Feed {
     pub async fn run(self, stop: CancellationToken) {
         let run = async {
             match self.kind {
-                Kind::Cluster(feed) => feed.run().await,
-                Kind::File(feed) => feed.run().await,
+                FeedKind::Cluster(feed) => feed.run().await,
+                FeedKind::File(feed) => feed.run().await,
             }
         };
         stop.run_until_cancelled(run).await;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::machine::listing::Method as ListMethod;
+use super::machine::listing::ListMethod;
 
 /// The source of pods and namespaces.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::explain::WatchedObjects;
-use super::machine::standing::{Grace, Standing};
-use super::machine::target::{Difference, Target};
+use super::machine::sync_status::{GracePeriod, SyncStatus};
+use super::machine::target::{IndexDifference, ObjectTarget};
 use super::machine::{Machine, Notice};
 use super::stats::{FeedStats, WatchStats};
 use crate::Resource;
-use crate::freshness::{Health, LEASE, Lapsed, RunCounter, WatchHealth};
+use crate::freshness::{Health, LEASE, Lapse, LapseDetector, WatchHealth};
 
 /// The same error is logged again this often.
 const LOG_AGAIN: Duration = Duration::from_mins(5);
@@ -23,27 +23,27 @@ const RENEWAL: Duration = LEASE.checked_div(4).unwrap();
 
 /// For how long the index was reported to be in sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Claim {
+enum SyncClaim {
     /// The watch is down, and this is its grace.
-    Grace(Grace),
+    Grace(GracePeriod),
     /// To be renewed at this time.
     Renew(Instant),
 }
 
 /// The state of one watch as others see it.
 #[derive(Clone)]
-pub(crate) struct Report {
+pub(crate) struct WatchReport {
     health: WatchHealth,
     stats: Arc<FeedStats>,
     resource: Resource,
-    runs: RunCounter,
-    standing: Option<Standing>,
+    runs: LapseDetector,
+    standing: Option<SyncStatus>,
     /// Until when the index was reported to count as in sync.
-    claim: Option<Claim>,
+    claim: Option<SyncClaim>,
     logged: Option<(String, Instant)>,
 }
 
-impl Report {
+impl WatchReport {
     /// Registers a watch that the index depends on.
     pub(crate) fn new(
         health: &Health,
@@ -88,24 +88,24 @@ impl Report {
     }
 
     /// The watch runs. Fails if it had not for too long.
-    pub(crate) fn run(&mut self) -> Result<(), Lapsed> {
+    pub(crate) fn run(&mut self) -> Result<(), Lapse> {
         self.runs.run()
     }
 
     /// Returns the time at which [`publish`](Self::publish) must be called again.
     pub(crate) fn renewal(&self) -> Instant {
         match self.claim {
-            Some(Claim::Renew(at)) => at,
-            Some(Claim::Grace(_)) | None => Instant::now() + RENEWAL,
+            Some(SyncClaim::Renew(at)) => at,
+            Some(SyncClaim::Grace(_)) | None => Instant::now() + RENEWAL,
         }
     }
 
     /// Reports for how long the index counts as in sync.
-    fn claim(&mut self, grace: Option<Grace>) {
+    fn claim(&mut self, grace: Option<GracePeriod>) {
         let now = Instant::now();
         match (self.claim, grace) {
-            (Some(Claim::Renew(at)), None) if now < at => return,
-            (Some(Claim::Grace(claimed)), Some(grace)) if claimed == grace => return,
+            (Some(SyncClaim::Renew(at)), None) if now < at => return,
+            (Some(SyncClaim::Grace(claimed)), Some(grace)) if claimed == grace => return,
             _ => {}
         }
         if let Some(grace) = grace {
@@ -113,21 +113,21 @@ impl Report {
             let (ago, left) =
                 (now.saturating_duration_since(grace.alive), grace.until.saturating_duration_since(now));
             self.health.fresh_for(ago, left);
-            self.claim = Some(Claim::Grace(grace));
+            self.claim = Some(SyncClaim::Grace(grace));
         } else {
             self.health.fresh_for(Duration::ZERO, LEASE);
-            self.claim = Some(Claim::Renew(now + RENEWAL));
+            self.claim = Some(SyncClaim::Renew(now + RENEWAL));
         }
     }
 
     /// Passes on what a machine has to report.
-    pub(crate) fn publish<T: Target>(&mut self, machine: &mut Machine<T>) {
+    pub(crate) fn publish<T: ObjectTarget>(&mut self, machine: &mut Machine<T>) {
         let subject = machine.subject().clone();
         for notice in machine.notices() {
             self.notice(&subject, notice);
         }
         let standing = machine.standing();
-        if standing == Standing::Fresh {
+        if standing == SyncStatus::Fresh {
             self.claim(machine.grace());
         } else {
             self.claim = None;
@@ -136,18 +136,18 @@ impl Report {
             return;
         }
         match &standing {
-            Standing::Unsynced { error } => {
+            SyncStatus::Unsynced { error } => {
                 if let Some(error) = error {
                     self.health.stale(Instant::now().into_std(), error);
                 }
             }
-            Standing::Fresh => {
+            SyncStatus::Fresh => {
                 if self.logged.take().is_some() {
                     info!(watch = %subject, "in sync again");
                 }
             }
-            Standing::Stale { since, error } => self.health.stale(*since, error),
-            Standing::Resyncing { since, error } => self.health.resyncing(*since, error.clone()),
+            SyncStatus::Stale { since, error } => self.health.stale(*since, error),
+            SyncStatus::Resyncing { since, error } => self.health.resyncing(*since, error.clone()),
         }
         self.standing = Some(standing);
     }
@@ -176,9 +176,9 @@ impl Report {
             Notice::Differs { difference, object } => {
                 self.stats.resync.count(difference);
                 let found = match difference {
-                    Difference::Missing => "was not in the index",
-                    Difference::Changed => "was in the index otherwise than in the cluster",
-                    Difference::Gone => "was in the index but not in the cluster",
+                    IndexDifference::Missing => "was not in the index",
+                    IndexDifference::Changed => "was in the index otherwise than in the cluster",
+                    IndexDifference::Gone => "was in the index but not in the cluster",
                 };
                 error!(watch = %subject, object, "an object {found}; it is mended. This is a defect: please report it");
             }

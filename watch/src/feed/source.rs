@@ -21,7 +21,7 @@ const RESOLUTION: Duration = Duration::from_millis(20);
 
 /// A file's identity and the version of its contents, as far as its metadata can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct FileStamp {
     device: u64,
     inode: u64,
     links: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Stamp {
     changed: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     fn new(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -70,20 +70,20 @@ impl Stamp {
 }
 
 /// Target of a path.
-pub(crate) enum Opened {
+pub(crate) enum PodsInput {
     File(File),
     Pipe(File),
 }
 
 /// Opens a regular file or, if `pipes` are accepted, a pipe.
-pub(crate) fn open(path: &Path, pipes: bool) -> Result<Opened, PodsFileError> {
+pub(crate) fn open(path: &Path, pipes: bool) -> Result<PodsInput, PodsFileError> {
     // Some devices act when they are opened, so the kind is checked before. `O_NONBLOCK`: what is meanwhile a FIFO
     // without a writer must not block.
     check_kind(path.metadata()?.file_type(), pipes)?;
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let kind = file.metadata()?.file_type();
     check_kind(kind, pipes)?;
-    Ok(if kind.is_fifo() { Opened::Pipe(file) } else { Opened::File(file) })
+    Ok(if kind.is_fifo() { PodsInput::Pipe(file) } else { PodsInput::File(file) })
 }
 
 fn check_kind(kind: FileType, pipes: bool) -> Result<(), PodsFileError> {
@@ -129,13 +129,13 @@ async fn pump_pieces(file: File, to: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::
 }
 
 /// The reading end for a parser on a thread of its own.
-pub(crate) struct Pieces {
+pub(crate) struct PipeReader {
     from: mpsc::Receiver<io::Result<Vec<u8>>>,
     piece: io::Cursor<Vec<u8>>,
     is_at_end: bool,
 }
 
-impl Pieces {
+impl PipeReader {
     /// A channel for [`pump`].
     pub(crate) fn channel() -> (mpsc::Sender<io::Result<Vec<u8>>>, Self) {
         let (to, from) = mpsc::channel(PIECES);
@@ -143,7 +143,7 @@ impl Pieces {
     }
 }
 
-impl Read for Pieces {
+impl Read for PipeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let count = self.piece.read(buffer)?;

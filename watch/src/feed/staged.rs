@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use poddns_core::Label;
 
 use super::faults::FaultLog;
-use super::machine::target::Target;
-use super::manifest::{Entry, Item, ListKind};
+use super::machine::target::ObjectTarget;
+use super::manifest::{ListKind, ManifestItem, ManifestPart};
 use super::scope::{HostNetwork, Scope};
 use super::target::{NamespaceTarget, PodTarget};
 use crate::namespace::Namespace;
@@ -20,7 +20,7 @@ const MAX_FAULTS: usize = 64;
 
 /// The part of a file that goes into the index, some 60 bytes per pod.
 #[derive(Default)]
-pub(crate) struct Staged {
+pub(crate) struct StagedPods {
     only: Vec<Label>,
     with_pods: bool,
     host_network: HostNetwork,
@@ -33,7 +33,7 @@ pub(crate) struct Staged {
     names: String,
     addresses: Vec<IpAddr>,
     list: CurrentList,
-    faults: Vec<Fault>,
+    faults: Vec<FaultyObject>,
     /// Malformed objects beyond [`MAX_FAULTS`].
     more_faults: u64,
 }
@@ -55,13 +55,13 @@ struct CurrentList {
     first_pod: usize,
     /// Namespaces and faults of items without a kind, and some of these items.
     existing: BTreeSet<Label>,
-    faults: Vec<Fault>,
+    faults: Vec<FaultyObject>,
     kindless: Vec<Namespace>,
     kindless_count: u64,
 }
 
 /// An object to be logged.
-enum Fault {
+enum FaultyObject {
     Pod(Pod, Option<String>),
     Namespace(Namespace),
     /// Of another kind, or of none.
@@ -70,7 +70,7 @@ enum Fault {
     Unreadable(u64, String),
 }
 
-impl Staged {
+impl StagedPods {
     /// Nothing, of a file that is read for this scope.
     pub(crate) fn new(scope: &Scope) -> Self {
         Self {
@@ -82,28 +82,28 @@ impl Staged {
     }
 
     /// Adds a part of the file.
-    pub(crate) fn add(&mut self, entry: Entry) {
+    pub(crate) fn add(&mut self, entry: ManifestPart) {
         match entry {
-            Entry::Item(item) => {
+            ManifestPart::Item(item) => {
                 self.list.items += 1;
                 self.item(item);
             }
-            Entry::Unreadable(fault) => {
+            ManifestPart::Unreadable(fault) => {
                 self.list.items += 1;
-                self.note(Fault::Unreadable(self.list.items, fault));
+                self.note(FaultyObject::Unreadable(self.list.items, fault));
             }
-            Entry::End(kind) => self.end(kind),
+            ManifestPart::End(kind) => self.end(kind),
         }
     }
 
-    fn item(&mut self, item: Item) {
+    fn item(&mut self, item: ManifestItem) {
         let mut faults = Faults::default();
         let mut raw = item.take("the item", &mut faults).unwrap_or_default().0;
         match std::mem::take(&mut raw.kind).take("kind", &mut faults) {
             Some(kind) if kind == "Pod" => self.pod(Pod::from_raw(raw, faults), true),
             Some(kind) if kind == "Namespace" => self.namespace(Namespace::from_raw(raw, faults)),
             Some(kind) => {
-                self.note(Fault::Other(Some(kind), Namespace::from_raw(raw, Faults::default())));
+                self.note(FaultyObject::Other(Some(kind), Namespace::from_raw(raw, Faults::default())));
             }
             None => {
                 self.list.kindless_count += 1;
@@ -120,7 +120,7 @@ impl Staged {
         let label = namespace.metadata().name.parse::<Label>();
         self.existing.extend(label);
         if label.is_err() || namespace.fault().is_some() {
-            self.note(Fault::Namespace(namespace));
+            self.note(FaultyObject::Namespace(namespace));
         }
     }
 
@@ -145,7 +145,7 @@ impl Staged {
             Err(fault) => Some(fault),
         };
         if fault.is_some() || pod.fault().is_some() {
-            let fault = Fault::Pod(pod, fault);
+            let fault = FaultyObject::Pod(pod, fault);
             if has_kind {
                 self.note(fault);
             } else if self.list.faults.len() < MAX_FAULTS {
@@ -187,12 +187,12 @@ impl Staged {
                     pod.is_served &= pod.has_kind;
                 }
                 self.more_faults += list.kindless_count - list.kindless.len() as u64;
-                list.kindless.into_iter().for_each(|object| self.note(Fault::Other(None, object)));
+                list.kindless.into_iter().for_each(|object| self.note(FaultyObject::Other(None, object)));
             }
         }
     }
 
-    fn note(&mut self, fault: Fault) {
+    fn note(&mut self, fault: FaultyObject) {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
         } else {
@@ -219,14 +219,14 @@ impl Staged {
         pods.end();
         for fault in &self.faults {
             match fault {
-                Fault::Pod(pod, fault) => {
+                FaultyObject::Pod(pod, fault) => {
                     let text = [pod.fault(), fault.as_deref()];
                     let text: Vec<_> = text.into_iter().flatten().collect();
                     faults.log(pod, &text.join("; "));
                 }
-                Fault::Namespace(namespace) => drop(namespaces.label(namespace)),
-                Fault::Other(kind, object) => faults.log_other(kind.as_deref(), object),
-                Fault::Unreadable(number, fault) => faults.log_unreadable(*number, fault),
+                FaultyObject::Namespace(namespace) => drop(namespaces.label(namespace)),
+                FaultyObject::Other(kind, object) => faults.log_other(kind.as_deref(), object),
+                FaultyObject::Unreadable(number, fault) => faults.log_unreadable(*number, fault),
             }
         }
         faults.count_more(self.more_faults);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::machine::target::Difference;
+use super::machine::target::IndexDifference;
 use crate::Resource;
 
 /// Counters of a feed's watches, by resource. Shared: the feed counts, others read.
@@ -113,11 +113,11 @@ impl ResyncStats {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count(&self, difference: Difference) {
+    pub(crate) fn count(&self, difference: IndexDifference) {
         let counter = match difference {
-            Difference::Missing => &self.missing,
-            Difference::Changed => &self.changed,
-            Difference::Gone => &self.gone,
+            IndexDifference::Missing => &self.missing,
+            IndexDifference::Changed => &self.changed,
+            IndexDifference::Gone => &self.gone,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }

@@ -2,15 +2,15 @@
 
 use poddns_core::Label;
 
-use super::decode::Malformed;
+use super::decode::MalformedObject;
 use super::faults::FaultLog;
-use super::machine::target::{Difference, Key, Target};
+use super::machine::target::{IndexDifference, ObjectKey, ObjectTarget};
 use super::scope::HostNetwork;
-use crate::index::{Change, Comparison, ListScope, PodRecord, SharedWriter, Uid};
+use crate::index::{Change, ListScope, PodComparison, PodRecord, SharedWriter, Uid};
 use crate::metadata::Metadata;
 use crate::namespace::Namespace;
 use crate::pod::Pod;
-use crate::quote::Quoted;
+use crate::quote::QuotedText;
 
 /// Target of pods.
 pub(crate) struct PodTarget {
@@ -55,7 +55,7 @@ impl PodTarget {
     }
 }
 
-impl Target for PodTarget {
+impl ObjectTarget for PodTarget {
     type Object = Pod;
 
     fn begin(&mut self) {
@@ -83,7 +83,7 @@ impl Target for PodTarget {
         self.writer.lock().end_pod_list(&self.scope)
     }
 
-    fn key(&self, object: &Self::Object) -> Key {
+    fn key(&self, object: &Self::Object) -> ObjectKey {
         key(object.metadata())
     }
 
@@ -91,7 +91,7 @@ impl Target for PodTarget {
         &object.metadata().resource_version
     }
 
-    fn malformed(&mut self, object: &Malformed) {
+    fn malformed(&mut self, object: &MalformedObject) {
         self.faults.log_lost::<Self::Object>(&object.metadata, &object.cause);
     }
 
@@ -99,14 +99,14 @@ impl Target for PodTarget {
         self.writer.lock().begin_pod_comparison(&self.scope);
     }
 
-    fn compare(&mut self, pod: &Pod) -> Option<Difference> {
+    fn compare(&mut self, pod: &Pod) -> Option<IndexDifference> {
         let record = Self::record(pod).ok()?;
         let addresses = if Self::is_served(pod, self.host_network) { record.addresses } else { &[] };
         let record = PodRecord { addresses, ..record };
         match self.writer.lock().compare(&record) {
-            Comparison::Same => None,
-            Comparison::Missing => Some(Difference::Missing),
-            Comparison::Different => Some(Difference::Changed),
+            PodComparison::Same => None,
+            PodComparison::Missing => Some(IndexDifference::Missing),
+            PodComparison::Different => Some(IndexDifference::Changed),
         }
     }
 
@@ -120,7 +120,7 @@ impl Target for PodTarget {
     fn name(&self, object: &Self::Object) -> String {
         let Metadata { namespace, name, .. } = object.metadata();
         let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
-        Quoted(&shown).to_string()
+        QuotedText(&shown).to_string()
     }
 }
 
@@ -135,7 +135,7 @@ fn uid(pod: &Pod) -> Option<Uid> {
 }
 
 /// The identity of an object by namespace and name.
-fn key(metadata: &Metadata) -> Key {
+fn key(metadata: &Metadata) -> ObjectKey {
     Uid::of_name(&metadata.namespace, &metadata.name).object()
 }
 
@@ -174,7 +174,7 @@ impl NamespaceTarget {
     }
 }
 
-impl Target for NamespaceTarget {
+impl ObjectTarget for NamespaceTarget {
     type Object = Namespace;
 
     fn begin(&mut self) {
@@ -197,7 +197,7 @@ impl Target for NamespaceTarget {
         self.writer.lock().end_namespace_list()
     }
 
-    fn key(&self, object: &Self::Object) -> Key {
+    fn key(&self, object: &Self::Object) -> ObjectKey {
         key(object.metadata())
     }
 
@@ -205,7 +205,7 @@ impl Target for NamespaceTarget {
         &object.metadata().resource_version
     }
 
-    fn malformed(&mut self, object: &Malformed) {
+    fn malformed(&mut self, object: &MalformedObject) {
         self.faults.log_lost::<Self::Object>(&object.metadata, &object.cause);
     }
 
@@ -213,13 +213,13 @@ impl Target for NamespaceTarget {
         self.writer.lock().begin_namespace_list();
     }
 
-    fn compare(&mut self, namespace: &Namespace) -> Option<Difference> {
+    fn compare(&mut self, namespace: &Namespace) -> Option<IndexDifference> {
         let label = self.label(namespace)?;
         if !self.only.is_empty() && !self.only.contains(&label) {
             return None;
         }
         let known = self.writer.lock().mark_namespace(&label);
-        (!known).then_some(Difference::Missing)
+        (!known).then_some(IndexDifference::Missing)
     }
 
     fn end_comparison(&mut self, each: &mut dyn FnMut(String)) {
@@ -229,6 +229,6 @@ impl Target for NamespaceTarget {
     fn name(&self, object: &Self::Object) -> String {
         let Metadata { namespace, name, .. } = object.metadata();
         let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
-        Quoted(&shown).to_string()
+        QuotedText(&shown).to_string()
     }
 }

@@ -7,12 +7,12 @@ use super::state::{Moment, nanos};
 
 /// A monotonic clock that goes on while the machine is suspended, as [`Instant`] does not on Linux.
 #[derive(Clone)]
-pub(super) struct Clock {
+pub(super) struct FreshnessClock {
     read: Arc<dyn Fn() -> Duration + Send + Sync>,
     start: Duration,
 }
 
-impl Clock {
+impl FreshnessClock {
     pub(super) fn new(read: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let start = read();
         Self { read: Arc::new(read), start }
@@ -35,7 +35,7 @@ impl Clock {
     }
 }
 
-impl Default for Clock {
+impl Default for FreshnessClock {
     /// `CLOCK_BOOTTIME` on Linux.
     fn default() -> Self {
         Self::new(since_boot)

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use poddns_core::{Freshness, Label};
 
 use crate::Resource;
-use clock::Clock;
-use state::{Moment, NEVER, State, nanos};
+use clock::FreshnessClock;
+use state::{Moment, NEVER, WatchState, nanos};
 
 /// Time for which a watch of a cluster counts as in sync after its feed has last run. So a process that was stopped or
 /// suspended is stale from the first query on, before the feed can find out.
@@ -60,31 +60,31 @@ impl fmt::Display for WatchStatus {
 /// A watch can be fresh until a deadline: it is stale once that has passed, whether or not anybody has run to say so.
 /// The deadline is on a clock that goes on while the machine is suspended, where the system has one.
 #[derive(Clone)]
-pub struct Health(Arc<Shared>);
+pub struct Health(Arc<SharedHealth>);
 
-struct Shared {
-    /// The worst of all, as [`State::pack`] writes it: read by every query, so it is one word.
+struct SharedHealth {
+    /// The worst of all, as [`WatchState::pack`] writes it: read by every query, so it is one word.
     worst: AtomicU64,
     /// Time at which all watches that are fresh until a deadline were last known to be in sync.
     in_sync: AtomicI64,
-    members: Mutex<Vec<Member>>,
-    clock: Clock,
+    members: Mutex<Vec<RegisteredWatch>>,
+    clock: FreshnessClock,
 }
 
-struct Member {
+struct RegisteredWatch {
     resource: Resource,
     namespace: Option<Label>,
-    state: State,
+    state: WatchState,
     /// Time at which it was last known to be in sync, if it is fresh until a deadline.
     in_sync: Moment,
     error: Option<String>,
 }
 
-impl Member {
+impl RegisteredWatch {
     /// The state at this moment.
-    const fn state_at(&self, now: Moment) -> State {
+    const fn state_at(&self, now: Moment) -> WatchState {
         match self.state {
-            State::Fresh(until) if until != NEVER && now >= until => State::Stale(self.in_sync),
+            WatchState::Fresh(until) if until != NEVER && now >= until => WatchState::Stale(self.in_sync),
             state => state,
         }
     }
@@ -92,34 +92,34 @@ impl Member {
 
 /// A watch whose feed has not run for longer than it may count as fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lapsed(pub(crate) Duration);
+pub(crate) struct Lapse(pub(crate) Duration);
 
 /// One watch's part in [`Health`], for the task that runs the watch.
 #[derive(Clone)]
 pub struct WatchHealth {
-    shared: Arc<Shared>,
+    shared: Arc<SharedHealth>,
     member: usize,
 }
 
-impl Shared {
-    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+impl SharedHealth {
+    fn members(&self) -> MutexGuard<'_, Vec<RegisteredWatch>> {
         // A panic elsewhere leaves no half-made member: each change is one assignment.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the state in `word`, at this moment.
     #[cold]
-    fn freshness(&self, state: State) -> Freshness {
+    fn freshness(&self, state: WatchState) -> Freshness {
         let now = self.clock.now();
         let age = |since: Moment| {
             Duration::from_nanos(u64::try_from(now.saturating_sub(since)).unwrap_or_default())
         };
         match state {
-            State::Unsynced => Freshness::Unsynced,
-            State::Fresh(until) if until == NEVER || now < until => Freshness::Fresh,
-            State::Fresh(_) => Freshness::Stale { age: age(self.in_sync.load(Ordering::Relaxed)) },
-            State::Stale(since) => Freshness::Stale { age: age(since) },
-            State::Resyncing(since) => Freshness::Resyncing { age: age(since) },
+            WatchState::Unsynced => Freshness::Unsynced,
+            WatchState::Fresh(until) if until == NEVER || now < until => Freshness::Fresh,
+            WatchState::Fresh(_) => Freshness::Stale { age: age(self.in_sync.load(Ordering::Relaxed)) },
+            WatchState::Stale(since) => Freshness::Stale { age: age(since) },
+            WatchState::Resyncing(since) => Freshness::Resyncing { age: age(since) },
         }
     }
 
@@ -130,32 +130,32 @@ impl Shared {
         let of_namespaces = members.iter().filter(|member| member.resource == Resource::Namespaces);
         of_namespaces
             .map(|member| member.state_at(now))
-            .reduce(State::worse)
+            .reduce(WatchState::worse)
             .map(|state| self.freshness(state))
     }
 
     /// Publishes the worst of all members. Called with the lock held, so that two changes cannot publish in
     /// the wrong order.
-    fn publish(&self, members: &[Member]) {
+    fn publish(&self, members: &[RegisteredWatch]) {
         let now = self.clock.now();
         let in_sync = members.iter().map(|member| member.in_sync).min();
         // Before the word, so that who sees the word sees this or what is newer.
         self.in_sync.store(in_sync.unwrap_or(NEVER), Ordering::Relaxed);
-        let worst = members.iter().map(|member| member.state_at(now)).reduce(State::worse);
-        self.worst.store(worst.unwrap_or(State::Unsynced).pack(), Ordering::Release);
+        let worst = members.iter().map(|member| member.state_at(now)).reduce(WatchState::worse);
+        self.worst.store(worst.unwrap_or(WatchState::Unsynced).pack(), Ordering::Release);
     }
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self::with_clock(Clock::default())
+        Self::with_clock(FreshnessClock::default())
     }
 }
 
 impl Health {
-    fn with_clock(clock: Clock) -> Self {
-        Self(Arc::new(Shared {
-            worst: AtomicU64::new(State::Unsynced.pack()),
+    fn with_clock(clock: FreshnessClock) -> Self {
+        Self(Arc::new(SharedHealth {
+            worst: AtomicU64::new(WatchState::Unsynced.pack()),
             in_sync: AtomicI64::new(NEVER),
             members: Mutex::default(),
             clock,
@@ -167,7 +167,13 @@ impl Health {
     #[must_use]
     pub fn register(&self, resource: Resource, namespace: Option<Label>) -> WatchHealth {
         let mut members = self.0.members();
-        members.push(Member { resource, namespace, state: State::Unsynced, in_sync: NEVER, error: None });
+        members.push(RegisteredWatch {
+            resource,
+            namespace,
+            state: WatchState::Unsynced,
+            in_sync: NEVER,
+            error: None,
+        });
         self.0.publish(&members);
         WatchHealth { shared: Arc::clone(&self.0), member: members.len() - 1 }
     }
@@ -176,8 +182,8 @@ impl Health {
     #[must_use]
     #[inline]
     pub fn freshness(&self) -> Freshness {
-        match State::unpack(self.0.worst.load(Ordering::Acquire)) {
-            State::Fresh(NEVER) => Freshness::Fresh,
+        match WatchState::unpack(self.0.worst.load(Ordering::Acquire)) {
+            WatchState::Fresh(NEVER) => Freshness::Fresh,
             state => self.0.freshness(state),
         }
     }
@@ -201,15 +207,15 @@ impl Health {
     #[inline]
     pub fn check(&self) {
         let word = self.0.worst.load(Ordering::Acquire);
-        match State::unpack(word) {
-            State::Fresh(until) if until != NEVER && self.0.clock.now() >= until => self.expire(word),
+        match WatchState::unpack(word) {
+            WatchState::Fresh(until) if until != NEVER && self.0.clock.now() >= until => self.expire(word),
             _ => {}
         }
     }
 
     #[cold]
     fn expire(&self, word: u64) {
-        let stale = State::Stale(self.0.in_sync.load(Ordering::Relaxed));
+        let stale = WatchState::Stale(self.0.in_sync.load(Ordering::Relaxed));
         // If the word has changed, a watch was renewed or has failed meanwhile, and the new word holds.
         let _ = self.0.worst.compare_exchange(word, stale.pack(), Ordering::AcqRel, Ordering::Relaxed);
     }
@@ -219,8 +225,8 @@ impl Health {
     #[must_use]
     #[inline]
     pub fn checked_freshness(&self) -> Freshness {
-        match State::unpack(self.0.worst.load(Ordering::Acquire)) {
-            State::Fresh(_) => Freshness::Fresh,
+        match WatchState::unpack(self.0.worst.load(Ordering::Acquire)) {
+            WatchState::Fresh(_) => Freshness::Fresh,
             state => self.0.freshness(state),
         }
     }
@@ -230,8 +236,8 @@ impl Health {
     pub(crate) fn restored(&self, age: Duration) {
         let since = self.0.clock.now().saturating_sub(nanos(age));
         let mut members = self.0.members();
-        for member in members.iter_mut().filter(|member| member.state == State::Unsynced) {
-            member.state = State::Stale(since);
+        for member in members.iter_mut().filter(|member| member.state == WatchState::Unsynced) {
+            member.state = WatchState::Stale(since);
         }
         self.0.publish(&members);
     }
@@ -240,7 +246,7 @@ impl Health {
     #[must_use]
     pub fn watches(&self) -> Vec<WatchStatus> {
         let (members, now) = (self.0.members(), self.0.clock.now());
-        let status = |member: &Member| {
+        let status = |member: &RegisteredWatch| {
             let state = member.state_at(now);
             let lapsed = (state != member.state).then(|| LAPSED.to_owned());
             WatchStatus {
@@ -275,7 +281,7 @@ impl WatchHealth {
     /// The list is complete, and the watch goes on from it, until something else is reported.
     pub fn fresh(&self) {
         self.change(|member, _| {
-            (member.state, member.in_sync) = (State::Fresh(NEVER), NEVER);
+            (member.state, member.in_sync) = (WatchState::Fresh(NEVER), NEVER);
             member.error = None;
         });
     }
@@ -283,7 +289,7 @@ impl WatchHealth {
     /// The index was in sync `ago`, and counts as in sync for `span` from now on.
     pub(crate) fn fresh_for(&self, ago: Duration, span: Duration) {
         self.change(|member, now| {
-            member.state = State::Fresh(now.saturating_add(nanos(span)));
+            member.state = WatchState::Fresh(now.saturating_add(nanos(span)));
             member.in_sync = now.saturating_sub(nanos(ago));
             member.error = None;
         });
@@ -296,9 +302,11 @@ impl WatchHealth {
         let (since, error) = (self.shared.clock.at(since), error.into());
         self.change(|member, now| {
             member.state = match member.state_at(now) {
-                State::Unsynced => State::Unsynced,
-                State::Fresh(_) => State::Stale(since),
-                State::Stale(before) | State::Resyncing(before) => State::Stale(before.min(since)),
+                WatchState::Unsynced => WatchState::Unsynced,
+                WatchState::Fresh(_) => WatchState::Stale(since),
+                WatchState::Stale(before) | WatchState::Resyncing(before) => {
+                    WatchState::Stale(before.min(since))
+                }
             };
             member.error = Some(error);
         });
@@ -310,9 +318,11 @@ impl WatchHealth {
         let since = self.shared.clock.at(since);
         self.change(|member, now| {
             member.state = match member.state_at(now) {
-                State::Unsynced => State::Unsynced,
-                State::Fresh(_) => State::Resyncing(since),
-                State::Stale(before) | State::Resyncing(before) => State::Resyncing(before.min(since)),
+                WatchState::Unsynced => WatchState::Unsynced,
+                WatchState::Fresh(_) => WatchState::Resyncing(since),
+                WatchState::Stale(before) | WatchState::Resyncing(before) => {
+                    WatchState::Resyncing(before.min(since))
+                }
             };
             member.error = error.or(member.error.take());
         });
@@ -321,7 +331,7 @@ impl WatchHealth {
     /// The index holds nothing of this cluster: it is as if there had been no list yet.
     pub(crate) fn forget(&self, error: String) {
         self.change(|member, _| {
-            member.state = State::Unsynced;
+            member.state = WatchState::Unsynced;
             member.error = Some(error);
         });
     }
@@ -330,19 +340,20 @@ impl WatchHealth {
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         let (members, now) = (self.shared.members(), self.shared.clock.now());
-        self.shared.freshness(members.get(self.member).map_or(State::Unsynced, |member| member.state_at(now)))
+        self.shared
+            .freshness(members.get(self.member).map_or(WatchState::Unsynced, |member| member.state_at(now)))
     }
 
     /// Starts to count how long the feed of this watch does not run.
-    pub(crate) fn run_counter(&self) -> RunCounter {
-        RunCounter { ran: self.shared.clock.now(), clock: self.shared.clock.clone() }
+    pub(crate) fn run_counter(&self) -> LapseDetector {
+        LapseDetector { ran: self.shared.clock.now(), clock: self.shared.clock.clone() }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Member, Moment)) {
+    fn change(&self, change: impl FnOnce(&mut RegisteredWatch, Moment)) {
         let mut members = self.shared.members();
         if let Some(member) = members.get_mut(self.member) {
             change(member, self.shared.clock.now());
-            if !matches!(member.state, State::Fresh(_)) {
+            if !matches!(member.state, WatchState::Fresh(_)) {
                 member.in_sync = NEVER;
             }
         }
@@ -352,17 +363,17 @@ impl WatchHealth {
 
 /// Counts how long a feed has not run.
 #[derive(Clone)]
-pub(crate) struct RunCounter {
-    clock: Clock,
+pub(crate) struct LapseDetector {
+    clock: FreshnessClock,
     ran: Moment,
 }
 
-impl RunCounter {
+impl LapseDetector {
     /// The feed runs. Fails if it had not for as long as its watch may count as fresh without it.
-    pub(crate) fn run(&mut self) -> Result<(), Lapsed> {
+    pub(crate) fn run(&mut self) -> Result<(), Lapse> {
         let now = self.clock.now();
         let span = now.saturating_sub(std::mem::replace(&mut self.ran, now));
-        if span < nanos(LEASE) { Ok(()) } else { Err(Lapsed(Duration::from_nanos(span.unsigned_abs()))) }
+        if span < nanos(LEASE) { Ok(()) } else { Err(Lapse(Duration::from_nanos(span.unsigned_abs()))) }
     }
 }
 

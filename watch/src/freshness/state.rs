@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Nanoseconds before (negative) or after the start of the [`Clock`](super::clock::Clock).
+/// Nanoseconds before (negative) or after the start of the [`FreshnessClock`](super::clock::FreshnessClock).
 pub(super) type Moment = i64;
 
 /// Added to a [`Moment`] to make it a positive number of 62 bits: 36 years either way.
@@ -18,7 +18,7 @@ pub(super) fn nanos(span: Duration) -> Moment {
 
 /// The state of a watch, or the worst of several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
+pub(super) enum WatchState {
     /// In sync. It counts as stale from this moment on, unless it is renewed.
     Fresh(Moment),
     /// A list is under way; last in sync at this moment.
@@ -28,7 +28,7 @@ pub(super) enum State {
     Unsynced,
 }
 
-impl State {
+impl WatchState {
     /// The state in the upper two bits, the time in the others.
     pub(super) fn pack(self) -> u64 {
         let (kind, moment) = match self {
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn worst_and_oldest_win() {
-        use State::{Fresh, Resyncing, Stale, Unsynced};
+        use WatchState::{Fresh, Resyncing, Stale, Unsynced};
         assert_eq!(Fresh(NEVER).worse(Fresh(NEVER)), Fresh(NEVER));
         assert_eq!(Fresh(NEVER).worse(Fresh(3)), Fresh(3));
         assert_eq!(Fresh(9).worse(Resyncing(-4)), Resyncing(-4));
@@ -93,10 +93,11 @@ mod tests {
     #[test]
     fn states_survive_packing() {
         for moment in [-BIAS, -1, 0, 1, 12345, BIAS] {
-            for state in [State::Fresh(moment), State::Stale(moment), State::Resyncing(moment)] {
-                assert_eq!(State::unpack(state.pack()), state);
+            for state in [WatchState::Fresh(moment), WatchState::Stale(moment), WatchState::Resyncing(moment)]
+            {
+                assert_eq!(WatchState::unpack(state.pack()), state);
             }
         }
-        assert_eq!(State::unpack(State::Unsynced.pack()), State::Unsynced);
+        assert_eq!(WatchState::unpack(WatchState::Unsynced.pack()), WatchState::Unsynced);
     }
 }

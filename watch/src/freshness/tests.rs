@@ -89,12 +89,12 @@ fn a_snapshot_of_unknown_age_is_older_than_any_limit() {
 
 /// A clock that stands still unless it is moved.
 #[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Hand {
+impl ManualClock {
     fn health(&self) -> Health {
         let hand = Arc::clone(&self.0);
-        Health::with_clock(Clock::new(move || Duration::from_nanos(hand.load(Ordering::Relaxed))))
+        Health::with_clock(FreshnessClock::new(move || Duration::from_nanos(hand.load(Ordering::Relaxed))))
     }
 
     fn pass(&self, span: Duration) {
@@ -106,7 +106,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn freshness_that_is_not_renewed_ends() {
-    let hand = Hand::default();
+    let hand = ManualClock::default();
     let health = hand.health();
     let pods = health.register(Resource::Pods, None);
     pods.fresh_for(SECOND, SECOND * 10);
@@ -126,7 +126,7 @@ fn freshness_that_is_not_renewed_ends() {
 
 #[test]
 fn one_check_decides_for_a_batch() {
-    let hand = Hand::default();
+    let hand = ManualClock::default();
     let health = hand.health();
     let pods = health.register(Resource::Pods, None);
     let namespaces = health.register(Resource::Namespaces, None);
@@ -145,7 +145,7 @@ fn one_check_decides_for_a_batch() {
 
 #[test]
 fn lapsed_watch_stays_as_old_as_it_is() {
-    let hand = Hand::default();
+    let hand = ManualClock::default();
     let health = hand.health();
     let pods = health.register(Resource::Pods, None);
     pods.fresh_for(Duration::ZERO, SECOND);
@@ -156,12 +156,12 @@ fn lapsed_watch_stays_as_old_as_it_is() {
 
 #[test]
 fn feed_that_did_not_run_is_told_so_once() {
-    let hand = Hand::default();
+    let hand = ManualClock::default();
     let mut counter = hand.health().register(Resource::Pods, None).run_counter();
     hand.pass(LEASE / 2);
     assert_eq!(counter.run(), Ok(()));
     hand.pass(LEASE);
-    assert_eq!(counter.run(), Err(Lapsed(LEASE)));
+    assert_eq!(counter.run(), Err(Lapse(LEASE)));
     assert_eq!(counter.run(), Ok(()));
 }
 

@@ -14,8 +14,8 @@ use super::numbers::{HolderKey, NamespaceId, Number, SharedId, SlotV6, bits};
 use super::segments::{Meter, Segments};
 use super::sharing::{Claim, Departure, Sharing, SharingWriter};
 use super::sync::{AtomicU32, Epoch, Ordering};
-use super::table::{Place64, Table64, TableWriter64, number_in, tag_of, tagged};
-use super::visible::Visible;
+use super::table::{Table64, TableProbe64, TableWriter64, number_in, tag_of, tagged};
+use super::visible_change::VisibleChange;
 
 /// Set in the stored form of [`Holder::Shared`].
 const SHARED: u32 = 1 << 31;
@@ -52,7 +52,7 @@ impl Holder {
 
 /// The stored form of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Address {
+pub(super) enum StoredAddress {
     V4(u32),
     V6(SlotV6),
 }
@@ -104,26 +104,26 @@ fn words(address: Ipv6Addr) -> [u32; 4] {
 impl Addresses {
     /// Returns the holder of an address.
     pub(super) fn holder(&self, address: IpAddr) -> Holder {
-        self.place(address).map_or(Holder::Nobody, |place| self.holder_at(&place, address))
+        self.probe(address).map_or(Holder::Nobody, |probe| self.holder_at(&probe, address))
     }
 
-    /// Returns the place in the table where this address is to be found. Loads nothing from there.
-    pub(super) fn place(&self, address: IpAddr) -> Option<Place64<'_>> {
+    /// Returns the bucket in which an address is to be found. Loads nothing from it.
+    pub(super) fn probe(&self, address: IpAddr) -> Option<TableProbe64<'_>> {
         match address {
-            IpAddr::V4(address) => self.v4.place(self.keys.hash_address(address.to_bits())),
-            IpAddr::V6(address) => self.v6.place(self.keys.hash_address(address.to_bits())),
+            IpAddr::V4(address) => self.v4.probe(self.keys.hash_address(address.to_bits())),
+            IpAddr::V6(address) => self.v6.probe(self.keys.hash_address(address.to_bits())),
         }
     }
 
-    /// Returns the holder of an address whose [`place`](Self::place) this is.
-    pub(super) fn holder_at(&self, place: &Place64<'_>, address: IpAddr) -> Holder {
+    /// Returns the holder of an address, found by its [`probe`](Self::probe).
+    pub(super) fn holder_at(&self, probe: &TableProbe64<'_>, address: IpAddr) -> Holder {
         match address {
             IpAddr::V4(address) => {
-                let found = place.find_only(|word| tag_of(word) == address.to_bits());
+                let found = probe.find_only(|word| tag_of(word) == address.to_bits());
                 found.map_or(Holder::Nobody, |word| Holder::decode(number_in(word)))
             }
             IpAddr::V6(address) => {
-                let slot = self.slot_at(place, address);
+                let slot = self.slot_at(probe, address);
                 slot.map_or(Holder::Nobody, |slot| self.holder_v6(slot))
             }
         }
@@ -139,13 +139,13 @@ impl Addresses {
     }
 
     fn find_v6(&self, address: Ipv6Addr) -> Option<SlotV6> {
-        self.slot_at(&self.place(address.into())?, address)
+        self.slot_at(&self.probe(address.into())?, address)
     }
 
-    fn slot_at(&self, place: &Place64<'_>, address: Ipv6Addr) -> Option<SlotV6> {
+    fn slot_at(&self, probe: &TableProbe64<'_>, address: Ipv6Addr) -> Option<SlotV6> {
         let expected = Some(words(address));
         let found =
-            place.find(|word| tag_of(word) == place.hash() && self.words_v6(number_in(word)) == expected);
+            probe.find(|word| tag_of(word) == probe.hash() && self.words_v6(number_in(word)) == expected);
         SlotV6::from_bits(number_in(found?))
     }
 
@@ -160,10 +160,10 @@ impl Addresses {
     }
 
     /// Returns the address in full; `None` only for an IPv6 slot that was never used.
-    pub(super) fn full(&self, address: Address) -> Option<IpAddr> {
+    pub(super) fn full(&self, address: StoredAddress) -> Option<IpAddr> {
         match address {
-            Address::V4(bits) => Some(Ipv4Addr::from_bits(bits).into()),
-            Address::V6(slot) => {
+            StoredAddress::V4(bits) => Some(Ipv4Addr::from_bits(bits).into()),
+            StoredAddress::V6(slot) => {
                 let words = self.words_v6(slot.get())?;
                 let bits = words.iter().fold(0, |bits, &word| (bits << 32) | u128::from(word));
                 Some(Ipv6Addr::from_bits(bits).into())
@@ -216,21 +216,21 @@ impl AddressesWriter {
         address: IpAddr,
         claim: Claim,
         namespace_of: impl Fn(HolderKey) -> Option<NamespaceId>,
-    ) -> (Address, Visible) {
+    ) -> (StoredAddress, VisibleChange) {
         let known = match address {
-            IpAddr::V4(address) => Some(Address::V4(address.to_bits())),
-            IpAddr::V6(address) => self.shared.find_v6(address).map(Address::V6),
+            IpAddr::V4(address) => Some(StoredAddress::V4(address.to_bits())),
+            IpAddr::V6(address) => self.shared.find_v6(address).map(StoredAddress::V6),
         };
         let Some(stored) = known else {
-            return (self.insert(epoch, address, claim.holder), Visible::YES);
+            return (self.insert(epoch, address, claim.holder), VisibleChange::YES);
         };
         match self.holder(stored) {
-            Holder::Nobody => (self.insert(epoch, address, claim.holder), Visible::YES),
+            Holder::Nobody => (self.insert(epoch, address, claim.holder), VisibleChange::YES),
             Holder::Sole(first) => {
                 let first = (first, namespace_of(first));
                 let shared = self.sharing.share(epoch, first, claim);
                 self.set_holder(stored, Holder::Shared(shared));
-                (stored, Visible::YES)
+                (stored, VisibleChange::YES)
             }
             Holder::Shared(shared) => (stored, self.sharing.join(epoch, shared, claim)),
         }
@@ -240,15 +240,15 @@ impl AddressesWriter {
     pub(super) fn detach(
         &mut self,
         epoch: &Epoch,
-        address: Address,
+        address: StoredAddress,
         claim: Claim,
         namespace_of: impl Fn(HolderKey) -> Option<NamespaceId>,
-    ) -> Visible {
+    ) -> VisibleChange {
         match self.holder(address) {
-            Holder::Nobody => Visible::NO,
+            Holder::Nobody => VisibleChange::NO,
             Holder::Sole(_) => {
                 self.remove(epoch, address);
-                Visible::YES
+                VisibleChange::YES
             }
             Holder::Shared(shared) => {
                 match self.sharing.leave(epoch, shared, claim) {
@@ -259,27 +259,27 @@ impl AddressesWriter {
                         epoch.advance();
                         let namespaces = [Some(claim.namespace), last.and_then(namespace_of)];
                         self.sharing.end(epoch, shared, namespaces);
-                        Visible::YES
+                        VisibleChange::YES
                     }
                 }
             }
         }
     }
 
-    fn holder(&self, address: Address) -> Holder {
+    fn holder(&self, address: StoredAddress) -> Holder {
         match address {
-            Address::V4(bits) => self.shared.holder_v4(bits),
-            Address::V6(slot) => self.shared.holder_v6(slot),
+            StoredAddress::V4(bits) => self.shared.holder_v4(bits),
+            StoredAddress::V6(slot) => self.shared.holder_v6(slot),
         }
     }
 
-    fn set_holder(&mut self, address: Address, holder: Holder) {
+    fn set_holder(&mut self, address: StoredAddress, holder: Holder) {
         match address {
-            Address::V4(bits) => {
+            StoredAddress::V4(bits) => {
                 let old = tagged(bits, self.shared.holder_v4(bits).encode());
                 self.v4.replace(self.shared.keys.hash_address(bits), old, tagged(bits, holder.encode()));
             }
-            Address::V6(slot) => {
+            StoredAddress::V6(slot) => {
                 if let Some(entry) = self.shared.slots.get(slot.get()) {
                     entry.holder.store(holder.encode(), Ordering::Release);
                 }
@@ -288,14 +288,14 @@ impl AddressesWriter {
     }
 
     /// Adds an address with its sole holder.
-    fn insert(&mut self, epoch: &Epoch, address: IpAddr, holder: HolderKey) -> Address {
+    fn insert(&mut self, epoch: &Epoch, address: IpAddr, holder: HolderKey) -> StoredAddress {
         let shared = &self.shared;
         match address {
             IpAddr::V4(address) => {
                 let bits = address.to_bits();
                 let hash_of = |word| shared.keys.hash_address(tag_of(word));
                 self.v4.insert(epoch, tagged(bits, holder.get()), hash_of);
-                Address::V4(bits)
+                StoredAddress::V4(bits)
             }
             IpAddr::V6(address) => {
                 let slot = self.slots.allocate(&shared.slots);
@@ -308,18 +308,18 @@ impl AddressesWriter {
                 }
                 let hash = shared.keys.hash_address(address.to_bits());
                 self.v6.insert(epoch, tagged(hash, slot.get()), tag_of);
-                Address::V6(slot)
+                StoredAddress::V6(slot)
             }
         }
     }
 
-    fn remove(&mut self, epoch: &Epoch, address: Address) {
+    fn remove(&mut self, epoch: &Epoch, address: StoredAddress) {
         match address {
-            Address::V4(bits) => {
+            StoredAddress::V4(bits) => {
                 let holder = self.shared.holder_v4(bits).encode();
                 self.v4.remove(self.shared.keys.hash_address(bits), tagged(bits, holder));
             }
-            Address::V6(slot) => {
+            StoredAddress::V6(slot) => {
                 let Some(IpAddr::V6(full)) = self.shared.full(address) else { return };
                 let hash = self.shared.keys.hash_address(full.to_bits());
                 self.v6.remove(hash, tagged(hash, slot.get()));

@@ -52,14 +52,14 @@ mod tracker;
 mod types;
 mod uid;
 mod versions;
-mod visible;
+mod visible_change;
 mod writer;
 
 pub use reader::Index;
 pub use scan::IndexedPod;
 pub(crate) use shared_writer::SharedWriter;
 pub use types::{
-    Change, Comparison, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, MAX_PODS, PodRecord,
+    Change, IndexOptions, IndexStats, ListScope, MAX_ADDRESSES, MAX_PODS, PodComparison, PodRecord,
 };
 pub use uid::Uid;
 pub use writer::{IndexWriter, index};

@@ -9,7 +9,7 @@ use poddns_core::{Label, Owner, PodLookup};
 use super::reader::Index;
 use super::types::{Change, IndexOptions, ListScope, MAX_ADDRESSES, PodRecord};
 use super::uid::Uid;
-use super::writer::{Clock, IndexWriter, index_with};
+use super::writer::{IndexWriter, SerialClock, index_with};
 
 /// Pods and namespaces in ordered maps.
 #[derive(Clone, Debug, Default)]
@@ -335,7 +335,7 @@ impl View {
 
 impl Pair {
     fn new(options: IndexOptions, universe: Universe) -> Self {
-        let (writer, index) = index_with(options, Clock::Set(1));
+        let (writer, index) = index_with(options, SerialClock::Set(1));
         let questions = Questions::about(universe);
         let view = View::of(&*index, &questions);
         Self { questions, model: Model { options, ..Model::default() }, writer, now: 1, view }
@@ -578,7 +578,7 @@ mod tests {
 
     #[test]
     fn serial_does_not_follow_clock_back() {
-        let (mut writer, index) = index_with(IndexOptions::default(), Clock::Set(1));
+        let (mut writer, index) = index_with(IndexOptions::default(), SerialClock::Set(1));
         let namespaces = ["a", "b", "c", "d"].map(label);
         for (now, namespace) in [1000, 500, 999, 1001].into_iter().zip(namespaces) {
             writer.set_clock(now);

@@ -6,11 +6,11 @@ use super::free_list::{FreeLinks, FreeList};
 use super::hash::HashKeys;
 use super::label::PackedLabel;
 use super::numbers::{NameSlot, NamespaceId, Number, Row, bits};
-use super::pods::Pods;
+use super::pods::PodRows;
 use super::segments::{Meter, Segments};
 use super::sync::{AtomicU32, Epoch};
 use super::table::{Table32, TableWriter32};
-use super::visible::Visible;
+use super::visible_change::VisibleChange;
 
 /// Number of size classes: names of 1 to 4 octets, of 5 to 8, and so on up to 63.
 const CLASSES: usize = 16;
@@ -19,9 +19,9 @@ const STEP: usize = 4;
 
 /// Pod names for readers.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct PodNames {
     keys: HashKeys,
-    pods: Arc<Pods>,
+    pods: Arc<PodRows>,
     /// The rows by namespace and name.
     table: Arc<Table32>,
     /// For each row the [place](NamePlace) of its name, 0 if it has none.
@@ -83,7 +83,7 @@ impl FreeLinks<NameSlot> for Slots<'_> {
     }
 }
 
-impl Names {
+impl PodNames {
     /// Returns the pod of that name.
     pub(super) fn find(&self, namespace: NamespaceId, name: &PackedLabel) -> Option<Row> {
         let hash = self.hash(namespace, name);
@@ -125,18 +125,18 @@ impl Names {
     }
 }
 
-/// The writer's side of [`Names`].
+/// The writer's side of [`PodNames`].
 #[derive(Debug)]
-pub(super) struct NamesWriter {
-    shared: Arc<Names>,
+pub(super) struct PodNamesWriter {
+    shared: Arc<PodNames>,
     table: TableWriter32,
     slots: [FreeList<NameSlot>; CLASSES],
 }
 
-impl NamesWriter {
-    pub(super) fn new(keys: &HashKeys, pods: &Arc<Pods>, meter: &Meter) -> (Self, Arc<Names>) {
+impl PodNamesWriter {
+    pub(super) fn new(keys: &HashKeys, pods: &Arc<PodRows>, meter: &Meter) -> (Self, Arc<PodNames>) {
         let (writer, table) = TableWriter32::new(meter);
-        let shared = Arc::new(Names {
+        let shared = Arc::new(PodNames {
             keys: keys.clone(),
             pods: Arc::clone(pods),
             table,
@@ -175,16 +175,16 @@ impl NamesWriter {
     }
 
     /// Makes a pod unknown by its name, if it has one. Returns whether it had.
-    pub(super) fn unpublish(&mut self, epoch: &Epoch, row: Row) -> Visible {
+    pub(super) fn unpublish(&mut self, epoch: &Epoch, row: Row) -> VisibleChange {
         let shared = &self.shared;
         if shared.place(row).is_none() {
-            return Visible::NO;
+            return VisibleChange::NO;
         }
         let hash = shared.hash_of(row).unwrap_or_default();
         self.table.remove(hash, row.tagged(hash));
         // Before a reader that is still at the row can find it without addresses: the name may be another pod's by now.
         epoch.advance();
-        Visible::YES
+        VisibleChange::YES
     }
 
     /// Removes the name of a pod that is not known by it. The pod's entry is still stored, but nothing leads to its row.

@@ -12,7 +12,7 @@ use super::segments::{Meter, Segments};
 use super::sync::{AtomicU64, Epoch, Ordering};
 use super::table::{Table64, TableWriter64, number_in, tag_of, tagged};
 use super::types::Change;
-use super::visible::Visible;
+use super::visible_change::VisibleChange;
 
 /// The namespaces that exist, for readers.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Namespaces {
 
 /// The state of a namespace, for the writer alone.
 #[derive(Clone, Copy, Debug, Default)]
-struct Record {
+struct NamespaceRecord {
     /// Number of pods; the link of a free number.
     pods: u32,
     /// The namespace watch has reported it.
@@ -74,13 +74,13 @@ struct Record {
     seen: bool,
 }
 
-impl FreeLinks<NamespaceId> for &mut Segments<Record> {
+impl FreeLinks<NamespaceId> for &mut Segments<NamespaceRecord> {
     fn next(&self, free: NamespaceId) -> Option<NamespaceId> {
         NamespaceId::from_bits(self.value(free.get()).pods)
     }
 
     fn set_next(&mut self, free: NamespaceId, next: Option<NamespaceId>) {
-        self.put(free.get(), Record { pods: bits(next), ..Record::default() });
+        self.put(free.get(), NamespaceRecord { pods: bits(next), ..NamespaceRecord::default() });
     }
 }
 
@@ -89,7 +89,7 @@ impl FreeLinks<NamespaceId> for &mut Segments<Record> {
 pub(super) struct NamespacesWriter {
     shared: Arc<Namespaces>,
     table: TableWriter64,
-    records: Segments<Record>,
+    records: Segments<NamespaceRecord>,
     ids: FreeList<NamespaceId>,
 }
 
@@ -107,34 +107,34 @@ impl NamespacesWriter {
         self.table.in_use() + self.ids.live()
     }
 
-    fn record(&self, namespace: NamespaceId) -> Record {
+    fn record(&self, namespace: NamespaceId) -> NamespaceRecord {
         self.records.value(namespace.get())
     }
 
-    fn set_record(&mut self, namespace: NamespaceId, record: Record) {
+    fn set_record(&mut self, namespace: NamespaceId, record: NamespaceRecord) {
         self.records.put(namespace.get(), record);
     }
 
     /// Counts one more pod in a namespace, which exists from then on.
-    pub(super) fn enter(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, Visible) {
+    pub(super) fn enter(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, VisibleChange) {
         let (namespace, visible) = self.intern(epoch, label);
         let record = self.record(namespace);
-        self.set_record(namespace, Record { pods: record.pods.saturating_add(1), ..record });
+        self.set_record(namespace, NamespaceRecord { pods: record.pods.saturating_add(1), ..record });
         (namespace, visible)
     }
 
     /// Counts one pod in a namespace less.
-    pub(super) fn leave(&mut self, epoch: &Epoch, namespace: NamespaceId) -> Visible {
+    pub(super) fn leave(&mut self, epoch: &Epoch, namespace: NamespaceId) -> VisibleChange {
         let record = self.record(namespace);
-        self.set_record(namespace, Record { pods: record.pods.saturating_sub(1), ..record });
+        self.set_record(namespace, NamespaceRecord { pods: record.pods.saturating_sub(1), ..record });
         self.remove_unused(epoch, namespace)
     }
 
     /// Adds a namespace that the namespace watch reports.
-    pub(super) fn add(&mut self, epoch: &Epoch, label: &Label) -> (Change, Visible) {
+    pub(super) fn add(&mut self, epoch: &Epoch, label: &Label) -> (Change, VisibleChange) {
         let (namespace, visible) = self.intern(epoch, label);
         let record = self.record(namespace);
-        self.set_record(namespace, Record { known: true, seen: true, ..record });
+        self.set_record(namespace, NamespaceRecord { known: true, seen: true, ..record });
         (if record.known { Change::Unchanged } else { Change::Added }, visible)
     }
 
@@ -143,25 +143,25 @@ impl NamespacesWriter {
         let Some(namespace) = self.shared.find(&PackedLabel::new(label)) else { return false };
         let record = self.record(namespace);
         if record.known {
-            self.set_record(namespace, Record { seen: true, ..record });
+            self.set_record(namespace, NamespaceRecord { seen: true, ..record });
         }
         record.known
     }
 
     /// Removes a namespace that the namespace watch reports as gone. It still exists while it has pods.
-    pub(super) fn remove(&mut self, epoch: &Epoch, label: &Label) -> (Change, Visible) {
+    pub(super) fn remove(&mut self, epoch: &Epoch, label: &Label) -> (Change, VisibleChange) {
         match self.shared.find(&PackedLabel::new(label)) {
             Some(namespace) => self.remove_known(epoch, namespace),
-            None => (Change::Unchanged, Visible::NO),
+            None => (Change::Unchanged, VisibleChange::NO),
         }
     }
 
-    fn remove_known(&mut self, epoch: &Epoch, namespace: NamespaceId) -> (Change, Visible) {
+    fn remove_known(&mut self, epoch: &Epoch, namespace: NamespaceId) -> (Change, VisibleChange) {
         let record = self.record(namespace);
         if !record.known {
-            return (Change::Unchanged, Visible::NO);
+            return (Change::Unchanged, VisibleChange::NO);
         }
-        self.set_record(namespace, Record { known: false, ..record });
+        self.set_record(namespace, NamespaceRecord { known: false, ..record });
         (Change::Removed, self.remove_unused(epoch, namespace))
     }
 
@@ -175,8 +175,8 @@ impl NamespacesWriter {
     }
 
     /// Ends a list: removes the namespaces that it has not seen, each after a call of `each`. Returns their number.
-    pub(super) fn end_list(&mut self, epoch: &Epoch, mut each: impl FnMut(&Label)) -> (usize, Visible) {
-        let (mut removed, mut visible) = (0, Visible::NO);
+    pub(super) fn end_list(&mut self, epoch: &Epoch, mut each: impl FnMut(&Label)) -> (usize, VisibleChange) {
+        let (mut removed, mut visible) = (0, VisibleChange::NO);
         for namespace in numbers(1..=self.ids.highest()) {
             let record = self.record(namespace);
             if record.known && !record.seen {
@@ -195,13 +195,13 @@ impl NamespacesWriter {
         }
     }
 
-    fn intern(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, Visible) {
+    fn intern(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, VisibleChange) {
         let packed = PackedLabel::new(label);
         if let Some(known) = self.shared.find(&packed) {
-            return (known, Visible::NO);
+            return (known, VisibleChange::NO);
         }
         let namespace = self.ids.allocate(&mut self.records);
-        self.set_record(namespace, Record::default());
+        self.set_record(namespace, NamespaceRecord::default());
         self.shared.labels.ensure(namespace.get(), StoredLabel::new);
         if let Some(stored) = self.shared.labels.get(namespace.get()) {
             for (to, from) in stored.0.iter().zip(packed.0) {
@@ -209,19 +209,19 @@ impl NamespacesWriter {
             }
         }
         self.table.insert(epoch, tagged(self.shared.keys.hash(packed), namespace.get()), tag_of);
-        (namespace, Visible::YES)
+        (namespace, VisibleChange::YES)
     }
 
     /// Removes a namespace that neither has pods nor is known to the namespace watch.
-    fn remove_unused(&mut self, epoch: &Epoch, namespace: NamespaceId) -> Visible {
+    fn remove_unused(&mut self, epoch: &Epoch, namespace: NamespaceId) -> VisibleChange {
         let record = self.record(namespace);
         let label = self.shared.label(namespace).filter(|_| record.pods == 0 && !record.known);
-        let Some(label) = label else { return Visible::NO };
+        let Some(label) = label else { return VisibleChange::NO };
         let hash = self.shared.keys.hash(PackedLabel::new(&label));
         self.table.remove(hash, tagged(hash, namespace.get()));
         // Before the slot can be overwritten.
         epoch.advance();
         self.ids.release(&mut self.records, namespace);
-        Visible::YES
+        VisibleChange::YES
     }
 }

@@ -64,7 +64,7 @@ define! {
     /// Slot of an IPv6 address.
     SlotV6;
     /// Slot of a namespace at a shared address.
-    MemberSlot;
+    SharingSlot;
     /// Node of a list of addresses.
     NodeId;
     /// Slot of a pod name, in its size class.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::addresses::Address;
+use super::addresses::StoredAddress;
 use super::free_list::{FreeLinks, FreeList};
 use super::hash::HashKeys;
 use super::inline_vec::InlineVec;
@@ -18,7 +18,7 @@ use super::uid::Uid;
 /// From the top: 32 bits of address, address slot or first list node; 2 bits for which of them; one bit for "seen by
 /// the list under way"; and in the lowest 28 the namespace. 0 is a row without a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry(u64);
+pub(super) struct RowEntry(u64);
 
 const V4: u64 = 1 << 30;
 const V6: u64 = 2 << 30;
@@ -27,7 +27,7 @@ const KIND: u64 = 3 << 30;
 const SEEN: u64 = 1 << 29;
 const NAMESPACE: u64 = (1 << 28) - 1;
 
-impl Entry {
+impl RowEntry {
     /// Returns the entry of a pod without addresses that the list under way has seen.
     pub(super) fn new(namespace: NamespaceId) -> Self {
         Self(LIST | SEEN | (u64::from(namespace.get()) & NAMESPACE))
@@ -55,10 +55,10 @@ impl Entry {
     }
 
     /// Returns the address of a pod that has one.
-    fn address(self) -> Option<Address> {
+    fn address(self) -> Option<StoredAddress> {
         match self.0 & KIND {
-            V4 => Some(Address::V4(self.payload())),
-            V6 => SlotV6::from_bits(self.payload()).map(Address::V6),
+            V4 => Some(StoredAddress::V4(self.payload())),
+            V6 => SlotV6::from_bits(self.payload()).map(StoredAddress::V6),
             _ => None,
         }
     }
@@ -72,25 +72,25 @@ impl Entry {
 /// A node of a list of addresses: the address above, its family in bit 31, the next node below. In a free node the
 /// next node is the link.
 #[derive(Clone, Copy)]
-struct Node(u64);
+struct AddressNode(u64);
 
 const NODE_V6: u64 = 1 << 31;
 
-impl Node {
-    fn new(address: Address, next: Option<NodeId>) -> Self {
+impl AddressNode {
+    fn new(address: StoredAddress, next: Option<NodeId>) -> Self {
         let (payload, family) = match address {
-            Address::V4(bits) => (bits, 0),
-            Address::V6(slot) => (slot.get(), NODE_V6),
+            StoredAddress::V4(bits) => (bits, 0),
+            StoredAddress::V6(slot) => (slot.get(), NODE_V6),
         };
         Self((u64::from(payload) << 32) | family | u64::from(bits(next)))
     }
 
-    fn address(self) -> Option<Address> {
+    fn address(self) -> Option<StoredAddress> {
         let payload = (self.0 >> 32) as u32;
         if self.0 & NODE_V6 == 0 {
-            Some(Address::V4(payload))
+            Some(StoredAddress::V4(payload))
         } else {
-            SlotV6::from_bits(payload).map(Address::V6)
+            SlotV6::from_bits(payload).map(StoredAddress::V6)
         }
     }
 
@@ -101,15 +101,15 @@ impl Node {
 
 /// The nodes of all lists of addresses.
 #[derive(Debug)]
-struct Nodes(Segments<AtomicU64>);
+struct AddressNodes(Segments<AtomicU64>);
 
-impl Nodes {
-    fn load(&self, node: NodeId) -> Node {
-        Node(self.0.load(node.get()))
+impl AddressNodes {
+    fn load(&self, node: NodeId) -> AddressNode {
+        AddressNode(self.0.load(node.get()))
     }
 }
 
-impl FreeLinks<NodeId> for &Nodes {
+impl FreeLinks<NodeId> for &AddressNodes {
     fn next(&self, free: NodeId) -> Option<NodeId> {
         self.load(free).next()
     }
@@ -121,14 +121,14 @@ impl FreeLinks<NodeId> for &Nodes {
 
 /// Rows for readers, which need them only if pod names are kept.
 #[derive(Debug)]
-pub(super) struct Pods {
+pub(super) struct PodRows {
     entries: Segments<AtomicU64>,
-    nodes: Nodes,
+    nodes: AddressNodes,
 }
 
-impl Pods {
-    pub(super) fn entry(&self, row: Row) -> Entry {
-        Entry(self.entries.load(row.get()))
+impl PodRows {
+    pub(super) fn entry(&self, row: Row) -> RowEntry {
+        RowEntry(self.entries.load(row.get()))
     }
 
     /// Returns whether no row from this one on was ever in use.
@@ -137,7 +137,7 @@ impl Pods {
     }
 
     /// Returns the pod's addresses in their order.
-    pub(super) fn addresses(&self, entry: Entry) -> InlineVec<Address> {
+    pub(super) fn addresses(&self, entry: RowEntry) -> InlineVec<StoredAddress> {
         let mut addresses: InlineVec<_> = entry.address().into_iter().collect();
         let mut next = entry.list();
         // A list that is reused meanwhile may have become a circle.
@@ -181,11 +181,11 @@ impl FreeLinks<Row> for &mut Uids {
     }
 }
 
-/// The writer's side of [`Pods`].
+/// The writer's side of [`PodRows`].
 #[derive(Debug)]
-pub(super) struct PodsWriter {
+pub(super) struct PodRowsWriter {
     keys: HashKeys,
-    shared: Arc<Pods>,
+    shared: Arc<PodRows>,
     uids: Uids,
     by_uid: TableWriter32,
     table: Arc<Table32>,
@@ -199,9 +199,10 @@ fn hash(keys: &HashKeys, uid: Uid) -> u32 {
     keys.hash(uid.object())
 }
 
-impl PodsWriter {
-    pub(super) fn new(keys: &HashKeys, meter: &Meter) -> (Self, Arc<Pods>) {
-        let shared = Arc::new(Pods { entries: Segments::new(meter), nodes: Nodes(Segments::new(meter)) });
+impl PodRowsWriter {
+    pub(super) fn new(keys: &HashKeys, meter: &Meter) -> (Self, Arc<PodRows>) {
+        let shared =
+            Arc::new(PodRows { entries: Segments::new(meter), nodes: AddressNodes(Segments::new(meter)) });
         let (by_uid, table) = TableWriter32::new(meter);
         let writer = Self {
             keys: keys.clone(),
@@ -276,17 +277,17 @@ impl PodsWriter {
     }
 
     /// Stores the entry of a row.
-    pub(super) fn set(&mut self, row: Row, entry: Entry) {
+    pub(super) fn set(&mut self, row: Row, entry: RowEntry) {
         self.shared.entries.store(row.get(), entry.0);
     }
 
     /// Replaces a pod's addresses in one step.
-    pub(super) fn set_addresses(&mut self, epoch: &Epoch, row: Row, addresses: &InlineVec<Address>) {
+    pub(super) fn set_addresses(&mut self, epoch: &Epoch, row: Row, addresses: &InlineVec<StoredAddress>) {
         let old = self.shared.entry(row);
         let mut all = addresses.iter();
         let new = match (all.next(), all.next()) {
-            (Some(Address::V4(bits)), None) => old.with_addresses(V4, bits),
-            (Some(Address::V6(slot)), None) => old.with_addresses(V6, slot.get()),
+            (Some(StoredAddress::V4(bits)), None) => old.with_addresses(V4, bits),
+            (Some(StoredAddress::V6(slot)), None) => old.with_addresses(V6, slot.get()),
             _ => old.with_addresses(LIST, bits(self.make_list(addresses))),
         };
         self.set(row, new);
@@ -297,17 +298,17 @@ impl PodsWriter {
         }
     }
 
-    fn make_list(&mut self, addresses: &InlineVec<Address>) -> Option<NodeId> {
+    fn make_list(&mut self, addresses: &InlineVec<StoredAddress>) -> Option<NodeId> {
         let mut first = None;
         for address in addresses.iter().rev() {
             let id = self.node_ids.allocate(&self.shared.nodes);
-            self.shared.nodes.0.store(id.get(), Node::new(address, first).0);
+            self.shared.nodes.0.store(id.get(), AddressNode::new(address, first).0);
             first = Some(id);
         }
         first
     }
 
-    fn release_list(&mut self, entry: Entry) {
+    fn release_list(&mut self, entry: RowEntry) {
         let mut next = entry.list();
         while let Some(node) = next {
             next = self.shared.nodes.load(node).next();
@@ -327,7 +328,7 @@ mod tests {
     #[test]
     fn rows_are_found_and_reused() {
         let (epoch, meter) = (Epoch::new(), Meter::default());
-        let (mut pods, _) = PodsWriter::new(&HashKeys::default(), &meter);
+        let (mut pods, _) = PodRowsWriter::new(&HashKeys::default(), &meter);
         for number in 1..=500 {
             assert_eq!(pods.insert(uid(number)).get(), number);
             assert!((1..=number).all(|known| pods.find(uid(known)) == Row::from_bits(known)));
@@ -348,15 +349,15 @@ mod tests {
     #[test]
     fn parts_of_an_entry_do_not_overlap() {
         let epoch = Epoch::new();
-        let (mut pods, shared) = PodsWriter::new(&HashKeys::default(), &Meter::default());
+        let (mut pods, shared) = PodRowsWriter::new(&HashKeys::default(), &Meter::default());
         let row = pods.insert(uid(1));
         let namespace = NamespaceId::from_bits(0x0fff_ffff).expect("not 0");
-        pods.set(row, Entry::new(namespace));
-        let v6 = |bits| Address::V6(SlotV6::from_bits(bits).expect("not 0"));
+        pods.set(row, RowEntry::new(namespace));
+        let v6 = |bits| StoredAddress::V6(SlotV6::from_bits(bits).expect("not 0"));
         for list in [
-            vec![Address::V4(u32::MAX)],
+            vec![StoredAddress::V4(u32::MAX)],
             vec![v6(u32::MAX >> 1)],
-            vec![Address::V4(0), v6(1)],
+            vec![StoredAddress::V4(0), v6(1)],
             (1..=MAX_ADDRESSES as u32).map(v6).collect(),
             vec![],
         ] {

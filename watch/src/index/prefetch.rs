@@ -16,7 +16,7 @@ use std::ops::BitXor;
 use super::addresses::Holder;
 use super::numbers::bits;
 use super::reader::Index;
-use super::table::Place64;
+use super::table::TableProbe64;
 
 /// Number of addresses at once: about as many lines as a core can wait for.
 const BATCH: usize = 32;
@@ -25,11 +25,11 @@ impl Index {
     /// As [`PodLookup::prefetch`](poddns_core::PodLookup::prefetch).
     pub(super) fn bring_near(&self, addresses: &[IpAddr]) {
         for addresses in addresses.chunks(BATCH) {
-            let places: [_; BATCH] = array::from_fn(|at| self.addresses.place(*addresses.get(at)?));
-            let first = places.iter().flatten().map(Place64::touch).fold(0, BitXor::bitxor);
-            let second = places.iter().flatten().map(Place64::touch_spill).fold(0, BitXor::bitxor);
+            let probes: [_; BATCH] = array::from_fn(|at| self.addresses.probe(*addresses.get(at)?));
+            let first = probes.iter().flatten().map(TableProbe64::touch).fold(0, BitXor::bitxor);
+            let second = probes.iter().flatten().map(TableProbe64::touch_spill).fold(0, BitXor::bitxor);
             let third =
-                zip(&places, addresses).map(|(place, &address)| self.touch_behind(place.as_ref(), address));
+                zip(&probes, addresses).map(|(probe, &address)| self.touch_behind(probe.as_ref(), address));
             let third = third.fold(0, BitXor::bitxor);
             // Keeps the loads from being optimised out.
             black_box((first, second, third));
@@ -38,11 +38,11 @@ impl Index {
 
     /// Reads the line to which the word of an address leads, unless it is a namespace's: there are few of them, so they
     /// are in a cache anyway.
-    fn touch_behind(&self, place: Option<&Place64<'_>>, address: IpAddr) -> u32 {
+    fn touch_behind(&self, probe: Option<&TableProbe64<'_>>, address: IpAddr) -> u32 {
         if self.names.is_none() && address.is_ipv4() {
             return 0;
         }
-        match place.map(|place| self.addresses.holder_at(place, address)) {
+        match probe.map(|probe| self.addresses.holder_at(probe, address)) {
             Some(Holder::Sole(holder)) => bits(self.namespace_of(holder)),
             _ => 0,
         }

@@ -9,10 +9,10 @@ use poddns_core::{Freshness, Label, Owner, PodLookup, Unknown};
 use super::addresses::{Addresses, Holder};
 use super::inline_vec::InlineVec;
 use super::label::PackedLabel;
-use super::names::Names;
+use super::names::PodNames;
 use super::namespaces::Namespaces;
 use super::numbers::{HolderKey, NamespaceId};
-use super::pods::{Entry, Pods};
+use super::pods::{PodRows, RowEntry};
 use super::segments::Meter;
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
 use super::types::IndexStats;
@@ -25,9 +25,9 @@ pub struct Index {
     pub(super) epoch: Epoch,
     pub(super) namespaces: Arc<Namespaces>,
     pub(super) addresses: Arc<Addresses>,
-    pub(super) pods: Arc<Pods>,
+    pub(super) pods: Arc<PodRows>,
     /// Only if pod names are kept.
-    pub(super) names: Option<Arc<Names>>,
+    pub(super) names: Option<Arc<PodNames>>,
     /// Unix seconds.
     pub(super) serial: AtomicU64,
     pub(super) pod_count: AtomicU32,
@@ -79,7 +79,7 @@ impl Index {
     }
 
     /// Returns the addresses of a row.
-    pub(super) fn addresses_in(&self, entry: Entry) -> InlineVec<IpAddr> {
+    pub(super) fn addresses_in(&self, entry: RowEntry) -> InlineVec<IpAddr> {
         let stored = self.pods.addresses(entry);
         stored.iter().filter_map(|address| self.addresses.full(address)).collect()
     }

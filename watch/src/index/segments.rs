@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 use std::sync::{Arc, atomic::Ordering as StdOrdering};
 
-use super::sync::Word;
+use super::sync::AtomicWord;
 
 /// Number of segments per doubling, as a power of two: an array is at most 1/32 larger than needed and grows by at most
 /// that at once.
@@ -97,10 +97,10 @@ impl<T: Copy + Default> Segments<T> {
     }
 }
 
-impl<W: Word> Segments<W> {
+impl<W: AtomicWord> Segments<W> {
     /// Returns the word; 0 where nothing was stored yet.
     pub(super) fn load(&self, index: u32) -> W::Value {
-        self.get(index).map(Word::load).unwrap_or_default()
+        self.get(index).map(AtomicWord::load).unwrap_or_default()
     }
 
     /// Stores a word. For the writer alone.

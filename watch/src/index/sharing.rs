@@ -8,33 +8,33 @@ use std::sync::Arc;
 
 use super::free_list::{FreeLinks, FreeList};
 use super::hash::HashKeys;
-use super::numbers::{HolderKey, MemberSlot, NamespaceId, Number, SharedId, bits};
+use super::numbers::{HolderKey, NamespaceId, Number, SharedId, SharingSlot, bits};
 use super::segments::{Meter, Segments};
 use super::sync::{AtomicU32, Epoch, Ordering};
 use super::table::{Table64, TableWriter64, number_in, tag_of, tagged};
-use super::visible::Visible;
+use super::visible_change::VisibleChange;
 
 /// A namespace with pods at a shared address. 12 bytes.
 #[derive(Debug)]
-struct Member {
+struct SharingNamespace {
     shared: AtomicU32,
     namespace: AtomicU32,
     /// Number of pods, which only the writer reads; the link of a free slot.
     pods: AtomicU32,
 }
 
-impl Member {
+impl SharingNamespace {
     fn new() -> Self {
         Self { shared: AtomicU32::new(0), namespace: AtomicU32::new(0), pods: AtomicU32::new(0) }
     }
 }
 
-impl FreeLinks<MemberSlot> for &Segments<Member> {
-    fn next(&self, free: MemberSlot) -> Option<MemberSlot> {
-        MemberSlot::from_bits(self.get(free.get())?.pods.load(Ordering::Relaxed))
+impl FreeLinks<SharingSlot> for &Segments<SharingNamespace> {
+    fn next(&self, free: SharingSlot) -> Option<SharingSlot> {
+        SharingSlot::from_bits(self.get(free.get())?.pods.load(Ordering::Relaxed))
     }
 
-    fn set_next(&mut self, free: MemberSlot, next: Option<MemberSlot>) {
+    fn set_next(&mut self, free: SharingSlot, next: Option<SharingSlot>) {
         if let Some(member) = self.get(free.get()) {
             member.pods.store(bits(next), Ordering::Relaxed);
         }
@@ -73,7 +73,7 @@ pub(super) struct Sharing {
     keys: HashKeys,
     /// Hash above, slot below.
     table: Arc<Table64>,
-    members: Segments<Member>,
+    members: Segments<SharingNamespace>,
 }
 
 impl Sharing {
@@ -82,14 +82,14 @@ impl Sharing {
         self.find(shared, namespace).is_some()
     }
 
-    fn find(&self, shared: SharedId, namespace: NamespaceId) -> Option<MemberSlot> {
+    fn find(&self, shared: SharedId, namespace: NamespaceId) -> Option<SharingSlot> {
         let hash = self.hash(shared, namespace);
-        let is = |member: &Member| {
+        let is = |member: &SharingNamespace| {
             member.shared.load(Ordering::Acquire) == shared.get()
                 && member.namespace.load(Ordering::Acquire) == namespace.get()
         };
         let same = |word| tag_of(word) == hash && self.members.get(number_in(word)).is_some_and(is);
-        MemberSlot::from_bits(number_in(self.table.find(hash, same)?))
+        SharingSlot::from_bits(number_in(self.table.find(hash, same)?))
     }
 
     fn hash(&self, shared: SharedId, namespace: NamespaceId) -> u32 {
@@ -100,7 +100,7 @@ impl Sharing {
 /// State of an address after one of its pods has left it.
 pub(super) enum Departure {
     /// Several pods still share it.
-    Shared(Visible),
+    Shared(VisibleChange),
     /// One pod is left: this one.
     Sole(Option<HolderKey>),
 }
@@ -110,7 +110,7 @@ pub(super) enum Departure {
 pub(super) struct SharingWriter {
     shared: Arc<Sharing>,
     table: TableWriter64,
-    member_slots: FreeList<MemberSlot>,
+    member_slots: FreeList<SharingSlot>,
     sharers: Segments<Sharers>,
     shared_ids: FreeList<SharedId>,
 }
@@ -152,7 +152,7 @@ impl SharingWriter {
     }
 
     /// Adds `claim.holder` to the pods that share an address.
-    pub(super) fn join(&mut self, epoch: &Epoch, shared: SharedId, claim: Claim) -> Visible {
+    pub(super) fn join(&mut self, epoch: &Epoch, shared: SharedId, claim: Claim) -> VisibleChange {
         let Sharers { count, holders } = self.sharers.value(shared.get());
         let joined = Sharers { count: count.saturating_add(1), holders: holders ^ claim.holder.get() };
         self.sharers.put(shared.get(), joined);
@@ -181,38 +181,38 @@ impl SharingWriter {
     }
 
     /// Counts one more pod of a namespace at a shared address. Readers can see the first.
-    fn add(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> Visible {
+    fn add(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> VisibleChange {
         let known = self.shared.find(shared, namespace).and_then(|slot| self.shared.members.get(slot.get()));
         if let Some(member) = known {
             let pods = member.pods.load(Ordering::Relaxed);
             member.pods.store(pods.saturating_add(1), Ordering::Relaxed);
-            return Visible::NO;
+            return VisibleChange::NO;
         }
         let slot = self.member_slots.allocate(&self.shared.members);
-        self.shared.members.ensure(slot.get(), Member::new);
+        self.shared.members.ensure(slot.get(), SharingNamespace::new);
         if let Some(member) = self.shared.members.get(slot.get()) {
             member.shared.store(shared.get(), Ordering::Release);
             member.namespace.store(namespace.get(), Ordering::Release);
             member.pods.store(1, Ordering::Relaxed);
         }
         self.table.insert(epoch, tagged(self.shared.hash(shared, namespace), slot.get()), tag_of);
-        Visible::YES
+        VisibleChange::YES
     }
 
     /// Counts one pod of a namespace less. Readers can see that the last one is gone.
-    fn remove(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> Visible {
-        let Some(slot) = self.shared.find(shared, namespace) else { return Visible::NO };
-        let Some(member) = self.shared.members.get(slot.get()) else { return Visible::NO };
+    fn remove(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> VisibleChange {
+        let Some(slot) = self.shared.find(shared, namespace) else { return VisibleChange::NO };
+        let Some(member) = self.shared.members.get(slot.get()) else { return VisibleChange::NO };
         let pods = member.pods.load(Ordering::Relaxed).saturating_sub(1);
         if pods > 0 {
             member.pods.store(pods, Ordering::Relaxed);
-            return Visible::NO;
+            return VisibleChange::NO;
         }
         let hash = self.shared.hash(shared, namespace);
         self.table.remove(hash, tagged(hash, slot.get()));
         // Before the slot can be overwritten.
         epoch.advance();
         self.member_slots.release(&self.shared.members, slot);
-        Visible::YES
+        VisibleChange::YES
     }
 }

@@ -62,7 +62,7 @@ pub(super) use std::sync::atomic::{AtomicU32, AtomicU64};
 pub(super) use std::sync::atomic::{Ordering, fence};
 
 /// An atomic word of either width.
-pub(super) trait Word {
+pub(super) trait AtomicWord {
     /// Contents. The default is 0, the initial state.
     type Value: Copy + Default + PartialEq;
 
@@ -72,7 +72,7 @@ pub(super) trait Word {
     fn store(&self, value: Self::Value);
 }
 
-impl Word for AtomicU32 {
+impl AtomicWord for AtomicU32 {
     type Value = u32;
 
     fn zero() -> Self {
@@ -88,7 +88,7 @@ impl Word for AtomicU32 {
     }
 }
 
-impl Word for AtomicU64 {
+impl AtomicWord for AtomicU64 {
     type Value = u64;
 
     fn zero() -> Self {
@@ -122,10 +122,10 @@ const NAP: std::time::Duration = std::time::Duration::from_micros(50);
 /// Counts the destructions, and lets readers request a pause between them.
 #[derive(Debug)]
 pub(super) struct Epoch {
-    count: Line,
+    count: CacheLine,
     /// Requests for a pause: the number of readers that wait in the lower half, and in the upper half a number that
     /// changes with each of their attempts.
-    requests: Line,
+    requests: CacheLine,
     /// The requests that the writer has waited for in vain.
     ignored: AtomicU64,
 }
@@ -133,7 +133,7 @@ pub(super) struct Epoch {
 /// A word on a cache line of its own: those who store it do not disturb those who load its neighbours.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Line(AtomicU64);
+struct CacheLine(AtomicU64);
 
 /// One reader that waits, in [`Epoch::requests`].
 const READER: u64 = 1;
@@ -147,7 +147,7 @@ const fn waiting(requests: u64) -> u32 {
 
 impl Epoch {
     pub(super) fn new() -> Self {
-        let line = || Line(AtomicU64::new(0));
+        let line = || CacheLine(AtomicU64::new(0));
         Self { count: line(), requests: line(), ignored: AtomicU64::new(0) }
     }
 
@@ -207,7 +207,7 @@ impl Epoch {
         let mut request = None;
         for attempt in 1..FREE_ATTEMPTS + PAUSED_ATTEMPTS {
             if attempt >= FREE_ATTEMPTS {
-                request.get_or_insert_with(|| Request::new(&self.requests.0)).renew();
+                request.get_or_insert_with(|| PauseRequest::new(&self.requests.0)).renew();
             }
             if let Some(answer) = self.attempt(&mut read) {
                 return Ok(answer);
@@ -218,9 +218,9 @@ impl Epoch {
 }
 
 /// A reader's request for a pause, until it is dropped.
-struct Request<'a>(&'a AtomicU64);
+struct PauseRequest<'a>(&'a AtomicU64);
 
-impl<'a> Request<'a> {
+impl<'a> PauseRequest<'a> {
     fn new(requests: &'a AtomicU64) -> Self {
         requests.fetch_add(READER, Ordering::Relaxed);
         Self(requests)
@@ -233,7 +233,7 @@ impl<'a> Request<'a> {
     }
 }
 
-impl Drop for Request<'_> {
+impl Drop for PauseRequest<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(READER, Ordering::Relaxed);
     }
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn writer_waits_once_for_suspended_reader() {
         let epoch = Epoch::new();
-        let stuck = Request::new(&epoch.requests.0);
+        let stuck = PauseRequest::new(&epoch.requests.0);
         let ignored = || epoch.ignored.load(Ordering::Relaxed);
         let mut seen = Vec::new();
         for renewed in [true, false, false, true, false] {

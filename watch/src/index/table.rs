@@ -20,7 +20,7 @@ mod visit;
 use std::sync::Arc;
 
 use super::segments::{Meter, Segments};
-use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering, Word};
+use super::sync::{AtomicU32, AtomicU64, AtomicWord, Epoch, Ordering};
 
 pub(super) use visit::position;
 
@@ -37,8 +37,8 @@ pub(super) type Table32 = Table<AtomicU32, { slots(14) }, { slots(7) }>;
 /// The writer's side of [`Table32`].
 pub(super) type TableWriter32 = TableWriter<AtomicU32, { slots(14) }, { slots(7) }>;
 
-/// The place of a hash in a [`Table64`].
-pub(super) type Place64<'a> = Place<'a, AtomicU64, { slots(7) }, { slots(3) }>;
+/// A [`TableProbe`] of a [`Table64`].
+pub(super) type TableProbe64<'a> = TableProbe<'a, AtomicU64, { slots(7) }, { slots(3) }>;
 
 /// Returns a word with a tag above, by which it is found, and a number below.
 pub(super) const fn tagged(tag: u32, number: u32) -> u64 {
@@ -65,18 +65,18 @@ struct Bucket<W, const SLOTS: usize> {
 }
 
 #[derive(Debug)]
-struct Spill<W, const SPILL: usize> {
+struct SpillBlock<W, const SPILL: usize> {
     words: [W; SPILL],
     next: AtomicU32,
 }
 
 #[cfg(not(poddns_loom))]
 const _: () = {
-    assert!(size_of::<Bucket<AtomicU64, 7>>() == 64 && size_of::<Spill<AtomicU64, 3>>() == 32);
-    assert!(size_of::<Bucket<AtomicU32, 14>>() == 64 && size_of::<Spill<AtomicU32, 7>>() == 32);
+    assert!(size_of::<Bucket<AtomicU64, 7>>() == 64 && size_of::<SpillBlock<AtomicU64, 3>>() == 32);
+    assert!(size_of::<Bucket<AtomicU32, 14>>() == 64 && size_of::<SpillBlock<AtomicU32, 7>>() == 32);
 };
 
-impl<W: Word, const SLOTS: usize> Bucket<W, SLOTS> {
+impl<W: AtomicWord, const SLOTS: usize> Bucket<W, SLOTS> {
     fn new() -> Self {
         Self {
             words: std::array::from_fn(|_| W::zero()),
@@ -86,7 +86,7 @@ impl<W: Word, const SLOTS: usize> Bucket<W, SLOTS> {
     }
 }
 
-impl<W: Word, const SPILL: usize> Spill<W, SPILL> {
+impl<W: AtomicWord, const SPILL: usize> SpillBlock<W, SPILL> {
     fn new() -> Self {
         Self { words: std::array::from_fn(|_| W::zero()), next: AtomicU32::zero() }
     }
@@ -100,7 +100,7 @@ pub(super) struct Table<W, const SLOTS: usize, const SPILL: usize> {
     /// Number of words.
     len: AtomicU32,
     buckets: Segments<Bucket<W, SLOTS>>,
-    spills: Segments<Spill<W, SPILL>>,
+    spills: Segments<SpillBlock<W, SPILL>>,
 }
 
 /// The writer's side of a [`Table`].
@@ -132,24 +132,24 @@ const fn bit(hash: u32) -> u32 {
     1 << (hash >> 27)
 }
 
-/// The place of a hash in a table, which is valid until the epoch advances.
+/// The bucket in which a word of a hash is to be found; valid until the epoch advances.
 #[derive(Debug)]
-pub(super) struct Place<'a, W, const SLOTS: usize, const SPILL: usize> {
+pub(super) struct TableProbe<'a, W, const SLOTS: usize, const SPILL: usize> {
     bucket: &'a Bucket<W, SLOTS>,
-    spills: &'a Segments<Spill<W, SPILL>>,
+    spills: &'a Segments<SpillBlock<W, SPILL>>,
     hash: u32,
 }
 
-impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL> {
+impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableProbe<'_, W, SLOTS, SPILL> {
     /// As [`Table::find`].
     pub(super) fn find(&self, mut matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
         // Few match at all, so the test for an empty slot comes last.
         let mut is = |word: &W::Value| matches(*word) && *word != W::Value::default();
-        let found = self.bucket.words.iter().map(Word::load).find(&mut is);
+        let found = self.bucket.words.iter().map(AtomicWord::load).find(&mut is);
         if found.is_some() || !self.has_spilled() {
             return found;
         }
-        self.spill_chain().map(Word::load).find(is)
+        self.spill_chain().map(AtomicWord::load).find(is)
     }
 
     /// As [`Table::find`], for a `matches` that reads nothing but the word, and matches at most one word of this hash.
@@ -159,14 +159,14 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL>
         // may be seen.
         let matches = |word: W::Value| matches(word) & (word != W::Value::default());
         let choose = |found, word| if matches(word) { word } else { found };
-        let found = self.bucket.words.iter().map(Word::load).fold(W::Value::default(), choose);
+        let found = self.bucket.words.iter().map(AtomicWord::load).fold(W::Value::default(), choose);
         if found != W::Value::default() {
             return Some(found);
         }
         if !self.has_spilled() {
             return None;
         }
-        self.spill_chain().map(Word::load).find(|&word| matches(word))
+        self.spill_chain().map(AtomicWord::load).find(|&word| matches(word))
     }
 
     /// Returns the hash.
@@ -179,8 +179,8 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL>
         self.bucket.spilled.load(Ordering::Acquire) & bit(self.hash) != 0
     }
 
-    fn spill_chain(&self) -> Chain<'_, W, SPILL> {
-        Chain::behind(self.bucket, self.spills)
+    fn spill_chain(&self) -> SpillChain<'_, W, SPILL> {
+        SpillChain::behind(self.bucket, self.spills)
     }
 
     /// Reads from the bucket, to bring it into the cache.
@@ -199,23 +199,23 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Place<'_, W, SLOTS, SPILL>
 }
 
 /// The slots of a bucket and its spill blocks.
-struct Chain<'a, W, const SPILL: usize> {
-    spills: &'a Segments<Spill<W, SPILL>>,
+struct SpillChain<'a, W, const SPILL: usize> {
+    spills: &'a Segments<SpillBlock<W, SPILL>>,
     words: std::slice::Iter<'a, W>,
     next: &'a AtomicU32,
 }
 
-impl<'a, W, const SPILL: usize> Chain<'a, W, SPILL> {
+impl<'a, W, const SPILL: usize> SpillChain<'a, W, SPILL> {
     /// Returns the slots of a bucket's spill blocks alone.
     fn behind<const SLOTS: usize>(
         bucket: &'a Bucket<W, SLOTS>,
-        spills: &'a Segments<Spill<W, SPILL>>,
+        spills: &'a Segments<SpillBlock<W, SPILL>>,
     ) -> Self {
         Self { spills, words: [].iter(), next: &bucket.spill }
     }
 }
 
-impl<'a, W, const SPILL: usize> Iterator for Chain<'a, W, SPILL> {
+impl<'a, W, const SPILL: usize> Iterator for SpillChain<'a, W, SPILL> {
     type Item = &'a W;
 
     fn next(&mut self) -> Option<&'a W> {
@@ -233,28 +233,28 @@ impl<'a, W, const SPILL: usize> Iterator for Chain<'a, W, SPILL> {
     }
 }
 
-impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
-    fn chain(&self, bucket: u32) -> Option<Chain<'_, W, SPILL>> {
+impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
+    fn chain(&self, bucket: u32) -> Option<SpillChain<'_, W, SPILL>> {
         let bucket = self.buckets.get(bucket)?;
-        Some(Chain { spills: &self.spills, words: bucket.words.iter(), next: &bucket.spill })
+        Some(SpillChain { spills: &self.spills, words: bucket.words.iter(), next: &bucket.spill })
     }
 
     /// Returns the slots of a bucket's spill blocks alone.
-    fn spill_chain<'a>(&'a self, bucket: &'a Bucket<W, SLOTS>) -> Chain<'a, W, SPILL> {
-        Chain::behind(bucket, &self.spills)
+    fn spill_chain<'a>(&'a self, bucket: &'a Bucket<W, SLOTS>) -> SpillChain<'a, W, SPILL> {
+        SpillChain::behind(bucket, &self.spills)
     }
 
-    /// Returns the place of a hash. Loads nothing from there.
-    pub(super) fn place(&self, hash: u32) -> Option<Place<'_, W, SLOTS, SPILL>> {
+    /// Returns the bucket of a hash. Loads nothing from it.
+    pub(super) fn probe(&self, hash: u32) -> Option<TableProbe<'_, W, SLOTS, SPILL>> {
         let bucket = self.buckets.get(bucket_of(hash, self.count.load(Ordering::Acquire)))?;
-        Some(Place { bucket, spills: &self.spills, hash })
+        Some(TableProbe { bucket, spills: &self.spills, hash })
     }
 
     /// Returns the first word of this hash that `matches`.
     ///
     /// A word that is returned was in the table. `None` is right only if the epoch has not advanced.
     pub(super) fn find(&self, hash: u32, matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
-        self.place(hash)?.find(matches)
+        self.probe(hash)?.find(matches)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -262,7 +262,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
     }
 }
 
-impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPILL> {
+impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPILL> {
     /// Maximum number of words per bucket, on average: 6/7 of its slots.
     const FILL: u32 = if cfg!(poddns_loom) { 2 } else { SLOTS as u32 * 6 / 7 };
 
@@ -340,7 +340,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
             *spills = spills.saturating_add(1);
             *spills
         });
-        table.spills.ensure(number, Spill::new);
+        table.spills.ensure(number, SpillBlock::new);
         // Free blocks are empty and lead nowhere.
         if let Some(slot) = table.spills.get(number).and_then(|spill| spill.words.first()) {
             slot.store(word);
@@ -359,7 +359,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
 
         let mut moving = Vec::new();
         if let Some(chain) = self.table.chain(from) {
-            moving.extend(chain.map(Word::load).filter(|&word| moves(word)));
+            moving.extend(chain.map(AtomicWord::load).filter(|&word| moves(word)));
         }
         for &word in &moving {
             self.put(hash_of(word), count + 1, word);
@@ -378,7 +378,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS, SPIL
     fn settle(&mut self, epoch: &Epoch, number: u32, hash_of: impl Fn(W::Value) -> u32) {
         let Some(bucket) = self.table.buckets.get(number) else { return };
         let is_word = |word: &W::Value| *word != W::Value::default();
-        let spilled: Vec<_> = self.table.spill_chain(bucket).map(Word::load).filter(is_word).collect();
+        let spilled: Vec<_> = self.table.spill_chain(bucket).map(AtomicWord::load).filter(is_word).collect();
         let free = bucket.words.iter().filter(|slot| !is_word(&slot.load()));
         let (staying, moving) = spilled.split_at(spilled.len().saturating_sub(free.clone().count()));
         for (slot, &word) in free.zip(moving) {

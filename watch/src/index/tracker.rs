@@ -8,23 +8,23 @@ use super::numbers::{NamespaceId, Number, Row};
 use super::reader::Index;
 use super::sharing::Claim;
 use super::types::ListScope;
-use crate::transfer::{Phase, Position, RecordKey, Versions};
+use crate::transfer::{Position, RecordKey, Versions, WalkPhase};
 
 /// Namespaces by address.
-pub(super) type Sharing = HashMap<IpAddr, Vec<NamespaceId>>;
+pub(super) type SharedNamespaces = HashMap<IpAddr, Vec<NamespaceId>>;
 
 /// Versions of an index, and what they take beside it.
 #[derive(Debug)]
-pub(super) struct Tracker {
+pub(super) struct VersionTracker {
     pub(super) versions: Versions,
     /// The namespaces of each address that several pods share: the index finds by both, not one by the other.
-    pub(super) shared: Sharing,
+    pub(super) shared: SharedNamespaces,
     /// Lists under way.
     lists: Vec<ListScope>,
 }
 
-impl Tracker {
-    pub(super) fn new(versions: Versions, shared: Sharing) -> Self {
+impl VersionTracker {
+    pub(super) fn new(versions: Versions, shared: SharedNamespaces) -> Self {
         Self { versions, shared, lists: Vec::new() }
     }
 
@@ -73,7 +73,7 @@ impl Tracker {
             }
         };
         if is_gone && let Some(label) = index.namespaces.label(namespace) {
-            let phase = if address.is_ipv4() { Phase::V4 } else { Phase::V6 };
+            let phase = if address.is_ipv4() { WalkPhase::V4 } else { WalkPhase::V6 };
             let position = Position(phase, index.addresses.position(address));
             self.versions.vanishes(&RecordKey::new(&label, None, address), position);
         }
@@ -88,7 +88,7 @@ impl Tracker {
         if is_there {
             self.versions.appears(&record);
         } else {
-            self.versions.vanishes(&record, Position(Phase::Names, row.get().into()));
+            self.versions.vanishes(&record, Position(WalkPhase::Names, row.get().into()));
         }
     }
 

@@ -84,7 +84,7 @@ pub struct IndexStats {
 
 /// Result of comparing a pod with the stored one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub enum PodComparison {
     /// Both are equal, or the pod has no addresses and is not stored.
     Same,
     /// The pod is not stored.

@@ -10,14 +10,14 @@ use std::time::Instant;
 use poddns_core::Label;
 use tokio::sync::Notify;
 
-use super::addresses::{Address, Holder};
+use super::addresses::{Holder, StoredAddress};
 use super::inline_vec::InlineVec;
 use super::numbers::{Row, numbers};
 use super::reader::Index;
 use super::sync::Ordering;
-use super::tracker::{Sharing, Tracker};
+use super::tracker::{SharedNamespaces, VersionTracker};
 use super::writer::IndexWriter;
-use crate::transfer::{Phase, Position, Published, Records, Versions, WalkId};
+use crate::transfer::{Position, Publication, Versions, WalkId, WalkPhase, ZoneRecords};
 
 /// Buckets of addresses that a walk visits at once, some hundred addresses.
 const BUCKETS: usize = if cfg!(test) { 1 } else { 64 };
@@ -28,7 +28,7 @@ const ROWS: u32 = if cfg!(test) { 2 } else { 256 };
 /// Visits some of the addresses of a family from a position on, and returns the next one; `None` at the end.
 fn visit_addresses(
     index: &Index,
-    shared: &Sharing,
+    shared: &SharedNamespaces,
     Position(phase, mut at): Position,
     mut each: impl FnMut(&Label, IpAddr),
 ) -> Option<u64> {
@@ -50,7 +50,7 @@ fn visit_addresses(
     };
     for _ in 0..BUCKETS {
         at = match phase {
-            Phase::V4 => index.addresses.visit_v4(at, &mut visit)?,
+            WalkPhase::V4 => index.addresses.visit_v4(at, &mut visit)?,
             _ => index.addresses.visit_v6(at, &mut visit)?,
         };
     }
@@ -62,7 +62,7 @@ impl IndexWriter {
     pub(crate) fn begin_versions(&mut self, limit: usize, floor: Option<u32>) -> Arc<Notify> {
         let versions = Versions::new(limit, floor);
         let changed = versions.changed();
-        let mut shared = Sharing::new();
+        let mut shared = SharedNamespaces::new();
         let index = &self.index;
         for row in numbers(1..=self.pods.highest()) {
             let entry = index.pods.entry(row);
@@ -76,7 +76,7 @@ impl IndexWriter {
                 }
             }
         }
-        self.tracker = Some(Box::new(Tracker::new(versions, shared)));
+        self.tracker = Some(Box::new(VersionTracker::new(versions, shared)));
         changed
     }
 
@@ -110,22 +110,28 @@ impl IndexWriter {
     }
 
     /// Reports to versions the addresses that the pod in a row has lost or gained.
-    pub(super) fn track_renamed(&mut self, row: Row, old: &InlineVec<Address>, new: &InlineVec<Address>) {
+    pub(super) fn track_renamed(
+        &mut self,
+        row: Row,
+        old: &InlineVec<StoredAddress>,
+        new: &InlineVec<StoredAddress>,
+    ) {
         let index = &self.index;
-        let only = |addresses: &InlineVec<Address>, others: &InlineVec<Address>| -> InlineVec<IpAddr> {
-            let only = addresses.iter().filter(|&address| !others.contains(address));
-            only.filter_map(|address| index.addresses.full(address)).collect()
-        };
+        let only =
+            |addresses: &InlineVec<StoredAddress>, others: &InlineVec<StoredAddress>| -> InlineVec<IpAddr> {
+                let only = addresses.iter().filter(|&address| !others.contains(address));
+                only.filter_map(|address| index.addresses.full(address)).collect()
+            };
         let (gone, come) = (only(old, new), only(new, old));
         self.track_names_of(row, &gone, false);
         self.track_names_of(row, &come, true);
     }
 
     /// Publishes what has changed as a version, if it is time to.
-    pub(crate) fn publish_version(&mut self, at: Instant, unix: u32) -> Published {
-        let Some(versions) = self.versions_mut() else { return Published::Unchanged };
+    pub(crate) fn publish_version(&mut self, at: Instant, unix: u32) -> Publication {
+        let Some(versions) = self.versions_mut() else { return Publication::Unchanged };
         let published = versions.publish(at, unix);
-        if let Published::New(serial) = published {
+        if let Publication::New(serial) = published {
             self.index.serial.store(serial.into(), Ordering::Release);
         }
         published
@@ -139,22 +145,24 @@ impl IndexWriter {
     }
 
     /// Takes a walk some records further, which are added to `out`. Returns whether there are more; `None` if it is lost.
-    pub(crate) fn step(&mut self, walk: WalkId, out: &mut Records) -> Option<bool> {
+    pub(crate) fn step(&mut self, walk: WalkId, out: &mut ZoneRecords) -> Option<bool> {
         let (index, rows) = (&self.index, self.pods.highest());
-        let Tracker { versions, shared, .. } = self.tracker.as_deref_mut()?;
+        let VersionTracker { versions, shared, .. } = self.tracker.as_deref_mut()?;
         versions.step(walk, out, |from, out, touched| match from {
-            Position(Phase::Names, first) => visit_names(index, first, rows, |namespace, name, address| {
-                out.push_unless(namespace, Some(name), address, touched);
-            }),
+            Position(WalkPhase::Names, first) => {
+                visit_names(index, first, rows, |namespace, name, address| {
+                    out.push_unless(namespace, Some(name), address, touched);
+                })
+            }
             Position(phase, _) => {
                 let next = visit_addresses(index, shared, from, |namespace, address| {
                     out.push_unless(namespace, None, address, touched);
                 });
                 match next {
                     Some(next) => Position(phase, next),
-                    None if phase == Phase::V4 => Phase::V6.start(),
-                    None if index.names.is_some() => Phase::Names.start(),
-                    None => Phase::Rest.start(),
+                    None if phase == WalkPhase::V4 => WalkPhase::V6.start(),
+                    None if index.names.is_some() => WalkPhase::Names.start(),
+                    None => WalkPhase::Rest.start(),
                 }
             }
         })
@@ -179,5 +187,5 @@ fn visit_names(
             each(&namespace, &name, address);
         }
     }
-    if end > rows { Phase::Rest.start() } else { Position(Phase::Names, end.into()) }
+    if end > rows { WalkPhase::Rest.start() } else { Position(WalkPhase::Names, end.into()) }
 }

@@ -7,22 +7,22 @@ use std::time::SystemTime;
 
 use poddns_core::Label;
 
-use super::addresses::{Address, AddressesWriter};
+use super::addresses::{AddressesWriter, StoredAddress};
 use super::hash::HashKeys;
 use super::inline_vec::InlineVec;
 use super::label::PackedLabel;
-use super::names::NamesWriter;
+use super::names::PodNamesWriter;
 use super::namespaces::NamespacesWriter;
 use super::numbers::{HolderKey, NamespaceId, Row, numbers};
-use super::pods::{Entry, PodsWriter};
+use super::pods::{PodRowsWriter, RowEntry};
 use super::reader::Index;
 use super::segments::Meter;
 use super::sharing::Claim;
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
-use super::tracker::Tracker;
-use super::types::{Change, Comparison, IndexOptions, ListScope, MAX_PODS, PodRecord};
+use super::tracker::VersionTracker;
+use super::types::{Change, IndexOptions, ListScope, MAX_PODS, PodComparison, PodRecord};
 use super::uid::Uid;
-use super::visible::Visible;
+use super::visible_change::VisibleChange;
 use crate::freshness::Health;
 
 /// The one writer of an [`Index`].
@@ -34,21 +34,21 @@ pub struct IndexWriter {
     pub(super) index: Arc<Index>,
     pub(super) namespaces: NamespacesWriter,
     addresses: AddressesWriter,
-    pub(super) pods: PodsWriter,
-    names: Option<NamesWriter>,
-    clock: Clock,
+    pub(super) pods: PodRowsWriter,
+    names: Option<PodNamesWriter>,
+    clock: SerialClock,
     /// Versions for zone transfers, if they are kept.
-    pub(super) tracker: Option<Box<Tracker>>,
+    pub(super) tracker: Option<Box<VersionTracker>>,
 }
 
 /// The clock from which the serial comes.
-pub(super) enum Clock {
+pub(super) enum SerialClock {
     System,
     #[cfg(any(test, feature = "fuzzing"))]
     Set(u64),
 }
 
-impl Clock {
+impl SerialClock {
     /// Returns Unix seconds.
     fn now(&self) -> u64 {
         match self {
@@ -77,17 +77,17 @@ impl Clock {
 /// ```
 #[must_use]
 pub fn index(options: IndexOptions) -> (IndexWriter, Arc<Index>) {
-    index_with(options, Clock::System)
+    index_with(options, SerialClock::System)
 }
 
 /// Returns an empty index whose serial comes from this clock.
-pub(super) fn index_with(options: IndexOptions, clock: Clock) -> (IndexWriter, Arc<Index>) {
+pub(super) fn index_with(options: IndexOptions, clock: SerialClock) -> (IndexWriter, Arc<Index>) {
     let (keys, meter) = (HashKeys::default(), Meter::default());
     let (namespaces, shared_namespaces) = NamespacesWriter::new(&keys, &meter);
     let (addresses, shared_addresses) = AddressesWriter::new(&keys, &meter);
-    let (pods, shared_pods) = PodsWriter::new(&keys, &meter);
+    let (pods, shared_pods) = PodRowsWriter::new(&keys, &meter);
     let (names, shared_names) =
-        options.pod_names.then(|| NamesWriter::new(&keys, &shared_pods, &meter)).unzip();
+        options.pod_names.then(|| PodNamesWriter::new(&keys, &shared_pods, &meter)).unzip();
     let index = Arc::new(Index {
         epoch: Epoch::new(),
         namespaces: shared_namespaces,
@@ -187,7 +187,7 @@ impl IndexWriter {
 
     /// As [`end_pod_list`](Self::end_pod_list), with a call of `each` for every pod before it is removed.
     pub fn sweep_pod_list(&mut self, scope: &ListScope, mut each: impl FnMut(&PodRecord<'_>)) -> usize {
-        let (mut removed, mut visible) = (0, Visible::NO);
+        let (mut removed, mut visible) = (0, VisibleChange::NO);
         for row in self.rows_in(scope) {
             if !self.index.pods.entry(row).is_seen() {
                 self.pass_pod(row, &mut Vec::new(), &mut each);
@@ -204,16 +204,16 @@ impl IndexWriter {
 
     /// Compares a pod with the stored one, which does not change but counts as seen by the list under way. A pod without
     /// addresses must not be stored.
-    pub fn compare(&mut self, pod: &PodRecord<'_>) -> Comparison {
+    pub fn compare(&mut self, pod: &PodRecord<'_>) -> PodComparison {
         let Some(row) = self.pods.find(pod.uid) else {
-            return if pod.addresses.is_empty() { Comparison::Same } else { Comparison::Missing };
+            return if pod.addresses.is_empty() { PodComparison::Same } else { PodComparison::Missing };
         };
         let entry = self.index.pods.entry(row);
         self.pods.set(row, entry.with_seen(true));
         let same = self.pods.uid(row) == pod.uid
             && self.is(row, &pod.namespace, self.kept_name(pod))
             && self.index.addresses_in(entry).iter().eq(InlineVec::distinct(pod.addresses).iter());
-        if same { Comparison::Same } else { Comparison::Different }
+        if same { PodComparison::Same } else { PodComparison::Different }
     }
 
     /// Adds a namespace that exists in the cluster.
@@ -259,13 +259,13 @@ impl IndexWriter {
     /// Makes the serial come from this time, in Unix seconds, instead of the system's clock.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn set_clock(&mut self, now: u64) {
-        self.clock = Clock::Set(now);
+        self.clock = SerialClock::Set(now);
     }
 
     /// Returns the number of slots of all kinds in use: 0 when there is neither pod nor namespace.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn in_use(&self) -> u32 {
-        let names = self.names.as_ref().map_or(0, NamesWriter::in_use);
+        let names = self.names.as_ref().map_or(0, PodNamesWriter::in_use);
         self.namespaces.in_use() + self.addresses.in_use() + self.pods.in_use() + names
     }
 
@@ -311,13 +311,13 @@ impl IndexWriter {
         pod: &PodRecord<'_>,
         name: Option<PackedLabel>,
         addresses: &InlineVec<IpAddr>,
-    ) -> Visible {
+    ) -> VisibleChange {
         let (namespace, mut visible) = self.namespaces.enter(&self.index.epoch, &pod.namespace);
         let named = self.index.names.as_ref().zip(name);
         let replaced = named.and_then(|(names, name)| names.find(namespace, &name));
         let row = self.pods.insert(pod.uid);
         // Before anything leads to the row: a reader that gets there finds all of it.
-        self.pods.set(row, Entry::new(namespace));
+        self.pods.set(row, RowEntry::new(namespace));
         if let (Some(names), Some(name)) = (&mut self.names, &name) {
             names.store(row, name);
         }
@@ -333,7 +333,7 @@ impl IndexWriter {
         self.pods.set_addresses(&self.index.epoch, row, &stored);
         if let (Some(names), Some(_)) = (&mut self.names, name) {
             names.publish(&self.index.epoch, row);
-            visible = Visible::YES;
+            visible = VisibleChange::YES;
         }
         if let Some(replaced) = replaced {
             visible |= self.clear_row(replaced);
@@ -342,17 +342,18 @@ impl IndexWriter {
     }
 
     /// Updates the addresses of a pod that has kept its namespace and name.
-    fn update(&mut self, row: Row, addresses: &InlineVec<IpAddr>) -> (Change, Visible) {
+    fn update(&mut self, row: Row, addresses: &InlineVec<IpAddr>) -> (Change, VisibleChange) {
         let entry = self.index.pods.entry(row);
         if !entry.is_seen() {
             self.pods.set(row, entry.with_seen(true));
         }
         let same = self.index.addresses_in(entry).iter().eq(addresses.iter());
         let Some(namespace) = entry.namespace().filter(|_| !same) else {
-            return (Change::Unchanged, Visible::NO);
+            return (Change::Unchanged, VisibleChange::NO);
         };
         let claim = self.claim(row, namespace);
-        let mut visible = Visible(self.index.names.as_ref().is_some_and(|names| names.of(row).is_some()));
+        let mut visible =
+            VisibleChange(self.index.names.as_ref().is_some_and(|names| names.of(row).is_some()));
         let old = self.index.pods.addresses(entry);
         let new = self.attach_all(claim, &old, addresses, &mut visible);
         self.pods.set_addresses(&self.index.epoch, row, &new);
@@ -370,10 +371,10 @@ impl IndexWriter {
     fn attach_all(
         &mut self,
         claim: Claim,
-        old: &InlineVec<Address>,
+        old: &InlineVec<StoredAddress>,
         wanted: &InlineVec<IpAddr>,
-        visible: &mut Visible,
-    ) -> InlineVec<Address> {
+        visible: &mut VisibleChange,
+    ) -> InlineVec<StoredAddress> {
         let Self { index, addresses, tracker, .. } = self;
         let attach = |address| {
             if let Some(stored) = old.iter().find(|&stored| index.addresses.full(stored) == Some(address)) {
@@ -390,7 +391,7 @@ impl IndexWriter {
         wanted.iter().map(attach).collect()
     }
 
-    fn detach(&mut self, claim: Claim, address: Address) -> Visible {
+    fn detach(&mut self, claim: Claim, address: StoredAddress) -> VisibleChange {
         let Self { index, addresses, tracker, .. } = self;
         // Its slot may be another's afterwards.
         let full = tracker.as_ref().and_then(|_| index.addresses.full(address));
@@ -402,7 +403,7 @@ impl IndexWriter {
     }
 
     /// Removes a pod with all that belongs to it.
-    fn remove_row(&mut self, row: Row) -> Visible {
+    fn remove_row(&mut self, row: Row) -> VisibleChange {
         if self.tracker.is_some() {
             self.track_names(row, false);
         }
@@ -410,12 +411,12 @@ impl IndexWriter {
     }
 
     /// As [`remove_row`](Self::remove_row), for a pod whose name versions no longer have.
-    fn clear_row(&mut self, row: Row) -> Visible {
+    fn clear_row(&mut self, row: Row) -> VisibleChange {
         let entry = self.index.pods.entry(row);
-        let Some(namespace) = entry.namespace() else { return Visible::NO };
+        let Some(namespace) = entry.namespace() else { return VisibleChange::NO };
         let claim = self.claim(row, namespace);
         let addresses = self.index.pods.addresses(entry);
-        let mut visible = Visible::NO;
+        let mut visible = VisibleChange::NO;
         if let Some(names) = &mut self.names {
             visible |= names.unpublish(&self.index.epoch, row);
         }
@@ -433,7 +434,7 @@ impl IndexWriter {
     }
 
     /// Ends a change: updates the statistics, and the serial if readers can see the change.
-    fn publish(&mut self, visible: Visible) {
+    fn publish(&mut self, visible: VisibleChange) {
         self.index.pod_count.store(self.pods.len() as u32, Ordering::Relaxed);
         // Where there are versions, the serial is theirs.
         if visible.0 && self.tracker.is_none() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::merge::{Chosen, Merged, text_in};
+use super::merge::{ChosenContext, MergedKubeconfigs, text_in};
 use super::{Authorization, KubeconfigError};
 
 /// Maximum number of contexts of a kubeconfig that are tried: each takes a time that grows with its length.
@@ -14,7 +14,7 @@ const MAX_CONTEXTS: usize = 8;
 ///
 /// If a property does not hold.
 pub fn check(content: &[u8]) {
-    let mut merged = Merged::default();
+    let mut merged = MergedKubeconfigs::default();
     // A folder that is not there, so that relative paths lead nowhere.
     if let Err(error) = merged.add(Path::new("/nonexistent/config"), content) {
         return assert_printable(&error);
@@ -40,7 +40,7 @@ fn assert_printable(error: &KubeconfigError) {
 }
 
 /// Returns all that a context comes to, as text.
-fn shown(chosen: &Chosen) -> String {
+fn shown(chosen: &ChosenContext) -> String {
     let loaded = match chosen.load(|_| None) {
         Ok(loaded) => loaded,
         // The path is not quoted: who chooses the kubeconfig chooses it.

@@ -5,29 +5,29 @@ use std::path::{Path, PathBuf};
 
 use super::error::KubeconfigError;
 use super::files;
-use super::node::Node;
-use crate::quote::{Quoted, QuotedList};
+use super::yaml_node::YamlNode;
+use crate::quote::{QuotedList, QuotedText};
 
 /// A named entry of a kubeconfig: a context, a cluster or a user.
 ///
 /// Its fields are read on demand, so that those which are not needed cannot be wrong.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    node: Node,
+pub(crate) struct KubeconfigEntry {
+    node: YamlNode,
     /// Name in messages.
     label: String,
     /// The directory that its paths are relative to.
     directory: PathBuf,
 }
 
-impl Entry {
+impl KubeconfigEntry {
     /// An entry of these fields that is called so.
-    pub(crate) fn new(label: String, node: Node, directory: &Path) -> Self {
+    pub(crate) fn new(label: String, node: YamlNode, directory: &Path) -> Self {
         Self { node, label, directory: directory.to_owned() }
     }
 
     /// The entry of a kubeconfig.
-    fn of(path: &Path, label: impl fmt::Display, node: Node) -> Self {
+    fn of(path: &Path, label: impl fmt::Display, node: YamlNode) -> Self {
         Self::new(format!("{}, {label}", path.display()), node, path.parent().unwrap_or(Path::new("")))
     }
 
@@ -37,7 +37,7 @@ impl Entry {
     }
 
     /// Returns the entry's content.
-    pub(crate) fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &YamlNode {
         &self.node
     }
 
@@ -63,106 +63,111 @@ impl Entry {
 }
 
 /// Returns the text of a field of a mapping; `None` if it is missing or empty.
-pub(crate) fn text_in<'a>(node: &'a Node, field: &str) -> Result<Option<&'a str>, String> {
+pub(crate) fn text_in<'a>(node: &'a YamlNode, field: &str) -> Result<Option<&'a str>, String> {
     match node.get(field) {
-        Node::Null => Ok(None),
-        Node::Scalar(text, _) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        YamlNode::Null => Ok(None),
+        YamlNode::Scalar(text, _) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
         other => Err(format!("{field} must be text, and is {}", other.kind())),
     }
 }
 
 /// Returns whether a field of a mapping says yes, in any of YAML's words.
-pub(crate) fn flag_in(node: &Node, field: &str) -> Result<bool, String> {
+pub(crate) fn flag_in(node: &YamlNode, field: &str) -> Result<bool, String> {
     let Some(text) = text_in(node, field)? else { return Ok(false) };
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "y" => Ok(true),
         "false" | "no" | "off" | "n" => Ok(false),
-        _ => Err(format!("{field} must be true or false, and is {}", Quoted(text))),
+        _ => Err(format!("{field} must be true or false, and is {}", QuotedText(text))),
     }
 }
 
 /// One file's content.
 #[derive(Debug)]
-struct Source {
+struct KubeconfigFile {
     path: PathBuf,
     /// Its documents; `kubectl` reads the first only, so later ones add to it and replace nothing.
-    documents: Vec<Node>,
+    documents: Vec<YamlNode>,
 }
 
 /// Kubeconfigs in order of precedence.
 #[derive(Debug, Default)]
-pub(crate) struct Merged(Vec<Source>);
+pub(crate) struct MergedKubeconfigs(Vec<KubeconfigFile>);
 
 /// The entries of a context.
 #[derive(Debug)]
-pub(crate) struct Chosen {
+pub(crate) struct ChosenContext {
     /// The URL of the API server.
-    pub(crate) cluster: Entry,
+    pub(crate) cluster: KubeconfigEntry,
     /// Our credentials; an empty entry if the context names none.
-    pub(crate) user: Entry,
+    pub(crate) user: KubeconfigEntry,
     /// The warning that there is no such user.
     pub(crate) warning: Option<String>,
 }
 
-impl Merged {
+impl MergedKubeconfigs {
     /// Adds a kubeconfig; what the earlier ones have stays.
     pub(crate) fn add(&mut self, path: &Path, content: &[u8]) -> Result<(), KubeconfigError> {
         let not = |cause: String| KubeconfigError::NoKubeconfig { path: path.to_owned(), cause };
         let text = files::text(content).ok_or_else(|| not("it is not text in UTF-8".to_owned()))?;
-        let documents = Node::parse(&text).map_err(|error| KubeconfigError::Syntax {
+        let documents = YamlNode::parse(&text).map_err(|error| KubeconfigError::Syntax {
             path: path.to_owned(),
             line: error.line,
             column: error.column,
-            cause: Quoted(&error.cause).to_string(),
+            cause: QuotedText(&error.cause).to_string(),
         })?;
         for document in &documents {
             is_kubeconfig(document).map_err(not)?;
         }
-        self.0.push(Source { path: path.to_owned(), documents });
+        self.0.push(KubeconfigFile { path: path.to_owned(), documents });
         Ok(())
     }
 
     /// Returns the cluster and the user of a context, the current one if none is named.
-    pub(crate) fn choose(&self, context: Option<&str>) -> Result<Chosen, KubeconfigError> {
+    pub(crate) fn choose(&self, context: Option<&str>) -> Result<ChosenContext, KubeconfigError> {
         let Some(name) = context.map_or_else(|| self.current_context(), |name| Ok(Some(name)))? else {
             let text = format!("no context is chosen: {} has no current-context; {}", self, self.known());
             return Err(KubeconfigError::Context(text));
         };
         let Some(context) = self.find("contexts", "context", name)? else {
-            let text = format!("there is no context {} in {}; {}", Quoted(name), self, self.known());
+            let text = format!("there is no context {} in {}; {}", QuotedText(name), self, self.known());
             return Err(KubeconfigError::Context(text));
         };
         let cluster = context.text("cluster")?.ok_or_else(|| context.fault("it names no cluster"))?;
         let found = self.find("clusters", "cluster", cluster)?;
         let cluster =
-            found.ok_or_else(|| context.fault(format!("there is no cluster {}", Quoted(cluster))))?;
+            found.ok_or_else(|| context.fault(format!("there is no cluster {}", QuotedText(cluster))))?;
         let named = context.text("user")?;
         let user = named.map(|name| self.find("users", "user", name)).transpose()?.flatten();
         // As with kubectl: the server may take anyone.
-        let missing = named.filter(|_| user.is_none()).map(Quoted);
+        let missing = named.filter(|_| user.is_none()).map(QuotedText);
         let label = &context.label;
         let warning =
             missing.map(|name| format!("{label}: there is no user {name}; going on without credentials"));
-        Ok(Chosen { cluster, user: user.unwrap_or(Entry { node: Node::Null, ..context }), warning })
+        Ok(ChosenContext {
+            cluster,
+            user: user.unwrap_or(KubeconfigEntry { node: YamlNode::Null, ..context }),
+            warning,
+        })
     }
 
     /// Returns the same kubeconfigs with these entries alone.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn with_only(&self, kept: &[(&str, &str)]) -> Self {
-        let only = |name: &String, list: &Node| {
-            let kept = |entry: &&Node| kept.iter().any(|(list, kept)| list == name && is_named(entry, kept));
+        let only = |name: &String, list: &YamlNode| {
+            let kept =
+                |entry: &&YamlNode| kept.iter().any(|(list, kept)| list == name && is_named(entry, kept));
             match list {
-                Node::List(entries) => Node::List(entries.iter().filter(kept).cloned().collect()),
+                YamlNode::List(entries) => YamlNode::List(entries.iter().filter(kept).cloned().collect()),
                 other => other.clone(),
             }
         };
-        let prune = |document: &Node| match document {
-            Node::Map(fields) => {
-                Node::Map(fields.iter().map(|(name, value)| (name.clone(), only(name, value))).collect())
+        let prune = |document: &YamlNode| match document {
+            YamlNode::Map(fields) => {
+                YamlNode::Map(fields.iter().map(|(name, value)| (name.clone(), only(name, value))).collect())
             }
             other => other.clone(),
         };
-        let source = |Source { path, documents }: &Source| Source {
+        let source = |KubeconfigFile { path, documents }: &KubeconfigFile| KubeconfigFile {
             path: path.clone(),
             documents: documents.iter().map(prune).collect(),
         };
@@ -171,8 +176,8 @@ impl Merged {
 
     /// Returns the name and content of each context that can be chosen.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(super) fn contexts(&self) -> Vec<(String, Node)> {
-        let mut found: Vec<(String, Node)> = Vec::new();
+    pub(super) fn contexts(&self) -> Vec<(String, YamlNode)> {
+        let mut found: Vec<(String, YamlNode)> = Vec::new();
         for context in self.documents().flat_map(|(_, document)| document.get("contexts").elements()) {
             match context.get("name").text() {
                 Some(name) if found.iter().all(|(known, _)| known != name) => {
@@ -184,8 +189,8 @@ impl Merged {
         found
     }
 
-    fn documents(&self) -> impl Iterator<Item = (&Path, &Node)> {
-        self.0.iter().flat_map(|Source { path, documents }| {
+    fn documents(&self) -> impl Iterator<Item = (&Path, &YamlNode)> {
+        self.0.iter().flat_map(|KubeconfigFile { path, documents }| {
             documents.iter().map(move |document| (path.as_path(), document))
         })
     }
@@ -204,11 +209,20 @@ impl Merged {
     /// Returns the first entry of a name.
     ///
     /// Fails if the same list has two of them: `kubectl` refuses that, and which one is meant nobody can know.
-    fn find(&self, list: &str, kind: &'static str, name: &str) -> Result<Option<Entry>, KubeconfigError> {
+    fn find(
+        &self,
+        list: &str,
+        kind: &'static str,
+        name: &str,
+    ) -> Result<Option<KubeconfigEntry>, KubeconfigError> {
         for (path, document) in self.documents() {
             let mut found = document.get(list).elements().iter().filter(|entry| is_named(entry, name));
             let Some(entry) = found.next() else { continue };
-            let entry = Entry::of(path, format_args!("{kind} {}", Quoted(name)), entry.get(kind).clone());
+            let entry = KubeconfigEntry::of(
+                path,
+                format_args!("{kind} {}", QuotedText(name)),
+                entry.get(kind).clone(),
+            );
             return match found.next() {
                 Some(_) => Err(entry.fault(format!("{list} has two of this name"))),
                 None => Ok(Some(entry)),
@@ -230,7 +244,7 @@ impl Merged {
     }
 }
 
-impl fmt::Display for Merged {
+impl fmt::Display for MergedKubeconfigs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, source) in self.0.iter().enumerate() {
             let separator = if position == 0 { "" } else { ", " };
@@ -240,17 +254,17 @@ impl fmt::Display for Merged {
     }
 }
 
-fn is_named(entry: &Node, name: &str) -> bool {
+fn is_named(entry: &YamlNode, name: &str) -> bool {
     entry.get("name").text() == Some(name)
 }
 
 /// Fails with words about what else a document is.
-fn is_kubeconfig(document: &Node) -> Result<(), String> {
+fn is_kubeconfig(document: &YamlNode) -> Result<(), String> {
     const LISTS: [&str; 3] = ["clusters", "users", "contexts"];
     const OTHERS: [&str; 4] = ["current-context", "kind", "preferences", "extensions"];
     match document {
-        Node::Null => return Ok(()),
-        Node::Map(_) => {}
+        YamlNode::Null => return Ok(()),
+        YamlNode::Map(_) => {}
         other => {
             return Err(format!(
                 "a mapping with clusters, users and contexts is expected, and this is {}",
@@ -261,19 +275,22 @@ fn is_kubeconfig(document: &Node) -> Result<(), String> {
     match document.get("kind").text() {
         None | Some("" | "Config") => {}
         Some(kind) if kind.ends_with("List") => {
-            return Err(format!("its kind is {}, not Config; --pods-file takes lists of pods", Quoted(kind)));
+            return Err(format!(
+                "its kind is {}, not Config; --pods-file takes lists of pods",
+                QuotedText(kind)
+            ));
         }
-        Some(kind) => return Err(format!("its kind is {}, not Config", Quoted(kind))),
+        Some(kind) => return Err(format!("its kind is {}, not Config", QuotedText(kind))),
     }
     for list in LISTS {
         let node = document.get(list);
-        if !matches!(node, Node::Null | Node::List(_)) {
+        if !matches!(node, YamlNode::Null | YamlNode::List(_)) {
             return Err(format!("{list} must be a list, and is {}", node.kind()));
         }
     }
-    let empty = document == &Node::Map(Vec::new());
+    let empty = document == &YamlNode::Map(Vec::new());
     let known = LISTS.into_iter().chain(OTHERS);
-    if empty || known.into_iter().any(|field| *document.get(field) != Node::Null) {
+    if empty || known.into_iter().any(|field| *document.get(field) != YamlNode::Null) {
         Ok(())
     } else {
         Err("it has neither clusters nor users nor contexts".to_owned())
@@ -281,13 +298,17 @@ fn is_kubeconfig(document: &Node) -> Result<(), String> {
 }
 
 /// Returns the texts of a list.
-pub(crate) fn texts(entry: &Entry, field: &str, node: &Node) -> Result<Vec<String>, KubeconfigError> {
+pub(crate) fn texts(
+    entry: &KubeconfigEntry,
+    field: &str,
+    node: &YamlNode,
+) -> Result<Vec<String>, KubeconfigError> {
     let list = match node {
-        Node::Null => &[],
-        Node::List(list) => list.as_slice(),
+        YamlNode::Null => &[],
+        YamlNode::List(list) => list.as_slice(),
         _ => return Err(entry.fault(format!("{field} must be a list, and is {}", node.kind()))),
     };
-    let text = |node: &Node| node.text().map(str::to_owned);
+    let text = |node: &YamlNode| node.text().map(str::to_owned);
     let texts = list.iter().map(text).collect::<Option<_>>();
     texts.ok_or_else(|| entry.fault(format!("{field} must be a list of texts")))
 }

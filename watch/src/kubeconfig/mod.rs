@@ -5,17 +5,17 @@
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod check;
+mod config_source;
 mod error;
 mod files;
 mod header;
 mod merge;
-mod node;
 mod pem;
-mod place;
 pub(crate) mod plugin;
 mod proxy;
 mod server;
 mod user;
+mod yaml_node;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,16 +23,16 @@ use std::path::{Path, PathBuf};
 use http::Uri;
 use kube::config::Config;
 
+pub(crate) use config_source::ConfigSource;
 pub use error::KubeconfigError;
-use merge::{Chosen, Entry};
-use node::Node;
-use pem::{Identity, Pem};
-pub(crate) use place::Place;
+use merge::{ChosenContext, KubeconfigEntry};
+use pem::{ClientCertificate, Pem};
 pub use plugin::PluginError;
 pub(crate) use user::{Authorization, read_token};
+use yaml_node::YamlNode;
 
 /// A complete configuration, but for what a plugin gives.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedConfig {
     /// Server, CA, client certificate, proxy and impersonation. It has no credentials for the `Authorization`
     /// header, so kube neither reads tokens nor runs programs.
     pub(crate) config: Config,
@@ -40,7 +40,7 @@ pub(crate) struct Loaded {
     pub(crate) authorization: Authorization,
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// Returns the program that must be run for credentials.
     pub(crate) fn plugin(&self) -> Option<&plugin::Plugin> {
         match &self.authorization {
@@ -50,7 +50,7 @@ impl Loaded {
     }
 }
 
-impl Place {
+impl ConfigSource {
     /// Reads the configuration of a context, the current one if none is named.
     ///
     /// Blocks: it opens files.
@@ -58,13 +58,13 @@ impl Place {
         &self,
         context: Option<&str>,
         variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Loaded, KubeconfigError> {
+    ) -> Result<LoadedConfig, KubeconfigError> {
         self.choose(context)?.load(variable)
     }
 
-    fn choose(&self, context: Option<&str>) -> Result<Chosen, KubeconfigError> {
+    fn choose(&self, context: Option<&str>) -> Result<ChosenContext, KubeconfigError> {
         match self {
-            Self::Pod { server, account } => Ok(Chosen::of_pod(server, account)),
+            Self::Pod { server, account } => Ok(ChosenContext::of_pod(server, account)),
             Self::Named(_) | Self::Usual(_) => self.merged()?.choose(context),
         }
     }
@@ -73,9 +73,9 @@ impl Place {
     /// cannot be read names none.
     pub(crate) fn reads(&self, context: Option<&str>) -> (Vec<PathBuf>, Option<String>) {
         let mut files = self.kubeconfigs().to_vec();
-        let Ok(Chosen { cluster, user, .. }) = self.choose(context) else { return (files, None) };
+        let Ok(ChosenContext { cluster, user, .. }) = self.choose(context) else { return (files, None) };
         let authority = Pem::of(&cluster, "certificate-authority-data", "certificate-authority");
-        let identity = Identity::parts(&user).unwrap_or_default();
+        let identity = ClientCertificate::parts(&user).unwrap_or_default();
         let named = [authority.ok().flatten()].into_iter().chain(identity).flatten();
         files.extend(named.filter_map(|pem| pem.file().cloned()));
         files.extend(user.path("tokenFile").ok().flatten());
@@ -83,8 +83,8 @@ impl Place {
     }
 }
 
-impl Chosen {
-    fn load(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Loaded, KubeconfigError> {
+impl ChosenContext {
+    fn load(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<LoadedConfig, KubeconfigError> {
         let Self { cluster, user, warning } = self;
         if let Some(warning) = warning {
             tracing::warn!("{warning}");
@@ -96,7 +96,7 @@ impl Chosen {
                 cluster.fault("insecure-skip-tls-verify and a certificate-authority exclude each other")
             );
         }
-        let identity = Identity::of(user)?;
+        let identity = ClientCertificate::of(user)?;
         let authorization = user::authorization(user, cluster)?;
         let secrets = identity.is_some() || !matches!(authorization, Authorization::None);
         let url = self.url(authority.is_some() || insecure || secrets)?;
@@ -113,7 +113,7 @@ impl Chosen {
         if let Some(identity) = identity {
             identity.put_into(&mut config.auth_info);
         }
-        Ok(Loaded { config, authorization })
+        Ok(LoadedConfig { config, authorization })
     }
 
     fn url(&self, tls: bool) -> Result<Uri, KubeconfigError> {
@@ -125,10 +125,11 @@ impl Chosen {
     /// Returns what a kubeconfig for a pod's service account would have.
     fn of_pod(server: &str, account: &Path) -> Self {
         let entry = |fields: &[(&str, &str)]| {
-            let field =
-                |(name, value): &(&str, &str)| ((*name).to_owned(), Node::Scalar((*value).to_owned(), false));
-            let node = Node::Map(fields.iter().map(field).collect());
-            Entry::new("service account".to_owned(), node, account)
+            let field = |(name, value): &(&str, &str)| {
+                ((*name).to_owned(), YamlNode::Scalar((*value).to_owned(), false))
+            };
+            let node = YamlNode::Map(fields.iter().map(field).collect());
+            KubeconfigEntry::new("service account".to_owned(), node, account)
         };
         let server = format!("https://{server}");
         Self {

@@ -11,8 +11,8 @@ use secrecy::SecretString;
 
 use super::error::KubeconfigError;
 use super::files::{self, MAX_CREDENTIALS};
-use super::merge::Entry;
-use crate::quote::Quoted;
+use super::merge::KubeconfigEntry;
+use crate::quote::QuotedText;
 
 /// PEM text in a kubeconfig, or in a file that it names.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub(crate) enum Pem {
 impl Pem {
     /// Returns what the fields `data` and `file` of an entry hold; the former is preferred.
     pub(crate) fn of(
-        entry: &Entry,
+        entry: &KubeconfigEntry,
         data: &'static str,
         file: &'static str,
     ) -> Result<Option<Self>, KubeconfigError> {
@@ -42,12 +42,12 @@ impl Pem {
     }
 
     /// Returns the DER of the certificates in this, at least one.
-    pub(crate) fn certificates(&self, entry: &Entry) -> Result<Vec<Vec<u8>>, KubeconfigError> {
+    pub(crate) fn certificates(&self, entry: &KubeconfigEntry) -> Result<Vec<Vec<u8>>, KubeconfigError> {
         let content = self.read(entry)?;
         certificates(&content).map_err(|fault| entry.fault(format!("{}: {fault}", self.place())))
     }
 
-    fn private_key(&self, entry: &Entry) -> Result<(SectionKind, Vec<u8>), KubeconfigError> {
+    fn private_key(&self, entry: &KubeconfigEntry) -> Result<(SectionKind, Vec<u8>), KubeconfigError> {
         let content = self.read(entry)?;
         private_key(&content).map_err(|fault| entry.fault(format!("{}: {fault}", self.place())))
     }
@@ -60,7 +60,7 @@ impl Pem {
     }
 
     /// Returns the PEM.
-    pub(crate) fn read(&self, entry: &Entry) -> Result<Vec<u8>, KubeconfigError> {
+    pub(crate) fn read(&self, entry: &KubeconfigEntry) -> Result<Vec<u8>, KubeconfigError> {
         match self {
             Self::Inline(field, text) => {
                 STANDARD.decode(text).map_err(|error| entry.fault(format!("{field} is not base64: {error}")))
@@ -73,14 +73,14 @@ impl Pem {
 
 /// A client certificate with its chain and private key.
 #[derive(Clone)]
-pub(crate) struct Identity {
+pub(crate) struct ClientCertificate {
     chain: Vec<Vec<u8>>,
     key: (SectionKind, Vec<u8>),
 }
 
-impl Identity {
+impl ClientCertificate {
     /// Returns the client certificate of a user entry, if it has one.
-    pub(crate) fn of(entry: &Entry) -> Result<Option<Self>, KubeconfigError> {
+    pub(crate) fn of(entry: &KubeconfigEntry) -> Result<Option<Self>, KubeconfigError> {
         let [certificate, key] = Self::parts(entry)?;
         match (certificate, key) {
             (None, None) => Ok(None),
@@ -96,7 +96,7 @@ impl Identity {
     }
 
     /// Returns where certificate and key of a user entry are.
-    pub(crate) fn parts(entry: &Entry) -> Result<[Option<Pem>; 2], KubeconfigError> {
+    pub(crate) fn parts(entry: &KubeconfigEntry) -> Result<[Option<Pem>; 2], KubeconfigError> {
         Ok([
             Pem::of(entry, "client-certificate-data", "client-certificate")?,
             Pem::of(entry, "client-key-data", "client-key")?,
@@ -170,7 +170,7 @@ fn describe(content: &[u8]) -> String {
         } else {
             ""
         };
-        return format!("it has a section {}{advice}", Quoted(label));
+        return format!("it has a section {}{advice}", QuotedText(label));
     }
     match content {
         [] => "it is empty".to_owned(),

@@ -20,10 +20,10 @@ use tokio::time::timeout;
 
 use super::error::KubeconfigError;
 use super::header::bearer;
-use super::merge::{Entry, flag_in, text_in, texts};
-use super::node::Node;
-use super::pem::{Identity, Pem};
-use crate::quote::Quoted;
+use super::merge::{KubeconfigEntry, flag_in, text_in, texts};
+use super::pem::{ClientCertificate, Pem};
+use super::yaml_node::YamlNode;
+use crate::quote::QuotedText;
 
 /// Time limit of a plugin.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ pub(crate) struct PluginCredentials {
     /// The `Authorization` header.
     pub(crate) header: Option<HeaderValue>,
     /// The client certificate.
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identity: Option<ClientCertificate>,
     /// The end of their validity, if the plugin names one.
     pub(crate) expires: Option<Timestamp>,
 }
@@ -68,7 +68,7 @@ pub(crate) struct PluginCredentials {
 #[derive(Debug, Error)]
 pub enum PluginError {
     /// It could not be started.
-    #[error("cannot run credential plugin {command}: {source}{hint}", command = Quoted(command))]
+    #[error("cannot run credential plugin {command}: {source}{hint}", command = QuotedText(command))]
     Start {
         /// The program.
         command: String,
@@ -81,7 +81,7 @@ pub enum PluginError {
     /// It did not end in time, and was killed.
     #[error(
         "credential plugin {command} did not end within {limit:?} and was killed{stderr}",
-        command = Quoted(command)
+        command = QuotedText(command)
     )]
     TimeLimit {
         /// The program.
@@ -92,13 +92,13 @@ pub enum PluginError {
         stderr: String,
     },
     /// It has not ended yet.
-    #[error("credential plugin {command} has not ended yet", command = Quoted(command))]
+    #[error("credential plugin {command} has not ended yet", command = QuotedText(command))]
     Pending {
         /// The program.
         command: String,
     },
     /// It failed.
-    #[error("credential plugin {command} failed ({status}){stderr}", command = Quoted(command))]
+    #[error("credential plugin {command} failed ({status}){stderr}", command = QuotedText(command))]
     Failed {
         /// The program.
         command: String,
@@ -108,7 +108,7 @@ pub enum PluginError {
         stderr: String,
     },
     /// Its output is not a usable `ExecCredential`.
-    #[error("credential plugin {command} printed no usable ExecCredential: {fault}{stderr}", command = Quoted(command))]
+    #[error("credential plugin {command} printed no usable ExecCredential: {fault}{stderr}", command = QuotedText(command))]
     Output {
         /// The program.
         command: String,
@@ -121,13 +121,17 @@ pub enum PluginError {
 
 impl Plugin {
     /// Returns the plugin of a user's `exec`.
-    pub(crate) fn of(user: &Entry, exec: &Node, cluster: &Entry) -> Result<Self, KubeconfigError> {
+    pub(crate) fn of(
+        user: &KubeconfigEntry,
+        exec: &YamlNode,
+        cluster: &KubeconfigEntry,
+    ) -> Result<Self, KubeconfigError> {
         let text = |field| text_in(exec, field).map_err(|fault| user.fault(format!("exec.{fault}")));
         let missing = |field| user.fault(format!("exec.{field} is missing"));
         let command = text("command")?.ok_or_else(|| missing("command"))?;
         let version = text("apiVersion")?.ok_or_else(|| missing("apiVersion"))?;
         if !version.starts_with(GROUP) {
-            return Err(user.fault(format!("exec.apiVersion {} is not supported", Quoted(version))));
+            return Err(user.fault(format!("exec.apiVersion {} is not supported", QuotedText(version))));
         }
         if text("interactiveMode")? == Some("Always") {
             return Err(
@@ -167,7 +171,7 @@ impl Plugin {
     /// Runs the program once. It is killed with all that it started if it takes longer than 30 s, prints more
     /// than 1 MiB, or if this is dropped.
     pub(crate) async fn run(&self) -> Result<PluginCredentials, PluginError> {
-        let mut running = Running::start(self).map_err(|source| self.not_started(source))?;
+        let mut running = RunningPlugin::start(self).map_err(|source| self.not_started(source))?;
         let ended = timeout(self.time_limit, running.wait()).await;
         let (command, stderr) = (self.command.clone(), running.stderr());
         match ended {
@@ -182,13 +186,13 @@ impl Plugin {
 
     fn not_started(&self, source: io::Error) -> PluginError {
         let hint =
-            self.install_hint.as_deref().map(|hint| format!("; its kubeconfig says: {}", Quoted(hint)));
+            self.install_hint.as_deref().map(|hint| format!("; its kubeconfig says: {}", QuotedText(hint)));
         PluginError::Start { command: self.command.clone(), source, hint: hint.unwrap_or_default() }
     }
 }
 
 /// Returns the path of a program that is named by one, and the name of one that is to be found in `PATH`.
-pub(crate) fn resolve(user: &Entry, command: &str) -> String {
+pub(crate) fn resolve(user: &KubeconfigEntry, command: &str) -> String {
     if command.contains(MAIN_SEPARATOR) {
         user.resolve(command).display().to_string()
     } else {
@@ -197,13 +201,13 @@ pub(crate) fn resolve(user: &Entry, command: &str) -> String {
 }
 
 /// A plugin that runs. Dropping it kills the process group.
-struct Running {
+struct RunningPlugin {
     child: Child,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
-impl Running {
+impl RunningPlugin {
     fn start(plugin: &Plugin) -> io::Result<Self> {
         let child = Command::new(&plugin.command)
             .args(&plugin.args)
@@ -240,11 +244,11 @@ impl Running {
     fn stderr(&self) -> String {
         let text = String::from_utf8_lossy(&self.stderr);
         let text = text.trim();
-        if text.is_empty() { String::new() } else { format!("; it says: {}", Quoted(tail(text))) }
+        if text.is_empty() { String::new() } else { format!("; it says: {}", QuotedText(tail(text))) }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningPlugin {
     fn drop(&mut self) {
         // The process was not waited for if it still has a number: nobody else can have it then.
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
@@ -278,20 +282,20 @@ async fn keep_end(mut from: impl AsyncRead + Unpin, kept: &mut Vec<u8>) -> io::R
 /// Returns the credentials in what a plugin printed.
 fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
     let text = str::from_utf8(output).map_err(|_| "it is not UTF-8".to_owned())?;
-    let document = match Node::parse(text) {
+    let document = match YamlNode::parse(text) {
         Ok(documents) => documents.into_iter().next().unwrap_or_default(),
-        Err(error) => return Err(format!("line {}: {}", error.line, Quoted(&error.cause))),
+        Err(error) => return Err(format!("line {}: {}", error.line, QuotedText(&error.cause))),
     };
     match document.get("kind").text() {
         Some("ExecCredential") => {}
-        Some(kind) => return Err(format!("its kind is {}", Quoted(kind))),
+        Some(kind) => return Err(format!("its kind is {}", QuotedText(kind))),
         None => return Err(format!("it is {} without kind: ExecCredential", document.kind())),
     }
     let status = document.get("status");
     let text = |field| text_in(status, field).map_err(|fault| format!("status.{fault}"));
     let header = text("token")?.map(bearer).transpose()?;
     let identity = match (text("clientCertificateData")?, text("clientKeyData")?) {
-        (Some(certificate), Some(key)) => Some(Identity::from_pem(certificate, key)?),
+        (Some(certificate), Some(key)) => Some(ClientCertificate::from_pem(certificate, key)?),
         (None, None) => None,
         _ => return Err("clientCertificateData and clientKeyData go together".to_owned()),
     };
@@ -300,13 +304,13 @@ fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
     }
     let expires = text("expirationTimestamp")?.map(|text| {
         text.parse::<Timestamp>()
-            .map_err(|_| format!("expirationTimestamp {} is no time of RFC 3339", Quoted(text)))
+            .map_err(|_| format!("expirationTimestamp {} is no time of RFC 3339", QuotedText(text)))
     });
     Ok(PluginCredentials { header, identity, expires: expires.transpose()? })
 }
 
 /// Returns what a plugin is passed of the cluster, if it requests that.
-fn cluster_info(cluster: &Entry) -> Result<serde_json::Value, KubeconfigError> {
+fn cluster_info(cluster: &KubeconfigEntry) -> Result<serde_json::Value, KubeconfigError> {
     let mut info = serde_json::Map::new();
     for field in ["server", "tls-server-name", "proxy-url"] {
         if let Some(text) = cluster.text(field)? {

@@ -31,8 +31,8 @@ impl Folder {
     }
 
     /// Loads this kubeconfig, with the context given or the current one.
-    fn load(&self, text: impl AsRef<[u8]>, context: Option<&str>) -> Result<Loaded, KubeconfigError> {
-        Place::Named(self.write("config", text)).load(context, |_| None)
+    fn load(&self, text: impl AsRef<[u8]>, context: Option<&str>) -> Result<LoadedConfig, KubeconfigError> {
+        ConfigSource::Named(self.write("config", text)).load(context, |_| None)
     }
 }
 
@@ -46,7 +46,7 @@ fn kubeconfig(cluster: &str, user: &str) -> String {
     )
 }
 
-fn load(cluster: &str, user: &str) -> Result<Loaded, KubeconfigError> {
+fn load(cluster: &str, user: &str) -> Result<LoadedConfig, KubeconfigError> {
     Folder::new().load(kubeconfig(cluster, user), None)
 }
 
@@ -55,7 +55,7 @@ fn fault(cluster: &str, user: &str) -> String {
 }
 
 /// The `Authorization` header of requests.
-fn header(loaded: &Loaded) -> Option<&str> {
+fn header(loaded: &LoadedConfig) -> Option<&str> {
     match &loaded.authorization {
         Authorization::Fixed(token) | Authorization::TokenFile { token, .. } => token.to_str().ok(),
         Authorization::None | Authorization::Plugin(_) => None,
@@ -300,14 +300,14 @@ fn the_first_kubeconfig_to_name_something_wins() {
     let second = folder.write("second", second);
     let missing = folder.0.path().join("missing");
     let empty = folder.write("empty", "");
-    let place = Place::Usual(vec![missing.clone(), empty, first, second]);
+    let place = ConfigSource::Usual(vec![missing.clone(), empty, first, second]);
     let loaded = place.load(None, |_| None).unwrap();
     assert_eq!(loaded.config.cluster_url, "https://first/");
     assert!(!loaded.config.accept_invalid_certs, "an entry is taken whole");
     assert_eq!(header(&loaded), Some("Bearer t"));
-    let text = Place::Usual(vec![missing.clone()]).load(None, |_| None).err().unwrap().to_string();
+    let text = ConfigSource::Usual(vec![missing.clone()]).load(None, |_| None).err().unwrap().to_string();
     assert_eq!(text, format!("there is no kubeconfig: {} is not there", missing.display()));
-    let text = Place::Named(missing).load(None, |_| None).err().unwrap().to_string();
+    let text = ConfigSource::Named(missing).load(None, |_| None).err().unwrap().to_string();
     assert!(text.starts_with("cannot read kubeconfig ") && text.contains("No such file"), "{text}");
 }
 
@@ -381,10 +381,10 @@ fn proxies_are_chosen_and_checked() {
         let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         };
-        Place::Named(path).load(None, variable)
+        ConfigSource::Named(path).load(None, variable)
     };
     let far = "server: 'https://192.0.2.1'";
-    let proxy = |loaded: Loaded| loaded.config.proxy_url.map(|url| url.to_string());
+    let proxy = |loaded: LoadedConfig| loaded.config.proxy_url.map(|url| url.to_string());
     let variables = &[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "192.0.2.0/24")];
     assert_eq!(proxy(load(far, &variables[..1]).unwrap()).as_deref(), Some("http://proxy:3128/"));
     assert_eq!(proxy(load(far, variables).unwrap()), None);
@@ -398,7 +398,7 @@ fn proxies_are_chosen_and_checked() {
 fn a_pod_reads_its_service_account() {
     let folder = Folder::new();
     let place =
-        |host: &str| Place::Pod { server: format!("{host}:443"), account: folder.0.path().to_owned() };
+        |host: &str| ConfigSource::Pod { server: format!("{host}:443"), account: folder.0.path().to_owned() };
     let text = place("10.96.0.1").load(None, |_| None).err().unwrap().to_string();
     assert!(text.starts_with("cannot read the token file "), "{text}");
     folder.write("token", "good\n");
@@ -415,24 +415,24 @@ fn a_pod_reads_its_service_account() {
 #[test]
 fn the_environment_decides_where_to_look() {
     let place = |options: &ClusterOptions, variables: &[(&str, &str)]| {
-        Place::of(options, |name| {
+        ConfigSource::of(options, |name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         })
     };
     let usual = ClusterOptions::default();
     let pod = [("KUBERNETES_SERVICE_HOST", "fd00::1"), ("KUBERNETES_SERVICE_PORT", "6443")];
-    assert!(matches!(place(&usual, &pod), Place::Pod { server, .. } if server == "[fd00::1]:6443"));
+    assert!(matches!(place(&usual, &pod), ConfigSource::Pod { server, .. } if server == "[fd00::1]:6443"));
     let context = ClusterOptions { context: Some("x".to_owned()), ..ClusterOptions::default() };
-    assert_eq!(place(&context, &pod), Place::Usual(Vec::new()));
+    assert_eq!(place(&context, &pod), ConfigSource::Usual(Vec::new()));
     let named = ClusterOptions { kubeconfig: Some("/k".into()), ..ClusterOptions::default() };
-    assert_eq!(place(&named, &pod), Place::Named("/k".into()));
+    assert_eq!(place(&named, &pod), ConfigSource::Named("/k".into()));
     assert_eq!(
         place(&usual, &[("KUBECONFIG", "/a::/b"), ("HOME", "/h")]),
-        Place::Usual(vec!["/a".into(), "/b".into()])
+        ConfigSource::Usual(vec!["/a".into(), "/b".into()])
     );
     assert_eq!(
         place(&usual, &[("KUBECONFIG", ""), ("HOME", "/h")]),
-        Place::Usual(vec!["/h/.kube/config".into()])
+        ConfigSource::Usual(vec!["/h/.kube/config".into()])
     );
     let text = place(&usual, &[]).load(None, |_| None).err().unwrap().to_string();
     assert_eq!(text, "there is no kubeconfig: neither KUBECONFIG nor HOME is set");

@@ -11,10 +11,10 @@ use kube::config::AuthInfo;
 use super::error::KubeconfigError;
 use super::files::{self, MAX_CREDENTIALS};
 use super::header::{bearer, header};
-use super::merge::{Entry, texts};
-use super::node::Node;
+use super::merge::{KubeconfigEntry, texts};
 use super::plugin::{self, Plugin};
-use crate::quote::Quoted;
+use super::yaml_node::YamlNode;
+use crate::quote::QuotedText;
 
 /// Source of the `Authorization` header of requests.
 #[derive(Clone)]
@@ -37,7 +37,10 @@ pub(crate) enum Authorization {
 /// Returns the authorisation of a user's requests.
 ///
 /// As with `kubectl`, a token file beats a token, and both beat a program.
-pub(crate) fn authorization(user: &Entry, cluster: &Entry) -> Result<Authorization, KubeconfigError> {
+pub(crate) fn authorization(
+    user: &KubeconfigEntry,
+    cluster: &KubeconfigEntry,
+) -> Result<Authorization, KubeconfigError> {
     let token = user.text("token")?;
     let basic = [user.text("username")?, user.text("password")?];
     let exec = user.node().get("exec");
@@ -45,7 +48,7 @@ pub(crate) fn authorization(user: &Entry, cluster: &Entry) -> Result<Authorizati
     if (token.is_some() || user.text("tokenFile")?.is_some()) && basic.iter().any(Option::is_some) {
         return Err(user.fault("it has both a token and a user name with password; only one is allowed"));
     }
-    if *exec != Node::Null && *provider != Node::Null {
+    if *exec != YamlNode::Null && *provider != YamlNode::Null {
         return Err(user.fault("it has both exec and auth-provider; only one is allowed"));
     }
     let inline = token.map(|token| bearer(token).map_err(|fault| user.fault(format!("token: {fault}"))));
@@ -64,14 +67,14 @@ pub(crate) fn authorization(user: &Entry, cluster: &Entry) -> Result<Authorizati
         let credentials = STANDARD.encode(format!("{name}:{}", password.unwrap_or_default()));
         return header("Basic", &credentials).map(Authorization::Fixed).map_err(|fault| user.fault(fault));
     }
-    if *exec != Node::Null {
+    if *exec != YamlNode::Null {
         return Plugin::of(user, exec, cluster).map(Authorization::Plugin);
     }
     provider_token(user, provider)
 }
 
 /// Returns the program that prints a user's credentials, if one does.
-pub(crate) fn program(user: &Entry) -> Option<String> {
+pub(crate) fn program(user: &KubeconfigEntry) -> Option<String> {
     let text = |field| user.text(field).ok().flatten();
     if ["token", "tokenFile", "username"].into_iter().any(|field| text(field).is_some()) {
         return None;
@@ -90,8 +93,8 @@ pub(crate) fn read_token(path: &Path) -> Result<HeaderValue, KubeconfigError> {
 }
 
 /// Returns the token of a provider that is built into older clients.
-fn provider_token(user: &Entry, provider: &Node) -> Result<Authorization, KubeconfigError> {
-    if *provider == Node::Null {
+fn provider_token(user: &KubeconfigEntry, provider: &YamlNode) -> Result<Authorization, KubeconfigError> {
+    if *provider == YamlNode::Null {
         return Ok(Authorization::None);
     }
     let name = provider.get("name").text().unwrap_or_default();
@@ -106,11 +109,11 @@ fn provider_token(user: &Entry, provider: &Node) -> Result<Authorization, Kubeco
         "azure" => "kubectl does not know it any more either; use the plugin kubelogin",
         _ => "use a plugin (exec), a token or a certificate",
     };
-    Err(user.fault(format!("auth-provider {} is not supported: {advice}", Quoted(name))))
+    Err(user.fault(format!("auth-provider {} is not supported: {advice}", QuotedText(name))))
 }
 
 /// Returns the user to act as, for kube's client.
-pub(crate) fn impersonation(user: &Entry) -> Result<AuthInfo, KubeconfigError> {
+pub(crate) fn impersonation(user: &KubeconfigEntry) -> Result<AuthInfo, KubeconfigError> {
     let mut info = AuthInfo {
         impersonate: user.text("as")?.map(str::to_owned),
         impersonate_uid: user.text("as-uid")?.map(str::to_owned),
@@ -118,7 +121,7 @@ pub(crate) fn impersonation(user: &Entry) -> Result<AuthInfo, KubeconfigError> {
     };
     let groups = texts(user, "as-groups", user.node().get("as-groups"))?;
     let mut extra = HashMap::new();
-    if let Node::Map(fields) = user.node().get("as-user-extra") {
+    if let YamlNode::Map(fields) = user.node().get("as-user-extra") {
         for (name, values) in fields {
             extra.insert(name.clone(), texts(user, "as-user-extra", values)?);
         }
@@ -126,7 +129,7 @@ pub(crate) fn impersonation(user: &Entry) -> Result<AuthInfo, KubeconfigError> {
     let all = info.impersonate.iter().chain(&info.impersonate_uid).chain(&groups);
     for text in all.chain(extra.values().flatten()) {
         if HeaderValue::from_str(text).is_err() {
-            return Err(user.fault(format!("{} cannot be sent in an HTTP header", Quoted(text))));
+            return Err(user.fault(format!("{} cannot be sent in an HTTP header", QuotedText(text))));
         }
     }
     info.impersonate_groups = (!groups.is_empty()).then_some(groups);

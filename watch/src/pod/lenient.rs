@@ -95,9 +95,9 @@ impl<T: Shape> Shape for Vec<Lenient<T>> {
 
 /// An object of the fields of `T`, all of them [`Lenient`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Object<T>(pub(crate) T);
+pub(crate) struct LenientObject<T>(pub(crate) T);
 
-impl<T: for<'de> Deserialize<'de>> Shape for Object<T> {
+impl<T: for<'de> Deserialize<'de>> Shape for LenientObject<T> {
     const EXPECTED: &'static str = "an object";
 
     fn of_map<'de, A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
@@ -210,17 +210,5 @@ impl Faults {
     /// All of them, separated by semicolons; `None` if there were none.
     pub(crate) fn into_text(self) -> Option<Box<str>> {
         (!self.0.is_empty()).then(|| self.0.into_boxed_str())
-    }
-}
-
-/// Untrusted text for a message: quoted, escaped, and cut after 64 characters.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(64) {
-            Some((end, _)) => write!(f, "{:?}...", self.0.get(..end).unwrap_or_default()),
-            None => write!(f, "{:?}", self.0),
-        }
     }
 }

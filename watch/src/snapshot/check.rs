@@ -1,6 +1,6 @@
 //! Properties of the format for any bytes, for property tests and fuzz targets.
 
-use super::format::{Decoder, Encoder, FormatError, Item};
+use super::format::{SnapshotDecoder, SnapshotEncoder, SnapshotFormatError, SnapshotItem};
 
 /// Octets as a snapshot, as they are and with the checksum that they would need: they are refused, or read and
 /// written again to the same octets.
@@ -15,19 +15,19 @@ pub fn check(octets: &[u8]) {
     let whole = [octets, &crc32fast::hash(octets).to_le_bytes()].concat();
     match recode(&whole) {
         Ok(again) => assert_eq!(again, whole),
-        Err(FormatError::Checksum) => panic!("it has its checksum"),
+        Err(SnapshotFormatError::Checksum) => panic!("it has its checksum"),
         Err(_) => {}
     }
 }
 
 /// Reads a snapshot and writes what it told.
-fn recode(octets: &[u8]) -> Result<Vec<u8>, FormatError> {
-    let decoder = Decoder::new(octets)?;
+fn recode(octets: &[u8]) -> Result<Vec<u8>, SnapshotFormatError> {
+    let decoder = SnapshotDecoder::new(octets)?;
     let mut again = Vec::new();
-    let mut encoder = Encoder::new(&mut again, decoder.header());
+    let mut encoder = SnapshotEncoder::new(&mut again, decoder.header());
     let counts = decoder.read(|item| match item {
-        Item::Namespace(namespace) => encoder.namespace(&namespace),
-        Item::Pod(pod) => encoder.pod(&pod),
+        SnapshotItem::Namespace(namespace) => encoder.namespace(&namespace),
+        SnapshotItem::Pod(pod) => encoder.pod(&pod),
     })?;
     assert_eq!(encoder.finish()?, counts);
     Ok(again)

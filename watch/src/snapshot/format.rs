@@ -48,7 +48,7 @@ const BUFFER: usize = 1 << 16;
 
 /// The beginning of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct SnapshotHeader {
     /// Time at which the index was last in sync with the cluster, to the millisecond.
     pub in_step: SystemTime,
     /// The cluster and settings that it is of: to be compared, and shown if they differ. At most 1 MiB.
@@ -59,7 +59,7 @@ pub struct Header {
 
 /// One item of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item<'a> {
+pub enum SnapshotItem<'a> {
     /// A namespace that exists.
     Namespace(Label),
     /// A pod that counts.
@@ -68,7 +68,7 @@ pub enum Item<'a> {
 
 /// Numbers of items in a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SnapshotCounts {
     /// Namespaces.
     pub namespaces: u32,
     /// Pods. A few may be in it twice, if they changed while it was written.
@@ -78,7 +78,7 @@ pub struct Counts {
 /// Reason why bytes are no usable snapshot.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum FormatError {
+pub enum SnapshotFormatError {
     /// It does not begin as a snapshot does.
     #[error("it is no snapshot of poddns")]
     Foreign,
@@ -109,19 +109,23 @@ pub enum FormatError {
 /// What it receives gathers in memory until [`flush`](Self::flush), so that a lock need not be held while the
 /// disk is waited for.
 #[derive(Debug)]
-pub struct Encoder<W> {
+pub struct SnapshotEncoder<W> {
     out: W,
     sum: Hasher,
     gathered: Vec<u8>,
-    counts: Counts,
+    counts: SnapshotCounts,
 }
 
-impl<W: Write> Encoder<W> {
+impl<W: Write> SnapshotEncoder<W> {
     /// Begins a snapshot. An origin that is too long is cut, and so equal to no other.
     #[must_use]
-    pub fn new(out: W, header: &Header) -> Self {
-        let mut encoder =
-            Self { out, sum: Hasher::new(), gathered: Vec::with_capacity(BUFFER), counts: Counts::default() };
+    pub fn new(out: W, header: &SnapshotHeader) -> Self {
+        let mut encoder = Self {
+            out,
+            sum: Hasher::new(),
+            gathered: Vec::with_capacity(BUFFER),
+            counts: SnapshotCounts::default(),
+        };
         let since = header.in_step.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let origin = header.origin.get(..header.origin.floor_char_boundary(MAX_ORIGIN)).unwrap_or_default();
@@ -185,8 +189,8 @@ impl<W: Write> Encoder<W> {
     }
 
     /// Ends the snapshot and writes all of it. Says how much there is in it.
-    pub fn finish(mut self) -> io::Result<Counts> {
-        let Counts { namespaces, pods } = self.counts;
+    pub fn finish(mut self) -> io::Result<SnapshotCounts> {
+        let SnapshotCounts { namespaces, pods } = self.counts;
         self.put(&[END]);
         self.put(&namespaces.to_le_bytes());
         self.put(&pods.to_le_bytes());
@@ -209,21 +213,21 @@ impl<W: Write> Encoder<W> {
 /// Reads a snapshot. Nothing in it may be used before it has been read to the end without an error: read
 /// it twice.
 #[derive(Debug)]
-pub struct Decoder<R> {
-    input: BufReader<Summed<R>>,
-    header: Header,
+pub struct SnapshotDecoder<R> {
+    input: BufReader<ChecksumReader<R>>,
+    header: SnapshotHeader,
     /// Octets read so far.
     at: u64,
 }
 
 /// Sums up what is read through it.
 #[derive(Debug)]
-struct Summed<R> {
+struct ChecksumReader<R> {
     input: R,
     sum: Hasher,
 }
 
-impl<R: Read> Read for Summed<R> {
+impl<R: Read> Read for ChecksumReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(buffer)?;
         self.sum.update(buffer.get(..count).unwrap_or_default());
@@ -231,22 +235,22 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-impl<R: Read> Decoder<R> {
+impl<R: Read> SnapshotDecoder<R> {
     /// Reads the beginning. It needs no buffer around its input.
-    pub fn new(input: R) -> Result<Self, FormatError> {
-        let input = BufReader::with_capacity(BUFFER, Summed { input, sum: Hasher::new() });
-        let header = Header { in_step: SystemTime::UNIX_EPOCH, origin: String::new(), serial: None };
+    pub fn new(input: R) -> Result<Self, SnapshotFormatError> {
+        let input = BufReader::with_capacity(BUFFER, ChecksumReader { input, sum: Hasher::new() });
+        let header = SnapshotHeader { in_step: SystemTime::UNIX_EPOCH, origin: String::new(), serial: None };
         let mut decoder = Self { input, header, at: 0 };
         match decoder.take() {
             Ok(MAGIC) => {}
-            Ok(_) | Err(FormatError::Truncated(_)) => return Err(FormatError::Foreign),
+            Ok(_) | Err(SnapshotFormatError::Truncated(_)) => return Err(SnapshotFormatError::Foreign),
             Err(error) => return Err(error),
         }
         let has_serial = match u16::from_le_bytes(decoder.take()?) {
             VERSION => true,
             PLAIN => false,
             0 => return Err(decoder.damaged("there is no format 0")),
-            newer => return Err(FormatError::Newer(newer)),
+            newer => return Err(SnapshotFormatError::Newer(newer)),
         };
         let since = Duration::from_millis(u64::from_le_bytes(decoder.take()?));
         let in_step = SystemTime::UNIX_EPOCH.checked_add(since);
@@ -258,18 +262,21 @@ impl<R: Read> Decoder<R> {
 
     /// Returns the beginning of the snapshot.
     #[must_use]
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &SnapshotHeader {
         &self.header
     }
 
     /// Reads to the end, calls `each` with everything that is there, and returns how much that was.
-    pub fn read(mut self, mut each: impl FnMut(Item<'_>)) -> Result<Counts, FormatError> {
-        let mut counts = Counts::default();
+    pub fn read(
+        mut self,
+        mut each: impl FnMut(SnapshotItem<'_>),
+    ) -> Result<SnapshotCounts, SnapshotFormatError> {
+        let mut counts = SnapshotCounts::default();
         loop {
             match self.octet()? {
                 NAMESPACE => {
                     counts.namespaces = counts.namespaces.saturating_add(1);
-                    each(Item::Namespace(self.label()?));
+                    each(SnapshotItem::Namespace(self.label()?));
                 }
                 POD => {
                     counts.pods = counts.pods.saturating_add(1);
@@ -288,10 +295,10 @@ impl<R: Read> Decoder<R> {
             return Err(self.damaged("something follows the end"));
         }
         let sum = self.input.into_inner().sum.finalize();
-        if sum == RESIDUE { Ok(counts) } else { Err(FormatError::Checksum) }
+        if sum == RESIDUE { Ok(counts) } else { Err(SnapshotFormatError::Checksum) }
     }
 
-    fn pod(&mut self, each: &mut impl FnMut(Item<'_>)) -> Result<(), FormatError> {
+    fn pod(&mut self, each: &mut impl FnMut(SnapshotItem<'_>)) -> Result<(), SnapshotFormatError> {
         let uid = Uid::from_bytes(self.take()?);
         let namespace = self.label()?;
         let name = match self.octet()? {
@@ -311,11 +318,11 @@ impl<R: Read> Decoder<R> {
             };
         }
         let name = name.as_ref().map_or("", Label::as_str);
-        each(Item::Pod(PodRecord { uid, namespace, name, addresses }));
+        each(SnapshotItem::Pod(PodRecord { uid, namespace, name, addresses }));
         Ok(())
     }
 
-    fn origin(&mut self) -> Result<String, FormatError> {
+    fn origin(&mut self) -> Result<String, SnapshotFormatError> {
         let length = u32::from_le_bytes(self.take()?) as usize;
         if length > MAX_ORIGIN {
             return Err(self.damaged("the origin is too long"));
@@ -325,12 +332,12 @@ impl<R: Read> Decoder<R> {
         String::from_utf8(octets).map_err(|_| self.damaged("the origin is no text"))
     }
 
-    fn label(&mut self) -> Result<Label, FormatError> {
+    fn label(&mut self) -> Result<Label, SnapshotFormatError> {
         let length = self.octet()?;
         self.label_of(length)
     }
 
-    fn label_of(&mut self, length: u8) -> Result<Label, FormatError> {
+    fn label_of(&mut self, length: u8) -> Result<Label, SnapshotFormatError> {
         let mut octets = [0; 63];
         let Some(octets) = octets.get_mut(..usize::from(length)) else {
             return Err(self.damaged("no label is so long"));
@@ -340,28 +347,30 @@ impl<R: Read> Decoder<R> {
         label.ok_or_else(|| self.damaged("this is no label"))
     }
 
-    fn octet(&mut self) -> Result<u8, FormatError> {
+    fn octet(&mut self) -> Result<u8, SnapshotFormatError> {
         self.take().map(u8::from_le_bytes)
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotFormatError> {
         let mut octets = [0; N];
         self.fill(&mut octets)?;
         Ok(octets)
     }
 
-    fn fill(&mut self, octets: &mut [u8]) -> Result<(), FormatError> {
+    fn fill(&mut self, octets: &mut [u8]) -> Result<(), SnapshotFormatError> {
         match self.input.read_exact(octets) {
             Ok(()) => {
                 self.at = self.at.saturating_add(octets.len() as u64);
                 Ok(())
             }
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(FormatError::Truncated(self.at)),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Err(SnapshotFormatError::Truncated(self.at))
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn damaged(&self, what: &'static str) -> FormatError {
-        FormatError::Damaged { at: self.at, what }
+    fn damaged(&self, what: &'static str) -> SnapshotFormatError {
+        SnapshotFormatError::Damaged { at: self.at, what }
     }
 }

@@ -25,12 +25,14 @@ use std::time::{Duration, Instant, SystemTime};
 use poddns_core::Freshness;
 use thiserror::Error;
 
-use crate::feed::identity::{Origin, difference};
+use crate::feed::identity::{IndexOrigin, difference};
 use crate::freshness::Health;
 use crate::index::{ListScope, SharedWriter};
 use crate::state_file;
 use crate::transfer::{Transfers, Versions};
-use format::{Counts, Decoder, Encoder, FormatError, Header, Item};
+use format::{
+    SnapshotCounts, SnapshotDecoder, SnapshotEncoder, SnapshotFormatError, SnapshotHeader, SnapshotItem,
+};
 
 /// Rows of the index that are looked at in one go, during which the feed waits: a fraction of a millisecond.
 const ROWS: u32 = 1024;
@@ -49,7 +51,7 @@ pub enum SnapshotError {
         path: PathBuf,
         /// Its fault.
         #[source]
-        cause: FormatError,
+        cause: SnapshotFormatError,
     },
     /// Others may have written it.
     #[error("snapshot {path} is not used: {cause}", path = path.display())]
@@ -83,7 +85,7 @@ pub enum SnapshotError {
 /// The result of reading a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Restored {
+pub struct RestoredSnapshot {
     /// Time at which the index was in sync.
     pub in_step: SystemTime,
     /// Time since then; `None` if the clock is behind that: it was set back, and the age is unknown.
@@ -115,7 +117,7 @@ pub struct SavedSnapshot {
 pub struct Recorder {
     writer: SharedWriter,
     health: Health,
-    origin: Origin,
+    origin: IndexOrigin,
     /// Time at which the last snapshot was begun, or read.
     last: Option<Instant>,
     /// Serial in the snapshot that was read.
@@ -127,7 +129,7 @@ impl Recorder {
     pub(crate) fn new(
         writer: SharedWriter,
         health: Health,
-        origin: Origin,
+        origin: IndexOrigin,
         restored: Option<(Instant, Option<u32>)>,
     ) -> Self {
         let (last, serial) = restored.unzip();
@@ -163,11 +165,11 @@ impl Recorder {
         let Some(origin) = self.origin.lines() else { return Ok(None) };
         let in_step = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
         let serial = self.writer.lock().versions().and_then(Versions::serial);
-        let header = Header { in_step, origin, serial };
-        let mut counts = Counts::default();
+        let header = SnapshotHeader { in_step, origin, serial };
+        let mut counts = SnapshotCounts::default();
         let written = keep_others(path).and_then(|()| {
             state_file::replace(path, |file| {
-                counts = self.encode(Encoder::new(file, &header))?;
+                counts = self.encode(SnapshotEncoder::new(file, &header))?;
                 Ok(())
             })
         });
@@ -188,7 +190,7 @@ impl Recorder {
         found
     }
 
-    fn encode(&self, mut to: Encoder<&mut File>) -> io::Result<Counts> {
+    fn encode(&self, mut to: SnapshotEncoder<&mut File>) -> io::Result<SnapshotCounts> {
         self.writer.lock().for_each_namespace(|namespace| to.namespace(namespace));
         let mut next = Some(0);
         while let Some(first) = next {
@@ -235,71 +237,71 @@ fn keep_others(path: &Path) -> io::Result<()> {
 }
 
 /// A snapshot that is whole and of this origin.
-struct Sound {
+struct CheckedSnapshot {
     file: File,
     in_step: SystemTime,
     origin: String,
     serial: Option<u32>,
-    counts: Counts,
+    counts: SnapshotCounts,
 }
 
-impl Sound {
+impl CheckedSnapshot {
     fn age(&self) -> Option<Duration> {
         SystemTime::now().duration_since(self.in_step).ok()
     }
 
-    fn restored(&self) -> Restored {
-        let Counts { namespaces, pods } = self.counts;
-        Restored { in_step: self.in_step, age: self.age(), namespaces, pods, serial: self.serial }
+    fn restored(&self) -> RestoredSnapshot {
+        let SnapshotCounts { namespaces, pods } = self.counts;
+        RestoredSnapshot { in_step: self.in_step, age: self.age(), namespaces, pods, serial: self.serial }
     }
 }
 
 /// Reads a snapshot to its end. `None` if there is none.
-fn check(path: &Path, origin: &str) -> Result<Option<Sound>, SnapshotError> {
+fn check(path: &Path, origin: &str) -> Result<Option<CheckedSnapshot>, SnapshotError> {
     let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(unusable(FormatError::Foreign)),
+        Ok(_) => return Err(unusable(SnapshotFormatError::Foreign)),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(error.into())),
     }
     let file = state_file::open(path).map_err(|error| unusable(error.into()))?;
     let metadata = file.metadata().map_err(|error| unusable(error.into()))?;
     if !metadata.is_file() {
-        return Err(unusable(FormatError::Foreign));
+        return Err(unusable(SnapshotFormatError::Foreign));
     }
     // Of the file that is open: the one at `path` may be another by now.
     state_file::check_owner(&metadata)
         .map_err(|cause| SnapshotError::Untrusted { path: path.to_owned(), cause })?;
-    let decoder = Decoder::new(&file).map_err(unusable)?;
+    let decoder = SnapshotDecoder::new(&file).map_err(unusable)?;
     let header = decoder.header().clone();
     let counts = decoder.read(|_| {}).map_err(unusable)?;
     if let Some((was, is)) = difference(&header.origin, origin) {
         return Err(SnapshotError::OfOther { path: path.to_owned(), was, is });
     }
-    let Header { in_step, origin, serial } = header;
-    Ok(Some(Sound { file, in_step, origin, serial, counts }))
+    let SnapshotHeader { in_step, origin, serial } = header;
+    Ok(Some(CheckedSnapshot { file, in_step, origin, serial, counts }))
 }
 
 /// Returns what a feed of this origin would read from a snapshot; `None` if there is no file.
-pub(crate) fn look(path: &Path, origin: &Origin) -> Result<Option<Restored>, SnapshotError> {
+pub(crate) fn look(path: &Path, origin: &IndexOrigin) -> Result<Option<RestoredSnapshot>, SnapshotError> {
     Ok(check(path, &origin.lines().unwrap_or_default())?.map(|sound| sound.restored()))
 }
 
 /// Fills an empty index from a snapshot and makes its watches stale. On an error it is as empty as before.
 pub(crate) fn restore(
     path: &Path,
-    origin: &Origin,
+    origin: &IndexOrigin,
     writer: &SharedWriter,
     health: &Health,
-) -> Result<Option<Restored>, SnapshotError> {
+) -> Result<Option<RestoredSnapshot>, SnapshotError> {
     let lines = origin.lines().unwrap_or_default();
     let Some(sound) = check(path, &lines)? else { return Ok(None) };
     let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
     let mut writer = writer.lock();
     let filled = fill(&sound.file, |item| match item {
-        Item::Namespace(namespace) => drop(writer.apply_namespace(namespace)),
-        Item::Pod(pod) => drop(writer.apply(&pod)),
+        SnapshotItem::Namespace(namespace) => drop(writer.apply_namespace(namespace)),
+        SnapshotItem::Pod(pod) => drop(writer.apply(&pod)),
     });
     if let Err(error) = filled {
         // Somebody has changed it in place, since it was whole a moment ago: sweep all that came of it.
@@ -316,7 +318,7 @@ pub(crate) fn restore(
     Ok(Some(restored))
 }
 
-fn fill(mut file: &File, each: impl FnMut(Item<'_>)) -> Result<(), FormatError> {
+fn fill(mut file: &File, each: impl FnMut(SnapshotItem<'_>)) -> Result<(), SnapshotFormatError> {
     io::Seek::rewind(&mut file)?;
-    Decoder::new(file)?.read(each).map(drop)
+    SnapshotDecoder::new(file)?.read(each).map(drop)
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::journal::Version;
-use super::record::{RecordKey, Records};
+use super::journal::ZoneVersion;
+use super::record::{RecordKey, ZoneRecords};
 
 /// Memory of an entry of a map beside the bytes of its key: pointer and length, value, the allocator's and the map's own.
 pub(super) const ENTRY_OVERHEAD: usize = 48;
@@ -12,13 +12,13 @@ pub(super) const ENTRY_OVERHEAD: usize = 48;
 /// Changes since a state: each record that was there and is not, or was not and is. A record that was removed and added
 /// again is not in it.
 #[derive(Debug, Default)]
-pub(super) struct Difference {
+pub(super) struct ZoneDifference {
     /// True for a record that has been added.
     changed: HashMap<RecordKey, bool>,
     bytes: usize,
 }
 
-impl Difference {
+impl ZoneDifference {
     /// Adds a change: the record is there from now on, or is no longer. Changes of one record alternate, so the second
     /// one undoes the first.
     pub(super) fn add(&mut self, record: &RecordKey, is_there: bool) {
@@ -56,8 +56,8 @@ impl Difference {
     }
 
     /// Ends the difference, which leads from one version to the next.
-    pub(super) fn finish(&mut self, from: u32, to: u32) -> Version {
-        let (mut removed, mut added) = (Records::default(), Records::default());
+    pub(super) fn finish(&mut self, from: u32, to: u32) -> ZoneVersion {
+        let (mut removed, mut added) = (ZoneRecords::default(), ZoneRecords::default());
         for (record, is_added) in self.iter() {
             if is_added { &mut added } else { &mut removed }.push_key(record);
         }
@@ -65,6 +65,6 @@ impl Difference {
         added.shrink();
         // Memory of a large one is given back.
         self.clear();
-        Version { from, to, removed, added }
+        ZoneVersion { from, to, removed, added }
     }
 }

@@ -8,7 +8,7 @@ use poddns_core::Freshness;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use super::{Published, Records, Since, TransferStats, WalkId};
+use super::{Publication, TransferStats, WalkId, ZoneChanges, ZoneRecords};
 use crate::freshness::Health;
 use crate::index::SharedWriter;
 
@@ -23,7 +23,7 @@ pub struct Transfers {
 /// Too much has changed beside a walk, or before it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("too much of the zone changed while it was sent")]
-pub struct Lost;
+pub struct WalkLost;
 
 impl Transfers {
     pub(crate) fn new(writer: SharedWriter, health: Health, limit: usize, floor: Option<u32>) -> Self {
@@ -39,9 +39,9 @@ impl Transfers {
     /// Publishes what the index holds as a version, unless that is the last one, or less than a second old. `at` is the
     /// time of the call, `unix` the same in Unix seconds, modulo 2^32.
     #[must_use]
-    pub fn publish(&self, at: Instant, unix: u32) -> Published {
+    pub fn publish(&self, at: Instant, unix: u32) -> Publication {
         if self.health.freshness() == Freshness::Unsynced {
-            return Published::Unsynced;
+            return Publication::Unsynced;
         }
         self.writer.lock().publish_version(at, unix)
     }
@@ -63,16 +63,16 @@ impl Transfers {
     /// Returns the current serial, and what a secondary with version `known` needs to have that; `None` if there is no
     /// version yet.
     #[must_use]
-    pub fn since(&self, known: u32) -> Option<(u32, Since)> {
+    pub fn since(&self, known: u32) -> Option<(u32, ZoneChanges)> {
         self.writer.lock().versions()?.since(known)
     }
 
     /// Begins a walk over the version published last.
-    pub fn walk(&self) -> Result<Walk, Lost> {
+    pub fn walk(&self) -> Result<ZoneWalk, WalkLost> {
         let mut writer = self.writer.lock();
-        let (id, serial) = writer.versions_mut().and_then(super::Versions::begin_walk).ok_or(Lost)?;
+        let (id, serial) = writer.versions_mut().and_then(super::Versions::begin_walk).ok_or(WalkLost)?;
         drop(writer);
-        Ok(Walk { writer: self.writer.clone(), id, serial })
+        Ok(ZoneWalk { writer: self.writer.clone(), id, serial })
     }
 
     /// Returns the state of the versions.
@@ -89,13 +89,13 @@ impl fmt::Debug for Transfers {
 }
 
 /// A walk over all records of one version. What it keeps is freed when it is dropped.
-pub struct Walk {
+pub struct ZoneWalk {
     writer: SharedWriter,
     id: WalkId,
     serial: u32,
 }
 
-impl Walk {
+impl ZoneWalk {
     /// Returns the serial of the version.
     #[must_use]
     pub const fn serial(&self) -> u32 {
@@ -103,12 +103,12 @@ impl Walk {
     }
 
     /// Adds the next records to `out`, some hundred or none, and returns whether there are more.
-    pub fn next(&mut self, out: &mut Records) -> Result<bool, Lost> {
-        self.writer.lock().step(self.id, out).ok_or(Lost)
+    pub fn next(&mut self, out: &mut ZoneRecords) -> Result<bool, WalkLost> {
+        self.writer.lock().step(self.id, out).ok_or(WalkLost)
     }
 }
 
-impl Drop for Walk {
+impl Drop for ZoneWalk {
     fn drop(&mut self) {
         if let Some(versions) = self.writer.lock().versions_mut() {
             versions.end_walk(self.id);
@@ -116,7 +116,7 @@ impl Drop for Walk {
     }
 }
 
-impl fmt::Debug for Walk {
+impl fmt::Debug for ZoneWalk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Walk").field("serial", &self.serial).finish_non_exhaustive()
     }

@@ -3,26 +3,26 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::record::Records;
+use super::record::ZoneRecords;
 use super::serial;
 
 /// A version of the zone, as difference from the one before.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Version {
+pub struct ZoneVersion {
     /// Serial of the version before.
     pub from: u32,
     /// Serial of this version.
     pub to: u32,
     /// Records of the version before that this one does not have.
-    pub removed: Records,
+    pub removed: ZoneRecords,
     /// Records of this version that the one before does not have.
-    pub added: Records,
+    pub added: ZoneRecords,
 }
 
 /// Memory of a version beside its records, in bytes.
 const VERSION_OVERHEAD: usize = 96;
 
-impl Version {
+impl ZoneVersion {
     /// Returns the memory that it takes, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -32,11 +32,11 @@ impl Version {
 
 /// Records that a secondary with some version of the zone needs to have the current one.
 #[derive(Clone, Debug)]
-pub enum Since {
+pub enum ZoneChanges {
     /// Nothing: its version is the current one, or newer.
     Current,
     /// These versions, the oldest first: at least one.
-    Versions(Vec<Arc<Version>>),
+    Versions(Vec<Arc<ZoneVersion>>),
     /// All of the zone: the journal does not reach back to its version.
     Unknown,
 }
@@ -44,7 +44,7 @@ pub enum Since {
 /// Consecutive versions, the oldest first.
 #[derive(Debug)]
 pub(super) struct Journal {
-    versions: VecDeque<Arc<Version>>,
+    versions: VecDeque<Arc<ZoneVersion>>,
     bytes: usize,
     limit: usize,
 }
@@ -55,7 +55,7 @@ impl Journal {
     }
 
     /// Appends a version, and drops the oldest ones that there is no room for, which can be all.
-    pub(super) fn push(&mut self, version: Version) {
+    pub(super) fn push(&mut self, version: ZoneVersion) {
         self.bytes += version.bytes();
         self.versions.push_back(Arc::new(version));
         while self.bytes > self.limit
@@ -70,15 +70,15 @@ impl Journal {
         (self.versions, self.bytes) = (VecDeque::new(), 0);
     }
 
-    pub(super) fn since(&self, known: u32, current: u32) -> Since {
+    pub(super) fn since(&self, known: u32, current: u32) -> ZoneChanges {
         // RFC 1995 2: "If an IXFR query with the same or newer version number than that of the server is received, it is
         // replied to with a single SOA record of the server's current version".
         if known == current || serial::is_newer(known, current) {
-            return Since::Current;
+            return ZoneChanges::Current;
         }
         match self.versions.iter().position(|version| version.from == known) {
-            Some(first) => Since::Versions(self.versions.iter().skip(first).cloned().collect()),
-            None => Since::Unknown,
+            Some(first) => ZoneChanges::Versions(self.versions.iter().skip(first).cloned().collect()),
+            None => ZoneChanges::Unknown,
         }
     }
 

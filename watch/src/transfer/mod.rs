@@ -2,7 +2,7 @@
 //!
 //! # Records
 //!
-//! The zone has one [`Record`] for each pair of namespace and address that some pod has, and, where pod names are kept, one
+//! The zone has one [`ZoneRecord`] for each pair of namespace and address that some pod has, and, where pod names are kept, one
 //! for each address of each named pod. Which of them may be answered is for the DNS to say.
 //!
 //! # Versions
@@ -16,7 +16,7 @@
 //!
 //! # Walks
 //!
-//! A [`Walk`] returns each record of one version exactly once, while the index goes on to change, and without a copy of
+//! A [`ZoneWalk`] returns each record of one version exactly once, while the index goes on to change, and without a copy of
 //! it. It takes the writer's lock for some hundred records at a time. Readers notice nothing.
 //!
 //! It visits records in an order in which none of them moves: addresses by the bits of their hash, from the last to
@@ -33,7 +33,7 @@
 //!
 //! Changes between the version and the beginning of a walk are those that wait for the next version, and the walk
 //! begins with them. The model tests run random changes, versions and steps of several walks in all orders. A walk
-//! next to which more than 4 MiB change is given up: [`Walk::next`] returns [`Lost`].
+//! next to which more than 4 MiB change is given up: [`ZoneWalk::next`] returns [`WalkLost`].
 //!
 //! Nothing of this is there until [`Recorder::transfers`](crate::Recorder::transfers) is called.
 
@@ -44,17 +44,17 @@ mod record;
 mod serial;
 mod versions;
 
-pub use handle::{Lost, Transfers, Walk};
-pub use journal::{Since, Version};
+pub use handle::{Transfers, WalkLost, ZoneWalk};
+pub use journal::{ZoneChanges, ZoneVersion};
 pub(crate) use record::RecordKey;
-pub use record::{Record, Records};
-pub(crate) use versions::{Phase, Position, Versions, WalkId};
+pub use record::{ZoneRecord, ZoneRecords};
+pub(crate) use versions::{Position, Versions, WalkId, WalkPhase};
 
 use std::time::Instant;
 
 /// Result of [`Transfers::publish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
+pub enum Publication {
     /// No version, because the index has never been complete.
     Unsynced,
     /// No new version, because nothing has changed.

@@ -7,7 +7,7 @@ use poddns_core::Label;
 
 /// An address record of the zone: of an address' name, or of a pod's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Record<'a> {
+pub struct ZoneRecord<'a> {
     /// The namespace.
     pub namespace: &'a str,
     /// The pod whose name the record is of; `None` for the name that spells the address.
@@ -55,14 +55,14 @@ fn write(to: &mut Vec<u8>, namespace: &Label, name: Option<&Label>, address: IpA
 }
 
 /// Reads what [`write`] wrote.
-fn read(bytes: &[u8]) -> Option<Record<'_>> {
+fn read(bytes: &[u8]) -> Option<ZoneRecord<'_>> {
     let (namespace, rest) = label(bytes)?;
     let (name, address) = label(rest)?;
     let address = match *address {
         [a, b, c, d] => IpAddr::from([a, b, c, d]),
         _ => IpAddr::from(*address.as_array::<16>()?),
     };
-    Some(Record { namespace, name: (!name.is_empty()).then_some(name), address })
+    Some(ZoneRecord { namespace, name: (!name.is_empty()).then_some(name), address })
 }
 
 fn label(bytes: &[u8]) -> Option<(&str, &[u8])> {
@@ -73,11 +73,11 @@ fn label(bytes: &[u8]) -> Option<(&str, &[u8])> {
 
 /// Records, one after the other in one piece of memory.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Records(Vec<u8>);
+pub struct ZoneRecords(Vec<u8>);
 
-impl Records {
+impl ZoneRecords {
     /// Returns the records in the order in which they were added.
-    pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = ZoneRecord<'_>> {
         let mut place = 0;
         std::iter::from_fn(move || {
             let (record, next) = self.at(place)?;
@@ -88,7 +88,7 @@ impl Records {
 
     /// Returns the record at a place, 0 to begin with, and the place behind it; `None` at the end.
     #[must_use]
-    pub fn at(&self, place: usize) -> Option<(Record<'_>, usize)> {
+    pub fn at(&self, place: usize) -> Option<(ZoneRecord<'_>, usize)> {
         let (&len, rest) = self.0.get(place..)?.split_first()?;
         let record = read(rest.get(..usize::from(len))?)?;
         Some((record, place + 1 + usize::from(len)))
@@ -144,7 +144,7 @@ impl Records {
     }
 }
 
-impl fmt::Debug for Records {
+impl fmt::Debug for ZoneRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
@@ -169,7 +169,7 @@ mod tests {
             (long.as_str(), Some(long.as_str()), "fd00::1"),
             ("a", None, "::"),
         ];
-        let mut records = Records::default();
+        let mut records = ZoneRecords::default();
         for (namespace, name, address) in written {
             let (namespace, name) = (namespace.parse().unwrap(), name.map(|name| name.parse().unwrap()));
             records.push_unless(&namespace, name.as_ref(), address.parse().unwrap(), |_| false);

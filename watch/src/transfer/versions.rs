@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::difference::{Difference, ENTRY_OVERHEAD};
-use super::journal::{Journal, Since};
-use super::record::{RecordKey, Records};
-use super::{Published, TransferStats, serial};
+use super::difference::{ENTRY_OVERHEAD, ZoneDifference};
+use super::journal::{Journal, ZoneChanges};
+use super::record::{RecordKey, ZoneRecords};
+use super::{Publication, TransferStats, serial};
 
 /// Shortest time between two versions.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,11 +24,11 @@ const MAX_WALK_BYTES: usize = 4 << 20;
 /// A place in the order in which a walk visits records. Of an address' records it follows from the address alone, of a
 /// pod name's from the pod's row, so neither moves while the record is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position(pub(crate) Phase, pub(crate) u64);
+pub(crate) struct Position(pub(crate) WalkPhase, pub(crate) u64);
 
 /// The parts of a walk, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum WalkPhase {
     V4,
     V6,
     Names,
@@ -36,7 +36,7 @@ pub(crate) enum Phase {
     Rest,
 }
 
-impl Phase {
+impl WalkPhase {
     pub(crate) const fn start(self) -> Position {
         Position(self, 0)
     }
@@ -51,7 +51,7 @@ pub(crate) struct WalkId(u64);
 
 /// A walk over one version, as far as it has come.
 #[derive(Debug)]
-struct Walk {
+struct WalkState {
     id: WalkId,
     /// All before is done.
     cursor: Position,
@@ -64,10 +64,10 @@ struct Walk {
     lost: bool,
 }
 
-impl Walk {
+impl WalkState {
     /// Decides about a record before its first change. `position` is that of a record which is there.
     fn touch(&mut self, record: &RecordKey, position: Option<Position>) {
-        if self.cursor.0 == Phase::Rest || self.lost || self.touched.contains_key(record) {
+        if self.cursor.0 == WalkPhase::Rest || self.lost || self.touched.contains_key(record) {
             return;
         }
         let unsent = position.is_some_and(|position| position >= self.cursor);
@@ -86,15 +86,15 @@ impl Walk {
 /// Versions of the zone of one index.
 #[derive(Debug)]
 pub(crate) struct Versions {
-    published: Option<Last>,
+    published: Option<PublishedVersion>,
     /// Serial that all versions come after.
     floor: Option<u32>,
     /// Changes since the version that was published last.
-    pending: Difference,
+    pending: ZoneDifference,
     /// They are too many, so they are not in `pending`.
     gap: bool,
     journal: Journal,
-    walks: Vec<Walk>,
+    walks: Vec<WalkState>,
     /// Lists under way, and since when a version has been put off because of them.
     lists: usize,
     waiting: Option<Instant>,
@@ -102,7 +102,7 @@ pub(crate) struct Versions {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Last {
+struct PublishedVersion {
     serial: u32,
     at: Instant,
 }
@@ -114,7 +114,7 @@ impl Versions {
         Self {
             published: None,
             floor,
-            pending: Difference::default(),
+            pending: ZoneDifference::default(),
             gap: false,
             journal: Journal::new(limit),
             walks: Vec::new(),
@@ -179,17 +179,17 @@ impl Versions {
     }
 
     /// Publishes what has changed as a version, if it is time to.
-    pub(crate) fn publish(&mut self, at: Instant, unix: u32) -> Published {
+    pub(crate) fn publish(&mut self, at: Instant, unix: u32) -> Publication {
         let Some(last) = self.published else {
             // One more than the time, so that it is not the last one of a process that has just ended.
             let now = unix.wrapping_add(1);
             let serial = self.floor.map_or(now, |floor| serial::next(floor, now));
-            self.published = Some(Last { serial, at });
-            return Published::New(serial);
+            self.published = Some(PublishedVersion { serial, at });
+            return Publication::New(serial);
         };
         if self.pending.is_empty() && !self.gap {
             self.waiting = None;
-            return Published::Unchanged;
+            return Publication::Unchanged;
         }
         let mut due = last.at + MIN_INTERVAL;
         if self.lists > 0 && !self.gap {
@@ -197,7 +197,7 @@ impl Versions {
             due = due.max(waiting + MAX_LIST);
         }
         if at < due {
-            return Published::Later(due);
+            return Publication::Later(due);
         }
         self.waiting = None;
         let serial = serial::next(last.serial, unix);
@@ -207,22 +207,22 @@ impl Versions {
         } else {
             self.journal.push(self.pending.finish(last.serial, serial));
         }
-        self.published = Some(Last { serial, at });
-        Published::New(serial)
+        self.published = Some(PublishedVersion { serial, at });
+        Publication::New(serial)
     }
 
     /// Publishes a version that has nothing in common with those before: only all of it leads to it.
     pub(crate) fn reset(&mut self, at: Instant, unix: u32) -> Option<u32> {
         let last = self.published?;
         let serial = serial::next(last.serial, unix);
-        self.published = Some(Last { serial, at });
+        self.published = Some(PublishedVersion { serial, at });
         self.pending.clear();
         self.gap = false;
         self.journal.clear();
         Some(serial)
     }
 
-    pub(crate) fn since(&self, known: u32) -> Option<(u32, Since)> {
+    pub(crate) fn since(&self, known: u32) -> Option<(u32, ZoneChanges)> {
         let current = self.published?.serial;
         Some((current, self.journal.since(known, current)))
     }
@@ -244,7 +244,7 @@ impl Versions {
         }
         let id = WalkId(NEXT_WALK.fetch_add(1, Ordering::Relaxed));
         let (touched, rest) = (HashMap::new(), Vec::new());
-        let mut walk = Walk { id, cursor: Phase::V4.start(), touched, bytes: 0, rest, lost: false };
+        let mut walk = WalkState { id, cursor: WalkPhase::V4.start(), touched, bytes: 0, rest, lost: false };
         for (record, added) in self.pending.iter() {
             walk.insert(record, !added);
         }
@@ -256,7 +256,7 @@ impl Versions {
         self.walks.retain(|walk| walk.id != id);
     }
 
-    fn walk(&mut self, id: WalkId) -> Option<&mut Walk> {
+    fn walk(&mut self, id: WalkId) -> Option<&mut WalkState> {
         self.walks.iter_mut().find(|walk| walk.id == id && !walk.lost)
     }
 
@@ -265,17 +265,17 @@ impl Versions {
     pub(crate) fn step(
         &mut self,
         id: WalkId,
-        out: &mut Records,
-        visit: impl FnOnce(Position, &mut Records, &dyn Fn(&[u8]) -> bool) -> Position,
+        out: &mut ZoneRecords,
+        visit: impl FnOnce(Position, &mut ZoneRecords, &dyn Fn(&[u8]) -> bool) -> Position,
     ) -> Option<bool> {
         /// Records of the rest that are sent at once.
         const AT_ONCE: usize = if cfg!(test) { 2 } else { 256 };
         let walk = self.walk(id)?;
-        if walk.cursor.0 != Phase::Rest {
+        if walk.cursor.0 != WalkPhase::Rest {
             let touched = &walk.touched;
             let is_touched = |record: &[u8]| !touched.is_empty() && touched.contains_key(record);
             walk.cursor = visit(walk.cursor, out, &is_touched);
-            if walk.cursor.0 == Phase::Rest {
+            if walk.cursor.0 == WalkPhase::Rest {
                 let touched = std::mem::take(&mut walk.touched);
                 walk.rest =
                     touched.into_iter().filter_map(|(record, unsent)| unsent.then_some(record)).collect();

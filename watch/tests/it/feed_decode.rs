@@ -4,7 +4,8 @@ use bytes::Bytes;
 use poddns_test_support::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH};
 use poddns_watch::feed::decode::check::{list, watch};
 use poddns_watch::feed::decode::{
-    DEFAULT_LIMIT, DecodeError, EventKind, Format, ListEnd, ListItem, Malformed, Part, Status, WatchFrame,
+    BodyPart, DEFAULT_LIMIT, DecodeError, EventKind, Format, ListEnd, ListItem, MalformedObject, Status,
+    WatchFrame,
 };
 use poddns_watch::{Namespace, Pod};
 use proptest::prelude::*;
@@ -259,7 +260,7 @@ fn what_is_no_list_is_an_error() {
     assert_eq!(whole_list(Format::Protobuf, b"k8s\0").1, Err(DecodeError::CutOff));
     assert_eq!(whole_list(Format::Protobuf, envelope("PodList", "")).1, Err(DecodeError::NoResourceVersion));
     let (_, end) = whole_list(Format::Protobuf, LIST_JSON);
-    assert!(matches!(end, Err(DecodeError::Syntax { part: Part::List, .. })), "{end:?}");
+    assert!(matches!(end, Err(DecodeError::Syntax { part: BodyPart::List, .. })), "{end:?}");
 }
 
 #[test]
@@ -271,7 +272,7 @@ fn malformed_object_costs_itself_alone() {
     let (items, end) = whole_list(Format::Protobuf, pod_list(&[pod("a"), broken.clone(), pod("c")]));
     assert_eq!(names(&items), ["a", "!b", "c"]);
     assert!(end.is_ok(), "{end:?}");
-    let ListItem::Malformed(Malformed { metadata, cause }) = &items[1] else { panic!("{items:?}") };
+    let ListItem::Malformed(MalformedObject { metadata, cause }) = &items[1] else { panic!("{items:?}") };
     assert_eq!((&*metadata.namespace, &*metadata.uid, &*metadata.resource_version), ("ns", "uid-b", "5"));
     assert!(cause.starts_with("not valid protobuf"), "{cause}");
     let body =
@@ -303,7 +304,7 @@ fn broken_events_are_errors() {
     for line in ["x", "[]", "{}", r#"{"type":"ADDED"}"#, r#"{"object":{}}"#, r#"{"type":"ADDED","object":{}"#]
     {
         let (_, ended) = whole_watch(Format::Json, format!("{line}\n"));
-        assert!(matches!(ended, Err(DecodeError::Syntax { part: Part::Event, .. })), "{line}: {ended:?}");
+        assert!(matches!(ended, Err(DecodeError::Syntax { part: BodyPart::Event, .. })), "{line}: {ended:?}");
     }
     let unknown = Err(DecodeError::UnknownEvent { kind: "RENAMED".to_owned() });
     assert_eq!(whole_watch(Format::Json, "{\"type\":\"RENAMED\",\"object\":{}}\n").1, unknown);
@@ -314,7 +315,7 @@ fn broken_events_are_errors() {
         vec![0, 0, 0, 7, 0x0a, 5, b'A', b'D', b'D', b'E', b'D'],
     ] {
         let (_, ended) = whole_watch(Format::Protobuf, event);
-        assert!(matches!(ended, Err(DecodeError::Syntax { part: Part::Event, .. })), "{ended:?}");
+        assert!(matches!(ended, Err(DecodeError::Syntax { part: BodyPart::Event, .. })), "{ended:?}");
     }
 }
 
@@ -341,13 +342,13 @@ fn parts_above_the_limit_are_errors() {
         assert_eq!(watch(format, &event), Ok(()), "{format:?}");
     }
     for (format, body, event) in objects_of(101) {
-        assert_eq!(list(format, &body), Err(too_large(Part::Item)));
-        assert_eq!(watch(format, &event), Err(too_large(Part::Event)));
+        assert_eq!(list(format, &body), Err(too_large(BodyPart::Item)));
+        assert_eq!(watch(format, &event), Err(too_large(BodyPart::Event)));
     }
     // Refused by its length, before any of it has come.
-    assert_eq!(watch(Format::Protobuf, &[0xff; 4]), Err(too_large(Part::Event)));
+    assert_eq!(watch(Format::Protobuf, &[0xff; 4]), Err(too_large(BodyPart::Event)));
     let metadata = format!(r#"{{"metadata":{{"continue":"{}"}}}}"#, "x".repeat(100));
-    assert_eq!(list(Format::Json, metadata.as_bytes()), Err(too_large(Part::Metadata)));
+    assert_eq!(list(Format::Json, metadata.as_bytes()), Err(too_large(BodyPart::Metadata)));
     // What is skipped may be of any size.
     let other =
         format!(r#"{{"other":"{}","metadata":{{"resourceVersion":"7"}},"items":[]}}"#, "x".repeat(1000));
@@ -356,7 +357,7 @@ fn parts_above_the_limit_are_errors() {
 
 #[test]
 fn errors_name_the_limit() {
-    let error = DecodeError::TooLarge { part: Part::Event, limit: DEFAULT_LIMIT };
+    let error = DecodeError::TooLarge { part: BodyPart::Event, limit: DEFAULT_LIMIT };
     assert_eq!(error.to_string(), "an event of the watch is larger than the limit of 16777216 bytes");
 }
 

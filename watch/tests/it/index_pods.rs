@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use poddns_core::{Label, Owner, PodLookup};
-use poddns_watch::index::Comparison;
+use poddns_watch::index::PodComparison;
 use poddns_watch::{
     Change, Index, IndexOptions, IndexWriter, ListScope, MAX_ADDRESSES, PodRecord, Uid, index,
 };
@@ -220,10 +220,10 @@ fn comparison_changes_nothing_and_counts_as_seen() {
             let (uid, namespace) = (Uid::parse(uid), label("default"));
             writer.compare(&PodRecord { uid, namespace, name, addresses: &ips(addresses) })
         };
-        assert_eq!(compare("1", "one", &["10.0.0.1"]), Comparison::Same);
-        assert_eq!(compare("1", "one", &["10.0.0.9"]), Comparison::Different);
-        assert_eq!(compare("3", "three", &["10.0.0.3"]), Comparison::Missing);
-        assert_eq!(compare("3", "three", &[]), Comparison::Same);
+        assert_eq!(compare("1", "one", &["10.0.0.1"]), PodComparison::Same);
+        assert_eq!(compare("1", "one", &["10.0.0.9"]), PodComparison::Different);
+        assert_eq!(compare("3", "three", &["10.0.0.3"]), PodComparison::Missing);
+        assert_eq!(compare("3", "three", &[]), PodComparison::Same);
         assert!(has(&index, "default", "10.0.0.1") && !has(&index, "default", "10.0.0.9"));
         let mut swept = Vec::new();
         writer.sweep_pod_list(&ListScope::All, |pod| swept.extend(pod.addresses.to_vec()));

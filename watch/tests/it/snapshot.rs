@@ -12,9 +12,9 @@ use crate::support::options;
 use poddns_core::{Freshness, Label, PodLookup};
 use poddns_test_support::api_server::{ApiServer, BodyEnd, PreparedResponse, RequestVerb, namespace, pod};
 use poddns_test_support::wait::until_async as until;
-use poddns_watch::snapshot::format::{Decoder, Encoder, Header, Item};
+use poddns_watch::snapshot::format::{SnapshotDecoder, SnapshotEncoder, SnapshotHeader, SnapshotItem};
 use poddns_watch::snapshot::try_out;
-use poddns_watch::{Feed, HostNetwork, Index, Restored, Scope, SnapshotError, Source};
+use poddns_watch::{Feed, HostNetwork, Index, RestoredSnapshot, Scope, SnapshotError, Source};
 use tokio_util::sync::CancellationToken;
 
 fn label(text: &str) -> Label {
@@ -70,14 +70,14 @@ async fn snapshot_of(server: &ApiServer, scope: Scope, path: &Path) {
 /// The same snapshot with another time.
 fn dated(path: &Path, in_step: SystemTime) {
     let octets = fs::read(path).unwrap();
-    let decoder = Decoder::new(&octets[..]).unwrap();
-    let header = Header { in_step, ..decoder.header().clone() };
+    let decoder = SnapshotDecoder::new(&octets[..]).unwrap();
+    let header = SnapshotHeader { in_step, ..decoder.header().clone() };
     let mut copy = Vec::new();
-    let mut encoder = Encoder::new(&mut copy, &header);
+    let mut encoder = SnapshotEncoder::new(&mut copy, &header);
     decoder
         .read(|item| match item {
-            Item::Namespace(namespace) => encoder.namespace(&namespace),
-            Item::Pod(pod) => encoder.pod(&pod),
+            SnapshotItem::Namespace(namespace) => encoder.namespace(&namespace),
+            SnapshotItem::Pod(pod) => encoder.pod(&pod),
         })
         .unwrap();
     encoder.finish().unwrap();
@@ -273,7 +273,7 @@ async fn clock_set_back_makes_age_unknown() {
     dated(&path, SystemTime::now() + Duration::from_hours(1));
     let mut feed = open(&server, Scope::default()).await;
     let restored = feed.restore(&path).unwrap().expect("it is used");
-    assert!(matches!(restored, Restored { age: None, .. }));
+    assert!(matches!(restored, RestoredSnapshot { age: None, .. }));
     assert!(stale(&feed.index()) > Duration::from_hours(24 * 365));
     assert!(has(&feed.index(), "default", "10.0.0.1"));
     dated(&path, SystemTime::UNIX_EPOCH);

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use poddns_core::Label;
-use poddns_watch::snapshot::format::{Counts, Decoder, Encoder, FormatError, Header, Item};
+use poddns_watch::snapshot::format::{
+    SnapshotCounts, SnapshotDecoder, SnapshotEncoder, SnapshotFormatError, SnapshotHeader, SnapshotItem,
+};
 use poddns_watch::{MAX_ADDRESSES, PodRecord, Uid};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -26,7 +28,7 @@ impl Pod {
 }
 
 /// Contents of a snapshot.
-type Told = (Header, Vec<Label>, Vec<Pod>);
+type Told = (SnapshotHeader, Vec<Label>, Vec<Pod>);
 
 fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|_| panic!("{text} is a label"))
@@ -34,7 +36,7 @@ fn label(text: &str) -> Label {
 
 fn encode((header, namespaces, pods): &Told) -> Vec<u8> {
     let mut octets = Vec::new();
-    let mut encoder = Encoder::new(&mut octets, header);
+    let mut encoder = SnapshotEncoder::new(&mut octets, header);
     for namespace in namespaces {
         encoder.namespace(namespace);
     }
@@ -47,13 +49,13 @@ fn encode((header, namespaces, pods): &Told) -> Vec<u8> {
     octets
 }
 
-fn decode(octets: &[u8]) -> Result<Told, FormatError> {
-    let decoder = Decoder::new(octets)?;
+fn decode(octets: &[u8]) -> Result<Told, SnapshotFormatError> {
+    let decoder = SnapshotDecoder::new(octets)?;
     let header = decoder.header().clone();
     let (mut namespaces, mut pods) = (Vec::new(), Vec::new());
     decoder.read(|item| match item {
-        Item::Namespace(namespace) => namespaces.push(namespace),
-        Item::Pod(PodRecord { uid, namespace, name, addresses }) => {
+        SnapshotItem::Namespace(namespace) => namespaces.push(namespace),
+        SnapshotItem::Pod(PodRecord { uid, namespace, name, addresses }) => {
             pods.push(Pod { uid, namespace, name: name.to_owned(), addresses: addresses.to_vec() });
         }
     })?;
@@ -62,7 +64,7 @@ fn decode(octets: &[u8]) -> Result<Told, FormatError> {
 
 /// A small one with something of everything.
 fn sample() -> Told {
-    let header = Header {
+    let header = SnapshotHeader {
         in_step: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         origin: "source: https://10.0.0.1\npods: true".to_owned(),
         serial: None,
@@ -102,7 +104,7 @@ prop_compose! {
         pods in vec(any_pod(), 0..40),
     ) -> Told {
         let in_step = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-        (Header { in_step, origin, serial }, namespaces, pods)
+        (SnapshotHeader { in_step, origin, serial }, namespaces, pods)
     }
 }
 
@@ -131,8 +133,10 @@ fn cut_off_anywhere_it_is_refused() {
     assert_eq!(decode(&octets).unwrap(), sample());
     for length in 0..octets.len() {
         match decode(&octets[..length]) {
-            Err(FormatError::Foreign) => assert!(length < 8, "{length}"),
-            Err(FormatError::Truncated(at)) => assert!(length >= 8 && at <= length as u64, "{length}"),
+            Err(SnapshotFormatError::Foreign) => assert!(length < 8, "{length}"),
+            Err(SnapshotFormatError::Truncated(at)) => {
+                assert!(length >= 8 && at <= length as u64, "{length}")
+            }
             other => panic!("{length}: {other:?}"),
         }
     }
@@ -160,7 +164,10 @@ fn with_any_octet_more_or_less_it_is_refused() {
         assert!(decode(&more).is_err(), "octet {at} twice");
     }
     let twice = [&octets[..], &octets].concat();
-    assert!(matches!(decode(&twice), Err(FormatError::Damaged { what: "something follows the end", .. })));
+    assert!(matches!(
+        decode(&twice),
+        Err(SnapshotFormatError::Damaged { what: "something follows the end", .. })
+    ));
 }
 
 #[test]
@@ -187,12 +194,12 @@ fn what_is_wrong_is_told() {
 fn what_no_index_keeps_is_not_written() {
     let (header, ..) = sample();
     let mut octets = Vec::new();
-    let mut encoder = Encoder::new(&mut octets, &header);
+    let mut encoder = SnapshotEncoder::new(&mut octets, &header);
     let many = vec![IpAddr::from([10, 0, 0, 1]); MAX_ADDRESSES + 1];
     for (name, addresses) in [("none", &[][..]), ("with.dots", &many[..])] {
         encoder.pod(&PodRecord { uid: Uid::parse(name), namespace: label("a"), name, addresses });
     }
-    assert_eq!(encoder.finish().unwrap(), Counts { namespaces: 0, pods: 1 });
+    assert_eq!(encoder.finish().unwrap(), SnapshotCounts { namespaces: 0, pods: 1 });
     let (_, _, pods) = decode(&octets).unwrap();
     assert_eq!((pods[0].name.as_str(), pods[0].addresses.len()), ("", MAX_ADDRESSES));
 }

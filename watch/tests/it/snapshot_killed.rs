@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use poddns_watch::snapshot::format::Decoder;
+use poddns_watch::snapshot::format::SnapshotDecoder;
 use poddns_watch::{Feed, Scope, Source};
 
 /// Set in the process that is to be killed: the folder it writes to.
@@ -65,7 +65,7 @@ fn killed_writer_leaves_previous_snapshot() {
         }
         victim.kill().unwrap();
         victim.wait().unwrap();
-        let decoder = Decoder::new(File::open(&snapshot).unwrap()).unwrap();
+        let decoder = SnapshotDecoder::new(File::open(&snapshot).unwrap()).unwrap();
         assert_eq!(decoder.read(|_| {}).unwrap().pods, PODS);
         for path in unfinished(folder.path()) {
             cut_off += 1;

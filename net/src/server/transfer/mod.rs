@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use poddns_core::Freshness;
-use poddns_watch::transfer::Version;
+use poddns_watch::transfer::ZoneVersion;
 use tokio::sync::Semaphore;
 
 pub(crate) use answer::{DeferredQuery, TransferOutcome};
@@ -82,8 +82,9 @@ impl TransferService {
     }
 
     /// Returns whether versions have more records than the zone, so that all of it is shorter.
-    fn is_large(&self, versions: &[Arc<Version>]) -> bool {
-        let records = |version: &Arc<Version>| version.removed.iter().count() + version.added.iter().count();
+    fn is_large(&self, versions: &[Arc<ZoneVersion>]) -> bool {
+        let records =
+            |version: &Arc<ZoneVersion>| version.removed.iter().count() + version.added.iter().count();
         let size = self.pods.0.report().index.unwrap_or_default();
         let names = if self.settings.pod_names { 2 } else { 1 };
         versions.iter().map(records).sum::<usize>() > size.addresses.max(1) * names

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use poddns_watch::transfer::Published;
+use poddns_watch::transfer::Publication;
 use tokio::sync::{Semaphore, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -118,18 +118,18 @@ impl Drop for Publisher {
 async fn publish(versions: &poddns_watch::Transfers, serials: &watch::Sender<Option<u32>>) {
     loop {
         match versions.publish(Instant::now(), serial_time()) {
-            Published::New(serial) => {
+            Publication::New(serial) => {
                 serials.send_replace(Some(serial));
             }
-            Published::Unchanged => {
+            Publication::Unchanged => {
                 // After a reload, the serial may be one that nobody has been told of.
                 let serial = versions.stats().serial;
                 serials.send_if_modified(|sent| std::mem::replace(sent, serial) != serial);
                 versions.changed().await;
             }
             // Earlier, if a list ends that it waits for.
-            Published::Later(due) => drop(time::timeout_at(due.into(), versions.changed()).await),
-            Published::Unsynced => time::sleep(POLL_INTERVAL).await,
+            Publication::Later(due) => drop(time::timeout_at(due.into(), versions.changed()).await),
+            Publication::Unsynced => time::sleep(POLL_INTERVAL).await,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use poddns_core::transfer::{MessageFull, TransferMessage, TransferRecord};
-use poddns_watch::transfer::{Lost, Record, Records, Version, Walk};
+use poddns_watch::transfer::{WalkLost, ZoneRecord, ZoneRecords, ZoneVersion, ZoneWalk};
 
 /// Consecutive records of an answer.
 #[derive(Debug)]
@@ -12,11 +12,11 @@ enum RecordRun {
     Soa(u32),
     Ns,
     /// All addresses of a version.
-    Walk(Walk),
+    Walk(ZoneWalk),
     /// Addresses that a version does not have any more.
-    Removed(Arc<Version>),
+    Removed(Arc<ZoneVersion>),
     /// Addresses that a version has and the one before did not.
-    Added(Arc<Version>),
+    Added(Arc<ZoneVersion>),
 }
 
 /// The records of an answer that have not been written yet.
@@ -26,12 +26,12 @@ pub(super) struct TransferRecords {
     /// Position of the next record of the first part.
     at: usize,
     /// Records read of a walk.
-    read: Records,
+    read: ZoneRecords,
 }
 
 impl TransferRecords {
     fn new(parts: impl IntoIterator<Item = RecordRun>) -> Self {
-        Self { parts: parts.into_iter().collect(), at: 0, read: Records::default() }
+        Self { parts: parts.into_iter().collect(), at: 0, read: ZoneRecords::default() }
     }
 
     /// One SOA record.
@@ -40,14 +40,14 @@ impl TransferRecords {
     }
 
     /// All of a version (RFC 5936 2.2).
-    pub(super) fn all(walk: Walk) -> Self {
+    pub(super) fn all(walk: ZoneWalk) -> Self {
         let serial = walk.serial();
         Self::new([RecordRun::Soa(serial), RecordRun::Ns, RecordRun::Walk(walk), RecordRun::Soa(serial)])
     }
 
     /// Differences, the oldest first (RFC 1995 4).
-    pub(super) fn differences(versions: Vec<Arc<Version>>, serial: u32) -> Self {
-        let difference = |version: Arc<Version>| {
+    pub(super) fn differences(versions: Vec<Arc<ZoneVersion>>, serial: u32) -> Self {
+        let difference = |version: Arc<ZoneVersion>| {
             let (from, to) = (version.from, version.to);
             let removed = RecordRun::Removed(Arc::clone(&version));
             [RecordRun::Soa(from), removed, RecordRun::Soa(to), RecordRun::Added(version)]
@@ -57,7 +57,7 @@ impl TransferRecords {
     }
 
     /// Writes records into a message until it is full. Returns whether there are more.
-    pub(super) fn write(&mut self, message: &mut TransferMessage<'_>) -> Result<bool, Lost> {
+    pub(super) fn write(&mut self, message: &mut TransferMessage<'_>) -> Result<bool, WalkLost> {
         while let Some(part) = self.parts.front_mut() {
             let written = match part {
                 RecordRun::Soa(serial) => message.soa(*serial).map(|()| true),
@@ -93,12 +93,12 @@ impl TransferRecords {
 
 /// Writes records from this place on, and returns true at their end.
 fn write_all(
-    records: &Records,
+    records: &ZoneRecords,
     at: &mut usize,
     message: &mut TransferMessage<'_>,
 ) -> Result<bool, MessageFull> {
     while let Some((record, next)) = records.at(*at) {
-        let Record { namespace, name, address } = record;
+        let ZoneRecord { namespace, name, address } = record;
         message.record(&TransferRecord { namespace, name, address })?;
         *at = next;
     }

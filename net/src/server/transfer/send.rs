@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poddns_core::transfer::{MAX_TRANSFER_MESSAGE, Transfer, TransferMessage, TransferQuery};
-use poddns_watch::transfer::Since;
+use poddns_watch::transfer::ZoneChanges;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -126,13 +126,13 @@ impl TransferService {
         let versions = self.versions.as_ref()?;
         if let Some(known) = transfer.known {
             match versions.since(known)? {
-                (serial, Since::Current) => {
+                (serial, ZoneChanges::Current) => {
                     return Some((TransferKind::Soa, serial, TransferRecords::soa(serial)));
                 }
-                (serial, Since::Versions(list)) if !self.is_large(&list) => {
+                (serial, ZoneChanges::Versions(list)) if !self.is_large(&list) => {
                     return Some((TransferKind::Ixfr, serial, TransferRecords::differences(list, serial)));
                 }
-                (_, Since::Versions(_) | Since::Unknown) => {}
+                (_, ZoneChanges::Versions(_) | ZoneChanges::Unknown) => {}
             }
         }
         let walk = versions.walk().ok()?;

@@ -15,7 +15,7 @@ pub enum DecodeError {
     #[error("{part} is larger than the limit of {limit} bytes")]
     TooLarge {
         /// The part.
-        part: Part,
+        part: BodyPart,
         /// The limit, in bytes.
         limit: usize,
     },
@@ -25,7 +25,7 @@ pub enum DecodeError {
         /// The encoding that the answer named.
         format: Format,
         /// The part.
-        part: Part,
+        part: BodyPart,
         /// The details.
         cause: String,
     },
@@ -48,7 +48,7 @@ pub enum DecodeError {
 
 /// A part of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum BodyPart {
     /// The object around the items of a list.
     List,
     /// A key of that object, its kind or its metadata.
@@ -59,7 +59,7 @@ pub enum Part {
     Event,
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for BodyPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::List => "the list",

@@ -10,7 +10,7 @@ pub enum ListItem<K> {
     /// An object.
     Object(K),
     /// An object that cannot be decoded. The list goes on behind it.
-    Malformed(Malformed),
+    Malformed(MalformedObject),
 }
 
 /// The end of a list.
@@ -48,7 +48,7 @@ pub enum WatchFrame<K> {
         /// The change.
         kind: EventKind,
         /// The object's metadata, as far as it is known.
-        object: Malformed,
+        object: MalformedObject,
     },
 }
 
@@ -65,7 +65,7 @@ pub enum EventKind {
 
 /// An object that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub struct MalformedObject {
     /// Its identity, as far as it was read. Fields that were not are empty.
     pub metadata: Metadata,
     /// The fault.
@@ -74,13 +74,13 @@ pub struct Malformed {
 
 /// `type` of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
+pub(super) enum FrameType {
     Event(EventKind),
     Bookmark,
     Error,
 }
 
-impl Type {
+impl FrameType {
     pub(super) fn parse(text: &str) -> Result<Self, DecodeError> {
         match text {
             "ADDED" => Ok(Self::Event(EventKind::Added)),

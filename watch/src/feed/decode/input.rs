@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-use super::error::{DecodeError, Part};
+use super::error::{BodyPart, DecodeError};
 
 /// A buffer above this is given back once it is empty.
 const KEPT_CAPACITY: usize = 256 << 10;
@@ -59,7 +59,7 @@ impl Input {
     }
 
     /// Keeps the rest of the chunk: the part goes on in the next one.
-    pub(super) fn keep(&mut self, part: Part) -> Result<(), DecodeError> {
+    pub(super) fn keep(&mut self, part: BodyPart) -> Result<(), DecodeError> {
         self.check(self.chunk.len(), part)?;
         self.partial.extend_from_slice(&self.chunk);
         self.skip(self.chunk.len());
@@ -70,7 +70,7 @@ impl Input {
     pub(super) fn take<T>(
         &mut self,
         count: usize,
-        part: Part,
+        part: BodyPart,
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, DecodeError> {
         self.check(count, part)?;
@@ -91,7 +91,7 @@ impl Input {
     pub(super) fn part<T>(
         &mut self,
         length: usize,
-        part: Part,
+        part: BodyPart,
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, DecodeError> {
         let missing = length - self.partial.len();
@@ -102,7 +102,7 @@ impl Input {
         Ok(None)
     }
 
-    fn check(&self, more: usize, part: Part) -> Result<(), DecodeError> {
+    fn check(&self, more: usize, part: BodyPart) -> Result<(), DecodeError> {
         if self.partial.len() + more > self.limit {
             return Err(DecodeError::TooLarge { part, limit: self.limit });
         }

@@ -43,10 +43,12 @@ mod status;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
+use json::{JsonList, JsonWatch};
+use protobuf::{ProtobufList, ProtobufWatch};
 
-pub use error::{DecodeError, Part};
+pub use error::{BodyPart, DecodeError};
 pub use format::Format;
-pub use frame::{EventKind, ListEnd, ListItem, Malformed, WatchFrame};
+pub use frame::{EventKind, ListEnd, ListItem, MalformedObject, WatchFrame};
 pub use object::Object;
 pub use status::Status;
 
@@ -55,15 +57,15 @@ pub const DEFAULT_LIMIT: usize = 16 << 20;
 
 /// Decodes a list, whole or a page of it, item by item.
 #[derive(Debug)]
-pub struct ListDecoder<K>(Decoder<json::List, protobuf::List>, PhantomData<fn() -> K>);
+pub struct ListDecoder<K>(EitherDecoder<JsonList, ProtobufList>, PhantomData<fn() -> K>);
 
 /// Decodes a watch, event by event.
 #[derive(Debug)]
-pub struct WatchDecoder<K>(Decoder<json::Watch, protobuf::Watch>, PhantomData<fn() -> K>);
+pub struct WatchDecoder<K>(EitherDecoder<JsonWatch, ProtobufWatch>, PhantomData<fn() -> K>);
 
 /// A decoder of either encoding.
 #[derive(Debug)]
-enum Decoder<J, P> {
+enum EitherDecoder<J, P> {
     Json(J),
     Protobuf(P),
 }
@@ -72,15 +74,15 @@ enum Decoder<J, P> {
 macro_rules! either {
     ($decoder:expr, $inner:ident => $call:expr) => {
         match $decoder {
-            Decoder::Json($inner) => $call,
-            Decoder::Protobuf($inner) => $call,
+            EitherDecoder::Json($inner) => $call,
+            EitherDecoder::Protobuf($inner) => $call,
         }
     };
 }
 
 /// Shared parts of the decoders of lists and of watches.
 macro_rules! common {
-    ($decoder:ident, $part:ident, $of:literal, $returns:literal, $item:ident) => {
+    ($decoder:ident, $json:ident, $protobuf:ident, $of:literal, $returns:literal, $item:ident) => {
         impl<K: Object> $decoder<K> {
             /// A decoder with [`DEFAULT_LIMIT`].
             #[must_use]
@@ -92,8 +94,8 @@ macro_rules! common {
             #[must_use]
             pub fn with_limit(format: Format, limit: usize) -> Self {
                 let decoder = match format {
-                    Format::Json => Decoder::Json(json::$part::new(limit)),
-                    Format::Protobuf => Decoder::Protobuf(protobuf::$part::new(limit)),
+                    Format::Json => EitherDecoder::Json($json::new(limit)),
+                    Format::Protobuf => EitherDecoder::Protobuf($protobuf::new(limit)),
                 };
                 Self(decoder, PhantomData)
             }
@@ -114,14 +116,16 @@ macro_rules! common {
 
 common!(
     ListDecoder,
-    List,
+    JsonList,
+    ProtobufList,
     "A decoder of items of at most `limit` bytes.",
     "Returns the next item; `None` if another chunk is needed for it.",
     ListItem
 );
 common!(
     WatchDecoder,
-    Watch,
+    JsonWatch,
+    ProtobufWatch,
     "A decoder of events of at most `limit` bytes.",
     "Returns the next event; `None` if another chunk is needed for it.",
     WatchFrame

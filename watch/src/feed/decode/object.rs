@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use super::frame::Malformed;
+use super::frame::MalformedObject;
 use crate::Metadata;
 
 /// An object of the API server, cut down to what is kept of it while it is decoded.
@@ -19,7 +19,7 @@ pub trait Object: DeserializeOwned + fmt::Debug + Sealed {
     fn fault(&self) -> Option<&str>;
 
     /// Decodes the message of the object, without an envelope.
-    fn from_protobuf(bytes: &[u8]) -> Result<Self, Box<Malformed>>;
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Box<MalformedObject>>;
 }
 
 /// Keeps other crates from implementing [`Object`]: what decoders need of it may grow.

@@ -44,30 +44,30 @@ impl Status {
 /// The JSON of a status.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Raw {
-    metadata: Option<RawListMeta>,
+pub(super) struct JsonStatus {
+    metadata: Option<JsonStatusMeta>,
     code: Option<i64>,
     reason: Option<String>,
     message: Option<String>,
-    details: Option<RawDetails>,
+    details: Option<JsonStatusDetails>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct RawListMeta {
+struct JsonStatusMeta {
     #[serde(rename = "continue")]
     token: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct RawDetails {
+struct JsonStatusDetails {
     #[serde(rename = "retryAfterSeconds")]
     retry_after: Option<i64>,
 }
 
-impl From<Raw> for Status {
-    fn from(raw: Raw) -> Self {
+impl From<JsonStatus> for Status {
+    fn from(raw: JsonStatus) -> Self {
         let retry_after = raw.details.and_then(|details| details.retry_after).unwrap_or_default();
         let token = raw.metadata.and_then(|metadata| metadata.token).unwrap_or_default();
         let [reason, message] = [raw.reason, raw.message].map(Option::unwrap_or_default);

@@ -3,40 +3,48 @@
 use bytes::Bytes;
 use hyper::body::Frame;
 
-use super::{Driver, Exchange, Progress, Reading, now};
+use super::{BodyReader, Driver, OngoingRequest, RequestEvent, now};
 use crate::feed::decode::{ListItem, Object};
-use crate::feed::exchange::{Answer, Decoder};
+use crate::feed::exchange::{AnswerContent, BodyDecoder};
 use crate::feed::explain::chain;
-use crate::feed::machine::target::Target;
+use crate::feed::machine::target::ObjectTarget;
 
 impl<T> Driver<T>
 where
-    T: Target,
+    T: ObjectTarget,
     T::Object: Object,
 {
     /// Begins a list to compare with, if it is time for one.
-    pub(super) fn begin_resync(&mut self, resync: &mut Option<Exchange<T::Object>>) {
+    pub(super) fn begin_resync(&mut self, resync: &mut Option<OngoingRequest<T::Object>>) {
         if let Some(request) = self.machine.poll_resync(now()) {
             let answer = self.asker.ask(request.clone(), self.confirmed);
-            *resync = Some(Exchange::Asking(request, answer));
+            *resync = Some(OngoingRequest::Asking(request, answer));
         } else if !self.machine.is_resyncing() {
             *resync = None;
         }
     }
 
-    pub(super) fn resync_progress(&mut self, progress: Progress, resync: &mut Option<Exchange<T::Object>>) {
+    pub(super) fn resync_progress(
+        &mut self,
+        progress: RequestEvent,
+        resync: &mut Option<OngoingRequest<T::Object>>,
+    ) {
         let failed = match (progress, resync.take()) {
-            (Progress::Answered(Ok(answered)), Some(Exchange::Asking(request, _))) => match answered.answer {
-                Answer::Body(response, format) => {
-                    let (decoder, body) = (Decoder::new(&request, format), response.into_body());
-                    let reading = Reading { body, decoder, pulse: None, probes: None, probe: None };
-                    *resync = Some(Exchange::Reading(Box::new(reading)));
-                    None
+            (RequestEvent::Answered(Ok(answered)), Some(OngoingRequest::Asking(request, _))) => {
+                match answered.answer {
+                    AnswerContent::Body(response, format) => {
+                        let (decoder, body) = (BodyDecoder::new(&request, format), response.into_body());
+                        let reading = BodyReader { body, decoder, pulse: None, probes: None, probe: None };
+                        *resync = Some(OngoingRequest::Reading(Box::new(reading)));
+                        None
+                    }
+                    AnswerContent::Identity(..) | AnswerContent::OtherClient => {
+                        Some("the client is another one".to_owned())
+                    }
                 }
-                Answer::Identity(..) | Answer::OtherClient => Some("the client is another one".to_owned()),
-            },
-            (Progress::Answered(Err(cause)), _) => Some(format!("{cause:?}")),
-            (Progress::Chunk(chunk), Some(Exchange::Reading(reading))) => {
+            }
+            (RequestEvent::Answered(Err(cause)), _) => Some(format!("{cause:?}")),
+            (RequestEvent::Chunk(chunk), Some(OngoingRequest::Reading(reading))) => {
                 self.resync_chunk(chunk, reading, resync)
             }
             _ => None,
@@ -51,8 +59,8 @@ where
     fn resync_chunk(
         &mut self,
         chunk: Option<Result<Frame<Bytes>, kube::Error>>,
-        mut reading: Box<Reading<T::Object>>,
-        resync: &mut Option<Exchange<T::Object>>,
+        mut reading: Box<BodyReader<T::Object>>,
+        resync: &mut Option<OngoingRequest<T::Object>>,
     ) -> Option<String> {
         match chunk {
             Some(Ok(frame)) => {
@@ -60,7 +68,7 @@ where
                 if let Ok(data) = frame.into_data() {
                     reading.decoder.push(data);
                 }
-                let Decoder::List(list) = &mut reading.decoder else { return None };
+                let BodyDecoder::List(list) = &mut reading.decoder else { return None };
                 loop {
                     match list.next() {
                         Ok(Some(ListItem::Object(object))) => self.machine.resync_listed(&object),
@@ -69,12 +77,12 @@ where
                         Err(error) => return Some(chain(&error)),
                     }
                 }
-                *resync = Some(Exchange::Reading(reading));
+                *resync = Some(OngoingRequest::Reading(reading));
                 None
             }
             Some(Err(error)) => Some(chain(&error)),
             None => match reading.decoder {
-                Decoder::List(list) => match list.finish() {
+                BodyDecoder::List(list) => match list.finish() {
                     Ok(end) if end.continue_token.is_none() => {
                         self.machine.resync_ended(&end.resource_version);
                         None
@@ -82,7 +90,7 @@ where
                     Ok(_) => Some("the server sends pages where none were asked for".to_owned()),
                     Err(error) => Some(chain(&error)),
                 },
-                Decoder::Watch(_) => None,
+                BodyDecoder::Watch(_) => None,
             },
         }
     }

@@ -3,24 +3,24 @@
 use std::time::Instant;
 
 use super::cause::Cause;
-use super::request::{Read, Request};
-use super::target::Target;
-use super::version::Version;
+use super::request::{ApiRequest, ListConsistency};
+use super::resource_version::ResourceVersion;
+use super::target::ObjectTarget;
 use super::{Goal, MAX_CHANGED, Machine, Notice, SHORT_WATCH};
 use crate::feed::decode::EventKind;
-use crate::quote::Quoted;
+use crate::quote::QuotedText;
 
-impl<T: Target> Machine<T> {
+impl<T: ObjectTarget> Machine<T> {
     /// The server has accepted the request; its answer follows.
     pub(crate) fn accepted(&mut self, now: Instant) {
         let Some(exchange) = &mut self.exchange else { return };
         (exchange.opened, exchange.heard, exchange.event) = (Some(now), now, now);
         self.contact = Some(now);
         let begins = match exchange.request {
-            Request::List { continue_token: None, .. } | Request::StreamingList { .. } => true,
-            Request::Identify | Request::List { .. } | Request::Watch { .. } => false,
+            ApiRequest::List { continue_token: None, .. } | ApiRequest::StreamingList { .. } => true,
+            ApiRequest::Identify | ApiRequest::List { .. } | ApiRequest::Watch { .. } => false,
         };
-        if matches!(exchange.request, Request::StreamingList { .. } | Request::Watch { .. }) {
+        if matches!(exchange.request, ApiRequest::StreamingList { .. } | ApiRequest::Watch { .. }) {
             self.tracker.watched();
         }
         self.connections.reset();
@@ -38,7 +38,7 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    /// The answer to [`Request::Identify`]: the uid of `kube-system`, if there is one, and the revision.
+    /// The answer to [`ApiRequest::Identify`]: the uid of `kube-system`, if there is one, and the revision.
     pub(crate) fn identified(&mut self, now: Instant, uid: Option<&str>, revision: &str) {
         self.exchange = None;
         self.contact = Some(now);
@@ -52,7 +52,7 @@ impl<T: Target> Machine<T> {
         } else {
             self.cluster = uid.map(str::to_owned);
         }
-        let present = Version::new(revision);
+        let present = ResourceVersion::new(revision);
         // Pages of a history that is gone do not belong to one list with those of the present one.
         self.list.take_if(|list| list.version.as_ref().is_some_and(|first| present.is_before(first)));
         if present.is_before(&self.version) {
@@ -62,16 +62,16 @@ impl<T: Target> Machine<T> {
                 self.subject.url,
                 self.version.as_str()
             );
-            self.out_of_sync(now, text, Read::Consistent);
+            self.out_of_sync(now, text, ListConsistency::Consistent);
             // Versions from before mean nothing in this history.
-            self.version = Version::default();
+            self.version = ResourceVersion::default();
         }
     }
 
     /// Another cluster than that of the index answers, or one that may be another: the index is of a server that had
     /// no identity.
     fn other_cluster(&mut self, now: Instant, uid: Option<&str>) {
-        let show = |uid: Option<&str>| uid.map_or("unknown".to_owned(), |uid| Quoted(uid).to_string());
+        let show = |uid: Option<&str>| uid.map_or("unknown".to_owned(), |uid| QuotedText(uid).to_string());
         let may_be = if self.cluster.is_some() { "is" } else { "may be" };
         let text = format!(
             "{} {may_be} another cluster now: uid of namespace kube-system is {} and was {}",
@@ -80,21 +80,21 @@ impl<T: Target> Machine<T> {
             show(self.cluster.as_deref()),
         );
         if self.tracker.has_list() {
-            self.out_of_sync(now, format!("{text}; listing again"), Read::Any);
+            self.out_of_sync(now, format!("{text}; listing again"), ListConsistency::Any);
         } else {
             self.tracker.forget();
             self.tracker.note(text.clone());
             self.notices.push(Notice::SnapshotRefused { text });
-            self.goal = Goal::List(Read::Any);
+            self.goal = Goal::List(ListConsistency::Any);
             self.list = None;
         }
         self.cluster = uid.map(str::to_owned);
         self.of_other_cluster = true;
-        self.version = Version::default();
+        self.version = ResourceVersion::default();
     }
 
     /// The index is not what the cluster is: a list follows.
-    fn out_of_sync(&mut self, now: Instant, text: String, read: Read) {
+    fn out_of_sync(&mut self, now: Instant, text: String, read: ListConsistency) {
         self.relist(now, read);
         self.tracker.note(text.clone());
         self.notices.push(Notice::OutOfSync { text });
@@ -110,7 +110,7 @@ impl<T: Target> Machine<T> {
         let Some(list) = &mut self.list else { return };
         // All pages are of the moment of the first. If a later one is not, what changed in between is learned from
         // a watch that begins at the first.
-        let first = list.version.get_or_insert_with(|| Version::new(version)).clone();
+        let first = list.version.get_or_insert_with(|| ResourceVersion::new(version)).clone();
         if let Some(token) = token.filter(|token| !token.is_empty()) {
             if list.token.as_ref() == Some(&token) {
                 let text = "a page has the same continue token as the one before".to_owned();
@@ -125,7 +125,7 @@ impl<T: Target> Machine<T> {
     }
 
     /// A list is complete.
-    fn complete(&mut self, now: Instant, version: &Version) {
+    fn complete(&mut self, now: Instant, version: &ResourceVersion) {
         let Some(list) = self.list.take() else { return };
         let removed = self.target.end();
         self.of_other_cluster = false;
@@ -142,10 +142,10 @@ impl<T: Target> Machine<T> {
     pub(crate) fn event(&mut self, now: Instant, kind: EventKind, object: &T::Object) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.event = now;
-        if matches!(exchange.request, Request::StreamingList { .. }) {
+        if matches!(exchange.request, ApiRequest::StreamingList { .. }) {
             return self.initial_event(now, kind, object);
         }
-        let version = Version::new(self.target.version(object));
+        let version = ResourceVersion::new(self.target.version(object));
         if kind != EventKind::Deleted && version.is_before(&self.version) {
             return self.went_back(now, &version);
         }
@@ -186,26 +186,28 @@ impl<T: Target> Machine<T> {
     pub(crate) fn bookmark(&mut self, now: Instant, version: &str, list_end: bool) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.event = now;
-        let version = Version::new(version);
+        let version = ResourceVersion::new(version);
         match exchange.request.clone() {
-            Request::StreamingList { timeout, .. } if list_end => {
-                exchange.request = Request::Watch { version: version.as_str().to_owned(), timeout };
+            ApiRequest::StreamingList { timeout, .. } if list_end => {
+                exchange.request = ApiRequest::Watch { version: version.as_str().to_owned(), timeout };
                 let changed = self.list.iter().flat_map(|list| list.changed.values()).max().copied();
                 let newest = match (changed, version.number()) {
-                    (Some(changed), Some(number)) if changed > number => Version::new(&changed.to_string()),
+                    (Some(changed), Some(number)) if changed > number => {
+                        ResourceVersion::new(&changed.to_string())
+                    }
                     _ => version,
                 };
                 self.complete(now, &newest);
                 self.bookmarks = true;
                 self.settle();
             }
-            Request::Watch { .. } if version.is_before(&self.version) => self.went_back(now, &version),
-            Request::Watch { .. } => {
+            ApiRequest::Watch { .. } if version.is_before(&self.version) => self.went_back(now, &version),
+            ApiRequest::Watch { .. } => {
                 self.bookmarks = true;
                 self.advance(&version);
                 self.caught_up();
             }
-            Request::Identify | Request::List { .. } | Request::StreamingList { .. } => {}
+            ApiRequest::Identify | ApiRequest::List { .. } | ApiRequest::StreamingList { .. } => {}
         }
     }
 
@@ -213,7 +215,7 @@ impl<T: Target> Machine<T> {
     pub(crate) fn unreadable(&mut self, now: Instant, kind: EventKind, text: String) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.event = now;
-        let initial = matches!(exchange.request, Request::StreamingList { .. });
+        let initial = matches!(exchange.request, ApiRequest::StreamingList { .. });
         if !(initial && kind == EventKind::Added) {
             self.failed(now, &Cause::Unreadable(text), now);
         }
@@ -222,7 +224,7 @@ impl<T: Target> Machine<T> {
     /// The answer has ended as it should, as far as HTTP can tell.
     pub(crate) fn ended(&mut self, now: Instant) {
         let Some(exchange) = &self.exchange else { return };
-        let (Request::Watch { .. }, Some(opened)) = (&exchange.request, exchange.opened) else {
+        let (ApiRequest::Watch { .. }, Some(opened)) = (&exchange.request, exchange.opened) else {
             return self.failed(now, &Cause::CutOff, now);
         };
         let lived = now.saturating_duration_since(opened);
@@ -236,7 +238,7 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    fn advance(&mut self, version: &Version) {
+    fn advance(&mut self, version: &ResourceVersion) {
         if !version.as_str().is_empty() && !version.is_before(&self.version) {
             self.version.set(version.as_str());
         }
@@ -253,13 +255,13 @@ impl<T: Target> Machine<T> {
     }
 
     /// The watch went back in time.
-    fn went_back(&mut self, now: Instant, to: &Version) {
+    fn went_back(&mut self, now: Instant, to: &ResourceVersion) {
         let text = format!(
             "the watch of {} at {} went back from version {} to {}; listing again",
             self.subject,
             self.subject.url,
             self.version.as_str(),
-            Quoted(to.as_str()),
+            QuotedText(to.as_str()),
         );
         let read = self.not_older();
         self.out_of_sync(now, text, read);

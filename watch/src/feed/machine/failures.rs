@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::cause::{Cause, Refusal};
-use super::listing::Method;
-use super::request::{Read, Request};
-use super::target::Target;
+use super::listing::ListMethod;
+use super::request::{ApiRequest, ListConsistency};
+use super::target::ObjectTarget;
 use super::{Exchange, Goal, LONGEST_SPREAD, Machine, Notice, SHORT_WATCH};
 
 /// Number of consecutive failures of a watch, reported by the server, after which a list follows.
@@ -32,7 +32,7 @@ enum Recovery {
     Spread,
 }
 
-impl<T: Target> Machine<T> {
+impl<T: ObjectTarget> Machine<T> {
     /// The exchange failed. The connection was last known to be alive at `alive`.
     pub(crate) fn failed(&mut self, now: Instant, cause: &Cause, alive: Instant) {
         let Some(exchange) = self.exchange.take() else { return };
@@ -47,7 +47,7 @@ impl<T: Target> Machine<T> {
         self.confirmed &= self.cluster.is_some();
         let loading = self.is_loading_rules(now, cause);
         let text = self.subject.explain(&exchange.request, cause, loading);
-        if matches!(exchange.request, Request::Watch { .. }) {
+        if matches!(exchange.request, ApiRequest::Watch { .. }) {
             self.tracker.down(alive, now);
         }
         let recovery = match (&exchange.request, cause) {
@@ -56,11 +56,11 @@ impl<T: Target> Machine<T> {
                 Recovery::AtOnce
             }
             (_, Cause::Credentials(_) | Cause::Unreachable(_)) => self.disconnected(),
-            (Request::Identify, _) => Recovery::Retry,
-            (Request::List { .. } | Request::StreamingList { .. }, _) => {
+            (ApiRequest::Identify, _) => Recovery::Retry,
+            (ApiRequest::List { .. } | ApiRequest::StreamingList { .. }, _) => {
                 self.list_failed(&exchange, cause, &text)
             }
-            (Request::Watch { .. }, _) => self.watch_failed(now, &exchange, cause),
+            (ApiRequest::Watch { .. }, _) => self.watch_failed(now, &exchange, cause),
         };
         let asked = match cause {
             Cause::Status(refusal) => refusal.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER),
@@ -114,9 +114,9 @@ impl<T: Target> Machine<T> {
     }
 
     /// Returns whether a server does not let us ask for its identity, and never did: the watch goes on without.
-    fn is_no_identity(&self, request: &Request, cause: &Cause) -> bool {
+    fn is_no_identity(&self, request: &ApiRequest, cause: &Cause) -> bool {
         let Cause::Status(refusal) = cause else { return false };
-        *request == Request::Identify
+        *request == ApiRequest::Identify
             && self.cluster.is_none()
             && matches!(refusal.code, 400 | 403..=406 | 415 | 422 | 501)
     }
@@ -133,10 +133,10 @@ impl<T: Target> Machine<T> {
     }
 
     fn list_failed(&mut self, exchange: &Exchange, cause: &Cause, text: &str) -> Recovery {
-        let method = self.list.take().map_or(Method::Paged, |list| list.method);
+        let method = self.list.take().map_or(ListMethod::Paged, |list| list.method);
         match cause {
             Cause::Status(refusal) => self.list_refused(method, &exchange.request, refusal, text),
-            Cause::Silence(_) if method == Method::Streaming => {
+            Cause::Silence(_) if method == ListMethod::Streaming => {
                 let why = "it stalls without an end; the server seems to ignore sendInitialEvents";
                 self.give_up(method, why)
             }
@@ -149,8 +149,14 @@ impl<T: Target> Machine<T> {
         }
     }
 
-    fn list_refused(&mut self, method: Method, request: &Request, refusal: &Refusal, text: &str) -> Recovery {
-        let next_page = matches!(request, Request::List { continue_token: Some(_), .. });
+    fn list_refused(
+        &mut self,
+        method: ListMethod,
+        request: &ApiRequest,
+        refusal: &Refusal,
+        text: &str,
+    ) -> Recovery {
+        let next_page = matches!(request, ApiRequest::List { continue_token: Some(_), .. });
         match refusal.code {
             // The token that may come with it would go on in another moment, and nobody would tell what changed
             // in between.
@@ -160,20 +166,20 @@ impl<T: Target> Machine<T> {
                 Recovery::Spread
             }
             410 | 504
-                if self.goal != Goal::List(Read::Consistent)
+                if self.goal != Goal::List(ListConsistency::Consistent)
                     && (refusal.code == 410 || refusal.is_behind()) =>
             {
-                self.goal = Goal::List(Read::Consistent);
+                self.goal = Goal::List(ListConsistency::Consistent);
                 Recovery::AtOnce
             }
             401 | 403 | 404 | 410 | 429 | 503 => Recovery::Retry,
             400..=499 if refusal.code != 408 => self.give_up(method, text),
-            500 if method == Method::Streaming => self.give_up(method, text),
+            500 if method == ListMethod::Streaming => self.give_up(method, text),
             _ => self.method_failed(method, text),
         }
     }
 
-    fn give_up(&mut self, method: Method, why: &str) -> Recovery {
+    fn give_up(&mut self, method: ListMethod, why: &str) -> Recovery {
         if !self.listing.give_up(method) {
             return Recovery::Retry;
         }
@@ -181,7 +187,7 @@ impl<T: Target> Machine<T> {
         Recovery::OtherMethod
     }
 
-    fn method_failed(&mut self, method: Method, why: &str) -> Recovery {
+    fn method_failed(&mut self, method: ListMethod, why: &str) -> Recovery {
         if self.listing.failed(method) {
             self.notices.push(Notice::GaveUp { method, why: why.to_owned() });
         }

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
-use super::request::Request;
-use super::target::Target;
+use super::request::ApiRequest;
+use super::target::ObjectTarget;
 use super::{Exchange, Machine, SETTLE};
 
-/// Time limit for the answer to [`Request::Identify`], which is small.
+/// Time limit for the answer to [`ApiRequest::Identify`], which is small.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit for the headers of a list: the API server's own limit is a minute.
 const LIST_TIMEOUT: Duration = Duration::from_secs(65);
@@ -32,13 +32,13 @@ enum Expiry {
     Settle,
 }
 
-impl<T: Target> Machine<T> {
+impl<T: ObjectTarget> Machine<T> {
     /// Takes notice of the time.
     pub(super) fn tick(&mut self, now: Instant) {
         self.tracker.tick(now);
         let Some(exchange) = &self.exchange else { return };
         let quiet = !exchange.settled && exchange.opened.is_some() && now >= exchange.event + SETTLE;
-        if quiet && matches!(exchange.request, Request::Watch { .. }) {
+        if quiet && matches!(exchange.request, ApiRequest::Watch { .. }) {
             self.settle();
         }
         let Some(exchange) = &self.exchange else { return };
@@ -70,17 +70,19 @@ impl<T: Target> Machine<T> {
     fn expiry(&self, exchange: &Exchange) -> (Instant, Expiry) {
         let Some(opened) = exchange.opened else {
             let timeout = match exchange.request {
-                Request::Identify => IDENTIFY_TIMEOUT,
-                Request::List { .. } => LIST_TIMEOUT,
-                Request::StreamingList { .. } | Request::Watch { .. } => WATCH_TIMEOUT,
+                ApiRequest::Identify => IDENTIFY_TIMEOUT,
+                ApiRequest::List { .. } => LIST_TIMEOUT,
+                ApiRequest::StreamingList { .. } | ApiRequest::Watch { .. } => WATCH_TIMEOUT,
             };
             return (exchange.sent + timeout, Expiry::NoAnswer);
         };
         match &exchange.request {
-            Request::Identify | Request::List { .. } => (exchange.heard + LIST_SILENCE, Expiry::Silence),
-            Request::StreamingList { .. } => (exchange.heard + STREAM_SILENCE, Expiry::Silence),
-            Request::Watch { .. } if !exchange.settled => (exchange.event + SETTLE, Expiry::Settle),
-            Request::Watch { timeout, .. } => {
+            ApiRequest::Identify | ApiRequest::List { .. } => {
+                (exchange.heard + LIST_SILENCE, Expiry::Silence)
+            }
+            ApiRequest::StreamingList { .. } => (exchange.heard + STREAM_SILENCE, Expiry::Silence),
+            ApiRequest::Watch { .. } if !exchange.settled => (exchange.event + SETTLE, Expiry::Settle),
+            ApiRequest::Watch { timeout, .. } => {
                 let overdue = opened + Duration::from_secs((*timeout).into()) + OVERDUE;
                 let silent = exchange.event + BOOKMARK_SILENCE;
                 if self.bookmarks && silent < overdue {

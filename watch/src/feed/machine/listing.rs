@@ -2,24 +2,24 @@
 //!
 //! | method | request | CPU of the API server | its memory, at the peak | servers |
 //! |---|---|---|---|---|
-//! | [`Cached`](Method::Cached) | one list from the watch cache | 0.34 / 1.41 / 2.82 s | 94 / 496 / 669 MiB | all; before 1.33 the encoded list is in its memory as a whole |
-//! | [`Streaming`](Method::Streaming) | a watch that begins with all objects | 0.37 / 1.85 / 3.60 s | 133 / 714 / 1403 MiB | 1.32, 1.34 and newer |
-//! | [`Paged`](Method::Paged) | a consistent list in pages of 500 | 0.35 / 1.76 / 7.35 s | 101 / 668 / 456 MiB | all; before 1.34 each page is read from etcd |
+//! | [`Cached`](ListMethod::Cached) | one list from the watch cache | 0.34 / 1.41 / 2.82 s | 94 / 496 / 669 MiB | all; before 1.33 the encoded list is in its memory as a whole |
+//! | [`Streaming`](ListMethod::Streaming) | a watch that begins with all objects | 0.37 / 1.85 / 3.60 s | 133 / 714 / 1403 MiB | 1.32, 1.34 and newer |
+//! | [`Paged`](ListMethod::Paged) | a consistent list in pages of 500 | 0.35 / 1.76 / 7.35 s | 101 / 668 / 456 MiB | all; before 1.34 each page is read from etcd |
 //!
 //! The figures are for 10,000 / 50,000 / 100,000 pods in protobuf, from a kube-apiserver 1.36.2 (as JSON: 1.28 / 6.24 /
 //! 12.25 s for a streaming list). Here all three take the same bounded memory: objects are decoded as bytes arrive.
 //!
-//! The order of preference is that of the table. `Cached` cannot serve a [consistent](Read::Consistent) read: a
+//! The order of preference is that of the table. `Cached` cannot serve a [consistent](ListConsistency::Consistent) read: a
 //! server older than 1.31 would read everything from etcd at once. So that takes `Streaming`, and `Paged` where the
 //! server has no streaming lists. `Paged` works with every server, so it is the last resort and never given up.
 
 use std::fmt;
 
-use super::request::Read;
+use super::request::ListConsistency;
 
 /// A way of listing all objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum ListMethod {
     /// One list from the API server's watch cache, without pages.
     Cached,
     /// A watch that begins with all objects (KEP-3157).
@@ -28,7 +28,7 @@ pub enum Method {
     Paged,
 }
 
-impl Method {
+impl ListMethod {
     const COUNT: usize = 3;
 
     const fn number(self) -> usize {
@@ -40,7 +40,7 @@ impl Method {
     }
 }
 
-impl fmt::Display for Method {
+impl fmt::Display for ListMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cached => "list from the watch cache",
@@ -57,31 +57,33 @@ const LARGEST_PAGE: u32 = 16_000;
 
 /// Methods that have worked with this server, and that have not.
 #[derive(Clone, Debug)]
-pub(crate) struct Listing {
-    preferred: Vec<Method>,
-    given_up: [bool; Method::COUNT],
-    failures: [u32; Method::COUNT],
+pub(crate) struct MethodChoice {
+    preferred: Vec<ListMethod>,
+    given_up: [bool; ListMethod::COUNT],
+    failures: [u32; ListMethod::COUNT],
     page_size: u32,
 }
 
-impl Listing {
+impl MethodChoice {
     /// Methods in order of preference; pages of so many objects, at least one.
-    pub(crate) fn new(preferred: &[Method], page_size: u32) -> Self {
+    pub(crate) fn new(preferred: &[ListMethod], page_size: u32) -> Self {
         Self {
             preferred: preferred.to_vec(),
-            given_up: [false; Method::COUNT],
-            failures: [0; Method::COUNT],
+            given_up: [false; ListMethod::COUNT],
+            failures: [0; ListMethod::COUNT],
             page_size: page_size.max(1),
         }
     }
 
     /// The method for the next list.
-    pub(crate) fn choose(&self, read: &Read) -> Method {
-        let suits = |method: &Method| match method {
-            Method::Cached => *read != Read::Consistent && !self.is_given_up(Method::Cached),
+    pub(crate) fn choose(&self, read: &ListConsistency) -> ListMethod {
+        let suits = |method: &ListMethod| match method {
+            ListMethod::Cached => {
+                *read != ListConsistency::Consistent && !self.is_given_up(ListMethod::Cached)
+            }
             other => !self.is_given_up(*other),
         };
-        self.preferred.iter().copied().find(suits).unwrap_or(Method::Paged)
+        self.preferred.iter().copied().find(suits).unwrap_or(ListMethod::Paged)
     }
 
     pub(crate) const fn page_size(&self) -> u32 {
@@ -89,19 +91,19 @@ impl Listing {
     }
 
     /// A list of this method is complete.
-    pub(crate) fn succeeded(&mut self, method: Method) {
+    pub(crate) fn succeeded(&mut self, method: ListMethod) {
         self.failures[method.number()] = 0;
     }
 
     /// The server does not have the method. Returns whether another one is left.
-    pub(crate) fn give_up(&mut self, method: Method) -> bool {
-        let another = method != Method::Paged;
+    pub(crate) fn give_up(&mut self, method: ListMethod) -> bool {
+        let another = method != ListMethod::Paged;
         self.given_up[method.number()] = another;
         another
     }
 
     /// A list of the method was begun and failed. Returns whether the method is given up for it.
-    pub(crate) fn failed(&mut self, method: Method) -> bool {
+    pub(crate) fn failed(&mut self, method: ListMethod) -> bool {
         let failures = &mut self.failures[method.number()];
         *failures += 1;
         *failures >= FAILURES && self.give_up(method)
@@ -112,7 +114,7 @@ impl Listing {
         self.page_size = self.page_size.saturating_mul(4).clamp(1, LARGEST_PAGE.max(self.page_size));
     }
 
-    fn is_given_up(&self, method: Method) -> bool {
+    fn is_given_up(&self, method: ListMethod) -> bool {
         self.given_up[method.number()]
     }
 }
@@ -121,48 +123,48 @@ impl Listing {
 mod tests {
     use super::*;
 
-    const ALL: [Method; 3] = [Method::Cached, Method::Streaming, Method::Paged];
+    const ALL: [ListMethod; 3] = [ListMethod::Cached, ListMethod::Streaming, ListMethod::Paged];
 
     #[test]
     fn consistent_reads_bypass_the_cache() {
-        let listing = Listing::new(&ALL, 500);
-        assert_eq!(listing.choose(&Read::Any), Method::Cached);
-        assert_eq!(listing.choose(&Read::NotOlderThan("7".to_owned())), Method::Cached);
-        assert_eq!(listing.choose(&Read::Consistent), Method::Streaming);
+        let listing = MethodChoice::new(&ALL, 500);
+        assert_eq!(listing.choose(&ListConsistency::Any), ListMethod::Cached);
+        assert_eq!(listing.choose(&ListConsistency::NotOlderThan("7".to_owned())), ListMethod::Cached);
+        assert_eq!(listing.choose(&ListConsistency::Consistent), ListMethod::Streaming);
     }
 
     #[test]
     fn paging_remains_when_methods_fail() {
-        let mut listing = Listing::new(&ALL, 500);
-        assert!(listing.give_up(Method::Cached));
-        assert_eq!(listing.choose(&Read::Any), Method::Streaming);
-        assert!(!listing.failed(Method::Streaming));
-        assert!(listing.failed(Method::Streaming));
-        assert_eq!(listing.choose(&Read::Any), Method::Paged);
+        let mut listing = MethodChoice::new(&ALL, 500);
+        assert!(listing.give_up(ListMethod::Cached));
+        assert_eq!(listing.choose(&ListConsistency::Any), ListMethod::Streaming);
+        assert!(!listing.failed(ListMethod::Streaming));
+        assert!(listing.failed(ListMethod::Streaming));
+        assert_eq!(listing.choose(&ListConsistency::Any), ListMethod::Paged);
         for _ in 0..9 {
-            assert!(!listing.failed(Method::Paged), "the last resort");
+            assert!(!listing.failed(ListMethod::Paged), "the last resort");
         }
-        assert_eq!(listing.choose(&Read::Any), Method::Paged);
+        assert_eq!(listing.choose(&ListConsistency::Any), ListMethod::Paged);
     }
 
     #[test]
     fn failures_in_a_row_are_counted() {
-        let mut listing = Listing::new(&ALL, 500);
+        let mut listing = MethodChoice::new(&ALL, 500);
         for _ in 0..9 {
-            assert!(!listing.failed(Method::Cached));
-            listing.succeeded(Method::Cached);
+            assert!(!listing.failed(ListMethod::Cached));
+            listing.succeeded(ListMethod::Cached);
         }
     }
 
     #[test]
     fn pages_grow_to_a_limit() {
-        let mut listing = Listing::new(&ALL, 250);
+        let mut listing = MethodChoice::new(&ALL, 250);
         listing.enlarge_pages();
         assert_eq!(listing.page_size(), 1000);
         for _ in 0..9 {
             listing.enlarge_pages();
         }
         assert_eq!(listing.page_size(), LARGEST_PAGE);
-        assert_eq!(Listing::new(&ALL, 0).page_size(), 1);
+        assert_eq!(MethodChoice::new(&ALL, 0).page_size(), 1);
     }
 }

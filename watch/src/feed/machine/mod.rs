@@ -10,11 +10,11 @@
 //!
 //! The driver asks [`poll`](Machine::poll) what to do, makes the request that it returns, and reports everything that
 //! happens: headers, objects, the end, a failure. It calls `poll` again after each report and when the returned
-//! time has come. Operations on the index go to the [`Target`]; [`standing`](Machine::standing) is what health
+//! time has come. Operations on the index go to the [`ObjectTarget`]; [`standing`](Machine::standing) is what health
 //! shows; [`notices`](Machine::notices) are for log and counters.
 //!
 //! # Exactness
-//! - A list begins with [`Target::begin`]; only its complete end sweeps what it did not name. One that is cut off
+//! - A list begins with [`ObjectTarget::begin`]; only its complete end sweeps what it did not name. One that is cut off
 //!   begins again.
 //! - The initial events of a streaming list may be interleaved with changes in any order. An object that has
 //!   changed keeps its newest state: initial events that are older are ignored.
@@ -31,10 +31,10 @@ mod failures;
 mod limits;
 pub(crate) mod listing;
 pub(crate) mod request;
+mod resource_version;
 mod resync;
-pub(crate) mod standing;
+pub(crate) mod sync_status;
 pub(crate) mod target;
-mod version;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod model;
@@ -47,11 +47,11 @@ use std::time::{Duration, Instant};
 use super::explain::WatchedObjects;
 use backoff::Backoff;
 use comparison::Resync;
-use listing::{Listing, Method};
-use request::{Read, Request};
-use standing::{Grace, Standing, Tracker};
-use target::{Difference, Key, Target};
-use version::Version;
+use listing::{ListMethod, MethodChoice};
+use request::{ApiRequest, ListConsistency};
+use resource_version::ResourceVersion;
+use sync_status::{GracePeriod, SyncStatus, SyncTracker};
+use target::{IndexDifference, ObjectKey, ObjectTarget};
 
 /// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas that
 /// began together do not go on beginning together.
@@ -71,9 +71,9 @@ const MAX_CHANGED: usize = 1 << 18;
 
 /// Next step of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Poll {
+pub(crate) enum NextStep {
     /// Make this request, instead of any under way.
-    Send(Request),
+    Send(ApiRequest),
     /// Report what happens; call [`Machine::poll`] again at this time at the latest. If no exchange is
     /// [under way](Machine::is_waiting), drop the one there is.
     Wait(Option<Instant>),
@@ -85,7 +85,7 @@ pub(crate) enum Notice {
     /// A list is complete.
     Listed {
         /// The method.
-        method: Method,
+        method: ListMethod,
         /// Objects that it no longer named.
         removed: usize,
     },
@@ -101,7 +101,7 @@ pub(crate) enum Notice {
     /// Another way of listing is used from now on.
     GaveUp {
         /// The one that was used.
-        method: Method,
+        method: ListMethod,
         /// Reason why it is not.
         why: String,
     },
@@ -120,7 +120,7 @@ pub(crate) enum Notice {
     /// A comparison found an object in the index that was not as in the cluster; it is now.
     Differs {
         /// Kind of the difference.
-        difference: Difference,
+        difference: IndexDifference,
         /// Its name.
         object: String,
     },
@@ -134,7 +134,7 @@ pub(crate) enum Notice {
 /// One request and its answer.
 #[derive(Clone, Debug)]
 struct Exchange {
-    request: Request,
+    request: ApiRequest,
     sent: Instant,
     /// Time at which the server accepted the request.
     opened: Option<Instant>,
@@ -149,20 +149,20 @@ struct Exchange {
 /// Next step once the cluster is confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Goal {
-    List(Read),
+    List(ListConsistency),
     Watch,
 }
 
 /// A list under way.
 #[derive(Clone, Debug)]
-struct List {
-    method: Method,
+struct OngoingList {
+    method: ListMethod,
     /// Continue token of the last page.
     token: Option<String>,
     /// The version of the first page.
-    version: Option<Version>,
+    version: Option<ResourceVersion>,
     /// The newest version of objects that have changed during a streaming list.
-    changed: HashMap<Key, u64>,
+    changed: HashMap<ObjectKey, u64>,
 }
 
 /// The machine of one watch.
@@ -173,7 +173,7 @@ struct List {
 pub(crate) struct Machine<T> {
     target: T,
     subject: WatchedObjects,
-    listing: Listing,
+    listing: MethodChoice,
     random: fastrand::Rng,
     /// The uid of the cluster that the index is of.
     cluster: Option<String>,
@@ -186,14 +186,14 @@ pub(crate) struct Machine<T> {
     /// Time at which the server was last heard.
     contact: Option<Instant>,
     /// Version of the index.
-    version: Version,
+    version: ResourceVersion,
     goal: Goal,
-    list: Option<List>,
+    list: Option<OngoingList>,
     exchange: Option<Exchange>,
     not_before: Option<Instant>,
     /// True if `not_before` is for a server that could not be reached.
     unreachable: bool,
-    tracker: Tracker,
+    tracker: SyncTracker,
     connections: Backoff,
     answers: Backoff,
     short: Backoff,
@@ -211,9 +211,14 @@ pub(crate) struct Machine<T> {
     notices: Vec<Notice>,
 }
 
-impl<T: Target> Machine<T> {
+impl<T: ObjectTarget> Machine<T> {
     /// A machine that begins with a list.
-    pub(crate) fn new(target: T, subject: WatchedObjects, listing: Listing, random: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        target: T,
+        subject: WatchedObjects,
+        listing: MethodChoice,
+        random: fastrand::Rng,
+    ) -> Self {
         Self {
             target,
             subject,
@@ -224,13 +229,13 @@ impl<T: Target> Machine<T> {
             confirmed: false,
             revision: None,
             contact: None,
-            version: Version::default(),
-            goal: Goal::List(Read::Any),
+            version: ResourceVersion::default(),
+            goal: Goal::List(ListConsistency::Any),
             list: None,
             exchange: None,
             not_before: None,
             unreachable: false,
-            tracker: Tracker::default(),
+            tracker: SyncTracker::default(),
             connections: Backoff::of_connections(),
             answers: Backoff::of_answers(),
             short: Backoff::of_short_watches(),
@@ -248,17 +253,17 @@ impl<T: Target> Machine<T> {
     /// behind it.
     pub(crate) fn filled_from(&mut self, cluster: Option<String>) {
         self.cluster = cluster;
-        self.goal = Goal::List(Read::Consistent);
+        self.goal = Goal::List(ListConsistency::Consistent);
     }
 
     /// Returns what to do next.
-    pub(crate) fn poll(&mut self, now: Instant) -> Poll {
+    pub(crate) fn poll(&mut self, now: Instant) -> NextStep {
         self.tick(now);
         if let Some(exchange) = &self.exchange {
-            return Poll::Wait(earliest([Some(self.limit(exchange)), self.tracker.deadline()]));
+            return NextStep::Wait(earliest([Some(self.limit(exchange)), self.tracker.deadline()]));
         }
         if let Some(at) = self.not_before.filter(|at| *at > now) {
-            return Poll::Wait(earliest([Some(at), self.tracker.deadline()]));
+            return NextStep::Wait(earliest([Some(at), self.tracker.deadline()]));
         }
         self.confirmed &= self.contact.is_some_and(|at| now <= at + CONTACT);
         let request = self.next_request();
@@ -273,7 +278,7 @@ impl<T: Target> Machine<T> {
             event: now,
             settled: false,
         });
-        Poll::Send(request)
+        NextStep::Send(request)
     }
 
     /// Returns whether a watch is established.
@@ -287,12 +292,12 @@ impl<T: Target> Machine<T> {
     }
 
     /// The state of the index.
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> SyncStatus {
         self.tracker.standing()
     }
 
     /// Until when the index counts as in sync, if no watch is established.
-    pub(crate) const fn grace(&self) -> Option<Grace> {
+    pub(crate) const fn grace(&self) -> Option<GracePeriod> {
         self.tracker.grace()
     }
 
@@ -332,7 +337,7 @@ impl<T: Target> Machine<T> {
     /// The configuration was read again: it may name another cluster.
     pub(crate) fn reconnect(&mut self, now: Instant) {
         if let Some(exchange) = self.exchange.take()
-            && matches!(exchange.request, Request::Watch { .. })
+            && matches!(exchange.request, ApiRequest::Watch { .. })
         {
             self.tracker.down(now, now);
         }
@@ -342,28 +347,28 @@ impl<T: Target> Machine<T> {
         self.not_before = None;
     }
 
-    fn next_request(&mut self) -> Request {
+    fn next_request(&mut self) -> ApiRequest {
         self.not_before = None;
         self.unreachable = false;
         if !self.confirmed {
-            return Request::Identify;
+            return ApiRequest::Identify;
         }
         let timeout = self.random.u32(WATCH_SECONDS);
         let Goal::List(read) = &self.goal else {
-            return Request::Watch { version: self.version.as_str().to_owned(), timeout };
+            return ApiRequest::Watch { version: self.version.as_str().to_owned(), timeout };
         };
         let listing = &self.listing;
-        let list = self.list.get_or_insert_with(|| List {
+        let list = self.list.get_or_insert_with(|| OngoingList {
             method: listing.choose(read),
             token: None,
             version: None,
             changed: HashMap::new(),
         });
         match list.method {
-            Method::Cached => Request::List { read: read.clone(), limit: None, continue_token: None },
-            Method::Streaming => Request::StreamingList { read: read.clone(), timeout },
-            Method::Paged => Request::List {
-                read: Read::Consistent,
+            ListMethod::Cached => ApiRequest::List { read: read.clone(), limit: None, continue_token: None },
+            ListMethod::Streaming => ApiRequest::StreamingList { read: read.clone(), timeout },
+            ListMethod::Paged => ApiRequest::List {
+                read: ListConsistency::Consistent,
                 limit: Some(listing.page_size()),
                 continue_token: list.token.clone(),
             },
@@ -384,7 +389,7 @@ impl<T: Target> Machine<T> {
     }
 
     /// Changes are lost: a list that is as recent as `read` follows.
-    fn relist(&mut self, now: Instant, read: Read) {
+    fn relist(&mut self, now: Instant, read: ListConsistency) {
         self.tracker.lose(now);
         self.goal = Goal::List(read);
         self.list = None;
@@ -392,10 +397,10 @@ impl<T: Target> Machine<T> {
     }
 
     /// Returns how recent a list must be so as not to be older than the index.
-    fn not_older(&self) -> Read {
+    fn not_older(&self) -> ListConsistency {
         match self.version.as_str() {
-            "" => Read::Consistent,
-            version => Read::NotOlderThan(version.to_owned()),
+            "" => ListConsistency::Consistent,
+            version => ListConsistency::NotOlderThan(version.to_owned()),
         }
     }
 }

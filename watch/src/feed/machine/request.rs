@@ -4,14 +4,14 @@ use form_urlencoded::Serializer;
 
 /// A request for the objects of one resource, or for the cluster behind the URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
+pub(crate) enum ApiRequest {
     /// Identity of the cluster, and its revision: a list of the one namespace `kube-system`. Its uid is
     /// the cluster's identity; the list's `resourceVersion` is etcd's revision, the same for all resources.
     Identify,
     /// A list, or a page of one.
     List {
         /// Minimum age of the data. Pages after the first one have the version of that.
-        read: Read,
+        read: ListConsistency,
         /// The maximum number of objects; all at once without.
         limit: Option<u32>,
         /// Continue token of the page before.
@@ -20,7 +20,7 @@ pub(crate) enum Request {
     /// A list as the beginning of a watch (KEP-3157).
     StreamingList {
         /// Required version.
-        read: Read,
+        read: ListConsistency,
         /// Seconds after which the server ends the watch.
         timeout: u32,
     },
@@ -35,7 +35,7 @@ pub(crate) enum Request {
 
 /// Required version of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Read {
+pub(crate) enum ListConsistency {
     /// Whatever the server has in its cache, which may lag behind.
     Any,
     /// Not older than this version. The cache answers once it has come so far, for which it waits three seconds.
@@ -44,10 +44,10 @@ pub(crate) enum Read {
     Consistent,
 }
 
-/// The field selector of [`Request::Identify`].
+/// The field selector of [`ApiRequest::Identify`].
 const KUBE_SYSTEM: &str = "metadata.name=kube-system";
 
-impl Request {
+impl ApiRequest {
     /// The query of the URL, for objects that match a field selector.
     pub(crate) fn query(&self, selector: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
@@ -69,7 +69,7 @@ impl Request {
                     query.append_pair("limit", &limit.to_string());
                 }
                 append_version(&mut query, read);
-                if matches!(read, Read::NotOlderThan(_)) {
+                if matches!(read, ListConsistency::NotOlderThan(_)) {
                     query.append_pair("resourceVersionMatch", "NotOlderThan");
                 }
             }
@@ -106,11 +106,11 @@ impl Request {
 }
 
 /// Adds the version of a list. A consistent one has none.
-fn append_version(query: &mut Serializer<'_, String>, read: &Read) {
+fn append_version(query: &mut Serializer<'_, String>, read: &ListConsistency) {
     match read {
-        Read::Any => drop(query.append_pair("resourceVersion", "0")),
-        Read::NotOlderThan(version) => drop(query.append_pair("resourceVersion", version)),
-        Read::Consistent => {}
+        ListConsistency::Any => drop(query.append_pair("resourceVersion", "0")),
+        ListConsistency::NotOlderThan(version) => drop(query.append_pair("resourceVersion", version)),
+        ListConsistency::Consistent => {}
     }
 }
 
@@ -121,35 +121,35 @@ mod tests {
     #[test]
     fn queries_are_those_of_the_api_conventions() {
         let version = || "42".to_owned();
-        let list = |read, limit| Request::List { read, limit, continue_token: None };
+        let list = |read, limit| ApiRequest::List { read, limit, continue_token: None };
         let cases = [
-            (Request::Identify, "fieldSelector=metadata.name%3Dkube-system"),
-            (list(Read::Any, None), "resourceVersion=0"),
+            (ApiRequest::Identify, "fieldSelector=metadata.name%3Dkube-system"),
+            (list(ListConsistency::Any, None), "resourceVersion=0"),
             (
-                list(Read::NotOlderThan(version()), None),
+                list(ListConsistency::NotOlderThan(version()), None),
                 "resourceVersion=42&resourceVersionMatch=NotOlderThan",
             ),
-            (list(Read::Consistent, Some(500)), "limit=500"),
+            (list(ListConsistency::Consistent, Some(500)), "limit=500"),
             (
-                Request::List {
-                    read: Read::Consistent,
+                ApiRequest::List {
+                    read: ListConsistency::Consistent,
                     limit: Some(500),
                     continue_token: Some("a=/b".to_owned()),
                 },
                 "limit=500&continue=a%3D%2Fb",
             ),
             (
-                Request::StreamingList { read: Read::Consistent, timeout: 300 },
+                ApiRequest::StreamingList { read: ListConsistency::Consistent, timeout: 300 },
                 "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true\
                  &timeoutSeconds=300",
             ),
             (
-                Request::StreamingList { read: Read::NotOlderThan(version()), timeout: 300 },
+                ApiRequest::StreamingList { read: ListConsistency::NotOlderThan(version()), timeout: 300 },
                 "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true\
                  &timeoutSeconds=300&resourceVersion=42",
             ),
             (
-                Request::Watch { version: version(), timeout: 240 },
+                ApiRequest::Watch { version: version(), timeout: 240 },
                 "watch=true&resourceVersion=42&allowWatchBookmarks=true&timeoutSeconds=240",
             ),
         ];
@@ -160,8 +160,8 @@ mod tests {
 
     #[test]
     fn the_selector_is_that_of_the_resource() {
-        let list = Request::List { read: Read::Any, limit: None, continue_token: None };
+        let list = ApiRequest::List { read: ListConsistency::Any, limit: None, continue_token: None };
         assert_eq!(list.query(Some("a!=B")), "fieldSelector=a%21%3DB&resourceVersion=0");
-        assert!(!Request::Identify.query(Some("a!=B")).contains('B'));
+        assert!(!ApiRequest::Identify.query(Some("a!=B")).contains('B'));
     }
 }

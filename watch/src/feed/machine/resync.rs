@@ -8,10 +8,10 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::comparison::{Comparison, Resync};
-use super::request::{Read, Request};
-use super::target::{Difference, Target};
-use super::version::Version;
+use super::comparison::{ListComparison, Resync};
+use super::request::{ApiRequest, ListConsistency};
+use super::resource_version::ResourceVersion;
+use super::target::{IndexDifference, ObjectTarget};
 use super::{Machine, Notice};
 
 /// Maximum number of objects that may change during the comparison. It is given up above, until the next time.
@@ -19,18 +19,19 @@ const MAX_TOUCHED: usize = 1 << 18;
 /// Time limit for the next bytes of the list.
 const SILENCE: Duration = Duration::from_mins(1);
 
-impl<T: Target> Machine<T> {
+impl<T: ObjectTarget> Machine<T> {
     /// Compares the index with the cluster once in `interval`, with jitter.
     pub(crate) fn resync_every(&mut self, interval: Option<Duration>) {
         self.resync = Resync::every(interval);
     }
 
     /// Returns a list to compare with, if it is time for one. Its answer goes to the `resync_` methods.
-    pub(crate) fn poll_resync(&mut self, now: Instant) -> Option<Request> {
+    pub(crate) fn poll_resync(&mut self, now: Instant) -> Option<ApiRequest> {
         let interval = self.resync.interval?;
         let jittered = interval.mul_f64(0.75 + self.random.f64() / 2.0);
         let due = *self.resync.due.get_or_insert(now + jittered);
-        let silent = |comparison: &Comparison| comparison.to.is_none() && now >= comparison.heard + SILENCE;
+        let silent =
+            |comparison: &ListComparison| comparison.to.is_none() && now >= comparison.heard + SILENCE;
         if self.resync.comparison.as_ref().is_some_and(silent) {
             self.resync_failed(format!("the server sent nothing for {} s", SILENCE.as_secs()));
         }
@@ -39,10 +40,10 @@ impl<T: Target> Machine<T> {
         }
         self.resync.due = Some(now + jittered);
         let from = self.version.clone();
-        let read = Read::NotOlderThan(from.as_str().to_owned());
-        self.resync.comparison = Some(Comparison { from, touched: HashSet::new(), to: None, heard: now });
+        let read = ListConsistency::NotOlderThan(from.as_str().to_owned());
+        self.resync.comparison = Some(ListComparison { from, touched: HashSet::new(), to: None, heard: now });
         self.target.begin_comparison();
-        Some(Request::List { read, limit: None, continue_token: None })
+        Some(ApiRequest::List { read, limit: None, continue_token: None })
     }
 
     /// Returns the time of the next call of [`poll_resync`](Self::poll_resync).
@@ -78,7 +79,7 @@ impl<T: Target> Machine<T> {
             return self.resync_failed(format!("more than {MAX_TOUCHED} objects changed meanwhile"));
         }
         let difference = self.target.compare(object);
-        let version = Version::new(self.target.version(object));
+        let version = ResourceVersion::new(self.target.version(object));
         let certain = version.number().is_some()
             && !comparison.from.is_before(&version)
             && !comparison.touched.contains(&self.target.key(object));
@@ -91,7 +92,7 @@ impl<T: Target> Machine<T> {
     /// Reports that the list is complete.
     pub(crate) fn resync_ended(&mut self, version: &str) {
         if let Some(comparison) = &mut self.resync.comparison {
-            comparison.to = Some(Version::new(version));
+            comparison.to = Some(ResourceVersion::new(version));
         }
         self.resync_caught_up();
     }
@@ -105,7 +106,7 @@ impl<T: Target> Machine<T> {
 
     /// Removes what the list does not name, once the watch has reached the version of the list.
     pub(super) fn resync_caught_up(&mut self) {
-        let Some(Comparison { to: Some(to), .. }) = &self.resync.comparison else { return };
+        let Some(ListComparison { to: Some(to), .. }) = &self.resync.comparison else { return };
         let comparable = to.number().is_some() && self.version.number().is_some();
         if self.version.is_before(to) {
             return;
@@ -116,7 +117,7 @@ impl<T: Target> Machine<T> {
         self.resync.comparison = None;
         let notices = &mut self.notices;
         self.target.end_comparison(&mut |object| {
-            notices.push(Notice::Differs { difference: Difference::Gone, object });
+            notices.push(Notice::Differs { difference: IndexDifference::Gone, object });
         });
         self.notices.push(Notice::Compared);
     }

@@ -1,10 +1,10 @@
 //! Targets of the objects of a watch.
 
-use crate::feed::decode::Malformed;
+use crate::feed::decode::MalformedObject;
 
 /// The kind of a difference between the index and the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Difference {
+pub(crate) enum IndexDifference {
     /// The cluster has an object that the index did not have.
     Missing,
     /// The index had an object otherwise.
@@ -14,10 +14,10 @@ pub(crate) enum Difference {
 }
 
 /// Identity of an object by its namespace and name.
-pub(crate) type Key = u128;
+pub(crate) type ObjectKey = u128;
 
 /// Turns objects into operations on the index.
-pub(crate) trait Target {
+pub(crate) trait ObjectTarget {
     /// A decoded object.
     type Object;
 
@@ -28,19 +28,19 @@ pub(crate) trait Target {
     /// An object is gone, or no longer selected.
     fn delete(&mut self, object: &Self::Object);
     /// An object cannot be decoded: it is reported, and what was known of it stays until the end of a list.
-    fn malformed(&mut self, object: &Malformed);
+    fn malformed(&mut self, object: &MalformedObject);
     /// The list is complete. Returns how many objects were gone.
     fn end(&mut self) -> usize;
     /// A list to compare with begins. It may never end.
     fn begin_comparison(&mut self);
     /// Compares an object with what is known of it, and counts it as named by the list that was begun last.
-    fn compare(&mut self, object: &Self::Object) -> Option<Difference>;
+    fn compare(&mut self, object: &Self::Object) -> Option<IndexDifference>;
     /// The list was one to compare with: removes what it did not name, and reports the name of each.
     fn end_comparison(&mut self, each: &mut dyn FnMut(String));
     /// The object's name, for messages.
     fn name(&self, object: &Self::Object) -> String;
     /// The object's identity by name, whatever its uid.
-    fn key(&self, object: &Self::Object) -> Key;
+    fn key(&self, object: &Self::Object) -> ObjectKey;
     /// The object's `resourceVersion`; empty if it has none.
     fn version<'a>(&self, object: &'a Self::Object) -> &'a str;
 }

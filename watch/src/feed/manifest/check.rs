@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use serde::de::IgnoredAny;
 
-use super::list::{Entry, ListKind};
+use super::list::{ListKind, ManifestPart};
 
 /// Reads pods files that contain these bytes. The first byte says where they are: everywhere, or in one value of one
 /// pod of three.
@@ -19,7 +19,7 @@ pub fn check(bytes: &[u8]) {
     let line = value.split(['\n', '\r']).next().unwrap_or_default();
     match kind % 4 {
         0 => {
-            assert_eq!(read(bytes), read(Pieces(bytes)));
+            assert_eq!(read(bytes), read(ByteByByte(bytes)));
         }
         1 => check_yaml("label", line, 3),
         2 => check_yaml("name", line, 2),
@@ -70,9 +70,9 @@ fn check_json(value: &str) {
 }
 
 /// One byte at a time.
-struct Pieces<'a>(&'a [u8]);
+struct ByteByByte<'a>(&'a [u8]);
 
-impl Read for Pieces<'_> {
+impl Read for ByteByByte<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = buffer.len().min(1);
         self.0.read(buffer.get_mut(..count).unwrap_or_default())
@@ -84,10 +84,10 @@ fn read(input: impl Read) -> (Vec<String>, Result<(), String>) {
     let mut entries = Vec::new();
     let result = super::read(input, &mut |entry| {
         entries.push(match entry {
-            Entry::Item(item) => format!("{item:?}"),
-            Entry::Unreadable(fault) => fault,
-            Entry::End(ListKind::List) => "end of a List".to_owned(),
-            Entry::End(ListKind::PodList) => "end of a PodList".to_owned(),
+            ManifestPart::Item(item) => format!("{item:?}"),
+            ManifestPart::Unreadable(fault) => fault,
+            ManifestPart::End(ListKind::List) => "end of a List".to_owned(),
+            ManifestPart::End(ListKind::PodList) => "end of a PodList".to_owned(),
         });
     });
     (entries, result.map_err(|error| error.to_string()))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, FallibleBufferedInput, InputIoError, Parser};
 
-use super::text::Text;
+use super::text::TextReader;
 use super::yaml_error::YamlError;
 
 /// Nodes of one document that aliases can refer to, and bytes of their text; later ones are not kept.
@@ -19,11 +19,11 @@ const MAX_ALIAS_DEPTH: usize = 16;
 const MAX_NESTING: usize = 1 << 12;
 const MAX_KEY: usize = 1 << 16;
 
-type Parsed<R> = Parser<'static, FallibleBufferedInput<Chars<R>>>;
+type YamlParser<R> = Parser<'static, FallibleBufferedInput<YamlChars<R>>>;
 
 /// The events of a text in order, and the state of its structure.
-pub(super) struct Events<R: Read> {
-    parser: Parsed<R>,
+pub(super) struct YamlEvents<R: Read> {
+    parser: YamlParser<R>,
     peeked: Option<Event<'static>>,
     /// Collections that have begun and not ended.
     depth: usize,
@@ -34,8 +34,8 @@ pub(super) struct Events<R: Read> {
     replayed: usize,
 }
 
-impl<R: Read> Events<R> {
-    pub(super) fn new(text: Text<R>) -> Self {
+impl<R: Read> YamlEvents<R> {
+    pub(super) fn new(text: TextReader<R>) -> Self {
         let mut options = granit_parser::options! {
             simple_key_max_lookahead: MAX_KEY,
             flow_nesting_limit: MAX_NESTING,
@@ -44,7 +44,7 @@ impl<R: Read> Events<R> {
             bom_inside_document_as_content: true,
         };
         options.set_emit_comments(false);
-        let parser = Parser::new_from_fallible_iter_with_options(Chars(text), options);
+        let parser = Parser::new_from_fallible_iter_with_options(YamlChars(text), options);
         Self {
             parser,
             peeked: None,
@@ -157,13 +157,13 @@ impl<R: Read> Events<R> {
 #[derive(Default)]
 struct Anchors {
     complete: BTreeMap<usize, Arc<[Event<'static>]>>,
-    open: Vec<Anchored>,
+    open: Vec<OpenAnchor>,
     /// Events and bytes kept.
     size: usize,
 }
 
 /// A collection with an anchor that has not ended.
-struct Anchored {
+struct OpenAnchor {
     id: usize,
     events: Vec<Event<'static>>,
     depth: usize,
@@ -192,7 +192,7 @@ impl Anchors {
             self.complete.insert(done.id, done.events.into());
         }
         match id {
-            Some(id) if is_start => self.open.push(Anchored { id, events: vec![event.clone()], depth: 1 }),
+            Some(id) if is_start => self.open.push(OpenAnchor { id, events: vec![event.clone()], depth: 1 }),
             Some(id) => drop(self.complete.insert(id, Arc::new([event.clone()]))),
             None => {}
         }
@@ -200,9 +200,9 @@ impl Anchors {
 }
 
 /// The characters of a text, as the parser takes them.
-pub(super) struct Chars<R>(Text<R>);
+pub(super) struct YamlChars<R>(TextReader<R>);
 
-impl<R: Read> Iterator for Chars<R> {
+impl<R: Read> Iterator for YamlChars<R> {
     type Item = Result<char, ErrorKind>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -9,17 +9,20 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::error::PodsFileError;
-use super::list::{EXPECTED, Entry, Item, Root};
-use super::text::Text;
+use super::list::{EXPECTED, ListRoot, ManifestItem, ManifestPart};
+use super::text::TextReader;
 use crate::pod::lenient::Lenient;
 
 /// Reads lists, one after another, to the end of the text.
-pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
+pub(super) fn read(
+    text: TextReader<impl Read>,
+    each: &mut dyn FnMut(ManifestPart),
+) -> Result<(), PodsFileError> {
     let mut json = serde_json::Deserializer::from_reader(text);
     loop {
-        let mut root = Root::default();
-        List { root: &mut root, each }.deserialize(&mut json)?;
-        each(Entry::End(root.kind()?));
+        let mut root = ListRoot::default();
+        ListSeed { root: &mut root, each }.deserialize(&mut json)?;
+        each(ManifestPart::End(root.kind()?));
         match json.end() {
             Ok(()) => return Ok(()),
             Err(error) if error.is_io() => return Err(error.into()),
@@ -47,12 +50,12 @@ impl From<serde_json::Error> for PodsFileError {
 }
 
 /// The object at the root.
-struct List<'a> {
-    root: &'a mut Root,
-    each: &'a mut dyn FnMut(Entry),
+struct ListSeed<'a> {
+    root: &'a mut ListRoot,
+    each: &'a mut dyn FnMut(ManifestPart),
 }
 
-impl<'de> DeserializeSeed<'de> for List<'_> {
+impl<'de> DeserializeSeed<'de> for ListSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -62,14 +65,14 @@ impl<'de> DeserializeSeed<'de> for List<'_> {
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
-enum Field {
+enum ListField {
     Kind,
     Items,
     #[serde(other)]
     Other,
 }
 
-impl<'de> Visitor<'de> for List<'_> {
+impl<'de> Visitor<'de> for ListSeed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,15 +82,15 @@ impl<'de> Visitor<'de> for List<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(field) = map.next_key()? {
             match field {
-                Field::Kind => {
+                ListField::Kind => {
                     let kind: Lenient<String> = map.next_value()?;
                     self.root.set_kind(kind).map_err(A::Error::custom)?;
                 }
-                Field::Items => {
+                ListField::Items => {
                     self.root.begin_items().map_err(A::Error::custom)?;
-                    map.next_value_seed(Items(&mut *self.each))?;
+                    map.next_value_seed(ItemsSeed(&mut *self.each))?;
                 }
-                Field::Other => drop(map.next_value::<IgnoredAny>()?),
+                ListField::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
@@ -95,9 +98,9 @@ impl<'de> Visitor<'de> for List<'_> {
 }
 
 /// The list of items. Each is passed on when it is complete.
-struct Items<'a>(&'a mut dyn FnMut(Entry));
+struct ItemsSeed<'a>(&'a mut dyn FnMut(ManifestPart));
 
-impl<'de> DeserializeSeed<'de> for Items<'_> {
+impl<'de> DeserializeSeed<'de> for ItemsSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -105,7 +108,7 @@ impl<'de> DeserializeSeed<'de> for Items<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Items<'_> {
+impl<'de> Visitor<'de> for ItemsSeed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,9 +122,9 @@ impl<'de> Visitor<'de> for Items<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         // First the extent of an item, which only broken syntax keeps from being found, then its fields.
         while let Some(raw) = seq.next_element::<Box<RawValue>>()? {
-            (self.0)(match serde_json::from_str::<Item>(raw.get()) {
-                Ok(item) => Entry::Item(item),
-                Err(error) => Entry::Unreadable(PodsFileError::from(error).message),
+            (self.0)(match serde_json::from_str::<ManifestItem>(raw.get()) {
+                Ok(item) => ManifestPart::Item(item),
+                Err(error) => ManifestPart::Unreadable(PodsFileError::from(error).message),
             });
         }
         Ok(())

@@ -2,10 +2,11 @@
 
 use super::error::PodsFileError;
 use crate::pod::RawPod;
-use crate::pod::lenient::{Faults, Lenient, Object, Quoted};
+use crate::pod::lenient::{Faults, Lenient, LenientObject};
+use crate::quote::QuotedText;
 
 /// An item of a list, as far as it can be read.
-pub(crate) type Item = Lenient<Object<RawPod>>;
+pub(crate) type ManifestItem = Lenient<LenientObject<RawPod>>;
 
 /// Description of the contents that a file must have.
 pub(super) const EXPECTED: &str = "a List or PodList, as `kubectl get pods -A -o json` or `-o yaml` prints";
@@ -21,9 +22,9 @@ pub(crate) enum ListKind {
 
 /// A part of a file.
 #[allow(clippy::large_enum_variant, reason = "nearly all are items, and none is stored")]
-pub(crate) enum Entry {
+pub(crate) enum ManifestPart {
     /// An item of a list.
-    Item(Item),
+    Item(ManifestItem),
     /// An unusable item, with the reason.
     Unreadable(String),
     /// The end of a list, where its kind is known: kubectl writes `items` before `kind`.
@@ -32,12 +33,12 @@ pub(crate) enum Entry {
 
 /// The fields of a list itself.
 #[derive(Default)]
-pub(super) struct Root {
+pub(super) struct ListRoot {
     kind: Option<String>,
     has_items: bool,
 }
 
-impl Root {
+impl ListRoot {
     /// Stores the field `kind`.
     pub(super) fn set_kind(&mut self, kind: Lenient<String>) -> Result<(), String> {
         if self.kind.is_some() {
@@ -66,7 +67,7 @@ impl Root {
             Some(kind @ ("Pod" | "Namespace")) => {
                 format!("kind is {kind:?}, so it is one object and no list")
             }
-            Some(other) => format!("kind is {}", Quoted(other)),
+            Some(other) => format!("kind is {}", QuotedText(other)),
             None if self.has_items => "kind is missing".to_owned(),
             None => "it is no list of Kubernetes objects".to_owned(),
         };

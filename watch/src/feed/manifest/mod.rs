@@ -12,17 +12,17 @@ mod yaml_error;
 
 use std::io::Read;
 
-use text::Text;
+use text::TextReader;
 
 pub use error::PodsFileError;
-pub(crate) use list::{Entry, Item, ListKind};
+pub(crate) use list::{ListKind, ManifestItem, ManifestPart};
 
 /// Calls `each` for every part of a file, in order. A file holds one or more lists, each a YAML document or a JSON value.
 ///
 /// Fails if the file is broken: nothing of it may be used until it has been read to its end. One item at a time is in
 /// memory.
-pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
-    let mut text = Text::new(input)?;
+pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(ManifestPart)) -> Result<(), PodsFileError> {
+    let mut text = TextReader::new(input)?;
     match text.first()? {
         None if text.is_blank()? => Err(PodsFileError::new("the file is empty")),
         Some('{') => json::read(text, each),
@@ -41,9 +41,9 @@ mod tests {
     fn count(text: &[u8]) -> Result<(Vec<ListKind>, usize, usize), String> {
         let (mut kinds, mut items, mut unreadable) = (Vec::new(), 0, 0);
         let read = read(text, &mut |entry| match entry {
-            Entry::Item(_) => items += 1,
-            Entry::Unreadable(_) => unreadable += 1,
-            Entry::End(kind) => kinds.push(kind),
+            ManifestPart::Item(_) => items += 1,
+            ManifestPart::Unreadable(_) => unreadable += 1,
+            ManifestPart::End(kind) => kinds.push(kind),
         });
         read.map(|()| (kinds, items, unreadable)).map_err(|error| error.to_string())
     }
@@ -155,7 +155,7 @@ mod tests {
         let text = "kind: List\nitems:\n- metadata: &m {name: &n web, namespace: default}\n- metadata: *m\n\
                     - metadata: {name: *n, *n : x}\n- &p {metadata: *m}\n- *p\n";
         read(text.as_bytes(), &mut |entry| {
-            let Entry::Item(item) = entry else { return };
+            let ManifestPart::Item(item) = entry else { return };
             let raw = item.take("the item", &mut Faults::default()).unwrap_or_default().0;
             names.push(raw.metadata.into_metadata(&mut Faults::default()).name);
         })

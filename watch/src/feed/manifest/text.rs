@@ -29,7 +29,7 @@ const FOREIGN: [(&[u8], &str, &str); 8] = [
 ///
 /// A byte-order mark is removed, and bytes that are not UTF-8 become U+FFFD: in a value that is not read they do
 /// not matter, and in one that is they are a fault of that object alone.
-pub(super) struct Text<R> {
+pub(super) struct TextReader<R> {
     input: R,
     /// Buffer of [`CHUNK`] bytes, the first `held` of which were read and not decoded: between calls no more than part
     /// of one character.
@@ -41,7 +41,7 @@ pub(super) struct Text<R> {
     is_at_end: bool,
 }
 
-impl<R: Read> Text<R> {
+impl<R: Read> TextReader<R> {
     /// Reads the first bytes, and fails if they are those of no text.
     pub(super) fn new(input: R) -> Result<Self, PodsFileError> {
         let (raw, chars) = (vec![0; CHUNK], String::new());
@@ -144,7 +144,7 @@ impl<R: Read> Text<R> {
     }
 }
 
-impl<R: Read> Read for Text<R> {
+impl<R: Read> Read for TextReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.chars.len() {
             self.fill()?;
@@ -176,8 +176,8 @@ mod tests {
 
     fn decoded(bytes: &[u8]) -> String {
         let (mut whole, mut slow) = (String::new(), String::new());
-        Text::new(bytes).unwrap().read_to_string(&mut whole).unwrap();
-        let mut text = Text::new(Slow(bytes)).unwrap();
+        TextReader::new(bytes).unwrap().read_to_string(&mut whole).unwrap();
+        let mut text = TextReader::new(Slow(bytes)).unwrap();
         while let Some(char) = text.next_char().unwrap() {
             slow.push(char);
         }
@@ -209,7 +209,7 @@ mod tests {
             (b"\xfe\xff\0{", "UTF-16"),
             (b"{\0\"\0", "UTF-16"),
         ] {
-            let error = Text::new(bytes).err().map(|error| error.to_string());
+            let error = TextReader::new(bytes).err().map(|error| error.to_string());
             assert!(error.as_deref().is_some_and(|error| error.contains(name)), "{name}: {error:?}");
         }
     }

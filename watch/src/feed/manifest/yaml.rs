@@ -10,15 +10,18 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::error::PodsFileError;
-use super::events::Events;
-use super::list::{EXPECTED, Entry, Item, ListKind, Root};
-use super::text::Text;
+use super::events::YamlEvents;
+use super::list::{EXPECTED, ListKind, ListRoot, ManifestItem, ManifestPart};
+use super::text::TextReader;
 use super::yaml_error::YamlError;
 use crate::pod::lenient::Lenient;
 
 /// Reads the lists of all documents to the end of the text.
-pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
-    let mut yaml = Yaml { events: Events::new(text) };
+pub(super) fn read(
+    text: TextReader<impl Read>,
+    each: &mut dyn FnMut(ManifestPart),
+) -> Result<(), PodsFileError> {
+    let mut yaml = YamlDecoder { events: YamlEvents::new(text) };
     let mut lists = 0;
     loop {
         match yaml
@@ -30,7 +33,7 @@ pub(super) fn read(text: Text<impl Read>, each: &mut dyn FnMut(Entry)) -> Result
             Event::StreamEnd => return Err(PodsFileError::new("it holds no list")),
             Event::MappingStart(..) => {
                 let kind = yaml.list(each)?;
-                each(Entry::End(kind));
+                each(ManifestPart::End(kind));
                 lists += 1;
             }
             Event::Scalar(text, style, _, tag) if Scalar::of(&text, style, tag.is_some()) == Scalar::Null => {
@@ -73,14 +76,14 @@ impl Scalar {
 /// Scalars are not interpreted: of a field that is read, its type decides what the text means
 /// ([`Shape::of_plain`](crate::pod::lenient::Shape::of_plain)), and the others are skipped. So there is no value that
 /// cannot be read.
-struct Yaml<R: Read> {
-    events: Events<R>,
+struct YamlDecoder<R: Read> {
+    events: YamlEvents<R>,
 }
 
-impl<R: Read> Yaml<R> {
+impl<R: Read> YamlDecoder<R> {
     /// Reads the mapping at the root of a document, which has begun.
-    fn list(&mut self, each: &mut dyn FnMut(Entry)) -> Result<ListKind, PodsFileError> {
-        let mut root = Root::default();
+    fn list(&mut self, each: &mut dyn FnMut(ManifestPart)) -> Result<ListKind, PodsFileError> {
+        let mut root = ListRoot::default();
         while let Some(key) = self.key()? {
             match key.as_str() {
                 "kind" => {
@@ -97,7 +100,7 @@ impl<R: Read> Yaml<R> {
         root.kind().map_err(|error| self.wrong(error.message))
     }
 
-    fn items(&mut self, each: &mut dyn FnMut(Entry)) -> Result<(), PodsFileError> {
+    fn items(&mut self, each: &mut dyn FnMut(ManifestPart)) -> Result<(), PodsFileError> {
         match self.events.resolve()? {
             Event::SequenceStart(..) => {}
             Event::Scalar(text, style, _, tag) if Scalar::of(&text, style, tag.is_some()) == Scalar::Null => {
@@ -107,12 +110,12 @@ impl<R: Read> Yaml<R> {
         }
         while !self.events.ends()? {
             let depth = self.events.depth();
-            each(match Item::deserialize(&mut *self) {
-                Ok(item) => Entry::Item(item),
+            each(match ManifestItem::deserialize(&mut *self) {
+                Ok(item) => ManifestPart::Item(item),
                 Err(YamlError::Syntax(error)) => return Err(error),
                 Err(YamlError::Node(message)) => {
                     self.events.leave(depth)?;
-                    Entry::Unreadable(message)
+                    ManifestPart::Unreadable(message)
                 }
             });
         }
@@ -138,7 +141,7 @@ impl<R: Read> Yaml<R> {
     }
 }
 
-impl<'de, R: Read> Deserializer<'de> for &mut Yaml<R> {
+impl<'de, R: Read> Deserializer<'de> for &mut YamlDecoder<R> {
     type Error = YamlError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, YamlError> {
@@ -151,8 +154,8 @@ impl<'de, R: Read> Deserializer<'de> for &mut Yaml<R> {
                     Scalar::Plain | Scalar::Text => visitor.visit_str(&text),
                 }
             }
-            Event::SequenceStart(..) => visitor.visit_seq(Entries(self)),
-            Event::MappingStart(..) => visitor.visit_map(Entries(self)),
+            Event::SequenceStart(..) => visitor.visit_seq(CollectionAccess(self)),
+            Event::MappingStart(..) => visitor.visit_map(CollectionAccess(self)),
             _ => Err(YamlError::Node("it has a part that is missing".to_owned())),
         }
     }
@@ -169,9 +172,9 @@ impl<'de, R: Read> Deserializer<'de> for &mut Yaml<R> {
 }
 
 /// The entries of a sequence or mapping that has begun.
-struct Entries<'a, R: Read>(&'a mut Yaml<R>);
+struct CollectionAccess<'a, R: Read>(&'a mut YamlDecoder<R>);
 
-impl<'de, R: Read> SeqAccess<'de> for Entries<'_, R> {
+impl<'de, R: Read> SeqAccess<'de> for CollectionAccess<'_, R> {
     type Error = YamlError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, YamlError> {
@@ -182,7 +185,7 @@ impl<'de, R: Read> SeqAccess<'de> for Entries<'_, R> {
     }
 }
 
-impl<'de, R: Read> MapAccess<'de> for Entries<'_, R> {
+impl<'de, R: Read> MapAccess<'de> for CollectionAccess<'_, R> {
     type Error = YamlError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, YamlError> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::numbers::{Number, SlotV6};
 use super::super::table::{number_in, position, tag_of};
-use super::{Address, Addresses, Holder};
+use super::{Addresses, Holder, StoredAddress};
 
 impl Addresses {
     /// Returns the position of an address in the order of visits of its family.
@@ -27,7 +27,7 @@ impl Addresses {
     pub(in super::super) fn visit_v6(&self, from: u64, mut each: impl FnMut(IpAddr, Holder)) -> Option<u64> {
         self.v6.visit(from, |word| {
             let Some(slot) = SlotV6::from_bits(number_in(word)) else { return };
-            if let Some(address) = self.full(Address::V6(slot)) {
+            if let Some(address) = self.full(StoredAddress::V6(slot)) {
                 each(address, self.holder_v6(slot));
             }
         })

@@ -1,6 +1,6 @@
 //! Visits of all words of a table in several goes, between which it grows.
 
-use super::{Ordering, Table, Word, bucket_of};
+use super::{AtomicWord, Ordering, Table, bucket_of};
 
 /// The position of a hash in the order of visits: its bits from the last to the first.
 ///
@@ -13,7 +13,7 @@ pub(in super::super) const fn position(hash: u32) -> u64 {
 /// End of all positions.
 const END: u64 = 1 << u32::BITS;
 
-impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
+impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
     /// Calls `each` with the words in the bucket that begins at this position, which is 0 or was returned before. Returns
     /// the position to go on with; `None` at the end. The writer must not change the table meanwhile.
     pub(in super::super) fn visit(&self, position: u64, mut each: impl FnMut(W::Value)) -> Option<u64> {
@@ -23,7 +23,7 @@ impl<W: Word, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
         // As many bits of the hash as its bucket goes by: all, if there is another one that differs in the last of them.
         let is_split = (first & (mask >> 1)) + mask.div_ceil(2) < count;
         let bits = if is_split { mask } else { mask >> 1 }.count_ones();
-        let words = self.chain(bucket_of(first, count)).into_iter().flatten().map(Word::load);
+        let words = self.chain(bucket_of(first, count)).into_iter().flatten().map(AtomicWord::load);
         words.filter(|word| *word != W::Value::default()).for_each(&mut each);
         let next = position + (END >> bits);
         (next < END).then_some(next)

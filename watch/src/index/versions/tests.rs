@@ -9,13 +9,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::{IndexOptions, IndexWriter, ListScope, PodRecord, Uid, index};
-use crate::transfer::{Published, Record, Records, Since, Versions, WalkId};
+use crate::transfer::{Publication, Versions, WalkId, ZoneChanges, ZoneRecord, ZoneRecords};
 
 /// A record that owns its texts.
 type Owned = (String, Option<String>, IpAddr);
 type Zone = BTreeSet<Owned>;
 
-fn owned(record: Record<'_>) -> Owned {
+fn owned(record: ZoneRecord<'_>) -> Owned {
     (record.namespace.to_owned(), record.name.map(str::to_owned), record.address)
 }
 
@@ -57,7 +57,7 @@ struct World {
     /// Contents of each version.
     versions: BTreeMap<u32, Zone>,
     current: u32,
-    walks: Vec<(WalkId, u32, Records)>,
+    walks: Vec<(WalkId, u32, ZoneRecords)>,
     completed: usize,
 }
 
@@ -72,15 +72,15 @@ impl World {
     fn publish(&mut self) {
         let (at, unix) = (self.start + Duration::from_millis(self.now), (self.now / 1000) as u32);
         match self.writer.publish_version(at, unix) {
-            Published::New(serial) => {
+            Publication::New(serial) => {
                 assert!(self.versions.last_key_value().is_none_or(|(&last, _)| serial > last));
                 self.versions.insert(serial, zone(&self.writer));
                 self.current = serial;
                 assert_eq!(self.writer.index().serial(), serial);
             }
-            Published::Unchanged => assert_eq!(zone(&self.writer), self.versions[&self.current]),
-            Published::Later(due) => assert!(due > at),
-            Published::Unsynced => unreachable!("the writer does not know"),
+            Publication::Unchanged => assert_eq!(zone(&self.writer), self.versions[&self.current]),
+            Publication::Later(due) => assert!(due > at),
+            Publication::Unsynced => unreachable!("the writer does not know"),
         }
         self.compare();
     }
@@ -90,8 +90,8 @@ impl World {
         let Some(versions) = self.writer.versions() else { unreachable!() };
         for (&known, zone) in &self.versions {
             match versions.since(known).expect("there is a version") {
-                (serial, Since::Current) => assert_eq!((serial, known), (self.current, self.current)),
-                (serial, Since::Versions(list)) => {
+                (serial, ZoneChanges::Current) => assert_eq!((serial, known), (self.current, self.current)),
+                (serial, ZoneChanges::Versions(list)) => {
                     let (mut zone, mut at) = (zone.clone(), known);
                     for version in &list {
                         assert_eq!(version.from, at);
@@ -106,7 +106,7 @@ impl World {
                     }
                     assert_eq!((at, serial), (self.current, self.current));
                 }
-                (_, Since::Unknown) => {}
+                (_, ZoneChanges::Unknown) => {}
             }
         }
     }
@@ -115,7 +115,7 @@ impl World {
         let walk = self.writer.versions_mut().and_then(Versions::begin_walk);
         if let Some((id, serial)) = walk {
             assert_eq!(serial, self.current);
-            self.walks.push((id, serial, Records::default()));
+            self.walks.push((id, serial, ZoneRecords::default()));
         }
     }
 
@@ -247,13 +247,13 @@ fn change_beyond_the_journal_begins_it_anew() {
     world.now += 1_000;
     world.publish();
     let versions = world.writer.versions().unwrap();
-    assert!(matches!(versions.since(first), Some((_, Since::Unknown))));
-    assert!(matches!(versions.since(world.current), Some((_, Since::Current))));
+    assert!(matches!(versions.since(first), Some((_, ZoneChanges::Unknown))));
+    assert!(matches!(versions.since(world.current), Some((_, ZoneChanges::Current))));
     world.apply(0, 0, 0, &[address(60)]);
     world.now += 1_000;
     world.publish();
     let (_, since) = world.writer.versions().unwrap().since(world.current - 1).unwrap();
-    assert!(matches!(since, Since::Versions(list) if list.len() == 1));
+    assert!(matches!(since, ZoneChanges::Versions(list) if list.len() == 1));
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn relist_is_one_version() {
     world.writer.end_pod_list(&ListScope::All);
     world.publish();
     let (_, since) = world.writer.versions().unwrap().since(known).unwrap();
-    let Since::Versions(list) = since else { panic!("{since:?}") };
+    let ZoneChanges::Versions(list) = since else { panic!("{since:?}") };
     // Two records for each pod.
     let counts: Vec<_> = list.iter().map(|v| (v.removed.iter().count(), v.added.iter().count())).collect();
     assert_eq!(counts, [(30, 60)]);
@@ -345,10 +345,10 @@ fn versions_are_a_second_apart() {
 fn serial_comes_after_the_one_of_the_snapshot() {
     let (mut writer, _) = index(IndexOptions::default());
     writer.begin_versions(1_000, Some(5_000));
-    assert_eq!(writer.publish_version(Instant::now(), 100), Published::New(5_001));
+    assert_eq!(writer.publish_version(Instant::now(), 100), Publication::New(5_001));
     let (mut writer, _) = index(IndexOptions::default());
     writer.begin_versions(1_000, Some(50));
-    assert_eq!(writer.publish_version(Instant::now(), 100), Published::New(101));
+    assert_eq!(writer.publish_version(Instant::now(), 100), Publication::New(101));
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn versions_begun_later_know_shared_addresses() {
     writer.begin_versions(1_000, None);
     writer.publish_version(Instant::now(), 1);
     let (id, _) = writer.versions_mut().unwrap().begin_walk().unwrap();
-    let mut records = Records::default();
+    let mut records = ZoneRecords::default();
     while writer.step(id, &mut records).unwrap() {}
     assert_eq!(records.iter().map(owned).collect::<Zone>(), zone(&writer));
     assert_eq!(records.iter().count(), 2);

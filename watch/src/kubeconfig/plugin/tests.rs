@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::kubeconfig::merge::Entry;
+use crate::kubeconfig::merge::KubeconfigEntry;
 
 const CLIENT: &str = include_str!("../../../tests/data/tls/client.crt");
 const CLIENT_KEY: &str = include_str!("../../../tests/data/tls/client.key");
@@ -16,8 +16,10 @@ fn plugin_with(folder: &Path, script: &str, more: &str) -> Plugin {
         "env": [{"name": "FOLDER", "value": folder}], "installHint": "see\nhere",
     });
     let exec = exec.to_string().replacen('{', &format!("{{{more}"), 1);
-    let exec = Node::parse(&exec).unwrap().remove(0);
-    let entry = |text: &str| Entry::new("test".to_owned(), Node::parse(text).unwrap().remove(0), folder);
+    let exec = YamlNode::parse(&exec).unwrap().remove(0);
+    let entry = |text: &str| {
+        KubeconfigEntry::new("test".to_owned(), YamlNode::parse(text).unwrap().remove(0), folder)
+    };
     let cluster = entry(
         "server: https://192.0.2.1\ntls-server-name: name\ncertificate-authority-data: QQ==\n\
          extensions: [{name: other}, {name: client.authentication.k8s.io/exec, extension: {a: 1, b: '2', c: [x, true]}}]",

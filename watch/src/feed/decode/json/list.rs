@@ -6,16 +6,16 @@ use serde::Deserialize;
 use super::scanner::ValueScanner;
 use super::syntax;
 use crate::Metadata;
-use crate::feed::decode::error::{DecodeError, Part, check_list_kind};
-use crate::feed::decode::frame::{ListEnd, ListItem, Malformed};
+use crate::feed::decode::error::{BodyPart, DecodeError, check_list_kind};
+use crate::feed::decode::frame::{ListEnd, ListItem, MalformedObject};
 use crate::feed::decode::input::Input;
 use crate::feed::decode::object::Object;
 
 /// A list on its way.
 #[derive(Debug)]
-pub(in crate::feed::decode) struct List {
+pub(in crate::feed::decode) struct JsonList {
     input: Input,
-    state: State,
+    state: JsonListState,
     /// `None` until there was a member `items`.
     items: Option<()>,
     end: ListEnd,
@@ -23,13 +23,13 @@ pub(in crate::feed::decode) struct List {
 
 /// The next token, as far as it is the list's own.
 #[derive(Debug)]
-enum State {
+enum JsonListState {
     Begin,
     /// The first key, or the end of the object.
     FirstKey,
     Key,
-    Colon(Member),
-    Value(Member),
+    Colon(ListMember),
+    Value(ListMember),
     AfterValue,
     /// The first item, or the end of the items.
     FirstItem,
@@ -38,12 +38,12 @@ enum State {
     /// Nothing but white space.
     End,
     /// Within a value.
-    Text(ValueScanner, Text),
+    Text(ValueScanner, ScannedValue),
 }
 
 /// A member of the list's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Member {
+enum ListMember {
     Kind,
     Metadata,
     Items,
@@ -52,24 +52,24 @@ enum Member {
 
 /// A value that is scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Text {
+enum ScannedValue {
     Key,
     Item,
-    Value(Member),
+    Value(ListMember),
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct RawListMeta {
+struct JsonListMeta {
     resource_version: Option<String>,
     #[serde(rename = "continue")]
     token: Option<String>,
     remaining_item_count: Option<i64>,
 }
 
-impl List {
+impl JsonList {
     pub(in crate::feed::decode) fn new(limit: usize) -> Self {
-        Self { input: Input::new(limit), state: State::Begin, items: None, end: ListEnd::default() }
+        Self { input: Input::new(limit), state: JsonListState::Begin, items: None, end: ListEnd::default() }
     }
 
     pub(in crate::feed::decode) fn push(&mut self, chunk: Bytes) {
@@ -78,10 +78,10 @@ impl List {
 
     pub(in crate::feed::decode) fn next<K: Object>(&mut self) -> Result<Option<ListItem<K>>, DecodeError> {
         loop {
-            if let State::Text(scanner, text) = &mut self.state {
+            if let JsonListState::Text(scanner, text) = &mut self.state {
                 let (end, text) = (scanner.scan(self.input.unread()), *text);
                 match end {
-                    Some(end) if text == Text::Item => return self.item(end).map(Some),
+                    Some(end) if text == ScannedValue::Item => return self.item(end).map(Some),
                     Some(end) => self.value(text, end)?,
                     None => {
                         self.go_on(text)?;
@@ -97,8 +97,8 @@ impl List {
 
     pub(in crate::feed::decode) fn finish(self) -> Result<ListEnd, DecodeError> {
         match (self.state, self.items) {
-            (State::End, Some(())) => Ok(self.end),
-            (State::End, None) => Err(DecodeError::NotAList { kind: String::new() }),
+            (JsonListState::End, Some(())) => Ok(self.end),
+            (JsonListState::End, None) => Err(DecodeError::NotAList { kind: String::new() }),
             _ => Err(DecodeError::CutOff),
         }
     }
@@ -113,33 +113,33 @@ impl List {
 
     /// Reads one token, or begins to read a value.
     fn step(&mut self, byte: u8) -> Result<(), DecodeError> {
-        let text = |text| State::Text(ValueScanner::default(), text);
+        let text = |text| JsonListState::Text(ValueScanner::default(), text);
         let next = match (&self.state, byte) {
-            (State::Begin, b'{') => State::FirstKey,
-            (State::FirstKey | State::AfterValue, b'}') => State::End,
-            (State::FirstKey | State::Key, b'"') => {
-                self.state = text(Text::Key);
+            (JsonListState::Begin, b'{') => JsonListState::FirstKey,
+            (JsonListState::FirstKey | JsonListState::AfterValue, b'}') => JsonListState::End,
+            (JsonListState::FirstKey | JsonListState::Key, b'"') => {
+                self.state = text(ScannedValue::Key);
                 return Ok(());
             }
-            (State::Colon(member), b':') => State::Value(*member),
-            (State::Value(Member::Items), b'[') => {
+            (JsonListState::Colon(member), b':') => JsonListState::Value(*member),
+            (JsonListState::Value(ListMember::Items), b'[') => {
                 self.items = Some(());
-                State::FirstItem
+                JsonListState::FirstItem
             }
-            (State::Value(member), _) => {
-                self.state = text(Text::Value(*member));
+            (JsonListState::Value(member), _) => {
+                self.state = text(ScannedValue::Value(*member));
                 return Ok(());
             }
-            (State::AfterValue, b',') => State::Key,
-            (State::FirstItem | State::AfterItem, b']') => State::AfterValue,
-            (State::AfterItem, b',') => State::Item,
-            (State::FirstItem | State::Item, _) => {
-                self.state = text(Text::Item);
+            (JsonListState::AfterValue, b',') => JsonListState::Key,
+            (JsonListState::FirstItem | JsonListState::AfterItem, b']') => JsonListState::AfterValue,
+            (JsonListState::AfterItem, b',') => JsonListState::Item,
+            (JsonListState::FirstItem | JsonListState::Item, _) => {
+                self.state = text(ScannedValue::Item);
                 return Ok(());
             }
             _ => {
                 let (found, at) = (char::from(byte), self.input.position());
-                return Err(syntax(Part::List, format_args!("{found:?} at byte {at} is out of place")));
+                return Err(syntax(BodyPart::List, format_args!("{found:?} at byte {at} is out of place")));
             }
         };
         self.input.skip(1);
@@ -148,42 +148,42 @@ impl List {
     }
 
     /// The chunk ends within the value.
-    fn go_on(&mut self, text: Text) -> Result<(), DecodeError> {
+    fn go_on(&mut self, text: ScannedValue) -> Result<(), DecodeError> {
         match text {
-            Text::Item => self.input.keep(Part::Item),
-            Text::Value(Member::Other) => {
+            ScannedValue::Item => self.input.keep(BodyPart::Item),
+            ScannedValue::Value(ListMember::Other) => {
                 self.input.skip(self.input.unread().len());
                 Ok(())
             }
-            Text::Key | Text::Value(_) => self.input.keep(Part::Metadata),
+            ScannedValue::Key | ScannedValue::Value(_) => self.input.keep(BodyPart::Metadata),
         }
     }
 
     fn item<K: Object>(&mut self, end: usize) -> Result<ListItem<K>, DecodeError> {
-        self.state = State::AfterItem;
-        let object = self.input.take(end, Part::Item, |text| serde_json::from_slice::<K>(text))?;
+        self.state = JsonListState::AfterItem;
+        let object = self.input.take(end, BodyPart::Item, |text| serde_json::from_slice::<K>(text))?;
         Ok(object.map_or_else(
             |error| {
                 let cause = error.to_string();
-                ListItem::Malformed(Malformed { metadata: Metadata::default(), cause })
+                ListItem::Malformed(MalformedObject { metadata: Metadata::default(), cause })
             },
             ListItem::Object,
         ))
     }
 
     /// Reads a value of the list's own object.
-    fn value(&mut self, text: Text, end: usize) -> Result<(), DecodeError> {
+    fn value(&mut self, text: ScannedValue, end: usize) -> Result<(), DecodeError> {
         self.state = match text {
-            Text::Key => State::Colon(self.read(end, member)?),
-            _ => State::AfterValue,
+            ScannedValue::Key => JsonListState::Colon(self.read(end, member)?),
+            _ => JsonListState::AfterValue,
         };
         match text {
-            Text::Value(Member::Kind) => {
+            ScannedValue::Value(ListMember::Kind) => {
                 let kind: Option<String> = self.read(end, |text| serde_json::from_slice(text))?;
                 check_list_kind(&kind.unwrap_or_default())
             }
-            Text::Value(Member::Metadata) => {
-                let raw: Option<RawListMeta> = self.read(end, |text| serde_json::from_slice(text))?;
+            ScannedValue::Value(ListMember::Metadata) => {
+                let raw: Option<JsonListMeta> = self.read(end, |text| serde_json::from_slice(text))?;
                 let raw = raw.unwrap_or_default();
                 self.end = ListEnd {
                     resource_version: raw.resource_version.unwrap_or_default(),
@@ -193,16 +193,16 @@ impl List {
                 Ok(())
             }
             // An empty list of Go is written as `null`.
-            Text::Value(Member::Items) => {
+            ScannedValue::Value(ListMember::Items) => {
                 self.read(end, |text| serde_json::from_slice::<()>(text))?;
                 self.items = Some(());
                 Ok(())
             }
-            Text::Value(Member::Other) => {
+            ScannedValue::Value(ListMember::Other) => {
                 self.input.skip(end);
                 Ok(())
             }
-            Text::Key | Text::Item => Ok(()),
+            ScannedValue::Key | ScannedValue::Item => Ok(()),
         }
     }
 
@@ -211,16 +211,16 @@ impl List {
         end: usize,
         read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
     ) -> Result<T, DecodeError> {
-        self.input.take(end, Part::Metadata, read)?.map_err(|error| syntax(Part::Metadata, error))
+        self.input.take(end, BodyPart::Metadata, read)?.map_err(|error| syntax(BodyPart::Metadata, error))
     }
 }
 
-fn member(text: &[u8]) -> serde_json::Result<Member> {
+fn member(text: &[u8]) -> serde_json::Result<ListMember> {
     let key: String = serde_json::from_slice(text)?;
     Ok(match key.as_str() {
-        "kind" => Member::Kind,
-        "metadata" => Member::Metadata,
-        "items" => Member::Items,
-        _ => Member::Other,
+        "kind" => ListMember::Kind,
+        "metadata" => ListMember::Metadata,
+        "items" => ListMember::Items,
+        _ => ListMember::Other,
     })
 }

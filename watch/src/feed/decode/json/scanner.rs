@@ -6,13 +6,13 @@ use memchr::memchr2;
 /// whether the text between them is valid is for the parser to find.
 #[derive(Debug, Default)]
 pub(super) struct ValueScanner {
-    state: State,
+    state: ScannerState,
     /// Open brackets.
     depth: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum ScannerState {
     #[default]
     Begin,
     /// In a number or a word.
@@ -31,25 +31,25 @@ impl ValueScanner {
         let mut at = 0;
         while at < bytes.len() {
             match self.state {
-                State::Begin => {
+                ScannerState::Begin => {
                     (self.state, self.depth) = match bytes[at] {
-                        b'"' => (State::String, 0),
-                        b'{' | b'[' => (State::Container, 1),
-                        _ => (State::Scalar, 0),
+                        b'"' => (ScannerState::String, 0),
+                        b'{' | b'[' => (ScannerState::Container, 1),
+                        _ => (ScannerState::Scalar, 0),
                     };
                     at += 1;
                 }
-                State::Scalar => {
+                ScannerState::Scalar => {
                     return bytes[at..].iter().position(|byte| ends_scalar(*byte)).map(|n| at + n);
                 }
-                State::Container => at += self.tokens(&bytes[at..]),
-                State::String => at += self.string(&bytes[at..]),
-                State::Escape => {
-                    self.state = State::String;
+                ScannerState::Container => at += self.tokens(&bytes[at..]),
+                ScannerState::String => at += self.string(&bytes[at..]),
+                ScannerState::Escape => {
+                    self.state = ScannerState::String;
                     at += 1;
                 }
             }
-            if self.state == State::Container && self.depth == 0 {
+            if self.state == ScannerState::Container && self.depth == 0 {
                 return Some(at);
             }
         }
@@ -61,7 +61,7 @@ impl ValueScanner {
         for (at, byte) in bytes.iter().enumerate() {
             match byte {
                 b'"' => {
-                    self.state = State::String;
+                    self.state = ScannerState::String;
                     return at + 1;
                 }
                 b'{' | b'[' => self.depth += 1,
@@ -81,7 +81,7 @@ impl ValueScanner {
     fn string(&mut self, bytes: &[u8]) -> usize {
         let Some(at) = memchr2(b'"', b'\\', bytes) else { return bytes.len() };
         // A string that is the whole value ends as a container without open brackets does.
-        self.state = if bytes[at] == b'\\' { State::Escape } else { State::Container };
+        self.state = if bytes[at] == b'\\' { ScannerState::Escape } else { ScannerState::Container };
         at + 1
     }
 }

@@ -9,19 +9,19 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::syntax;
-use crate::feed::decode::error::{DecodeError, Part};
-use crate::feed::decode::frame::{INITIAL_EVENTS_END_VALUE, Type, WatchFrame};
+use crate::feed::decode::error::{BodyPart, DecodeError};
+use crate::feed::decode::frame::{FrameType, INITIAL_EVENTS_END_VALUE, WatchFrame};
 use crate::feed::decode::input::Input;
 use crate::feed::decode::object::Object;
 use crate::feed::decode::status;
 
 /// A watch on its way.
 #[derive(Debug)]
-pub(in crate::feed::decode) struct Watch {
+pub(in crate::feed::decode) struct JsonWatch {
     input: Input,
 }
 
-impl Watch {
+impl JsonWatch {
     pub(in crate::feed::decode) const fn new(limit: usize) -> Self {
         Self { input: Input::new(limit) }
     }
@@ -33,10 +33,10 @@ impl Watch {
     pub(in crate::feed::decode) fn next<K: Object>(&mut self) -> Result<Option<WatchFrame<K>>, DecodeError> {
         loop {
             let Some(end) = memchr(b'\n', self.input.unread()) else {
-                self.input.keep(Part::Event)?;
+                self.input.keep(BodyPart::Event)?;
                 return Ok(None);
             };
-            let frame = self.input.take(end, Part::Event, event)??;
+            let frame = self.input.take(end, BodyPart::Event, event)??;
             self.input.skip(1);
             if let Some(frame) = frame {
                 return Ok(Some(frame));
@@ -55,24 +55,24 @@ fn event<K: Object>(line: &[u8]) -> Result<Option<WatchFrame<K>>, DecodeError> {
         return Ok(None);
     }
     match parse(line, None)? {
-        Parsed::Frame(frame) => Ok(Some(frame)),
+        ParsedEvent::Frame(frame) => Ok(Some(frame)),
         // The object came before its type, which no server does. It is read again with the type known.
-        Parsed::Type(kind) => match parse(line, Some(Type::parse(&kind)?))? {
-            Parsed::Frame(frame) => Ok(Some(frame)),
-            Parsed::Type(_) => Err(syntax(Part::Event, "it has no object")),
+        ParsedEvent::Type(kind) => match parse(line, Some(FrameType::parse(&kind)?))? {
+            ParsedEvent::Frame(frame) => Ok(Some(frame)),
+            ParsedEvent::Type(_) => Err(syntax(BodyPart::Event, "it has no object")),
         },
     }
 }
 
-fn parse<K: Object>(line: &[u8], known: Option<Type>) -> Result<Parsed<K>, DecodeError> {
+fn parse<K: Object>(line: &[u8], known: Option<FrameType>) -> Result<ParsedEvent<K>, DecodeError> {
     let mut json = serde_json::Deserializer::from_slice(line);
     let parsed = EventSeed { known, object: PhantomData }.deserialize(&mut json);
     let parsed = parsed.and_then(|parsed| json.end().map(|()| parsed));
-    parsed.map_err(|error| syntax(Part::Event, error))
+    parsed.map_err(|error| syntax(BodyPart::Event, error))
 }
 
 /// A line, as far as it could be read.
-enum Parsed<K> {
+enum ParsedEvent<K> {
     Frame(WatchFrame<K>),
     /// `type` alone: there is no object, or it came first.
     Type(String),
@@ -80,13 +80,13 @@ enum Parsed<K> {
 
 struct EventSeed<K> {
     /// The type, if it is known from an earlier pass.
-    known: Option<Type>,
+    known: Option<FrameType>,
     object: PhantomData<K>,
 }
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
-enum Field {
+enum EventField {
     Type,
     Object,
     #[serde(other)]
@@ -94,7 +94,7 @@ enum Field {
 }
 
 impl<'de, K: Object> DeserializeSeed<'de> for EventSeed<K> {
-    type Value = Parsed<K>;
+    type Value = ParsedEvent<K>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -102,7 +102,7 @@ impl<'de, K: Object> DeserializeSeed<'de> for EventSeed<K> {
 }
 
 impl<'de, K: Object> Visitor<'de> for EventSeed<K> {
-    type Value = Parsed<K>;
+    type Value = ParsedEvent<K>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an event with type and object")
@@ -112,52 +112,55 @@ impl<'de, K: Object> Visitor<'de> for EventSeed<K> {
         let (mut kind, mut text, mut frame) = (self.known, None, None);
         while let Some(field) = map.next_key()? {
             match (field, kind) {
-                (Field::Type, _) => {
+                (EventField::Type, _) => {
                     let value: String = map.next_value()?;
-                    kind = kind.or_else(|| Type::parse(&value).ok());
+                    kind = kind.or_else(|| FrameType::parse(&value).ok());
                     text = Some(value);
                 }
-                (Field::Object, Some(kind)) => frame = Some(object(kind, &mut map)?),
-                (Field::Object | Field::Other, _) => drop(map.next_value::<IgnoredAny>()?),
+                (EventField::Object, Some(kind)) => frame = Some(object(kind, &mut map)?),
+                (EventField::Object | EventField::Other, _) => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         match (frame, text) {
-            (Some(frame), _) => Ok(Parsed::Frame(frame)),
-            (None, Some(text)) => Ok(Parsed::Type(text)),
+            (Some(frame), _) => Ok(ParsedEvent::Frame(frame)),
+            (None, Some(text)) => Ok(ParsedEvent::Type(text)),
             (None, None) => Err(A::Error::missing_field("type")),
         }
     }
 }
 
-fn object<'de, K: Object, A: MapAccess<'de>>(kind: Type, map: &mut A) -> Result<WatchFrame<K>, A::Error> {
+fn object<'de, K: Object, A: MapAccess<'de>>(
+    kind: FrameType,
+    map: &mut A,
+) -> Result<WatchFrame<K>, A::Error> {
     Ok(match kind {
-        Type::Event(kind) => WatchFrame::Event { kind, object: map.next_value()? },
-        Type::Bookmark => map.next_value::<RawBookmark>()?.metadata.into(),
-        Type::Error => WatchFrame::Error(map.next_value::<status::Raw>()?.into()),
+        FrameType::Event(kind) => WatchFrame::Event { kind, object: map.next_value()? },
+        FrameType::Bookmark => map.next_value::<JsonBookmark>()?.metadata.into(),
+        FrameType::Error => WatchFrame::Error(map.next_value::<status::JsonStatus>()?.into()),
     })
 }
 
 /// An object of which a bookmark says something.
 #[derive(Deserialize)]
-struct RawBookmark {
-    metadata: RawMetadata,
+struct JsonBookmark {
+    metadata: JsonBookmarkMeta,
 }
 
 #[derive(Deserialize)]
-struct RawMetadata {
+struct JsonBookmarkMeta {
     #[serde(rename = "resourceVersion")]
     resource_version: String,
-    annotations: Option<RawAnnotations>,
+    annotations: Option<JsonAnnotations>,
 }
 
 #[derive(Deserialize)]
-struct RawAnnotations {
+struct JsonAnnotations {
     #[serde(rename = "k8s.io/initial-events-end")]
     initial_events_end: Option<String>,
 }
 
-impl<K> From<RawMetadata> for WatchFrame<K> {
-    fn from(raw: RawMetadata) -> Self {
+impl<K> From<JsonBookmarkMeta> for WatchFrame<K> {
+    fn from(raw: JsonBookmarkMeta) -> Self {
         let end = raw.annotations.and_then(|annotations| annotations.initial_events_end);
         let initial_events_end = end.as_deref() == Some(INITIAL_EVENTS_END_VALUE);
         Self::Bookmark { resource_version: raw.resource_version, initial_events_end }

@@ -3,9 +3,9 @@
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use super::messages::TypeMeta;
+use super::messages::TypeMetaMessage;
 use super::syntax;
-use crate::feed::decode::error::{DecodeError, Part};
+use crate::feed::decode::error::{BodyPart, DecodeError};
 
 /// First bytes of an envelope.
 pub(super) const MAGIC: [u8; 4] = *b"k8s\0";
@@ -17,7 +17,7 @@ pub(super) const RAW: u32 = 2;
 
 /// An object in its envelope.
 #[derive(Debug, Default)]
-pub(super) struct Opened<'a> {
+pub(super) struct Envelope<'a> {
     /// Empty if there is no envelope.
     pub(super) kind: String,
     pub(super) raw: &'a [u8],
@@ -25,20 +25,20 @@ pub(super) struct Opened<'a> {
 
 /// Opens the envelope. Bytes without one are the object itself: in a watch, some servers send the `Status` of an
 /// ERROR event like that (kubernetes#108071).
-pub(super) fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
+pub(super) fn open(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     let Some(message) = bytes.strip_prefix(&MAGIC) else {
-        return Ok(Opened { raw: bytes, ..Opened::default() });
+        return Ok(Envelope { raw: bytes, ..Envelope::default() });
     };
-    let mut opened = Opened::default();
+    let mut opened = Envelope::default();
     for_each_field(message, |number, value| {
         match number {
-            TYPE_META => opened.kind = TypeMeta::decode(value)?.kind,
+            TYPE_META => opened.kind = TypeMetaMessage::decode(value)?.kind,
             RAW => opened.raw = value,
             _ => {}
         }
         Ok(())
     })
-    .map_err(|error| syntax(Part::Event, error))?;
+    .map_err(|error| syntax(BodyPart::Event, error))?;
     Ok(opened)
 }
 

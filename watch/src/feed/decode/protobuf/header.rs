@@ -3,12 +3,12 @@
 use prost::encoding::WireType;
 
 use super::syntax;
-use crate::feed::decode::error::{DecodeError, Part};
+use crate::feed::decode::error::{BodyPart, DecodeError};
 use crate::feed::decode::input::Input;
 
 /// A field, whose payload comes next in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Field {
+pub(super) struct FieldHeader {
     pub(super) number: u32,
     /// True if the payload is a message, a string or bytes.
     pub(super) has_bytes: bool,
@@ -31,13 +31,21 @@ impl HeaderReader {
     }
 
     /// Reads on; `None` if the chunk ends within the header.
-    pub(super) fn read(&mut self, input: &mut Input, part: Part) -> Result<Option<Field>, DecodeError> {
+    pub(super) fn read(
+        &mut self,
+        input: &mut Input,
+        part: BodyPart,
+    ) -> Result<Option<FieldHeader>, DecodeError> {
         loop {
             let Some(value) = self.varint.read(input, part)? else { return Ok(None) };
             if let Some((number, wire_type)) = self.number.take() {
                 // The value of a varint has been read with it.
                 let has_bytes = wire_type == WireType::LengthDelimited;
-                return Ok(Some(Field { number, has_bytes, length: if has_bytes { value } else { 0 } }));
+                return Ok(Some(FieldHeader {
+                    number,
+                    has_bytes,
+                    length: if has_bytes { value } else { 0 },
+                }));
             }
             let (number, wire_type) = key(value).ok_or_else(|| syntax(part, "a field has an invalid key"))?;
             let length = match wire_type {
@@ -51,7 +59,7 @@ impl HeaderReader {
                     return Err(syntax(part, "a field is a group, which Kubernetes does not use"));
                 }
             };
-            return Ok(Some(Field { number, has_bytes: false, length }));
+            return Ok(Some(FieldHeader { number, has_bytes: false, length }));
         }
     }
 }
@@ -70,7 +78,7 @@ struct Varint {
 }
 
 impl Varint {
-    fn read(&mut self, input: &mut Input, part: Part) -> Result<Option<u64>, DecodeError> {
+    fn read(&mut self, input: &mut Input, part: BodyPart) -> Result<Option<u64>, DecodeError> {
         while let Some(byte) = input.byte() {
             let bits = u64::from(byte & 0x7f);
             if self.shift == 63 && bits > 1 || self.shift > 63 {

@@ -1,60 +1,60 @@
 //! The messages, cut down to the fields that are kept: all others are skipped by their length.
 
 use crate::feed::decode::frame::{
-    INITIAL_EVENTS_END, INITIAL_EVENTS_END_VALUE, ListEnd, Malformed, WatchFrame,
+    INITIAL_EVENTS_END, INITIAL_EVENTS_END_VALUE, ListEnd, MalformedObject, WatchFrame,
 };
 use crate::feed::decode::object::{Object, Sealed};
 use crate::feed::decode::status;
-use crate::pod::Addresses;
+use crate::pod::PodAddresses;
 use crate::pod::lenient::Faults;
 use crate::{Metadata, Phase};
 
-/// `k8s.io.api.core.v1.Pod`.
+/// `k8s.io.api.core.v1.PodMessage`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Pod {
+pub(super) struct PodMessage {
     #[prost(message, optional, tag = "1")]
-    pub(super) metadata: Option<ObjectMeta>,
+    pub(super) metadata: Option<ObjectMetaMessage>,
     #[prost(message, required, tag = "2")]
-    spec: PodSpec,
+    spec: PodSpecMessage,
     #[prost(message, required, tag = "3")]
-    status: PodStatus,
+    status: PodStatusMessage,
 }
 
-/// `k8s.io.api.core.v1.PodSpec`.
+/// `k8s.io.api.core.v1.PodSpecMessage`.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
-struct PodSpec {
+struct PodSpecMessage {
     #[prost(bool, tag = "11")]
     host_network: bool,
 }
 
-/// `k8s.io.api.core.v1.PodStatus`.
+/// `k8s.io.api.core.v1.PodStatusMessage`.
 #[derive(Clone, PartialEq, prost::Message)]
-struct PodStatus {
+struct PodStatusMessage {
     #[prost(string, tag = "1")]
     phase: String,
     #[prost(string, tag = "6")]
     pod_ip: String,
     #[prost(message, repeated, tag = "12")]
-    pod_ips: Vec<PodIp>,
+    pod_ips: Vec<PodIpMessage>,
 }
 
 /// `k8s.io.api.core.v1.PodIP`.
 #[derive(Clone, PartialEq, prost::Message)]
-struct PodIp {
+struct PodIpMessage {
     #[prost(string, tag = "1")]
     ip: String,
 }
 
-/// `k8s.io.api.core.v1.Namespace`, or `PartialObjectMetadata` of `meta/v1`.
+/// `k8s.io.api.core.v1.NamespaceMessage`, or `PartialObjectMetadata` of `meta/v1`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Namespace {
+pub(super) struct NamespaceMessage {
     #[prost(message, optional, tag = "1")]
-    pub(super) metadata: Option<ObjectMeta>,
+    pub(super) metadata: Option<ObjectMetaMessage>,
 }
 
-/// `k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta`.
+/// `k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMetaMessage`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct ObjectMeta {
+pub(super) struct ObjectMetaMessage {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(string, tag = "3")]
@@ -64,41 +64,41 @@ pub(super) struct ObjectMeta {
     #[prost(string, tag = "6")]
     resource_version: String,
     #[prost(message, optional, tag = "9")]
-    deletion_timestamp: Option<Time>,
+    deletion_timestamp: Option<TimeMessage>,
 }
 
-/// `Time` of `meta/v1`, of which only the presence counts.
+/// `TimeMessage` of `meta/v1`, of which only the presence counts.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
-struct Time {}
+struct TimeMessage {}
 
 /// The object of a bookmark, of any kind.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Bookmark {
+pub(super) struct BookmarkMessage {
     #[prost(message, required, tag = "1")]
-    metadata: BookmarkMeta,
+    metadata: BookmarkMetaMessage,
 }
 
-/// `ObjectMeta` of a bookmark.
+/// `ObjectMetaMessage` of a bookmark.
 #[derive(Clone, PartialEq, prost::Message)]
-struct BookmarkMeta {
+struct BookmarkMetaMessage {
     #[prost(string, tag = "6")]
     resource_version: String,
     #[prost(message, repeated, tag = "12")]
-    annotations: Vec<Annotation>,
+    annotations: Vec<AnnotationMessage>,
 }
 
 /// An entry of a map of strings.
 #[derive(Clone, PartialEq, prost::Message)]
-struct Annotation {
+struct AnnotationMessage {
     #[prost(string, tag = "1")]
     key: String,
     #[prost(string, tag = "2")]
     value: String,
 }
 
-/// `ListMeta` of `meta/v1`.
+/// `ListMetaMessage` of `meta/v1`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct ListMeta {
+pub(super) struct ListMetaMessage {
     #[prost(string, tag = "2")]
     resource_version: String,
     #[prost(string, tag = "3")]
@@ -107,41 +107,41 @@ pub(super) struct ListMeta {
     remaining_item_count: Option<i64>,
 }
 
-/// `Status` of `meta/v1`.
+/// `StatusMessage` of `meta/v1`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Status {
+pub(super) struct StatusMessage {
     #[prost(message, required, tag = "1")]
-    metadata: ListMeta,
+    metadata: ListMetaMessage,
     #[prost(string, tag = "3")]
     message: String,
     #[prost(string, tag = "4")]
     reason: String,
     #[prost(message, required, tag = "5")]
-    details: StatusDetails,
+    details: StatusDetailsMessage,
     #[prost(int32, tag = "6")]
     code: i32,
 }
 
-/// `StatusDetails` of `meta/v1`.
+/// `StatusDetailsMessage` of `meta/v1`.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
-struct StatusDetails {
+struct StatusDetailsMessage {
     #[prost(int32, tag = "5")]
     retry_after_seconds: i32,
 }
 
-/// `TypeMeta` of `runtime`.
+/// `TypeMetaMessage` of `runtime`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct TypeMeta {
+pub(super) struct TypeMetaMessage {
     #[prost(string, tag = "2")]
     pub(super) kind: String,
 }
 
-impl From<Pod> for crate::Pod {
-    fn from(message: Pod) -> Self {
+impl From<PodMessage> for crate::Pod {
+    fn from(message: PodMessage) -> Self {
         let mut faults = Faults::default();
         let metadata = metadata(message.metadata, &mut faults);
         let phase = Phase::parse(&message.status.phase, &mut faults);
-        let mut addresses = Addresses::default();
+        let mut addresses = PodAddresses::default();
         for item in &message.status.pod_ips {
             addresses.add(&item.ip, "status.podIPs[].ip", &mut faults);
         }
@@ -150,23 +150,23 @@ impl From<Pod> for crate::Pod {
     }
 }
 
-impl From<Namespace> for crate::Namespace {
-    fn from(message: Namespace) -> Self {
+impl From<NamespaceMessage> for crate::Namespace {
+    fn from(message: NamespaceMessage) -> Self {
         let mut faults = Faults::default();
         let metadata = metadata(message.metadata, &mut faults);
         Self::new(metadata, faults)
     }
 }
 
-fn metadata(message: Option<ObjectMeta>, faults: &mut Faults) -> Metadata {
+fn metadata(message: Option<ObjectMetaMessage>, faults: &mut Faults) -> Metadata {
     if message.is_none() {
         faults.note(format_args!("metadata is missing"));
     }
     message.unwrap_or_default().into()
 }
 
-impl From<ObjectMeta> for Metadata {
-    fn from(message: ObjectMeta) -> Self {
+impl From<ObjectMetaMessage> for Metadata {
+    fn from(message: ObjectMetaMessage) -> Self {
         Self {
             name: message.name,
             namespace: message.namespace,
@@ -177,9 +177,9 @@ impl From<ObjectMeta> for Metadata {
     }
 }
 
-impl<K> From<Bookmark> for WatchFrame<K> {
-    fn from(message: Bookmark) -> Self {
-        let BookmarkMeta { resource_version, annotations } = message.metadata;
+impl<K> From<BookmarkMessage> for WatchFrame<K> {
+    fn from(message: BookmarkMessage) -> Self {
+        let BookmarkMetaMessage { resource_version, annotations } = message.metadata;
         let initial_events_end = annotations
             .iter()
             .any(|entry| entry.key == INITIAL_EVENTS_END && entry.value == INITIAL_EVENTS_END_VALUE);
@@ -187,8 +187,8 @@ impl<K> From<Bookmark> for WatchFrame<K> {
     }
 }
 
-impl From<ListMeta> for ListEnd {
-    fn from(message: ListMeta) -> Self {
+impl From<ListMetaMessage> for ListEnd {
+    fn from(message: ListMetaMessage) -> Self {
         Self {
             resource_version: message.resource_version,
             continue_token: (!message.continue_token.is_empty()).then_some(message.continue_token),
@@ -197,8 +197,8 @@ impl From<ListMeta> for ListEnd {
     }
 }
 
-impl From<Status> for status::Status {
-    fn from(message: Status) -> Self {
+impl From<StatusMessage> for status::Status {
+    fn from(message: StatusMessage) -> Self {
         let retry_after = i64::from(message.details.retry_after_seconds);
         let token = message.metadata.continue_token;
         Self::new(i64::from(message.code), &message.reason, &message.message, retry_after, token)
@@ -218,8 +218,8 @@ impl Object for crate::Pod {
         self.fault()
     }
 
-    fn from_protobuf(bytes: &[u8]) -> Result<Self, Box<Malformed>> {
-        merge(bytes, |message: &mut Pod| message.metadata.take()).map(Self::from)
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Box<MalformedObject>> {
+        merge(bytes, |message: &mut PodMessage| message.metadata.take()).map(Self::from)
     }
 }
 
@@ -237,22 +237,22 @@ impl Object for crate::Namespace {
         self.fault()
     }
 
-    fn from_protobuf(bytes: &[u8]) -> Result<Self, Box<Malformed>> {
-        merge(bytes, |message: &mut Namespace| message.metadata.take()).map(Self::from)
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Box<MalformedObject>> {
+        merge(bytes, |message: &mut NamespaceMessage| message.metadata.take()).map(Self::from)
     }
 }
 
 /// Decodes a message; what was read of a broken one names the object.
 fn merge<M: prost::Message + Default>(
     bytes: &[u8],
-    metadata: impl FnOnce(&mut M) -> Option<ObjectMeta>,
-) -> Result<M, Box<Malformed>> {
+    metadata: impl FnOnce(&mut M) -> Option<ObjectMetaMessage>,
+) -> Result<M, Box<MalformedObject>> {
     let mut message = M::default();
     match message.merge(bytes) {
         Ok(()) => Ok(message),
         Err(error) => {
             let metadata = metadata(&mut message).unwrap_or_default().into();
-            Err(Box::new(Malformed { metadata, cause: format!("not valid protobuf: {error}") }))
+            Err(Box::new(MalformedObject { metadata, cause: format!("not valid protobuf: {error}") }))
         }
     }
 }

@@ -13,19 +13,19 @@ use std::fmt::Display;
 
 use prost::Message;
 
-use super::error::{DecodeError, Part};
+use super::error::{BodyPart, DecodeError};
 use super::format::Format;
 use super::status::Status;
 
-pub(super) use list::List;
-pub(super) use watch::Watch;
+pub(super) use list::ProtobufList;
+pub(super) use watch::ProtobufWatch;
 
-fn syntax(part: Part, cause: impl Display) -> DecodeError {
+fn syntax(part: BodyPart, cause: impl Display) -> DecodeError {
     DecodeError::Syntax { format: Format::Protobuf, part, cause: cause.to_string() }
 }
 
 /// Decodes a `Status`, with or without envelope.
 pub(super) fn status(bytes: &[u8]) -> Result<Status, DecodeError> {
     let raw = envelope::open(bytes)?.raw;
-    messages::Status::decode(raw).map(Status::from).map_err(|error| syntax(Part::Event, error))
+    messages::StatusMessage::decode(raw).map(Status::from).map_err(|error| syntax(BodyPart::Event, error))
 }

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::envelope::{self, Opened, for_each_field};
+use super::envelope::{self, Envelope, for_each_field};
 use super::{messages, status, syntax};
-use crate::feed::decode::error::{DecodeError, Part};
-use crate::feed::decode::frame::{Type, WatchFrame};
+use crate::feed::decode::error::{BodyPart, DecodeError};
+use crate::feed::decode::frame::{FrameType, WatchFrame};
 use crate::feed::decode::input::Input;
 use crate::feed::decode::object::Object;
 
@@ -21,13 +21,13 @@ const RAW: u32 = 1;
 
 /// A watch on its way.
 #[derive(Debug)]
-pub(in crate::feed::decode) struct Watch {
+pub(in crate::feed::decode) struct ProtobufWatch {
     input: Input,
     /// The length of the event that is being read.
     length: Option<usize>,
 }
 
-impl Watch {
+impl ProtobufWatch {
     pub(in crate::feed::decode) const fn new(limit: usize) -> Self {
         Self { input: Input::new(limit), length: None }
     }
@@ -39,15 +39,15 @@ impl Watch {
     pub(in crate::feed::decode) fn next<K: Object>(&mut self) -> Result<Option<WatchFrame<K>>, DecodeError> {
         let length = match self.length {
             Some(length) => length,
-            None => match self.input.part(LENGTH, Part::Event, length)? {
+            None => match self.input.part(LENGTH, BodyPart::Event, length)? {
                 None => return Ok(None),
                 Some(length) if length > self.input.limit() => {
-                    return Err(DecodeError::TooLarge { part: Part::Event, limit: self.input.limit() });
+                    return Err(DecodeError::TooLarge { part: BodyPart::Event, limit: self.input.limit() });
                 }
                 Some(length) => *self.length.insert(length),
             },
         };
-        let Some(frame) = self.input.part(length, Part::Event, event)? else { return Ok(None) };
+        let Some(frame) = self.input.part(length, BodyPart::Event, event)? else { return Ok(None) };
         self.length = None;
         frame.map(Some)
     }
@@ -74,20 +74,21 @@ fn event<K: Object>(bytes: &[u8]) -> Result<WatchFrame<K>, DecodeError> {
         }),
         _ => Ok(()),
     });
-    fields.map_err(|error| syntax(Part::Event, error))?;
-    let kind = Type::parse(&String::from_utf8_lossy(kind))?;
-    let object = object.ok_or_else(|| syntax(Part::Event, "it has no object"))?;
-    let Opened { raw, .. } = match kind {
-        Type::Error => return status(object).map(WatchFrame::Error),
+    fields.map_err(|error| syntax(BodyPart::Event, error))?;
+    let kind = FrameType::parse(&String::from_utf8_lossy(kind))?;
+    let object = object.ok_or_else(|| syntax(BodyPart::Event, "it has no object"))?;
+    let Envelope { raw, .. } = match kind {
+        FrameType::Error => return status(object).map(WatchFrame::Error),
         _ => envelope::open(object)?,
     };
     match kind {
-        Type::Event(kind) => Ok(match K::from_protobuf(raw) {
+        FrameType::Event(kind) => Ok(match K::from_protobuf(raw) {
             Ok(object) => WatchFrame::Event { kind, object },
             Err(object) => WatchFrame::Malformed { kind, object: *object },
         }),
-        Type::Bookmark | Type::Error => {
-            let bookmark = messages::Bookmark::decode(raw).map_err(|error| syntax(Part::Event, error))?;
+        FrameType::Bookmark | FrameType::Error => {
+            let bookmark =
+                messages::BookmarkMessage::decode(raw).map_err(|error| syntax(BodyPart::Event, error))?;
             Ok(bookmark.into())
         }
     }

@@ -6,8 +6,8 @@ use super::faults::WRONG;
 use super::life::{Comparison, Life};
 use super::world::{NAMES, Object};
 use crate::feed::machine::Notice;
-use crate::feed::machine::request::Request;
-use crate::feed::machine::target::Difference;
+use crate::feed::machine::request::ApiRequest;
+use crate::feed::machine::target::IndexDifference;
 
 impl Life<'_> {
     /// Begins a comparison if it is time for one, or ends one that was given up.
@@ -19,7 +19,7 @@ impl Life<'_> {
             return;
         };
         self.note(format_args!("compare {request:?}"));
-        let Request::List { read, limit: None, continue_token: None } = &request else {
+        let ApiRequest::List { read, limit: None, continue_token: None } = &request else {
             panic!("{request:?} is no list to compare with")
         };
         match self.seen(read) {
@@ -64,17 +64,17 @@ impl Life<'_> {
         let (name, fault) = match (kind, known) {
             (0, Some(_)) if is_right && name > 0 => {
                 objects.remove(&name);
-                (name, Difference::Missing)
+                (name, IndexDifference::Missing)
             }
             (1, Some(object)) if is_right => {
                 objects.insert(name, (Object { address: WRONG, ..object }, true));
-                (name, Difference::Changed)
+                (name, IndexDifference::Changed)
             }
             (2, _) => {
                 let ghost =
                     Object { name: NAMES + name, uid: u32::MAX, address: WRONG, version: "1".to_owned() };
                 objects.insert(NAMES + name, (ghost, true));
-                (NAMES + name, Difference::Gone)
+                (NAMES + name, IndexDifference::Gone)
             }
             _ => return,
         };

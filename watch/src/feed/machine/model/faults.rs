@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::Index;
 use super::world::World;
 use crate::feed::machine::Notice;
-use crate::feed::machine::target::Difference;
+use crate::feed::machine::target::IndexDifference;
 
 /// An address that no object of the cluster has.
 pub(super) const WRONG: u32 = 1_000_000;
@@ -13,7 +13,7 @@ pub(super) const WRONG: u32 = 1_000_000;
 /// Faults of the index that the machine has not caused.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    pub(super) open: BTreeMap<u32, Difference>,
+    pub(super) open: BTreeMap<u32, IndexDifference>,
     /// Objects that are gone from the cluster since, with the version at which they were: an older list still names them.
     pub(super) moot: BTreeMap<u32, u64>,
     /// The version of the list of the present comparison.
@@ -30,7 +30,7 @@ impl Faults {
                 let name: u32 = object.parse().map_err(|_| format!("a name of ours, not {object}"))?;
                 let expected = self.open.remove(&name);
                 let is_older = self.moot.get(&name).is_some_and(|gone| self.compared < *gone);
-                let is_moot = *difference == Difference::Missing && is_older;
+                let is_moot = *difference == IndexDifference::Missing && is_older;
                 if expected != Some(*difference) && !is_moot {
                     return Err(format!("{name} was found {difference:?} and is {expected:?}"));
                 }
@@ -49,7 +49,7 @@ impl Faults {
     /// The cluster is another one, or as it was: objects that are back in it are still missing from the index.
     pub(super) fn reopen(&mut self, world: &World) {
         let back = std::mem::take(&mut self.moot).into_keys().filter(|name| world.state().contains_key(name));
-        self.open.extend(back.map(|name| (name, Difference::Missing)));
+        self.open.extend(back.map(|name| (name, IndexDifference::Missing)));
     }
 
     /// Forgets what the watch has mended.
@@ -58,13 +58,13 @@ impl Faults {
         self.open.retain(|name, difference| {
             let known = index.objects.get(name);
             match difference {
-                Difference::Missing if !world.state().contains_key(name) => {
+                IndexDifference::Missing if !world.state().contains_key(name) => {
                     moot.insert(*name, world.version());
                     false
                 }
-                Difference::Missing => known.is_none(),
-                Difference::Changed => known.is_some_and(|(object, _)| object.address == WRONG),
-                Difference::Gone => known.is_some(),
+                IndexDifference::Missing => known.is_none(),
+                IndexDifference::Changed => known.is_some_and(|(object, _)| object.address == WRONG),
+                IndexDifference::Gone => known.is_some(),
             }
         });
     }

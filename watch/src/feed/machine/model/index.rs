@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::world::Object;
-use crate::feed::decode::Malformed;
-use crate::feed::machine::target::{Difference, Key, Target};
+use crate::feed::decode::MalformedObject;
+use crate::feed::machine::target::{IndexDifference, ObjectKey, ObjectTarget};
 
 /// The index, as far as the machine sees it: objects by name, removed only with their uid.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ pub(super) struct Index {
     pub(super) objects: BTreeMap<u32, (Object, bool)>,
 }
 
-impl Target for Index {
+impl ObjectTarget for Index {
     type Object = Object;
 
     fn begin(&mut self) {
@@ -35,18 +35,18 @@ impl Target for Index {
         before - self.objects.len()
     }
 
-    fn malformed(&mut self, _: &Malformed) {}
+    fn malformed(&mut self, _: &MalformedObject) {}
 
     fn begin_comparison(&mut self) {
         self.begin();
     }
 
-    fn compare(&mut self, object: &Object) -> Option<Difference> {
+    fn compare(&mut self, object: &Object) -> Option<IndexDifference> {
         match self.objects.get_mut(&object.name) {
-            None => Some(Difference::Missing),
+            None => Some(IndexDifference::Missing),
             Some((known, seen)) => {
                 *seen = true;
-                (known != object).then_some(Difference::Changed)
+                (known != object).then_some(IndexDifference::Changed)
             }
         }
     }
@@ -64,7 +64,7 @@ impl Target for Index {
         object.name.to_string()
     }
 
-    fn key(&self, object: &Object) -> Key {
+    fn key(&self, object: &Object) -> ObjectKey {
         object.name.into()
     }
 

@@ -15,9 +15,9 @@ mod world;
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
-use super::listing::{Listing, Method};
-use super::standing::Standing;
-use super::{Machine, Poll};
+use super::listing::{ListMethod, MethodChoice};
+use super::sync_status::SyncStatus;
+use super::{Machine, NextStep};
 use crate::Resource;
 use crate::feed::explain::WatchedObjects;
 use faults::Faults;
@@ -35,13 +35,13 @@ const PATIENCE: u32 = 4000;
 ///
 /// If it is not, or an object that is always there was missing once the index was in sync.
 pub fn live(steps: u32, choose: &mut Choose<'_>) {
-    let methods = [Method::Cached, Method::Streaming, Method::Paged];
+    let methods = [ListMethod::Cached, ListMethod::Streaming, ListMethod::Paged];
     let first = choose(3) as usize;
-    let preferred: Vec<Method> = methods.iter().cycle().skip(first).take(3).copied().collect();
+    let preferred: Vec<ListMethod> = methods.iter().cycle().skip(first).take(3).copied().collect();
     let subject = WatchedObjects { resource: Resource::Pods, namespace: None, url: "https://model/".into() };
     let random = fastrand::Rng::with_seed(u64::from(choose(1 << 16)));
     let mut machine =
-        Machine::new(Index::default(), subject, Listing::new(&preferred, 1 + choose(4)), random);
+        Machine::new(Index::default(), subject, MethodChoice::new(&preferred, 1 + choose(4)), random);
     let world = World::new(0, u64::from(choose(50)), 0);
     if choose(4) == 0 {
         machine.filled_from(Some(world.cluster.clone()));
@@ -78,11 +78,11 @@ impl Life<'_> {
             self.change_world();
         }
         match self.machine.poll(self.now) {
-            Poll::Send(request) => {
+            NextStep::Send(request) => {
                 self.note(format_args!("send {request:?}"));
                 self.receive(&request);
             }
-            Poll::Wait(at) => {
+            NextStep::Wait(at) => {
                 if !self.machine.is_waiting() {
                     self.answer = None;
                 }
@@ -160,7 +160,7 @@ impl Life<'_> {
             self.step();
             let watching =
                 matches!(&self.answer, Some(Answer::Watch { sent }) if self.next_change(*sent).is_none());
-            watching && self.machine.standing() == Standing::Fresh && self.is_in_sync()
+            watching && self.machine.standing() == SyncStatus::Fresh && self.is_in_sync()
         });
         let (index, state) = (&self.machine.target().objects, self.world.state());
         assert!(finished, "index {index:?}\ncluster {state:?}\n{}", self.log);

@@ -6,10 +6,10 @@ use super::life::{Answer, Life};
 use super::world::{Change, Object};
 use crate::feed::decode::EventKind;
 use crate::feed::machine::cause::Cause;
-use crate::feed::machine::request::{Read, Request};
+use crate::feed::machine::request::{ApiRequest, ListConsistency};
 
 impl Life<'_> {
-    pub(super) fn receive(&mut self, request: &Request) {
+    pub(super) fn receive(&mut self, request: &ApiRequest) {
         self.answer = None;
         if self.trouble(8) {
             return match self.choose(8) {
@@ -30,28 +30,28 @@ impl Life<'_> {
     }
 
     /// A version of the watch cache that a read may see.
-    pub(super) fn seen(&mut self, read: &Read) -> Option<u64> {
+    pub(super) fn seen(&mut self, read: &ListConsistency) -> Option<u64> {
         let newest = self.world.version();
         let oldest = match read {
-            Read::Any => newest.saturating_sub(5).max(self.world.states[0].0),
-            Read::NotOlderThan(version) => version.parse().expect("a version of ours"),
-            Read::Consistent => newest,
+            ListConsistency::Any => newest.saturating_sub(5).max(self.world.states[0].0),
+            ListConsistency::NotOlderThan(version) => version.parse().expect("a version of ours"),
+            ListConsistency::Consistent => newest,
         };
         let span = u32::try_from(newest.checked_sub(oldest)?).expect("few versions");
         Some(if self.sound { newest } else { oldest + u64::from(self.choose(span + 1)) })
     }
 
     /// Begins an answer; `None` if there is none, and the machine knows.
-    fn answer(&mut self, request: &Request) -> Option<Answer> {
+    fn answer(&mut self, request: &ApiRequest) -> Option<Answer> {
         match request {
-            Request::Identify => {
+            ApiRequest::Identify => {
                 let (cluster, version) = (self.world.cluster.clone(), self.world.version().to_string());
                 self.idle = false;
                 self.machine.accepted(self.now);
                 self.machine.identified(self.now, Some(&cluster), &version);
                 None
             }
-            Request::List { continue_token: Some(token), limit, .. } => {
+            ApiRequest::List { continue_token: Some(token), limit, .. } => {
                 let mut parts = token.split('/').map(|part| part.parse::<u64>().expect("a token of ours"));
                 let (version, after) = (parts.next().expect("version"), parts.next().expect("name"));
                 if version < self.world.compacted || version > self.world.version() {
@@ -60,15 +60,15 @@ impl Life<'_> {
                 }
                 Some(self.page(version, Some(after), *limit))
             }
-            Request::List { read, limit, .. } => match self.seen(read) {
+            ApiRequest::List { read, limit, .. } => match self.seen(read) {
                 None => {
                     self.refuse(504, "Too large resource version: 9, current: 1");
                     None
                 }
                 Some(version) => Some(self.page(version, None, *limit)),
             },
-            Request::StreamingList { read, .. } => self.stream(read),
-            Request::Watch { version, .. } => {
+            ApiRequest::StreamingList { read, .. } => self.stream(read),
+            ApiRequest::Watch { version, .. } => {
                 let version: u64 = version.parse().expect("a version of ours");
                 if version < self.world.compacted && self.choose(2) == 0 {
                     self.refuse(410, "too old resource version");
@@ -91,7 +91,7 @@ impl Life<'_> {
         Answer::List { items, version, token: more.then(|| format!("{version}/{last}")) }
     }
 
-    fn stream(&mut self, read: &Read) -> Option<Answer> {
+    fn stream(&mut self, read: &ListConsistency) -> Option<Answer> {
         match self.streams {
             0 => {
                 self.refuse(422, "sendInitialEvents: Forbidden");

@@ -11,15 +11,15 @@ fn resyncing() -> Bench {
     assert_eq!(bench.machine.poll_resync(bench.now), None, "not at once");
     assert_eq!(bench.machine.poll_resync(bench.now + HOUR / 2), None);
     bench.now += HOUR * 2;
-    let read = Read::NotOlderThan("10".to_owned());
-    let expected = Request::List { read, limit: None, continue_token: None };
+    let read = ListConsistency::NotOlderThan("10".to_owned());
+    let expected = ApiRequest::List { read, limit: None, continue_token: None };
     assert_eq!(bench.machine.poll_resync(bench.now), Some(expected));
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
     bench.notices();
     bench
 }
 
-fn differences(bench: &mut Bench) -> Vec<(Difference, String)> {
+fn differences(bench: &mut Bench) -> Vec<(IndexDifference, String)> {
     let differs = |notice| match notice {
         Notice::Differs { difference, object } => Some((difference, object)),
         _ => None,
@@ -36,7 +36,7 @@ fn comparison_mends_what_is_certain() {
     bench.machine.resync_listed(&(102, 1, "5"));
     bench.machine.resync_listed(&(103, 1, "12"));
     assert_eq!(bench.diary(), "compare +102.1 ?1 ?101 +101.1 ?102 ?103", "one is touched, one is newer");
-    assert_eq!(differences(&mut bench), [(Difference::Missing, "101".to_owned())]);
+    assert_eq!(differences(&mut bench), [(IndexDifference::Missing, "101".to_owned())]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn comparison_sweeps_once_the_watch_has_come_as_far() {
     bench.machine.bookmark(bench.now, "12", false);
     assert_eq!(bench.diary(), "compared");
     assert!(bench.machine.notices.contains(&Notice::Compared));
-    assert_eq!(differences(&mut bench), [(Difference::Gone, "ghost".to_owned())]);
+    assert_eq!(differences(&mut bench), [(IndexDifference::Gone, "ghost".to_owned())]);
 }
 
 #[test]

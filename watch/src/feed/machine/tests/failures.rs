@@ -8,11 +8,11 @@ fn expired_watch_lists_at_once_and_not_behind_itself() {
     bench.event(EventKind::Modified, (1, 1, "12"));
     bench.refuse(410, "too old resource version");
     assert!(bench.is_immediate());
-    assert!(matches!(bench.machine.standing(), Standing::Stale { .. }), "changes are lost");
-    let read = Read::NotOlderThan("12".to_owned());
-    assert_eq!(bench.request(), Request::List { read, limit: None, continue_token: None });
+    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }), "changes are lost");
+    let read = ListConsistency::NotOlderThan("12".to_owned());
+    assert_eq!(bench.request(), ApiRequest::List { read, limit: None, continue_token: None });
     bench.accept();
-    assert!(matches!(bench.machine.standing(), Standing::Resyncing { .. }));
+    assert!(matches!(bench.machine.standing(), SyncStatus::Resyncing { .. }));
 }
 
 #[test]
@@ -49,10 +49,10 @@ fn repeated_expiry_is_slowed_down() {
 fn server_behind_the_index_is_read_consistently() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.refuse(410, "too old");
-    assert!(matches!(bench.request(), Request::List { read: Read::NotOlderThan(_), .. }));
+    assert!(matches!(bench.request(), ApiRequest::List { read: ListConsistency::NotOlderThan(_), .. }));
     bench.refuse(504, "Timeout: Too large resource version: 10, current: 5");
     assert!(bench.is_immediate());
-    assert!(matches!(bench.request(), Request::StreamingList { read: Read::Consistent, .. }));
+    assert!(matches!(bench.request(), ApiRequest::StreamingList { read: ListConsistency::Consistent, .. }));
 }
 
 #[test]
@@ -61,12 +61,12 @@ fn error_events_lead_to_what_they_mean() {
         let mut bench = Bench::in_sync(&CACHED_FIRST);
         bench.refuse(code, "as scripted");
         let mut request = bench.request();
-        if request == Request::Identify {
+        if request == ApiRequest::Identify {
             bench.machine.accepted(bench.now);
             bench.machine.identified(bench.now, Some("a"), "10");
             request = bench.request();
         }
-        assert_eq!(matches!(request, Request::List { .. }), lists, "{code}: {request:?}");
+        assert_eq!(matches!(request, ApiRequest::List { .. }), lists, "{code}: {request:?}");
     }
 }
 
@@ -76,12 +76,12 @@ fn third_internal_error_in_a_row_leads_to_a_list() {
     for number in 1..=3 {
         bench.refuse(500, "etcd is ill");
         let mut request = bench.request();
-        if request == Request::Identify {
+        if request == ApiRequest::Identify {
             bench.machine.accepted(bench.now);
             bench.machine.identified(bench.now, Some("a"), "10");
             request = bench.request();
         }
-        assert_eq!(matches!(request, Request::List { .. }), number == 3, "{number}");
+        assert_eq!(matches!(request, ApiRequest::List { .. }), number == 3, "{number}");
     }
 }
 
@@ -100,7 +100,7 @@ fn retry_after_is_waited_for_but_not_for_ever() {
 fn malformed_change_leads_to_a_list() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.machine.unreadable(bench.now, EventKind::Modified, "nonsense".to_owned());
-    assert!(matches!(bench.machine.goal, Goal::List(Read::NotOlderThan(_))));
+    assert!(matches!(bench.machine.goal, Goal::List(ListConsistency::NotOlderThan(_))));
 }
 
 #[test]
@@ -117,11 +117,11 @@ fn anything_that_keeps_a_watch_down_is_stale_after_the_grace() {
         let down = bench.now;
         bench.fail(&cause);
         bench.pass(GRACE / 2);
-        assert_eq!(bench.machine.standing(), Standing::Fresh, "{cause:?}");
+        assert_eq!(bench.machine.standing(), SyncStatus::Fresh, "{cause:?}");
         bench.pass(GRACE / 2);
         let standing = bench.machine.standing();
         assert!(
-            matches!(standing, Standing::Stale { since, .. } if since == down),
+            matches!(standing, SyncStatus::Stale { since, .. } if since == down),
             "{cause:?}: {standing:?}"
         );
     }
@@ -132,9 +132,9 @@ fn server_that_gives_no_answer_is_stale_after_the_grace() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.machine.ended(bench.now);
     bench.request();
-    assert!(matches!(bench.machine.poll(bench.now), Poll::Wait(Some(at)) if at <= bench.now + GRACE));
+    assert!(matches!(bench.machine.poll(bench.now), NextStep::Wait(Some(at)) if at <= bench.now + GRACE));
     bench.pass(GRACE);
-    assert!(matches!(bench.machine.standing(), Standing::Stale { .. }));
+    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }));
 }
 
 #[test]
@@ -179,12 +179,12 @@ fn stopped_process_begins_its_watch_again() {
     bench.now += Duration::from_mins(1);
     bench.machine.stopped(bench.now, Duration::from_mins(1));
     let standing = bench.machine.standing();
-    assert!(matches!(standing, Standing::Stale { since, .. } if since == stopped), "{standing:?}");
+    assert!(matches!(standing, SyncStatus::Stale { since, .. } if since == stopped), "{standing:?}");
     bench.confirm("a", "10");
-    assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "10"));
+    assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "10"));
     bench.accept();
     bench.pass(SETTLE);
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn identity_is_asked_again_where_refusals_may_pass() {
     for code in [401, 408, 429, 500, 503] {
         let mut bench = Bench::new(&CACHED_FIRST);
         for _ in 0..3 {
-            assert_eq!(bench.request(), Request::Identify, "{code}");
+            assert_eq!(bench.request(), ApiRequest::Identify, "{code}");
             bench.refuse(code, "not now");
         }
     }
@@ -234,7 +234,7 @@ fn methods_are_given_up_for_what_will_not_pass() {
         bench.confirm("a", "10");
         bench.request();
         bench.refuse(code, "no");
-        let kept = bench.machine.listing.choose(&Read::Any) == Method::Cached;
+        let kept = bench.machine.listing.choose(&ListConsistency::Any) == ListMethod::Cached;
         assert_eq!(kept, !given_up, "{code}");
     }
 }
@@ -242,14 +242,17 @@ fn methods_are_given_up_for_what_will_not_pass() {
 #[test]
 fn answers_that_are_no_lists_are_tried_twice() {
     let mut bench = Bench::new(&CACHED_FIRST);
-    for method in [Method::Cached, Method::Streaming] {
-        while bench.request() == Request::Identify {
+    for method in [ListMethod::Cached, ListMethod::Streaming] {
+        while bench.request() == ApiRequest::Identify {
             bench.machine.accepted(bench.now);
             bench.machine.identified(bench.now, Some("a"), "10");
         }
-        assert_eq!(bench.machine.listing.choose(&Read::Any), Method::Cached);
+        assert_eq!(bench.machine.listing.choose(&ListConsistency::Any), ListMethod::Cached);
         bench.fail(&Cause::Garbage("<html>".to_owned()));
-        assert_eq!(bench.machine.listing.choose(&Read::Any) == Method::Cached, method == Method::Cached);
+        assert_eq!(
+            bench.machine.listing.choose(&ListConsistency::Any) == ListMethod::Cached,
+            method == ListMethod::Cached
+        );
     }
 }
 

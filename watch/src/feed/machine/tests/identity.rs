@@ -7,7 +7,7 @@ fn first_list_behind_a_snapshot_is_consistent() {
     let mut bench = Bench::new(&CACHED_FIRST);
     bench.machine.filled_from(Some("a".to_owned()));
     bench.confirm("a", "10");
-    assert!(matches!(bench.request(), Request::StreamingList { read: Read::Consistent, .. }));
+    assert!(matches!(bench.request(), ApiRequest::StreamingList { read: ListConsistency::Consistent, .. }));
 }
 
 #[test]
@@ -18,8 +18,8 @@ fn snapshot_of_another_cluster_is_refused() {
     assert!(
         matches!(&bench.notices()[..], [Notice::SnapshotRefused { text }] if text.contains("another cluster"))
     );
-    assert!(matches!(bench.machine.standing(), Standing::Unsynced { error: Some(_) }));
-    assert!(matches!(bench.request(), Request::List { read: Read::Any, .. }));
+    assert!(matches!(bench.machine.standing(), SyncStatus::Unsynced { error: Some(_) }));
+    assert!(matches!(bench.request(), ApiRequest::List { read: ListConsistency::Any, .. }));
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn history_that_went_back_is_listed_consistently() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.fail(&Cause::Broken("restart".to_owned()));
     bench.confirm("a", "4");
-    assert!(matches!(bench.request(), Request::StreamingList { read: Read::Consistent, .. }));
+    assert!(matches!(bench.request(), ApiRequest::StreamingList { read: ListConsistency::Consistent, .. }));
     assert!(
         bench
             .notices()
@@ -48,7 +48,7 @@ fn bookmark_or_event_from_the_past_leads_to_a_list() {
         assert_eq!(bench.diary(), "", "not applied");
         assert!(!bench.is_immediate(), "it may go back again");
         bench.confirm("a", "10");
-        assert!(matches!(bench.request(), Request::List { read: Read::NotOlderThan(_), .. }));
+        assert!(matches!(bench.request(), ApiRequest::List { read: ListConsistency::NotOlderThan(_), .. }));
     }
 }
 
@@ -67,11 +67,11 @@ fn another_cluster_is_stale_until_it_is_listed() {
     bench.machine.reconnect(bench.now);
     bench.confirm("b", "1000");
     assert!(
-        matches!(bench.machine.standing(), Standing::Stale { error, .. } if error.contains("another cluster"))
+        matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("another cluster"))
     );
     assert!(bench.machine.is_of_other_cluster());
     bench.list("1000");
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
     assert_eq!((bench.machine.cluster(), bench.machine.is_of_other_cluster()), (Some("b"), false));
 }
 
@@ -79,18 +79,18 @@ fn another_cluster_is_stale_until_it_is_listed() {
 fn server_without_an_identity_is_watched_all_the_same() {
     for code in [403, 404, 400] {
         let mut bench = Bench::new(&CACHED_FIRST);
-        assert_eq!(bench.request(), Request::Identify);
+        assert_eq!(bench.request(), ApiRequest::Identify);
         bench.refuse(code, "no");
-        assert!(matches!(bench.request(), Request::List { .. }), "{code}");
+        assert!(matches!(bench.request(), ApiRequest::List { .. }), "{code}");
     }
 }
 
 #[test]
 fn identity_refused_at_first_is_asked_again() {
     let mut bench = Bench::new(&CACHED_FIRST);
-    assert_eq!(bench.request(), Request::Identify);
+    assert_eq!(bench.request(), ApiRequest::Identify);
     bench.refuse(403, "no");
-    assert!(matches!(bench.request(), Request::List { .. }));
+    assert!(matches!(bench.request(), ApiRequest::List { .. }));
     bench.refuse(403, "no");
     bench.confirm("a", "10");
     bench.list("10");
@@ -100,20 +100,20 @@ fn identity_refused_at_first_is_asked_again() {
 #[test]
 fn identity_learned_late_leads_to_a_list() {
     let mut bench = Bench::new(&CACHED_FIRST);
-    assert_eq!(bench.request(), Request::Identify);
+    assert_eq!(bench.request(), ApiRequest::Identify);
     bench.refuse(403, "no");
     bench.list("10");
-    assert!(matches!(bench.request(), Request::Watch { .. }));
+    assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
     bench.accept();
     bench.machine.reconnect(bench.now);
     // Its history is longer, so its revision does not give it away.
     bench.confirm("b", "1000");
     assert!(
-        matches!(bench.machine.standing(), Standing::Stale { error, .. } if error.contains("may be another"))
+        matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("may be another"))
     );
     bench.list("1000");
-    assert_eq!((bench.machine.standing(), bench.machine.cluster()), (Standing::Fresh, Some("b")));
+    assert_eq!((bench.machine.standing(), bench.machine.cluster()), (SyncStatus::Fresh, Some("b")));
     bench.machine.reconnect(bench.now);
     bench.confirm("b", "1001");
-    assert!(matches!(bench.request(), Request::Watch { .. }), "known from now on");
+    assert!(matches!(bench.request(), ApiRequest::Watch { .. }), "known from now on");
 }

@@ -6,16 +6,19 @@ use super::*;
 fn first_list_comes_from_the_cache() {
     let mut bench = Bench::new(&CACHED_FIRST);
     bench.confirm("a", "10");
-    assert_eq!(bench.request(), Request::List { read: Read::Any, limit: None, continue_token: None });
+    assert_eq!(
+        bench.request(),
+        ApiRequest::List { read: ListConsistency::Any, limit: None, continue_token: None }
+    );
     bench.accept();
     bench.machine.listed(&(1, 1, "7"));
-    assert_eq!(bench.machine.standing(), Standing::Unsynced { error: None });
+    assert_eq!(bench.machine.standing(), SyncStatus::Unsynced { error: None });
     bench.machine.list_ended(bench.now, "9", None);
-    assert_eq!(bench.machine.standing(), Standing::Unsynced { error: None }, "a watch must follow");
+    assert_eq!(bench.machine.standing(), SyncStatus::Unsynced { error: None }, "a watch must follow");
     assert_eq!(bench.diary(), "begin +1.1 end");
-    assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "9"));
+    assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "9"));
     bench.accept();
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
 }
 
 #[test]
@@ -33,7 +36,7 @@ fn deletions_before_the_end_of_a_streaming_list_stay() {
     bench.event(EventKind::Added, (2, 4, "13"));
     bench.machine.bookmark(bench.now, "13", true);
     assert_eq!(bench.diary(), "begin +1.1 -2.2 +3.3 +2.4 end");
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
     bench.event(EventKind::Deleted, (1, 1, "14"));
     assert_eq!(bench.diary(), "-1.1");
 }
@@ -58,14 +61,14 @@ fn refused_streaming_lists_become_pages() {
     for (code, counted) in [(400, 0), (422, 0), (500, 0)] {
         let mut bench = Bench::new(&STREAMING_FIRST);
         bench.confirm("a", "10");
-        assert!(matches!(bench.request(), Request::StreamingList { .. }));
+        assert!(matches!(bench.request(), ApiRequest::StreamingList { .. }));
         bench.refuse(code, "no");
         assert!(bench.is_immediate(), "{code}");
         let notices = bench.notices();
         assert!(notices.iter().any(|notice| matches!(notice, Notice::GaveUp { .. })), "{code}");
         let failed = notices.iter().filter(|notice| matches!(notice, Notice::Failed { .. })).count();
         assert_eq!(failed, counted, "{code} is how an older server answers, no failure");
-        assert!(matches!(bench.request(), Request::List { limit: Some(2), .. }), "{code}");
+        assert!(matches!(bench.request(), ApiRequest::List { limit: Some(2), .. }), "{code}");
     }
 }
 
@@ -75,13 +78,17 @@ fn refusals_that_may_pass_keep_streaming_lists() {
         let mut bench = Bench::new(&STREAMING_FIRST);
         bench.confirm("a", "10");
         for _ in 0..5 {
-            while bench.request() == Request::Identify {
+            while bench.request() == ApiRequest::Identify {
                 bench.machine.accepted(bench.now);
                 bench.machine.identified(bench.now, Some("a"), "10");
             }
             bench.refuse(code, "no");
         }
-        assert_eq!(bench.machine.listing.choose(&Read::Consistent), Method::Streaming, "{code}");
+        assert_eq!(
+            bench.machine.listing.choose(&ListConsistency::Consistent),
+            ListMethod::Streaming,
+            "{code}"
+        );
     }
 }
 
@@ -93,10 +100,13 @@ fn streaming_list_without_an_end_becomes_pages() {
     bench.accept();
     bench.event(EventKind::Added, (1, 1, "3"));
     bench.now += STREAM_SILENCE;
-    assert!(matches!(bench.machine.poll(bench.now), Poll::Send(Request::Identify)), "heard too long ago");
+    assert!(
+        matches!(bench.machine.poll(bench.now), NextStep::Send(ApiRequest::Identify)),
+        "heard too long ago"
+    );
     bench.machine.accepted(bench.now);
     bench.machine.identified(bench.now, Some("a"), "10");
-    assert!(matches!(bench.request(), Request::List { limit: Some(2), .. }));
+    assert!(matches!(bench.request(), ApiRequest::List { limit: Some(2), .. }));
     assert_eq!(bench.diary(), "begin +1.1", "nothing is swept");
 }
 
@@ -104,45 +114,46 @@ fn streaming_list_without_an_end_becomes_pages() {
 fn streaming_lists_that_end_early_become_pages() {
     let mut bench = Bench::new(&STREAMING_FIRST);
     for _ in 0..2 {
-        while bench.request() == Request::Identify {
+        while bench.request() == ApiRequest::Identify {
             bench.machine.accepted(bench.now);
             bench.machine.identified(bench.now, Some("a"), "10");
         }
         bench.accept();
         bench.machine.ended(bench.now);
     }
-    assert_eq!(bench.machine.listing.choose(&Read::Consistent), Method::Paged);
+    assert_eq!(bench.machine.listing.choose(&ListConsistency::Consistent), ListMethod::Paged);
 }
 
 #[test]
 fn page_expired_between_two_begins_again_with_larger_pages() {
-    let mut bench = Bench::new(&[Method::Paged]);
+    let mut bench = Bench::new(&[ListMethod::Paged]);
     bench.confirm("a", "10");
     bench.request();
     bench.accept();
     bench.machine.list_ended(bench.now, "10", Some("token".to_owned()));
-    assert!(matches!(bench.request(), Request::List { continue_token: Some(_), .. }));
+    assert!(matches!(bench.request(), ApiRequest::List { continue_token: Some(_), .. }));
     bench.refuse(410, "The provided continue parameter is too old");
     assert!(bench.is_immediate());
-    let expected = Request::List { read: Read::Consistent, limit: Some(8), continue_token: None };
+    let expected =
+        ApiRequest::List { read: ListConsistency::Consistent, limit: Some(8), continue_token: None };
     assert_eq!(bench.request(), expected);
 }
 
 #[test]
 fn pages_of_a_restored_history_begin_again() {
-    let mut bench = Bench::new(&[Method::Paged]);
+    let mut bench = Bench::new(&[ListMethod::Paged]);
     bench.confirm("a", "10");
     bench.request();
     bench.accept();
     bench.machine.list_ended(bench.now, "10", Some("token".to_owned()));
     bench.now += CONTACT + Duration::from_secs(1);
     bench.confirm("a", "9");
-    assert!(matches!(bench.request(), Request::List { continue_token: None, .. }));
+    assert!(matches!(bench.request(), ApiRequest::List { continue_token: None, .. }));
 }
 
 #[test]
 fn pages_of_two_moments_are_watched_from_the_first() {
-    let mut bench = Bench::new(&[Method::Paged]);
+    let mut bench = Bench::new(&[ListMethod::Paged]);
     bench.confirm("a", "10");
     bench.request();
     bench.accept();
@@ -150,12 +161,12 @@ fn pages_of_two_moments_are_watched_from_the_first() {
     bench.request();
     bench.accept();
     bench.machine.list_ended(bench.now, "15", None);
-    assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "10"));
+    assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "10"));
 }
 
 #[test]
 fn endless_pages_are_an_error() {
-    let mut bench = Bench::new(&[Method::Paged]);
+    let mut bench = Bench::new(&[ListMethod::Paged]);
     bench.confirm("a", "10");
     for _ in 0..2 {
         bench.request();
@@ -183,7 +194,7 @@ fn list_that_takes_long_is_not_given_up() {
             bench.machine.heard(bench.now);
         }
         bench.now += silence;
-        assert_eq!(bench.request(), Request::Identify, "silent for too long");
+        assert_eq!(bench.request(), ApiRequest::Identify, "silent for too long");
     }
 }
 

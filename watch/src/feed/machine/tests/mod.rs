@@ -10,10 +10,10 @@ use proptest::prelude::*;
 
 use super::cause::{Cause, Refusal};
 use super::limits::{LIST_SILENCE, STREAM_SILENCE};
-use super::standing::GRACE;
+use super::sync_status::GRACE;
 use super::*;
 use crate::Resource;
-use crate::feed::decode::{EventKind, Malformed};
+use crate::feed::decode::{EventKind, MalformedObject};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
@@ -41,7 +41,7 @@ struct Diary(Vec<String>);
 /// Name, uid and version.
 type Thing = (u32, u32, &'static str);
 
-impl Target for Diary {
+impl ObjectTarget for Diary {
     type Object = Thing;
 
     fn begin(&mut self) {
@@ -56,15 +56,15 @@ impl Target for Diary {
         self.0.push(format!("-{name}.{uid}"));
     }
 
-    fn malformed(&mut self, _: &Malformed) {}
+    fn malformed(&mut self, _: &MalformedObject) {}
 
     fn begin_comparison(&mut self) {
         self.0.push("compare".to_owned());
     }
 
-    fn compare(&mut self, (name, ..): &Thing) -> Option<Difference> {
+    fn compare(&mut self, (name, ..): &Thing) -> Option<IndexDifference> {
         self.0.push(format!("?{name}"));
-        (*name > 100).then_some(Difference::Missing)
+        (*name > 100).then_some(IndexDifference::Missing)
     }
 
     fn end_comparison(&mut self, each: &mut dyn FnMut(String)) {
@@ -81,7 +81,7 @@ impl Target for Diary {
         0
     }
 
-    fn key(&self, (name, ..): &Thing) -> Key {
+    fn key(&self, (name, ..): &Thing) -> ObjectKey {
         (*name).into()
     }
 
@@ -95,38 +95,38 @@ struct Bench {
     now: Instant,
 }
 
-const CACHED_FIRST: [Method; 3] = [Method::Cached, Method::Streaming, Method::Paged];
-const STREAMING_FIRST: [Method; 2] = [Method::Streaming, Method::Paged];
+const CACHED_FIRST: [ListMethod; 3] = [ListMethod::Cached, ListMethod::Streaming, ListMethod::Paged];
+const STREAMING_FIRST: [ListMethod; 2] = [ListMethod::Streaming, ListMethod::Paged];
 
 impl Bench {
-    fn new(methods: &[Method]) -> Self {
+    fn new(methods: &[ListMethod]) -> Self {
         let subject =
             WatchedObjects { resource: Resource::Pods, namespace: None, url: "https://api/".into() };
         let random = fastrand::Rng::with_seed(1);
-        let machine = Machine::new(Diary::default(), subject, Listing::new(methods, 2), random);
+        let machine = Machine::new(Diary::default(), subject, MethodChoice::new(methods, 2), random);
         Self { machine, now: Instant::now() }
     }
 
     /// One whose watch at version 10 is established.
-    fn in_sync(methods: &[Method]) -> Self {
+    fn in_sync(methods: &[ListMethod]) -> Self {
         let mut bench = Self::new(methods);
         bench.confirm("a", "10");
         bench.list("10");
-        assert!(matches!(bench.request(), Request::Watch { version, .. } if version == "10"));
+        assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "10"));
         bench.accept();
         bench.pass(SETTLE);
-        assert_eq!(bench.machine.standing(), Standing::Fresh);
+        assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
         bench.diary();
         bench
     }
 
     /// The next request. Lets delays pass.
-    fn request(&mut self) -> Request {
+    fn request(&mut self) -> ApiRequest {
         for _ in 0..10 {
             match self.machine.poll(self.now) {
-                Poll::Send(request) => return request,
-                Poll::Wait(Some(at)) if !self.machine.is_waiting() => self.now = at,
-                Poll::Wait(at) => panic!("it waits until {at:?}"),
+                NextStep::Send(request) => return request,
+                NextStep::Wait(Some(at)) if !self.machine.is_waiting() => self.now = at,
+                NextStep::Wait(at) => panic!("it waits until {at:?}"),
             }
         }
         panic!("no request");
@@ -134,11 +134,11 @@ impl Bench {
 
     /// Returns whether the next request is made without delay.
     fn is_immediate(&mut self) -> bool {
-        matches!(self.machine.clone_poll(self.now), Poll::Send(_))
+        matches!(self.machine.clone_poll(self.now), NextStep::Send(_))
     }
 
     fn confirm(&mut self, cluster: &str, revision: &str) {
-        assert_eq!(self.request(), Request::Identify);
+        assert_eq!(self.request(), ApiRequest::Identify);
         self.machine.accepted(self.now);
         self.machine.identified(self.now, Some(cluster), revision);
     }
@@ -153,8 +153,8 @@ impl Bench {
         let request = self.request();
         self.machine.accepted(self.now);
         match request {
-            Request::List { .. } => self.machine.list_ended(self.now, version, None),
-            Request::StreamingList { .. } => {
+            ApiRequest::List { .. } => self.machine.list_ended(self.now, version, None),
+            ApiRequest::StreamingList { .. } => {
                 self.machine.bookmark(self.now, version, true);
                 self.machine.ended(self.now + SHORT_WATCH);
             }
@@ -188,13 +188,13 @@ impl Bench {
     }
 }
 
-impl<T: Target> Machine<T> {
+impl<T: ObjectTarget> Machine<T> {
     /// Returns what `poll` would return, without making a request.
-    fn clone_poll(&mut self, now: Instant) -> Poll {
+    fn clone_poll(&mut self, now: Instant) -> NextStep {
         match (&self.exchange, self.not_before) {
-            (None, None) => Poll::Send(Request::Identify),
-            (None, Some(at)) if at <= now => Poll::Send(Request::Identify),
-            (_, at) => Poll::Wait(at),
+            (None, None) => NextStep::Send(ApiRequest::Identify),
+            (None, Some(at)) if at <= now => NextStep::Send(ApiRequest::Identify),
+            (_, at) => NextStep::Wait(at),
         }
     }
 }

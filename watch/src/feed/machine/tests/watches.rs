@@ -9,10 +9,10 @@ fn watch_that_ends_in_time_is_begun_at_once_and_stays_fresh() {
     bench.machine.heard(bench.now);
     bench.machine.ended(bench.now);
     assert!(bench.is_immediate());
-    assert!(matches!(bench.request(), Request::Watch { .. }));
+    assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
     bench.accept();
     bench.pass(GRACE * 2);
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
     assert_eq!(bench.notices().iter().filter(|notice| matches!(notice, Notice::Failed { .. })).count(), 0);
 }
 
@@ -22,7 +22,7 @@ fn watches_that_end_at_once_are_begun_more_and_more_slowly() {
     let before = bench.now;
     for _ in 0..50 {
         bench.machine.ended(bench.now);
-        while bench.request() == Request::Identify {
+        while bench.request() == ApiRequest::Identify {
             bench.machine.accepted(bench.now);
             bench.machine.identified(bench.now, Some("a"), "10");
         }
@@ -41,7 +41,7 @@ fn quiet_watch_lasts_until_its_end() {
     }
     assert_eq!(
         (bench.notices(), bench.machine.standing()),
-        (vec![Notice::Listed { method: Method::Cached, removed: 0 }], Standing::Fresh)
+        (vec![Notice::Listed { method: ListMethod::Cached, removed: 0 }], SyncStatus::Fresh)
     );
 }
 
@@ -54,7 +54,7 @@ fn watch_with_changes_behind_it_is_fresh_once_it_has_caught_up() {
     bench.request();
     bench.accept();
     bench.event(EventKind::Modified, (1, 1, "15"));
-    assert!(matches!(bench.machine.standing(), Standing::Stale { .. }));
+    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }));
     bench.event(EventKind::Modified, (1, 1, "20"));
-    assert_eq!(bench.machine.standing(), Standing::Fresh);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
 }

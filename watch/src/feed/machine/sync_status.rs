@@ -8,7 +8,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
 /// The state of one watch, as health shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum SyncStatus {
     /// Never in sync. If the index was filled from a snapshot, it is as old as that.
     Unsynced {
         /// The reason.
@@ -32,9 +32,9 @@ pub(crate) enum Standing {
     },
 }
 
-/// Works out the [`Standing`].
+/// Works out the [`SyncStatus`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tracker {
+pub(crate) struct SyncTracker {
     /// True if there was a complete list.
     listed: bool,
     /// True if the server ever accepted a watch. Without one, as of a client that may not watch, a list only grows
@@ -43,28 +43,28 @@ pub(crate) struct Tracker {
     /// The last moment in sync, if that is over.
     lost: Option<Instant>,
     /// No watch is established.
-    down: Option<Grace>,
+    down: Option<GracePeriod>,
     listing: bool,
     error: Option<String>,
 }
 
 /// The time for which a watch may be down before the index is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grace {
+pub(crate) struct GracePeriod {
     /// Time at which the watch was last known to be alive.
     pub(crate) alive: Instant,
     /// Time at which that is too long ago.
     pub(crate) until: Instant,
 }
 
-impl Tracker {
+impl SyncTracker {
     /// A list is complete: from now on a watch must follow.
     pub(crate) fn listed(&mut self, now: Instant) {
         self.listed = true;
         self.lost = None;
         self.error = None;
         self.listing = false;
-        self.down = Some(Grace { alive: now, until: now + GRACE });
+        self.down = Some(GracePeriod { alive: now, until: now + GRACE });
     }
 
     /// The server has accepted a watch.
@@ -84,7 +84,7 @@ impl Tracker {
     pub(crate) fn down(&mut self, alive: Instant, now: Instant) {
         let alive = alive.min(now);
         if self.down.is_none() {
-            self.down = Some(Grace { alive, until: (alive + GRACE).max(now) });
+            self.down = Some(GracePeriod { alive, until: (alive + GRACE).max(now) });
         }
         self.tick(now);
     }
@@ -124,7 +124,7 @@ impl Tracker {
 
     /// Returns the time at which the index was last in sync, and until when it counts as that, if no watch is
     /// established.
-    pub(crate) const fn grace(&self) -> Option<Grace> {
+    pub(crate) const fn grace(&self) -> Option<GracePeriod> {
         self.down
     }
 
@@ -139,14 +139,14 @@ impl Tracker {
         since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> SyncStatus {
         match self.lost {
-            _ if !self.listed || !self.watched => Standing::Unsynced { error: self.error.clone() },
-            None => Standing::Fresh,
-            Some(since) if self.listing => Standing::Resyncing { since, error: self.error.clone() },
+            _ if !self.listed || !self.watched => SyncStatus::Unsynced { error: self.error.clone() },
+            None => SyncStatus::Fresh,
+            Some(since) if self.listing => SyncStatus::Resyncing { since, error: self.error.clone() },
             Some(since) => {
                 let error = self.error.clone();
-                Standing::Stale { since, error: error.unwrap_or_else(|| "the watch is down".to_owned()) }
+                SyncStatus::Stale { since, error: error.unwrap_or_else(|| "the watch is down".to_owned()) }
             }
         }
     }
@@ -156,8 +156,8 @@ impl Tracker {
 mod tests {
     use super::*;
 
-    fn in_sync(now: Instant) -> Tracker {
-        let mut tracker = Tracker::default();
+    fn in_sync(now: Instant) -> SyncTracker {
+        let mut tracker = SyncTracker::default();
         tracker.listed(now);
         tracker.watched();
         tracker.established();
@@ -169,12 +169,12 @@ mod tests {
         let now = Instant::now();
         let mut tracker = in_sync(now);
         tracker.down(now, now);
-        assert_eq!(tracker.standing(), Standing::Fresh);
+        assert_eq!(tracker.standing(), SyncStatus::Fresh);
         assert_eq!(tracker.deadline(), Some(now + GRACE));
         tracker.tick(now + GRACE);
-        assert!(matches!(tracker.standing(), Standing::Stale { since, .. } if since == now));
+        assert!(matches!(tracker.standing(), SyncStatus::Stale { since, .. } if since == now));
         tracker.established();
-        assert_eq!((tracker.standing(), tracker.deadline()), (Standing::Fresh, None));
+        assert_eq!((tracker.standing(), tracker.deadline()), (SyncStatus::Fresh, None));
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         let mut tracker = in_sync(alive);
         tracker.down(alive, now);
         assert!(
-            matches!(tracker.standing(), Standing::Stale { since, .. } if since == alive),
+            matches!(tracker.standing(), SyncStatus::Stale { since, .. } if since == alive),
             "no more grace"
         );
     }
@@ -201,14 +201,14 @@ mod tests {
     #[test]
     fn first_list_without_a_watch_is_unsynced() {
         let now = Instant::now();
-        let mut tracker = Tracker::default();
+        let mut tracker = SyncTracker::default();
         tracker.listed(now);
-        assert_eq!(tracker.standing(), Standing::Unsynced { error: None });
+        assert_eq!(tracker.standing(), SyncStatus::Unsynced { error: None });
         tracker.tick(now + GRACE);
-        assert_eq!(tracker.standing(), Standing::Unsynced { error: None });
+        assert_eq!(tracker.standing(), SyncStatus::Unsynced { error: None });
         tracker.watched();
         tracker.established();
-        assert_eq!(tracker.standing(), Standing::Fresh);
+        assert_eq!(tracker.standing(), SyncStatus::Fresh);
     }
 
     #[test]
@@ -216,9 +216,9 @@ mod tests {
         let now = Instant::now();
         let mut tracker = in_sync(now);
         tracker.listed(now);
-        assert_eq!(tracker.standing(), Standing::Fresh);
+        assert_eq!(tracker.standing(), SyncStatus::Fresh);
         tracker.tick(now + GRACE);
-        assert!(matches!(tracker.standing(), Standing::Stale { .. }));
+        assert!(matches!(tracker.standing(), SyncStatus::Stale { .. }));
     }
 
     #[test]
@@ -228,6 +228,6 @@ mod tests {
         tracker.down(now, now);
         tracker.lose(now + GRACE / 2);
         tracker.listing(true);
-        assert_eq!(tracker.standing(), Standing::Resyncing { since: now, error: None });
+        assert_eq!(tracker.standing(), SyncStatus::Resyncing { since: now, error: None });
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::KubeconfigError;
 use super::files::{self, MAX_KUBECONFIG};
-use super::merge::Merged;
+use super::merge::MergedKubeconfigs;
 use crate::ClusterOptions;
 
 /// The directory of a pod's service account. The kubelet replaces token and certificates by renaming a
@@ -15,7 +15,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A source of configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ConfigSource {
     /// The pod this process runs in.
     Pod {
         /// `host:port` of the API server.
@@ -29,7 +29,7 @@ pub(crate) enum Place {
     Usual(Vec<PathBuf>),
 }
 
-impl Place {
+impl ConfigSource {
     /// Returns where the configuration is, by the options and the environment.
     pub(crate) fn of(options: &ClusterOptions, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name| variable(name).filter(|value| !value.is_empty());
@@ -57,8 +57,8 @@ impl Place {
     }
 
     /// Reads the kubeconfigs; nothing in a pod.
-    pub(crate) fn merged(&self) -> Result<Merged, KubeconfigError> {
-        let mut merged = Merged::default();
+    pub(crate) fn merged(&self) -> Result<MergedKubeconfigs, KubeconfigError> {
+        let mut merged = MergedKubeconfigs::default();
         let mut missing = Vec::new();
         for path in self.kubeconfigs() {
             match files::read(path, MAX_KUBECONFIG) {

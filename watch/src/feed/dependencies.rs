@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::options::{ClusterOptions, Source};
-use crate::kubeconfig::Place;
+use crate::kubeconfig::ConfigSource;
 
 /// Files and programs of a feed, when it is opened and whenever it reads its configuration again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Reads {
+pub struct SourceDependencies {
     /// Files, which may be replaced by others of the same name.
     pub files: Vec<PathBuf>,
     /// True if it talks to a server, which takes the resolver's files and the system's certificates.
@@ -24,19 +24,19 @@ impl Source {
     /// of the chosen context count. One that cannot be read names nothing, and
     /// [`Feed::open`](super::Feed::open) reports what is wrong with it.
     #[must_use]
-    pub fn reads(&self) -> Reads {
+    pub fn reads(&self) -> SourceDependencies {
         match self {
             Self::File(path) | Self::FileOrPipe(path) => {
-                Reads { files: vec![path.clone()], ..Reads::default() }
+                SourceDependencies { files: vec![path.clone()], ..SourceDependencies::default() }
             }
             Self::Cluster(options) => cluster(options, |name| env::var_os(name)),
         }
     }
 }
 
-fn cluster(options: &ClusterOptions, variable: impl Fn(&str) -> Option<OsString>) -> Reads {
-    let (files, program) = Place::of(options, variable).reads(options.context.as_deref());
-    Reads { files, network: true, program }
+fn cluster(options: &ClusterOptions, variable: impl Fn(&str) -> Option<OsString>) -> SourceDependencies {
+    let (files, program) = ConfigSource::of(options, variable).reads(options.context.as_deref());
+    SourceDependencies { files, network: true, program }
 }
 
 #[cfg(test)]
@@ -94,11 +94,14 @@ contexts:
         };
         let ca = folder.path().join("pki/ca.crt");
         let files = vec![path.clone(), ca.clone(), "/pki/tls.crt".into(), "/pki/tls.key".into()];
-        assert_eq!(read(None), Reads { files, network: true, program: None });
+        assert_eq!(read(None), SourceDependencies { files, network: true, program: None });
         let files = vec![path.clone(), ca.clone(), folder.path().join("token")];
-        assert_eq!(read(Some("token")), Reads { files, network: true, program: None });
+        assert_eq!(read(Some("token")), SourceDependencies { files, network: true, program: None });
         let files = vec![path.clone(), ca];
-        assert_eq!(read(Some("cloud")), Reads { files, network: true, program: Some("aws".to_owned()) });
+        assert_eq!(
+            read(Some("cloud")),
+            SourceDependencies { files, network: true, program: Some("aws".to_owned()) }
+        );
         let relative = folder.path().join("bin/plugin").display().to_string();
         assert_eq!(read(Some("relative")).program, Some(relative));
         assert_eq!(read(Some("nowhere")).files, std::slice::from_ref(&path));
@@ -115,12 +118,18 @@ contexts:
         let listed = |name: &str| (name == "KUBECONFIG").then(|| "/nonexistent/a:/nonexistent/b".into());
         let files = cluster(&options, listed).files;
         assert_eq!(files, [PathBuf::from("/nonexistent/a"), PathBuf::from("/nonexistent/b")]);
-        assert_eq!(cluster(&options, nothing), Reads { network: true, ..Reads::default() });
+        assert_eq!(
+            cluster(&options, nothing),
+            SourceDependencies { network: true, ..SourceDependencies::default() }
+        );
     }
 
     #[test]
     fn pods_file_is_the_only_read() {
         let reads = Source::File("pods.json".into()).reads();
-        assert_eq!(reads, Reads { files: vec!["pods.json".into()], ..Reads::default() });
+        assert_eq!(
+            reads,
+            SourceDependencies { files: vec!["pods.json".into()], ..SourceDependencies::default() }
+        );
     }
 }

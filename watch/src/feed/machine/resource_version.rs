@@ -5,12 +5,12 @@
 /// Kubernetes calls it opaque; since 1.35 it promises that versions of one resource compare as numbers (KEP-5504),
 /// which they have always done. One that is no number compares to nothing, so no conclusion is drawn from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Version {
+pub(crate) struct ResourceVersion {
     text: String,
     number: Option<u64>,
 }
 
-impl Version {
+impl ResourceVersion {
     pub(crate) fn new(text: &str) -> Self {
         Self { text: text.to_owned(), number: text.parse().ok() }
     }
@@ -43,10 +43,10 @@ mod tests {
 
     #[test]
     fn only_numeric_versions_compare() {
-        assert!(Version::new("9").is_before(&Version::new("10")));
-        assert!(!Version::new("10").is_before(&Version::new("10")));
-        assert!(!Version::new("11").is_before(&Version::new("10")));
-        assert!(!Version::new("a").is_before(&Version::new("b")));
-        assert!(!Version::new("").is_before(&Version::new("1")));
+        assert!(ResourceVersion::new("9").is_before(&ResourceVersion::new("10")));
+        assert!(!ResourceVersion::new("10").is_before(&ResourceVersion::new("10")));
+        assert!(!ResourceVersion::new("11").is_before(&ResourceVersion::new("10")));
+        assert!(!ResourceVersion::new("a").is_before(&ResourceVersion::new("b")));
+        assert!(!ResourceVersion::new("").is_before(&ResourceVersion::new("1")));
     }
 }

@@ -11,25 +11,25 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError};
 const MAX_DEPTH: usize = 200;
 
 /// Maximum size of all that is copied for anchors (`&name`) and aliases (`*name`), by the measure of
-/// [`Node::size`].
+/// [`YamlNode::size`].
 const MAX_EXPANSION: usize = 16 << 20;
 
 /// A part of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Node {
+pub(crate) enum YamlNode {
     /// Nothing: `~`, `null`, no value, no such field.
     #[default]
     Null,
     /// A scalar, whatever YAML takes it for. The flag says whether it is plain, that is, without quotes.
     Scalar(String, bool),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// Fields in their order; of equal names the last counts.
-    Map(Vec<(String, Node)>),
+    Map(Vec<(String, YamlNode)>),
 }
 
 /// The value of an absent field.
-const NULL: &Node = &Node::Null;
+const NULL: &YamlNode = &YamlNode::Null;
 
 /// Reason a document is not well formed.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,10 +42,10 @@ pub(crate) struct SyntaxError {
     pub(crate) cause: String,
 }
 
-impl Node {
+impl YamlNode {
     /// Returns the documents in `text`.
     pub(crate) fn parse(text: &str) -> Result<Vec<Self>, SyntaxError> {
-        let mut builder = Builder::default();
+        let mut builder = NodeBuilder::default();
         // With comments there would be a limit on their number.
         let options = granit_parser::options! { emit_comments: false };
         for event in Parser::new_from_str_with_options(text, options) {
@@ -59,7 +59,7 @@ impl Node {
         Ok(builder.documents)
     }
 
-    /// Returns the field of this name; [`Node::Null`] if there is none, or if this is no mapping.
+    /// Returns the field of this name; [`YamlNode::Null`] if there is none, or if this is no mapping.
     pub(crate) fn get(&self, name: &str) -> &Self {
         let Self::Map(fields) = self else { return NULL };
         fields.iter().rev().find(|(field, _)| field == name).map_or(NULL, |(_, value)| value)
@@ -133,15 +133,15 @@ fn syntax(error: &ScanError) -> SyntaxError {
 }
 
 /// A list or mapping whose end has not been read.
-struct Open {
-    node: Node,
+struct OpenCollection {
+    node: YamlNode,
     anchor: usize,
-    next: Next,
+    next: ExpectedNode,
 }
 
 /// Kind of the next node of a mapping.
 #[derive(Default)]
-enum Next {
+enum ExpectedNode {
     /// The name of a field.
     #[default]
     Name,
@@ -152,22 +152,22 @@ enum Next {
 }
 
 /// A node that aliases stand for.
-struct Anchored {
-    node: Node,
+struct AnchoredNode {
+    node: YamlNode,
     size: usize,
     depth: usize,
 }
 
 #[derive(Default)]
-struct Builder {
-    documents: Vec<Node>,
-    open: Vec<Open>,
-    anchors: HashMap<usize, Anchored>,
+struct NodeBuilder {
+    documents: Vec<YamlNode>,
+    open: Vec<OpenCollection>,
+    anchors: HashMap<usize, AnchoredNode>,
     /// Sum of the sizes of all copies.
     expanded: usize,
 }
 
-impl Builder {
+impl NodeBuilder {
     fn take(&mut self, event: Event<'_>) -> Result<(), &'static str> {
         match event {
             Event::DocumentStart(..) => self.anchors.clear(),
@@ -175,10 +175,13 @@ impl Builder {
                 let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                 let plain = style == ScalarStyle::Plain && !is_text;
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                self.add(if null { Node::Null } else { Node::Scalar(text.into_owned(), plain) }, anchor)?;
+                self.add(
+                    if null { YamlNode::Null } else { YamlNode::Scalar(text.into_owned(), plain) },
+                    anchor,
+                )?;
             }
-            Event::SequenceStart(_, anchor, _) => self.begin(Node::List(Vec::new()), anchor)?,
-            Event::MappingStart(_, anchor, _) => self.begin(Node::Map(Vec::new()), anchor)?,
+            Event::SequenceStart(_, anchor, _) => self.begin(YamlNode::List(Vec::new()), anchor)?,
+            Event::MappingStart(_, anchor, _) => self.begin(YamlNode::Map(Vec::new()), anchor)?,
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
                     self.add(open.node, open.anchor)?;
@@ -190,11 +193,11 @@ impl Builder {
         Ok(())
     }
 
-    fn begin(&mut self, node: Node, anchor: usize) -> Result<(), &'static str> {
+    fn begin(&mut self, node: YamlNode, anchor: usize) -> Result<(), &'static str> {
         if self.open.len() >= MAX_DEPTH {
             return Err("nested too deeply");
         }
-        self.open.push(Open { node, anchor, next: Next::Name });
+        self.open.push(OpenCollection { node, anchor, next: ExpectedNode::Name });
         Ok(())
     }
 
@@ -212,30 +215,30 @@ impl Builder {
     }
 
     /// Puts a complete node where it belongs.
-    fn add(&mut self, node: Node, anchor: usize) -> Result<(), &'static str> {
+    fn add(&mut self, node: YamlNode, anchor: usize) -> Result<(), &'static str> {
         if anchor != 0 {
             let (size, depth) = (node.size(), node.depth());
             self.expanded = charge(self.expanded, size)?;
-            self.anchors.insert(anchor, Anchored { node: node.clone(), size, depth });
+            self.anchors.insert(anchor, AnchoredNode { node: node.clone(), size, depth });
         }
         let Some(open) = self.open.last_mut() else {
             self.documents.push(node);
             return Ok(());
         };
         match &mut open.node {
-            Node::List(elements) => elements.push(node),
-            Node::Map(fields) => match std::mem::take(&mut open.next) {
-                Next::Name => {
+            YamlNode::List(elements) => elements.push(node),
+            YamlNode::Map(fields) => match std::mem::take(&mut open.next) {
+                ExpectedNode::Name => {
                     open.next = match node {
-                        Node::Scalar(name, plain) => Next::ValueOf(name, plain),
-                        _ => Next::Unnamed,
+                        YamlNode::Scalar(name, plain) => ExpectedNode::ValueOf(name, plain),
+                        _ => ExpectedNode::Unnamed,
                     };
                 }
-                Next::ValueOf(name, true) if name == "<<" => merge(fields, node),
-                Next::ValueOf(name, _) => fields.push((name, node)),
-                Next::Unnamed => {}
+                ExpectedNode::ValueOf(name, true) if name == "<<" => merge(fields, node),
+                ExpectedNode::ValueOf(name, _) => fields.push((name, node)),
+                ExpectedNode::Unnamed => {}
             },
-            Node::Null | Node::Scalar(..) => {}
+            YamlNode::Null | YamlNode::Scalar(..) => {}
         }
         Ok(())
     }
@@ -248,26 +251,26 @@ fn charge(expanded: usize, size: usize) -> Result<usize, &'static str> {
 }
 
 /// Adds the fields of `<<: *other`, before all others: those that are named themselves count.
-fn merge(fields: &mut Vec<(String, Node)>, node: Node) {
+fn merge(fields: &mut Vec<(String, YamlNode)>, node: YamlNode) {
     let merged = match node {
-        Node::Map(merged) => merged,
+        YamlNode::Map(merged) => merged,
         // Of a list the first counts.
-        Node::List(maps) => maps.into_iter().rev().flat_map(fields_of).collect(),
-        Node::Null | Node::Scalar(..) => return,
+        YamlNode::List(maps) => maps.into_iter().rev().flat_map(fields_of).collect(),
+        YamlNode::Null | YamlNode::Scalar(..) => return,
     };
     fields.splice(0..0, merged);
 }
 
-fn fields_of(node: Node) -> Vec<(String, Node)> {
-    if let Node::Map(fields) = node { fields } else { Vec::new() }
+fn fields_of(node: YamlNode) -> Vec<(String, YamlNode)> {
+    if let YamlNode::Map(fields) = node { fields } else { Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> Node {
-        let mut documents = Node::parse(text).unwrap();
+    fn one(text: &str) -> YamlNode {
+        let mut documents = YamlNode::parse(text).unwrap();
         assert_eq!(documents.len(), 1, "{text}");
         documents.remove(0)
     }
@@ -290,13 +293,13 @@ mod tests {
         let json = "{\n\t\"a\": [1, true, null, \"\\u00e9\\/\"],\n\t\"b\": {\"c\": {}}, \"d\": \"\\ud83d\\ude00\"}\n";
         let node = one(json);
         let expected = [
-            Node::Scalar("1".into(), true),
-            Node::Scalar("true".into(), true),
-            Node::Null,
-            Node::Scalar("\u{e9}/".into(), false),
+            YamlNode::Scalar("1".into(), true),
+            YamlNode::Scalar("true".into(), true),
+            YamlNode::Null,
+            YamlNode::Scalar("\u{e9}/".into(), false),
         ];
         assert_eq!(node.get("a").elements(), expected);
-        assert_eq!(node.get("b").get("c"), &Node::Map(Vec::new()));
+        assert_eq!(node.get("b").get("c"), &YamlNode::Map(Vec::new()));
         assert_eq!(node.get("d").text(), Some("\u{1f600}"));
     }
 
@@ -321,22 +324,22 @@ mod tests {
             let line = format!("a{level}: &a{level} [{}]\n", vec![alias; 10].join(", "));
             bomb.push_str(&line);
         }
-        assert_eq!(Node::parse(&bomb).unwrap_err().cause, "aliases expand to too much");
+        assert_eq!(YamlNode::parse(&bomb).unwrap_err().cause, "aliases expand to too much");
     }
 
     #[test]
     fn nesting_is_bounded() {
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(Node::parse(&nested(MAX_DEPTH + 1)).unwrap_err().cause, "nested too deeply");
-        assert!(Node::parse(&nested(MAX_DEPTH)).is_ok());
-        assert!(Node::parse(&nested(100_000)).is_err());
+        assert_eq!(YamlNode::parse(&nested(MAX_DEPTH + 1)).unwrap_err().cause, "nested too deeply");
+        assert!(YamlNode::parse(&nested(MAX_DEPTH)).is_ok());
+        assert!(YamlNode::parse(&nested(100_000)).is_err());
         // Each level is an alias of the one before: no text is deep, but the tree would be.
         let mut chain = "a0: &a0 []\n".to_owned();
         for level in 1..=MAX_DEPTH {
             let line = format!("a{level}: &a{level} [*a{}]\n", level - 1);
             chain.push_str(&line);
         }
-        assert_eq!(Node::parse(&chain).unwrap_err().cause, "nested too deeply");
+        assert_eq!(YamlNode::parse(&chain).unwrap_err().cause, "nested too deeply");
     }
 
     #[test]
@@ -346,8 +349,8 @@ mod tests {
 
     #[test]
     fn an_error_names_its_place() {
-        let error = Node::parse("a: 1\nb: [\n").unwrap_err();
+        let error = YamlNode::parse("a: 1\nb: [\n").unwrap_err();
         assert_eq!((error.line, error.column), (2, 4), "{error:?}");
-        assert!(Node::parse("a: *b\n").is_err());
+        assert!(YamlNode::parse("a: *b\n").is_err());
     }
 }

@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use poddns_benches::cpu_time::CpuTime;
 use poddns_test_support::api_server::{Encoding, bodies};
 use poddns_watch::Pod;
-use poddns_watch::feed::decode::{Format, ListDecoder, WatchDecoder};
+use poddns_watch::decode::{Format, ListDecoder, WatchDecoder};
 
 const PODS: u32 = 1000;
 const CHUNK: usize = 16 << 10;

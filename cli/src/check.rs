@@ -11,7 +11,7 @@ use poddns_net::config::{DaemonSettings, Sources, unknown_variables, with_flags}
 use poddns_net::daemon::{HIDDEN_BEHIND_CACHE, PassedSockets, is_colored};
 use poddns_net::{Needs, Settings, try_audit_file};
 use poddns_watch::access::{self, AccessError, AccessReport, Subject};
-use poddns_watch::{ClusterOptions, Feed, Scope, Source, snapshot};
+use poddns_watch::{ClusterOptions, Feed, Scope, Source, check_snapshot_path};
 use tracing_subscriber::EnvFilter;
 
 use crate::outcome::{CommandError, note, print, print_error_line};
@@ -264,7 +264,7 @@ async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> R
         Ok(None) => tell("ok", &format!("snapshot {shown}: none yet")),
         Err(error) => tell("warning", &format!("{error}; the daemon would start without")),
     }
-    match snapshot::try_out(path) {
+    match check_snapshot_path(path) {
         Ok(()) => {
             tell("ok", &format!("this user can write snapshots to {shown}"));
             Ok(true)

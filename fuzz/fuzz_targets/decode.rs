@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| poddns_watch::feed::decode::check::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| poddns_watch::fuzzing::check_decoders(bytes));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| poddns_watch::feed::check_pods_file(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| poddns_watch::fuzzing::check_pods_file(bytes));

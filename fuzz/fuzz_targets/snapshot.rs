@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| poddns_watch::snapshot::check::check(octets));
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| poddns_watch::fuzzing::check_snapshot(octets));

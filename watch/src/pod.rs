@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn long_text_is_cut_in_messages() {
         let json = format!(r#"{{"metadata": {{}}, "status": {{"podIP": "{}"}}}}"#, "é".repeat(1000));
-        assert!(pod(&json).fault().is_some_and(|fault| fault.len() < 200));
+        assert!(pod(&json).fault().is_some_and(|fault| fault.len() < 500));
     }
 
     #[test]

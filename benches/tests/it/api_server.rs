@@ -10,7 +10,7 @@ use poddns_test_support::api_server::{
     ApiServer, Encoding, GeneratedPod, NAMESPACES, Streaming, bodies, namespace, pod,
 };
 use poddns_test_support::wait::until;
-use poddns_watch::feed::decode::{Format, ListDecoder, ListItem, WatchDecoder, WatchFrame};
+use poddns_watch::decode::{Format, ListDecoder, ListItem, WatchDecoder, WatchFrame};
 use poddns_watch::{ClusterOptions, Feed, FeedStats, Index, Pod, Scope, Source};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

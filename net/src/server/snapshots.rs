@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use poddns_watch::{Feed, Recorder, SavedSnapshot, SnapshotError, snapshot};
+use poddns_watch::{Feed, Recorder, SavedSnapshot, SnapshotError, check_snapshot_path};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -187,7 +187,7 @@ async fn save(
 ) {
     let path = file.path.clone();
     // Before it is needed, so that the operator sees the error at the start.
-    if let Some(Err(error)) = unblocked(spawn_blocking(move || snapshot::try_out(&path))).await {
+    if let Some(Err(error)) = unblocked(spawn_blocking(move || check_snapshot_path(&path))).await {
         state.failed(&error);
     }
     loop {

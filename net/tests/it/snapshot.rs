@@ -10,7 +10,7 @@ use poddns_test_support::api_server::ApiServer;
 use poddns_test_support::daemon::Daemon;
 use poddns_test_support::dns::{SERVFAIL, answered, denied, lookup};
 use poddns_test_support::wait::until;
-use poddns_watch::snapshot::format::{SnapshotDecoder, SnapshotEncoder, SnapshotHeader, SnapshotItem};
+use poddns_watch::snapshot_format::{SnapshotDecoder, SnapshotEncoder, SnapshotHeader, SnapshotItem};
 use serde_json::Value;
 use tempfile::TempDir;
 

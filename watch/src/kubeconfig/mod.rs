@@ -4,7 +4,7 @@
 //! so that whatever is wrong with these is found before a library meets it.
 
 #[cfg(any(test, feature = "fuzzing"))]
-pub mod check;
+pub(crate) mod check;
 mod config_source;
 mod error;
 mod files;

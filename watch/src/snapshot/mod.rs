@@ -12,7 +12,7 @@
 //!   then. From there on its age counts, through any number of restarts.
 
 #[cfg(any(test, feature = "fuzzing"))]
-pub mod check;
+pub(crate) mod check;
 pub mod format;
 
 use std::fmt;
@@ -211,7 +211,7 @@ impl fmt::Debug for Recorder {
 
 /// Checks that a snapshot can be written here: makes a file beside it. Also removes what killed processes
 /// have left there.
-pub fn try_out(path: &Path) -> Result<(), SnapshotError> {
+pub fn check_snapshot_path(path: &Path) -> Result<(), SnapshotError> {
     let tried = keep_others(path).and_then(|()| state_file::try_out(path));
     tried.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })
 }

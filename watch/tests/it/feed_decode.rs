@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use poddns_test_support::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH};
-use poddns_watch::feed::decode::check::{list, watch};
-use poddns_watch::feed::decode::{
+use poddns_watch::decode::{
     BodyPart, DEFAULT_LIMIT, DecodeError, EventKind, Format, ListEnd, ListItem, MalformedObject, Status,
-    WatchFrame,
+    WatchFrame, decode_list, decode_watch,
 };
 use poddns_watch::{Namespace, Pod};
 use proptest::prelude::*;
@@ -27,11 +26,11 @@ type List<K> = (Vec<ListItem<K>>, Result<ListEnd, DecodeError>);
 type Watch<K> = (Vec<WatchFrame<K>>, Result<(), DecodeError>);
 
 fn whole_list(format: Format, body: impl AsRef<[u8]>) -> List<Pod> {
-    list(format, DEFAULT_LIMIT, [Bytes::copy_from_slice(body.as_ref())].into_iter())
+    decode_list(format, DEFAULT_LIMIT, [Bytes::copy_from_slice(body.as_ref())].into_iter())
 }
 
 fn whole_watch(format: Format, body: impl AsRef<[u8]>) -> Watch<Pod> {
-    watch(format, DEFAULT_LIMIT, [Bytes::copy_from_slice(body.as_ref())].into_iter())
+    decode_watch(format, DEFAULT_LIMIT, [Bytes::copy_from_slice(body.as_ref())].into_iter())
 }
 
 /// A field of a protobuf message that is a message, a string or bytes.
@@ -188,7 +187,7 @@ fn failures_are_statuses_or_text() {
 
 #[test]
 fn namespaces_are_metadata_in_both_encodings() {
-    let (json, _) = list::<Namespace>(
+    let (json, _) = decode_list::<Namespace>(
         Format::Json,
         DEFAULT_LIMIT,
         [Bytes::from_static(recording!("namespaces.json"))].into_iter(),
@@ -203,7 +202,8 @@ fn namespaces_are_metadata_in_both_encodings() {
     assert!(names.contains(&"kube-system".to_owned()), "{names:?}");
     let item = field(1, [field(1, "team-a"), field(3, ""), field(5, "u"), field(6, "1")].concat());
     let body = envelope("PartialObjectMetadataList", [field(1, field(2, "7")), field(2, item)].concat());
-    let (items, end) = list::<Namespace>(Format::Protobuf, DEFAULT_LIMIT, [Bytes::from(body)].into_iter());
+    let (items, end) =
+        decode_list::<Namespace>(Format::Protobuf, DEFAULT_LIMIT, [Bytes::from(body)].into_iter());
     let [ListItem::Object(namespace)] = &items[..] else { panic!("{items:?}") };
     assert_eq!((&*namespace.metadata().name, &*namespace.metadata().uid), ("team-a", "u"));
     assert_eq!(end.expect("a list").resource_version, "7");
@@ -335,8 +335,8 @@ fn objects_of(size: usize) -> [(Format, Vec<u8>, Vec<u8>); 2] {
 fn parts_above_the_limit_are_errors() {
     let too_large = |part| DecodeError::TooLarge { part, limit: 100 };
     let chunk = |body: &[u8]| [Bytes::copy_from_slice(body)].into_iter();
-    let list = |format, body: &[u8]| list::<Pod>(format, 100, chunk(body)).1;
-    let watch = |format, body: &[u8]| watch::<Pod>(format, 100, chunk(body)).1;
+    let list = |format, body: &[u8]| decode_list::<Pod>(format, 100, chunk(body)).1;
+    let watch = |format, body: &[u8]| decode_watch::<Pod>(format, 100, chunk(body)).1;
     for (format, body, event) in objects_of(100) {
         assert_eq!(list(format, &body).map(|end| end.resource_version), Ok("7".to_owned()), "{format:?}");
         assert_eq!(watch(format, &event), Ok(()), "{format:?}");
@@ -407,12 +407,12 @@ proptest! {
     #[test]
     fn chunks_do_not_matter_for_recordings(at in prop::collection::vec(any::<u16>(), 0..200)) {
         for (format, body) in [(Format::Json, LIST_JSON), (Format::Protobuf, LIST_PROTOBUF)] {
-            prop_assert!(list(format, DEFAULT_LIMIT, cut(body, &at).into_iter()) == whole_list(format, body));
+            prop_assert!(decode_list(format, DEFAULT_LIMIT, cut(body, &at).into_iter()) == whole_list(format, body));
         }
         for (format, body) in
             [(Format::Json, WATCH_JSON), (Format::Json, STREAMING_LIST), (Format::Protobuf, WATCH_PROTOBUF)]
         {
-            prop_assert!(watch(format, DEFAULT_LIMIT, cut(body, &at).into_iter()) == whole_watch(format, body));
+            prop_assert!(decode_watch(format, DEFAULT_LIMIT, cut(body, &at).into_iter()) == whole_watch(format, body));
         }
     }
 
@@ -429,10 +429,10 @@ proptest! {
             for (at, byte) in &changes {
                 body[place(*at, length)] = *byte;
             }
-            let whole = list::<Pod>(format, limit, [Bytes::copy_from_slice(&body)].into_iter());
-            prop_assert!(list(format, limit, cut(&body, &at).into_iter()) == whole);
-            let whole = watch::<Pod>(format, limit, [Bytes::copy_from_slice(&body)].into_iter());
-            prop_assert!(watch(format, limit, cut(&body, &at).into_iter()) == whole);
+            let whole = decode_list::<Pod>(format, limit, [Bytes::copy_from_slice(&body)].into_iter());
+            prop_assert!(decode_list(format, limit, cut(&body, &at).into_iter()) == whole);
+            let whole = decode_watch::<Pod>(format, limit, [Bytes::copy_from_slice(&body)].into_iter());
+            prop_assert!(decode_watch(format, limit, cut(&body, &at).into_iter()) == whole);
         }
         for (format, body) in [(Format::Json, WATCH_JSON), (Format::Protobuf, WATCH_PROTOBUF)] {
             let mut body = body.to_vec();
@@ -440,8 +440,8 @@ proptest! {
             for (at, byte) in &changes {
                 body[place(*at, length)] = *byte;
             }
-            let whole = watch::<Pod>(format, limit, [Bytes::copy_from_slice(&body)].into_iter());
-            prop_assert!(watch(format, limit, cut(&body, &at).into_iter()) == whole);
+            let whole = decode_watch::<Pod>(format, limit, [Bytes::copy_from_slice(&body)].into_iter());
+            prop_assert!(decode_watch(format, limit, cut(&body, &at).into_iter()) == whole);
         }
     }
 }
@@ -450,10 +450,10 @@ proptest! {
 fn single_bytes_give_the_same_frames() {
     let bytes = |body: &'static [u8]| body.chunks(1).map(Bytes::from_static);
     for (format, body) in [(Format::Json, LIST_JSON), (Format::Protobuf, LIST_PROTOBUF)] {
-        assert!(list(format, DEFAULT_LIMIT, bytes(body)) == whole_list(format, body), "{format:?}");
+        assert!(decode_list(format, DEFAULT_LIMIT, bytes(body)) == whole_list(format, body), "{format:?}");
     }
     for (format, body) in [(Format::Json, WATCH_JSON), (Format::Protobuf, WATCH_PROTOBUF)] {
-        assert!(watch(format, DEFAULT_LIMIT, bytes(body)) == whole_watch(format, body), "{format:?}");
+        assert!(decode_watch(format, DEFAULT_LIMIT, bytes(body)) == whole_watch(format, body), "{format:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use poddns_core::{Label, Owner, PodLookup};
-use poddns_watch::index::PodComparison;
+use poddns_watch::PodComparison;
 use poddns_watch::{
     Change, Index, IndexOptions, IndexWriter, ListScope, MAX_ADDRESSES, PodRecord, Uid, index,
 };

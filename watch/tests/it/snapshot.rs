@@ -12,8 +12,8 @@ use crate::support::options;
 use poddns_core::{Freshness, Label, PodLookup};
 use poddns_test_support::api_server::{ApiServer, BodyEnd, PreparedResponse, RequestVerb, namespace, pod};
 use poddns_test_support::wait::until_async as until;
-use poddns_watch::snapshot::format::{SnapshotDecoder, SnapshotEncoder, SnapshotHeader, SnapshotItem};
-use poddns_watch::snapshot::try_out;
+use poddns_watch::check_snapshot_path;
+use poddns_watch::snapshot_format::{SnapshotDecoder, SnapshotEncoder, SnapshotHeader, SnapshotItem};
 use poddns_watch::{Feed, HostNetwork, Index, RestoredSnapshot, Scope, SnapshotError, Source};
 use tokio_util::sync::CancellationToken;
 
@@ -320,11 +320,11 @@ async fn what_is_no_snapshot_is_not_overwritten() {
     let said = recorder.write(&path).unwrap_err().to_string();
     let expected = format!("cannot write snapshot {}: there is another file of that name", path.display());
     assert!(said.starts_with(&expected), "{said}");
-    assert_eq!(try_out(&path).unwrap_err().to_string(), said);
+    assert_eq!(check_snapshot_path(&path).unwrap_err().to_string(), said);
     assert_eq!(fs::read(&path).unwrap(), b"{\"kind\": \"List\"}");
     for damaged in [&b""[..], b"\x89poddns\nand then nothing that makes sense"] {
         fs::write(&path, damaged).unwrap();
-        try_out(&path).unwrap();
+        check_snapshot_path(&path).unwrap();
         let mut feed = open(&server, Scope::default()).await;
         assert!(feed.restore(&path).is_err());
         let (index, mut recorder) = (feed.index(), feed.recorder());
@@ -336,7 +336,7 @@ async fn what_is_no_snapshot_is_not_overwritten() {
 /// Returns whether it can be written is found out before there is anything to write.
 #[test]
 fn where_nothing_can_be_written_is_told() {
-    let error = try_out(Path::new("/nonexistent/snapshot")).unwrap_err();
+    let error = check_snapshot_path(Path::new("/nonexistent/snapshot")).unwrap_err();
     assert!(matches!(error, SnapshotError::Unwritable { .. }));
     let said = error.to_string();
     assert!(said.starts_with("cannot write snapshot /nonexistent/snapshot: No such file"), "{said}");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use poddns_core::Label;
-use poddns_watch::snapshot::format::{
+use poddns_watch::snapshot_format::{
     SnapshotCounts, SnapshotDecoder, SnapshotEncoder, SnapshotFormatError, SnapshotHeader, SnapshotItem,
 };
 use poddns_watch::{MAX_ADDRESSES, PodRecord, Uid};
@@ -135,7 +135,7 @@ fn cut_off_anywhere_it_is_refused() {
         match decode(&octets[..length]) {
             Err(SnapshotFormatError::Foreign) => assert!(length < 8, "{length}"),
             Err(SnapshotFormatError::Truncated(at)) => {
-                assert!(length >= 8 && at <= length as u64, "{length}")
+                assert!(length >= 8 && at <= length as u64, "{length}");
             }
             other => panic!("{length}: {other:?}"),
         }

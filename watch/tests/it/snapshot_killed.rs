@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use poddns_watch::snapshot::format::SnapshotDecoder;
+use poddns_watch::snapshot_format::SnapshotDecoder;
 use poddns_watch::{Feed, Scope, Source};
 
 /// Set in the process that is to be killed: the folder it writes to.

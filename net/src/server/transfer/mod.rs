@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use poddns_core::Freshness;
-use poddns_watch::transfer::ZoneVersion;
+use poddns_watch::ZoneVersion;
 use tokio::sync::Semaphore;
 
 pub(crate) use answer::{DeferredQuery, TransferOutcome};

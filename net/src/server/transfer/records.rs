@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use poddns_core::transfer::{MessageFull, TransferMessage, TransferRecord};
-use poddns_watch::transfer::{WalkLost, ZoneRecord, ZoneRecords, ZoneVersion, ZoneWalk};
+use poddns_watch::{WalkLost, ZoneRecord, ZoneRecords, ZoneVersion, ZoneWalk};
 
 /// Consecutive records of an answer.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poddns_core::transfer::{MAX_TRANSFER_MESSAGE, Transfer, TransferMessage, TransferQuery};
-use poddns_watch::transfer::ZoneChanges;
+use poddns_watch::ZoneChanges;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, Format, ListDecoder, ListEnd, ListItem, Object, Status, WatchDecoder, WatchFrame};
+use super::{Format, Object, Status, decode_list, decode_watch};
 use crate::{Namespace, Pod};
 
 /// Limit of the checks: small enough for a fuzzer to come across it.
@@ -30,8 +30,11 @@ pub fn check(bytes: &[u8]) {
 
 fn check_object<K: Object + PartialEq>(format: Format, body: &[u8], cuts: [usize; 2]) {
     let whole = std::iter::once(Bytes::copy_from_slice(body));
-    assert_eq!(list::<K>(format, LIMIT, whole.clone()), list(format, LIMIT, chunks(body, cuts)));
-    assert_eq!(watch::<K>(format, LIMIT, whole), watch(format, LIMIT, chunks(body, cuts)));
+    assert_eq!(
+        decode_list::<K>(format, LIMIT, whole.clone()),
+        decode_list(format, LIMIT, chunks(body, cuts))
+    );
+    assert_eq!(decode_watch::<K>(format, LIMIT, whole), decode_watch(format, LIMIT, chunks(body, cuts)));
 }
 
 fn chunks(mut body: &[u8], cuts: [usize; 2]) -> impl Iterator<Item = Bytes> {
@@ -41,48 +44,6 @@ fn chunks(mut body: &[u8], cuts: [usize; 2]) -> impl Iterator<Item = Bytes> {
         body = rest;
         (!chunk.is_empty()).then(|| Bytes::copy_from_slice(chunk))
     })
-}
-
-/// Decodes a list of chunks to its end or to the first error.
-pub fn list<K: Object>(
-    format: Format,
-    limit: usize,
-    chunks: impl Iterator<Item = Bytes>,
-) -> (Vec<ListItem<K>>, Result<ListEnd, DecodeError>) {
-    let mut decoder = ListDecoder::with_limit(format, limit);
-    let mut items = Vec::new();
-    for chunk in chunks {
-        decoder.push(chunk);
-        loop {
-            match decoder.next() {
-                Ok(Some(item)) => items.push(item),
-                Ok(None) => break,
-                Err(error) => return (items, Err(error)),
-            }
-        }
-    }
-    (items, decoder.finish())
-}
-
-/// Decodes a watch of chunks to its end or to the first error.
-pub fn watch<K: Object>(
-    format: Format,
-    limit: usize,
-    chunks: impl Iterator<Item = Bytes>,
-) -> (Vec<WatchFrame<K>>, Result<(), DecodeError>) {
-    let mut decoder = WatchDecoder::with_limit(format, limit);
-    let mut frames = Vec::new();
-    for chunk in chunks {
-        decoder.push(chunk);
-        loop {
-            match decoder.next() {
-                Ok(Some(frame)) => frames.push(frame),
-                Ok(None) => break,
-                Err(error) => return (frames, Err(error)),
-            }
-        }
-    }
-    (frames, decoder.finish())
 }
 
 #[cfg(all(test, not(poddns_loom)))]

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use poddns_watch::Pod;
-//! use poddns_watch::feed::decode::{Format, ListDecoder, ListItem};
+//! use poddns_watch::decode::{Format, ListDecoder, ListItem};
 //!
 //! let format = Format::of_content_type("application/json").unwrap_or(Format::Json);
 //! let mut decoder = ListDecoder::<Pod>::new(format);
@@ -20,7 +20,7 @@
 //! }
 //! assert_eq!(decoder.finish()?.resource_version, "7");
 //! assert_eq!(names, ["a"]);
-//! # Ok::<(), poddns_watch::feed::decode::DecodeError>(())
+//! # Ok::<(), poddns_watch::decode::DecodeError>(())
 //! ```
 //!
 //! The frames are the same however the body is cut into chunks. An object that lies within one chunk is decoded
@@ -30,7 +30,8 @@
 //! After an error a decoder is of no more use: the caller drops it with the rest of the body.
 
 mod answer;
-pub mod check;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod check;
 mod error;
 mod format;
 mod frame;
@@ -39,29 +40,29 @@ mod json;
 mod object;
 mod protobuf;
 mod status;
+mod whole;
 
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use json::{JsonList, JsonWatch};
-use protobuf::{ProtobufList, ProtobufWatch};
 
 pub use error::{BodyPart, DecodeError};
 pub use format::Format;
 pub use frame::{EventKind, ListEnd, ListItem, MalformedObject, WatchFrame};
 pub use object::Object;
 pub use status::Status;
+pub use whole::{decode_list, decode_watch};
 
 /// Maximum size of one item, event or list metadata, in bytes. Objects in etcd are at most 1.5 MiB.
 pub const DEFAULT_LIMIT: usize = 16 << 20;
 
 /// Decodes a list, whole or a page of it, item by item.
 #[derive(Debug)]
-pub struct ListDecoder<K>(EitherDecoder<JsonList, ProtobufList>, PhantomData<fn() -> K>);
+pub struct ListDecoder<K>(EitherDecoder<json::JsonList, protobuf::ProtobufList>, PhantomData<fn() -> K>);
 
 /// Decodes a watch, event by event.
 #[derive(Debug)]
-pub struct WatchDecoder<K>(EitherDecoder<JsonWatch, ProtobufWatch>, PhantomData<fn() -> K>);
+pub struct WatchDecoder<K>(EitherDecoder<json::JsonWatch, protobuf::ProtobufWatch>, PhantomData<fn() -> K>);
 
 /// A decoder of either encoding.
 #[derive(Debug)]
@@ -94,8 +95,8 @@ macro_rules! common {
             #[must_use]
             pub fn with_limit(format: Format, limit: usize) -> Self {
                 let decoder = match format {
-                    Format::Json => EitherDecoder::Json($json::new(limit)),
-                    Format::Protobuf => EitherDecoder::Protobuf($protobuf::new(limit)),
+                    Format::Json => EitherDecoder::Json(json::$json::new(limit)),
+                    Format::Protobuf => EitherDecoder::Protobuf(protobuf::$protobuf::new(limit)),
                 };
                 Self(decoder, PhantomData)
             }

@@ -321,9 +321,9 @@ fn walk_ends_with_its_versions() {
     world.publish();
     world.begin_walk();
     let [(of_old, ..), (of_new, ..)] = world.walks[..] else { panic!("{:?}", world.walks) };
-    assert_eq!(world.writer.step(of_old, &mut Records::default()), None);
+    assert_eq!(world.writer.step(of_old, &mut ZoneRecords::default()), None);
     world.writer.versions_mut().unwrap().end_walk(of_old);
-    assert_eq!(world.writer.step(of_new, &mut Records::default()), Some(true));
+    assert_eq!(world.writer.step(of_new, &mut ZoneRecords::default()), Some(true));
 }
 
 #[test]

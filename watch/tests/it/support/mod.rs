@@ -5,7 +5,7 @@ pub(crate) mod truth;
 use std::sync::Arc;
 
 use poddns_test_support::api_server::ApiServer;
-use poddns_watch::feed::ListMethod;
+use poddns_watch::ListMethod;
 use poddns_watch::{ClusterOptions, Feed, FeedStats, Index, Scope, Source};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use poddns_watch::transfer::TransferStats;
+use poddns_watch::TransferStats;
 
 use super::family::{MetricFamily, MetricKind, MetricLabel, MetricSamples, ROW};
 use super::view::MetricsView;

@@ -1,4 +1,4 @@
-{{/* Name of all objects: the release's, unless it is the chart's. */}}
+{{/* Name of all objects: that of the release, followed by that of the chart unless it contains it. */}}
 {{- define "poddns.fullname" -}}
 {{- if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
@@ -37,17 +37,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* Whether pods are hidden from some clients. */}}
+{{/* "yes" if pods are hidden from some clients. */}}
 {{- define "poddns.hides" -}}
 {{- if and (eq .Values.pods "verified") (eq .Values.visibility.clients "namespace") -}}yes{{- end -}}
 {{- end -}}
 
-{{/* Whether an audit is made: in mode insecure, if asked for. */}}
+{{/* "yes" if there is an audit, which only mode insecure has. */}}
 {{- define "poddns.audits" -}}
 {{- if and (eq .Values.pods "insecure") .Values.audit.enabled -}}yes{{- end -}}
 {{- end -}}
 
-{{/* Whether the API server is watched: "pods", "namespaces", or empty. */}}
+{{/* Watched resources: "pods" (and namespaces), "namespaces", or empty. */}}
 {{- define "poddns.watches" -}}
 {{- if or (eq .Values.pods "verified") (include "poddns.audits" .) -}}pods
 {{- else if and (eq .Values.pods "insecure") .Values.checkNamespaces -}}namespaces
@@ -58,16 +58,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .Values.snapshot.enabled (include "poddns.watches" .) -}}yes{{- end -}}
 {{- end -}}
 
-{{/* Whether poddnsd writes files. */}}
+{{/* "yes" if poddnsd writes files. */}}
 {{- define "poddns.keepsState" -}}
 {{- if or (include "poddns.keepsSnapshot" .) (include "poddns.audits" .) -}}yes{{- end -}}
 {{- end -}}
 
-{{/* Whether zones are transferred. */}}
+{{/* "yes" if zones are transferred. */}}
 {{- define "poddns.transfers" -}}
 {{- if .Values.transfers.to -}}
 {{- if ne .Values.kind "StatefulSet" -}}
-{{- fail "transfers.to needs kind StatefulSet: serials of two primaries cannot be compared, so each needs a name of its own" -}}
+{{- fail "transfers.to needs kind StatefulSet: the serials of two primaries cannot be compared, so each needs its own Service" -}}
 {{- end -}}
 {{- if ne .Values.pods "verified" -}}
 {{- fail "transfers.to needs pods verified: no other mode has a zone to transfer" -}}
@@ -76,12 +76,12 @@ yes
 {{- end -}}
 {{- end -}}
 
-{{/* Name of the Secret with the keys of transfers, if they are signed. */}}
+{{/* Name of the Secret with the TSIG keys, if transfers are signed. */}}
 {{- define "poddns.transferKey" -}}
 {{- if include "poddns.transfers" . -}}{{ .Values.transfers.keySecret.existingSecret }}{{- end -}}
 {{- end -}}
 
-{{/* Whether anything is mounted. */}}
+{{/* "yes" if the container has volume mounts. */}}
 {{- define "poddns.mounts" -}}
 {{- if or (include "poddns.keepsState" .) .Values.cookieSecret.existingSecret .Values.config.existingConfigMap (include "poddns.transferKey" .) -}}yes{{- end -}}
 {{- end -}}
@@ -111,7 +111,7 @@ yes
 {{- if .Values.podNames }}
 - --pod-names
 {{- end }}
-{{- /* poddnsd refuses options that would have no effect. */}}
+{{- /* poddnsd refuses options that have no effect. */}}
 {{- if eq .Values.pods "verified" }}
 {{- range .Values.reverseZones }}
 - --reverse-zone={{ . }}

@@ -22,9 +22,9 @@ use poddns_watch::{Index, IndexOptions, IndexWriter, ListScope};
 const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
 
 /// Pod numbers in no order, a full period of them, each depending on what was found before.
-struct Choice(u32);
+struct PodNumbers(u32);
 
-impl Choice {
+impl PodNumbers {
     fn next(&mut self, found: bool) -> u32 {
         self.0 = self.0.wrapping_mul(0x915f_77f5).wrapping_add(0x3c6e_f35f);
         (self.0 >> 8) ^ u32::from(found)
@@ -35,7 +35,7 @@ impl Choice {
 fn look_up(
     index: &Index,
     namespaces: &[Label],
-    choice: &mut Choice,
+    choice: &mut PodNumbers,
     pods: u32,
     hit: bool,
     last: bool,
@@ -58,7 +58,7 @@ fn look_ups(c: &mut Criterion<CpuTime>) {
                 let turn = if in_turn { " in turn" } else { "" };
                 let names = if pod_names { ", names kept" } else { "" };
                 group.bench_function(BenchmarkId::new(format!("{what}{turn}{names}"), pods), |b| {
-                    let (mut choice, mut last) = (Choice(1), false);
+                    let (mut choice, mut last) = (PodNumbers(1), false);
                     b.iter(|| {
                         let found = look_up(&index, &namespaces, &mut choice, pods, hit, last);
                         last = found && in_turn;
@@ -86,7 +86,7 @@ fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
             for told in [false, true] {
                 let before = if told { ", told before" } else { "" };
                 group.bench_function(BenchmarkId::new(format!("{kind}{before}"), pods), |b| {
-                    let mut choice = Choice(1);
+                    let mut choice = PodNumbers(1);
                     b.iter(|| {
                         let numbers: [u32; BATCH] = array::from_fn(|_| choice.next(false) % pods);
                         let addresses = black_box(numbers.map(address));
@@ -108,15 +108,15 @@ fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
 /// no look-up of that size can undercut.
 fn floor(c: &mut Criterion<CpuTime>) {
     #[repr(align(64))]
-    struct Line(u32);
-    let lines: Vec<Line> = (0..200_000).map(Line).collect();
+    struct CacheLine(u32);
+    let lines: Vec<CacheLine> = (0..200_000).map(CacheLine).collect();
     let mut group = c.benchmark_group("floor");
     for in_turn in [false, true] {
         let name = if in_turn { "cache line in turn, 12.8 MB" } else { "cache line, 12.8 MB" };
         group.bench_function(name, |b| {
-            let (mut choice, mut last) = (Choice(1), false);
+            let (mut choice, mut last) = (PodNumbers(1), false);
             b.iter(|| {
-                let Line(number) = lines[choice.next(last) as usize % lines.len()];
+                let CacheLine(number) = lines[choice.next(last) as usize % lines.len()];
                 last = in_turn && number & 1 == 1;
                 number
             });
@@ -155,7 +155,7 @@ fn look_ups_under_churn(c: &mut Criterion<CpuTime>) {
         let flag = Arc::clone(&stop);
         let thread = thread::spawn(move || churn(&mut writer, pods, rate, &flag));
         group.bench_function(name, |b| {
-            let (mut choice, mut last) = (Choice(1), false);
+            let (mut choice, mut last) = (PodNumbers(1), false);
             b.iter(|| {
                 last = look_up(&index, &namespaces, &mut choice, pods, true, last);
                 last
@@ -195,7 +195,7 @@ fn changes(c: &mut Criterion<CpuTime>) {
     for pod_names in [false, true] {
         let suffix = if pod_names { ", names kept" } else { "" };
         let (mut writer, _index) = filled(IndexOptions { pod_names }, pods);
-        let mut choice = Choice(1);
+        let mut choice = PodNumbers(1);
         group.bench_function(format!("duplicate event{suffix}"), |b| {
             b.iter(|| {
                 let number = choice.next(false) % pods;

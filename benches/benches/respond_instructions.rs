@@ -12,8 +12,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use gungraun::prelude::*;
-use poddns_benches::peers::{Domain, Hickory};
-use poddns_benches::{Case, Poddns, Responder, assert_same_answers, cases, pods};
+use poddns_benches::peers::{DomainResponder, HickoryResponder};
+use poddns_benches::{Poddns, QueryCase, Responder, assert_same_answers, cases, pods};
 use poddns_core::{MAX_UDP_REPLY, Mode};
 use poddns_watch::Index;
 
@@ -26,7 +26,7 @@ struct Prepared<R> {
 
 /// The case of that name, with `many` pods where it has many.
 fn prepare<R: Responder>(name: &str, many: u32, new: fn(Mode, &Arc<Index>) -> R) -> Box<Prepared<R>> {
-    let cases = Case::all(many);
+    let cases = QueryCase::all(many);
     let mut case = cases.into_iter().find(|case| case.name == name).expect("a case");
     let pods = pods(case.pods);
     assert_same_answers(&case, &pods);
@@ -70,8 +70,8 @@ macro_rules! measure {
 }
 
 measure!(poddns, Poddns);
-measure!(domain, Domain);
-measure!(hickory, Hickory);
+measure!(domain, DomainResponder);
+measure!(hickory, HickoryResponder);
 
 library_benchmark_group!(name = respond, benchmarks = [poddns, domain, hickory]);
 main!(library_benchmark_groups = respond);

@@ -8,7 +8,7 @@ use super::{CLIENT, DOMAIN, NOW, SECRET};
 
 /// Queries of one kind, each for another pod.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub struct QueryCase {
     /// Name in reports.
     pub name: &'static str,
     /// The mode of the server.
@@ -16,13 +16,13 @@ pub struct Case {
     /// The pods of the cluster.
     pub pods: u32,
     query: Vec<u8>,
-    asked: Asked,
+    asked: QueriedName,
     /// The last pod asked for.
     pod: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum QueriedName {
     /// The address of a pod that exists.
     Pod,
     /// An address that no pod has.
@@ -37,7 +37,7 @@ const AAAA: u16 = 28;
 /// The pods of the largest cluster.
 pub const MILLION: u32 = 1_000_000;
 
-impl Case {
+impl QueryCase {
     /// All cases. `many` is the size of the large cluster, for those that have one.
     #[must_use]
     pub fn all(many: u32) -> Vec<Self> {
@@ -47,23 +47,23 @@ impl Case {
         };
         let (insecure, verified) = (Mode::Insecure, Mode::Verified);
         vec![
-            case("insecure", insecure, 0, Asked::Pod, A, false),
-            case("insecure, EDNS + cookie", insecure, 0, Asked::Pod, A, true),
-            case("verified, 100 pods", verified, 100, Asked::Pod, A, false),
-            case("verified, 100 pods, EDNS + cookie", verified, 100, Asked::Pod, A, true),
-            case("verified, many pods", verified, many, Asked::Pod, A, false),
-            case("verified, many pods, EDNS + cookie", verified, many, Asked::Pod, A, true),
-            case("NXDOMAIN, many pods", verified, many, Asked::Stranger, A, false),
-            case("NXDOMAIN, many pods, EDNS + cookie", verified, many, Asked::Stranger, A, true),
-            case("NODATA, many pods", verified, many, Asked::Pod, AAAA, false),
-            case("NODATA, many pods, EDNS + cookie", verified, many, Asked::Pod, AAAA, true),
-            case("garbage", verified, 100, Asked::Garbage, A, false),
+            case("insecure", insecure, 0, QueriedName::Pod, A, false),
+            case("insecure, EDNS + cookie", insecure, 0, QueriedName::Pod, A, true),
+            case("verified, 100 pods", verified, 100, QueriedName::Pod, A, false),
+            case("verified, 100 pods, EDNS + cookie", verified, 100, QueriedName::Pod, A, true),
+            case("verified, many pods", verified, many, QueriedName::Pod, A, false),
+            case("verified, many pods, EDNS + cookie", verified, many, QueriedName::Pod, A, true),
+            case("NXDOMAIN, many pods", verified, many, QueriedName::Stranger, A, false),
+            case("NXDOMAIN, many pods, EDNS + cookie", verified, many, QueriedName::Stranger, A, true),
+            case("NODATA, many pods", verified, many, QueriedName::Pod, AAAA, false),
+            case("NODATA, many pods, EDNS + cookie", verified, many, QueriedName::Pod, AAAA, true),
+            case("garbage", verified, 100, QueriedName::Garbage, A, false),
         ]
     }
 
     /// The next query: for another pod, picked so that no cache sees it coming.
     pub fn next_query(&mut self) -> &[u8] {
-        if self.asked != Asked::Garbage {
+        if self.asked != QueriedName::Garbage {
             // A full-period generator of 2^32 (Numerical Recipes); its high bits are the good ones.
             self.pod = self.pod.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let pods = if self.mode == Mode::Insecure { MILLION } else { self.pods };
@@ -104,12 +104,12 @@ const MIDDLE: usize = HIGH + 4;
 const LOW: usize = MIDDLE + 4;
 const TEAM: usize = LOW + 9;
 
-fn query(asked: Asked, rtype: u16, edns: bool) -> Vec<u8> {
+fn query(asked: QueriedName, rtype: u16, edns: bool) -> Vec<u8> {
     let label = match asked {
-        Asked::Pod => "10-100-100-100",
-        Asked::Stranger => "11-100-100-100",
+        QueriedName::Pod => "10-100-100-100",
+        QueriedName::Stranger => "11-100-100-100",
         // Twelve octets that could be a header, then no name.
-        Asked::Garbage => {
+        QueriedName::Garbage => {
             return (0..60).map(|at: u8| if at == 2 { 0 } else { at.wrapping_mul(0x9d) ^ 0x5a }).collect();
         }
     };

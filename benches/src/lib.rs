@@ -1,7 +1,7 @@
 //! The benchmarks of `respond`: the cases, and the three implementations that answer them.
 //!
-//! Each [`Case`] is a stream of queries; each [`Responder`] answers them by the same rules: poddns-core, and the
-//! same job done with [hickory-proto](peers::Hickory) and with [`domain` of NLnet Labs](peers::Domain). All three look
+//! Each [`QueryCase`] is a stream of queries; each [`Responder`] answers them by the same rules: poddns-core, and the
+//! same job done with [hickory-proto](peers::HickoryResponder) and with [`domain` of NLnet Labs](peers::DomainResponder). All three look
 //! pods up in the same index. That they give the same answers is tested here and checked again before anything is
 //! measured.
 #![forbid(unsafe_code)]
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use poddns_core::{Config, CookieSecrets, MAX_UDP_REPLY, Mode, Outcome, Request, Transport, Zone, respond};
 use poddns_watch::{Index, IndexOptions, PodRecord, Resource, Uid, index};
 
-pub use cases::Case;
+pub use cases::QueryCase;
 
 /// The cluster domain of all cases.
 pub const DOMAIN: &str = "cluster.local";
@@ -96,11 +96,11 @@ impl Responder for Poddns {
 /// Panics unless all three give the same answers: what is compared is then the same job.
 ///
 /// Equal are the octets, not only their meaning, as all three compress names as much as is possible.
-pub fn assert_same_answers(case: &Case, pods: &Arc<Index>) {
+pub fn assert_same_answers(case: &QueryCase, pods: &Arc<Index>) {
     let mut case = case.clone();
     let mut ours = Poddns::new(case.mode, pods);
-    let mut hickory = peers::Hickory::new(case.mode, pods);
-    let mut domain = peers::Domain::new(case.mode, pods);
+    let mut hickory = peers::HickoryResponder::new(case.mode, pods);
+    let mut domain = peers::DomainResponder::new(case.mode, pods);
     let name = case.name;
     for _ in 0..100 {
         let query = case.next_query();
@@ -123,16 +123,16 @@ mod tests {
 
     /// With fewer pods than are measured, so that it is a matter of a second.
     #[test]
-    fn all_three_give_the_same_answers() {
-        for case in Case::all(10_000) {
+    fn all_three_responders_answer_alike() {
+        for case in QueryCase::all(10_000) {
             assert_same_answers(&case, &pods(case.pods));
         }
     }
 
     /// The cases measure what their names say.
     #[test]
-    fn the_answers_are_those_that_the_cases_are_named_for() {
-        for mut case in Case::all(10_000) {
+    fn answers_match_names_of_cases() {
+        for mut case in QueryCase::all(10_000) {
             let pods = pods(case.pods);
             let mut responder = Poddns::new(case.mode, &pods);
             let mut out = [0; MAX_UDP_REPLY];

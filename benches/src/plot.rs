@@ -1,4 +1,4 @@
-//! Line charts as SVG, legible on white and on black: nothing is behind them, and all colours are of middling
+//! Line charts as SVG, legible on white and on black: the background is transparent, and all colours are of middling
 //! brightness.
 
 use plotters::coord::Shift;
@@ -17,7 +17,7 @@ pub struct Chart {
     /// Up. Its label stands above it.
     pub y: Axis,
     /// The curves, in drawing order.
-    pub lines: Vec<Line>,
+    pub lines: Vec<ChartLine>,
     /// Pixels to the right of the axes, for labels of lines that end there.
     pub margin: u32,
 }
@@ -46,7 +46,7 @@ pub enum Scale {
 
 /// A line through points, with its name at the last one.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct ChartLine {
     /// Its name, in one or more lines.
     pub label: Vec<String>,
     /// Offset of the name, in pixels right of and below the last point.
@@ -59,7 +59,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Colours that go together, as [`Line::colour`] takes them.
+/// Colours that go together, as [`ChartLine::colour`] takes them.
 pub mod colours {
     /// For what the chart is about.
     pub const BLUE: (u8, u8, u8) = (0x2f, 0x81, 0xf7);
@@ -176,7 +176,7 @@ impl Chart {
         Ok(())
     }
 
-    fn draw_line(&self, line: &Line, area: &Area<'_>) -> Drawn {
+    fn draw_line(&self, line: &ChartLine, area: &Area<'_>) -> Drawn {
         let (red, green, blue) = line.colour;
         let colour = RGBColor(red, green, blue);
         let points: Vec<(f64, f64)> =
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_document_has_what_is_drawn() {
-        let line = Line {
+        let line = ChartLine {
             label: vec!["first".to_owned(), "second <line>".to_owned()],
             label_offset: (10, 0),
             colour: colours::BLUE,

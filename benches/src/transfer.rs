@@ -15,7 +15,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 use crate::DOMAIN;
 use crate::end_to_end::process::free_address;
-use crate::memory::{Process, serve};
+use crate::memory::{MeasuredProcess, serve};
 use poddns_test_support::api_server::ApiServer;
 
 /// Longer than a list of a million pods takes.
@@ -46,7 +46,7 @@ pub struct Axfr {
 
 /// A poddnsd that follows an API server.
 struct Primary {
-    process: Process,
+    process: MeasuredProcess,
     address: SocketAddr,
 }
 
@@ -59,7 +59,7 @@ impl Primary {
         if let Some(secondary) = secondary {
             command.arg("--transfer-to").arg(secondary.to_string());
         }
-        Self { process: Process::start(&mut command), address }
+        Self { process: MeasuredProcess::start(&mut command), address }
     }
 
     /// Waits until this address of a namespace is answered.
@@ -68,7 +68,7 @@ impl Primary {
     }
 }
 
-fn until(process: &mut Process, mut condition: impl FnMut() -> bool) {
+fn until(process: &mut MeasuredProcess, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
         process.assert_running();
@@ -188,7 +188,7 @@ pub fn measure_axfr_of_knot(poddnsd: &Path, pods: u32, runs: u32) -> Option<Vec<
     let mut primary = Primary::start(poddnsd, &server, Some(address));
     primary.wait_for(&last.namespace(), last.address());
     let folder = tempfile::tempdir().expect("a folder");
-    let mut knot = Process::start(&mut knot(&knotd, folder.path(), address, primary.address));
+    let mut knot = MeasuredProcess::start(&mut knot(&knotd, folder.path(), address, primary.address));
     until(&mut knot, || is_answered(address, &last.namespace(), last.address()));
     // Its journal and zone file are written.
     thread::sleep(Duration::from_secs(3));
@@ -197,7 +197,7 @@ pub fn measure_axfr_of_knot(poddnsd: &Path, pods: u32, runs: u32) -> Option<Vec<
 
 /// Measures AXFR from a server, which answers an address of a namespace.
 fn measure(
-    process: &mut Process,
+    process: &mut MeasuredProcess,
     server: SocketAddr,
     namespace: &str,
     address: Ipv4Addr,
@@ -284,7 +284,7 @@ pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Dura
     let all = server.sample_pods(pods as usize);
     let last = all.last().expect("pods");
     primary.wait_for(&last.namespace(), last.address());
-    let mut knot = Process::start(&mut command);
+    let mut knot = MeasuredProcess::start(&mut command);
     until(&mut knot, || is_answered(secondary, &last.namespace(), last.address()));
     let mut delays = Vec::new();
     let mut before: HashSet<_> = all.iter().map(|pod| (pod.namespace(), pod.address())).collect();

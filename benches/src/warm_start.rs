@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::DOMAIN;
 use crate::end_to_end::process::free_address;
-use crate::memory::{Process, serve};
+use crate::memory::{MeasuredProcess, serve};
 use poddns_test_support::api_server::GeneratedPod;
 
 /// Longer than any start takes, with the first list of a million pods.
@@ -54,7 +54,7 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
         command.args(["--pods=verified", "--listen"]).arg(address.to_string());
         command.arg("--kubeconfig").arg(&kubeconfig).arg("--snapshot").arg(&snapshot);
         command.stderr(Stdio::null());
-        let mut process = Process::start(&mut command);
+        let mut process = MeasuredProcess::start(&mut command);
         let start = first_answer(&mut process, address, last);
         (process, start)
     };
@@ -73,7 +73,7 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
 }
 
 /// Waits for the first answer that has the pod.
-fn first_answer(process: &mut Process, address: SocketAddr, pod: &GeneratedPod) -> Start {
+fn first_answer(process: &mut MeasuredProcess, address: SocketAddr, pod: &GeneratedPod) -> Start {
     let label = pod.address().to_string().replace('.', "-");
     let name = Name::from_ascii(format!("{label}.{}.pod.{DOMAIN}.", pod.namespace())).expect("a name");
     let mut query = Message::query();
@@ -99,13 +99,13 @@ fn first_answer(process: &mut Process, address: SocketAddr, pod: &GeneratedPod) 
 }
 
 /// A server that could list would not have needed its snapshot, and one that wrote another would measure that.
-fn assert_still_right(process: &mut Process, snapshot: &Path, octets: u64) {
+fn assert_still_right(process: &mut MeasuredProcess, snapshot: &Path, octets: u64) {
     process.assert_running();
     assert_eq!(fs::metadata(snapshot).expect("there").len(), octets, "the snapshot is as it was");
 }
 
 /// Ends it as systemd does, and waits for that.
-fn end(mut process: Process) {
+fn end(mut process: MeasuredProcess) {
     kill(Pid::from_raw(process.child().id().cast_signed()), Signal::SIGTERM).expect("it runs");
     let status = process.child().wait().expect("it is our child");
     assert!(status.success(), "poddnsd ended with {status}");

@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_an_address_is_the_same() {
+    fn spellings_of_an_address_are_equal() {
         let address = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 7]);
         let expected = Label::from_wire(b"web").map(|namespace| AskedPod { namespace, address });
         assert!(expected.is_some());

@@ -139,7 +139,7 @@ mod tests {
 
     /// RFC 9018 Appendix A: the cookies that the document prints.
     #[test]
-    fn makes_the_cookies_of_rfc_9018() {
+    fn cookies_equal_those_of_rfc_9018() {
         for (client, secret, source, time, server) in [
             (
                 "2464c4abcf10c957",
@@ -174,7 +174,7 @@ mod tests {
 
     /// RFC 9018 Appendix A.3: a cookie whose reserved octets are not zero is good, and covers them.
     #[test]
-    fn takes_the_reserved_octets_of_rfc_9018() {
+    fn rfc_9018_reserved_octets_are_accepted() {
         let secrets = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
         let source = IpAddr::from([203, 0, 113, 203]);
         let status = |server: &str| {
@@ -190,7 +190,7 @@ mod tests {
 
     /// RFC 9018 Appendix A.4: a client comes with a cookie of the secret before.
     #[test]
-    fn takes_the_rolled_over_cookie_of_rfc_9018() {
+    fn rfc_9018_rolled_over_cookie_is_accepted() {
         let source = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap_or(IpAddr::from([0; 4]));
         let server = octets::<16>("010000005cf7c57926556bd0934c72f8");
         let cookie = Cookie { client: &octets("22681ab97d52c298"), server: &server };
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn is_good_for_an_hour_at_its_address_only() {
+    fn cookie_expires_after_hour_or_elsewhere() {
         let secrets = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
         let (here, there) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let now = 100;
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_rolls_over() {
+    fn cookie_of_previous_secret_is_renewed() {
         let old = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
         let source = IpAddr::from([10, 0, 0, 1]);
         let (_, both) = check_and_renew(&old, &Cookie { client: &[7; 8], server: &[] }, source, 5);

@@ -20,7 +20,7 @@ const EXTENDED_ERROR: u16 = 15;
 
 /// The response to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct DnsAnswer {
     /// The rcode, without its extension.
     pub rcode: u8,
     /// Addresses of the answer section.
@@ -30,17 +30,17 @@ pub struct Answer {
 }
 
 /// Asks for an address under a namespace, with EDNS(0).
-pub fn lookup(daemon: &Daemon, namespace: &str, address: IpAddr) -> Answer {
+pub fn lookup(daemon: &Daemon, namespace: &str, address: IpAddr) -> DnsAnswer {
     let name = format!("{}.{namespace}.pod.cluster.local", address.to_string().replace(['.', ':'], "-"));
     question(daemon, &name, if address.is_ipv4() { 1 } else { 28 })
 }
 
 /// Asks for a namespace's own name, which has no records.
-pub fn lookup_namespace(daemon: &Daemon, namespace: &str) -> Answer {
+pub fn lookup_namespace(daemon: &Daemon, namespace: &str) -> DnsAnswer {
     question(daemon, &format!("{namespace}.pod.cluster.local"), 1)
 }
 
-fn question(daemon: &Daemon, name: &str, kind: u8) -> Answer {
+fn question(daemon: &Daemon, name: &str, kind: u8) -> DnsAnswer {
     let mut query = query(7, name);
     let end = query.len();
     query[end - 3] = kind;
@@ -53,7 +53,7 @@ fn question(daemon: &Daemon, name: &str, kind: u8) -> Answer {
         let bytes = Vec::try_from(option).expect("it was in a message");
         u16::from_be_bytes([bytes[0], bytes[1]])
     });
-    Answer { rcode: rcode(&response), addresses: addresses(&response), extended_error: error }
+    DnsAnswer { rcode: rcode(&response), addresses: addresses(&response), extended_error: error }
 }
 
 /// Returns whether an address is answered, by an index in sync with the cluster.
@@ -67,18 +67,18 @@ pub fn is_denied(daemon: &Daemon, namespace: &str, address: IpAddr) -> bool {
 }
 
 /// The answer for an address that a pod has.
-pub fn answered(address: IpAddr, extended_error: Option<u16>) -> Answer {
-    Answer { rcode: NOERROR, addresses: vec![address], extended_error }
+pub fn answered(address: IpAddr, extended_error: Option<u16>) -> DnsAnswer {
+    DnsAnswer { rcode: NOERROR, addresses: vec![address], extended_error }
 }
 
 /// The answer for an address that no pod has.
-pub fn denied(extended_error: Option<u16>) -> Answer {
-    Answer { rcode: NXDOMAIN, addresses: Vec::new(), extended_error }
+pub fn denied(extended_error: Option<u16>) -> DnsAnswer {
+    DnsAnswer { rcode: NXDOMAIN, addresses: Vec::new(), extended_error }
 }
 
 /// The answer for a namespace that exists.
-pub fn no_data() -> Answer {
-    Answer { rcode: NOERROR, addresses: Vec::new(), extended_error: None }
+pub fn no_data() -> DnsAnswer {
+    DnsAnswer { rcode: NOERROR, addresses: Vec::new(), extended_error: None }
 }
 
 /// Makes a query of type A and class IN.

@@ -24,14 +24,14 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use poddns_benches::end_to_end::dnsperf::{self, Answers, Load};
 use poddns_benches::end_to_end::names::{MOST_PODS, write_queries};
-use poddns_benches::end_to_end::peers::{Kind, Setting};
-use poddns_benches::end_to_end::process::Server;
-use poddns_benches::end_to_end::report::{Figures, Runs, table, write_csv};
-use poddns_benches::end_to_end::{Failure, median, plot};
+use poddns_benches::end_to_end::peers::{ServerKind, ServerSetup};
+use poddns_benches::end_to_end::process::ServerProcess;
+use poddns_benches::end_to_end::report::{EndToEndFigures, Runs, table, write_csv};
+use poddns_benches::end_to_end::{EndToEndError, median, plot};
 
 /// Measures what a query costs poddnsd and other servers, over loopback.
 #[derive(Debug, Parser)]
-struct Arguments {
+struct EndToEndArguments {
     /// Rounds; figures are medians of these.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -62,20 +62,20 @@ struct Arguments {
 }
 
 /// A server and what it is asked.
-struct Subject {
-    server: Server,
-    kind: Kind,
+struct MeasuredServer {
+    server: ServerProcess,
+    kind: ServerKind,
     queries: PathBuf,
-    figures: Figures,
+    figures: EndToEndFigures,
 }
 
 struct Bench<'a> {
-    arguments: &'a Arguments,
+    arguments: &'a EndToEndArguments,
     folder: &'a Path,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    match run(&EndToEndArguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("end_to_end: {error}");
@@ -84,15 +84,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Failure> {
+fn run(arguments: &EndToEndArguments) -> Result<(), EndToEndError> {
     let folder = tempfile::tempdir()?;
     let bench = Bench { arguments, folder: folder.path() };
     if let Some(seconds) = arguments.soak {
         return bench.soak(Duration::from_secs(seconds));
     }
-    let mut subjects = bench.subjects()?;
-    let half = bench.measure(&mut subjects)?;
-    let all: Vec<Figures> = subjects.into_iter().map(|subject| subject.figures).collect();
+    let mut servers = bench.servers()?;
+    let half = bench.measure(&mut servers)?;
+    let all: Vec<EndToEndFigures> = servers.into_iter().map(|server| server.figures).collect();
     print!("{}", table(&all, half));
     if let Some(path) = &arguments.csv {
         write_csv(path, &all)?;
@@ -105,22 +105,22 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 impl Bench<'_> {
     /// All servers that this machine has, running.
-    fn subjects(&self) -> Result<Vec<Subject>, Failure> {
-        let mut subjects = Vec::new();
-        for kind in Kind::ALL {
-            match self.subject(kind, self.arguments.pods)? {
-                Some(subject) => subjects.push(subject),
+    fn servers(&self) -> Result<Vec<MeasuredServer>, EndToEndError> {
+        let mut servers = Vec::new();
+        for kind in ServerKind::ALL {
+            match self.server(kind, self.arguments.pods)? {
+                Some(server) => servers.push(server),
                 None => eprintln!("{}: not on this machine, left out", kind.name()),
             }
-            if kind == Kind::Verified {
-                subjects.extend(self.subject(kind, self.arguments.many_pods)?);
+            if kind == ServerKind::Verified {
+                servers.extend(self.server(kind, self.arguments.many_pods)?);
             }
         }
-        Ok(subjects)
+        Ok(servers)
     }
 
-    fn subject(&self, kind: Kind, pods: u32) -> Result<Option<Subject>, Failure> {
-        let setting = Setting {
+    fn server(&self, kind: ServerKind, pods: u32) -> Result<Option<MeasuredServer>, EndToEndError> {
+        let setting = ServerSetup {
             processor: self.arguments.server_processor,
             folder: self.folder.to_owned(),
             pods,
@@ -131,37 +131,40 @@ impl Bench<'_> {
         if !queries.exists() {
             write_queries(&queries, pods, pods.max(100_000))?;
         }
-        let name =
-            if kind == Kind::Verified { format!("{}, {pods} pods", kind.name()) } else { kind.name().into() };
-        let figures = Figures { name, ..Figures::default() };
-        Ok(Some(Subject { server, kind, queries, figures }))
+        let name = if kind == ServerKind::Verified {
+            format!("{}, {pods} pods", kind.name())
+        } else {
+            kind.name().into()
+        };
+        let figures = EndToEndFigures { name, ..EndToEndFigures::default() };
+        Ok(Some(MeasuredServer { server, kind, queries, figures }))
     }
 
     /// All rounds; returns the rate that was half load.
-    fn measure(&self, subjects: &mut [Subject]) -> Result<u32, Failure> {
+    fn measure(&self, servers: &mut [MeasuredServer]) -> Result<u32, EndToEndError> {
         let client = self.arguments.client_processor;
         for round in 1..=self.arguments.rounds {
             eprintln!("full load, round {round} of {}", self.arguments.rounds);
-            for subject in &mut *subjects {
+            for server in &mut *servers {
                 for edns in [false, true] {
                     let processor = self.arguments.server_processor;
-                    let (cpu, answers) = self.ask(subject, processor, Load { edns, ..self.load() })?;
-                    subject.figures.full[usize::from(edns)].add(cpu, &answers);
+                    let (cpu, answers) = self.ask(server, processor, Load { edns, ..self.load() })?;
+                    server.figures.full[usize::from(edns)].add(cpu, &answers);
                 }
-                let (cpu, answers) = self.ask(subject, client, self.load())?;
-                subject.figures.apart.add(cpu, &answers);
+                let (cpu, answers) = self.ask(server, client, self.load())?;
+                server.figures.apart.add(cpu, &answers);
             }
         }
-        let half = whole(half_load(subjects));
+        let half = whole(half_load(servers));
         for round in 1..=self.arguments.rounds {
             eprintln!("half and 80 % load, round {round} of {}", self.arguments.rounds);
-            for subject in &mut *subjects {
+            for server in &mut *servers {
                 let load = Load { rate: Some(half), latencies: true, ..self.load() };
-                let (cpu, answers) = self.ask(subject, client, load)?;
-                subject.figures.half.add(cpu, &answers);
-                let most = whole(subject.figures.rate() * 0.8);
-                let (cpu, answers) = self.ask(subject, client, Load { rate: Some(most), ..self.load() })?;
-                subject.figures.most.add(cpu, &answers);
+                let (cpu, answers) = self.ask(server, client, load)?;
+                server.figures.half.add(cpu, &answers);
+                let most = whole(server.figures.rate() * 0.8);
+                let (cpu, answers) = self.ask(server, client, Load { rate: Some(most), ..self.load() })?;
+                server.figures.most.add(cpu, &answers);
             }
         }
         Ok(half)
@@ -173,27 +176,33 @@ impl Bench<'_> {
     }
 
     /// One run; the server's seconds on the processor and the answers.
-    fn ask(&self, subject: &Subject, client: usize, load: Load) -> Result<(f64, Answers), Failure> {
-        let before = subject.server.usage()?;
-        let address = subject.server.address;
-        let answers = dnsperf::run(client, address, &subject.queries, load, self.folder)?;
-        let after = subject.server.usage()?;
-        check(subject, &answers)?;
+    fn ask(
+        &self,
+        server: &MeasuredServer,
+        client: usize,
+        load: Load,
+    ) -> Result<(f64, Answers), EndToEndError> {
+        let before = server.server.usage()?;
+        let address = server.server.address;
+        let answers = dnsperf::run(client, address, &server.queries, load, self.folder)?;
+        let after = server.server.usage()?;
+        check(server, &answers)?;
         Ok((after.cpu - before.cpu, answers))
     }
 
     /// Half load for a long time: fails if memory or open files grow.
-    fn soak(&self, time: Duration) -> Result<(), Failure> {
-        let subject = self.subject(Kind::Verified, self.arguments.pods)?.ok_or("poddnsd is always there")?;
+    fn soak(&self, time: Duration) -> Result<(), EndToEndError> {
+        let server =
+            self.server(ServerKind::Verified, self.arguments.pods)?.ok_or("poddnsd is always there")?;
         let client = self.arguments.client_processor;
-        let (_, answers) = self.ask(&subject, client, self.load())?;
+        let (_, answers) = self.ask(&server, client, self.load())?;
         let load = Load { rate: Some(whole(answers.rate / 2.0)), edns: true, ..self.load() };
-        let (begin, first) = (Instant::now(), subject.server.usage()?);
+        let (begin, first) = (Instant::now(), server.server.usage()?);
         let (mut last, mut runs) = (first, Runs::default());
         while begin.elapsed() < time {
             let before = last.cpu;
-            let (_, answers) = self.ask(&subject, client, load)?;
-            last = subject.server.usage()?;
+            let (_, answers) = self.ask(&server, client, load)?;
+            last = server.server.usage()?;
             runs.add(last.cpu - before, &answers);
         }
         println!(
@@ -215,21 +224,20 @@ impl Bench<'_> {
 }
 
 /// Half of what Knot answers, or poddnsd where Knot is not: one rate for all, so that their latencies compare.
-fn half_load(subjects: &[Subject]) -> f64 {
-    let of =
-        |kind| subjects.iter().find(|subject| subject.kind == kind).map(|subject| subject.figures.rate());
-    of(Kind::Knot).or_else(|| of(Kind::Verified)).unwrap_or_default() / 2.0
+fn half_load(servers: &[MeasuredServer]) -> f64 {
+    let of = |kind| servers.iter().find(|server| server.kind == kind).map(|server| server.figures.rate());
+    of(ServerKind::Knot).or_else(|| of(ServerKind::Verified)).unwrap_or_default() / 2.0
 }
 
 /// A server that answers something else does another job.
-fn check(subject: &Subject, answers: &Answers) -> Result<(), Failure> {
-    let misses = match subject.kind {
+fn check(server: &MeasuredServer, answers: &Answers) -> Result<(), EndToEndError> {
+    let misses = match server.kind {
         // It has one answer to everything; insecure has one to every address.
-        Kind::Null | Kind::Insecure => 0,
+        ServerKind::Null | ServerKind::Insecure => 0,
         _ => answers.completed / 10,
     };
     if answers.completed == 0 || answers.nxdomain.abs_diff(misses) > answers.completed / 100 + 1 {
-        let (name, nxdomain, completed) = (&subject.figures.name, answers.nxdomain, answers.completed);
+        let (name, nxdomain, completed) = (&server.figures.name, answers.nxdomain, answers.completed);
         return Err(format!("{name}: {nxdomain} of {completed} answers are NXDOMAIN, not {misses}").into());
     }
     Ok(())
@@ -241,7 +249,7 @@ fn whole(rate: f64) -> u32 {
 }
 
 /// Returns the folder in which cargo puts the programs of this one's profile.
-fn programs() -> Result<PathBuf, Failure> {
+fn programs() -> Result<PathBuf, EndToEndError> {
     let own = std::env::current_exe()?;
     let folder = own.parent().ok_or("this program is in no folder")?;
     for needed in ["poddnsd", "examples/null_responder"] {

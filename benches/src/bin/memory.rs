@@ -8,17 +8,17 @@ use std::{env, fs};
 
 use clap::{Args, Parser};
 use poddns_benches::memory::{
-    Objects, Plan, Programs, Results, Run, Subject, keep_store, measure, page, plot, table,
+    MeasuredProgram, Objects, Plan, Programs, Results, Run, keep_store, measure, page, plot, table,
 };
 use poddns_test_support::api_server::{ApiServer, Encoding, MAX_PODS};
 
 /// Measures what it takes to follow a cluster.
 #[derive(Debug, Parser)]
-enum Command {
+enum MemoryCommand {
     /// Measure the memory, start and changes of poddnsd and of kube's own store, and print tables.
     ///
     /// poddnsd is the one in the folder of this program.
-    Measure(Arguments),
+    Measure(MemoryArguments),
     /// Write what docs/memory.md shows of docs/memory.csv: its tables, and docs/memory.svg.
     Report,
     /// Keep a store of pods, as the yardstick of the others.
@@ -31,15 +31,15 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Arguments {
+struct MemoryArguments {
     /// Sizes of the cluster, in pods.
     #[arg(long, value_delimiter = ',', default_value = "0,10000,100000,1000000",
           value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PODS)))]
     pods: Vec<u32>,
 
     /// The program to measure.
-    #[arg(long, value_delimiter = ',', value_enum, default_values_t = Subject::ALL)]
-    subjects: Vec<Subject>,
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = MeasuredProgram::ALL)]
+    subjects: Vec<MeasuredProgram>,
 
     /// The most of k8s-openapi's pods, which take tens of kilobytes each: larger clusters are left out for them.
     #[arg(long, default_value_t = 100_000)]
@@ -67,14 +67,14 @@ struct Arguments {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    match Command::parse() {
-        Command::Measure(arguments) => measure_all(&arguments),
-        Command::Report => report(),
-        Command::Reflector { objects, kubeconfig } => match keep_store(objects, &kubeconfig)? {},
+    match MemoryCommand::parse() {
+        MemoryCommand::Measure(arguments) => measure_all(&arguments),
+        MemoryCommand::Report => report(),
+        MemoryCommand::Reflector { objects, kubeconfig } => match keep_store(objects, &kubeconfig)? {},
     }
 }
 
-fn measure_all(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+fn measure_all(arguments: &MemoryArguments) -> Result<(), Box<dyn Error>> {
     let plan = Plan {
         changes: arguments.changes.next_multiple_of(4),
         rate: arguments.rate,
@@ -84,7 +84,7 @@ fn measure_all(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut results = Results { context: context(plan, arguments.runs)?, runs: Vec::new() };
     for &subject in &arguments.subjects {
         for &pods in &arguments.pods {
-            if subject == Subject::ReflectorPods && pods > arguments.most_full_pods {
+            if subject == MeasuredProgram::ReflectorPods && pods > arguments.most_full_pods {
                 eprintln!("left out: {}, {pods} pods", subject.title());
                 continue;
             }

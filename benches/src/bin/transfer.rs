@@ -15,7 +15,7 @@ use poddns_test_support::api_server::MAX_PODS;
 
 /// Measures zone transfers. poddnsd is the one in the folder of this program.
 #[derive(Debug, Parser)]
-struct Arguments {
+struct TransferArguments {
     /// Pods, for AXFR.
     #[arg(long, value_delimiter = ',', default_value = "100000,1000000",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PODS)))]
@@ -57,7 +57,7 @@ fn show(server: &str, pods: u32, runs: &[Axfr]) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+    let arguments = TransferArguments::parse();
     let poddnsd = std::env::current_exe()?.with_file_name("poddnsd");
     if !poddnsd.is_file() {
         let path = poddnsd.display();

@@ -26,7 +26,7 @@ const OCTETS: u32 = 100;
 
 /// A kind of question.
 #[derive(Clone, Copy)]
-struct Kind {
+struct NameKind {
     name: &'static str,
     /// Makes a question from a random number.
     question: fn(u32) -> (String, u16),
@@ -62,21 +62,21 @@ const fn nobodys(random: u32) -> u32 {
     PODS * NAMESPACES + random % (PODS * NAMESPACES)
 }
 
-const KINDS: [Kind; 8] = [
-    Kind { name: "forward, seen", question: |random| forward(own(random), 0) },
-    Kind { name: "forward, no pod of the own namespace", question: |random| forward(nobodys(random), 0) },
-    Kind { name: "forward, hidden", question: |random| forward(other(random), other(random) / PODS) },
-    Kind {
+const NAME_KINDS: [NameKind; 8] = [
+    NameKind { name: "forward, seen", question: |random| forward(own(random), 0) },
+    NameKind { name: "forward, no pod of the own namespace", question: |random| forward(nobodys(random), 0) },
+    NameKind { name: "forward, hidden", question: |random| forward(other(random), other(random) / PODS) },
+    NameKind {
         name: "forward, hidden namespace, no pod",
         question: |random| forward(nobodys(random), other(random) / PODS),
     },
-    Kind {
+    NameKind {
         name: "forward, absent namespace",
         question: |random| forward(other(random), NAMESPACES + random % NAMESPACES),
     },
-    Kind { name: "reverse, seen", question: |random| reverse(own(random)) },
-    Kind { name: "reverse, hidden", question: |random| reverse(other(random)) },
-    Kind { name: "reverse, absent", question: |random| reverse(nobodys(random)) },
+    NameKind { name: "reverse, seen", question: |random| reverse(own(random)) },
+    NameKind { name: "reverse, hidden", question: |random| reverse(other(random)) },
+    NameKind { name: "reverse, absent", question: |random| reverse(nobodys(random)) },
 ];
 
 /// Pairs of kinds that a client must not tell apart.
@@ -135,16 +135,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.reverse_zones = ReverseZones::new(&networks)?;
     let pods = pods()?;
     let request = Request::new(Transport::Udp, address(7).into(), 1_800_000_000);
-    let mut times: Vec<Vec<u32>> = KINDS.iter().map(|_| Vec::with_capacity(responses)).collect();
+    let mut times: Vec<Vec<u32>> = NAME_KINDS.iter().map(|_| Vec::with_capacity(responses)).collect();
     let mut out = [0; MAX_UDP_REPLY];
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     // All kinds in turn, in an order that changes, so that whatever else the machine does meets them alike.
-    for round in 0..responses * KINDS.len() {
+    for round in 0..responses * NAME_KINDS.len() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let kind = (round + round / KINDS.len() * 3) % KINDS.len();
-        let query = query((KINDS[kind].question)((random >> 32) as u32));
+        let kind = (round + round / NAME_KINDS.len() * 3) % NAME_KINDS.len();
+        let query = query((NAME_KINDS[kind].question)((random >> 32) as u32));
         let begun = Instant::now();
         let outcome = respond(black_box(&config), &*pods, black_box(&query), &request, &mut out);
         let time = begun.elapsed().as_nanos();
@@ -162,7 +162,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             distance(first, second)
         })
         .collect();
-    for (kind, times) in KINDS.iter().zip(&mut times) {
+    for (kind, times) in NAME_KINDS.iter().zip(&mut times) {
         times.sort_unstable();
         let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
         println!("| {} | {} | {} | {} | {} |", kind.name, at(10), at(50), at(90), at(99));
@@ -170,7 +170,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\n| distributions | distance | noise: two halves of either |\n|---|---|---|");
     for (one, other) in PAIRS {
         let found = distance(&times[one], &times[other]);
-        let names = (KINDS[one].name, KINDS[other].name);
+        let names = (NAME_KINDS[one].name, NAME_KINDS[other].name);
         println!("| {} and {} | {found:.4} | {:.4}, {:.4} |", names.0, names.1, halves[one], halves[other]);
     }
     Ok(())

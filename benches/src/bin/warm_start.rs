@@ -15,7 +15,7 @@ use poddns_test_support::api_server::MAX_PODS;
 
 /// Measures starts from a snapshot with the API server down. poddnsd is the one in the folder of this program.
 #[derive(Debug, Parser)]
-struct Arguments {
+struct WarmStartArguments {
     /// Pods in the snapshot.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PODS)))]
     pods: u32,
@@ -26,7 +26,7 @@ struct Arguments {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+    let arguments = WarmStartArguments::parse();
     let poddnsd = std::env::current_exe()?.with_file_name("poddnsd");
     if !poddnsd.is_file() {
         let path = poddnsd.display();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Failure;
+use super::EndToEndError;
 use super::process::{find, pinned};
 
 /// Parameters of a load.
@@ -43,7 +43,7 @@ pub fn run(
     queries: &Path,
     load: Load,
     folder: &Path,
-) -> Result<Answers, Failure> {
+) -> Result<Answers, EndToEndError> {
     let dnsperf = find("dnsperf").ok_or("no dnsperf; it is in Debian's package of that name")?;
     let mut command = pinned(processor, &dnsperf);
     command.args(["-s", &address.ip().to_string(), "-p", &address.port().to_string()]);

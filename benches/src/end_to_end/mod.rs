@@ -14,7 +14,7 @@ pub mod report;
 use std::error::Error;
 
 /// Reason why a measurement cannot be made; it is shown and ends the program.
-pub type Failure = Box<dyn Error + Send + Sync>;
+pub type EndToEndError = Box<dyn Error + Send + Sync>;
 
 /// The middle one, or the mean of the two in the middle; 0 of none.
 #[must_use]

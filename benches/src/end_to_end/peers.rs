@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Failure;
+use super::EndToEndError;
 use super::names::{ZONE, name, write_local_data, write_pods_file, write_zone};
-use super::process::{Server, find, free_address, pinned};
+use super::process::{ServerProcess, find, free_address, pinned};
 
 /// Environment of the servers.
 #[derive(Clone, Debug)]
-pub struct Setting {
+pub struct ServerSetup {
     /// The processor of the servers.
     pub processor: usize,
     /// Folder of their files.
@@ -25,7 +25,7 @@ pub struct Setting {
 
 /// A server that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServerKind {
     /// Our sockets around one constant answer.
     Null,
     /// `poddnsd` in mode insecure.
@@ -42,7 +42,7 @@ pub enum Kind {
     CoreDns,
 }
 
-impl Kind {
+impl ServerKind {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Null, Self::Insecure, Self::Verified, Self::Knot, Self::Nsd, Self::Unbound, Self::CoreDns];
@@ -74,7 +74,7 @@ impl Kind {
     }
 
     /// Starts it. `Ok(None)` if it is a peer that this machine does not have.
-    pub fn start(self, setting: &Setting) -> Result<Option<Server>, Failure> {
+    pub fn start(self, setting: &ServerSetup) -> Result<Option<ServerProcess>, EndToEndError> {
         let address = free_address()?;
         let folder = setting.folder.join(format!("{self:?}-{}", setting.pods).to_lowercase());
         fs::create_dir_all(&folder)?;
@@ -89,16 +89,17 @@ impl Kind {
         };
         let mut command = pinned(setting.processor, &program);
         self.configure(&mut command, address, setting, &folder)?;
-        Server::start(self.name(), setting.processor, command, address, &folder, &query(&name(0))).map(Some)
+        ServerProcess::start(self.name(), setting.processor, command, address, &folder, &query(&name(0)))
+            .map(Some)
     }
 
     fn configure(
         self,
         command: &mut Command,
         address: SocketAddr,
-        setting: &Setting,
+        setting: &ServerSetup,
         folder: &Path,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), EndToEndError> {
         let listen = address.to_string();
         match self {
             Self::Null => drop(command.arg(listen)),
@@ -127,7 +128,7 @@ impl Kind {
     }
 }
 
-fn knot(address: SocketAddr, setting: &Setting, folder: &Path) -> Result<PathBuf, Failure> {
+fn knot(address: SocketAddr, setting: &ServerSetup, folder: &Path) -> Result<PathBuf, EndToEndError> {
     write_zone(&folder.join("zone"), setting.pods)?;
     let (ip, port, here) = (address.ip(), address.port(), folder.display());
     let text = format!(
@@ -138,7 +139,7 @@ fn knot(address: SocketAddr, setting: &Setting, folder: &Path) -> Result<PathBuf
     configuration(folder, &text)
 }
 
-fn nsd(address: SocketAddr, setting: &Setting, folder: &Path) -> Result<PathBuf, Failure> {
+fn nsd(address: SocketAddr, setting: &ServerSetup, folder: &Path) -> Result<PathBuf, EndToEndError> {
     write_zone(&folder.join("zone"), setting.pods)?;
     let (ip, port, here) = (address.ip(), address.port(), folder.display());
     // Debian's NSD limits responses to a client network by default.
@@ -151,7 +152,7 @@ fn nsd(address: SocketAddr, setting: &Setting, folder: &Path) -> Result<PathBuf,
     configuration(folder, &text)
 }
 
-fn unbound(address: SocketAddr, setting: &Setting, folder: &Path) -> Result<PathBuf, Failure> {
+fn unbound(address: SocketAddr, setting: &ServerSetup, folder: &Path) -> Result<PathBuf, EndToEndError> {
     let path = folder.join("conf");
     let mut out = BufWriter::new(File::create(&path)?);
     let (ip, port, here) = (address.ip(), address.port(), folder.display());
@@ -167,7 +168,7 @@ fn unbound(address: SocketAddr, setting: &Setting, folder: &Path) -> Result<Path
     Ok(path)
 }
 
-fn configuration(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
+fn configuration(folder: &Path, text: &str) -> Result<PathBuf, EndToEndError> {
     let path = folder.join("conf");
     fs::write(&path, text)?;
     Ok(path)

@@ -5,8 +5,8 @@ use std::path::Path;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::Failure;
-use super::report::Figures;
+use super::EndToEndError;
+use super::report::EndToEndFigures;
 
 const WIDTH: u32 = 860;
 const ROW: u32 = 46;
@@ -25,20 +25,20 @@ const FLOOR: [RGBColor; 2] = [RGBColor(87, 96, 106), RGBColor(175, 184, 193)];
 const THEIRS: [RGBColor; 2] = [RGBColor(188, 76, 0), RGBColor(236, 170, 120)];
 
 /// Draws the figures into an SVG file, the first of which is the floor.
-pub fn draw(path: &Path, all: &[Figures]) -> Result<(), Failure> {
+pub fn draw(path: &Path, all: &[EndToEndFigures]) -> Result<(), EndToEndError> {
     let rows = u32::try_from(all.len())?;
     let height = TOP + rows * ROW + BOTTOM;
     let area = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     // Not transparent, so that it can be read on a dark page, too.
     area.fill(&WHITE)?;
     let title = ("sans-serif", 17).into_font().style(FontStyle::Bold).color(&INK);
-    area.draw_text("Server CPU per query, microseconds", &title, (16, 14))?;
+    area.draw_text("ServerProcess CPU per query, microseconds", &title, (16, 14))?;
     let note = ("sans-serif", 12).into_font().color(&FAINT);
     let sub =
         "saturated over loopback, one thread each; dark: without EDNS, light: with; line: our null responder";
     area.draw_text(sub, &note, (16, 38))?;
 
-    let most = all.iter().flat_map(Figures::cpu).fold(1.0, f64::max);
+    let most = all.iter().flat_map(EndToEndFigures::cpu).fold(1.0, f64::max);
     let scale = f64::from(WIDTH - LEFT - RIGHT) / most;
     for (row, figures) in (0..).zip(all) {
         draw_row(&area, figures, colours(&figures.name, row), TOP + row * ROW, scale)?;
@@ -52,11 +52,11 @@ pub fn draw(path: &Path, all: &[Figures]) -> Result<(), Failure> {
 
 fn draw_row<B: DrawingBackend>(
     area: &DrawingArea<B, plotters::coord::Shift>,
-    figures: &Figures,
+    figures: &EndToEndFigures,
     colours: [RGBColor; 2],
     top: u32,
     scale: f64,
-) -> Result<(), Failure>
+) -> Result<(), EndToEndError>
 where
     B::ErrorType: 'static,
 {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Failure;
+use super::EndToEndError;
 
 /// Time limit until a server answers: a million records take a while to read.
 const START: Duration = Duration::from_mins(3);
@@ -25,7 +25,7 @@ const NOERROR: u8 = 0;
 
 /// A running server.
 #[derive(Debug)]
-pub struct Server {
+pub struct ServerProcess {
     /// Name in reports.
     pub name: String,
     /// Address on which it listens.
@@ -44,7 +44,7 @@ pub struct Usage {
     pub files: usize,
 }
 
-impl Server {
+impl ServerProcess {
     /// Starts a server on one processor; its output goes to a file in the folder. Returns once `query` is
     /// answered.
     pub fn start(
@@ -54,7 +54,7 @@ impl Server {
         address: SocketAddr,
         folder: &Path,
         query: &[u8],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, EndToEndError> {
         let log = folder.join(format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
         let output = fs::File::create(&log)?;
         // By a group of its own it is known which processes are the server's.
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// Pins all threads once more: Knot chooses a processor for each by itself.
-    fn pin(&self, processor: usize) -> Result<(), Failure> {
+    fn pin(&self, processor: usize) -> Result<(), EndToEndError> {
         let (processor, pid) = (processor.to_string(), self.child.id().to_string());
         let output = Command::new("taskset").args(["-a", "-c", "-p", &processor, &pid]).output()?;
         if output.status.success() {
@@ -79,7 +79,7 @@ impl Server {
         Err(format!("cannot pin {}: {}", self.name, String::from_utf8_lossy(&output.stderr)).into())
     }
 
-    fn wait_for_answer(&mut self, query: &[u8]) -> Result<(), Failure> {
+    fn wait_for_answer(&mut self, query: &[u8]) -> Result<(), EndToEndError> {
         let socket = UdpSocket::bind(("127.0.0.1", 0))?;
         socket.connect(self.address)?;
         socket.set_read_timeout(Some(Duration::from_millis(100)))?;
@@ -104,7 +104,7 @@ impl Server {
     }
 
     /// Returns the CPU time and memory until now.
-    pub fn usage(&self) -> Result<Usage, Failure> {
+    pub fn usage(&self) -> Result<Usage, EndToEndError> {
         let mut usage = Usage { cpu: 0.0, resident: 0, files: 0 };
         for entry in fs::read_dir("/proc")? {
             let path = entry?.path();
@@ -124,7 +124,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // Politely, so that those with several processes end them all.

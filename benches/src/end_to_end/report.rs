@@ -9,7 +9,7 @@ use super::median;
 
 /// One server's figures, each of all rounds.
 #[derive(Clone, Debug, Default)]
-pub struct Figures {
+pub struct EndToEndFigures {
     /// The server and its pods.
     pub name: String,
     /// Saturated, without and with EDNS: the client has the server's processor, so queries always wait.
@@ -52,7 +52,7 @@ impl Runs {
     }
 }
 
-impl Figures {
+impl EndToEndFigures {
     /// Microseconds on the processor for each query, saturated, the median, without and with EDNS.
     #[must_use]
     pub fn cpu(&self) -> [f64; 2] {
@@ -68,13 +68,13 @@ impl Figures {
 
 /// A table in Markdown. The first row is the floor that the others are compared with.
 #[must_use]
-pub fn table(all: &[Figures], half: u32) -> String {
+pub fn table(all: &[EndToEndFigures], half: u32) -> String {
     let mut text = format!(
         "| server | CPU per query, us | with EDNS, us | ratio to the null responder, without / with EDNS | queries/s | \
          CPU at that rate, us | CPU at {half}/s, us | p50 / p99 at {half}/s, us | lost at 80 % load |\n\
          |---|---|---|---|---|---|---|---|---|\n"
     );
-    let floor = all.first().map(Figures::cpu).unwrap_or_default();
+    let floor = all.first().map(EndToEndFigures::cpu).unwrap_or_default();
     for figures in all {
         let [plain, edns] = figures.cpu();
         let (half, most) = (&figures.half, &figures.most);
@@ -106,7 +106,7 @@ fn range(values: &[f64]) -> String {
 }
 
 /// Writes the medians as comma-separated values: what the plot is made from.
-pub fn write_csv(path: &Path, all: &[Figures]) -> io::Result<()> {
+pub fn write_csv(path: &Path, all: &[EndToEndFigures]) -> io::Result<()> {
     let mut text = String::from(
         "server,cpu_us,cpu_edns_us,queries_per_second,apart_cpu_us,half_cpu_us,half_p50_us,half_p99_us\n",
     );
@@ -131,10 +131,10 @@ pub fn write_csv(path: &Path, all: &[Figures]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn figures(name: &str, cpu: f64) -> Figures {
+    fn figures(name: &str, cpu: f64) -> EndToEndFigures {
         let latencies = vec![0.000_1; 100];
         let answers = Answers { completed: 1_000_000, rate: 5e4, latencies, ..Answers::default() };
-        let mut figures = Figures { name: name.to_owned(), ..Figures::default() };
+        let mut figures = EndToEndFigures { name: name.to_owned(), ..EndToEndFigures::default() };
         for runs in figures.full.iter_mut().chain([&mut figures.apart, &mut figures.half, &mut figures.most])
         {
             runs.add(cpu, &answers);

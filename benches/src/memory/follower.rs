@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::process::Process;
+use super::process::MeasuredProcess;
 use poddns_test_support::api_server::ApiServer;
 
 /// The most that a list of a million pods may take, on a machine that is busy with other things.
@@ -10,7 +10,7 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Progress of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct FollowerProgress {
     /// Pods that it knows.
     pub(super) pods: u64,
     /// Changes that it has seen.
@@ -24,10 +24,10 @@ pub(super) trait Follower {
     fn wait_until_ready(&mut self);
 
     /// Returns its progress.
-    fn progress(&mut self) -> Progress;
+    fn progress(&mut self) -> FollowerProgress;
 
     /// Panics unless it knows the server's pods, as far as it can be asked.
     fn assert_right(&mut self, server: &ApiServer);
 
-    fn process(&mut self) -> &mut Process;
+    fn process(&mut self) -> &mut MeasuredProcess;
 }

@@ -14,9 +14,9 @@ mod slim;
 mod store;
 mod table;
 
-pub(crate) use process::Process;
+pub(crate) use process::MeasuredProcess;
 pub use report::{page, plot};
-pub use results::{Figures, ParseError, Results, Run};
+pub use results::{MemoryFigures, Results, ResultsParseError, Run};
 pub use run::{Plan, Programs, measure};
 pub use store::{Objects, keep_store};
 pub use table::table;
@@ -25,7 +25,7 @@ use poddns_test_support::api_server::{ApiServer, Encoding, Streaming};
 
 /// The measured programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Subject {
+pub enum MeasuredProgram {
     /// poddnsd in mode verified, with an API server that has streaming lists.
     PoddnsdStreamed,
     /// poddnsd in mode verified, with an API server that has none.
@@ -38,7 +38,7 @@ pub enum Subject {
     ReflectorPods,
 }
 
-impl Subject {
+impl MeasuredProgram {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::PoddnsdStreamed,

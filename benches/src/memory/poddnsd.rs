@@ -12,8 +12,8 @@ use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use serde_json::Value;
 
-use super::follower::{Follower, PATIENCE, Progress};
-use super::process::Process;
+use super::follower::{Follower, FollowerProgress, PATIENCE};
+use super::process::MeasuredProcess;
 use crate::DOMAIN;
 use poddns_test_support::api_server::{ApiServer, GeneratedPod};
 
@@ -24,7 +24,7 @@ const SAMPLE: usize = 200;
 
 /// A running poddnsd in mode verified, on free ports of 127.0.0.1.
 pub(super) struct Poddnsd {
-    process: Process,
+    process: MeasuredProcess,
     /// Its log, as JSON.
     log: Receiver<Value>,
     dns: Option<SocketAddr>,
@@ -36,7 +36,7 @@ impl Poddnsd {
         let mut command = Command::new(program);
         command.args(["--pods=verified", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--log-format=json"]);
         command.arg("--kubeconfig").arg(server.kubeconfig()).stderr(Stdio::piped());
-        let mut process = Process::start(&mut command);
+        let mut process = MeasuredProcess::start(&mut command);
         let lines = BufReader::new(process.child().stderr.take().expect("piped")).lines();
         let (sender, log) = mpsc::channel();
         thread::spawn(move || {
@@ -80,7 +80,7 @@ impl Poddnsd {
         (status.expect("a status"), body.to_owned())
     }
 
-    fn lookup(&self, socket: &UdpSocket, namespace: &str, address: Ipv4Addr) -> Answer {
+    fn lookup(&self, socket: &UdpSocket, namespace: &str, address: Ipv4Addr) -> LookupResult {
         let label = address.to_string().replace('.', "-");
         let name = Name::from_ascii(format!("{label}.{namespace}.pod.{DOMAIN}.")).expect("a name");
         let mut query = Message::query();
@@ -96,7 +96,7 @@ impl Poddnsd {
     }
 }
 
-type Answer = (ResponseCode, Vec<IpAddr>);
+type LookupResult = (ResponseCode, Vec<IpAddr>);
 
 impl Follower for Poddnsd {
     fn wait_until_ready(&mut self) {
@@ -109,12 +109,12 @@ impl Follower for Poddnsd {
         }
     }
 
-    fn progress(&mut self) -> Progress {
+    fn progress(&mut self) -> FollowerProgress {
         let status: Value = serde_json::from_str(&self.get("/status").1).expect("JSON");
         let feeds = status["feeds"].as_array().expect("feeds");
         let pods = feeds.iter().find(|feed| feed["resource"] == "pods").expect("the feed of pods");
         let number = |value: &Value| value.as_u64().expect("a number");
-        Progress {
+        FollowerProgress {
             pods: number(&status["index"]["pods"]),
             events: number(&pods["events"]),
             lists: number(&pods["lists"]),
@@ -133,7 +133,7 @@ impl Follower for Poddnsd {
         }
     }
 
-    fn process(&mut self) -> &mut Process {
+    fn process(&mut self) -> &mut MeasuredProcess {
         &mut self.process
     }
 }

@@ -8,12 +8,12 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 
 /// A child process; killed when dropped.
-pub(crate) struct Process {
+pub(crate) struct MeasuredProcess {
     child: Child,
     started: Instant,
 }
 
-impl Process {
+impl MeasuredProcess {
     /// Starts it, without settings from our own environment.
     pub(crate) fn start(command: &mut Command) -> Self {
         for (name, _) in std::env::vars_os() {
@@ -75,7 +75,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for MeasuredProcess {
     fn drop(&mut self) {
         // Both fail only if it has ended.
         let _ = self.child.kill();
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn child_is_measured_and_ends_with_owner() {
-        let process = Process::start(Command::new("sleep").arg("60"));
+        let process = MeasuredProcess::start(Command::new("sleep").arg("60"));
         let resident = process.resident();
         assert!(resident > 0);
         // Read after it: the child may still be growing.

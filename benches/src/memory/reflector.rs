@@ -6,14 +6,14 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use super::follower::{Follower, PATIENCE, Progress};
-use super::process::Process;
+use super::follower::{Follower, FollowerProgress, PATIENCE};
+use super::process::MeasuredProcess;
 use super::store::Objects;
 use poddns_test_support::api_server::ApiServer;
 
 /// Such a process. It prints a line when it is ready, and for each line that it reads.
 pub(super) struct Reflector {
-    process: Process,
+    process: MeasuredProcess,
     ask: ChildStdin,
     told: Receiver<String>,
 }
@@ -27,7 +27,7 @@ impl Reflector {
             .arg(server.kubeconfig())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut process = Process::start(&mut command);
+        let mut process = MeasuredProcess::start(&mut command);
         let ask = process.child().stdin.take().expect("piped");
         let lines = BufReader::new(process.child().stdout.take().expect("piped")).lines();
         let (sender, told) = mpsc::channel();
@@ -45,18 +45,18 @@ impl Follower for Reflector {
         assert_eq!(self.line(), "ready");
     }
 
-    fn progress(&mut self) -> Progress {
+    fn progress(&mut self) -> FollowerProgress {
         writeln!(self.ask).expect("the reflector listens");
         let line = self.line();
         let mut numbers = line.split(' ').map(|number| number.parse().expect("numbers"));
         let mut next = || numbers.next().expect("three numbers");
-        Progress { pods: next(), events: next(), lists: next() }
+        FollowerProgress { pods: next(), events: next(), lists: next() }
     }
 
     /// It answers no questions; how many pods it has is asked elsewhere.
     fn assert_right(&mut self, _server: &ApiServer) {}
 
-    fn process(&mut self) -> &mut Process {
+    fn process(&mut self) -> &mut MeasuredProcess {
         &mut self.process
     }
 }

@@ -1,8 +1,8 @@
 //! The chart and the tables of docs/memory.md.
 
-use super::results::{Figures, Results};
-use super::{Subject, table};
-use crate::plot::{Axis, Chart, Line, Scale, colours};
+use super::results::{MemoryFigures, Results};
+use super::{MeasuredProgram, table};
+use crate::plot::{Axis, Chart, ChartLine, Scale, colours};
 
 /// `CoreDNS`' figures, measured elsewhere, and how.
 const COREDNS: &str = include_str!("../../data/coredns-memory.csv");
@@ -29,11 +29,11 @@ pub fn plot(results: &Results) -> String {
 }
 
 /// Returns the curves of the programs.
-fn lines(results: &Results) -> Vec<Line> {
+fn lines(results: &Results) -> Vec<ChartLine> {
     let peaks = |subject| points(results, subject, |figures| figures.first_peak);
     let line = |label: &[&str], label_offset, colour, dashed, points| {
         let label = label.iter().map(|&text| text.to_owned()).collect();
-        Line { label, label_offset, colour, dashed, points }
+        ChartLine { label, label_offset, colour, dashed, points }
     };
     vec![
         line(
@@ -41,7 +41,7 @@ fn lines(results: &Results) -> Vec<Line> {
             (12, -9),
             colours::ORANGE,
             false,
-            peaks(Subject::ReflectorPods),
+            peaks(MeasuredProgram::ReflectorPods),
         ),
         line(&["CoreDNS 1.14.7,", "not from this run"], (12, 0), colours::RED, true, coredns()),
         line(
@@ -49,15 +49,21 @@ fn lines(results: &Results) -> Vec<Line> {
             (12, -9),
             colours::GREEN,
             false,
-            peaks(Subject::ReflectorSlim),
+            peaks(MeasuredProgram::ReflectorSlim),
         ),
-        line(&["poddnsd,", "lists in pages"], (12, -26), colours::BLUE, true, peaks(Subject::PoddnsdPaged)),
+        line(
+            &["poddnsd,", "lists in pages"],
+            (12, -26),
+            colours::BLUE,
+            true,
+            peaks(MeasuredProgram::PoddnsdPaged),
+        ),
         line(
             &["poddnsd,", "streaming lists"],
             (12, 12),
             colours::BLUE,
             false,
-            peaks(Subject::PoddnsdStreamed),
+            peaks(MeasuredProgram::PoddnsdStreamed),
         ),
     ]
 }
@@ -93,7 +99,7 @@ fn axes() -> [Axis; 2] {
 
 /// Medians of a figure in MiB, against pods.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn points(results: &Results, subject: Subject, figure: fn(&Figures) -> u64) -> Vec<(f64, f64)> {
+fn points(results: &Results, subject: MeasuredProgram, figure: fn(&MemoryFigures) -> u64) -> Vec<(f64, f64)> {
     let point = |pods| {
         let spread = results.spread(subject, pods, |figures| Some(figure(figures)))?;
         Some((f64::from(pods), spread.median as f64 / 1024.0))

@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use thiserror::Error;
 
-use super::Subject;
+use super::MeasuredProgram;
 
 /// The figures of one run. Memory is in KiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct MemoryFigures {
     /// From the start of the process to its first complete list, and its readiness.
     pub ready: Duration,
     /// CPU time until then.
@@ -32,13 +32,13 @@ pub struct Figures {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The measurement.
-    pub subject: Subject,
+    pub subject: MeasuredProgram,
     /// With so many pods.
     pub pods: u32,
     /// The how manieth of its kind, from 1.
     pub number: u32,
     /// The figures.
-    pub figures: Figures,
+    pub figures: MemoryFigures,
 }
 
 /// All runs, and the circumstances.
@@ -53,7 +53,7 @@ pub struct Results {
 /// Reason why a file holds no results.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {what}")]
-pub struct ParseError {
+pub struct ResultsParseError {
     line: usize,
     what: String,
 }
@@ -63,14 +63,14 @@ const HEADER: &str = "subject,pods,run,ready_us,ready_cpu_us,first_peak_kib,stea
 
 impl Results {
     /// The runs with one program and one size.
-    pub fn of(&self, subject: Subject, pods: u32) -> impl Iterator<Item = &Figures> {
+    pub fn of(&self, subject: MeasuredProgram, pods: u32) -> impl Iterator<Item = &MemoryFigures> {
         let runs = self.runs.iter().filter(move |run| run.subject == subject && run.pods == pods);
         runs.map(|run| &run.figures)
     }
 
     /// The sizes that a program was measured with, in ascending order.
     #[must_use]
-    pub fn sizes(&self, subject: Subject) -> Vec<u32> {
+    pub fn sizes(&self, subject: MeasuredProgram) -> Vec<u32> {
         let runs = self.runs.iter().filter(|run| run.subject == subject);
         let sizes: std::collections::BTreeSet<u32> = runs.map(|run| run.pods).collect();
         sizes.into_iter().collect()
@@ -79,9 +79,9 @@ impl Results {
     /// The middle one of a figure, and the least and the most; `None` if it was not measured.
     pub fn spread<T: Ord + Copy>(
         &self,
-        subject: Subject,
+        subject: MeasuredProgram,
         pods: u32,
-        figure: impl Fn(&Figures) -> Option<T>,
+        figure: impl Fn(&MemoryFigures) -> Option<T>,
     ) -> Option<Spread<T>> {
         let mut all: Vec<T> = self.of(subject, pods).filter_map(figure).collect();
         all.sort_unstable();
@@ -109,7 +109,8 @@ impl Display for Results {
         }
         writeln!(f, "{HEADER}")?;
         for Run { subject, pods, number, figures } in &self.runs {
-            let Figures { ready, ready_cpu, first_peak, steady, change_cpu, relist_peak, relisted } = figures;
+            let MemoryFigures { ready, ready_cpu, first_peak, steady, change_cpu, relist_peak, relisted } =
+                figures;
             let change_cpu = change_cpu.map(|time| time.as_nanos().to_string()).unwrap_or_default();
             writeln!(
                 f,
@@ -124,12 +125,12 @@ impl Display for Results {
 }
 
 impl FromStr for Results {
-    type Err = ParseError;
+    type Err = ResultsParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseError> {
+    fn from_str(text: &str) -> Result<Self, ResultsParseError> {
         let mut results = Self::default();
         for (line, text) in (1..).zip(text.lines()) {
-            let fault = |what: &str| ParseError { line, what: what.to_owned() };
+            let fault = |what: &str| ResultsParseError { line, what: what.to_owned() };
             if let Some(comment) = text.strip_prefix("# ") {
                 let (key, value) =
                     comment.split_once(": ").ok_or_else(|| fault("a comment without a key"))?;
@@ -144,7 +145,7 @@ impl FromStr for Results {
 
 fn run(line: &str) -> Option<Run> {
     let mut fields = line.split(',');
-    let subject = Subject::from_str(fields.next()?, false).ok()?;
+    let subject = MeasuredProgram::from_str(fields.next()?, false).ok()?;
     let mut number = || fields.next()?.parse::<u64>().ok();
     let (pods, run) = (number()?.try_into().ok()?, number()?.try_into().ok()?);
     let (ready, ready_cpu) = (Duration::from_micros(number()?), Duration::from_micros(number()?));
@@ -155,7 +156,7 @@ fn run(line: &str) -> Option<Run> {
     };
     let mut number = || fields.next()?.parse::<u64>().ok();
     let (relist_peak, relisted) = (number()?, number()?);
-    let figures = Figures { ready, ready_cpu, first_peak, steady, change_cpu, relist_peak, relisted };
+    let figures = MemoryFigures { ready, ready_cpu, first_peak, steady, change_cpu, relist_peak, relisted };
     fields.next().is_none().then_some(Run { subject, pods, number: run, figures })
 }
 
@@ -163,8 +164,8 @@ fn run(line: &str) -> Option<Run> {
 mod tests {
     use super::*;
 
-    fn figures(steady: u64) -> Figures {
-        Figures {
+    fn figures(steady: u64) -> MemoryFigures {
+        MemoryFigures {
             ready: Duration::from_micros(1_234_567),
             ready_cpu: Duration::from_micros(89),
             first_peak: steady + 1,
@@ -176,7 +177,7 @@ mod tests {
     }
 
     fn results(steady: &[u64]) -> Results {
-        let subject = Subject::PoddnsdPaged;
+        let subject = MeasuredProgram::PoddnsdPaged;
         let run =
             |(number, steady): (u32, &u64)| Run { subject, pods: 10, number, figures: figures(*steady) };
         let context = vec![("machine".to_owned(), "two cores: small".to_owned())];
@@ -194,17 +195,18 @@ mod tests {
     #[test]
     fn spread_is_of_all_runs() {
         let results = results(&[9, 1, 4]);
-        let spread = |pods| results.spread(Subject::PoddnsdPaged, pods, |figures| Some(figures.steady));
+        let spread =
+            |pods| results.spread(MeasuredProgram::PoddnsdPaged, pods, |figures| Some(figures.steady));
         assert_eq!(spread(10), Some(Spread { median: 4, least: 1, most: 9 }));
         assert_eq!(spread(11), None);
-        assert_eq!(results.sizes(Subject::PoddnsdPaged), [10]);
-        assert!(results.sizes(Subject::ReflectorPods).is_empty());
+        assert_eq!(results.sizes(MeasuredProgram::PoddnsdPaged), [10]);
+        assert!(results.sizes(MeasuredProgram::ReflectorPods).is_empty());
     }
 
     #[test]
     fn subjects_go_by_their_names() {
-        for subject in Subject::ALL {
-            assert_eq!(Subject::from_str(subject.name(), false), Ok(subject));
+        for subject in MeasuredProgram::ALL {
+            assert_eq!(MeasuredProgram::from_str(subject.name(), false), Ok(subject));
         }
     }
 }

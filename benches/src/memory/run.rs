@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Subject;
-use super::follower::{Follower, PATIENCE, Progress};
+use super::MeasuredProgram;
+use super::follower::{Follower, FollowerProgress, PATIENCE};
 use super::poddnsd::Poddnsd;
 use super::reflector::Reflector;
-use super::results::Figures;
+use super::results::MemoryFigures;
 use super::store::Objects;
 use poddns_test_support::api_server::ApiServer;
 
@@ -42,7 +42,7 @@ pub struct Plan {
 ///
 /// If the program fails, or knows other pods than those that there are.
 #[must_use]
-pub fn measure(programs: &Programs, subject: Subject, pods: u32, plan: Plan) -> Figures {
+pub fn measure(programs: &Programs, subject: MeasuredProgram, pods: u32, plan: Plan) -> MemoryFigures {
     let server = subject.serve(pods);
     let mut measured = Measured { follower: start(programs, subject, &server), server, pods };
     let mut figures = measured.first_list();
@@ -58,13 +58,17 @@ pub fn measure(programs: &Programs, subject: Subject, pods: u32, plan: Plan) -> 
     figures
 }
 
-fn start(programs: &Programs, subject: Subject, server: &ApiServer) -> Box<dyn Follower> {
+fn start(programs: &Programs, subject: MeasuredProgram, server: &ApiServer) -> Box<dyn Follower> {
     match subject {
-        Subject::PoddnsdStreamed | Subject::PoddnsdPaged | Subject::PoddnsdJson => {
+        MeasuredProgram::PoddnsdStreamed | MeasuredProgram::PoddnsdPaged | MeasuredProgram::PoddnsdJson => {
             Box::new(Poddnsd::start(&programs.poddnsd, server))
         }
-        Subject::ReflectorSlim => Box::new(Reflector::start(&programs.reflector, Objects::Slim, server)),
-        Subject::ReflectorPods => Box::new(Reflector::start(&programs.reflector, Objects::Pods, server)),
+        MeasuredProgram::ReflectorSlim => {
+            Box::new(Reflector::start(&programs.reflector, Objects::Slim, server))
+        }
+        MeasuredProgram::ReflectorPods => {
+            Box::new(Reflector::start(&programs.reflector, Objects::Pods, server))
+        }
     }
 }
 
@@ -76,7 +80,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn first_list(&mut self) -> Figures {
+    fn first_list(&mut self) -> MemoryFigures {
         self.follower.wait_until_ready();
         let process = self.follower.process();
         let (ready, ready_cpu, first_peak) = (process.age(), process.cpu(), process.peak());
@@ -84,7 +88,7 @@ impl Measured {
             progress.lists == 1 && server.open_watches("pods") == 1
         });
         self.check("after the first list");
-        Figures { ready, ready_cpu, first_peak, ..Figures::default() }
+        MemoryFigures { ready, ready_cpu, first_peak, ..MemoryFigures::default() }
     }
 
     /// CPU time for each.
@@ -111,7 +115,7 @@ impl Measured {
         peak
     }
 
-    fn wait_until(&mut self, what: &str, condition: impl Fn(Progress, &ApiServer) -> bool) {
+    fn wait_until(&mut self, what: &str, condition: impl Fn(FollowerProgress, &ApiServer) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let progress = self.follower.progress();

@@ -37,7 +37,7 @@ impl Objects {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct StoreCounts {
     events: AtomicU64,
     lists: AtomicU64,
 }
@@ -68,7 +68,7 @@ where
     let config = watcher::Config::default().fields("status.phase!=Succeeded,status.phase!=Failed");
     let pods = watcher(Api::<K>::all(client), config.streaming_lists()).default_backoff();
     let mut events = Box::pin(reflector(writer, pods));
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(StoreCounts::default());
     let counted = Arc::clone(&counts);
     thread::spawn(move || {
         for _ in io::stdin().lines() {

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::Subject;
-use super::results::{Figures, Results, Spread};
+use super::MeasuredProgram;
+use super::results::{MemoryFigures, Results, Spread};
 
 /// Returns the limit of the daemon's steady memory with this number of pods, in KiB: 12 MiB and 64 bytes per pod.
 fn steady_limit(pods: u32) -> f64 {
@@ -31,12 +31,12 @@ fn figures(results: &Results, out: &mut String) -> std::fmt::Result {
         "| | pods | start to ready | CPU until then | peak, first list | steady | bytes per pod | peak, relist | steady \
          after it | CPU per change |\n|---|---|---|---|---|---|---|---|---|---|"
     )?;
-    for subject in Subject::ALL {
+    for subject in MeasuredProgram::ALL {
         for pods in results.sizes(subject) {
-            let memory = |figure: fn(&Figures) -> u64| {
+            let memory = |figure: fn(&MemoryFigures) -> u64| {
                 text(results.spread(subject, pods, |figures| Some(figure(figures))), mebibytes)
             };
-            let time = |figure: fn(&Figures) -> Option<Duration>| {
+            let time = |figure: fn(&MemoryFigures) -> Option<Duration>| {
                 text(results.spread(subject, pods, figure), duration)
             };
             let row = [
@@ -59,7 +59,7 @@ fn figures(results: &Results, out: &mut String) -> std::fmt::Result {
 
 /// Returns the memory that each pod adds to that of the program without pods.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn per_pod(results: &Results, subject: Subject, pods: u32) -> Option<String> {
+fn per_pod(results: &Results, subject: MeasuredProgram, pods: u32) -> Option<String> {
     let steady = |pods| results.spread(subject, pods, |figures| Some(figures.steady));
     let more = steady(pods)?.median as f64 - steady(0)?.median as f64;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tens of thousands")]
@@ -71,9 +71,9 @@ fn limits(results: &Results, out: &mut String) -> std::fmt::Result {
         out,
         "\n| the most of all runs | pods | steady | limit | | peak | limit | |\n|---|---|---|---|---|---|---|---|"
     )?;
-    for subject in Subject::ALL.into_iter().filter(|subject| subject.is_poddnsd()) {
+    for subject in MeasuredProgram::ALL.into_iter().filter(|subject| subject.is_poddnsd()) {
         for pods in results.sizes(subject) {
-            let most = |figure: fn(&Figures) -> u64| results.of(subject, pods).map(figure).max();
+            let most = |figure: fn(&MemoryFigures) -> u64| results.of(subject, pods).map(figure).max();
             let steady = most(|figures| figures.steady.max(figures.relisted)).unwrap_or_default();
             let peak = most(|figures| figures.first_peak.max(figures.relist_peak)).unwrap_or_default();
             write!(out, "| {} | {} |", subject.title(), grouped(pods))?;
@@ -157,9 +157,16 @@ mod tests {
         let change_cpu = (pods > 0).then_some(Duration::from_micros(12));
         let ready = Duration::from_millis(1500);
         let (ready_cpu, relisted) = (ready, steady);
-        let figures =
-            Figures { ready, ready_cpu, first_peak: peak, steady, change_cpu, relist_peak: peak, relisted };
-        Run { subject: Subject::PoddnsdStreamed, pods, number, figures }
+        let figures = MemoryFigures {
+            ready,
+            ready_cpu,
+            first_peak: peak,
+            steady,
+            change_cpu,
+            relist_peak: peak,
+            relisted,
+        };
+        Run { subject: MeasuredProgram::PoddnsdStreamed, pods, number, figures }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use domain::rdata::{A, Aaaa, Soa};
 use poddns_core::{MAX_UDP_REPLY, Mode, PodLookup};
 use poddns_watch::Index;
 
-use super::Pods;
+use super::PodFinder;
 use crate::{CLIENT, NOW, Responder, SECRET, TTL};
 
 const APEX: &[u8] = b"\x03pod\x07cluster\x05local\x00";
@@ -22,15 +22,15 @@ const MNAME: &[u8] = b"\x02ns\x03dns\x07cluster\x05local\x00";
 const RNAME: &[u8] = b"\x0ahostmaster\x07cluster\x05local\x00";
 
 /// A responder made with `domain`.
-pub struct Domain {
-    pods: Pods,
+pub struct DomainResponder {
+    pods: PodFinder,
 }
 
-impl Domain {
+impl DomainResponder {
     /// A responder for these pods, in mode verified or insecure.
     #[must_use]
     pub fn new(mode: Mode, pods: &Arc<Index>) -> Self {
-        Self { pods: Pods { mode, index: Arc::clone(pods) } }
+        Self { pods: PodFinder { mode, index: Arc::clone(pods) } }
     }
 
     fn respond(
@@ -112,7 +112,7 @@ fn name(wire: &'static [u8]) -> &'static Name<[u8]> {
     Name::from_slice(wire).expect("a name")
 }
 
-impl Responder for Domain {
+impl Responder for DomainResponder {
     const NAME: &'static str = "domain";
 
     fn answer(&mut self, query: &[u8], out: &mut [u8; MAX_UDP_REPLY]) -> Option<usize> {

@@ -11,12 +11,12 @@ use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 use poddns_core::{MAX_UDP_REPLY, Mode, PodLookup};
 use poddns_watch::Index;
 
-use super::Pods;
+use super::PodFinder;
 use crate::{DOMAIN, NOW, Responder, TTL, cases};
 
 /// A responder made with hickory-proto.
-pub struct Hickory {
-    pods: Pods,
+pub struct HickoryResponder {
+    pods: PodFinder,
     apex: Name,
     mname: Name,
     rname: Name,
@@ -24,13 +24,13 @@ pub struct Hickory {
     buffer: Vec<u8>,
 }
 
-impl Hickory {
+impl HickoryResponder {
     /// A responder for these pods, in mode verified or insecure.
     #[must_use]
     pub fn new(mode: Mode, pods: &Arc<Index>) -> Self {
         let name = |prefix: &str| Name::from_ascii(format!("{prefix}.{DOMAIN}.")).expect("a name");
         Self {
-            pods: Pods { mode, index: Arc::clone(pods) },
+            pods: PodFinder { mode, index: Arc::clone(pods) },
             apex: name("pod"),
             mname: name("ns.dns"),
             rname: name("hostmaster"),
@@ -115,7 +115,7 @@ fn renewed(asked: &Edns) -> Edns {
     edns
 }
 
-impl Responder for Hickory {
+impl Responder for HickoryResponder {
     const NAME: &'static str = "hickory-proto";
 
     fn answer(&mut self, query: &[u8], out: &mut [u8; MAX_UDP_REPLY]) -> Option<usize> {

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use poddns_core::{Label, Mode, PodLookup, podip};
 use poddns_watch::Index;
 
-pub use self::domain::Domain;
-pub use self::hickory::Hickory;
+pub use self::domain::DomainResponder;
+pub use self::hickory::HickoryResponder;
 
 /// The addresses of the pods.
-struct Pods {
+struct PodFinder {
     mode: Mode,
     index: Arc<Index>,
 }
 
-impl Pods {
+impl PodFinder {
     /// The address at `<label>.<namespace>`.
     fn find(&self, label: &[u8], namespace: &[u8]) -> Option<IpAddr> {
         let namespace = Label::from_wire(namespace)?;

@@ -35,8 +35,8 @@ pub(crate) fn address(index: u8) -> IpAddr {
 }
 
 #[derive(Debug)]
-pub(crate) struct Cluster {
-    pods: Vec<Pod>,
+pub(crate) struct TestCluster {
+    pods: Vec<TestPod>,
     /// Those without pods that exist all the same, by bit.
     namespaces: u8,
     freshness: Freshness,
@@ -44,7 +44,7 @@ pub(crate) struct Cluster {
 }
 
 #[derive(Debug)]
-struct Pod {
+struct TestPod {
     namespace: Label,
     name: Label,
     addresses: Vec<IpAddr>,
@@ -52,21 +52,21 @@ struct Pod {
 
 /// A pod in the fuzzer's octets: namespace, name and addresses by their place in the pools; how many more addresses.
 #[derive(Arbitrary, Debug)]
-struct Choice {
+struct PodInput {
     namespace: u8,
     name: u8,
     addresses: [u8; 3],
     more: u8,
 }
 
-impl Choice {
-    fn pod(&self) -> Pod {
+impl PodInput {
+    fn pod(&self) -> TestPod {
         let mut addresses: Vec<IpAddr> = self.addresses.iter().map(|&index| address(index)).collect();
         // Enough of them to overflow a datagram.
         let more = self.more.saturating_sub(200);
         let numbered = |n| Ipv6Addr::new(0xfd00, 0x10, 0x244, 9, 0, 0, 0, n);
         addresses.extend((0..more).map(|n| IpAddr::V6(numbered(n.into()))));
-        let mut pod = Pod {
+        let mut pod = TestPod {
             namespace: pooled(&NAMESPACES, self.namespace).parse().expect("a label"),
             name: pooled(&POD_NAMES, self.name).parse().expect("a label"),
             addresses: Vec::new(),
@@ -80,11 +80,11 @@ impl Choice {
     }
 }
 
-impl<'a> Arbitrary<'a> for Cluster {
+impl<'a> Arbitrary<'a> for TestCluster {
     fn arbitrary(source: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        let mut pods: Vec<Pod> = Vec::new();
+        let mut pods: Vec<TestPod> = Vec::new();
         for _ in 0..source.int_in_range(0..=4)? {
-            let pod = source.arbitrary::<Choice>()?.pod();
+            let pod = source.arbitrary::<PodInput>()?.pod();
             if !pods.iter().any(|other| (other.namespace, other.name) == (pod.namespace, pod.name)) {
                 pods.push(pod);
             }
@@ -100,15 +100,15 @@ impl<'a> Arbitrary<'a> for Cluster {
     }
 }
 
-impl Cluster {
+impl TestCluster {
     /// One dual-stack pod, one namespace without pods.
     pub(crate) fn sample() -> Self {
-        let pod = Choice { namespace: 1, name: 0, addresses: [0, 5, 5], more: 0 }.pod();
+        let pod = PodInput { namespace: 1, name: 0, addresses: [0, 5, 5], more: 0 }.pod();
         Self { pods: vec![pod], namespaces: 0b100, freshness: Freshness::Fresh, serial: 1_700_000_000 }
     }
 }
 
-impl PodLookup for Cluster {
+impl PodLookup for TestCluster {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         let empty = NAMESPACES.iter().position(|name| *name == namespace.as_str());
         Ok(empty.is_some_and(|index| self.namespaces >> index & 1 == 1)
@@ -125,7 +125,7 @@ impl PodLookup for Cluster {
         name: &Label,
         each: &mut dyn FnMut(IpAddr),
     ) -> Result<(), Unknown> {
-        let same = |pod: &&Pod| (pod.namespace, pod.name) == (*namespace, *name);
+        let same = |pod: &&TestPod| (pod.namespace, pod.name) == (*namespace, *name);
         self.pods.iter().filter(same).flat_map(|pod| &pod.addresses).for_each(|&address| each(address));
         Ok(())
     }

@@ -8,11 +8,11 @@ use poddns_core::{
     Request, Transport, Visibility, respond,
 };
 
-use super::cluster::Cluster;
-use super::oracle::{self, Expected, Oracle, Records};
+use super::cluster::TestCluster;
+use super::oracle::{self, Expected, ExpectedRecords, Oracle};
 use super::prefetch;
-use super::settings::Owned;
-use super::walk::{self, Labels, Message, Pointers, Record, rtype};
+use super::settings::OwnedConfig;
+use super::walk::{self, DecodedMessage, DecodedRecord, LabelVec, Pointers, rtype};
 
 const QR: u16 = 0x8000;
 const OPCODE: u16 = 0x7800;
@@ -21,15 +21,15 @@ const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
 const RCODE: u16 = 0x000f;
 
-pub(crate) struct Exchange<'a> {
-    pub(crate) settings: &'a Owned<'a>,
-    pub(crate) cluster: &'a Cluster,
+pub(crate) struct CheckedExchange<'a> {
+    pub(crate) settings: &'a OwnedConfig<'a>,
+    pub(crate) cluster: &'a TestCluster,
     pub(crate) request: Request,
     /// Octets of the output buffer.
     pub(crate) room: usize,
 }
 
-impl Exchange<'_> {
+impl CheckedExchange<'_> {
     fn config(&self) -> Config<'_> {
         self.settings.config()
     }
@@ -125,8 +125,8 @@ impl Exchange<'_> {
         }
     }
 
-    fn check_opt(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &Message) {
-        let opts: Vec<&Record> =
+    fn check_opt(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &DecodedMessage) {
+        let opts: Vec<&DecodedRecord> =
             message.additionals.iter().filter(|record| record.rtype == rtype::OPT).collect();
         assert_eq!(opts.len(), message.additionals.len(), "additional records other than OPT");
         assert!(opts.len() <= 1);
@@ -138,7 +138,7 @@ impl Exchange<'_> {
         let Some(opt) = opts.first() else {
             return;
         };
-        assert_eq!(opt.owner, Some(Labels::new()));
+        assert_eq!(opt.owner, Some(LabelVec::new()));
         assert_eq!(usize::from(opt.class), MAX_UDP_REPLY);
         assert_eq!(opt.ttl >> 16, u32::from(reply.rcode.0 >> 4) << 8, "extended rcode, version 0");
         assert_eq!(opt.ttl & 0x7fff, 0, "flags other than DO");
@@ -175,7 +175,7 @@ impl Exchange<'_> {
         assert!(octets.len() <= limit, "{} octets where {limit} are allowed", octets.len());
         if reply.truncated {
             let request = Request::new(Transport::Tcp, self.request.source, self.request.now);
-            let whole = Exchange { request, room: usize::from(u16::MAX), ..*self };
+            let whole = CheckedExchange { request, room: usize::from(u16::MAX), ..*self };
             let (whole, octets) = whole.respond(query, 0).expect("a response over TCP");
             // Which is there over TCP alone.
             let keepalive = self.request.transport == Transport::Udp && has_keepalive(&octets);
@@ -188,44 +188,44 @@ impl Exchange<'_> {
         }
     }
 
-    fn check_records(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &Message) {
+    fn check_records(&self, query: &[u8], reply: &Reply, octets: &[u8], message: &DecodedMessage) {
         let oracle = Oracle { settings: self.settings, cluster: self.cluster, source: self.request.source };
         let Expected { rcode, ede, records } = oracle.answer(query, reply.cookie);
         assert_eq!(reply.rcode.0, rcode, "rcode; expected {records:?}");
         assert_eq!(reply.ede.map(|ede| ede.0), ede, "EDE; expected {records:?}");
-        assert_eq!(message.flags & AA != 0, records != Records::None, "AA; expected {records:?}");
+        assert_eq!(message.flags & AA != 0, records != ExpectedRecords::None, "AA; expected {records:?}");
         if reply.truncated {
             assert!(message.answers.is_empty() && message.authorities.is_empty(), "part of an RRset");
             return;
         }
         let asked = message.questions.first();
-        let soas = usize::from(matches!(records, Records::Negative(_)));
+        let soas = usize::from(matches!(records, ExpectedRecords::Negative(_)));
         assert_eq!(message.authorities.len(), soas, "expected {records:?}");
         match records {
-            Records::None => assert!(message.answers.is_empty()),
-            Records::Negative(depth) => {
+            ExpectedRecords::None => assert!(message.answers.is_empty()),
+            ExpectedRecords::Negative(depth) => {
                 assert!(message.answers.is_empty());
                 let name = &asked.expect("a question").name;
                 self.check_soa(octets, &message.authorities[0], &name[depth..]);
             }
-            Records::Soa => {
+            ExpectedRecords::Soa => {
                 let [soa] = &message.answers[..] else { panic!("one SOA, not {:?}", message.answers) };
                 self.check_soa(octets, soa, &asked.expect("a question").name);
             }
-            Records::Ns => {
+            ExpectedRecords::Ns => {
                 let [ns] = &message.answers[..] else { panic!("one NS, not {:?}", message.answers) };
                 assert_eq!((ns.rtype, ns.ttl), (rtype::NS, self.config().ttl.as_secs().into()));
             }
-            Records::Addresses(addresses) => {
+            ExpectedRecords::Addresses(addresses) => {
                 let given: Vec<IpAddr> =
                     message.answers.iter().map(|record| address(octets, record)).collect();
                 assert_eq!(given, addresses);
                 let ttl = u32::from(self.config().ttl.as_secs());
                 let owner = Some(&asked.expect("a question").name);
-                let same = |record: &Record| record.ttl == ttl && record.owner.as_ref() == owner;
+                let same = |record: &DecodedRecord| record.ttl == ttl && record.owner.as_ref() == owner;
                 assert!(message.answers.iter().all(same));
             }
-            Records::Pointer(to) => {
+            ExpectedRecords::Pointer(to) => {
                 let [ptr] = &message.answers[..] else { panic!("one PTR, not {:?}", message.answers) };
                 assert_eq!(
                     (ptr.rtype, ptr.class, ptr.ttl),
@@ -236,7 +236,7 @@ impl Exchange<'_> {
                 assert_eq!(walk::name(octets, &mut at, Pointers::Follow), Some(Some(to)));
                 assert_eq!(at, ptr.data.end);
             }
-            Records::Text(text) => {
+            ExpectedRecords::Text(text) => {
                 let [record] = &message.answers[..] else { panic!("one TXT, not {:?}", message.answers) };
                 let [len, string @ ..] = &octets[record.data.clone()] else { panic!("a TXT without string") };
                 assert_eq!((record.rtype, record.class, usize::from(*len)), (rtype::TXT, 3, string.len()));
@@ -245,7 +245,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn check_soa(&self, octets: &[u8], soa: &Record, apex: &[Vec<u8>]) {
+    fn check_soa(&self, octets: &[u8], soa: &DecodedRecord, apex: &[Vec<u8>]) {
         let ttl = u32::from(self.config().ttl.as_secs()).min(300);
         assert_eq!((soa.rtype, soa.class, soa.ttl), (rtype::SOA, 1, ttl));
         assert_eq!(soa.owner.as_deref(), Some(apex));
@@ -286,7 +286,7 @@ impl Exchange<'_> {
     }
 }
 
-fn check_header(query: &[u8], reply: &Reply, message: &Message) {
+fn check_header(query: &[u8], reply: &Reply, message: &DecodedMessage) {
     let asked = u16::from_be_bytes([query[2], query[3]]);
     assert_eq!(message.id, u16::from_be_bytes([query[0], query[1]]));
     assert_eq!(message.flags & (OPCODE | RD), asked & (OPCODE | RD), "not echoed");
@@ -297,7 +297,7 @@ fn check_header(query: &[u8], reply: &Reply, message: &Message) {
     assert_eq!(message.flags & RCODE, reply.rcode.0 & RCODE);
 }
 
-fn check_question(query: &[u8], octets: &[u8], message: &Message) {
+fn check_question(query: &[u8], octets: &[u8], message: &DecodedMessage) {
     let mut at = 12;
     let one = query[2..6] == [query[2], query[3], 0, 1] && query[2] & 0x78 == 0;
     let asked = walk::question(query, &mut at).filter(|_| one);
@@ -316,7 +316,7 @@ fn has_keepalive(octets: &[u8]) -> bool {
     opt.is_some_and(|options| options.iter().any(|(code, _)| *code == 11))
 }
 
-fn address(octets: &[u8], record: &Record) -> IpAddr {
+fn address(octets: &[u8], record: &DecodedRecord) -> IpAddr {
     assert_eq!(record.class, 1);
     match (record.rtype, &octets[record.data.clone()]) {
         (rtype::A, &[a, b, c, d]) => [a, b, c, d].into(),
@@ -326,7 +326,7 @@ fn address(octets: &[u8], record: &Record) -> IpAddr {
 }
 
 /// Checks that hickory-proto reads the response that was meant.
-fn check_against_hickory(reply: &Reply, octets: &[u8], message: &Message) {
+fn check_against_hickory(reply: &Reply, octets: &[u8], message: &DecodedMessage) {
     let read = match hickory::Message::from_vec(octets) {
         Ok(read) => read,
         Err(error) => panic!("hickory-proto: {error}: {}", octets.escape_ascii()),
@@ -342,7 +342,7 @@ fn check_against_hickory(reply: &Reply, octets: &[u8], message: &Message) {
     assert_eq!(read.authorities.len(), message.authorities.len());
     assert_eq!(read.edns.is_some(), !message.additionals.is_empty());
     for (record, own) in read.answers.iter().zip(&message.answers) {
-        let owner: Labels = record.name.iter().map(<[u8]>::to_vec).collect();
+        let owner: LabelVec = record.name.iter().map(<[u8]>::to_vec).collect();
         assert_eq!(Some(owner), own.owner);
         if own.rtype == rtype::A || own.rtype == rtype::AAAA {
             assert_eq!(record.data.ip_addr(), Some(address(octets, own)));

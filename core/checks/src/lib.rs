@@ -22,21 +22,21 @@ use std::net::{IpAddr, Ipv4Addr};
 use arbitrary::{Arbitrary, Unstructured};
 use poddns_core::{MAX_UDP_REPLY, Request, Transport};
 
-use self::cluster::Cluster;
-use self::exchange::Exchange;
+use self::cluster::TestCluster;
+use self::exchange::CheckedExchange;
 use self::query::Query;
 use self::rare::Rare;
-use self::settings::Settings;
+use self::settings::FuzzSettings;
 
 /// Octets as a label, as an address, as a name, and as a query to three servers.
 pub fn parse(octets: &[u8]) {
     podip::check_label(octets);
     names::check(octets);
-    let cluster = Cluster::sample();
+    let cluster = TestCluster::sample();
     let request = Request::new(Transport::Udp, IpAddr::V4(Ipv4Addr::LOCALHOST), 1_700_000_000);
-    for settings in Settings::samples() {
+    for settings in FuzzSettings::samples() {
         let owned = settings.own();
-        let exchange = Exchange { settings: &owned, cluster: &cluster, request, room: MAX_UDP_REPLY };
+        let exchange = CheckedExchange { settings: &owned, cluster: &cluster, request, room: MAX_UDP_REPLY };
         exchange.check(octets);
     }
 }
@@ -59,7 +59,7 @@ pub fn respond(octets: &[u8]) {
     let request = case.client.request();
     // Mostly the buffer that the documentation names; else any, too short ones included.
     let room = case.room.0.map_or(MAX_UDP_REPLY, usize::from);
-    let exchange = Exchange { settings: &settings, cluster: &case.cluster, request, room };
+    let exchange = CheckedExchange { settings: &settings, cluster: &case.cluster, request, room };
     let query = case.query.octets(&exchange);
     exchange.check(&query);
 }
@@ -67,8 +67,8 @@ pub fn respond(octets: &[u8]) {
 /// Everything that an answer may depend on.
 #[derive(Arbitrary, Debug)]
 struct Case<'a> {
-    settings: Settings<'a>,
-    cluster: Cluster,
+    settings: FuzzSettings<'a>,
+    cluster: TestCluster,
     client: Client,
     room: Rare<u16>,
     query: Query<'a>,

@@ -6,21 +6,21 @@ use std::net::IpAddr;
 use poddns_core::podip::PodIpLabel;
 use poddns_core::{Config, CookieStatus, Freshness, IpCidr, Label, Mode, Owner, PodLookup, Visibility};
 
-use super::cluster::Cluster;
+use super::cluster::TestCluster;
 use super::podip;
-use super::settings::{NAMESPACES, Owned};
-use super::walk::{self, Labels, Pointers, rtype};
+use super::settings::{NAMESPACES, OwnedConfig};
+use super::walk::{self, LabelVec, Pointers, rtype};
 
 /// An answer, but for its wire form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) rcode: u16,
     pub(crate) ede: Option<u16>,
-    pub(crate) records: Records,
+    pub(crate) records: ExpectedRecords,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Records {
+pub(crate) enum ExpectedRecords {
     None,
     /// The SOA of the zone in the authority section; how many labels the question has in front of its apex.
     Negative(usize),
@@ -28,31 +28,31 @@ pub(crate) enum Records {
     Ns,
     Addresses(Vec<IpAddr>),
     /// A PTR to the name of these labels.
-    Pointer(Labels),
+    Pointer(LabelVec),
     Text(String),
 }
 
 /// The content of a name.
-enum Finding {
+enum NameContent {
     Nothing,
     /// Not known now, with the code that says why.
     Unknown(u16),
     Apex,
     Empty,
     Addresses(Vec<IpAddr>),
-    Pointer(Labels),
+    Pointer(LabelVec),
 }
 
-/// A finding, whether the index that it is from is stale, and whether a guard forbids what is there.
-struct Verdict {
-    finding: Finding,
+/// The content of a name, whether the index that it is from is stale, and whether a guard forbids it.
+struct NameState {
+    content: NameContent,
     stale: bool,
     blocked: bool,
 }
 
-impl From<Finding> for Verdict {
-    fn from(finding: Finding) -> Self {
-        Self { finding, stale: false, blocked: false }
+impl From<NameContent> for NameState {
+    fn from(content: NameContent) -> Self {
+        Self { content, stale: false, blocked: false }
     }
 }
 
@@ -69,32 +69,32 @@ const IN: u16 = 1;
 const CH: u16 = 3;
 
 pub(crate) struct Oracle<'a> {
-    pub(crate) settings: &'a Owned<'a>,
-    pub(crate) cluster: &'a Cluster,
+    pub(crate) settings: &'a OwnedConfig<'a>,
+    pub(crate) cluster: &'a TestCluster,
     pub(crate) source: IpAddr,
 }
 
 /// Namespaces that the client of a query sees.
-enum Sight {
+enum VisibleNamespaces {
     Everything,
     /// The namespaces of this client's pods; nothing if it is not known.
-    Own(Option<IpAddr>),
+    OfClient(Option<IpAddr>),
 }
 
 /// A query that is well formed from its first octet to its last record.
-pub(crate) struct Parsed {
-    message: walk::Message,
-    pub(crate) edns: Option<Edns>,
+pub(crate) struct ParsedQuery {
+    message: walk::DecodedMessage,
+    pub(crate) edns: Option<QueryEdns>,
 }
 
-pub(crate) struct Edns {
+pub(crate) struct QueryEdns {
     pub(crate) size: u16,
     version: u8,
     options_are_good: bool,
 }
 
 /// `None` if it is not well formed.
-pub(crate) fn parse(query: &[u8]) -> Option<Parsed> {
+pub(crate) fn parse(query: &[u8]) -> Option<ParsedQuery> {
     let message = walk::message(query, Pointers::Skip)?;
     let mut edns = None;
     let owned = message.answers.iter().chain(&message.authorities).map(|record| (record, false));
@@ -108,7 +108,7 @@ pub(crate) fn parse(query: &[u8]) -> Option<Parsed> {
                 }
                 let options = walk::options(&query[record.data.clone()]);
                 let mut cookies = options.iter().flatten().filter(|(code, _)| *code == 10);
-                edns = Some(Edns {
+                edns = Some(QueryEdns {
                     size: record.class,
                     version: u8::try_from(record.ttl >> 16 & 0xff).expect("one octet"),
                     options_are_good: options.is_some()
@@ -118,12 +118,12 @@ pub(crate) fn parse(query: &[u8]) -> Option<Parsed> {
             _ => {}
         }
     }
-    (message.questions.len() <= 1).then_some(Parsed { message, edns })
+    (message.questions.len() <= 1).then_some(ParsedQuery { message, edns })
 }
 
 /// The client subnet options of a query that is well formed, of opcode 0 and version 0.
 fn subnets(query: &[u8]) -> Vec<Vec<u8>> {
-    let Some(Parsed { message, edns: Some(Edns { version: 0, .. }) }) = parse(query) else {
+    let Some(ParsedQuery { message, edns: Some(QueryEdns { version: 0, .. }) }) = parse(query) else {
         return Vec::new();
     };
     let opt = message.additionals.iter().find(|record| record.rtype == rtype::OPT);
@@ -151,10 +151,10 @@ fn subnet_client(option: &[u8]) -> Result<Option<IpAddr>, ()> {
 
 impl Oracle<'_> {
     /// Returns what the client sees; `Err` if a forwarder's option is malformed, or there are two.
-    fn sight(&self, query: &[u8]) -> Result<Sight, ()> {
+    fn sight(&self, query: &[u8]) -> Result<VisibleNamespaces, ()> {
         let config = self.config();
         if config.mode != Mode::Verified || config.visibility == Visibility::All {
-            return Ok(Sight::Everything);
+            return Ok(VisibleNamespaces::Everything);
         }
         let source = self.source.to_canonical();
         let client = if self.is_forwarder() {
@@ -168,7 +168,11 @@ impl Oracle<'_> {
         };
         let is_among =
             |client: IpAddr| self.settings.visible_to.iter().any(|network| network.contains(&client));
-        Ok(if client.is_some_and(is_among) { Sight::Everything } else { Sight::Own(client) })
+        Ok(if client.is_some_and(is_among) {
+            VisibleNamespaces::Everything
+        } else {
+            VisibleNamespaces::OfClient(client)
+        })
     }
 
     fn is_forwarder(&self) -> bool {
@@ -188,10 +192,10 @@ impl Oracle<'_> {
     }
 
     /// Returns true if the client sees the namespace, if there is one.
-    fn sees(&self, sight: &Sight, namespace: &Label) -> bool {
+    fn sees(&self, sight: &VisibleNamespaces, namespace: &Label) -> bool {
         match sight {
-            Sight::Everything => true,
-            Sight::Own(client) => {
+            VisibleNamespaces::Everything => true,
+            VisibleNamespaces::OfClient(client) => {
                 client.is_some_and(|client| self.cluster.contains(namespace, client).unwrap())
             }
         }
@@ -203,11 +207,11 @@ impl Oracle<'_> {
 
     /// Returns the response to a query of at least twelve octets with QR=0.
     pub(crate) fn answer(&self, query: &[u8], cookie: CookieStatus) -> Expected {
-        let bare = |rcode, ede| Expected { rcode, ede, records: Records::None };
+        let bare = |rcode, ede| Expected { rcode, ede, records: ExpectedRecords::None };
         if query[2] >> 3 & 0xf != 0 {
             return bare(NOTIMP, Some(21));
         }
-        let Some(Parsed { message, edns }) = parse(query) else {
+        let Some(ParsedQuery { message, edns }) = parse(query) else {
             return bare(FORMERR, None);
         };
         match edns {
@@ -229,14 +233,14 @@ impl Oracle<'_> {
             (rtype::AXFR | rtype::IXFR, _) => bare(REFUSED, Some(21)),
             (_, IN) => self.internet(&question.name, question.rtype, &sight),
             (rtype::TXT | rtype::ANY, CH) => match self.chaos(&question.name) {
-                Some(text) => Expected { rcode: NOERROR, ede: None, records: Records::Text(text) },
+                Some(text) => Expected { rcode: NOERROR, ede: None, records: ExpectedRecords::Text(text) },
                 None => bare(REFUSED, Some(21)),
             },
             _ => bare(REFUSED, Some(21)),
         }
     }
 
-    fn chaos(&self, name: &Labels) -> Option<String> {
+    fn chaos(&self, name: &LabelVec) -> Option<String> {
         let config = self.config();
         let name: Vec<String> = name.iter().map(|label| label.escape_ascii().to_string()).collect();
         match name.join(".").to_ascii_lowercase().as_str() {
@@ -246,7 +250,7 @@ impl Oracle<'_> {
         }
     }
 
-    fn internet(&self, name: &Labels, qtype: u16, sight: &Sight) -> Expected {
+    fn internet(&self, name: &LabelVec, qtype: u16, sight: &VisibleNamespaces) -> Expected {
         let depths = self.settings.zones.iter().filter_map(|zone| {
             let depth = name.len().checked_sub(zone.apex().labels().count())?;
             let same = |(label, own): (&Vec<u8>, &[u8])| label.eq_ignore_ascii_case(own);
@@ -255,21 +259,23 @@ impl Oracle<'_> {
         let (depth, verdict) = match (depths.min(), self.reverse(name, sight)) {
             (Some(depth), _) => (depth, self.find(&name[..depth], sight)),
             (None, Some(found)) => found,
-            (None, None) => return Expected { rcode: REFUSED, ede: Some(20), records: Records::None },
-        };
-        let Verdict { finding, stale, blocked } = verdict;
-        let negative = Records::Negative(depth);
-        let (rcode, records) = match (finding, qtype) {
-            (Finding::Unknown(code), _) => {
-                return Expected { rcode: SERVFAIL, ede: Some(code), records: Records::None };
+            (None, None) => {
+                return Expected { rcode: REFUSED, ede: Some(20), records: ExpectedRecords::None };
             }
-            (Finding::Nothing, _) if self.is_above_a_zone(name) => (NOERROR, negative),
-            (Finding::Nothing, _) => (NXDOMAIN, negative),
-            (Finding::Apex, rtype::SOA | rtype::ANY) => (NOERROR, Records::Soa),
-            (Finding::Apex, rtype::NS) => (NOERROR, Records::Ns),
-            (Finding::Pointer(to), rtype::PTR | rtype::ANY) => (NOERROR, Records::Pointer(to)),
-            (Finding::Apex | Finding::Empty | Finding::Pointer(_), _) => (NOERROR, negative),
-            (Finding::Addresses(all), _) => {
+        };
+        let NameState { content, stale, blocked } = verdict;
+        let negative = ExpectedRecords::Negative(depth);
+        let (rcode, records) = match (content, qtype) {
+            (NameContent::Unknown(code), _) => {
+                return Expected { rcode: SERVFAIL, ede: Some(code), records: ExpectedRecords::None };
+            }
+            (NameContent::Nothing, _) if self.is_above_a_zone(name) => (NOERROR, negative),
+            (NameContent::Nothing, _) => (NXDOMAIN, negative),
+            (NameContent::Apex, rtype::SOA | rtype::ANY) => (NOERROR, ExpectedRecords::Soa),
+            (NameContent::Apex, rtype::NS) => (NOERROR, ExpectedRecords::Ns),
+            (NameContent::Pointer(to), rtype::PTR | rtype::ANY) => (NOERROR, ExpectedRecords::Pointer(to)),
+            (NameContent::Apex | NameContent::Empty | NameContent::Pointer(_), _) => (NOERROR, negative),
+            (NameContent::Addresses(all), _) => {
                 let first = all[0].is_ipv4();
                 let wanted = all.into_iter().filter(|address| match qtype {
                     rtype::A => address.is_ipv4(),
@@ -279,7 +285,7 @@ impl Oracle<'_> {
                 });
                 match wanted.collect::<Vec<_>>() {
                     none if none.is_empty() => (NOERROR, negative),
-                    some => (NOERROR, Records::Addresses(some)),
+                    some => (NOERROR, ExpectedRecords::Addresses(some)),
                 }
             }
         };
@@ -292,7 +298,7 @@ impl Oracle<'_> {
         Expected { rcode, ede, records }
     }
 
-    fn is_above_a_zone(&self, name: &Labels) -> bool {
+    fn is_above_a_zone(&self, name: &LabelVec) -> bool {
         self.settings.zones.iter().any(|zone| {
             let apex: Vec<&[u8]> = zone.apex().labels().collect();
             let same = |(own, label): (&&[u8], &Vec<u8>)| own.eq_ignore_ascii_case(label);
@@ -300,31 +306,33 @@ impl Oracle<'_> {
         })
     }
 
-    fn find(&self, labels: &[Vec<u8>], sight: &Sight) -> Verdict {
+    fn find(&self, labels: &[Vec<u8>], sight: &VisibleNamespaces) -> NameState {
         let config = self.config();
         match labels {
-            [] => Finding::Apex.into(),
+            [] => NameContent::Apex.into(),
             [.., namespace] if labels.len() <= 2 && config.mode != Mode::Disabled => {
-                let Some(namespace) = self.namespace(namespace) else { return Finding::Nothing.into() };
+                let Some(namespace) = self.namespace(namespace) else { return NameContent::Nothing.into() };
                 match labels {
                     [label, _] => self.pod(label, &namespace, sight),
-                    _ if config.mode == Mode::Insecure && !config.check_namespaces => Finding::Empty.into(),
+                    _ if config.mode == Mode::Insecure && !config.check_namespaces => {
+                        NameContent::Empty.into()
+                    }
                     _ => self.look(|| {
                         if self.cluster.namespace_exists(&namespace).unwrap() && self.sees(sight, &namespace)
                         {
-                            Finding::Empty
+                            NameContent::Empty
                         } else {
-                            Finding::Nothing
+                            NameContent::Nothing
                         }
                     }),
                 }
             }
-            _ => Finding::Nothing.into(),
+            _ => NameContent::Nothing.into(),
         }
     }
 
     /// Returns the content of a name of a reverse zone, with the labels that it has in front of the zone.
-    fn reverse(&self, name: &Labels, sight: &Sight) -> Option<(usize, Verdict)> {
+    fn reverse(&self, name: &LabelVec, sight: &VisibleNamespaces) -> Option<(usize, NameState)> {
         let config = self.config();
         let text: Vec<String> = name.iter().rev().map(|label| label.escape_ascii().to_string()).collect();
         let lower: Vec<String> = text.iter().map(|label| label.to_ascii_lowercase()).collect();
@@ -344,45 +352,45 @@ impl Oracle<'_> {
             (4, |label| label.parse::<u8>().is_ok_and(|octet| octet.to_string() == label))
         };
         let parts = &lower[2..];
-        let finding = match parts.len() {
-            _ if lower.len() == zone.len() => Finding::Apex.into(),
-            len if len > whole || !parts.iter().all(|label| is_part(label)) => Finding::Nothing.into(),
-            len if len < whole => Finding::Empty.into(),
+        let content = match parts.len() {
+            _ if lower.len() == zone.len() => NameContent::Apex.into(),
+            len if len > whole || !parts.iter().all(|label| is_part(label)) => NameContent::Nothing.into(),
+            len if len < whole => NameContent::Empty.into(),
             _ if whole == 4 => self.pointer(parts.join(".").parse().expect("an address"), sight),
             _ => {
                 let groups: Vec<String> = parts.chunks(4).map(<[String]>::concat).collect();
                 self.pointer(groups.join(":").parse().expect("an address"), sight)
             }
         };
-        Some((lower.len() - zone.len(), finding))
+        Some((lower.len() - zone.len(), content))
     }
 
     /// The name that an address points to.
-    fn pointer(&self, address: IpAddr, sight: &Sight) -> Verdict {
+    fn pointer(&self, address: IpAddr, sight: &VisibleNamespaces) -> NameState {
         if is_mapped(address) {
-            return Finding::Nothing.into();
+            return NameContent::Nothing.into();
         }
         if self.settings.blocks(address) {
-            return Verdict { blocked: true, ..Finding::Nothing.into() };
+            return NameState { blocked: true, ..NameContent::Nothing.into() };
         }
         self.look(|| match self.cluster.owner_of(address).unwrap() {
-            Owner::Nobody => Finding::Nothing,
+            Owner::Nobody => NameContent::Nothing,
             // At another shared address it is not known what the two have in common.
             Owner::Shared => {
                 let is_shared = |client| self.cluster.owner_of(client) == Ok(Owner::Shared);
                 let seen = match sight {
-                    Sight::Everything => true,
-                    Sight::Own(Some(client)) if is_shared(*client) => *client == address,
-                    Sight::Own(_) => NAMESPACES.iter().any(|name| {
+                    VisibleNamespaces::Everything => true,
+                    VisibleNamespaces::OfClient(Some(client)) if is_shared(*client) => *client == address,
+                    VisibleNamespaces::OfClient(_) => NAMESPACES.iter().any(|name| {
                         let namespace = name.parse().expect("a label");
                         self.cluster.contains(&namespace, address).unwrap() && self.sees(sight, &namespace)
                     }),
                 };
-                if seen { Finding::Empty } else { Finding::Nothing }
+                if seen { NameContent::Empty } else { NameContent::Nothing }
             }
-            Owner::Pod { namespace, .. } if !self.sees(sight, &namespace) => Finding::Nothing,
+            Owner::Pod { namespace, .. } if !self.sees(sight, &namespace) => NameContent::Nothing,
             Owner::Pod { namespace, .. } if self.namespace(namespace.as_bytes()).is_none() => {
-                Finding::Nothing
+                NameContent::Nothing
             }
             Owner::Pod { namespace, name } => {
                 let name = name.filter(|_| self.config().pod_names);
@@ -390,10 +398,10 @@ impl Oracle<'_> {
                 let dashed = PodIpLabel::from(address).to_string();
                 let pod = name.map_or(dashed, |name| name.to_string());
                 let apex = self.config().zones[0].apex().labels().map(<[u8]>::to_vec);
-                let to: Labels =
+                let to: LabelVec =
                     [pod, namespace.to_string()].map(String::into_bytes).into_iter().chain(apex).collect();
                 let octets: usize = to.iter().map(|label| label.len() + 1).sum();
-                if octets < 255 { Finding::Pointer(to) } else { Finding::Empty }
+                if octets < 255 { NameContent::Pointer(to) } else { NameContent::Empty }
             }
         })
     }
@@ -406,18 +414,18 @@ impl Oracle<'_> {
         (!narrowed || self.settings.namespaces.contains(&namespace)).then_some(namespace)
     }
 
-    fn pod(&self, label: &[u8], namespace: &Label, sight: &Sight) -> Verdict {
+    fn pod(&self, label: &[u8], namespace: &Label, sight: &VisibleNamespaces) -> NameState {
         let config = self.config();
         let Some(address) = podip::spelled(label) else {
             return self.pod_name(label, namespace, sight);
         };
         if is_mapped(address) {
-            return Finding::Nothing.into();
+            return NameContent::Nothing.into();
         }
         if self.settings.blocks(address) {
-            return Verdict { blocked: true, ..Finding::Nothing.into() };
+            return NameState { blocked: true, ..NameContent::Nothing.into() };
         }
-        let given = |yes| if yes { Finding::Addresses(vec![address]) } else { Finding::Nothing };
+        let given = |yes| if yes { NameContent::Addresses(vec![address]) } else { NameContent::Nothing };
         match (config.mode, config.check_namespaces) {
             (Mode::Verified, _) => self.look(|| {
                 given(self.sees(sight, namespace) && self.cluster.contains(namespace, address).unwrap())
@@ -427,11 +435,11 @@ impl Oracle<'_> {
         }
     }
 
-    fn pod_name(&self, label: &[u8], namespace: &Label, sight: &Sight) -> Verdict {
+    fn pod_name(&self, label: &[u8], namespace: &Label, sight: &VisibleNamespaces) -> NameState {
         let config = self.config();
         let name = std::str::from_utf8(label).ok().and_then(|text| text.to_ascii_lowercase().parse().ok());
         let Some(name) = name.filter(|_| config.mode == Mode::Verified && config.pod_names) else {
-            return Finding::Nothing.into();
+            return NameContent::Nothing.into();
         };
         let mut all = Vec::new();
         if self.sees(sight, namespace) {
@@ -441,19 +449,20 @@ impl Oracle<'_> {
         let is_any = !all.is_empty();
         all.retain(|address| !self.settings.blocks(*address));
         let all_blocked = is_any && all.is_empty();
-        let verdict = self.look(|| if all.is_empty() { Finding::Nothing } else { Finding::Addresses(all) });
-        Verdict { blocked: all_blocked, ..verdict }
+        let verdict =
+            self.look(|| if all.is_empty() { NameContent::Nothing } else { NameContent::Addresses(all) });
+        NameState { blocked: all_blocked, ..verdict }
     }
 
     /// Returns the result of a look-up, as far as the index may be believed.
-    fn look(&self, look: impl FnOnce() -> Finding) -> Verdict {
+    fn look(&self, look: impl FnOnce() -> NameContent) -> NameState {
         let freshness = self.cluster.freshness();
         if freshness == Freshness::Unsynced {
-            return Finding::Unknown(14).into();
+            return NameContent::Unknown(14).into();
         }
         match (freshness.age(), self.config().max_staleness) {
-            (Some(age), Some(most)) if age > most => Finding::Unknown(22).into(),
-            (age, _) => Verdict { stale: age.is_some(), ..look().into() },
+            (Some(age), Some(most)) if age > most => NameContent::Unknown(22).into(),
+            (age, _) => NameState { stale: age.is_some(), ..look().into() },
         }
     }
 }

@@ -3,7 +3,7 @@
 use arbitrary::Arbitrary;
 
 use super::cluster::{POD_NAMES, address, pooled};
-use super::exchange::Exchange;
+use super::exchange::CheckedExchange;
 use super::rare::Rare;
 use super::settings::NAMESPACES;
 use super::walk::{self, Pointers, rtype};
@@ -17,7 +17,7 @@ pub(crate) enum Query<'a> {
 
 impl Query<'_> {
     /// The query's octets. The exchange is asked for a cookie first, where one is to be shown.
-    pub(crate) fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
+    pub(crate) fn octets(&self, exchange: &CheckedExchange<'_>) -> Vec<u8> {
         match self {
             Self::Octets(octets) => octets.to_vec(),
             Self::Built(built) => built.octets(exchange),
@@ -167,7 +167,7 @@ fn reverse_name(choice: u8) -> String {
 }
 
 impl Built<'_> {
-    fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
+    fn octets(&self, exchange: &CheckedExchange<'_>) -> Vec<u8> {
         let mut query = Vec::new();
         let flags = self.flags.0.unwrap_or(u16::from(self.recursion_desired) << 8);
         let mut counts = [1, 0, 0, 0];
@@ -259,7 +259,7 @@ impl OptChoice<'_> {
 }
 
 impl CookieChoice<'_> {
-    fn octets(&self, exchange: &Exchange<'_>) -> Vec<u8> {
+    fn octets(&self, exchange: &CheckedExchange<'_>) -> Vec<u8> {
         match self {
             Self::Client(client) => client.to_vec(),
             Self::Renewed(client) => renewed(*client, exchange).unwrap_or_else(|| client.to_vec()),
@@ -269,7 +269,7 @@ impl CookieChoice<'_> {
 }
 
 /// Client's and server's part, as the server answers a query that has nothing but a cookie (RFC 7873 5.4).
-fn renewed(client: [u8; 8], exchange: &Exchange<'_>) -> Option<Vec<u8>> {
+fn renewed(client: [u8; 8], exchange: &CheckedExchange<'_>) -> Option<Vec<u8>> {
     let mut query =
         vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8];
     query.extend(client);

@@ -1,4 +1,4 @@
-//! Settings out of small pools: so that names, namespaces and addresses meet.
+//! Settings chosen from small pools, so that names, namespaces and addresses coincide.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -42,7 +42,7 @@ fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
 }
 
 #[derive(Arbitrary, Clone, Debug)]
-pub(crate) struct Settings<'a> {
+pub(crate) struct FuzzSettings<'a> {
     /// The mode modulo 3. What is left over chooses settings that came later, so that older cases keep their meaning.
     mode: u8,
     zones: u8,
@@ -60,7 +60,7 @@ pub(crate) struct Settings<'a> {
     chaos_id: Option<&'a str>,
 }
 
-impl Settings<'static> {
+impl FuzzSettings<'static> {
     /// Insecure without more; verified with everything on but visibility; the same with it; disabled.
     pub(crate) fn samples() -> [Self; 4] {
         let insecure = Self {
@@ -98,8 +98,8 @@ impl Settings<'static> {
     }
 }
 
-impl<'a> Settings<'a> {
-    pub(crate) fn own(&self) -> Owned<'a> {
+impl<'a> FuzzSettings<'a> {
+    pub(crate) fn own(&self) -> OwnedConfig<'a> {
         let cidrs = CIDRS.map(|cidr| cidr.parse::<IpCidr>().expect("a CIDR"));
         let namespaces = NAMESPACES.map(|name| name.parse::<Label>().expect("a label"));
         let networks = NETWORKS.map(|network| network.parse::<IpCidr>().expect("a network"));
@@ -108,7 +108,7 @@ impl<'a> Settings<'a> {
             current: [current; 16],
             previous: (previous != 0).then_some([previous; 16]),
         });
-        Owned {
+        OwnedConfig {
             settings: self.clone(),
             zones: picked(&*ZONES, self.zones),
             cidrs: picked(&cidrs, self.pod_cidrs),
@@ -123,8 +123,8 @@ impl<'a> Settings<'a> {
 
 /// The owner of what a `Config` borrows.
 #[derive(Debug)]
-pub(crate) struct Owned<'a> {
-    settings: Settings<'a>,
+pub(crate) struct OwnedConfig<'a> {
+    settings: FuzzSettings<'a>,
     pub(crate) zones: Vec<Zone>,
     pub(crate) cidrs: Vec<IpCidr>,
     pub(crate) networks: Vec<IpCidr>,
@@ -134,7 +134,7 @@ pub(crate) struct Owned<'a> {
     cookies: Option<CookieSecrets>,
 }
 
-impl Owned<'_> {
+impl OwnedConfig<'_> {
     pub(crate) fn config(&self) -> Config<'_> {
         let settings = &self.settings;
         let mode = [Mode::Disabled, Mode::Insecure, Mode::Verified][usize::from(settings.mode % 3)];

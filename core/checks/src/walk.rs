@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// The labels of a name, without root.
-pub(crate) type Labels = Vec<Vec<u8>>;
+pub(crate) type LabelVec = Vec<Vec<u8>>;
 
 pub(crate) mod rtype {
     pub(crate) const A: u16 = 1;
@@ -21,29 +21,29 @@ pub(crate) mod rtype {
 }
 
 #[derive(Debug)]
-pub(crate) struct Message {
+pub(crate) struct DecodedMessage {
     pub(crate) id: u16,
     pub(crate) flags: u16,
-    pub(crate) questions: Vec<Question>,
-    pub(crate) answers: Vec<Record>,
-    pub(crate) authorities: Vec<Record>,
-    pub(crate) additionals: Vec<Record>,
+    pub(crate) questions: Vec<DecodedQuestion>,
+    pub(crate) answers: Vec<DecodedRecord>,
+    pub(crate) authorities: Vec<DecodedRecord>,
+    pub(crate) additionals: Vec<DecodedRecord>,
     /// Octets behind the last record.
     pub(crate) rest: usize,
 }
 
 #[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) name: Labels,
+pub(crate) struct DecodedQuestion {
+    pub(crate) name: LabelVec,
     pub(crate) rtype: u16,
     pub(crate) class: u16,
     pub(crate) octets: Range<usize>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct DecodedRecord {
     /// `None` for one that ends in a pointer which was not followed.
-    pub(crate) owner: Option<Labels>,
+    pub(crate) owner: Option<LabelVec>,
     pub(crate) rtype: u16,
     pub(crate) class: u16,
     pub(crate) ttl: u32,
@@ -62,7 +62,7 @@ pub(crate) enum Pointers {
 }
 
 /// Reads a message; `owners` is for the owners of its records. Questions have no pointers.
-pub(crate) fn message(octets: &[u8], owners: Pointers) -> Option<Message> {
+pub(crate) fn message(octets: &[u8], owners: Pointers) -> Option<DecodedMessage> {
     let field = |index: usize| {
         let pair = octets.get(2 * index..2 * index + 2)?;
         Some(u16::from_be_bytes([pair[0], pair[1]]))
@@ -76,18 +76,26 @@ pub(crate) fn message(octets: &[u8], owners: Pointers) -> Option<Message> {
         |count: u16| (0..count).map(|_| record(octets, &mut at, owners)).collect::<Option<Vec<_>>>();
     let (answers, authorities, additionals) = (section(field(3)?)?, section(field(4)?)?, section(field(5)?)?);
     let rest = octets.len() - at;
-    Some(Message { id: field(0)?, flags: field(1)?, questions, answers, authorities, additionals, rest })
+    Some(DecodedMessage {
+        id: field(0)?,
+        flags: field(1)?,
+        questions,
+        answers,
+        authorities,
+        additionals,
+        rest,
+    })
 }
 
 /// The first question alone, of a message that may be broken further on.
-pub(crate) fn question(octets: &[u8], at: &mut usize) -> Option<Question> {
+pub(crate) fn question(octets: &[u8], at: &mut usize) -> Option<DecodedQuestion> {
     let start = *at;
     let name = name(octets, at, Pointers::Forbid)??;
     let (rtype, class) = (u16(octets, at)?, u16(octets, at)?);
-    Some(Question { name, rtype, class, octets: start..*at })
+    Some(DecodedQuestion { name, rtype, class, octets: start..*at })
 }
 
-fn record(octets: &[u8], at: &mut usize, owners: Pointers) -> Option<Record> {
+fn record(octets: &[u8], at: &mut usize, owners: Pointers) -> Option<DecodedRecord> {
     let owner = name(octets, at, owners)?;
     let (rtype, class) = (u16(octets, at)?, u16(octets, at)?);
     let ttl = u32::from(u16(octets, at)?) << 16 | u32::from(u16(octets, at)?);
@@ -95,13 +103,13 @@ fn record(octets: &[u8], at: &mut usize, owners: Pointers) -> Option<Record> {
     let data = *at..*at + len;
     octets.get(data.clone())?;
     *at += len;
-    Some(Record { owner, rtype, class, ttl, data })
+    Some(DecodedRecord { owner, rtype, class, ttl, data })
 }
 
 /// `None` if there is no name here, `Some(None)` for one whose pointer was skipped.
 #[expect(clippy::option_option, reason = "there are three cases, and two callers that want one each")]
-pub(crate) fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<Labels>> {
-    let mut labels = Labels::new();
+pub(crate) fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<LabelVec>> {
+    let mut labels = LabelVec::new();
     // Where the part begins that is read now: pointers lead in front of it.
     let (mut start, mut here, mut len, mut jumped) = (*at, *at, 1, false);
     loop {

@@ -128,7 +128,7 @@ fn deliberate() -> Deliberate {
 }
 
 #[test]
-fn answers_as_coredns_or_for_a_stated_reason() {
+fn answers_equal_coredns_except_stated_differences() {
     let cases = recorded();
     let Deliberate { reasons, cases: mut listed } = deliberate();
     let (mut same, mut different) = (0, 0);

@@ -107,7 +107,7 @@ fn the_tables_name_what_there_is() {
 }
 
 #[test]
-fn every_rfc_and_every_rule_has_its_row() {
+fn every_rfc_and_rule_has_a_row() {
     let table = read(&root().join("../docs/rfc.md"));
     let (mut rfcs, mut rules) = (BTreeSet::<u16>::new(), BTreeSet::<u8>::new());
     for section in table.split("\n## ").skip(1) {

@@ -39,7 +39,7 @@ fn told(mode: Mode, queries: &[Vec<u8>]) -> Vec<Vec<IpAddr>> {
 }
 
 #[test]
-fn the_index_is_told_what_it_will_be_asked() {
+fn index_receives_addresses_of_queries() {
     let mut queries = ["10-0-0-1", "web-0", "FD00--1", "10-0-0-2", ""].map(query).to_vec();
     // Cut off in the header, behind it, and in the label.
     queries.extend([0, 11, 12, 16].map(|len| query("10-0-0-3")[..len].to_vec()));
@@ -49,7 +49,7 @@ fn the_index_is_told_what_it_will_be_asked() {
 }
 
 #[test]
-fn of_a_batch_of_any_size_nothing_is_lost() {
+fn batch_of_any_size_is_prefetched_whole() {
     let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + number));
     for size in 0..100 {
         let queries: Vec<_> =
@@ -63,7 +63,7 @@ fn of_a_batch_of_any_size_nothing_is_lost() {
 }
 
 #[test]
-fn what_looks_no_address_up_is_told_none() {
+fn queries_without_lookup_prefetch_nothing() {
     let queries = ["10-0-0-1", "10-0-0-2"].map(query);
     assert!(!told(Mode::Verified, &queries).is_empty());
     for mode in [Mode::Disabled, Mode::Insecure] {

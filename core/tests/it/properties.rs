@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn the_rcode_does_not_depend_on_the_type(setting in setting(), name in valid_name(), first in rtype(), second in rtype()) {
+    fn rcode_is_independent_of_qtype(setting in setting(), name in valid_name(), first in rtype(), second in rtype()) {
         let server = setting.server();
         let rcode = |rtype| server.udp(&Query::of(&name, rtype, 1).octets()).rcode;
         prop_assert_eq!(rcode(first), rcode(second));

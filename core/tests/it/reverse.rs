@@ -80,7 +80,7 @@ fn apex(response: &Response) -> String {
 }
 
 #[test]
-fn an_address_has_the_name_of_its_pod() {
+fn address_of_one_pod_has_its_name() {
     let networks = networks(&["10.244.0.0/16", "fd00:10:244::/48"]);
     let server = server(&networks, &*CLUSTER);
     assert_eq!(ptr(&server, "5.1.244.10.in-addr.arpa"), "10-244-1-5.default.pod.cluster.local");
@@ -193,7 +193,7 @@ fn staleness_is_that_of_the_index() {
 }
 
 #[test]
-fn names_that_cannot_be_asked_are_left_out() {
+fn names_too_long_are_left_out() {
     let networks = networks(&["10.244.0.0/16"]);
     let domain = format!("{0}.{0}.{0}.cluster.local", "x".repeat(60));
     let zones = [Zone::new(&domain).expect("a domain")];

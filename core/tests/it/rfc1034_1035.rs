@@ -87,7 +87,7 @@ fn a_domain_leaves_room_for_its_names() {
 
 /// 1035 3.3.13 and 3.3.11: what SOA and NS records hold. 1035 3.2.1: the class is the question's.
 #[test]
-fn the_records_of_the_apex_have_their_format() {
+fn apex_records_have_the_specified_format() {
     let server = Server::new(Mode::Verified);
     let soa = &server.udp(&Query::new("pod.cluster.local", 6).octets()).answer[0];
     let names =

@@ -90,7 +90,7 @@ fn labels_are_any_octets() {
 
 /// 9: of a query without its end only the question counts, and the client asks again over TCP.
 #[test]
-fn a_query_without_its_end_is_answered_truncated() {
+fn cut_query_gets_truncated_response() {
     let server = Server::new(Mode::Verified);
     let padded =
         Query::new("10-244-1-5.default.pod.cluster.local", 1).edns(&Edns::new(1232).option(12, &[0; 4000]));

@@ -36,7 +36,7 @@ fn no_data_has_the_soa() {
 /// 3: the SOA's owner is the zone's apex, and its TTL "is set from the minimum of the MINIMUM
 /// field of the SOA record and the TTL of the SOA itself"; 5: how long it may be cached. At the apex the same.
 #[test]
-fn the_ttl_of_the_soa_is_its_minimum() {
+fn ttl_of_soa_equals_its_minimum() {
     for (ttl, expected) in [(0, 0), (5, 5), (300, 300), (301, 300), (3600, 300)] {
         let server = Server::new(Mode::Verified).with(|config| config.ttl = Ttl::from_secs(ttl).unwrap());
         let negative = server.udp(&Query::new("nowhere.pod.cluster.local", 1).octets());

@@ -28,7 +28,7 @@ fn the_other_family_is_no_data() {
 
 /// 4.2: what is NXDOMAIN for AAAA is so for A.
 #[test]
-fn a_name_error_is_one_for_all_types() {
+fn name_error_holds_for_all_types() {
     for rtype in [1, 28] {
         let query = Query::new("10-99-99-99.default.pod.cluster.local", rtype).octets();
         assert_eq!(Rcode(Server::new(Mode::Verified).udp(&query).rcode), Rcode::NXDOMAIN);

@@ -206,7 +206,7 @@ proptest! {
 
     /// Any label is read as the standard library reads it: an oracle for refusals too.
     #[test]
-    fn any_label_is_read_as_the_standard_library_does(label in "[0-9a-fA-F:-]{0,20}|([0-9]{1,3}[:-]){3}[0-9]{1,3}|([0-9a-f]{0,5}[:-]){2,8}[0-9a-f]{0,5}|([0-9a-f]{0,5}:){2,8}[0-9a-f]{0,5}") {
+    fn labels_parse_as_in_the_standard_library(label in "[0-9a-fA-F:-]{0,20}|([0-9]{1,3}[:-]){3}[0-9]{1,3}|([0-9a-f]{0,5}[:-]){2,8}[0-9a-f]{0,5}|([0-9a-f]{0,5}:){2,8}[0-9a-f]{0,5}") {
         let v4 = label.replace('-', ".").parse::<Ipv4Addr>().ok().map(IpAddr::V4);
         let v6 = label.replace('-', ":").parse::<Ipv6Addr>().ok().map(IpAddr::V6);
         prop_assert_eq!(parse(label.as_bytes()), v4.or(v6));

@@ -32,7 +32,7 @@ fn assert_badvers(response: &Response) {
 }
 
 #[test]
-fn probe_8_1_1_the_zone_is_configured() {
+fn probe_8_1_1_zone_is_configured() {
     assert_soa(&server().udp(&soa().octets()));
 }
 
@@ -92,14 +92,14 @@ fn probe_8_2_4_unknown_flags() {
 }
 
 #[test]
-fn probe_8_2_5_version_negotiation_with_unknown_flags() {
+fn probe_8_2_5_badvers_unknown_flags() {
     let response = server().udp(&soa().edns(&Edns::new(1232).version(1).flags(0x0040)).octets());
     assert_badvers(&response);
     assert_eq!(response.opt.unwrap().flags, 0);
 }
 
 #[test]
-fn probe_8_2_6_version_negotiation_with_unknown_options() {
+fn probe_8_2_6_badvers_unknown_options() {
     let response = server().udp(&soa().edns(&Edns::new(1232).version(1).option(100, &[])).octets());
     assert_badvers(&response);
     assert_eq!(response.opt.unwrap().options, []);
@@ -127,7 +127,7 @@ fn probe_8_2_8_dnssec_ok() {
 /// The document would see DO here as well, if the server copies it in version 0. It is not copied: what a flag means
 /// in a version that this server does not know, it does not know.
 #[test]
-fn probe_8_2_9_version_negotiation_with_dnssec_ok() {
+fn probe_8_2_9_badvers_dnssec_ok() {
     let response = server().udp(&soa().edns(&Edns::new(1232).version(1).flags(0x8000)).octets());
     assert_badvers(&response);
     assert_eq!(response.opt.unwrap().flags, 0);

@@ -174,7 +174,7 @@ fn verified_answers_for_pods() {
 }
 
 #[test]
-fn a_list_of_namespaces_is_all_there_are() {
+fn listed_namespaces_are_the_only_ones() {
     // Sorted, as the configuration asks for.
     let listed: Vec<Label> = ["default", "nowhere", "team-a"].map(label).into();
     for mode in [Mode::Insecure, Mode::Verified] {
@@ -273,7 +273,7 @@ fn guards_hold_for_pod_names_too() {
 }
 
 #[test]
-fn what_is_blocked_is_so_before_the_first_sync_too() {
+fn blocked_addresses_stay_blocked_before_first_sync() {
     let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..Server::new(Mode::Verified) };
     let server = server.with(|config| config.block_special = true);
@@ -378,7 +378,7 @@ fn answers_tell_how_fresh_they_are() {
 }
 
 #[test]
-fn insecure_depends_on_the_index_for_namespaces_only() {
+fn insecure_needs_index_for_namespaces_only() {
     let stale = Freshness::Stale { age: Duration::from_secs(1) };
     for (freshness, name, address) in
         [(Freshness::Unsynced, "SERVFAIL EDE14", "SERVFAIL EDE14"), (stale, "NODATA EDE3", "8.8.8.8 EDE3")]
@@ -395,7 +395,7 @@ fn insecure_depends_on_the_index_for_namespaces_only() {
 }
 
 #[test]
-fn freshness_has_an_age_unless_it_is_fresh() {
+fn age_exists_unless_index_is_fresh() {
     let age = Duration::from_secs(9);
     let ages =
         [Freshness::Unsynced, Freshness::Fresh, Freshness::Stale { age }, Freshness::Resyncing { age }];
@@ -436,7 +436,7 @@ fn the_output_buffer_bounds_the_response() {
 }
 
 #[test]
-fn a_lookup_may_be_borrowed_and_may_be_small() {
+fn lookup_may_be_borrowed_and_minimal() {
     /// One namespace, one pod, nothing that has a default.
     struct Small;
 
@@ -516,7 +516,7 @@ impl PodLookup for Vanishing {
 
 /// NODATA would say that the name exists: an answer is of one moment.
 #[test]
-fn pod_gone_between_two_lookups_is_not_nodata() {
+fn pod_gone_between_lookups_is_nxdomain() {
     let stale = Freshness::Stale { age: Duration::from_secs(1) };
     for (freshness, end, expected) in [
         (Freshness::Fresh, Ok(()), "NXDOMAIN"),

@@ -274,7 +274,7 @@ proptest! {
 
     /// A pod has one owner to those who see its namespace, and none to others.
     #[test]
-    fn reverse_names_are_seen_exactly_with_forward_names(number in 0_usize..40, client in 0_usize..40) {
+    fn reverse_names_are_visible_with_forward_names(number in 0_usize..40, client in 0_usize..40) {
         let addresses: Vec<IpAddr> = CLUSTER.pods.iter().flat_map(|pod| pod.addresses.clone()).collect();
         let (address, client) = (addresses[number % addresses.len()], addresses[client % addresses.len()].to_string());
         let server = server().with(|config| config.pod_names = false);

@@ -140,7 +140,7 @@ fn extended_error_above_nested_zone_fits_nodata() {
 }
 
 #[test]
-fn of_the_same_zone_twice_the_first_answers() {
+fn first_of_two_equal_zones_answers() {
     let zone = |ns: &str| Zone::new("cluster.local").unwrap().with_ns(ns.parse().unwrap());
     let zones = [zone("first.example"), zone("second.example")];
     let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);

@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 
 use super::encoding::{Encoding, ListMetadata, Wire};
 use super::messages::WatchPart;
-use super::object::Object;
+use super::object::ApiObject;
 use super::request::{RequestVerb, SeenRequest};
 use super::response::{
     PreparedResponse, ResponseBody, failure, failure_status, json_response, status_response, streamed,
 };
 use super::reviews;
 use super::state::{ApiServerState, OpenWatch, SharedState, Streaming};
-use super::store::{ListPosition, ObjectEvent, Page, View};
+use super::store::{ListPage, ListPosition, ObjectEvent, View};
 use crate::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH, UNAUTHORIZED};
 
 /// Responds to a request; never, if that is prepared.
@@ -97,7 +97,7 @@ fn wire(state: &ApiServerState, seen: &SeenRequest) -> Wire {
 fn identity(state: &ApiServerState, seen: &SeenRequest) -> Response<ResponseBody> {
     let metadata = json!({"name": "kube-system", "uid": state.identity, "resourceVersion": "1"});
     let namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": metadata});
-    let page = Page { objects: vec![Object::put(namespace)], next: None };
+    let page = ListPage { objects: vec![ApiObject::put(namespace)], next: None };
     let version = state.revision.unwrap_or(state.store.version);
     page_response(wire(state, seen), seen.resource, page, version)
 }
@@ -154,8 +154,8 @@ const ITEMS_PER_PART: usize = 8;
 const PART_CAPACITY: usize = ITEMS_PER_PART * (10 << 10);
 
 /// A page of a list, whose items are encoded while it is sent.
-fn page_response(wire: Wire, resource: &str, page: Page, version: u64) -> Response<ResponseBody> {
-    let Page { objects, next } = page;
+fn page_response(wire: Wire, resource: &str, page: ListPage, version: u64) -> Response<ResponseBody> {
+    let ListPage { objects, next } = page;
     let next = next.map(|(position, left)| (token(version, &position), left));
     let head = wire.list_head(resource, &ListMetadata { version, next }, &objects);
     let mut written = 0;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::encoding::{Encoding, ListMetadata, Wire};
-use super::object::Object;
+use super::object::ApiObject;
 use super::protobuf::{self, ENVELOPE_TAIL, delimited, field, write_varint};
 use super::store::ObjectEvent;
 
@@ -38,7 +38,7 @@ impl Wire {
     }
 
     /// Returns the beginning of a list of these objects.
-    pub(super) fn list_head(self, resource: &str, meta: &ListMetadata, objects: &[Object]) -> Vec<u8> {
+    pub(super) fn list_head(self, resource: &str, meta: &ListMetadata, objects: &[ApiObject]) -> Vec<u8> {
         let [api_version, kind] = self.type_meta(resource);
         match self.encoding {
             Encoding::Json => {
@@ -63,7 +63,7 @@ impl Wire {
     }
 
     /// Appends an item of a list.
-    pub(super) fn item(self, object: &Object, is_first: bool, out: &mut Vec<u8>) {
+    pub(super) fn item(self, object: &ApiObject, is_first: bool, out: &mut Vec<u8>) {
         match self.encoding {
             Encoding::Json if is_first => {}
             Encoding::Json => out.push(b','),
@@ -84,7 +84,7 @@ impl Wire {
     }
 
     /// Returns an event of a watch.
-    pub(super) fn event(self, kind: &str, object: &Object) -> Bytes {
+    pub(super) fn event(self, kind: &str, object: &ApiObject) -> Bytes {
         match self.encoding {
             Encoding::Json => {
                 let mut out = Vec::with_capacity(object.size(self) + 200);

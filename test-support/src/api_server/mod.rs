@@ -48,7 +48,7 @@ use crate::recordings::EXPIRED_WATCH;
 use crate::wait::PATIENCE;
 use answer::respond;
 use encoding::Wire;
-use object::Object;
+use object::ApiObject;
 use state::{ApiServerState, SharedState};
 use store::ObjectStore;
 
@@ -191,7 +191,7 @@ impl ApiServer {
     /// Returns the mean size of a generated pod as an item of a list, in bytes.
     pub fn pod_size(&self, encoding: Encoding) -> usize {
         let (wire, sample) = (Wire { only_metadata: false, encoding }, self.sample_pods(100));
-        let sizes = sample.iter().map(|pod| Object::Generated(*pod).size(wire));
+        let sizes = sample.iter().map(|pod| ApiObject::Generated(*pod).size(wire));
         sizes.sum::<usize>().checked_div(sample.len()).unwrap_or_default()
     }
 

@@ -12,14 +12,14 @@ use super::template::{FieldValues, PodTemplate};
 
 /// An object of the cluster.
 #[derive(Clone, Debug)]
-pub(super) enum Object {
+pub(super) enum ApiObject {
     /// One that was put there.
     Put(Arc<Value>),
     /// A pod that is made when it is sent.
     Generated(GeneratedPod),
 }
 
-impl Object {
+impl ApiObject {
     pub(super) fn put(object: Value) -> Self {
         Self::Put(Arc::new(object))
     }

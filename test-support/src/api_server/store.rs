@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::generated::{self, GeneratedPods, PodChange};
-use super::object::Object;
+use super::object::ApiObject;
 
 /// Maximum number of changes of a resource that are remembered.
 const MAX_HISTORY: usize = 1 << 16;
@@ -16,9 +16,9 @@ const MAX_HISTORY: usize = 1 << 16;
 pub(super) struct ObjectEvent {
     pub(super) version: u64,
     pub(super) kind: &'static str,
-    pub(super) object: Object,
+    pub(super) object: ApiObject,
     /// The object before, which decides whether a selector saw it.
-    pub(super) before: Option<Object>,
+    pub(super) before: Option<ApiObject>,
 }
 
 /// A place in a list, behind which its next page begins.
@@ -31,8 +31,8 @@ pub(super) enum ListPosition {
 }
 
 /// A page of a list.
-pub(super) struct Page {
-    pub(super) objects: Vec<Object>,
+pub(super) struct ListPage {
+    pub(super) objects: Vec<ApiObject>,
     /// The end of the page, and an estimate of the objects behind it; `None` at the end of the list.
     pub(super) next: Option<(ListPosition, usize)>,
 }
@@ -81,7 +81,7 @@ impl ObjectStore {
             _ if change.is_deletion() => "DELETED",
             _ => "MODIFIED",
         };
-        let (before, object) = (change.before.map(Object::Generated), Object::Generated(change.after));
+        let (before, object) = (change.before.map(ApiObject::Generated), ApiObject::Generated(change.after));
         self.record("pods", ObjectEvent { version: self.version, kind, object, before });
     }
 
@@ -95,7 +95,7 @@ impl ObjectStore {
         let (key, object) = (key(&object), Arc::new(object));
         let before = self.objects.entry(resource).or_default().insert(key, Arc::clone(&object));
         let kind = if before.is_some() { "MODIFIED" } else { "ADDED" };
-        let (before, object) = (before.map(Object::Put), Object::Put(object));
+        let (before, object) = (before.map(ApiObject::Put), ApiObject::Put(object));
         self.record(resource, ObjectEvent { version: self.version, kind, object, before });
     }
 
@@ -105,7 +105,7 @@ impl ObjectStore {
         let before = self.objects.entry(resource).or_default().remove(&key).expect("it exists");
         let mut object = Value::clone(&before);
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        let (before, object) = (Some(Object::Put(before)), Object::put(object));
+        let (before, object) = (Some(ApiObject::Put(before)), ApiObject::put(object));
         self.record(resource, ObjectEvent { version: self.version, kind: "DELETED", object, before });
     }
 
@@ -126,24 +126,24 @@ impl ObjectStore {
     }
 
     /// Returns the selected objects from a position on, at most `limit`.
-    pub(super) fn list(&self, view: &View, from: &ListPosition, limit: usize) -> Page {
+    pub(super) fn list(&self, view: &View, from: &ListPosition, limit: usize) -> ListPage {
         let (number, after) = match from {
             ListPosition::Generated(number) => (*number, None),
             ListPosition::After(namespace, name) => (u32::MAX, Some((namespace.clone(), name.clone()))),
         };
         let is_of_pods = view.resource == "pods";
-        let generated = self.generated.from(number).filter(|_| is_of_pods).copied().map(Object::Generated);
+        let generated = self.generated.from(number).filter(|_| is_of_pods).copied().map(ApiObject::Generated);
         let put = self.objects.get(view.resource).into_iter().flatten();
         let put = put.filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
-        let put = put.map(|(_, object)| Object::Put(Arc::clone(object)));
+        let put = put.map(|(_, object)| ApiObject::Put(Arc::clone(object)));
         let mut selected = generated.chain(put).filter(|object| view.shows(object));
-        let objects: Vec<Object> = selected.by_ref().take(limit).collect();
+        let objects: Vec<ApiObject> = selected.by_ref().take(limit).collect();
         let next = selected.next().zip(objects.last()).map(|(next, last)| position(last, &next));
         let next = next.map(|next| {
             let left = self.count_from(view.resource, &next);
             (next, left)
         });
-        Page { objects, next }
+        ListPage { objects, next }
     }
 
     /// Returns the number of objects from a position on, selected or not.
@@ -167,11 +167,11 @@ impl ObjectStore {
 }
 
 /// Returns the position between two objects that follow each other.
-fn position(last: &Object, next: &Object) -> ListPosition {
+fn position(last: &ApiObject, next: &ApiObject) -> ListPosition {
     match (last, next) {
-        (_, Object::Generated(pod)) => ListPosition::Generated(pod.number),
-        (Object::Generated(_), Object::Put(_)) => ListPosition::Generated(u32::MAX),
-        (Object::Put(object), Object::Put(_)) => {
+        (_, ApiObject::Generated(pod)) => ListPosition::Generated(pod.number),
+        (ApiObject::Generated(_), ApiObject::Put(_)) => ListPosition::Generated(u32::MAX),
+        (ApiObject::Put(object), ApiObject::Put(_)) => {
             let (namespace, name) = key(object);
             ListPosition::After(namespace, name)
         }
@@ -188,7 +188,7 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn shows(&self, object: &Object) -> bool {
+    pub(super) fn shows(&self, object: &ApiObject) -> bool {
         let is_selected = |only: &str| object.namespace().is_some_and(|namespace| namespace == only);
         self.namespace.as_deref().is_none_or(is_selected)
             && !self.not_phases.iter().any(|not| not == object.phase())

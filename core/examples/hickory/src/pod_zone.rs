@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fails_rather_than_denies_what_it_does_not_know_yet() {
+    async fn names_fail_before_first_sync() {
         let zone = PodZone::new("cluster.local", Mode::Verified, Unsynced).expect("a zone");
         let reply = answer(zone, "10-42-2-46.default.pod.cluster.local.", RecordType::A).await;
         assert_eq!(reply.metadata.response_code, ResponseCode::ServFail);

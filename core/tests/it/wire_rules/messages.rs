@@ -52,7 +52,7 @@ fn rule_02_unknown_opcodes_are_not_implemented() {
 }
 
 #[test]
-fn rule_03_one_question_or_a_format_error() {
+fn rule_03_question_count_must_be_one() {
     let name = WireName::new(POD).0;
     let two = Query::new(POD, A).question(&name, AAAA, 1);
     let compressed = Query::new(POD, A).question(&[0xc0, 12], AAAA, 1);
@@ -204,7 +204,7 @@ fn many_addresses(count: u8) -> Cluster {
 }
 
 #[test]
-fn rule_08_options_are_measured_and_unknown_ones_ignored() {
+fn rule_08_unknown_edns_options_are_ignored() {
     let malformed: [&[u8]; 6] =
         [&[0], &[0, 3, 0], &[0, 3, 0, 1], &[0xfd, 0xe9, 0, 2, 1], &[0, 3, 0, 0, 0], &[0, 3, 255, 255]];
     for data in malformed {

@@ -14,7 +14,7 @@ const OTHER_TYPES: [u16; 23] =
     [0, 2, 5, 6, 12, 13, 15, 16, 33, 35, 39, 41, 43, 48, 64, 65, 99, 249, 250, 253, 254, 257, 65_280];
 
 #[test]
-fn rule_10_other_types_at_a_name_are_nodata() {
+fn rule_10_other_types_are_nodata() {
     for rtype in OTHER_TYPES.into_iter().chain([AAAA]) {
         let response = verified().udp(&Query::new(POD, rtype).octets());
         assert_eq!(Rcode(response.rcode), Rcode::NOERROR, "type {rtype}");
@@ -24,7 +24,7 @@ fn rule_10_other_types_at_a_name_are_nodata() {
 }
 
 #[test]
-fn rule_11_the_rcode_does_not_depend_on_the_type() {
+fn rule_11_rcode_is_independent_of_qtype() {
     let names = [
         "pod.cluster.local",
         "default.pod.cluster.local",
@@ -46,7 +46,7 @@ fn rule_11_the_rcode_does_not_depend_on_the_type() {
 }
 
 #[test]
-fn rule_12_nothing_below_a_name_that_does_not_exist() {
+fn rule_12_nothing_exists_below_absent_names() {
     // An empty non-terminal exists, pods or no pods.
     for name in ["default.pod.cluster.local", "team-b.pod.cluster.local", "rec.pod.cluster.local"] {
         let response = verified().udp(&Query::new(name, A).octets());
@@ -118,7 +118,7 @@ fn rule_14_zones_match_by_label() {
 }
 
 #[test]
-fn rule_15_labels_are_octets_and_limits_exact() {
+fn rule_15_label_limits_are_exact() {
     let zone = WireName::new("pod.cluster.local").0;
     for octet in 0..=255 {
         let name = [&[1, octet][..], b"\x07default", &zone].concat();
@@ -222,7 +222,7 @@ fn rule_18_responses_are_whole_and_fit() {
 }
 
 #[test]
-fn rule_19_outside_of_the_zones_is_refused() {
+fn rule_19_names_outside_zones_are_refused() {
     let names = ["", "local", "cluster.local", "svc.cluster.local", "example.com", "5.1.244.10.in-addr.arpa"];
     for name in names {
         let response = verified().udp(&Query::new(name, A).edns(&Edns::new(1232)).octets());
@@ -240,7 +240,7 @@ fn rule_19_outside_of_the_zones_is_refused() {
 }
 
 #[test]
-fn rule_20_transfers_are_refused_and_any_is_small() {
+fn rule_20_transfers_refused_any_is_small() {
     for rtype in [251, 252] {
         for name in ["pod.cluster.local", POD, "example.com"] {
             let query = Query::new(name, rtype).edns(&Edns::new(1232)).octets();
@@ -257,7 +257,7 @@ fn rule_20_transfers_are_refused_and_any_is_small() {
 }
 
 #[test]
-fn rule_25_before_the_first_sync_is_servfail() {
+fn rule_25_unsynced_index_is_servfail() {
     let cluster = Cluster::recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &cluster, ..verified() }.with(|config| config.pod_names = true);
     for name in [

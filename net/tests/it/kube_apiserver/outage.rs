@@ -4,7 +4,7 @@ use crate::kube_apiserver::api::{Api, PodPath, address};
 use crate::support::{follow, follow_until_ready};
 use poddns_test_support::daemon::Daemon;
 use poddns_test_support::dns::{
-    Answer, SERVFAIL, answered, denied, is_answered, is_denied, lookup, lookup_namespace, no_data,
+    DnsAnswer, SERVFAIL, answered, denied, is_answered, is_denied, lookup, lookup_namespace, no_data,
 };
 use poddns_test_support::kube_apiserver::KubeApiserver;
 use poddns_test_support::wait::until;
@@ -15,8 +15,8 @@ const NOT_READY: u16 = 14;
 const STALE_NXDOMAIN: u16 = 19;
 const NO_REACHABLE_AUTHORITY: u16 = 22;
 
-fn failure(extended_error: u16) -> Answer {
-    Answer { rcode: SERVFAIL, addresses: Vec::new(), extended_error: Some(extended_error) }
+fn failure(extended_error: u16) -> DnsAnswer {
+    DnsAnswer { rcode: SERVFAIL, addresses: Vec::new(), extended_error: Some(extended_error) }
 }
 
 /// Returns the numbers of complete lists of pods and of failures.

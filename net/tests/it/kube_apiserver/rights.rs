@@ -3,7 +3,7 @@
 use crate::support::{follow, follow_until_ready};
 use poddns_test_support::daemon::Daemon;
 use poddns_test_support::dns::{
-    Answer, SERVFAIL, answered, denied, is_answered, lookup, lookup_namespace, no_data,
+    DnsAnswer, SERVFAIL, answered, denied, is_answered, lookup, lookup_namespace, no_data,
 };
 use poddns_test_support::wait::until;
 use serde_json::Value;
@@ -70,7 +70,7 @@ fn missing_permissions_take_effect_once_granted() {
         until("the log names it", || {
             ["pods", "namespaces"].iter().all(|resource| is_logged(daemon, account, missing, resource))
         });
-        let not_ready = Answer { rcode: SERVFAIL, addresses: Vec::new(), extended_error: Some(14) };
+        let not_ready = DnsAnswer { rcode: SERVFAIL, addresses: Vec::new(), extended_error: Some(14) };
         assert_eq!(lookup(daemon, "rights", address), not_ready);
     }
     for (_, account, _) in &daemons {

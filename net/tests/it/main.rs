@@ -23,6 +23,8 @@ mod udp;
 mod visibility;
 
 #[cfg(target_os = "linux")]
+mod dual_stack;
+#[cfg(target_os = "linux")]
 mod hanging;
 #[cfg(unix)]
 mod log;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 const PASS: &str = "exec 3<&0 4<&1 </dev/null >&2; export LISTEN_PID=$$; exec \"$@\"";
 
 /// The daemon with these two descriptors passed; or just one, if no more are announced.
-fn passed(first: impl Into<OwnedFd>, second: impl Into<OwnedFd>, count: u8) -> Command {
+pub fn passed(first: impl Into<OwnedFd>, second: impl Into<OwnedFd>, count: u8) -> Command {
     let mut shell = without_settings(Command::new("sh"));
     shell
         .args(["-c", PASS, "sh", env!("CARGO_BIN_EXE_poddnsd-of-tests")])

@@ -13,7 +13,7 @@ use poddns_test_support::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The pod of namespace `a`, that of `b`, a client that sees everything, a forwarder, and nobody.
+/// The pod of namespace `a`, that of `b`, a client that sees everything, a forwarder, and a client without a pod.
 const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const B: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const ADMIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
@@ -21,6 +21,7 @@ const FORWARDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
 const NOBODY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
 
 const NXDOMAIN: u8 = 3;
+const REFUSED: u8 = 5;
 
 /// Pods of a file: namespace, name, addresses.
 pub fn pods_file(folder: &TempDir, pods: &[(&str, &str, &[&str])]) -> PathBuf {
@@ -145,6 +146,32 @@ fn forwarders_name_clients_and_nobody_else() {
         assert_eq!(ask(A, Some(spoofed)), ask(A, None), "{spoofed:?}");
         assert_eq!(rcode(&ask(A, Some(spoofed))), NXDOMAIN, "{spoofed:?}");
         assert_eq!(rcode(&ask(B, Some(spoofed))), 0, "{spoofed:?}");
+    }
+}
+
+#[test]
+fn hidden_names_spend_nxdomain_budget() {
+    let limit = ["--listen=127.0.0.1:0", "--nxdomain-limit=1", "--rate-limit-exempt=none"];
+    let (_folder, daemon) = hiding(&limit);
+    let response = |client: Ipv4Addr, name: &str| {
+        let socket = UdpSocket::bind((client, 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(daemon.address()).unwrap();
+        exchange(&socket, &forward(name))
+    };
+    // Of networks of their own, each with its budget.
+    let [hidden, absent] = [Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 2, 0, 1)];
+    until("hidden names spend the budget", || rcode(&response(hidden, "127-0-0-3.b")) == REFUSED);
+    until("absent names spend the budget", || rcode(&response(absent, "127-0-0-3.c")) == REFUSED);
+    // The name, with the length of its first label.
+    let name = 12..12 + "_127-0-0-3_b".len();
+    let without_name = |response: &[u8]| [&response[..name.start], &response[name.end..]].concat();
+    for client in [hidden, absent] {
+        // A part of the budget is refilled meanwhile.
+        until("both are refused with the same bytes", || {
+            let [hidden, absent] = ["127-0-0-3.b", "127-0-0-3.c"].map(|name| response(client, name));
+            rcode(&hidden) == REFUSED && without_name(&hidden) == without_name(&absent)
+        });
     }
 }
 

@@ -190,7 +190,7 @@ impl TransferService {
         let is_due = now.abs_diff(last) >= LOG_INTERVAL;
         if is_due && LOGGED.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             tracing::warn!(
-                %client,
+                client = %client.to_canonical(),
                 reason,
                 "refused a zone transfer or a signed query; see poddns_transfer_refused_total for how many there are"
             );

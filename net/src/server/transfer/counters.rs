@@ -120,9 +120,11 @@ impl TransferCounters {
         }
     }
 
-    /// Takes notice of a client that has a version: all secondaries of this address have.
+    /// Notes that a client, whose address is canonical, has a version: all secondaries of this address have.
     pub(super) fn seen(&self, client: IpAddr, serial: u32) {
-        for (_, secondary) in self.lock().iter_mut().filter(|(address, _)| address.ip() == client) {
+        for (_, secondary) in
+            self.lock().iter_mut().filter(|(address, _)| address.ip().to_canonical() == client)
+        {
             (secondary.serial, secondary.seen) = (Some(serial), Some(Instant::now()));
         }
     }

@@ -1,5 +1,8 @@
 //! Rights that are missing, granted, limited and taken away.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
+
 use crate::support::{follow, follow_until_ready};
 use poddns_test_support::daemon::Daemon;
 use poddns_test_support::dns::{
@@ -136,22 +139,27 @@ fn serving_one_namespace_needs_namespace_watch() {
     until("ready", || pending(&daemon).is_empty());
 }
 
-#[test]
-fn revoked_permissions_keep_pods_and_are_reported() {
+/// Starts an API server with a pod that has this address, and a daemon that is ready, with an account of its own.
+fn following_own_server(known: IpAddr) -> (KubeApiserver, PathBuf, Daemon) {
     let server = KubeApiserver::start(&[]);
-    let [known, later] = [address(), address()];
     let kubeconfig = server.service_account("poddns");
     for resource in ["pods", "namespaces"] {
         server.grant("poddns", ALL, resource, None);
     }
     Api::of(&server).run_pod(PodPath("default", "known"), &[known]);
     let daemon = follow_until_ready(&kubeconfig, &[]);
+    (server, kubeconfig, daemon)
+}
 
+#[test]
+fn revoked_permissions_keep_pods_and_are_reported() {
+    let [known, later] = [address(), address()];
+    let (server, kubeconfig, daemon) = following_own_server(known);
     server.revoke("poddns", "pods");
     // A watch that is open stays open. The next one is refused.
     server.kill();
     server.restart();
-    until("the refusal is told", || is_logged(&daemon, "poddns", "watch", "pods"));
+    until("the refusal is logged", || is_logged(&daemon, "poddns", "watch", "pods"));
     // Once the grace is over.
     until("the answer is stale", || lookup(&daemon, "default", known) == answered(known, Some(3)));
     assert_eq!(pending(&daemon), [""; 0], "it answers, so it stays in service");
@@ -175,19 +183,12 @@ fn revoked_permissions_keep_pods_and_are_reported() {
 
 #[test]
 fn replaced_token_is_read_again() {
-    let server = KubeApiserver::start(&[]);
     let [known, later] = [address(), address()];
-    let kubeconfig = server.service_account("poddns");
-    for resource in ["pods", "namespaces"] {
-        server.grant("poddns", ALL, resource, None);
-    }
-    Api::of(&server).run_pod(PodPath("default", "known"), &[known]);
-    let daemon = follow_until_ready(&kubeconfig, &[]);
-
+    let (server, kubeconfig, daemon) = following_own_server(known);
     server.kubectl(&["delete", "serviceaccount", "poddns"], "");
     server.kill();
     server.restart();
-    until("the refusal is told", || daemon.log().contains("cannot list namespaces: 401 "));
+    until("the refusal is logged", || daemon.log().contains("cannot list namespaces: 401 "));
     // Once the grace is over.
     until("the answer is stale", || lookup(&daemon, "default", known) == answered(known, Some(3)));
     // Its tokens are worth nothing to the new account of the same name; these go into the same file.

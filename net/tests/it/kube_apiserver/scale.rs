@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
 
 use crate::support::follow_until_ready;
 use poddns_test_support::daemon::Daemon;
@@ -173,13 +172,9 @@ fn catch_up(api: &Api, daemon: &Daemon, number: u8) {
 #[test]
 fn index_equals_cluster_after_churn_and_restarts() {
     let pods = std::env::var(VARIABLE).map_or(2000, |number| number.parse().expect(VARIABLE));
-    let begin = Instant::now();
-    let tell = |what: &str, daemon: &Daemon| {
+    let print_memory = |when: &str, daemon: &Daemon| {
         let (now, peak) = (daemon.memory() >> 10, daemon.peak_memory() >> 10);
-        println!(
-            "{:6.1} s: {what}; poddnsd has {now} KiB, {peak} KiB at most",
-            begin.elapsed().as_secs_f32()
-        );
+        println!("{when}: poddnsd has {now} KiB, {peak} KiB at most");
     };
     let server = KubeApiserver::start(&[]);
     let mut api = Api::of(&server);
@@ -188,12 +183,12 @@ fn index_equals_cluster_after_churn_and_restarts() {
         api.create_namespace(&namespace(number));
     }
     let daemon = follow_until_ready(&server.admin(), &[]);
-    tell("started", &daemon);
+    print_memory("started", &daemon);
     for round in 0..PART {
         api.write_all(cluster.round(round));
     }
     catch_up(&api, &daemon, 1);
-    tell(&format!("{pods} pods"), &daemon);
+    print_memory(&format!("{pods} pods"), &daemon);
 
     for restart in 1..=2 {
         let round = restart * PART;
@@ -215,7 +210,7 @@ fn index_equals_cluster_after_churn_and_restarts() {
         api.write_all(cluster.round(round + 2));
         catch_up(&api, &daemon, u8::try_from(restart + 1).unwrap());
         assert!(daemon.metric("poddns_feed_lists_total{resource=\"pods\"}") > lists, "{}", daemon.log());
-        tell(&format!("restart {restart}, {pods} changes"), &daemon);
+        print_memory(&format!("restart {restart}, {pods} changes"), &daemon);
     }
 
     let truth = Truth::read(&server);
@@ -224,9 +219,9 @@ fn index_equals_cluster_after_churn_and_restarts() {
         "the churn is worth its name"
     );
     truth.assert_served_by(&daemon, &cluster.ever);
-    tell(&format!("the same {} pods as kubectl", truth.pods), &daemon);
+    print_memory(&format!("the same {} pods as kubectl", truth.pods), &daemon);
     // It has seen none of the history.
     let new = follow_until_ready(&server.admin(), &[]);
     truth.assert_served_by(&new, &cluster.ever);
-    tell("the same in a daemon that has just been started", &new);
+    print_memory("the same in a daemon that has just been started", &new);
 }

@@ -171,7 +171,9 @@ fn mapped_clients_share_cookies_with_ipv4() {
     std::fs::write(&secret, "000102030405060708090a0b0c0d0e0f\n").unwrap();
     let secret = format!("--cookie-secret-file={}", secret.display());
     let arguments = ["--rate-limit-exempt=127.0.0.0/24", "--query-log=all", secret.as_str()];
-    let Some(server) = DualStack::start(&[&["--pods=insecure", "--audit"], &arguments[..]].concat()) else { return };
+    let Some(server) = DualStack::start(&[&["--pods=insecure", "--audit"], &arguments[..]].concat()) else {
+        return;
+    };
     let response = server.response(A, &with_cookie(&[1; 8]));
     assert_eq!(response[response.len() - 2..], [0, 0], "exempt clients get no option");
     // Of another server with this secret, whose socket is for IPv4 alone.

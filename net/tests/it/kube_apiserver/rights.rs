@@ -154,7 +154,7 @@ fn following_own_server(known: IpAddr) -> (KubeApiserver, PathBuf, Daemon) {
 #[test]
 fn revoked_permissions_keep_pods_and_are_reported() {
     let [known, later] = [address(), address()];
-    let (server, kubeconfig, daemon) = following_own_server(known);
+    let (server, _, daemon) = following_own_server(known);
     server.revoke("poddns", "pods");
     // A watch that is open stays open. The next one is refused.
     server.kill();

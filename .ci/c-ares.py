@@ -1,4 +1,4 @@
-"""The check behind .ci/c-ares: a forwarder, a server without cookies, and c-ares as their client."""
+"""The check of .ci/c-ares: a forwarder, a server without cookies, and c-ares as client."""
 
 import json
 import select
@@ -23,7 +23,7 @@ def is_pod_name(query):
 
 
 def plain_answer(query):
-    """A server without cookies: one address, and an OPT without options if the query has one."""
+    """Returns the response of a server without cookies: one address, and an OPT without options if the query has one."""
     end = name_end(query) + 4
     has_opt = query[11] == 1
     header = query[:2] + b"\x81\x80" + bytes([0, 1, 0, 1, 0, 0, 0, int(has_opt)])
@@ -33,7 +33,7 @@ def plain_answer(query):
 
 
 def forward(listener, pods, stats):
-    """Passes queries and answers on as they are."""
+    """Forwards queries and responses unchanged."""
     upstream = {}
     while True:
         ready, _, _ = select.select([listener, *upstream], [], [])
@@ -56,7 +56,7 @@ def forward(listener, pods, stats):
 
 
 def resolve(channel, name):
-    """The addresses of a name, or what c-ares says instead."""
+    """Returns the addresses of a name, or the error of c-ares."""
     done = threading.Event()
     result = []
 
@@ -72,7 +72,7 @@ def resolve(channel, name):
 
 
 def check(poddnsd, arguments):
-    """What two names resolve to, one after the other, and how many cookies passed by."""
+    """Returns the results for two names, resolved in turn, and the number of cookies in queries and responses."""
     daemon = subprocess.Popen(
         [poddnsd, "--pods=insecure", "--listen=127.0.0.1:0", "--admin=off", "--log-format=json", *arguments],
         stderr=subprocess.PIPE,
@@ -107,10 +107,10 @@ def main():
     print("c-ares", pycares.__version__)
     pod, service, stats = check(poddnsd, [])
     print("by default:", pod, service, stats)
-    assert stats["cookies asked"] > 0, "this c-ares sends no cookies, so it shows nothing"
+    assert stats["cookies asked"] > 0, "this c-ares sends no cookies, so the check does not work"
     assert stats["cookies given"] == 0, stats
     assert (pod, service) == (["10.42.2.46"], ["203.0.113.7"]), (pod, service)
-    # The check can fail: with cookies for every client it does.
+    # With cookies for every client, c-ares must discard the answer: otherwise the check does not work.
     pod, service, stats = check(poddnsd, ["--rate-limit-exempt=none"])
     print("with cookies for all:", pod, service, stats)
     assert stats["cookies given"] > 0, stats

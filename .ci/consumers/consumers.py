@@ -1,4 +1,4 @@
-"""The check behind .ci/consumers/run: a forwarder that keeps a trace, and the clients."""
+"""The check of .ci/consumers/run: a forwarder that records a trace, and the clients."""
 
 import collections
 import json
@@ -13,11 +13,11 @@ import pycares
 
 ZONE = "pod.cluster.local"
 NXDOMAIN = 3
-# Longer than anything takes on a slow machine, and no more than that: what is asserted is the trace.
+# A limit for slow machines; the test asserts the trace, not times.
 PATIENCE_SECONDS = 240
 PODS = [("default", "web-0", ["10.42.2.46", "fd00::7"]), ("kong", "proxy-0", ["10.42.3.1"])]
 
-# Who asks, the name as it is written, and its address.
+# The programs that use a name, the name, and its addresses.
 FORMS = [
     ("tofu-controller, Spark, MPI, SPIRE", "10-42-2-46.default.pod.cluster.local", "10.42.2.46"),
     ("Kong ingress controller", "10-42-3-1.kong.pod", "10.42.3.1"),
@@ -27,14 +27,14 @@ FORMS = [
     ("Telepresence, Pod Certificates", "web-0.default.pod.cluster.local", "10.42.2.46 fd00::7"),
     ("a pod that is gone", "10-42-9-9.default.pod.cluster.local", ""),
 ]
-# Only dots are replaced by akka and its kin, so an IPv6 address keeps its colons.
+# akka and others replace dots only, so an IPv6 address keeps its colons.
 COLONS = ("akka, libcluster, ekka on IPv6", "fd00::7.default.pod.cluster.local", "fd00::7")
-# These refuse such a name before they ask; musl asks.
+# These refuse such a name before they send a query; musl sends it.
 REFUSES_COLONS = {"glibc", "go", "c-ares"}
 
 
 def question(message):
-    """The name, the type, and where the question ends."""
+    """Returns the name, the type, and the end of the question."""
     labels, at = [], 12
     while message[at]:
         labels.append(message[at + 1:at + 1 + message[at]].decode("latin-1"))
@@ -43,7 +43,7 @@ def question(message):
 
 
 def name_error(query):
-    """NXDOMAIN as CoreDNS gives it for a name of the cluster's zone that does not exist, with the SOA behind it."""
+    """Returns the response of CoreDNS for a name of the zone of the cluster that does not exist: NXDOMAIN with the SOA."""
     end = question(query)[2]
     text = b"\x07cluster\x05local\x00"
     data = b"\x02ns\x03dns" + text + b"\x0ahostmaster" + text + bytes(16) + (5).to_bytes(4, "big")
@@ -52,7 +52,7 @@ def name_error(query):
 
 
 class Forwarder:
-    """Sends the pods' zone to poddnsd and answers the rest, as a CoreDNS with such a server block does."""
+    """Forwards the zone of pods to poddnsd and answers the rest, as a CoreDNS with such a server block does."""
 
     def __init__(self, pods):
         self.pods, self.trace, self.lock = pods, [], threading.Lock()
@@ -102,7 +102,7 @@ def program(path):
 
 
 def c_ares(name):
-    """A and AAAA in parallel, with the search list of resolv.conf."""
+    """Resolves A and AAAA in parallel, with the search list of resolv.conf."""
     channel, done, found = pycares.Channel(), threading.Event(), []
 
     def callback(result, error):
@@ -116,7 +116,7 @@ def c_ares(name):
 
 
 def expected_names(name):
-    """The names that a search list with ndots:5 leads to, in order, up to the one that exists."""
+    """Returns the names that a resolver tries with ndots:5, in order, up to the one that exists."""
     if name.endswith("."):
         return [name[:-1]]
     searched = [f"{name}.{each}" for each in ("team.svc.cluster.local", "svc.cluster.local", "cluster.local")]
@@ -137,7 +137,7 @@ def check(client, resolve, forwarder, form):
     answered = collections.Counter(entry[1:] for entry in trace if entry[0] != "asked")
     if asked != answered:
         raise SystemExit(f"{shown}: asked {asked}, answered {answered}")
-    # A question that is repeated has waited for a time-out.
+    # A repeated question means a time-out.
     if any(count > 1 for count in asked.values()):
         raise SystemExit(f"{shown}: repeated: {asked}")
     order = list(dict.fromkeys(entry[1] for entry in trace if entry[0] == "asked"))
@@ -146,11 +146,11 @@ def check(client, resolve, forwarder, form):
     kinds = {entry[2] for entry in trace}
     if kinds != {1, 28}:
         raise SystemExit(f"{shown}: types {kinds}")
-    # The first tries are of names that do not exist: an answer at once, and none that makes a client give up.
+    # The first names do not exist: the rcode must not make a client stop.
     rcodes = {entry[0] for entry in trace if entry[0] != "asked" and entry[1] in order[:-1]}
     if rcodes - {NXDOMAIN}:
         raise SystemExit(f"{shown}: rcodes {rcodes} before the last name")
-    print(f"ok: {shown}: {' '.join(addresses) or 'no such name'} by {sum(asked.values())} questions", flush=True)
+    print(f"ok: {shown}: {' '.join(addresses) or 'no such name'} by {sum(asked.values())} queries", flush=True)
 
 
 def pods_file(work):
@@ -197,8 +197,8 @@ def main():
             if client in REFUSES_COLONS:
                 found, trace = resolve(name), forwarder.take()
                 if trace or any(":" in each for each in found):
-                    raise SystemExit(f"{client} asks for {name} by now, so docs/consumers.md is wrong: {found} {trace}")
-                print(f"ok: {client}: refuses {name} by itself")
+                    raise SystemExit(f"{client} sends a query for {name}, so docs/consumers.md is wrong: {found} {trace}")
+                print(f"ok: {client}: refuses {name} without a query")
             else:
                 check(client, resolve, forwarder, COLONS)
     finally:

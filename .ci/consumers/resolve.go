@@ -1,4 +1,4 @@
-// Prints the addresses of a name by Go's own resolver, A and AAAA in parallel, or its error.
+// Prints the addresses of a name by Go's built-in resolver, A and AAAA in parallel, or its error.
 package main
 
 import (

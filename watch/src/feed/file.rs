@@ -40,6 +40,8 @@ pub(crate) struct FileFeed {
     report: WatchReport,
     /// The version that was read last, or could not be.
     read: PodsFileVersion,
+    /// True if the index is what the file was when it was last polled.
+    in_sync: bool,
 }
 
 /// A version of the file.
@@ -79,7 +81,7 @@ impl FileFeed {
         let watch = if scope.pods { Resource::Pods } else { Resource::Namespaces };
         let report = WatchReport::new(health, watch, None, Arc::clone(&stats));
         let reader = Arc::new(PodsFileReader::new(scope, writer, &stats));
-        let mut feed = Self { path, reader, report, read: PodsFileVersion::None };
+        let mut feed = Self { path, reader, report, read: PodsFileVersion::None, in_sync: false };
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -120,6 +122,9 @@ impl FileFeed {
                 }
                 Err(_) => {}
             }
+            if self.in_sync {
+                self.report.renew();
+            }
             seen = now;
         }
     }
@@ -144,6 +149,7 @@ impl FileFeed {
     fn broken(&mut self, error: &str) {
         let text = format!("{}: {error}; keeping what was read before", self.path.display());
         warn!("{text}");
+        self.in_sync = false;
         self.report.failed(Instant::now(), &text);
     }
 
@@ -158,7 +164,7 @@ impl FileFeed {
         let reader = Arc::clone(&self.reader);
         let applied = spawn_blocking(move || reader.apply(staged)).await;
         let pods = self.unblocked(applied)?;
-        self.read = version;
+        (self.read, self.in_sync) = (version, true);
         self.report.stats().count_list();
         self.report.in_step();
         info!(file = %self.path.display(), pods, "read");
@@ -248,7 +254,11 @@ mod tests {
     use std::fs;
     use std::io::{Read, Write};
 
+    use poddns_core::Freshness;
+
     use super::*;
+    use crate::freshness::LEASE;
+    use crate::freshness::tests::ManualClock;
     use crate::{IndexOptions, index};
 
     const POD: &str = "- {kind: Pod, metadata: {name: a, namespace: a}, status: {podIP: 10.0.0.1}}\n";
@@ -313,6 +323,24 @@ mod tests {
         };
         assert_eq!(stage(replace), Ok(()));
         assert_eq!(stage(|path| fs::remove_file(path).unwrap()), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn file_that_is_not_polled_is_stale() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pods.yaml");
+        fs::write(&path, format!("kind: List\nitems:\n{POD}")).unwrap();
+        let (hand, (writer, _index)) = (ManualClock::default(), index(IndexOptions::default()));
+        let (health, writer) = (hand.health(), SharedWriter::new(writer));
+        let stats = Arc::<FeedStats>::default();
+        let feed = FileFeed::open(path, false, &Scope::default(), writer, &health, stats).await.unwrap();
+        hand.pass(LEASE);
+        assert_eq!(health.freshness(), Freshness::Fresh, "a feed that does not run holds what was read");
+        // As one whose file system does not answer, it goes no further.
+        let _ = tokio::time::timeout(2 * POLL_INTERVAL, feed.run()).await;
+        assert_eq!(health.freshness(), Freshness::Fresh);
+        hand.pass(LEASE);
+        assert!(matches!(health.freshness(), Freshness::Stale { .. }), "{health:?}");
     }
 
     #[test]

@@ -64,14 +64,22 @@ impl WatchReport {
         }
     }
 
-    /// The index is in sync with a file.
+    /// The index is in sync with a file: until [`renew`](Self::renew) is called, whatever the time.
     pub(crate) fn in_step(&mut self) {
         self.health.fresh();
+        self.claim = None;
+    }
+
+    /// The index is still in sync with a file, and must be found so again.
+    pub(crate) fn renew(&mut self) {
+        self.begin();
+        self.claim(None);
     }
 
     /// A file could not be read, and was last known to be in sync at `since`.
     pub(crate) fn failed(&mut self, since: Instant, error: &str) {
         self.stats().count_error();
+        self.claim = None;
         self.health.stale(since.into_std(), error);
     }
 
@@ -115,7 +123,7 @@ impl WatchReport {
             self.health.fresh_for(ago, left);
             self.claim = Some(SyncClaim::Grace(grace));
         } else {
-            self.health.fresh_for(Duration::ZERO, LEASE);
+            self.health.fresh_since(&self.runs);
             self.claim = Some(SyncClaim::Renew(now + RENEWAL));
         }
     }

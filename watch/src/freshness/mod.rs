@@ -4,7 +4,7 @@
 mod clock;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::Resource;
 use clock::FreshnessClock;
 use state::{Moment, NEVER, WatchState, nanos};
 
-/// Time for which a watch of a cluster counts as in sync after its feed has last run. So a process that was stopped or
+/// Time for which a watch counts as in sync after its feed has last run. So a process that was stopped or
 /// suspended is stale from the first query on, before the feed can find out.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 
@@ -275,7 +275,8 @@ impl fmt::Debug for Health {
 }
 
 /// Reason why a watch is stale whose feed could not say so.
-const LAPSED: &str = "its feed has not run in time: the process or the machine was stopped, or is overloaded";
+const LAPSED: &str = "its feed has not run in time: the process or the machine was stopped, is overloaded, or reads a file of a \
+                      file system that does not answer";
 
 impl WatchHealth {
     /// The list is complete, and the watch goes on from it, until something else is reported.
@@ -291,6 +292,16 @@ impl WatchHealth {
         self.change(|member, now| {
             member.state = WatchState::Fresh(now.saturating_add(nanos(span)));
             member.in_sync = now.saturating_sub(nanos(ago));
+            member.error = None;
+        });
+    }
+
+    /// The index was in sync when its feed last ran, and counts as in sync for [`LEASE`] from then on. A stop of the process
+    /// between the two lengthens nothing.
+    pub(crate) fn fresh_since(&self, runs: &LapseDetector) {
+        let ran = runs.ran;
+        self.change(|member, _| {
+            (member.state, member.in_sync) = (WatchState::Fresh(ran.saturating_add(nanos(LEASE))), ran);
             member.error = None;
         });
     }

@@ -89,15 +89,15 @@ fn a_snapshot_of_unknown_age_is_older_than_any_limit() {
 
 /// A clock that stands still unless it is moved.
 #[derive(Clone, Default)]
-struct ManualClock(Arc<AtomicU64>);
+pub(crate) struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    fn health(&self) -> Health {
+    pub(crate) fn health(&self) -> Health {
         let hand = Arc::clone(&self.0);
         Health::with_clock(FreshnessClock::new(move || Duration::from_nanos(hand.load(Ordering::Relaxed))))
     }
 
-    fn pass(&self, span: Duration) {
+    pub(crate) fn pass(&self, span: Duration) {
         self.0.fetch_add(u64::try_from(span.as_nanos()).unwrap(), Ordering::Relaxed);
     }
 }
@@ -122,6 +122,19 @@ fn freshness_that_is_not_renewed_ends() {
     pods.fresh();
     hand.pass(Duration::from_hours(1000));
     assert_eq!(health.freshness(), Freshness::Fresh, "without a deadline");
+}
+
+#[test]
+fn stop_before_the_renewal_lengthens_nothing() {
+    let hand = ManualClock::default();
+    let health = hand.health();
+    let pods = health.register(Resource::Pods, None);
+    let mut runs = pods.run_counter();
+    hand.pass(LEASE / 2);
+    runs.run().unwrap();
+    hand.pass(LEASE);
+    pods.fresh_since(&runs);
+    assert_eq!(health.freshness(), Freshness::Stale { age: LEASE });
 }
 
 #[test]

@@ -48,12 +48,12 @@ pub fn command() -> Command {
         .version(VERSION)
         .long_version(version::details())
         .about("Answers DNS queries for the addresses of Kubernetes pods")
-        .after_help("`--help` has the values that are allowed, and what else there is to say of each flag.")
+        .after_help("`--help` describes each flag in full, with its allowed values.")
         .after_long_help(
             "Every flag can be set as PODDNS_<FLAG> in the environment too (PODDNS_POD_CIDR, lists separated by \
              commas), and as <flag> in the TOML file that --config names. Flags beat variables, variables beat the \
              file.\n\n\
-             systemd may pass the sockets (LISTEN_FDS) and is told how things go (NOTIFY_SOCKET).\n\n\
+             systemd may pass the sockets (LISTEN_FDS) and is notified of the state (NOTIFY_SOCKET).\n\n\
              SIGHUP reads the file again. SIGTERM and SIGINT end the server: it is unready for the lame-duck time, \
              then finishes what it has begun; a second signal ends it at once.\n\n\
              Exit status: 0 after SIGTERM or SIGINT, 64 for wrong usage or configuration, 1 for any other failure.",
@@ -63,21 +63,21 @@ pub fn command() -> Command {
 
 /// Runs the daemon until a signal requests its end, or it fails.
 ///
-/// What is wrong with the command line or the configuration goes to standard error as it is, since nobody has
-/// said yet how to log; everything else is logged.
+/// Errors of the command line and of the configuration go to standard error as they are, since the format of the log is not
+/// known yet; everything else is logged.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     sys::keep_little_memory();
     let flags = match command().try_get_matches_from(arguments) {
         Ok(flags) => flags,
         Err(error) => {
-            // Nowhere left to complain if this fails.
+            // There is nowhere to report that standard error is gone.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
         }
     };
-    // First of all: it changes the environment, and the settings depend on it.
+    // Before any thread is started: it changes the environment.
     let passed = match PassedSockets::take() {
         Ok(passed) => passed,
         Err(wrong) => {
@@ -131,7 +131,7 @@ fn serve(
     }
     open_files::check(&settings.server);
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    // Before anything is bound: no signal must meet its default action.
+    // Before anything is bound: a signal must not have its default effect.
     let mut signals = {
         let _guard = runtime.enter();
         Signals::new()?
@@ -146,7 +146,7 @@ fn serve(
             return Ok(exit_code(failure.is_configuration()));
         }
     };
-    // The first thread that stays, and not earlier: it has the privileges of the one that starts it.
+    // Not earlier: the thread has the privileges of the one that starts it.
     log.write()?;
     let watch = ConfigWatch::new(sources.file().map(Path::to_owned), read);
     let lame_duck = settings.lame_duck;

@@ -52,7 +52,7 @@ pub(super) fn load(sources: Sources) -> Result<(Sources, LoadedConfig, ConfigVer
     };
     let read = bounded("poddns-config", READ_TIMEOUT, read);
     let (loaded, version) =
-        read.unwrap_or_else(|error| (Err(Problem::Unreadable { path: file, error }.into()), None));
+        read.unwrap_or_else(|source| (Err(Problem::Unreadable { path: file, source }.into()), None));
     Ok((sources, loaded?, version))
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn prepare(
     passed.advise(settings.server.threads);
     let bound = Bound::with_passed(settings.server.clone(), passed.0)?.with_log_losses(log::losses);
     let bound = bound.with_query_log(log::query);
-    privileges::give_up(&settings.privileges)?;
+    privileges::drop_privileges(&settings.privileges)?;
     select! {
         dropped = restrict(sources, settings) => Ok(Some((bound, dropped?))),
         signal = signals.end() => {

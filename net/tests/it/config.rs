@@ -90,7 +90,7 @@ fn wrong_values_of_flags() {
             "is not an IP address with a port; allowed: off, IPv4:PORT, [IPv6]:PORT, or *:PORT for 0.0.0.0 and [::]",
         ),
         ("threads", "0", "is out of range; allowed: 1 to 512"),
-        ("log-format", "xml", "is not a format; allowed: text or json"),
+        ("log-format", "xml", "is neither; allowed: text or json"),
         ("host-network", "yes", "is neither; allowed: include or exclude"),
         (
             "lame-duck",
@@ -98,7 +98,11 @@ fn wrong_values_of_flags() {
             "is not a time: a whole number and ms, s, m, h or d; allowed: a time from 0s to 1h such as 5s",
         ),
         ("tcp-idle-timeout", "10ms", "is out of range; allowed: a time from 100ms to 1h such as 10s"),
-        ("tcp-lifetime", "0s", "is out of range; allowed: off, or a time from 1s to 7d such as 30m or 1h"),
+        (
+            "tcp-lifetime",
+            "0s",
+            "is out of range; allowed: off, or a time from 1s to 7d such as 90s, 5m or 1h",
+        ),
         ("tcp-connections", "0", "is out of range; allowed: 1 to 1000000"),
         ("tcp-connections-per-client", "many", "is not a whole number; allowed: 1 to 1000000"),
         (

@@ -130,7 +130,7 @@ fn a_user_that_cannot_be_is_refused() {
     assert_eq!(output.status.code(), Some(64));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains("only root can become somebody else, and this process is started as user 65534"),
+        told.contains("only root can become another user, and this process is started as user 65534"),
         "{told}"
     );
 }

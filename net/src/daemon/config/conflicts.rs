@@ -10,7 +10,7 @@ use super::options;
 use crate::server::cookies::CookieSource;
 use crate::server::settings::{Needs, Settings, TransferSettings};
 
-/// Search for settings that are valid by themselves, but not beside each other.
+/// Search for settings that are valid by themselves, but not together.
 pub(super) struct Conflicts<'a> {
     pub(super) given: &'a Layer,
     pub(super) settings: &'a Settings,
@@ -139,7 +139,7 @@ impl Conflicts<'_> {
     }
 }
 
-/// The first item, in lower case, that comes twice.
+/// Returns the first item, in lower case, that occurs twice.
 fn double(items: impl Iterator<Item = String>) -> Option<String> {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     items.map(|item| item.to_ascii_lowercase()).find(|item| !seen.insert(item.clone()))

@@ -65,10 +65,13 @@ pub fn reference() -> String {
         let _ = write!(text, "\n## {}\n", section.heading);
         for option in section.options {
             let name = option.name;
-            let placeholder =
-                if option.arity == Arity::Switch { String::new() } else { format!(" <{}>", option.value) };
+            let placeholder = if option.arity() == Arity::Switch {
+                String::new()
+            } else {
+                format!(" <{}>", option.placeholder())
+            };
             let _ = write!(text, "\n### {name}\n`--{name}{placeholder}` · `{}`\n\n", variable(name));
-            for line in wrapped(&markdown(&sentences(option)), WIDTH) {
+            for line in wrapped(&markdown(&option.sentences()), WIDTH) {
                 let _ = writeln!(text, "{line}");
             }
             let default = match option.default().as_slice() {
@@ -76,7 +79,7 @@ pub fn reference() -> String {
                 [] => markdown(option.without),
                 values => format!("`{}`", values.join("`, `")),
             };
-            let _ = write!(text, "\n- Allowed: {}\n- Default: {default}\n", markdown(option.allowed));
+            let _ = write!(text, "\n- Allowed: {}\n- Default: {default}\n", markdown(option.allowed()));
             if !option.example.is_empty() {
                 let _ = writeln!(text, "- Example: `{name} = {}`", toml(option, &examples(option)));
             }
@@ -100,28 +103,26 @@ fn examples(option: &Opt) -> Vec<String> {
     option.example.iter().map(|example| (*example).to_owned()).collect()
 }
 
-fn sentences(option: &Opt) -> String {
-    let more = if option.more.is_empty() { String::new() } else { format!(" {}", option.more) };
-    format!("{}.{more}", option.help)
-}
-
 fn description(option: &Opt) -> String {
     let without =
         if option.without.is_empty() { String::new() } else { format!(" Default: {}.", option.without) };
-    let allowed =
-        if option.arity == Arity::Switch { String::new() } else { format!(" Allowed: {}.", option.allowed) };
-    format!("{}{allowed}{without}", sentences(option))
+    let allowed = if option.arity() == Arity::Switch {
+        String::new()
+    } else {
+        format!(" Allowed: {}.", option.allowed())
+    };
+    format!("{}{allowed}{without}", option.sentences())
 }
 
 /// Returns values in the notation of the file.
 fn toml(option: &Opt, values: &[String]) -> String {
-    let one = |value: &String| match option.arity {
+    let one = |value: &String| match option.arity() {
         Arity::Switch => value.clone(),
         Arity::One if value.bytes().all(|byte| byte.is_ascii_digit()) => value.clone(),
         Arity::One | Arity::Many => format!("{value:?}"),
     };
     let all: Vec<String> = values.iter().map(one).collect();
-    if option.arity == Arity::Many { format!("[{}]", all.join(", ")) } else { all.join("") }
+    if option.arity() == Arity::Many { format!("[{}]", all.join(", ")) } else { all.join("") }
 }
 
 /// Returns the lines of a text, none longer than the width.
@@ -142,8 +143,6 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layer::{Given, Layer};
-    use super::super::{SettingOrigin, read};
     use super::*;
     use crate::server::admin::document::check;
 
@@ -158,47 +157,17 @@ mod tests {
         for section in &SECTIONS {
             for option in section.options {
                 let name = option.name;
-                assert!(!name.is_empty() && !option.allowed.is_empty() && !option.help.is_empty(), "{name}");
                 assert!(
-                    option.arity == Arity::Switch || !option.value.is_empty(),
-                    "{name} has no placeholder"
+                    !name.is_empty() && !option.allowed().is_empty() && !option.help.is_empty(),
+                    "{name}"
                 );
+                assert!(!option.placeholder().is_empty(), "{name} has no placeholder");
                 assert!(!option.help.ends_with('.'), "{name}");
                 assert!(
                     !option.default().is_empty() || !option.example.is_empty(),
                     "{name} has nothing to show"
                 );
             }
-        }
-    }
-
-    /// Reads one option from texts, and returns the number of problems and what it then shows.
-    fn read_back(option: &'static Opt, values: Vec<String>) -> (usize, Vec<String>) {
-        let (mut layer, mut problems) = (Layer::default(), Vec::new());
-        layer.insert(option.name, Given { values, origin: SettingOrigin::Flag });
-        let draft = read::draft(&layer, &mut problems);
-        (problems.len(), (option.show)(&draft))
-    }
-
-    #[test]
-    fn defaults_and_examples_are_values() {
-        for option in SECTIONS.iter().flat_map(|section| section.options) {
-            let default = option.default();
-            if !default.is_empty() {
-                assert_eq!(read_back(option, default.clone()), (0, default), "{}", option.name);
-            }
-            if !option.example.is_empty() {
-                assert_eq!(read_back(option, examples(option)).0, 0, "{}", option.name);
-            }
-        }
-    }
-
-    #[test]
-    fn every_option_is_read() {
-        // A text that no option takes.
-        for option in SECTIONS.iter().flat_map(|section| section.options) {
-            let (problems, shown) = read_back(option, vec![String::new()]);
-            assert_eq!(problems, 1, "{} takes an empty text: {shown:?}", option.name);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Settings on their way from texts: those that stand for themselves, and the parts of the others.
+//! Target of the options, from which the settings are made.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -26,6 +27,16 @@ pub(super) enum ExemptValue {
     Network(IpCidr),
 }
 
+impl fmt::Display for ExemptValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Private => f.write_str("private"),
+            Self::Network(network) => network.fmt(f),
+        }
+    }
+}
+
 impl ExemptValue {
     fn networks(&self) -> Vec<IpCidr> {
         match self {
@@ -36,10 +47,10 @@ impl ExemptValue {
     }
 }
 
-/// The target that options are read into: one place for each.
+/// One place for each option.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    /// Without what has a place of its own below.
+    /// Settings that an option sets directly.
     pub(super) server: Settings,
     pub(super) privileges: Privileges,
     pub(super) lame_duck: Duration,
@@ -48,6 +59,8 @@ pub(super) struct Draft {
     pub(super) query_log: Option<LoggedQueries>,
     pub(super) query_log_sample: NonZeroU32,
     pub(super) query_log_rate: NonZeroU32,
+    /// Addresses of each `listen`.
+    pub(super) listen: Vec<Vec<SocketAddr>>,
     pub(super) ns_name: Option<Name>,
     pub(super) namespaces: Vec<Label>,
     pub(super) kubeconfig: Option<PathBuf>,
@@ -62,14 +75,14 @@ pub(super) struct Draft {
     pub(super) rate: Option<NonZeroU32>,
     pub(super) nxdomain_limit: Option<NonZeroU32>,
     pub(super) rate_limit: RateLimit,
-    /// Private networks and those of pods, if not given.
-    pub(super) exempt: Option<Vec<ExemptValue>>,
+    /// Private networks and those of pods, if empty.
+    pub(super) exempt: Vec<ExemptValue>,
     pub(super) cookies: bool,
     pub(super) cookie_secret_file: Option<PathBuf>,
 }
 
 impl Default for Draft {
-    /// The defaults of the settings, which are the only ones there are.
+    /// Returns the defaults of the settings: there are no others.
     fn default() -> Self {
         let DaemonSettings { server, privileges, lame_duck, log_format, watch_config } =
             DaemonSettings::default();
@@ -84,6 +97,7 @@ impl Default for Draft {
             secondaries: Vec::new(),
             transfer_key: None,
             transfer_journal: TransferSettings::JOURNAL,
+            listen: server.listen.iter().map(|address| vec![*address]).collect(),
             server,
             privileges,
             lame_duck,
@@ -100,7 +114,7 @@ impl Default for Draft {
             pods_file: None,
             snapshot: None,
             cookie_secret_file: None,
-            exempt: None,
+            exempt: Vec::new(),
         }
     }
 }
@@ -112,6 +126,7 @@ impl Draft {
         if let Some(name) = self.ns_name {
             server.zones = server.zones.into_iter().map(|zone| zone.with_ns(name)).collect();
         }
+        server.listen = self.listen.concat();
         server.set_namespaces(self.namespaces);
         let Self { kubeconfig, context, resync_interval, .. } = self;
         server.source = match self.pods_file {
@@ -128,10 +143,11 @@ impl Draft {
         let (secondaries, key_file, journal) = (self.secondaries, self.transfer_key, self.transfer_journal);
         server.transfer =
             (!secondaries.is_empty()).then_some(TransferSettings { secondaries, key_file, journal });
-        match self.exempt {
-            Some(exempt) => server.exempt = exempt.iter().flat_map(ExemptValue::networks).collect(),
+        if self.exempt.is_empty() {
             // Whatever addresses pods have, their resolvers are clients with many queries.
-            None => server.exempt.extend_from_slice(&server.pod_cidrs),
+            server.exempt.extend_from_slice(&server.pod_cidrs);
+        } else {
+            server.exempt = self.exempt.iter().flat_map(ExemptValue::networks).collect();
         }
         let limit = |rate| RateLimit { responses_per_second: rate, ..self.rate_limit.clone() };
         server.rate_limit = self.rate.map(limit);

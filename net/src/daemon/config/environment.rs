@@ -1,4 +1,4 @@
-//! Variables that look like settings and are none.
+//! Variables of the environment that are named like settings and are none.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,5 +1,6 @@
 //! Errors in the configuration, with what is needed to correct them.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -33,12 +34,12 @@ impl SettingOrigin {
     }
 }
 
-/// A setting as somebody wrote it: printed in the notation of its origin, so that it can be found there.
+/// A setting as it was written, in the notation of its origin, so that it can be found there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingText {
     /// The setting's name, as in the file.
     pub key: &'static str,
-    /// Its value, if it is about one.
+    /// Its value, if the error concerns one.
     pub value: Option<String>,
     /// The place.
     pub origin: SettingOrigin,
@@ -63,17 +64,17 @@ impl fmt::Display for SettingText {
     }
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The config file cannot be read.
-    #[error("config file {}: {error}", path.display())]
+    #[error("config file {}: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// The reason.
-        error: io::Error,
+        source: io::Error,
     },
     /// The config file is not TOML.
     #[error("{}:{line}: not valid TOML: {message}", path.display())]
@@ -98,21 +99,21 @@ pub enum Problem {
         meant: Option<&'static str>,
     },
     /// A value that the setting cannot have.
-    #[error("{written}: {why}; allowed: {allowed}")]
+    #[error("{written}: {source}; allowed: {allowed}")]
     Value {
         /// The setting.
         written: SettingText,
         /// The fault.
-        why: String,
+        source: Box<dyn Error + Send + Sync>,
         /// The allowed values.
         allowed: &'static str,
     },
-    /// A setting that makes no sense beside another one.
+    /// A setting that contradicts another one.
     #[error("{written}: {why}")]
     Conflict {
         /// The setting.
         written: SettingText,
-        /// With what it is in conflict, and what to do.
+        /// The other setting, and what to do.
         why: String,
     },
 }
@@ -135,7 +136,7 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// The problems, in the order of the settings' table.
+    /// Returns the problems, in the order of the table of options.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -154,4 +155,4 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl Error for ConfigError {}

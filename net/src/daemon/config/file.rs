@@ -9,18 +9,19 @@ use toml::de::{DeTable, DeValue};
 use super::error::{Problem, SettingOrigin, SettingText};
 use super::layer::{Given, Layer};
 use super::options::{self, Arity};
+use super::value::ValueError;
 
-/// Reads the file: what it sets, and all that is wrong with it.
+/// Returns the settings of the file, and everything that is wrong with it.
 pub(super) fn read(path: &Path) -> (Layer, Vec<Problem>) {
     match fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
-        Err(error) => (Layer::default(), vec![Problem::Unreadable { path: path.to_owned(), error }]),
+        Err(source) => (Layer::default(), vec![Problem::Unreadable { path: path.to_owned(), source }]),
     }
 }
 
 fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
     let line_of =
-        |span: Range<usize>| 1 + text.bytes().take(span.start).filter(|&octet| octet == b'\n').count();
+        |span: Range<usize>| 1 + text.bytes().take(span.start).filter(|&byte| byte == b'\n').count();
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
         Err(error) => {
@@ -40,51 +41,47 @@ fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
             continue;
         };
         let origin = SettingOrigin::File { path: path.to_owned(), line };
-        match texts(value.into_inner(), key.arity) {
+        match texts(value.into_inner(), key.arity()) {
             Ok(values) => layer.insert(key.name, Given { values, origin }),
-            Err(why) => {
+            Err(source) => {
                 let written = SettingText { key: key.name, value: None, origin };
-                problems.push(Problem::Value { written, why, allowed: key.allowed });
+                problems.push(Problem::Value { written, source, allowed: key.allowed() });
             }
         }
     }
     (layer, problems)
 }
 
-/// A value's texts, which are then read like those of a flag.
-fn texts(value: DeValue<'_>, arity: Arity) -> Result<Vec<String>, String> {
+/// Returns the texts of a value, which are then read like those of a flag.
+fn texts(value: DeValue<'_>, arity: Arity) -> Result<Vec<String>, ValueError> {
     match (value, arity) {
-        (DeValue::Array(items), _) if items.is_empty() => {
-            Err("is an empty array; leave the key out".to_owned())
-        }
+        (DeValue::Array(items), _) if items.is_empty() => Err("is an empty array; leave the key out".into()),
         (DeValue::Array(items), Arity::Many) => {
             items.into_iter().map(|item| text(item.into_inner())).collect()
         }
-        (DeValue::Array(_), _) => Err("is an array, but takes one value".to_owned()),
+        (DeValue::Array(_), _) => Err("is an array, but takes one value".into()),
         (value, _) => text(value).map(|text| vec![text]),
     }
 }
 
-fn text(value: DeValue<'_>) -> Result<String, String> {
+fn text(value: DeValue<'_>) -> Result<String, ValueError> {
     match value {
         DeValue::String(text) => Ok(text.into_owned()),
         DeValue::Integer(number) => decimal(number.as_str(), number.radix()),
         DeValue::Boolean(switch) => Ok(switch.to_string()),
-        DeValue::Float(_) => Err("is a number with a fraction".to_owned()),
-        DeValue::Datetime(_) => Err("is a date".to_owned()),
-        DeValue::Array(_) => Err("is an array in an array".to_owned()),
-        DeValue::Table(_) => Err("is a table".to_owned()),
+        DeValue::Float(_) => Err("is a number with a fraction".into()),
+        DeValue::Datetime(_) => Err("is a date".into()),
+        DeValue::Array(_) => Err("is an array in an array".into()),
+        DeValue::Table(_) => Err("is a table".into()),
     }
 }
 
 /// Returns the number in decimal digits, whatever its notation in the file: `0x10`, `0o20`, `0b10000` are 16.
-fn decimal(digits: &str, radix: u32) -> Result<String, String> {
+fn decimal(digits: &str, radix: u32) -> Result<String, ValueError> {
     if radix == 10 {
         return Ok(digits.to_owned());
     }
-    u64::from_str_radix(digits, radix)
-        .map(|number| number.to_string())
-        .map_err(|_| "is out of range".to_owned())
+    u64::from_str_radix(digits, radix).map(|number| number.to_string()).map_err(|_| "is out of range".into())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The daemon's settings: flags beat `PODDNS_*` variables, which beat the TOML file.
 //!
-//! Whatever can be wrong with a setting is found here, before a socket is bound, and told with the place
-//! where it was written and with what could stand there instead.
+//! Whatever can be wrong with a setting is found here, before a socket is bound. Errors have the place where it was written
+//! and the values that are allowed.
 //!
 //! ```
 //! use poddns_net::config::{Sources, with_flags};
@@ -27,9 +27,7 @@ mod file;
 mod layer;
 mod options;
 mod read;
-mod show;
 mod sources;
-mod texts;
 mod value;
 
 use std::time::Duration;

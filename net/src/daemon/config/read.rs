@@ -5,8 +5,7 @@ use super::conflicts::Conflicts;
 use super::draft::Draft;
 use super::error::Problem;
 use super::layer::Layer;
-use super::options;
-use super::texts::Texts;
+use super::options::{self, Texts};
 
 /// Returns the settings of a draft; adds contradictions to `problems`.
 pub(super) fn settings(draft: Draft, given: &Layer, problems: &mut Vec<Problem>) -> DaemonSettings {
@@ -23,8 +22,7 @@ pub(super) fn draft(given: &Layer, problems: &mut Vec<Problem>) -> Draft {
     let mut draft = Draft::default();
     for option in options::all() {
         if let Some(given) = given.get(option.name) {
-            let (name, allowed) = (option.name, option.allowed);
-            (option.read)(&mut draft, &mut Texts { name, allowed, given, problems });
+            option.field.read(&mut draft, Texts { name: option.name, given, problems });
         }
     }
     draft

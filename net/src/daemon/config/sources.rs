@@ -1,4 +1,4 @@
-//! The three ways to set something, one on top of the other: file, environment, flags.
+//! The sources of settings: file, environment, flags.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The flags of a command line made with [`with_flags`](super::with_flags), and the environment, where
+    /// Returns the flags of a command line made with [`with_flags`](super::with_flags), and the environment, where
     /// `variable` looks up one variable: [`std::env::var_os`] outside of tests.
     ///
     /// An empty variable counts as unset. In a variable a list's items are separated by commas.
@@ -44,7 +44,7 @@ impl Sources {
                 Ok(value) => {
                     environment.insert(
                         key.name,
-                        Given { values: items(&value, key.arity), origin: SettingOrigin::Environment },
+                        Given { values: items(&value, key.arity()), origin: SettingOrigin::Environment },
                     );
                 }
                 Err(value) => problems.push(Problem::Value {
@@ -53,8 +53,8 @@ impl Sources {
                         value: Some(value.to_string_lossy().into_owned()),
                         origin: SettingOrigin::Environment,
                     },
-                    why: "is not UTF-8".to_owned(),
-                    allowed: key.allowed,
+                    source: "is not UTF-8".into(),
+                    allowed: key.allowed(),
                 }),
             }
         }
@@ -85,7 +85,7 @@ impl Sources {
         self.load().map(|loaded| loaded.settings)
     }
 
-    /// The same with what it takes to compare them with others.
+    /// Returns the same, with the options that they were made of.
     pub(crate) fn load(&self) -> Result<LoadedConfig, ConfigError> {
         let (file, mut problems) = self.file.as_deref().map(file::read).unwrap_or_default();
         let all = file.under(&self.environment).under(&self.flags);
@@ -128,8 +128,9 @@ pub(crate) struct LoadedConfig {
 impl LoadedConfig {
     /// Returns the names of the options that only a restart changes and that are different from those of the start.
     pub(crate) fn needs_restart(&self, start: &Self) -> Vec<&'static str> {
+        let (mut now, mut then) = (self.draft.clone(), start.draft.clone());
         let kept = options::all().filter(|option| option.reload == Reload::Keeps);
-        let changed = kept.filter(|option| (option.show)(&self.draft) != (option.show)(&start.draft));
+        let changed = kept.filter(|option| option.field.show(&mut now) != option.field.show(&mut then));
         changed.map(|option| option.name).collect()
     }
 
@@ -150,13 +151,10 @@ impl LoadedConfig {
         }
         let given = self.given.get(name);
         let (source, place) = given.map_or(("default", None), |given| given.origin.source(name));
-        // Without a default, what was given is what there is.
-        let shown = (option.show)(&self.draft);
-        let values = if shown.is_empty() { given.map(|given| given.values.clone()) } else { Some(shown) };
         let values = if given.is_none() && !option.without.is_empty() {
             Vec::new()
         } else {
-            values.unwrap_or_default()
+            option.field.show(&mut self.draft.clone())
         };
         let note = Some(option.without).filter(|text| values.is_empty() && !text.is_empty());
         OptionInForce { name, values, note, source, place }

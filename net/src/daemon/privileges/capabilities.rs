@@ -1,16 +1,17 @@
 //! Capabilities: none once the sockets are bound.
 
+use std::error::Error;
+
 use caps::{CapSet, Capability};
 
 use super::PrivilegeError;
 
-#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
-fn failed(error: impl ToString) -> PrivilegeError {
-    PrivilegeError::Capabilities(error.to_string())
+fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> PrivilegeError {
+    PrivilegeError::Capabilities(error.into())
 }
 
-/// Makes sure that no program that is run gets a capability. Only who has `CAP_SETPCAP` can, and only there it
-/// matters: for others `no_new_privs` does it.
+/// Ensures that a program that is run has no capabilities. That takes `CAP_SETPCAP`; for processes without it
+/// `no_new_privs` suffices.
 pub(super) fn clear_bounding_set() -> Result<(), PrivilegeError> {
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(failed)? {
         caps::clear(None, CapSet::Bounding).map_err(failed)?;

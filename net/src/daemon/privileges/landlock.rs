@@ -24,7 +24,7 @@ pub(super) fn restrict(landlock: Landlock, paths: &Paths) -> Result<DroppedPrivi
     if landlock == Landlock::Off {
         return Ok(nothing());
     }
-    let failed = |error: RulesetError| PrivilegeError::Landlock(error.to_string());
+    let failed = |error: RulesetError| PrivilegeError::Landlock(error.into());
     let mut rules = ruleset().map_err(failed)?;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = AccessFs::from_all(KNOWN) & !(AccessFs::Execute | AccessFs::IoctlDev);

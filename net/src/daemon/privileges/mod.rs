@@ -1,4 +1,4 @@
-//! Privileges that the process drops once its sockets are bound, so that an attacker who takes it over gains little.
+//! Privileges that the process drops once its sockets are bound, so that taking it over gains an attacker little.
 //!
 //! In this order, and all of it for the one thread that exists by then, so that those it starts, the one that writes the
 //! log included, have no more. The files that the settings name, a kubeconfig included, are read after the third step:
@@ -6,8 +6,8 @@
 //! 1. root's user and groups, for those of [`Privileges::user`];
 //! 2. all capabilities, the bounding set included;
 //! 3. `no_new_privs`: no program that it may run is set-uid any more;
-//! 4. Landlock: it opens no file but those it must;
-//! 5. seccomp: it makes no system call but those it must, if [`Privileges::seccomp`] says so.
+//! 4. Landlock: it opens no file but those it needs;
+//! 5. seccomp: it makes no system call but those it needs, if [`Privileges::seccomp`] is set.
 
 #[cfg(target_os = "linux")]
 mod capabilities;
@@ -18,6 +18,7 @@ mod paths;
 mod seccomp;
 mod user;
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -58,24 +59,24 @@ pub enum PrivilegeError {
     Unknown(String, &'static str),
     /// Users cannot be looked up.
     #[error("--user {0:?}: cannot look up the {1}: {2}")]
-    LookUp(String, &'static str, Errno),
-    /// Only root can become somebody else.
+    LookUp(String, &'static str, #[source] Errno),
+    /// Only root can become another user.
     #[error(
-        "--user {0:?}: only root can become somebody else, and this process is started as user {1}; leave it out"
+        "--user {0:?}: only root can become another user, and this process is started as user {1}; leave it out"
     )]
     NotRoot(String, u32),
-    /// The system did not let us.
+    /// The system refused the change.
     #[error(
         "cannot become {0:?} ({1}): {2}; that takes root with the capabilities CAP_SETUID and CAP_SETGID, so keep \
          those or start poddnsd as that user and leave --user out"
     )]
-    Become(String, &'static str, Errno),
-    /// The capabilities did not go.
+    Become(String, &'static str, #[source] Errno),
+    /// The capabilities could not be dropped.
     #[error("cannot drop capabilities: {0}")]
-    Capabilities(String),
+    Capabilities(#[source] Box<dyn Error + Send + Sync>),
     /// `no_new_privs` could not be set.
     #[error("cannot set no_new_privs: {0}")]
-    NoNewPrivileges(Errno),
+    NoNewPrivileges(#[source] Errno),
     /// The files that must stay within reach cannot be determined.
     #[error("cannot read the files that the settings name, to restrict the process to them: {0}")]
     Paths(#[source] io::Error),
@@ -87,11 +88,11 @@ pub enum PrivilegeError {
     NoLandlock,
     /// Landlock refused the rules.
     #[error("cannot restrict files by Landlock: {0}; --landlock off does without")]
-    Landlock(String),
+    Landlock(#[source] Box<dyn Error + Send + Sync>),
     /// The filter of system calls could not be installed.
     #[error("cannot restrict system calls: {0}; --seccomp off does without")]
-    Seccomp(String),
-    /// The system has no such thing.
+    Seccomp(#[source] Box<dyn Error + Send + Sync>),
+    /// The system does not have it.
     #[error("{0} is for Linux only; leave it out")]
     Unsupported(&'static str),
     /// A program must be run, which the restrictions forbid.
@@ -118,8 +119,8 @@ pub(crate) struct DroppedPrivileges {
     pub(crate) readable: Vec<PathBuf>,
     /// Places in which files can be written.
     pub(crate) writable: Vec<PathBuf>,
-    /// The directory of the process itself: where it is not held open, the kernel may make it anew, without the
-    /// rule that hangs on it.
+    /// Directory of the process itself. While it is not open, the kernel may create it again, without the rule that
+    /// allows it.
     #[cfg(target_os = "linux")]
     pub(crate) own_process: Option<::landlock::PathFd>,
 }
@@ -127,20 +128,20 @@ pub(crate) struct DroppedPrivileges {
 /// Drops root's user and all capabilities, for this thread and those that it starts. To be called when the sockets are
 /// bound, and before any other thread is started.
 #[cfg(target_os = "linux")]
-pub(crate) fn give_up(privileges: &Privileges) -> Result<(), PrivilegeError> {
+pub(crate) fn drop_privileges(privileges: &Privileges) -> Result<(), PrivilegeError> {
     // While there is the capability for it.
     capabilities::clear_bounding_set()?;
     if let Some(user) = &privileges.user {
         user.switch()?;
     } else if nix::unistd::geteuid().is_root() {
-        tracing::warn!("running as root, without its capabilities; --user names one who owns fewer files");
+        tracing::warn!("running as root, without its capabilities; set --user to one that owns fewer files");
     }
     capabilities::clear()?;
     nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)
 }
 
 /// Restricts this thread, and those that it starts, to these files, and to the system calls that it needs. To be called
-/// after [`give_up`], and before any thread is started that stays.
+/// after [`drop_privileges`], and before any thread is started that stays.
 #[cfg(target_os = "linux")]
 pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
     let landlock = landlock_with(privileges, paths)?;
@@ -158,13 +159,13 @@ pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<Dropped
     Ok(dropped)
 }
 
-/// Elsewhere there is only the user.
+/// Changes the user: other systems have no other privileges to drop.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn give_up(privileges: &Privileges) -> Result<(), PrivilegeError> {
+pub(crate) fn drop_privileges(privileges: &Privileges) -> Result<(), PrivilegeError> {
     privileges.user.as_ref().map_or(Ok(()), RunAs::switch)
 }
 
-/// Elsewhere nothing can be restricted.
+/// Checks that nothing is to be restricted: other systems cannot do it.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn restrict(privileges: &Privileges, _paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
     check_support(privileges)?;
@@ -208,7 +209,7 @@ pub(crate) fn check_program(privileges: &Privileges, paths: &Paths) -> Result<()
     }
 }
 
-/// Returns how far Landlock can go: a process that runs a program for credentials would fail only when they expire.
+/// Returns the use of Landlock beside a program for credentials: restricted, it would fail, and only once they expire.
 #[cfg(target_os = "linux")]
 fn landlock_with(privileges: &Privileges, paths: &Paths) -> Result<Landlock, PrivilegeError> {
     let Some(program) = paths.program() else { return Ok(privileges.landlock) };

@@ -53,10 +53,10 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Allows to read this file however it is replaced: its directory, and those that hold links on the way to it.
+    /// Allows reading this file however it is replaced: its directory, and those that hold links on the way to it.
     pub(crate) fn read_file(&mut self, file: &Path) {
         let file = absolute(file);
-        // No file, but a pipe of the shell's or standard input.
+        // A pipe of the shell or standard input, not a file.
         if ["/dev", "/proc"].iter().any(|special| file.starts_with(special)) {
             self.read.insert(file.canonicalize().unwrap_or(file));
             return;
@@ -70,7 +70,7 @@ impl Paths {
         }
     }
 
-    /// The same for a file whose directory may be removed and made anew: the directory above is allowed too, unless many
+    /// Allows reading a file whose directory may be removed and created again: the directory above is allowed too, unless many
     /// programs share it.
     pub(crate) fn read_rewritten_file(&mut self, file: &Path) {
         self.read_file(file);
@@ -79,7 +79,7 @@ impl Paths {
         self.read.extend(above.map(Path::to_owned));
     }
 
-    /// Allows to replace this file: to write files into its directory, and to read them. Nothing is allowed in the root
+    /// Allows replacing this file: writing files into its directory, and reading them. Nothing is allowed in the root
     /// directory.
     pub(crate) fn replace_file(&mut self, file: &Path) {
         let directory = directory(file);
@@ -88,11 +88,11 @@ impl Paths {
         }
     }
 
-    /// Allows what it takes to talk to a server by name and over TLS.
+    /// Allows the files that connections to a server by name and over TLS need.
     pub(crate) fn network(&mut self) {
         for file in RESOLVER.map(Path::new) {
             self.read.insert(file.to_owned());
-            // Where a local resolver keeps the real one, in a directory that is its own.
+            // A local resolver keeps the target in a directory of its own.
             if let Ok(target) = file.canonicalize()
                 && let Some(directory) = target.parent().filter(|directory| *directory != Path::new("/etc"))
             {

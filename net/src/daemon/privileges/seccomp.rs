@@ -9,6 +9,7 @@
 //!   or a newer C library may try calls that are unknown here and work without them.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
 use libc::c_long;
 use seccompiler::{
@@ -203,9 +204,8 @@ fn filters() -> Result<Vec<BpfProgram>, PrivilegeError> {
     filters.into_iter().map(compile).collect()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
-fn failed(error: impl ToString) -> PrivilegeError {
-    PrivilegeError::Seccomp(error.to_string())
+fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> PrivilegeError {
+    PrivilegeError::Seccomp(error.into())
 }
 
 fn architecture() -> Result<TargetArch, PrivilegeError> {

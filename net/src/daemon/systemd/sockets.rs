@@ -24,12 +24,12 @@ pub enum PassedError {
         descriptor: usize,
     },
     /// A socket cannot be prepared.
-    #[error("descriptor {descriptor}, passed by systemd: {error}")]
+    #[error("descriptor {descriptor}, passed by systemd: {source}")]
     Unusable {
         /// The number of its descriptor.
         descriptor: usize,
         /// The system's error.
-        error: io::Error,
+        source: io::Error,
     },
     /// An address lacks one transport.
     #[error(
@@ -77,7 +77,7 @@ impl PassedSockets {
     /// Takes the sockets; none if systemd passes none. To be called once and before there are threads, since it changes
     /// the environment, so that programs that this process runs do not take them, too.
     pub fn take() -> Result<Self, PassedError> {
-        // listenfd would do without; systemd never does.
+        // listenfd accepts its absence; systemd always sets it.
         if env::var_os("LISTEN_PID").is_none() { Ok(Self::default()) } else { taken().map(Self) }
     }
 
@@ -90,7 +90,7 @@ impl PassedSockets {
     /// Fails if there are not enough threads for all sockets.
     pub(crate) fn check_threads(&self, threads: NonZeroUsize) -> Result<(), PassedError> {
         let of = |sockets: &Sockets| (sockets.address, sockets.udp.len());
-        // A socket that nobody reads would swallow its share of the queries.
+        // Queries that arrive at a socket that nobody reads would be lost.
         match self.0.iter().map(of).find(|&(_, count)| count > threads.get()) {
             Some((address, count)) => Err(PassedError::TooFewThreads { address, count, threads }),
             None => Ok(()),
@@ -114,7 +114,7 @@ fn taken() -> Result<Vec<Sockets>, PassedError> {
     let mut all = PassedAddresses::default();
     for index in 0..descriptors.len() {
         let descriptor = 3 + index;
-        let unusable = |error| PassedError::Unusable { descriptor, error };
+        let unusable = |source| PassedError::Unusable { descriptor, source };
         if let Ok(Some(socket)) = descriptors.take_udp_socket(index) {
             let address = socket.local_addr().map_err(unusable)?;
             prepare_udp(&SockRef::from(&socket), address).map_err(unusable)?;
@@ -133,7 +133,7 @@ fn taken() -> Result<Vec<Sockets>, PassedError> {
     all.0.into_iter().map(PassedAddress::sockets).collect()
 }
 
-/// The addresses so far, in order.
+/// Addresses found so far, in order.
 #[derive(Default)]
 struct PassedAddresses(Vec<PassedAddress>);
 

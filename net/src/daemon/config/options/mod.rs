@@ -4,6 +4,7 @@
 mod abuse;
 mod answers;
 mod cluster;
+mod field;
 mod identity;
 mod privileges;
 mod serving;
@@ -12,19 +13,9 @@ mod transfer;
 use clap::builder::{OsStr, Str};
 use clap::{Arg, ArgAction, Command};
 
+use self::field::NoField;
+pub(super) use self::field::{Arity, OptionField, Texts};
 use super::draft::Draft;
-use super::texts::Texts;
-
-/// Number of values of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arity {
-    /// One.
-    One,
-    /// Any number: the flag is repeated, the variable has commas, the file an array.
-    Many,
-    /// `true` or `false`; the bare flag means true.
-    Switch,
-}
 
 /// Effect of a reload on a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +30,8 @@ pub(super) enum Reload {
 pub(super) struct Opt {
     /// Flag without its dashes, and key in the file.
     pub(super) name: &'static str,
-    pub(super) arity: Arity,
-    /// Placeholder of the value in the help: the values themselves, with `|` between them, if they are few.
-    pub(super) value: &'static str,
-    /// Values that are allowed, as errors and the reference list them.
-    pub(super) allowed: &'static str,
+    /// Place of its values in the draft, and their kind.
+    pub(super) field: &'static dyn OptionField,
     /// One line, without a full stop.
     pub(super) help: &'static str,
     /// Further sentences for the sample and the reference, if any.
@@ -55,30 +43,19 @@ pub(super) struct Opt {
     /// Option without which this one has no effect, if any.
     pub(super) needs: &'static str,
     pub(super) reload: Reload,
-    /// Parses the texts into the draft.
-    pub(super) read: fn(&mut Draft, &mut Texts<'_>),
-    /// Returns the value in a draft as an operator would write it; empty if there is none.
-    pub(super) show: fn(&Draft) -> Vec<String>,
 }
 
 /// A row with everything that most rows have in common.
 const ROW: Opt = Opt {
     name: "",
-    arity: Arity::One,
-    value: "",
-    allowed: "",
+    field: &NoField,
     help: "",
     more: "",
     without: "",
     example: &[],
     needs: "",
     reload: Reload::Changes,
-    read: |_, _| {},
-    show: |_| Vec::new(),
 };
-
-/// A row of a switch.
-const SWITCH: Opt = Opt { arity: Arity::Switch, allowed: "true or false", ..ROW };
 
 /// Options under a heading of the help.
 pub(super) struct OptionSection {
@@ -105,7 +82,20 @@ pub(super) fn all() -> impl Iterator<Item = &'static Opt> {
 impl Opt {
     /// Returns the default as an operator would write it; empty if there is none.
     pub(super) fn default(&self) -> Vec<String> {
-        if self.without.is_empty() { (self.show)(&Draft::default()) } else { Vec::new() }
+        if self.without.is_empty() { self.field.show(&mut Draft::default()) } else { Vec::new() }
+    }
+
+    pub(super) fn arity(&self) -> Arity {
+        self.field.notation().arity
+    }
+
+    /// Returns the values that are allowed, as errors and the reference list them.
+    pub(super) fn allowed(&self) -> &'static str {
+        self.field.notation().allowed
+    }
+
+    pub(super) fn placeholder(&self) -> &'static str {
+        self.field.notation().placeholder
     }
 
     /// Returns the help of the flag for `--help`: all sentences, the values that are allowed, and the default.
@@ -115,18 +105,23 @@ impl Opt {
             [] => format!("\nDefault: {}", self.without),
             values => format!("\nDefault: {}", values.join(",")),
         };
+        let repeat = if self.arity() == Arity::Many { "; repeatable" } else { "" };
+        format!("{}\n\nAllowed: {}{repeat}{default}", self.sentences(), self.allowed())
+    }
+
+    /// Returns what the option does, in whole sentences.
+    pub(super) fn sentences(&self) -> String {
         let more = if self.more.is_empty() { String::new() } else { format!(" {}", self.more) };
-        let repeat = if self.arity == Arity::Many { "; repeatable" } else { "" };
-        format!("{}.{more}\n\nAllowed: {}{repeat}{default}", self.help, self.allowed)
+        format!("{}.{more}", self.help)
     }
 
     /// Returns the help of the flag for `-h`.
     fn help(&self) -> String {
-        let repeat = if self.arity == Arity::Many { "; repeatable" } else { "" };
+        let repeat = if self.arity() == Arity::Many { "; repeatable" } else { "" };
         let default = match self.default().as_slice() {
             [] if self.without.is_empty() => String::new(),
             [] => format!(" [default: {}]", self.without),
-            [value] if self.arity == Arity::Switch && value == "false" => String::new(),
+            [value] if self.arity() == Arity::Switch && value == "false" => String::new(),
             values => format!(" [default: {}]", values.join(",")),
         };
         format!("{}{repeat}{default}", self.help)
@@ -138,11 +133,11 @@ impl Opt {
             .help_heading(heading)
             .help(self.help())
             .long_help(self.long_help());
-        match self.arity {
-            Arity::One => arg.value_name(self.value).action(ArgAction::Set),
-            Arity::Many => arg.value_name(self.value).action(ArgAction::Append),
+        let arg = arg.value_name(self.placeholder());
+        match self.arity() {
+            Arity::One => arg.action(ArgAction::Set),
+            Arity::Many => arg.action(ArgAction::Append),
             Arity::Switch => arg
-                .value_name("BOOL")
                 .action(ArgAction::Set)
                 .num_args(0..=1)
                 .require_equals(true)
@@ -156,7 +151,7 @@ pub(super) fn find(name: &str) -> Option<&'static Opt> {
     all().find(|option| option.name == name)
 }
 
-/// Returns the name that was probably meant: the one with most letters in common, if that is nearly all of them.
+/// Returns the name that was probably meant: the one with the fewest edits, if they are few for its length.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let name = name.replace('_', "-");
     all()
@@ -187,8 +182,8 @@ pub(super) fn variable(name: &str) -> String {
 
 /// Adds a flag for every setting, and `--config`, to a command line.
 ///
-/// The values are taken as text: [`Sources`](super::Sources) checks them, whichever way they came, so that
-/// all three ways say the same about a wrong one.
+/// The values are taken as text: [`Sources`](super::Sources) checks them, so that errors are the same whichever way a
+/// value is set.
 #[must_use]
 pub fn with_flags(command: Command) -> Command {
     let config = Arg::new("config")
@@ -202,26 +197,4 @@ pub fn with_flags(command: Command) -> Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_key_finds_its_likely_meaning() {
-        assert_eq!(nearest("pod-cidrs"), Some("pod-cidr"));
-        assert_eq!(nearest("block_special"), Some("block-special"));
-        assert_eq!(nearest("lisen"), Some("listen"));
-        assert_eq!(nearest("forward"), None);
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        assert_eq!(edits("", "abc"), 3);
-        assert_eq!(edits("abc", "abc"), 0);
-        assert_eq!(edits("kitten", "sitting"), 3);
-    }
-
-    #[test]
-    fn the_flags_are_consistent() {
-        with_flags(Command::new("test")).debug_assert();
-    }
-}
+mod tests;

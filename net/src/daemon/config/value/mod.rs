@@ -1,0 +1,44 @@
+//! Kinds of values: from the text of one value to its meaning, or to what is wrong with it, and back.
+
+mod address;
+mod choice;
+mod number;
+mod text;
+
+use std::error::Error;
+
+pub(super) use self::address::{ADMIN, CLIENTS, EXEMPT, FORWARDERS, LISTEN, NETWORK, SECONDARY};
+pub(super) use self::choice::{
+    HOST_NETWORK, LANDLOCK, LOG_FORMAT, LOGGED_QUERIES, MODE, ON_OFF, SWITCH, VISIBILITY,
+};
+#[cfg(test)]
+pub(super) use self::number::time;
+pub(super) use self::number::{
+    CONNECTIONS, IDLE_TIMEOUT, IPV4_PREFIX, IPV6_PREFIX, LAME_DUCK, MEBIBYTES, MINUTE_TO_WEEK_OR_OFF,
+    NEGATIVE_RATE, RATE, RATE_LIMIT_TABLE, SECOND_TO_DAY, SECOND_TO_WEEK_OR_OFF, SLIP, THREADS, TTL,
+    UP_TO_A_MILLION,
+};
+pub(super) use self::text::{
+    CHAOS_ID, CHAOS_VERSION, CONTEXT, COOKIE_SECRET_FILE, DOMAIN, FILE_TO_WRITE, KEY_FILE, KUBECONFIG,
+    NAMESPACE, NS_NAME, NSID, PODS_FILE, USER,
+};
+
+/// Fault of a value. Its text is a predicate: "is ...", "has ...".
+pub(super) type ValueError = Box<dyn Error + Send + Sync>;
+
+/// A kind of value: its notation, and what is said of it.
+pub(super) struct ValueKind<T> {
+    /// Placeholder of the value in the help: the values themselves, with `|` between them, if they are few.
+    pub(super) placeholder: &'static str,
+    /// Values that are allowed, as errors, the help and the reference list them.
+    pub(super) allowed: &'static str,
+    /// Reads a text.
+    pub(super) parse: fn(&str) -> Result<T, ValueError>,
+    /// Returns the text that [`parse`](Self::parse) reads as this value.
+    pub(super) show: fn(&T) -> String,
+}
+
+/// Returns `off` for nothing.
+fn show_or_off<T>(value: Option<&T>, show: impl Fn(&T) -> String) -> String {
+    value.map_or_else(|| "off".to_owned(), show)
+}

@@ -114,8 +114,12 @@ pub fn try_out(path: &Path) -> io::Result<()> {
 }
 
 /// A new file beside this one, which is removed when it is dropped.
+///
+/// An error is the system's, without the random name: the same fault has the same text each time, and is logged once.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    Builder::new().prefix(&prefix(path)).suffix(SUFFIX).tempfile_in(folder(path))
+    let create =
+        |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+    Builder::new().prefix(&prefix(path)).suffix(SUFFIX).make_in(folder(path), create)
 }
 
 /// The folder that the file is in.
@@ -199,7 +203,15 @@ mod tests {
         assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["state"]);
-        assert!(replace(&folder.path().join("nowhere/state"), |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn same_failure_has_same_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nowhere/state");
+        let text = replace(&path, |_| Ok(())).unwrap_err().to_string();
+        assert_eq!(text, try_out(&path).unwrap_err().to_string());
+        assert!(!text.contains(SUFFIX), "{text}");
     }
 
     /// Records the calls, and lets one of them fail.

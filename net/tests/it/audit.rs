@@ -207,6 +207,34 @@ fn file_keeps_the_audit_over_restarts() {
     assert_eq!(document(&other)["queries"], 0);
 }
 
+/// In a file system without room.
+#[cfg(feature = "system-tests")]
+#[test]
+fn full_disk_costs_the_file_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mut mounted = poddns_test_support::daemon::without_settings(std::process::Command::new("unshare"));
+    let script = "mount -t tmpfs -o size=4k tmpfs \"$1\" && head -c 4096 /dev/zero > \"$1/full\" && shift && exec \"$@\"";
+    mounted.args(["--map-root-user", "--mount", "--", "sh", "-c", script, "sh"]).arg(&disk);
+    mounted.arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
+    let (pods, file) = (some_pods(&folder), disk.join("audit"));
+    let arguments = [
+        "--pods=insecure".to_owned(),
+        "--listen=127.0.0.1:0".to_owned(),
+        "--audit".to_owned(),
+        format!("--pods-file={}", pods.display()),
+        format!("--audit-file={}", file.display()),
+    ];
+    let mut daemon = Daemon::launch(mounted, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    wait_until_synced(&daemon);
+    assert_eq!(rcode(&ask(daemon.address(), &query(1, &name("10-42-9-9", "web")))), 0);
+    assert_eq!(document(&daemon)["queries"], 1);
+    daemon.signal("TERM");
+    daemon.wait_for_log("No space left on device");
+    assert!(daemon.wait().success());
+}
+
 #[test]
 fn foreign_file_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

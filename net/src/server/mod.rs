@@ -24,6 +24,7 @@ mod presentation;
 pub(crate) mod query_log;
 pub(crate) mod rate_limit;
 mod rate_limit_check;
+mod secret_file;
 pub(crate) mod settings;
 mod snapshots;
 pub(crate) mod state;

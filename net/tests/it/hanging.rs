@@ -188,6 +188,20 @@ fn signals_without_meaning_are_ignored() {
 }
 
 #[test]
+fn fifo_as_key_file_is_refused() {
+    let folder = Folder::new();
+    let (daemon, config) = reloadable(&folder, None);
+    let (pods, pipe) = (folder.write("pods.json", r#"{"kind": "List", "items": []}"#), folder.fifo("key"));
+    let secondary = "transfer-to = [\"127.0.0.1:9\"]";
+    fs::write(&config, format!("pods-file = {pods:?}\n{secondary}\ntransfer-key = {pipe:?}\n")).unwrap();
+    daemon.signal("HUP");
+    daemon.wait_for_log("is not a regular file");
+    daemon.wait_for_log("going on with the old configuration");
+    assert_answers(daemon.address());
+    assert_sigterm_ends(daemon);
+}
+
+#[test]
 fn fifo_as_pods_file_is_refused() {
     let folder = Folder::new();
     let (daemon, config) = reloadable(&folder, None);

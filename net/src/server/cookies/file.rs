@@ -1,32 +1,22 @@
 //! The file of secrets.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use poddns_core::CookieSecrets;
 
 use super::CookieError;
+use crate::server::secret_file;
 
-/// More than any file of the right form has, however many comments it has.
-const MOST: u64 = 64 * 1024;
+/// Number of bytes that are read: more than any file of the right form has, however many comments it has.
+const MAX_FILE: u64 = 64 * 1024;
 
 /// Reads a file of secrets.
 pub(super) fn read(path: &Path) -> Result<CookieSecrets, CookieError> {
-    let octets = contents(path).map_err(|error| CookieError::Unreadable { path: path.to_owned(), error })?;
+    let octets = secret_file::read(path, MAX_FILE)
+        .map_err(|error| CookieError::Unreadable { path: path.to_owned(), error })?;
     parse(&octets).map_err(|(line, why)| CookieError::Malformed { path: path.to_owned(), line, why })
-}
-
-fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    // The thread that reads has other things to do than to wait for the other end of a pipe.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
-    }
-    let mut octets = Vec::new();
-    file.take(MOST).read_to_end(&mut octets)?;
-    Ok(octets)
 }
 
 /// Returns whether every user of the machine may read the file.

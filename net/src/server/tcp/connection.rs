@@ -29,7 +29,7 @@ impl Drop for TcpConnection {
 }
 
 /// Next step of a connection.
-enum NextStep {
+enum ConnectionStep {
     /// Read: all that was whole has been answered.
     Read,
     /// Answer on: there are whole messages left.
@@ -66,18 +66,18 @@ impl TcpConnection {
             };
             loop {
                 next = match next {
-                    NextStep::Read => break,
-                    NextStep::Answer => self.answer_held(&mut held)?,
-                    NextStep::Write(unsent) => {
+                    ConnectionStep::Read => break,
+                    ConnectionStep::Answer => self.answer_held(&mut held)?,
+                    ConnectionStep::Write(unsent) => {
                         self.write(unsent, held.capacity()).await?;
                         self.shared.exchanged(self.id, Instant::now());
-                        NextStep::Answer
+                        ConnectionStep::Answer
                     }
-                    NextStep::Transfer(unsent, job) => {
+                    ConnectionStep::Transfer(unsent, job) => {
                         self.write(unsent, held.capacity()).await?;
                         // Elsewhere, so that connections without a transfer have no memory for one.
                         Box::pin(self.transfer(*job, held.capacity())).await?;
-                        NextStep::Answer
+                        ConnectionStep::Answer
                     }
                 };
             }
@@ -91,7 +91,7 @@ impl TcpConnection {
     }
 
     /// Reads what is there and answers what is whole; `None` at the end of the stream.
-    fn read(&self, held: &mut Vec<u8>) -> io::Result<Option<NextStep>> {
+    fn read(&self, held: &mut Vec<u8>) -> io::Result<Option<ConnectionStep>> {
         let buffers = &mut *self.shared.buffers();
         let len = self.stream.try_read(&mut buffers.input)?;
         if len == 0 {
@@ -100,7 +100,7 @@ impl TcpConnection {
         let read = buffers.input.get(..len).unwrap_or_default();
         if !held.is_empty() {
             held.extend_from_slice(read);
-            return Ok(Some(NextStep::Answer));
+            return Ok(Some(ConnectionStep::Answer));
         }
         let begin = self.shared.begin();
         let (answered, transfer) = self.shared.answer(read, self.peer, &mut buffers.replies);
@@ -109,7 +109,7 @@ impl TcpConnection {
     }
 
     /// Answers what is whole of the held octets.
-    fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<NextStep> {
+    fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<ConnectionStep> {
         let buffers = &mut *self.shared.buffers();
         let begin = self.shared.begin();
         let (answered, transfer) = self.shared.answer(held, self.peer, &mut buffers.replies);
@@ -128,7 +128,7 @@ impl TcpConnection {
         transfer: Option<Box<TransferJob>>,
         begin: Option<Instant>,
         replies: &mut frames::Replies,
-    ) -> io::Result<NextStep> {
+    ) -> io::Result<ConnectionStep> {
         let mut rest = replies.as_slice();
         while !rest.is_empty() {
             match self.stream.try_write(rest) {
@@ -143,15 +143,15 @@ impl TcpConnection {
         let unsent = rest.to_vec();
         replies.clear();
         if let Some(job) = transfer {
-            return Ok(NextStep::Transfer(unsent, job));
+            return Ok(ConnectionStep::Transfer(unsent, job));
         }
         if !unsent.is_empty() {
-            return Ok(NextStep::Write(unsent));
+            return Ok(ConnectionStep::Write(unsent));
         }
         if answered.replies > 0 {
             self.shared.exchanged(self.id, Instant::now());
         }
-        Ok(if answered.all { NextStep::Read } else { NextStep::Answer })
+        Ok(if answered.all { ConnectionStep::Read } else { ConnectionStep::Answer })
     }
 
     /// Writes the messages of a transfer. A client that takes none of them for the idle time-out is closed as any other.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use domain::base::Name;
 use domain::tsig::{Algorithm, Key, KeyName};
 use thiserror::Error;
+
+use crate::server::secret_file;
 
 /// Maximum size of a key file in bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -30,7 +32,7 @@ pub enum KeyError {
         path: PathBuf,
         /// The system's error.
         #[source]
-        error: std::io::Error,
+        error: io::Error,
     },
     /// Something in it is not as it should be.
     #[error("transfer-key {path}, line {line}: {fault}", path = path.display())]
@@ -50,8 +52,8 @@ pub enum KeyError {
 #[non_exhaustive]
 pub enum KeyFault {
     /// The file is larger than any key file.
-    #[error("the file has {0} bytes, and no key file has more than {MAX_FILE}")]
-    TooLarge(u64),
+    #[error("the file has more than {MAX_FILE} bytes, which no key file has")]
+    TooLarge,
     /// The file has no key.
     #[error("there is no key; write one with `tsig-keygen -a hmac-sha256 NAME`")]
     NoKey,
@@ -112,11 +114,12 @@ impl TsigKeys {
     pub(super) fn read(path: &Path) -> Result<Self, KeyError> {
         let unreadable = |error| KeyError::Unreadable { path: path.to_owned(), error };
         let malformed = |(line, fault)| KeyError::Malformed { path: path.to_owned(), line, fault };
-        let size = fs::metadata(path).map_err(unreadable)?.len();
-        if size > MAX_FILE {
-            return Err(malformed((1, KeyFault::TooLarge(size))));
+        let bytes = secret_file::read(path, MAX_FILE + 1).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(malformed((1, KeyFault::TooLarge)));
         }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let not_text = |error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error));
+        let text = String::from_utf8(bytes).map_err(not_text)?;
         Self::parse(&text).map_err(malformed)
     }
 

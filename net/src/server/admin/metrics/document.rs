@@ -81,7 +81,8 @@ mod tests {
 
     use poddns_core::Freshness;
 
-    use super::super::{MetricKind, registry, text};
+    use super::super::family::MetricKind;
+    use super::super::{registry, text};
     use super::*;
     use crate::server::admin::document::check;
     use crate::server::admin::exposition::to_text;

@@ -55,9 +55,42 @@ pub(super) struct MetricFamily {
     pub(super) read: fn(&MetricsView<'_>, &mut MetricSamples),
 }
 
-/// A row with everything that most rows have in common.
-pub(super) const ROW: MetricFamily =
-    MetricFamily { name: "", kind: MetricKind::Counter, help: "", more: "", labels: &[], read: |_, _| {} };
+impl MetricFamily {
+    /// Returns a family of counters without labels, further sentences or samples.
+    pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self { name, kind: MetricKind::Counter, help, more: "", labels: &[], read: |_, _| {} }
+    }
+
+    /// Returns such a family of gauges.
+    pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self { kind: MetricKind::Gauge, ..Self::counter(name, help) }
+    }
+
+    /// Returns such a family of histograms.
+    pub(super) const fn histogram(name: &'static str, help: &'static str) -> Self {
+        Self { kind: MetricKind::Histogram, ..Self::counter(name, help) }
+    }
+
+    /// Returns such a family of gauges that are always 1 and have their text in labels.
+    pub(super) const fn info(name: &'static str, help: &'static str) -> Self {
+        Self { kind: MetricKind::Info, ..Self::counter(name, help) }
+    }
+
+    /// Adds further sentences for the reference page.
+    pub(super) const fn more(self, more: &'static str) -> Self {
+        Self { more, ..self }
+    }
+
+    /// Sets the labels of each sample.
+    pub(super) const fn labels(self, labels: &'static [MetricLabel]) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// Sets the function that adds the samples.
+    pub(super) const fn read(self, read: fn(&MetricsView<'_>, &mut MetricSamples)) -> Self {
+        Self { read, ..self }
+    }
+}
 
 /// Families under a heading of the reference page.
 pub(super) struct MetricSection {

@@ -19,7 +19,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
 pub use self::document::metrics_reference;
-use self::family::{MetricFamily, MetricKind, MetricLabel, MetricSamples, MetricSection, ROW};
+use self::family::{MetricFamily, MetricLabel, MetricSamples, MetricSection};
 use self::view::MetricsView;
 use crate::server::state::ServerState;
 

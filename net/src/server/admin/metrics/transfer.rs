@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use poddns_watch::TransferStats;
 
-use super::family::{MetricFamily, MetricKind, MetricLabel, MetricSamples, ROW};
+use super::family::{MetricFamily, MetricLabel, MetricSamples};
 use super::view::MetricsView;
 use crate::server::settings::TransferSettings;
 use crate::server::transfer::{Secondary, TransferKind, TransferRefusal};
@@ -60,125 +60,98 @@ fn answers(view: &MetricsView<'_>, to: &mut MetricSamples, of: impl Fn(TransferK
 }
 
 pub(super) static FAMILIES: &[MetricFamily] = &[
-    MetricFamily {
-        name: "poddns_transfer_completed_total",
-        help: "Queries for zone transfers that were answered to the end",
-        more: "Absent, as the other metrics of zone transfers, without `transfer-to`.",
-        labels: &[KIND],
-        read: |view, to| answers(view, to, |kind| view.state.transfers.completed(kind).get()),
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_failed_total",
-        help: "Zone transfers that were cut off",
-        more: "The client closed the connection or did not read for too long, or too much changed meanwhile.",
-        labels: &[KIND],
-        read: |view, to| answers(view, to, |kind| view.state.transfers.failed(kind).get()),
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_refused_total",
-        help: "Queries for zone transfers, and signed queries, that were refused",
-        labels: &[REASON],
-        read: |view, to| {
-            if view.current.transfers.is_some() {
-                for refusal in TransferRefusal::ALL {
-                    to.number(&[refusal.name()], view.state.transfers.refused(refusal).get());
-                }
+    MetricFamily::counter(
+        "poddns_transfer_completed_total",
+        "Queries for zone transfers that were answered to the end",
+    )
+    .more("Absent, as the other metrics of zone transfers, without `transfer-to`.")
+    .labels(&[KIND])
+    .read(|view, to| answers(view, to, |kind| view.state.transfers.completed(kind).get())),
+    MetricFamily::counter("poddns_transfer_failed_total", "Zone transfers that were cut off")
+        .more("The client closed the connection or did not read for too long, or too much changed meanwhile.")
+        .labels(&[KIND])
+        .read(|view, to| answers(view, to, |kind| view.state.transfers.failed(kind).get())),
+    MetricFamily::counter(
+        "poddns_transfer_refused_total",
+        "Queries for zone transfers, and signed queries, that were refused",
+    )
+    .labels(&[REASON])
+    .read(|view, to| {
+        if view.current.transfers.is_some() {
+            for refusal in TransferRefusal::ALL {
+                to.number(&[refusal.name()], view.state.transfers.refused(refusal).get());
             }
-        },
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_stale_total",
-        help: "Zone transfers that were completed while the index was out of sync with the cluster",
-        read: |view, to| {
-            if view.current.transfers.is_some() {
-                to.number(&[], view.state.transfers.stale.get());
+        }
+    }),
+    MetricFamily::counter(
+        "poddns_transfer_stale_total",
+        "Zone transfers that were completed while the index was out of sync with the cluster",
+    )
+    .read(|view, to| {
+        if view.current.transfers.is_some() {
+            to.number(&[], view.state.transfers.stale.get());
+        }
+    }),
+    MetricFamily::counter(
+        "poddns_transfer_sent_bytes_total",
+        "Length of the messages of zone transfers over TCP",
+    )
+    .read(|view, to| {
+        if view.current.transfers.is_some() {
+            to.number(&[], view.state.transfers.bytes.get());
+        }
+    }),
+    MetricFamily::gauge(
+        "poddns_transfer_serial",
+        "Serial of the version of the zones that was published last",
+    )
+    .more("Absent until there is one.")
+    .read(|view, to| {
+        if let Some(serial) = stats(view).and_then(|stats| stats.serial) {
+            to.number(&[], serial.into());
+        }
+    }),
+    MetricFamily::gauge("poddns_transfer_journal_versions", "Versions that the journal reaches back")
+        .read(|view, to| size(view, to, |stats| stats.journal_versions)),
+    MetricFamily::gauge("poddns_transfer_journal_bytes", "Memory of the journal")
+        .read(|view, to| size(view, to, |stats| stats.journal_bytes)),
+    MetricFamily::gauge(
+        "poddns_transfer_secondary_serial",
+        "Serial of the version that a secondary was last seen to have, 0 if it never was",
+    )
+    .more("It has transferred that version, or said in a query that it has it.")
+    .labels(&[SECONDARY])
+    .read(|view, to| {
+        secondaries(view, |address, secondary| {
+            to.number(&[&address.to_string()], secondary.serial.unwrap_or_default().into());
+        });
+    }),
+    MetricFamily::gauge(
+        "poddns_transfer_secondary_age_seconds",
+        "Time since a secondary was last seen to have a version",
+    )
+    .more("Absent if it never was.")
+    .labels(&[SECONDARY])
+    .read(|view, to| {
+        secondaries(view, |address, secondary| {
+            if let Some(seen) = secondary.seen {
+                to.real(&[&address.to_string()], seen.elapsed().as_secs_f64());
             }
-        },
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_sent_bytes_total",
-        help: "Length of the messages of zone transfers over TCP",
-        read: |view, to| {
-            if view.current.transfers.is_some() {
-                to.number(&[], view.state.transfers.bytes.get());
-            }
-        },
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_serial",
-        kind: MetricKind::Gauge,
-        help: "Serial of the version of the zones that was published last",
-        more: "Absent until there is one.",
-        read: |view, to| {
-            if let Some(serial) = stats(view).and_then(|stats| stats.serial) {
-                to.number(&[], serial.into());
-            }
-        },
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_journal_versions",
-        kind: MetricKind::Gauge,
-        help: "Versions that the journal reaches back",
-        read: |view, to| size(view, to, |stats| stats.journal_versions),
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_journal_bytes",
-        kind: MetricKind::Gauge,
-        help: "Memory of the journal",
-        read: |view, to| size(view, to, |stats| stats.journal_bytes),
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_secondary_serial",
-        kind: MetricKind::Gauge,
-        help: "Serial of the version that a secondary was last seen to have, 0 if it never was",
-        more: "It has transferred that version, or said in a query that it has it.",
-        labels: &[SECONDARY],
-        read: |view, to| {
-            secondaries(view, |address, secondary| {
-                to.number(&[&address.to_string()], secondary.serial.unwrap_or_default().into());
-            });
-        },
-    },
-    MetricFamily {
-        name: "poddns_transfer_secondary_age_seconds",
-        kind: MetricKind::Gauge,
-        help: "Time since a secondary was last seen to have a version",
-        more: "Absent if it never was.",
-        labels: &[SECONDARY],
-        read: |view, to| {
-            secondaries(view, |address, secondary| {
-                if let Some(seen) = secondary.seen {
-                    to.real(&[&address.to_string()], seen.elapsed().as_secs_f64());
-                }
-            });
-        },
-    },
-    MetricFamily {
-        name: "poddns_transfer_notify_sent_total",
-        help: "NOTIFY messages sent to a secondary",
-        labels: &[SECONDARY],
-        read: |view, to| {
+        });
+    }),
+    MetricFamily::counter("poddns_transfer_notify_sent_total", "NOTIFY messages sent to a secondary")
+        .labels(&[SECONDARY])
+        .read(|view, to| {
             secondaries(view, |address, secondary| to.number(&[&address.to_string()], secondary.notified));
-        },
-        ..ROW
-    },
-    MetricFamily {
-        name: "poddns_transfer_notify_answered_total",
-        help: "NOTIFY messages that a secondary accepted",
-        labels: &[SECONDARY],
-        read: |view, to| {
-            secondaries(view, |address, secondary| {
-                to.number(&[&address.to_string()], secondary.acknowledged);
-            });
-        },
-        ..ROW
-    },
+        }),
+    MetricFamily::counter(
+        "poddns_transfer_notify_answered_total",
+        "NOTIFY messages that a secondary accepted",
+    )
+    .labels(&[SECONDARY])
+    .read(|view, to| {
+        secondaries(view, |address, secondary| {
+            to.number(&[&address.to_string()], secondary.acknowledged);
+        });
+    }),
 ];

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_an_answer_needs() {
+    fn fields_of_an_answer_are_kept() {
         let pod = pod(r#"{
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": "n", "namespace": "ns", "uid": "u", "resourceVersion": "7",

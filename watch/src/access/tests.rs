@@ -116,7 +116,7 @@ fn needs_follow_the_scope() {
 }
 
 #[tokio::test]
-async fn asks_the_server_for_each_and_finds_nothing_missing() {
+async fn each_permission_is_reviewed() {
     let (cluster, asked) = cluster(|path, body| api(path, body, Some(ACCOUNT), |_, _, _| true));
     let access = cluster.access(&needed(&scope(true, &["web"]))).await.expect("it answers");
     assert_eq!((access.server.as_str(), access.version.as_str()), ("https://api.example:6443/", "v1.33.4"));
@@ -142,7 +142,7 @@ async fn asks_the_server_for_each_and_finds_nothing_missing() {
 }
 
 #[tokio::test]
-async fn a_role_that_lacks_a_verb_is_printed_whole() {
+async fn role_lacking_a_verb_is_printed_whole() {
     let (cluster, _) = cluster(|path, body| {
         api(path, body, Some(ACCOUNT), |verb, resource, _| (verb, resource) != ("watch", "pods"))
     });
@@ -182,7 +182,7 @@ subjects:
 }
 
 #[tokio::test]
-async fn namespaces_get_a_role_each_and_only_where_one_is_missing() {
+async fn only_namespaces_lacking_permissions_get_roles() {
     let (cluster, _) = cluster(|path, body| {
         api(path, body, Some("jane \"j\" doe"), |_, resource, namespace| {
             resource == "namespaces" || namespace == Some("a")
@@ -215,7 +215,7 @@ async fn namespaces_get_a_role_each_and_only_where_one_is_missing() {
 }
 
 #[tokio::test]
-async fn an_old_server_names_us_in_its_refusal() {
+async fn old_server_names_subject_in_refusal() {
     let forbidden = |path: &str| {
         let message = "pods is forbidden: User \"system:serviceaccount:dns:poddns\" cannot watch resource \"pods\" in \
                        API group \"\" in the namespace \"web\"";
@@ -232,7 +232,7 @@ async fn an_old_server_names_us_in_its_refusal() {
 }
 
 #[tokio::test]
-async fn an_unknown_subject_is_left_to_the_operator() {
+async fn unknown_subject_is_left_to_operator() {
     let (cluster, _) = cluster(|path, body| api(path, body, None, |_, _, _| false));
     let access = cluster.access(&needed(&scope(false, &[]))).await.expect("it answers");
     assert_eq!(access.subject, None);
@@ -243,7 +243,7 @@ async fn an_unknown_subject_is_left_to_the_operator() {
 }
 
 #[tokio::test]
-async fn failures_say_what_to_do() {
+async fn errors_name_cause_and_remedy() {
     let text = |answer: (u16, Value)| async move {
         let (cluster, _) = cluster(move |_, _| answer.clone());
         cluster.access(&needed(&scope(true, &[]))).await.expect_err("no answer of use").to_string()
@@ -289,7 +289,7 @@ async fn a_silent_server_is_given_up() {
 }
 
 #[test]
-fn users_are_told_from_service_accounts() {
+fn subjects_are_users_or_service_accounts() {
     assert_eq!(Subject::of("jane"), Subject::User("jane".to_owned()));
     assert_eq!(Subject::of("system:serviceaccount:x"), Subject::User("system:serviceaccount:x".to_owned()));
     assert!(Subject::of("system:anonymous").is_anonymous());

@@ -22,7 +22,7 @@ use super::connection;
 use super::error::FeedError;
 use super::options::ClusterOptions;
 use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
-use crate::kubeconfig::{Authorization, ConfigSource, KubeconfigError, LoadedConfig, read_token};
+use crate::kubeconfig::{Authorization, ClientConfig, ConfigSource, KubeconfigError, read_token};
 use crate::tls;
 
 /// Time limit of reading the files of a configuration.
@@ -82,7 +82,7 @@ impl ConfiguredServer {
 struct ClientSlot {
     made: Option<ActiveClient>,
     /// The configuration read at the start, for the first client.
-    loaded: Option<LoadedConfig>,
+    loaded: Option<ClientConfig>,
     /// The attempt to make another client, at most one. It goes on if who waits for it is cancelled.
     pending: JoinSet<Result<ActiveClient, FeedError>>,
 }
@@ -240,7 +240,7 @@ impl ClusterAccess {
         let loaded = current.loaded.take();
         let last = current.made.as_ref().and_then(|made| made.plugin.clone());
         let asked =
-            loaded.as_ref().and_then(LoadedConfig::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
+            loaded.as_ref().and_then(ClientConfig::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
         if let Some(plugin) = asked {
             // The error of the last attempt says more.
             let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
@@ -289,7 +289,7 @@ impl ClusterAccess {
 }
 
 /// Reads the configuration.
-async fn load(place: ConfigSource, options: ClusterOptions) -> Result<LoadedConfig, FeedError> {
+async fn load(place: ConfigSource, options: ClusterOptions) -> Result<ClientConfig, FeedError> {
     let context = options.context.clone();
     let in_pod = matches!(place, ConfigSource::Pod { .. });
     let read = move || place.load(context.as_deref(), |name| env::var_os(name));
@@ -303,11 +303,11 @@ async fn load(place: ConfigSource, options: ClusterOptions) -> Result<LoadedConf
 
 /// Makes a client; a plugin is run unless what it gives is `known`.
 async fn make(
-    loaded: LoadedConfig,
+    loaded: ClientConfig,
     known: Option<(Plugin, PluginCredentials)>,
     probe_interval: Duration,
 ) -> Result<ActiveClient, FeedError> {
-    let LoadedConfig { mut config, mut authorization } = loaded;
+    let ClientConfig { mut config, mut authorization } = loaded;
     let mut plugin = None;
     if let Authorization::Plugin(wanted) = authorization {
         let credentials = match known {
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn plugin_that_runs_is_named_to_all() {
+    async fn running_plugin_is_named_to_all_waiters() {
         let folder = tempfile::tempdir().unwrap();
         let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['1000']}";
         let access = ClusterAccess::open(options(&folder, SERVER, exec)).await.unwrap();
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_no_client_can_be_made_of_is_refused() {
+    async fn unusable_client_configuration_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         for cluster in [
             "server: 'https://127.0.0.1:1', tls-server-name: 'a b'",
@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_server_asked_is_the_one_of_the_last_configuration() {
+    async fn url_is_that_of_last_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let access = ClusterAccess::open(options(&folder, SERVER, "")).await.unwrap();
         options(&folder, "server: 'https://127.0.0.2:1'", "");

@@ -24,7 +24,7 @@ use super::identity::ClusterIdentity;
 use super::machine::cause::Cause;
 use super::machine::request::ApiRequest;
 use super::machine::target::ObjectTarget;
-use super::machine::{Machine, NextStep};
+use super::machine::{Machine, MachineStep};
 use super::report::WatchReport;
 use crate::freshness::Lapse;
 
@@ -131,11 +131,11 @@ where
             self.identity.0.set(self.identity.1, self.machine.cluster(), relisting);
             self.report.publish(&mut self.machine);
             match step {
-                NextStep::Send(request) => {
+                MachineStep::Send(request) => {
                     let answer = self.asker.ask(request.clone(), self.confirmed);
                     exchange = Some(OngoingRequest::Asking(request, answer));
                 }
-                NextStep::Wait(at) => {
+                MachineStep::Wait(at) => {
                     if !self.machine.is_waiting() {
                         exchange = None;
                     }

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_the_server_is_quoted_and_cut() {
+    fn server_text_is_quoted_and_bounded() {
         let message = format!("\u{1b}[31mready\nforged=line \u{202e}{}", "x".repeat(10_000));
         let text = subject(None).explain(&watch(), &status(500, &message), false);
         assert!(!text.contains(['\n', '\u{1b}', '\u{202e}']), "{text}");

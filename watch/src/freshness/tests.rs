@@ -5,12 +5,12 @@ fn age(freshness: Freshness) -> Duration {
 }
 
 #[test]
-fn nobody_feeds_it_at_first() {
+fn index_without_watches_is_unsynced() {
     assert_eq!(Health::default().freshness(), Freshness::Unsynced);
 }
 
 #[test]
-fn waits_for_the_first_list_of_each_and_names_those_pending() {
+fn index_is_unsynced_until_all_watches_listed() {
     let health = Health::default();
     let pods = health.register(Resource::Pods, None);
     let namespaces = health.register(Resource::Namespaces, None);
@@ -32,7 +32,7 @@ fn waits_for_the_first_list_of_each_and_names_those_pending() {
 }
 
 #[test]
-fn a_watch_added_later_is_waited_for() {
+fn later_watch_makes_index_unsynced() {
     let health = Health::default();
     health.register(Resource::Pods, None).fresh();
     assert_eq!(health.freshness(), Freshness::Fresh);
@@ -43,7 +43,7 @@ fn a_watch_added_later_is_waited_for() {
 }
 
 #[test]
-fn age_counts_from_when_it_was_last_in_step_through_any_number_of_tries() {
+fn age_counts_from_last_sync_through_retries() {
     let health = Health::default();
     let pods = health.register(Resource::Pods, None);
     pods.fresh();
@@ -61,7 +61,7 @@ fn age_counts_from_when_it_was_last_in_step_through_any_number_of_tries() {
 }
 
 #[test]
-fn a_snapshot_makes_stale_what_was_unsynced_and_may_be_older_than_the_process() {
+fn snapshot_older_than_process_is_stale() {
     let health = Health::default();
     let pods = health.register(Resource::Pods, None);
     let namespaces = health.register(Resource::Namespaces, None);
@@ -80,7 +80,7 @@ fn a_snapshot_makes_stale_what_was_unsynced_and_may_be_older_than_the_process() 
 }
 
 #[test]
-fn a_snapshot_of_unknown_age_is_older_than_any_limit() {
+fn snapshot_of_unknown_age_exceeds_limits() {
     let health = Health::default();
     let _pods = health.register(Resource::Pods, None);
     health.restored(Duration::MAX);
@@ -157,7 +157,7 @@ fn one_check_decides_for_a_batch() {
 }
 
 #[test]
-fn lapsed_watch_stays_as_old_as_it_is() {
+fn lapsed_watch_keeps_its_age() {
     let hand = ManualClock::default();
     let health = hand.health();
     let pods = health.register(Resource::Pods, None);
@@ -168,7 +168,7 @@ fn lapsed_watch_stays_as_old_as_it_is() {
 }
 
 #[test]
-fn feed_that_did_not_run_is_told_so_once() {
+fn lapse_of_feed_is_reported_once() {
     let hand = ManualClock::default();
     let mut counter = hand.health().register(Resource::Pods, None).run_counter();
     hand.pass(LEASE / 2);

@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_inserted_words_are_found_at_every_size() {
+    fn inserted_words_are_found_at_every_size() {
         let epoch = Epoch::new();
         let (mut writer, table) = TableWriter64::new(&Meter::default());
         for word in 1..=3000 {

@@ -32,7 +32,7 @@ pub(crate) use user::{Authorization, read_token};
 use yaml_node::YamlNode;
 
 /// A complete configuration, but for what a plugin gives.
-pub(crate) struct LoadedConfig {
+pub(crate) struct ClientConfig {
     /// Server, CA, client certificate, proxy and impersonation. It has no credentials for the `Authorization`
     /// header, so kube neither reads tokens nor runs programs.
     pub(crate) config: Config,
@@ -40,7 +40,7 @@ pub(crate) struct LoadedConfig {
     pub(crate) authorization: Authorization,
 }
 
-impl LoadedConfig {
+impl ClientConfig {
     /// Returns the program that must be run for credentials.
     pub(crate) fn plugin(&self) -> Option<&plugin::Plugin> {
         match &self.authorization {
@@ -58,7 +58,7 @@ impl ConfigSource {
         &self,
         context: Option<&str>,
         variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<LoadedConfig, KubeconfigError> {
+    ) -> Result<ClientConfig, KubeconfigError> {
         self.choose(context)?.load(variable)
     }
 
@@ -84,7 +84,7 @@ impl ConfigSource {
 }
 
 impl ChosenContext {
-    fn load(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<LoadedConfig, KubeconfigError> {
+    fn load(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<ClientConfig, KubeconfigError> {
         let Self { cluster, user, warning } = self;
         if let Some(warning) = warning {
             tracing::warn!("{warning}");
@@ -113,7 +113,7 @@ impl ChosenContext {
         if let Some(identity) = identity {
             identity.put_into(&mut config.auth_info);
         }
-        Ok(LoadedConfig { config, authorization })
+        Ok(ClientConfig { config, authorization })
     }
 
     fn url(&self, tls: bool) -> Result<Uri, KubeconfigError> {

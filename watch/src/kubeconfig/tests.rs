@@ -31,7 +31,7 @@ impl Folder {
     }
 
     /// Loads this kubeconfig, with the context given or the current one.
-    fn load(&self, text: impl AsRef<[u8]>, context: Option<&str>) -> Result<LoadedConfig, KubeconfigError> {
+    fn load(&self, text: impl AsRef<[u8]>, context: Option<&str>) -> Result<ClientConfig, KubeconfigError> {
         ConfigSource::Named(self.write("config", text)).load(context, |_| None)
     }
 }
@@ -46,7 +46,7 @@ fn kubeconfig(cluster: &str, user: &str) -> String {
     )
 }
 
-fn load(cluster: &str, user: &str) -> Result<LoadedConfig, KubeconfigError> {
+fn load(cluster: &str, user: &str) -> Result<ClientConfig, KubeconfigError> {
     Folder::new().load(kubeconfig(cluster, user), None)
 }
 
@@ -55,7 +55,7 @@ fn fault(cluster: &str, user: &str) -> String {
 }
 
 /// The `Authorization` header of requests.
-fn header(loaded: &LoadedConfig) -> Option<&str> {
+fn header(loaded: &ClientConfig) -> Option<&str> {
     match &loaded.authorization {
         Authorization::Fixed(token) | Authorization::TokenFile { token, .. } => token.to_str().ok(),
         Authorization::None | Authorization::Plugin(_) => None,
@@ -384,7 +384,7 @@ fn proxies_are_chosen_and_checked() {
         ConfigSource::Named(path).load(None, variable)
     };
     let far = "server: 'https://192.0.2.1'";
-    let proxy = |loaded: LoadedConfig| loaded.config.proxy_url.map(|url| url.to_string());
+    let proxy = |loaded: ClientConfig| loaded.config.proxy_url.map(|url| url.to_string());
     let variables = &[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", "192.0.2.0/24")];
     assert_eq!(proxy(load(far, &variables[..1]).unwrap()).as_deref(), Some("http://proxy:3128/"));
     assert_eq!(proxy(load(far, variables).unwrap()), None);

@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn serial_follows_the_clock_but_never_goes_back() {
+    fn serial_follows_clock_but_never_decreases() {
         assert_eq!(next(100, 105), 105);
         assert_eq!(next(100, 100), 101);
         assert_eq!(next(100, 5), 101, "a clock that was set back");

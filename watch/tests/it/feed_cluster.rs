@@ -61,7 +61,7 @@ async fn follows_a_cluster_with_streaming_lists() {
     assert_eq!(running.stats.pods.errors() + running.stats.namespaces.errors(), 0);
 }
 
-async fn asks_for_what_it_needs_and_no_more() {
+async fn only_needed_objects_are_requested() {
     let server = small_cluster();
     let running = Running::follow(&server, Scope::default()).await;
     fresh(&running).await;
@@ -82,7 +82,7 @@ async fn asks_for_what_it_needs_and_no_more() {
     assert!(namespaces.accept.contains("as=PartialObjectMetadata"), "metadata only: {}", namespaces.accept);
 }
 
-async fn falls_back_to_pages_where_streaming_lists_are_refused() {
+async fn pages_follow_refused_streaming_list() {
     let server = small_cluster();
     server.stream(Streaming::Refused);
     for n in 0..700 {
@@ -122,7 +122,7 @@ async fn a_pod_counts_until_it_ends() {
     until("it ended", || !has(&running, "default", "10.0.0.7")).await;
 }
 
-async fn ended_pods_do_not_count_even_where_the_server_ignores_the_selector() {
+async fn ended_pods_never_count() {
     let server = ApiServer::start();
     let mut ended = pod("default", "ended", &["10.0.0.10"]);
     ended["status"]["phase"] = json!("Succeeded");
@@ -252,10 +252,10 @@ async fn json_is_read_where_protobuf_is_refused() {
 poddns_test_support::in_both_encodings!(
     json_is_read_where_protobuf_is_refused,
     follows_a_cluster_with_streaming_lists,
-    asks_for_what_it_needs_and_no_more,
-    falls_back_to_pages_where_streaming_lists_are_refused,
+    only_needed_objects_are_requested,
+    pages_follow_refused_streaming_list,
     a_pod_counts_until_it_ends,
-    ended_pods_do_not_count_even_where_the_server_ignores_the_selector,
+    ended_pods_never_count,
     host_network_pods_can_be_left_out,
     only_some_namespaces,
     namespaces_alone,

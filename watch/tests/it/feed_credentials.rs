@@ -344,7 +344,7 @@ async fn a_plugin_runs_once_for_all_watches() {
     assert_eq!(place.lines("runs"), 2, "again when it was refused");
 }
 
-async fn the_start_does_not_wait_for_a_plugin() {
+async fn start_does_not_wait_for_plugin() {
     let place = Place::new();
     let script = r#"echo $$ > "$FOLDER/pid"; exec sleep 100000"#;
     place.configure(&json!({"server": "https://192.0.2.1"}), &place.plugin(script));
@@ -399,6 +399,6 @@ poddns_test_support::in_both_encodings!(
     proxies_of_the_kubeconfig_are_used,
     rotated_tokens_are_read_for_each_request,
     a_plugin_runs_once_for_all_watches,
-    the_start_does_not_wait_for_a_plugin,
+    start_does_not_wait_for_plugin,
     a_plugin_that_fails_is_tried_again,
 );

@@ -51,7 +51,7 @@ async fn in_step(server: &ApiServer) -> Running {
     running
 }
 
-async fn a_broken_watch_goes_on_where_it_was() {
+async fn broken_watch_resumes_at_its_version() {
     let server = server();
     let running = in_step(&server).await;
     server.bookmark("pods");
@@ -64,7 +64,7 @@ async fn a_broken_watch_goes_on_where_it_was() {
     fresh(&running).await;
 }
 
-async fn a_watch_that_ended_in_time_is_no_error() {
+async fn watch_that_ends_in_time_succeeds() {
     let server = server();
     let running = in_step(&server).await;
     server.end_watches("pods");
@@ -74,7 +74,7 @@ async fn a_watch_that_ended_in_time_is_no_error() {
     assert_eq!(freshness(&running), Freshness::Fresh);
 }
 
-async fn a_watch_too_old_to_go_on_lists_again_in_place() {
+async fn expired_watch_relists_in_place() {
     let server = server();
     let running = in_step(&server).await;
     // The new list is held up halfway, to look at the index meanwhile.
@@ -100,7 +100,7 @@ async fn a_watch_too_old_to_go_on_lists_again_in_place() {
     fresh(&running).await;
 }
 
-async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
+async fn truncated_list_changes_nothing() {
     let server = server();
     let running = in_step(&server).await;
     // Once as a stream that breaks, twice in pages: 410 halfway, and garbage halfway.
@@ -140,7 +140,7 @@ async fn a_list_cut_off_anywhere_loses_and_keeps_nothing() {
     assert_eq!(running.stats.pods.lists(), 2, "one complete list in the end");
 }
 
-async fn garbage_in_a_watch_begins_a_new_list() {
+async fn malformed_watch_body_relists() {
     let server = server();
     let running = in_step(&server).await;
     // It was the only news that this pod is gone.
@@ -181,7 +181,7 @@ async fn overload_is_waited_out() {
     assert_eq!(errors(&running), "");
 }
 
-async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
+async fn refused_token_is_read_again() {
     let server = server();
     let running = in_step(&server).await;
     server.require_token("second");
@@ -199,7 +199,7 @@ async fn a_rotated_token_is_read_when_the_old_one_is_refused() {
     assert_eq!((tokens.first(), tokens.last()), (Some(&"first"), Some(&"second")));
 }
 
-async fn missing_rights_are_named_and_granted_rights_are_used() {
+async fn missing_permissions_are_named_then_used() {
     let server = server();
     for _ in 0..2 {
         let body = include_str!("../data/err-403-watch.json");
@@ -217,7 +217,7 @@ async fn missing_rights_are_named_and_granted_rights_are_used() {
     fresh(&running).await;
 }
 
-async fn an_unreachable_server_is_tried_until_it_is_there() {
+async fn unreachable_server_is_retried_until_it_answers() {
     let mut server = server();
     server.stop().await;
     let running = Running::follow(&server, Scope::default()).await;
@@ -237,7 +237,7 @@ async fn an_unreachable_server_is_tried_until_it_is_there() {
 }
 
 /// Events that a watch sends twice, or of pods that are gone or unknown, as after a list that was newer than its version.
-async fn events_that_come_again_or_late_change_nothing() {
+async fn repeated_and_late_events_change_nothing() {
     let server = server();
     let running = in_step(&server).await;
     let line = |kind: &str, name: &str, address: &str| {
@@ -312,7 +312,7 @@ async fn a_server_that_never_answers_is_noticed() {
     fresh(&running).await;
 }
 
-async fn watches_that_end_at_once_are_not_begun_without_pause() {
+async fn short_watches_are_begun_with_pauses() {
     let server = server();
     for _ in 0..50 {
         server.next(
@@ -333,7 +333,7 @@ async fn watches_that_end_at_once_are_not_begun_without_pause() {
     assert!(server.unused() > 25, "{} of 50 left: each waits longer than the one before", server.unused());
 }
 
-async fn configuration_that_cannot_be_used_is_refused_at_once() {
+async fn unusable_configuration_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("kubeconfig");
     let open = async |path: &std::path::Path, context: Option<&str>| {
@@ -356,20 +356,20 @@ async fn configuration_that_cannot_be_used_is_refused_at_once() {
 }
 
 poddns_test_support::in_both_encodings!(
-    a_broken_watch_goes_on_where_it_was,
-    a_watch_that_ended_in_time_is_no_error,
-    a_watch_too_old_to_go_on_lists_again_in_place,
-    a_list_cut_off_anywhere_loses_and_keeps_nothing,
-    garbage_in_a_watch_begins_a_new_list,
+    broken_watch_resumes_at_its_version,
+    watch_that_ends_in_time_succeeds,
+    expired_watch_relists_in_place,
+    truncated_list_changes_nothing,
+    malformed_watch_body_relists,
     a_server_that_ignores_streaming_lists,
     overload_is_waited_out,
-    a_rotated_token_is_read_when_the_old_one_is_refused,
-    missing_rights_are_named_and_granted_rights_are_used,
-    an_unreachable_server_is_tried_until_it_is_there,
-    events_that_come_again_or_late_change_nothing,
+    refused_token_is_read_again,
+    missing_permissions_are_named_then_used,
+    unreachable_server_is_retried_until_it_answers,
+    repeated_and_late_events_change_nothing,
     hours_that_pass_at_once_are_survived,
     a_silent_connection_is_noticed,
     a_server_that_never_answers_is_noticed,
-    watches_that_end_at_once_are_not_begun_without_pause,
-    configuration_that_cannot_be_used_is_refused_at_once,
+    short_watches_are_begun_with_pauses,
+    unusable_configuration_is_refused,
 );

@@ -193,10 +193,10 @@ impl History {
     }
 }
 
-async fn the_index_is_the_cluster_in_the_end() {
+async fn index_equals_cluster_in_the_end() {
     for seed in 0..24 {
         live_through(seed).await;
     }
 }
 
-poddns_test_support::in_both_encodings!(the_index_is_the_cluster_in_the_end,);
+poddns_test_support::in_both_encodings!(index_equals_cluster_in_the_end,);

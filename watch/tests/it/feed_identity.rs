@@ -57,7 +57,7 @@ async fn etcd_restored_from_a_backup_is_listed() {
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
 }
 
-async fn snapshot_of_another_cluster_with_the_same_url_is_not_served() {
+async fn snapshot_of_other_cluster_is_not_served() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("snapshot");
     let server = server();
@@ -120,6 +120,6 @@ async fn mixture_of_two_clusters_is_no_snapshot() {
 poddns_test_support::in_both_encodings!(
     another_cluster_behind_the_url_is_listed,
     etcd_restored_from_a_backup_is_listed,
-    snapshot_of_another_cluster_with_the_same_url_is_not_served,
+    snapshot_of_other_cluster_is_not_served,
     mixture_of_two_clusters_is_no_snapshot,
 );

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Set in the process that is stopped.
 const CHILD: &str = "PODDNS_TEST_STOPPED";
-const TEST: &str = "freshness_stopped::stopped_process_is_stale_before_its_feed_runs";
+const TEST: &str = "freshness_stopped::stopped_process_is_stale_before_feed_runs";
 const IN_SYNC: &str = "in sync";
 /// Time for which an index counts as fresh without its feed, and somewhat more.
 const STOP: Duration = Duration::from_secs(11);
@@ -43,7 +43,7 @@ fn child() {
 }
 
 #[test]
-fn stopped_process_is_stale_before_its_feed_runs() {
+fn stopped_process_is_stale_before_feed_runs() {
     if env::var_os(CHILD).is_some() {
         return child();
     }

@@ -153,7 +153,7 @@ fn with_any_bit_flipped_it_is_refused() {
 }
 
 #[test]
-fn with_any_octet_more_or_less_it_is_refused() {
+fn any_other_length_is_refused() {
     let octets = encode(&sample());
     for at in 0..octets.len() {
         let mut less = octets.clone();

@@ -71,7 +71,7 @@ const MAX_CHANGED: usize = 1 << 18;
 
 /// Next step of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NextStep {
+pub(crate) enum MachineStep {
     /// Make this request, instead of any under way.
     Send(ApiRequest),
     /// Report what happens; call [`Machine::poll`] again at this time at the latest. If no exchange is
@@ -257,13 +257,13 @@ impl<T: ObjectTarget> Machine<T> {
     }
 
     /// Returns what to do next.
-    pub(crate) fn poll(&mut self, now: Instant) -> NextStep {
+    pub(crate) fn poll(&mut self, now: Instant) -> MachineStep {
         self.tick(now);
         if let Some(exchange) = &self.exchange {
-            return NextStep::Wait(earliest([Some(self.limit(exchange)), self.tracker.deadline()]));
+            return MachineStep::Wait(earliest([Some(self.limit(exchange)), self.tracker.deadline()]));
         }
         if let Some(at) = self.not_before.filter(|at| *at > now) {
-            return NextStep::Wait(earliest([Some(at), self.tracker.deadline()]));
+            return MachineStep::Wait(earliest([Some(at), self.tracker.deadline()]));
         }
         self.confirmed &= self.contact.is_some_and(|at| now <= at + CONTACT);
         let request = self.next_request();
@@ -278,7 +278,7 @@ impl<T: ObjectTarget> Machine<T> {
             event: now,
             settled: false,
         });
-        NextStep::Send(request)
+        MachineStep::Send(request)
     }
 
     /// Returns whether a watch is established.

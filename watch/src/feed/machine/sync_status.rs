@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_that_is_down_is_stale_after_the_grace() {
+    fn interrupted_watch_is_stale_after_grace() {
         let now = Instant::now();
         let mut tracker = in_sync(now);
         tracker.down(now, now);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_counts_from_the_last_sign_of_life() {
+    fn silence_counts_from_last_sign_of_life() {
         let alive = Instant::now();
         let now = alive + Duration::from_secs(20);
         let mut tracker = in_sync(alive);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_do_not_prolong_the_grace() {
+    fn consecutive_failures_do_not_prolong_grace() {
         let now = Instant::now();
         let mut tracker = in_sync(now);
         tracker.down(now, now);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn relist_without_a_watch_is_stale_after_grace() {
+    fn relist_without_watch_is_stale_after_grace() {
         let now = Instant::now();
         let mut tracker = in_sync(now);
         tracker.listed(now);

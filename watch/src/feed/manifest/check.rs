@@ -116,7 +116,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_value_costs_more_than_its_pod(kind: u8, value in "[-~!&*\\[\\]{}:,#|>?%@`'\"<.0-9a-fxinulo \\\\\\PC]{0,24}") {
+        fn bad_value_affects_only_its_pod(kind: u8, value in "[-~!&*\\[\\]{}:,#|>?%@`'\"<.0-9a-fxinulo \\\\\\PC]{0,24}") {
             check(&[&[kind], value.as_bytes()].concat());
         }
     }

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_stand_for_what_has_the_anchor() {
+    fn aliases_stand_for_anchored_nodes() {
         let mut names = Vec::new();
         let text = "kind: List\nitems:\n- metadata: &m {name: &n web, namespace: default}\n- metadata: *m\n\
                     - metadata: {name: *n, *n : x}\n- &p {metadata: *m}\n- *p\n";
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_and_where() {
+    fn errors_name_fault_and_place() {
         let cases = [
             ("", "the file is empty"),
             ("  \n", "the file is empty"),

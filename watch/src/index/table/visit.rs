@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_visited_once_while_the_table_grows() {
+    fn words_of_growing_table_are_visited_once() {
         for (first, grow) in [(0, 1), (1, 3), (1000, 0), (1000, 1), (500, 7)] {
             let epoch = Epoch::new();
             let (mut writer, table) = TableWriter64::new(&Meter::default());

@@ -206,7 +206,7 @@ proptest! {
 }
 
 #[test]
-fn walk_is_of_its_version_while_everything_moves() {
+fn walk_returns_its_version_despite_changes() {
     let mut world = World::new(true, 1 << 20);
     for number in 0..200 {
         world.apply(number, 0, number as u8, &[address(number)]);
@@ -281,7 +281,7 @@ fn relist_is_one_version() {
 }
 
 #[test]
-fn list_without_end_delays_versions_for_a_bounded_time() {
+fn endless_list_delays_versions_for_bounded_time() {
     let mut world = World::new(false, 1 << 20);
     world.publish();
     let known = world.current;
@@ -342,7 +342,7 @@ fn versions_are_a_second_apart() {
 }
 
 #[test]
-fn serial_comes_after_the_one_of_the_snapshot() {
+fn serial_follows_that_of_snapshot() {
     let (mut writer, _) = index(IndexOptions::default());
     writer.begin_versions(1_000, Some(5_000));
     assert_eq!(writer.publish_version(Instant::now(), 100), Publication::New(5_001));

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_end_where_they_end() {
+    fn values_end_at_their_last_byte() {
         for (text, rest) in [
             ("{}", ","),
             (r#"{"a": [1, {"b": "}"}], "c": "\"}"}"#, "]"),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::cause::Cause;
 use super::listing::{ListMethod, MethodChoice};
 use super::sync_status::SyncStatus;
-use super::{Machine, NextStep};
+use super::{Machine, MachineStep};
 use crate::Resource;
 use crate::feed::explain::WatchedObjects;
 use faults::Faults;
@@ -78,11 +78,11 @@ impl Life<'_> {
             self.change_world();
         }
         match self.machine.poll(self.now) {
-            NextStep::Send(request) => {
+            MachineStep::Send(request) => {
                 self.note(format_args!("send {request:?}"));
                 self.receive(&request);
             }
-            NextStep::Wait(at) => {
+            MachineStep::Wait(at) => {
                 if !self.machine.is_waiting() {
                     self.answer = None;
                 }

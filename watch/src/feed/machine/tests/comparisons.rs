@@ -40,7 +40,7 @@ fn comparison_mends_what_is_certain() {
 }
 
 #[test]
-fn comparison_sweeps_once_the_watch_has_come_as_far() {
+fn comparison_sweeps_after_watch_caught_up() {
     let mut bench = resyncing();
     bench.machine.resync_ended("12");
     assert_eq!(bench.diary(), "compare");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn expired_watch_lists_at_once_and_not_behind_itself() {
+fn expired_watch_lists_no_older_version() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.event(EventKind::Modified, (1, 1, "12"));
     bench.refuse(410, "too old resource version");
@@ -16,7 +16,7 @@ fn expired_watch_lists_at_once_and_not_behind_itself() {
 }
 
 #[test]
-fn lists_after_an_outage_are_spread_by_what_was_lost() {
+fn lists_after_outage_are_spread_over_time() {
     let latest = |outage| {
         let delay = |seed| {
             let mut bench = Bench::in_sync(&CACHED_FIRST);
@@ -71,7 +71,7 @@ fn error_events_lead_to_what_they_mean() {
 }
 
 #[test]
-fn third_internal_error_in_a_row_leads_to_a_list() {
+fn third_consecutive_internal_error_relists() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     for number in 1..=3 {
         bench.refuse(500, "etcd is ill");
@@ -86,7 +86,7 @@ fn third_internal_error_in_a_row_leads_to_a_list() {
 }
 
 #[test]
-fn retry_after_is_waited_for_but_not_for_ever() {
+fn retry_after_is_honoured_up_to_limit() {
     for (asked, least, most) in [(7, 7, 8), (1_000_000, 120, 121)] {
         let mut bench = Bench::in_sync(&CACHED_FIRST);
         let retry_after = Some(Duration::from_secs(asked));
@@ -104,7 +104,7 @@ fn malformed_change_leads_to_a_list() {
 }
 
 #[test]
-fn anything_that_keeps_a_watch_down_is_stale_after_the_grace() {
+fn every_failure_is_stale_after_grace() {
     let causes = [
         Cause::Credentials("the plugin hangs".to_owned()),
         Cause::Unreachable("refused".to_owned()),
@@ -128,17 +128,17 @@ fn anything_that_keeps_a_watch_down_is_stale_after_the_grace() {
 }
 
 #[test]
-fn server_that_gives_no_answer_is_stale_after_the_grace() {
+fn unresponsive_server_is_stale_after_grace() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.machine.ended(bench.now);
     bench.request();
-    assert!(matches!(bench.machine.poll(bench.now), NextStep::Wait(Some(at)) if at <= bench.now + GRACE));
+    assert!(matches!(bench.machine.poll(bench.now), MachineStep::Wait(Some(at)) if at <= bench.now + GRACE));
     bench.pass(GRACE);
     assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }));
 }
 
 #[test]
-fn server_that_is_back_is_tried_at_once() {
+fn returned_server_is_tried_at_once() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     for _ in 0..20 {
         bench.fail(&Cause::Unreachable("refused".to_owned()));
@@ -157,7 +157,7 @@ fn server_that_is_back_is_tried_at_once() {
 }
 
 #[test]
-fn forbidden_after_a_restart_is_no_missing_role() {
+fn forbidden_after_restart_names_no_role() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.fail(&Cause::Broken("restart".to_owned()));
     bench.confirm("a", "10");
@@ -205,7 +205,7 @@ fn stopped_process_begins_its_list_again() {
 }
 
 #[test]
-fn identity_is_asked_again_where_refusals_may_pass() {
+fn transiently_refused_identity_is_requested_again() {
     for code in [401, 408, 429, 500, 503] {
         let mut bench = Bench::new(&CACHED_FIRST);
         for _ in 0..3 {
@@ -227,7 +227,7 @@ fn missing_role_is_named_at_once() {
 }
 
 #[test]
-fn methods_are_given_up_for_what_will_not_pass() {
+fn methods_are_given_up_for_permanent_failures() {
     for (code, given_up) in [(400, true), (405, true), (422, true), (408, false), (429, false), (500, false)]
     {
         let mut bench = Bench::new(&CACHED_FIRST);
@@ -240,7 +240,7 @@ fn methods_are_given_up_for_what_will_not_pass() {
 }
 
 #[test]
-fn answers_that_are_no_lists_are_tried_twice() {
+fn answers_without_lists_are_retried_once() {
     let mut bench = Bench::new(&CACHED_FIRST);
     for method in [ListMethod::Cached, ListMethod::Streaming] {
         while bench.request() == ApiRequest::Identify {
@@ -257,7 +257,7 @@ fn answers_that_are_no_lists_are_tried_twice() {
 }
 
 #[test]
-fn watch_that_breaks_off_soon_is_begun_again_later() {
+fn short_broken_watch_is_delayed() {
     let delay = |lived: Duration| {
         let mut bench = Bench::in_sync(&CACHED_FIRST);
         bench.pass(lived.saturating_sub(SETTLE));

@@ -37,7 +37,7 @@ fn history_that_went_back_is_listed_consistently() {
 }
 
 #[test]
-fn bookmark_or_event_from_the_past_leads_to_a_list() {
+fn bookmark_or_event_from_past_relists() {
     for bookmark in [true, false] {
         let mut bench = Bench::in_sync(&CACHED_FIRST);
         if bookmark {
@@ -62,7 +62,7 @@ fn deletion_from_the_past_is_applied() {
 }
 
 #[test]
-fn another_cluster_is_stale_until_it_is_listed() {
+fn another_cluster_is_stale_until_listed() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.machine.reconnect(bench.now);
     bench.confirm("b", "1000");
@@ -76,7 +76,7 @@ fn another_cluster_is_stale_until_it_is_listed() {
 }
 
 #[test]
-fn server_without_an_identity_is_watched_all_the_same() {
+fn server_without_identity_is_watched() {
     for code in [403, 404, 400] {
         let mut bench = Bench::new(&CACHED_FIRST);
         assert_eq!(bench.request(), ApiRequest::Identify);

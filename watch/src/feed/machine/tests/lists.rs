@@ -22,7 +22,7 @@ fn first_list_comes_from_the_cache() {
 }
 
 #[test]
-fn deletions_before_the_end_of_a_streaming_list_stay() {
+fn deletions_during_streaming_list_are_kept() {
     let mut bench = Bench::new(&STREAMING_FIRST);
     bench.confirm("a", "10");
     bench.request();
@@ -42,7 +42,7 @@ fn deletions_before_the_end_of_a_streaming_list_stay() {
 }
 
 #[test]
-fn list_cut_off_begins_again_without_a_sweep() {
+fn truncated_list_restarts_without_sweep() {
     for methods in [&CACHED_FIRST[..], &STREAMING_FIRST[..]] {
         let mut bench = Bench::in_sync(methods);
         bench.refuse(410, "too old");
@@ -101,7 +101,7 @@ fn streaming_list_without_an_end_becomes_pages() {
     bench.event(EventKind::Added, (1, 1, "3"));
     bench.now += STREAM_SILENCE;
     assert!(
-        matches!(bench.machine.poll(bench.now), NextStep::Send(ApiRequest::Identify)),
+        matches!(bench.machine.poll(bench.now), MachineStep::Send(ApiRequest::Identify)),
         "heard too long ago"
     );
     bench.machine.accepted(bench.now);
@@ -125,7 +125,7 @@ fn streaming_lists_that_end_early_become_pages() {
 }
 
 #[test]
-fn page_expired_between_two_begins_again_with_larger_pages() {
+fn expired_page_restarts_with_larger_pages() {
     let mut bench = Bench::new(&[ListMethod::Paged]);
     bench.confirm("a", "10");
     bench.request();
@@ -152,7 +152,7 @@ fn pages_of_a_restored_history_begin_again() {
 }
 
 #[test]
-fn pages_of_two_moments_are_watched_from_the_first() {
+fn inconsistent_pages_are_watched_from_first() {
     let mut bench = Bench::new(&[ListMethod::Paged]);
     bench.confirm("a", "10");
     bench.request();
@@ -182,7 +182,7 @@ fn endless_pages_are_an_error() {
 }
 
 #[test]
-fn list_that_takes_long_is_not_given_up() {
+fn slow_list_is_not_given_up() {
     for (methods, silence) in [(&CACHED_FIRST[..], LIST_SILENCE), (&STREAMING_FIRST[..], STREAM_SILENCE)] {
         let mut bench = Bench::new(methods);
         bench.confirm("a", "10");
@@ -199,7 +199,7 @@ fn list_that_takes_long_is_not_given_up() {
 }
 
 #[test]
-fn only_the_last_bookmark_ends_a_streaming_list() {
+fn only_marked_bookmark_ends_streaming_list() {
     let mut bench = Bench::new(&STREAMING_FIRST);
     bench.confirm("a", "10");
     bench.request();
@@ -212,7 +212,7 @@ fn only_the_last_bookmark_ends_a_streaming_list() {
 }
 
 #[test]
-fn watch_goes_on_behind_the_newest_initial_event() {
+fn watch_resumes_after_newest_initial_event() {
     for (bookmark, newest) in [("11", "12"), ("12", "12"), ("13", "13")] {
         let mut bench = Bench::new(&STREAMING_FIRST);
         bench.confirm("a", "10");
@@ -225,7 +225,7 @@ fn watch_goes_on_behind_the_newest_initial_event() {
 }
 
 #[test]
-fn malformed_object_costs_itself_but_not_a_change() {
+fn malformed_change_relists_malformed_item_does_not() {
     for (kind, goes_on) in
         [(EventKind::Added, true), (EventKind::Modified, false), (EventKind::Deleted, false)]
     {

@@ -19,7 +19,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_index_is_the_cluster_after_any_history(seed: u64, steps in 0_u32..400) {
+    fn any_history_ends_with_exact_index(seed: u64, steps in 0_u32..400) {
         let mut random = fastrand::Rng::with_seed(seed);
         model::live(steps, &mut |bound| random.u32(0..bound.max(1)));
     }
@@ -124,9 +124,9 @@ impl Bench {
     fn request(&mut self) -> ApiRequest {
         for _ in 0..10 {
             match self.machine.poll(self.now) {
-                NextStep::Send(request) => return request,
-                NextStep::Wait(Some(at)) if !self.machine.is_waiting() => self.now = at,
-                NextStep::Wait(at) => panic!("it waits until {at:?}"),
+                MachineStep::Send(request) => return request,
+                MachineStep::Wait(Some(at)) if !self.machine.is_waiting() => self.now = at,
+                MachineStep::Wait(at) => panic!("it waits until {at:?}"),
             }
         }
         panic!("no request");
@@ -134,7 +134,7 @@ impl Bench {
 
     /// Returns whether the next request is made without delay.
     fn is_immediate(&mut self) -> bool {
-        matches!(self.machine.clone_poll(self.now), NextStep::Send(_))
+        matches!(self.machine.clone_poll(self.now), MachineStep::Send(_))
     }
 
     fn confirm(&mut self, cluster: &str, revision: &str) {
@@ -190,11 +190,11 @@ impl Bench {
 
 impl<T: ObjectTarget> Machine<T> {
     /// Returns what `poll` would return, without making a request.
-    fn clone_poll(&mut self, now: Instant) -> NextStep {
+    fn clone_poll(&mut self, now: Instant) -> MachineStep {
         match (&self.exchange, self.not_before) {
-            (None, None) => NextStep::Send(ApiRequest::Identify),
-            (None, Some(at)) if at <= now => NextStep::Send(ApiRequest::Identify),
-            (_, at) => NextStep::Wait(at),
+            (None, None) => MachineStep::Send(ApiRequest::Identify),
+            (None, Some(at)) if at <= now => MachineStep::Send(ApiRequest::Identify),
+            (_, at) => MachineStep::Wait(at),
         }
     }
 }

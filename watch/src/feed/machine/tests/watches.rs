@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn watch_that_ends_in_time_is_begun_at_once_and_stays_fresh() {
+fn watch_ended_in_time_resumes_fresh() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.pass(SHORT_WATCH);
     bench.machine.heard(bench.now);
@@ -17,7 +17,7 @@ fn watch_that_ends_in_time_is_begun_at_once_and_stays_fresh() {
 }
 
 #[test]
-fn watches_that_end_at_once_are_begun_more_and_more_slowly() {
+fn short_watches_are_begun_with_backoff() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     let before = bench.now;
     for _ in 0..50 {
@@ -46,7 +46,7 @@ fn quiet_watch_lasts_until_its_end() {
 }
 
 #[test]
-fn watch_with_changes_behind_it_is_fresh_once_it_has_caught_up() {
+fn interrupted_watch_is_fresh_after_catching_up() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.fail(&Cause::Broken("reset".to_owned()));
     bench.now += GRACE * 2;

@@ -27,8 +27,8 @@ use crate::feed::explain::{Cleaned, chain};
 use crate::quote::QuotedText;
 use crate::{ClusterOptions, FeedError, Resource, Scope};
 
-/// Maximum time for each response: a person waits for it, or a script that has its own limits.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Time limit of each response: a person waits for it, or a script with limits of its own.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The user name of a client without credentials.
 const ANONYMOUS: &str = "system:anonymous";
@@ -176,13 +176,22 @@ pub enum AccessError {
     /// There are no credentials: a plugin does not give any.
     #[error(transparent)]
     Credentials(Arc<FeedError>),
-    /// The API server does not respond.
-    #[error("cannot reach the API server at {server}: {cause}", cause = Cleaned(cause))]
+    /// The API server cannot be reached.
+    #[error("cannot reach the API server at {server}: {}", Cleaned(&chain(.source)))]
     Unreachable {
         /// Its URL.
         server: String,
-        /// The failure.
-        cause: String,
+        /// The failure of the client.
+        #[source]
+        source: kube::Error,
+    },
+    /// The API server does not respond.
+    #[error("cannot reach the API server at {server}: no answer within {} s", .limit.as_secs())]
+    TimedOut {
+        /// Its URL.
+        server: String,
+        /// The time limit.
+        limit: Duration,
     },
     /// The server refuses our credentials.
     #[error(
@@ -197,13 +206,15 @@ pub enum AccessError {
         message: String,
     },
     /// The server received no credentials, and answers nobody without.
-    #[error("the API server at {server} takes us for anonymous: the configuration has no credentials for it")]
+    #[error(
+        "the API server at {server} authenticated us as system:anonymous: the configuration has no credentials for it"
+    )]
     Anonymous {
         /// Its URL.
         server: String,
     },
     /// The server answers, but not as an API server that lets us ask.
-    #[error("the API server at {server} does not tell {what}: {code} {message}", message = QuotedText(message))]
+    #[error("the API server at {server} refuses to show {what}: {code} {message}", message = QuotedText(message))]
     Refused {
         /// Its URL.
         server: String,
@@ -214,13 +225,27 @@ pub enum AccessError {
         /// Its message.
         message: String,
     },
-    /// The server that responds is no API server.
-    #[error("what answers at {server} is no Kubernetes API server: {cause}", cause = Cleaned(cause))]
+    /// The server does not have the path of a request: it is not an API server.
+    #[error(
+        "the server at {server} is not a Kubernetes API server: asked for {what}: 404 {message}",
+        message = QuotedText(message)
+    )]
+    NotFound {
+        /// Its URL.
+        server: String,
+        /// The subject of the request.
+        what: &'static str,
+        /// Its message.
+        message: String,
+    },
+    /// The response is not that of an API server.
+    #[error("the server at {server} is not a Kubernetes API server: {}", Cleaned(&chain(.source)))]
     NotAnApiServer {
         /// Its URL.
         server: String,
-        /// The fault of its response.
-        cause: String,
+        /// The fault of the response.
+        #[source]
+        source: kube::Error,
     },
 }
 
@@ -398,17 +423,14 @@ impl ClusterClient {
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, AccessError> {
         let server = self.server.clone();
-        match tokio::time::timeout(PATIENCE, request).await {
+        match tokio::time::timeout(RESPONSE_TIMEOUT, request).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(kube::Error::Api(status))) => Err(refused(server, what, *status)),
             Ok(Err(error @ (kube::Error::SerdeError(_) | kube::Error::FromUtf8(_)))) => {
-                Err(AccessError::NotAnApiServer { server, cause: chain(&error) })
+                Err(AccessError::NotAnApiServer { server, source: error })
             }
-            Ok(Err(error)) => Err(AccessError::Unreachable { server, cause: chain(&error) }),
-            Err(_) => {
-                let cause = format!("no answer within {} s", PATIENCE.as_secs());
-                Err(AccessError::Unreachable { server, cause })
-            }
+            Ok(Err(source)) => Err(AccessError::Unreachable { server, source }),
+            Err(_) => Err(AccessError::TimedOut { server, limit: RESPONSE_TIMEOUT }),
         }
     }
 }
@@ -434,10 +456,7 @@ fn refused(server: String, what: &'static str, status: Status) -> AccessError {
     match code {
         401 => AccessError::Unauthenticated { server, message },
         403 if user_in(&message) == Some(ANONYMOUS) => AccessError::Anonymous { server },
-        404 => AccessError::NotAnApiServer {
-            server,
-            cause: format!("asked for {what}: 404 {}", QuotedText(&message)),
-        },
+        404 => AccessError::NotFound { server, what, message },
         _ => AccessError::Refused { server, what, code, message },
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 use tempfile::{Builder, NamedTempFile};
+use thiserror::Error;
 
 /// Suffix of the names of unfinished files.
 const SUFFIX: &str = ".tmp";
@@ -16,7 +17,45 @@ const SUFFIX: &str = ".tmp";
 /// Age beyond which an unfinished file belongs to a process that was killed: none takes as long to write one.
 const LEFT_OVER: Duration = Duration::from_hours(1);
 
-/// The calls that a replacement which survives a crash consists of.
+/// Reason why a file of another user is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UntrustedFile {
+    /// It belongs to another user.
+    #[error("it belongs to user {owner}, and this process runs as user {user}")]
+    OtherOwner {
+        /// The user id of its owner.
+        owner: u32,
+        /// That of the process.
+        user: u32,
+    },
+    /// Other users can write to it.
+    #[error("others than its owner can write to it (mode {mode:03o}); `chmod go-w` it if you trust it")]
+    WritableByOthers {
+        /// The permission bits.
+        mode: u32,
+    },
+}
+
+/// Reason why a file is not read. The text is a predicate of the file.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StateFileError {
+    /// It is a directory or a device.
+    #[error("it is not a file")]
+    NotAFile,
+    /// The system refuses to read it.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// Another user may have written it.
+    #[error(transparent)]
+    Untrusted(#[from] UntrustedFile),
+    /// It is larger than this number of bytes.
+    #[error("it has more than {0} bytes")]
+    TooLarge(u64),
+}
+
+/// The calls of a replacement that survives a crash.
 trait Disk {
     /// Writes what the kernel has of a file or a directory to the disk.
     fn sync(&mut self, file: &File) -> io::Result<()>;
@@ -61,27 +100,25 @@ fn replace_on(
     Ok(size)
 }
 
-/// Reads a file of at most `limit` bytes that this user alone can write to. `None` if there is none; the error says what
-/// is wrong, as a predicate of the file.
-pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, String> {
+/// Reads a file of at most `limit` bytes that this user alone can write to. `None` if there is none.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateFileError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err("it is not a file".to_owned()),
+        Ok(_) => return Err(StateFileError::NotAFile),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("it cannot be read: {error}")),
+        Err(error) => return Err(error.into()),
     }
-    let text = |error: io::Error| format!("it cannot be read: {error}");
-    let file = open(path).map_err(text)?;
-    let metadata = file.metadata().map_err(text)?;
+    let file = open(path)?;
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err("it is not a file".to_owned());
+        return Err(StateFileError::NotAFile);
     }
     // Of the file that is open: the one at `path` may be another by now.
     check_owner(&metadata)?;
     let mut octets = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut octets).map_err(text)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut octets)?;
     if octets.len() as u64 > limit {
-        return Err(format!("it has more than {limit} bytes"));
+        return Err(StateFileError::TooLarge(limit));
     }
     Ok(Some(octets))
 }
@@ -91,18 +128,16 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
-/// Returns whether a file was written by this user alone: it belongs to the user that the process runs as, and no other can
-/// write to it. The error says what is wrong.
-pub fn check_owner(metadata: &Metadata) -> Result<(), String> {
+/// Checks that a file was written by this user alone: it belongs to the user that the process runs as, and no other user
+/// can write to it.
+pub fn check_owner(metadata: &Metadata) -> Result<(), UntrustedFile> {
     let (owner, user) = (metadata.uid(), geteuid().as_raw());
     if owner != user {
-        return Err(format!("it belongs to user {owner}, and this process runs as user {user}"));
+        return Err(UntrustedFile::OtherOwner { owner, user });
     }
     let mode = metadata.mode() & 0o777;
     if mode & 0o022 != 0 {
-        return Err(format!(
-            "others than its owner can write to it (mode {mode:03o}); `chmod go-w` it if you trust it"
-        ));
+        return Err(UntrustedFile::WritableByOthers { mode });
     }
     Ok(())
 }
@@ -287,20 +322,21 @@ mod tests {
             "/".into()
         };
         let error = check_owner(&fs::metadata(others).unwrap()).unwrap_err();
-        assert!(error.starts_with("it belongs to user"), "{error}");
+        assert!(matches!(error, UntrustedFile::OtherOwner { .. }), "{error}");
     }
 
     #[test]
     fn only_small_regular_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        assert_eq!(read(&path, 4), Ok(None));
+        assert_eq!(read(&path, 4).unwrap(), None);
         fs::write(&path, "1234").unwrap();
-        assert_eq!(read(&path, 4), Ok(Some(b"1234".to_vec())));
-        assert_eq!(read(&path, 3), Err("it has more than 3 bytes".to_owned()));
-        assert_eq!(read(folder.path(), 4), Err("it is not a file".to_owned()));
+        assert_eq!(read(&path, 4).unwrap(), Some(b"1234".to_vec()));
+        let text = |path, limit| read(path, limit).unwrap_err().to_string();
+        assert_eq!(text(&path, 3), "it has more than 3 bytes");
+        assert_eq!(text(folder.path(), 4), "it is not a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(read(&path, 4).unwrap_err().starts_with("others than its owner"));
+        assert!(text(&path, 4).starts_with("others than its owner"));
     }
 
     #[test]

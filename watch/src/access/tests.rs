@@ -256,22 +256,23 @@ async fn errors_name_cause_and_remedy() {
     let forbidden = text(failure(403, "no\nok  forged\u{1b}[31m")).await;
     assert_eq!(
         forbidden,
-        r#"the API server at https://api.example:6443/ does not tell its version: 403 "no\nok  forged\u{1b}[31m""#
+        r#"the API server at https://api.example:6443/ refuses to show its version: 403 "no\nok  forged\u{1b}[31m""#
     );
     let message =
         "selfsubjectaccessreviews.authorization.k8s.io is forbidden: User \"system:anonymous\" cannot create";
     let anonymous = text(failure(403, message)).await;
     assert!(
-        anonymous.ends_with("takes us for anonymous: the configuration has no credentials for it"),
+        anonymous
+            .ends_with("authenticated us as system:anonymous: the configuration has no credentials for it"),
         "{anonymous}"
     );
     let not_found = text(failure(404, "nothing\nhere")).await;
     assert!(
-        not_found.ends_with(r#"is no Kubernetes API server: asked for its version: 404 "nothing\nhere""#),
+        not_found.ends_with(r#"is not a Kubernetes API server: asked for its version: 404 "nothing\nhere""#),
         "{not_found}"
     );
     let garbage = text((200, json!("welcome"))).await;
-    assert!(garbage.contains("is no Kubernetes API server"), "{garbage}");
+    assert!(garbage.contains("is not a Kubernetes API server"), "{garbage}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,5 +326,5 @@ async fn addresses_are_of_one_page_per_namespace() {
     assert_eq!(asked[1], "/api/v1/namespaces/a/pods?&limit=500");
     assert_eq!(asked.len(), 9, "{asked:?}");
     let error = api.addresses(&scope(true, &["b"]).namespaces).await.expect_err("forbidden");
-    assert!(error.to_string().contains("does not tell its pods: 403"), "{error}");
+    assert!(error.to_string().contains("refuses to show its pods: 403"), "{error}");
 }

@@ -15,11 +15,11 @@ use kube::client::Body;
 use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tower::BoxError;
 
 use super::connection::Liveness;
 use super::decode::{ListItem, Object, WatchFrame};
 use super::exchange::{AnswerContent, BodyDecoder, Requester, ServerAnswer};
-use super::explain::chain;
 use super::identity::ClusterIdentity;
 use super::machine::cause::Cause;
 use super::machine::request::ApiRequest;
@@ -90,7 +90,7 @@ struct BodyReader<K> {
     pulse: Option<Liveness>,
     /// Time of silence before a probe, where the driver must see to the connection's signs of life.
     probes: Option<Duration>,
-    probe: Option<BoxFuture<'static, Result<(), String>>>,
+    probe: Option<BoxFuture<'static, Result<(), BoxError>>>,
 }
 
 /// Progress of a request.
@@ -98,7 +98,7 @@ enum RequestEvent {
     Answered(Result<ServerAnswer, Cause>),
     Chunk(Option<Result<Frame<Bytes>, kube::Error>>),
     ProbeDue,
-    Probed(Result<(), String>),
+    Probed(Result<(), BoxError>),
 }
 
 impl<T> Driver<T>
@@ -255,13 +255,14 @@ where
             Some(Err(error)) => {
                 let alive = reading.pulse.map_or_else(now, |pulse| pulse.last().into_std());
                 let silence = now().saturating_duration_since(alive);
-                // The client closes the connection itself, and its error does not tell why.
-                let text = if reading.probes.is_none() && silence >= self.asker.probe_interval {
-                    format!("no answer to a PING: nothing has arrived for {:.1} s", silence.as_secs_f32())
+                // The client itself closes the connection, with an error that does not contain the reason.
+                let cause = if reading.probes.is_none() && silence >= self.asker.probe_interval {
+                    let seconds = silence.as_secs_f32();
+                    Cause::broken(format!("no answer to a PING: nothing has arrived for {seconds:.1} s"))
                 } else {
-                    chain(&error)
+                    Cause::broken(error)
                 };
-                self.machine.failed(now(), &Cause::Broken(text), alive);
+                self.machine.failed(now(), &cause, alive);
             }
             None => self.end(reading.decoder),
         }
@@ -280,7 +281,7 @@ where
             match result {
                 Ok(Some(())) => {}
                 Ok(None) => return,
-                Err(error) => self.machine.failed(now, &Cause::Garbage(chain(&error)), now),
+                Err(error) => self.machine.failed(now, &Cause::garbage(error), now),
             }
         }
     }
@@ -315,19 +316,19 @@ where
         match ended {
             Ok(Some(end)) => self.machine.list_ended(now(), &end.resource_version, end.continue_token),
             Ok(None) => self.machine.ended(now()),
-            Err(error) => self.machine.failed(now(), &Cause::Broken(chain(&error)), now()),
+            Err(error) => self.machine.failed(now(), &Cause::broken(error), now()),
         }
     }
 
-    fn probed(&mut self, result: Result<(), String>, exchange: &mut Option<OngoingRequest<T::Object>>) {
+    fn probed(&mut self, result: Result<(), BoxError>, exchange: &mut Option<OngoingRequest<T::Object>>) {
         let Some(OngoingRequest::Reading(reading)) = exchange else { return };
         reading.probe = None;
         let Some(pulse) = reading.pulse.clone() else { return };
         match result {
             Ok(()) => pulse.touch(),
-            Err(text) => {
+            Err(error) => {
                 *exchange = None;
-                self.machine.failed(now(), &Cause::Broken(text), pulse.last().into_std());
+                self.machine.failed(now(), &Cause::broken(error), pulse.last().into_std());
             }
         }
     }

@@ -12,11 +12,11 @@ use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use tokio::time::timeout;
+use tower::BoxError;
 
 use super::access::{CLIENT_PATIENCE, ClusterAccess};
 use super::connection::Liveness;
-use super::decode::{DecodeError, Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
-use super::explain::chain;
+use super::decode::{Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
 use super::machine::cause::{Cause, Refusal};
 use super::machine::request::ApiRequest;
 use crate::Namespace;
@@ -135,7 +135,7 @@ impl Requester {
         let asker = self.clone();
         Box::pin(async move {
             let client = asker.access.client_within(CLIENT_PATIENCE).await;
-            let client = client.map_err(|error| Cause::Credentials(chain(&error)))?;
+            let client = client.map_err(|error| Cause::Credentials(error))?;
             let number = asker.access.generation();
             if request != ApiRequest::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
                 let answer = AnswerContent::OtherClient;
@@ -156,14 +156,14 @@ impl Requester {
     }
 
     /// Asks for something small, to see whether the server is alive. Any answer will do.
-    pub(crate) fn probe(&self) -> BoxFuture<'static, Result<(), String>> {
+    pub(crate) fn probe(&self) -> BoxFuture<'static, Result<(), BoxError>> {
         let asker = self.clone();
         Box::pin(async move {
-            let request = HttpRequest::get("/version").body(Body::empty()).map_err(|error| chain(&error))?;
-            let client = asker.access.client().await.map_err(|error| chain(&error))?;
+            let request = HttpRequest::get("/version").body(Body::empty())?;
+            let client = asker.access.client().await?;
             match timeout(asker.probe_interval, client.send(request)).await {
-                Ok(answer) => answer.map(drop).map_err(|error| chain(&error)),
-                Err(_) => Err(format!("no answer to a probe within {:?}", asker.probe_interval)),
+                Ok(answer) => answer.map(drop).map_err(BoxError::from),
+                Err(_) => Err(format!("no answer to a probe within {:?}", asker.probe_interval).into()),
             }
         })
     }
@@ -177,11 +177,11 @@ impl Requester {
         let built = HttpRequest::get(self.endpoint.uri(request))
             .header(ACCEPT, self.endpoint.accept(request, protobuf))
             .body(Body::empty());
-        let built = built.map_err(|error| Cause::Unreachable(chain(&error)))?;
+        let built = built.map_err(Cause::unreachable)?;
         let sent = client.send(built).await;
         let response = sent.map_err(|error| {
             self.access.unreachable(&error);
-            Cause::Unreachable(chain(&error))
+            Cause::unreachable(error)
         })?;
         if response.status() == StatusCode::UNAUTHORIZED {
             self.access.refused();
@@ -200,7 +200,7 @@ async fn read(request: &ApiRequest, response: Response<Body>, client: u64) -> Re
     let kind = content_type(response.headers());
     let Some(format) = kind.as_deref().and_then(Format::of_content_type) else {
         let kind = kind.unwrap_or_else(|| "none".to_owned());
-        return Err(Cause::Garbage(format!("its Content-Type is {kind}")));
+        return Err(Cause::garbage(format!("its Content-Type is {kind}")));
     };
     let answer = if *request == ApiRequest::Identify {
         let (uid, revision) = identity(response, format).await?;
@@ -247,15 +247,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Reads the answer to [`ApiRequest::Identify`]. A server that ignores the selector lists all namespaces.
 async fn identity(response: Response<Body>, format: Format) -> Result<(Option<String>, String), Cause> {
-    let garbage = |error: DecodeError| Cause::Garbage(chain(&error));
     let mut body = response.into_body();
     let mut decoder = ListDecoder::<Namespace>::new(format);
     let mut uid = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Cause::Broken(chain(&error)))?;
+        let frame = frame.map_err(Cause::broken)?;
         let Ok(data) = frame.into_data() else { continue };
         decoder.push(data);
-        while let Some(item) = decoder.next().map_err(garbage)? {
+        while let Some(item) = decoder.next().map_err(Cause::garbage)? {
             if let ListItem::Object(namespace) = item
                 && namespace.metadata().name == "kube-system"
             {
@@ -263,7 +262,7 @@ async fn identity(response: Response<Body>, format: Format) -> Result<(Option<St
             }
         }
     }
-    let end = decoder.finish().map_err(garbage)?;
+    let end = decoder.finish().map_err(Cause::garbage)?;
     Ok((uid, end.resource_version))
 }
 

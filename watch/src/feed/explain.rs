@@ -50,13 +50,19 @@ impl WatchedObjects {
         let url = &self.url;
         match cause {
             Cause::Status(refusal) => self.explain_refusal(verb, refusal, loading),
-            Cause::Credentials(cause) => format!("cannot {verb} {self}: {}", Cleaned(cause)),
-            Cause::Unreachable(cause) => {
-                format!("cannot {verb} {self}: cannot reach the API server at {url}: {}", Cleaned(cause))
+            Cause::Credentials(error) => format!("cannot {verb} {self}: {}", Cleaned(&chain(&**error))),
+            Cause::Unreachable(error) => {
+                format!(
+                    "cannot {verb} {self}: cannot reach the API server at {url}: {}",
+                    Cleaned(&chain(&**error))
+                )
             }
-            Cause::Broken(cause) => format!("the {verb} of {self} broke off: {url}: {}", Cleaned(cause)),
-            Cause::Garbage(cause) => {
-                let cause = Cleaned(cause);
+            Cause::Broken(error) => {
+                format!("the {verb} of {self} broke off: {url}: {}", Cleaned(&chain(&**error)))
+            }
+            Cause::Garbage(error) => {
+                let text = chain(&**error);
+                let cause = Cleaned(&text);
                 format!("cannot {verb} {self}: {url} sent what is no answer of an API server: {cause}")
             }
             Cause::Silence(time) => {
@@ -67,8 +73,9 @@ impl WatchedObjects {
                 time.as_secs()
             ),
             Cause::CutOff => format!("the {verb} of {self} broke off: {url} ended it before it was complete"),
-            Cause::Unreadable(cause) => {
-                let cause = Cleaned(cause);
+            Cause::Unreadable(error) => {
+                let text = chain(&**error);
+                let cause = Cleaned(&text);
                 format!(
                     "cannot {verb} {self}: an object that changed cannot be decoded: {cause}; listing again"
                 )
@@ -220,7 +227,7 @@ mod tests {
     #[test]
     fn unreachable_names_url_and_cause() {
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        let text = subject(None).explain(&list(), &Cause::Unreachable(chain(&refused)), false);
+        let text = subject(None).explain(&list(), &Cause::unreachable(refused), false);
         assert!(
             text.ends_with("cannot reach the API server at https://10.0.0.1:6443/: connection refused"),
             "{text}"

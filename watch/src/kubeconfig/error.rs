@@ -1,12 +1,15 @@
 //! Reasons a kubeconfig, or a service account, leads to no cluster.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use thiserror::Error;
+use thiserror::Error as ThisError;
+
+use crate::quote::QuotedText;
 
 /// Reason a kubeconfig cannot be used.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum KubeconfigError {
     /// A file cannot be read: a kubeconfig, or one that it names.
@@ -21,7 +24,7 @@ pub enum KubeconfigError {
         source: io::Error,
     },
     /// A kubeconfig is neither YAML nor JSON.
-    #[error("{path}, line {line}, column {column}: this is neither YAML nor JSON: {cause}", path = path.display())]
+    #[error("{path}, line {line}, column {column}: this is neither YAML nor JSON: {}", QuotedText(.cause), path = path.display())]
     Syntax {
         /// The kubeconfig.
         path: PathBuf,
@@ -52,6 +55,7 @@ pub enum KubeconfigError {
         /// The entry and its file.
         entry: String,
         /// The fault.
-        fault: String,
+        #[source]
+        fault: Box<dyn Error + Send + Sync>,
     },
 }

@@ -1,5 +1,6 @@
 //! The entries of one context, out of one kubeconfig or several, by the rules of `kubectl`.
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -32,8 +33,8 @@ impl KubeconfigEntry {
     }
 
     /// Returns the error that this entry has a fault.
-    pub(crate) fn fault(&self, fault: impl fmt::Display) -> KubeconfigError {
-        KubeconfigError::Entry { entry: self.label.clone(), fault: fault.to_string() }
+    pub(crate) fn fault(&self, fault: impl Into<Box<dyn Error + Send + Sync>>) -> KubeconfigError {
+        KubeconfigError::Entry { entry: self.label.clone(), fault: fault.into() }
     }
 
     /// Returns the entry's content.
@@ -113,7 +114,7 @@ impl MergedKubeconfigs {
             path: path.to_owned(),
             line: error.line,
             column: error.column,
-            cause: QuotedText(&error.cause).to_string(),
+            cause: error.cause,
         })?;
         for document in &documents {
             is_kubeconfig(document).map_err(not)?;
@@ -198,7 +199,10 @@ impl MergedKubeconfigs {
     fn current_context(&self) -> Result<Option<&str>, KubeconfigError> {
         for (path, document) in self.documents() {
             let text = text_in(document, "current-context");
-            let fault = |fault| KubeconfigError::Entry { entry: path.display().to_string(), fault };
+            let fault = |fault: String| KubeconfigError::Entry {
+                entry: path.display().to_string(),
+                fault: fault.into(),
+            };
             if let Some(name) = text.map_err(fault)? {
                 return Ok(Some(name));
             }

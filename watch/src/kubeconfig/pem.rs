@@ -63,12 +63,20 @@ impl Pem {
     pub(crate) fn read(&self, entry: &KubeconfigEntry) -> Result<Vec<u8>, KubeconfigError> {
         match self {
             Self::Inline(field, text) => {
-                STANDARD.decode(text).map_err(|error| entry.fault(format!("{field} is not base64: {error}")))
+                STANDARD.decode(text).map_err(|source| entry.fault(NotBase64 { field, source }))
             }
             Self::File(what, path) => files::read(path, MAX_CREDENTIALS)
                 .map_err(|source| KubeconfigError::Read { what, path: path.clone(), source }),
         }
     }
+}
+
+/// Reason why a field has no PEM.
+#[derive(Debug, thiserror::Error)]
+#[error("{field} is not base64: {source}")]
+struct NotBase64 {
+    field: &'static str,
+    source: base64::DecodeError,
 }
 
 /// A client certificate with its chain and private key.

@@ -2,6 +2,7 @@
 //!
 //! <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>
 
+use std::error::Error;
 use std::io;
 use std::path::MAIN_SEPARATOR;
 use std::process::{ExitStatus, Stdio};
@@ -13,7 +14,7 @@ use http::HeaderValue;
 use k8s_openapi::jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
-use thiserror::Error;
+use thiserror::Error as ThisError;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -65,7 +66,7 @@ pub(crate) struct PluginCredentials {
 }
 
 /// Reason a plugin gave no credentials.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum PluginError {
     /// It could not be started.
     #[error("cannot run credential plugin {command}: {source}{hint}", command = QuotedText(command))]
@@ -112,8 +113,9 @@ pub enum PluginError {
     Output {
         /// The program.
         command: String,
-        /// The fault.
-        fault: String,
+        /// The fault of its output.
+        #[source]
+        fault: Box<dyn Error + Send + Sync>,
         /// Its standard error, with punctuation.
         stderr: String,
     },
@@ -176,11 +178,13 @@ impl Plugin {
         let (command, stderr) = (self.command.clone(), running.stderr());
         match ended {
             Err(_) => Err(PluginError::TimeLimit { command, limit: self.time_limit, stderr }),
-            Ok(Err(error)) => Err(PluginError::Output { command, fault: error.to_string(), stderr }),
+            Ok(Err(error)) => Err(PluginError::Output { command, fault: error.into(), stderr }),
             Ok(Ok(status)) if !status.success() => Err(PluginError::Failed { command, status, stderr }),
-            Ok(Ok(_)) => {
-                credentials(&running.stdout).map_err(|fault| PluginError::Output { command, fault, stderr })
-            }
+            Ok(Ok(_)) => credentials(&running.stdout).map_err(|fault| PluginError::Output {
+                command,
+                fault: fault.into(),
+                stderr,
+            }),
         }
     }
 

@@ -28,7 +28,7 @@ use thiserror::Error;
 use crate::feed::identity::{IndexOrigin, difference};
 use crate::freshness::Health;
 use crate::index::{ListScope, SharedWriter};
-use crate::state_file;
+use crate::state_file::{self, UntrustedFile};
 use crate::transfer::{Transfers, Versions};
 use format::{
     SnapshotCounts, SnapshotDecoder, SnapshotEncoder, SnapshotFormatError, SnapshotHeader, SnapshotItem,
@@ -58,8 +58,9 @@ pub enum SnapshotError {
     Untrusted {
         /// The file.
         path: PathBuf,
-        /// Its owner, or who can write to it.
-        cause: String,
+        /// Its owner or its permissions.
+        #[source]
+        cause: UntrustedFile,
     },
     /// It is a snapshot, but of another cluster or for other settings.
     #[error("snapshot {path} is not used: it was written with {was}, and now it is {is}", path = path.display())]

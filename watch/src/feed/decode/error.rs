@@ -1,6 +1,8 @@
 //! Errors of decoding a body.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use super::Format;
 
@@ -26,8 +28,9 @@ pub enum DecodeError {
         format: Format,
         /// The part.
         part: BodyPart,
-        /// The details.
-        cause: String,
+        /// The error of the parser.
+        #[source]
+        cause: SyntaxCause,
     },
     /// The body has no list.
     #[error("the answer is of kind {kind:?}, not a list of objects")]
@@ -45,6 +48,36 @@ pub enum DecodeError {
         kind: String,
     },
 }
+
+/// The error of a parser. Two are equal if they have the same text.
+#[derive(Clone, Debug)]
+pub struct SyntaxCause(Arc<dyn Error + Send + Sync>);
+
+impl SyntaxCause {
+    pub(super) fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into().into())
+    }
+}
+
+impl fmt::Display for SyntaxCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for SyntaxCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl PartialEq for SyntaxCause {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
+}
+
+impl Eq for SyntaxCause {}
 
 /// A part of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

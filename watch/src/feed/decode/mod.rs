@@ -46,7 +46,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 
-pub use error::{BodyPart, DecodeError};
+pub use error::{BodyPart, DecodeError, SyntaxCause};
 pub use format::Format;
 pub use frame::{EventKind, ListEnd, ListItem, MalformedObject, WatchFrame};
 pub use object::Object;

@@ -43,7 +43,9 @@ where
                     }
                 }
             }
-            (RequestEvent::Answered(Err(cause)), _) => Some(format!("{cause:?}")),
+            (RequestEvent::Answered(Err(cause)), Some(OngoingRequest::Asking(request, _))) => {
+                Some(self.machine.subject().explain(&request, &cause, false))
+            }
             (RequestEvent::Chunk(chunk), Some(OngoingRequest::Reading(reading))) => {
                 self.resync_chunk(chunk, reading, resync)
             }

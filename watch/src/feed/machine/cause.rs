@@ -1,20 +1,26 @@
 //! Reason why an exchange with the API server failed.
 
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::feed::decode::Status;
 
-/// Reason why an exchange failed. Texts of the server are as they came: they are quoted and cut where they are shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An error that a [`Cause`] is made of, with its own sources.
+pub(crate) type SharedError = Arc<dyn Error + Send + Sync>;
+
+/// Reason why an exchange failed. It has no text of its own: `explain` makes one, in which texts of the server are quoted
+/// and cut.
+#[derive(Clone, Debug)]
 pub(crate) enum Cause {
     /// There are no credentials to ask with.
-    Credentials(String),
-    /// The server cannot be reached, or gives no answer.
-    Unreachable(String),
+    Credentials(SharedError),
+    /// The server cannot be reached, or does not answer.
+    Unreachable(SharedError),
     /// The connection broke off during the answer.
-    Broken(String),
-    /// The answer is none of an API server.
-    Garbage(String),
+    Broken(SharedError),
+    /// The answer is not that of an API server.
+    Garbage(SharedError),
     /// The server reports a failure.
     Status(Refusal),
     /// Nothing arrived for so long.
@@ -24,7 +30,21 @@ pub(crate) enum Cause {
     /// The answer ended before it was complete.
     CutOff,
     /// A change of an object that cannot be decoded: it may have been a deletion.
-    Unreadable(String),
+    Unreadable(SharedError),
+}
+
+impl Cause {
+    pub(crate) fn unreachable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unreachable(error.into().into())
+    }
+
+    pub(crate) fn broken(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Broken(error.into().into())
+    }
+
+    pub(crate) fn garbage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Garbage(error.into().into())
+    }
 }
 
 /// A failure that the server reports, by its status or in an `ERROR` event.

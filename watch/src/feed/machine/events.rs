@@ -1,5 +1,6 @@
 //! Events of an exchange: responses, objects, ends.
 
+use std::error::Error;
 use std::time::Instant;
 
 use super::cause::Cause;
@@ -114,7 +115,7 @@ impl<T: ObjectTarget> Machine<T> {
         if let Some(token) = token.filter(|token| !token.is_empty()) {
             if list.token.as_ref() == Some(&token) {
                 let text = "a page has the same continue token as the one before".to_owned();
-                return self.failed(now, &Cause::Garbage(text), now);
+                return self.failed(now, &Cause::garbage(text), now);
             }
             list.token = Some(token);
             self.exchange = None;
@@ -169,7 +170,7 @@ impl<T: ObjectTarget> Machine<T> {
         if kind != EventKind::Added {
             if list.changed.len() >= MAX_CHANGED {
                 let text = format!("more than {MAX_CHANGED} objects changed before the end of the list");
-                return self.failed(now, &Cause::Broken(text), now);
+                return self.failed(now, &Cause::broken(text), now);
             }
             if let Some(version) = version.filter(|_| !newer) {
                 list.changed.insert(key, version);
@@ -212,12 +213,17 @@ impl<T: ObjectTarget> Machine<T> {
     }
 
     /// A change of an object that cannot be decoded: it may have been that the object is gone.
-    pub(crate) fn unreadable(&mut self, now: Instant, kind: EventKind, text: String) {
+    pub(crate) fn unreadable(
+        &mut self,
+        now: Instant,
+        kind: EventKind,
+        fault: impl Into<Box<dyn Error + Send + Sync>>,
+    ) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.event = now;
         let initial = matches!(exchange.request, ApiRequest::StreamingList { .. });
         if !(initial && kind == EventKind::Added) {
-            self.failed(now, &Cause::Unreadable(text), now);
+            self.failed(now, &Cause::Unreadable(fault.into().into()), now);
         }
     }
 

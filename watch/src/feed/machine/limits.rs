@@ -52,7 +52,7 @@ impl<T: ObjectTarget> Machine<T> {
             Expiry::NoAnswer => {
                 let waited = now.saturating_duration_since(exchange.sent);
                 let text = format!("no answer within {} s", waited.as_secs());
-                self.failed(now, &Cause::Unreachable(text), now);
+                self.failed(now, &Cause::unreachable(text), now);
             }
             Expiry::Silence => {
                 let (event, heard) = (exchange.event, exchange.heard);

@@ -4,14 +4,15 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-const CHANGED: &str = "it changed while it was read";
-
 /// Reason why a file of pods cannot be used, with line and column where they are known.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct PodsFileError {
     /// Line and column, both from 1, where they are known.
     pub(super) at: Option<(u64, u64)>,
-    pub(super) message: String,
+    message: String,
+    /// The error of the system or of a parser.
+    source: Option<Box<dyn Error + Send + Sync>>,
+    is_changed: bool,
 }
 
 impl fmt::Display for PodsFileError {
@@ -23,26 +24,45 @@ impl fmt::Display for PodsFileError {
     }
 }
 
-impl Error for PodsFileError {}
+impl Error for PodsFileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
 
 impl PodsFileError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { at: None, message: message.into() }
+        Self { at: None, message: message.into(), source: None, is_changed: false }
+    }
+
+    /// Returns the error of a fault at this line and column.
+    pub(super) fn at(at: Option<(u64, u64)>, message: impl Into<String>) -> Self {
+        Self { at, ..Self::new(message) }
+    }
+
+    /// Adds the error that this one was made of.
+    pub(super) fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
+    /// Returns the text without line and column.
+    pub(super) fn into_message(self) -> String {
+        self.message
     }
 
     /// Returns the error of a file that was changed during each attempt to read it.
     pub(crate) fn changed() -> Self {
-        Self::new(CHANGED)
+        Self { is_changed: true, ..Self::new("it changed while it was read") }
     }
 
     /// Returns whether reading again may help.
     pub(crate) fn is_changed(&self) -> bool {
-        self.message == CHANGED
+        self.is_changed
     }
 }
 
 impl From<io::Error> for PodsFileError {
     fn from(error: io::Error) -> Self {
-        Self::new(error.to_string())
+        Self::new(error.to_string()).caused_by(error)
     }
 }

@@ -45,7 +45,7 @@ impl From<serde_json::Error> for PodsFileError {
             Category::Syntax => format!("not JSON: {cause}"),
             Category::Data => cause.to_owned(),
         };
-        Self { at: (at.0 > 0).then_some(at), message }
+        Self::at((at.0 > 0).then_some(at), message).caused_by(error)
     }
 }
 
@@ -124,7 +124,7 @@ impl<'de> Visitor<'de> for ItemsSeed<'_> {
         while let Some(raw) = seq.next_element::<Box<RawValue>>()? {
             (self.0)(match serde_json::from_str::<ManifestItem>(raw.get()) {
                 Ok(item) => ManifestPart::Item(item),
-                Err(error) => ManifestPart::Unreadable(PodsFileError::from(error).message),
+                Err(error) => ManifestPart::Unreadable(PodsFileError::from(error).into_message()),
             });
         }
         Ok(())

@@ -97,7 +97,7 @@ impl<R: Read> YamlDecoder<R> {
                 _ => self.events.skip()?,
             }
         }
-        root.kind().map_err(|error| self.wrong(error.message))
+        root.kind().map_err(|error| self.wrong(error.into_message()))
     }
 
     fn items(&mut self, each: &mut dyn FnMut(ManifestPart)) -> Result<(), PodsFileError> {
@@ -137,7 +137,7 @@ impl<R: Read> YamlDecoder<R> {
     }
 
     fn wrong(&self, message: String) -> PodsFileError {
-        PodsFileError { at: Some(self.events.place()), message }
+        PodsFileError::at(Some(self.events.place()), message)
     }
 }
 

@@ -20,8 +20,8 @@ impl YamlError {
     /// to be YAML.
     pub(super) fn or_not_yaml(self, message: impl FnOnce() -> String) -> Self {
         match self {
-            Self::Syntax(PodsFileError { at: Some(at), .. }) => {
-                Self::Syntax(PodsFileError { at: Some(at), message: message() })
+            Self::Syntax(PodsFileError { at: at @ Some(_), .. }) => {
+                Self::Syntax(PodsFileError::at(at, message()))
             }
             error => error,
         }
@@ -33,7 +33,7 @@ impl From<ScanError> for YamlError {
         let at = (error.marker().line() as u64, error.marker().col() as u64 + 1);
         Self::Syntax(match error.kind() {
             ErrorKind::InputIo { error } => PodsFileError::new(error.message()),
-            kind => PodsFileError { at: Some(at), message: format!("not YAML: {kind}") },
+            kind => PodsFileError::at(Some(at), format!("not YAML: {kind}")).caused_by(error),
         })
     }
 }

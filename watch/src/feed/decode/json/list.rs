@@ -139,7 +139,7 @@ impl JsonList {
             }
             _ => {
                 let (found, at) = (char::from(byte), self.input.position());
-                return Err(syntax(BodyPart::List, format_args!("{found:?} at byte {at} is out of place")));
+                return Err(syntax(BodyPart::List, format!("{found:?} at byte {at} is out of place")));
             }
         };
         self.input.skip(1);

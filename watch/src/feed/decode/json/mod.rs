@@ -4,17 +4,17 @@ mod list;
 mod scanner;
 mod watch;
 
-use std::fmt::Display;
+use std::error::Error;
 
-use super::error::{BodyPart, DecodeError};
+use super::error::{BodyPart, DecodeError, SyntaxCause};
 use super::format::Format;
 use super::status::{self, Status};
 
 pub(super) use list::JsonList;
 pub(super) use watch::JsonWatch;
 
-fn syntax(part: BodyPart, cause: impl Display) -> DecodeError {
-    DecodeError::Syntax { format: Format::Json, part, cause: cause.to_string() }
+fn syntax(part: BodyPart, cause: impl Into<Box<dyn Error + Send + Sync>>) -> DecodeError {
+    DecodeError::Syntax { format: Format::Json, part, cause: SyntaxCause::new(cause) }
 }
 
 /// Decodes a `Status`.

@@ -9,19 +9,19 @@ mod list;
 mod messages;
 mod watch;
 
-use std::fmt::Display;
+use std::error::Error;
 
 use prost::Message;
 
-use super::error::{BodyPart, DecodeError};
+use super::error::{BodyPart, DecodeError, SyntaxCause};
 use super::format::Format;
 use super::status::Status;
 
 pub(super) use list::ProtobufList;
 pub(super) use watch::ProtobufWatch;
 
-fn syntax(part: BodyPart, cause: impl Display) -> DecodeError {
-    DecodeError::Syntax { format: Format::Protobuf, part, cause: cause.to_string() }
+fn syntax(part: BodyPart, cause: impl Into<Box<dyn Error + Send + Sync>>) -> DecodeError {
+    DecodeError::Syntax { format: Format::Protobuf, part, cause: SyntaxCause::new(cause) }
 }
 
 /// Decodes a `Status`, with or without envelope.

@@ -150,7 +150,7 @@ impl Life<'_> {
         self.comparison = None;
         self.faults.reopen(&self.world);
         self.machine.resync_failed("restart".to_owned());
-        self.fail(&Cause::Broken("restart".to_owned()));
+        self.fail(&Cause::broken("restart"));
         self.now += Duration::from_secs(2);
     }
 

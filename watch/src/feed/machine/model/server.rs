@@ -13,8 +13,8 @@ impl Life<'_> {
         self.answer = None;
         if self.trouble(8) {
             return match self.choose(8) {
-                0 => self.fail(&Cause::Unreachable("refused".to_owned())),
-                1 => self.fail(&Cause::Garbage("<html>".to_owned())),
+                0 => self.fail(&Cause::unreachable("refused")),
+                1 => self.fail(&Cause::garbage("<html>")),
                 // No answer at all: the machine must lose patience.
                 2 => {}
                 _ => {
@@ -119,9 +119,9 @@ impl Life<'_> {
     pub(super) fn go_on(&mut self) -> bool {
         if self.trouble(40) {
             let cause = match self.choose(4) {
-                0 => Cause::Garbage("nonsense".to_owned()),
+                0 => Cause::garbage("nonsense"),
                 1 => Cause::Silence(Duration::from_secs(20)),
-                _ => Cause::Broken("reset".to_owned()),
+                _ => Cause::broken("reset"),
             };
             self.fail(&cause);
             return true;
@@ -197,7 +197,7 @@ impl Life<'_> {
             sent = change.version;
             if self.trouble(20) {
                 self.note(format_args!("unreadable {change:?}"));
-                self.machine.unreadable(self.now, change.kind, "nonsense".to_owned());
+                self.machine.unreadable(self.now, change.kind, "nonsense");
             } else {
                 self.note(format_args!("{change:?}"));
                 self.machine.event(self.now, change.kind, &change.object);

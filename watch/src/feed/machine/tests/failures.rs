@@ -21,7 +21,7 @@ fn lists_after_outage_are_spread_over_time() {
         let delay = |seed| {
             let mut bench = Bench::in_sync(&CACHED_FIRST);
             bench.machine.random = fastrand::Rng::with_seed(seed);
-            bench.fail(&Cause::Broken("reset".to_owned()));
+            bench.fail(&Cause::broken("reset"));
             bench.now += Duration::from_secs(outage);
             bench.confirm("a", "20");
             bench.request();
@@ -99,18 +99,18 @@ fn retry_after_is_honoured_up_to_limit() {
 #[test]
 fn malformed_change_leads_to_a_list() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
-    bench.machine.unreadable(bench.now, EventKind::Modified, "nonsense".to_owned());
+    bench.machine.unreadable(bench.now, EventKind::Modified, "nonsense");
     assert!(matches!(bench.machine.goal, Goal::List(ListConsistency::NotOlderThan(_))));
 }
 
 #[test]
 fn every_failure_is_stale_after_grace() {
     let causes = [
-        Cause::Credentials("the plugin hangs".to_owned()),
-        Cause::Unreachable("refused".to_owned()),
+        Cause::Credentials(Box::<dyn std::error::Error + Send + Sync>::from("the plugin hangs").into()),
+        Cause::unreachable("refused"),
         Cause::Status(Refusal { code: 401, ..Refusal::default() }),
         Cause::Status(Refusal { code: 503, ..Refusal::default() }),
-        Cause::Broken("reset".to_owned()),
+        Cause::broken("reset"),
     ];
     for cause in causes {
         let mut bench = Bench::in_sync(&CACHED_FIRST);
@@ -141,10 +141,10 @@ fn unresponsive_server_is_stale_after_grace() {
 fn returned_server_is_tried_at_once() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     for _ in 0..20 {
-        bench.fail(&Cause::Unreachable("refused".to_owned()));
+        bench.fail(&Cause::unreachable("refused"));
         bench.request();
     }
-    bench.fail(&Cause::Unreachable("refused".to_owned()));
+    bench.fail(&Cause::unreachable("refused"));
     let delay = bench.machine.not_before.unwrap() - bench.now;
     assert!(delay <= Duration::from_millis(500), "{delay:?}");
     bench.machine.server_is_up();
@@ -159,7 +159,7 @@ fn returned_server_is_tried_at_once() {
 #[test]
 fn forbidden_after_restart_names_no_role() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
-    bench.fail(&Cause::Broken("restart".to_owned()));
+    bench.fail(&Cause::broken("restart"));
     bench.confirm("a", "10");
     bench.request();
     bench.refuse(403, "pods is forbidden");
@@ -248,7 +248,7 @@ fn answers_without_lists_are_retried_once() {
             bench.machine.identified(bench.now, Some("a"), "10");
         }
         assert_eq!(bench.machine.listing.choose(&ListConsistency::Any), ListMethod::Cached);
-        bench.fail(&Cause::Garbage("<html>".to_owned()));
+        bench.fail(&Cause::garbage("<html>"));
         assert_eq!(
             bench.machine.listing.choose(&ListConsistency::Any) == ListMethod::Cached,
             method == ListMethod::Cached
@@ -261,7 +261,7 @@ fn short_broken_watch_is_delayed() {
     let delay = |lived: Duration| {
         let mut bench = Bench::in_sync(&CACHED_FIRST);
         bench.pass(lived.saturating_sub(SETTLE));
-        bench.fail(&Cause::Broken("reset".to_owned()));
+        bench.fail(&Cause::broken("reset"));
         (bench.machine.not_before.unwrap() - bench.now).as_millis()
     };
     assert!(delay(SHORT_WATCH) <= 100, "{}", delay(SHORT_WATCH));

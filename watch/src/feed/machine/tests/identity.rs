@@ -25,7 +25,7 @@ fn snapshot_of_another_cluster_is_refused() {
 #[test]
 fn history_that_went_back_is_listed_consistently() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
-    bench.fail(&Cause::Broken("restart".to_owned()));
+    bench.fail(&Cause::broken("restart"));
     bench.confirm("a", "4");
     assert!(matches!(bench.request(), ApiRequest::StreamingList { read: ListConsistency::Consistent, .. }));
     assert!(

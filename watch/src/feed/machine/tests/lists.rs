@@ -48,7 +48,7 @@ fn truncated_list_restarts_without_sweep() {
         bench.refuse(410, "too old");
         bench.request();
         bench.accept();
-        bench.fail(&Cause::Broken("reset".to_owned()));
+        bench.fail(&Cause::broken("reset"));
         assert_eq!(bench.diary(), "begin");
         bench.confirm("a", "20");
         bench.list("20");
@@ -233,7 +233,7 @@ fn malformed_change_relists_malformed_item_does_not() {
         bench.confirm("a", "10");
         bench.request();
         bench.accept();
-        bench.machine.unreadable(bench.now, kind, "nonsense".to_owned());
+        bench.machine.unreadable(bench.now, kind, "nonsense");
         assert_eq!(bench.machine.is_waiting(), goes_on, "{kind:?}");
     }
 }

@@ -48,7 +48,7 @@ fn quiet_watch_lasts_until_its_end() {
 #[test]
 fn interrupted_watch_is_fresh_after_catching_up() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
-    bench.fail(&Cause::Broken("reset".to_owned()));
+    bench.fail(&Cause::broken("reset"));
     bench.now += GRACE * 2;
     bench.confirm("a", "20");
     bench.request();

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout, timeout_at};
 use tower::service_fn;
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, Span, debug, info, warn};
 
 use super::connection;
 use super::error::FeedError;
@@ -247,14 +247,15 @@ impl ClusterAccess {
             reason.get_or_insert_with(|| Arc::new(plugin.pending().into()));
         }
         let known = last.filter(|_| !credentials);
-        current.pending.spawn(async move {
+        let attempt = async move {
             let probe_interval = options.probe_interval;
             let loaded = match loaded {
                 Some(loaded) => loaded,
                 None => load(place, options).await?,
             };
             make(loaded, known, probe_interval).await
-        });
+        };
+        current.pending.spawn(attempt.in_current_span());
     }
 
     fn adopt(&self, current: &mut ClientSlot, made: Result<ActiveClient, FeedError>) {
@@ -292,8 +293,9 @@ impl ClusterAccess {
 async fn load(place: ConfigSource, options: ClusterOptions) -> Result<ClientConfig, FeedError> {
     let context = options.context.clone();
     let in_pod = matches!(place, ConfigSource::Pod { .. });
+    let span = Span::current();
     let read = move || place.load(context.as_deref(), |name| env::var_os(name));
-    let loaded = spawn_blocking(read).await.map_err(FeedError::Panicked)?;
+    let loaded = spawn_blocking(move || span.in_scope(read)).await.map_err(FeedError::Panicked)?;
     loaded.map_err(|error| match error {
         error if in_pod => FeedError::InCluster(error),
         error @ KubeconfigError::Missing(_) => FeedError::NoCluster(error),

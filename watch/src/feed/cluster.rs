@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use poddns_core::Label;
 use tokio::time::sleep;
-use tracing::error;
+use tracing::{Instrument as _, Span, error, error_span};
 
 use super::access::ClusterAccess;
 use super::decode::Object;
@@ -154,7 +154,7 @@ impl WatchContext {
         let resync_interval = self.resync_interval;
         let (session, listing) =
             (Arc::clone(&self.session), MethodChoice::new(&self.methods, self.page_size));
-        Box::pin(supervise(report, move |report, again| {
+        let watching = supervise(report, move |report, again| {
             let random = fastrand::Rng::new();
             let mut machine = Machine::new(target(), subject(), listing.clone(), random);
             if again || identity.is_restored() {
@@ -163,7 +163,18 @@ impl WatchContext {
             machine.resync_every(resync_interval);
             let identity = (identity.clone(), number);
             Driver::new(machine, asker.clone(), Arc::clone(&session), identity, report).run()
-        }))
+        });
+        Box::pin(watching.instrument(span(resource, namespace)))
+    }
+}
+
+/// Returns the span of all log lines of a watch. It is enabled wherever a line in it is.
+fn span(resource: Resource, namespace: Option<Label>) -> Span {
+    match namespace {
+        Some(namespace) => {
+            error_span!("watch", resource = format_args!("{resource} in namespace {namespace}"))
+        }
+        None => error_span!("watch", %resource),
     }
 }
 

@@ -7,7 +7,6 @@ use poddns_core::Label;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::explain::WatchedObjects;
 use super::machine::sync_status::{GracePeriod, SyncStatus};
 use super::machine::target::{IndexDifference, ObjectTarget};
 use super::machine::{Machine, Notice};
@@ -130,9 +129,8 @@ impl WatchReport {
 
     /// Passes on what a machine has to report.
     pub(crate) fn publish<T: ObjectTarget>(&mut self, machine: &mut Machine<T>) {
-        let subject = machine.subject().clone();
         for notice in machine.notices() {
-            self.notice(&subject, notice);
+            self.notice(notice);
         }
         let standing = machine.standing();
         if standing == SyncStatus::Fresh {
@@ -151,7 +149,7 @@ impl WatchReport {
             }
             SyncStatus::Fresh => {
                 if self.logged.take().is_some() {
-                    info!(watch = %subject, "in sync again");
+                    info!("in sync again");
                 }
             }
             SyncStatus::Stale { since, error } => self.health.stale(*since, error),
@@ -160,26 +158,26 @@ impl WatchReport {
         self.standing = Some(standing);
     }
 
-    fn notice(&mut self, subject: &WatchedObjects, notice: Notice) {
+    fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Listed { method, removed } => {
                 self.stats().count_list();
-                debug!(watch = %subject, removed, "complete {method}");
+                debug!(removed, "complete {method}");
             }
             Notice::Changed => self.stats().count_event(),
             Notice::Failed { text, retry_in } => {
                 self.stats().count_error();
-                self.log(subject, text, retry_in);
+                self.log(text, retry_in);
             }
-            Notice::GaveUp { method, why } => info!(watch = %subject, why, "no {method} here, using another"),
+            Notice::GaveUp { method, why } => info!(why, "no {method} here, using another"),
             Notice::SnapshotRefused { text } => {
-                warn!(watch = %subject, "the snapshot is not used: {text}");
+                warn!("the snapshot is not used: {text}");
                 self.health.forget(text);
             }
             Notice::Compared => self.stats.resync.count_complete(),
             Notice::ComparisonFailed { why } => {
                 self.stats.resync.count_failed();
-                debug!(watch = %subject, why, "no comparison with the cluster this time");
+                debug!(why, "no comparison with the cluster this time");
             }
             Notice::Differs { difference, object } => {
                 self.stats.resync.count(difference);
@@ -188,24 +186,24 @@ impl WatchReport {
                     IndexDifference::Changed => "was in the index otherwise than in the cluster",
                     IndexDifference::Gone => "was in the index but not in the cluster",
                 };
-                error!(watch = %subject, object, "an object {found}; it is mended. This is a defect: please report it");
+                error!(object, "an object {found}; it is mended. This is a defect: please report it");
             }
             Notice::OutOfSync { text } => {
                 self.stats().count_error();
-                warn!(watch = %subject, "{text}");
+                warn!("{text}");
                 self.logged = Some((text, Instant::now()));
             }
         }
     }
 
-    fn log(&mut self, subject: &WatchedObjects, text: String, retry_in: Duration) {
+    fn log(&mut self, text: String, retry_in: Duration) {
         let retry_in = format_args!("{:.1} s", retry_in.as_secs_f32());
         match &self.logged {
             Some((logged, at)) if *logged == text && at.elapsed() < LOG_AGAIN => {
-                debug!(watch = %subject, %retry_in, "{text}");
+                debug!(%retry_in, "{text}");
             }
             _ => {
-                warn!(watch = %subject, %retry_in, "{text}");
+                warn!(%retry_in, "{text}");
                 self.logged = Some((text, Instant::now()));
             }
         }

@@ -260,6 +260,7 @@ mod tests {
     use crate::freshness::LEASE;
     use crate::freshness::tests::ManualClock;
     use crate::{IndexOptions, index};
+    use poddns_test_support::wait::until;
 
     const POD: &str = "- {kind: Pod, metadata: {name: a, namespace: a}, status: {podIP: 10.0.0.1}}\n";
 
@@ -288,8 +289,13 @@ mod tests {
         fs::write(&path, format!("kind: List\nitems:\n{}", POD.repeat(10))).unwrap();
         let (writer, _index) = index(IndexOptions::default());
         let reader = PodsFileReader::new(&Scope::default(), SharedWriter::new(writer), &Arc::default());
-        // What happens next must not have the time of the file.
-        std::thread::sleep(Duration::from_millis(30));
+        // A change from here on has another time than the file.
+        let file_time = FileStamp::at(&path).unwrap();
+        let beside = folder.path().join("beside");
+        until("the file system's clock goes on", || {
+            fs::write(&beside, "").unwrap();
+            FileStamp::at(&beside).unwrap().is_changed_after(&file_time)
+        });
         let file = File::open(&path).unwrap();
         let meddled = Meddled { file: &file, meddle: Some(|| meddle(&path)) };
         reader.stage_file(&file, meddled).map(drop).map_err(|error| error.to_string())

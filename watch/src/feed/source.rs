@@ -61,6 +61,12 @@ impl FileStamp {
         Self { links: before.links, changed, ..*self } == *before
     }
 
+    /// Returns whether a file was changed later than another.
+    #[cfg(test)]
+    pub(crate) fn is_changed_after(&self, other: &Self) -> bool {
+        self.changed > other.changed
+    }
+
     /// Returns whether the contents may have changed after the stamp was taken at `now` without changing it.
     pub(crate) fn is_recent(&self, now: SystemTime) -> bool {
         let nanos = u32::try_from(self.changed.1).unwrap_or_default();

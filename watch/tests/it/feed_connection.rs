@@ -1,15 +1,15 @@
-//! The cluster feed's connections: PINGs of HTTP/2, or probes of HTTP/1.1, tell a quiet server from a frozen one.
+//! The cluster feed's connections: PINGs of HTTP/2, or probes of HTTP/1.1, distinguish a quiet server from a frozen one.
 
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::Running;
+use crate::support::{Running, turns};
 use poddns_core::{Freshness, PodLookup as _};
 use poddns_test_support::api_server::{ApiServer, RequestVerb, namespace, pod};
 use poddns_test_support::wait::{pass, until_async as until};
-use poddns_watch::{ClusterOptions, Scope, Source};
+use poddns_watch::{ClusterOptions, Resource, Scope, Source};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls_pki_types::pem::PemObject as _;
@@ -20,9 +20,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-
-/// Short, for a test that waits for it.
-const PROBE_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Protocol of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,10 +97,6 @@ impl Server {
     }
 
     async fn feed(&self) -> Running {
-        self.feed_with(ClusterOptions::default().probe_interval).await
-    }
-
-    async fn feed_with(&self, probe_interval: Duration) -> Running {
         let scheme = if self.protocol == Protocol::Http2 { "https" } else { "http" };
         let server = format!("{scheme}://{}", self.address);
         let config = json!({
@@ -114,7 +107,7 @@ impl Server {
         });
         let path = self.folder.path().join("config");
         std::fs::write(&path, config.to_string()).unwrap();
-        let options = ClusterOptions { kubeconfig: Some(path), probe_interval, ..ClusterOptions::default() };
+        let options = ClusterOptions { kubeconfig: Some(path), ..ClusterOptions::default() };
         let running = Running::start(Source::Cluster(options), Scope::default()).await;
         until("fresh", || running.index.freshness() == Freshness::Fresh).await;
         running
@@ -136,28 +129,47 @@ async fn first_list_comes_from_the_watch_cache() {
     );
 }
 
-async fn assert_frozen_server_is_noticed(protocol: Protocol) {
+/// Returns the error of the watch of pods in a feed of a server that accepts bytes and never reads them. The index is fresh
+/// until the time for a response to a PING or a probe is over.
+async fn error_of_frozen_server(protocol: Protocol) -> String {
     let server = Server::start(protocol).await;
-    let running = server.feed_with(PROBE_INTERVAL).await;
+    let running = server.feed().await;
+    for resource in ["pods", "namespaces"] {
+        server.api.wait_for(resource, RequestVerb::Watch, 1).await;
+    }
+    pass_in_steps(Duration::from_secs(2)).await;
     server.frozen.send_replace(true);
+    let probe_interval = ClusterOptions::default().probe_interval;
+    // One interval of silence, and as long again for the response, less the time since the last bytes.
+    pass_in_steps(probe_interval * 2 - Duration::from_secs(4)).await;
+    assert_eq!(running.index.freshness(), Freshness::Fresh);
+    pass_in_steps(Duration::from_secs(6)).await;
     until("noticed", || matches!(running.index.freshness(), Freshness::Stale { .. })).await;
-    let age = running.index.freshness().age().expect("it is stale");
-    assert!(age >= PROBE_INTERVAL * 2, "counted from the last sign of life: {age:?}");
-    assert!(running.stats.pods.errors() > 0);
+    until("counted", || running.stats.pods.errors() > 0).await;
+    let watches = running.index.health().watches();
+    let pods = watches.into_iter().find(|watch| watch.resource == Resource::Pods).expect("a watch of pods");
+    pods.error.expect("an error")
 }
 
 async fn frozen_server_is_stale_without_a_ping() {
-    assert_frozen_server_is_noticed(Protocol::Http2).await;
+    let error = error_of_frozen_server(Protocol::Http2).await;
+    let (_, silence) = error
+        .split_once("no answer to a PING: nothing has arrived for ")
+        .unwrap_or_else(|| panic!("{error}"));
+    let seconds: f32 = silence.trim_end_matches(" s").parse().unwrap_or_else(|_| panic!("{error}"));
+    assert!((20.0..26.0).contains(&seconds), "counted from the last sign of life: {error}");
 }
 
 async fn frozen_server_is_stale_without_a_probe() {
-    assert_frozen_server_is_noticed(Protocol::Http1).await;
+    let error = error_of_frozen_server(Protocol::Http1).await;
+    assert!(error.ends_with("no answer to a probe within 10s"), "{error}");
 }
 
-/// Lets the other tasks of this thread do all that they can.
-async fn settle() {
-    for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+/// Lets this much time pass a second at a time, with what the tasks do in each.
+async fn pass_in_steps(time: Duration) {
+    for _ in 0..time.as_secs() {
+        pass(Duration::from_secs(1)).await;
+        turns().await;
     }
 }
 
@@ -171,7 +183,7 @@ async fn assert_idle_server_stays_fresh(protocol: Protocol) {
     server.api.wait_for("pods", RequestVerb::Watch, 1).await;
     for step in 1..=STEPS {
         pass(STEP).await;
-        settle().await;
+        turns().await;
         let watches = running.index.health().watches();
         assert_eq!(running.index.freshness(), Freshness::Fresh, "after {:?}: {watches:?}", STEP * step);
         for resource in ["pods", "namespaces"] {
@@ -183,7 +195,7 @@ async fn assert_idle_server_stays_fresh(protocol: Protocol) {
                 let before = server.api.count(resource, RequestVerb::Watch);
                 server.api.end_watches(resource);
                 server.api.wait_for(resource, RequestVerb::Watch, before + 1).await;
-                settle().await;
+                turns().await;
             }
         }
     }

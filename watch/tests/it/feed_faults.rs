@@ -1,6 +1,8 @@
 //! The cluster feed against an API server on a bad day.
 
+use std::io::{self, Write};
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::Running;
@@ -11,6 +13,7 @@ use poddns_test_support::api_server::{
 use poddns_test_support::recordings::EXPIRED_CONTINUE;
 use poddns_test_support::wait::{pass, until_async as until};
 use poddns_watch::{ClusterOptions, Feed, FeedError, Scope, Source};
+use serde_json::json;
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -353,6 +356,46 @@ async fn unusable_configuration_is_refused() {
     let server = server();
     let error = open(&server.kubeconfig(), Some("elsewhere")).await.to_string();
     assert!(error.contains("elsewhere"), "{error}");
+}
+
+/// Log lines, for a subscriber.
+#[derive(Clone, Default)]
+struct LogLines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for LogLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn log_lines_name_their_watch() {
+    let lines = LogLines::default();
+    let (writer, only) = (lines.clone(), tracing::Level::WARN);
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(only);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let server = ApiServer::start();
+    let mut malformed = pod("a", "web", &["10.0.0.1"]);
+    malformed["status"]["phase"] = json!("Napping");
+    server.put(namespace("a"));
+    server.put(malformed);
+    server.next("pods", RequestVerb::Stream, PreparedResponse::status(403, "no"));
+    let running = Running::follow(&server, Scope { namespaces: vec![label("a")], ..Scope::default() }).await;
+    fresh(&running).await;
+    server.break_watches("namespaces");
+    let text = || String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("text");
+    for expected in [
+        "watch{resource=pods in namespace a}: poddns_watch::feed::report: cannot watch pods in namespace a: 403",
+        "watch{resource=pods in namespace a}: poddns_watch::feed::faults: malformed object",
+        "watch{resource=namespaces}: poddns_watch::feed::report: the watch of namespaces broke off",
+    ] {
+        until(expected, || text().contains(expected)).await;
+    }
 }
 
 poddns_test_support::in_both_encodings!(

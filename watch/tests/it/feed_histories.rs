@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::support::Running;
 use crate::support::truth::Truth;
+use crate::support::{Running, turns};
 use poddns_core::{Freshness, Label, PodLookup};
 use poddns_test_support::api_server::{
     ApiServer, BodyEnd, PreparedResponse, RequestVerb, Streaming, namespace, pod,
@@ -181,7 +181,7 @@ async fn live_through(seed: u64) {
         assert!(std::time::Instant::now() < deadline, "seed {seed}: {difference}");
         assert_anchored(&running.index, seed);
         pass(Duration::from_millis(200)).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        turns().await;
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use poddns_test_support::wait::{pass, until_async as until};
+
 use super::*;
 use crate::kubeconfig::merge::KubeconfigEntry;
 
@@ -139,38 +141,33 @@ async fn until_gone(pid: &str) {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
     };
-    while is_there() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the process is gone", || !is_there()).await;
 }
 
 /// Waits until a script has written a file, and returns its content.
 async fn written(path: &Path) -> String {
-    loop {
-        match fs::read_to_string(path) {
-            Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
-            _ => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
-    }
+    let text = || fs::read_to_string(path).unwrap_or_default();
+    until("the file is written", || text().ends_with('\n')).await;
+    text().trim().to_owned()
 }
 
-/// Writes the number of a process of its own, and never ends.
+/// Writes the number of a process that it has started, and never ends.
 const HANGS: &str = "echo waiting >&2; sleep 100000 & echo $! > \"$FOLDER/pid\"; wait";
 
 #[tokio::test]
 async fn hanging_plugin_is_killed_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
-    // Long enough for its first words on any machine: else it would be killed all the same, but say nothing.
-    let plugin = Plugin { time_limit: Duration::from_secs(2), ..plugin_with(folder.path(), HANGS, "") };
-    let text = plugin.run().await.err().unwrap().to_string();
-    assert!(text.starts_with("credential plugin \"sh\" did not end within 2s and was killed"), "{text}");
-    if let Ok(pid) = fs::read_to_string(folder.path().join("pid")) {
-        until_gone(pid.trim()).await;
-    }
+    let plugin = plugin_with(folder.path(), HANGS, "");
+    let running = tokio::spawn(async move { plugin.run().await.err().unwrap().to_string() });
+    let pid = written(&folder.path().join("pid")).await;
+    pass(TIME_LIMIT).await;
+    let text = running.await.unwrap();
+    assert!(text.starts_with("credential plugin \"sh\" did not end within 30s and was killed"), "{text}");
+    until_gone(&pid).await;
 }
 
 #[tokio::test]
-async fn a_plugin_nobody_waits_for_is_killed() {
+async fn plugin_is_killed_when_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = plugin_with(folder.path(), HANGS, "");
     let running = tokio::spawn(async move { plugin.run().await.map(|_| ()) });

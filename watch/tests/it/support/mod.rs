@@ -20,6 +20,15 @@ pub(crate) fn options(server: &ApiServer) -> ClusterOptions {
     }
 }
 
+/// Lets the other tasks of this thread run for some turns of the event loop: each of them reads what has arrived on a
+/// loopback socket, where bytes arrive when they are sent.
+pub(crate) async fn turns() {
+    const TURNS: usize = 64;
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A feed that runs until it is dropped.
 pub(crate) struct Running {
     pub(crate) index: Arc<Index>,

@@ -170,12 +170,8 @@ impl WatchContext {
 
 /// Returns the span of all log lines of a watch. It is enabled wherever a line in it is.
 fn span(resource: Resource, namespace: Option<Label>) -> Span {
-    match namespace {
-        Some(namespace) => {
-            error_span!("watch", resource = format_args!("{resource} in namespace {namespace}"))
-        }
-        None => error_span!("watch", %resource),
-    }
+    let scope = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+    error_span!("watch", resource = format_args!("{resource}{scope}"))
 }
 
 /// Runs a watch, and runs it again when it panics. `begin` receives whether it is not the first time.

@@ -141,7 +141,7 @@ async fn error_of_frozen_server(protocol: Protocol) -> String {
     server.frozen.send_replace(true);
     let probe_interval = ClusterOptions::default().probe_interval;
     // One interval of silence, and as long again for the response, less the time since the last bytes.
-    pass_in_steps(probe_interval * 2 - Duration::from_secs(4)).await;
+    pass_in_steps(probe_interval.saturating_mul(2).saturating_sub(Duration::from_secs(4))).await;
     assert_eq!(running.index.freshness(), Freshness::Fresh);
     pass_in_steps(Duration::from_secs(6)).await;
     until("noticed", || matches!(running.index.freshness(), Freshness::Stale { .. })).await;

@@ -122,12 +122,29 @@ impl<T: ObjectTarget> Machine<T> {
             return;
         }
         self.exchange = None;
-        self.complete(now, &first);
+        let _ = self.complete(now, &first);
     }
 
-    /// A list is complete.
-    fn complete(&mut self, now: Instant, version: &ResourceVersion) {
-        let Some(list) = self.list.take() else { return };
+    /// A list is complete. Returns false if it is older than was asked for, in which case nothing follows from what it does
+    /// not name.
+    #[must_use]
+    fn complete(&mut self, now: Instant, version: &ResourceVersion) -> bool {
+        let Some(list) = self.list.take() else { return false };
+        if let Goal::List(ListConsistency::NotOlderThan(wanted)) = &self.goal
+            && version.is_before(&ResourceVersion::new(wanted))
+        {
+            let text = format!(
+                "the {} of {} at {} is of version {}, older than {wanted}, which was asked for; listing again",
+                list.method,
+                self.subject,
+                self.subject.url,
+                version.as_str(),
+            );
+            self.out_of_sync(now, text, ListConsistency::Consistent);
+            // If etcd was restored, its revision is lower.
+            self.confirmed = false;
+            return false;
+        }
         let removed = self.target.end();
         self.of_other_cluster = false;
         self.version = version.clone();
@@ -137,6 +154,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.forbidden = None;
         self.tracker.listed(now);
         self.notices.push(Notice::Listed { method: list.method, removed });
+        true
     }
 
     /// A change of an object.
@@ -198,9 +216,10 @@ impl<T: ObjectTarget> Machine<T> {
                     }
                     _ => version,
                 };
-                self.complete(now, &newest);
-                self.bookmarks = true;
-                self.settle();
+                if self.complete(now, &newest) {
+                    self.bookmarks = true;
+                    self.settle();
+                }
             }
             ApiRequest::Watch { .. } if version.is_before(&self.version) => self.went_back(now, &version),
             ApiRequest::Watch { .. } => {

@@ -91,8 +91,14 @@ impl<T: ObjectTarget> Machine<T> {
 
     /// Reports that the list is complete.
     pub(crate) fn resync_ended(&mut self, version: &str) {
+        let version = ResourceVersion::new(version);
         if let Some(comparison) = &mut self.resync.comparison {
-            comparison.to = Some(ResourceVersion::new(version));
+            if version.is_before(&comparison.from) {
+                let (is, from) = (version.as_str(), comparison.from.as_str());
+                let why = format!("the list is of version {is}, older than {from}, which was asked for");
+                return self.resync_failed(why);
+            }
+            comparison.to = Some(version);
         }
         self.resync_caught_up();
     }

@@ -53,6 +53,16 @@ fn comparison_sweeps_after_watch_caught_up() {
 }
 
 #[test]
+fn comparison_with_older_list_sweeps_nothing() {
+    let mut bench = resyncing();
+    bench.machine.resync_ended("9");
+    assert_eq!(bench.diary(), "compare");
+    assert!(
+        matches!(&bench.notices()[..], [Notice::ComparisonFailed { why }] if why.contains("older than 10"))
+    );
+}
+
+#[test]
 fn comparison_that_is_interrupted_sweeps_nothing() {
     let mut bench = resyncing();
     bench.refuse(410, "too old");

@@ -182,6 +182,29 @@ fn endless_pages_are_an_error() {
 }
 
 #[test]
+fn list_of_lagging_server_sweeps_nothing() {
+    for methods in [&CACHED_FIRST[..], &STREAMING_FIRST] {
+        let mut bench = Bench::in_sync(methods);
+        bench.refuse(410, "too old");
+        let first = bench.request();
+        bench.accept();
+        if first.is_watch() {
+            bench.machine.bookmark(bench.now, "9", true);
+        } else {
+            bench.machine.list_ended(bench.now, "9", None);
+        }
+        assert_eq!(bench.diary(), "begin");
+        assert_ne!(bench.machine.standing(), SyncStatus::Fresh);
+        bench.confirm("a", "12");
+        let request = bench.request();
+        assert!(matches!(request, ApiRequest::StreamingList { read: ListConsistency::Consistent, .. }));
+        bench.accept();
+        bench.machine.bookmark(bench.now, "12", true);
+        assert_eq!((bench.diary().as_str(), bench.machine.standing()), ("begin end", SyncStatus::Fresh));
+    }
+}
+
+#[test]
 fn slow_list_is_not_given_up() {
     for (methods, silence) in [(&CACHED_FIRST[..], LIST_SILENCE), (&STREAMING_FIRST[..], STREAM_SILENCE)] {
         let mut bench = Bench::new(methods);

@@ -40,7 +40,7 @@ enum AdminError {
     NoAddress,
     #[error("cannot connect to {server}: {source}; is poddnsd running there, and with --admin?")]
     Connect { server: SocketAddr, source: io::Error },
-    #[error("no response from {server} within {} s", TIMEOUT.as_secs())]
+    #[error("no response from {server} within {} s; is it the address of --admin?", TIMEOUT.as_secs())]
     Timeout { server: SocketAddr },
     #[error("{server} does not speak HTTP as poddnsd does: {source}")]
     Protocol { server: SocketAddr, source: Box<dyn Error + Send + Sync> },

@@ -112,7 +112,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let document = match (server, local) {
         (Some(_), Some(flag)) => {
             let message =
-                format!("--server asks a running poddnsd, which has settings of its own; remove '{flag}'");
+                format!("--server asks a running poddnsd, which has settings of its own; remove --{flag}");
             return Err(CommandError::usage(message));
         }
         (None, Some(_)) => here(matches, name, rtype, client)?,

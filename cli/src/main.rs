@@ -20,12 +20,12 @@ mod text;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use poddns_net::daemon::report_usage;
 use poddns_net::version;
 
-use crate::outcome::{CommandError, note, print, usage_code};
+use crate::outcome::{CommandError, note, print};
 
 /// The operator's tool for poddns, the DNS server for Kubernetes pod records
 #[derive(Parser)]
@@ -97,12 +97,14 @@ fn main() -> ExitCode {
     }
     let result = match Cli::try_parse() {
         Ok(cli) => run(&cli.command),
-        Err(error) => return usage(&error),
+        Err(error) => return report_usage(&error),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
-            note(&error.to_string());
+            if !matches!(error, CommandError::ReaderGone) {
+                note(&error.to_string());
+            }
             error.exit_code()
         }
     }
@@ -139,14 +141,4 @@ fn completions(shell: Shell, daemon: bool) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);
     String::from_utf8_lossy(&script).into_owned()
-}
-
-/// Prints help where it was asked for, else what is wrong with the command line.
-fn usage(error: &clap::Error) -> ExitCode {
-    // Failing to print leaves nothing to do but to exit.
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => usage_code(),
-    }
 }

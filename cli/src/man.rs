@@ -8,7 +8,7 @@ use clap_mangen::Man;
 use thiserror::Error;
 
 use crate::outcome::CommandError;
-use crate::text::show_text;
+use crate::text::show_path;
 
 /// The command line of `poddns man`, for packages.
 #[derive(Args, Debug)]
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ManArgs, command: Command) -> Result<(), CommandError> 
 
 /// Reason why man pages could not be written.
 #[derive(Debug, Error)]
-#[error("cannot write man pages to {}: {source}", show_text(&folder.display().to_string()))]
+#[error("cannot write man pages to {}: {source}", show_path(folder))]
 struct ManError {
     folder: PathBuf,
     source: io::Error,

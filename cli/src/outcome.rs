@@ -25,6 +25,9 @@ pub(crate) enum CommandError {
     /// It made sense but could not be completed; exit status 1.
     #[error(transparent)]
     Run(AnyError),
+    /// The reader of the output has seen enough, as `head` has: no failure, and nothing to print.
+    #[error("the reader of the output is gone")]
+    ReaderGone,
 }
 
 impl CommandError {
@@ -42,6 +45,7 @@ impl CommandError {
         match self {
             Self::Usage(_) => usage_code(),
             Self::Run(_) => ExitCode::FAILURE,
+            Self::ReaderGone => ExitCode::SUCCESS,
         }
     }
 }
@@ -76,13 +80,22 @@ pub(crate) fn print_error_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", show_text(line));
 }
 
-/// Prints the output. A reader that has seen enough, such as `head`, is no failure.
+/// Prints the whole output of a command. A reader that has seen enough, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), CommandError> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CommandError::run(OutputError(error))),
-        _ => Ok(()),
+    match print_part(text) {
+        Err(CommandError::ReaderGone) => Ok(()),
+        printed => printed,
     }
+}
+
+/// Prints a part of the output of a command that may have more. Fails with [`CommandError::ReaderGone`] if nobody reads on.
+pub(crate) fn print_part(text: &str) -> Result<(), CommandError> {
+    let mut stdout = io::stdout().lock();
+    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    printed.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => CommandError::ReaderGone,
+        _ => CommandError::run(OutputError(error)),
+    })
 }
 
 /// Reason why output could not be written.

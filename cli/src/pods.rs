@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::admin::{Admin, encode, freshness, text};
-use crate::outcome::{CommandError, note, print};
+use crate::outcome::{CommandError, note, print_part};
 use crate::query::ServerArg;
 use crate::text::show_text;
 
@@ -173,14 +173,14 @@ impl PodTable {
                 "name": pod.get("name"),
                 "addresses": pod.get("addresses"),
             });
-            return print(&format!("{object}\n"));
+            return print_part(&format!("{object}\n"));
         }
         let head = if std::mem::replace(&mut self.begun, true) { "" } else { HEAD };
         let name = pod.get("name").and_then(Value::as_str).unwrap_or("-");
         let addresses = addresses(pod).collect::<Vec<_>>().join(",");
         let (namespace, name, addresses) =
             (show_text(text(pod, "namespace")), show_text(name), show_text(&addresses));
-        print(&format!("{head}{namespace:<24} {name:<40} {addresses}\n"))
+        print_part(&format!("{head}{namespace:<24} {name:<40} {addresses}\n"))
     }
 }
 

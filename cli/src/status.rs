@@ -11,7 +11,7 @@ use poddns_core::Visibility;
 use serde_json::Value;
 
 use crate::admin::{Admin, freshness, text};
-use crate::outcome::{CommandError, note, print};
+use crate::outcome::{CommandError, note, print, print_part};
 use crate::query::{ServerArg, seconds};
 use crate::text::show_text;
 
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, CommandError> {
         match admin.document("/status") {
             Ok(document) => {
                 let shown = show(&document);
-                print(&match (terminal, args.json) {
+                print_part(&match (terminal, args.json) {
                     (true, _) => format!("{TOP}{}{END_OF_SCREEN}", shown.replace('\n', END_OF_LINE)),
                     (false, true) => shown,
                     (false, false) => format!("{shown}\n"),

@@ -2,6 +2,7 @@
 //! IDNA, with octal escapes, and not safe for a terminal in every record type.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use hickory_proto::rr::{Name, RecordType};
 use thiserror::Error;
@@ -126,6 +127,11 @@ pub(crate) fn show_text(text: &str) -> String {
         }
     }
     safe
+}
+
+/// The path of a file, safe to print; `-` is standard input.
+pub(crate) fn show_path(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { show_text(&path.display().to_string()) }
 }
 
 /// Returns whether a terminal prints this character and does nothing else. The standard library escapes the categories

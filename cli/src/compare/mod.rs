@@ -81,13 +81,17 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, CommandError> {
     .open()?;
     let mut report = ComparisonReport::new(args.json, ProgressBar::new(|| names.count()));
     let mut pace = Pace::new(args.rate);
-    names.for_each(&mut |probe: &Probe| {
+    let compared = names.for_each(&mut |probe: &Probe| {
         pace.wait();
         let ask = |prober: &Prober| prober.ask(&probe.name, probe.record_type);
         let (one, other) = (ask(&server), ask(&against));
         report.add(probe, &one, &other)
-    })?;
-    report.end()
+    });
+    match compared {
+        // Only differences are printed before the end.
+        Err(CommandError::ReaderGone) => Ok(ExitCode::FAILURE),
+        compared => compared.and_then(|()| report.end()),
+    }
 }
 
 /// Spreads queries over time.

@@ -17,7 +17,7 @@ use crate::outcome::{CommandError, note};
 use crate::pods;
 use crate::query::{ArgError, LineMistake, Lines, ServerArg, default_type, questions_of_line, record_type};
 use crate::runtime::runtime;
-use crate::text::{NameTextError, parse_name, show_text};
+use crate::text::{NameTextError, parse_name, show_path};
 
 /// Member `target` of the lines of poddnsd's query log.
 const QUERY_LOG: &str = "poddns_query";
@@ -133,7 +133,7 @@ fn open_pods(path: &Path, namespace: Option<Label>) -> Result<Feed, CommandError
 }
 
 fn in_file(path: &Path, each: Each<'_>, report: &dyn Fn(&str)) -> Result<(), CommandError> {
-    let shown = show_text(&path.display().to_string());
+    let shown = show_path(path);
     for (number, line) in (1_u64..).zip(Lines::open(path).map_err(CommandError::run)?) {
         match read(&line.map_err(CommandError::run)?) {
             Ok(probes) => probes.iter().try_for_each(&mut *each)?,

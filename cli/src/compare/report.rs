@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::names::Probe;
 use super::progress::ProgressBar;
-use crate::outcome::{CommandError, print};
+use crate::outcome::{CommandError, print, print_part};
 use crate::query::{ProbeAnswer, QueryError};
 use crate::text::{show_name, show_type};
 
@@ -93,7 +93,7 @@ impl ComparisonReport {
                 *count += u64::from(kind == difference);
             }
             self.erase_progress();
-            print(&self.show(probe, difference, server, against))?;
+            print_part(&self.show(probe, difference, server, against))?;
         }
         let different = self.different();
         if let Some(progress) = &mut self.progress {

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use poddns_core::{IpCidr, ReverseZones, TooManyReverseZones};
@@ -24,7 +24,7 @@ use self::parse::{Corefile, CorefileError, parse};
 use self::platform::{Platform, PlatformInput};
 use crate::outcome::CommandError;
 use crate::query::ReadError;
-use crate::text::show_text;
+use crate::text::show_path;
 
 /// The command line of `poddns corefile`.
 #[derive(Args, Debug)]
@@ -116,10 +116,6 @@ impl From<ImportError> for CommandError {
             }
         }
     }
-}
-
-fn show_path(path: &Path) -> String {
-    show_text(&path.display().to_string())
 }
 
 /// Runs the command, and returns its output.

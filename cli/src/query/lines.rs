@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::text::show_text;
+use crate::text::show_path;
 
 /// Maximum number of octets of a line. Of a longer one so many are read.
 pub(crate) const MAX_LINE: usize = 4096;
 
 /// Reason why a file cannot be read.
 #[derive(Debug, Error)]
-#[error("cannot read {}: {source}", show_text(&path.display().to_string()))]
+#[error("cannot read {}: {source}", show_path(path))]
 pub(crate) struct ReadError {
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,

@@ -27,7 +27,7 @@ use self::decode::DecodeFault;
 use self::exchange::{ExchangeError, PendingQuery, Response, ask};
 use self::options::QueryOptions;
 use self::plan::{DigPlan, DigQuestion, LineError, SubjectKind};
-use crate::outcome::{CommandError, note, print, usage_code};
+use crate::outcome::{CommandError, note, print_part, usage_code};
 
 pub(crate) use self::args::{ArgError, ServerArg, record_type, seconds};
 pub(crate) use self::lines::{Lines, ReadError};
@@ -134,7 +134,7 @@ impl<'a> QuerySession<'a> {
                     note(&error.to_string());
                     self.failed.get_or_insert(ExitCode::FAILURE);
                     if self.options.json {
-                        print(&json::unanswered(asked, &error.to_string()))?;
+                        print_part(&json::unanswered(asked, &error.to_string()))?;
                     }
                 }
             }
@@ -164,20 +164,20 @@ impl<'a> QuerySession<'a> {
     ) -> Result<(), CommandError> {
         let options = self.options;
         if options.json {
-            return print(&json::answered(asked, response, cookie));
+            return print_part(&json::answered(asked, response, cookie));
         }
         if options.short {
             if response.message.answers.is_empty() {
                 note(&format!("no answer records: {}", print::status(&response.message)));
             }
-            return print(&print::short(&response.message));
+            return print_part(&print::short(&response.message));
         }
         let between = if std::mem::replace(&mut self.printed, true) && options.sections.separates() {
             "\n"
         } else {
             ""
         };
-        print(&format!("{between}{}", print::long(response, cookie, options.sections)))
+        print_part(&format!("{between}{}", print::long(response, cookie, options.sections)))
     }
 
     /// Notes a line that cannot be asked.

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::args::ServerArg;
 use super::lines::{Lines, MAX_LINE, ReadError};
 use super::words::{DigWord, WordError};
-use crate::text::show_text;
+use crate::text::{show_path, show_text};
 
 /// One name with the types to ask for, or a file of such.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) struct DigQuestion {
 pub(super) enum LineError {
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("{}, line {line}: {source}", show_text(&.path.display().to_string()))]
+    #[error("{}, line {line}: {source}", show_path(.path))]
     Line { path: PathBuf, line: usize, source: LineMistake },
 }
 

@@ -86,7 +86,7 @@ fn names_and_query_logs_are_compared() {
     let args = ["compare", "--rate", "10000", "--json", "--names", "-"].into_iter();
     let run = poddns_with_input(args.chain(servers.iter().map(String::as_str)), names);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.starts_with("poddns: -, line 4 is left out: "), "{}", run.stderr);
+    assert!(run.stderr.starts_with("poddns: standard input, line 4 is left out: "), "{}", run.stderr);
     let objects: Vec<serde_json::Value> =
         run.stdout.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
     let [lost, summary] = objects.as_slice() else { panic!("{}", run.stdout) };

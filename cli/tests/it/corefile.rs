@@ -126,6 +126,8 @@ fn malformed_corefile_is_refused_with_reason() {
         assert_eq!(run.code, Some(code), "{run:?}");
         assert!(run.stderr.contains(expected), "{run:?}");
     }
+    let run = poddns(["corefile"]);
+    assert!(run.stderr.starts_with("poddns: standard input: no server block"), "{run:?}");
     fs::write(&file, b"\xff\xfe.").unwrap();
     let run = poddns(["corefile", file.to_str().unwrap()]);
     assert!(run.code == Some(64) && run.stderr.contains("not UTF-8"), "{run:?}");

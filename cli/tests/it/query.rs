@@ -554,7 +554,7 @@ fn questions_come_from_standard_input() {
     assert_eq!(run.code, Some(64), "a line is wrong");
     assert_eq!(
         run.stderr,
-        "poddns: -, line 4: 'a..b' is a name that has an empty label: it begins with a dot, or has two in a row\n"
+        "poddns: standard input, line 4: 'a..b' is a name that has an empty label: it begins with a dot, or has two in a row\n"
     );
     assert_eq!(run.stdout, "10.42.2.46\n".repeat(3), "what can be asked is");
     for expected in [RecordType::A, RecordType::TXT, RecordType::AAAA] {

@@ -111,7 +111,7 @@ fn explanations_come_from_a_pods_file() {
         run.stderr
     );
     for (args, why) in [
-        (&[name, "--server", "127.0.0.1", "--pods-file", file][..], "remove 'pods-file'"),
+        (&[name, "--server", "127.0.0.1", "--pods-file", file][..], "remove --pods-file"),
         (&[name, "--pod-names"], "need a cluster"),
         (&["a..b"], "empty label"),
     ] {
@@ -190,6 +190,26 @@ fn watched_status_is_printed_again() {
     assert_eq!(states.take(3).count(), 3);
     child.kill().expect("it is a child of ours");
     child.wait().expect("it has ended");
+}
+
+#[test]
+fn watched_status_ends_with_its_reader() {
+    let running = Running::new();
+    let admin = running.server.admin().expect("it is served").to_string();
+    let mut child = spawn(["status", "--watch=10ms", "--server", &admin]);
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    stdout.read_line(&mut String::new()).expect("UTF-8");
+    drop(stdout);
+    assert_eq!(child.wait().expect("it is a child of ours").code(), Some(0));
+}
+
+#[test]
+fn steering_characters_of_arguments_are_escaped() {
+    for arguments in [["pods", "a\u{1b}[31m"], ["query", "+a\u{1b}[31m"], ["status", "--a\u{1b}[31m"]] {
+        let run = poddns(arguments);
+        assert_eq!(run.code, Some(64));
+        assert!(run.stderr.contains("a\\u{1b}[31m"), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod reload;
 mod signals;
 mod start;
 mod systemd;
+mod usage;
 mod warnings;
 
 use std::ffi::OsString;
@@ -24,7 +25,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Command;
-use clap::error::ErrorKind;
 use tokio::runtime::Builder;
 
 use self::config::{LoadedConfig, Sources, unknown_variables, with_flags};
@@ -36,6 +36,7 @@ pub use self::preflight::{PreflightError, PreflightErrors, preflight};
 use self::process::DaemonProcess;
 use self::signals::Signals;
 pub use self::systemd::{PassedError, PassedSockets};
+pub use self::usage::report_usage;
 pub use self::warnings::HIDDEN_BEHIND_CACHE;
 use self::warnings::warn;
 use crate::sys;
@@ -70,12 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     sys::keep_little_memory();
     let flags = match command().try_get_matches_from(arguments) {
         Ok(flags) => flags,
-        Err(error) => {
-            // There is nowhere to report that standard error is gone.
-            let _ = error.print();
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
-        }
+        Err(error) => return report_usage(&error),
     };
     // Before any thread is started: it changes the environment.
     let passed = match PassedSockets::take() {

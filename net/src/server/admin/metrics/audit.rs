@@ -31,7 +31,7 @@ pub(super) static FAMILIES: &[MetricFamily] = &[
         "poddns_audit_refused_total",
         "Those of them that mode verified would not have answered so, by reason",
     )
-    .more("`not-ready`: the pods were not known, so nobody could tell.")
+    .more("`not-ready`: the pods were not known.")
     .labels(&[REASON])
     .read(|view, to| {
         if let Some(audit) = &view.current.audit {

@@ -9,13 +9,13 @@ use super::{MetricFamily, MetricLabel, SECTIONS};
 const HEAD: &str = "\
 # Metrics of poddnsd
 
-`/metrics` of the [admin address](options.md#admin) has these, in OpenMetrics or in Prometheus' text format, whichever the
-scraper prefers. Counters begin at 0 when the process starts; units are seconds and bytes. A scrape adds up what each thread
-counts for itself, so that counting costs answers no locked instruction.
+`/metrics` of the [admin address](options.md#admin) has these metrics, in OpenMetrics or in the text format of Prometheus, as
+the scraper requests. Counters begin at 0 when the process starts; units are seconds and bytes. Each thread has its own counters,
+which a scrape adds up, so that responses need no locked instructions for them.
 
-The [dashboard](../deploy/grafana/poddns.json) and the [alerts](runbook.md) are made of them.
+The [dashboard](../deploy/grafana/poddns.json) and the [alerts](runbook.md) use them.
 
-This page is generated from the table that `/metrics` is made from.
+This page is generated from the table of the metrics in the code.
 ";
 
 /// Every family.

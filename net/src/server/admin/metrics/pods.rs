@@ -104,7 +104,7 @@ pub(super) static FEEDS: &[MetricFamily] = &[
         .more("The log names each once.")
         .labels(&[RESOURCE])
         .read(|view, to| feeds(view, to, |feed| feed.malformed)),
-    MetricFamily::counter("poddns_feed_panics_total", "Panics after which a watch began anew")
+    MetricFamily::counter("poddns_feed_panics_total", "Panics after which a watch was started again")
         .more("Each is a bug: please report it, with the log.")
         .labels(&[RESOURCE])
         .read(|view, to| feeds(view, to, |feed| feed.panics)),

@@ -120,7 +120,7 @@ pub(super) static QUERIES: &[MetricFamily] = &[
         "poddns_extended_errors_total",
         "Responses with an extended error (RFC 8914), by code",
     )
-    .more("Clients without EDNS, which cannot be told, count too.")
+    .more("Responses to clients without EDNS, which cannot contain it, count, too.")
     .labels(&[TRANSPORT, INFO_CODE])
     .read(|view, to| {
         let codes = |counters: &Counters| counters.extended_errors.counts().collect();

@@ -119,7 +119,7 @@ pub(super) static FAMILIES: &[MetricFamily] = &[
         "poddns_transfer_secondary_serial",
         "Serial of the version that a secondary was last seen to have, 0 if it never was",
     )
-    .more("It has transferred that version, or said in a query that it has it.")
+    .more("It has transferred that version, or sent its serial in a query.")
     .labels(&[SECONDARY])
     .read(|view, to| {
         secondaries(view, |address, secondary| {

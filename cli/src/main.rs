@@ -56,30 +56,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum ToolCommand {
-    /// Ask a DNS server, and print its answers as dig does
+    /// Send queries to a DNS server, and print the responses as dig does
     Query(query::QueryArgs),
-    /// Explain why a name has the answer it has
+    /// Explain the answer to a name
     Explain(explain::ExplainArgs),
-    /// List the pods of a running server: who has an address, what a namespace holds
+    /// List the pods in the index of a running server, by address or namespace
     Pods(pods::PodsArgs),
     /// Compare the answers of two servers
     Compare(compare::CompareArgs),
-    /// Say what would break if mode insecure became verified
+    /// Report what would break with mode verified instead of insecure
     Audit(audit::AuditArgs),
     /// Print the state of a running server
     Status(status::StatusArgs),
-    /// Print the name of a pod's address
+    /// Print the name for the address of a pod
     Name(names::NameArgs),
-    /// Print the address in a pod's name
+    /// Print the address in the name of a pod
     Ip(names::IpArgs),
-    /// Check poddnsd's configuration, and its rights in the cluster
+    /// Check the configuration of poddnsd, and its permissions in the cluster
     Check(check::CheckArgs),
-    /// Import a Corefile: what it means for poddns, and how CoreDNS forwards to it
+    /// Convert a Corefile: its meaning for poddns, and the server block that forwards to it
     Corefile(corefile::CorefileArgs),
     /// Write the man pages, for packages
     #[command(hide = true)]
     Man(man::ManArgs),
-    /// Print the completion script of a shell
+    /// Print the completion script for a shell
     #[command(after_help = "Example:\n  poddns completions bash > /etc/bash_completion.d/poddns")]
     Completions {
         /// The shell

@@ -1,4 +1,4 @@
-//! Cost of a machine's sockets without any DNS: the floor that a server is compared with.
+//! Cost of a machine's sockets without DNS: a lower bound to compare servers with.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -20,7 +20,7 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Binds an address, with port 0 a free one. Fails if the system does not give it.
+    /// Binds an address; port 0 is a free one. Fails if the system refuses it.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = bind::udp(address, address.port() == 0)?;
         Ok(Self { address: socket.local_addr()?, socket })
@@ -34,17 +34,17 @@ impl Floor {
 
     /// Answers on the calling thread, for ever.
     ///
-    /// `answer` gets a datagram, its sender and room for 1232 octets of reply, whose length it returns; `None` sends
-    /// nothing. It is called for one datagram after the other and must not block.
+    /// `answer` receives a datagram, its sender and a buffer of 1232 bytes for the reply, and returns the length of the
+    /// reply; `None` sends nothing. It is called for one datagram after another and must not block.
     ///
-    /// Returns only if the system gives no runtime.
+    /// Returns only if a runtime cannot be made.
     pub fn answer_all(
         self,
         answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>,
     ) -> io::Result<()> {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         let mut answers = Function { answer, counters: Counters::default() };
-        // Never told to stop.
+        // Never stopped.
         let (_stop, mut stopped) = oneshot::channel();
         runtime.block_on(async {
             let socket = Socket::new(self.socket, false, Span::none())?;

@@ -4,32 +4,30 @@
 //!
 //! # Threads
 //!
-//! | thread | what it does |
+//! | thread | work |
 //! |---|---|
 //! | `poddns-udp-N` | one for each of [`Settings::threads`]: answers over UDP, on a socket of its own for each address |
 //! | `poddns-tcp` | answers over TCP: slow clients cannot delay an answer over UDP |
 //! | `poddns-control` | reads the cluster and serves the admin endpoints: neither delays an answer |
 //!
-//! Each has a runtime of its own. They share the pods, which are read without a lock, and the settings, which
-//! are replaced as a whole: a thread notices by one atomic load for each batch of queries. Each counts for
-//! itself; a scrape adds up.
+//! Each has a runtime of its own. They share the pods, which they read without a lock, and the settings, which are
+//! replaced as a whole: a thread checks for new settings by one atomic load for each batch of queries. Counters belong to
+//! threads; a scrape sums them.
 //!
-//! The daemon has one more, `poddns-log`, which writes the log, so that a pipe that nobody reads delays no answer
-//! either.
+//! The daemon has one more, `poddns-log`, which writes the log, so that a pipe that nobody reads delays no answer.
 //!
 //! # Addresses
 //!
 //! An IPv6 address takes IPv6 clients only, `[::]` too, on every system; `*:PORT` stands for `0.0.0.0` and
-//! `[::]`. On Linux a reply leaves from the address that the query came to, also on a wildcard address.
+//! `[::]`. On Linux a reply leaves from the address that the query was sent to, also on a wildcard address.
 //!
 //! Addresses are bound with `SO_REUSEPORT`, so a second process of the same user can take over without losing
-//! a query or a connection: it binds while the first still answers, and the first, when it ends, tells the kernel
-//! to choose the other's sockets before it answers what it still has. Two processes need different admin
-//! addresses.
+//! a query or a connection: it binds while the first still answers; the first, when it ends, makes the kernel choose the
+//! other's sockets, and then answers what is still queued in its own. Two processes need different admin addresses.
 //!
 //! # Privileges
 //!
-//! A [`Server`] drops none; [`Bound`] is where a program can, between binding and serving. [`daemon`] does: see
+//! A [`Server`] drops none. A program can drop them between binding and serving, see [`Bound`]; [`daemon`] does, see
 //! [`config::Privileges`].
 #![deny(unsafe_code)]
 

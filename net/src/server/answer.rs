@@ -1,4 +1,4 @@
-//! One thread's way to answers: the settings of the moment, the pods, and what it counts.
+//! Answering by one thread: its settings, pods and counters.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ use crate::server::settings::Settings;
 use crate::server::transfer::{DeferredQuery, TransferJob, TransferOutcome, TransferService};
 use crate::sys::Datagram;
 
-/// The response whose messages a transfer makes.
+/// Reply that stands for the messages of a transfer in the counters and the query log.
 const BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
 
 /// Inputs of the responses of all threads; replaced as a whole by a reload.
@@ -58,7 +58,7 @@ pub(crate) struct Answerer {
 }
 
 impl Answerer {
-    /// For UDP, with the limiters of the thread of this number.
+    /// Returns an answerer for UDP, with the limiters of the thread of this number.
     pub(crate) fn udp(
         updates: watch::Receiver<ResponseInputs>,
         counters: Arc<Counters>,
@@ -69,7 +69,7 @@ impl Answerer {
         Self::new(updates, counters, Some(response_limiter), negative_limiter, thread)
     }
 
-    /// For TCP, where a client's address is proven. `key` is for the table of the limiter.
+    /// Returns an answerer for TCP, where a client's address is proven. `key` is for the table of the limiter.
     pub(crate) fn tcp(
         updates: watch::Receiver<ResponseInputs>,
         counters: Arc<Counters>,
@@ -108,7 +108,7 @@ impl Answerer {
         Self { query_log, ..self }
     }
 
-    /// Follows the settings of the moment.
+    /// Applies the current settings to the limiters and the audit of the thread.
     fn follow(&mut self) {
         self.shard = self.current.audit.as_ref().and_then(|audit| audit.shard(self.thread));
         let (settings, now) = (&self.current.settings, Instant::now());
@@ -118,7 +118,7 @@ impl Answerer {
         self.negative_limiter.set(settings.nxdomain_limit.as_ref(), &settings.exempt, now);
     }
 
-    /// The settings of the moment.
+    /// Returns the settings, after a check for new ones.
     pub(crate) fn refresh(&mut self) -> &Settings {
         // One atomic load; the lock behind `borrow_and_update` is taken only after a reload.
         if self.updates.has_changed().unwrap_or(false) {
@@ -191,7 +191,7 @@ pub(crate) struct BatchAnswerer<'a> {
 }
 
 impl BatchAnswerer<'_> {
-    /// Lets the index load what these queries will ask of it.
+    /// Makes the index prefetch the addresses of these queries.
     pub(crate) fn prefetch<'q>(&self, queries: impl Iterator<Item = &'q [u8]>) {
         prefetch(&self.config, &*self.pods.0, queries);
     }
@@ -328,8 +328,8 @@ impl BatchAnswerer<'_> {
         refuse(&self.config, query, request, out)
     }
 
-    /// Returns whether the limit of negative answers lets the client have a response. Those that tell nothing of names
-    /// are not limited.
+    /// Returns true if the limit of negative answers admits a response. Responses that reveal nothing about names are not
+    /// limited.
     fn admits(&self, client: IpAddr, outcome: &Outcome) -> bool {
         match (self.negative_limiter, outcome) {
             (Some(negative_limiter), Outcome::Reply(reply))
@@ -342,8 +342,8 @@ impl BatchAnswerer<'_> {
         }
     }
 
-    /// Counts a query for an address, which is answered, and what verified would have said. A query that is asked again over
-    /// TCP is counted then.
+    /// Counts an answered query for an address in the audit, with the finding of mode verified. A query that is asked again
+    /// over TCP is counted then.
     fn audit(&self, shard: &AuditShard, reply: &Reply, query: &[u8], source: IpAddr) {
         let answered = matches!(reply.reason, Reason::AddressUnchecked | Reason::AddressOfNamespace);
         if !answered || reply.truncated {

@@ -1,9 +1,9 @@
 //! The control thread: opens and publishes pods and settings, and serves the admin endpoints, so that neither delays
 //! an answer.
 //!
-//! Start and reload are one command, [`ControlCommand::Replace`]. What it takes that may block, which is reading files and
-//! running programs for credentials, happens on another thread, so commands, probes and feeds go on meanwhile. A caller that
-//! no longer waits for the result abandons it.
+//! Start and reload are one command, [`ControlCommand::Replace`]. Whatever may block, reading files and
+//! running credential plugins, happens on another thread, so commands, probes and feeds continue meanwhile. A command whose
+//! caller no longer waits for the result is abandoned.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A command to the control thread.
 #[derive(Debug)]
 pub(super) enum ControlCommand {
-    /// Open what these settings need, then answer by them.
+    /// Open the parts that these settings need, then put the settings into effect.
     Replace {
         settings: Arc<Settings>,
         /// Receives the result. The command is abandoned if nobody waits for it any more.
@@ -49,23 +49,23 @@ pub(super) enum ControlCommand {
     },
     /// Serve the admin endpoints on these.
     Admin(Vec<TcpListener>),
-    /// Answer, as a sign of life.
+    /// Reply, as a sign of life.
     Ping(oneshot::Sender<()>),
 }
 
-/// Parts that the control thread begins with.
+/// Parts of the control thread at its start.
 pub(super) struct ControlParts {
     pub(super) listening: Listening,
     pub(super) cookies: SecretStore,
     /// The pods of the program, or [`UnopenedPods`].
     pub(super) pods: OpenPods,
     pub(super) unopened: Option<Arc<UnopenedPods>>,
-    /// For the tables of an audit: secret, and random.
+    /// Key of the tables of an audit: secret and random.
     pub(super) key: [u8; 16],
     pub(super) tasks: Tasks,
 }
 
-/// Obeys until there can be no more commands.
+/// Executes commands until their channel is closed.
 pub(super) async fn work(mut commands: UnboundedReceiver<ControlCommand>, parts: ControlParts) {
     let mut control = ControlThread::new(parts);
     loop {
@@ -114,7 +114,7 @@ struct PartsToOpen {
 }
 
 impl PartsToOpen {
-    /// Opens everything, or nothing. May block the calling thread for ever.
+    /// Opens everything, or nothing. May block the calling thread indefinitely.
     fn open(self, runtime: &Handle) -> Result<OpenedParts, StartError> {
         let cookies = self.cookies.map(|source| SecretStore::open(source, Instant::now())).transpose()?;
         let keys = Some(TransferKeys::read(&self.settings)?);
@@ -124,7 +124,7 @@ impl PartsToOpen {
     }
 }
 
-/// Something that happened without a command.
+/// Event other than a command.
 enum ControlEvent {
     /// All parts are open, or one cannot be.
     Opened(Box<Result<Result<OpenedParts, StartError>, JoinError>>),
@@ -138,7 +138,7 @@ struct ControlThread {
     listening: Listening,
     cookies: Rc<CookiePublisher>,
     tasks: Tasks,
-    /// The pods that are answered from.
+    /// The pods that are served.
     serving: OpenPods,
     /// Stands in for them until the first feed is open.
     unopened: Option<Arc<UnopenedPods>>,
@@ -183,7 +183,7 @@ impl ControlThread {
         self.tasks.spawn_once("admin", admin::serve(listeners, Arc::clone(&self.listening.state)));
     }
 
-    /// Begins to open what settings need, in place of what is being opened.
+    /// Begins to open the parts that settings need. Supersedes settings whose parts are being opened.
     fn replace(&mut self, settings: Arc<Settings>, done: oneshot::Sender<Result<(), StartError>>) {
         if let Some(superseded) = self.opening.take() {
             let _ = superseded.done.send(Err(StartError::Superseded));
@@ -214,7 +214,7 @@ impl ControlThread {
         Arc::ptr_eq(settings, &self.listening.state.current().settings)
     }
 
-    /// Returns what settings need that is not open yet.
+    /// Returns the parts that settings need and that are not open yet.
     fn to_open(&self, settings: &Arc<Settings>) -> PartsToOpen {
         let cookies = (!self.is_first(settings) && self.cookies.changes_with(&settings.cookies))
             .then(|| settings.cookies.clone());
@@ -222,14 +222,14 @@ impl ControlThread {
             PodOrigin::Feed(plan) if self.open(&PodOrigin::Feed(plan.clone())).is_none() => Some(plan),
             _ => None,
         };
-        // What is answered from already is better than any snapshot.
+        // The index that is served is newer than any snapshot.
         let snapshot = settings.snapshot.as_ref().filter(|_| self.serving.is_unsynced());
         let pipes = self.serving.origin == PodOrigin::Unopened;
         let snapshot = snapshot.map(|file| file.path.clone());
         PartsToOpen { cookies, plan, pipes, snapshot, settings: Arc::clone(settings) }
     }
 
-    /// Returns where the pods come from under these settings.
+    /// Returns the origin of the pods under these settings.
     fn origin(&self, settings: &Settings) -> PodOrigin {
         match self.serving.origin {
             PodOrigin::Program => PodOrigin::Program,
@@ -290,7 +290,7 @@ impl ControlThread {
         }
     }
 
-    /// Answers by settings of which everything is open: at once, or as soon as more is known than now.
+    /// Puts settings whose parts are open into effect: at once, or, if their pods are not known yet, once they are.
     fn apply(&mut self, opening: PendingSettings, opened: OpenedParts) {
         let PendingSettings { settings, done, added, removed, .. } = opening;
         if done.is_closed() {
@@ -318,14 +318,16 @@ impl ControlThread {
             Some((plan, feed)) => OpenPods::run(plan, feed, &self.tasks),
             None => self.open(&origin).unwrap_or_else(OpenPods::nothing),
         };
-        // One that is superseded, unless it is the same.
+        // Ends the feed of pods that are superseded.
         if let Some((next, _)) = self.next.take().filter(|(next, _)| !next.is_same(&pods)) {
             next.stop.cancel();
         }
-        // Pods for an audit alone keep no answer waiting.
+        // Pods that only an audit needs delay nothing.
         let waits = settings.answers_need() != Needs::Nothing;
         if waits && pods.is_unsynced() && !self.serving.is_unsynced() && !pods.is_same(&self.serving) {
-            tracing::info!("reading pods anew; what is known so far answers until that is complete");
+            tracing::info!(
+                "reading the pods of the new settings; those of the old ones are served until that is complete"
+            );
             self.next = Some((pods, settings));
         } else {
             self.publish(pods, &settings);
@@ -333,7 +335,7 @@ impl ControlThread {
         let _ = done.send(Ok(()));
     }
 
-    /// Answers from these pods by these settings from now on.
+    /// Puts these pods and settings into effect.
     fn publish(&mut self, pods: OpenPods, settings: &Arc<Settings>) {
         let kept = self.audit.as_ref().map(|keeper| &keeper.audit);
         let audit = kept.filter(|audit| settings.audits() && audit.path == settings.audit_file).cloned();
@@ -362,7 +364,7 @@ impl ControlThread {
         }
     }
 
-    /// Keeps the audit of the moment, and no longer the one before.
+    /// Starts the task of the current audit, and ends that of the audit before.
     fn keep_audit(&mut self) {
         let audit = self.listening.state.current().audit;
         let is_same =
@@ -377,13 +379,13 @@ impl ControlThread {
         self.audit = audit.map(|audit| AuditTask::start(audit, Arc::clone(state), &self.tasks));
     }
 
-    /// Writes snapshots of the pods where the settings say, from now on.
+    /// Starts to write snapshots of the pods to the file of the settings.
     fn save(&mut self, settings: &Settings) {
         if let Some(before) = self.saver.take() {
             before.abandon();
         }
         self.saver = self.serving.snapshots.as_ref().and_then(|snapshots| {
-            snapshots.state.name(settings.snapshot.as_ref().map(|file| file.path.as_path()));
+            snapshots.state.set_path(settings.snapshot.as_ref().map(|file| file.path.as_path()));
             let (recorder, state) = (snapshots.recorder.clone(), Arc::clone(&snapshots.state));
             Some(SnapshotWriter::start(recorder, settings.snapshot.clone()?, state, &self.tasks))
         });
@@ -395,13 +397,13 @@ impl ControlThread {
             && time::timeout(LAST_SNAPSHOT_TIMEOUT, keeper.finish()).await.is_err()
         {
             let seconds = LAST_SNAPSHOT_TIMEOUT.as_secs();
-            tracing::error!("the audit is not written within {seconds} s; ending without it");
+            tracing::error!("the audit was not written within {seconds} s; ending without it");
         }
         if let Some(saver) = self.saver.take()
             && time::timeout(LAST_SNAPSHOT_TIMEOUT, saver.finish()).await.is_err()
         {
             let seconds = LAST_SNAPSHOT_TIMEOUT.as_secs();
-            tracing::error!("the last snapshot is not written within {seconds} s; ending without it");
+            tracing::error!("the last snapshot was not written within {seconds} s; ending without it");
         }
         self.serving.stop.cancel();
         if let Some((next, _)) = self.next {

@@ -8,7 +8,7 @@ use poddns_core::{CookieStatus, DropReason, Reason, Reply};
 pub(crate) use super::counter::Counter;
 use super::latency::Latency;
 
-/// Counters by a number of the protocol; what has no place of its own shares the last one.
+/// Counters by a protocol number; numbers without a counter of their own share the last one.
 #[derive(Debug)]
 pub(crate) struct ByNumber<const N: usize>([Counter; N]);
 
@@ -34,9 +34,9 @@ impl<const N: usize> ByNumber<N> {
     }
 }
 
-/// Rcodes up to BADCOOKIE (23), and one place for what is above.
+/// Rcodes up to BADCOOKIE (23), and one counter for all above.
 pub(crate) type ByRcode = ByNumber<25>;
-/// Extended errors up to 24 (RFC 8914), and one place for what is above.
+/// Extended errors up to 24 (RFC 8914), and one counter for all above.
 pub(crate) type ByEde = ByNumber<26>;
 
 /// Index of the first reason that is not the responder's.
@@ -48,11 +48,11 @@ type ByReason = ByNumber<{ Reason::ALL.len() }>;
 /// Reason why a query got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DropCause {
-    /// The responder said so.
+    /// Dropped by the responder.
     By(DropReason),
     /// It came from port 0, where nobody can listen: an answer could only hurt a third party.
     SourcePortZero,
-    /// The client's network has had its share of responses.
+    /// The client's network is beyond its rate limit.
     RateLimited,
     /// It was sent to a broadcast or multicast address, which a reply cannot leave from.
     NotUnicast,
@@ -102,7 +102,7 @@ pub(crate) struct Counters {
     /// Responses SERVFAIL because the index could not be read.
     pub(crate) unknown: Counter,
     dropped: [Counter; DropCause::ALL.len()],
-    /// Responses without their records, for want of room or because of the rate limit.
+    /// Responses without their records, because they did not fit or because of the rate limit.
     pub(crate) truncated: Counter,
     /// Those of them that are because of the rate limit.
     pub(crate) slipped: Counter,
@@ -112,7 +112,7 @@ pub(crate) struct Counters {
     cookies: [Counter; 3],
     /// Failed receptions, most of them ICMP errors for earlier responses.
     pub(crate) receive_errors: Counter,
-    /// Responses that the system would not take.
+    /// Responses that the system refused to send.
     pub(crate) send_errors: Counter,
     /// Panics: each is a bug and is logged. Over UDP one loses the rest of its batch, over TCP its connection.
     pub(crate) panics: Counter,
@@ -146,7 +146,7 @@ impl Counters {
         self.reasons.0.get(reason.index()).map_or(0, Counter::get)
     }
 
-    /// Responses to queries whose cookie told this.
+    /// Returns the number of responses to queries with a cookie of this status.
     pub(crate) fn cookies(&self, status: CookieStatus) -> u64 {
         cookie_index(status).and_then(|index| self.cookies.get(index)).map_or(0, Counter::get)
     }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_numbers_share_the_last_place() {
+    fn unknown_numbers_share_the_last_counter() {
         let rcodes = ByRcode::default();
         rcodes.increment(Rcode::BADCOOKIE.0);
         rcodes.increment(24);

@@ -1,4 +1,4 @@
-//! The pods that settings ask for: where a server meets the watch crate.
+//! Pods that settings require, from feeds of the watch crate.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(super) enum PodOrigin {
     Nothing,
     /// Not known yet: the first feed is being opened.
     Unopened,
-    /// Pods that the program keeps, whatever the settings ask for.
+    /// Pods that the program keeps, whatever the settings require.
     Program,
     /// A feed.
     Feed(FeedPlan),
@@ -42,7 +42,7 @@ pub(super) struct FeedPlan {
 }
 
 impl PodOrigin {
-    /// Returns the origin that settings ask for.
+    /// Returns the origin that settings require.
     pub(super) fn of(settings: &Settings) -> Self {
         let plan = || FeedPlan { source: settings.source.clone(), scope: settings.scope() };
         match settings.needs() {
@@ -52,7 +52,7 @@ impl PodOrigin {
     }
 }
 
-/// Pods that are answered from, and what keeps them up to date until it is cancelled.
+/// Pods that are served, and the token that ends their feed.
 #[derive(Clone, Debug)]
 pub(super) struct OpenPods {
     pub(super) origin: PodOrigin,
@@ -82,7 +82,7 @@ impl OpenPods {
         let stop = CancellationToken::new();
         let (stats, stopped) = (feed.stats(), stop.clone());
         tasks.spawn("memory release", async move || release_after_lists(&stats, &stopped).await);
-        // It restarts what it consists of itself, with its state marked stale.
+        // A feed restarts its parts itself, with its state marked stale.
         tasks.spawn_once("feed", feed.run(stop.clone()));
         let pods = SharedPods(Arc::new(watched));
         Self { origin: PodOrigin::Feed(plan), pods, stop, snapshots: Some(snapshots) }
@@ -132,7 +132,7 @@ impl OpenedFeed {
     }
 }
 
-/// Stands for pods whose feed is not open yet: nothing is known.
+/// Stand-in for pods whose feed is not open yet: nothing is known.
 #[derive(Debug, Default)]
 pub(super) struct UnopenedPods {
     error: OnceLock<String>,
@@ -182,8 +182,8 @@ impl ServedPods for UnopenedPods {
     }
 }
 
-/// Returns the memory that lists leave free, until it is stopped: a list is decoded from buffers between
-/// which the index grows, so what they leave is not at the heap's end.
+/// Returns free memory to the system after each list, until it is stopped: a list is decoded from buffers between which the
+/// index grows, so they are not at the heap's end when they are freed.
 async fn release_after_lists(stats: &FeedStats, stop: &CancellationToken) {
     let mut released = 0;
     while stop.run_until_cancelled(time::sleep(LIST_POLL_INTERVAL)).await.is_some() {

@@ -98,7 +98,7 @@ impl Server {
         self.state.pending()
     }
 
-    /// Returns what is wrong with the watches at the moment.
+    /// Returns the errors of the watches.
     #[cfg(feature = "daemon")]
     pub(crate) fn feed_errors(&self) -> Vec<String> {
         let watches = self.state.current().pods.0.report().watches;
@@ -181,8 +181,7 @@ impl Server {
         first.ok().and_then(|name| name.clone()).unwrap_or_else(|| "all threads".to_owned())
     }
 
-    /// Asks each thread for a sign of life, for a watchdog: returns a channel for each thread, on which it answers
-    /// unless it is stuck.
+    /// Returns a channel for each thread, on which the thread replies unless it is stuck: for a watchdog.
     #[must_use]
     pub fn ping(&self) -> Vec<oneshot::Receiver<()>> {
         let mut pongs = Vec::with_capacity(self.workers.len() + 2);

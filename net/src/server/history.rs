@@ -78,7 +78,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Begins now, with what has been counted so far.
+    /// Returns an empty history that begins now.
     pub(crate) fn new(state: &ServerState, now: Instant) -> Self {
         Self { samples: VecDeque::with_capacity(SAMPLES), last: totals(state), taken: now }
     }
@@ -122,7 +122,7 @@ impl Recent<'_> {
         self.samples.iter().chain([&self.current]).map(|sample| sample.elapsed).sum()
     }
 
-    /// Returns how many there were.
+    /// Returns the count of a series.
     pub(crate) fn sum(&self, series: Series) -> u64 {
         let count = |sample: &Sample| sample.counts.get(series.index()).copied().map_or(0, u64::from);
         self.samples.iter().chain([&self.current]).map(count).sum()
@@ -187,7 +187,7 @@ mod tests {
         state.tcp.queries.add(7);
         let mut history = History::new(&state, start);
         let sum = |history: &History, now| history.recent(&state, now).sum(Series::Tcp);
-        assert_eq!(sum(&history, start), 0, "what was before is no part of it");
+        assert_eq!(sum(&history, start), 0, "earlier counts are not included");
         let mut now = start;
         for _ in 0..SAMPLES {
             state.tcp.queries.add(10);
@@ -200,9 +200,9 @@ mod tests {
         assert_eq!(recent.span(), second * 361);
         assert!(recent.rates(Series::Tcp).all(|rate| (rate - 5.0).abs() < 1e-9));
         assert_eq!(recent.rates(Series::Tcp).len(), SAMPLES);
-        // The oldest goes.
+        // The oldest is removed.
         history.sample(&state, now + 2 * second);
         assert_eq!(sum(&history, now + 2 * second), 10 * (SAMPLES as u64 - 1) + 1);
-        assert!(history.samples.capacity() < 2 * SAMPLES, "it does not grow");
+        assert!(history.samples.capacity() < 2 * SAMPLES, "its memory is bounded");
     }
 }

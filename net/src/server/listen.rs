@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::state::{DnsListener, ServerState};
 use super::{tcp, udp};
 
-/// The threads that answer, as far as their sockets are concerned.
+/// Channels to the threads that answer, for commands about sockets.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) state: Arc<ServerState>,
@@ -19,7 +19,7 @@ pub(super) struct Listening {
     pub(super) tcp: WeakUnboundedSender<tcp::TcpCommand>,
 }
 
-/// Difference between the addresses of settings and those that are listened on, as configured.
+/// Difference between the addresses of settings and those of listeners, as configured.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListenerChanges {
     pub(super) added: Vec<SocketAddr>,
@@ -27,7 +27,7 @@ pub(super) struct ListenerChanges {
 }
 
 impl Listening {
-    /// Returns what must change for these addresses to be listened on. One may be configured several times, with port 0.
+    /// Returns the changes after which exactly these addresses have listeners. One may be configured several times, with port 0.
     pub(super) fn difference(&self, wanted: &[SocketAddr]) -> ListenerChanges {
         let open = self.state.listeners().open.iter().map(|listener| listener.configured).collect();
         let mut difference = ListenerChanges { added: Vec::new(), removed: open };
@@ -40,7 +40,7 @@ impl Listening {
         difference
     }
 
-    /// Answers on these sockets too. The log lines of all threads about them are in one span.
+    /// Starts to answer on these sockets. The log lines of all threads about them are in one span.
     pub(super) fn add(&self, configured: SocketAddr, sockets: Sockets) {
         let Sockets { address, udp, tcp, kept_by_systemd } = sockets;
         let (receive, send) = udp.first().and_then(|socket| bind::buffers(socket).ok()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Sources of responses: the one place where the server uses an index of pods.
+//! Interface between the server and an index of pods.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,8 +23,8 @@ pub trait ServedPods: PodLookup + Send + Sync + 'static {
     /// stopped does not answer as if no time had passed.
     fn check_freshness(&self) {}
 
-    /// Returns at most `limit` of the pods that are `wanted`, from a place that an earlier page names, for `/pods`. It
-    /// must take a bounded time, so a page can have fewer. By default pods cannot be listed.
+    /// Returns at most `limit` of the pods that are `wanted`, from the cursor of an earlier page on, for `/pods`. It must
+    /// take a bounded time, so a page can have fewer. By default pods cannot be listed.
     fn list(
         &self,
         from: Option<PodCursor>,
@@ -48,7 +48,7 @@ pub trait ServedPods: PodLookup + Send + Sync + 'static {
 pub struct PodsReport {
     /// Size of the index; `None` where none is needed.
     pub index: Option<IndexStats>,
-    /// Everything that is watched. What is unsynced keeps the server from being ready.
+    /// The watches. An unsynced one keeps the server from being ready.
     pub watches: Vec<WatchStatus>,
     /// Counters of the feeds.
     pub feeds: Vec<WatchCounts>,
@@ -63,11 +63,11 @@ pub struct PodsReport {
 pub struct SnapshotReport {
     /// The file.
     pub path: PathBuf,
-    /// True if the index began with it.
+    /// True if the index was loaded from it.
     pub restored: bool,
-    /// Time at which the index was in sync, as the file says that was last read or written.
+    /// Time at which the index in the file that was last read or written was in sync.
     pub in_step: Option<SystemTime>,
-    /// Size of the file last written, in octets.
+    /// Size of the file last written, in bytes.
     pub bytes: Option<u64>,
     /// Files written.
     pub written: u64,
@@ -84,7 +84,7 @@ impl ServedPods for NoPods {
 }
 
 impl PodsReport {
-    /// The watches without a first complete list.
+    /// Returns the watches without a first complete list.
     pub fn pending(&self) -> impl Iterator<Item = &WatchStatus> {
         self.watches.iter().filter(|watch| watch.freshness == Freshness::Unsynced)
     }

@@ -64,7 +64,7 @@ impl QueryRecord<'_> {
     }
 }
 
-/// Receives records. Called by the threads that answer, so it must not block.
+/// Receiver of records. Called by the threads that answer, so it must not block.
 pub type QuerySink = fn(&QueryRecord<'_>);
 
 /// The part of the query log that all threads share.
@@ -116,7 +116,7 @@ pub(crate) struct Logging<'a> {
 }
 
 impl<'a> Logging<'a> {
-    /// Returns the log, if the settings ask for one and the program takes it.
+    /// Returns the log, if the settings have one and the program receives it.
     pub(crate) fn new(settings: Option<QueryLog>, logger: &'a QueryLogger) -> Option<Self> {
         settings.zip(logger.sink).map(|(settings, sink)| Self { settings, logger, sink })
     }

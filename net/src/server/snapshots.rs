@@ -1,4 +1,4 @@
-//! Snapshots of the index: read before the feed begins, and written while it goes on.
+//! Snapshots of the index: read before the feed begins, and written while it runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +35,8 @@ impl SnapshotState {
         Some(SnapshotReport { path: path?, restored, in_step, bytes, written, failed, error })
     }
 
-    /// From now on they are written there.
-    pub(crate) fn name(&self, path: Option<&Path>) {
+    /// Sets the file that they are written to.
+    pub(crate) fn set_path(&self, path: Option<&Path>) {
         self.lock().path = path.map(Path::to_owned);
     }
 
@@ -61,13 +61,13 @@ impl SnapshotState {
         report.error = Some("writing it panicked: a bug, please report it".to_owned());
     }
 
-    /// Logs what is wrong, unless that has been said.
+    /// Counts a failure, and logs it unless the one before was the same.
     fn failed(&self, error: &SnapshotError) {
         let mut report = self.lock();
         report.failed += 1;
         let error = error.to_string();
         if report.error.as_ref() != Some(&error) {
-            tracing::error!("{error}; the one before stays, as old as it is");
+            tracing::error!("{error}; the previous snapshot stays");
             report.error = Some(error);
         }
     }
@@ -80,7 +80,7 @@ pub(crate) struct Snapshots {
     pub(crate) state: Arc<SnapshotState>,
 }
 
-/// Fills the index of a feed that has not begun. Whatever is wrong with the file, the start goes on.
+/// Fills the index of a feed that does not run yet. A file that cannot be used does not stop the start.
 pub(crate) fn restore(feed: &mut Feed, path: &Path, state: &SnapshotState) {
     let begin = Instant::now();
     match feed.restore(path) {
@@ -97,15 +97,15 @@ pub(crate) fn restore(feed: &mut Feed, path: &Path, state: &SnapshotState) {
             );
             if restored.age.is_none() {
                 tracing::warn!(
-                    "the snapshot is from the future by this host's clock, so nobody knows its age, which counts as \
-                     more than any max-staleness"
+                    "the snapshot is from the future by this host's clock, so its age is unknown and counts as more than \
+                     any max-staleness"
                 );
             }
             let mut report = state.lock();
             (report.restored, report.in_step) = (true, Some(restored.in_step));
         }
         Ok(None) => {
-            tracing::info!(snapshot = %path.display(), "no snapshot yet, so nothing is known at first");
+            tracing::info!(snapshot = %path.display(), "no snapshot yet; nothing is known until the cluster has been listed");
         }
         Err(error) => {
             tracing::warn!("{error}; nothing is known until the cluster has been listed");
@@ -114,7 +114,7 @@ pub(crate) fn restore(feed: &mut Feed, path: &Path, state: &SnapshotState) {
     }
 }
 
-/// Writes snapshots of one index to one file, as a task of this thread; the disk's part is done by another.
+/// Task that writes snapshots of one index to one file. Another thread does the disk I/O.
 #[derive(Debug)]
 pub(crate) struct SnapshotWriter {
     pub(crate) file: SnapshotFile,
@@ -137,7 +137,7 @@ impl SnapshotWriter {
         Self::start_with(recorder, file, state, tasks)
     }
 
-    /// The same with a function that returns what writes a snapshot.
+    /// The same with a function that returns a writer of snapshots.
     fn start_with<W: WriteSnapshot>(
         writer: impl Fn() -> W + 'static,
         file: SnapshotFile,
@@ -164,11 +164,11 @@ impl SnapshotWriter {
     /// Writes a last one, if there is anything new, and waits for that.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
-        // One that panicked has told of it.
+        // A panic has been reported.
         let _ = self.task.await;
     }
 
-    /// Writes no more. One under way comes to its end.
+    /// Ends the task. A snapshot that is being written is completed.
     pub(crate) fn abandon(self) {
         self.task.abort();
     }
@@ -231,7 +231,7 @@ mod tests {
         let path = folder.path().join("snapshot");
         let file = SnapshotFile { path: path.clone(), interval: Duration::from_millis(1) };
         let report = Arc::<SnapshotState>::default();
-        report.name(Some(&path));
+        report.set_path(Some(&path));
         let pods = SharedPods(Arc::new(NoPods));
         let current =
             ResponseInputs { settings: Arc::default(), pods, cookies: None, audit: None, transfers: None };

@@ -16,19 +16,19 @@ use super::settings::Needs;
 use super::tcp::TcpCounters;
 use super::transfer::TransferCounters;
 
-/// An address that is listened on.
+/// Listener of DNS: the sockets of one address.
 #[derive(Debug)]
 pub(crate) struct DnsListener {
     /// As configured, perhaps with port 0.
     pub(crate) configured: SocketAddr,
     /// As bound.
     pub(crate) address: SocketAddr,
-    /// Further handles of the workers' sockets, to ask the kernel about them.
+    /// Further handles of the workers' sockets, for the kernel's counters.
     pub(crate) udp: Vec<UdpSocket>,
 }
 
 impl DnsListener {
-    /// Datagrams that the kernel could not queue, for want of room.
+    /// Returns the number of datagrams that the kernel dropped because a receive buffer was full.
     #[cfg(target_os = "linux")]
     fn dropped_by_kernel(&self) -> u64 {
         use std::os::fd::AsFd;
@@ -36,23 +36,23 @@ impl DnsListener {
         self.udp.iter().map(|socket| u64::from(drops(socket))).sum()
     }
 
-    /// Known on Linux only.
+    /// Returns 0: the number is known on Linux only.
     #[cfg(not(target_os = "linux"))]
     fn dropped_by_kernel(&self) -> u64 {
         0
     }
 }
 
-/// The addresses that are listened on, and what those before them have left.
+/// The listeners of DNS, and the drops of those that are closed.
 #[derive(Debug, Default)]
 pub(crate) struct DnsListeners {
     pub(crate) open: Vec<DnsListener>,
-    /// Drops of listeners that are closed: a counter never falls.
+    /// Drops of listeners that are closed: a counter never decreases.
     dropped_before: u64,
 }
 
 impl DnsListeners {
-    /// Takes these off the list.
+    /// Removes the listeners for which `which` returns true, and returns them.
     pub(crate) fn close(&mut self, which: impl Fn(&DnsListener) -> bool) -> Vec<DnsListener> {
         let closed: Vec<DnsListener> = self.open.extract_if(.., |listener| which(listener)).collect();
         self.dropped_before += closed.iter().map(DnsListener::dropped_by_kernel).sum::<u64>();
@@ -94,7 +94,7 @@ pub struct LogLosses {
     pub queue_full: u64,
     /// Lines that could not be written.
     pub write_failed: u64,
-    /// Panics of the thread that writes, which has gone on.
+    /// Panics of the thread that writes. It continues after each.
     pub panics: u64,
 }
 
@@ -113,7 +113,7 @@ pub struct OptionInForce {
     pub place: Option<String>,
 }
 
-/// Everything that is not one thread's own.
+/// State that all threads of a server share.
 #[derive(Debug)]
 pub(crate) struct ServerState {
     /// Inputs of the responses of all threads.
@@ -171,7 +171,7 @@ impl ServerState {
         }
     }
 
-    /// Returns what is answered from, as fresh as it is now.
+    /// Returns the inputs of responses, after a check of their freshness.
     pub(crate) fn current(&self) -> ResponseInputs {
         let current = self.current.borrow().clone();
         current.pods.0.check_freshness();
@@ -179,7 +179,7 @@ impl ServerState {
     }
 
     pub(crate) fn listeners(&self) -> MutexGuard<'_, DnsListeners> {
-        // Each change is one call, which leaves nothing half done.
+        // Each change is one call, which leaves nothing inconsistent.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,12 +198,12 @@ impl ServerState {
         *self.rate_limited_pod.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores what a check found and returns what the one before did.
+    /// Stores the result of a check and returns that of the check before.
     pub(crate) fn set_rate_limited_pod(&self, address: Option<IpAddr>) -> Option<IpAddr> {
         std::mem::replace(&mut self.rate_limited_pod.lock().unwrap_or_else(PoisonError::into_inner), address)
     }
 
-    /// From now on the server is unready.
+    /// Makes the server unready.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -219,7 +219,7 @@ impl ServerState {
             pending.push("draining: the server is about to end".to_owned());
         }
         let ResponseInputs { settings, pods, .. } = self.current();
-        // An audit that cannot tell yet keeps no answer waiting.
+        // Pods that only an audit needs delay nothing.
         let needs = settings.answers_need();
         pending.extend(awaited(&pods.0.report(), needs).map(ToString::to_string));
         let freshness = if needs == Needs::Pods { pods.0.freshness() } else { pods.0.namespace_freshness() };
@@ -235,7 +235,7 @@ impl ServerState {
     }
 }
 
-/// Returns the unsynced watches that answers need: an audit that cannot tell yet keeps none waiting.
+/// Returns the unsynced watches that answers need. Those that only an audit needs delay nothing.
 fn awaited(report: &PodsReport, needs: Needs) -> impl Iterator<Item = &WatchStatus> {
     let has_namespaces = report.watches.iter().any(|watch| watch.resource == Resource::Namespaces);
     report.pending().filter(move |watch| match needs {

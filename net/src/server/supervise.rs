@@ -14,7 +14,7 @@ use super::counters::Counter;
 use super::state::ServerState;
 use super::thread::PanicNotifier;
 
-/// Time between a panic and the restart, so that one that comes back at once does not take up the processor.
+/// Time between a panic and the restart, so that a task that always panics does not take up a core.
 const RESTART_DELAY: Duration = Duration::from_millis(10);
 
 /// The same for tasks that no client waits for.
@@ -24,8 +24,8 @@ const BACKGROUND_RESTART_DELAY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Panicked;
 
-/// Runs a task until it returns; after a panic, again. `run` is called with the state that it left behind, so that
-/// must be whole at every await and call that can panic.
+/// Runs a task until it returns; after a panic, again. `run` is called with the state that it left behind, which must
+/// therefore be consistent at every await and call that can panic.
 pub(crate) async fn supervise(task: &'static str, panics: &Counter, run: impl AsyncFnMut()) {
     restart_after(RESTART_DELAY, task, panics, run).await;
 }
@@ -38,7 +38,7 @@ async fn restart_after(delay: Duration, task: &'static str, panics: &Counter, mu
     }
 }
 
-/// Runs a future, and returns the error if it panics. It is dropped in any case.
+/// Runs a future; returns an error if it panics. The future is dropped in any case.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {

@@ -63,8 +63,7 @@ impl Drop for PanicGuard {
     }
 }
 
-/// A running thread that obeys commands. Once this is dropped it receives no more of them, finishes what it has begun,
-/// and ends.
+/// Handle of a thread that executes commands. Dropping it closes their channel: the thread finishes its work and ends.
 #[derive(Debug)]
 pub(crate) struct Thread<C> {
     commands: UnboundedSender<C>,

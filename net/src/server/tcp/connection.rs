@@ -1,4 +1,4 @@
-//! One connection: read, answer what is whole, write, in this order and never ahead of the client.
+//! One connection: it reads, answers complete messages and writes, and reads on once the client has read that.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::server::connections::ConnectionId;
 use crate::server::supervise::unblocked;
 use crate::server::transfer::TransferJob;
 
-/// A connection as its task sees it. It has memory of its own only while part of a message waits.
+/// State of a connection's task. It has a buffer of its own only while a message is incomplete.
 pub(super) struct TcpConnection {
     pub(super) stream: Rc<TcpStream>,
     pub(super) peer: SocketAddr,
@@ -30,9 +30,9 @@ impl Drop for TcpConnection {
 
 /// Next step of a connection.
 enum ConnectionStep {
-    /// Read: all that was whole has been answered.
+    /// Read: all complete messages have been answered.
     Read,
-    /// Answer on: there are whole messages left.
+    /// Answer: there are complete messages left.
     Answer,
     /// Write these replies first.
     Write(Vec<u8>),
@@ -51,7 +51,7 @@ impl TcpConnection {
     }
 
     async fn exchange(&self) -> io::Result<()> {
-        // What has been read but not answered; empty, and without memory, most of the time.
+        // Bytes that have been read but not answered; most of the time empty, and without memory.
         let mut held = Vec::new();
         loop {
             self.stream.readable().await?;
@@ -90,7 +90,7 @@ impl TcpConnection {
         }
     }
 
-    /// Reads what is there and answers what is whole; `None` at the end of the stream.
+    /// Reads what has arrived and answers complete messages; `None` at the end of the stream.
     fn read(&self, held: &mut Vec<u8>) -> io::Result<Option<ConnectionStep>> {
         let buffers = &mut *self.shared.buffers();
         let len = self.stream.try_read(&mut buffers.input)?;
@@ -108,7 +108,7 @@ impl TcpConnection {
         self.send(answered, transfer, begin, &mut buffers.replies).map(Some)
     }
 
-    /// Answers what is whole of the held octets.
+    /// Answers the complete messages of the held bytes.
     fn answer_held(&self, held: &mut Vec<u8>) -> io::Result<ConnectionStep> {
         let buffers = &mut *self.shared.buffers();
         let begin = self.shared.begin();
@@ -121,7 +121,7 @@ impl TcpConnection {
         self.send(answered, transfer, begin, &mut buffers.replies)
     }
 
-    /// Sends replies as far as the client takes them at once, which ends a measurement.
+    /// Sends replies as far as the socket accepts them at once, which ends a measurement.
     fn send(
         &self,
         answered: StreamProgress,
@@ -154,7 +154,7 @@ impl TcpConnection {
         Ok(if answered.all { ConnectionStep::Read } else { ConnectionStep::Answer })
     }
 
-    /// Writes the messages of a transfer. A client that takes none of them for the idle time-out is closed as any other.
+    /// Writes the messages of a transfer. A client that reads none of them for the idle time-out loses the connection, as any other.
     async fn transfer(&self, job: TransferJob, held: usize) -> io::Result<()> {
         self.shared.note(self.id, true, held);
         let (mut messages, call) = job.start().await?;
@@ -162,12 +162,12 @@ impl TcpConnection {
             self.write(message?, held).await?;
             self.shared.exchanged(self.id, Instant::now());
         }
-        // A panic closes the connection: the client must not take the answer for whole.
+        // A panic closes the connection: the client must not take the answer for complete.
         unblocked(call).await.ok_or_else(|| io::ErrorKind::Interrupted.into())
     }
 
-    /// Writes replies that the client did not take at once. Nothing is read meanwhile: its own queries wait
-    /// in its own buffers.
+    /// Writes replies that the socket did not accept at once. Nothing is read meanwhile: further queries wait in the client's
+    /// buffers.
     async fn write(&self, unsent: Vec<u8>, held: usize) -> io::Result<()> {
         self.shared.note(self.id, true, held + unsent.capacity());
         let mut rest = unsent.as_slice();

@@ -1,6 +1,6 @@
 //! Messages in a stream: two octets of length in front of each (RFC 1035 4.2.2, RFC 7766 8).
 
-/// Octets of the length field.
+/// Length of the length field, in bytes.
 const LENGTH: usize = 2;
 
 /// The longest message that the length field can announce.
@@ -15,7 +15,7 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// Room for at least `enough` octets, and for one message of any length beyond.
+    /// Returns a buffer for at least `enough` bytes, and for one message of any length beyond.
     pub(super) fn new(enough: usize) -> Self {
         Self { octets: vec![0; enough + LENGTH + MESSAGE].into(), len: 0, enough }
     }
@@ -33,7 +33,7 @@ impl Replies {
         self.len >= self.enough
     }
 
-    /// Lets `write` write a reply; frames it, or forgets it if there is none.
+    /// Frames the reply that `write` writes, if there is one.
     fn push(&mut self, write: impl FnOnce(&mut [u8]) -> MessageOutcome) -> MessageOutcome {
         let Some((length, room)) =
             self.octets.get_mut(self.len..).and_then(|rest| rest.split_first_chunk_mut::<LENGTH>())
@@ -63,15 +63,15 @@ pub(super) enum MessageOutcome {
 /// Result of answering the front of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamProgress {
-    /// Octets of whole messages, which are done with.
+    /// Number of bytes of the messages that were answered.
     pub(super) consumed: usize,
     /// Messages that got a reply.
     pub(super) replies: usize,
-    /// True if there is no whole message left; else the replies were enough, or several messages come first.
+    /// True if there is no complete message left; else the replies were enough, or a transfer comes first.
     pub(super) all: bool,
 }
 
-/// Answers the whole messages at the front of `input`, in order, until the replies are enough.
+/// Answers the complete messages at the front of `input`, in order, until the replies are enough.
 pub(super) fn answer(
     input: &[u8],
     replies: &mut Replies,
@@ -94,7 +94,7 @@ pub(super) fn answer(
     answered
 }
 
-/// The first message, if it is whole.
+/// Returns the first message, if it is complete.
 fn first(input: &[u8]) -> Option<&[u8]> {
     let (length, rest) = input.split_first_chunk::<LENGTH>()?;
     rest.get(..usize::from(u16::from_be_bytes(*length)))

@@ -1,4 +1,4 @@
-//! One listening socket: connections are accepted whatever fails, and none is lost when it is given up.
+//! One listening socket: connections are accepted whatever fails, and none is lost when it is closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use tokio::{select, task};
 
 use super::counters::TcpCounters;
 
-/// Delay after a connection could not be accepted, for want of file descriptors most often.
-const BREAK: Duration = Duration::from_millis(50);
+/// Delay after a connection could not be accepted, most often because the limit of open files is reached.
+const FAILURE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Shortest interval between two log lines about that.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
@@ -22,15 +22,15 @@ const LOG_INTERVAL: Duration = Duration::from_mins(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Time to drain a socket that gets more nevertheless.
-const LONGEST_DRAIN: Duration = Duration::from_secs(1);
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// Source of connections: the system calls of the loop, so that tests can make each of them fail.
+/// System calls of the loop, so that tests can make each of them fail.
 pub(super) trait Accept {
     /// Waits for a connection.
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)>;
 
     /// Asks the system to give new connections to the socket of this number among those of the same address, if
-    /// there are as many. Returns whether what comes to this one would be lost with it.
+    /// there are as many. Returns true if connections that this one still receives would be lost with it.
     fn leave_to(&self, number: u32) -> io::Result<bool>;
 }
 
@@ -45,7 +45,7 @@ impl ListeningSocket {
     /// Takes over a socket that listens and is non-blocking; to be called in a runtime.
     pub(super) fn new(socket: std::net::TcpListener, kept_by_systemd: bool) -> io::Result<Self> {
         let socket = TcpListener::from_std(socket)?;
-        // What the last process that left has told the kernel outlives it.
+        // The choice that the last process left in the kernel outlives it.
         #[cfg(target_os = "linux")]
         if !kept_by_systemd && crate::sys::choose_any_listener(socket.as_fd()).is_ok() {
             tracing::debug!("new connections go to any of the processes again");
@@ -94,11 +94,10 @@ pub(super) async fn listen<A: Accept>(
 
 /// Hands the address over to the other sockets that are bound to it, and accepts what came before.
 ///
-/// The kernel numbers them in the order of their coming, so that this one is number 0 most likely and its
-/// successor 1. It cannot be asked; but what still comes shows that the guess was wrong, and then it is the
-/// other way round.
+/// The kernel numbers them in the order of their binding, so most likely this one is number 0 and its successor 1. The
+/// number cannot be queried; if connections still arrive here, it was the other one.
 async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: impl Fn(TcpStream, SocketAddr)) {
-    let end = Instant::now() + LONGEST_DRAIN;
+    let end = Instant::now() + MAX_DRAIN_TIME;
     let mut successor = 1;
     while Instant::now() < end {
         match socket.leave_to(successor) {
@@ -106,13 +105,13 @@ async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: imp
             Ok(false) => return,
             Err(error) => tracing::debug!(%error, "new connections cannot be led to another process"),
         }
-        // What waits already,
+        // Connections that wait already,
         while Instant::now() < end
             && let Ok(outcome) = time::timeout(Duration::ZERO, socket.accept()).await
         {
             take(outcome, failures, &accepted).await;
         }
-        // and what should not come any more.
+        // and those that arrive although they should not.
         match time::timeout(DRAIN_TIMEOUT, socket.accept()).await {
             Ok(outcome) => take(outcome, failures, &accepted).await,
             Err(_) => return,
@@ -137,14 +136,14 @@ async fn take(
     }
 }
 
-/// Handling of connections that could not be accepted.
+/// Handling of failures to accept.
 struct Failures<'a> {
     counters: &'a TcpCounters,
     logged: Option<Instant>,
 }
 
 impl Failures<'_> {
-    /// Counts, and takes a break if the next call would fail as well.
+    /// Counts a failure, and pauses if the next call would fail as well.
     async fn survive(&mut self, error: &io::Error) {
         self.counters.accept_errors.increment();
         if of_one_connection(error) {
@@ -159,7 +158,7 @@ impl Failures<'_> {
                  poddns_tcp_accept_errors"
             );
         }
-        time::sleep(BREAK).await;
+        time::sleep(FAILURE_PAUSE).await;
     }
 }
 
@@ -256,7 +255,7 @@ mod tests {
         let errors = [libc::ECONNABORTED, libc::ECONNRESET, libc::EINTR];
         let (counted, time) = run(errors.repeat(1000));
         assert_eq!(counted, 3000);
-        assert!(time < BREAK, "{time:?}");
+        assert!(time < FAILURE_PAUSE, "{time:?}");
     }
 
     #[test]
@@ -264,7 +263,7 @@ mod tests {
         for error in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPERM] {
             let (counted, time) = run([error; 100]);
             assert_eq!(counted, 100);
-            assert!(time >= 100 * BREAK, "{time:?}");
+            assert!(time >= 100 * FAILURE_PAUSE, "{time:?}");
         }
     }
 

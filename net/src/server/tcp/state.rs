@@ -23,20 +23,20 @@ use crate::server::settings::{Settings, TcpLimits};
 use crate::server::transfer::TransferJob;
 use crate::sys::Datagram;
 
-/// Bytes of one read: some hundred queries.
-const READ: usize = 16 * 1024;
+/// Maximum size of one read in bytes: some hundred queries.
+const READ_SIZE: usize = 16 * 1024;
 
-/// Replies beyond this are made only when the client has taken those before.
-const REPLIES: usize = 16 * 1024;
+/// Size of replies in bytes beyond which no more are made until the client has read those before.
+const REPLIES_SIZE: usize = 16 * 1024;
 
-/// Bytes that parts of messages may take in all connections together.
-const BUDGET: usize = 16 * 1024 * 1024;
+/// Maximum memory of incomplete messages and unread replies of all connections, in bytes.
+const BUFFER_BUDGET: usize = 16 * 1024 * 1024;
 
-/// Time in which, at the end, a client that has just connected or received an answer may send the next query.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Time for the next query of a client that has just connected or received an answer, when the server ends.
+const QUERY_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Shortest interval between two checks for connections to close.
-const TICK: Duration = Duration::from_millis(20);
+/// Minimum interval between two checks for connections to close.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Buffers that all connections share, one at a time.
 pub(super) struct Buffers {
@@ -87,7 +87,7 @@ pub(super) struct TcpState {
 
 impl TcpState {
     pub(super) fn new(answerer: Answerer, counters: Arc<TcpCounters>) -> Self {
-        let buffers = Buffers { input: vec![0; READ].into(), replies: Replies::new(REPLIES) };
+        let buffers = Buffers { input: vec![0; READ_SIZE].into(), replies: Replies::new(REPLIES_SIZE) };
         Self {
             answers: Arc::clone(answerer.counters()),
             answerer: RefCell::new(answerer),
@@ -104,7 +104,7 @@ impl TcpState {
         self.buffers.borrow_mut()
     }
 
-    /// Answers the whole messages at the front of `input`, up to one whose answer is a transfer, which is returned.
+    /// Answers the complete messages at the front of `input`, up to one whose answer is a transfer, which is returned.
     pub(super) fn answer(
         &self,
         input: &[u8],
@@ -133,7 +133,7 @@ impl TcpState {
         self.answers.latency.is_due(self.answers.queries.get(), 1).then(Instant::now)
     }
 
-    /// Takes the end of a query whose beginning was measured.
+    /// Adds the duration of a query whose beginning was measured.
     pub(super) fn end(&self, begin: Option<Instant>) {
         if let Some(begin) = begin {
             self.answers.latency.add(begin.elapsed());
@@ -151,8 +151,8 @@ impl TcpState {
     pub(super) fn note(&self, id: ConnectionId, busy: bool, held: usize) {
         let mut table = self.table.borrow_mut();
         table.note(id, busy, held);
-        if table.held() > BUDGET {
-            self.counters.evicted.add(table.relieve(BUDGET) as u64);
+        if table.held() > BUFFER_BUDGET {
+            self.counters.evicted.add(table.relieve(BUFFER_BUDGET) as u64);
         }
         self.publish(&table);
     }
@@ -199,11 +199,11 @@ impl TcpState {
     /// Closes connections without an exchange for too long, and old ones, for ever.
     ///
     /// RFC 7766 6.2.3 is about idle ones, and leaves the time to the server; RFC 9210 has limits of a connection's
-    /// whole duration beside that, and clients that come again.
+    /// whole duration beside that, and clients that reconnect.
     pub(super) async fn expire(&self) {
         loop {
             let TcpLimits { idle_timeout: idle, lifetime, .. } = self.limits();
-            time::sleep((idle / 8).clamp(TICK, Duration::from_secs(1))).await;
+            time::sleep((idle / 8).clamp(CHECK_INTERVAL, Duration::from_secs(1))).await;
             let (now, mut table) = (Instant::now(), self.table.borrow_mut());
             self.counters.expired.add(table.expire(now, idle) as u64);
             if let Some(lifetime) = lifetime {
@@ -213,19 +213,19 @@ impl TcpState {
         }
     }
 
-    /// Lets clients finish what they have begun, for no longer than the idle time-out.
+    /// Lets clients finish the exchanges that they have begun, within the idle time-out.
     pub(super) async fn drain(&self) {
         self.draining.set(true);
         let end = Instant::now() + self.limits().idle_timeout;
         loop {
-            let before = Instant::now().checked_sub(PAUSE);
+            let before = Instant::now().checked_sub(QUERY_TIMEOUT);
             self.table.borrow_mut().close_idle(before, |closer| closer.quiet());
             let open = self.table.borrow().open();
             if open == 0 || Instant::now() >= end {
                 return;
             }
             // Woken early when the last one is gone.
-            let _ = time::timeout(TICK, self.all_closed.notified()).await;
+            let _ = time::timeout(CHECK_INTERVAL, self.all_closed.notified()).await;
         }
     }
 }

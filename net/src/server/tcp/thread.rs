@@ -21,15 +21,15 @@ use crate::server::supervise::{caught, supervise};
 /// Commands to the thread.
 #[derive(Debug)]
 pub(crate) enum TcpCommand {
-    /// Accept here too, on a socket that systemd keeps or does not.
+    /// Accept connections on this socket, which systemd keeps or does not.
     Listen { address: SocketAddr, socket: std::net::TcpListener, kept_by_systemd: bool, span: Span },
-    /// No longer accept here.
+    /// Stop accepting connections on this address.
     Forget(SocketAddr),
-    /// Say that the thread is alive.
+    /// Reply, as a sign of life.
     Ping(oneshot::Sender<()>),
 }
 
-/// Serves until the sender of `commands` is dropped, and drains.
+/// Serves until the sender of `commands` is dropped, then drains.
 pub(crate) async fn serve(
     answerer: Answerer,
     counters: Arc<TcpCounters>,

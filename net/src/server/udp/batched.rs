@@ -18,14 +18,14 @@ use crate::sys::{BATCH, Datagram, DatagramBuffers, watch};
 /// The discard port (RFC 863).
 const DISCARD: u16 = 9;
 
-/// Delay before a full send buffer is tried again if it cannot be watched for want of a descriptor.
-const ROOM: Duration = Duration::from_millis(1);
+/// Delay before a full send buffer is tried again if it cannot be watched because the limit of open files is reached.
+const SEND_RETRY_DELAY: Duration = Duration::from_millis(1);
 
-/// A UDP socket whose replies leave from the address that the query came to.
+/// A UDP socket whose replies leave from the address that the query was sent to.
 #[derive(Debug)]
 pub(crate) struct MmsgSocket {
-    /// Watched for queries alone: the kernel reports room after every reply, and to be woken for that would cost more
-    /// than to send it.
+    /// Watched for queries alone: the kernel reports room after every reply, and waking up for that would cost more than
+    /// sending the reply.
     socket: AsyncFd<UdpSocket>,
     bound: SocketAddr,
     kept_by_systemd: bool,
@@ -65,16 +65,15 @@ impl DatagramSocket for MmsgSocket {
             Ok(socket) => socket.writable().await.map(drop),
             Err(error) => {
                 tracing::debug!(parent: &self.span, %error, "a full send buffer cannot be watched");
-                time::sleep(ROOM).await;
+                time::sleep(SEND_RETRY_DELAY).await;
                 Ok(())
             }
         }
     }
 
-    /// Fewer datagrams than there was room for means that the socket is empty, and telling tokio so spares
-    /// the call that would find that out, a third of all calls when queries come one by one. A datagram that
-    /// comes in between is seen: epoll is edge-triggered and reports every arrival anew, and that takes back
-    /// what was told here.
+    /// Fewer datagrams than there was room for means that the socket is empty. Reporting that to tokio spares the call that
+    /// would find it out, a third of all calls when queries arrive one by one. A datagram that arrives in between is
+    /// noticed: epoll is edge-triggered and reports every arrival, which makes the socket readable again.
     fn receive(&self, batch: &mut DatagramBuffers) -> io::Result<QueueState> {
         let mut received = 0;
         let outcome = self.socket.try_io(Interest::READABLE, |socket| {
@@ -88,8 +87,8 @@ impl DatagramSocket for MmsgSocket {
         batch.send(self.socket.as_fd(), from)
     }
 
-    /// Linux gives datagrams to the connected sockets of a group only from their peer, so connecting to
-    /// nobody takes this one out of the choice, while what is queued stays.
+    /// Linux delivers datagrams to a connected socket of a group only from its peer, so a socket that is connected to an
+    /// unused port receives no more, and keeps those that are queued.
     fn leave(&self) -> io::Result<()> {
         // The next process gets this very socket, and what is queued in it: it must stay as it is.
         if self.kept_by_systemd {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::portable::PortableSocket;
-use super::{BREAK, DRAIN_TIMEOUT, DatagramBatch, DatagramSocket, FAILURES, QueueState, serve};
+use super::{DRAIN_TIMEOUT, DatagramBatch, DatagramSocket, FAILURE_PAUSE, MAX_FAILURES, QueueState, serve};
 use crate::server::answer::{Answerer, ResponseInputs};
 use crate::server::counters::Counters;
 use crate::server::pods::SharedPods;
@@ -288,11 +288,11 @@ fn persistent_errors_make_the_loop_pause() {
     let outcome = run(script, []);
     assert_eq!(outcome.sent, [0]);
     assert_eq!(outcome.receive_errors, 10_000);
-    let pauses = 10_000 / FAILURES;
-    assert!(outcome.time >= BREAK * pauses, "{:?}", outcome.time);
+    let pauses = 10_000 / MAX_FAILURES;
+    assert!(outcome.time >= FAILURE_PAUSE * pauses, "{:?}", outcome.time);
     // On the runtime's clock nothing else takes time but the drain.
     assert!(
-        outcome.time <= BREAK * pauses + 2 * DRAIN_TIMEOUT,
+        outcome.time <= FAILURE_PAUSE * pauses + 2 * DRAIN_TIMEOUT,
         "one pause for so many failures: {:?}",
         outcome.time
     );

@@ -24,19 +24,19 @@ pub(crate) use self::worker::{UdpCommand, WorkerInputs, work};
 use crate::server::counters::Counters;
 use crate::sys::Datagram;
 
-/// Batches that are answered before other tasks of the thread get their turn.
-const BATCHES_A_TURN: usize = 16;
+/// Number of batches that are answered before other tasks of the thread have their turn.
+const BATCHES_PER_TURN: usize = 16;
 
 /// Failed receptions in a row after which the loop pauses, so that a persistent error does not take up the processor.
-const FAILURES: u32 = 64;
+const MAX_FAILURES: u32 = 64;
 /// Length of that pause.
-const BREAK: Duration = Duration::from_millis(10);
+const FAILURE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Time to drain a socket after it has left its reuseport group.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// A socket that takes and gives batches of datagrams: what the loop needs of the system, so that tests can
-/// let it fail in every way.
+/// A socket that receives and sends batches of datagrams: the system calls of the loop, so that tests can make each of them
+/// fail.
 pub(crate) trait DatagramSocket {
     /// Buffers for queries and replies.
     type Batch: DatagramBatch;
@@ -45,6 +45,7 @@ pub(crate) trait DatagramSocket {
     /// more than a query.
     fn span(&self) -> &Span;
 
+    /// Returns an empty batch.
     fn batch(&self) -> Self::Batch;
 
     /// Waits until there may be a datagram. Fails only when the runtime ends.
@@ -53,8 +54,8 @@ pub(crate) trait DatagramSocket {
     /// Waits until there may be room for a reply. Fails only when the runtime ends.
     async fn writable(&self) -> io::Result<()>;
 
-    /// Receives what is there, without waiting; `WouldBlock` if there is nothing. After that, and after
-    /// [`QueueState::Empty`], [`readable`](Self::readable) waits for what comes next.
+    /// Receives what has arrived, without waiting; `WouldBlock` if there is nothing. After that, and after
+    /// [`QueueState::Empty`], [`readable`](Self::readable) waits for the next datagram.
     fn receive(&self, batch: &mut Self::Batch) -> io::Result<QueueState>;
 
     /// Sends replies from this one on, without waiting; an error is about that one.
@@ -67,9 +68,9 @@ pub(crate) trait DatagramSocket {
 /// State of a socket after a reception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueueState {
-    /// Nothing.
+    /// No datagram is left.
     Empty,
-    /// Perhaps more: another reception will tell.
+    /// There may be more: the next reception finds out.
     Unknown,
 }
 
@@ -111,15 +112,15 @@ pub(crate) trait BatchResponder {
 
 /// Outcome of a reception.
 enum Received {
-    /// Queries, which have been answered; there may be more.
+    /// Queries were answered; there may be more.
     Some,
-    /// All that there was, which has been answered.
+    /// All queries were answered.
     All,
-    /// An error, which has been counted.
+    /// The reception failed, which has been counted.
     Failure,
 }
 
-/// Answers until `stop` is done, that is until its sender is dropped, then answers what has come before.
+/// Answers until `stop` is done, that is until its sender is dropped, then answers what has arrived before.
 pub(crate) async fn serve<D: DatagramSocket, A: BatchResponder>(
     socket: &D,
     answers: &mut A,
@@ -129,7 +130,7 @@ pub(crate) async fn serve<D: DatagramSocket, A: BatchResponder>(
     let mut failures = 0;
     // Done already if this is a restart.
     while !stop.is_terminated() {
-        // `stop` is looked at only when there is nothing to do or the turn is over; it takes no lock.
+        // `stop` is checked only when there is nothing to do or the turn is over; that takes no lock.
         select! {
             biased;
             ready = socket.readable() => if ready.is_err() { return },
@@ -146,28 +147,28 @@ pub(crate) async fn serve<D: DatagramSocket, A: BatchResponder>(
     leave(socket, &mut batch, answers).await;
 }
 
-/// Answers what is there, within bounds, and returns whether that was all.
+/// Answers what has arrived, up to a number of batches; returns true if that was all.
 async fn turn<D: DatagramSocket, A: BatchResponder>(
     socket: &D,
     batch: &mut D::Batch,
     answers: &mut A,
     failures: &mut u32,
 ) -> bool {
-    for _ in 0..BATCHES_A_TURN {
+    for _ in 0..BATCHES_PER_TURN {
         match exchange(socket, batch, answers).await {
             Received::Some => *failures = 0,
             Received::All => return true,
             Received::Failure => *failures += 1,
         }
-        if *failures >= FAILURES {
+        if *failures >= MAX_FAILURES {
             *failures = 0;
-            time::sleep(BREAK).await;
+            time::sleep(FAILURE_PAUSE).await;
         }
     }
     false
 }
 
-/// Hands the address over to the other sockets that are bound to it, and answers what came before.
+/// Leaves the address to the other sockets that are bound to it, and answers what has arrived before.
 async fn leave<D: DatagramSocket, A: BatchResponder>(socket: &D, batch: &mut D::Batch, answers: &mut A) {
     if let Err(error) = socket.leave() {
         tracing::debug!(parent: socket.span(), %error, "a socket could not leave its reuseport group before it is closed");
@@ -183,7 +184,7 @@ async fn leave<D: DatagramSocket, A: BatchResponder>(socket: &D, batch: &mut D::
                 }
             }
         }
-        // Without other sockets queries keep coming: enough is enough.
+        // Without other sockets queries keep arriving: the time is bounded.
         if time::Instant::now() >= end + DRAIN_TIMEOUT {
             return;
         }
@@ -201,7 +202,7 @@ async fn exchange<D: DatagramSocket, A: BatchResponder>(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::All,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::Some,
         Err(error) => {
-            // Most often an ICMP error about an earlier reply: nothing that this loop could do about it.
+            // Most often an ICMP error about an earlier reply, which needs no action.
             answers.counters().receive_errors.increment();
             tracing::debug!(parent: socket.span(), %error, "receiving failed");
             return Received::Failure;

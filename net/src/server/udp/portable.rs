@@ -1,4 +1,4 @@
-//! Everywhere: one datagram at a time. On a wildcard address the system chooses the source of replies.
+//! For every system: one datagram at a time. On a wildcard address the system chooses the source of replies.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use tracing::Span;
 use super::{DatagramBatch, DatagramSocket, QueueState};
 use crate::sys::Datagram;
 
-/// The longest datagram there is.
-const QUERY: usize = 65_535;
+/// Maximum length of a datagram in bytes.
+const MAX_QUERY: usize = 65_535;
 
 /// A UDP socket without anything that is not in the standard library.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl DatagramSocket for PortableSocket {
     }
 
     fn batch(&self) -> SingleDatagram {
-        SingleDatagram { query: vec![0; QUERY], received: None, reply: [0; MAX_UDP_REPLY], queued: None }
+        SingleDatagram { query: vec![0; MAX_QUERY], received: None, reply: [0; MAX_UDP_REPLY], queued: None }
     }
 
     async fn readable(&self) -> io::Result<()> {
@@ -67,7 +67,7 @@ impl DatagramSocket for PortableSocket {
         Ok(1)
     }
 
-    /// There is no portable way; what comes until the socket is closed is answered or lost.
+    /// Does nothing: there is no portable way. What arrives until the socket is closed is answered or lost.
     fn leave(&self) -> io::Result<()> {
         Ok(())
     }

@@ -46,11 +46,11 @@ impl BatchResponder for Answerer {
 /// Commands to a worker.
 #[derive(Debug)]
 pub(crate) enum UdpCommand {
-    /// Answer here too, on a socket that systemd keeps or does not.
+    /// Answer on this socket, which systemd keeps or does not.
     Listen { address: SocketAddr, socket: std::net::UdpSocket, kept_by_systemd: bool, span: Span },
-    /// No longer answer here, but for what has come before.
+    /// Stop answering on this address, after what has arrived before.
     Forget(SocketAddr),
-    /// Say that the thread is alive.
+    /// Reply, as a sign of life.
     Ping(oneshot::Sender<()>),
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct WorkerInputs {
     pub(crate) number: usize,
 }
 
-/// Serves until the sender of `commands` is dropped, and what has come before that.
+/// Serves until the sender of `commands` is dropped, then answers what has arrived before.
 pub(crate) async fn work(sources: WorkerInputs, mut commands: mpsc::UnboundedReceiver<UdpCommand>) {
     let WorkerInputs { updates, counters, query_log, key, number } = sources;
     let (response_limiter, negative_limiter) =
@@ -122,7 +122,7 @@ mod tests {
     use crate::server::settings::Settings;
     use crate::sys::Datagram;
 
-    /// An index that keeps what it was told and asked.
+    /// An index that records prefetches and look-ups.
     #[derive(Default)]
     struct Diary(Mutex<Vec<(&'static str, IpAddr)>>);
 
@@ -131,11 +131,11 @@ mod tests {
             Ok(true)
         }
         fn contains(&self, _: &Label, address: IpAddr) -> Result<bool, Unknown> {
-            self.0.lock().unwrap().push(("asked", address));
+            self.0.lock().unwrap().push(("looked up", address));
             Ok(true)
         }
         fn prefetch(&self, addresses: &[IpAddr]) {
-            self.0.lock().unwrap().extend(addresses.iter().map(|&address| ("told", address)));
+            self.0.lock().unwrap().extend(addresses.iter().map(|&address| ("prefetched", address)));
         }
     }
 
@@ -185,7 +185,8 @@ mod tests {
         };
         answerer.answer(&mut Queries(vec![query(b"\x0810-0-0-1"), query(b"\x07fd00--2")]));
         let addresses: [IpAddr; 2] = [[10, 0, 0, 1].into(), [0xfd00, 0, 0, 0, 0, 0, 0, 2].into()];
-        let expected = ["told", "asked"].map(|what| addresses.map(|address| (what, address))).concat();
+        let expected =
+            ["prefetched", "looked up"].map(|what| addresses.map(|address| (what, address))).concat();
         assert_eq!(*pods.0.lock().unwrap(), expected);
     }
 }

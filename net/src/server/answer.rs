@@ -158,7 +158,7 @@ impl Answerer {
 }
 
 impl Answerer {
-    /// Returns the counters, to which nobody else may add.
+    /// Returns the counters, which only this thread may increment.
     pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }

@@ -6,17 +6,17 @@ use std::num::NonZeroUsize;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Bytes that the kernel is asked to queue for a UDP socket; it grants at most `net.core.rmem_max`.
+/// Size of a UDP socket's buffers that is requested from the kernel, in bytes; it grants at most `net.core.rmem_max`.
 const UDP_BUFFER: usize = 4 * 1024 * 1024;
 
-/// Bytes that the kernel may keep for a TCP connection, each way (Linux doubles it): room for the longest message, and
-/// the most that a client can make the kernel hold.
+/// Size of a TCP connection's buffers in the kernel, in bytes, each way (Linux doubles it): enough for the longest message,
+/// and the maximum that a client can make the kernel hold.
 const TCP_BUFFER: usize = 64 * 1024;
 
-/// Connections that wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Attempts to find a port that is free for both transports, or both families.
+/// Maximum number of attempts to find a port that is free for both transports, or both families.
 const ATTEMPTS: usize = 16;
 
 /// Reason why an address could not be bound.
@@ -89,13 +89,13 @@ pub(crate) fn is_taken(address: SocketAddr) -> bool {
     let bind = || -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         only_v6(&socket, address)?;
-        // Without SO_REUSEPORT, so that nobody shares the address.
+        // Without SO_REUSEPORT, so that the address is not shared.
         socket.bind(&address.into())
     };
     address.port() != 0 && bind().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// Binds an address; `exclusive` takes a port that nobody else has.
+/// Binds an address; `exclusive` takes a port that no other socket has.
 fn attempt(address: SocketAddr, workers: NonZeroUsize, exclusive: bool) -> Result<Sockets, BindError> {
     let over = |transport| move |error| BindError { address, transport, error };
     check_unicast(address).map_err(over("UDP"))?;
@@ -126,11 +126,11 @@ fn is_broadcast(ip: Ipv4Addr) -> bool {
     ip.is_broadcast() || probe.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
-/// A UDP socket, `exclusive` if its port is nobody else's, as one that the kernel chooses must be.
+/// Binds a UDP socket, `exclusive` if no other socket may have its port, as for a port that the kernel chooses.
 pub(crate) fn udp(address: SocketAddr, exclusive: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     only_v6(&socket, address)?;
-    // Before binding, so that no datagram comes without its destination.
+    // Before binding, so that no datagram is received without its destination.
     prepare_udp(&SockRef::from(&socket), address)?;
     bind_shared(&socket, address, exclusive)?;
     Ok(socket.into())
@@ -172,7 +172,7 @@ pub(crate) fn prepare_tcp(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)
 }
 
-/// The same on every system and whatever its default is: IPv4 clients come to an IPv4 address.
+/// Makes a socket accept one family, whatever the system's default is: IPv4 clients use an IPv4 address.
 fn only_v6(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     if address.is_ipv6() { socket.set_only_v6(true) } else { Ok(()) }
 }
@@ -190,7 +190,7 @@ fn bind_shared(socket: &Socket, address: SocketAddr, exclusive: bool) -> io::Res
     }
 }
 
-/// Binds listeners for HTTP, shared with nobody. Of both wildcards the IPv6 one may be missing; with port 0 they take one
+/// Binds listeners for HTTP, on addresses that are not shared. Of both wildcards the IPv6 one may be missing; with port 0 they take one
 /// port.
 pub(crate) fn bind_http(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
     let mut attempts = if addresses.iter().any(|address| address.port() == 0) { ATTEMPTS } else { 1 };
@@ -250,7 +250,7 @@ fn http(address: SocketAddr) -> Result<TcpListener, BindError> {
     bind().map_err(|error| BindError { address, transport: "HTTP", error })
 }
 
-/// The buffer sizes that the kernel gave: receive, send. Linux counts its own bookkeeping, so they are up to
+/// Returns the buffer sizes that the kernel granted: receive, send. Linux counts its own bookkeeping, so they are up to
 /// twice what was asked for.
 pub(crate) fn buffers(socket: &UdpSocket) -> io::Result<(usize, usize)> {
     let socket = SockRef::from(socket);

@@ -87,7 +87,7 @@ impl Bound {
         Self { options, ..self }
     }
 
-    /// Sets the receiver of the query log; without one there is none, whatever [`Settings::query_log`] says.
+    /// Sets the receiver of the query log; without one there is no log, whatever [`Settings::query_log`] is.
     pub fn with_query_log(self, sink: QuerySink) -> Self {
         Self { query_log: Some(sink), ..self }
     }
@@ -257,7 +257,7 @@ mod tests {
         let server = server.unwrap();
         let address = server.addresses()[0];
         let refused = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
-        // The kernel chooses by the client's port, so these come to all of them.
+        // The kernel chooses by the client's port, so all of them receive some.
         for _ in 0..64 {
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -270,9 +270,9 @@ mod tests {
         assert_eq!(counts.iter().sum::<u64>(), 64);
         assert_eq!(counts.iter().filter(|&&count| count > 0).count(), 3, "{counts:?}");
         server.stop();
-        // The next process gets them as they were: open to every client.
+        // The next process receives them as they were: open to every client.
         for socket in kept {
-            assert!(socket.peer_addr().is_err(), "not connected to anybody");
+            assert!(socket.peer_addr().is_err(), "not connected");
         }
     }
 

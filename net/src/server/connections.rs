@@ -63,7 +63,7 @@ struct ConnectionEntry<C> {
     since: Instant,
     /// True if part of a query, or of a reply, waits for the client.
     busy: bool,
-    /// Octets of memory that the parts take.
+    /// Memory of the parts, in bytes.
     held: usize,
     closer: C,
 }
@@ -74,7 +74,7 @@ struct ClientEntry {
     connections: usize,
 }
 
-/// All connections of the thread.
+/// Table of all connections of the thread.
 #[derive(Debug)]
 pub(crate) struct ConnectionTable<C> {
     connections: Vec<Option<ConnectionEntry<C>>>,
@@ -110,7 +110,7 @@ impl<C: Close> ConnectionTable<C> {
         self.open
     }
 
-    /// Returns the number of connections with part of a message under way.
+    /// Returns the number of connections with part of a message in progress.
     pub(crate) fn busy(&self) -> usize {
         self.busy
     }
@@ -161,7 +161,7 @@ impl<C: Close> ConnectionTable<C> {
         ConnectionId { index, serial }
     }
 
-    /// Notes what a connection waits for: nothing, or parts of messages that take `held` octets.
+    /// Notes the state of a connection: idle, or with parts of messages that take `held` bytes.
     pub(crate) fn note(&mut self, id: ConnectionId, busy: bool, held: usize) {
         if let Some(connection) = get(&mut self.connections, id) {
             self.busy = self.busy - usize::from(connection.busy) + usize::from(busy);
@@ -171,14 +171,14 @@ impl<C: Close> ConnectionTable<C> {
         }
     }
 
-    /// Notes that replies went out.
+    /// Notes that replies were sent.
     pub(crate) fn exchanged(&mut self, id: ConnectionId, now: Instant) {
         if let Some(connection) = get(&mut self.connections, id) {
             connection.since = now;
         }
     }
 
-    /// Forgets a connection, which closes itself.
+    /// Removes a connection, which closes itself.
     pub(crate) fn remove(&mut self, id: ConnectionId) {
         if get(&mut self.connections, id).is_some() {
             self.take(id.index);
@@ -190,8 +190,8 @@ impl<C: Close> ConnectionTable<C> {
         self.close_where(|connection| now.duration_since(connection.since) >= timeout)
     }
 
-    /// Closes those that are as old as `lifetime`, if nothing is under way and `done` says that nothing is to come;
-    /// those that are older by `grace`, whatever they do. Returns how many.
+    /// Closes those that are as old as `lifetime` if they are not busy and `done` returns true, and those that are older by
+    /// `grace` in any case. Returns how many.
     pub(crate) fn retire(
         &mut self,
         now: Instant,
@@ -206,7 +206,7 @@ impl<C: Close> ConnectionTable<C> {
     }
 
     /// Closes connections that hold parts of messages, those without an exchange for longest first, until no
-    /// more than `budget` octets are held; returns how many.
+    /// more than `budget` bytes are held; returns how many.
     pub(crate) fn relieve(&mut self, budget: usize) -> usize {
         let mut closed = 0;
         while self.held > budget {
@@ -219,7 +219,7 @@ impl<C: Close> ConnectionTable<C> {
         closed
     }
 
-    /// Closes those that have been idle since before then and of which `done` says that nothing is to come.
+    /// Closes those that have been idle since before then and for which `done` returns true.
     pub(crate) fn close_idle(&mut self, before: Option<Instant>, done: impl Fn(&C) -> bool) -> usize {
         self.close_where(|connection| {
             !connection.busy && Some(connection.since) <= before && done(&connection.closer)
@@ -294,7 +294,7 @@ fn get<C>(
     connections.get_mut(id.index)?.as_mut().filter(|connection| connection.serial == id.serial)
 }
 
-/// Puts an item into a free place, or a new one.
+/// Adds an item in a free place, or a new one; returns its index.
 fn place<T>(items: &mut Vec<T>, free: &mut Vec<usize>, item: T) -> usize {
     if let Some(index) = free.pop()
         && let Some(slot) = items.get_mut(index)

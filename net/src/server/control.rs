@@ -44,7 +44,7 @@ pub(super) enum ControlCommand {
     /// Open the parts that these settings need, then put the settings into effect.
     Replace {
         settings: Arc<Settings>,
-        /// Receives the result. The command is abandoned if nobody waits for it any more.
+        /// Receives the result. The command is abandoned if the receiver is dropped.
         done: oneshot::Sender<Result<(), StartError>>,
     },
     /// Serve the admin endpoints on these.
@@ -278,7 +278,7 @@ impl ControlThread {
                     Err(_) => return,
                 };
                 self.unopened.iter().for_each(|unopened| unopened.failed(&error));
-                // Fails only if nobody waits for it.
+                // Fails only if the caller no longer waits.
                 let _ = opening.done.send(Err(error));
             }
             ControlEvent::Abandoned => self.opening = None,

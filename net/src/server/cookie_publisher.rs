@@ -32,7 +32,7 @@ impl CookiePublisher {
         self.publish();
     }
 
-    /// Keeps the secrets up to date, for ever.
+    /// Keeps the secrets up to date; never returns.
     pub(crate) async fn update(&self) {
         loop {
             time::sleep(CHECK_INTERVAL).await;

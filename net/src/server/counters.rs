@@ -50,11 +50,11 @@ type ByReason = ByNumber<{ Reason::ALL.len() }>;
 pub(crate) enum DropCause {
     /// Dropped by the responder.
     By(DropReason),
-    /// It came from port 0, where nobody can listen: an answer could only hurt a third party.
+    /// Sent from port 0, which cannot receive: an answer could only hurt a third party.
     SourcePortZero,
     /// The client's network is beyond its rate limit.
     RateLimited,
-    /// It was sent to a broadcast or multicast address, which a reply cannot leave from.
+    /// Sent to a broadcast or multicast address, which a reply cannot leave from.
     NotUnicast,
 }
 

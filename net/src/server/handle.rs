@@ -153,7 +153,7 @@ impl Server {
         (settings, fixed)
     }
 
-    /// Makes the server unready while it goes on answering, so that load balancers choose others.
+    /// Makes the server unready while it continues to answer, so that load balancers choose others.
     pub fn drain(&self) {
         self.state.drain();
     }

@@ -4,23 +4,23 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use super::settings::Settings;
 
-/// Connections of the admin endpoints.
-pub(crate) const ADMIN: usize = 64;
+/// Maximum number of connections of the admin endpoints.
+pub(crate) const MAX_ADMIN_CONNECTIONS: usize = 64;
 
-/// Files of a thread with a runtime: epoll twice, its waker, and the pipe of signals.
-const RUNTIME: u64 = 4;
+/// Number of files of a thread with a runtime: epoll twice, its waker, and the pipe of signals.
+const FILES_PER_RUNTIME: u64 = 4;
 
 /// Threads beside those that answer over UDP: TCP, control, and the one that waits for signals.
 const OTHER_THREADS: u64 = 3;
 
-/// Files of a UDP socket: itself, and a handle to ask the kernel for its counters.
-const UDP: u64 = 2;
+/// Number of files of a UDP socket: itself, and a handle for the kernel's counters.
+const FILES_PER_UDP_SOCKET: u64 = 2;
 
-/// Files of the process: standard streams, the listener of the admin endpoints, systemd's socket, the log.
-const PROCESS: u64 = 16;
+/// Number of files of the process: standard streams, the listener of the admin endpoints, systemd's socket, the log.
+const PROCESS_FILES: u64 = 16;
 
-/// Files that come and go: connections to the API server, kubeconfig, snapshot, credential plugins, /proc.
-const OCCASIONAL: u64 = 64;
+/// Number of files that are open now and then: connections to the API server, kubeconfig, snapshot, credential plugins, /proc.
+const OCCASIONAL_FILES: u64 = 64;
 
 /// Returns how many of `limit` files may be TCP connections, so that something is left for the sockets, the admin
 /// endpoints, the API server and a reload, however many clients there are; of a limit that is too low for all of that
@@ -38,14 +38,16 @@ pub(crate) fn needed(settings: &Settings) -> u64 {
     (settings.tcp.connections as u64).saturating_add(fixed + reserve)
 }
 
-/// Returns the number of files that are always open, and of those that must be to be had.
+/// Returns the number of files that are always open, and of those that must stay available.
 fn needs(settings: &Settings) -> (u64, u64) {
     let threads = settings.threads.get() as u64;
     // One socket over TCP.
-    let listener = threads * UDP + 1;
-    let fixed = RUNTIME * (threads + OTHER_THREADS) + listener * settings.listen.len() as u64 + PROCESS;
-    // A reload binds new addresses before it gives up the old ones.
-    (fixed, listener + ADMIN as u64 + OCCASIONAL)
+    let listener = threads * FILES_PER_UDP_SOCKET + 1;
+    let fixed = FILES_PER_RUNTIME * (threads + OTHER_THREADS)
+        + listener * settings.listen.len() as u64
+        + PROCESS_FILES;
+    // A reload binds new addresses before it closes the old ones.
+    (fixed, listener + MAX_ADMIN_CONNECTIONS as u64 + OCCASIONAL_FILES)
 }
 
 /// Returns the limit as it is now.
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_that_is_needed_allows_all_connections() {
+    fn needed_limit_allows_all_connections() {
         let settings = Settings::default();
         assert_eq!(for_connections(needed(&settings), &settings), settings.tcp.connections);
     }

@@ -66,7 +66,7 @@ pub struct SnapshotReport {
     /// True if the index was loaded from it.
     pub restored: bool,
     /// Time at which the index in the file that was last read or written was in sync.
-    pub in_step: Option<SystemTime>,
+    pub synced_at: Option<SystemTime>,
     /// Size of the file last written, in bytes.
     pub bytes: Option<u64>,
     /// Files written.

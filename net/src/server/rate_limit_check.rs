@@ -1,5 +1,5 @@
-//! Check that the rate limit spares the cluster: queries of pods come from their addresses, or through CoreDNS from that
-//! of one of them, so none of these may lie outside the exempt networks.
+//! Check that the rate limit exempts the cluster: queries of pods have their addresses as sources, or through CoreDNS that
+//! of one of them, so all of these should lie within the exempt networks.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::state::ServerState;
 use super::supervise::unblocked;
 
-/// Interval between looks whether there is a reason to check.
+/// Interval at which reasons to check are looked for.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Interval between checks if pods have changed, but neither a list nor the settings.
@@ -33,7 +33,7 @@ impl CheckedState {
     }
 }
 
-/// Checks after each list, and now and then, for ever.
+/// Checks after each list, and now and then; never returns.
 pub(super) async fn check_after_lists(state: &ServerState) {
     let mut checked: Option<(CheckedState, Instant)> = None;
     loop {
@@ -48,7 +48,7 @@ pub(super) async fn check_after_lists(state: &ServerState) {
             continue;
         }
         checked = Some((subject, now));
-        // A walk over all pods, which delays nobody on a thread of its own.
+        // A walk over all pods, on a thread of its own, so that it delays nothing.
         let (settings, pods) = (Arc::clone(&current.settings), Arc::clone(&current.pods.0));
         if let Some(found) = unblocked(task::spawn_blocking(move || limited(&settings, &*pods))).await
             && state.set_rate_limited_pod(found) != found
@@ -57,7 +57,7 @@ pub(super) async fn check_after_lists(state: &ServerState) {
             tracing::warn!(
                 %address,
                 "pods or nodes have addresses that the rate limit applies to: it throttles CoreDNS, which forwards the \
-                 queries of many from one; set pod-cidr, or add the networks of pods and nodes to rate-limit-exempt"
+                 queries of many clients from one address; set pod-cidr, or add the networks of pods and nodes to rate-limit-exempt"
             );
         }
     }

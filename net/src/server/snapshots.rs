@@ -21,7 +21,7 @@ pub(crate) struct SnapshotState(Mutex<SnapshotOutcomes>);
 struct SnapshotOutcomes {
     path: Option<PathBuf>,
     restored: bool,
-    in_step: Option<SystemTime>,
+    synced_at: Option<SystemTime>,
     bytes: Option<u64>,
     written: u64,
     failed: u64,
@@ -31,8 +31,9 @@ struct SnapshotOutcomes {
 impl SnapshotState {
     /// Returns the report of the admin endpoints; `None` if no snapshots are configured.
     pub(crate) fn report(&self) -> Option<SnapshotReport> {
-        let SnapshotOutcomes { path, restored, in_step, bytes, written, failed, error } = self.lock().clone();
-        Some(SnapshotReport { path: path?, restored, in_step, bytes, written, failed, error })
+        let SnapshotOutcomes { path, restored, synced_at, bytes, written, failed, error } =
+            self.lock().clone();
+        Some(SnapshotReport { path: path?, restored, synced_at, bytes, written, failed, error })
     }
 
     /// Sets the file that they are written to.
@@ -48,7 +49,7 @@ impl SnapshotState {
     fn written(&self, written: &SavedSnapshot) {
         let mut report = self.lock();
         report.written += 1;
-        (report.in_step, report.bytes) = (Some(written.in_step), Some(written.size));
+        (report.synced_at, report.bytes) = (Some(written.in_step), Some(written.size));
         if report.error.take().is_some() {
             tracing::info!(bytes = written.size, "snapshots are written again");
         }
@@ -102,7 +103,7 @@ pub(crate) fn restore(feed: &mut Feed, path: &Path, state: &SnapshotState) {
                 );
             }
             let mut report = state.lock();
-            (report.restored, report.in_step) = (true, Some(restored.in_step));
+            (report.restored, report.synced_at) = (true, Some(restored.in_step));
         }
         Ok(None) => {
             tracing::info!(snapshot = %path.display(), "no snapshot yet; nothing is known until the cluster has been listed");

@@ -4,14 +4,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use libc::{AF_INET, AF_INET6, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
 
-/// Room for the address of a peer.
+/// Buffer for the address of a peer.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(super) struct AddressBuffer(sockaddr_storage);
 
 impl AddressBuffer {
-    /// Its size, as the kernel wants to know it.
-    #[expect(clippy::cast_possible_truncation, reason = "128 octets")]
+    /// Its size, as the kernel requires it.
+    #[expect(clippy::cast_possible_truncation, reason = "128 bytes")]
     pub(super) const LEN: socklen_t = size_of::<sockaddr_storage>() as socklen_t;
 
     pub(super) fn new() -> Self {
@@ -19,13 +19,13 @@ impl AddressBuffer {
         Self(unsafe { std::mem::zeroed() })
     }
 
-    /// The address that the kernel wrote into the first `len` octets; `None` if it is not of the Internet.
+    /// Returns the address that the kernel wrote into the first `len` bytes; `None` if it is of another family than IPv4 and IPv6.
     pub(super) fn get(&self, len: socklen_t) -> Option<SocketAddr> {
         let len = usize::try_from(len).ok()?;
         match i32::from(self.0.ss_family) {
             AF_INET if len >= size_of::<sockaddr_in>() => {
                 // SAFETY: sockaddr_storage is made to be read as any socket address: it is at least as large
-                // and aligned as sockaddr_in, whose fields are integers, so any octets are valid.
+                // and aligned as sockaddr_in, whose fields are integers, so any bytes are valid.
                 let inet = unsafe { &*(&raw const self.0).cast::<sockaddr_in>() };
                 let ip = Ipv4Addr::from(inet.sin_addr.s_addr.to_ne_bytes());
                 Some(SocketAddrV4::new(ip, u16::from_be(inet.sin_port)).into())

@@ -8,7 +8,7 @@ use libc::{
     IPV6_PKTINFO, c_int, cmsghdr, in_addr, in_pktinfo, in6_addr, in6_pktinfo, msghdr,
 };
 
-/// Room for the control messages of a datagram. Our own sockets ask for one of 32 or 40 bytes; a socket of
+/// Buffer for the control messages of a datagram. Our own sockets ask for one of 32 or 40 bytes; a socket of
 /// systemd's may be set to send timestamps, the TTL and others with it (socket(7), ip(7), ipv6(7)).
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
@@ -19,13 +19,13 @@ pub(super) struct ControlBuffer([u8; Self::LEN]);
 pub(super) enum ReplySource {
     /// The kernel chooses: the socket is bound to one address, or does not ask for the destination.
     Any,
-    /// The address that the datagram was sent to. So many bytes of the buffer are to be sent with the reply.
+    /// The address that the datagram was sent to. This many bytes of the buffer are sent with the reply.
     Destination(usize),
     /// None: the datagram was sent to a broadcast or multicast address, which is no source of anything.
     NotUnicast,
 }
 
-/// The destination of a datagram, as far as its control messages tell.
+/// The destination of a datagram, from its control messages.
 #[derive(Clone, Copy)]
 enum Destination {
     V4(in_pktinfo),
@@ -40,8 +40,8 @@ impl ControlBuffer {
         Self([0; Self::LEN])
     }
 
-    /// Replaces what was received with a datagram, of which the kernel says that it is `len` bytes, by the one
-    /// control message that sends the reply from the same address.
+    /// Replaces the control messages of a received datagram, of `len` bytes by the kernel's count, by the one that sends the
+    /// reply from the address that the datagram was sent to.
     pub(super) fn reply(&mut self, len: usize) -> ReplySource {
         match self.destination(len) {
             None => ReplySource::Any,
@@ -182,7 +182,7 @@ mod tests {
         unsafe { (CMSG_LEN(len) as usize, CMSG_SPACE(len) as usize) }
     }
 
-    /// A buffer with these control messages, and the length that the kernel would give.
+    /// Returns a buffer with these control messages, and the length that the kernel would report.
     fn received(messages: &[(c_int, c_int, &[u8])]) -> (ControlBuffer, usize) {
         let (mut control, mut at) = (ControlBuffer::new(), 0);
         for &(level, kind, data) in messages {

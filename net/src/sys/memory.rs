@@ -28,12 +28,12 @@ pub(crate) fn keep_little_memory() {}
 
 /// Returns free memory within the heap to the system; takes a few milliseconds at most.
 ///
-/// By itself the allocator gives back only what is free at the heap's end, and there may be something that stays.
+/// By itself the allocator returns only free memory at the heap's end, where a live object may be.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn release_free_memory() {
     // SAFETY: malloc_trim takes no pointers, and the allocator's own locks while it works.
     unsafe {
-        // Whether there was anything to give back is of no interest.
+        // The result, whether any memory was returned, is of no interest.
         libc::malloc_trim(0);
     }
 }

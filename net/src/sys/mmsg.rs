@@ -19,7 +19,7 @@ pub(crate) const BATCH: usize = 64;
 #[expect(clippy::cast_possible_truncation, reason = "64")]
 const BATCH_LEN: c_uint = BATCH as c_uint;
 
-/// Bytes of a datagram that are received; what is behind them is lost. 4 KiB of options fit beside a question.
+/// Maximum number of bytes of a datagram that are received; the rest is lost. 4 KiB of options fit beside a question.
 ///
 /// It bounds what a sender can make resident: with room for the longest datagrams there are, a flood of these would
 /// touch 4 MB for each socket of each thread.
@@ -95,8 +95,8 @@ impl DatagramBuffers {
         self.used = 1;
         (self.received, self.queued, self.not_unicast) = (0, 0, 0);
         // SAFETY: the descriptor is open, since it is borrowed. Each of the BATCH headers points to one iovec,
-        // and with it to QUERY octets of `queries`; to one Storage and one Control, whose sizes stand in the
-        // header: all in vectors of `self`, which is borrowed mutably, so nobody else looks at them meanwhile.
+        // and with it to QUERY bytes of `queries`; to one AddressBuffer and one ControlBuffer, whose sizes are in the
+        // header: all in vectors of `self`, which is borrowed mutably, so there is no other access meanwhile.
         // They hold integers only, so whatever the kernel writes is valid.
         let count = unsafe {
             libc::recvmmsg(
@@ -119,7 +119,7 @@ impl DatagramBuffers {
         self.received
     }
 
-    /// Every received datagram.
+    /// Returns every received datagram.
     pub(crate) fn queries(&self) -> impl Iterator<Item = &[u8]> {
         let queries = self.incoming.iter().zip(self.queries.chunks_exact(QUERY_STRIDE)).take(self.received);
         queries.map(|(header, query)| query.get(..header.msg_len as usize).unwrap_or_default())
@@ -178,8 +178,8 @@ impl DatagramBuffers {
         let Some(headers) = self.outgoing.get_mut(from..self.queued) else { return Ok(0) };
         let len = c_uint::try_from(headers.len()).unwrap_or(BATCH_LEN);
         // SAFETY: the descriptor is open, since it is borrowed. Each header up to `queued` has been filled by
-        // `answer`: its iovec points to at most MAX_UDP_REPLY octets of `replies`, its name to what `receive` got
-        // from the kernel, its control to what `Control::reply` wrote, with no greater lengths; all in vectors of `self`, which is
+        // `answer`: its iovec points to at most MAX_UDP_REPLY bytes of `replies`, its name to what `receive` got
+        // from the kernel, its control to what `ControlBuffer::reply` wrote, with no greater lengths; all in vectors of `self`, which is
         // borrowed mutably.
         let count =
             unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), len, MSG_DONTWAIT as _) };
@@ -187,13 +187,13 @@ impl DatagramBuffers {
     }
 }
 
-/// One part for each piece of the buffer.
+/// Returns one part for each piece of the buffer.
 fn parts(buffer: &mut [u8], stride: usize, len: usize) -> Vec<iovec> {
     let pieces = buffer.chunks_exact_mut(stride);
     pieces.map(|piece| iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: len }).collect()
 }
 
-/// One header for each part.
+/// Returns one header for each part.
 fn headers(parts: &mut [iovec]) -> Vec<mmsghdr> {
     let header = |part: &mut iovec| {
         // SAFETY: a C struct of integers and pointers, for which all zeros is a value.

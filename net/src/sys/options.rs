@@ -10,10 +10,10 @@ use libc::{
     SOL_SOCKET, c_int, sock_filter, sock_fprog, socklen_t,
 };
 
-#[expect(clippy::cast_possible_truncation, reason = "4 octets")]
+#[expect(clippy::cast_possible_truncation, reason = "4 bytes")]
 const INT_LEN: socklen_t = size_of::<c_int>() as socklen_t;
 
-#[expect(clippy::cast_possible_truncation, reason = "16 octets")]
+#[expect(clippy::cast_possible_truncation, reason = "16 bytes")]
 const FPROG_LEN: socklen_t = size_of::<sock_fprog>() as socklen_t;
 
 pub(super) fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
@@ -24,7 +24,7 @@ pub(super) fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_in
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Makes the kernel tell with each datagram to which address it came (ip(7), RFC 3542 6.2).
+/// Makes the kernel report the destination address of each datagram (ip(7), RFC 3542 6.2).
 pub(crate) fn reply_from_destination(socket: BorrowedFd<'_>, bound: SocketAddr) -> io::Result<()> {
     match bound {
         SocketAddr::V4(_) => set(socket, IPPROTO_IP, IP_PKTINFO, 1),
@@ -36,7 +36,7 @@ pub(crate) fn reply_from_destination(socket: BorrowedFd<'_>, bound: SocketAddr) 
     }
 }
 
-/// Sends datagrams without DF and ignores what ICMP says of the path's MTU: responses of at most 1232 octets
+/// Makes the kernel send datagrams without DF and ignore ICMP messages about the path MTU: responses of at most 1232 octets
 /// need neither, and forged "fragmentation needed" messages change nothing (draft-ietf-dnsop-avoid-fragmentation).
 pub(crate) fn without_path_mtu_discovery(socket: BorrowedFd<'_>, bound: SocketAddr) -> io::Result<()> {
     match bound {
@@ -45,7 +45,7 @@ pub(crate) fn without_path_mtu_discovery(socket: BorrowedFd<'_>, bound: SocketAd
     }
 }
 
-/// Makes the kernel give all new connections to one of the listening sockets that share this one's address by
+/// Makes the kernel queue all new connections at one of the listening sockets that share this one's address by
 /// `SO_REUSEPORT`: to the one of this number, in the order of their coming; the last one takes the number of one
 /// that is closed. If there are not as many, it chooses by the client's address, as it does by itself.
 pub(crate) fn choose_listener(socket: BorrowedFd<'_>, number: u32) -> io::Result<()> {
@@ -67,26 +67,26 @@ pub(crate) fn choose_listener(socket: BorrowedFd<'_>, number: u32) -> io::Result
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Takes [`choose_listener`] back; an error if there is nothing to take back.
+/// Reverts [`choose_listener`]; fails if there is nothing to revert.
 pub(crate) fn choose_any_listener(socket: BorrowedFd<'_>) -> io::Result<()> {
     set(socket, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0)
 }
 
-/// Datagrams that the kernel dropped because this socket's receive buffer was full: `SK_MEMINFO_DROPS` of
+/// Returns the number of datagrams that the kernel dropped because this socket's receive buffer was full: `SK_MEMINFO_DROPS` of
 /// socket(7)'s `SO_MEMINFO`.
 pub(crate) fn dropped_by_kernel(socket: BorrowedFd<'_>) -> io::Result<u32> {
     const DROPS: usize = 8;
     let mut info = [0_u32; DROPS + 1];
     let mut len = INT_LEN * 9;
     // SAFETY: the descriptor is open, since it is borrowed; the pointers are to an array of nine 32-bit
-    // integers and to its length in octets, and both outlive the call.
+    // integers and to its length in bytes, and both outlive the call.
     let done = unsafe {
         libc::getsockopt(socket.as_raw_fd(), SOL_SOCKET, SO_MEMINFO, info.as_mut_ptr().cast(), &raw mut len)
     };
     if done == 0 { Ok(info[DROPS]) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The number of a network interface, such as `eth0`; `None` if there is none of this name.
+/// Returns the number of a network interface, such as `eth0`; `None` if there is none of this name.
 #[cfg(feature = "daemon")]
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
     let name = std::ffi::CString::new(name).ok()?;

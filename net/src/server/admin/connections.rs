@@ -1,10 +1,10 @@
-//! Connections of the admin endpoints: a probe is answered whatever the others do.
+//! Connections of the admin endpoints: a probe is answered whatever other clients do.
 //!
 //! # Turns
 //!
 //! A document such as that of `/metrics` takes the control thread longer than everything else that it does. So documents
-//! are made one at a time, whatever the number of connections and of pipelined requests, and before each of them every
-//! other task that is ready has its turn, and every socket is looked at. A probe waits for a document or two, and so do the
+//! are made one at a time, whatever the number of connections and of pipelined requests, and before each of them all other
+//! tasks that are ready run, and all sockets are polled. A probe waits for a document or two, and so do the
 //! feeds.
 
 use std::cell::RefCell;
@@ -31,24 +31,24 @@ use tracing::Instrument;
 
 use super::reply::text;
 use crate::server::connections::{ConnectionId, ConnectionLimits, ConnectionTable, TaskHandle};
-use crate::server::open_files::ADMIN;
+use crate::server::open_files::MAX_ADMIN_CONNECTIONS;
 use crate::server::state::ServerState;
 use crate::server::supervise::caught;
 
 /// Connections at a time: a few probes and scrapers. Beyond it the oldest without a request is closed, of the client
 /// with the most.
-const LIMITS: ConnectionLimits = ConnectionLimits { total: ADMIN, per_client: 16 };
+const LIMITS: ConnectionLimits = ConnectionLimits { total: MAX_ADMIN_CONNECTIONS, per_client: 16 };
 
 /// Time for a request's header, and for the next request on the same connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Lifetime of a connection, so that one whose client does not read ends.
+/// Maximum lifetime of a connection, whose client may not read.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Bytes of a request's header, the least that hyper takes.
+/// Maximum size of a request's header in bytes: the least that hyper accepts.
 const HEADER_SIZE: usize = 8 * 1024;
 
-/// Delay after a connection could not be accepted, for want of file descriptors most often.
+/// Delay after a connection could not be accepted, most often because the limit of open files is reached.
 const ACCEPT_DELAY: Duration = Duration::from_millis(50);
 
 /// The connections, and the function that answers their requests.
@@ -80,7 +80,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
         Self { state, is_probe, respond, turn: Semaphore::new(1), table: RefCell::default() }
     }
 
-    /// Accepts connections for ever.
+    /// Accepts connections; never returns.
     pub(super) async fn accept(self: &Rc<Self>, listener: &TcpListener) {
         loop {
             match listener.accept().await {
@@ -134,7 +134,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
         self.table.borrow_mut().exchanged(id, Instant::now());
         let mut turn = None;
         if !(self.is_probe)(request.uri().path()) {
-            // Fails only if the semaphore is closed, which nobody does.
+            // Fails only if the semaphore is closed, which it never is.
             turn = self.turn.acquire().await.ok();
             task::yield_now().await;
         }

@@ -38,7 +38,7 @@ impl Exposition {
 /// the end.
 pub(super) fn to_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
-    // HELP comes before TYPE, which has the suffix of both.
+    // HELP is before TYPE, which decides on the suffix of both.
     let mut help = None;
     for line in open_metrics.lines() {
         if line == "# EOF" {

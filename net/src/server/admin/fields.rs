@@ -119,7 +119,7 @@ mod tests {
         let (_, mut few) = samples::full_report(Freshness::Unsynced);
         few.snapshot
             .iter_mut()
-            .for_each(|snapshot| (snapshot.in_step, snapshot.bytes, snapshot.error) = (None, None, None));
+            .for_each(|snapshot| (snapshot.synced_at, snapshot.bytes, snapshot.error) = (None, None, None));
         let few = samples::state((Freshness::Unsynced, few));
         let none = samples::state((Freshness::Fresh, crate::server::pods::PodsReport::default()));
         none.current.send_modify(|current| current.transfers = None);

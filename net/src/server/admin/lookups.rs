@@ -21,10 +21,10 @@ use crate::server::state::ServerState;
 /// Version of the shape of `/pods`.
 const VERSION: u32 = 1;
 
-/// Maximum number of pods on a page, and how many there are unless the client says so.
+/// Maximum number of pods on a page, and the default.
 const MAX_LIMIT: usize = 1000;
 
-/// The type of a `type=` that is not a number.
+/// Record types that `type=` can name.
 const TYPES: [Rtype; 9] = [
     Rtype::A,
     Rtype::AAAA,
@@ -85,7 +85,7 @@ fn unknown(key: &str, known: &str) -> String {
     format!("'{:.100}' is not a parameter; there are {known}\n", key.escape_debug())
 }
 
-/// A page of the pods.
+/// Responds with a page of the pods.
 pub(super) fn pods(state: &ServerState, query: &str) -> Response<Full<Bytes>> {
     let request = match PodsRequest::read(query) {
         Ok(request) => request,
@@ -117,7 +117,7 @@ fn pod(pod: &PodEntry) -> Value {
     })
 }
 
-/// The reason for an answer.
+/// Responds with the reason for an answer.
 pub(super) fn explain(state: &ServerState, query: &str) -> Response<Full<Bytes>> {
     let (mut name, mut rtype, mut client) = (None, None, None);
     for (key, value) in pairs(query) {
@@ -145,7 +145,7 @@ pub(super) fn explain(state: &ServerState, query: &str) -> Response<Full<Bytes>>
     }
 }
 
-/// The wire form of a name, with the escapes of master files (RFC 1035 5.1).
+/// Returns the wire form of a name, which can have the escapes of master files (RFC 1035 5.1).
 fn wire_name(text: &str) -> Option<Vec<u8>> {
     // The usual case, without escapes.
     if let Ok(name) = text.parse::<Name>() {
@@ -177,7 +177,7 @@ fn wire_name(text: &str) -> Option<Vec<u8>> {
     Some(wire)
 }
 
-/// The octet of an escape whose backslash has been read: `\DDD` or `\X`.
+/// Returns the octet of an escape behind its backslash: `\DDD` or `\X`.
 fn unescape(rest: &mut std::str::Bytes<'_>) -> Option<u8> {
     let first = rest.next()?;
     if !first.is_ascii_digit() {

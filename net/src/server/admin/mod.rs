@@ -45,7 +45,7 @@ pub use self::explain::explain_json;
 pub use self::fields::status_reference;
 pub use self::metrics::metrics_reference;
 
-/// Serves on all listeners, which share the limits of connections, for ever.
+/// Serves on all listeners, which share the limits of connections; never returns.
 pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<ServerState>) {
     let endpoints = Rc::new(Endpoints::new(Arc::clone(&state)));
     let (answering, sampling) = (Rc::clone(&endpoints), Rc::clone(&endpoints));
@@ -91,7 +91,7 @@ impl Endpoints {
         Self { state, metrics, history }
     }
 
-    /// Adds samples to the history, for ever.
+    /// Adds samples to the history; never returns.
     async fn sample(&self) {
         let mut interval = time::interval_at(time::Instant::now() + INTERVAL, INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,7 +110,7 @@ impl Endpoints {
         let (state, query) = (&*self.state, request.uri().query().unwrap_or_default());
         match request.uri().path() {
             "/" => self.page(),
-            // That this is answered is all there is to know: a dead worker ends the process.
+            // A response is all that it needs: a dead worker ends the process.
             "/healthz" | "/livez" | "/health" => text(StatusCode::OK, "ok\n"),
             "/readyz" | "/ready" => ready(state),
             "/audit" => audit::document(state),
@@ -159,7 +159,7 @@ fn exposition(request: &Request<Incoming>, metrics: String) -> Response<Full<Byt
 fn ready(state: &ServerState) -> Response<Full<Bytes>> {
     let pending = state.pending();
     if pending.is_empty() {
-        // Ready all the same: answers say that they are stale, and there is nobody better to ask.
+        // Ready all the same: answers are marked stale, and other replicas have no newer ones.
         return match state.current().pods.0.freshness().age() {
             None => text(StatusCode::OK, "ready\n"),
             Some(age) => {

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-/// Numbers from `/proc/self`; each is missing where the system does not tell.
+/// Numbers from `/proc/self`; `None` where the system does not have them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct ProcessUsage {
     /// User and system time in seconds.
     pub(super) cpu_seconds: Option<f64>,
-    /// Octets of memory in use.
+    /// Resident memory in bytes.
     pub(super) resident_bytes: Option<u64>,
     /// Open file descriptors.
     pub(super) open_files: Option<u64>,
@@ -26,7 +26,7 @@ impl ProcessUsage {
     }
 }
 
-/// Fields 14 and 15 of `proc_pid_stat(5)`, in hundredths of a second on every Linux. The second field, the
+/// Returns fields 14 and 15 of `proc_pid_stat(5)`, in hundredths of a second on every Linux. The second field, the
 /// name, may have spaces and parentheses of its own.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;

@@ -49,7 +49,7 @@ pub(crate) fn full_report(freshness: Freshness) -> (Freshness, PodsReport) {
     let snapshot = SnapshotReport {
         path: "/var/lib/poddns/snapshot".into(),
         restored: true,
-        in_step: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+        synced_at: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
         bytes: Some(4096),
         written: 5,
         failed: 1,

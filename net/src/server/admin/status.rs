@@ -142,11 +142,11 @@ fn resync(found: ResyncCounts) -> Value {
 }
 
 fn snapshot(snapshot: &SnapshotReport) -> Value {
-    let in_step = snapshot.in_step.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let synced_at = snapshot.synced_at.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     json!({
         "path": snapshot.path,
         "restored": snapshot.restored,
-        "in_step_unix_seconds": in_step.map(|since| since.as_secs()),
+        "in_step_unix_seconds": synced_at.map(|since| since.as_secs()),
         "bytes": snapshot.bytes,
         "written": snapshot.written,
         "failed": snapshot.failed,

@@ -1,10 +1,10 @@
-//! The audit of mode insecure: what mode verified would refuse, by whom it is asked, and since when.
+//! The audit of mode insecure: queries that mode verified would refuse, by name and client.
 //!
 //! # Cost for answers
 //!
 //! Each thread that answers has a shard of its own: counters, and a [`PairTable`] of the pairs of name and client that it has
-//! met since the last merge. Only a query that would be refused takes the shard's lock, and nobody else holds that for longer
-//! than it takes to swap two pointers: the merge works on the table that was swapped out. Without an audit there is no shard.
+//! seen since the last merge. Only a query that would be refused takes the shard's lock, and the merge holds that only to swap
+//! two pointers: the merge works on the table that was swapped out. Without an audit there is no shard.
 //!
 //! # Bound of the error
 //!
@@ -32,7 +32,7 @@ use self::table::{AuditEntry, AuditPair, PairTable};
 use crate::server::counters::Counter;
 use crate::server::settings::Settings;
 
-/// Findings of one thread. On cache lines of its own, so that threads do not slow each other down.
+/// Counts and pairs of one thread. On cache lines of its own, so that threads do not slow each other down.
 #[repr(align(128))]
 pub(crate) struct AuditShard {
     queries: Counter,
@@ -57,7 +57,7 @@ impl AuditShard {
         }
     }
 
-    /// Counts an audited query and what was found. Only ever called by the shard's own thread. `pair` returns the name and
+    /// Counts an audited query and what was found. Only called by the shard's own thread. `pair` returns the name and
     /// the client of a query that verified would refuse.
     pub(crate) fn count(
         &self,
@@ -74,7 +74,7 @@ impl AuditShard {
         if let Some(counter) = self.findings.get(finding.index()) {
             counter.increment();
         }
-        // A finding that is not known yet has nothing to name.
+        // Without an index there is no finding about a name.
         if finding != AuditFinding::NotReady
             && let Some(pair) = pair()
         {
@@ -88,11 +88,11 @@ impl AuditShard {
     }
 }
 
-/// Everything that is known, but for what the shards have met since the last merge.
+/// Sums of all shards up to the last merge, and of processes before this one.
 struct Ledger {
     /// Unix seconds of the first observation.
     begun: u64,
-    /// Time in which the audit could tell: the process ran, and its index was complete.
+    /// Time of observation: the process ran, and its index was complete.
     observed: Duration,
     /// Counts of processes before this one.
     before: AuditCounts,
@@ -137,7 +137,7 @@ pub(crate) struct AuditReport {
 }
 
 impl Audit {
-    /// One for this many threads, which has met nothing. `key` is secret, and random.
+    /// Returns an empty audit for this many threads. `key` is secret and random.
     pub(crate) fn new(path: Option<PathBuf>, threads: usize, key: [u8; 16]) -> Self {
         let ledger = Ledger {
             begun: unix_seconds(),
@@ -180,12 +180,12 @@ impl Audit {
         counts
     }
 
-    /// Adds to the time in which the audit could tell.
+    /// Adds to the time of observation.
     fn observe(&self, time: Duration) {
         lock(&self.ledger).observed += time;
     }
 
-    /// Takes in what the shards have met.
+    /// Adds the tables of the shards to the ledger.
     fn merge(&self) {
         let ledger = &mut *lock(&self.ledger);
         for shard in &self.shards {
@@ -203,7 +203,7 @@ impl Audit {
         }
     }
 
-    /// Goes on from a record.
+    /// Continues from a record.
     fn restore(&self, record: &AuditRecord) {
         let ledger = &mut *lock(&self.ledger);
         ledger.begun = ledger.begun.min(record.begun);
@@ -213,7 +213,7 @@ impl Audit {
         record.entries.iter().for_each(|entry| ledger.table.add(entry));
     }
 
-    /// Returns everything that is known, the most frequent pairs first.
+    /// Returns the state of the audit, the most frequent pairs first.
     pub(crate) fn report(&self) -> AuditReport {
         self.merge();
         let counts = self.counts();
@@ -231,7 +231,7 @@ fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Locks what each change leaves sound.
+/// Locks a mutex whose data every change leaves consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
 //! An audit on its way to a file and back: text of three lines.
 //!
-//! | line | what |
+//! | line | contents |
 //! |---|---|
 //! | 1 | `poddns-audit 1`: the format and its version |
 //! | 2 | SipHash-1-3 of the third line with a key of zeros, in 16 hexadecimal digits |
@@ -34,7 +34,7 @@ const MAX_OBSERVED: Duration = Duration::from_hours(1000 * 366 * 24);
 pub(crate) struct AuditRecord {
     /// Unix seconds of the first observation.
     pub(crate) begun: u64,
-    /// Time in which the audit could tell, to the millisecond in a file.
+    /// Time of observation, to the millisecond in a file.
     pub(crate) observed: Duration,
     pub(crate) counts: AuditCounts,
     /// Upper bound of what is missing in each count.
@@ -119,7 +119,7 @@ impl AuditRecord {
     }
 }
 
-/// Returns whether contents are those of an audit of whatever version, which may be replaced by this one's.
+/// Returns true if the contents are an audit of any version, which this one's may replace.
 pub(crate) fn is_audit(octets: &[u8]) -> bool {
     octets.starts_with(MAGIC.as_bytes())
 }
@@ -187,14 +187,14 @@ fn decode_entry(value: &Value) -> Option<AuditEntry> {
     (entry.error <= entry.count && entry.first <= entry.last).then_some(entry)
 }
 
-/// Reads octets as a record, as they are and with the lines in front that they would need: they are refused in words, or
-/// written again to a record that is read as the same.
+/// Checks that bytes, as they are and behind the first two lines of a record, are refused with an error, or are a record
+/// that is the same after it has been written and read again.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn check(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets).replace('\n', " ");
     let whole = format!("{MAGIC}{VERSION}\n{:016x}\n{text}\n", checksum(&text));
     for octets in [octets, whole.as_bytes()] {
-        // As its own domains say, so that what is behind them is reached.
+        // With the domains of the record, so that the fields behind them are reached.
         let domains = match AuditRecord::decode(octets, &[]) {
             Err(RecordError::Domains { .. }) => domains_of(octets),
             _ => Vec::new(),

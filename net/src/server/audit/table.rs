@@ -14,12 +14,12 @@ use siphasher::sip::SipHasher13;
 /// Slots of the hash table for each place.
 const SLOTS: usize = 4;
 
-/// A name and who asked for it.
+/// A name, and the client that asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AuditPair {
     pub(crate) namespace: Label,
     pub(crate) address: IpAddr,
-    /// `None` if a forwarder asked without saying for whom.
+    /// `None` if a forwarder did not name its client.
     pub(crate) client: Option<IpAddr>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// One occurrence.
+    /// Returns an entry of one occurrence.
     pub(crate) fn once(pair: AuditPair, finding: AuditFinding, now: u64) -> Self {
         Self { pair, finding, count: 1, error: 0, first: now, last: now }
     }
@@ -58,7 +58,7 @@ pub(crate) struct PairTable {
 }
 
 impl PairTable {
-    /// A table with this many places, at most 2^28. `key` is secret, so that nobody can choose pairs that collide.
+    /// A table with this many places, at most 2^28. `key` is secret, so that no client can choose pairs that collide.
     pub(crate) fn new(capacity: usize, key: [u8; 16]) -> Self {
         let slots = (capacity.max(1) * SLOTS).next_power_of_two();
         Self {
@@ -91,7 +91,7 @@ impl PairTable {
         if self.entries.len() < self.capacity { 0 } else { self.count_at(0) }
     }
 
-    /// Forgets everything.
+    /// Removes all pairs.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.heap.clear();

@@ -1,4 +1,4 @@
-//! The task that keeps an audit: merges what the threads have met, counts the time, and writes the file.
+//! The task of an audit: it merges the tables of the threads, counts the time, and writes the file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const MERGE_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval between two writes of the file, and so the most that it lags behind.
 const WRITE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Keeps one audit, as a task of this thread; the disk's part is done by another.
+/// Task that keeps one audit. Another thread does the disk I/O.
 #[derive(Debug)]
 pub(crate) struct AuditTask {
     pub(crate) audit: Arc<Audit>,
@@ -48,7 +48,7 @@ impl AuditTask {
     }
 }
 
-/// `writable` is whether the file may be written, once that is known.
+/// Keeps the audit until it is stopped. `writable` is true if the file may be written, `None` before the first read.
 async fn keep(
     audit: &Arc<Audit>,
     state: &ServerState,
@@ -57,7 +57,7 @@ async fn keep(
 ) {
     let domains = domains(&state.current().settings);
     if writable.is_none() {
-        // Counts that are restored twice would count twice.
+        // A restart after a panic must not add the file's counts again.
         *writable = Some(false);
         *writable = Some(restore(audit, &domains).await);
     }
@@ -80,7 +80,7 @@ async fn keep(
     }
 }
 
-/// Goes on from the file, if there is one; returns whether it may be written.
+/// Continues from the file, if there is one; returns true if it may be written.
 async fn restore(audit: &Arc<Audit>, domains: &[String]) -> bool {
     let Some(path) = audit.path.clone() else { return false };
     let (file, domains) = (path.clone(), domains.to_vec());
@@ -91,7 +91,7 @@ async fn restore(audit: &Arc<Audit>, domains: &[String]) -> bool {
             let refused = record.counts.refused();
             tracing::info!(
                 file = %path.display(), queries, refused, observed_seconds = seconds,
-                "going on with the audit of the file"
+                "continuing the audit of the file"
             );
             audit.restore(&record);
             lock(&audit.file).restored = true;
@@ -102,7 +102,7 @@ async fn restore(audit: &Arc<Audit>, domains: &[String]) -> bool {
             true
         }
         Err(error) => {
-            tracing::error!("{error}; the audit begins anew, and its file stays as it is");
+            tracing::error!("{error}; the audit begins anew, and its file stays");
             let mut report = lock(&audit.file);
             (report.failed, report.error) = (report.failed + 1, Some(error.to_string()));
             false
@@ -127,7 +127,7 @@ async fn write(audit: &Arc<Audit>, domains: &[String]) {
             let error = error.to_string();
             report.failed += 1;
             if report.error.as_ref() != Some(&error) {
-                tracing::error!("{error}; the one before stays");
+                tracing::error!("{error}; the previous file stays");
                 report.error = Some(error);
             }
         }

@@ -19,7 +19,7 @@ pub(super) fn read(path: &Path) -> Result<CookieSecrets, CookieError> {
     parse(&octets).map_err(|(line, why)| CookieError::Malformed { path: path.to_owned(), line, why })
 }
 
-/// Returns whether every user of the machine may read the file.
+/// Returns true if every user of the machine may read the file.
 pub(super) fn is_public(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }

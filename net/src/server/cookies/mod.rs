@@ -62,7 +62,7 @@ pub enum CookieError {
 }
 
 impl CookieError {
-    /// Returns whether the configuration is at fault, rather than the state of the machine.
+    /// Returns true if the configuration is at fault, rather than the state of the machine.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         !matches!(self, Self::Random(_))
@@ -76,7 +76,7 @@ impl CookieError {
 #[cfg(target_os = "linux")]
 pub(crate) fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
-    // Up to 256 bytes come whole (getrandom(2)).
+    // A call for up to 256 bytes is never interrupted (getrandom(2)).
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     Ok(bytes)
 }
@@ -136,7 +136,7 @@ impl SecretStore {
             Err(error) => {
                 let complaint = error.to_string();
                 if self.complaint.as_ref() != Some(&complaint) {
-                    tracing::error!("{error}; going on with the old secrets");
+                    tracing::error!("{error}; the old secrets stay in effect");
                     self.complaint = Some(complaint);
                 }
                 false
@@ -179,7 +179,7 @@ fn warn_if_public(path: &Path) {
     if file::is_public(path) {
         tracing::warn!(
             file = %path.display(),
-            "everybody on this machine can read the cookie secrets, and so forge cookies; chmod o-r"
+            "every user of this machine can read the cookie secrets, and so forge cookies; chmod o-r"
         );
     }
 }

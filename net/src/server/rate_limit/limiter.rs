@@ -99,7 +99,7 @@ impl RateLimiter {
         }
     }
 
-    /// Returns whether the client may have this response, and counts it against the budget if it is negative. Reads the
+    /// Returns true if the client may have this response, and counts it against the budget if it is negative. Reads the
     /// clock only for clients with a limit.
     pub(crate) fn admits(&mut self, client: IpAddr, negative: bool, clock: impl FnOnce() -> Instant) -> bool {
         let client = client.to_canonical();

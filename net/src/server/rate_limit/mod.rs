@@ -13,7 +13,7 @@
 //! Each thread has a table of its own, of a size that is fixed when it is made: no lock and no allocation per query. A
 //! client network whose queries reach all threads therefore gets up to that many times its budget.
 //!
-//! The table finds a network by a hash with a secret key, so nobody can choose addresses that collide. Networks that do
+//! The table finds a network by a hash with a secret key, so no client can choose addresses that collide. Networks that do
 //! collide evict each other: the one nearest to a full budget goes, and only the record of its use is lost. So when the
 //! table is too small, some networks get more than their budget, and none less.
 

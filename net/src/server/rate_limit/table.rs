@@ -28,7 +28,7 @@ pub(super) enum Budget {
 
 /// The budgets of client networks, in a table of fixed size; see the [module above](super).
 pub(super) struct BudgetTable {
-    // Of plain numbers, so that the memory comes zeroed from the kernel, page by page as it is used.
+    // Of plain numbers, so that the kernel provides zeroed pages as they are used.
     sets: Vec<[BudgetSlot; WAYS]>,
     key: [u8; 16],
     origin: Instant,
@@ -68,7 +68,7 @@ impl BudgetTable {
         Budget::Beyond { count }
     }
 
-    /// Returns whether the network's budget is spent. Adds no record of the network.
+    /// Returns true if the network's budget is spent. Adds no record of the network.
     pub(super) fn is_spent(&self, network: u128, rate: NonZeroU32, now: Instant) -> bool {
         let (now, cost) = (nanoseconds(self.origin, now), SECOND / u64::from(rate.get()));
         let (tag, index) = self.place(network);

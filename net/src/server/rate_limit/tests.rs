@@ -146,7 +146,7 @@ fn another_limit_takes_over_what_is_known() {
     limiter.set(&limit(5), &["203.0.113.0/24".parse().unwrap()], now);
     assert_eq!(burst(&mut limiter, client, now, 4), [4, 0, 0]);
     limiter.set(&RateLimit { table: 2048, ..limit(5) }, &[], now);
-    assert_eq!(burst(&mut limiter, client, now, 6), [5, 0, 1], "another table knows nobody");
+    assert_eq!(burst(&mut limiter, client, now, 6), [5, 0, 1], "another table is empty");
 }
 
 #[test]
@@ -220,7 +220,7 @@ proptest! {
         }
     }
 
-    /// The promise to the operator: in any stretch of time no more than a second's budget and what came back.
+    /// In any period a network gets no more than a second's budget and what is refilled meanwhile.
     #[test]
     fn no_network_gets_more_than_its_rate(rate in 1..40_u32, pauses in vec(pause(), 1..400)) {
         let (mut limiter, origin) = limiter(limit(rate));

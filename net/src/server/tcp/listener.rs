@@ -29,7 +29,7 @@ pub(super) trait Accept {
     /// Waits for a connection.
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)>;
 
-    /// Asks the system to give new connections to the socket of this number among those of the same address, if
+    /// Makes the system choose the socket of this number among those of the same address for new connections, if
     /// there are as many. Returns true if connections that this one still receives would be lost with it.
     fn leave_to(&self, number: u32) -> io::Result<bool>;
 }
@@ -59,8 +59,8 @@ impl Accept for &ListeningSocket {
         self.socket.accept().await
     }
 
-    /// Closing resets connections that wait to be accepted, and until then the kernel goes on to choose this
-    /// socket for its share of new ones. What it lets any member of the group do is choose for all.
+    /// Closing resets connections that wait to be accepted, and until then the kernel continues to choose this
+    /// socket for its share of new ones. Any member of the group can make the choice for all.
     fn leave_to(&self, number: u32) -> io::Result<bool> {
         // The next process gets this very socket, and what is queued in it: it must stay as it is.
         if self.kept_by_systemd {
@@ -92,7 +92,7 @@ pub(super) async fn listen<A: Accept>(
     leave(&socket, &mut failures, accepted).await;
 }
 
-/// Hands the address over to the other sockets that are bound to it, and accepts what came before.
+/// Leaves the address to the other sockets that are bound to it, and accepts what has arrived before.
 ///
 /// The kernel numbers them in the order of their binding, so most likely this one is number 0 and its successor 1. The
 /// number cannot be queried; if connections still arrive here, it was the other one.
@@ -220,8 +220,8 @@ mod tests {
         static PANICS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Errors counted, and the time that the loop took on the runtime's clock, which only goes on when
-    /// everybody waits for it.
+    /// Errors counted, and the time that the loop took on the runtime's clock, which only advances when
+    /// all tasks wait for it.
     fn run(errors: impl IntoIterator<Item = i32>) -> (u64, Duration) {
         let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (stop, mut stopped) = oneshot::channel();

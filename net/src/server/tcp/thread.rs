@@ -52,7 +52,7 @@ pub(crate) async fn serve(
                 }
             }
             TcpCommand::Forget(address) => drop(listeners.remove(&address)),
-            // Fails only if nobody waits any more.
+            // Fails only if the caller no longer waits.
             TcpCommand::Ping(pong) => drop(pong.send(())),
         }
     }

@@ -77,7 +77,7 @@ impl TransferService {
         }
     }
 
-    /// Answers a query whose signature is right, with a signature.
+    /// Answers a query with a valid signature; the response is signed.
     fn answer_checked(
         self: &Arc<Self>,
         query: &[u8],
@@ -97,7 +97,7 @@ impl TransferService {
                 }
                 _ => return TransferOutcome::Nothing,
             };
-            // The signature has no room beside the records.
+            // The signature does not fit beside the records.
             if reply.len + signer.len() > limit && !request.truncate {
                 request.truncate = true;
                 continue;
@@ -182,7 +182,7 @@ impl TransferService {
         written.and_then(|reply| sign(signer, reply, out)).into()
     }
 
-    /// Counts a refusal; the log has one of them a minute.
+    /// Counts a refusal, and logs at most one a minute.
     fn log_refusal(&self, client: IpAddr, refusal: TransferRefusal, reason: &str) {
         static LOGGED: AtomicU64 = AtomicU64::new(0);
         self.counters.refused(refusal).add(1);
@@ -198,7 +198,7 @@ impl TransferService {
     }
 }
 
-/// Maximum length of a response in octets.
+/// Returns the maximum length of a response in bytes.
 fn limit(query: &[u8], transport: Transport) -> usize {
     if transport == Transport::Tcp {
         return usize::from(u16::MAX);

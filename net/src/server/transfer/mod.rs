@@ -1,11 +1,11 @@
 //! Zone transfers (RFC 5936, RFC 1995), NOTIFY (RFC 1996) and transaction signatures (RFC 8945): a secondary's side of the
 //! server.
 //!
-//! | part | what it does |
+//! | module | task |
 //! |---|---|
 //! | `keys` | reads the key file |
 //! | `signed` | checks and makes signatures |
-//! | `answer` | decides who may have what, and answers what fits in one message |
+//! | `answer` | decides on queries, and answers those whose response is one message |
 //! | `records`, `send` | the messages of a transfer, on a thread that exists while there is one |
 //! | `publish` | makes versions, and notifies secondaries of them |
 //!
@@ -39,13 +39,13 @@ use super::pods::SharedPods;
 use super::settings::{Settings, TransferSettings};
 use keys::TsigKeys;
 
-/// Transfers that may be under way at once.
-const TRANSFERS: usize = 8;
+/// Maximum number of transfers in progress.
+const MAX_TRANSFERS: usize = 8;
 
-/// Those of them that one secondary may have, so that a slow one leaves room for the others.
-const TRANSFERS_PER_SECONDARY: usize = 2;
+/// Maximum number of them for one secondary, so that a slow one leaves room for the others.
+const MAX_TRANSFERS_PER_SECONDARY: usize = 2;
 
-/// Answers queries for transfers, by the settings and pods of the moment.
+/// Responder to queries for transfers, with the settings and pods that they are answered from.
 #[derive(Debug)]
 pub(crate) struct TransferService {
     pub(crate) settings: Arc<Settings>,
@@ -72,7 +72,7 @@ impl TransferKeys {
 }
 
 impl TransferService {
-    /// Returns whether a secondary has this address, which is canonical.
+    /// Returns true if a secondary has this address, which is canonical.
     fn is_secondary(&self, client: IpAddr) -> bool {
         self.shares.contains_key(&client)
     }
@@ -81,7 +81,7 @@ impl TransferService {
         self.pods.0.freshness() != Freshness::Fresh
     }
 
-    /// Returns whether versions have more records than the zone, so that all of it is shorter.
+    /// Returns true if versions have more records than the zone, so that a transfer of all of it is shorter.
     fn is_large(&self, versions: &[Arc<ZoneVersion>]) -> bool {
         let records =
             |version: &Arc<ZoneVersion>| version.removed.iter().count() + version.added.iter().count();
@@ -94,7 +94,7 @@ impl TransferService {
 /// Returns the shares of the slots that secondaries have, by their addresses.
 fn shares(transfer: &TransferSettings) -> BTreeMap<IpAddr, Arc<Semaphore>> {
     let addresses = transfer.secondaries.iter().map(|secondary| secondary.ip().to_canonical());
-    addresses.map(|address| (address, Arc::new(Semaphore::new(TRANSFERS_PER_SECONDARY)))).collect()
+    addresses.map(|address| (address, Arc::new(Semaphore::new(MAX_TRANSFERS_PER_SECONDARY)))).collect()
 }
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ impl TransferService {
             versions: Some(versions),
             keys: None,
             counters: Arc::clone(counters),
-            slots: Arc::new(Semaphore::new(TRANSFERS)),
+            slots: Arc::new(Semaphore::new(MAX_TRANSFERS)),
             shares,
         })
     }

@@ -19,13 +19,13 @@ use crate::server::cookies::random;
 /// Time to wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest time between two attempts: that after which a secondary asks by itself.
+/// Maximum time between two attempts: the refresh interval, after which a secondary asks by itself.
 const MAX_DELAY: Duration = Duration::from_mins(1);
 
 /// Maximum length of an answer in bytes.
 const MAX_ANSWER: usize = 4096;
 
-/// Notifies a secondary of all versions, the newest one only if several come while it does not answer.
+/// Notifies a secondary of all versions; of several that are made while it does not answer, only of the newest.
 pub(super) async fn notify(
     service: &TransferService,
     secondary: SocketAddr,
@@ -47,7 +47,7 @@ pub(super) async fn notify(
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        tracing::warn!(%secondary, %error, "the secondary does not accept NOTIFY; trying on");
+                        tracing::warn!(%secondary, %error, "the secondary does not accept NOTIFY; it is sent again");
                     }
                 }
             }

@@ -10,7 +10,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::notify::notify;
-use super::{TRANSFERS, TransferCounters, TransferKeys, TransferService, serial_time, shares};
+use super::{MAX_TRANSFERS, TransferCounters, TransferKeys, TransferService, serial_time, shares};
 use crate::server::feed::OpenPods;
 use crate::server::pods::SharedPods;
 use crate::server::settings::Settings;
@@ -19,7 +19,7 @@ use crate::server::supervise::Tasks;
 /// Interval between checks whether the first list is complete.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Makes versions of the pods that are answered from, until it is dropped.
+/// Makes versions of the pods that are served, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     pub(crate) service: Arc<TransferService>,
@@ -61,8 +61,10 @@ impl Publisher {
         if let (Some(versions), Some(before)) = (&versions, &before) {
             before.hand_over(versions, settings, &pods.pods);
         }
-        let slots = before
-            .map_or_else(|| Arc::new(Semaphore::new(TRANSFERS)), |before| Arc::clone(&before.service.slots));
+        let slots = before.map_or_else(
+            || Arc::new(Semaphore::new(MAX_TRANSFERS)),
+            |before| Arc::clone(&before.service.slots),
+        );
         let service = Arc::new(TransferService {
             settings: Arc::clone(settings),
             pods: pods.pods.clone(),
@@ -94,7 +96,7 @@ impl Publisher {
         Self { service, stop }
     }
 
-    /// Lets versions go on from those of this: after its serial, and without a difference if records differ.
+    /// Makes `versions` continue from those of this: after its serial, and without a difference if records differ.
     fn hand_over(&self, versions: &poddns_watch::Transfers, settings: &Settings, pods: &SharedPods) {
         let old = &*self.service;
         let serial = old.versions.as_ref().and_then(|versions| versions.stats().serial);
@@ -122,12 +124,12 @@ async fn publish(versions: &poddns_watch::Transfers, serials: &watch::Sender<Opt
                 serials.send_replace(Some(serial));
             }
             Publication::Unchanged => {
-                // After a reload, the serial may be one that nobody has been told of.
+                // After a reload, no secondary may have been notified of the serial.
                 let serial = versions.stats().serial;
                 serials.send_if_modified(|sent| std::mem::replace(sent, serial) != serial);
                 versions.changed().await;
             }
-            // Earlier, if a list ends that it waits for.
+            // Or earlier, once a list that it waits for has ended.
             Publication::Later(due) => drop(time::timeout_at(due.into(), versions.changed()).await),
             Publication::Unsynced => time::sleep(POLL_INTERVAL).await,
         }

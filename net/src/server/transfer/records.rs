@@ -1,4 +1,4 @@
-//! The records of an answer, one after the other.
+//! The records of a transfer, in their order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl TransferRecords {
                     if written.is_ok() {
                         self.read.clear();
                         self.at = 0;
-                        // The last records come with the news that there are no more.
+                        // A walk returns its last records together with its end.
                         let more = walk.next(&mut self.read)?;
                         if more || !self.read.is_empty() {
                             written = Ok(false);

@@ -15,13 +15,13 @@ use super::records::TransferRecords;
 use super::signed::Signer;
 use super::{TransferService, unix_time};
 
-/// Messages that are made before the client has taken those before them.
-const AHEAD: usize = 2;
+/// Number of messages that are made before the client has read those before them.
+const MESSAGES_AHEAD: usize = 2;
 
-/// Longest time of one transfer.
+/// Maximum time of one transfer.
 const TRANSFER_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// A query for a transfer over TCP whose client may have it.
+/// An allowed query for a transfer over TCP.
 #[derive(Debug)]
 pub(crate) struct TransferJob {
     pub(super) service: Arc<TransferService>,
@@ -32,18 +32,17 @@ pub(crate) struct TransferJob {
     pub(super) signer: Option<Signer>,
 }
 
-/// Messages with their lengths in front; an error if the answer cannot come to its end.
+/// Messages with their lengths in front; an error if the transfer cannot be completed.
 pub(crate) type TransferMessages = mpsc::Receiver<io::Result<Vec<u8>>>;
 
 impl TransferJob {
-    /// Begins to make the messages once no more than the allowed number of transfers is under way, of this secondary and
-    /// of all. Returns them, and the
-    /// call that makes them, which may panic. Dropping the receiver ends it.
+    /// Begins to make the messages once fewer transfers than allowed are in progress, of this secondary and of all. Returns
+    /// them, and the call that makes them, which may panic. Dropping the receiver ends it.
     pub(crate) async fn start(self) -> io::Result<(TransferMessages, JoinHandle<()>)> {
         let share = self.service.shares.get(&self.client).ok_or(io::ErrorKind::PermissionDenied)?;
         let share = Arc::clone(share).acquire_owned().await.map_err(io::Error::other)?;
         let slot = Arc::clone(&self.service.slots).acquire_owned().await.map_err(io::Error::other)?;
-        let (sender, messages) = mpsc::channel(AHEAD);
+        let (sender, messages) = mpsc::channel(MESSAGES_AHEAD);
         let call = spawn_blocking(move || self.run(&sender, [share, slot]));
         Ok((messages, call))
     }
@@ -73,7 +72,7 @@ impl TransferJob {
             Err(error) => {
                 counters.failed(kind).add(1);
                 tracing::warn!(%client, kind = kind.name(), serial, took_ms, %error, "a zone transfer was cut off");
-                // Closes the connection; nobody listens if it is closed already.
+                // Closes the connection. Fails if it is closed already.
                 let _ = to.blocking_send(Err(error));
             }
         }

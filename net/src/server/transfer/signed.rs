@@ -15,21 +15,21 @@ use poddns_core::wire::Rcode;
 
 use super::keys::TsigKeys;
 
-/// Length of the ID at the front of a message, in octets.
+/// Length of the ID at the front of a message, in bytes.
 const ID: usize = 2;
 
 /// Signs the messages of a response, in their order.
 #[derive(Debug)]
 pub(super) struct Signer(ServerSequence<Key>);
 
-/// A request whose signature is right.
+/// A request with a valid signature.
 pub(super) struct VerifiedRequest {
     /// The request without its signature.
     pub(super) request: Vec<u8>,
     pub(super) signer: Signer,
 }
 
-/// A request whose signature is wrong, or of a key that is not known.
+/// A request with an invalid signature, or one of an unknown key.
 pub(super) struct RejectedRequest {
     /// The response.
     pub(super) response: Vec<u8>,
@@ -76,7 +76,7 @@ fn refuse(error: ServerError<Key>, request: &[u8]) -> Option<RejectedRequest> {
         TsigRcode::BADTIME => "BADTIME",
         TsigRcode::BADTRUNC => "BADTRUNC",
         TsigRcode::FORMERR if rcode == Rcode::NOTAUTH => {
-            // RFC 8945 5.2.2: a signature that is wrong is BADSIG. `domain` 0.12 says FORMERR, in the error field of a
+            // RFC 8945 5.2.2: an invalid signature is BADSIG. `domain` 0.12 has FORMERR, in the error field of a
             // signature that ends with it and an empty field of other data.
             let field = response.len().checked_sub(4)?;
             response.get_mut(field..field + 2)?.copy_from_slice(&TsigRcode::BADSIG.to_int().to_be_bytes());
@@ -111,7 +111,7 @@ pub(super) fn sign_request(
     ClientTransaction::request(Arc::clone(key), message, now).ok()
 }
 
-/// Returns whether the signature of the response to a request of ours is right.
+/// Returns true if the signature of the response to a request of ours is valid.
 pub(super) fn is_right(
     transaction: &ClientTransaction<Arc<Key>>,
     response: &mut Message<Vec<u8>>,
@@ -120,8 +120,8 @@ pub(super) fn is_right(
     transaction.answer(response, Time48::from_u64(now & 0xffff_ffff_ffff)).is_ok()
 }
 
-/// A message that is written, for a builder that is to add its signature: a builder begins with a header of its own,
-/// which is left out here.
+/// A complete message, for a builder that adds its signature. A builder begins with a header of its own, which is left out
+/// here.
 struct MessageBuffer {
     octets: Vec<u8>,
     /// The builder has not written its header yet.

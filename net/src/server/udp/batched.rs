@@ -159,10 +159,10 @@ mod tests {
             }
             server.readable().await.unwrap();
             assert_eq!(server.receive(&mut batch).unwrap(), QueueState::Unknown);
-            assert!(is_readable(&server), "a whole batch tells nothing of what is behind it");
+            assert!(is_readable(&server), "there may be more behind a full batch");
             assert_eq!(server.receive(&mut batch).unwrap(), QueueState::Empty);
             assert!(!is_readable(&server));
-            // What comes right afterwards ends the wait, though the last reception emptied the socket.
+            // A datagram right afterwards ends the wait, although the last reception emptied the socket.
             client.send(b"y").unwrap();
             server.readable().await.unwrap();
             assert_eq!(server.receive(&mut batch).unwrap(), QueueState::Empty);

@@ -180,7 +180,7 @@ struct RunOutcome {
     waits: usize,
     /// Calls that receive.
     receptions: usize,
-    /// On the runtime's clock, which only goes on when everybody waits for it.
+    /// On the runtime's clock, which only advances when all tasks wait for it.
     time: Duration,
 }
 

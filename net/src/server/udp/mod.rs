@@ -61,7 +61,7 @@ pub(crate) trait DatagramSocket {
     /// Sends replies from this one on, without waiting; an error is about that one.
     fn send(&self, batch: &mut Self::Batch, from: usize) -> io::Result<usize>;
 
-    /// Asks the system to give new queries to the other sockets of the same address.
+    /// Makes the system choose the other sockets of the same address for new queries.
     fn leave(&self) -> io::Result<()>;
 }
 
@@ -84,7 +84,7 @@ pub(crate) trait DatagramBatch {
         self.queries().count()
     }
 
-    /// Calls `each` with every query that may have a reply and with room for that, whose length it returns.
+    /// Calls `each` with every query that may have a reply and a buffer for the reply; it returns the reply's length.
     fn answer(&mut self, each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>);
 
     /// Returns the number of queries that had none, since they were sent to a broadcast or multicast address.

@@ -97,7 +97,7 @@ pub(crate) async fn work(sources: WorkerInputs, mut commands: mpsc::UnboundedRec
                 }
             }
             UdpCommand::Forget(address) => drop(sockets.remove(&address)),
-            // Fails only if nobody waits any more.
+            // Fails only if the caller no longer waits.
             UdpCommand::Ping(pong) => drop(pong.send(())),
         }
     }

@@ -62,7 +62,7 @@ pub(super) static FAMILIES: &[MetricFamily] = &[
     }),
     MetricFamily::gauge(
         "poddns_audit_observed_seconds",
-        "Time in which the audit could tell, with that of processes before if it is kept in a file",
+        "Time of observation, including that of earlier processes if the audit is kept in a file",
     )
     .read(|view, to| {
         if let Some(report) = report(view) {

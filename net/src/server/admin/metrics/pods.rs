@@ -137,8 +137,8 @@ pub(super) static FEEDS: &[MetricFamily] = &[
     )
     .more("Absent until a snapshot has been read or written.")
     .read(|view, to| {
-        let in_step = view.report.snapshot.as_ref().and_then(|snapshot| snapshot.in_step);
-        if let Some(since) = in_step.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
+        let synced_at = view.report.snapshot.as_ref().and_then(|snapshot| snapshot.synced_at);
+        if let Some(since) = synced_at.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
             to.real(&[], since.as_secs_f64());
         }
     }),

@@ -64,7 +64,7 @@ const RCODES: [Rcode; 7] = [
     Rcode::BADVERS,
 ];
 
-/// Extended errors that this server gives: there are samples of them before the first such response, too.
+/// Extended errors of this server's responses: there are samples of them before the first such response, too.
 const EXTENDED_ERRORS: [Ede; 9] = [
     Ede::OTHER,
     Ede::STALE_ANSWER,
@@ -169,7 +169,7 @@ pub(super) static QUERIES: &[MetricFamily] = &[
     }),
     MetricFamily::counter(
         "poddns_truncated_responses_total",
-        "Responses without records, for want of room or because of the rate limit",
+        "Responses without records, because they did not fit or because of the rate limit",
     )
     .labels(&[TRANSPORT])
     .read(|view, to| by_transport(view, to, |counters| counters.truncated.get())),
@@ -263,6 +263,6 @@ pub(super) static SOCKETS: &[MetricFamily] = &[
         to.number(&["evicted"], counters.evicted.get());
     }),
     MetricFamily::counter("poddns_tcp_accept_errors_total", "Connections that could not be accepted")
-        .more("For want of file descriptors, most often.")
+        .more("Most often because the limit of open files is reached.")
         .read(|view, to| to.number(&[], view.state.connections.accept_errors.get())),
 ];

@@ -30,7 +30,9 @@ pub(super) fn audit(html: &mut Html, view: &PageView<'_>) {
     html.raw(".");
     let unknown = count(audit, "not_ready");
     if unknown > 0 {
-        html.raw(" Of ").text(number(unknown)).raw(" nobody can tell: the cluster had not been listed.");
+        html.raw(" Of ")
+            .text(number(unknown))
+            .raw(" the finding is unknown: the cluster had not been listed.");
     }
     html.raw("</p>");
     pairs(html, audit);

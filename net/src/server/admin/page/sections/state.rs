@@ -8,7 +8,7 @@ use crate::server::admin::page::PageView;
 use crate::server::admin::page::format::{duration, time};
 use crate::server::admin::page::html::Html;
 
-/// Digits of a commit that tell it from others.
+/// Number of digits of a commit that are shown.
 const COMMIT: usize = 12;
 
 /// The state in a word.

@@ -13,7 +13,7 @@ use poddns_core::{
 };
 use tokio::sync::watch;
 
-use crate::server::audit::table::AuditPair;
+use crate::server::audit::table::AuditedQuery;
 use crate::server::audit::{Audit, AuditShard};
 use crate::server::counters::{Counters, DropCause};
 use crate::server::pods::SharedPods;
@@ -352,7 +352,7 @@ impl BatchAnswerer<'_> {
         let client = client_of(&self.config, query, source);
         shard.count(client.is_some(), reply.audit, self.now, || {
             let AskedPod { namespace, address } = asked_pod(&self.config, query)?;
-            Some(AuditPair { namespace, address, client })
+            Some(AuditedQuery { namespace, address, client })
         });
     }
 

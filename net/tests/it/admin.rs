@@ -1,4 +1,4 @@
-//! The admin endpoints: for probes, people and Prometheus.
+//! The admin endpoints, for probes, operators and Prometheus.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
@@ -165,7 +165,7 @@ fn options_in_force_have_their_source() {
     assert_eq!(option("block-special"), of("true", "flag", "--block-special"));
     assert_eq!(option("max-staleness"), of("off", "default", ""));
     assert_eq!(option("cookie-secret-file"), (None, "default".to_owned(), String::new()));
-    // A reload changes what can be changed, and shows no other.
+    // A reload changes the options that can be changed, and the document has the old values of the others.
     std::fs::write(file.path(), "pods = \"insecure\"\nttl = 8\nthreads = 64\n").unwrap();
     let threads = option("threads");
     daemon.signal("HUP");
@@ -196,7 +196,7 @@ fn page_has_state_and_strict_policy() {
     assert!(head.starts_with("HTTP/1.1 200 ") && body.is_empty(), "{head}");
 }
 
-/// Connections that say nothing, or begin a request and never end it. More than the server keeps at a time.
+/// Number of connections that send nothing, or begin a request and never end it: more than the server keeps.
 const FLOOD: u16 = 500;
 
 /// Connects to the admin endpoints from an address of the loopback network.
@@ -246,7 +246,7 @@ fn client_beyond_limit_loses_silent_connections() {
     let mut silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(daemon.admin).unwrap()).collect();
     let mut used = TcpStream::connect(daemon.admin).unwrap();
     used.set_read_timeout(Some(PATIENCE)).unwrap();
-    // Enough to push out one of these and no more; the first of them is the oldest without a request.
+    // Enough to close one of these and no more; the first of them is the oldest without a request.
     let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut answer = [0; 256];
     silent.extend((0..14).map(|_| {
@@ -270,7 +270,7 @@ fn clients_that_never_read_delay_no_probe() {
         let [high, low] = number.to_be_bytes();
         let mut stream = connect_from(Ipv4Addr::new(127, 1, high, low), &daemon);
         for _ in 0..10 {
-            // Closed, or not read.
+            // Fails if it is closed.
             let _ = stream
                 .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
         }
@@ -394,7 +394,7 @@ fn listings_refuse_what_they_cannot_do() {
 }
 
 #[test]
-fn explanations_are_of_the_running_server() {
+fn explanations_match_the_running_server() {
     let file = pods_file(&[("web", "web-0", &["10.1.0.1"])]);
     let daemon = verified(&file);
     let explain = |query: &str| json(&daemon, &format!("/explain?{query}"));

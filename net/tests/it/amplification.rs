@@ -1,4 +1,4 @@
-//! No answer is much longer than the query: what a forged one can do to others is bounded, kind by kind.
+//! No answer is much longer than its query, so forged queries cannot be used to amplify traffic.
 
 #[path = "../../examples/amplification.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -11,7 +11,7 @@ fn responses_are_shorter_than_three_queries() {
     for row in &rows {
         println!("{row}");
         assert!(row.response * 10 <= row.query * 26, "{row}");
-        // What the rate limiter sends is the query again and, at most, an extended error and a server's cookie.
+        // A response of the rate limiter is the query and, at most, an extended error and a server's cookie.
         assert!(row.truncated <= row.query + 6 + 16, "{row}");
         assert!(row.truncated <= row.response, "{row}");
     }

@@ -52,7 +52,7 @@ fn name(first: &str, namespace: &str) -> String {
     format!("{first}.{namespace}.pod.cluster.local")
 }
 
-/// Waits until the pods of the file are known, so that nothing is found that is not there.
+/// Waits until the pods of the file are known, so that findings are about these.
 fn wait_until_synced(daemon: &Daemon) {
     until("the pods are known", || daemon.metric("poddns_index_synced") == 1);
 }
@@ -154,15 +154,15 @@ fn answers_are_those_of_insecure() {
 }
 
 #[test]
-fn answers_go_on_without_pods() {
+fn answers_continue_without_pods() {
     let folder = tempfile::tempdir().unwrap();
-    // No cluster there: the feed never gets a list.
+    // There is no cluster: the feed never completes a list.
     let kubeconfig = folder.path().join("kubeconfig");
     let user = json!({ "token": "t" });
     fs::write(&kubeconfig, api_server::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
     let broken = [
         vec![format!("--kubeconfig={}", kubeconfig.display())],
-        // Not even a configuration.
+        // There is no kubeconfig.
         vec![format!("--pods-file={}", folder.path().join("missing.json").display())],
     ];
     for arguments in broken {
@@ -207,10 +207,10 @@ fn file_keeps_the_audit_over_restarts() {
     assert_eq!(document(&other)["queries"], 0);
 }
 
-/// In a file system without room.
+/// The audit's file is on a full file system.
 #[cfg(feature = "system-tests")]
 #[test]
-fn full_disk_costs_the_file_alone() {
+fn full_disk_stops_only_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().join("disk");
     fs::create_dir(&disk).unwrap();
@@ -317,7 +317,7 @@ fn forwarders_name_the_clients() {
     wait_until_synced(&daemon);
     let name = name("10-42-9-9", "web");
     let whole = from_subnet(&name, 32, &[10, 42, 7, 1]);
-    // Two of them name their client, whichever way; of three it is not known.
+    // Two of them name their client; of three the client is unknown.
     ask(daemon.address(), &whole);
     Stream::connect(daemon.address()).exchange(&whole);
     ask(daemon.address(), &from_subnet(&name, 24, &[10, 42, 7]));

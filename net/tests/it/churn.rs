@@ -15,7 +15,7 @@ use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
 
 /// Pods that stay.
 const STABLE: u32 = 64;
-/// Pods that come and go.
+/// Pods that are added and removed.
 const PODS: u32 = 3000;
 const CLIENTS: u32 = 2;
 
@@ -97,7 +97,7 @@ fn pods_that_stay_are_answered_under_churn() {
     server.stop();
 }
 
-/// Counts a client until it ends, be it by a panic.
+/// Counts a client until it ends, also by a panic.
 struct Running(Arc<AtomicUsize>);
 
 impl Drop for Running {

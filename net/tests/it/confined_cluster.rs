@@ -1,7 +1,7 @@
 //! Reading a cluster under all restrictions at once: no capability, Landlock, seccomp, and credentials that the
 //! kubelet exchanges meanwhile.
 //!
-//! Only what the daemon may open and call: following a cluster is tested with the feeds.
+//! These are tests of what the daemon may open and call; following a cluster is tested with the feeds.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -50,7 +50,7 @@ fn rotated_token_is_read_under_restrictions() {
     assert!(answered(), "what is known stays");
     fill(&volume, "..2", "second-token");
     fs::remove_dir_all(volume.join("..1")).unwrap();
-    until("the new token is taken", || daemon.status()["index"]["freshness"]["state"] == "fresh");
+    until("the new token is used", || daemon.status()["index"]["freshness"]["state"] == "fresh");
     assert!(answered());
     assert!(
         !daemon.log().contains("ermission denied") && !daemon.log().contains("not permitted"),
@@ -80,7 +80,7 @@ fn credential_plugin_and_seccomp_exclude_each_other() {
     }
 }
 
-/// Snapshots, too, need no more than their folder: not root, whose they are not then.
+/// Snapshots need no more than write access to their folder, which does not belong to root here.
 #[test]
 fn snapshots_work_under_all_restrictions() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! Exhaustion of descriptors, of the disk of the log or of its pipe. The daemon goes
-//! on.
+//! Exhaustion of descriptors, of the disk of the log or of its pipe. The daemon continues to answer.
 //!
 //! It takes `prlimit` and `unshare` (util-linux), `ip` (iproute2) and /dev/full; where these are missing it fails,
 //! it does not pass.
@@ -19,7 +18,7 @@ use poddns_test_support::wait::{PATIENCE, until};
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
 
-/// Descriptors of the daemon. Half of what its sockets and threads leave may be TCP connections.
+/// Limit of the daemon's descriptors. Half of those that its sockets and threads leave may be TCP connections.
 const FILES: usize = 64;
 
 fn open_files(daemon: &Daemon) -> usize {
@@ -39,7 +38,7 @@ fn connections_leave_descriptors_for_the_rest() {
     let daemon = limited(&[]);
     daemon.wait_for_log("RLIMIT_NOFILE");
     let before = open_files(&daemon);
-    // From many addresses, so that the limit for each is not what keeps them down.
+    // From many addresses, so that the limit of each is not reached.
     let mut streams: Vec<Stream> = (0..200)
         .map(|host| {
             let mut stream = Stream::connect_from(Ipv4Addr::new(127, 0, 2, host), daemon.address());
@@ -59,9 +58,9 @@ fn connections_leave_descriptors_for_the_rest() {
     until("all descriptors are free again", || open_files(&daemon) <= before);
 }
 
-/// However many threads there are, the connections that the log promises are served, and what else needs a descriptor.
+/// Whatever the number of threads, the number of connections in the log is served, and everything else that needs a descriptor.
 #[test]
-fn threads_leave_the_descriptors_that_are_promised() {
+fn threads_leave_the_logged_descriptors() {
     const LIMIT: u64 = 2048;
     const CLIENTS: u16 = 2000;
     // The test holds the other ends.
@@ -107,7 +106,7 @@ fn descriptor_exhaustion_spares_udp_and_tcp_recovers() {
             .status();
         assert!(done.expect("prlimit of util-linux").success());
     };
-    // As many as there are open already: not one more can be accepted, for DNS or for HTTP.
+    // As many as are open already: no further connection can be accepted, for DNS or for HTTP.
     let before = open_files(&daemon);
     prlimit(before);
     let mut waiting: Vec<Stream> = (0..50).map(|_| Stream::connect(daemon.address())).collect();
@@ -120,12 +119,12 @@ fn descriptor_exhaustion_spares_udp_and_tcp_recovers() {
     for _ in 0..1000 {
         assert_answers(daemon.address());
     }
-    // Each attempt that fails is followed by a break, so that the processor is not eaten up: the thread slept
-    // in between, and the log has one line of it.
-    until("there are breaks", || voluntary_switches(&daemon) > switches + 3);
+    // Each attempt that fails is followed by a pause, so that it does not take up a core: the thread sleeps in between,
+    // and the log has one line about it.
+    until("there are pauses", || voluntary_switches(&daemon) > switches + 3);
     assert_eq!(daemon.log().matches("a TCP connection could not be accepted").count(), 1);
     prlimit(FILES);
-    // All of them, though there is room for but half of the descriptors at a time.
+    // All of them, although only half of the descriptors are available at a time.
     for (number, stream) in (0..).zip(&mut waiting) {
         assert_eq!(id(&stream.receive()), number);
     }
@@ -152,7 +151,7 @@ fn full_disk_of_log_does_no_harm() {
 }
 
 fn log_on_a_full_disk() {
-    // Every write to it fails for want of space, as on a full disk.
+    // Every write to it fails with ENOSPC, as on a full disk.
     serves_with_log(OpenOptions::new().write(true).open("/dev/full").unwrap().into());
 }
 
@@ -164,7 +163,7 @@ fn full_pipe_of_log_does_no_harm() {
 
 fn log_on_a_full_pipe() {
     let (unread, pipe) = io::pipe().unwrap();
-    // Opened anew, so that it is this end alone which does not wait: the daemon's does.
+    // Opened anew, so that only this end is non-blocking, and not the daemon's.
     let again = format!("/proc/self/fd/{}", pipe.as_raw_fd());
     let mut filler = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(again).unwrap();
     // In small pieces, or the last page would have room for a line.
@@ -189,7 +188,7 @@ impl Drop for Mute {
     }
 }
 
-/// Starts the daemon with this as its standard error, where it can tell nothing; it serves, and ends in order.
+/// Starts the daemon with this standard error, to which nothing can be written; it serves, and ends in order.
 fn serves_with_log(stderr: Stdio) {
     let server = SocketAddr::from(([127, 0, 0, 1], 53));
     let daemon = command()

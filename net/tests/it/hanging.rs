@@ -1,4 +1,4 @@
-//! Starts and reloads that wait for something that never comes: the daemon answers, and ends when it should.
+//! Starts and reloads that hang: the daemon answers meanwhile, and ends on SIGTERM.
 
 use std::fs;
 use std::net::{IpAddr, TcpListener};
@@ -34,7 +34,7 @@ impl Folder {
         path
     }
 
-    /// A kubeconfig with a program for its credentials that never returns, and the file that says that it runs.
+    /// Writes a kubeconfig with a credential plugin that never returns; returns it and a file that exists once that runs.
     fn hanging_plugin(&self) -> (PathBuf, PathBuf) {
         let begun = self.path("begun");
         let program =
@@ -159,7 +159,7 @@ fn silent_api_server_blocks_nothing() {
 }
 
 #[test]
-fn reload_after_a_hanging_one_is_taken() {
+fn reload_during_a_hanging_one_follows() {
     let folder = Folder::new();
     let (daemon, config) = reloadable(&folder, None);
     fs::remove_file(&config).unwrap();

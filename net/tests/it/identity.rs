@@ -1,4 +1,4 @@
-//! Cookies, and what the server reveals of itself.
+//! Cookies, and identifiers of the server.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -50,7 +50,7 @@ fn valid_cookies(daemon: &Daemon) -> u64 {
 
 fn write(file: &Path, secrets: &[u8]) {
     use std::os::unix::fs::PermissionsExt;
-    // Beside and renamed, as a Secret's volume does.
+    // Written beside and renamed, as a Secret's volume does.
     let beside = file.with_extension("new");
     let lines: Vec<String> = secrets.iter().map(|&octet| format!("{octet:02x}").repeat(16)).collect();
     fs::write(&beside, lines.join("\n")).unwrap();
@@ -70,7 +70,7 @@ fn replicas_share_cookie_secrets_and_rotate() {
     assert_eq!(old.len(), 24);
     fresh(&two, &old);
     assert_eq!((valid_cookies(&one), valid_cookies(&two)), (0, 1));
-    // RFC 9018 5: another secret, the old one stays good.
+    // RFC 9018 5: with a new secret, the old one stays valid.
     write(&file, &[0x22, 0x11]);
     for daemon in [&one, &two] {
         daemon.signal("HUP");
@@ -81,7 +81,7 @@ fn replicas_share_cookie_secrets_and_rotate() {
     assert_ne!(new[12..], old[12..]);
     fresh(&one, &new);
     assert_eq!(valid_cookies(&one), 1);
-    // At last the old one goes, and nobody says so this time.
+    // The old one is removed, this time without a signal.
     write(&file, &[0x22]);
     until("the file is read again by itself", || {
         let before = valid_cookies(&one);
@@ -89,7 +89,7 @@ fn replicas_share_cookie_secrets_and_rotate() {
         valid_cookies(&one) == before
     });
     fresh(&one, &new);
-    assert!(!one.log().contains("everybody on this machine"), "{}", one.log());
+    assert!(!one.log().contains("every user of this machine"), "{}", one.log());
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn processes_without_secret_file_differ() {
     edns(one.address(), COOKIE, &cookie).unwrap();
     edns(two.address(), COOKIE, &cookie).unwrap();
     assert_eq!((valid_cookies(&one), valid_cookies(&two)), (1, 0));
-    // A reload is no reason to change it.
+    // A reload keeps the secret.
     one.signal("HUP");
     until("reloaded", || one.metric("poddns_config_reloads_total{result=\"success\"}") == 1);
     edns(one.address(), COOKIE, &cookie).unwrap();
@@ -121,14 +121,14 @@ fn malformed_secret_file_is_refused_at_start() {
     let output =
         command().args(["--pods=insecure", "--listen=127.0.0.1:0", "--admin=off", &flag]).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     let line = format!("cookie-secret-file {}:2: fewer than 32 digits", file.display());
-    assert!(told.contains(&line), "{told}");
-    assert!(!told.contains("0123"), "no secret in the log: {told}");
+    assert!(stderr.contains(&line), "{stderr}");
+    assert!(!stderr.contains("0123"), "no secret in the log: {stderr}");
 
     fs::write(&file, "11".repeat(16)).unwrap();
     let daemon = insecure(&[&flag, LIMITED]);
-    daemon.wait_for_log("everybody on this machine can read the cookie secrets");
+    daemon.wait_for_log("every user of this machine can read the cookie secrets");
     let cookie = edns(daemon.address(), COOKIE, b"12345678").unwrap();
     fs::write(&file, "no secret").unwrap();
     daemon.signal("HUP");
@@ -139,7 +139,7 @@ fn malformed_secret_file_is_refused_at_start() {
 }
 
 #[test]
-fn nobody_is_told_anything_unless_configured() {
+fn nobody_is_stderr_anything_unless_configured() {
     let daemon = insecure(&[]);
     assert_eq!(edns(daemon.address(), NSID, b""), None);
     for name in ["version.bind.", "version.server.", "id.server.", "hostname.bind."] {
@@ -148,7 +148,7 @@ fn nobody_is_told_anything_unless_configured() {
 }
 
 #[test]
-fn names_are_told_as_configured() {
+fn names_are_stderr_as_configured() {
     let daemon = insecure(&["--nsid=node-1", "--chaos-id=node one", "--chaos-version=auto"]);
     assert_eq!(edns(daemon.address(), NSID, b"").as_deref(), Some(&b"node-1"[..]));
     for name in ["id.server.", "hostname.bind."] {

@@ -15,12 +15,12 @@ use poddns_test_support::netns::in_namespace;
 
 const NETEM: &str = "qdisc add dev lo root netem delay 2ms 1ms reorder 25% loss 10% duplicate 5%";
 
-/// Every tenth packet, of whatever kind and in whichever direction, is gone.
+/// Drops every tenth packet, of any kind and in both directions.
 const NFT: &str =
     "table inet lossy { chain in { type filter hook input priority 0; numgen random mod 100 < 10 drop; }; }";
 
-/// Makes the namespace's loopback a bad network.
-fn lose() {
+/// Makes the namespace's loopback a lossy network.
+fn degrade_network() {
     let netem = Command::new("tc").args(NETEM.split(' ')).output().expect("tc of iproute2");
     if netem.status.success() {
         println!("with netem: loss, doubling and reordering");
@@ -37,7 +37,7 @@ fn lose() {
 fn lossy_network_clients_are_answered() {
     in_namespace("lossy::lossy_network_clients_are_answered", &["link set lo up"], || {
         let daemon = insecure(&[]);
-        lose();
+        degrade_network();
         over_udp(&daemon);
         over_tcp(&daemon);
         let errors = ["poddns_panics_total{task=\"udp\"}", "poddns_panics_total{task=\"tcp\"}"];
@@ -45,7 +45,7 @@ fn lossy_network_clients_are_answered() {
     });
 }
 
-/// Queries under way together, each asked again until it is answered.
+/// Sends queries in parallel, each again until it is answered.
 fn over_udp(daemon: &Daemon) {
     let socket = connect(daemon.address());
     socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
@@ -72,7 +72,7 @@ fn over_udp(daemon: &Daemon) {
     assert!(sent > 1000, "the network loses packets");
 }
 
-/// Pipelined queries; the kernels ask each other again.
+/// Sends pipelined queries; the kernels retransmit.
 fn over_tcp(daemon: &Daemon) {
     let mut stream = Stream::connect(daemon.address());
     for round in 0..20 {

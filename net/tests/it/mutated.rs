@@ -1,5 +1,5 @@
-//! Packets that are nearly right, over UDP and TCP: the fuzzer's corpus and real queries, mutated, to a running
-//! daemon. Each gets one response or none, nothing grows, and afterwards it answers as before.
+//! Mutated packets over UDP and TCP, from the fuzzer's corpus and real queries, to a running daemon. Each gets one response
+//! or none, no resource grows, and afterwards the daemon answers as before.
 //!
 //! Half of them go over each transport. They are the same ones each time.
 
@@ -18,16 +18,16 @@ use poddns_test_support::dns::{
 };
 use poddns_test_support::wait::until;
 
-/// Some ten seconds' worth.
+/// Number of mutants.
 const PACKETS: usize = 2_000_000;
 
-/// Packets under way at a time: fewer than the client's own buffer holds responses.
+/// Number of packets in progress: fewer than responses fit into the client's buffer.
 const WINDOW: usize = 64;
 
-/// Windows that one TCP connection lasts.
+/// Number of windows for each TCP connection.
 const WINDOWS_A_CONNECTION: usize = 50;
 
-/// The longest mutant.
+/// Maximum length of a mutant.
 const LONGEST: usize = 4096;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
@@ -41,7 +41,7 @@ fn seeds() -> Vec<Vec<u8>> {
         }
     }
     assert!(seeds.len() > 50, "{} seeds", seeds.len());
-    // In the order of no directory, or the mutants would differ from one machine to the next.
+    // Sorted, or the mutants would differ from one machine to the next.
     seeds.sort_unstable();
     let cookie = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
     for name in [&name(IP), "pod.cluster.local", "example.com", "10-0-0-1.pod.cluster.local"] {
@@ -153,7 +153,7 @@ fn over_tcp(server: SocketAddr, packets: usize, seeds: &[Vec<u8>]) {
         stream.0.write_all(tail).unwrap();
         collect(|| stream.receive(), last, expected);
         if number % WINDOWS_A_CONNECTION == 0 {
-            // The last words: frames that are wrong themselves. What comes of them nobody waits for.
+            // At the end, malformed frames, whose responses are not waited for.
             stream.0.write_all(&mutants.concat()).unwrap();
             stream = Stream::connect(server);
         }
@@ -174,7 +174,7 @@ fn two_million_mutated_packets_leave_no_trace() {
             scope.spawn(|| over_tcp(daemon.address(), packets / 2, &seeds));
         });
     };
-    // What is there before: buffers that have been used once.
+    // The state before, with buffers that have been used once.
     both(PACKETS / 20);
     until("connections are gone", || daemon.metric("poddns_tcp_connections") == 0);
     let (memory, files) = (daemon.memory(), open_files(&daemon));

@@ -27,7 +27,7 @@ fn ipv6_replies_leave_from_queried_address() {
 }
 
 /// Two hosts with two links. The client asks an address of the first link from one of the second: the query takes the
-/// first, and the reply must take the second, since nobody on the first answers for the client's address there.
+/// first, and the reply must take the second, since no host on the first link answers ARP for the client's address.
 #[test]
 fn replies_follow_routes_not_query_link() {
     let this = "netns::replies_follow_routes_not_query_link";

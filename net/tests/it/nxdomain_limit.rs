@@ -21,13 +21,13 @@ fn extended_error(response: &[u8]) -> Option<u16> {
 }
 
 #[test]
-fn scanner_is_refused_hits_and_misses() {
+fn scanner_is_refused_all_names() {
     let daemon = insecure(&LIMIT);
     let server = daemon.address();
     for number in 0..200 {
         assert_eq!(rcode(&ask(server, &query(number, EXISTS))), 0, "answers cost nothing");
     }
-    // A part of the budget comes back meanwhile, so how often it takes depends on the machine.
+    // A part of the budget is refilled meanwhile, so the number of queries depends on the machine.
     until("a miss is refused", || rcode(&ask(server, &query(1, MISSING))) == REFUSED);
     until("a hit is refused", || {
         ask(server, &query(1, MISSING));
@@ -37,7 +37,7 @@ fn scanner_is_refused_hits_and_misses() {
     let limited = "poddns_nxdomain_limited_responses_total{transport=\"udp\"}";
     assert!(daemon.metric(limited) >= 2);
     daemon.wait_for_log("\"network\":\"127.0.0.0/24\"");
-    // What says nothing of names is answered as ever.
+    // Responses that reveal nothing about names are not limited.
     let response = ask(server, &query(1, "example.com"));
     assert_eq!((rcode(&response), daemon.metric(limited) >= 2), (REFUSED, true));
 }

@@ -1,4 +1,4 @@
-//! Panics and failures of an embedder's index: noticed, counted, and survived by all that is served.
+//! Panics and failures of an embedder's index: they are counted, and everything else continues.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -64,7 +64,7 @@ fn get(admin: SocketAddr, path: &str) -> String {
     answer
 }
 
-/// The metric after so many panics.
+/// Returns the line of the metric after this number of panics.
 fn panics(task: &str, number: u32) -> String {
     format!("poddns_panics_total{{task=\"{task}\"}} {number}\n")
 }
@@ -75,13 +75,13 @@ fn assert_panics(admin: SocketAddr, task: &str, number: u32) {
 }
 
 #[test]
-fn udp_goes_on_after_a_panic() {
+fn udp_continues_after_a_panic() {
     let (server, _pods) = start();
     let (address, admin) = (server.addresses()[0], server.admin().unwrap());
     for number in 1..=3 {
         let socket = connect(address);
         socket.send(&query(7, &name(POISON))).unwrap();
-        // What came in one batch with it is lost.
+        // The other queries of its batch are lost.
         until("the panic is counted", || get(admin, "/metrics").contains(&panics("udp", number)));
         assert_eq!(id(&exchange(&socket, &query(8, "example.com"))), 8);
         assert_answers(address);
@@ -90,7 +90,7 @@ fn udp_goes_on_after_a_panic() {
 }
 
 #[test]
-fn tcp_goes_on_after_a_panic() {
+fn tcp_continues_after_a_panic() {
     let (server, _pods) = start();
     let (address, admin) = (server.addresses()[0], server.admin().unwrap());
     let mut other = Stream::connect(address);
@@ -106,7 +106,7 @@ fn tcp_goes_on_after_a_panic() {
 }
 
 #[test]
-fn admin_endpoints_go_on_after_a_panic() {
+fn admin_endpoints_continue_after_a_panic() {
     let (server, pods) = start();
     let admin = server.admin().unwrap();
     pods.report.store(true, Ordering::Relaxed);
@@ -122,12 +122,12 @@ fn admin_endpoints_go_on_after_a_panic() {
 }
 
 #[test]
-fn control_tasks_go_on_after_a_panic() {
+fn control_tasks_continue_after_a_panic() {
     let (server, pods) = start();
     let admin = server.admin().unwrap();
     pods.find.store(true, Ordering::Relaxed);
     until("the panic is counted", || get(admin, "/metrics").contains(&panics("control", 1)));
-    // The check is made again at once, as the last one came to no result.
+    // The check is repeated at once, since the last one had no result.
     assert!(!pods.find.load(Ordering::Relaxed));
     assert_answers(server.addresses()[0]);
     assert_eq!(server.pending(), Vec::<String>::new());

@@ -63,7 +63,7 @@ fn reload_can_change_source_of_pods() {
     configure(format!("pods-file = {two:?}\n"));
     daemon.signal("HUP");
     until("the other file is served", || answered(ELSEWHERE) && !answered(HERE));
-    // A file that is not there: the one that is goes on.
+    // A missing file: the old one is still served.
     configure("pods-file = \"/nonexistent/pods.json\"\n".to_owned());
     daemon.signal("HUP");
     daemon.wait_for_log("going on with the old configuration");
@@ -87,7 +87,7 @@ fn rate_limited_pods_are_reported() {
     let daemon = start(&[]);
     daemon.wait_for_log("throttles CoreDNS");
     assert_eq!(daemon.status()["rate_limited_pod"], global.to_string());
-    // Without the address the report ends.
+    // Without the address it is no longer reported.
     std::fs::write(&file, list(&[HERE])).unwrap();
     until("the new file is read", || daemon.status()["rate_limited_pod"].is_null());
     // The same address, exempt.

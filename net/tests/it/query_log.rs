@@ -18,7 +18,7 @@ fn lines(daemon: &Daemon) -> Vec<Value> {
 }
 
 fn wait_for_lines(daemon: &Daemon, number: usize) -> Vec<Value> {
-    until("the lines are there", || lines(daemon).len() >= number);
+    until("the lines are logged", || lines(daemon).len() >= number);
     lines(daemon)
 }
 
@@ -67,7 +67,7 @@ fn refused_queries_are_those_without_noerror() {
 }
 
 #[test]
-fn a_sample_is_one_of_so_many() {
+fn sample_is_one_query_of_three() {
     let daemon = insecure(&["--query-log=all", "--query-log-sample=3", "--threads=1"]);
     for number in 1..=7 {
         ask(daemon.address(), &query(number, &name(POD)));

@@ -1,4 +1,4 @@
-//! The daemon keeps what it knows in a file, and starts from it.
+//! Snapshots: the daemon keeps its index in a file, and starts from it.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -231,10 +231,10 @@ fn snapshot_above_file_size_limit_fails() {
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));
 }
 
-/// In a file system with room for one and no more.
+/// The snapshot is on a file system with room for one.
 #[cfg(feature = "system-tests")]
 #[test]
-fn a_full_disk_leaves_the_one_before() {
+fn full_disk_keeps_previous_snapshot() {
     let place = Place::new();
     let disk = place.folder.path().join("disk");
     fs::create_dir(&disk).unwrap();

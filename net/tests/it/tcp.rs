@@ -47,7 +47,7 @@ fn frames_may_be_split_anywhere() {
 }
 
 #[test]
-fn nonsense_between_queries_is_skipped() {
+fn invalid_messages_between_queries_are_skipped() {
     let daemon = insecure(&[]);
     let mut stream = Stream::connect(daemon.address());
     let mut response = query(5, &name(IP));
@@ -183,7 +183,7 @@ fn unread_responses_are_not_buffered() {
 }
 
 #[test]
-fn clients_that_break_off_do_no_harm() {
+fn aborted_connections_do_no_harm() {
     let daemon = insecure(&[]);
     let all: Vec<u8> = (0..1000).flat_map(|number| frame(&query(number, &name(IP)))).collect();
     for round in 0..300 {
@@ -266,7 +266,7 @@ fn full_server_closes_greediest_clients_idle_connections() {
 }
 
 #[test]
-fn a_thousand_stalled_clients_delay_nobody() {
+fn thousand_stalled_clients_delay_no_other() {
     let daemon = insecure(&["--threads=1", "--tcp-connections-per-client=2000"]);
     let before = daemon.memory();
     let mut stalled: Vec<Stream> = (0..1000)

@@ -155,7 +155,7 @@ impl Pods {
     }
 }
 
-/// A secondary that takes notice of NOTIFY and does nothing more.
+/// A secondary that receives NOTIFY and does nothing else.
 fn secondary() -> (UdpSocket, String) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -220,7 +220,7 @@ fn differences_lead_to_the_current_version() {
     }
     assert_eq!((at, zone), (last, Pods::zone(5..1_005)));
     assert_eq!(daemon.metric("poddns_transfer_completed_total{kind=\"ixfr\"}"), 1);
-    // A version that there never was.
+    // A version that never existed.
     let all = addresses(&transfer(daemon.address(), &asking_since(first - 5)));
     assert_eq!(all, Pods::zone(5..1_005));
 }
@@ -234,14 +234,14 @@ fn current_version_gets_one_soa() {
     for known in [serial, serial + 1] {
         assert_eq!(transfer(daemon.address(), &asking_since(known)), [Item::Soa(serial)]);
     }
-    // Over UDP whatever it knows.
+    // Over UDP for any version.
     for known in [serial, 1] {
         assert_eq!(items(&ask(daemon.address(), &asking_since(known))), [Item::Soa(serial)]);
     }
 }
 
 #[test]
-fn others_are_refused_and_keep_their_connection() {
+fn others_are_refused_but_keep_connection() {
     let pods = Pods::new(0..3);
     let daemon = start(&pods, &["--transfer-to=192.0.2.1", "--transfer-to=[2001:db8::1]:5353"]);
     let mut stream = Stream::connect(daemon.address());
@@ -284,7 +284,7 @@ fn transfer_before_the_first_list_is_servfail() {
     let (_socket, to) = secondary();
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
-    // Nobody listens there.
+    // There is no server.
     std::fs::write(
         &kubeconfig,
         poddns_test_support::api_server::kubeconfig("http://127.0.0.1:1", &serde_json::json!({})),
@@ -358,7 +358,7 @@ fn transfer_under_changes_is_one_version() {
     let mut all = items(&stream.receive());
     let mut last = published(&daemon);
     assert_eq!(serial(&all), last);
-    // Wherever the walk is: some are in front of it, and some behind.
+    // Some are before the position of the walk, and some behind it.
     for gone in [1_000, 2_000] {
         pods.set((gone..30_000).chain(30_000 + gone..60_000 + gone));
         until("a new version", || published(&daemon) != last);
@@ -378,7 +378,7 @@ fn secondary_that_does_not_read_is_dropped() {
     let pods = Pods::new(0..60_000);
     let (_socket, to) = secondary();
     let daemon = start(&pods, &[&to, "--tcp-idle-timeout=500ms"]);
-    // More transfers than may be under way at once, none of which is read; small buffers keep them from their end.
+    // More transfers than the maximum in progress, none of which is read; small buffers keep them from completing.
     let stalled: Vec<Stream> = (0..12).map(|_| stalled(daemon.address())).collect();
     // Queries are answered meanwhile, over both transports.
     assert_eq!(items(&ask(daemon.address(), &asking(SOA))).len(), 1);
@@ -405,7 +405,7 @@ fn acknowledge(socket: &UdpSocket, message: &[u8], from: SocketAddr) {
 }
 
 #[test]
-fn notify_is_repeated_until_it_is_answered() {
+fn notify_is_repeated_until_answered() {
     let pods = Pods::new(0..3);
     let (socket, to) = secondary();
     let daemon = start(&pods, &[&to]);
@@ -528,7 +528,7 @@ fn signed_queries_over_udp_are_answered_signed() {
 }
 
 #[test]
-fn wrong_signatures_are_answered_by_kind() {
+fn wrong_signatures_get_their_errors() {
     let pods = Pods::new(0..3);
     let (_socket, to) = secondary();
     let daemon = start(&pods, &[&to, &key_file(pods.folder.path(), "poddns", SECRET)]);

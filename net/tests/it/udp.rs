@@ -1,4 +1,4 @@
-//! DNS over UDP: every query is answered, from the address it came to, whatever else arrives.
+//! DNS over UDP: every query is answered, from the address that it was sent to, whatever else arrives.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
@@ -8,7 +8,7 @@ use poddns_test_support::dns::{
 };
 use poddns_test_support::wait::{PATIENCE, until};
 
-/// Queries of one burst: several batches, but no more than the client's own buffer holds.
+/// Number of queries of one burst: several batches, but no more than fit into the client's buffer.
 const BURST: u16 = 150;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
@@ -36,7 +36,7 @@ fn reply_leaves_from_queried_address() {
 }
 
 #[test]
-fn a_burst_is_answered_to_the_last() {
+fn every_query_of_a_burst_is_answered() {
     let daemon = insecure(&["--threads=1"]);
     let socket = connect(daemon.address());
     for number in 0..BURST {
@@ -57,7 +57,7 @@ fn every_worker_answers() {
     }
 }
 
-/// Returns whether TC is set, and how many records there are.
+/// Returns true if TC is set, and the number of records.
 fn cut(response: &[u8]) -> (bool, u16) {
     (response[2] & 2 != 0, u16::from_be_bytes([response[6], response[7]]))
 }
@@ -67,7 +67,7 @@ fn query_with_large_options_is_answered() {
     let daemon = insecure(&[]);
     for padding in [0, 468, 1500, 4096] {
         let response = ask(daemon.address(), &padded(7, &name(IP), padding));
-        assert_eq!((id(&response), rcode(&response)), (7, 0), "{padding} octets of padding");
+        assert_eq!((id(&response), rcode(&response)), (7, 0), "{padding} bytes of padding");
         assert_eq!(addresses(&response), [IP]);
         assert!(response.len() <= 1232);
     }
@@ -141,7 +141,7 @@ fn hostile_datagrams_do_no_harm() {
     }
     socket.send(&[0; 12]).unwrap();
     socket.send(&vec![0xff; 65_507]).unwrap();
-    // Silence for all but the header of zeros, which is a query without a question.
+    // Only the header of zeros is answered: it is a query without a question.
     let answer = receive(&socket);
     assert_eq!((id(&answer), rcode(&answer)), (0, 1));
     let answer = exchange(&socket, &query(9, &name(IP)));
@@ -154,7 +154,7 @@ fn hostile_datagrams_do_no_harm() {
 }
 
 #[test]
-fn clients_that_are_gone_do_no_harm() {
+fn gone_clients_do_no_harm() {
     let daemon = insecure(&["--threads=1"]);
     // Each reply meets a closed port, and an ICMP error comes back.
     for number in 0..200 {

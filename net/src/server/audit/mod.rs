@@ -28,7 +28,7 @@ use poddns_core::AuditFinding;
 
 use self::counts::{AuditCounts, FINDINGS, PAIRS};
 use self::record::AuditRecord;
-use self::table::{AuditEntry, AuditPair, PairTable};
+use self::table::{AuditEntry, AuditedQuery, PairTable};
 use crate::server::counters::Counter;
 use crate::server::settings::Settings;
 
@@ -64,7 +64,7 @@ impl AuditShard {
         has_client: bool,
         finding: Option<AuditFinding>,
         now: u64,
-        pair: impl FnOnce() -> Option<AuditPair>,
+        pair: impl FnOnce() -> Option<AuditedQuery>,
     ) {
         self.queries.increment();
         if !has_client {
@@ -243,9 +243,9 @@ mod tests {
 
     use super::*;
 
-    fn pair(number: u32) -> AuditPair {
+    fn pair(number: u32) -> AuditedQuery {
         let client = IpAddr::from((number % 3).to_be_bytes());
-        AuditPair {
+        AuditedQuery {
             namespace: "web".parse().unwrap(),
             address: IpAddr::from(number.to_be_bytes()),
             client: Some(client),
@@ -278,7 +278,7 @@ mod tests {
             assert!(entry.count - entry.error <= truth && truth <= entry.count + missed, "{entry:?}");
             assert!(entry.error <= 2 * bound, "{entry:?}");
         }
-        let known = |pair: &AuditPair| entries.iter().any(|entry| entry.pair == *pair);
+        let known = |pair: &AuditedQuery| entries.iter().any(|entry| entry.pair == *pair);
         assert!(exact.iter().all(|(pair, &count)| count <= 2 * bound || known(pair)));
         assert!((0..8).all(|number| known(&pair(number))), "the frequent ones");
     }

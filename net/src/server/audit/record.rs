@@ -15,7 +15,7 @@ use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
 use super::counts::{AuditCounts, PAIRS};
-use super::table::{AuditEntry, AuditPair};
+use super::table::{AuditEntry, AuditedQuery};
 
 const MAGIC: &str = "poddns-audit ";
 const VERSION: u32 = 1;
@@ -170,7 +170,7 @@ fn decode_entry(value: &Value) -> Option<AuditEntry> {
     let finding = text("finding")?;
     let mut refusals = AuditFinding::ALL.iter().filter(|&&finding| finding != AuditFinding::NotReady);
     let entry = AuditEntry {
-        pair: AuditPair {
+        pair: AuditedQuery {
             namespace: text("namespace")?.parse::<Label>().ok()?,
             address: address(text("address")?)?,
             client: match value.get("client")? {
@@ -233,7 +233,7 @@ mod tests {
         let pair = ("[a-z0-9]{1,20}", any::<IpAddr>(), option::of(any::<IpAddr>()));
         (pair, 0..3_usize, any::<(u64, u64, u64, u64)>()).prop_map(|(pair, finding, (a, b, c, d))| {
             AuditEntry {
-                pair: AuditPair { namespace: pair.0.parse().unwrap(), address: pair.1, client: pair.2 },
+                pair: AuditedQuery { namespace: pair.0.parse().unwrap(), address: pair.1, client: pair.2 },
                 finding: AuditFinding::ALL[finding],
                 count: a.max(b),
                 error: a.min(b),
@@ -310,7 +310,7 @@ mod tests {
     fn largest_record_fits() {
         let namespace = "n".repeat(63).parse().unwrap();
         let address: IpAddr = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
-        let pair = AuditPair { namespace, address, client: Some(address) };
+        let pair = AuditedQuery { namespace, address, client: Some(address) };
         let entry = AuditEntry {
             pair,
             finding: AuditFinding::NoSuchNamespace,

@@ -14,9 +14,9 @@ use siphasher::sip::SipHasher13;
 /// Slots of the hash table for each place.
 const SLOTS: usize = 4;
 
-/// A name, and the client that asked for it.
+/// A query as the audit counts it: its name and its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct AuditPair {
+pub(crate) struct AuditedQuery {
     pub(crate) namespace: Label,
     pub(crate) address: IpAddr,
     /// `None` if a forwarder did not name its client.
@@ -26,7 +26,7 @@ pub(crate) struct AuditPair {
 /// A pair with its occurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AuditEntry {
-    pub(crate) pair: AuditPair,
+    pub(crate) pair: AuditedQuery,
     /// The last finding.
     pub(crate) finding: AuditFinding,
     /// Occurrences, of which at most `error` are others'.
@@ -39,7 +39,7 @@ pub(crate) struct AuditEntry {
 
 impl AuditEntry {
     /// Returns an entry of one occurrence.
-    pub(crate) fn once(pair: AuditPair, finding: AuditFinding, now: u64) -> Self {
+    pub(crate) fn once(pair: AuditedQuery, finding: AuditFinding, now: u64) -> Self {
         Self { pair, finding, count: 1, error: 0, first: now, last: now }
     }
 }
@@ -143,7 +143,7 @@ impl PairTable {
         self.sift_down(0);
     }
 
-    fn hash(&self, pair: &AuditPair) -> usize {
+    fn hash(&self, pair: &AuditedQuery) -> usize {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         pair.hash(&mut hasher);
         // Only the lower bits matter.
@@ -155,12 +155,12 @@ impl PairTable {
         self.slots.len() - 1
     }
 
-    fn find(&self, pair: &AuditPair) -> Option<usize> {
+    fn find(&self, pair: &AuditedQuery) -> Option<usize> {
         self.slot(pair).map(|slot| self.slots[slot] as usize - 1)
     }
 
     /// Returns the slot of a pair that has a place. There is always an empty slot to end at.
-    fn slot(&self, pair: &AuditPair) -> Option<usize> {
+    fn slot(&self, pair: &AuditedQuery) -> Option<usize> {
         let mut slot = self.hash(pair);
         loop {
             match self.slots[slot] {
@@ -171,7 +171,7 @@ impl PairTable {
         }
     }
 
-    fn link(&mut self, pair: &AuditPair, index: usize) {
+    fn link(&mut self, pair: &AuditedQuery, index: usize) {
         let mut slot = self.hash(pair);
         while self.slots[slot] != 0 {
             slot = (slot + 1) & self.mask();
@@ -180,7 +180,7 @@ impl PairTable {
     }
 
     /// Empties a pair's slot, and moves those behind it that would no longer be found (Knuth, TAOCP 6.4, algorithm R).
-    fn unlink(&mut self, pair: &AuditPair) {
+    fn unlink(&mut self, pair: &AuditedQuery) {
         let Some(mut hole) = self.slot(pair) else { return };
         let mut slot = hole;
         loop {
@@ -252,12 +252,12 @@ mod tests {
 
     use super::*;
 
-    pub(crate) fn pair(number: u32) -> AuditPair {
+    pub(crate) fn pair(number: u32) -> AuditedQuery {
         let namespace = format!("ns-{}", number % 7).parse().unwrap();
-        AuditPair { namespace, address: IpAddr::from(number.to_be_bytes()), client: None }
+        AuditedQuery { namespace, address: IpAddr::from(number.to_be_bytes()), client: None }
     }
 
-    fn check(table: &PairTable, exact: &HashMap<AuditPair, u64>) {
+    fn check(table: &PairTable, exact: &HashMap<AuditedQuery, u64>) {
         let total: u64 = exact.values().sum();
         let bound = total / table.capacity as u64;
         assert_eq!(table.entries().iter().map(|entry| entry.count).sum::<u64>(), total);

@@ -36,7 +36,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// A pod on a node that nobody looks after; `spec` may say more.
+    /// Returns a pod on a node without a kubelet; `spec` may have further fields.
     pub fn create(pod: PodPath<'_>, spec: &Value) -> Self {
         let PodPath(namespace, name) = pod;
         let mut body = json!({
@@ -49,7 +49,7 @@ impl Write {
         Self { method: Method::POST, path: format!("/api/v1/namespaces/{namespace}/pods"), body }
     }
 
-    /// The same object with an annotation of so many octets.
+    /// Returns the same object with an annotation of this many bytes.
     pub fn annotated(mut self, octets: usize) -> Self {
         self.body["metadata"]["annotations"] = json!({ "example.com/ballast": "x".repeat(octets) });
         self
@@ -66,7 +66,7 @@ impl Write {
         }
     }
 
-    /// The end of a pod, after so many seconds for its containers; with 0 it is gone at once.
+    /// Returns a deletion with this grace period in seconds; 0 deletes at once.
     pub fn delete(pod: PodPath<'_>, grace: u32) -> Self {
         Self { method: Method::DELETE, path: pod.path(), body: json!({ "gracePeriodSeconds": grace }) }
     }
@@ -95,7 +95,7 @@ impl Api {
         Self { client, runtime }
     }
 
-    /// Makes one change. It has happened when this returns.
+    /// Makes one change, and waits for it.
     pub fn write(&self, write: Write) -> Value {
         self.runtime.block_on(write.send(self.client.clone()))
     }
@@ -132,7 +132,7 @@ impl Api {
         self.write(Write { method: Method::POST, path: "/api/v1/namespaces".to_owned(), body });
     }
 
-    /// Deletes an empty namespace, and says for the namespace controller that nothing is left of it.
+    /// Deletes an empty namespace, and finalizes it as the namespace controller would.
     pub fn delete_namespace(&self, name: &str) {
         let path = format!("/api/v1/namespaces/{name}");
         let mut body = self.write(Write { method: Method::DELETE, path: path.clone(), body: json!({}) });

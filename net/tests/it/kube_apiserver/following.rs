@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::kube_apiserver::SHARED;
 use crate::kube_apiserver::api::{Api, PodPath, Write, address};
 
-/// One who may do what the daemon needs, and no more.
+/// An account with the permissions that the daemon needs, and no others.
 pub(super) static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
     let kubeconfig = SHARED.service_account("follower");
     for resource in ["pods", "namespaces"] {
@@ -143,7 +143,7 @@ fn terminating_pod_resolves_until_deleted() {
 }
 
 #[test]
-fn namespaces_come_and_go() {
+fn namespaces_are_created_and_deleted() {
     let (api, daemon) = start("there-before");
     assert_eq!(lookup_namespace(&daemon, "there-before"), no_data());
     let namespace = "later";

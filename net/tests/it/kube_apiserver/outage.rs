@@ -1,4 +1,4 @@
-//! The API server goes away, comes back, and has forgotten meanwhile.
+//! Outages of the API server, with and without its history.
 
 use crate::kube_apiserver::api::{Api, PodPath, address};
 use crate::support::{follow, follow_until_ready};
@@ -47,7 +47,7 @@ fn outage_makes_answers_stale_until_api_returns() {
     until("failures are counted", || lists_and_errors(&patient).1 > 0);
     assert_eq!(patient.metric("poddns_index_synced"), 1);
     assert_ne!(patient.metric_text("poddns_index_age_seconds"), "0.0");
-    until("both watches say why", || {
+    until("both watches have the reason", || {
         let watches = patient.status()["watches"].clone();
         let says_why = |watch: &serde_json::Value| {
             watch["freshness"]["state"] == "stale" && watch["error"].to_string().contains(&server.url())
@@ -62,7 +62,7 @@ fn outage_makes_answers_stale_until_api_returns() {
 
     let late = follow(&server.admin(), &[]);
     let unreachable = format!("cannot reach the API server at {}", server.url());
-    until("it says what it waits for", || {
+    until("it names what it waits for", || {
         let (code, text) = late.get("/readyz");
         let waits_for = |resource: &str| {
             text.lines().any(|line| line.starts_with(resource) && line.contains(&unreachable))

@@ -1,4 +1,4 @@
-//! Rights that are missing, granted, limited and taken away.
+//! Permissions that are missing, granted, limited and revoked.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ fn pending(daemon: &Daemon) -> Vec<String> {
     }
 }
 
-/// Returns whether a line says that `account` may not do this in the whole cluster, and what to do about it.
+/// Returns true if a line is about `account` without this permission in the whole cluster, with the remedy.
 fn is_refusal(line: &str, account: &str, verb: &str, resource: &str) -> bool {
     let by_server = format!(
         r#"403 "{resource} is forbidden: User \"system:serviceaccount:default:{account}\" cannot {verb} resource \"{resource}\" in API group \"\" at the cluster scope""#
@@ -39,7 +39,7 @@ fn is_refusal(line: &str, account: &str, verb: &str, resource: &str) -> bool {
     line.contains(&format!("cannot {verb} {resource}")) && line.contains(&by_server) && line.contains(&advice)
 }
 
-/// Returns whether there is a warning of this kind in the log.
+/// Returns true if there is a warning of this kind in the log.
 fn is_logged(daemon: &Daemon, account: &str, verb: &str, resource: &str) -> bool {
     daemon.log().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|line| {
         let message = line["message"].as_str().unwrap_or_default();
@@ -191,7 +191,7 @@ fn replaced_token_is_read_again() {
     until("the refusal is logged", || daemon.log().contains("cannot list namespaces: 401 "));
     // Once the grace is over.
     until("the answer is stale", || lookup(&daemon, "default", known) == answered(known, Some(3)));
-    // Its tokens are worth nothing to the new account of the same name; these go into the same file.
+    // Its tokens are invalid for the new account of the same name, whose token is written to the same file.
     assert_eq!(server.service_account("poddns"), kubeconfig);
     Api::of(&server).run_pod(PodPath("default", "later"), &[later]);
     until("in sync again", || is_answered(&daemon, "default", later));

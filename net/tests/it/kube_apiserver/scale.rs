@@ -1,5 +1,5 @@
-//! Thousands of pods that come, change and go, and an API server that is restarted among them: at the end the
-//! index is what kubectl says, to the last address.
+//! Thousands of pods that are created, changed and deleted while the API server is restarted: at the end the index has the
+//! same addresses as `kubectl` lists.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,21 +13,21 @@ use serde_json::{Value, json};
 use crate::kube_apiserver::api::{Api, PodPath, Write};
 use poddns_test_support::kube_apiserver::KubeApiserver;
 
-/// Sets how many pods there are; 2,000 without it.
+/// Variable with the number of pods; 2,000 if it is unset.
 const VARIABLE: &str = "KUBE_TEST_PODS";
 const NAMESPACES: usize = 20;
-/// The part of all pods that a round changes is one of so many.
+/// A round changes one of this many pods.
 const PART: usize = 3;
-/// As much as managed fields, probes and volumes take in the pods of real clusters.
+/// Size of an annotation in bytes: that of managed fields, probes and volumes of pods in real clusters.
 const ANNOTATION: usize = 4000;
 
 /// The pods that were requested of the API server.
 struct Cluster {
     /// The addresses of each pod; `None` is no pod.
     pods: Vec<Option<Vec<IpAddr>>>,
-    /// Addresses that no pod has, given out again in the order they came back.
+    /// Addresses without a pod, reused in the order in which they were freed.
     free: VecDeque<IpAddr>,
-    /// Everything that ever could be answered.
+    /// All addresses that were ever answered.
     ever: BTreeSet<(String, IpAddr)>,
 }
 
@@ -37,7 +37,7 @@ impl Cluster {
             let [.., high, middle, low] = number.to_be_bytes();
             IpAddr::from(Ipv4Addr::new(10, high, middle, low))
         };
-        // Few enough to be given out again soon.
+        // Few enough to be reused soon.
         let free = (1..=pods * 3 / 2).map(address).collect();
         Self { pods: vec![None; pods], free, ever: BTreeSet::new() }
     }
@@ -112,7 +112,7 @@ fn namespace(number: usize) -> String {
     format!("scale-{}", number % NAMESPACES)
 }
 
-/// The pods by kubectl.
+/// The pods as `kubectl` lists them.
 struct Truth {
     pods: usize,
     namespaces: usize,

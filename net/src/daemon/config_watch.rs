@@ -16,11 +16,11 @@ use tokio::time;
 
 use crate::server::supervise::Panicked;
 
-/// Interval between two looks at the file. A change is reported once the file has stayed the same for this long, so
+/// Interval between two checks of the file. A change is reported once the file has stayed the same for this long, so
 /// that one that is being written is not read.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Number of looks after which a file that changes between any two of them is reported nevertheless.
+/// Number of checks after which a file that changes between any two of them is reported nevertheless.
 const MAX_POSTPONED: u32 = 10;
 
 /// A version of a file, as far as its metadata can tell; `None` for one that cannot be read.
@@ -66,7 +66,7 @@ impl ConfigWatch {
 
     /// Waits until the file has changed. May be dropped and called again at any time.
     ///
-    /// Fails if watching it panics; it is then watched anew.
+    /// Fails if watching it panics; the watch is then started again.
     pub(super) async fn changed(&mut self) -> Result<(), Panicked> {
         let Some(task) = &mut self.task else { return std::future::pending().await };
         tokio::select! {

@@ -7,23 +7,21 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Runs a call on a thread of its own and returns its result. If the future is dropped first, the thread is left to
-/// itself, and ends with the process at the latest.
+/// Runs a call on a thread of its own and returns its result. If the future is dropped first, the thread is abandoned, and
+/// ends with the process at the latest.
 ///
-/// Fails if the system refuses the thread, or if the call panics, which the log has told.
+/// Fails if the system refuses the thread, or if the call panics, which is logged.
 pub(super) async fn detached<T: Send + 'static>(
     name: &str,
     call: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     let (done, result) = oneshot::channel();
     let call = move || {
-        // Fails only if nobody waits for it any more.
+        // Fails only if the result is no longer awaited.
         let _ = done.send(call());
     };
     thread::Builder::new().name(name.to_owned()).spawn(call)?;
-    result
-        .await
-        .map_err(|_| io::Error::other(format!("the thread {name} has panicked: a bug, please report it")))
+    result.await.map_err(|_| panicked(name))
 }
 
 /// Runs a call on a thread of its own, which has the privileges of this one, and blocks until it returns, for `limit` at
@@ -35,7 +33,7 @@ pub(super) fn bounded<T: Send + 'static>(
 ) -> io::Result<T> {
     let (done, result) = mpsc::channel();
     let call = move || {
-        // Fails only if nobody waits for it any more.
+        // Fails only if the result is no longer awaited.
         let _ = done.send(call());
     };
     thread::Builder::new().name(name.to_owned()).spawn(call)?;

@@ -1,7 +1,8 @@
 //! The life of the process: it serves, reloads, and ends as signals request.
 //!
-//! This task never blocks: signals and the watchdog are heard at every moment, whatever a start or a reload waits for.
+//! This task never blocks: signals and the watchdog are handled at every moment, whatever a start or a reload waits for.
 
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use super::config::{LoadedConfig, Sources};
 use super::config_watch::ConfigWatch;
 use super::detached::detached;
 use super::exit::exit_code;
-use super::privileges::{DroppedPrivileges, directory};
-use super::reload::{ReloadError, reload};
+use super::privileges::DroppedPrivileges;
+use super::reload::{ReloadError, Reloaded, reload};
 use super::signals::{SignalRequest, Signals};
 use super::systemd::{DueNotice, Supervisor, ThreadPings};
 use crate::server::bound::Bound;
 use crate::server::error::StartError;
 use crate::server::handle::{Opening, Server};
-use crate::server::settings::{Needs, Settings};
+use crate::server::settings::Needs;
 use crate::server::supervise::Panicked;
 
 /// Time that the end may take beside what the operator has set.
@@ -28,7 +29,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(15);
 /// Time that a start in progress has to end once a signal has requested the end.
 const START_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Interval between looks at the state of the server.
+/// Interval between checks of the state of the server.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The process around a server.
@@ -49,7 +50,7 @@ type Work<'a> = Pin<Box<dyn Future<Output = WorkResult> + 'a>>;
 /// Result of such work.
 enum WorkResult {
     Opened(Result<(), StartError>),
-    Reloaded(Box<Result<LoadedConfig, ReloadError>>),
+    Reloaded(Box<Result<Reloaded, ReloadError>>),
 }
 
 /// States of the server that have been logged.
@@ -104,7 +105,7 @@ impl DaemonProcess {
             Box::pin(async { WorkResult::Reloaded(Box::new(reload(server, &sources).await)) })
         };
         let mut work: Option<Work<'_>> = Some(Box::pin(async { WorkResult::Opened(opening.opened().await) }));
-        let mut pulse = ThreadPings::default();
+        let mut pings = ThreadPings::default();
         let (mut reload_requested, mut seen) = (false, LoggedStates::default());
         self.watch.set(self.started.settings.watch_config);
         let mut poll = time::interval(POLL_INTERVAL);
@@ -125,13 +126,13 @@ impl DaemonProcess {
                 due = supervisor.due() => {
                     supervisor.status(status(server));
                     if due == DueNotice::Heartbeat {
-                        beat(server, &mut pulse, supervisor);
+                        ping_watchdog(server, &mut pings, supervisor);
                     }
                 }
-                _ = poll.tick() => self.look_at(server, &mut seen),
+                _ = poll.tick() => self.log_changes(server, &mut seen),
                 done = finished(&mut work) => {
                     work = None;
-                    if let Err(code) = self.done(server, done) {
+                    if let Err(code) = self.finish(server, done) {
                         return EndReason::Failed(code);
                     }
                     supervisor.ready();
@@ -146,8 +147,8 @@ impl DaemonProcess {
         }
     }
 
-    /// Logs what has become of the server since it was last looked at.
-    fn look_at(&self, server: &Server, seen: &mut LoggedStates) {
+    /// Logs changes of the state of the server since the last check.
+    fn log_changes(&self, server: &Server, seen: &mut LoggedStates) {
         if !seen.ready && server.pending().is_empty() {
             seen.ready = true;
             tracing::info!("ready");
@@ -156,13 +157,13 @@ impl DaemonProcess {
             seen.explained || server.feed_errors().iter().any(|error| explain(error, &self.dropped));
     }
 
-    /// Takes the result of work; returns an exit code if the process cannot go on.
-    fn done(&mut self, server: &Server, done: WorkResult) -> Result<(), ExitCode> {
+    /// Takes the result of work; returns an exit code if the process must end.
+    fn finish(&mut self, server: &Server, done: WorkResult) -> Result<(), ExitCode> {
         match done {
             WorkResult::Opened(Ok(())) => Ok(()),
             WorkResult::Opened(Err(error)) if server.settings().answers_need() == Needs::Nothing => {
                 tracing::error!(
-                    "{error}; the audit cannot tell anything, and answers go on; SIGHUP tries again"
+                    "{error}; the audit finds nothing, and queries are answered as before; SIGHUP tries again"
                 );
                 Ok(())
             }
@@ -178,9 +179,9 @@ impl DaemonProcess {
     }
 
     /// Takes the settings of a reload, or logs what is wrong with them.
-    fn reloaded(&mut self, server: &Server, reloaded: Result<LoadedConfig, ReloadError>) {
+    fn reloaded(&mut self, server: &Server, reloaded: Result<Reloaded, ReloadError>) {
         match reloaded {
-            Ok(loaded) => {
+            Ok(Reloaded { loaded, written }) => {
                 self.lame_duck = loaded.settings.lame_duck;
                 self.watch.set(loaded.settings.watch_config);
                 for setting in loaded.needs_restart(&self.started) {
@@ -191,18 +192,18 @@ impl DaemonProcess {
                 }
                 server.set_options(loaded.options(&self.started));
                 tracing::info!("the configuration has been read again");
-                check_writable(&server.settings(), &self.dropped);
+                check_writable(&written, &self.dropped);
             }
             Err(ReloadError::Config(wrong)) => {
                 for problem in wrong.problems() {
                     tracing::error!("{problem}");
                 }
                 explain(&wrong.to_string(), &self.dropped);
-                tracing::error!("the new configuration is wrong; going on with the old one");
+                tracing::error!("the new configuration is wrong; the old one stays in effect");
             }
             Err(error) => {
                 explain(&error.to_string(), &self.dropped);
-                tracing::error!("{error}; going on with the old configuration");
+                tracing::error!("{error}; the old configuration stays in effect");
             }
         }
     }
@@ -254,7 +255,7 @@ fn report_change(server: &Server, changed: Result<(), Panicked>) {
         tracing::info!("the config file has changed; reading it again");
     } else {
         server.count_panic();
-        tracing::error!("watching the config file panicked: a bug, please report it; watching it anew");
+        tracing::error!("watching the config file panicked: a bug, please report it; watching it again");
     }
 }
 
@@ -267,8 +268,8 @@ async fn finished(work: &mut Option<Work<'_>>) -> WorkResult {
 }
 
 /// Pings systemd's watchdog if all threads are alive.
-fn beat(server: &Server, pulse: &mut ThreadPings, supervisor: &Supervisor) {
-    if pulse.beats(|| server.ping()) {
+fn ping_watchdog(server: &Server, pings: &mut ThreadPings, supervisor: &Supervisor) {
+    if pings.beats(|| server.ping()) {
         supervisor.alive();
     } else {
         tracing::error!("a thread is stuck: a bug, please report it; withholding the watchdog ping");
@@ -284,9 +285,7 @@ fn status(server: &Server) -> String {
     }
 }
 
-/// Explains why a file that everybody can read may be out of reach for this process.
-///
-/// Returns true if it may be.
+/// Explains why a file may be out of reach of this process though its mode allows reading it. Returns true if it may be.
 fn explain(error: &str, dropped: &DroppedPrivileges) -> bool {
     let is_restricted = !dropped.readable.is_empty() && is_denied(error);
     if is_restricted {
@@ -305,18 +304,14 @@ fn is_denied(error: &str) -> bool {
 }
 
 /// Explains why snapshots and the audit cannot be written to a directory that was not named at the start.
-fn check_writable(settings: &Settings, dropped: &DroppedPrivileges) {
-    let restricted = !dropped.readable.is_empty() || !dropped.writable.is_empty();
-    let files = settings.snapshot.iter().map(|snapshot| &snapshot.path);
-    for file in files.chain(&settings.audit_file).filter(|_| restricted) {
-        let folder = directory(file);
-        if !dropped.writable.contains(&folder) {
-            tracing::warn!(
-                folder = %folder.display(),
-                writable = ?dropped.writable,
-                "since its start this process can write only in these folders (Landlock), so it must be started again to \
-                 keep files in another"
-            );
-        }
+fn check_writable(written: &[PathBuf], dropped: &DroppedPrivileges) {
+    let is_restricted = !dropped.readable.is_empty() || !dropped.writable.is_empty();
+    for folder in written.iter().filter(|folder| is_restricted && !dropped.writable.contains(folder)) {
+        tracing::warn!(
+            folder = %folder.display(),
+            writable = ?dropped.writable,
+            "since its start this process can write only in these folders (Landlock), so it must be started again to \
+             keep files in another"
+        );
     }
 }

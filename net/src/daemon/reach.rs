@@ -1,12 +1,18 @@
 //! Files that settings name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use poddns_watch::{Source, SourceDependencies};
 
-use super::privileges::Paths;
+use super::privileges::{Paths, directory};
 use crate::server::cookies::CookieSource;
 use crate::server::settings::{Needs, Settings};
+
+/// Returns the directories that files are written to, canonical. May block on a file system that hangs.
+pub(super) fn written_directories(settings: &Settings) -> Vec<PathBuf> {
+    let snapshot = settings.snapshot.iter().map(|snapshot| &snapshot.path);
+    snapshot.chain(&settings.audit_file).map(|file| directory(file)).collect()
+}
 
 /// Returns the files that must stay within reach.
 pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {

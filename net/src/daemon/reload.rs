@@ -1,12 +1,14 @@
 //! Reloads: the configuration is read again, and taken as a whole or not at all.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time;
 
 use super::config::{ConfigError, LoadedConfig, Sources};
 use super::detached::detached;
+use super::reach::written_directories;
 use super::warnings::warn;
 use crate::server::error::StartError;
 use crate::server::handle::Server;
@@ -27,19 +29,31 @@ pub(super) enum ReloadError {
     TimedOut(Duration),
 }
 
-/// Reads the configuration again and replaces the settings of the server, within a limit of time. Returns the settings
-/// as read.
-pub(super) async fn reload(server: &Server, sources: &Sources) -> Result<LoadedConfig, ReloadError> {
+/// Result of a reload.
+pub(super) struct Reloaded {
+    /// The configuration as read.
+    pub(super) loaded: LoadedConfig,
+    /// Directories that files are written to, canonical.
+    pub(super) written: Vec<PathBuf>,
+}
+
+/// Reads the configuration again and replaces the settings of the server, within a limit of time.
+pub(super) async fn reload(server: &Server, sources: &Sources) -> Result<Reloaded, ReloadError> {
     let mut counted = false;
     let replaced = async {
         let sources = sources.clone();
-        let loaded = detached("poddns-config", move || sources.load()).await;
-        let loaded = loaded.map_err(ReloadError::Thread)??;
+        let read = move || {
+            let loaded = sources.load()?;
+            let written = written_directories(&loaded.settings.server);
+            Ok::<_, ConfigError>(Reloaded { loaded, written })
+        };
+        let reloaded = detached("poddns-config", read).await.map_err(ReloadError::Thread)??;
+        let loaded = &reloaded.loaded;
         warn(&loaded.settings.server);
         let replaced = server.reload(loaded.settings.server.clone()).await;
         counted = true;
         replaced?;
-        Ok(loaded)
+        Ok(reloaded)
     };
     let result = time::timeout(RELOAD_TIMEOUT, replaced).await;
     let result = result.unwrap_or(Err(ReloadError::TimedOut(RELOAD_TIMEOUT)));

@@ -11,7 +11,7 @@ use super::config_watch::{ConfigVersion, version};
 use super::detached::{bounded, detached};
 use super::log;
 use super::preflight::{PreflightErrors, check_files, check_process};
-use super::privileges::{self, DroppedPrivileges, PrivilegeError};
+use super::privileges::{self, DroppedPrivileges, PrivilegeError, UserIds};
 use super::reach::paths;
 use super::signals::Signals;
 use super::systemd::PassedSockets;
@@ -40,7 +40,7 @@ impl PrepareError {
     }
 }
 
-/// Maximum time to read the files of one kind at the start.
+/// Maximum time to look up the user, and to read the files of one kind, at the start.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the configuration for the first time. Returns it with the version of the file before it was read.
@@ -64,13 +64,17 @@ pub(super) async fn prepare(
     passed: PassedSockets,
     signals: &mut Signals,
 ) -> Result<Option<(Bound, DroppedPrivileges)>, PrepareError> {
-    check_process(settings, &passed)?;
-    passed.advise(settings.server.threads);
-    let bound = Bound::with_passed(settings.server.clone(), passed.0)?.with_log_losses(log::losses);
-    let bound = bound.with_query_log(log::query);
-    privileges::drop_privileges(&settings.privileges)?;
+    let prepared = async {
+        let (passed, user) = check(settings, passed).await?;
+        passed.advise(settings.server.threads);
+        let bound = Bound::with_passed(settings.server.clone(), passed.0)?.with_log_losses(log::losses);
+        let bound = bound.with_query_log(log::query);
+        privileges::drop_privileges(&settings.privileges, user)?;
+        let dropped = restrict(sources, settings).await?;
+        Ok(Some((bound, dropped)))
+    };
     select! {
-        dropped = restrict(sources, settings) => Ok(Some((bound, dropped?))),
+        prepared = prepared => prepared,
         signal = signals.end() => {
             tracing::info!(signal, "ended before it served");
             Ok(None)
@@ -78,17 +82,35 @@ pub(super) async fn prepare(
     }
 }
 
+/// Makes the checks of the process, and returns the user to become. Users are looked up on a thread of its own, since the
+/// system may ask a directory service.
+async fn check(
+    settings: &DaemonSettings,
+    passed: PassedSockets,
+) -> Result<(PassedSockets, Option<UserIds>), PrepareError> {
+    let settings = settings.clone();
+    let checked = in_time("poddns-user", move || {
+        check_process(&settings, &passed)?;
+        Ok((passed, privileges::find_user(&settings.privileges)?))
+    });
+    checked.await.map_err(PrivilegeError::LookUpTime)?
+}
+
+/// Runs a call on a thread of its own. Fails if it takes longer than [`READ_TIMEOUT`].
+async fn in_time<T: Send + 'static>(name: &str, call: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", READ_TIMEOUT.as_secs()));
+    time::timeout(READ_TIMEOUT, detached(name, call)).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// Restricts the process to the files that the settings name. A kubeconfig is read for it, on a thread of its own, so
 /// that signals are handled meanwhile.
 async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<DroppedPrivileges, PrepareError> {
     let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
     let kept = settings.privileges.clone();
-    let read = detached("poddns-paths", move || {
+    let read = in_time("poddns-paths", move || {
         let paths = paths(config.as_deref(), &server);
         check_files(&kept, &server, &paths).map(|()| paths)
     });
-    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", READ_TIMEOUT.as_secs()));
-    let read = time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| Err(late()));
-    let paths = read.map_err(PrivilegeError::Paths)??;
+    let paths = read.await.map_err(PrivilegeError::Paths)??;
     Ok(privileges::restrict(&settings.privileges, &paths)?)
 }

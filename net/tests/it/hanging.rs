@@ -71,7 +71,7 @@ fn assert_sigterm_ends(mut daemon: Daemon) {
 }
 
 /// Waits until the daemon has a thread of this name.
-fn wait_for_thread(daemon: &Daemon, name: &str) {
+pub(crate) fn wait_for_thread(daemon: &Daemon, name: &str) {
     let comm = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap_or_default();
     until(&format!("a thread {name}"), || {
         let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
@@ -196,7 +196,7 @@ fn fifo_as_key_file_is_refused() {
     fs::write(&config, format!("pods-file = {pods:?}\n{secondary}\ntransfer-key = {pipe:?}\n")).unwrap();
     daemon.signal("HUP");
     daemon.wait_for_log("is not a regular file");
-    daemon.wait_for_log("going on with the old configuration");
+    daemon.wait_for_log("the old configuration stays in effect");
     assert_answers(daemon.address());
     assert_sigterm_ends(daemon);
 }
@@ -209,7 +209,7 @@ fn fifo_as_pods_file_is_refused() {
     fs::write(&config, format!("pods-file = {pipe:?}\n")).unwrap();
     daemon.signal("HUP");
     daemon.wait_for_log("it is a pipe, which can be read only once, when the program starts");
-    daemon.wait_for_log("going on with the old configuration");
+    daemon.wait_for_log("the old configuration stays in effect");
     assert_answers(daemon.address());
     assert_eq!(daemon.metric("poddns_config_reloads_total{result=\"failure\"}"), 1);
     assert_sigterm_ends(daemon);

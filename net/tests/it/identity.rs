@@ -132,7 +132,7 @@ fn malformed_secret_file_is_refused_at_start() {
     let cookie = edns(daemon.address(), COOKIE, b"12345678").unwrap();
     fs::write(&file, "no secret").unwrap();
     daemon.signal("HUP");
-    daemon.wait_for_log("going on with the old configuration");
+    daemon.wait_for_log("the old configuration stays in effect");
     assert_eq!(daemon.metric("poddns_config_reloads_total{result=\"failure\"}"), 1);
     edns(daemon.address(), COOKIE, &cookie).unwrap();
     assert_eq!(valid_cookies(&daemon), 1);

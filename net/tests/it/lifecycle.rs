@@ -206,7 +206,7 @@ fn an_invalid_file_keeps_the_old_configuration() {
     daemon.signal("HUP");
     until("the failure is counted", || daemon.metric("poddns_config_reloads_total{result=\"failure\"}") >= 4);
     assert!(daemon.log().contains("2: unknown key"), "{}", daemon.log());
-    assert!(daemon.log().contains("going on with the old one"), "{}", daemon.log());
+    assert!(daemon.log().contains("the old one stays in effect"), "{}", daemon.log());
     assert_eq!(ttl(daemon.address()), 11);
     config.write("ttl = 33\n");
     daemon.signal("HUP");
@@ -251,7 +251,7 @@ fn listener_changes_lose_no_query() {
     let taken = UdpSocket::bind("127.0.0.4:0").unwrap();
     config.write(&format!("ttl = 60\nlisten = [\"127.0.0.5:0\", \"{}\"]\n", taken.local_addr().unwrap()));
     daemon.signal("HUP");
-    daemon.wait_for_log("going on with the old configuration");
+    daemon.wait_for_log("the old configuration stays in effect");
     assert_eq!(listening(), [stays]);
     assert_eq!(ttl(stays), 5);
 }

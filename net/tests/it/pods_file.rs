@@ -66,7 +66,7 @@ fn reload_can_change_source_of_pods() {
     // A missing file: the old one is still served.
     configure("pods-file = \"/nonexistent/pods.json\"\n".to_owned());
     daemon.signal("HUP");
-    daemon.wait_for_log("going on with the old configuration");
+    daemon.wait_for_log("the old configuration stays in effect");
     assert!(answered(ELSEWHERE) && !answered(HERE));
     configure("pods = \"insecure\"\n".to_owned());
     daemon.signal("HUP");

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::hanging::wait_for_thread;
 use crate::support::{command, insecure, start};
 use poddns_test_support::daemon::{Daemon, without_settings};
 use poddns_test_support::dns::{Stream, ask, assert_answers, id, name, query, rcode};
@@ -326,4 +327,21 @@ fn recreated_directory_in_shared_one_is_explained() {
     fs::write(&file, pods(Ipv4Addr::new(10, 42, 2, 47))).unwrap();
     daemon.wait_for_log("since its start this process can open only files in these places (Landlock)");
     assert_answers(daemon.address());
+}
+
+#[test]
+fn sigterm_ends_hanging_look_up_of_user() {
+    assert_root();
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("passwd");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut mounted = without_settings(Command::new("unshare"));
+    // The C library opens the pipe as the list of users, and waits for a writer.
+    let script = "mount --bind \"$1\" /etc/passwd && shift && exec \"$@\"";
+    mounted.args(["--mount", "--", "sh", "-c", script, "sh"]).arg(&pipe);
+    mounted.arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
+    let mut daemon = Daemon::spawn(mounted, &["--pods=insecure", "--listen=127.0.0.1:0", "--user=nobody"]);
+    wait_for_thread(&daemon, "poddns-user");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait().code(), Some(0));
 }

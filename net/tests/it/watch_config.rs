@@ -43,7 +43,7 @@ fn config_map_that_changes_is_read_again() {
     configure(folder.path(), "..3", "watch-config = true\nttl = 9999\n");
     publish(folder.path(), "..3");
     daemon.wait_for_log("is out of range; allowed: 0 to 3600");
-    daemon.wait_for_log("the new configuration is wrong; going on with the old one");
+    daemon.wait_for_log("the new configuration is wrong; the old one stays in effect");
     until("counted", || reloads("failure").as_deref() == Some("1"));
     assert_eq!(daemon.metric("poddns_config_last_reload_successful"), 0);
     assert_eq!(daemon.status()["ttl_seconds"], 20);

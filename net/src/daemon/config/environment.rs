@@ -10,7 +10,7 @@ use super::options;
 pub struct UnknownVariable {
     /// Its name.
     pub name: String,
-    /// The variable whose name is most like it.
+    /// The variable with the most similar name.
     pub meant: Option<String>,
 }
 

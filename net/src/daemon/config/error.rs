@@ -95,7 +95,7 @@ pub enum Problem {
         line: usize,
         /// The key.
         key: String,
-        /// The setting whose name is most like it.
+        /// The setting with the most similar name.
         meant: Option<&'static str>,
     },
     /// A value that the setting cannot have.

@@ -17,8 +17,8 @@ use crate::server::state::OptionInForce;
 
 /// Sources of settings: flags, the environment and a file, in falling order of precedence.
 ///
-/// The flags and the environment are taken once; the file is read anew by every [`settings`](Self::settings),
-/// which is how a SIGHUP finds what has changed.
+/// The flags and the environment are read once; the file is read again by every call of [`settings`](Self::settings),
+/// so that a SIGHUP finds its changes.
 #[derive(Clone, Debug)]
 pub struct Sources {
     flags: Layer,

@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// The sets of a thread, as the kernel shows them: not what the crate says.
+    /// Returns the sets of a thread as the kernel shows them, not the crate.
     fn shown() -> Vec<(String, u64)> {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
         let sets = status.lines().filter_map(|line| line.strip_prefix("Cap")?.split_once(":\t"));

@@ -15,7 +15,7 @@ use super::{DroppedPrivileges, Landlock, Paths, PrivilegeError};
 const KNOWN: ABI = ABI::V6;
 
 /// Directory of the process itself, from which `/metrics` is made. It is held open: otherwise the kernel would forget it
-/// and make it anew without the rule.
+/// and create it again without the rule.
 const OWN_PROCESS: &str = "/proc/self";
 
 /// Restricts this thread, and those that it starts, to these paths.

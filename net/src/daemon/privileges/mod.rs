@@ -26,6 +26,7 @@ use nix::errno::Errno;
 
 pub(crate) use self::paths::{Paths, directory};
 pub use self::user::RunAs;
+pub(crate) use self::user::UserIds;
 
 /// The use of Landlock to restrict the files that the process can open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub struct Privileges {
     pub seccomp: bool,
 }
 
-/// Reason why privileges could not be dropped as configured. The process must not go on with those it has.
+/// Reason why privileges could not be dropped as configured. The process must not continue with those it has.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivilegeError {
@@ -60,6 +61,9 @@ pub enum PrivilegeError {
     /// Users cannot be looked up.
     #[error("--user {0:?}: cannot look up the {1}: {2}")]
     LookUp(String, &'static str, #[source] Errno),
+    /// Users cannot be looked up in time.
+    #[error("cannot look up the user: {0}")]
+    LookUpTime(#[source] io::Error),
     /// Only root can become another user.
     #[error(
         "--user {0:?}: only root can become another user, and this process is started as user {1}; leave it out"
@@ -125,15 +129,20 @@ pub(crate) struct DroppedPrivileges {
     pub(crate) own_process: Option<::landlock::PathFd>,
 }
 
-/// Drops root's user and all capabilities, for this thread and those that it starts. To be called when the sockets are
-/// bound, and before any other thread is started.
+/// Returns the user to become, if that is another than the present one. May block.
+pub(crate) fn find_user(privileges: &Privileges) -> Result<Option<UserIds>, PrivilegeError> {
+    privileges.user.as_ref().map_or(Ok(None), RunAs::check)
+}
+
+/// Becomes the user that [`find_user`] has found, and drops all capabilities, for this thread and those that it starts. To be
+/// called when the sockets are bound, and before any thread is started that stays.
 #[cfg(target_os = "linux")]
-pub(crate) fn drop_privileges(privileges: &Privileges) -> Result<(), PrivilegeError> {
+pub(crate) fn drop_privileges(privileges: &Privileges, ids: Option<UserIds>) -> Result<(), PrivilegeError> {
     // While there is the capability for it.
     capabilities::clear_bounding_set()?;
-    if let Some(user) = &privileges.user {
-        user.switch()?;
-    } else if nix::unistd::geteuid().is_root() {
+    if let (Some(user), Some(ids)) = (&privileges.user, ids) {
+        user.switch(ids)?;
+    } else if privileges.user.is_none() && nix::unistd::geteuid().is_root() {
         tracing::warn!("running as root, without its capabilities; set --user to one that owns fewer files");
     }
     capabilities::clear()?;
@@ -161,8 +170,8 @@ pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<Dropped
 
 /// Changes the user: other systems have no other privileges to drop.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn drop_privileges(privileges: &Privileges) -> Result<(), PrivilegeError> {
-    privileges.user.as_ref().map_or(Ok(()), RunAs::switch)
+pub(crate) fn drop_privileges(privileges: &Privileges, ids: Option<UserIds>) -> Result<(), PrivilegeError> {
+    privileges.user.as_ref().zip(ids).map_or(Ok(()), |(user, ids)| user.switch(ids))
 }
 
 /// Checks that nothing is to be restricted: other systems cannot do it.
@@ -187,7 +196,7 @@ fn check_support(privileges: &Privileges) -> Result<(), PrivilegeError> {
 /// Returns the reasons why privileges could not be dropped, as far as can be known without dropping any and without
 /// reading a file.
 pub(crate) fn check(privileges: &Privileges) -> Vec<PrivilegeError> {
-    let user = privileges.user.as_ref().map_or(Ok(()), |user| user.check().map(drop));
+    let user = find_user(privileges).map(drop);
     #[cfg(not(target_os = "linux"))]
     let system = [check_support(privileges)];
     #[cfg(target_os = "linux")]

@@ -78,7 +78,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_setsockopt,
     libc::SYS_shutdown,
     libc::SYS_socketpair,
-    // Files, as far as Landlock and their modes let us.
+    // Files, as far as Landlock and their modes allow.
     libc::SYS_close,
     libc::SYS_dup,
     libc::SYS_faccessat,

@@ -16,6 +16,13 @@ pub struct RunAs {
     group: Option<String>,
 }
 
+/// Numbers of a user and a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UserIds {
+    uid: Uid,
+    gid: Gid,
+}
+
 impl FromStr for RunAs {
     type Err = &'static str;
 
@@ -44,8 +51,9 @@ impl fmt::Display for RunAs {
 }
 
 impl RunAs {
-    /// Returns the user and group to become; `None` if the process runs as them already. Fails if it cannot.
-    pub(super) fn check(&self) -> Result<Option<(Uid, Gid)>, PrivilegeError> {
+    /// Returns the user and group to become; `None` if the process runs as them already. Fails if it cannot become them. May
+    /// block: the system may ask a directory service.
+    pub(super) fn check(&self) -> Result<Option<UserIds>, PrivilegeError> {
         let (uid, gid) = self.resolve()?;
         let now = geteuid();
         if now.is_root() {
@@ -53,7 +61,7 @@ impl RunAs {
             if let Some(missing) = super::capabilities::missing_to_switch_user() {
                 return Err(PrivilegeError::Become(self.to_string(), missing, Errno::EPERM));
             }
-            return Ok(Some((uid, gid)));
+            return Ok(Some(UserIds { uid, gid }));
         }
         if now == uid && nix::unistd::getegid() == gid {
             return Ok(None);
@@ -61,9 +69,8 @@ impl RunAs {
         Err(PrivilegeError::NotRoot(self.to_string(), now.as_raw()))
     }
 
-    /// Becomes that user, with no group but the one.
-    pub(super) fn switch(&self) -> Result<(), PrivilegeError> {
-        let Some((uid, gid)) = self.check()? else { return Ok(()) };
+    /// Becomes the user that [`check`](Self::check) has found, with no group but the one.
+    pub(super) fn switch(&self, UserIds { uid, gid }: UserIds) -> Result<(), PrivilegeError> {
         let to = |what| move |error| PrivilegeError::Become(self.to_string(), what, error);
         clear_groups().map_err(to("setgroups"))?;
         setgid(gid).map_err(to("setgid"))?;

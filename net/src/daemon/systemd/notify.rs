@@ -5,13 +5,13 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::{self, Instant};
 
-/// Interval between looks at the status.
+/// Interval between updates of the status.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The service manager, if there is one: without `NOTIFY_SOCKET` nothing is sent.
+/// The service manager. Without one, which `NOTIFY_SOCKET` names, nothing is sent.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    there: bool,
+    is_there: bool,
     /// Interval between pings of the watchdog: half of its time-out.
     heartbeat: Option<Duration>,
     status: String,
@@ -22,7 +22,7 @@ pub(crate) struct Supervisor {
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DueNotice {
-    /// A look whether the status has changed.
+    /// An update of the status, if it has changed.
     Status,
     /// The same, and a ping of the watchdog if all threads are alive.
     Heartbeat,
@@ -31,10 +31,10 @@ pub(crate) enum DueNotice {
 impl Supervisor {
     /// To be called in a runtime.
     pub(crate) fn from_env() -> Self {
-        let there = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
-        let timeout = sd_notify::watchdog_enabled().filter(|timeout| there && !timeout.is_zero());
+        let is_there = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
+        let timeout = sd_notify::watchdog_enabled().filter(|timeout| is_there && !timeout.is_zero());
         Self {
-            there,
+            is_there,
             heartbeat: timeout.map(|timeout| timeout / 2),
             status: String::new(),
             beaten: Instant::now(),
@@ -44,7 +44,7 @@ impl Supervisor {
 
     /// Waits until something is due: for ever without a service manager. May be dropped and called again at any time.
     pub(crate) async fn due(&mut self) -> DueNotice {
-        if !self.there {
+        if !self.is_there {
             return std::future::pending().await;
         }
         let poll = self.polled + POLL_INTERVAL;
@@ -60,22 +60,22 @@ impl Supervisor {
 
     /// Notifies that everything is bound and open.
     pub(crate) fn ready(&self) {
-        self.tell(&[NotifyState::Ready]);
+        self.notify(&[NotifyState::Ready]);
     }
 
     /// Notifies that the configuration is being read again; [`ready`](Self::ready) ends that.
     pub(crate) fn reloading(&self) {
-        // By this time systemd knows which of its requests this is about.
+        // systemd assigns this notification to one of its requests by the time.
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
-            Err(error) => tracing::warn!(%error, "cannot tell systemd of the reload, for want of a clock"),
+            Ok(now) => self.notify(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::warn!(%error, "cannot notify systemd of the reload without a clock"),
         }
     }
 
     /// Notifies that the end has begun, and takes up to this long.
     pub(crate) fn stopping(&self, at_most: Duration) {
         let most = at_most.as_micros().try_into().unwrap_or(u32::MAX);
-        self.tell(&[
+        self.notify(&[
             NotifyState::Stopping,
             NotifyState::ExtendTimeoutUsec(most),
             NotifyState::Status("ending"),
@@ -85,21 +85,21 @@ impl Supervisor {
     /// Updates what `systemctl status` shows, if it has changed.
     pub(crate) fn status(&mut self, status: String) {
         if self.status != status {
-            self.tell(&[NotifyState::Status(&status)]);
+            self.notify(&[NotifyState::Status(&status)]);
             self.status = status;
         }
     }
 
     /// Pings the watchdog.
     pub(crate) fn alive(&self) {
-        self.tell(&[NotifyState::Watchdog]);
+        self.notify(&[NotifyState::Watchdog]);
     }
 
-    fn tell(&self, states: &[NotifyState<'_>]) {
-        if self.there
+    fn notify(&self, states: &[NotifyState<'_>]) {
+        if self.is_there
             && let Err(error) = sd_notify::notify(states)
         {
-            tracing::warn!(%error, "cannot tell systemd how things go, by the socket that NOTIFY_SOCKET names");
+            tracing::warn!(%error, "cannot notify systemd of the state, by the socket that NOTIFY_SOCKET names");
         }
     }
 }

@@ -1,22 +1,22 @@
-//! Liveness of all threads, by their replies.
+//! Liveness of all threads, by their replies to pings.
 
 use tokio::sync::oneshot;
 
-/// Questions to the threads, one each, that are to be answered by the next heartbeat.
+/// Pings of the threads, one each, that are to be answered by the next heartbeat.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadPings {
-    asked: Vec<oneshot::Receiver<()>>,
+    pending: Vec<oneshot::Receiver<()>>,
 }
 
 impl ThreadPings {
-    /// Returns whether every thread has answered the last request. If so, `ask` sends another one; if
-    /// not, the same question stays open.
-    pub(crate) fn beats(&mut self, ask: impl FnOnce() -> Vec<oneshot::Receiver<()>>) -> bool {
+    /// Returns true if every thread has answered the last ping. If so, `ping` sends another one; otherwise the same one stays
+    /// open.
+    pub(crate) fn beats(&mut self, ping: impl FnOnce() -> Vec<oneshot::Receiver<()>>) -> bool {
         // An answer can be taken once.
-        self.asked.retain_mut(|answer| answer.try_recv().is_err());
-        let all = self.asked.is_empty();
+        self.pending.retain_mut(|answer| answer.try_recv().is_err());
+        let all = self.pending.is_empty();
         if all {
-            self.asked = ask();
+            self.pending = ping();
         }
         all
     }

@@ -26,7 +26,7 @@ pub(super) use self::text::{
 /// Fault of a value. Its text is a predicate: "is ...", "has ...".
 pub(super) type ValueError = Box<dyn Error + Send + Sync>;
 
-/// A kind of value: its notation, and what is said of it.
+/// A kind of value: its notation and its description.
 pub(super) struct ValueKind<T> {
     /// Placeholder of the value in the help: the values themselves, with `|` between them, if they are few.
     pub(super) placeholder: &'static str,

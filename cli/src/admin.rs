@@ -89,7 +89,7 @@ async fn exchange(server: SocketAddr, path: &str) -> Result<Value, AdminError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| protocol(server, error))?;
-    // Ends with the exchange, whose errors say more than its own.
+    // Ends with the exchange, which reports its errors.
     let connection = tokio::spawn(async { drop(connection.await) });
     let request = Request::get(path)
         .header(HOST, server.to_string())
@@ -114,17 +114,17 @@ fn protocol(server: SocketAddr, source: impl Into<Box<dyn Error + Send + Sync>>)
     AdminError::Protocol { server, source: source.into() }
 }
 
-/// A value of a query, with what is special there as `%XX` (RFC 3986 2.1).
+/// Returns a value of a query with special characters as `%XX` (RFC 3986 2.1).
 pub(crate) fn encode(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 
-/// The text of a field; empty if it is none.
+/// Returns the text of a field; empty if it has none.
 pub(crate) fn text<'a>(document: &'a Value, field: &str) -> &'a str {
     document.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The state of an index in words: `in sync`, `stale for 3 s`.
+/// Returns the state of an index in words: `in sync`, `stale for 3 s`.
 pub(crate) fn freshness(freshness: &Value) -> String {
     let age = freshness.get("age_seconds").and_then(Value::as_u64).unwrap_or_default();
     match text(freshness, "state") {

@@ -1,4 +1,4 @@
-//! `poddns check`: whether the daemon would run as it is configured, before it does.
+//! `poddns check`: a check of the configuration and of the permissions in the cluster, before the daemon runs.
 
 use std::io;
 use std::net::IpAddr;
@@ -19,10 +19,10 @@ use crate::runtime::runtime;
 
 const HELP: &str = "\
 Takes the flags, PODDNS_* variables and config file of poddnsd, and checks them as poddnsd does. If the mode \
-needs the cluster, asks its API server whether we may list and watch what the daemon lists and watches. Run it \
+needs the cluster, asks its API server for the permissions to list and watch what the daemon lists and watches. Run it \
 as the daemon runs: in its pod, or with its kubeconfig.
 
-What was found goes to standard error. Standard output has nothing but the RBAC objects that are missing.
+Findings go to standard error. Standard output has nothing but the RBAC objects that are missing.
 
 Examples:
   poddns check --config /etc/poddns/poddnsd.toml
@@ -77,7 +77,7 @@ impl Args for CheckArgs {
     }
 }
 
-/// The subject whose permissions are checked, with its groups: another one, or us.
+/// Subject of the permission check, with its groups; this process if there is none.
 struct CheckedSubject {
     subject: Option<Subject>,
     groups: Vec<String>,
@@ -136,7 +136,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
                     None => true,
                 };
             let granted = runtime.block_on(check_cluster(options.clone(), &scope, &whom))?;
-            // Another subject's rights are no reason to list as us.
+            // Listing pods would need permissions of this process, too.
             if granted && scope.pods && whom.subject.is_none() {
                 runtime.block_on(check_rate_limit(options, &scope, settings));
             }

@@ -1,4 +1,4 @@
-//! `poddns explain`: why a name has the answer it has.
+//! `poddns explain`: the reason for the answer of a name.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -98,7 +98,7 @@ impl Args for ExplainArgs {
     }
 }
 
-/// Runs the command: what to print.
+/// Runs the command.
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let matches = &args.0;
     let Some(name) = matches.get_one::<Name>(OWN[0]) else {

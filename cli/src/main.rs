@@ -1,5 +1,5 @@
-//! `poddns`, the operator's tool: asks a server, explains its answers, lists its pods, translates between addresses and
-//! names, checks a configuration and what it needs of the cluster.
+//! `poddns`, the operator's tool: queries a server, explains its answers, lists its pods, translates between addresses and
+//! names, checks a configuration and the permissions that it needs in the cluster.
 #![forbid(unsafe_code)]
 
 mod admin;
@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod compare;
 mod corefile;
+mod duration;
 mod explain;
 mod man;
 mod names;

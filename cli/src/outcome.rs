@@ -88,7 +88,7 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Prints a part of the output of a command that may have more. Fails with [`CommandError::ReaderGone`] if nobody reads on.
+/// Prints a part of the output of a command that may have more. Fails with [`CommandError::ReaderGone`] if it is no longer read.
 pub(crate) fn print_part(text: &str) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

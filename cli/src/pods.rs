@@ -23,9 +23,9 @@ const VERSION: u32 = 1;
 #[command(after_long_help = "\
 Examples:
   poddns pods                                  all pods
-  poddns pods 10.42.2.46                       who has this address
+  poddns pods 10.42.2.46                       pods with this address
   poddns pods 10-42-2-46.web.pod.cluster.local the same, whatever the namespace in the name
-  poddns pods --namespace web                  what a namespace holds
+  poddns pods --namespace web                  pods of a namespace
   poddns pods web-0 db/postgres-0              pods by name, if poddnsd runs with --pod-names
 
 Exit status: 0 if each argument has a pod, 1 if one has none or the server cannot be asked, 64 for bad usage.")]
@@ -72,7 +72,7 @@ impl FromStr for PodSelector {
 }
 
 impl PodSelector {
-    /// The parameters of `/pods` that select it.
+    /// Returns the parameters of `/pods` that select it.
     fn parameters(&self, namespace: Option<Label>) -> String {
         let mut parameters = String::new();
         let own = match self {
@@ -153,12 +153,12 @@ pub(crate) fn list(
     }
 }
 
-/// The addresses of a pod of a page.
+/// Returns the addresses of a pod of a page.
 pub(crate) fn addresses(pod: &Value) -> impl Iterator<Item = &str> {
     pod.get("addresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Prints pods as they come.
+/// Table of pods, printed as they arrive.
 struct PodTable {
     json: bool,
     begun: bool,

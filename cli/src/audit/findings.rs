@@ -11,7 +11,7 @@ use crate::text::show_text;
 /// Version of the shape of `/audit` that is read.
 const VERSION: u64 = 1;
 
-/// A name that would break, and who asks for it.
+/// A name that would break, and a client that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct AuditPair {
     pub(super) name: String,

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use self::findings::{AuditFindings, AuditOccurrences, AuditPair};
 use crate::admin::Admin;
+use crate::duration::{DAY, duration};
 use crate::outcome::{CommandError, print};
 use crate::query::ServerArg;
 
@@ -22,8 +23,6 @@ const BREAKS: u8 = 3;
 
 /// Exit status if the audit has not been observing for long enough.
 const TOO_SHORT: u8 = 4;
-
-const DAY: u64 = 24 * 3600;
 
 /// The longest time that `--at-least` takes, in seconds.
 const MAX_SECONDS: u64 = 366 * DAY;
@@ -143,7 +142,7 @@ fn document(findings: &AuditFindings, verdict: AuditVerdict, at_least: u64) -> V
     })
 }
 
-/// The verdict, what limits it, and the list.
+/// Returns the verdict, its limits, and the list.
 fn report(findings: &AuditFindings, verdict: AuditVerdict, at_least: u64) -> String {
     let mut text = format!(
         "in {}: {}, {}\n",
@@ -206,7 +205,7 @@ fn entry(pair: &AuditPair, finding: &AuditOccurrences, now: u64) -> String {
     text
 }
 
-/// A number with its noun: `1,204,311 queries`.
+/// Returns a number with its noun: `1,204,311 queries`.
 fn counted(number: u64, one: &str, several: &str) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -217,21 +216,6 @@ fn counted(number: u64, one: &str, several: &str) -> String {
         grouped.push(digit);
     }
     format!("{grouped} {}", if number == 1 { one } else { several })
-}
-
-/// A time in its two largest units: `7 d 4 h`.
-fn duration(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / DAY, seconds / 3600 % 24, seconds / 60 % 60);
-    let two = |large: u64, unit: &str, small: u64, other: &str| match small {
-        0 => format!("{large} {unit}"),
-        small => format!("{large} {unit} {small} {other}"),
-    };
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => two(minutes, "min", seconds % 60, "s"),
-        (0, hours, minutes) => two(hours, "h", minutes, "min"),
-        (days, hours, _) => two(days, "d", hours, "h"),
-    }
 }
 
 #[cfg(test)]
@@ -304,9 +288,5 @@ mod tests {
         for wrong in ["", "7", "d", "-1d", "+1d", "1.5h", "367d", "99999999999999999999d", "7w"] {
             assert_eq!(span(wrong), Err(SpanError), "{wrong}");
         }
-        assert_eq!(
-            (duration(59), duration(3600), duration(90)),
-            ("59 s".into(), "1 h".into(), "1 min 30 s".into())
-        );
     }
 }

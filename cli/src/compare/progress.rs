@@ -49,7 +49,7 @@ fn line(asked: u64, different: u64, total: Option<u64>, elapsed: Duration) -> St
     let Some(total) = total.filter(|total| *total > 0) else {
         return format!("{asked} asked, {different} differ");
     };
-    // More than were counted, if pods have come meanwhile.
+    // There are more than were counted if pods were created meanwhile.
     let done = asked.min(total);
     let full = done * CELLS / total;
     let mut line = String::from("[");

@@ -68,7 +68,7 @@ impl AnswerDifference {
     }
 }
 
-/// Counts and prints differences as they are found.
+/// Counts of differences, which are printed as they are found.
 pub(super) struct ComparisonReport {
     json: bool,
     asked: u64,
@@ -133,7 +133,7 @@ impl ComparisonReport {
         format!("{object}\n")
     }
 
-    /// Prints the summary; the exit status says whether the servers agree.
+    /// Prints the summary; returns success if the servers agree.
     pub(super) fn end(self) -> Result<ExitCode, CommandError> {
         self.erase_progress();
         if self.asked == 0 {

@@ -44,11 +44,11 @@ pub(super) struct Import {
     pub(super) port: Option<String>,
     /// `bind` directives of the server block: the new block must have them too.
     pub(super) bind: Vec<String>,
-    /// Networks whose reverse zones poddns is to serve.
+    /// Networks of the reverse zones that poddns is to serve.
     pub(super) reverse_zones: Vec<IpCidr>,
-    /// Namespaces are to be hidden from clients that are not their pods.
+    /// True if namespaces are to be hidden from clients that are not their pods.
     pub(super) visibility: bool,
-    /// `kubernetes` passes reverse names on that it does not know.
+    /// True if `kubernetes` passes on reverse names that it does not have.
     pub(super) falls_through: bool,
     pub(super) findings: Vec<ImportFinding>,
 }

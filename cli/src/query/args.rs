@@ -1,4 +1,4 @@
-//! The arguments of `poddns query` that need more than clap knows.
+//! Arguments of `poddns query` with parsers of their own.
 
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::outcome::CommandError;
 use crate::text::parse_hex;
 
-/// The longest a try may take: a day.
+/// Maximum time of a try in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
 
 /// Reason why an argument is refused. clap puts the argument's name and value in front.

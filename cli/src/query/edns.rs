@@ -1,4 +1,4 @@
-//! The OPT pseudo-section: what the response said through EDNS(0) (RFC 6891).
+//! The OPT pseudo-section: EDNS(0) of the response (RFC 6891).
 
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ fn extended_error_data(edns: &Edns) -> impl Iterator<Item = Vec<u8>> {
     options.filter(|(code, _)| u16::from(*code) == EDE).map(|(_, option)| octets_of(option))
 }
 
-/// The options of a response: code, data in hexadecimal, and what they mean.
+/// Returns the options of a response: code, data in hexadecimal, and meaning.
 pub(crate) fn options(edns: &Edns, cookie: Option<&[u8]>) -> Vec<(u16, String, String)> {
     let show = |(code, option): &(EdnsCode, EdnsOption)| {
         let (code, data) = (u16::from(*code), octets_of(option));
@@ -54,7 +54,7 @@ pub(crate) fn options(edns: &Edns, cookie: Option<&[u8]>) -> Vec<(u16, String, S
 
 /// An option's data as it was on the wire.
 fn octets_of(option: &EdnsOption) -> Vec<u8> {
-    // Fails only for options too long for a message, which none from a message is.
+    // Fails only for options too long for a message, from which these are.
     Vec::try_from(option).unwrap_or_default()
 }
 

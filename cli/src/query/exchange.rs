@@ -262,7 +262,7 @@ fn ask_tcp(
     }
 }
 
-/// Fills the buffer before the deadline, whatever the pieces it comes in.
+/// Fills the buffer before the deadline, from any number of segments.
 fn read_exact(stream: &mut TcpStream, buffer: &mut [u8], deadline: &Deadline) -> io::Result<()> {
     let mut rest = buffer;
     while !rest.is_empty() {

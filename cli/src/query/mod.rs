@@ -45,7 +45,7 @@ pub(crate) const DNS_PORT: u16 = 53;
 /// The port of the server that is asked by default: poddnsd's own default.
 const DEFAULT_PORT: u16 = 1053;
 
-/// The most faults of an answer to note one by one.
+/// Maximum number of faults of an answer that are printed one by one.
 const MAX_FAULTS: usize = 10;
 
 /// Reason why there is no answer.
@@ -240,7 +240,7 @@ fn edns(options: &QueryOptions, version: u8, cookie: Option<&[u8]>) -> Edns {
     edns
 }
 
-/// Eight octets that nobody can guess: the standard library seeds its hashers from the system's randomness.
+/// Returns eight unpredictable octets: the standard library seeds its hashers from the system's randomness.
 fn random_octets() -> [u8; 8] {
     RandomState::new().build_hasher().finish().to_be_bytes()
 }

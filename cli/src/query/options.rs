@@ -119,7 +119,7 @@ struct Flags {
     option: Vec<OptionArg>,
 }
 
-/// The options whose place among the words matters.
+/// Options that, like words, refer to those before or after them.
 const WORDS: [&str; 7] = ["words", "record_type", "class", "reverse", "name", "file", "server"];
 
 /// Options of queries and of output.

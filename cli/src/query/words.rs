@@ -12,7 +12,7 @@ use super::args::{self, ArgError, CookieArg, ServerArg};
 use super::print::Sections;
 use crate::text::{NameTextError, parse_name, show_text};
 
-/// One word of the command line, or one option whose place among the words matters.
+/// One word of the command line, or one option that refers to words beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DigWord {
     /// `@ADDR[:PORT]`
@@ -25,7 +25,7 @@ pub(super) enum DigWord {
     Class(DNSClass),
     /// A name to ask for.
     Name(Name),
-    /// An address whose reverse name to ask for.
+    /// An address, to ask for its reverse name.
     Reverse(IpAddr),
     /// A file of questions; `-` is standard input.
     File(PathBuf),
@@ -49,7 +49,7 @@ pub(super) enum DigOption {
     Timeout(Duration),
     Tries(u32),
     Print(Sections, bool),
-    /// Accepted, and how it is anyway.
+    /// Accepted without effect.
     Nothing,
 }
 

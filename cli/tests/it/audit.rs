@@ -1,23 +1,14 @@
 //! `poddns audit` against a running server.
 
 use poddns_core::Mode;
-use poddns_net::{Server, Settings};
+use poddns_net::Server;
 use poddns_test_support::dns::{ask, query};
-use poddns_watch::Source;
 
-use crate::running::pods_file;
+use crate::running::{self, pods_file};
 use crate::support::{Run, poddns};
 
 fn start(file: &tempfile::NamedTempFile) -> Server {
-    let mut settings = Settings::default();
-    (settings.mode, settings.audit) = (Mode::Insecure, true);
-    settings.source = Source::File(file.path().to_owned());
-    settings.listen = vec![([127, 0, 0, 1], 0).into()];
-    settings.admin = vec![([127, 0, 0, 1], 0).into()];
-    let (server, opening) = Server::start(settings).expect("the settings are sound");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(opening.opened()).expect("the file is read");
-    server
+    running::start(file, |settings| (settings.mode, settings.audit) = (Mode::Insecure, true))
 }
 
 /// Asks a server for an address in a namespace.
@@ -63,7 +54,7 @@ fn verdict_is_the_exit_status() {
 #[test]
 fn server_without_audit_is_named() {
     let file = pods_file(&[]);
-    let server = crate::running::start(Mode::Verified, &file);
+    let server = running::start(&file, |_| {});
     let run = audit(&[&server], &[]);
     assert_eq!(run.code, Some(1));
     assert!(

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use poddns_core::Mode;
 use poddns_net::Server;
 use tempfile::NamedTempFile;
 
@@ -25,7 +24,11 @@ impl Pair {
         ]);
         let old =
             pods_file(&[("web", "web-0", &["10.42.2.46"]), ("web", "web-1", &["10.42.2.47", "10.42.9.9"])]);
-        Self { new: start(Mode::Verified, &file), old: start(Mode::Verified, &old), file }
+        Self {
+            new: start(&file, |settings| settings.pod_names = true),
+            old: start(&old, |settings| settings.pod_names = true),
+            file,
+        }
     }
 
     /// The arguments that name the servers.

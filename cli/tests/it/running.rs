@@ -33,11 +33,10 @@ pub(crate) fn pods_file(pods: &[(&str, &str, &[&str])]) -> NamedTempFile {
     file
 }
 
-/// A server on free ports of the loopback interface.
-pub(crate) fn start(mode: Mode, file: &NamedTempFile) -> Server {
+/// A server of these pods on free ports of the loopback interface, with the given changes to the default settings.
+pub(crate) fn start(file: &NamedTempFile, change: impl FnOnce(&mut Settings)) -> Server {
     let mut settings = Settings::default();
-    settings.mode = mode;
-    settings.pod_names = mode == Mode::Verified;
+    change(&mut settings);
     settings.source = Source::File(file.path().to_owned());
     settings.listen = vec![([127, 0, 0, 1], 0).into()];
     settings.admin = vec![([127, 0, 0, 1], 0).into()];
@@ -54,7 +53,7 @@ impl Running {
             ("web", "web-1", &["10.42.2.47"]),
             ("db", "db-0", &["10.42.3.1"]),
         ]);
-        Self { server: start(Mode::Verified, &file), file }
+        Self { server: start(&file, |settings| settings.pod_names = true), file }
     }
 
     fn run(&self, args: &[&str]) -> Run {
@@ -158,7 +157,7 @@ fn missing_pods_fail_with_index_state() {
         (Some(1), "poddns: no pod has 10.9.9.9; the index is in sync\n")
     );
     assert!(run.stdout.contains("db-0"), "the others are printed: {}", run.stdout);
-    let insecure = start(Mode::Insecure, &running.file);
+    let insecure = start(&running.file, |settings| settings.mode = Mode::Insecure);
     let admin = insecure.admin().expect("it is served").to_string();
     let run = poddns(["pods", "--server", &admin]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));

@@ -13,7 +13,7 @@ const VERSION: u64 = 1;
 
 /// A name that would break, and a client that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AuditPair {
+pub(super) struct AuditedName {
     pub(super) name: String,
     /// Empty if the forwarder did not name it.
     pub(super) client: String,
@@ -43,7 +43,7 @@ pub(super) struct AuditFindings {
     pub(super) refused: u64,
     /// True if there may be more pairs than these.
     pub(super) more: bool,
-    pub(super) pairs: BTreeMap<AuditPair, AuditOccurrences>,
+    pub(super) pairs: BTreeMap<AuditedName, AuditOccurrences>,
     /// Errors of the files that should keep the audit.
     pub(super) file_errors: Vec<String>,
     /// The time of the last server, in Unix seconds.
@@ -74,7 +74,7 @@ impl AuditFindings {
         let full = pairs.len() as u64 >= number(document, "max_pairs").max(1);
         findings.more = full || number(document, "missed") > 0;
         for pair in pairs {
-            findings.add(AuditPair::read(pair), AuditOccurrences::read(pair));
+            findings.add(AuditedName::read(pair), AuditOccurrences::read(pair));
         }
         if let Some(error) = document.pointer("/file/error").and_then(Value::as_str) {
             findings.file_errors.push(show_text(error));
@@ -82,7 +82,7 @@ impl AuditFindings {
         Ok(findings)
     }
 
-    fn add(&mut self, pair: AuditPair, finding: AuditOccurrences) {
+    fn add(&mut self, pair: AuditedName, finding: AuditOccurrences) {
         match self.pairs.get_mut(&pair) {
             Some(known) => known.join(finding),
             None => drop(self.pairs.insert(pair, finding)),
@@ -121,14 +121,14 @@ impl AuditFindings {
     }
 
     /// The pairs, the most frequent ones first.
-    pub(super) fn ranked(&self) -> Vec<(&AuditPair, &AuditOccurrences)> {
+    pub(super) fn ranked(&self) -> Vec<(&AuditedName, &AuditOccurrences)> {
         let mut pairs: Vec<_> = self.pairs.iter().collect();
         pairs.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.count));
         pairs
     }
 }
 
-impl AuditPair {
+impl AuditedName {
     fn read(pair: &Value) -> Self {
         Self { name: show_text(text(pair, "name")), client: show_text(text(pair, "client")) }
     }
@@ -183,7 +183,7 @@ impl AuditOccurrences {
         }
     }
 
-    pub(super) fn json(&self, pair: &AuditPair) -> Value {
+    pub(super) fn json(&self, pair: &AuditedName) -> Value {
         json!({
             "name": pair.name,
             "client": (!pair.client.is_empty()).then_some(&pair.client),

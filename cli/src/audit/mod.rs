@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use self::findings::{AuditFindings, AuditOccurrences, AuditPair};
+use self::findings::{AuditFindings, AuditOccurrences, AuditedName};
 use crate::admin::Admin;
 use crate::duration::{DAY, duration};
 use crate::outcome::{CommandError, print};
@@ -191,7 +191,7 @@ fn outcome(findings: &AuditFindings) -> String {
     format!("{at_least}{names} from {clients} would break")
 }
 
-fn entry(pair: &AuditPair, finding: &AuditOccurrences, now: u64) -> String {
+fn entry(pair: &AuditedName, finding: &AuditOccurrences, now: u64) -> String {
     let client = if pair.client.is_empty() { "an unknown client" } else { &pair.client };
     let mut text = format!(
         "\n{} from {client}: {}, last {} ago, first {} ago\n",

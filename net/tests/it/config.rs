@@ -160,7 +160,7 @@ fn wrong_values_of_flags_that_harden() {
 }
 
 #[test]
-fn what_hardens_can_be_set_in_every_way() {
+fn hardening_options_are_set_in_every_way() {
     let (_directory, path) = file("rate-limit-exempt = [\"none\", \"10.0.0.0/8\"]\n");
     let line = format!(
         "{}:1: rate-limit-exempt = \"none\": gives none and others; none stands alone",
@@ -182,7 +182,7 @@ fn what_hardens_can_be_set_in_every_way() {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once_in_the_notation_of_its_origin() {
+fn all_problems_are_reported_by_origin() {
     let (_directory, path) = file("ttl = 5\n\nthreads = 0\n");
     let third = format!("{}:3: threads = \"0\": is out of range; allowed: 1 to 512", path.display());
     assert_refused(
@@ -328,7 +328,7 @@ fn settings_that_contradict_each_other() {
 }
 
 #[test]
-fn flags_beat_variables_and_variables_beat_the_file() {
+fn flags_beat_variables_which_beat_file() {
     let (_directory, path) =
         file("ttl = 1\ndomain = [\"file.example\", \"two.example\"]\nblock-special = true\n");
     let path = path.to_str().unwrap();
@@ -387,7 +387,7 @@ fn a_variable_may_name_the_file() {
 }
 
 #[test]
-fn variables_that_kubernetes_makes_of_services_are_no_settings() {
+fn variables_of_services_are_no_settings() {
     let service =
         [("PODDNS_SERVICE_HOST", "10.0.0.1"), ("PODDNS_PORT", "tcp://10.0.0.1:53"), ("PODDNS_TTL", "7000")];
     assert_refused(&[], &service, &["PODDNS_TTL=\"7000\": is out of range; allowed: 0 to 3600 (seconds)"]);
@@ -425,7 +425,7 @@ fn usage() {
 }
 
 #[test]
-fn a_kubeconfig_that_cannot_be_used_is_a_matter_of_configuration() {
+fn unusable_kubeconfig_is_configuration_error() {
     let output = run(&["--kubeconfig=/nonexistent/kubeconfig", "--listen=127.0.0.1:0", "--admin=off"], &[]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64), "{told}");
@@ -433,7 +433,7 @@ fn a_kubeconfig_that_cannot_be_used_is_a_matter_of_configuration() {
 }
 
 #[test]
-fn an_address_in_use_is_a_failure_of_the_machine() {
+fn address_in_use_is_run_time_failure() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (listen, admin, over) in [(address.as_str(), "off", "TCP"), ("127.0.0.1:0", &address, "HTTP")] {
@@ -459,7 +459,7 @@ fn insecure_without_a_guard_is_warned_of() {
 }
 
 #[test]
-fn a_snapshot_is_for_a_cluster_and_has_a_folder() {
+fn snapshot_needs_cluster_and_folder() {
     assert_refused(
         &["--snapshot=/snapshot"],
         &[],
@@ -510,7 +510,7 @@ fn unknown_variable_is_warned_of() {
 }
 
 #[test]
-fn start_is_logged_with_version_and_mode_until_ready() {
+fn start_is_logged_with_version_and_mode() {
     let daemon = insecure(&[]);
     daemon.wait_for_log("\"ready\"");
     let start =

@@ -7,7 +7,7 @@ use super::cause::Cause;
 use super::request::{ApiRequest, ListConsistency};
 use super::resource_version::ResourceVersion;
 use super::target::ObjectTarget;
-use super::{Goal, MAX_CHANGED, Machine, Notice, SHORT_WATCH};
+use super::{CATCH_UP, Goal, MAX_CHANGED, Machine, Notice, SHORT_WATCH};
 use crate::feed::decode::EventKind;
 use crate::quote::QuotedText;
 
@@ -44,6 +44,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.exchange = None;
         self.contact = Some(now);
         self.confirmed = true;
+        let revision = if self.has_own_etcd { "" } else { revision };
         self.revision = revision.parse().ok();
         let known = self.cluster.as_deref();
         if known == uid {
@@ -91,6 +92,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
         self.cluster = uid.map(str::to_owned);
         self.of_other_cluster = true;
+        self.has_own_etcd = false;
         self.version = ResourceVersion::default();
     }
 
@@ -145,6 +147,12 @@ impl<T: ObjectTarget> Machine<T> {
             self.confirmed = false;
             return false;
         }
+        if self.goal == Goal::List(ListConsistency::Consistent)
+            && version.number().is_some_and(|number| Some(number) < self.revision)
+        {
+            // It was read after the revision, so that is not one of these objects.
+            (self.has_own_etcd, self.revision) = (true, None);
+        }
         let removed = self.target.end();
         self.of_other_cluster = false;
         self.version = version.clone();
@@ -176,7 +184,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.resync.touch(|| target.key(object));
         self.advance(&version);
         self.notices.push(Notice::Changed);
-        self.caught_up();
+        self.caught_up(now);
     }
 
     /// An event of a streaming list before its end: an object of the list, or a change.
@@ -225,7 +233,7 @@ impl<T: ObjectTarget> Machine<T> {
             ApiRequest::Watch { .. } => {
                 self.bookmarks = true;
                 self.advance(&version);
-                self.caught_up();
+                self.caught_up(now);
             }
             ApiRequest::Identify | ApiRequest::List { .. } | ApiRequest::StreamingList { .. } => {}
         }
@@ -270,11 +278,20 @@ impl<T: ObjectTarget> Machine<T> {
     }
 
     /// Establishes the watch once it has come to where the cluster was when the watch began.
-    fn caught_up(&mut self) {
+    fn caught_up(&mut self, now: Instant) {
         let settled = self.exchange.as_ref().is_some_and(|exchange| exchange.settled);
+        let opened = self.exchange.as_ref().and_then(|exchange| exchange.opened);
         let behind = self.interrupted && self.version.number() < self.revision;
         if !settled && !behind {
             self.settle();
+        } else if behind && opened.is_some_and(|opened| now >= opened + CATCH_UP) {
+            let text = format!(
+                "the watch of {} at {} is behind the cluster after {} s; listing again",
+                self.subject,
+                self.subject.url,
+                CATCH_UP.as_secs(),
+            );
+            return self.out_of_sync(now, text, ListConsistency::Consistent);
         }
         self.resync_caught_up();
     }

@@ -59,6 +59,8 @@ const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
 /// A watch is established once it has been silent for this long after it was accepted. A server that cannot go on
 /// from our version accepts the watch first, and says so in its first event.
 const SETTLE: Duration = Duration::from_secs(1);
+/// Longest time for which a watch with changes may stay behind the revision that the cluster had before. Then a list follows.
+const CATCH_UP: Duration = Duration::from_secs(15);
 /// A watch that ends sooner than this was cut short: the next one is not begun at once.
 const SHORT_WATCH: Duration = Duration::from_secs(5);
 /// A server that was not heard for longer may be another one, or the same with another history: it is asked which
@@ -183,6 +185,8 @@ pub(crate) struct Machine<T> {
     confirmed: bool,
     /// The revision of the cluster when it was last confirmed.
     revision: Option<u64>,
+    /// True if the objects are in an etcd of their own (`--etcd-servers-overrides`), with other revisions.
+    has_own_etcd: bool,
     /// Time at which the server was last heard.
     contact: Option<Instant>,
     /// Version of the index.
@@ -228,6 +232,7 @@ impl<T: ObjectTarget> Machine<T> {
             of_other_cluster: false,
             confirmed: false,
             revision: None,
+            has_own_etcd: false,
             contact: None,
             version: ResourceVersion::default(),
             goal: Goal::List(ListConsistency::Any),

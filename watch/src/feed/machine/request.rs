@@ -6,7 +6,7 @@ use form_urlencoded::Serializer;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ApiRequest {
     /// Identity of the cluster, and its revision: a list of the one namespace `kube-system`. Its uid is
-    /// the cluster's identity; the list's `resourceVersion` is etcd's revision, the same for all resources.
+    /// the cluster's identity; the list's `resourceVersion` is etcd's revision, the same for all resources in one etcd.
     Identify,
     /// A list, or a page of one.
     List {

@@ -85,6 +85,44 @@ fn server_without_identity_is_watched() {
     }
 }
 
+/// Each event is later than the last by less than a silence that establishes the watch.
+#[test]
+fn objects_in_their_own_etcd_are_followed() {
+    let mut bench = Bench::in_sync(&CACHED_FIRST);
+    bench.machine.reconnect(bench.now);
+    bench.confirm("a", "1000");
+    assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
+    bench.accept();
+    let versions = ["11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "23", "24", "25"];
+    for version in versions {
+        bench.now += Duration::from_millis(950);
+        bench.event(EventKind::Modified, (1, 1, version));
+        bench.machine.poll(bench.now);
+    }
+    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }), "as one that lags");
+    bench.now += Duration::from_millis(950);
+    bench.machine.heard(bench.now);
+    bench.event(EventKind::Modified, (1, 1, "26"));
+    let request = bench.request();
+    assert!(
+        matches!(request, ApiRequest::StreamingList { read: ListConsistency::Consistent, .. }),
+        "{request:?}"
+    );
+    bench.accept();
+    bench.machine.bookmark(bench.now, "27", true);
+    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    bench.machine.reconnect(bench.now);
+    bench.confirm("a", "1001");
+    assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
+    bench.accept();
+    bench.event(EventKind::Modified, (1, 1, "28"));
+    assert_eq!(
+        (bench.machine.standing(), bench.machine.grace()),
+        (SyncStatus::Fresh, None),
+        "known from then on"
+    );
+}
+
 #[test]
 fn identity_refused_at_first_is_asked_again() {
     let mut bench = Bench::new(&CACHED_FIRST);

@@ -214,8 +214,9 @@ async fn comparisons_mend_the_index_and_are_counted() {
     let server = small_cluster();
     let mut ghost = pod("default", "ghost", &["10.0.0.9"]);
     ghost["metadata"]["resourceVersion"] = json!("1");
-    // The first comparison finds another pod than those of the index, the later ones the truth.
-    let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [ghost]});
+    // The first comparison finds another pod than those of the index, the later ones the truth. The server
+    // begins at version 100 and has five objects, so a list of version 105 is as new as was asked for.
+    let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "105"}, "items": [ghost]});
     server.next("pods", RequestVerb::List, PreparedResponse::ok(list.to_string()));
     server.next("namespaces", RequestVerb::List, PreparedResponse::ok("<html>"));
     let resync_interval = Some(Duration::from_millis(50));

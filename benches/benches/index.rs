@@ -108,15 +108,15 @@ fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
 /// no look-up of that size can undercut.
 fn floor(c: &mut Criterion<CpuTime>) {
     #[repr(align(64))]
-    struct CacheLine(u32);
-    let lines: Vec<CacheLine> = (0..200_000).map(CacheLine).collect();
+    struct ColdLine(u32);
+    let lines: Vec<ColdLine> = (0..200_000).map(ColdLine).collect();
     let mut group = c.benchmark_group("floor");
     for in_turn in [false, true] {
         let name = if in_turn { "cache line in turn, 12.8 MB" } else { "cache line, 12.8 MB" };
         group.bench_function(name, |b| {
             let (mut choice, mut last) = (PodNumbers(1), false);
             b.iter(|| {
-                let CacheLine(number) = lines[choice.next(last) as usize % lines.len()];
+                let ColdLine(number) = lines[choice.next(last) as usize % lines.len()];
                 last = in_turn && number & 1 == 1;
                 number
             });

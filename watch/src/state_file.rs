@@ -26,7 +26,7 @@ pub enum UntrustedFile {
     OtherOwner {
         /// The user id of its owner.
         owner: u32,
-        /// That of the process.
+        /// The user id of the process.
         user: u32,
     },
     /// Other users can write to it.

@@ -31,7 +31,7 @@ pub enum AuditFileError {
         /// The fault of its contents.
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
-        /// What the operator can do.
+        /// Action for the operator.
         remedy: &'static str,
     },
     /// The file cannot be written.

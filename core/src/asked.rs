@@ -22,8 +22,10 @@ pub struct AskedPod {
 #[must_use]
 pub fn asked_pod(config: &Config<'_>, query: &[u8]) -> Option<AskedPod> {
     let header = Header::read(query)?;
-    let question = Message::read_question(&header, query).question?;
-    let (_, Place::Pod { label, namespace }) = zone::locate(config.zones, question.name)? else {
+    let mut message = Message::new(&header);
+    message.read_question(query);
+    let question = message.question?;
+    let (_, Place::Pod { label, namespace }) = zone::locate_out_of_line(config.zones, question.name)? else {
         return None;
     };
     Some(AskedPod { namespace: Label::from_wire(namespace)?, address: podip::parse(label)? })

@@ -62,7 +62,7 @@ pub(crate) fn audit<P: PodLookup + ?Sized>(
         return None;
     }
     // An address was answered, so the name is that of a pod in a zone.
-    let (_, Place::Pod { label, namespace }) = zone::locate(config.zones, name)? else {
+    let (_, Place::Pod { label, namespace }) = zone::locate_out_of_line(config.zones, name)? else {
         return None;
     };
     let (namespace, address) = (Label::from_wire(namespace)?, podip::parse(label)?);

@@ -53,13 +53,21 @@ pub enum CookieStatus {
     Invalid,
 }
 
-/// Checks the client's cookie, and makes the 24 octets to send back: the client's part and a fresh server's.
+/// A client's cookie that was checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckedCookie {
+    pub(crate) status: CookieStatus,
+    /// The cookie to send back: the client's part and a fresh server's.
+    pub(crate) renewed: [u8; 24],
+}
+
+/// Checks the client's cookie, and makes the one to send back.
 pub(crate) fn check_and_renew(
     secrets: &CookieSecrets,
     cookie: &Cookie<'_>,
     source: IpAddr,
     now: u32,
-) -> (CookieStatus, [u8; 24]) {
+) -> CheckedCookie {
     let status = if cookie.server.is_empty() {
         CookieStatus::New
     } else if is_valid(secrets, cookie, source, now) {
@@ -70,7 +78,7 @@ pub(crate) fn check_and_renew(
     let [t0, t1, t2, t3] = now.to_be_bytes();
     let head = [VERSION, 0, 0, 0, t0, t1, t2, t3];
     let both = [*cookie.client, head, hash(&secrets.current, *cookie.client, source, head)];
-    (status, both.as_flattened().first_chunk().copied().unwrap_or_default())
+    CheckedCookie { status, renewed: both.as_flattened().first_chunk().copied().unwrap_or_default() }
 }
 
 fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u32) -> bool {
@@ -166,7 +174,7 @@ mod tests {
             let secrets = secrets(secret);
             let cookie = Cookie { client: &octets(client), server: &[] };
             let source = source.parse().unwrap_or(IpAddr::from([0; 4]));
-            let (status, both) = check_and_renew(&secrets, &cookie, source, time);
+            let CheckedCookie { status, renewed: both } = check_and_renew(&secrets, &cookie, source, time);
             assert_eq!(status, CookieStatus::New);
             assert_eq!(both.get(8..), Some(&octets::<16>(server)[..]), "{server}");
         }
@@ -181,7 +189,7 @@ mod tests {
             let server = octets::<16>(server);
             let cookie = Cookie { client: &octets("fc93fc62807ddb86"), server: &server };
             // The document asks when the cookie is almost two hours old; here it has to be good.
-            check_and_renew(&secrets, &cookie, source, 1_559_727_985 + 1800).0
+            check_and_renew(&secrets, &cookie, source, 1_559_727_985 + 1800).status
         };
         assert_eq!(status("01abcdef5cf78f71a314227b6679ebf5"), CookieStatus::Valid);
         assert_eq!(status("01abcdee5cf78f71a314227b6679ebf5"), CookieStatus::Invalid, "a reserved octet");
@@ -198,8 +206,8 @@ mod tests {
         let rolled =
             CookieSecrets { previous: Some(octets("dd3bdf9344b678b185a6f5cb60fca715")), ..new.clone() };
         let now = 1_559_741_961;
-        assert_eq!(check_and_renew(&rolled, &cookie, source, now).0, CookieStatus::Valid);
-        assert_eq!(check_and_renew(&new, &cookie, source, now).0, CookieStatus::Invalid);
+        assert_eq!(check_and_renew(&rolled, &cookie, source, now).status, CookieStatus::Valid);
+        assert_eq!(check_and_renew(&new, &cookie, source, now).status, CookieStatus::Invalid);
     }
 
     #[test]
@@ -208,9 +216,9 @@ mod tests {
         let (here, there) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let now = 100;
         let first = Cookie { client: &[7; 8], server: &[] };
-        let (_, both) = check_and_renew(&secrets, &first, here, now);
+        let both = check_and_renew(&secrets, &first, here, now).renewed;
         let again = Cookie { client: &[7; 8], server: both.get(8..).unwrap_or_default() };
-        let status = |source, at| check_and_renew(&secrets, &again, source, at).0;
+        let status = |source, at| check_and_renew(&secrets, &again, source, at).status;
         assert_eq!(status(here, now), CookieStatus::Valid);
         assert_eq!(status(here, now + 3600), CookieStatus::Valid);
         assert_eq!(status(here, now + 3601), CookieStatus::Invalid);
@@ -219,7 +227,7 @@ mod tests {
         assert_eq!(status(here, now.wrapping_sub(301)), CookieStatus::Invalid);
         assert_eq!(status(there, now), CookieStatus::Invalid);
         let other = Cookie { client: &[8; 8], ..again };
-        assert_eq!(check_and_renew(&secrets, &other, here, now).0, CookieStatus::Invalid);
+        assert_eq!(check_and_renew(&secrets, &other, here, now).status, CookieStatus::Invalid);
         // The same client over a dual-stack socket.
         let mapped = IpAddr::V6(core::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped());
         assert_eq!(status(mapped, now), CookieStatus::Valid);
@@ -229,13 +237,13 @@ mod tests {
     fn cookie_of_previous_secret_is_renewed() {
         let old = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
         let source = IpAddr::from([10, 0, 0, 1]);
-        let (_, both) = check_and_renew(&old, &Cookie { client: &[7; 8], server: &[] }, source, 5);
+        let both = check_and_renew(&old, &Cookie { client: &[7; 8], server: &[] }, source, 5).renewed;
         let cookie = Cookie { client: &[7; 8], server: both.get(8..).unwrap_or_default() };
         let new = CookieSecrets { current: [1; 16], previous: Some(old.current) };
-        let (status, renewed) = check_and_renew(&new, &cookie, source, 5);
+        let CheckedCookie { status, renewed } = check_and_renew(&new, &cookie, source, 5);
         assert_eq!(status, CookieStatus::Valid);
         assert_ne!(renewed, both, "new cookies come from the new secret");
         let later = CookieSecrets { previous: None, ..new };
-        assert_eq!(check_and_renew(&later, &cookie, source, 5).0, CookieStatus::Invalid);
+        assert_eq!(check_and_renew(&later, &cookie, source, 5).status, CookieStatus::Invalid);
     }
 }

@@ -189,7 +189,7 @@ fn transfer<'a>(config: &Config<'a>, name: QuestionName<'_>) -> Decision<'a> {
     if !config.transfers {
         return Decision::bare(reason, Rcode::REFUSED, Some(Ede::NOT_SUPPORTED));
     }
-    match zone::locate(config.zones, name) {
+    match zone::locate_out_of_line(config.zones, name) {
         Some((zone, Place::Apex)) => {
             Decision { reason, rcode: Rcode::NOERROR, ede: None, records: Records::Transfer(zone) }
         }

@@ -32,21 +32,14 @@ const MAX_LEN: usize = 39;
 
 /// The address that a label spells, in any of its forms; `None` if it spells none.
 #[must_use]
-#[expect(
-    clippy::inline_always,
-    reason = "on the path of every query, and no longer inlined since it has a second caller"
-)]
-#[inline(always)]
+// Out of line: where it is inlined, its result is put together octet by octet.
+#[inline(never)]
 pub fn parse(label: &[u8]) -> Option<IpAddr> {
     // What looks like IPv4 but is not (1-2-3-256) has too few groups for IPv6 as well.
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "on the path of every query, and no longer inlined since it has a second caller"
-)]
-#[inline(always)]
+#[inline]
 fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
     let (mut bits, mut rest) = decimal(label)?;
     for _ in 1..4 {

@@ -127,13 +127,8 @@ fn judge_namespace<P: PodLookup + ?Sized>(
     if config.mode == Mode::Insecure && !config.check_namespaces {
         return (Finding::Empty, Reason::NamespaceUnchecked).into();
     }
-    from_index(config, pods, || {
-        Ok(if pods.namespace_exists(namespace)? {
-            (Finding::Empty, Reason::NamespaceExists)
-        } else {
-            (Finding::Nothing, Reason::NoSuchNamespace)
-        })
-    })
+    let reasons = [Reason::NoSuchNamespace, Reason::NamespaceExists];
+    if_in_index(config, pods, Finding::Empty, reasons, || pods.namespace_exists(namespace))
 }
 
 #[inline]
@@ -154,20 +149,16 @@ fn judge_address<P: PodLookup + ?Sized>(
         Mode::Insecure if !config.check_namespaces => {
             (Finding::Address(address), Reason::AddressUnchecked).into()
         }
-        Mode::Insecure => from_index(config, pods, || {
-            Ok(if pods.namespace_exists(namespace)? {
-                (Finding::Address(address), Reason::AddressOfNamespace)
-            } else {
-                (Finding::Nothing, Reason::NoSuchNamespace)
+        Mode::Insecure => {
+            let reasons = [Reason::NoSuchNamespace, Reason::AddressOfNamespace];
+            if_in_index(config, pods, Finding::Address(address), reasons, || pods.namespace_exists(namespace))
+        }
+        Mode::Verified => {
+            let reasons = [Reason::NoPodHasAddress, Reason::PodHasAddress];
+            if_in_index(config, pods, Finding::Address(address), reasons, || {
+                pods.contains(namespace, address)
             })
-        }),
-        Mode::Verified => from_index(config, pods, || {
-            Ok(if pods.contains(namespace, address)? {
-                (Finding::Address(address), Reason::PodHasAddress)
-            } else {
-                (Finding::Nothing, Reason::NoPodHasAddress)
-            })
-        }),
+        }
     }
 }
 
@@ -175,18 +166,23 @@ fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod:
     if config.mode != Mode::Verified || !config.pod_names {
         return nothing(Reason::PodNamesNotServed);
     }
-    from_index(config, pods, || {
-        let (mut allowed, mut blocked) = (false, None);
-        pod.addresses(pods, &mut |address| {
-            allowed |= is_allowed(config, address);
-            blocked = blocked.or(if is_mapped(address) { None } else { forbidden(config, address) });
-        })?;
-        Ok(if allowed {
-            (Finding::Pod(pod), Reason::PodExists)
-        } else {
-            (Finding::Nothing, blocked.unwrap_or(Reason::NoSuchPod))
-        })
-    })
+    from_index(
+        config,
+        pods,
+        |found| found,
+        || {
+            let (mut allowed, mut blocked) = (false, None);
+            pod.addresses(pods, &mut |address| {
+                allowed |= is_allowed(config, address);
+                blocked = blocked.or(if is_mapped(address) { None } else { forbidden(config, address) });
+            })?;
+            Ok(if allowed {
+                (Finding::Pod(pod), Reason::PodExists)
+            } else {
+                (Finding::Nothing, blocked.unwrap_or(Reason::NoSuchPod))
+            })
+        },
+    )
 }
 
 /// Returns the content of a place of a reverse zone: an address has the name of the one pod that has it.
@@ -208,16 +204,21 @@ pub(crate) fn judge_reverse(
     if let Some(reason) = forbidden(config, address) {
         return nothing(reason);
     }
-    from_index(config, pods, || {
-        Ok(match pods.owner_of(address)? {
-            Owner::Nobody => (Finding::Nothing, Reason::NoPodHasAddress),
-            Owner::Shared => (Finding::Empty, Reason::SharedAddress),
-            Owner::Pod { namespace, .. } if !is_served(config, &namespace) => {
-                (Finding::Nothing, Reason::NamespaceNotServed)
-            }
-            Owner::Pod { .. } => (Finding::Address(address), Reason::PodOfAddress),
-        })
-    })
+    from_index(
+        config,
+        pods,
+        |found| found,
+        || {
+            Ok(match pods.owner_of(address)? {
+                Owner::Nobody => (Finding::Nothing, Reason::NoPodHasAddress),
+                Owner::Shared => (Finding::Empty, Reason::SharedAddress),
+                Owner::Pod { namespace, .. } if !is_served(config, &namespace) => {
+                    (Finding::Nothing, Reason::NamespaceNotServed)
+                }
+                Owner::Pod { .. } => (Finding::Address(address), Reason::PodOfAddress),
+            })
+        },
+    )
 }
 
 /// Returns the labels of the name that an address stands for: the pod's and that of its namespace. `None` if it is no
@@ -271,30 +272,46 @@ fn guard(config: &Config<'_>, address: IpAddr) -> Option<Reason> {
     (config.block_special && is_special(address)).then_some(Reason::SpecialAddress)
 }
 
-/// A finding that is only as good as the index is fresh.
-#[inline]
-fn from_index<'q, P: PodLookup + ?Sized>(
+/// Returns `finding` if `look` finds it in the index, else nothing. The reasons are those for nothing and for the finding.
+#[expect(clippy::inline_always, reason = "on the path of every query; a call copies the finding")]
+#[inline(always)]
+fn if_in_index<'q, P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
-    look: impl FnOnce() -> Result<Found<'q>, Unknown>,
+    finding: Finding<'q>,
+    [absent, present]: [Reason; 2],
+    look: impl FnOnce() -> Result<bool, Unknown>,
 ) -> Verdict<'q> {
-    let look = || look().unwrap_or((Finding::Unknown(Ede::OTHER), Reason::Unreadable));
+    let look = || look().map(|exists| (exists, if exists { present } else { absent }));
+    from_index(config, pods, |exists| if exists { finding } else { Finding::Nothing }, look)
+}
+
+/// Returns the finding that `finding` makes of what `look` reads in the index, unless that is too old.
+#[expect(clippy::inline_always, reason = "on the path of every query; a call copies the finding")]
+#[inline(always)]
+fn from_index<'q, P: PodLookup + ?Sized, T>(
+    config: &Config<'_>,
+    pods: &P,
+    finding: impl FnOnce(T) -> Finding<'q>,
+    look: impl FnOnce() -> Result<(T, Reason), Unknown>,
+) -> Verdict<'q> {
     let freshness = match config.mode {
         Mode::Insecure => pods.namespace_freshness(),
         Mode::Disabled | Mode::Verified => pods.freshness(),
     };
-    match freshness {
-        Freshness::Unsynced => (Finding::Unknown(Ede::NOT_READY), Reason::Unsynced).into(),
-        Freshness::Fresh => look().into(),
-        Freshness::Stale { age } | Freshness::Resyncing { age }
-            if config.max_staleness.is_some_and(|most| age > most) =>
-        {
-            (Finding::Unknown(Ede::NO_REACHABLE_AUTHORITY), Reason::TooStale).into()
+    let stale = match freshness {
+        Freshness::Unsynced => return (Finding::Unknown(Ede::NOT_READY), Reason::Unsynced).into(),
+        Freshness::Fresh => false,
+        Freshness::Stale { age } | Freshness::Resyncing { age } => {
+            if config.max_staleness.is_some_and(|most| age > most) {
+                return (Finding::Unknown(Ede::NO_REACHABLE_AUTHORITY), Reason::TooStale).into();
+            }
+            true
         }
-        Freshness::Stale { .. } | Freshness::Resyncing { .. } => {
-            let (finding, reason) = look();
-            Verdict { finding, stale: true, reason }
-        }
+    };
+    match look() {
+        Ok((found, reason)) => Verdict { finding: finding(found), stale, reason },
+        Err(Unknown) => Verdict { finding: Finding::Unknown(Ede::OTHER), stale, reason: Reason::Unreadable },
     }
 }
 

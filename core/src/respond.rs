@@ -3,7 +3,7 @@
 use crate::audit::audit;
 use crate::client::{Identity, identify};
 use crate::config::Config;
-use crate::cookie::{self, CookieStatus};
+use crate::cookie::{self, CheckedCookie, CookieStatus};
 use crate::decide::{Decision, Records, decide};
 use crate::lookup::{NoPods, PodLookup};
 use crate::reason::Reason;
@@ -83,8 +83,8 @@ fn audited<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, query: &[u8], r
 
 /// An addition to a response beside those by the query's own rules.
 trait Addition: Copy {
-    /// Room for an OPT with it.
-    type Room: Default;
+    /// Buffer of an OPT with it.
+    type Buffer: Default;
 
     /// Responds to a query in another way if something depends on the client.
     fn respond_to_client<P: PodLookup + ?Sized>(
@@ -96,12 +96,12 @@ trait Addition: Copy {
     ) -> Option<Outcome>;
 
     /// Appends it to the OPT of a response to this decision.
-    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut Self::Room) -> &'a [u8];
+    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut Self::Buffer) -> &'a [u8];
 }
 
 /// Nothing: so far, or because nothing depends on the client.
 impl Addition for () {
-    type Room = ();
+    type Buffer = ();
 
     #[inline]
     fn respond_to_client<P: PodLookup + ?Sized>(
@@ -120,10 +120,10 @@ impl Addition for () {
     }
 }
 
-/// Room for an OPT with a client subnet.
-struct SubnetRoom([u8; MAX_OPT + subnet::MAX_OPTION]);
+/// Buffer of an OPT with a client subnet.
+struct SubnetBuffer([u8; MAX_OPT + subnet::MAX_OPTION]);
 
-impl Default for SubnetRoom {
+impl Default for SubnetBuffer {
     fn default() -> Self {
         Self([0; MAX_OPT + subnet::MAX_OPTION])
     }
@@ -132,7 +132,7 @@ impl Default for SubnetRoom {
 /// RFC 7871 7.2.1: a server "that has implemented this protocol and receives an ECS option MUST include an ECS option in
 /// its response".
 impl Addition for Option<Subnet<'_>> {
-    type Room = SubnetRoom;
+    type Buffer = SubnetBuffer;
 
     /// Returns `None`: it is made for the client already.
     fn respond_to_client<P: PodLookup + ?Sized>(
@@ -145,8 +145,8 @@ impl Addition for Option<Subnet<'_>> {
         None
     }
 
-    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut SubnetRoom) -> &'a [u8] {
-        let SubnetRoom(room) = room;
+    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut SubnetBuffer) -> &'a [u8] {
+        let SubnetBuffer(room) = room;
         // A decision from the index, or by a guard on what is found there, is one for the client.
         let is_scoped = decision.reason.is_of_index() || decision.reason.is_guard();
         let with_subnet = |subnet: Subnet<'_>| {
@@ -188,34 +188,51 @@ fn respond_within<P: PodLookup + ?Sized, A: Addition>(
     let Some(header) = Header::read(query) else {
         return Outcome::Drop(DropReason::Short);
     };
-    if header.is_response() {
-        return Outcome::Drop(DropReason::Response);
+    if let Some(reason) = drop_reason(&header, out) {
+        return Outcome::Drop(reason);
     }
-    if out.len() < MIN_REPLY {
-        return Outcome::Drop(DropReason::NoRoom);
+    let mut message = Message::new(&header);
+    if request.cut {
+        message.read_question(query);
+    } else {
+        message.read(query);
     }
-    let message =
-        if request.cut { Message::read_question(&header, query) } else { Message::read(&header, query) };
-    let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
-    let cookie = cookie.unwrap_or_default();
+    let checked = message.edns.as_ref().and_then(|edns| check_cookie(config, edns, request));
+    let cookie = checked.as_ref().map_or(CookieStatus::Absent, |checked| checked.status);
     let decision = match decisions {
         0 => Decision::UNKNOWN,
         _ => decide(config, pods, &message, cookie),
     };
-    let opt = message.edns.map(|edns| opt(config, request, edns, &decision, cookie_octets));
+    let opt = message.edns.as_ref().map(|edns| opt(config, request, edns, &decision, checked.as_ref()));
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
-    let mut room = A::Room::default();
+    let mut room = A::Buffer::default();
     let opt = addition.append(opt, &decision, &mut room);
     match write(config, pods, request, &message, &decision, opt, out) {
-        Ok((len, truncated)) => {
-            let Decision { reason, rcode, ede, .. } = decision;
-            Outcome::Reply(Reply { len, rcode, ede, reason, audit: None, truncated, cookie })
-        }
+        Ok(written) => reply(&decision, written, cookie),
         Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, addition, decisions),
         Err(Unwritten::Driver) => for_driver(config, &message, &decision, query, out),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
         Err(Unwritten::Full) => Outcome::Drop(DropReason::NoRoom),
     }
+}
+
+/// Returns the reason why a packet with this header gets no response.
+#[inline]
+fn drop_reason(header: &Header, out: &[u8]) -> Option<DropReason> {
+    if header.is_response() {
+        Some(DropReason::Response)
+    } else if out.len() < MIN_REPLY {
+        Some(DropReason::NoRoom)
+    } else {
+        None
+    }
+}
+
+/// Returns the outcome for a response to this decision, with its length and whether it is truncated.
+#[inline]
+fn reply(decision: &Decision<'_>, (len, truncated): (usize, bool), cookie: CookieStatus) -> Outcome {
+    let Decision { reason, rcode, ede, .. } = *decision;
+    Outcome::Reply(Reply { len, rcode, ede, reason, audit: None, truncated, cookie })
 }
 
 /// Writes REFUSED with EDE 18 (Prohibited, RFC 8914 4.19) in place of the response to `query`: for a driver that limits
@@ -238,21 +255,16 @@ fn respond_with(
     let Some(header) = Header::read(query) else {
         return Outcome::Drop(DropReason::Short);
     };
-    if header.is_response() {
-        return Outcome::Drop(DropReason::Response);
-    }
-    if out.len() < MIN_REPLY {
-        return Outcome::Drop(DropReason::NoRoom);
+    if let Some(reason) = drop_reason(&header, out) {
+        return Outcome::Drop(reason);
     }
     let message = Message::read_out_of_line(&header, query);
-    let (cookie, cookie_octets) = message.edns.and_then(|edns| check_cookie(config, edns, request)).unzip();
-    let opt = message.edns.map(|edns| opt(config, request, edns, decision, cookie_octets));
+    let checked = message.edns.as_ref().and_then(|edns| check_cookie(config, edns, request));
+    let cookie = checked.as_ref().map_or(CookieStatus::Absent, |checked| checked.status);
+    let opt = message.edns.as_ref().map(|edns| opt(config, request, edns, decision, checked.as_ref()));
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
     match write(config, &NoPods, request, &message, decision, opt, out) {
-        Ok((len, truncated)) => {
-            let (Decision { reason, rcode, ede, .. }, cookie) = (*decision, cookie.unwrap_or_default());
-            Outcome::Reply(Reply { len, rcode, ede, reason, audit: None, truncated, cookie })
-        }
+        Ok(written) => reply(decision, written, cookie),
         // Header, question and OPT fit in MIN_REPLY, so this is not reached.
         Err(_) => Outcome::Drop(DropReason::NoRoom),
     }
@@ -290,17 +302,10 @@ fn for_driver(
         Some(zone) if known.is_some() || !is_ixfr => Outcome::Transfer(Transfer { zone, known }),
         // RFC 1995 3: an IXFR query has the client's SOA record.
         _ => {
-            let (rcode, reason) = (Rcode::FORMERR, Reason::Malformed);
-            let reply = bare(query, rcode, None, out).map(|len| Reply {
-                len,
-                rcode,
-                ede: None,
-                reason,
-                truncated: false,
-                cookie: CookieStatus::Absent,
-                audit: None,
-            });
-            reply.map_or(Outcome::Drop(DropReason::NoRoom), Outcome::Reply)
+            let len = bare(query, Rcode::FORMERR, None, out);
+            len.map_or(Outcome::Drop(DropReason::NoRoom), |len| {
+                reply(&Decision::MALFORMED, (len, false), CookieStatus::Absent)
+            })
         }
     }
 }
@@ -322,9 +327,9 @@ pub(crate) fn bare(query: &[u8], rcode: Rcode, ede: Option<Ede>, out: &mut [u8])
     ReplyWriter::new(out, max, question).ok()?.finish(RecordsWritten::default(), &header, rcode, 0, opt).ok()
 }
 
-/// Returns the status of the query's cookie and the cookie to send back; `None` if it has none or it is ignored.
-fn check_cookie(config: &Config<'_>, edns: Edns<'_>, request: &Request) -> Option<(CookieStatus, [u8; 24])> {
-    let cookie = edns.options?.cookie?;
+/// Checks the query's cookie; `None` if it has none or it is ignored.
+fn check_cookie(config: &Config<'_>, edns: &Edns<'_>, request: &Request) -> Option<CheckedCookie> {
+    let cookie = edns.options.as_ref()?.cookie?;
     let secrets = config.cookies?;
     let client = request.source.to_canonical();
     if config.cookie_exempt.iter().any(|network| network.contains(&client)) {
@@ -337,9 +342,9 @@ fn check_cookie(config: &Config<'_>, edns: Edns<'_>, request: &Request) -> Optio
 fn opt(
     config: &Config<'_>,
     request: &Request,
-    edns: Edns<'_>,
+    edns: &Edns<'_>,
     decision: &Decision<'_>,
-    cookie: Option<[u8; 24]>,
+    cookie: Option<&CheckedCookie>,
 ) -> OptRecord {
     // Of another EDNS version nobody knows what its flags and options mean.
     let known = edns.version == edns::VERSION;
@@ -349,8 +354,8 @@ fn opt(
     if let (Some(id), true, false) = (config.nsid, options.nsid, request.truncate) {
         opt.push(option::NSID, id.get(..edns::MAX_NSID).unwrap_or(id));
     }
-    if let Some(cookie) = cookie {
-        opt.push(option::COOKIE, &cookie);
+    if let Some(CheckedCookie { renewed, .. }) = cookie {
+        opt.push(option::COOKIE, renewed);
     }
     // RFC 7828 3.3.1: over UDP the option is ignored.
     if let (Some(timeout), true, Transport::Tcp) =

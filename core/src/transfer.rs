@@ -234,7 +234,7 @@ impl<'q> TransferQuery<'q> {
     }
 
     fn message(&self) -> Message<'_> {
-        Message::read(&self.header, self.octets)
+        Message::read_out_of_line(&self.header, self.octets)
     }
 }
 

@@ -103,6 +103,16 @@ pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: QuestionName<'q>) -> Optio
     innermost
 }
 
+/// The same, for callers that seldom need it.
+#[cold]
+#[inline(never)]
+pub(crate) fn locate_out_of_line<'z, 'q>(
+    zones: &'z [Zone],
+    name: QuestionName<'q>,
+) -> Option<(&'z Zone, Place<'q>)> {
+    locate(zones, name)
+}
+
 /// Returns true if a zone begins below the name, so that the name exists, whatever the zone around it says.
 pub(crate) fn is_above_a_zone(zones: &[Zone], name: QuestionName<'_>) -> bool {
     zones.iter().any(|zone| strip_suffix(zone.apex.as_wire(), name.as_wire()).is_some())

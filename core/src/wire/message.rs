@@ -49,35 +49,41 @@ pub(crate) enum Form {
 }
 
 impl<'q> Message<'q> {
-    /// Reads a query whose header was read already.
+    /// A query of which nothing but the header was read yet.
+    #[inline]
+    pub(crate) const fn new(header: &'q Header) -> Self {
+        Self { header, question: None, edns: None, form: Form::Malformed }
+    }
+
+    /// Reads everything behind the header.
     #[expect(
         clippy::inline_always,
         reason = "on the path of every query, and no longer inlined since it has further callers"
     )]
     #[inline(always)]
-    pub(crate) fn read(header: &'q Header, octets: &'q [u8]) -> Self {
-        let mut message = Self { header, question: None, edns: None, form: Form::Malformed };
-        if message.read_sections(MessageReader { octets, at: header::LEN }).is_some() {
-            message.form = Form::WellFormed;
+    pub(crate) fn read(&mut self, octets: &'q [u8]) {
+        if self.read_sections(MessageReader { octets, at: header::LEN }).is_some() {
+            self.form = Form::WellFormed;
         }
-        message
     }
 
-    /// The same, for those who seldom call it.
+    /// A query read whole, for callers that seldom need it.
     #[cold]
     #[inline(never)]
     pub(crate) fn read_out_of_line(header: &'q Header, octets: &'q [u8]) -> Self {
-        Self::read(header, octets)
+        let mut message = Self::new(header);
+        message.read(octets);
+        message
     }
 
-    /// Reads a query without its end: its question, and nothing behind that.
-    pub(crate) fn read_question(header: &'q Header, octets: &'q [u8]) -> Self {
-        let has_question = header.qdcount == 1 && header.opcode() == Opcode::QUERY;
+    /// Reads the question of a query without its end, and nothing behind that.
+    pub(crate) fn read_question(&mut self, octets: &'q [u8]) {
+        let has_question = self.header.qdcount == 1 && self.header.opcode() == Opcode::QUERY;
         let mut reader = MessageReader { octets, at: header::LEN };
-        let question = if has_question { reader.question() } else { None };
-        let well_formed = header.qdcount <= 1 && question.is_some() == has_question;
-        let form = if well_formed { Form::WellFormed } else { Form::Malformed };
-        Self { header, question, edns: None, form }
+        self.question = if has_question { reader.question() } else { None };
+        if self.header.qdcount <= 1 && self.question.is_some() == has_question {
+            self.form = Form::WellFormed;
+        }
     }
 
     /// Fills in what it finds on the way, so that it can be echoed even if `None` reports a fault further on.

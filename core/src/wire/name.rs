@@ -127,11 +127,22 @@ pub(crate) fn strip_suffix<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]
 
 /// The same for octets alone: those of the suffix could also stand at the end of a longer label, of which the front
 /// then has the beginning.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "on the path of every query, and no longer inlined since it has further callers"
+)]
+#[inline(always)]
 pub(crate) fn strip_octets<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]> {
     let (front, back) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
     // Length octets are below 64, so folding letters never touches them. Mostly there is nothing to fold.
-    (back == suffix || back.eq_ignore_ascii_case(suffix)).then_some(front)
+    (back == suffix || eq_folded(back, suffix)).then_some(front)
+}
+
+/// Returns whether two names in wire form differ in nothing but the case of letters.
+// Out of line, so that the common case keeps its registers.
+#[inline(never)]
+fn eq_folded(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 /// The name of a question: whole, uncompressed, and within the limits.

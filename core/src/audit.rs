@@ -6,44 +6,23 @@ use crate::config::Config;
 use crate::lookup::{Freshness, Owner, PodLookup, Unknown};
 use crate::reason::Reason;
 use crate::wire::name::QuestionName;
+use crate::words::worded;
 use crate::zone::{self, Place};
 use crate::{Label, podip};
 
-/// Cause for which mode verified would refuse what mode insecure answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-// A later feature of mode verified may have a cause of its own.
-#[non_exhaustive]
-pub enum AuditFinding {
-    /// The cluster does not have the namespace.
-    NoSuchNamespace,
-    /// The namespace exists, and no pod of the cluster has the address.
-    NoSuchPod,
-    /// The namespace exists, and pods of other namespaces only have the address.
-    OtherNamespace,
-    /// Unknown: there was no complete list yet, or the index could not be read.
-    NotReady,
-}
-
-impl AuditFinding {
-    /// All findings, each at the place that is its [`index`](Self::index).
-    pub const ALL: &'static [Self] =
-        &[Self::NoSuchNamespace, Self::NoSuchPod, Self::OtherNamespace, Self::NotReady];
-
-    /// Returns the place in [`ALL`](Self::ALL), for arrays of counters.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// Returns the finding as one word for metrics and logs, such as `no-such-pod`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoSuchNamespace => "no-such-namespace",
-            Self::NoSuchPod => "no-such-pod",
-            Self::OtherNamespace => "other-namespace",
-            Self::NotReady => "not-ready",
-        }
+worded! {
+    /// Cause for which mode verified would refuse what mode insecure answered.
+    // A later feature of mode verified may have a cause of its own.
+    #[non_exhaustive]
+    AuditFinding {
+        /// The cluster does not have the namespace.
+        NoSuchNamespace = "no-such-namespace",
+        /// The namespace exists, and no pod of the cluster has the address.
+        NoSuchPod = "no-such-pod",
+        /// The namespace exists, and pods of other namespaces only have the address.
+        OtherNamespace = "other-namespace",
+        /// Unknown: there was no complete list yet, or the index could not be read.
+        NotReady = "not-ready",
     }
 }
 

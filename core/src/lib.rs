@@ -123,6 +123,7 @@ mod reverse;
 pub mod transfer;
 mod visible;
 pub mod wire;
+mod words;
 mod zone;
 
 pub use asked::{AskedPod, asked_pod};
@@ -133,7 +134,7 @@ pub use config::{Config, Mode, Ttl, Visibility};
 pub use cookie::{CookieSecrets, CookieStatus};
 pub use explain::{Explanation, explain, explain_to};
 pub use label::{Label, LabelError};
-pub use lookup::{Freshness, NoPods, Owner, PodLookup, Unknown};
+pub use lookup::{Freshness, LookupWrapper, NoPods, Owner, PodLookup, Unknown};
 pub use prefetch::prefetch;
 pub use reason::Reason;
 pub use request::{DropReason, Outcome, Reply, Request, Transport};

@@ -189,17 +189,46 @@ impl PodLookup for NoPods {
     }
 }
 
-impl<P: PodLookup + ?Sized> PodLookup for &P {
+/// Pods that another lookup knows, such as those of an index behind a pointer, whose freshness is decided elsewhere.
+///
+/// Every look-up is the inner one's: a wrapper cannot leave one to its default by mistake.
+pub trait LookupWrapper {
+    /// The lookup that knows the pods.
+    type Inner: PodLookup + ?Sized;
+
+    /// Returns the lookup that knows the pods.
+    fn inner(&self) -> &Self::Inner;
+
+    /// Returns the freshness, as [`PodLookup::freshness`].
+    fn freshness(&self) -> Freshness {
+        self.inner().freshness()
+    }
+
+    /// Returns the freshness of the namespaces, as [`PodLookup::namespace_freshness`].
+    fn namespace_freshness(&self) -> Freshness {
+        self.inner().namespace_freshness()
+    }
+}
+
+impl<P: PodLookup + ?Sized> LookupWrapper for &P {
+    type Inner = P;
+
+    fn inner(&self) -> &P {
+        self
+    }
+}
+
+impl<W: LookupWrapper> PodLookup for W {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
-        (**self).namespace_exists(namespace)
+        self.inner().namespace_exists(namespace)
     }
 
     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
-        (**self).contains(namespace, address)
+        self.inner().contains(namespace, address)
     }
 
     fn prefetch(&self, addresses: &[IpAddr]) {
-        (**self).prefetch(addresses);
+        self.inner().prefetch(addresses);
     }
 
     fn addresses_of(
@@ -208,26 +237,97 @@ impl<P: PodLookup + ?Sized> PodLookup for &P {
         pod: &Label,
         each: &mut dyn FnMut(IpAddr),
     ) -> Result<(), Unknown> {
-        (**self).addresses_of(namespace, pod, each)
+        self.inner().addresses_of(namespace, pod, each)
     }
 
     fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
-        (**self).owner_of(address)
+        self.inner().owner_of(address)
     }
 
     fn share_namespace(&self, one: IpAddr, other: IpAddr) -> Result<bool, Unknown> {
-        (**self).share_namespace(one, other)
+        self.inner().share_namespace(one, other)
     }
 
     fn freshness(&self) -> Freshness {
-        (**self).freshness()
+        LookupWrapper::freshness(self)
     }
 
     fn namespace_freshness(&self) -> Freshness {
-        (**self).namespace_freshness()
+        LookupWrapper::namespace_freshness(self)
     }
 
     fn serial(&self) -> u32 {
-        (**self).serial()
+        self.inner().serial()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers no look-up as the defaults do.
+    struct Distinct;
+
+    impl PodLookup for Distinct {
+        fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
+            Err(Unknown)
+        }
+
+        fn contains(&self, _: &Label, _: IpAddr) -> Result<bool, Unknown> {
+            Ok(true)
+        }
+
+        fn addresses_of(&self, _: &Label, _: &Label, _: &mut dyn FnMut(IpAddr)) -> Result<(), Unknown> {
+            Err(Unknown)
+        }
+
+        fn owner_of(&self, _: IpAddr) -> Result<Owner, Unknown> {
+            Ok(Owner::Shared)
+        }
+
+        fn share_namespace(&self, _: IpAddr, _: IpAddr) -> Result<bool, Unknown> {
+            Err(Unknown)
+        }
+
+        fn freshness(&self) -> Freshness {
+            Freshness::Unsynced
+        }
+
+        fn serial(&self) -> u32 {
+            7
+        }
+    }
+
+    /// A wrapper that decides the freshness itself.
+    struct Fresh(Distinct);
+
+    impl LookupWrapper for Fresh {
+        type Inner = Distinct;
+
+        fn inner(&self) -> &Distinct {
+            &self.0
+        }
+
+        fn freshness(&self) -> Freshness {
+            Freshness::Fresh
+        }
+    }
+
+    #[test]
+    fn wrapped_lookup_answers_every_method() {
+        let address = IpAddr::from([10, 0, 0, 1]);
+        let label = Label::from_wire(b"a");
+        let check = |pods: &dyn PodLookup, freshness| {
+            let Some(label) = label else { return assert!(label.is_some()) };
+            assert_eq!(pods.namespace_exists(&label), Err(Unknown));
+            assert_eq!(pods.contains(&label, address), Ok(true));
+            assert_eq!(pods.addresses_of(&label, &label, &mut |_| ()), Err(Unknown));
+            assert_eq!(pods.owner_of(address), Ok(Owner::Shared));
+            assert_eq!(pods.share_namespace(address, address), Err(Unknown));
+            assert_eq!((pods.freshness(), pods.namespace_freshness()), (freshness, Freshness::Unsynced));
+            assert_eq!(pods.serial(), 7);
+        };
+        check(&&Distinct, Freshness::Unsynced);
+        check(&Fresh(Distinct), Freshness::Fresh);
     }
 }

@@ -6,6 +6,7 @@ use crate::CookieStatus;
 use crate::audit::AuditFinding;
 use crate::reason::Reason;
 use crate::wire::{Ede, Rcode};
+use crate::words::worded;
 
 /// The inputs of a response beside the query's bytes: transport, client and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,48 +112,16 @@ impl Reply {
     }
 }
 
-/// Reason why a packet gets no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-// More kinds of packets may turn out to be better left alone.
-#[non_exhaustive]
-pub enum DropReason {
-    /// Shorter than the 12 octets of a header.
-    Short,
-    /// A response itself (QR=1): answering it could make two servers answer each other for ever.
-    Response,
-    /// The output buffer is shorter than [`MIN_REPLY`](crate::MIN_REPLY): a mistake of the driver's.
-    NoRoom,
-}
-
-impl DropReason {
-    /// All reasons, each at the place that is its [`index`](Self::index).
-    pub const ALL: &'static [Self] = &[Self::Short, Self::Response, Self::NoRoom];
-
-    /// Returns the place in [`ALL`](Self::ALL), for arrays of counters.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-
-    /// Returns the reason as one word for metrics and logs, such as `no_room`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Short => "short",
-            Self::Response => "response",
-            Self::NoRoom => "no_room",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn drop_reasons_stand_at_their_index() {
-        for (at, reason) in DropReason::ALL.iter().enumerate() {
-            assert_eq!(reason.index(), at, "{reason:?}");
-        }
+worded! {
+    /// Reason why a packet gets no response.
+    // More kinds of packets may turn out to be better left alone.
+    #[non_exhaustive]
+    DropReason {
+        /// Shorter than the 12 octets of a header.
+        Short = "short",
+        /// A response itself (QR=1): answering it could make two servers answer each other for ever.
+        Response = "response",
+        /// The output buffer is shorter than [`MIN_REPLY`](crate::MIN_REPLY): a mistake of the driver's.
+        NoRoom = "no_room",
     }
 }

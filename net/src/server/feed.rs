@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use poddns_core::{Freshness, Label, NoPods, Owner, PodLookup, Unknown};
+use poddns_core::{Freshness, Label, LookupWrapper, NoPods, PodLookup, Unknown};
 use poddns_watch::{Feed, FeedError, FeedStats, Index, Recorder, Resource, Scope, Source, WatchStatus};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -205,30 +205,11 @@ struct FeedPods {
     listed: Option<IndexId>,
 }
 
-impl PodLookup for FeedPods {
-    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
-        self.index.namespace_exists(namespace)
-    }
+impl LookupWrapper for FeedPods {
+    type Inner = Index;
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
-        self.index.contains(namespace, address)
-    }
-
-    fn prefetch(&self, addresses: &[IpAddr]) {
-        self.index.prefetch(addresses);
-    }
-
-    fn addresses_of(
-        &self,
-        namespace: &Label,
-        pod: &Label,
-        each: &mut dyn FnMut(IpAddr),
-    ) -> Result<(), Unknown> {
-        self.index.addresses_of(namespace, pod, each)
-    }
-
-    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
-        self.index.owner_of(address)
+    fn inner(&self) -> &Index {
+        &self.index
     }
 
     fn freshness(&self) -> Freshness {
@@ -237,14 +218,10 @@ impl PodLookup for FeedPods {
 
     fn namespace_freshness(&self) -> Freshness {
         // Fresh, it reads no clock, as above.
-        match self.freshness() {
+        match LookupWrapper::freshness(self) {
             Freshness::Fresh => Freshness::Fresh,
             _ => self.index.namespace_freshness(),
         }
-    }
-
-    fn serial(&self) -> u32 {
-        self.index.serial()
     }
 }
 

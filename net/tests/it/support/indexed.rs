@@ -1,9 +1,8 @@
 //! An index that a test fills itself.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use poddns_core::{Label, Owner, PodLookup, Unknown};
+use poddns_core::{Freshness, LookupWrapper};
 use poddns_net::{PodsReport, ServedPods};
 use poddns_watch::Index;
 
@@ -11,30 +10,19 @@ use poddns_watch::Index;
 #[derive(Debug)]
 pub(crate) struct Indexed(pub(crate) Arc<Index>);
 
-impl PodLookup for Indexed {
-    fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
-        self.0.namespace_exists(namespace)
+impl LookupWrapper for Indexed {
+    type Inner = Index;
+
+    fn inner(&self) -> &Index {
+        &self.0
     }
 
-    fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
-        self.0.contains(namespace, address)
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
     }
 
-    fn addresses_of(
-        &self,
-        namespace: &Label,
-        pod: &Label,
-        each: &mut dyn FnMut(IpAddr),
-    ) -> Result<(), Unknown> {
-        self.0.addresses_of(namespace, pod, each)
-    }
-
-    fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
-        self.0.owner_of(address)
-    }
-
-    fn serial(&self) -> u32 {
-        self.0.serial()
+    fn namespace_freshness(&self) -> Freshness {
+        Freshness::Fresh
     }
 }
 

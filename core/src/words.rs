@@ -1,0 +1,52 @@
+//! Enums each of whose variants has a word for metrics, logs and JSON.
+
+/// Declares such an enum, so that its variants, their order and their words are one list.
+macro_rules! worded {
+    ($(#[$attribute:meta])* $name:ident { $($(#[$of_variant:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$of_variant])* $variant,)+
+        }
+
+        impl $name {
+            /// All variants, each at the place that is its [`index`](Self::index).
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Returns the place in [`ALL`](Self::ALL), for arrays of counters.
+            #[must_use]
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+
+            /// Returns one word for metrics, logs and JSON.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use worded;
+
+#[cfg(test)]
+mod tests {
+    use crate::{AuditFinding, DropReason, Reason};
+
+    fn check<T: Copy + PartialEq>(all: &[T], index: fn(T) -> usize, word: fn(T) -> &'static str) {
+        for (at, &one) in all.iter().enumerate() {
+            assert_eq!(index(one), at);
+            assert!(all.iter().all(|&other| other == one || word(other) != word(one)), "{}", word(one));
+        }
+    }
+
+    #[test]
+    fn variants_stand_at_their_index() {
+        check(Reason::ALL, Reason::index, Reason::as_str);
+        check(AuditFinding::ALL, AuditFinding::index, AuditFinding::as_str);
+        check(DropReason::ALL, DropReason::index, DropReason::as_str);
+    }
+}

@@ -1,4 +1,4 @@
-//! A cluster of a few pods, out of small pools, and the index of it: a list that is searched from its beginning.
+//! A cluster of a few pods, for the fuzzer chosen from small pools. Look-ups search a list from its beginning.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -34,20 +34,28 @@ pub(crate) fn address(index: u8) -> IpAddr {
     pooled(&ADDRESSES, index).parse().expect("an address")
 }
 
-#[derive(Debug)]
-pub(crate) struct TestCluster {
-    pods: Vec<TestPod>,
-    /// Those without pods that exist all the same, by bit.
-    namespaces: u8,
-    freshness: Freshness,
-    serial: u32,
+/// A cluster that does not change.
+#[derive(Clone, Debug)]
+pub struct TestCluster {
+    /// Namespaces that exist, whether they have pods or not.
+    pub namespaces: Vec<Label>,
+    /// Pods that count.
+    pub pods: Vec<TestPod>,
+    /// Its freshness.
+    pub freshness: Freshness,
+    /// Its serial.
+    pub serial: u32,
 }
 
-#[derive(Debug)]
-struct TestPod {
-    namespace: Label,
-    name: Label,
-    addresses: Vec<IpAddr>,
+/// A pod of a [`TestCluster`].
+#[derive(Clone, Debug)]
+pub struct TestPod {
+    /// Its namespace.
+    pub namespace: Label,
+    /// Its name.
+    pub name: Label,
+    /// All its addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A pod in the fuzzer's octets: namespace, name and addresses by their place in the pools; how many more addresses.
@@ -96,23 +104,40 @@ impl<'a> Arbitrary<'a> for TestCluster {
             2 => Freshness::Resyncing { age },
             _ => Freshness::Fresh,
         };
-        Ok(Self { pods, namespaces: source.arbitrary()?, freshness, serial: source.arbitrary()? })
+        let bits: u8 = source.arbitrary()?;
+        let empty = NAMESPACES.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1);
+        let mut namespaces: Vec<Label> = empty.map(|(_, name)| name.parse().expect("a label")).collect();
+        namespaces.extend(pods.iter().map(|pod| pod.namespace));
+        Ok(Self { namespaces, pods, freshness, serial: source.arbitrary()? })
     }
 }
 
 impl TestCluster {
-    /// One dual-stack pod, one namespace without pods.
+    /// Returns a cluster of one dual-stack pod and one namespace without pods.
     pub(crate) fn sample() -> Self {
         let pod = PodInput { namespace: 1, name: 0, addresses: [0, 5, 5], more: 0 }.pod();
-        Self { pods: vec![pod], namespaces: 0b100, freshness: Freshness::Fresh, serial: 1_700_000_000 }
+        let namespaces = vec![pod.namespace, "kube-system".parse().expect("a label")];
+        Self { namespaces, pods: vec![pod], freshness: Freshness::Fresh, serial: 1_700_000_000 }
+    }
+
+    /// Returns the same cluster, with this freshness.
+    #[must_use]
+    pub fn fresh(self, freshness: Freshness) -> Self {
+        Self { freshness, ..self }
+    }
+
+    /// Returns the same cluster with one more pod, of a namespace that need not exist.
+    #[must_use]
+    pub fn pod(mut self, namespace: &str, name: &str, addresses: &[IpAddr]) -> Self {
+        let [namespace, name] = [namespace, name].map(|text| text.parse().expect("a label"));
+        self.pods.push(TestPod { namespace, name, addresses: addresses.to_vec() });
+        self
     }
 }
 
 impl PodLookup for TestCluster {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
-        let empty = NAMESPACES.iter().position(|name| *name == namespace.as_str());
-        Ok(empty.is_some_and(|index| self.namespaces >> index & 1 == 1)
-            || self.pods.iter().any(|pod| pod.namespace == *namespace))
+        Ok(self.namespaces.contains(namespace))
     }
 
     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {

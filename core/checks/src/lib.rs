@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use arbitrary::{Arbitrary, Unstructured};
 use poddns_core::{MAX_UDP_REPLY, Request, Transport};
 
-use self::cluster::TestCluster;
+pub use self::cluster::{TestCluster, TestPod};
 use self::exchange::CheckedExchange;
 use self::query::Query;
 use self::rare::Rare;

@@ -6,7 +6,7 @@ use poddns_core::wire::Rtype;
 use poddns_core::{AuditFinding, Freshness, Mode, Outcome, Request, Transport};
 
 use crate::coredns;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::Query;
 use crate::support::{CLIENT, NOW, Server};
 
@@ -45,8 +45,7 @@ fn findings_name_the_cause() {
 #[test]
 fn shared_addresses_are_of_other_namespaces() {
     let host = [192, 168, 0, 1].into();
-    let cluster =
-        Cluster::recorded().pod("kube-system", "proxy", &[host]).pod("kube-system", "agent", &[host]);
+    let cluster = recorded().pod("kube-system", "proxy", &[host]).pod("kube-system", "agent", &[host]);
     let server = Server { pods: &cluster, ..audited() };
     assert_eq!(finding(&server, "192-168-0-1.kube-system"), None);
     assert_eq!(finding(&server, "192-168-0-1.default"), Some(AuditFinding::OtherNamespace));
@@ -67,11 +66,11 @@ fn guards_leave_nothing_to_find() {
 
 #[test]
 fn nothing_is_known_before_the_first_list() {
-    let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
+    let unsynced = recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..audited() };
     assert_eq!(finding(&server, "10-244-1-5.default"), Some(AuditFinding::NotReady));
     let age = Duration::from_secs(60);
-    let stale = Cluster::recorded().fresh(Freshness::Stale { age });
+    let stale = recorded().fresh(Freshness::Stale { age });
     let server = Server { pods: &stale, ..audited() };
     assert_eq!(finding(&server, "10-244-1-5.default"), None);
 }

@@ -6,7 +6,7 @@ use poddns_core::wire::{Class, Rcode, Rtype};
 use poddns_core::{Freshness, Mode, Outcome, Reason, Request, Transport, explain, explain_to};
 use proptest::prelude::*;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::generate::{rtype, setting, valid_name};
 use crate::support::query::{Edns, Query};
 use crate::support::response::WireName;
@@ -82,7 +82,7 @@ fn guards_and_zones_are_named() {
 #[test]
 fn the_age_of_the_index_is_named() {
     let stale = |mode, freshness, most| {
-        let cluster = Cluster::recorded().fresh(freshness);
+        let cluster = recorded().fresh(freshness);
         let mut server = Server { pods: &cluster, ..Server::new(mode) };
         server.config.max_staleness = most;
         why(&server, "10-9-9-9.default.pod.cluster.local", Rtype::A)

@@ -7,7 +7,7 @@ use poddns_core::wire::{Rcode, Rtype};
 use poddns_core::{Freshness, IpCidr, Mode, PodLookup, ReverseZones, Zone, explain};
 use proptest::prelude::*;
 
-use crate::support::cluster::{Cluster, label};
+use crate::support::cluster::{label, recorded};
 use crate::support::query::{Edns, Query};
 use crate::support::response::{Response, WireName};
 use crate::support::{CLUSTER, Server};
@@ -97,7 +97,7 @@ fn address_of_one_pod_has_its_name() {
 #[test]
 fn pod_names_are_preferred_where_served() {
     let networks = networks(&["10.244.0.0/16"]);
-    let cluster = Cluster::recorded().pod("default", "10-244-7-7", &[[10, 244, 7, 8].into()]);
+    let cluster = recorded().pod("default", "10-244-7-7", &[[10, 244, 7, 8].into()]);
     let server = server(&networks, &cluster).with(|config| config.pod_names = true);
     assert_eq!(ptr(&server, "5.1.244.10.in-addr.arpa"), "web-1.default.pod.cluster.local");
     // That name is another address.
@@ -182,9 +182,9 @@ fn only_mode_verified_has_reverse_zones() {
 #[test]
 fn staleness_is_that_of_the_index() {
     let networks = networks(&["10.244.0.0/16"]);
-    let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
+    let unsynced = recorded().fresh(Freshness::Unsynced);
     assert_eq!(ptr(&server(&networks, &unsynced), "5.1.244.10.in-addr.arpa"), "SERVFAIL EDE14");
-    let stale = Cluster::recorded().fresh(Freshness::Stale { age: Duration::from_secs(9) });
+    let stale = recorded().fresh(Freshness::Stale { age: Duration::from_secs(9) });
     let stale = server(&networks, &stale);
     assert_eq!(ptr(&stale, "5.1.244.10.in-addr.arpa"), "10-244-1-5.default.pod.cluster.local EDE3");
     assert_eq!(ptr(&stale, "9.9.244.10.in-addr.arpa"), "NXDOMAIN EDE19");
@@ -197,7 +197,7 @@ fn names_too_long_are_left_out() {
     let networks = networks(&["10.244.0.0/16"]);
     let domain = format!("{0}.{0}.{0}.cluster.local", "x".repeat(60));
     let zones = [Zone::new(&domain).expect("a domain")];
-    let cluster = Cluster::recorded().pod(&"n".repeat(63), "p", &[[10, 244, 7, 8].into()]);
+    let cluster = recorded().pod(&"n".repeat(63), "p", &[[10, 244, 7, 8].into()]);
     let server = server(&networks, &cluster).with(|config| config.zones = &zones);
     assert_eq!(ptr(&server, "8.7.244.10.in-addr.arpa"), "NODATA");
     assert_eq!(ptr(&server, "5.1.244.10.in-addr.arpa"), format!("10-244-1-5.default.pod.{domain}"));

@@ -5,16 +5,17 @@ use core::net::IpAddr;
 use poddns_core::wire::Rcode;
 use poddns_core::{CookieSecrets, Mode, Request, Transport};
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query};
 use crate::support::response::{AA, TC, WireName};
 use crate::support::{CLIENT, NOW, Server};
+use poddns_core_checks::TestCluster;
 
 /// A pod `many.default` with so many IPv4 and IPv6 addresses.
-fn cluster(v4: u8, v6: u8) -> Cluster {
+fn cluster(v4: u8, v6: u8) -> TestCluster {
     let v4 = (0..v4).map(|last| IpAddr::from([10, 0, 0, last]));
     let v6 = (0..v6).map(|last| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)]));
-    Cluster::recorded().pod("default", "many", &v4.chain(v6).collect::<Vec<_>>())
+    recorded().pod("default", "many", &v4.chain(v6).collect::<Vec<_>>())
 }
 
 fn many(rtype: u16) -> Query {

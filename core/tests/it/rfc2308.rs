@@ -51,7 +51,7 @@ fn ttl_of_soa_equals_its_minimum() {
 /// 7.1: a server failure has no records that somebody could cache.
 #[test]
 fn a_server_failure_has_no_records() {
-    let cluster = crate::support::cluster::Cluster::recorded().fresh(poddns_core::Freshness::Unsynced);
+    let cluster = crate::support::cluster::recorded().fresh(poddns_core::Freshness::Unsynced);
     let server = Server { pods: &cluster, ..Server::new(Mode::Verified) };
     let response = server.udp(&Query::new("10-244-1-5.default.pod.cluster.local", 1).octets());
     assert_eq!(Rcode(response.rcode), Rcode::SERVFAIL);

@@ -89,8 +89,7 @@ fn mapped_addresses_never_resolve() {
 /// In mode verified a pod that has such an address is not answered either.
 #[test]
 fn the_guard_is_for_every_mode() {
-    let cluster =
-        crate::support::cluster::Cluster::recorded().pod("default", "odd", &[[127, 0, 0, 9].into()]);
+    let cluster = crate::support::cluster::recorded().pod("default", "odd", &[[127, 0, 0, 9].into()]);
     let server = Server { pods: &cluster, ..Server::new(Mode::Verified) };
     assert_eq!(says(&server, "127.0.0.9"), "127.0.0.9");
     assert_eq!(says(&server.with(|config| config.block_special = true), "127.0.0.9"), "NXDOMAIN EDE15");

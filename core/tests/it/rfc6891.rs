@@ -85,7 +85,7 @@ fn versions_above_0_are_badvers() {
 #[test]
 fn sizes_are_between_512_and_1232() {
     let addresses: Vec<_> = (0..60).map(|last| [10, 0, 0, last].into()).collect();
-    let cluster = crate::support::cluster::Cluster::recorded().pod("default", "many", &addresses);
+    let cluster = crate::support::cluster::recorded().pod("default", "many", &addresses);
     let server =
         Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
     // 60 addresses take 12 + 36 + 60 * 16 + 11 octets: 1019.

@@ -3,7 +3,7 @@
 use poddns_core::Mode;
 
 use crate::support::Server;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query};
 use crate::support::response::TC;
 
@@ -29,7 +29,7 @@ fn responses_over_tcp_have_65535_octets() {
     let addresses =
         |count: u32| -> Vec<_> { (0..count).map(|n| (0x0a00_0000 + n).to_be_bytes().into()).collect() };
     for (count, truncated) in [(500, false), (4000, false), (4092, false), (4093, true)] {
-        let cluster = Cluster::recorded().pod("default", "many", &addresses(count));
+        let cluster = recorded().pod("default", "many", &addresses(count));
         let server =
             Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
         let query = Query::new("many.default.pod.cluster.local", 1);

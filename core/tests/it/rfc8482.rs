@@ -4,7 +4,7 @@ use poddns_core::Mode;
 use poddns_core::wire::{Rcode, Rtype};
 
 use crate::support::Server;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::Query;
 
 /// 4.1: one RRset, of the responder's choice: the addresses.
@@ -16,7 +16,7 @@ fn any_is_one_rrset() {
         assert_eq!(server.says("fd00-10-244-1--7.default.pod.cluster.local", Rtype::ANY), "fd00:10:244:1::7");
     }
     let addresses = ["10.0.0.1", "fd00::1", "10.0.0.2"].map(|text| text.parse().unwrap());
-    let cluster = Cluster::recorded().pod("default", "two-families", &addresses);
+    let cluster = recorded().pod("default", "two-families", &addresses);
     let server =
         Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| config.pod_names = true);
     assert_eq!(server.says("two-families.default.pod.cluster.local", Rtype::ANY), "10.0.0.1 10.0.0.2");

@@ -109,7 +109,7 @@ fn probe_8_2_6_badvers_unknown_options() {
 #[test]
 fn probe_8_2_7_truncated_responses() {
     let addresses: Vec<_> = (0..100).map(|last| [10, 0, 0, last].into()).collect();
-    let cluster = crate::support::cluster::Cluster::recorded().pod("default", "many", &addresses);
+    let cluster = crate::support::cluster::recorded().pod("default", "many", &addresses);
     let server = Server { pods: &cluster, ..server() }.with(|config| config.pod_names = true);
     let edns = Edns::new(512).flags(0x8000);
     let response = server.udp(&Query::new("many.default.pod.cluster.local", 1).edns(&edns).octets());

@@ -8,7 +8,7 @@ use poddns_core::{
     DropReason, Freshness, Label, Mode, Outcome, PodLookup, Request, Transport, Unknown, refuse,
 };
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query};
 use crate::support::response::{self, Response, WireName};
 use crate::support::{CLIENT, NOW, Server};
@@ -43,7 +43,7 @@ fn refusals() -> Vec<(Freshness, Query, Rcode, Ede)> {
 #[test]
 fn refusals_say_why() {
     for (freshness, query, rcode, code) in refusals() {
-        let cluster = Cluster::recorded().fresh(freshness);
+        let cluster = recorded().fresh(freshness);
         let server = Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| {
             config.block_special = true;
             config.max_staleness = Some(Duration::from_secs(10));

@@ -10,7 +10,7 @@ use poddns_core::{
     Unknown, respond,
 };
 
-use crate::support::cluster::{Cluster, label};
+use crate::support::cluster::{label, recorded};
 use crate::support::query::Query;
 use crate::support::response::RD;
 use crate::support::{CLIENT, CLUSTER, NOW, Server};
@@ -42,7 +42,7 @@ fn disabled_has_nothing_below_its_apex() {
     );
     assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
     // Whatever else is set.
-    let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
+    let unsynced = recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..server }.with(|config| {
         config.pod_names = true;
         config.check_namespaces = true;
@@ -167,7 +167,7 @@ fn verified_answers_for_pods() {
         ],
     );
     // Not even for a pod that has such an address.
-    let mapped = Cluster::recorded().pod("default", "mapped", &["::ffff:10.0.0.1".parse().unwrap()]);
+    let mapped = recorded().pod("default", "mapped", &["::ffff:10.0.0.1".parse().unwrap()]);
     let server = Server { pods: &mapped, ..server };
     typed(&server, Rtype::AAAA, &[("--ffff-a00-1.default", "NXDOMAIN")]);
     table(&server, &[("--ffff-a00-1.default", "NXDOMAIN"), ("10-0-0-1.default", "NXDOMAIN")]);
@@ -235,7 +235,7 @@ fn pod_cidrs_bound_every_mode() {
 fn guards_hold_for_pod_names_too() {
     let addresses =
         ["10.244.1.99", "10.9.9.9", "127.0.0.1", "fd00:9::1", "fe80::1"].map(|text| text.parse().unwrap());
-    let cluster = Cluster::recorded()
+    let cluster = recorded()
         .pod("default", "mixed", &addresses)
         .pod("default", "outside", &addresses[1..2])
         .pod("default", "special", &addresses[2..3])
@@ -274,7 +274,7 @@ fn guards_hold_for_pod_names_too() {
 
 #[test]
 fn blocked_addresses_stay_blocked_before_first_sync() {
-    let unsynced = Cluster::recorded().fresh(Freshness::Unsynced);
+    let unsynced = recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..Server::new(Mode::Verified) };
     let server = server.with(|config| config.block_special = true);
     table(&server, &[("127-0-0-1.default", "NXDOMAIN EDE15"), ("10-244-1-5.default", "SERVFAIL EDE14")]);
@@ -282,7 +282,7 @@ fn blocked_addresses_stay_blocked_before_first_sync() {
 
 #[test]
 fn pod_names_are_answered_with_all_addresses() {
-    let cluster = Cluster::recorded().pod("default", "10-244-1-5", &[IpAddr::from([10, 0, 0, 9])]).pod(
+    let cluster = recorded().pod("default", "10-244-1-5", &[IpAddr::from([10, 0, 0, 9])]).pod(
         "default",
         "four",
         &["fd00::1", "10.0.0.1", "10.0.0.2", "fd00::2"].map(|text| text.parse().unwrap()),
@@ -364,7 +364,7 @@ fn answers_tell_how_fresh_they_are() {
     let too_old = [Freshness::Stale { age }, Freshness::Resyncing { age }]
         .map(|state| (state, less, ["SERVFAIL EDE22"; 6]));
     for (freshness, max_staleness, expected) in rows.into_iter().chain(too_old) {
-        let cluster = Cluster::recorded().fresh(freshness);
+        let cluster = recorded().fresh(freshness);
         let server = Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| {
             config.pod_names = true;
             config.max_staleness = max_staleness;
@@ -383,7 +383,7 @@ fn insecure_needs_index_for_namespaces_only() {
     for (freshness, name, address) in
         [(Freshness::Unsynced, "SERVFAIL EDE14", "SERVFAIL EDE14"), (stale, "NODATA EDE3", "8.8.8.8 EDE3")]
     {
-        let cluster = Cluster::recorded().fresh(freshness);
+        let cluster = recorded().fresh(freshness);
         let server = Server { pods: &cluster, ..Server::new(Mode::Insecure) };
         table(
             &server,
@@ -413,11 +413,8 @@ fn recursion_desired_is_echoed_and_never_available() {
 
 #[test]
 fn the_output_buffer_bounds_the_response() {
-    let cluster = Cluster::recorded().pod(
-        "default",
-        "many",
-        &(0..200).map(|n| [10, 0, 0, n].into()).collect::<Vec<_>>(),
-    );
+    let cluster =
+        recorded().pod("default", "many", &(0..200).map(|n| [10, 0, 0, n].into()).collect::<Vec<_>>());
     let config = Server::new(Mode::Verified).with(|config| config.pod_names = true).config;
     let query = Query::new("many.default.pod.cluster.local", 1).octets();
     let request = |transport| Request::new(transport, CLIENT, NOW);
@@ -460,7 +457,7 @@ fn lookup_may_be_borrowed_and_minimal() {
 
     // A reference says what the lookup behind it says.
     let age = Duration::from_secs(1);
-    let stale = Cluster::recorded().fresh(Freshness::Stale { age });
+    let stale = recorded().fresh(Freshness::Stale { age });
     let (direct, borrowed) = (&stale as &dyn PodLookup, &&stale as &dyn PodLookup);
     assert_eq!((borrowed.freshness(), borrowed.serial()), (direct.freshness(), direct.serial()));
     let addresses: Vec<IpAddr> =

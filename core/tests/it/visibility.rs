@@ -11,11 +11,12 @@ use poddns_core::{
 };
 use proptest::prelude::*;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::generate::{plain_query, setting};
 use crate::support::query::{Edns, Query};
 use crate::support::response::WireName;
 use crate::support::{CLUSTER, NOW, Server};
+use poddns_core_checks::TestCluster;
 
 /// A pod of `default`, one of `team-a`, one of `kube-system` and `default` at a node's address, and none.
 const DEFAULT: &str = "10.244.1.5";
@@ -149,7 +150,7 @@ fn hidden_namespaces_are_like_absent_ones() {
     for (freshness, transport) in
         states.iter().flat_map(|state| [(state, Transport::Udp), (state, Transport::Tcp)])
     {
-        let cluster = Cluster::recorded().fresh(*freshness);
+        let cluster = recorded().fresh(*freshness);
         let cidrs: [IpCidr; 1] = ["10.0.0.0/8".parse().expect("a network")];
         let server = Server { pods: &cluster, ..server() }.with(|config| config.pod_cidrs = &cidrs);
         for name in [
@@ -240,11 +241,11 @@ fn explanations_name_the_client() {
 }
 
 /// The cluster as a client sees it: with the pods of those namespaces alone in which a pod has its address.
-fn seen_by(cluster: &Cluster, client: IpAddr) -> Cluster {
+fn seen_by(cluster: &TestCluster, client: IpAddr) -> TestCluster {
     let namespaces: Vec<Label> =
         cluster.namespaces.iter().copied().filter(|one| cluster.contains(one, client) == Ok(true)).collect();
     let pods = cluster.pods.iter().filter(|pod| namespaces.contains(&pod.namespace)).cloned().collect();
-    Cluster { namespaces, pods, ..cluster.clone() }
+    TestCluster { namespaces, pods, ..cluster.clone() }
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use poddns_core::wire::{Rcode, Rtype};
 use poddns_core::{Config, Freshness, Mode, NoPods, Ttl, Zone};
 
 use crate::support::Server;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query};
 use crate::support::response::{TC, WireName};
 
@@ -118,7 +118,7 @@ fn extended_error_above_nested_zone_fits_nodata() {
     for (freshness, index_code, web_beside) in
         [(Freshness::Fresh, "", "NXDOMAIN EDE15"), (stale, " EDE3", "NXDOMAIN EDE15")]
     {
-        let pods = Cluster::recorded().fresh(freshness).pod("team", "web", &[blocked]);
+        let pods = recorded().fresh(freshness).pod("team", "web", &[blocked]);
         let pods = pods.pod("team", "db", &[blocked]);
         let cidrs = ["10.0.0.0/8".parse().unwrap()];
         let server = Server { pods: &pods, ..Server::new(Mode::Verified) }.with(|config| {
@@ -130,7 +130,7 @@ fn extended_error_above_nested_zone_fits_nodata() {
         assert_eq!(guarded.says("web.team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
         assert_eq!(guarded.says("db.team.pod.cluster.local", Rtype::A), web_beside);
         assert_eq!(server.says("team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
-        let nobody = Cluster::recorded().fresh(freshness);
+        let nobody = recorded().fresh(freshness);
         let nobody = Server { pods: &nobody, ..server };
         let above = ["8-8-8-8.team", "web.team", "team"];
         for name in above.map(|name| format!("{name}.pod.cluster.local")) {

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::Server;
-use super::cluster::{Cluster, label};
+use super::cluster::{label, recorded};
 use super::query::{Edns, Query, record};
 use super::response::WireName;
+use poddns_core_checks::TestCluster;
 
 /// Names that mean something to somebody: with the zone appended, and whole.
 const LABELS: [&str; 18] = [
@@ -145,7 +146,7 @@ pub(crate) fn broken_query() -> impl Strategy<Value = Vec<u8>> {
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     zones: Vec<Zone>,
-    cluster: Cluster,
+    cluster: TestCluster,
     cookies: CookieSecrets,
     namespaces: Vec<Label>,
     cidrs: Vec<IpCidr>,
@@ -160,7 +161,7 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    pub(crate) fn cluster(&self) -> &Cluster {
+    pub(crate) fn cluster(&self) -> &TestCluster {
         &self.cluster
     }
 
@@ -207,7 +208,7 @@ pub(crate) fn setting() -> impl Strategy<Value = Setting> {
     (domains, freshness, mode, 0..=3600_u16, staleness, any::<u16>()).prop_map(
         |(domains, freshness, mode, ttl, max_staleness, switches)| Setting {
             zones: domains.iter().map(|domain| Zone::new(domain).expect("a domain")).collect(),
-            cluster: Cluster::recorded().fresh(freshness),
+            cluster: recorded().fresh(freshness),
             cookies: CookieSecrets { current: [3; 16], previous: None },
             namespaces: ["default", "inner", "team-b"].map(label).into(),
             cidrs: ["10.244.0.0/16", "fd00::/8"].map(|text| text.parse().expect("a network")).into(),

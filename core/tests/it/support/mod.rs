@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 use poddns_core::wire::{Rcode, Rtype};
 use poddns_core::{Config, Mode, Outcome, PodLookup, Reply, Request, Transport, Zone, respond};
 
-use cluster::Cluster;
+use cluster::recorded;
+use poddns_core_checks::TestCluster;
 use query::{Edns, Query};
 use response::Response;
 
@@ -20,7 +21,7 @@ pub(crate) static ZONES: LazyLock<[Zone; 1]> =
     LazyLock::new(|| [Zone::new("cluster.local").expect("a domain")]);
 
 /// The cluster of `data/cluster.tsv`.
-pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::recorded);
+pub(crate) static CLUSTER: LazyLock<TestCluster> = LazyLock::new(recorded);
 
 /// Default client of queries.
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

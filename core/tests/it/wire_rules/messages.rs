@@ -4,10 +4,11 @@ use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{DropReason, Outcome, Request, Transport};
 
 use super::{A, AAAA, NO_POD, POD, codes, is_empty, rcode, verified, with_cookies};
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query, record, tsig};
 use crate::support::response::{AA, TC, WireName};
 use crate::support::{CLIENT, NOW, Server};
+use poddns_core_checks::TestCluster;
 
 #[test]
 fn rule_01_responses_are_never_answered() {
@@ -198,9 +199,9 @@ fn rule_07_payload_sizes() {
     }
 }
 
-fn many_addresses(count: u8) -> Cluster {
+fn many_addresses(count: u8) -> TestCluster {
     let addresses: Vec<_> = (0..count).map(|last| [10, 0, 0, last].into()).collect();
-    Cluster::recorded().pod("default", "many", &addresses)
+    recorded().pod("default", "many", &addresses)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use poddns_core::{Freshness, Mode, Ttl};
 
 use super::{A, AAAA, NO_POD, POD, codes, is_empty, rcode, verified, with_cookies};
 use crate::support::Server;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query, record};
 use crate::support::response::{AA, TC, WireName};
 
@@ -258,7 +258,7 @@ fn rule_20_transfers_refused_any_is_small() {
 
 #[test]
 fn rule_25_unsynced_index_is_servfail() {
-    let cluster = Cluster::recorded().fresh(Freshness::Unsynced);
+    let cluster = recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &cluster, ..verified() }.with(|config| config.pod_names = true);
     for name in [
         POD,

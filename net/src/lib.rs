@@ -41,6 +41,13 @@ mod server;
 mod sys;
 pub mod version;
 
+/// Checks a signed message that is garbled as the octets say, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub fn check_signed(octets: &[u8]) {
+    server::transfer::garbled::check(octets);
+}
+
 /// Checks octets as an audit file, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -13,6 +13,8 @@
 
 mod answer;
 mod counters;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod garbled;
 mod keys;
 mod notify;
 mod publish;

@@ -64,7 +64,7 @@ fn compare<P: PodLookup + ?Sized>(
     }
     Ok(match pods.owner_of(address)? {
         Owner::Nobody => Some(AuditFinding::NoSuchPod),
-        // It came to be between the look-ups, and verified would answer now.
+        // It was added between the look-ups, and mode verified would answer now.
         Owner::Pod { namespace: owner, .. } if owner == *namespace => None,
         Owner::Pod { .. } | Owner::Shared => Some(AuditFinding::OtherNamespace),
     })

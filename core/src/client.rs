@@ -16,7 +16,7 @@ pub(crate) struct Identity<'q> {
 }
 
 impl Identity<'_> {
-    /// Of a query whose client does not matter.
+    /// The identity for a query for which the client does not matter.
     pub(crate) const UNKNOWN: Self = Self { client: None, subnet: None };
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn identify<'q>(
     Ok(Identity { client: subnet.and_then(|subnet| subnet.client()), subnet })
 }
 
-/// Returns the address of the client of a query that came from `source`, IPv4-mapped addresses as IPv4: the source, or of a
+/// Returns the address of the client of a query received from `source`, IPv4-mapped addresses as IPv4: the source, or of a
 /// forwarder in [`Config::trust_ecs`] the address in its EDNS Client Subnet option (RFC 7871).
 ///
 /// `None` if such a forwarder has not sent the option, or not with a whole address (/32, /128).

@@ -125,7 +125,7 @@ pub struct Config<'a> {
     pub block_special: bool,
     /// If not empty, only these namespaces exist, in any mode. Sorted, for binary search.
     pub namespaces: &'a [Label],
-    /// In mode insecure: a namespace exists only if [`PodLookup`](crate::PodLookup) says so.
+    /// In mode insecure: a namespace exists only if [`PodLookup`](crate::PodLookup) has it.
     pub check_namespaces: bool,
     /// In mode insecure: [`Reply::audit`](crate::Reply::audit) has what mode verified would have refused. No response
     /// depends on it. Needs a [`PodLookup`](crate::PodLookup) that knows pods, namespaces and owners.
@@ -143,11 +143,11 @@ pub struct Config<'a> {
     /// In mode verified: the networks whose reverse zones are served. An address that exactly one pod has is answered with
     /// one PTR record: the pod's name in the first of [`zones`](Self::zones). Several pods: NODATA. No pod: NXDOMAIN.
     pub reverse_zones: ReverseZones<'a>,
-    /// The age up to which a stale index is served; `None` is for ever.
+    /// The age up to which a stale index is served; `None` for no limit.
     pub max_staleness: Option<Duration>,
     /// Answer cookies (RFC 7873); `None` ignores them.
     pub cookies: Option<&'a CookieSecrets>,
-    /// Networks of clients whose cookies are ignored all the same. Forwarders that pass EDNS on, and have no cookies of
+    /// Networks of clients of which cookies are ignored. Forwarders that pass EDNS on, and have no cookies of
     /// their own, belong here: a client that received a cookie through one drops the answers of other servers behind it
     /// (RFC 7873 5.3: "If the client is expecting the response to contain a COOKIE option and it is missing, the
     /// response MUST be discarded."). Looked at only for queries with a cookie.

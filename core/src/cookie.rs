@@ -34,7 +34,7 @@ pub struct CookieSecrets {
 
 impl fmt::Debug for CookieSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Who knows a secret can make any cookie, so it stays out of logs.
+        // Anyone with a secret can make any cookie, so secrets are not logged.
         f.debug_struct("CookieSecrets").finish_non_exhaustive()
     }
 }
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// RFC 9018 Appendix A.3: a cookie whose reserved octets are not zero is good, and covers them.
+    /// RFC 9018 Appendix A.3: a cookie with reserved octets other than zero is valid, and covers them.
     #[test]
     fn rfc_9018_reserved_octets_are_accepted() {
         let secrets = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(status("02abcdef5cf78f71a314227b6679ebf5"), CookieStatus::Invalid, "the version");
     }
 
-    /// RFC 9018 Appendix A.4: a client comes with a cookie of the secret before.
+    /// RFC 9018 Appendix A.4: a client sends a cookie of the previous secret.
     #[test]
     fn rfc_9018_rolled_over_cookie_is_accepted() {
         let source = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap_or(IpAddr::from([0; 4]));

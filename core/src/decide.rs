@@ -24,7 +24,7 @@ pub(crate) struct Decision<'a> {
     pub(crate) records: Records<'a>,
 }
 
-/// The records of an answer. All but none of them are given with authority.
+/// The records of an answer. AA is set with all but `None`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Records<'a> {
     None,
@@ -37,11 +37,11 @@ pub(crate) enum Records<'a> {
     Address(IpAddr),
     /// All addresses of this pod; NODATA of the zone if none is of the qtype.
     Pod(&'a Zone, PodName<'a>),
-    /// All of this zone, or what has changed in it: the driver's to give.
+    /// All of this zone, or its changes: written by the driver.
     Transfer(&'a Zone),
     /// Those that the query asks for if its signature is right, which the driver checks.
     Signed,
-    /// Those of a reverse zone, whose apex is at this offset of the question's name. Names of its records are in the
+    /// Records of a reverse zone with its apex at this offset of the question's name. Names of its records are in the
     /// forward zone.
     Reverse {
         zone: &'a Zone,
@@ -61,7 +61,7 @@ pub(crate) enum ReverseRecords {
 }
 
 impl Decision<'_> {
-    /// The response to a query whose look-up is [`Unknown`](crate::Unknown).
+    /// The response to a query for which a look-up is [`Unknown`](crate::Unknown).
     pub(crate) const UNKNOWN: Self = Self::bare(Reason::Unreadable, Rcode::SERVFAIL, Some(Ede::OTHER));
 
     /// The response to a client that may not ask now.
@@ -93,7 +93,7 @@ pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     }
     if let Some(edns) = message.edns {
         // RFC 6891 6.1.3: "If a responder does not implement the VERSION level of the request, then it MUST
-        // respond with RCODE=BADVERS." What its options mean is then not known.
+        // respond with RCODE=BADVERS." The meaning of its options is then not known.
         if edns.version != edns::VERSION {
             return Decision::bare(Reason::EdnsVersionNotServed, Rcode::BADVERS, None);
         }
@@ -182,7 +182,7 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
     Decision { reason, rcode: Rcode::NOERROR, ede, records }
 }
 
-/// A zone transfer: of a zone of this server, whose driver transfers them, or of none.
+/// Decides on a zone transfer: the driver's if it transfers zones and this is one of them, else refused.
 #[cold]
 fn transfer<'a>(config: &Config<'a>, name: QuestionName<'_>) -> Decision<'a> {
     let reason = Reason::Transfer;
@@ -235,7 +235,7 @@ fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {
     }
 }
 
-/// RFC 4074 3: what has no record of the type asked for is NODATA, or clients lose the other family too.
+/// RFC 4074 3: a name without a record of the qtype is NODATA, or clients lose the other family too.
 fn at_address(rtype: Rtype, zone: &Zone, address: IpAddr) -> Records<'_> {
     let own = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
     if rtype == own || rtype == Rtype::ANY { Records::Address(address) } else { Records::Negative(zone) }

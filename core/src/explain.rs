@@ -55,7 +55,7 @@ pub struct Explanation<'a> {
     zones: &'a [Zone],
 }
 
-/// Explains the response that [`respond`](crate::respond) gives to a well-formed query of class IN, by the same rules. If not
+/// Explains the response of [`respond`](crate::respond) to a well-formed query of class IN, by the same rules. If not
 /// all clients see all pods, it is the response to one that sees everything; see [`explain_to`].
 ///
 /// `name` is in wire form, uncompressed; `None` if it is not one whole name. Owner and namespace are looked up

@@ -2,11 +2,12 @@
 //!
 //! # The contract
 //!
-//! **In:** one [`respond`] call per packet, with the query's octets, how and whence they came ([`Request`]), what
-//! the operator decided ([`Config`]), and the pods ([`PodLookup`]).
+//! **In:** one [`respond`] call per packet, with the query's octets, their transport and source ([`Request`]), the
+//! settings ([`Config`]), and the pods ([`PodLookup`]).
 //!
 //! **Out:** an [`Outcome`]: either a [`Reply`], whose octets are at the front of the buffer given, or a
-//! [`DropReason`]; and, for a driver that says that it transfers zones, a query that it answers itself. Nothing else: there is no error to handle and no state to keep.
+//! [`DropReason`]; and, for a driver that transfers zones, a query that it answers itself. There is no error to handle and
+//! no state to keep.
 //!
 //! **Never:** a panic, an allocation, a lock, a system call, a clock, a source of randomness, a thread, or a
 //! `static`. No response to a response. No response over UDP longer than the client can receive or than
@@ -59,7 +60,7 @@
 //! once and not for each query.
 //! Programs that do so, each in the folder `core/examples/` of the repository, and each run by its CI:
 //!
-//! | example | what it shows |
+//! | example | subject |
 //! |---|---|
 //! | `udp.rs` | the loop above as a program: `cargo run --example udp` |
 //! | `hickory/` | a zone handler in the catalog of a hickory-server, beside its other zones |
@@ -70,29 +71,29 @@
 //! The minimum supported Rust version is 1.85.
 //!
 //! There are no cargo features: the crate is `no_std` and needs no allocator. With everything on it is less than
-//! 56 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
+//! 48 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
 //! check both on `bare/`.
 //!
-//! # Where what is decided
+//! # Modules
 //!
-//! | module | question |
+//! | module | subject |
 //! |---|---|
-//! | `wire` | what do these octets say, and how is a response written? |
-//! | `zone` | which zone is the name in, and where? |
-//! | `reverse` | which address does a name below `arpa` stand for? |
-//! | [`podip`] | which address does the label spell? |
-//! | `policy` | does the name exist: modes, guards, freshness? |
-//! | [`explain()`] | which rule led to the answer? |
-//! | `audit` | would mode verified have refused what mode insecure answered? |
-//! | `client` | who asks: the source, or whom a forwarder names? |
-//! | `visible` | which pods does the client see? |
-//! | `decide` | which rcode, extended error and records follow? |
-//! | `records` | which records does a response have? |
-//! | `prefetch` | what will the index be asked next? |
-//! | `cookie` | has the client proved its address? |
+//! | `wire` | reading queries, writing responses |
+//! | `zone` | the zone of a name, and its place in it |
+//! | `reverse` | the address of a name below `arpa` |
+//! | [`podip`] | the address of a label |
+//! | `policy` | existence of a name: modes, guards, freshness |
+//! | [`explain()`] | the rule that led to an answer, in words |
+//! | `audit` | answers of mode insecure that mode verified would refuse |
+//! | `client` | the client: the source, or the one that a forwarder names |
+//! | `visible` | the pods that a client sees |
+//! | `decide` | rcode, extended error and records |
+//! | `records` | writing the records of a decision |
+//! | `prefetch` | addresses of the next look-ups |
+//! | `cookie` | the client's proof of its address |
 #![no_std]
 #![forbid(unsafe_code)]
-// No input may make this crate panic: every access is checked, every sum is bounded, and the compiler says so.
+// No input may make this crate panic: these lints reject unchecked access and arithmetic.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

@@ -39,7 +39,7 @@ pub trait PodLookup {
     /// Returns true if the cluster has this namespace, with or without pods.
     ///
     /// Also true of a namespace that [`contains`](Self::contains) or [`addresses_of`](Self::addresses_of)
-    /// knows a pod of, even if the namespace itself was not heard of yet: a name that is NXDOMAIN has nothing
+    /// knows a pod of, even if the namespace itself is not known yet: a name that is NXDOMAIN has nothing
     /// below it (RFC 8020 2), and resolvers that know one refuse all names below it until its TTL is over.
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown>;
 
@@ -125,7 +125,7 @@ impl Error for Unknown {}
 /// Complete, so that readiness and metrics cannot leave a state out: there is a watch or not, and a list before or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// No complete list yet: nothing can be said, so what depends on the index is SERVFAIL with
+    /// No complete list yet: nothing is known, so whatever depends on the index is SERVFAIL with
     /// EDE 14 (Not Ready).
     Unsynced,
     /// In sync.
@@ -189,7 +189,7 @@ impl PodLookup for NoPods {
     }
 }
 
-/// Pods that another lookup knows, such as those of an index behind a pointer, whose freshness is decided elsewhere.
+/// Pods of another lookup, such as an index behind a pointer, with a freshness that can be decided elsewhere.
 ///
 /// Every look-up is the inner one's: a wrapper cannot leave one to its default by mistake.
 pub trait LookupWrapper {

@@ -35,7 +35,7 @@ const MAX_LEN: usize = 39;
 // Out of line: where it is inlined, its result is put together octet by octet.
 #[inline(never)]
 pub fn parse(label: &[u8]) -> Option<IpAddr> {
-    // What looks like IPv4 but is not (1-2-3-256) has too few groups for IPv6 as well.
+    // A label that looks like IPv4 but is not (1-2-3-256) has too few groups for IPv6 as well.
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
 }
 

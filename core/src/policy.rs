@@ -22,13 +22,13 @@ pub(crate) enum Finding<'q> {
     Empty,
     /// This address.
     Address(IpAddr),
-    /// Those of this pod's addresses that may be given: at least one.
+    /// The addresses of this pod that a response may have: at least one.
     Pod(PodName<'q>),
     /// Not known now, for this reason.
     Unknown(Ede),
 }
 
-/// A finding, and what it rests on.
+/// A finding, with its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict<'q> {
     pub(crate) finding: Finding<'q>,

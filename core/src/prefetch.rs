@@ -11,14 +11,14 @@ use crate::wire::name::split_label;
 
 /// Maximum number of addresses in one hint: as many look-ups as a processor can have waiting for memory, and
 /// few enough for the stack.
-const AT_ONCE: usize = 32;
+const MAX_HINT: usize = 32;
 
 /// Announces to the index the addresses in a batch of queries, before [`respond`](crate::respond) is called for
 /// each of them.
 ///
-/// In an index that is larger than the processor's caches, a look-up is mostly a wait for memory. Told of
+/// In an index that is larger than the processor's caches, a look-up is mostly a wait for memory. Informed of
 /// several, the index can wait for all of them at once ([`PodLookup::prefetch`]). It costs some nanoseconds for
-/// each query, so call it where queries come in batches; for a single one it does nothing.
+/// each query, so call it where queries arrive in batches; for a single one it does nothing.
 ///
 /// It is a hint: no response depends on it. Queries may be anything, and none is looked at more closely than its
 /// first label. In modes that look no address up it does nothing.
@@ -46,7 +46,7 @@ where
         return;
     }
     let mut asked = queries.into_iter().filter_map(address);
-    let mut addresses = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); AT_ONCE];
+    let mut addresses = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); MAX_HINT];
     loop {
         // The places first, or an address that has none would be lost.
         let count = iter::zip(&mut addresses, &mut asked).map(|(place, address)| *place = address).count();
@@ -54,7 +54,7 @@ where
         if let Some(several @ [_, _, ..]) = addresses.get(..count) {
             pods.prefetch(several);
         }
-        if count < AT_ONCE {
+        if count < MAX_HINT {
             return;
         }
     }

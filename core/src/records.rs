@@ -1,4 +1,4 @@
-//! The records of a response, from what was decided.
+//! The records of a response, by its decision.
 
 use crate::config::{Config, Mode};
 use crate::decide::{Records, ReverseRecords};

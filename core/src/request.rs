@@ -29,7 +29,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A query that came over `transport` from `source` at `now`, in Unix seconds modulo 2^32, and is to be
+    /// A query received over `transport` from `source` at `now`, in Unix seconds modulo 2^32, and is to be
     /// answered in full.
     #[must_use]
     pub const fn new(transport: Transport, source: IpAddr, now: u32) -> Self {
@@ -41,7 +41,7 @@ impl Request {
 /// whatever encrypts either, so the list is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// In a datagram: up to 512 octets, or what the client's OPT says, but never above 1232.
+    /// In a datagram: up to 512 octets, or the payload size of the client's OPT, but never above 1232.
     Udp,
     /// In a stream, without the two length octets: up to 65,535 octets.
     Tcp,
@@ -50,7 +50,7 @@ pub enum Transport {
 /// Outcome of a query. No kind is an error.
 #[must_use = "a reply must be sent, and each kind be counted"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// What a driver must send in another way than one message is a kind of its own. A driver that does not know a kind sends
+// Every other way of answering than by one message is a variant of its own. A driver that does not know a variant sends
 // nothing.
 #[non_exhaustive]
 pub enum Outcome {
@@ -83,7 +83,7 @@ pub struct Reply {
     pub len: usize,
     /// The response code, extended codes such as BADVERS included.
     pub rcode: Rcode,
-    /// The extended error that belongs to the answer, also when the client cannot be told for want of an OPT.
+    /// The extended error of the response, even if the response has no OPT to carry it.
     pub ede: Option<Ede>,
     /// The rule that led to the response.
     pub reason: Reason,
@@ -119,7 +119,7 @@ worded! {
     DropReason {
         /// Shorter than the 12 octets of a header.
         Short = "short",
-        /// A response itself (QR=1): answering it could make two servers answer each other for ever.
+        /// A response itself (QR=1): responding to it could make two servers respond to each other without end.
         Response = "response",
         /// The output buffer is shorter than [`MIN_REPLY`](crate::MIN_REPLY): a mistake of the driver's.
         NoRoom = "no_room",

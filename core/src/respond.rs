@@ -75,7 +75,7 @@ fn respond_to_client<P: PodLookup + ?Sized>(
     }
 }
 
-/// Adds what mode verified would have said.
+/// Adds the finding of mode verified.
 fn audited<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, query: &[u8], reply: Reply) -> Reply {
     let found = Question::of(query).and_then(|question| audit(config, pods, question.name, reply.reason));
     Reply { audit: found, ..reply }
@@ -147,7 +147,7 @@ impl Addition for Option<Subnet<'_>> {
 
     fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut SubnetBuffer) -> &'a [u8] {
         let SubnetBuffer(room) = room;
-        // A decision from the index, or by a guard on what is found there, is one for the client.
+        // A decision by the index, or by a guard on an address in it, depends on the client.
         let is_scoped = decision.reason.is_of_index() || decision.reason.is_guard();
         let with_subnet = |subnet: Subnet<'_>| {
             let (front, rest) = room.split_at_mut_checked(opt.len())?;
@@ -346,7 +346,7 @@ fn opt(
     decision: &Decision<'_>,
     cookie: Option<&CheckedCookie>,
 ) -> OptRecord {
-    // Of another EDNS version nobody knows what its flags and options mean.
+    // The meaning of flags and options of another EDNS version is not known.
     let known = edns.version == edns::VERSION;
     let options = edns.options.filter(|_| known).unwrap_or_default();
     // RFC 3225 3: "The DO bit of the query MUST be copied in the response."

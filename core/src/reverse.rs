@@ -8,7 +8,7 @@ use cidr::IpCidr;
 
 use crate::wire::name::{QuestionName, split_label, strip_suffix};
 
-/// Networks whose reverse zones are served.
+/// Networks of which the reverse zones are served.
 ///
 /// Zones are cut where labels are: at octets in `in-addr.arpa` (RFC 1035 3.5) and at nibbles in `ip6.arpa` (RFC 3596
 /// 2.5). A network that ends elsewhere has several zones: `10.244.0.0/14` has `244.10.in-addr.arpa` to
@@ -95,7 +95,7 @@ impl fmt::Display for ReverseApex {
             }
             IpAddr::V6(v6) => {
                 let bits = v6.to_bits();
-                // The last nibble that has a label comes first.
+                // The last nibble that has a label is the first one.
                 for shift in (0_u32..128).step_by(4).skip(V6.labels.saturating_sub(self.labels)) {
                     write!(f, "{:x}.", bits.wrapping_shr(shift) & 15)?;
                 }

@@ -1,4 +1,4 @@
-//! Zone transfers (RFC 5936, RFC 1995): what a query asks for, and the messages of the answer.
+//! Zone transfers (RFC 5936, RFC 1995): the query, and the messages of the response.
 //!
 //! [`respond`](crate::respond()) does not answer a query for a transfer where [`Config::transfers`] is set: it returns
 //! [`Outcome::Transfer`](crate::Outcome::Transfer), and the driver decides whether the client may have it. Then it writes
@@ -37,13 +37,13 @@ pub const MAX_TRANSFER_MESSAGE: usize = (1 << 14) - 1;
 pub struct TransferRecord<'a> {
     /// The namespace.
     pub namespace: &'a str,
-    /// The pod whose name the record is of; `None` for the canonical name of the address.
+    /// Name of the pod, for a record of that name; `None` for a record of the address's canonical name.
     pub name: Option<&'a str>,
     /// The address.
     pub address: IpAddr,
 }
 
-/// A record has no room in what is left of a message.
+/// A record does not fit into the rest of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageFull;
 
@@ -227,7 +227,7 @@ pub struct TransferQuery<'q> {
 }
 
 impl<'q> TransferQuery<'q> {
-    /// `None` for what is shorter than a header.
+    /// Returns `None` for fewer octets than a header has.
     #[must_use]
     pub fn new(octets: &'q [u8]) -> Option<Self> {
         Some(Self { header: Header::read(octets)?, octets })

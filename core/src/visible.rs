@@ -9,7 +9,7 @@ use crate::lookup::{Freshness, Owner, PodLookup, Unknown};
 
 /// The pods of the namespaces that a client sees; the others do not exist.
 ///
-/// A client must not learn from the time of an answer what the answer hides. So the first look-up of each question is
+/// The time of an answer must not show a client what the answer hides. So the first look-up of each question is
 /// whether the client sees the namespace, by the client's own address, and its work does not depend on whether there is
 /// such a namespace; if it does not, there is no second one.
 #[derive(Debug)]

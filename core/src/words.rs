@@ -1,4 +1,4 @@
-//! Enums each of whose variants has a word for metrics, logs and JSON.
+//! Enums with a word for each variant, for metrics, logs and JSON.
 
 /// Declares such an enum, so that its variants, their order and their words are one list.
 macro_rules! worded {

@@ -113,7 +113,7 @@ pub(crate) fn locate_out_of_line<'z, 'q>(
     locate(zones, name)
 }
 
-/// Returns true if a zone begins below the name, so that the name exists, whatever the zone around it says.
+/// Returns true if a zone begins below the name, so that the name exists, whether or not the zone around it has it.
 pub(crate) fn is_above_a_zone(zones: &[Zone], name: QuestionName<'_>) -> bool {
     zones.iter().any(|zone| strip_suffix(zone.apex.as_wire(), name.as_wire()).is_some())
 }

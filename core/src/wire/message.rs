@@ -5,7 +5,7 @@ use super::header::{self, Header};
 use super::name::{MAX_NAME, QuestionName};
 use super::types::{Class, Opcode, Rtype};
 
-/// The bits that tell a compression pointer, or one of the two reserved label types, from a length
+/// The bits that distinguish a compression pointer, or one of the two reserved label types, from a length
 /// (RFC 1035 4.1.4).
 const LABEL_TYPE: u8 = 0xc0;
 
@@ -15,7 +15,7 @@ pub(crate) struct Question<'q> {
     pub(crate) name: QuestionName<'q>,
     pub(crate) rtype: Rtype,
     pub(crate) class: Class,
-    /// The question's octets, to be echoed as they came.
+    /// The question's octets, which are echoed unchanged.
     pub(crate) octets: &'q [u8],
 }
 
@@ -86,7 +86,7 @@ impl<'q> Message<'q> {
         }
     }
 
-    /// Fills in what it finds on the way, so that it can be echoed even if `None` reports a fault further on.
+    /// Fills in question and OPT as soon as they are read, so that they can be echoed even if `None` reports a fault further on.
     #[expect(
         clippy::inline_always,
         reason = "on the path of every query, and no longer inlined since it has further callers"

@@ -32,7 +32,7 @@ pub struct Name {
 // A later check can have an error of its own.
 #[non_exhaustive]
 pub enum NameError {
-    /// No label at all: the root is nobody's cluster domain.
+    /// No label at all: the root is no cluster domain.
     Empty,
     /// Two dots in a row, or one in front.
     EmptyLabel,
@@ -154,7 +154,7 @@ impl<'q> QuestionName<'q> {
     /// anything but plain labels: in the first name of a message there is nothing a pointer could point to.
     #[inline]
     pub(crate) fn read(octets: &'q [u8]) -> Option<Self> {
-        // No further than a name may reach: what is cut off there is too long.
+        // No further than a name may reach: one that is cut off there is too long.
         let octets = octets.get(..MAX_NAME).unwrap_or(octets);
         let mut at = 0_usize;
         loop {
@@ -167,7 +167,7 @@ impl<'q> QuestionName<'q> {
         }
     }
 
-    /// The name as it came, with the root label at the end.
+    /// The name as received, with the root label at the end.
     pub(crate) const fn as_wire(self) -> &'q [u8] {
         self.0
     }

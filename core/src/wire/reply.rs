@@ -191,7 +191,7 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// CoreDNS' values, which nobody goes by.
+    /// CoreDNS' values, for zones without secondaries.
     pub(crate) const WITHOUT_SECONDARIES: Self = Self { refresh: 7200, retry: 1800 };
     /// A NOTIFY that is lost costs a minute.
     pub(crate) const WITH_SECONDARIES: Self = Self { refresh: 60, retry: 30 };
@@ -200,8 +200,7 @@ impl Timers {
 /// Seconds until a secondary gives up.
 const EXPIRE: u32 = 86400;
 
-/// The free rest of a buffer. Once something did not fit, nothing is free: what did not fit is not there
-/// in part.
+/// The free rest of a buffer. Once something did not fit, nothing is free, so nothing is written in part.
 #[derive(Debug)]
 struct Room<'o>(&'o mut [u8]);
 
@@ -265,7 +264,7 @@ impl<'o> ReplyWriter<'o> {
     pub(crate) fn new(out: &'o mut [u8], max: usize, question: &[u8]) -> Result<Self, Full> {
         let max = max.min(out.len());
         let out = out.get_mut(..max).ok_or(Full)?;
-        // The header comes last, when the counts are known.
+        // The header is written last, when the counts are known.
         Room(out.get_mut(header::LEN..).ok_or(Full)?).put(question)?;
         Ok(Self { out, records: header::LEN.saturating_add(question.len()) })
     }
@@ -451,7 +450,7 @@ mod tests {
         assert_eq!(octets.len(), MAX_OPT);
         assert_eq!(octets.get(RDLENGTH), Some(&[0, 199][..]));
         assert_eq!(octets.last_chunk(), Some(b"\0\x0f\0\x1d\0\0pod index could not be read"));
-        // What has no room leaves no trace.
+        // A record that does not fit leaves nothing behind.
         let full = opt;
         opt.push(option::NSID, &[]);
         assert_eq!(opt.as_bytes(), full.as_bytes());

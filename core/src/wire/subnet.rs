@@ -26,7 +26,7 @@ impl<'q> Subnet<'q> {
     /// Returns the subnet option among those of an OPT record; `None` if there is none, or if the options do not fill
     /// the data.
     ///
-    /// Two of them cannot both be the forwarder's, so that nobody can tell which one is.
+    /// Two of them cannot both be the forwarder's, and the right one is not known.
     pub(crate) fn find(mut data: &'q [u8]) -> Result<Option<Self>, Malformed> {
         let mut found = None;
         while let Some((&[code0, code1, len0, len1], rest)) = data.split_first_chunk() {

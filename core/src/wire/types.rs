@@ -110,7 +110,7 @@ numbers! {
     Ede(u16), "EDE" {
         /// 0: none of the others. The index could not be read: see [`Unknown`](crate::Unknown).
         OTHER = 0, "Other";
-        /// 3: the index is out of step with the cluster.
+        /// 3: the index is out of sync with the cluster.
         STALE_ANSWER = 3, "Stale Answer";
         /// 14: no complete list of the cluster yet.
         NOT_READY = 14, "Not Ready";
@@ -118,13 +118,13 @@ numbers! {
         BLOCKED = 15, "Blocked";
         /// 18: the client may not ask now: see [`refuse`](crate::refuse).
         PROHIBITED = 18, "Prohibited";
-        /// 19: NXDOMAIN from an index that is out of step with the cluster.
+        /// 19: NXDOMAIN from an index that is out of sync with the cluster.
         STALE_NXDOMAIN = 19, "Stale NXDOMAIN Answer";
         /// 20: not a zone of this server's.
         NOT_AUTHORITATIVE = 20, "Not Authoritative";
         /// 21: an operation or type that this server does not serve.
         NOT_SUPPORTED = 21, "Not Supported";
-        /// 22: the index has been out of step for longer than the operator allows.
+        /// 22: the index has been out of sync for longer than the operator allows.
         NO_REACHABLE_AUTHORITY = 22, "No Reachable Authority";
     }
 }

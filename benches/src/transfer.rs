@@ -164,11 +164,11 @@ pub fn measure_axfr(poddnsd: &Path, pods: u32, runs: u32) -> Vec<Axfr> {
     let server = serve(pods);
     let sample = server.sample_pods(100);
     let last = sample.last().expect("pods");
-    // Port 9 is nobody's: NOTIFY is not answered, which costs a packet a minute.
+    // Nothing listens on port 9: NOTIFY is not answered, which costs a packet a minute.
     let mut primary = Primary::start(poddnsd, &server, Some(([127, 0, 0, 1], 9).into()));
     let address = primary.address;
     primary.wait_for(&last.namespace(), last.address());
-    // The lists leave memory that is given back a second later.
+    // The lists leave memory that is released a second later.
     thread::sleep(Duration::from_secs(3));
     measure(&mut primary.process, address, &last.namespace(), last.address(), runs)
 }

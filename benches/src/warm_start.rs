@@ -84,7 +84,7 @@ fn first_answer(process: &mut MeasuredProcess, address: SocketAddr, pod: &Genera
     socket.set_read_timeout(Some(ANSWER)).expect("a time-out");
     let mut buffer = [0; 1232];
     loop {
-        // A port where nobody is yet is an error of this call or the next.
+        // A port that is not bound yet is an error of this call or the next.
         let answer = socket.send(&query).and_then(|_| socket.recv(&mut buffer));
         if let Some(octets) = answer.ok().and_then(|len| buffer.get(..len)) {
             let response = Message::from_vec(octets).expect("a message");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/kube-apiserver");
 
-/// Starts the server, says so, and stops it when standard input ends.
+/// Starts the server, prints `started`, and stops the server when standard input ends.
 const WATCHDOG: &str = r#"
 script=$1 dir=$2
 shift 2

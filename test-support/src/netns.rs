@@ -5,7 +5,7 @@ use std::process::Command;
 /// Set in the namespace.
 const INSIDE: &str = "TEST_IS_INSIDE";
 
-/// Runs `test`, whose name is given, in a namespace prepared by these arguments of `ip`.
+/// Runs `test`, which has this name, in a namespace prepared by these arguments of `ip`.
 pub fn in_namespace(name: &str, setup: &[&str], test: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_none() {
         let this = std::env::current_exe().unwrap();

@@ -35,7 +35,7 @@ struct NameKind {
 const A: u16 = 1;
 const PTR: u16 = 12;
 
-/// The address of a pod, or beyond the last pod one that nobody has.
+/// The address of a pod, or beyond the last pod one that no pod has.
 fn address(pod: u32) -> Ipv4Addr {
     let octet = |digit: u32| u8::try_from(100 + digit % OCTETS).unwrap_or(u8::MAX);
     Ipv4Addr::new(10, octet(pod / OCTETS / OCTETS), octet(pod / OCTETS), octet(pod))
@@ -79,7 +79,7 @@ const NAME_KINDS: [NameKind; 8] = [
     NameKind { name: "reverse, absent", question: |random| reverse(nobodys(random)) },
 ];
 
-/// Pairs of kinds that a client must not tell apart.
+/// Pairs of kinds that a client must not be able to distinguish.
 const PAIRS: [(usize, usize); 3] = [(2, 4), (3, 4), (6, 7)];
 
 fn query((name, rtype): (String, u16)) -> Vec<u8> {

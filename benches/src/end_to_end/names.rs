@@ -12,7 +12,7 @@ pub const ZONE: &str = "pod.cluster.local";
 /// One query in so many is for a pod that does not exist.
 const MISS_EVERY: u32 = 10;
 
-/// The label of pod `number`, with another first octet if it is to be nobody's.
+/// The label of pod `number`, with another first octet if no pod is to have it.
 fn label(number: u32, exists: bool) -> String {
     let [first, rest @ ..] = address(number).octets();
     // Pods are in 10/8.
@@ -27,7 +27,7 @@ pub fn name(number: u32) -> String {
     format!("{}.{}.{ZONE}", label(number, true), namespace(number))
 }
 
-/// Writes a query a line, as dnsperf reads them: nine in ten for pods among `pods`, one for nobody's address.
+/// Writes a query a line, as dnsperf reads them: nine in ten for pods among `pods`, one for an address that no pod has.
 pub fn write_queries(path: &Path, pods: u32, queries: u32) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     // A full-period generator of 2^32 (Numerical Recipes); its high bits are the good ones.

@@ -19,7 +19,7 @@ const START: Duration = Duration::from_mins(3);
 /// Time limit for the end of a server.
 const END: Duration = Duration::from_secs(10);
 
-/// The rcode in the fourth octet of a response (RFC 1035 4.1.1), and the one that says that there is nothing wrong.
+/// Mask of the rcode in the fourth octet of a response (RFC 1035 4.1.1), and the rcode NOERROR.
 const RCODE: u8 = 0xf;
 const NOERROR: u8 = 0;
 
@@ -164,7 +164,7 @@ impl Stat {
     }
 }
 
-/// An address of loopback with a port that nobody uses now, over UDP nor TCP.
+/// An address of loopback with a port that is free now, over UDP and TCP.
 pub fn free_address() -> io::Result<SocketAddr> {
     loop {
         let address = UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?;

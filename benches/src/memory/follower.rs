@@ -1,4 +1,4 @@
-//! A program that follows the API server, as the one who measures it sees it.
+//! A program that follows the API server, as it is measured.
 
 use std::time::Duration;
 

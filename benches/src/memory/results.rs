@@ -35,7 +35,7 @@ pub struct Run {
     pub subject: MeasuredProgram,
     /// With so many pods.
     pub pods: u32,
-    /// The how manieth of its kind, from 1.
+    /// Number of the run among those of the same program and size, from 1.
     pub number: u32,
     /// The figures.
     pub figures: MemoryFigures,

@@ -2,7 +2,7 @@
 //! not.
 //!
 //! The targets of `fuzz/` feed these functions from libFuzzer; core's tests feed them the corpus, with plain `cargo test`. So a
-//! case that was found once is tested for ever.
+//! case that was found once is tested from then on.
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a check that fails panics")]
 

@@ -35,7 +35,7 @@ pub(crate) enum ExpectedRecords {
 /// The content of a name.
 enum NameContent {
     Nothing,
-    /// Not known now, with the code that says why.
+    /// Not known now, with the extended error.
     Unknown(u16),
     Apex,
     Empty,

@@ -7,7 +7,7 @@ use poddns_core::{
     Config, Freshness, Label, MAX_UDP_REPLY, PodLookup, Request, Unknown, client_of, prefetch, respond,
 };
 
-/// An index that keeps what it was told of and asked for.
+/// An index that records announced and looked-up addresses.
 struct Listener<'a, P> {
     pods: &'a P,
     told: RefCell<Vec<IpAddr>>,

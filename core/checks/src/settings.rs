@@ -32,7 +32,7 @@ const NETWORKS: [&str; 3] = ["10.42.0.0/15", "1.2.3.4/32", "::/0"];
 const VISIBLE_TO: &str = "1.2.3.0/24";
 const TRUSTED: [&str; 2] = ["127.0.0.0/8", "2001:db8::/32"];
 
-/// A pool's items whose bit is set.
+/// Items of a pool, by the bits that are set.
 fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
     pool.iter()
         .enumerate()

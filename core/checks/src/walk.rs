@@ -106,7 +106,7 @@ fn record(octets: &[u8], at: &mut usize, owners: Pointers) -> Option<DecodedReco
     Some(DecodedRecord { owner, rtype, class, ttl, data })
 }
 
-/// `None` if there is no name here, `Some(None)` for one whose pointer was skipped.
+/// `None` if there is no name here, `Some(None)` for one with a pointer that was skipped.
 #[expect(clippy::option_option, reason = "there are three cases, and two callers that want one each")]
 pub(crate) fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<LabelVec>> {
     let mut labels = LabelVec::new();

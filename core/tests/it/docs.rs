@@ -76,7 +76,7 @@ fn all_tests(folder: &Path, prefix: &str) -> BTreeSet<String> {
 /// The rows of the tables under a heading: their four cells.
 fn rows(section: &str) -> impl Iterator<Item = [&str; 4]> {
     let of_tables = section.lines().filter(|line| line.starts_with("| "));
-    of_tables.filter(|line| !line.ends_with(" | where | test |")).map(|line| {
+    of_tables.filter(|line| !line.ends_with(" | test |")).map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         cells.try_into().unwrap_or_else(|_| panic!("not four cells: {line}"))
     })

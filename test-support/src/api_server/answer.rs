@@ -153,7 +153,7 @@ const ITEMS_PER_PART: usize = 8;
 /// Size of the buffer of such a part, in bytes.
 const PART_CAPACITY: usize = ITEMS_PER_PART * (10 << 10);
 
-/// A page of a list, whose items are encoded while it is sent.
+/// A page of a list. Items are encoded while it is sent.
 fn page_response(wire: Wire, resource: &str, page: ListPage, version: u64) -> Response<ResponseBody> {
     let ListPage { objects, next } = page;
     let next = next.map(|(position, left)| (token(version, &position), left));
@@ -200,7 +200,7 @@ fn watch(state: &mut ApiServerState, seen: &SeenRequest) -> Response<ResponseBod
     watch_response(wire, stream::iter(objects).map(added).chain(stream::iter(first)).chain(live))
 }
 
-/// The body of a watch, whose events are encoded while it is sent.
+/// The body of a watch. Events are encoded while it is sent.
 fn watch_response(
     wire: Wire,
     parts: impl Stream<Item = WatchPart> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Access reviews: who the client is, and what it may do.
+//! Access reviews: the client's user, and its permissions.
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:dns:poddns";
 /// An access that a review asks about.
 #[derive(Clone, Debug)]
 pub struct ReviewedAccess {
-    /// The user whose access is reviewed.
+    /// The user of the reviewed access.
     pub user: String,
     /// Groups that the review names; empty in one of the client itself.
     pub groups: Vec<String>,

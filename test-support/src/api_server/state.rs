@@ -1,4 +1,4 @@
-//! State of the fake API server: its objects, and the faults that tests have ordered.
+//! State of the fake API server: its objects, and the faults that tests have requested.
 
 use std::collections::VecDeque;
 use std::mem;

@@ -17,6 +17,9 @@ use crate::freshness::{Health, LEASE, Lapse, LapseDetector, WatchHealth};
 /// The same error is logged again this often.
 const LOG_AGAIN: Duration = Duration::from_mins(5);
 
+/// Maximum number of objects that the log names for one comparison with the cluster.
+const MAX_NAMED: u64 = 20;
+
 /// Interval at which an established watch is reported again.
 const RENEWAL: Duration = LEASE.checked_div(4).unwrap();
 
@@ -40,6 +43,8 @@ pub(crate) struct WatchReport {
     /// Until when the index was reported to count as in sync.
     claim: Option<SyncClaim>,
     logged: Option<(String, Instant)>,
+    /// Differences that the comparison under way has found.
+    differences: u64,
 }
 
 impl WatchReport {
@@ -52,7 +57,7 @@ impl WatchReport {
     ) -> Self {
         let health = health.register(resource, namespace);
         let runs = health.run_counter();
-        Self { health, stats, resource, runs, standing: None, claim: None, logged: None }
+        Self { health, stats, resource, runs, standing: None, claim: None, logged: None, differences: 0 }
     }
 
     /// The counters of its kind.
@@ -174,25 +179,49 @@ impl WatchReport {
                 warn!("the snapshot is not used: {text}");
                 self.health.forget(text);
             }
-            Notice::Compared => self.stats.resync.count_complete(),
+            Notice::Compared => {
+                self.stats.resync.count_complete();
+                self.end_comparison();
+            }
             Notice::ComparisonFailed { why } => {
                 self.stats.resync.count_failed();
+                self.end_comparison();
                 debug!(why, "no comparison with the cluster this time");
             }
             Notice::Differs { difference, object } => {
                 self.stats.resync.count(difference);
+                if !self.is_named() {
+                    return;
+                }
                 let found = match difference {
                     IndexDifference::Missing => "was not in the index",
                     IndexDifference::Changed => "was in the index otherwise than in the cluster",
                     IndexDifference::Gone => "was in the index but not in the cluster",
                 };
-                error!(object, "an object {found}; it is mended. This is a defect: please report it");
+                error!(
+                    object,
+                    "an object {found}; it is mended. Unless etcd was restored from a backup, this is a defect: please \
+                     report it"
+                );
             }
             Notice::OutOfSync { text } => {
                 self.stats().count_error();
                 warn!("{text}");
                 self.logged = Some((text, Instant::now()));
             }
+        }
+    }
+
+    /// Counts a difference, and returns whether the log names its object.
+    const fn is_named(&mut self) -> bool {
+        self.differences += 1;
+        self.differences <= MAX_NAMED
+    }
+
+    fn end_comparison(&mut self) {
+        let more = std::mem::take(&mut self.differences).saturating_sub(MAX_NAMED);
+        if more > 0 {
+            error!(more, "more objects differed from the cluster; they are mended");
         }
     }
 
@@ -206,6 +235,21 @@ impl WatchReport {
                 warn!(%retry_in, "{text}");
                 self.logged = Some((text, Instant::now()));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_differences_are_named() {
+        let health = Health::default();
+        let mut report = WatchReport::new(&health, Resource::Pods, None, Arc::default());
+        for _ in 0..2 {
+            assert_eq!((0..100_000).filter(|_| report.is_named()).count(), 20);
+            report.end_comparison();
         }
     }
 }

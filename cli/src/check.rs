@@ -93,7 +93,7 @@ impl CheckedSubject {
 /// Prints the RBAC objects that settings need of a cluster.
 fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode, CommandError> {
     if settings.needs() == Needs::Nothing || !matches!(settings.source, Source::Cluster(_)) {
-        tell("ok", "nothing is needed of a cluster");
+        print_finding("ok", "nothing is needed of a cluster");
         return Ok(ExitCode::SUCCESS);
     }
     print(&access::rbac(&settings.scope(), subject))?;
@@ -110,15 +110,15 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
     if args.0.get_flag(RBAC) {
         return print_rbac(settings, whom.subject.as_ref());
     }
-    tell("ok", &format!("configuration: {}", summary(settings)));
+    print_finding("ok", &format!("configuration: {}", summary(settings)));
     for variable in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
-        tell("warning", &variable.to_string());
+        print_finding("warning", &variable.to_string());
     }
     preflight(&sources, &daemon, &passed)?;
     warn(settings);
     let kept = check_audit_file(settings);
     if settings.needs() == Needs::Nothing {
-        tell("ok", "nothing is needed of a cluster");
+        print_finding("ok", "nothing is needed of a cluster");
         return Ok(ExitCode::SUCCESS);
     }
     let scope = settings.scope();
@@ -148,10 +148,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
 /// Warns of settings that are allowed but hardly meant, or easily forgotten.
 fn warn(settings: &Settings) {
     if settings.unguarded() {
-        tell("warning", "mode insecure without any guard: everybody can have any address answered");
+        print_finding("warning", "mode insecure without any guard: any address is answered");
     }
     if settings.hides() {
-        tell("warning", HIDDEN_BEHIND_CACHE);
+        print_finding("warning", HIDDEN_BEHIND_CACHE);
     }
 }
 
@@ -160,11 +160,11 @@ fn check_audit_file(settings: &Settings) -> bool {
     match try_audit_file(settings) {
         None => true,
         Some(Ok(found)) => {
-            tell("ok", &found.to_string());
+            print_finding("ok", &found.to_string());
             true
         }
         Some(Err(why)) => {
-            tell("missing", &why.to_string());
+            print_finding("missing", &why.to_string());
             false
         }
     }
@@ -204,7 +204,7 @@ async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<
     let shown = path.display().to_string();
     let feed = Feed::open(Source::FileOrPipe(path), scope).await?;
     let stats = feed.index().stats();
-    tell(
+    print_finding(
         "ok",
         &format!(
             "pods file {shown}: {} pods, {} addresses, {} namespaces",
@@ -214,7 +214,7 @@ async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<
     if settings.rate_limit.is_some()
         && let Some(address) = feed.recorder().find_address(|address| is_limited(settings, &address))
     {
-        tell_limited(address);
+        warn_of_rate_limit(address);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -224,8 +224,8 @@ fn is_limited(settings: &Settings, address: &IpAddr) -> bool {
     !settings.exempt.iter().any(|network| network.contains(address))
 }
 
-fn tell_limited(address: IpAddr) {
-    tell(
+fn warn_of_rate_limit(address: IpAddr) {
+    print_finding(
         "warning",
         &format!(
             "the rate limit applies to {address}, a pod or its node: it would throttle CoreDNS; set pod-cidr, or add \
@@ -241,10 +241,13 @@ async fn check_rate_limit(options: ClusterOptions, scope: &Scope, settings: &Set
     }
     match access::addresses(options, scope).await {
         Ok(addresses) => match addresses.iter().find(|address| is_limited(settings, address)) {
-            Some(&address) => tell_limited(address),
-            None => tell("ok", &format!("the rate limit applies to none of {} addresses", addresses.len())),
+            Some(&address) => warn_of_rate_limit(address),
+            None => print_finding(
+                "ok",
+                &format!("the rate limit applies to none of {} addresses", addresses.len()),
+            ),
         },
-        Err(error) => tell("warning", &format!("{error}; so the rate limit cannot be checked")),
+        Err(error) => print_finding("warning", &format!("{error}; so the rate limit cannot be checked")),
     }
 }
 
@@ -259,18 +262,18 @@ async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> R
                 None => "from the future by this host's clock, so of unknown age".to_owned(),
             };
             let (pods, namespaces) = (found.pods, found.namespaces);
-            tell("ok", &format!("snapshot {shown}: {pods} pods, {namespaces} namespaces, {age}"));
+            print_finding("ok", &format!("snapshot {shown}: {pods} pods, {namespaces} namespaces, {age}"));
         }
-        Ok(None) => tell("ok", &format!("snapshot {shown}: none yet")),
-        Err(error) => tell("warning", &format!("{error}; the daemon would start without")),
+        Ok(None) => print_finding("ok", &format!("snapshot {shown}: none yet")),
+        Err(error) => print_finding("warning", &format!("{error}; the daemon would start without")),
     }
     match check_snapshot_path(path) {
         Ok(()) => {
-            tell("ok", &format!("this user can write snapshots to {shown}"));
+            print_finding("ok", &format!("this user can write snapshots to {shown}"));
             Ok(true)
         }
         Err(error) => {
-            tell("missing", &error.to_string());
+            print_finding("missing", &error.to_string());
             Ok(false)
         }
     }
@@ -290,31 +293,38 @@ async fn check_cluster(
         AccessError::Configuration(cause) => cause.into(),
         other => CommandError::run(other),
     })?;
-    tell("ok", &format!("the API server at {} answers: {}", access.server, access.version));
+    print_finding("ok", &format!("the API server at {} answers: {}", access.server, access.version));
     match &access.subject {
         Some(subject) if subject.is_anonymous() => {
-            tell("warning", "authenticated us as anonymous: the configuration has no credentials for it");
+            print_finding(
+                "warning",
+                "authenticated us as anonymous: the configuration has no credentials for it",
+            );
         }
-        Some(subject) if other => tell("ok", &format!("checked for {subject}")),
-        Some(subject) => tell("ok", &format!("authenticated us as {subject}")),
+        Some(subject) if other => print_finding("ok", &format!("checked for {subject}")),
+        Some(subject) => print_finding("ok", &format!("authenticated us as {subject}")),
         None if access.is_sufficient() => {}
-        None => tell("warning", "does not say whom it authenticated us as"),
+        None => {
+            print_finding("warning", "the API server does not report the user that it authenticated us as")
+        }
     }
     for finding in &access.findings {
         let (verdict, may) = if finding.allowed { ("ok", "may") } else { ("missing", "may not") };
         let reason = if finding.reason.is_empty() { String::new() } else { format!(" ({})", finding.reason) };
-        tell(verdict, &format!("{may} {}{reason}", finding.permission));
+        print_finding(verdict, &format!("{may} {}{reason}", finding.permission));
     }
     let Some(rbac) = access.missing_rbac() else { return Ok(true) };
     note("standard output has the RBAC objects that grant what is missing, for `kubectl apply -f -`");
     if let (Some(Subject::User(_)), false) = (&access.subject, other) {
-        note("they are for the user who made this check: name the daemon's service account if it is another");
+        note(
+            "they are for the user that made this check: name the daemon's service account if it is another",
+        );
     }
     print(&rbac)?;
     Ok(false)
 }
 
-/// One finding, on a line of its own.
-fn tell(verdict: &str, finding: &str) {
+/// Prints a finding, on a line of its own.
+fn print_finding(verdict: &str, finding: &str) {
     print_error_line(&format!("{verdict:<8}{finding}"));
 }

@@ -21,7 +21,7 @@ pub(super) enum NotDashed {
     LongGroup(String),
     #[error("is an IPv4 address with ':', which only IPv6 may have: write '-'")]
     ColonInIpv4,
-    #[error("has '--' more than once, so that nobody can tell how many zeros each stands for")]
+    #[error("has '--' more than once, so the number of zeros of each is unknown")]
     TwoGaps,
     #[error("begins or ends with a single dash")]
     OuterDash,

@@ -21,8 +21,8 @@ use hyper_util::client::legacy::{Builder, Client as HyperClient};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt};
 use kube::{Client, Config};
-use tokio::time::Instant;
-use tower::util::{MapErr, option_layer};
+use tokio::time::{Instant, timeout};
+use tower::util::{MapErr, MapFuture, option_layer};
 use tower::{BoxError, Layer, Service};
 
 use crate::quote::QuotedUrl;
@@ -90,16 +90,16 @@ pub(crate) fn client(config: Config, probe_interval: Duration) -> Result<Client,
     tcp.set_keepalive(Some(probe_interval));
     tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
     tcp.set_keepalive_retries(Some(2));
-    let tcp = MonitoringConnector(tcp);
+    let tcp = monitored(tcp);
     let Some(proxy) = config.proxy_url.clone() else { return over(tcp, config, probe_interval) };
     let name = proxy.to_string();
     match proxy.scheme_str() {
-        Some("http") => over(ProxyConnector::new(tunnel(&proxy, tcp), &name), config, probe_interval),
+        Some("http") => over(with_proxy_in_errors(tunnel(&proxy, tcp), &name), config, probe_interval),
         Some("https") => {
             let tls = https(&config, tcp, false)?;
-            over(ProxyConnector::new(tunnel(&proxy, tls), &name), config, probe_interval)
+            over(with_proxy_in_errors(tunnel(&proxy, tls), &name), config, probe_interval)
         }
-        Some("socks5") => over(ProxyConnector::new(SocksV5::new(proxy, tcp), &name), config, probe_interval),
+        Some("socks5") => over(with_proxy_in_errors(SocksV5::new(proxy, tcp), &name), config, probe_interval),
         other => Err(ConnectionError::Proxy(other.unwrap_or_default().to_owned())),
     }
 }
@@ -156,7 +156,7 @@ where
     C::Future: Send + 'static,
     C::Error: Into<BoxError>,
 {
-    let connector = TimeoutConnector(https(&config, connector, true)?);
+    let connector = with_timeout(https(&config, connector, true)?);
     let client: HyperClient<_, Body> = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -173,43 +173,35 @@ where
     Ok(Client::new(service, config.default_namespace))
 }
 
-/// A connector with a time limit.
-#[derive(Clone)]
-struct TimeoutConnector<C>(C);
-
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-impl<C> Service<Uri> for TimeoutConnector<C>
-where
-    C: Service<Uri>,
-    C::Future: Send + 'static,
-    C::Error: Into<BoxError>,
+/// A connector of connections `T`.
+trait Connector<T>:
+    Service<Uri, Response = T, Error = BoxError, Future = Connecting<T>> + Clone + Send + Sync + 'static
 {
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Connecting<C::Response>;
+}
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx).map_err(Into::into)
-    }
+impl<T, C> Connector<T> for C where
+    C: Service<Uri, Response = T, Error = BoxError, Future = Connecting<T>> + Clone + Send + Sync + 'static
+{
+}
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
+/// Returns a connector with a time limit.
+fn with_timeout<C>(connector: C) -> impl Connector<C::Response>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Future: Send + 'static,
+    BoxError: From<C::Error>,
+{
+    MapFuture::new(connector, |connecting: C::Future| -> Connecting<_> {
         Box::pin(async move {
-            let Ok(connected) = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await else {
+            let Ok(connected) = timeout(CONNECT_TIMEOUT, connecting).await else {
                 let text = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
             };
-            connected.map_err(Into::into)
+            Ok(connected?)
         })
-    }
-}
-
-/// A connector through a proxy, whose errors name it.
-#[derive(Clone)]
-struct ProxyConnector<C> {
-    connector: C,
-    proxy: Arc<str>,
+    })
 }
 
 /// Reason why there is no connection through a proxy.
@@ -220,59 +212,32 @@ struct ProxyError {
     source: BoxError,
 }
 
-impl<C> ProxyConnector<C> {
-    fn new(connector: C, proxy: &str) -> Self {
-        Self { connector, proxy: proxy.into() }
-    }
-}
-
-impl<C> Service<Uri> for ProxyConnector<C>
+/// Returns a connector through a proxy, whose errors name the proxy.
+fn with_proxy_in_errors<C>(connector: C, proxy: &str) -> impl Connector<C::Response>
 where
-    C: Service<Uri>,
+    C: Service<Uri> + Clone + Send + Sync + 'static,
     C::Future: Send + 'static,
-    C::Error: Into<BoxError>,
+    BoxError: From<C::Error>,
 {
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Connecting<C::Response>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let (connecting, proxy) = (self.connector.call(uri), Arc::clone(&self.proxy));
+    let proxy: Arc<str> = proxy.into();
+    MapFuture::new(connector, move |connecting: C::Future| -> Connecting<_> {
+        let proxy = Arc::clone(&proxy);
         Box::pin(async move {
             connecting.await.map_err(|error| ProxyError { proxy, source: error.into() }.into())
         })
-    }
+    })
 }
 
-/// A connector whose connections record their signs of life.
-#[derive(Clone)]
-struct MonitoringConnector<C>(C);
-
-impl<C> Service<Uri> for MonitoringConnector<C>
+/// Returns a connector with connections that record their signs of life.
+fn monitored<C>(connector: C) -> impl Connector<MonitoredConnection<C::Response>>
 where
-    C: Service<Uri>,
+    C: Service<Uri> + Clone + Send + Sync + 'static,
     C::Future: Send + 'static,
-    C::Error: Into<BoxError>,
+    BoxError: From<C::Error>,
 {
-    type Response = MonitoredConnection<C::Response>;
-    type Error = BoxError;
-    type Future = Connecting<Self::Response>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
-        Box::pin(async move {
-            let inner = connecting.await.map_err(Into::into)?;
-            Ok(MonitoredConnection { inner, pulse: Liveness::new() })
-        })
-    }
+    MapFuture::new(connector, |connecting: C::Future| -> Connecting<_> {
+        Box::pin(async move { Ok(MonitoredConnection { inner: connecting.await?, pulse: Liveness::new() }) })
+    })
 }
 
 /// A connection that records its signs of life.

@@ -46,7 +46,7 @@ impl FaultLog {
 
     /// The same for an item of a file that is neither pod nor namespace: a file counts as one of pods.
     pub(crate) fn log_other<K: Object>(&mut self, kind: Option<&str>, object: &K) {
-        self.stats.pods.count_malformed();
+        self.stats.pods.malformed.count();
         let message = "not served: an item of a list must be of kind Pod or Namespace";
         match kind {
             Some(kind) => self.say(&QuotedText(kind), object.metadata(), message),
@@ -56,7 +56,7 @@ impl FaultLog {
 
     /// Counts an item of a list in a file of which nothing can be used. `number` counts the list's items from 1.
     pub(crate) fn log_unreadable(&mut self, number: u64, fault: &str) {
-        self.stats.pods.count_malformed();
+        self.stats.pods.malformed.count();
         if self.is_due(Uid::of_name(&number.to_string(), fault)) {
             warn!(item = number, "not served: the item cannot be read: {fault}");
         }
@@ -64,7 +64,7 @@ impl FaultLog {
 
     /// Counts a pod that did not fit into the index.
     pub(crate) fn log_refused(&mut self, pod: &PodRecord<'_>) {
-        self.stats.pods.count_malformed();
+        self.stats.pods.malformed.count();
         if self.is_due(pod.uid) {
             let (namespace, name) = (pod.namespace.as_str(), pod.name);
             warn!(namespace, name, "the index is full; this pod is not served");
@@ -73,12 +73,12 @@ impl FaultLog {
 
     /// Counts malformed objects of a file that are not logged.
     pub(crate) fn count_more(&mut self, objects: u64) {
-        self.stats.pods.count_malformed_objects(objects);
+        self.stats.pods.malformed.add(objects);
         self.unsaid = self.unsaid.saturating_add(u32::try_from(objects).unwrap_or(u32::MAX));
     }
 
     fn log_fault<K: Object>(&mut self, metadata: &Metadata, fault: &str) {
-        if K::KIND == "Pod" { &self.stats.pods } else { &self.stats.namespaces }.count_malformed();
+        if K::KIND == "Pod" { &self.stats.pods } else { &self.stats.namespaces }.malformed.count();
         self.say(&K::KIND, metadata, &format!("malformed object, {fault}"));
     }
 

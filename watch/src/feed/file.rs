@@ -165,7 +165,7 @@ impl FileFeed {
         let applied = spawn_blocking(move || reader.apply(staged)).await;
         let pods = self.unblocked(applied)?;
         (self.read, self.in_sync) = (version, true);
-        self.report.stats().count_list();
+        self.report.stats().lists.count();
         self.report.in_step();
         info!(file = %self.path.display(), pods, "read");
         Ok(())
@@ -174,7 +174,7 @@ impl FileFeed {
     /// Returns the result of a blocking call, or an error if it panicked, which is counted.
     fn unblocked<T>(&self, result: Result<T, JoinError>) -> Result<T, PodsFileError> {
         result.map_err(|_| {
-            self.report.stats().count_panic();
+            self.report.stats().panics.count();
             PodsFileError::new("reading it panicked: a bug, please report it")
         })
     }

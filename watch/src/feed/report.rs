@@ -82,14 +82,14 @@ impl WatchReport {
 
     /// A file could not be read, and was last known to be in sync at `since`.
     pub(crate) fn failed(&mut self, since: Instant, error: &str) {
-        self.stats().count_error();
+        self.stats().errors.count();
         self.claim = None;
         self.health.stale(since.into_std(), error);
     }
 
     /// A task has panicked, and is begun again.
     pub(crate) fn panicked(&mut self, text: &str) {
-        self.stats().count_panic();
+        self.stats().panics.count();
         (self.standing, self.claim) = (None, None);
         self.health.stale(Instant::now().into_std(), text);
     }
@@ -166,12 +166,12 @@ impl WatchReport {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Listed { method, removed } => {
-                self.stats().count_list();
+                self.stats().lists.count();
                 debug!(removed, "complete {method}");
             }
-            Notice::Changed => self.stats().count_event(),
+            Notice::Changed => self.stats().events.count(),
             Notice::Failed { text, retry_in } => {
-                self.stats().count_error();
+                self.stats().errors.count();
                 self.log(text, retry_in);
             }
             Notice::GaveUp { method, why } => info!(why, "no {method} here, using another"),
@@ -180,11 +180,11 @@ impl WatchReport {
                 self.health.forget(text);
             }
             Notice::Compared => {
-                self.stats.resync.count_complete();
+                self.stats.resync.complete.count();
                 self.end_comparison();
             }
             Notice::ComparisonFailed { why } => {
-                self.stats.resync.count_failed();
+                self.stats.resync.failed.count();
                 self.end_comparison();
                 debug!(why, "no comparison with the cluster this time");
             }
@@ -205,7 +205,7 @@ impl WatchReport {
                 );
             }
             Notice::OutOfSync { text } => {
-                self.stats().count_error();
+                self.stats().errors.count();
                 warn!("{text}");
                 self.logged = Some((text, Instant::now()));
             }

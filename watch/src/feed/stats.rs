@@ -5,6 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::machine::target::IndexDifference;
 use crate::Resource;
 
+/// A counter that a feed increments and others read.
+#[derive(Debug, Default)]
+pub(super) struct FeedCounter(AtomicU64);
+
+impl FeedCounter {
+    pub(super) fn count(&self) {
+        self.add(1);
+    }
+
+    pub(super) fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Counters of a feed's watches, by resource. Shared: the feed counts, others read.
 #[derive(Debug, Default)]
 pub struct FeedStats {
@@ -59,11 +77,11 @@ pub struct ResyncCounts {
 /// Comparisons of the index with the cluster, all since the start. A difference is mended when it is counted.
 #[derive(Debug, Default)]
 pub struct ResyncStats {
-    complete: AtomicU64,
-    failed: AtomicU64,
-    missing: AtomicU64,
-    changed: AtomicU64,
-    gone: AtomicU64,
+    pub(super) complete: FeedCounter,
+    pub(super) failed: FeedCounter,
+    pub(super) missing: FeedCounter,
+    pub(super) changed: FeedCounter,
+    pub(super) gone: FeedCounter,
 }
 
 impl ResyncStats {
@@ -78,39 +96,31 @@ impl ResyncStats {
     /// Comparisons of one watch that came to their end.
     #[must_use]
     pub fn complete(&self) -> u64 {
-        self.complete.load(Ordering::Relaxed)
+        self.complete.get()
     }
 
     /// Comparisons that were given up: the list failed, or too much changed meanwhile.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+        self.failed.get()
     }
 
     /// Objects that the index did not have.
     #[must_use]
     pub fn missing(&self) -> u64 {
-        self.missing.load(Ordering::Relaxed)
+        self.missing.get()
     }
 
     /// Objects that the index had otherwise.
     #[must_use]
     pub fn changed(&self) -> u64 {
-        self.changed.load(Ordering::Relaxed)
+        self.changed.get()
     }
 
     /// Objects that the cluster did not have.
     #[must_use]
     pub fn gone(&self) -> u64 {
-        self.gone.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_complete(&self) {
-        self.complete.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_failed(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.gone.get()
     }
 
     pub(crate) fn count(&self, difference: IndexDifference) {
@@ -119,18 +129,18 @@ impl ResyncStats {
             IndexDifference::Changed => &self.changed,
             IndexDifference::Gone => &self.gone,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.count();
     }
 }
 
 /// Counters of watches of one kind, all since the start.
 #[derive(Debug, Default)]
 pub struct WatchStats {
-    events: AtomicU64,
-    lists: AtomicU64,
-    errors: AtomicU64,
-    malformed: AtomicU64,
-    panics: AtomicU64,
+    pub(super) events: FeedCounter,
+    pub(super) lists: FeedCounter,
+    pub(super) errors: FeedCounter,
+    pub(super) malformed: FeedCounter,
+    pub(super) panics: FeedCounter,
 }
 
 impl WatchStats {
@@ -142,54 +152,30 @@ impl WatchStats {
     /// Changes that came after a list: objects added, modified or deleted.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.events.load(Ordering::Relaxed)
+        self.events.get()
     }
 
     /// Complete lists, the first included; of a file, the times it was read.
     #[must_use]
     pub fn lists(&self) -> u64 {
-        self.lists.load(Ordering::Relaxed)
+        self.lists.get()
     }
 
     /// Failures: of requests, of watches, of reading a file.
     #[must_use]
     pub fn errors(&self) -> u64 {
-        self.errors.load(Ordering::Relaxed)
+        self.errors.get()
     }
 
     /// Malformed objects seen, each as often as it came.
     #[must_use]
     pub fn malformed(&self) -> u64 {
-        self.malformed.load(Ordering::Relaxed)
+        self.malformed.get()
     }
 
     /// Panics of the task that keeps the index in sync, after each of which it begins anew.
     #[must_use]
     pub fn panics(&self) -> u64 {
-        self.panics.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_panic(&self) {
-        self.panics.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_event(&self) {
-        self.events.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_list(&self) {
-        self.lists.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_error(&self) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_malformed_objects(&self, objects: u64) {
-        self.malformed.fetch_add(objects, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_malformed(&self) {
-        self.malformed.fetch_add(1, Ordering::Relaxed);
+        self.panics.get()
     }
 }

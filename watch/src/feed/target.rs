@@ -118,9 +118,7 @@ impl ObjectTarget for PodTarget {
     }
 
     fn name(&self, object: &Self::Object) -> String {
-        let Metadata { namespace, name, .. } = object.metadata();
-        let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
-        QuotedText(&shown).to_string()
+        shown_name(object.metadata())
     }
 }
 
@@ -132,6 +130,12 @@ fn uid(pod: &Pod) -> Option<Uid> {
         (true, false) => Some(Uid::parse(uid)),
         (true, true) => None,
     }
+}
+
+/// Returns the name of an object for messages, with its namespace.
+fn shown_name(Metadata { namespace, name, .. }: &Metadata) -> String {
+    let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
+    QuotedText(&shown).to_string()
 }
 
 /// The identity of an object by namespace and name.
@@ -227,8 +231,6 @@ impl ObjectTarget for NamespaceTarget {
     }
 
     fn name(&self, object: &Self::Object) -> String {
-        let Metadata { namespace, name, .. } = object.metadata();
-        let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
-        QuotedText(&shown).to_string()
+        shown_name(object.metadata())
     }
 }

@@ -21,6 +21,7 @@ use tracing::{Instrument as _, Span, debug, info, warn};
 use super::connection;
 use super::error::FeedError;
 use super::options::ClusterOptions;
+use super::server::ConfiguredServer;
 use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
 use crate::kubeconfig::{Authorization, ClientConfig, ConfigSource, KubeconfigError, read_token};
 use crate::tls;
@@ -59,23 +60,6 @@ pub(crate) struct ClusterAccess {
     generation: AtomicU64,
     /// Number of attempts to make a client that failed.
     failures: AtomicU64,
-}
-
-/// Facts about the server that need no request.
-#[derive(Clone, PartialEq, Eq)]
-struct ConfiguredServer {
-    url: Arc<str>,
-    /// Fingerprints of the CA certificates that it is trusted by.
-    authorities: Arc<[String]>,
-}
-
-impl ConfiguredServer {
-    fn of(config: &Config) -> Self {
-        Self {
-            url: config.cluster_url.to_string().into(),
-            authorities: connection::authorities(config).into(),
-        }
-    }
 }
 
 #[derive(Default)]
@@ -117,7 +101,7 @@ impl ClusterAccess {
         let place = ConfigSource::of(&options, |name| env::var_os(name));
         let loaded = timeout(FILE_TIMEOUT, load(place.clone(), options.clone()));
         let loaded = loaded.await.unwrap_or_else(|_| Err(FeedError::TimedOut(FILE_TIMEOUT)))?;
-        let server = ConfiguredServer::of(&loaded.config);
+        let server = configured_server(&loaded.config);
         let mut current = ClientSlot::default();
         let probe_interval = options.probe_interval;
         if matches!(loaded.authorization, Authorization::Plugin(_)) {
@@ -139,16 +123,14 @@ impl ClusterAccess {
         })
     }
 
-    /// Returns the URL of the API server that is asked now, for messages: another one after the configuration
-    /// was read again and names another server.
-    pub(crate) fn url(&self) -> Arc<str> {
-        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner).url)
+    /// Returns the server of the client in use; another one after the configuration was read again and names another.
+    pub(crate) fn server(&self) -> ConfiguredServer {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the SHA-256 fingerprints of the CA certificates that the server is trusted by; none if those of
-    /// the system are.
-    pub(crate) fn authorities(&self) -> Arc<[String]> {
-        Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner).authorities)
+    /// Returns the URL of that server, for messages.
+    pub(crate) fn url(&self) -> Arc<str> {
+        self.server().url
     }
 
     /// Returns the client; a new one if the last was refused. If there are no others just now (a mount that is
@@ -289,6 +271,13 @@ impl ClusterAccess {
     }
 }
 
+fn configured_server(config: &Config) -> ConfiguredServer {
+    ConfiguredServer {
+        url: config.cluster_url.to_string().into(),
+        authorities: connection::authorities(config).into(),
+    }
+}
+
 /// Reads the configuration.
 async fn load(place: ConfigSource, options: ClusterOptions) -> Result<ClientConfig, FeedError> {
     let context = options.context.clone();
@@ -326,7 +315,7 @@ async fn make(
         let left = Timestamp::now().duration_until(at);
         Instant::now() + Duration::try_from(left).unwrap_or_default().max(MIN_LIFETIME)
     });
-    let server = ConfiguredServer::of(&config);
+    let server = configured_server(&config);
     let client = authorized(connect(config, probe_interval).await?, authorization);
     Ok(ActiveClient { client, server, at: Instant::now(), expires, plugin })
 }

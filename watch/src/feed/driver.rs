@@ -125,7 +125,7 @@ where
             if let Err(Lapse(span)) = self.report.run() {
                 self.machine.stopped(now(), span);
             }
-            self.machine.subject().url = self.asker.url();
+            self.machine.subject().url = self.asker.server().url;
             let step = self.machine.poll(now());
             let relisting = self.machine.is_of_other_cluster();
             self.identity.0.set(self.identity.1, self.machine.cluster(), relisting);
@@ -193,11 +193,10 @@ where
         exchange: &mut Option<OngoingRequest<T::Object>>,
     ) {
         let Some(OngoingRequest::Asking(request, _)) = exchange.take() else { return };
-        // The answer may be one of another server, if the configuration was read again for it.
-        self.machine.subject().url = self.asker.url();
-        let ServerAnswer { answer, client, pulse, http2 } = match answered {
+        let ServerAnswer { answer, client, server, pulse, http2 } = match answered {
             Ok(answered) => answered,
             Err(cause) => {
+                self.machine.answers_from(self.asker.server());
                 if matches!(cause, Cause::Unreachable(_)) {
                     self.session.unreachable();
                 } else if matches!(cause, Cause::Status(_)) {
@@ -206,6 +205,8 @@ where
                 return self.machine.failed(now(), &cause, now());
             }
         };
+        // It may be another one, if the configuration was read again for this request.
+        self.machine.answers_from(server);
         if !matches!(answer, AnswerContent::OtherClient) {
             self.session.answered(Some(client));
         }

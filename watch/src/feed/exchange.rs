@@ -19,6 +19,7 @@ use super::connection::Liveness;
 use super::decode::{Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
 use super::machine::cause::{Cause, Refusal};
 use super::machine::request::ApiRequest;
+use super::server::ConfiguredServer;
 use crate::Namespace;
 
 /// Maximum number of bytes of the body of an answer that is no success. More is not read.
@@ -75,6 +76,8 @@ pub(crate) struct ServerAnswer {
     pub(crate) answer: AnswerContent,
     /// The number of the client.
     pub(crate) client: u64,
+    /// The server that the client is for.
+    pub(crate) server: ConfiguredServer,
     /// The connection's signs of life.
     pub(crate) pulse: Option<Liveness>,
     /// True if the connection checks its liveness by itself.
@@ -120,9 +123,9 @@ impl Requester {
         Self { access, endpoint: Arc::new(endpoint), json_only: Arc::default(), probe_interval }
     }
 
-    /// The URL that is asked.
-    pub(crate) fn url(&self) -> Arc<str> {
-        self.access.url()
+    /// Returns the server of the client in use.
+    pub(crate) fn server(&self) -> ConfiguredServer {
+        self.access.server()
     }
 
     /// Makes a request and returns its answer once its headers are there. Nothing but [`ApiRequest::Identify`] is asked
@@ -136,10 +139,11 @@ impl Requester {
         Box::pin(async move {
             let client = asker.access.client_within(CLIENT_PATIENCE).await;
             let client = client.map_err(|error| Cause::Credentials(error))?;
-            let number = asker.access.generation();
+            // Nothing is awaited in between, so both are of this client.
+            let (number, server) = (asker.access.generation(), asker.access.server());
             if request != ApiRequest::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
                 let answer = AnswerContent::OtherClient;
-                return Ok(ServerAnswer { answer, client: number, pulse: None, http2: false });
+                return Ok(ServerAnswer { answer, client: number, server, pulse: None, http2: false });
             }
             let protobuf = !asker.json_only.load(Ordering::Relaxed);
             let response = asker.send(&client, &request, protobuf).await?;
@@ -151,7 +155,7 @@ impl Requester {
             } else {
                 response
             };
-            read(&request, response, number).await
+            read(&request, response, number, server).await
         })
     }
 
@@ -191,7 +195,12 @@ impl Requester {
 }
 
 /// Reads what there is to read of an answer before its body.
-async fn read(request: &ApiRequest, response: Response<Body>, client: u64) -> Result<ServerAnswer, Cause> {
+async fn read(
+    request: &ApiRequest,
+    response: Response<Body>,
+    client: u64,
+    server: ConfiguredServer,
+) -> Result<ServerAnswer, Cause> {
     let pulse = response.extensions().get::<Liveness>().cloned();
     let http2 = response.version() == Version::HTTP_2;
     if !response.status().is_success() {
@@ -208,7 +217,7 @@ async fn read(request: &ApiRequest, response: Response<Body>, client: u64) -> Re
     } else {
         AnswerContent::Body(response, format)
     };
-    Ok(ServerAnswer { answer, client, pulse, http2 })
+    Ok(ServerAnswer { answer, client, server, pulse, http2 })
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {

@@ -121,7 +121,7 @@ impl IndexOrigin {
             OriginSource::Cluster(access, identity) => {
                 let Agreement::One(cluster) = identity.agreement() else { return None };
                 let mut lines = format!("source: {}\n{scope}", access.url());
-                let authorities = access.authorities();
+                let authorities = access.server().authorities;
                 if !authorities.is_empty() {
                     lines = format!("{lines}\n{AUTHORITIES}: {}", authorities.join(", "));
                 }

@@ -18,6 +18,7 @@ mod open;
 mod options;
 mod report;
 mod scope;
+mod server;
 mod source;
 mod staged;
 mod stats;

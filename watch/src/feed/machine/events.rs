@@ -47,8 +47,10 @@ impl<T: ObjectTarget> Machine<T> {
         let revision = if self.has_own_etcd { "" } else { revision };
         self.revision = revision.parse().ok();
         let known = self.cluster.as_deref();
-        if known == uid {
-            // The same cluster, or neither has an identity.
+        if known.is_none() && uid.is_none() {
+            self.compare_servers(now);
+        } else if known == uid {
+            // The same cluster.
         } else if known.is_some() || self.tracker.has_list() {
             self.other_cluster(now, uid);
         } else {
@@ -70,17 +72,20 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Another cluster than that of the index answers, or one that may be another: the index is of a server that had
-    /// no identity.
+    /// Compares the server with that of the index, where the cluster has no uid to compare. Another URL or other CA
+    /// certificates may be another cluster.
+    pub(super) fn compare_servers(&mut self, now: Instant) {
+        let seems_same = self.index_server.as_ref().is_none_or(|before| before.seems_same(&self.server));
+        if seems_same || !(self.tracker.has_list() || self.is_filled) {
+            self.index_server = Some(self.server.clone());
+        } else {
+            self.other_cluster(now, None);
+        }
+    }
+
+    /// Another cluster than that of the index answers, or one that may be another: one of both has no uid.
     fn other_cluster(&mut self, now: Instant, uid: Option<&str>) {
-        let show = |uid: Option<&str>| uid.map_or("unknown".to_owned(), |uid| QuotedText(uid).to_string());
-        let may_be = if self.cluster.is_some() { "is" } else { "may be" };
-        let text = format!(
-            "{} {may_be} another cluster now: uid of namespace kube-system is {} and was {}",
-            self.subject.url,
-            show(uid),
-            show(self.cluster.as_deref()),
-        );
+        let text = self.describe_other_cluster(uid);
         if self.tracker.has_list() {
             self.out_of_sync(now, format!("{text}; listing again"), ListConsistency::Any);
         } else {
@@ -94,6 +99,21 @@ impl<T: ObjectTarget> Machine<T> {
         self.of_other_cluster = true;
         self.has_own_etcd = false;
         self.version = ResourceVersion::default();
+        self.index_server = Some(self.server.clone());
+    }
+
+    fn describe_other_cluster(&self, uid: Option<&str>) -> String {
+        let url = &self.subject.url;
+        if uid.is_none() && self.cluster.is_none() {
+            return format!(
+                "{url} may be another cluster than before: the configuration names another server or CA now, and neither \
+                 shows a namespace kube-system"
+            );
+        }
+        let show = |uid: Option<&str>| uid.map_or("unknown".to_owned(), |uid| QuotedText(uid).to_string());
+        let may_be = if self.cluster.is_some() { "is" } else { "may be" };
+        let (now, before) = (show(uid), show(self.cluster.as_deref()));
+        format!("{url} {may_be} another cluster now: uid of namespace kube-system is {now} and was {before}")
     }
 
     /// The index is not what the cluster is: a list follows.

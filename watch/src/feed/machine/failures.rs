@@ -41,7 +41,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
         if self.is_no_identity(&exchange.request, cause) {
             self.confirmed = true;
-            return;
+            return self.compare_servers(now);
         }
         // A server that refused to say who it is may no longer refuse at the next try.
         self.confirmed &= self.cluster.is_some();

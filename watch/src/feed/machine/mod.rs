@@ -42,9 +42,11 @@ pub mod model;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::explain::WatchedObjects;
+use super::server::ConfiguredServer;
 use backoff::Backoff;
 use comparison::Resync;
 use listing::{ListMethod, MethodChoice};
@@ -179,6 +181,11 @@ pub(crate) struct Machine<T> {
     random: fastrand::Rng,
     /// The uid of the cluster that the index is of.
     cluster: Option<String>,
+    /// The server that answered last, and the one that the index is of.
+    server: ConfiguredServer,
+    index_server: Option<ConfiguredServer>,
+    /// True if the index was filled before the first list.
+    is_filled: bool,
     /// True if the index still holds objects of another one.
     of_other_cluster: bool,
     /// True if that cluster is known to be the one that answers.
@@ -229,6 +236,9 @@ impl<T: ObjectTarget> Machine<T> {
             listing,
             random,
             cluster: None,
+            server: ConfiguredServer::default(),
+            index_server: None,
+            is_filled: false,
             of_other_cluster: false,
             confirmed: false,
             revision: None,
@@ -258,6 +268,7 @@ impl<T: ObjectTarget> Machine<T> {
     /// behind it.
     pub(crate) fn filled_from(&mut self, cluster: Option<String>) {
         self.cluster = cluster;
+        self.is_filled = true;
         self.goal = Goal::List(ListConsistency::Consistent);
     }
 
@@ -337,6 +348,14 @@ impl<T: ObjectTarget> Machine<T> {
             self.not_before = None;
             self.connections.reset();
         }
+    }
+
+    /// Reports the server of the answer that follows.
+    pub(crate) fn answers_from(&mut self, server: ConfiguredServer) {
+        self.subject.url = Arc::clone(&server.url);
+        // What a snapshot has is of the server that is configured at the start.
+        self.index_server.get_or_insert_with(|| server.clone());
+        self.server = server;
     }
 
     /// The configuration was read again: it may name another cluster.

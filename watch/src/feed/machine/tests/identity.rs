@@ -1,6 +1,7 @@
 //! Other clusters, and other histories of the same.
 
 use super::*;
+use crate::feed::server::ConfiguredServer;
 
 #[test]
 fn first_list_behind_a_snapshot_is_consistent() {
@@ -154,4 +155,76 @@ fn identity_learned_late_leads_to_a_list() {
     bench.machine.reconnect(bench.now);
     bench.confirm("b", "1001");
     assert!(matches!(bench.request(), ApiRequest::Watch { .. }), "known from now on");
+}
+
+fn server(url: &str) -> ConfiguredServer {
+    ConfiguredServer { url: url.into(), ..ConfiguredServer::default() }
+}
+
+impl Bench {
+    /// Answers the request for the identity from this server, which has none: by a refusal, or by an empty list.
+    fn confirm_nameless(&mut self, url: &str, is_refused: bool) {
+        assert_eq!(self.request(), ApiRequest::Identify);
+        self.machine.answers_from(server(url));
+        if is_refused {
+            self.refuse(403, "no");
+        } else {
+            self.machine.accepted(self.now);
+            self.machine.identified(self.now, None, "10");
+        }
+    }
+}
+
+#[test]
+fn other_server_without_identity_is_listed() {
+    for is_refused in [false, true] {
+        let mut bench = Bench::new(&CACHED_FIRST);
+        bench.confirm_nameless("https://a/", is_refused);
+        bench.list("10");
+        assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
+        bench.accept();
+        bench.machine.reconnect(bench.now);
+        bench.confirm_nameless("https://a/", is_refused);
+        assert!(matches!(bench.request(), ApiRequest::Watch { .. }), "the same server");
+        bench.accept();
+        bench.machine.reconnect(bench.now);
+        bench.confirm_nameless("https://b/", is_refused);
+        assert!(
+            matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("names another"))
+        );
+        assert!(bench.machine.is_of_other_cluster());
+        bench.list("10");
+        assert_eq!(
+            (bench.machine.standing(), bench.machine.is_of_other_cluster()),
+            (SyncStatus::Fresh, false)
+        );
+        bench.machine.reconnect(bench.now);
+        bench.confirm_nameless("https://b/", is_refused);
+        assert!(matches!(bench.request(), ApiRequest::Watch { .. }), "known from now on");
+    }
+}
+
+#[test]
+fn snapshot_of_other_server_without_identity_is_refused() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    bench.machine.filled_from(None);
+    bench.confirm_nameless("https://a/", true);
+    bench.machine.reconnect(bench.now);
+    bench.notices();
+    bench.confirm_nameless("https://b/", true);
+    assert!(matches!(&bench.notices()[..], [Notice::SnapshotRefused { .. }]));
+    assert!(matches!(bench.machine.standing(), SyncStatus::Unsynced { error: Some(_) }));
+}
+
+#[test]
+fn first_list_may_be_of_other_server() {
+    let mut bench = Bench::new(&CACHED_FIRST);
+    bench.confirm_nameless("https://a/", true);
+    bench.machine.reconnect(bench.now);
+    bench.confirm_nameless("https://b/", true);
+    assert_eq!(bench.notices(), []);
+    bench.list("10");
+    bench.machine.reconnect(bench.now);
+    bench.confirm_nameless("https://b/", true);
+    assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
 }

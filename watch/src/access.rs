@@ -1,7 +1,7 @@
-//! Permissions that a feed needs of a cluster, and those that it has: for `poddns check`.
+//! Permissions that a feed needs in a cluster, and those that it has: for `poddns check`.
 //!
-//! The API server itself is asked, through a `SelfSubjectAccessReview` for each verb, so the answer holds for
-//! every authorizer, not only for RBAC. What is missing comes out as RBAC objects.
+//! The API server reviews each verb (`SelfSubjectAccessReview`), so the result holds for every authorizer, not only for
+//! RBAC. Missing permissions are printed as RBAC objects.
 
 mod rbac;
 mod sample;
@@ -41,7 +41,7 @@ pub struct AccessReport {
     pub server: String,
     /// Its version, such as `v1.33.4`.
     pub version: String,
-    /// The user that it takes us for, if it reports one.
+    /// The user as which it has authenticated us, if it reports one.
     pub subject: Option<Subject>,
     /// All that the feed needs, each with the server's verdict.
     pub findings: Vec<PermissionReview>,
@@ -93,7 +93,7 @@ impl Subject {
         }
     }
 
-    /// Returns true if the server takes us for anonymous.
+    /// Returns true if the server has authenticated us as `system:anonymous`.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::User(user) if user == ANONYMOUS)
@@ -114,9 +114,9 @@ impl fmt::Display for Subject {
 /// An operation on objects: each needs a permission of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Get all there are.
+    /// Get all objects.
     List,
-    /// Hear of every change.
+    /// Receive every change.
     Watch,
 }
 
@@ -133,7 +133,7 @@ impl Verb {
     }
 }
 
-/// Something that a feed does.
+/// A permission that a feed needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
     /// The operation.
@@ -155,7 +155,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A permission, and whether we have it.
+/// A permission, and whether the subject has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionReview {
     /// The permission asked for.
@@ -173,7 +173,7 @@ pub enum AccessError {
     /// The configuration does not lead to a cluster.
     #[error(transparent)]
     Configuration(#[from] FeedError),
-    /// There are no credentials: a plugin does not give any.
+    /// There are no credentials: a plugin returns none.
     #[error(transparent)]
     Credentials(Arc<FeedError>),
     /// The API server cannot be reached.
@@ -205,7 +205,7 @@ pub enum AccessError {
         /// Its message.
         message: String,
     },
-    /// The server received no credentials, and answers nobody without.
+    /// The configuration has no credentials, and the server refuses requests without.
     #[error(
         "the API server at {server} authenticated us as system:anonymous: the configuration has no credentials for it"
     )]
@@ -213,7 +213,7 @@ pub enum AccessError {
         /// Its URL.
         server: String,
     },
-    /// The server answers, but not as an API server that lets us ask.
+    /// The server responds, but refuses the request.
     #[error("the API server at {server} refuses to show {what}: {code} {message}", message = QuotedText(message))]
     Refused {
         /// Its URL.
@@ -261,7 +261,7 @@ impl AccessError {
     }
 }
 
-/// Everything that a feed of this scope does.
+/// Returns the permissions that a feed of this scope needs.
 #[must_use]
 pub fn needed(scope: &Scope) -> Vec<Permission> {
     let each =
@@ -308,7 +308,7 @@ impl AccessReport {
 
     /// Asks the cluster what a feed of this scope may do there.
     ///
-    /// Fails if the configuration leads to no cluster, or the cluster gives no answer within 15 seconds.
+    /// Fails if the configuration leads to no cluster, or the cluster does not respond within 15 seconds.
     pub async fn check(options: ClusterOptions, scope: &Scope) -> Result<Self, AccessError> {
         ClusterClient::open(options).await?.access(&needed(scope)).await
     }
@@ -319,17 +319,17 @@ impl AccessReport {
         self.findings.iter().all(|finding| finding.allowed)
     }
 
-    /// The RBAC objects that grant what is missing, as YAML for `kubectl apply -f -`; `None` if nothing is.
+    /// Returns the RBAC objects that grant the missing permissions, as YAML for `kubectl apply -f -`; `None` if none is
+    /// missing.
     ///
-    /// A role that lacks anything is given whole, under a name that stands for its rules, so that applying it takes
-    /// nothing away.
+    /// A role that lacks a rule is printed whole, under a name made of its rules, so that applying it revokes nothing.
     #[must_use]
     pub fn missing_rbac(&self) -> Option<String> {
         rbac::missing(&self.findings, self.subject.as_ref())
     }
 }
 
-/// A cluster that is asked.
+/// A client of a cluster, for reviews of permissions.
 struct ClusterClient {
     client: Client,
     server: String,
@@ -385,7 +385,8 @@ impl ClusterClient {
         Ok(finding(permission, answer.status))
     }
 
-    /// Returns the user that the server takes us for. Servers before 1.28 have no API for it, but name us when they refuse something.
+    /// Returns the user as which the server has authenticated us. Servers before 1.28 have no API for that, but name the user
+    /// when they refuse something.
     async fn subject(&self, findings: &[PermissionReview]) -> Option<Subject> {
         let api = Api::<SelfSubjectReview>::all(self.client.clone());
         let review = SelfSubjectReview::default();
@@ -400,7 +401,7 @@ impl ClusterClient {
         }
     }
 
-    /// Does what we may not do.
+    /// Makes a request that is not permitted.
     async fn attempt(&self, permission: &Permission) -> Result<String, kube::Error> {
         let resource = permission.resource.as_str();
         let path = permission.namespace.map_or_else(
@@ -408,7 +409,7 @@ impl ClusterClient {
             |namespace| format!("/api/v1/namespaces/{namespace}/{resource}"),
         );
         let request = kube::core::Request::new(path);
-        // Should it be allowed after all, it is over at once.
+        // If it is permitted after all, it ends at once.
         let request = match permission.verb {
             Verb::List => request.list(&ListParams::default().limit(1)),
             Verb::Watch => request.watch(&WatchParams::default().timeout(1), "0"),
@@ -461,7 +462,7 @@ fn refused(server: String, what: &'static str, status: Status) -> AccessError {
     }
 }
 
-/// The user in the API server's words: `pods is forbidden: User "jane" cannot list resource ...`.
+/// Returns the user in a message of the API server: `pods is forbidden: User "jane" cannot list resource ...`.
 fn user_in(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("User \"")?;
     rest.split_once("\" cannot ").map(|(user, _)| user)

@@ -49,7 +49,7 @@ pub use transfer::{
     ZoneWalk,
 };
 
-/// The files of a fuzz target's corpus, which the tests replay.
+/// Returns the files of a fuzz target's corpus, which the tests replay.
 #[cfg(all(test, not(poddns_loom)))]
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);

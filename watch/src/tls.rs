@@ -1,4 +1,4 @@
-//! Failures of TLS, in words that say what to do.
+//! Messages about failures of TLS, with the remedy.
 
 use std::error::Error;
 use std::io;

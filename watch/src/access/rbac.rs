@@ -31,8 +31,8 @@ fn resources(findings: &[PermissionReview], place: Option<Label>) -> Vec<Resourc
 
 /// A role and its binding: of the cluster, or of a namespace.
 ///
-/// `kubectl apply` replaces what has the same name. So a role's name stands for its rules and a binding's for its subject,
-/// and one that serves another poddns in the same cluster is not touched.
+/// `kubectl apply` replaces objects of the same name. So the name of a role is made of its rules, that of a binding of its
+/// subject, and those of another poddns in the same cluster are not changed.
 fn objects(place: Option<Label>, resources: &[Resource], subject: Option<&Subject>) -> String {
     let kind = if place.is_some() { "Role" } else { "ClusterRole" };
     let namespace = place.map(|namespace| format!("\n  namespace: {}", quoted(namespace.as_str())));
@@ -71,7 +71,7 @@ subjects:
     )
 }
 
-/// In place of a subject that nobody knows.
+/// In place of an unknown subject.
 const PLACEHOLDER: &str = "# The API server does not say who we are: put the daemon's service account here.
 - kind: ServiceAccount
   namespace: poddns

@@ -13,7 +13,7 @@ use super::*;
 /// Requests to the fake API server: method, path with query, body.
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
 
-/// A cluster whose API server answers with what `answer` gives for a path and a body: status and JSON.
+/// A cluster with an API server that responds with what `answer` returns for a path and a body: status and JSON.
 fn cluster(answer: impl Fn(&str, &Value) -> (u16, Value) + Clone + Send + 'static) -> (ClusterClient, Asked) {
     let asked = Asked::default();
     let record = Arc::clone(&asked);
@@ -47,7 +47,7 @@ fn failure(code: u16, message: &str) -> (u16, Value) {
     )
 }
 
-/// Answers as an API server that allows what `allowed` says of verb, resource and namespace.
+/// Responds as an API server that allows a verb, resource and namespace if `allowed` returns true.
 fn api(
     path: &str,
     body: &Value,

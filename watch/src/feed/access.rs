@@ -30,22 +30,22 @@ use crate::tls;
 const FILE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit of waiting for a client: that of a plugin, and what it takes to read the files before.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(45);
-/// Time for which a request of a feed waits for a client. Less than any time limit for an answer, so that an error names
-/// what is waited for, and not the API server.
+/// Time for which a request of a feed waits for a client. Less than any time limit of a response, so that the error names the
+/// credentials rather than the API server.
 pub(super) const CLIENT_PATIENCE: Duration = Duration::from_secs(8);
-/// Minimum age of a client that is made again because nobody answers, which rarely is its fault.
+/// Minimum age of a client that is replaced because the server does not respond, of which it is rarely the cause.
 const UNREACHABLE_AGE: Duration = Duration::from_mins(1);
-/// Minimum age of a client that is made again because its CA does not know the server.
+/// Minimum age of a client that is replaced because its CA has not issued the server's certificate.
 const DISTRUST_AGE: Duration = Duration::from_secs(10);
-/// Time before the end of credentials in which others are got in the background.
+/// Time before the end of credentials in which new ones are requested in the background.
 const RENEW_BEFORE: Duration = Duration::from_mins(1);
-/// Minimum time between two runs of a plugin, however short-lived what it gives.
+/// Minimum time between two runs of a plugin, even if its credentials expire sooner.
 const MIN_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Access to a cluster: one for all watches.
 ///
-/// A client holds what the files said when it was made: server, CA, client certificate, token. So one that is
-/// refused is replaced by one made of the files as they are now. Tokens in files are read for each request.
+/// A client has the server, CA, client certificate and token that were in the files when it was made. If it is refused, it is
+/// replaced by one made of the files as they are now. Tokens in files are read for each request.
 pub(crate) struct ClusterAccess {
     options: ClusterOptions,
     place: ConfigSource,
@@ -67,7 +67,7 @@ struct ClientSlot {
     made: Option<ActiveClient>,
     /// The configuration read at the start, for the first client.
     loaded: Option<ClientConfig>,
-    /// The attempt to make another client, at most one. It goes on if who waits for it is cancelled.
+    /// The attempt to make another client, at most one. It continues if its waiter is cancelled.
     pending: JoinSet<Result<ActiveClient, FeedError>>,
 }
 
@@ -85,7 +85,7 @@ struct ActiveClient {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Renewal {
     Later,
-    /// In the background: this one will do meanwhile.
+    /// Replace the client in the background, and use it meanwhile.
     Soon {
         credentials: bool,
     },
@@ -141,7 +141,7 @@ impl ClusterAccess {
         self.client_within(CLIENT_TIMEOUT).await
     }
 
-    /// The same, waiting for no longer than `patience`. What is waited for goes on beyond.
+    /// As [`client`](Self::client), with a time limit. The attempt to make a client continues beyond it.
     pub(crate) async fn client_within(&self, patience: Duration) -> Result<Client, Arc<FeedError>> {
         let end = Instant::now() + patience;
         let failures = self.failures.load(Ordering::Acquire);
@@ -154,7 +154,7 @@ impl ClusterAccess {
         match self.due(&current) {
             Renewal::Later => {}
             Renewal::Soon { credentials } => self.begin(&mut current, credentials),
-            // Somebody else waited for what has just failed: once is enough.
+            // Another request has waited for the attempt that has just failed: it is not repeated.
             Renewal::Now { .. } if self.failures.load(Ordering::Acquire) != failures => {}
             Renewal::Now { credentials } => {
                 self.begin(&mut current, credentials);
@@ -181,12 +181,12 @@ impl ClusterAccess {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Takes note of a 401: the next request comes with credentials read anew.
+    /// Notes a 401: the next request has credentials that are read again.
     pub(crate) fn refused(&self) {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// Takes note that there was no answer, because of `error`: the configuration may have changed.
+    /// Notes that there was no response, because of `error`: the configuration may have changed.
     pub(crate) fn unreachable(&self, error: &(dyn Error + 'static)) {
         let flag = if tls::is_distrust(error) { &self.distrusted } else { &self.unreachable };
         flag.store(true, Ordering::Relaxed);
@@ -212,8 +212,8 @@ impl ClusterAccess {
         }
     }
 
-    /// Begins to make another client, unless that is under way; without `credentials` a plugin that has
-    /// given some is not asked again.
+    /// Begins to make another client, unless that is under way. Without `credentials`, a plugin that has returned some is not
+    /// run again.
     fn begin(&self, current: &mut ClientSlot, credentials: bool) {
         if !current.pending.is_empty() {
             return;
@@ -224,7 +224,7 @@ impl ClusterAccess {
         let asked =
             loaded.as_ref().and_then(ClientConfig::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
         if let Some(plugin) = asked {
-            // The error of the last attempt says more.
+            // The error of the last attempt is more specific.
             let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
             reason.get_or_insert_with(|| Arc::new(plugin.pending().into()));
         }
@@ -246,7 +246,7 @@ impl ClusterAccess {
                 *self.server.lock().unwrap_or_else(PoisonError::into_inner) = made.server.clone();
                 match &current.made {
                     None => {}
-                    // As often as a plugin's credentials expire: nothing to tell an operator.
+                    // This happens whenever the credentials of a plugin expire, so it is not for the operator.
                     Some(before) if before.server == made.server => {
                         debug!(server = %made.server.url, "read the credentials again");
                     }
@@ -292,7 +292,7 @@ async fn load(place: ConfigSource, options: ClusterOptions) -> Result<ClientConf
     })
 }
 
-/// Makes a client; a plugin is run unless what it gives is `known`.
+/// Makes a client. A plugin is run unless its credentials are `known`.
 async fn make(
     loaded: ClientConfig,
     known: Option<(Plugin, PluginCredentials)>,

@@ -11,11 +11,11 @@ use crate::kubeconfig::ConfigSource;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceDependencies {
-    /// Files, which may be replaced by others of the same name.
+    /// Files, which may be replaced under the same name.
     pub files: Vec<PathBuf>,
     /// True if it talks to a server, which takes the resolver's files and the system's certificates.
     pub network: bool,
-    /// The program that gives the credentials, if a kubeconfig says so.
+    /// The program that prints the credentials, if a kubeconfig names one.
     pub program: Option<String>,
 }
 

@@ -74,7 +74,7 @@ pub(crate) struct Driver<T: ObjectTarget> {
     /// Identity of the cluster, and the number of this watch there.
     identity: (ClusterIdentity, usize),
     report: WatchReport,
-    /// The client that answered who it is.
+    /// The client with which the cluster was identified.
     confirmed: Option<u64>,
 }
 
@@ -88,7 +88,7 @@ struct BodyReader<K> {
     body: Body,
     decoder: BodyDecoder<K>,
     pulse: Option<Liveness>,
-    /// Time of silence before a probe, where the driver must see to the connection's signs of life.
+    /// Time of silence before a probe, where the connection does not send PINGs itself.
     probes: Option<Duration>,
     probe: Option<BoxFuture<'static, Result<(), BoxError>>>,
 }
@@ -177,7 +177,7 @@ where
         }
     }
 
-    /// Another watch has reached the server, or uses another client.
+    /// Processes the notification that another watch has reached the server, or uses another client.
     fn told(&mut self) {
         let ReachabilityState { client, .. } = *self.seen.borrow_and_update();
         self.machine.server_is_up();
@@ -269,7 +269,7 @@ where
         }
     }
 
-    /// Takes out what the decoder has.
+    /// Processes what the decoder has completed.
     fn decode(&mut self, decoder: &mut BodyDecoder<T::Object>) {
         let now = now();
         while self.machine.is_waiting() {
@@ -346,7 +346,7 @@ async fn until(at: Option<StdInstant>) {
     }
 }
 
-/// Waits for the next news of a request. May be dropped and called again.
+/// Waits for the next event of a request. May be dropped and called again.
 async fn progress<K>(exchange: &mut Option<OngoingRequest<K>>) -> RequestEvent {
     match exchange {
         None => pending().await,

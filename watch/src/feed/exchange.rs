@@ -67,7 +67,7 @@ pub(crate) enum AnswerContent {
     Identity(Option<String>, String),
     /// A body that follows.
     Body(Response<Body>, Format),
-    /// None: the request was not made, because the client is no longer the one whose cluster was confirmed.
+    /// Nothing: the request was not made, because the cluster was confirmed with another client.
     OtherClient,
 }
 
@@ -128,8 +128,8 @@ impl Requester {
         self.access.server()
     }
 
-    /// Makes a request and returns its answer once its headers are there. Nothing but [`ApiRequest::Identify`] is asked
-    /// of another client than `confirmed`.
+    /// Makes a request and returns its answer once the headers have arrived. Only [`ApiRequest::Identify`] is sent by another
+    /// client than `confirmed`.
     pub(crate) fn ask(
         &self,
         request: ApiRequest,
@@ -159,7 +159,7 @@ impl Requester {
         })
     }
 
-    /// Asks for something small, to see whether the server is alive. Any answer will do.
+    /// Requests `/version`, to check whether the server is alive. Any response will do.
     pub(crate) fn probe(&self) -> BoxFuture<'static, Result<(), BoxError>> {
         let asker = self.clone();
         Box::pin(async move {
@@ -230,7 +230,7 @@ async fn refusal(response: Response<Body>) -> Refusal {
     let kind = content_type(response.headers());
     let after = retry_after(response.headers());
     let mut body = Vec::new();
-    // What has arrived says more than nothing, whatever becomes of the rest.
+    // The bytes that have arrived are used even if the rest is missing.
     let _ = timeout(BODY_TIMEOUT, read_start(response.into_body(), &mut body)).await;
     let refusal = Refusal::from(Status::of_answer(code, kind.as_deref(), &body));
     Refusal { retry_after: after.or(refusal.retry_after), ..refusal }
@@ -248,7 +248,7 @@ async fn read_start(mut body: Body, start: &mut Vec<u8>) {
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110 10.2.3). API servers use no dates there.
+/// Returns the seconds of `Retry-After` (RFC 9110 10.2.3). API servers use no dates there.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))

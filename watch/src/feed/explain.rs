@@ -34,8 +34,8 @@ impl fmt::Display for WatchedObjects {
 }
 
 impl WatchedObjects {
-    /// One line for the log, readiness and status. `loading` is whether the server may not have loaded its RBAC
-    /// rules yet.
+    /// Returns one line for the log, readiness and status. `loading` is true if the server may not have loaded its RBAC rules
+    /// yet.
     pub(crate) fn explain(&self, request: &ApiRequest, cause: &Cause, loading: bool) -> String {
         let subject = match request {
             ApiRequest::Identify => {
@@ -119,7 +119,7 @@ impl WatchedObjects {
     }
 }
 
-/// Characters of a text from outside that are shown.
+/// Maximum number of characters of a text from outside.
 const SHOWN: usize = 300;
 
 /// Text of a library that may hold some from outside: escaped and cut.
@@ -132,7 +132,7 @@ impl fmt::Display for Cleaned<'_> {
                 return f.write_str("...");
             }
             match character {
-                // They end nothing here.
+                // The text is not in quotes.
                 '"' | '\'' | '\\' => f.write_char(character)?,
                 other => write!(f, "{}", other.escape_debug())?,
             }
@@ -141,7 +141,7 @@ impl fmt::Display for Cleaned<'_> {
     }
 }
 
-/// An error with its causes, each once.
+/// Returns the text of an error and its causes, each once.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(text) = tls::explain(error) {
         return text;

@@ -13,11 +13,11 @@ use super::stats::FeedStats;
 use crate::quote::QuotedText;
 use crate::{Metadata, PodRecord, Uid};
 
-/// Lines in one [`WINDOW`].
+/// Maximum number of lines in one [`WINDOW`].
 const LINES: u32 = 20;
-/// Objects over [`LINES`] are only counted until this has passed.
+/// Time for which objects beyond [`LINES`] are only counted.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Objects remembered as said. Above it all are forgotten, and may be said again.
+/// Maximum number of objects remembered as logged. Above it all are forgotten, and may be logged again.
 const REMEMBERED: usize = 4096;
 
 /// The log of malformed objects, each once.

@@ -342,7 +342,7 @@ mod tests {
         let feed = FileFeed::open(path, false, &Scope::default(), writer, &health, stats).await.unwrap();
         hand.pass(LEASE);
         assert_eq!(health.freshness(), Freshness::Fresh, "a feed that does not run holds what was read");
-        // As one whose file system does not answer, it goes no further.
+        // As with a file system that does not respond.
         let _ = tokio::time::timeout(2 * POLL_INTERVAL, feed.run()).await;
         assert_eq!(health.freshness(), Freshness::Fresh);
         hand.pass(LEASE);

@@ -21,9 +21,9 @@ struct Clusters {
 /// Agreement of all watches on the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Agreement {
-    /// They are; without a uid none is known.
+    /// All are of one cluster; without a uid it is unknown.
     One(Option<String>),
-    /// They are not: the index is a mixture until the last of them has listed the new cluster.
+    /// They are of several: the index is a mixture until the last of them has listed the new cluster.
     None,
 }
 
@@ -60,7 +60,7 @@ impl ClusterIdentity {
         }
     }
 
-    /// The index was filled from a snapshot of this cluster, as far as the snapshot says.
+    /// Stores that the index was filled from a snapshot, of this cluster if the snapshot has its uid.
     pub(crate) fn restore(&self, cluster: Option<&str>) {
         let mut clusters = self.clusters();
         clusters.restored = true;
@@ -144,8 +144,8 @@ fn parse(lines: &str) -> BTreeMap<&str, &str> {
 
 /// The first line in which two origins differ: as it was, and as it is.
 ///
-/// Before the server was asked nobody knows which cluster it is. Until then the URL and a common CA certificate
-/// stand in for the uid: a CA is rotated by way of a bundle of the old and the new one.
+/// The uid of the cluster is known once the server has answered. Until then the URL and a common CA certificate stand in for
+/// it: a CA is rotated by way of a bundle of the old and the new one.
 pub(crate) fn difference(was: &str, is: &str) -> Option<(String, String)> {
     let (was, is) = (parse(was), parse(is));
     let keys = is.keys().chain(was.keys().filter(|key| !is.contains_key(*key)));

@@ -14,7 +14,7 @@ use super::stats::{FeedStats, WatchStats};
 use crate::Resource;
 use crate::freshness::{Health, LEASE, Lapse, LapseDetector, WatchHealth};
 
-/// The same error is logged again this often.
+/// Interval at which the same error is logged again.
 const LOG_AGAIN: Duration = Duration::from_mins(5);
 
 /// Maximum number of objects that the log names for one comparison with the cluster.
@@ -23,16 +23,16 @@ const MAX_NAMED: u64 = 20;
 /// Interval at which an established watch is reported again.
 const RENEWAL: Duration = LEASE.checked_div(4).unwrap();
 
-/// For how long the index was reported to be in sync.
+/// Period for which the index was reported to be in sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SyncClaim {
     /// The watch is down, and this is its grace.
     Grace(GracePeriod),
-    /// To be renewed at this time.
+    /// The watch is established, and the report is to be renewed at this time.
     Renew(Instant),
 }
 
-/// The state of one watch as others see it.
+/// Reporter of the state of one watch.
 #[derive(Clone)]
 pub(crate) struct WatchReport {
     health: WatchHealth,
@@ -80,26 +80,26 @@ impl WatchReport {
         self.claim(None);
     }
 
-    /// A file could not be read, and was last known to be in sync at `since`.
+    /// Reports that a file could not be read; the index was last known to be in sync at `since`.
     pub(crate) fn failed(&mut self, since: Instant, error: &str) {
         self.stats().errors.count();
         self.claim = None;
         self.health.stale(since.into_std(), error);
     }
 
-    /// A task has panicked, and is begun again.
+    /// Reports that the task of the watch has panicked, and is started again.
     pub(crate) fn panicked(&mut self, text: &str) {
         self.stats().panics.count();
         (self.standing, self.claim) = (None, None);
         self.health.stale(Instant::now().into_std(), text);
     }
 
-    /// The watch begins to run.
+    /// Reports that the watch begins to run.
     pub(crate) fn begin(&mut self) {
         self.runs = self.health.run_counter();
     }
 
-    /// The watch runs. Fails if it had not for too long.
+    /// Reports that the watch runs. Fails if it has not run for too long.
     pub(crate) fn run(&mut self) -> Result<(), Lapse> {
         self.runs.run()
     }
@@ -132,7 +132,7 @@ impl WatchReport {
         }
     }
 
-    /// Passes on what a machine has to report.
+    /// Publishes the notices and the state of a machine.
     pub(crate) fn publish<T: ObjectTarget>(&mut self, machine: &mut Machine<T>) {
         for notice in machine.notices() {
             self.notice(notice);

@@ -104,11 +104,11 @@ fn check_kind(kind: FileType, pipes: bool) -> Result<(), PodsFileError> {
     Err(PodsFileError::new(what))
 }
 
-/// Passes on what is written to a pipe, until all writers have closed it or nobody reads on.
+/// Passes on the bytes of a pipe, until all writers have closed it or the receiver is dropped.
 pub(crate) async fn pump(file: File, to: mpsc::Sender<io::Result<Vec<u8>>>) {
     let result = pump_pieces(file, &to).await;
     if let Err(error) = result {
-        // If nobody waits for it, it does not matter.
+        // The receiver may be gone.
         let _ = to.send(Err(error)).await;
     }
 }

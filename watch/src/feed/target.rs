@@ -1,4 +1,4 @@
-//! Turns objects into index operations, at once: nothing of an object is kept.
+//! Conversion of objects to operations on the index. Nothing of an object is kept.
 
 use poddns_core::Label;
 

@@ -55,9 +55,9 @@ impl fmt::Display for WatchStatus {
 ///     `----restored()-----------------------^ ^------stale()----------'
 /// ```
 ///
-/// The index is as bad as the worst of its watches. Without any watch it is unsynced: nobody feeds it.
+/// The index has the worst state of its watches. Without a watch it is unsynced.
 ///
-/// A watch can be fresh until a deadline: it is stale once that has passed, whether or not anybody has run to say so.
+/// A watch can be fresh until a deadline: it is stale once that has passed, even if no task has run since.
 /// The deadline is on a clock that goes on while the machine is suspended, where the system has one.
 #[derive(Clone)]
 pub struct Health(Arc<SharedHealth>);
@@ -139,7 +139,7 @@ impl SharedHealth {
     fn publish(&self, members: &[RegisteredWatch]) {
         let now = self.clock.now();
         let in_sync = members.iter().map(|member| member.in_sync).min();
-        // Before the word, so that who sees the word sees this or what is newer.
+        // Before the word, so that a reader of the word sees this value or a newer one.
         self.in_sync.store(in_sync.unwrap_or(NEVER), Ordering::Relaxed);
         let worst = members.iter().map(|member| member.state_at(now)).reduce(WatchState::worse);
         self.worst.store(worst.unwrap_or(WatchState::Unsynced).pack(), Ordering::Release);
@@ -274,7 +274,7 @@ impl fmt::Debug for Health {
     }
 }
 
-/// Reason why a watch is stale whose feed could not say so.
+/// Error of a watch that is stale because its feed has not run.
 const LAPSED: &str = "its feed has not run in time: the process or the machine was stopped, is overloaded, or reads a file of a \
                       file system that does not answer";
 

@@ -1,4 +1,4 @@
-//! The index as it should be, in the plainest code that does it, and lists of operations that hold the real
+//! A model of the index in the simplest code, and lists of operations that compare the real
 //! one against it. For property tests and fuzz targets.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,14 +16,14 @@ use super::writer::{IndexWriter, SerialClock, index_with};
 pub struct Model {
     options: IndexOptions,
     pods: BTreeMap<Uid, Pod>,
-    /// The namespaces that the namespace watch has told of, and whether the list under way has.
+    /// The namespaces that the namespace watch has reported, and whether the list under way has.
     namespaces: BTreeMap<Label, bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pod {
     namespace: Label,
-    /// Kept only if the options say so, and if it is a single label.
+    /// Kept only if the options require it, and if it is a single label.
     name: Option<Label>,
     addresses: Vec<IpAddr>,
     seen: bool,
@@ -225,7 +225,7 @@ impl Operation {
     }
 }
 
-/// An index, its model, and what both said last.
+/// An index, its model, and the last results of both.
 struct Pair {
     questions: Questions,
     model: Model,
@@ -251,7 +251,7 @@ impl Questions {
     }
 }
 
-/// All that look-ups tell.
+/// The results of all look-ups.
 #[derive(Debug, PartialEq, Eq)]
 struct View {
     namespaces: BTreeSet<Label>,

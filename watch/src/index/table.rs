@@ -4,8 +4,7 @@
 //! two. So it is never copied, and nothing is held twice.
 //!
 //! A bucket is a cache line: words and the number of a spill block. Words that do not fit go to spill blocks of half a
-//! line, chained. An empty slot is 0, so no stored word may be 0. 32 bits in each bucket say for which 32nds of all hashes
-//! there are words in its spill blocks, which saves most look-ups a visit there. A bit is set before its first word is
+//! line, chained. An empty slot is 0, so no stored word may be 0. 32 bits in each bucket, one for each 32nd of all hashes,
 //! stored and cleared after the last one is gone.
 //!
 //! Three properties make it safe to read while it changes, with the rule in [`sync`](super::sync):

@@ -132,7 +132,7 @@ impl IndexWriter {
             None => (Change::Added, self.insert(pod, name, &addresses)),
             Some(row) => {
                 if self.pods.uid(row) != pod.uid {
-                    // Deleted and created again, of which no event said anything.
+                    // Deleted and created again, without an event about it.
                     self.pods.set_uid(row, pod.uid);
                 }
                 if self.is(row, &pod.namespace, name) {

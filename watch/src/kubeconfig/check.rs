@@ -43,7 +43,7 @@ fn assert_printable(error: &KubeconfigError) {
 fn shown(chosen: &ChosenContext) -> String {
     let loaded = match chosen.load(|_| None) {
         Ok(loaded) => loaded,
-        // The path is not quoted: who chooses the kubeconfig chooses it.
+        // The path is not quoted: the operator chooses it.
         Err(error @ KubeconfigError::Read { .. }) => return error.to_string(),
         Err(error) => {
             assert_printable(&error);

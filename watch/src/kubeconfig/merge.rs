@@ -47,7 +47,7 @@ impl KubeconfigEntry {
         text_in(&self.node, field).map_err(|fault| self.fault(fault))
     }
 
-    /// Returns whether a field says yes.
+    /// Returns whether a field is true.
     pub(crate) fn flag(&self, field: &str) -> Result<bool, KubeconfigError> {
         flag_in(&self.node, field).map_err(|fault| self.fault(fault))
     }
@@ -72,7 +72,7 @@ pub(crate) fn text_in<'a>(node: &'a YamlNode, field: &str) -> Result<Option<&'a 
     }
 }
 
-/// Returns whether a field of a mapping says yes, in any of YAML's words.
+/// Returns whether a field of a mapping is true, in any of YAML's spellings.
 pub(crate) fn flag_in(node: &YamlNode, field: &str) -> Result<bool, String> {
     let Some(text) = text_in(node, field)? else { return Ok(false) };
     match text.to_ascii_lowercase().as_str() {
@@ -97,9 +97,9 @@ pub(crate) struct MergedKubeconfigs(Vec<KubeconfigFile>);
 /// The entries of a context.
 #[derive(Debug)]
 pub(crate) struct ChosenContext {
-    /// The URL of the API server.
+    /// The entry of the cluster.
     pub(crate) cluster: KubeconfigEntry,
-    /// Our credentials; an empty entry if the context names none.
+    /// The entry of the user; an empty one if the context names none.
     pub(crate) user: KubeconfigEntry,
     /// The warning that there is no such user.
     pub(crate) warning: Option<String>,
@@ -139,7 +139,7 @@ impl MergedKubeconfigs {
             found.ok_or_else(|| context.fault(format!("there is no cluster {}", QuotedText(cluster))))?;
         let named = context.text("user")?;
         let user = named.map(|name| self.find("users", "user", name)).transpose()?.flatten();
-        // As with kubectl: the server may take anyone.
+        // As with kubectl: the server may accept anonymous requests.
         let missing = named.filter(|_| user.is_none()).map(QuotedText);
         let label = &context.label;
         let warning =
@@ -212,7 +212,7 @@ impl MergedKubeconfigs {
 
     /// Returns the first entry of a name.
     ///
-    /// Fails if the same list has two of them: `kubectl` refuses that, and which one is meant nobody can know.
+    /// Fails if the same list has two of them, as `kubectl` does: which of them is meant is unknown.
     fn find(
         &self,
         list: &str,
@@ -235,7 +235,7 @@ impl MergedKubeconfigs {
         Ok(None)
     }
 
-    /// Returns words about the contexts there are.
+    /// Returns a description of the existing contexts.
     fn known(&self) -> String {
         let contexts = self.documents().flat_map(|(_, document)| document.get("contexts").elements());
         let mut names: Vec<&str> = contexts.filter_map(|context| context.get("name").text()).collect();
@@ -262,7 +262,7 @@ fn is_named(entry: &YamlNode, name: &str) -> bool {
     entry.get("name").text() == Some(name)
 }
 
-/// Fails with words about what else a document is.
+/// Checks that a document is a kubeconfig. The error describes what it is instead.
 fn is_kubeconfig(document: &YamlNode) -> Result<(), String> {
     const LISTS: [&str; 3] = ["clusters", "users", "contexts"];
     const OTHERS: [&str; 4] = ["current-context", "kind", "preferences", "extensions"];

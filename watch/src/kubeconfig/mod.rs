@@ -31,7 +31,7 @@ pub use plugin::PluginError;
 pub(crate) use user::{Authorization, read_token};
 use yaml_node::YamlNode;
 
-/// A complete configuration, but for what a plugin gives.
+/// A complete configuration, except for the credentials of a plugin.
 pub(crate) struct ClientConfig {
     /// Server, CA, client certificate, proxy and impersonation. It has no credentials for the `Authorization`
     /// header, so kube neither reads tokens nor runs programs.
@@ -102,7 +102,7 @@ impl ChosenContext {
         let url = self.url(authority.is_some() || insecure || secrets)?;
         let proxy = proxy::choose(&url, cluster.text("proxy-url")?, variable);
         let proxy = proxy.map_err(|fault| cluster.fault(fault))?;
-        // A tunnel leads to port 443 unless told otherwise.
+        // A tunnel leads to port 443 unless the URL has a port.
         let url = if proxy.is_some() { server::with_port(url) } else { url };
         let mut config = Config::new(url);
         config.root_cert = authority.map(|authority| authority.certificates(cluster)).transpose()?;

@@ -1,4 +1,4 @@
-//! Certificates and keys, checked before a TLS library sees them: it would only say that they do not fit.
+//! Certificates and keys. They are checked before the TLS library reads them, for errors that name the fault.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -103,7 +103,7 @@ impl ClientCertificate {
         }
     }
 
-    /// Returns where certificate and key of a user entry are.
+    /// Returns the places of certificate and key of a user entry.
     pub(crate) fn parts(entry: &KubeconfigEntry) -> Result<[Option<Pem>; 2], KubeconfigError> {
         Ok([
             Pem::of(entry, "client-certificate-data", "client-certificate")?,
@@ -118,7 +118,7 @@ impl ClientCertificate {
         Ok(Self { chain, key: private_key(key.as_bytes())? })
     }
 
-    /// Makes this what a client shows to the server.
+    /// Sets this as the client's certificate.
     pub(crate) fn put_into(&self, user: &mut AuthInfo) {
         let mut chain = String::new();
         for der in &self.chain {
@@ -168,7 +168,7 @@ fn sections(content: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {
         .map_err(|_| "its PEM is damaged: a section without end, or not base64".into())
 }
 
-/// Returns words about what `content` is instead of PEM, none of which could be secret.
+/// Returns a description of `content` that is not PEM, without anything that could be secret.
 fn describe(content: &[u8]) -> String {
     let text = String::from_utf8_lossy(content);
     if let Some(label) = text.lines().find_map(|line| line.trim_start().strip_prefix("-----BEGIN ")) {
@@ -192,7 +192,7 @@ fn describe(content: &[u8]) -> String {
     }
 }
 
-/// Fails with words if the first certificate of a chain is of a version that the TLS library refuses.
+/// Checks that the TLS library accepts the version of the first certificate of a chain.
 fn check_version(chain: &[Vec<u8>]) -> Result<(), String> {
     match chain.first().and_then(|der| version(der)) {
         Some(version @ (1 | 2)) => Err(format!(

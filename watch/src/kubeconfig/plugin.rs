@@ -65,7 +65,7 @@ pub(crate) struct PluginCredentials {
     pub(crate) expires: Option<Timestamp>,
 }
 
-/// Reason a plugin gave no credentials.
+/// Reason why a plugin returned no credentials.
 #[derive(Debug, ThisError)]
 pub enum PluginError {
     /// It could not be started.
@@ -122,7 +122,7 @@ pub enum PluginError {
 }
 
 impl Plugin {
-    /// Returns the plugin of a user's `exec`.
+    /// Returns the plugin in the `exec` of a user.
     pub(crate) fn of(
         user: &KubeconfigEntry,
         exec: &YamlNode,
@@ -239,12 +239,12 @@ impl RunningPlugin {
             let Some(err) = err else { return Ok(()) };
             keep_end(err, stderr).await
         };
-        // Until both have come to their end nobody waits for the process, so its number stays its own.
+        // Until both have ended, the process is not waited for, so that its number is not used again.
         tokio::try_join!(out, err)?;
         child.wait().await
     }
 
-    /// Returns the last words on standard error, with punctuation before them; empty if there are none.
+    /// Returns the end of standard error, with punctuation before it; empty if there is none.
     fn stderr(&self) -> String {
         let text = String::from_utf8_lossy(&self.stderr);
         let text = text.trim();
@@ -254,7 +254,7 @@ impl RunningPlugin {
 
 impl Drop for RunningPlugin {
     fn drop(&mut self) {
-        // The process was not waited for if it still has a number: nobody else can have it then.
+        // A process that still has a number was not waited for, so that no other process has the number.
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // It fails if all of them have ended.
@@ -263,7 +263,7 @@ impl Drop for RunningPlugin {
     }
 }
 
-/// Returns the last 150 characters of a text: where the reason for a failure stands.
+/// Returns the last 150 characters of a text, which have the reason of a failure.
 fn tail(text: &str) -> &str {
     let start = text.char_indices().rev().nth(149).map_or(0, |(start, _)| start);
     &text[start..]
@@ -313,7 +313,7 @@ fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
     Ok(PluginCredentials { header, identity, expires: expires.transpose()? })
 }
 
-/// Returns what a plugin is passed of the cluster, if it requests that.
+/// Returns the description of the cluster that is passed to a plugin on request.
 fn cluster_info(cluster: &KubeconfigEntry) -> Result<serde_json::Value, KubeconfigError> {
     let mut info = serde_json::Map::new();
     for field in ["server", "tls-server-name", "proxy-url"] {

@@ -11,7 +11,7 @@ use crate::quote::QuotedUrl;
 /// Returns the proxy for requests to `server`: the kubeconfig's `proxy-url`, else what `HTTPS_PROXY` or
 /// `HTTP_PROXY` and `NO_PROXY` say.
 ///
-/// Fails with words about what is wrong with the URL of a proxy that would be used.
+/// The error describes the fault in the URL of a proxy that would be used.
 pub(crate) fn choose(
     server: &Uri,
     proxy_url: Option<&str>,

@@ -6,8 +6,8 @@ use crate::quote::QuotedUrl;
 
 /// Returns the URL of an API server.
 ///
-/// One without a scheme, `127.0.0.1:6443`, is HTTPS if `tls` says that the configuration knows of TLS or of
-/// secrets, else HTTP. Fails with words about what is wrong.
+/// One without a scheme, `127.0.0.1:6443`, is HTTPS if `tls` is true: if the configuration has settings of TLS or
+/// secrets. Else it is HTTP. The error is a description of the fault.
 pub(crate) fn url(text: &str, tls: bool) -> Result<Uri, String> {
     let trimmed = text.trim();
     let wrong = |fault: String| format!("server {}: {fault}", QuotedUrl(text));

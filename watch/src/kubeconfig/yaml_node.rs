@@ -1,7 +1,7 @@
 //! A YAML or JSON document as a tree in which every scalar is its text.
 //!
-//! Nothing is converted before somebody asks for it, so no value of a field that is not read can be wrong: an
-//! exponent beyond every float, a date, another user's plugin in a format of its own.
+//! Values are converted when they are read, so a field that is not read cannot be wrong: an exponent beyond every float, a
+//! date, the plugin of another user in a format of its own.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ pub(crate) enum YamlNode {
     /// Nothing: `~`, `null`, no value, no such field.
     #[default]
     Null,
-    /// A scalar, whatever YAML takes it for. The flag says whether it is plain, that is, without quotes.
+    /// The text of a scalar, of any YAML type. The flag is true if it is plain, that is, without quotes.
     Scalar(String, bool),
     /// A list.
     List(Vec<YamlNode>),
@@ -145,9 +145,9 @@ enum ExpectedNode {
     /// The name of a field.
     #[default]
     Name,
-    /// The value of the field of this name; the flag says whether that is plain.
+    /// The value of the field of this name. The flag is true if the name is plain.
     ValueOf(String, bool),
-    /// The value of a field whose name is no scalar: nobody asks for it.
+    /// The value of a field with a name that is not a scalar: it is never read.
     Unnamed,
 }
 

@@ -20,7 +20,7 @@ pub fn check(octets: &[u8]) {
     }
 }
 
-/// Reads a snapshot and writes what it told.
+/// Reads a snapshot and writes its contents again.
 fn recode(octets: &[u8]) -> Result<Vec<u8>, SnapshotFormatError> {
     let decoder = SnapshotDecoder::new(octets)?;
     let mut again = Vec::new();

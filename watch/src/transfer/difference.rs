@@ -45,7 +45,7 @@ impl ZoneDifference {
         self.bytes
     }
 
-    /// Forgets everything, and gives the memory back.
+    /// Removes all changes, and frees the memory.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -63,7 +63,7 @@ impl ZoneDifference {
         }
         removed.shrink();
         added.shrink();
-        // Memory of a large one is given back.
+        // The memory of a large one is freed.
         self.clear();
         ZoneVersion { from, to, removed, added }
     }

@@ -1,4 +1,4 @@
-//! Versions and walks for those who send them.
+//! Versions and walks, as the sender of a transfer uses them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! # Records
 //!
 //! The zone has one [`ZoneRecord`] for each pair of namespace and address that some pod has, and, where pod names are kept, one
-//! for each address of each named pod. Which of them may be answered is for the DNS to say.
+//! for each address of each named pod. The server decides which of them it answers.
 //!
 //! # Versions
 //!

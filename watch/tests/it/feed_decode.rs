@@ -345,7 +345,7 @@ fn parts_above_the_limit_are_errors() {
         assert_eq!(list(format, &body), Err(too_large(BodyPart::Item)));
         assert_eq!(watch(format, &event), Err(too_large(BodyPart::Event)));
     }
-    // Refused by its length, before any of it has come.
+    // Refused by its length, before any of it has arrived.
     assert_eq!(watch(Format::Protobuf, &[0xff; 4]), Err(too_large(BodyPart::Event)));
     let metadata = format!(r#"{{"metadata":{{"continue":"{}"}}}}"#, "x".repeat(100));
     assert_eq!(list(Format::Json, metadata.as_bytes()), Err(too_large(BodyPart::Metadata)));
@@ -361,7 +361,7 @@ fn errors_name_the_limit() {
     assert_eq!(error.to_string(), "an event of the watch is larger than the limit of 16777216 bytes");
 }
 
-/// Every beginning of a body gives the first of its items, and never the end of the list.
+/// Every beginning of a body has the first of its items, and never the end of the list.
 #[test]
 fn lists_cut_off_anywhere_are_errors() {
     for (format, body) in [(Format::Json, LIST_JSON), (Format::Protobuf, LIST_PROTOBUF)] {

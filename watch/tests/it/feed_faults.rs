@@ -290,7 +290,7 @@ async fn hours_that_pass_at_once_are_survived() {
 async fn a_silent_connection_is_noticed() {
     let server = server();
     let running = in_step(&server).await;
-    // The next watch is taken and then says nothing, not even bookmarks.
+    // The next watch is accepted, and then nothing arrives, not even bookmarks.
     server.next("pods", RequestVerb::Watch, PreparedResponse::Part { body: "".into(), then: BodyEnd::Stall });
     server.end_watches("pods");
     server.wait_for("pods", RequestVerb::Watch, 1).await;

@@ -150,7 +150,7 @@ fn fifo(folder: &Path) -> PathBuf {
     path
 }
 
-/// Fields in YAML are what their types say, and what others hold is of no matter.
+/// Fields in YAML are read by their types, and values of other fields do not matter.
 #[tokio::test]
 async fn yaml_scalars_are_read_as_text() {
     let folder = folder();
@@ -192,7 +192,7 @@ async fn malformed_pod_costs_no_other() {
     assert_eq!((running.index.stats().pods, running.stats.pods.malformed()), (2, 2));
 }
 
-/// Items of a `List` are what they say they are; those of a `PodList` need not.
+/// Items of a `List` need a kind; those of a `PodList` do not.
 #[tokio::test]
 async fn kindless_items_are_pods_only_in_podlist() {
     let folder = folder();

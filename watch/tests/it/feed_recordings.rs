@@ -1,5 +1,5 @@
 //! Exchanges recorded from a real API server, replayed to the real client: what is in the index afterwards is
-//! exactly what the recordings say.
+//! exactly what the recordings have.
 
 use crate::support::Running;
 use crate::support::truth::Truth;
@@ -142,7 +142,7 @@ async fn every_recorded_error_is_survived() {
         server.next("pods", RequestVerb::List, PreparedResponse::status(status, body));
         server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
         server.next("pods", RequestVerb::Watch, PreparedResponse::status(status, body));
-        // 400 and 410 say that the watch cannot go on from there.
+        // 400 and 410: the watch cannot continue at that version.
         if status == 400 || status == 410 {
             server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
         }

@@ -144,7 +144,7 @@ async fn first_list_after_snapshot_is_a_relist() {
     server.delete("namespaces", "", "empty");
     server.put(pod("team-a", "web-4", &["10.0.0.4"]));
     server.put(namespace("new"));
-    // A list that has told of one pod when it breaks, and one that never ends.
+    // A list that breaks off after one pod, and one that never ends.
     let first = format!(
         "{}\n",
         serde_json::json!({"type": "ADDED", "object": pod("default", "web-1", &["10.0.0.1", "fd00::1"])})

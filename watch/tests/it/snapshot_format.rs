@@ -11,7 +11,7 @@ use poddns_watch::{MAX_ADDRESSES, PodRecord, Uid};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A pod that owns what it says.
+/// A pod that owns its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pod {
     uid: Uid,

@@ -8,8 +8,8 @@ use crate::{Namespace, Pod};
 /// Limit of the checks: small enough for a fuzzer to come across it.
 const LIMIT: usize = 64 << 10;
 
-/// Decodes bytes as a list, as a watch and as a failure. The first two bytes say in which encoding and how the
-/// body is cut into chunks: the result is the same as for the body in one chunk.
+/// Decodes bytes as a list, as a watch and as a failure. The first two bytes choose the encoding and the sizes of the chunks:
+/// the result is the same as for the body in one chunk.
 ///
 /// # Panics
 ///

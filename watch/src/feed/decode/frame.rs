@@ -9,14 +9,14 @@ use crate::Metadata;
 pub enum ListItem<K> {
     /// An object.
     Object(K),
-    /// An object that cannot be decoded. The list goes on behind it.
+    /// An object that cannot be decoded. The list continues after it.
     Malformed(MalformedObject),
 }
 
 /// The end of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListEnd {
-    /// `metadata.resourceVersion`: where a watch goes on. Never empty.
+    /// `metadata.resourceVersion`, from which a watch continues. Never empty.
     pub resource_version: String,
     /// `metadata.continue`: the token of the next page, if there is one.
     pub continue_token: Option<String>,
@@ -34,7 +34,7 @@ pub enum WatchFrame<K> {
         /// The object after the change; before it, if it was deleted.
         object: K,
     },
-    /// The watch has come this far, though no object changed.
+    /// The watch has reached this version without a change of an object.
     Bookmark {
         /// Version from which another watch continues.
         resource_version: String,
@@ -43,7 +43,7 @@ pub enum WatchFrame<K> {
     },
     /// The watch failed. Nothing follows.
     Error(Status),
-    /// A change of an object that cannot be decoded. The watch goes on behind it.
+    /// A change of an object that cannot be decoded. The watch continues after it.
     Malformed {
         /// The change.
         kind: EventKind,

@@ -1,13 +1,13 @@
-//! Bytes on their way from chunks to whole parts.
+//! Assembly of whole parts from chunks.
 
 use bytes::{Buf, Bytes};
 
 use super::error::{BodyPart, DecodeError};
 
-/// A buffer above this is given back once it is empty.
+/// Capacity above which a buffer is freed once it is empty.
 const KEPT_CAPACITY: usize = 256 << 10;
 
-/// The chunk that is being read, and what chunks before it left of a part that goes on in it.
+/// The chunk that is being read, and the beginning of a part from the chunks before it.
 #[derive(Debug)]
 pub(super) struct Input {
     partial: Vec<u8>,
@@ -58,7 +58,7 @@ impl Input {
         self.position += count as u64;
     }
 
-    /// Keeps the rest of the chunk: the part goes on in the next one.
+    /// Keeps the rest of the chunk: the part continues in the next one.
     pub(super) fn keep(&mut self, part: BodyPart) -> Result<(), DecodeError> {
         self.check(self.chunk.len(), part)?;
         self.partial.extend_from_slice(&self.chunk);

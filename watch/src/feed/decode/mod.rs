@@ -1,6 +1,6 @@
 //! Decoders of the API server's answers: bytes in, objects out, as they arrive.
 //!
-//! A decoder does no I/O. Its caller pushes the chunks of a body as they come and takes out what they complete:
+//! A decoder does no I/O. Its caller pushes the chunks of a body as they arrive and takes the objects that are complete:
 //!
 //! ```
 //! use poddns_watch::Pod;

@@ -14,8 +14,8 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// For a server that gives no answer. What is refused costs it nothing, so the longest delay is short: it is
-    /// how long a server that is back goes unnoticed.
+    /// Returns the backoff for a server that does not respond. A refused connection costs it nothing, so the longest delay is
+    /// short: it is the time for which the return of the server is not noticed.
     pub(crate) const fn of_connections() -> Self {
         Self {
             first: Duration::from_millis(100),
@@ -25,12 +25,12 @@ impl Backoff {
         }
     }
 
-    /// For requests that a server answers, but not as it should.
+    /// Returns the backoff for requests that a server answers by an error.
     pub(crate) const fn of_answers() -> Self {
         Self { first: Duration::from_millis(500), longest: Duration::from_secs(10), floor: 0, failures: 0 }
     }
 
-    /// For watches that end or expire soon after their beginning.
+    /// Returns the backoff for watches that end or expire soon after their beginning.
     pub(crate) const fn of_short_watches() -> Self {
         Self { first: Duration::from_millis(500), longest: Duration::from_secs(15), floor: 50, failures: 0 }
     }
@@ -85,8 +85,8 @@ mod tests {
         assert!(backoff.next(&mut random) <= Duration::from_millis(500));
     }
 
-    /// Retries of many replicas whose API server answered all of them badly at once: in each second hardly more
-    /// than their share.
+    /// Retries of many replicas after an API server has refused all of them at once: in each second hardly more than their
+    /// share.
     #[test]
     fn a_thousand_replicas_do_not_stampede() {
         const REPLICAS: u32 = 1000;

@@ -67,8 +67,8 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    /// Returns whether the server does not know a version as recent as the one that was asked for. It waits for three
-    /// seconds before it says so.
+    /// Returns whether the server does not have a version as recent as the requested one, for which it has waited for three
+    /// seconds.
     pub(crate) fn is_behind(&self) -> bool {
         self.code == 504 && self.message.contains("Too large resource version")
     }

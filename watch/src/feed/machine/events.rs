@@ -274,7 +274,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// The answer has ended as it should, as far as HTTP can tell.
+    /// The answer has ended without an error of HTTP.
     pub(crate) fn ended(&mut self, now: Instant) {
         let Some(exchange) = &self.exchange else { return };
         let (ApiRequest::Watch { .. }, Some(opened)) = (&exchange.request, exchange.opened) else {

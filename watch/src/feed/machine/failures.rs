@@ -43,7 +43,7 @@ impl<T: ObjectTarget> Machine<T> {
             self.confirmed = true;
             return self.compare_servers(now);
         }
-        // A server that refused to say who it is may no longer refuse at the next try.
+        // A server that refused to be identified may no longer refuse at the next try.
         self.confirmed &= self.cluster.is_some();
         let loading = self.is_loading_rules(now, cause);
         let text = self.subject.explain(&exchange.request, cause, loading);
@@ -113,7 +113,7 @@ impl<T: ObjectTarget> Machine<T> {
         Recovery::Reconnect
     }
 
-    /// Returns whether a server does not let us ask for its identity, and never did: the watch goes on without.
+    /// Returns whether a server refuses to be identified, and always did: it is watched without an identity.
     fn is_no_identity(&self, request: &ApiRequest, cause: &Cause) -> bool {
         let Cause::Status(refusal) = cause else { return false };
         *request == ApiRequest::Identify
@@ -158,8 +158,7 @@ impl<T: ObjectTarget> Machine<T> {
     ) -> Recovery {
         let next_page = matches!(request, ApiRequest::List { continue_token: Some(_), .. });
         match refusal.code {
-            // The token that may come with it would go on in another moment, and nobody would tell what changed
-            // in between.
+            // The token that may come with it continues at another version, and the changes in between are lost.
             410 if next_page => {
                 self.listing.enlarge_pages();
                 self.expiries += 1;

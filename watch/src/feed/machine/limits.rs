@@ -33,7 +33,7 @@ enum Expiry {
 }
 
 impl<T: ObjectTarget> Machine<T> {
-    /// Takes notice of the time.
+    /// Applies the time limits.
     pub(super) fn tick(&mut self, now: Instant) {
         self.tracker.tick(now);
         let Some(exchange) = &self.exchange else { return };

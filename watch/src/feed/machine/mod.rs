@@ -58,15 +58,15 @@ use target::{IndexDifference, ObjectKey, ObjectTarget};
 /// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas that
 /// began together do not go on beginning together.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
-/// A watch is established once it has been silent for this long after it was accepted. A server that cannot go on
-/// from our version accepts the watch first, and says so in its first event.
+/// A watch is established once it has been silent for this long after it was accepted. A server that no longer has our
+/// version accepts the watch first, and reports that in its first event.
 const SETTLE: Duration = Duration::from_secs(1);
 /// Longest time for which a watch with changes may stay behind the revision that the cluster had before. Then a list follows.
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// A watch that ends sooner than this was cut short: the next one is not begun at once.
 const SHORT_WATCH: Duration = Duration::from_secs(5);
-/// A server that was not heard for longer may be another one, or the same with another history: it is asked which
-/// cluster it is before the next watch or list. No API server restarts in less.
+/// After a longer silence, the server may be another one, or the same with another history: it is identified before the
+/// next watch or list. No API server restarts in less time.
 const CONTACT: Duration = Duration::from_secs(1);
 /// The longest delay of a list after 410, where many replicas may begin one at once.
 const LONGEST_SPREAD: Duration = Duration::from_secs(1);

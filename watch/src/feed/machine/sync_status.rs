@@ -32,12 +32,12 @@ pub(crate) enum SyncStatus {
     },
 }
 
-/// Works out the [`SyncStatus`].
+/// Computes the [`SyncStatus`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SyncTracker {
     /// True if there was a complete list.
     listed: bool,
-    /// True if the server ever accepted a watch. Without one, as of a client that may not watch, a list only grows
+    /// True if the server ever accepted a watch. Without one, as for a client without permission to watch, a list only becomes
     /// older.
     watched: bool,
     /// The last moment in sync, if that is over.

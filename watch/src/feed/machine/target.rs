@@ -16,7 +16,7 @@ pub(crate) enum IndexDifference {
 /// Identity of an object by its namespace and name.
 pub(crate) type ObjectKey = u128;
 
-/// Turns objects into operations on the index.
+/// Converts objects to operations on the index.
 pub(crate) trait ObjectTarget {
     /// A decoded object.
     type Object;

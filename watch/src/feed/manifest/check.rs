@@ -6,8 +6,8 @@ use serde::de::IgnoredAny;
 
 use super::list::{ListKind, ManifestPart};
 
-/// Reads pods files that contain these bytes. The first byte says where they are: everywhere, or in one value of one
-/// pod of three.
+/// Reads pods files that contain these bytes. The first byte chooses their place: everywhere, or one value of one pod of
+/// three.
 ///
 /// # Panics
 ///

@@ -11,7 +11,7 @@ use crate::feed::decode::frame::{ListEnd, ListItem, MalformedObject};
 use crate::feed::decode::input::Input;
 use crate::feed::decode::object::Object;
 
-/// A list on its way.
+/// Decoder of a list.
 #[derive(Debug)]
 pub(in crate::feed::decode) struct JsonList {
     input: Input,

@@ -15,7 +15,7 @@ use crate::feed::decode::input::Input;
 use crate::feed::decode::object::Object;
 use crate::feed::decode::status;
 
-/// A watch on its way.
+/// Decoder of a watch.
 #[derive(Debug)]
 pub(in crate::feed::decode) struct JsonWatch {
     input: Input,
@@ -140,7 +140,7 @@ fn object<'de, K: Object, A: MapAccess<'de>>(
     })
 }
 
-/// An object of which a bookmark says something.
+/// The object of a bookmark.
 #[derive(Deserialize)]
 struct JsonBookmark {
     metadata: JsonBookmarkMeta,

@@ -17,7 +17,7 @@ use crate::feed::decode::object::Object;
 const LIST_META: u32 = 1;
 const ITEMS: u32 = 2;
 
-/// A list on its way.
+/// Decoder of a list.
 #[derive(Debug)]
 pub(in crate::feed::decode) struct ProtobufList {
     input: Input,

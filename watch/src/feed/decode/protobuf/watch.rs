@@ -19,7 +19,7 @@ const OBJECT: u32 = 2;
 /// Field of `runtime.RawExtension`.
 const RAW: u32 = 1;
 
-/// A watch on its way.
+/// Decoder of a watch.
 #[derive(Debug)]
 pub(in crate::feed::decode) struct ProtobufWatch {
     input: Input,

@@ -41,7 +41,7 @@ pub(super) struct Life<'a> {
     pub(super) choose: &'a mut Choose<'a>,
     /// True if the server behaves.
     pub(super) sound: bool,
-    /// True if it waits until it is asked who it is.
+    /// True if it waits until it is identified.
     pub(super) idle: bool,
     /// True if it has streaming lists.
     pub(super) streams: u32,

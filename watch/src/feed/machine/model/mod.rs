@@ -143,8 +143,8 @@ impl Life<'_> {
         }
     }
 
-    /// The server goes and comes back, which takes time. It changes nothing before it was asked who it is: a history
-    /// that went back and has caught up since cannot be told from one that never did.
+    /// The server restarts, which takes time. It changes nothing before it is identified: a history that went back and has
+    /// caught up since cannot be distinguished from one that never did.
     fn restart(&mut self) {
         self.idle = true;
         self.comparison = None;

@@ -145,7 +145,7 @@ fn identity_learned_late_leads_to_a_list() {
     assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
     bench.accept();
     bench.machine.reconnect(bench.now);
-    // Its history is longer, so its revision does not give it away.
+    // Its history is longer, so its revision does not show that it is another one.
     bench.confirm("b", "1000");
     assert!(
         matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("may be another"))

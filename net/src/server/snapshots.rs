@@ -49,7 +49,7 @@ impl SnapshotState {
     fn written(&self, written: &SavedSnapshot) {
         let mut report = self.lock();
         report.written += 1;
-        (report.synced_at, report.bytes) = (Some(written.in_step), Some(written.size));
+        (report.synced_at, report.bytes) = (Some(written.synced_at), Some(written.size));
         if report.error.take().is_some() {
             tracing::info!(bytes = written.size, "snapshots are written again");
         }
@@ -103,7 +103,7 @@ pub(crate) fn restore(feed: &mut Feed, path: &Path, state: &SnapshotState) {
                 );
             }
             let mut report = state.lock();
-            (report.restored, report.synced_at) = (true, Some(restored.in_step));
+            (report.restored, report.synced_at) = (true, Some(restored.synced_at));
         }
         Ok(None) => {
             tracing::info!(snapshot = %path.display(), "no snapshot yet; nothing is known until the cluster has been listed");

@@ -64,10 +64,10 @@ impl Place {
     }
 
     /// Changes when the snapshot says that the index was in sync.
-    fn date(&self, in_step: SystemTime) {
+    fn date(&self, synced_at: SystemTime) {
         let octets = fs::read(self.snapshot()).unwrap();
         let decoder = SnapshotDecoder::new(&octets[..]).unwrap();
-        let header = SnapshotHeader { in_step, ..decoder.header().clone() };
+        let header = SnapshotHeader { synced_at, ..decoder.header().clone() };
         let mut copy = Vec::new();
         let mut encoder = SnapshotEncoder::new(&mut copy, &header);
         let each = |item: SnapshotItem<'_>| match item {
@@ -133,7 +133,7 @@ fn snapshot_is_written_at_exit() {
     daemon.signal("TERM");
     assert_eq!(daemon.wait().code(), Some(0));
     let decoder = SnapshotDecoder::new(fs::File::open(place.snapshot()).unwrap()).unwrap();
-    assert!(decoder.header().in_step.elapsed().unwrap() < Duration::from_mins(1));
+    assert!(decoder.header().synced_at.elapsed().unwrap() < Duration::from_mins(1));
     assert_eq!(decoder.read(|_| {}).unwrap().pods, 1);
     // With the cluster there, it is in sync again, and a pod that is gone is.
     let daemon = place.daemon(&[]);

@@ -32,7 +32,7 @@ const FILE_TIMEOUT: Duration = Duration::from_secs(10);
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(45);
 /// Time for which a request of a feed waits for a client. Less than any time limit of a response, so that the error names the
 /// credentials rather than the API server.
-pub(super) const CLIENT_PATIENCE: Duration = Duration::from_secs(8);
+pub(super) const CLIENT_WAIT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Minimum age of a client that is replaced because the server does not respond, of which it is rarely the cause.
 const UNREACHABLE_AGE: Duration = Duration::from_mins(1);
 /// Minimum age of a client that is replaced because its CA has not issued the server's certificate.

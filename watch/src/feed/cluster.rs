@@ -36,7 +36,7 @@ use crate::index::SharedWriter;
 const PODS_THAT_COUNT: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// Delay before a watch whose task has panicked begins anew.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 
 /// The watches of a cluster.
 pub(crate) struct ClusterFeed {
@@ -183,7 +183,7 @@ async fn supervise<F: Future<Output = ()>>(report: WatchReport, begin: impl Fn(W
         let text = format!("the feed panicked: {}; it begins anew", message(&*panic));
         error!("{text}");
         report.clone().panicked(&text);
-        sleep(AFTER_PANIC).await;
+        sleep(RESTART_DELAY).await;
         again = true;
     }
 }
@@ -213,7 +213,7 @@ mod tests {
                     assert!(watch.error.is_some_and(|error| error.contains("injected")));
                     return;
                 }
-                report.in_step();
+                report.set_in_sync();
                 panic!("injected");
             }
         })

@@ -159,7 +159,7 @@ where
             progress = progress(resync) => return self.resync_progress(progress, resync),
             changed = self.seen.changed() => {
                 if changed.is_ok() {
-                    self.told();
+                    self.notified();
                 }
                 return;
             }
@@ -178,7 +178,7 @@ where
     }
 
     /// Processes the notification that another watch has reached the server, or uses another client.
-    fn told(&mut self) {
+    fn notified(&mut self) {
         let ReachabilityState { client, .. } = *self.seen.borrow_and_update();
         self.machine.server_is_up();
         if self.confirmed.is_some_and(|confirmed| confirmed < client) {

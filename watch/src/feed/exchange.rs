@@ -14,7 +14,7 @@ use kube::client::Body;
 use tokio::time::timeout;
 use tower::BoxError;
 
-use super::access::{CLIENT_PATIENCE, ClusterAccess};
+use super::access::{CLIENT_WAIT_TIMEOUT, ClusterAccess};
 use super::connection::Liveness;
 use super::decode::{Format, ListDecoder, ListItem, Object, Status, WatchDecoder};
 use super::machine::cause::{Cause, Refusal};
@@ -137,7 +137,7 @@ impl Requester {
     ) -> BoxFuture<'static, Result<ServerAnswer, Cause>> {
         let asker = self.clone();
         Box::pin(async move {
-            let client = asker.access.client_within(CLIENT_PATIENCE).await;
+            let client = asker.access.client_within(CLIENT_WAIT_TIMEOUT).await;
             let client = client.map_err(|error| Cause::Credentials(error))?;
             // Nothing is awaited in between, so both are of this client.
             let (number, server) = (asker.access.generation(), asker.access.server());

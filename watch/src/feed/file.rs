@@ -31,7 +31,7 @@ use crate::index::SharedWriter;
 /// re-pointed, and a change on a network file system alike.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// A file that changes between any two polls is read nevertheless after so many.
-const MAX_POSTPONED: u32 = 10;
+const MAX_POSTPONEMENTS: u32 = 10;
 
 /// A file, and the index it goes to.
 pub(crate) struct FileFeed {
@@ -87,7 +87,9 @@ impl FileFeed {
             attempts += 1;
             match feed.load(pipes).await {
                 Ok(()) => return Ok(feed),
-                Err(error) if error.is_changed() && attempts < MAX_POSTPONED => sleep(POLL_INTERVAL).await,
+                Err(error) if error.is_changed() && attempts < MAX_POSTPONEMENTS => {
+                    sleep(POLL_INTERVAL).await
+                }
                 Err(error) => return Err(FeedError::PodsFile { path: feed.path, cause: error }),
             }
         }
@@ -106,7 +108,7 @@ impl FileFeed {
         loop {
             sleep(POLL_INTERVAL).await;
             let now = self.stamp().await.map_err(|error| error.to_string());
-            if now != seen && postponed < MAX_POSTPONED {
+            if now != seen && postponed < MAX_POSTPONEMENTS {
                 // It is being changed, or replaced.
                 (seen, postponed) = (now, postponed + 1);
                 continue;
@@ -166,7 +168,7 @@ impl FileFeed {
         let pods = self.unblocked(applied)?;
         (self.read, self.in_sync) = (version, true);
         self.report.stats().lists.count();
-        self.report.in_step();
+        self.report.set_in_sync();
         info!(file = %self.path.display(), pods, "read");
         Ok(())
     }

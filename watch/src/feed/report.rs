@@ -15,7 +15,7 @@ use crate::Resource;
 use crate::freshness::{Health, LEASE, Lapse, LapseDetector, WatchHealth};
 
 /// Interval at which the same error is logged again.
-const LOG_AGAIN: Duration = Duration::from_mins(5);
+const LOG_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Maximum number of objects that the log names for one comparison with the cluster.
 const MAX_NAMED: u64 = 20;
@@ -69,7 +69,7 @@ impl WatchReport {
     }
 
     /// The index is in sync with a file: until [`renew`](Self::renew) is called, whatever the time.
-    pub(crate) fn in_step(&mut self) {
+    pub(crate) fn set_in_sync(&mut self) {
         self.health.fresh();
         self.claim = None;
     }
@@ -228,7 +228,7 @@ impl WatchReport {
     fn log(&mut self, text: String, retry_in: Duration) {
         let retry_in = format_args!("{:.1} s", retry_in.as_secs_f32());
         match &self.logged {
-            Some((logged, at)) if *logged == text && at.elapsed() < LOG_AGAIN => {
+            Some((logged, at)) if *logged == text && at.elapsed() < LOG_INTERVAL => {
                 debug!(%retry_in, "{text}");
             }
             _ => {

@@ -231,8 +231,8 @@ impl Health {
         }
     }
 
-    /// The index was filled from a snapshot, which was in sync `age` ago: all watches that are unsynced are stale
-    /// instead.
+    /// Reports that the index was filled from a snapshot, which was in sync `age` ago: all watches that are unsynced become
+    /// stale.
     pub(crate) fn restored(&self, age: Duration) {
         let since = self.0.clock.now().saturating_sub(nanos(age));
         let mut members = self.0.members();
@@ -242,7 +242,7 @@ impl Health {
         self.0.publish(&members);
     }
 
-    /// Every watch, in the order of registration.
+    /// Returns the state of every watch, in the order of registration.
     #[must_use]
     pub fn watches(&self) -> Vec<WatchStatus> {
         let (members, now) = (self.0.members(), self.0.clock.now());
@@ -259,7 +259,7 @@ impl Health {
         members.iter().map(status).collect()
     }
 
-    /// The watches that are still without a complete list: what readiness waits for.
+    /// Returns the watches without a complete list, for which readiness waits.
     #[must_use]
     pub fn pending(&self) -> Vec<WatchStatus> {
         let mut watches = self.watches();
@@ -279,7 +279,7 @@ const LAPSED: &str = "its feed has not run in time: the process or the machine w
                       file system that does not answer";
 
 impl WatchHealth {
-    /// The list is complete, and the watch goes on from it, until something else is reported.
+    /// Reports that the list is complete and the watch continues from it, until something else is reported.
     pub fn fresh(&self) {
         self.change(|member, _| {
             (member.state, member.in_sync) = (WatchState::Fresh(NEVER), NEVER);
@@ -287,7 +287,7 @@ impl WatchHealth {
         });
     }
 
-    /// The index was in sync `ago`, and counts as in sync for `span` from now on.
+    /// Reports that the index was in sync `ago`, and counts as in sync for `span` from now on.
     pub(crate) fn fresh_for(&self, ago: Duration, span: Duration) {
         self.change(|member, now| {
             member.state = WatchState::Fresh(now.saturating_add(nanos(span)));
@@ -306,7 +306,7 @@ impl WatchHealth {
         });
     }
 
-    /// The watch is down, or its connection has gone silent. The index was last known to be in sync at
+    /// Reports that the watch is down, or its connection silent. The index was last known to be in sync at
     /// `since`; if it had been stale before, it stays as old as it was. An unsynced watch stays unsynced and
     /// only notes the error.
     pub fn stale(&self, since: Instant, error: impl Into<String>) {
@@ -323,7 +323,7 @@ impl WatchHealth {
         });
     }
 
-    /// A new list is under way. The index was last known to be in sync at `since`; if it had been stale before, it
+    /// Reports that a new list is under way. The index was last known to be in sync at `since`; if it had been stale before, it
     /// stays as old as it was. An unsynced watch stays unsynced: this is its first list.
     pub fn resyncing(&self, since: Instant, error: Option<String>) {
         let since = self.shared.clock.at(since);
@@ -339,7 +339,7 @@ impl WatchHealth {
         });
     }
 
-    /// The index holds nothing of this cluster: it is as if there had been no list yet.
+    /// Reports that the index holds nothing of this cluster, as before the first list.
     pub(crate) fn forget(&self, error: String) {
         self.change(|member, _| {
             member.state = WatchState::Unsynced;
@@ -380,7 +380,7 @@ pub(crate) struct LapseDetector {
 }
 
 impl LapseDetector {
-    /// The feed runs. Fails if it had not for as long as its watch may count as fresh without it.
+    /// Reports that the feed runs. Fails if it has not run for as long as its watch may count as fresh without it.
     pub(crate) fn run(&mut self) -> Result<(), Lapse> {
         let now = self.clock.now();
         let span = now.saturating_sub(std::mem::replace(&mut self.ran, now));

@@ -28,7 +28,7 @@ impl VersionTracker {
         Self { versions, shared, lists: Vec::new() }
     }
 
-    /// Takes notice of a holder that an address is about to get.
+    /// Records that an address is about to get a holder.
     pub(super) fn attaching(&mut self, index: &Index, address: IpAddr, claim: Claim) {
         let namespace = claim.namespace;
         let is_new = match index.addresses.holder(address) {
@@ -55,7 +55,7 @@ impl VersionTracker {
         }
     }
 
-    /// Takes notice of a holder that an address has just lost.
+    /// Records that an address has lost a holder.
     pub(super) fn detached(&mut self, index: &Index, address: IpAddr, claim: Claim) {
         let namespace = claim.namespace;
         let is_gone = match index.addresses.holder(address) {
@@ -79,7 +79,7 @@ impl VersionTracker {
         }
     }
 
-    /// Takes notice of an address that a pod with a name is about to get, or that it loses.
+    /// Records that a pod with a name is about to get an address, or to lose it.
     pub(super) fn named(&mut self, index: &Index, row: Row, address: IpAddr, is_there: bool) {
         let name = index.names.as_ref().and_then(|names| names.of(row)?.label());
         let namespace = index.pods.entry(row).namespace().and_then(|id| index.namespaces.label(id));
@@ -92,7 +92,7 @@ impl VersionTracker {
         }
     }
 
-    /// Takes notice of a list that begins.
+    /// Records that a list begins.
     pub(super) fn begin_list(&mut self, scope: &ListScope) {
         // One that was cut off begins again.
         if !self.lists.contains(scope) {
@@ -101,7 +101,7 @@ impl VersionTracker {
         self.versions.set_lists(self.lists.len());
     }
 
-    /// Takes notice of a list that is complete.
+    /// Records that a list is complete.
     pub(super) fn end_list(&mut self, scope: &ListScope) {
         self.lists.retain(|other| other != scope);
         self.versions.set_lists(self.lists.len());

@@ -33,7 +33,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const MAX_OUTPUT: usize = 1 << 20;
 
 /// Number of bytes, from the end of what a plugin prints to standard error, that are kept for messages.
-const KEPT_STDERR: usize = 400;
+const MAX_STDERR: usize = 400;
 
 /// The version of the protocol, but for what follows the slash.
 const GROUP: &str = "client.authentication.k8s.io/";
@@ -278,7 +278,7 @@ async fn keep_end(mut from: impl AsyncRead + Unpin, kept: &mut Vec<u8>) -> io::R
             return Ok(());
         }
         kept.extend_from_slice(&part[..count]);
-        let excess = kept.len().saturating_sub(KEPT_STDERR);
+        let excess = kept.len().saturating_sub(MAX_STDERR);
         kept.drain(..excess);
     }
 }

@@ -50,7 +50,7 @@ const BUFFER: usize = 1 << 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotHeader {
     /// Time at which the index was last in sync with the cluster, to the millisecond.
-    pub in_step: SystemTime,
+    pub synced_at: SystemTime,
     /// The cluster and settings that it is of: to be compared, and shown if they differ. At most 1 MiB.
     pub origin: String,
     /// Serial of the zone's version that was published last; `None` where there are no versions.
@@ -126,7 +126,7 @@ impl<W: Write> SnapshotEncoder<W> {
             gathered: Vec::with_capacity(BUFFER),
             counts: SnapshotCounts::default(),
         };
-        let since = header.in_step.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = header.synced_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let origin = header.origin.get(..header.origin.floor_char_boundary(MAX_ORIGIN)).unwrap_or_default();
         encoder.put(&MAGIC);
@@ -239,7 +239,8 @@ impl<R: Read> SnapshotDecoder<R> {
     /// Reads the beginning. It needs no buffer around its input.
     pub fn new(input: R) -> Result<Self, SnapshotFormatError> {
         let input = BufReader::with_capacity(BUFFER, ChecksumReader { input, sum: Hasher::new() });
-        let header = SnapshotHeader { in_step: SystemTime::UNIX_EPOCH, origin: String::new(), serial: None };
+        let header =
+            SnapshotHeader { synced_at: SystemTime::UNIX_EPOCH, origin: String::new(), serial: None };
         let mut decoder = Self { input, header, at: 0 };
         match decoder.take() {
             Ok(MAGIC) => {}
@@ -253,8 +254,8 @@ impl<R: Read> SnapshotDecoder<R> {
             newer => return Err(SnapshotFormatError::Newer(newer)),
         };
         let since = Duration::from_millis(u64::from_le_bytes(decoder.take()?));
-        let in_step = SystemTime::UNIX_EPOCH.checked_add(since);
-        decoder.header.in_step = in_step.ok_or_else(|| decoder.damaged("no clock shows this time"))?;
+        let synced_at = SystemTime::UNIX_EPOCH.checked_add(since);
+        decoder.header.synced_at = synced_at.ok_or_else(|| decoder.damaged("no clock shows this time"))?;
         decoder.header.serial = if has_serial { Some(u32::from_le_bytes(decoder.take()?)) } else { None };
         decoder.header.origin = decoder.origin()?;
         Ok(decoder)

@@ -88,7 +88,7 @@ pub enum SnapshotError {
 #[non_exhaustive]
 pub struct RestoredSnapshot {
     /// Time at which the index was in sync.
-    pub in_step: SystemTime,
+    pub synced_at: SystemTime,
     /// Time since then; `None` if the clock is behind that: it was set back, and the age is unknown.
     pub age: Option<Duration>,
     /// Namespaces read.
@@ -104,7 +104,7 @@ pub struct RestoredSnapshot {
 #[non_exhaustive]
 pub struct SavedSnapshot {
     /// Time at which the index was in sync.
-    pub in_step: SystemTime,
+    pub synced_at: SystemTime,
     /// Namespaces written.
     pub namespaces: u32,
     /// Pods written.
@@ -164,9 +164,9 @@ impl Recorder {
             return Ok(None);
         }
         let Some(origin) = self.origin.lines() else { return Ok(None) };
-        let in_step = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let synced_at = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
         let serial = self.writer.lock().versions().and_then(Versions::serial);
-        let header = SnapshotHeader { in_step, origin, serial };
+        let header = SnapshotHeader { synced_at, origin, serial };
         let mut counts = SnapshotCounts::default();
         let written = keep_others(path).and_then(|()| {
             state_file::replace(path, |file| {
@@ -176,7 +176,7 @@ impl Recorder {
         });
         let size = written.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })?;
         self.last = Some(begun);
-        Ok(Some(SavedSnapshot { in_step, namespaces: counts.namespaces, pods: counts.pods, size }))
+        Ok(Some(SavedSnapshot { synced_at, namespaces: counts.namespaces, pods: counts.pods, size }))
     }
 
     /// Returns an address of a pod in the index for which `which` returns true, if there is one. Walks over all pods, in
@@ -240,7 +240,7 @@ fn keep_others(path: &Path) -> io::Result<()> {
 /// A snapshot that is whole and of this origin.
 struct CheckedSnapshot {
     file: File,
-    in_step: SystemTime,
+    synced_at: SystemTime,
     origin: String,
     serial: Option<u32>,
     counts: SnapshotCounts,
@@ -248,12 +248,12 @@ struct CheckedSnapshot {
 
 impl CheckedSnapshot {
     fn age(&self) -> Option<Duration> {
-        SystemTime::now().duration_since(self.in_step).ok()
+        SystemTime::now().duration_since(self.synced_at).ok()
     }
 
     fn restored(&self) -> RestoredSnapshot {
         let SnapshotCounts { namespaces, pods } = self.counts;
-        RestoredSnapshot { in_step: self.in_step, age: self.age(), namespaces, pods, serial: self.serial }
+        RestoredSnapshot { synced_at: self.synced_at, age: self.age(), namespaces, pods, serial: self.serial }
     }
 }
 
@@ -280,8 +280,8 @@ fn check(path: &Path, origin: &str) -> Result<Option<CheckedSnapshot>, SnapshotE
     if let Some((was, is)) = difference(&header.origin, origin) {
         return Err(SnapshotError::OfOther { path: path.to_owned(), was, is });
     }
-    let SnapshotHeader { in_step, origin, serial } = header;
-    Ok(Some(CheckedSnapshot { file, in_step, origin, serial, counts }))
+    let SnapshotHeader { synced_at, origin, serial } = header;
+    Ok(Some(CheckedSnapshot { file, synced_at, origin, serial, counts }))
 }
 
 /// Returns what a feed of this origin would read from a snapshot; `None` if there is no file.

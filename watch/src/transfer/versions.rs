@@ -12,10 +12,10 @@ use super::journal::{Journal, ZoneChanges};
 use super::record::{RecordKey, ZoneRecords};
 use super::{Publication, TransferStats, serial};
 
-/// Shortest time between two versions.
+/// Minimum time between two versions.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest time for which a version is put off because a list is under way.
+/// Maximum delay of a version because of a list under way.
 const MAX_LIST: Duration = Duration::from_mins(2);
 
 /// Maximum memory of what one walk keeps of the changes beside it, in bytes.
@@ -45,7 +45,7 @@ impl WalkPhase {
 /// Number of the next walk. One for all versions: those that a reload replaces may have walks under way.
 static NEXT_WALK: AtomicU64 = AtomicU64::new(0);
 
-/// Names a walk.
+/// Number of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WalkId(u64);
 
@@ -53,7 +53,7 @@ pub(crate) struct WalkId(u64);
 #[derive(Debug)]
 struct WalkState {
     id: WalkId,
-    /// All before is done.
+    /// Position before which all records are done.
     cursor: Position,
     /// Records that have changed since the version: true for those of the version that were not sent before.
     touched: HashMap<RecordKey, bool>,
@@ -108,7 +108,7 @@ struct PublishedVersion {
 }
 
 impl Versions {
-    /// Without a version. The journal and the changes that wait for a version take at most `limit` bytes each; all
+    /// Returns the state before the first version. The journal and the changes that wait for a version take at most `limit` bytes each; all
     /// serials come after `floor`.
     pub(crate) fn new(limit: usize, floor: Option<u32>) -> Self {
         Self {
@@ -140,12 +140,12 @@ impl Versions {
         self.published.map(|last| last.serial)
     }
 
-    /// Takes notice of a record that is about to be there, and is not.
+    /// Records that a record is about to be added.
     pub(crate) fn appears(&mut self, record: &RecordKey) {
         self.change(record, None);
     }
 
-    /// Takes notice of a record that is about to be gone, and stands at this position.
+    /// Records that the record at this position is about to be removed.
     pub(crate) fn vanishes(&mut self, record: &RecordKey, position: Position) {
         self.change(record, Some(position));
     }
@@ -178,7 +178,7 @@ impl Versions {
         self.lists = lists;
     }
 
-    /// Publishes what has changed as a version, if it is time to.
+    /// Publishes the changes as a version, if it is time to.
     pub(crate) fn publish(&mut self, at: Instant, unix: u32) -> Publication {
         let Some(last) = self.published else {
             // One more than the time, so that it is not the last one of a process that has just ended.

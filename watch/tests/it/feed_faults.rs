@@ -47,7 +47,7 @@ fn server() -> ApiServer {
 }
 
 /// Many pods, all in sync.
-async fn in_step(server: &ApiServer) -> Running {
+async fn in_sync(server: &ApiServer) -> Running {
     let running = Running::follow(server, Scope::default()).await;
     fresh(&running).await;
     assert_eq!(running.index.stats().pods, 600);
@@ -56,7 +56,7 @@ async fn in_step(server: &ApiServer) -> Running {
 
 async fn broken_watch_resumes_at_its_version() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     server.bookmark("pods");
     server.break_watches("pods");
     server.delete("pods", "default", "web-000");
@@ -69,7 +69,7 @@ async fn broken_watch_resumes_at_its_version() {
 
 async fn watch_that_ends_in_time_succeeds() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     server.end_watches("pods");
     server.put(pod("default", "late", &["10.9.9.9"]));
     until("what happened meanwhile is learned", || has(&running, "10.9.9.9")).await;
@@ -79,7 +79,7 @@ async fn watch_that_ends_in_time_succeeds() {
 
 async fn expired_watch_relists_in_place() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     // The new list is held up halfway, to look at the index meanwhile.
     let half = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
                 \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"phase\":\"Running\",\
@@ -105,7 +105,7 @@ async fn expired_watch_relists_in_place() {
 
 async fn truncated_list_changes_nothing() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     // Once as a stream that breaks, twice in pages: 410 halfway, and garbage halfway.
     let first = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
                  \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"podIP\":\"10.0.0.1\"}}}\n";
@@ -145,7 +145,7 @@ async fn truncated_list_changes_nothing() {
 
 async fn malformed_watch_body_relists() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     // It was the only news that this pod is gone.
     server.garble();
     server.delete("pods", "default", "web-000");
@@ -186,7 +186,7 @@ async fn overload_is_waited_out() {
 
 async fn refused_token_is_read_again() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     server.require_token("second");
     server.break_watches("pods");
     until("told", || errors(&running).contains("401")).await;
@@ -242,7 +242,7 @@ async fn unreachable_server_is_retried_until_it_answers() {
 /// Events that a watch sends twice, or of pods that are gone or unknown, as after a list that was newer than its version.
 async fn repeated_and_late_events_change_nothing() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     let line = |kind: &str, name: &str, address: &str| {
         let mut object = pod("default", name, &[address]);
         object["metadata"]["resourceVersion"] = "9000".into();
@@ -276,7 +276,7 @@ async fn repeated_and_late_events_change_nothing() {
 /// As a machine that was suspended sees it: what should have happened in hours is due at once.
 async fn hours_that_pass_at_once_are_survived() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     for round in 0..3 {
         pass(Duration::from_hours(5)).await;
         let address = format!("10.9.9.{round}");
@@ -289,7 +289,7 @@ async fn hours_that_pass_at_once_are_survived() {
 
 async fn a_silent_connection_is_noticed() {
     let server = server();
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     // The next watch is accepted, and then nothing arrives, not even bookmarks.
     server.next("pods", RequestVerb::Watch, PreparedResponse::Part { body: "".into(), then: BodyEnd::Stall });
     server.end_watches("pods");
@@ -324,7 +324,7 @@ async fn short_watches_are_begun_with_pauses() {
             PreparedResponse::Part { body: "".into(), then: BodyEnd::End },
         );
     }
-    let running = in_step(&server).await;
+    let running = in_sync(&server).await;
     server.end_watches("pods");
     server.wait_for("pods", RequestVerb::Watch, 2).await;
     // Plenty of time for a request after each answer.

@@ -64,14 +64,14 @@ async fn snapshot_of(server: &ApiServer, scope: Scope, path: &Path) {
     assert_eq!(written.size, fs::metadata(path).unwrap().len());
     let (pods, namespaces) = (index.stats().pods, index.stats().namespaces);
     assert_eq!((written.pods as usize, written.namespaces as usize), (pods, namespaces));
-    assert!(written.in_step <= SystemTime::now());
+    assert!(written.synced_at <= SystemTime::now());
 }
 
 /// The same snapshot with another time.
-fn dated(path: &Path, in_step: SystemTime) {
+fn dated(path: &Path, synced_at: SystemTime) {
     let octets = fs::read(path).unwrap();
     let decoder = SnapshotDecoder::new(&octets[..]).unwrap();
-    let header = SnapshotHeader { in_step, ..decoder.header().clone() };
+    let header = SnapshotHeader { synced_at, ..decoder.header().clone() };
     let mut copy = Vec::new();
     let mut encoder = SnapshotEncoder::new(&mut copy, &header);
     decoder
@@ -297,12 +297,12 @@ async fn only_what_is_newer_is_written() {
         server.put(pod("default", "web-9", &["10.0.0.9"]));
         until("known", || has(&index, "default", "10.0.0.9")).await;
         let second = recorder.write(&path).unwrap().expect("it is still in step");
-        assert!(second.in_step >= first.in_step && second.pods == first.pods + 1);
+        assert!(second.synced_at >= first.synced_at && second.pods == first.pods + 1);
         server.stop().await;
         until("stale", || matches!(index.freshness(), Freshness::Stale { .. })).await;
         // It was in sync after the second one was begun, if only for a moment, or it was not.
         let last = recorder.write(&path).unwrap();
-        assert!(last.is_none_or(|last| last.in_step + Duration::from_millis(1) >= second.in_step));
+        assert!(last.is_none_or(|last| last.synced_at + Duration::from_millis(1) >= second.synced_at));
         assert_eq!(recorder.write(&path).unwrap(), None, "and has not been since");
     })
     .await;

@@ -65,7 +65,7 @@ fn decode(octets: &[u8]) -> Result<Told, SnapshotFormatError> {
 /// A small one with something of everything.
 fn sample() -> Told {
     let header = SnapshotHeader {
-        in_step: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        synced_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         origin: "source: https://10.0.0.1\npods: true".to_owned(),
         serial: None,
     };
@@ -103,8 +103,8 @@ prop_compose! {
         namespaces in vec(any_label(), 0..20),
         pods in vec(any_pod(), 0..40),
     ) -> Told {
-        let in_step = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-        (SnapshotHeader { in_step, origin, serial }, namespaces, pods)
+        let synced_at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        (SnapshotHeader { synced_at, origin, serial }, namespaces, pods)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::feed::decode::EventKind;
 use crate::quote::QuotedText;
 
 impl<T: ObjectTarget> Machine<T> {
-    /// The server has accepted the request; its answer follows.
+    /// Reports that the server has accepted the request; its answer follows.
     pub(crate) fn accepted(&mut self, now: Instant) {
         let Some(exchange) = &mut self.exchange else { return };
         (exchange.opened, exchange.heard, exchange.event) = (Some(now), now, now);
@@ -31,7 +31,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Bytes of the answer have arrived.
+    /// Reports that bytes of the answer have arrived.
     pub(crate) fn heard(&mut self, now: Instant) {
         if let Some(exchange) = &mut self.exchange {
             exchange.heard = now;
@@ -39,7 +39,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// The answer to [`ApiRequest::Identify`]: the uid of `kube-system`, if there is one, and the revision.
+    /// Reports the answer to [`ApiRequest::Identify`]: the uid of `kube-system`, if there is one, and the revision.
     pub(crate) fn identified(&mut self, now: Instant, uid: Option<&str>, revision: &str) {
         self.exchange = None;
         self.contact = Some(now);
@@ -67,7 +67,7 @@ impl<T: ObjectTarget> Machine<T> {
                 self.version.as_str()
             );
             self.out_of_sync(now, text, ListConsistency::Consistent);
-            // Versions from before mean nothing in this history.
+            // Versions of the old history cannot be compared with those of this one.
             self.version = ResourceVersion::default();
         }
     }
@@ -83,7 +83,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Another cluster than that of the index answers, or one that may be another: one of both has no uid.
+    /// Relists because another cluster than that of the index answers, or may answer: one of both has no uid.
     fn other_cluster(&mut self, now: Instant, uid: Option<&str>) {
         let text = self.describe_other_cluster(uid);
         if self.tracker.has_list() {
@@ -116,23 +116,23 @@ impl<T: ObjectTarget> Machine<T> {
         format!("{url} {may_be} another cluster now: uid of namespace kube-system is {now} and was {before}")
     }
 
-    /// The index is not what the cluster is: a list follows.
+    /// Marks the index as out of sync: a list follows.
     fn out_of_sync(&mut self, now: Instant, text: String, read: ListConsistency) {
         self.relist(now, read);
         self.tracker.note(text.clone());
         self.notices.push(Notice::OutOfSync { text });
     }
 
-    /// An object of a list.
+    /// Reports an object of a list.
     pub(crate) fn listed(&mut self, object: &T::Object) {
         self.target.apply(object);
     }
 
-    /// A list, or a page of it, has ended at this version. With a token, there are more pages.
+    /// Reports that a list, or a page of it, has ended at this version. With a token, there are more pages.
     pub(crate) fn list_ended(&mut self, now: Instant, version: &str, token: Option<String>) {
         let Some(list) = &mut self.list else { return };
-        // All pages are of the moment of the first. If a later one is not, what changed in between is learned from
-        // a watch that begins at the first.
+        // All pages have the version of the first. If a later one does not, the changes in between arrive by a watch from the
+        // version of the first.
         let first = list.version.get_or_insert_with(|| ResourceVersion::new(version)).clone();
         if let Some(token) = token.filter(|token| !token.is_empty()) {
             if list.token.as_ref() == Some(&token) {
@@ -147,8 +147,7 @@ impl<T: ObjectTarget> Machine<T> {
         let _ = self.complete(now, &first);
     }
 
-    /// A list is complete. Returns false if it is older than was asked for, in which case nothing follows from what it does
-    /// not name.
+    /// Ends a list. Returns false if the list is older than requested: then it removes nothing.
     #[must_use]
     fn complete(&mut self, now: Instant, version: &ResourceVersion) -> bool {
         let Some(list) = self.list.take() else { return false };
@@ -185,7 +184,7 @@ impl<T: ObjectTarget> Machine<T> {
         true
     }
 
-    /// A change of an object.
+    /// Reports a change of an object.
     pub(crate) fn event(&mut self, now: Instant, kind: EventKind, object: &T::Object) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.event = now;
@@ -207,7 +206,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.caught_up(now);
     }
 
-    /// An event of a streaming list before its end: an object of the list, or a change.
+    /// Processes an event of a streaming list before its end: an object of the list, or a change.
     fn initial_event(&mut self, now: Instant, kind: EventKind, object: &T::Object) {
         let Some(list) = &mut self.list else { return };
         let version: Option<u64> = self.target.version(object).parse().ok();
@@ -229,7 +228,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// The watch has come to this version; with `list_end`, a streaming list is complete.
+    /// Reports that the watch has reached this version; with `list_end`, a streaming list is complete.
     pub(crate) fn bookmark(&mut self, now: Instant, version: &str, list_end: bool) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.event = now;
@@ -259,7 +258,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// A change of an object that cannot be decoded: it may have been that the object is gone.
+    /// Reports a change of an object that cannot be decoded. It may have been a deletion.
     pub(crate) fn unreadable(
         &mut self,
         now: Instant,
@@ -274,7 +273,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// The answer has ended without an error of HTTP.
+    /// Reports that the answer has ended without an error of HTTP.
     pub(crate) fn ended(&mut self, now: Instant) {
         let Some(exchange) = &self.exchange else { return };
         let (ApiRequest::Watch { .. }, Some(opened)) = (&exchange.request, exchange.opened) else {
@@ -297,7 +296,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Establishes the watch once it has come to where the cluster was when the watch began.
+    /// Establishes the watch once it has reached the revision that the cluster had when the watch began.
     fn caught_up(&mut self, now: Instant) {
         let settled = self.exchange.as_ref().is_some_and(|exchange| exchange.settled);
         let opened = self.exchange.as_ref().and_then(|exchange| exchange.opened);
@@ -316,7 +315,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.resync_caught_up();
     }
 
-    /// The watch went back in time.
+    /// Relists after a watch that went back to an older version.
     fn went_back(&mut self, now: Instant, to: &ResourceVersion) {
         let text = format!(
             "the watch of {} at {} went back from version {} to {}; listing again",

@@ -10,10 +10,10 @@ use super::{Exchange, Goal, LONGEST_SPREAD, Machine, Notice, SHORT_WATCH};
 
 /// Number of consecutive failures of a watch, reported by the server, after which a list follows.
 const REFUSALS_TO_RELIST: u32 = 3;
-/// The most that a server's `Retry-After` is believed.
+/// Maximum of a server's `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
 /// Time for which a restarted server may refuse what it allowed before: it is loading its rules.
-const RULES_LOADING: Duration = Duration::from_secs(10);
+const RULES_LOADING_TIME: Duration = Duration::from_secs(10);
 
 /// Consequence of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +26,14 @@ enum Recovery {
     Resume,
     /// Another read of the same list, at once.
     AtOnce,
-    /// Another method of listing, at once. It was no failure, and is reported already.
+    /// Another method of listing, at once. It is not a failure, and is reported already.
     OtherMethod,
     /// A list, spread over the replicas that may begin one now.
     Spread,
 }
 
 impl<T: ObjectTarget> Machine<T> {
-    /// The exchange failed. The connection was last known to be alive at `alive`.
+    /// Reports that the exchange failed. The connection was last known to be alive at `alive`.
     pub(crate) fn failed(&mut self, now: Instant, cause: &Cause, alive: Instant) {
         let Some(exchange) = self.exchange.take() else { return };
         if matches!(cause, Cause::Status(_)) {
@@ -75,8 +75,8 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Nothing ran for so long: the process was stopped, or the machine suspended. What has arrived meanwhile is not read,
-    /// and a connection that looks sound may be none, so whatever was under way begins again.
+    /// Reports that nothing ran for this long: the process was stopped, or the machine suspended. Bytes that have arrived
+    /// meanwhile are not read, and the connection may be broken without a sign of it, so the exchange under way begins again.
     pub(crate) fn stopped(&mut self, now: Instant, span: Duration) {
         let in_sync = now.checked_sub(span).unwrap_or(now);
         self.contact = None;
@@ -96,7 +96,7 @@ impl<T: ObjectTarget> Machine<T> {
             Recovery::Retry => self.answers.next(&mut self.random),
             Recovery::Resume => self.short.next(&mut self.random),
             Recovery::Spread if self.expiries > 1 => self.short.next(&mut self.random),
-            // After an outage all replicas are here at once. What was lost in it bounds what more is lost.
+            // After an outage, all replicas list at once. The delay is short in comparison with the outage.
             Recovery::Spread if self.interrupted => {
                 let longest = (self.tracker.lost_for(now) / 8).min(LONGEST_SPREAD);
                 longest.mul_f64(self.random.f64())
@@ -105,7 +105,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// The server cannot be reached: the one that answers next must be identified.
+    /// Requires the server that answers next to be identified.
     fn disconnected(&mut self) -> Recovery {
         self.confirmed = false;
         self.interrupted = true;
@@ -129,7 +129,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
         let since = *self.forbidden.get_or_insert(now);
         let had_rights = self.tracker.has_list() && self.interrupted;
-        refusal.lacks_rules() || (had_rights && now.saturating_duration_since(since) < RULES_LOADING)
+        refusal.lacks_rules() || (had_rights && now.saturating_duration_since(since) < RULES_LOADING_TIME)
     }
 
     fn list_failed(&mut self, exchange: &Exchange, cause: &Cause, text: &str) -> Recovery {
@@ -197,7 +197,7 @@ impl<T: ObjectTarget> Machine<T> {
         let lived = exchange.opened.map(|opened| now.saturating_duration_since(opened));
         match cause {
             Cause::Status(refusal) => self.watch_refused(now, refusal),
-            // What cannot be read may have been that an object is gone.
+            // It may have been a deletion.
             Cause::Garbage(_) | Cause::Unreadable(_) => {
                 let read = self.not_older();
                 self.relist(now, read);
@@ -224,7 +224,7 @@ impl<T: ObjectTarget> Machine<T> {
                 self.relist(now, read);
                 Recovery::Spread
             }
-            // Refused or overloaded: it is no matter of where we go on from.
+            // Refused or overloaded: the version is not the reason.
             401 | 403 | 404 | 429 | 503 | 504 => Recovery::Retry,
             400..=499 => {
                 let read = self.not_older();

@@ -50,9 +50,9 @@ impl fmt::Display for ListMethod {
     }
 }
 
-/// Lists cut off or failed in a row after which a method is given up.
+/// Number of consecutive failures after which a method is given up.
 const FAILURES: u32 = 2;
-/// Pages do not grow beyond this many objects when lists expire between two of them.
+/// Maximum number of objects in a page that was made larger.
 const LARGEST_PAGE: u32 = 16_000;
 
 /// Methods that have worked with this server, and that have not.
@@ -75,7 +75,7 @@ impl MethodChoice {
         }
     }
 
-    /// The method for the next list.
+    /// Returns the method for the next list.
     pub(crate) fn choose(&self, read: &ListConsistency) -> ListMethod {
         let suits = |method: &ListMethod| match method {
             ListMethod::Cached => {
@@ -90,26 +90,26 @@ impl MethodChoice {
         self.page_size
     }
 
-    /// A list of this method is complete.
+    /// Reports that a list of this method is complete.
     pub(crate) fn succeeded(&mut self, method: ListMethod) {
         self.failures[method.number()] = 0;
     }
 
-    /// The server does not have the method. Returns whether another one is left.
+    /// Reports that the server does not have the method. Returns whether another one is left.
     pub(crate) fn give_up(&mut self, method: ListMethod) -> bool {
         let another = method != ListMethod::Paged;
         self.given_up[method.number()] = another;
         another
     }
 
-    /// A list of the method was begun and failed. Returns whether the method is given up for it.
+    /// Reports that a list of the method failed. Returns whether the method is given up for it.
     pub(crate) fn failed(&mut self, method: ListMethod) -> bool {
         let failures = &mut self.failures[method.number()];
         *failures += 1;
         *failures >= FAILURES && self.give_up(method)
     }
 
-    /// A list in pages expired between two of them: there must be fewer.
+    /// Makes pages larger after a list that expired between two of them.
     pub(crate) fn enlarge_pages(&mut self) {
         self.page_size = self.page_size.saturating_mul(4).clamp(1, LARGEST_PAGE.max(self.page_size));
     }

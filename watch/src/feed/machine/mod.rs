@@ -128,7 +128,7 @@ pub(crate) enum Notice {
         /// Its name.
         object: String,
     },
-    /// The index is not what the cluster is, for a reason that is no failure of an exchange.
+    /// The index is out of sync, without the failure of an exchange.
     OutOfSync {
         /// The reason, for an operator.
         text: String,
@@ -216,14 +216,14 @@ pub(crate) struct Machine<T> {
     interrupted: bool,
     /// True if the server sends bookmarks.
     bookmarks: bool,
-    /// Since when the server has refused for lack of rights.
+    /// Time since which the server has refused for lack of permissions.
     forbidden: Option<Instant>,
     resync: Resync,
     notices: Vec<Notice>,
 }
 
 impl<T: ObjectTarget> Machine<T> {
-    /// A machine that begins with a list.
+    /// Returns a machine that begins with a list.
     pub(crate) fn new(
         target: T,
         subject: WatchedObjects,
@@ -264,8 +264,8 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// The index holds the state of a cluster, from a snapshot or from before: the first list must not go back
-    /// behind it.
+    /// Reports that the index holds the state of a cluster, from a snapshot or from before a panic: the first list must not
+    /// be older.
     pub(crate) fn filled_from(&mut self, cluster: Option<String>) {
         self.cluster = cluster;
         self.is_filled = true;
@@ -307,12 +307,12 @@ impl<T: ObjectTarget> Machine<T> {
         self.exchange.is_some()
     }
 
-    /// The state of the index.
+    /// Returns the state of the index.
     pub(crate) fn standing(&self) -> SyncStatus {
         self.tracker.standing()
     }
 
-    /// Until when the index counts as in sync, if no watch is established.
+    /// Returns the period in which the index counts as in sync although no watch is established.
     pub(crate) const fn grace(&self) -> Option<GracePeriod> {
         self.tracker.grace()
     }
@@ -322,12 +322,12 @@ impl<T: ObjectTarget> Machine<T> {
         self.of_other_cluster
     }
 
-    /// The uid of the cluster that the index is of, as far as known.
+    /// Returns the uid of the cluster that the index is of, if it is known.
     pub(crate) fn cluster(&self) -> Option<&str> {
         self.cluster.as_deref()
     }
 
-    /// Takes what is worth a log line since the last call.
+    /// Removes and returns the notices since the last call.
     pub(crate) fn notices(&mut self) -> std::vec::Drain<'_, Notice> {
         self.notices.drain(..)
     }
@@ -342,7 +342,7 @@ impl<T: ObjectTarget> Machine<T> {
         &mut self.target
     }
 
-    /// Another watch has reached the server: it is tried at once.
+    /// Reports that another watch has reached the server: it is tried at once.
     pub(crate) fn server_is_up(&mut self) {
         if std::mem::take(&mut self.unreachable) {
             self.not_before = None;
@@ -358,7 +358,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.server = server;
     }
 
-    /// The configuration was read again: it may name another cluster.
+    /// Reports that the configuration was read again: it may name another cluster.
     pub(crate) fn reconnect(&mut self, now: Instant) {
         if let Some(exchange) = self.exchange.take()
             && matches!(exchange.request, ApiRequest::Watch { .. })
@@ -399,7 +399,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// The watch is established: the index is in sync.
+    /// Marks the watch as established: the index is in sync.
     fn settle(&mut self) {
         if let Some(exchange) = &mut self.exchange {
             exchange.settled = true;
@@ -412,7 +412,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.forbidden = None;
     }
 
-    /// Changes are lost: a list that is as recent as `read` follows.
+    /// Begins a list that is as recent as `read`, because changes are lost.
     fn relist(&mut self, now: Instant, read: ListConsistency) {
         self.tracker.lose(now);
         self.goal = Goal::List(read);
@@ -420,7 +420,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.exchange = None;
     }
 
-    /// Returns how recent a list must be so as not to be older than the index.
+    /// Returns the consistency of a list that is not older than the index.
     fn not_older(&self) -> ListConsistency {
         match self.version.as_str() {
             "" => ListConsistency::Consistent,

@@ -58,7 +58,7 @@ pub(crate) struct GracePeriod {
 }
 
 impl SyncTracker {
-    /// A list is complete: from now on a watch must follow.
+    /// Reports that a list is complete: a watch must follow.
     pub(crate) fn listed(&mut self, now: Instant) {
         self.listed = true;
         self.lost = None;
@@ -67,12 +67,12 @@ impl SyncTracker {
         self.down = Some(GracePeriod { alive: now, until: now + GRACE });
     }
 
-    /// The server has accepted a watch.
+    /// Reports that the server has accepted a watch.
     pub(crate) fn watched(&mut self) {
         self.watched = true;
     }
 
-    /// A watch goes on from where the index is.
+    /// Reports that a watch continues at the version of the index.
     pub(crate) fn established(&mut self) {
         self.lost = None;
         self.error = None;
@@ -80,7 +80,7 @@ impl SyncTracker {
         self.down = None;
     }
 
-    /// The watch is down. It was alive at `alive`, at the latest now.
+    /// Reports that the watch is down. It was alive at `alive`, at the latest now.
     pub(crate) fn down(&mut self, alive: Instant, now: Instant) {
         let alive = alive.min(now);
         if self.down.is_none() {
@@ -89,7 +89,7 @@ impl SyncTracker {
         self.tick(now);
     }
 
-    /// Changes are lost: the index is no longer in sync, whatever the watch does.
+    /// Reports that changes are lost: the index is not in sync before the next list.
     pub(crate) fn lose(&mut self, now: Instant) {
         let alive = self.down.map_or(now, |down| down.alive);
         self.lost.get_or_insert(alive);
@@ -100,7 +100,7 @@ impl SyncTracker {
         self.error = Some(error);
     }
 
-    /// A list is under way, or is not.
+    /// Reports whether a list is under way.
     pub(crate) fn listing(&mut self, listing: bool) {
         self.listing = listing;
     }

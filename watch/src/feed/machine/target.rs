@@ -21,26 +21,26 @@ pub(crate) trait ObjectTarget {
     /// A decoded object.
     type Object;
 
-    /// A list begins, or begins again: what it does not name by its end is gone.
+    /// Begins a list, or begins it again: objects that it has not named by its end are gone.
     fn begin(&mut self);
-    /// An object as it is now, listed or changed.
+    /// Applies the present state of an object, listed or changed.
     fn apply(&mut self, object: &Self::Object);
-    /// An object is gone, or no longer selected.
+    /// Removes an object that is gone, or no longer selected.
     fn delete(&mut self, object: &Self::Object);
-    /// An object cannot be decoded: it is reported, and what was known of it stays until the end of a list.
+    /// Reports an object that cannot be decoded. Its stored state stays until the end of a list.
     fn malformed(&mut self, object: &MalformedObject);
-    /// The list is complete. Returns how many objects were gone.
+    /// Ends the list. Returns the number of objects that were gone.
     fn end(&mut self) -> usize;
     /// A list to compare with begins. It may never end.
     fn begin_comparison(&mut self);
     /// Compares an object with what is known of it, and counts it as named by the list that was begun last.
     fn compare(&mut self, object: &Self::Object) -> Option<IndexDifference>;
-    /// The list was one to compare with: removes what it did not name, and reports the name of each.
+    /// Ends a list for comparison: removes the objects that it did not name, and reports the name of each.
     fn end_comparison(&mut self, each: &mut dyn FnMut(String));
-    /// The object's name, for messages.
+    /// Returns the object's name, for messages.
     fn name(&self, object: &Self::Object) -> String;
-    /// The object's identity by name, whatever its uid.
+    /// Returns the object's identity by name, whatever its uid.
     fn key(&self, object: &Self::Object) -> ObjectKey;
-    /// The object's `resourceVersion`; empty if it has none.
+    /// Returns the object's `resourceVersion`; empty if it has none.
     fn version<'a>(&self, object: &'a Self::Object) -> &'a str;
 }

@@ -88,7 +88,7 @@ impl FileFeed {
             match feed.load(pipes).await {
                 Ok(()) => return Ok(feed),
                 Err(error) if error.is_changed() && attempts < MAX_POSTPONEMENTS => {
-                    sleep(POLL_INTERVAL).await
+                    sleep(POLL_INTERVAL).await;
                 }
                 Err(error) => return Err(FeedError::PodsFile { path: feed.path, cause: error }),
             }

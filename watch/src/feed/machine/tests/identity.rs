@@ -205,7 +205,7 @@ fn other_server_without_identity_is_listed() {
 }
 
 #[test]
-fn snapshot_of_other_server_without_identity_is_refused() {
+fn snapshot_of_other_nameless_server_is_refused() {
     let mut bench = Bench::new(&CACHED_FIRST);
     bench.machine.filled_from(None);
     bench.confirm_nameless("https://a/", true);

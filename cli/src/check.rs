@@ -305,7 +305,7 @@ async fn check_cluster(
         Some(subject) => print_finding("ok", &format!("authenticated us as {subject}")),
         None if access.is_sufficient() => {}
         None => {
-            print_finding("warning", "the API server does not report the user that it authenticated us as")
+            print_finding("warning", "the API server does not report the user that it authenticated us as");
         }
     }
     for finding in &access.findings {

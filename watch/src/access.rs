@@ -363,7 +363,7 @@ impl ClusterClient {
         };
         let review = SelfSubjectAccessReview { spec, ..Default::default() };
         let api = Api::<SelfSubjectAccessReview>::all(self.client.clone());
-        let answer = self.answer("what we may do", api.create(&PostParams::default(), &review)).await?;
+        let answer = self.answer("our permissions", api.create(&PostParams::default(), &review)).await?;
         Ok(finding(permission.clone(), answer.status))
     }
 
@@ -381,7 +381,8 @@ impl ClusterClient {
         };
         let review = SubjectAccessReview { spec, ..Default::default() };
         let api = Api::<SubjectAccessReview>::all(self.client.clone());
-        let answer = self.answer("what others may do", api.create(&PostParams::default(), &review)).await?;
+        let answer =
+            self.answer("the permissions of others", api.create(&PostParams::default(), &review)).await?;
         Ok(finding(permission, answer.status))
     }
 
@@ -390,7 +391,7 @@ impl ClusterClient {
     async fn subject(&self, findings: &[PermissionReview]) -> Option<Subject> {
         let api = Api::<SelfSubjectReview>::all(self.client.clone());
         let review = SelfSubjectReview::default();
-        if let Ok(review) = self.answer("who we are", api.create(&PostParams::default(), &review)).await {
+        if let Ok(review) = self.answer("our user", api.create(&PostParams::default(), &review)).await {
             let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
             return user.as_deref().map(Subject::of);
         }

@@ -72,7 +72,7 @@ subjects:
 }
 
 /// In place of an unknown subject.
-const PLACEHOLDER: &str = "# The API server does not say who we are: put the daemon's service account here.
+const PLACEHOLDER: &str = "# The API server does not report our user: put the daemon's service account here.
 - kind: ServiceAccount
   namespace: poddns
   name: poddns";

@@ -237,7 +237,7 @@ async fn unknown_subject_is_left_to_operator() {
     let access = cluster.access(&needed(&scope(false, &[]))).await.expect("it answers");
     assert_eq!(access.subject, None);
     let yaml = access.missing_rbac().expect("something is missing");
-    assert!(yaml.contains("\n# The API server does not say who we are"), "{yaml}");
+    assert!(yaml.contains("\n# The API server does not report our user"), "{yaml}");
     assert!(yaml.contains("\n  name: \"poddns-namespaces\"\n"), "{yaml}");
     assert!(serde_saphyr::from_multiple::<Value>(&yaml).is_ok(), "{yaml}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::state::{Moment, nanos};
 
-/// A monotonic clock that goes on while the machine is suspended, as [`Instant`] does not on Linux.
+/// A monotonic clock that continues while the machine is suspended, as [`Instant`] does not on Linux.
 #[derive(Clone)]
 pub(super) struct FreshnessClock {
     read: Arc<dyn Fn() -> Duration + Send + Sync>,
@@ -48,7 +48,7 @@ fn since_boot() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// `CLOCK_MONOTONIC`: POSIX leaves open whether it goes on while the machine is suspended.
+/// `CLOCK_MONOTONIC`: POSIX leaves open whether it continues while the machine is suspended.
 #[cfg(not(target_os = "linux"))]
 fn since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -58,7 +58,7 @@ impl fmt::Display for WatchStatus {
 /// The index has the worst state of its watches. Without a watch it is unsynced.
 ///
 /// A watch can be fresh until a deadline: it is stale once that has passed, even if no task has run since.
-/// The deadline is on a clock that goes on while the machine is suspended, where the system has one.
+/// The deadline is on a clock that continues while the machine is suspended, where the system has one.
 #[derive(Clone)]
 pub struct Health(Arc<SharedHealth>);
 

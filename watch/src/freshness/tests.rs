@@ -113,7 +113,7 @@ fn freshness_that_is_not_renewed_ends() {
     hand.pass(SECOND * 9);
     assert_eq!(health.freshness(), Freshness::Fresh);
     hand.pass(SECOND);
-    assert_eq!(health.freshness(), Freshness::Stale { age: SECOND * 11 }, "nobody has run to say so");
+    assert_eq!(health.freshness(), Freshness::Stale { age: SECOND * 11 }, "no task has run since");
     assert_eq!(pods.freshness(), health.freshness());
     let status = health.watches().remove(0);
     assert_eq!((status.freshness, status.error.as_deref()), (health.freshness(), Some(LAPSED)));

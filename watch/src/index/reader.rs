@@ -36,7 +36,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Returns the size of the index. Its parts are counted one after another, while the writer goes on.
+    /// Returns the size of the index. Its parts are counted one after another, while the writer continues.
     #[must_use]
     pub fn stats(&self) -> IndexStats {
         IndexStats {

@@ -27,7 +27,7 @@ pub(crate) enum Authorization {
     TokenFile {
         /// The file.
         path: PathBuf,
-        /// The header with the token last read, to go on with while the file cannot be read.
+        /// The header with the token that was read last, for use while the file cannot be read.
         token: HeaderValue,
     },
     /// The output of a program.

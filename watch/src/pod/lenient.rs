@@ -34,7 +34,7 @@ pub(crate) trait Shape: Sized {
         None
     }
 
-    /// Returns the value that a YAML scalar without quotes stands for.
+    /// Returns the value of a YAML scalar without quotes.
     fn of_plain(_: &str) -> Option<Self> {
         None
     }

@@ -1,6 +1,6 @@
 //! Snapshots: what a restarted server answers from until it has heard of the cluster.
 //!
-//! A snapshot is a file of what the index keeps, [written](Recorder) while the feed goes on and
+//! A snapshot is a file of what the index keeps, [written](Recorder) while the feed runs, and
 //! [read](crate::Feed::restore) before it begins. Its [format](mod@format) is of no use to anybody else.
 //!
 //! - **Written** as a whole or not at all: beside the old one, to the disk, then in its place. Pods are taken from
@@ -139,7 +139,7 @@ impl Recorder {
 
     /// Keeps versions of the zone of the index from now on, for zone transfers: in a journal of at most `journal` bytes,
     /// with serials after that of the snapshot that was [restored](crate::Feed::restore). If it does so already, the
-    /// journal begins anew, and serials go on.
+    /// journal begins anew, and serials continue.
     #[must_use]
     pub fn transfers(&self, journal: usize) -> Transfers {
         let serial = self.writer.lock().versions().and_then(Versions::serial);

@@ -16,7 +16,7 @@
 //!
 //! # Walks
 //!
-//! A [`ZoneWalk`] returns each record of one version exactly once, while the index goes on to change, and without a copy of
+//! A [`ZoneWalk`] returns each record of one version exactly once, while the index changes, and without a copy of
 //! it. It takes the writer's lock for some hundred records at a time. Readers notice nothing.
 //!
 //! It visits records in an order in which none of them moves: addresses by the bits of their hash, from the last to
@@ -24,9 +24,9 @@
 //! order, so neither a bucket that was visited comes again nor is one skipped. What is left is what changes
 //! between the version and the visit:
 //!
-//! - The first time that a record changes after the version, the walk takes notice of it, before it changes: whether the
-//!   version has it, and, from its position, whether it has been returned. Of all later changes of it the walk takes no
-//!   notice.
+//! - The first time that a record changes after the version, the walk notes, before the change: whether the
+//!   version has it, and, from its position, whether it has been returned. Later changes of it are
+//!   ignored.
 //! - A record that is visited is returned unless it has been noticed. One that has not is as it was in the version, so it
 //!   belongs there; and it has one position, so it is returned once.
 //! - At the end the noticed ones are returned that the version has and that were not returned before.

@@ -96,7 +96,7 @@ async fn expired_watch_relists_in_place() {
     until("in the list", || matches!(freshness(&running), Freshness::Resyncing { .. })).await;
     assert_eq!(running.index.stats().pods, 600, "nothing disappears during a list");
     assert!(has(&running, "10.0.0.0"), "nor does what is gone, before it is known to be");
-    // It never goes on, so after a while the list is made in pages.
+    // It never continues, so after a while the list is made in pages.
     pass(Duration::from_secs(11)).await;
     until("swept", || !has(&running, "10.0.0.0")).await;
     assert_eq!(running.index.stats().pods, 599);

@@ -23,7 +23,7 @@ async fn another_cluster_behind_the_url_is_listed() {
     let server = server();
     let running = Running::follow(&server, Scope::default()).await;
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
-    // Where it was, it would go on with the other cluster's changes.
+    // At the old version, it would continue with the changes of the other cluster.
     server.delete("pods", "default", "web");
     server.put(pod("default", "other", &["10.0.0.2"]));
     server.identify_as("cluster-2");

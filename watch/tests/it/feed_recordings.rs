@@ -18,7 +18,7 @@ macro_rules! recording {
 const NAMESPACES: &str = recording!("namespaces.json");
 const NAMESPACE_WATCH: &str = recording!("watch-ns.ndjson");
 
-/// A watch that goes on after what was recorded.
+/// A watch that continues after the recording.
 fn watch(recording: &'static str) -> PreparedResponse {
     PreparedResponse::Part { body: recording.into(), then: BodyEnd::Stall }
 }

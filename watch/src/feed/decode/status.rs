@@ -19,7 +19,7 @@ pub struct Status {
     pub message: String,
     /// Seconds to wait before the next try.
     pub retry_after_seconds: Option<u32>,
-    /// With 410: the token with which a list in pages can go on inconsistently.
+    /// With 410: the token with which a list in pages can continue inconsistently.
     pub continue_token: Option<String>,
 }
 

@@ -18,7 +18,7 @@
 //!   begins again.
 //! - The initial events of a streaming list may be interleaved with changes in any order. An object that has
 //!   changed keeps its newest state: initial events that are older are ignored.
-//! - A watch goes on behind the last version that was applied. An event from before that version, a bookmark that
+//! - A watch continues after the last version that was applied. An event from before that version, a bookmark that
 //!   went back, or a server whose revision is lower means that etcd was restored: a consistent list follows.
 //! - Deletions are applied whatever their version: the target removes an object only if the uid agrees, and no uid
 //!   comes back.
@@ -56,7 +56,7 @@ use sync_status::{GracePeriod, SyncStatus, SyncTracker};
 use target::{IndexDifference, ObjectKey, ObjectTarget};
 
 /// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas that
-/// began together do not go on beginning together.
+/// began together do not stay synchronised.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
 /// A watch is established once it has been silent for this long after it was accepted. A server that no longer has our
 /// version accepts the watch first, and reports that in its first event.
@@ -210,7 +210,7 @@ pub(crate) struct Machine<T> {
     short: Backoff,
     /// Failures in a row that the server reported for a watch.
     refusals: u32,
-    /// Watches in a row that were too old to go on.
+    /// Number of consecutive watches with a version that was too old.
     expiries: u32,
     /// True if the connection was lost since a watch was last established.
     interrupted: bool,

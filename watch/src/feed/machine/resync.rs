@@ -1,4 +1,4 @@
-//! The comparison of the index with a list of the watch cache, while the watch goes on.
+//! The comparison of the index with a list of the watch cache, while the watch continues.
 //!
 //! The list is requested at a moment when the index holds everything up to version `from`, and is not older than that.
 //! An object whose listed version is not newer than `from`, and which no event has touched since, must be in the index

@@ -15,7 +15,7 @@ const END: u64 = 1 << u32::BITS;
 
 impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
     /// Calls `each` with the words in the bucket that begins at this position, which is 0 or was returned before. Returns
-    /// the position to go on with; `None` at the end. The writer must not change the table meanwhile.
+    /// the position to continue with; `None` at the end. The writer must not change the table meanwhile.
     pub(in super::super) fn visit(&self, position: u64, mut each: impl FnMut(W::Value)) -> Option<u64> {
         let first = u32::try_from(position).ok()?.reverse_bits();
         let count = self.count.load(Ordering::Acquire);

@@ -213,7 +213,7 @@ fn walk_returns_its_version_despite_changes() {
     }
     world.publish();
     world.begin_walk();
-    // Each pod gets the address of the next one, while the walk goes on.
+    // Each pod gets the address of the next one, while the walk continues.
     for number in 0..200_u16 {
         world.apply(number, 1, number as u8, &[address((number + 1) % 200)]);
         world.step(0);

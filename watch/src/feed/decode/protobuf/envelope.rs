@@ -54,7 +54,7 @@ pub(super) fn for_each_field<'a>(
             continue;
         }
         let length = usize::try_from(decode_varint(&mut message)?).unwrap_or(usize::MAX);
-        // Prost's own error for a field that goes on behind the end of its message.
+        // Prost's own error for a field that is longer than its message.
         let Some((value, rest)) = message.split_at_checked(length) else {
             return skip_field(wire_type, number, &mut [0xff, 0x01].as_slice(), DecodeContext::default());
         };

@@ -93,7 +93,7 @@ impl Life<'_> {
         self.check();
     }
 
-    /// The server goes on with its answer, or time passes.
+    /// The server continues its answer, or time passes.
     fn wait(&mut self, at: Option<Instant>) {
         if self.comparison.is_some() && self.choose(2) == 0 {
             return self.go_on_comparing();

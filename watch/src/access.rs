@@ -123,7 +123,7 @@ pub enum Verb {
 impl Verb {
     const ALL: [Self; 2] = [Self::List, Self::Watch];
 
-    /// As in RBAC rules.
+    /// Returns the verb as in RBAC rules.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -418,7 +418,7 @@ impl ClusterClient {
         self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await
     }
 
-    /// The answer to a request, in time.
+    /// Returns the answer to a request, or an error after [`RESPONSE_TIMEOUT`].
     async fn answer<T>(
         &self,
         what: &'static str,

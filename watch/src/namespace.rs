@@ -22,12 +22,12 @@ impl Namespace {
         Self::new(metadata, faults)
     }
 
-    /// A namespace of fields that were read in any format.
+    /// Returns a namespace of fields that were read in any format.
     pub(crate) fn new(metadata: Metadata, faults: Faults) -> Self {
         Self { metadata, fault: faults.into_text() }
     }
 
-    /// Its identity.
+    /// Returns its identity.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata

@@ -49,8 +49,7 @@ pub enum Phase {
     Succeeded,
     /// All containers ended, one of them badly, for good.
     Failed,
-    /// The node cannot be asked, the field is missing, or its value is none of the others. The pod may well
-    /// run.
+    /// The node does not respond, the field is missing, or its value is unknown. The pod may run.
     #[default]
     Unknown,
 }
@@ -68,7 +67,7 @@ impl Phase {
 }
 
 impl Pod {
-    /// Its identity.
+    /// Returns its identity.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -86,7 +85,7 @@ impl Pod {
         self.host_network
     }
 
-    /// Its addresses, `status.podIPs` with `status.podIP`, each once. Empty before it has one.
+    /// Returns its addresses, `status.podIPs` with `status.podIP`, each once. Empty before it has one.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
@@ -124,7 +123,7 @@ impl Pod {
         Self::new(metadata, host_network, phase, addresses, faults)
     }
 
-    /// A pod of fields that were read in any format.
+    /// Returns a pod of fields that were read in any format.
     pub(crate) fn new(
         metadata: Metadata,
         host_network: bool,

@@ -148,7 +148,7 @@ pub fn try_out(path: &Path) -> io::Result<()> {
     beside(path).map(drop)
 }
 
-/// A new file beside this one, which is removed when it is dropped.
+/// Creates a file beside this one, which is removed when it is dropped.
 ///
 /// An error is the system's, without the random name: the same fault has the same text each time, and is logged once.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
@@ -157,7 +157,7 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
     Builder::new().prefix(&prefix(path)).suffix(SUFFIX).make_in(folder(path), create)
 }
 
-/// The folder that the file is in.
+/// Returns the folder of a file.
 fn folder(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
@@ -165,7 +165,7 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// Prefix of the names of unfinished files: each file has its own, and they are hidden.
+/// Returns the prefix of the names of unfinished files: each file has its own, and they are hidden.
 fn prefix(path: &Path) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(path.file_name().unwrap_or(OsStr::new("snapshot")));

@@ -5,7 +5,7 @@ use poddns_core::Label;
 use super::{PermissionReview, Subject};
 use crate::Resource;
 
-/// The objects that grant what is missing; see [`super::AccessReport::missing_rbac`].
+/// Returns the objects that grant the missing permissions; see [`super::AccessReport::missing_rbac`].
 pub(super) fn missing(findings: &[PermissionReview], subject: Option<&Subject>) -> Option<String> {
     let mut places: Vec<Option<Label>> = Vec::new();
     for finding in findings.iter().filter(|finding| !finding.allowed) {
@@ -18,7 +18,7 @@ pub(super) fn missing(findings: &[PermissionReview], subject: Option<&Subject>) 
     (!text.is_empty()).then_some(text)
 }
 
-/// All that the feed needs in this place, missing or not.
+/// Returns the resources that the feed needs in this namespace, missing or not.
 fn resources(findings: &[PermissionReview], place: Option<Label>) -> Vec<Resource> {
     let mut resources = Vec::new();
     for permission in findings.iter().map(|finding| &finding.permission) {
@@ -29,7 +29,7 @@ fn resources(findings: &[PermissionReview], place: Option<Label>) -> Vec<Resourc
     resources
 }
 
-/// A role and its binding: of the cluster, or of a namespace.
+/// Returns a role and its binding: of the cluster, or of a namespace.
 ///
 /// `kubectl apply` replaces objects of the same name. So the name of a role is made of its rules, that of a binding of its
 /// subject, and those of another poddns in the same cluster are not changed.
@@ -77,7 +77,7 @@ const PLACEHOLDER: &str = "# The API server does not report our user: put the da
   namespace: poddns
   name: poddns";
 
-/// A binding's entry for a subject.
+/// Returns the entry of a binding for a subject.
 fn entry(subject: &Subject) -> String {
     match subject {
         Subject::ServiceAccount { namespace, name } => {
@@ -89,7 +89,7 @@ fn entry(subject: &Subject) -> String {
     }
 }
 
-/// A subject as part of an object's name, which must be one segment of a URL's path.
+/// Returns a subject as part of an object's name, which must be one segment of a URL's path.
 fn slug(subject: &Subject) -> String {
     let text = match subject {
         Subject::ServiceAccount { namespace, name } => format!("{namespace}:{name}"),
@@ -98,7 +98,7 @@ fn slug(subject: &Subject) -> String {
     text.replace(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '.' | ':' | '-' | '_'), "-")
 }
 
-/// A text as a YAML string, whatever is in it: a namespace may be called `null` or `123`.
+/// Returns a text as a YAML string, whatever is in it: a namespace may be called `null` or `123`.
 fn quoted(text: &str) -> String {
     // JSON's strings are YAML's double-quoted ones (YAML 1.2 section 1.3).
     serde_json::Value::from(text).to_string()

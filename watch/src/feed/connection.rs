@@ -72,7 +72,7 @@ impl Liveness {
         self.0.base + Duration::from_nanos(self.0.last.load(Ordering::Relaxed))
     }
 
-    /// The peer is alive.
+    /// Records that the peer is alive.
     pub(crate) fn touch(&self) {
         let nanos = u64::try_from(self.0.base.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.0.last.fetch_max(nanos, Ordering::Relaxed);

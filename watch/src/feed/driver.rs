@@ -53,7 +53,7 @@ impl ClusterReachability {
         self.down.store(true, Ordering::Relaxed);
     }
 
-    /// The server has answered, to this client if it is known.
+    /// Reports that the server has answered, to this client if it is known.
     fn answered(&self, client: Option<u64>) {
         let back = self.down.swap(false, Ordering::Relaxed);
         self.state.send_if_modified(|state| {
@@ -308,7 +308,7 @@ where
         }
     }
 
-    /// The body has ended.
+    /// Ends the decoder after the body.
     fn end(&mut self, decoder: BodyDecoder<T::Object>) {
         let ended = match decoder {
             BodyDecoder::List(list) => list.finish().map(Some),

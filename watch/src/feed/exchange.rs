@@ -61,7 +61,7 @@ impl Endpoint {
     }
 }
 
-/// The answer to a request that was accepted.
+/// Contents of the answer to a request that was accepted.
 pub(crate) enum AnswerContent {
     /// Identity of the server: the uid of `kube-system`, if there is one, and the revision.
     Identity(Option<String>, String),

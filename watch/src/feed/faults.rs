@@ -39,12 +39,12 @@ impl FaultLog {
         self.log_fault::<K>(object.metadata(), &format!("serving what can be read of it: {fault}"));
     }
 
-    /// The same for an object that cannot be decoded.
+    /// Counts and logs an object that cannot be decoded.
     pub(crate) fn log_lost<K: Object>(&mut self, metadata: &Metadata, cause: &str) {
         self.log_fault::<K>(metadata, &format!("not served: {cause}"));
     }
 
-    /// The same for an item of a file that is neither pod nor namespace: a file counts as one of pods.
+    /// Counts and logs an item of a file that is neither pod nor namespace. A file counts as a watch of pods.
     pub(crate) fn log_other<K: Object>(&mut self, kind: Option<&str>, object: &K) {
         self.stats.pods.malformed.count();
         let message = "not served: an item of a list must be of kind Pod or Namespace";

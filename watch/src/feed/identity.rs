@@ -40,7 +40,7 @@ impl ClusterIdentity {
         clusters.watches.len() - 1
     }
 
-    /// The cluster of a watch, as far as known.
+    /// Returns the cluster of a watch, if it is known.
     pub(crate) fn of(&self, watch: usize) -> Option<String> {
         self.clusters().watches.get(watch).cloned().flatten()
     }
@@ -72,7 +72,7 @@ impl ClusterIdentity {
         self.clusters().restored
     }
 
-    /// The one cluster of all watches.
+    /// Returns the cluster of all watches.
     pub(crate) fn agreement(&self) -> Agreement {
         let clusters = self.clusters();
         if !clusters.relisting.is_empty() {
@@ -103,17 +103,17 @@ const CLUSTER: &str = "cluster";
 const AUTHORITIES: &str = "authorities";
 
 impl IndexOrigin {
-    /// The index is of a file.
+    /// Returns the origin of an index of a file.
     pub(crate) fn of_file(path: String, scope: String) -> Self {
         Self { scope, source: OriginSource::File(path) }
     }
 
-    /// The index is of a cluster.
+    /// Returns the origin of an index of a cluster.
     pub(crate) fn of_cluster(access: Arc<ClusterAccess>, identity: ClusterIdentity, scope: String) -> Self {
         Self { scope, source: OriginSource::Cluster(access, identity) }
     }
 
-    /// The lines, as they are now; `None` while the index is of two clusters.
+    /// Returns the present lines; `None` while the index is of two clusters.
     pub(crate) fn lines(&self) -> Option<String> {
         let scope = &self.scope;
         match &self.source {
@@ -130,7 +130,7 @@ impl IndexOrigin {
         }
     }
 
-    /// The index was filled from a snapshot with these lines.
+    /// Stores that the index was filled from a snapshot with these lines.
     pub(crate) fn restore(&self, lines: &str) {
         if let OriginSource::Cluster(_, identity) = &self.source {
             identity.restore(parse(lines).get(CLUSTER).copied());
@@ -142,7 +142,7 @@ fn parse(lines: &str) -> BTreeMap<&str, &str> {
     lines.lines().filter_map(|line| line.split_once(": ")).collect()
 }
 
-/// The first line in which two origins differ: as it was, and as it is.
+/// Returns the first line in which two origins differ: the old one and the new one.
 ///
 /// The uid of the cluster is known once the server has answered. Until then the URL and a common CA certificate stand in for
 /// it: a CA is rotated by way of a bundle of the old and the new one.

@@ -71,7 +71,7 @@ enum FaultyObject {
 }
 
 impl StagedPods {
-    /// Nothing, of a file that is read for this scope.
+    /// Returns an empty version of a file that is read for this scope.
     pub(crate) fn new(scope: &Scope) -> Self {
         Self {
             only: scope.namespaces.clone(),

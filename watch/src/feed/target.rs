@@ -122,7 +122,7 @@ impl ObjectTarget for PodTarget {
     }
 }
 
-/// The pod's identity, as far as it has one.
+/// Returns the pod's identity, if it has a name or a uid.
 fn uid(pod: &Pod) -> Option<Uid> {
     let Metadata { uid, namespace, name, .. } = pod.metadata();
     match (name.is_empty(), uid.is_empty()) {
@@ -138,7 +138,7 @@ fn shown_name(Metadata { namespace, name, .. }: &Metadata) -> String {
     QuotedText(&shown).to_string()
 }
 
-/// The identity of an object by namespace and name.
+/// Returns the identity of an object by namespace and name.
 fn key(metadata: &Metadata) -> ObjectKey {
     Uid::of_name(&metadata.namespace, &metadata.name).object()
 }
@@ -156,14 +156,14 @@ impl NamespaceTarget {
         Self { writer, only, faults }
     }
 
-    /// A namespace that exists, by name.
+    /// Adds a namespace that exists, by name.
     pub(crate) fn apply_label(&mut self, label: Label) {
         if self.only.is_empty() || self.only.contains(&label) {
             self.writer.lock().apply_namespace(label);
         }
     }
 
-    /// Returns the name of a namespace; logs what is wrong with it.
+    /// Returns the name of a namespace, and logs its fault.
     pub(crate) fn label(&mut self, namespace: &Namespace) -> Option<Label> {
         if let Some(fault) = namespace.fault() {
             self.faults.log(namespace, fault);

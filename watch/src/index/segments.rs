@@ -30,9 +30,9 @@ impl Meter {
     }
 }
 
-/// An array whose elements stay where they are while it grows, so that readers need no lock.
+/// An array that grows without moving its elements, so that readers need no lock.
 ///
-/// It is a fixed directory of segments. A segment is allocated when its first element is needed, and never freed. Segment
+/// It is a fixed directory of segments. A segment is allocated when its first element is needed, and never freed. Segments
 /// grow with the array: 32 of one size, then 32 of twice that size, and so on.
 #[derive(Debug)]
 pub(super) struct Segments<T> {

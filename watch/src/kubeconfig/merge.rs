@@ -22,12 +22,12 @@ pub(crate) struct KubeconfigEntry {
 }
 
 impl KubeconfigEntry {
-    /// An entry of these fields that is called so.
+    /// Returns an entry with these fields and this name in messages.
     pub(crate) fn new(label: String, node: YamlNode, directory: &Path) -> Self {
         Self { node, label, directory: directory.to_owned() }
     }
 
-    /// The entry of a kubeconfig.
+    /// Returns an entry of a kubeconfig.
     fn of(path: &Path, label: impl fmt::Display, node: YamlNode) -> Self {
         Self::new(format!("{}, {label}", path.display()), node, path.parent().unwrap_or(Path::new("")))
     }

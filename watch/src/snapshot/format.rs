@@ -174,7 +174,7 @@ impl<W: Write> SnapshotEncoder<W> {
         self.counts.pods = self.counts.pods.saturating_add(1);
     }
 
-    /// Octets that wait to be written.
+    /// Returns the number of octets that wait to be written.
     #[must_use]
     pub fn gathered(&self) -> usize {
         self.gathered.len()
@@ -188,7 +188,7 @@ impl<W: Write> SnapshotEncoder<W> {
         Ok(())
     }
 
-    /// Ends the snapshot and writes all of it. Says how much there is in it.
+    /// Ends the snapshot and writes all of it. Returns the numbers of its items.
     pub fn finish(mut self) -> io::Result<SnapshotCounts> {
         let SnapshotCounts { namespaces, pods } = self.counts;
         self.put(&[END]);
@@ -203,7 +203,7 @@ impl<W: Write> SnapshotEncoder<W> {
         self.gathered.extend_from_slice(octets);
     }
 
-    /// A label, or nothing.
+    /// Adds a label, or an empty one.
     fn label(&mut self, text: &str) {
         self.put(&[u8::try_from(text.len()).unwrap_or_default()]);
         self.put(text.as_bytes());
@@ -220,7 +220,7 @@ pub struct SnapshotDecoder<R> {
     at: u64,
 }
 
-/// Sums up what is read through it.
+/// A reader that computes the checksum of what is read.
 #[derive(Debug)]
 struct ChecksumReader<R> {
     input: R,

@@ -26,12 +26,12 @@ impl Input {
         self.chunk = if self.chunk.is_empty() { chunk } else { [&self.chunk[..], &chunk].concat().into() };
     }
 
-    /// The chunk's bytes that are not read yet.
+    /// Returns the unread bytes of the chunk.
     pub(super) fn unread(&self) -> &[u8] {
         &self.chunk
     }
 
-    /// Bytes of the whole body that have been read.
+    /// Returns the number of bytes of the body that were read.
     pub(super) const fn position(&self) -> u64 {
         self.position
     }
@@ -41,7 +41,7 @@ impl Input {
         self.partial.is_empty() && self.chunk.is_empty()
     }
 
-    /// The limit of a part, in bytes.
+    /// Returns the limit of a part, in bytes.
     pub(super) const fn limit(&self) -> usize {
         self.limit
     }
@@ -52,7 +52,7 @@ impl Input {
         Some(byte)
     }
 
-    /// Leaves out so many bytes of the chunk.
+    /// Skips this number of bytes of the chunk.
     pub(super) fn skip(&mut self, count: usize) {
         self.chunk.advance(count);
         self.position += count as u64;
@@ -66,7 +66,7 @@ impl Input {
         Ok(())
     }
 
-    /// Ends the part after so many bytes of the chunk, and reads it.
+    /// Ends the part after this number of bytes of the chunk, and reads it.
     pub(super) fn take<T>(
         &mut self,
         count: usize,
@@ -87,7 +87,7 @@ impl Input {
         Ok(result)
     }
 
-    /// Reads a part of a known length, once all of it is there.
+    /// Reads a part of a known length, once all of it has arrived.
     pub(super) fn part<T>(
         &mut self,
         length: usize,

@@ -12,7 +12,7 @@ pub trait Object: DeserializeOwned + fmt::Debug + Sealed {
     /// `kind`, as in `Pod`.
     const KIND: &'static str;
 
-    /// Its identity.
+    /// Returns its identity.
     fn metadata(&self) -> &Metadata;
 
     /// Returns the fault of an object that could be decoded.

@@ -29,7 +29,7 @@ impl Status {
     /// Maximum length of the reason, in characters.
     const MAX_REASON: usize = 64;
 
-    /// A status of fields that were read in any encoding.
+    /// Returns a status of fields that were read in either encoding.
     pub(super) fn new(code: i64, reason: &str, message: &str, retry_after: i64, token: String) -> Self {
         Self {
             code: u16::try_from(code).unwrap_or_default(),

@@ -48,7 +48,7 @@ pub(crate) enum ListConsistency {
 const KUBE_SYSTEM: &str = "metadata.name=kube-system";
 
 impl ApiRequest {
-    /// The query of the URL, for objects that match a field selector.
+    /// Returns the query of the URL, for objects that match a field selector.
     pub(crate) fn query(&self, selector: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
         let selector = if *self == Self::Identify { Some(KUBE_SYSTEM) } else { selector };
@@ -91,12 +91,12 @@ impl ApiRequest {
         query.finish()
     }
 
-    /// Returns whether events answer it, rather than a list.
+    /// Returns whether the answer consists of events rather than a list.
     pub(crate) const fn is_watch(&self) -> bool {
         matches!(self, Self::StreamingList { .. } | Self::Watch { .. })
     }
 
-    /// The verb that the server must allow, for messages.
+    /// Returns the verb that the server must allow, for messages.
     pub(crate) const fn verb(&self) -> &'static str {
         match self {
             Self::Identify | Self::List { .. } => "list",

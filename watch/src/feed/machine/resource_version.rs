@@ -26,7 +26,7 @@ impl ResourceVersion {
         &self.text
     }
 
-    /// As a number, if it is one.
+    /// Returns the version as a number, if it is one.
     pub(crate) const fn number(&self) -> Option<u64> {
         self.number
     }

@@ -23,7 +23,7 @@ impl Addresses {
         })
     }
 
-    /// The same for IPv6 addresses.
+    /// As [`visit_v4`](Self::visit_v4), for IPv6 addresses.
     pub(in super::super) fn visit_v6(&self, from: u64, mut each: impl FnMut(IpAddr, Holder)) -> Option<u64> {
         self.v6.visit(from, |word| {
             let Some(slot) = SlotV6::from_bits(number_in(word)) else { return };

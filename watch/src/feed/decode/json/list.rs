@@ -103,7 +103,7 @@ impl JsonList {
         }
     }
 
-    /// The next byte that is not white space, unread.
+    /// Returns the next byte that is not white space, without consuming it.
     fn token(&mut self) -> Option<u8> {
         let unread = self.input.unread();
         let white = unread.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -147,7 +147,7 @@ impl JsonList {
         Ok(())
     }
 
-    /// The chunk ends within the value.
+    /// Keeps the beginning of a value that continues in the next chunk.
     fn go_on(&mut self, text: ScannedValue) -> Result<(), DecodeError> {
         match text {
             ScannedValue::Item => self.input.keep(BodyPart::Item),

@@ -217,11 +217,8 @@ impl<'a> Parser<'a> {
             _ => {
                 let names =
                     names.iter().map(|name| name.trim_end_matches(',')).filter(|name| !name.is_empty());
-                blocks.push(ServerBlock {
-                    addresses: names.map(BlockAddress::read).collect(),
-                    directives,
-                    line,
-                });
+                let addresses = names.map(BlockAddress::read).collect();
+                blocks.push(ServerBlock { addresses, directives, line });
             }
         }
         Ok(())

@@ -101,9 +101,6 @@ impl DaemonProcess {
 
     async fn serve(&mut self, server: &Server, opening: Opening, supervisor: &mut Supervisor) -> EndReason {
         let sources = self.sources.clone();
-        let reloading = || -> Work<'_> {
-            Box::pin(async { WorkResult::Reloaded(Box::new(reload(server, &sources).await)) })
-        };
         let mut work: Option<Work<'_>> = Some(Box::pin(async { WorkResult::Opened(opening.opened().await) }));
         let mut pings = ThreadPings::default();
         let (mut reload_requested, mut seen) = (false, LoggedStates::default());
@@ -142,7 +139,7 @@ impl DaemonProcess {
             if reload_requested && work.is_none() {
                 reload_requested = false;
                 supervisor.reloading();
-                work = Some(reloading());
+                work = Some(reloading(server, &sources));
             }
         }
     }
@@ -257,6 +254,11 @@ fn report_change(server: &Server, changed: Result<(), Panicked>) {
         server.count_panic();
         tracing::error!("watching the config file panicked: a bug, please report it; watching it again");
     }
+}
+
+/// Returns the work of a reload.
+fn reloading<'a>(server: &'a Server, sources: &'a Sources) -> Work<'a> {
+    Box::pin(async { WorkResult::Reloaded(Box::new(reload(server, sources).await)) })
 }
 
 /// Waits for the work, if there is any.

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use crate::config::{Config, Mode};
 use crate::cookie::CookieStatus;
 use crate::lookup::PodLookup;
-use crate::policy::{self, Finding, PodName, Verdict};
+use crate::policy::{self, AddressBits, Finding, PodName, Verdict};
 use crate::reason::Reason;
 use crate::reverse;
 use crate::wire::edns;
@@ -34,7 +34,7 @@ pub(crate) enum Records<'a> {
     Negative(&'a Zone),
     Soa(&'a Zone),
     Ns(&'a Zone),
-    Address(IpAddr),
+    Address(AddressBits),
     /// All addresses of this pod; NODATA of the zone if none is of the qtype.
     Pod(&'a Zone, PodName<'a>),
     /// All of this zone, or its changes: written by the driver.
@@ -215,7 +215,9 @@ fn reverse<'a>(
         Finding::Unknown(ede) => return Decision::bare(reason, Rcode::SERVFAIL, Some(ede)),
         Finding::Apex if matches!(rtype, Rtype::SOA | Rtype::ANY) => ReverseRecords::Soa,
         Finding::Apex if rtype == Rtype::NS => ReverseRecords::Ns,
-        Finding::Address(address) if matches!(rtype, Rtype::PTR | Rtype::ANY) => ReverseRecords::Ptr(address),
+        Finding::Address(address) if matches!(rtype, Rtype::PTR | Rtype::ANY) => {
+            ReverseRecords::Ptr(address.into())
+        }
         _ => ReverseRecords::Negative,
     };
     let records = Records::Reverse { zone, apex, records };
@@ -236,7 +238,7 @@ fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {
 }
 
 /// RFC 4074 3: a name without a record of the qtype is NODATA, or clients lose the other family too.
-fn at_address(rtype: Rtype, zone: &Zone, address: IpAddr) -> Records<'_> {
-    let own = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
+fn at_address(rtype: Rtype, zone: &Zone, address: AddressBits) -> Records<'_> {
+    let own = if matches!(address, AddressBits::V4(_)) { Rtype::A } else { Rtype::AAAA };
     if rtype == own || rtype == Rtype::ANY { Records::Address(address) } else { Records::Negative(zone) }
 }

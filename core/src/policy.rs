@@ -21,11 +21,38 @@ pub(crate) enum Finding<'q> {
     /// A name without records, with names below it (RFC 8020 2: an empty non-terminal).
     Empty,
     /// This address.
-    Address(IpAddr),
+    Address(AddressBits),
     /// The addresses of this pod that a response may have: at least one.
     Pod(PodName<'q>),
     /// Not known now, for this reason.
     Unknown(Ede),
+}
+
+/// An address as a number of the octets in memory. Through a decision it is passed so, since octets are copied one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AddressBits {
+    V4(u32),
+    V6(u128),
+}
+
+impl From<IpAddr> for AddressBits {
+    #[inline]
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::V4(u32::from_ne_bytes(v4.octets())),
+            IpAddr::V6(v6) => Self::V6(u128::from_ne_bytes(v6.octets())),
+        }
+    }
+}
+
+impl From<AddressBits> for IpAddr {
+    #[inline]
+    fn from(address: AddressBits) -> Self {
+        match address {
+            AddressBits::V4(bits) => Self::from(bits.to_ne_bytes()),
+            AddressBits::V6(bits) => Self::from(bits.to_ne_bytes()),
+        }
+    }
 }
 
 /// A finding, with its reason.
@@ -147,15 +174,17 @@ fn judge_address<P: PodLookup + ?Sized>(
     match config.mode {
         Mode::Disabled => nothing(Reason::ModeDisabled),
         Mode::Insecure if !config.check_namespaces => {
-            (Finding::Address(address), Reason::AddressUnchecked).into()
+            (Finding::Address(address.into()), Reason::AddressUnchecked).into()
         }
         Mode::Insecure => {
             let reasons = [Reason::NoSuchNamespace, Reason::AddressOfNamespace];
-            if_in_index(config, pods, Finding::Address(address), reasons, || pods.namespace_exists(namespace))
+            if_in_index(config, pods, Finding::Address(address.into()), reasons, || {
+                pods.namespace_exists(namespace)
+            })
         }
         Mode::Verified => {
             let reasons = [Reason::NoPodHasAddress, Reason::PodHasAddress];
-            if_in_index(config, pods, Finding::Address(address), reasons, || {
+            if_in_index(config, pods, Finding::Address(address.into()), reasons, || {
                 pods.contains(namespace, address)
             })
         }
@@ -215,7 +244,7 @@ pub(crate) fn judge_reverse(
                 Owner::Pod { namespace, .. } if !is_served(config, &namespace) => {
                     (Finding::Nothing, Reason::NamespaceNotServed)
                 }
-                Owner::Pod { .. } => (Finding::Address(address), Reason::PodOfAddress),
+                Owner::Pod { .. } => (Finding::Address(address.into()), Reason::PodOfAddress),
             })
         },
     )

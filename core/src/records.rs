@@ -47,7 +47,7 @@ pub(crate) fn records<P: PodLookup + ?Sized>(
         Records::Negative(zone) => writer.soa(Section::Authority, &soa(config, pods, zone, name))?,
         Records::Soa(zone) => writer.soa(Section::Answer, &soa(config, pods, zone, name))?,
         Records::Ns(zone) => writer.ns(&soa(config, pods, zone, name).ns, ttl)?,
-        Records::Address(address) => writer.address(address, ttl)?,
+        Records::Address(address) => writer.address(address.into(), ttl)?,
         Records::Reverse { zone, apex, records } => {
             reverse(config, &pods, &mut writer, zone, Pointer::to(apex), records)?;
         }

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::mpsc::WeakUnboundedSender;
-use tracing::Span;
 
 use super::bind::{self, BindError, Sockets};
 use super::settings::Settings;
+use super::span::listener_span;
 use super::state::{DnsListener, ServerState};
 use super::{tcp, udp};
 
@@ -67,12 +67,6 @@ impl Listening {
         send_to(&self.tcp, tcp::TcpCommand::Forget(address));
         tracing::info!(%address, "no longer listening");
     }
-}
-
-/// Returns the span of what is logged about a listener. Its level is that of errors, so that a filter that selects a line
-/// selects its span.
-pub(super) fn listener_span(address: SocketAddr) -> Span {
-    tracing::error_span!("listener", %address)
 }
 
 /// Sends a command, unless the thread is about to end.

@@ -27,6 +27,7 @@ mod rate_limit_check;
 mod secret_file;
 pub(crate) mod settings;
 mod snapshots;
+mod span;
 pub(crate) mod state;
 pub(crate) mod supervise;
 mod tcp;

@@ -42,7 +42,7 @@ impl QueryLog {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct QueryRecord<'q> {
-    /// The client.
+    /// The client; an IPv4-mapped address is IPv4.
     pub client: SocketAddr,
     /// Transport of the query.
     pub transport: Transport,
@@ -141,7 +141,7 @@ impl<'a> Logging<'a> {
             return;
         }
         (self.sink)(&QueryRecord {
-            client,
+            client: SocketAddr::new(client.ip().to_canonical(), client.port()),
             transport,
             question: question(query).map(|question| (question.name, question.rtype)),
             rcode: reply.rcode,

@@ -42,7 +42,9 @@ fn dual_stack() -> Option<(Command, u16)> {
         // Rarely another program has the same port over TCP.
         let Ok(tcp) = bind(Type::STREAM, port) else { continue };
         tcp.listen(128).unwrap();
-        return Some((passed(udp, tcp, 2), port));
+        let mut command = passed(udp, tcp, 2);
+        command.env("RUST_LOG", "poddns_net=debug");
+        return Some((command, port));
     }
 }
 
@@ -138,6 +140,17 @@ fn refused_transfers_name_mapped_clients() {
     let Some(server) = DualStack::start(&arguments) else { return };
     assert_eq!(rcode(&Stream::connect_from(OTHER, server.address).exchange(&axfr())), REFUSED);
     server.daemon.wait_for_log("\"client\":\"127.0.1.9\"");
+}
+
+#[test]
+fn mapped_clients_are_logged_as_ipv4() {
+    let Some(server) = DualStack::start(&["--pods=insecure", "--audit"]) else { return };
+    let mut stream = Stream::connect_from(OTHER, server.address);
+    stream.exchange(&pod("10-9-9-9.a"));
+    // Closing resets the connection.
+    socket2::SockRef::from(&stream.0).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(stream);
+    server.daemon.wait_for_log("\"connection\":\"127.0.1.9:");
 }
 
 #[test]

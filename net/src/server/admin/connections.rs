@@ -32,6 +32,7 @@ use tracing::Instrument;
 use super::reply::text;
 use crate::server::connections::{ConnectionId, ConnectionLimits, ConnectionTable, TaskHandle};
 use crate::server::open_files::MAX_ADMIN_CONNECTIONS;
+use crate::server::span::connection_span;
 use crate::server::state::ServerState;
 use crate::server::supervise::caught;
 
@@ -116,7 +117,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
                 Err(_) => connections.panicked(),
             }
         };
-        let task = task::spawn_local(served.instrument(tracing::debug_span!("connection", %peer)));
+        let task = task::spawn_local(served.instrument(connection_span(peer)));
         handle.set(task.abort_handle());
     }
 

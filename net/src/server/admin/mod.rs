@@ -37,7 +37,7 @@ use self::exposition::{Exposition, OPENMETRICS, TEXT_0_0_4};
 use self::page::PageView;
 use self::reply::{HTML, JSON, reply, text};
 use crate::server::history::{History, INTERVAL};
-use crate::server::listen::listener_span;
+use crate::server::span::listener_span;
 use crate::server::state::ServerState;
 use crate::server::supervise::supervise;
 

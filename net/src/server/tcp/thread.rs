@@ -16,6 +16,7 @@ use super::listener::{ListeningSocket, listen};
 use super::state::{Closer, TcpState};
 use crate::server::answer::Answerer;
 use crate::server::connections::TaskHandle;
+use crate::server::span::connection_span;
 use crate::server::supervise::{caught, supervise};
 
 /// Commands to the thread.
@@ -94,6 +95,6 @@ fn serve_connection(shared: &Rc<TcpState>, stream: TcpStream, peer: SocketAddr) 
             tracing::error!("a query over TCP panicked: a bug, please report it; its connection is closed");
         }
     };
-    let task = task::spawn_local(served.instrument(tracing::debug_span!("connection", %peer)));
+    let task = task::spawn_local(served.instrument(connection_span(peer)));
     closer.task.set(task.abort_handle());
 }

@@ -146,7 +146,7 @@ fn snapshot(snapshot: &SnapshotReport) -> Value {
     json!({
         "path": snapshot.path,
         "restored": snapshot.restored,
-        "in_step_unix_seconds": synced_at.map(|since| since.as_secs()),
+        "in_sync_unix_seconds": synced_at.map(|since| since.as_secs()),
         "bytes": snapshot.bytes,
         "written": snapshot.written,
         "failed": snapshot.failed,

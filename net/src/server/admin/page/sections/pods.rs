@@ -49,7 +49,7 @@ fn snapshot(html: &mut Html, snapshot: &Value) {
         return;
     }
     html.raw("<div><dt>Snapshot</dt><dd><code>").bounded(text(snapshot, "path"), TEXT).raw("</code>");
-    if let Some(since) = snapshot.get("in_step_unix_seconds").and_then(Value::as_u64) {
+    if let Some(since) = snapshot.get("in_sync_unix_seconds").and_then(Value::as_u64) {
         html.raw(", of ").text(time(since)).raw(" UTC");
     }
     if let Some(size) = snapshot.get("bytes").and_then(Value::as_u64) {

@@ -30,6 +30,7 @@ pub async fn until_async(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Advances tokio's clock by this much at once. Needs a runtime of one thread.
+#[cfg(feature = "virtual-time")]
 pub async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;

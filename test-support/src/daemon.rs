@@ -10,17 +10,17 @@ use serde_json::Value;
 
 use crate::wait::{PATIENCE, until};
 
-/// Captured that the daemon has logged.
+/// Lines that the daemon has logged.
 #[derive(Default)]
 struct Captured {
     lines: Vec<String>,
-    /// True while the next line is not taken, so that the pipe fills.
+    /// True while lines are not read, so that the pipe fills up.
     paused: bool,
     /// True once the daemon has closed its standard error.
     ended: bool,
 }
 
-/// The log as it is read, and notice of changes.
+/// The captured lines, with notification of changes.
 #[derive(Default)]
 struct Log {
     lines: Mutex<Captured>,
@@ -29,7 +29,7 @@ struct Log {
 
 impl Log {
     fn lock(&self) -> MutexGuard<'_, Captured> {
-        // A test that fails shows it all the same.
+        // A failed test prints the log even if its mutex is poisoned.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -47,14 +47,14 @@ impl Log {
         self.changed.notify_all();
     }
 
-    /// Waits until the lines meet a condition; false if they never do.
+    /// Waits until the lines meet a condition; returns false after [`PATIENCE`].
     fn wait(&self, mut condition: impl FnMut(&Captured) -> bool) -> bool {
         let waiting = self.changed.wait_timeout_while(self.lock(), PATIENCE, |lines| !condition(lines));
         !waiting.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
 
-/// While it exists the log is not read.
+/// Pauses the reading of the log until dropped.
 pub struct Unread(Arc<Log>);
 
 impl Drop for Unread {
@@ -63,7 +63,7 @@ impl Drop for Unread {
     }
 }
 
-/// A running daemon; killed when dropped.
+/// A running daemon, which is killed when dropped.
 pub struct Daemon {
     child: Child,
     log: Arc<Log>,
@@ -73,7 +73,7 @@ pub struct Daemon {
     pub admin: SocketAddr,
 }
 
-/// Removes the daemon's settings from the environment of a program that is or becomes the daemon.
+/// Removes the daemon's settings from the environment of a command that starts the daemon, directly or by exec.
 #[must_use]
 pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
@@ -88,15 +88,15 @@ pub fn without_settings(mut command: Command) -> Command {
 }
 
 impl Daemon {
-    /// Runs a command that is or becomes the daemon, and waits until it serves.
+    /// Runs a command that is or becomes the daemon, and waits until the daemon serves queries.
     pub fn launch(command: Command, arguments: &[&str]) -> Self {
         let mut daemon = Self::spawn(command, arguments);
         daemon.wait_until_serving();
         daemon
     }
 
-    /// Runs a command that is or becomes the daemon, with a free port for admin and no lame-duck time unless the arguments
-    /// differ.
+    /// Runs a command that is or becomes the daemon. Unless the arguments state otherwise, the admin port is a free one
+    /// and the lame-duck time is zero.
     pub fn spawn(mut command: Command, arguments: &[&str]) -> Self {
         if !arguments.iter().any(|argument| argument.starts_with("--lame-duck")) {
             command.arg("--lame-duck=0s");
@@ -112,7 +112,7 @@ impl Daemon {
         Self { child, log, dns: Vec::new(), admin: ([0; 4], 0).into() }
     }
 
-    /// Waits until it serves, and takes its addresses from the log.
+    /// Waits until the daemon serves queries, and reads its addresses from the log.
     pub fn wait_until_serving(&mut self) {
         let mut addresses = None;
         self.log.wait(|log| {
@@ -123,17 +123,17 @@ impl Daemon {
         (self.dns, self.admin) = (dns, admin);
     }
 
-    /// The first address.
+    /// Returns the first DNS address.
     pub fn address(&self) -> SocketAddr {
         self.dns[0]
     }
 
-    /// The process' number.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Everything logged so far.
+    /// Returns all lines logged so far.
     pub fn log(&self) -> String {
         self.log.lock().lines.join("\n")
     }
@@ -161,7 +161,7 @@ impl Daemon {
         assert!(done.success());
     }
 
-    /// Waits until it ends.
+    /// Waits until the process ends.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         until("poddnsd ends", || {
@@ -171,12 +171,12 @@ impl Daemon {
         status.unwrap()
     }
 
-    /// Resident memory in bytes.
+    /// Returns the resident memory in bytes.
     pub fn memory(&self) -> u64 {
         self.memory_field("VmRSS:")
     }
 
-    /// Maximum of resident memory so far, in bytes.
+    /// Returns the peak of the resident memory in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.memory_field("VmHWM:")
     }
@@ -187,14 +187,14 @@ impl Daemon {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// Returns status and body of an admin endpoint.
+    /// Returns the status and body of a response of an admin endpoint.
     pub fn get(&self, path: &str) -> (u16, String) {
         let (head, body) =
             self.http(&format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
     }
 
-    /// Returns head and body of the response to a request.
+    /// Returns the head and body of the response to an HTTP request.
     pub fn http(&self, request: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.admin).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -210,12 +210,12 @@ impl Daemon {
         serde_json::from_str(&self.get("/status").1).unwrap()
     }
 
-    /// Returns a metric that is a whole number, by its name and labels as they are written.
+    /// Returns the integer value of a metric, which is selected by its name and labels in text form.
     pub fn metric(&self, name: &str) -> u64 {
         self.metric_text(name).parse().unwrap()
     }
 
-    /// Returns the value of a metric as it is written, once it exists.
+    /// Waits until a metric exists, and returns its value in text form.
     pub fn metric_text(&self, name: &str) -> String {
         let mut value = None;
         until(&format!("the metric {name}"), || {
@@ -230,7 +230,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Both fail only if it has ended.
+        // Both fail only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -239,7 +239,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Returns the addresses of DNS and of the admin endpoints, once all of them are served.
+/// Returns the addresses of DNS and of the admin endpoints once all of them are logged.
 fn addresses_served(log: &[String]) -> Option<(Vec<SocketAddr>, SocketAddr)> {
     let lines: Vec<Value> = log.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let address = |line: &Value| line["address"].as_str().and_then(|text| text.parse().ok());

@@ -15,13 +15,13 @@ pub const SERVFAIL: u8 = 2;
 /// Rcode 3.
 pub const NXDOMAIN: u8 = 3;
 
-/// The option of extended errors (RFC 8914).
+/// Code of the EDNS option for extended errors (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;
 
 /// The response to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsAnswer {
-    /// The rcode, without its extension.
+    /// The rcode, without the extension in the OPT record.
     pub rcode: u8,
     /// Addresses of the answer section.
     pub addresses: Vec<IpAddr>,
@@ -29,13 +29,13 @@ pub struct DnsAnswer {
     pub extended_error: Option<u16>,
 }
 
-/// Asks for an address under a namespace, with EDNS(0).
+/// Queries the name of an address in a namespace, with EDNS(0).
 pub fn lookup(daemon: &Daemon, namespace: &str, address: IpAddr) -> DnsAnswer {
     let name = format!("{}.{namespace}.pod.cluster.local", address.to_string().replace(['.', ':'], "-"));
     question(daemon, &name, if address.is_ipv4() { 1 } else { 28 })
 }
 
-/// Asks for a namespace's own name, which has no records.
+/// Queries the name of a namespace, which has no records.
 pub fn lookup_namespace(daemon: &Daemon, namespace: &str) -> DnsAnswer {
     question(daemon, &format!("{namespace}.pod.cluster.local"), 1)
 }
@@ -56,32 +56,32 @@ fn question(daemon: &Daemon, name: &str, kind: u8) -> DnsAnswer {
     DnsAnswer { rcode: rcode(&response), addresses: addresses(&response), extended_error: error }
 }
 
-/// Returns whether an address is answered, by an index in sync with the cluster.
+/// Returns true if an address is answered by an index that is in sync with the cluster.
 pub fn is_answered(daemon: &Daemon, namespace: &str, address: IpAddr) -> bool {
     lookup(daemon, namespace, address) == answered(address, None)
 }
 
-/// Returns whether an address is denied, by an index in sync with the cluster.
+/// Returns true if an address is denied by an index that is in sync with the cluster.
 pub fn is_denied(daemon: &Daemon, namespace: &str, address: IpAddr) -> bool {
     lookup(daemon, namespace, address) == denied(None)
 }
 
-/// The answer for an address that a pod has.
+/// Returns the expected response for an address that a pod has.
 pub fn answered(address: IpAddr, extended_error: Option<u16>) -> DnsAnswer {
     DnsAnswer { rcode: NOERROR, addresses: vec![address], extended_error }
 }
 
-/// The answer for an address that no pod has.
+/// Returns the expected response for an address that no pod has.
 pub fn denied(extended_error: Option<u16>) -> DnsAnswer {
     DnsAnswer { rcode: NXDOMAIN, addresses: Vec::new(), extended_error }
 }
 
-/// The answer for a namespace that exists.
+/// Returns the expected response for the name of an existing namespace.
 pub fn no_data() -> DnsAnswer {
     DnsAnswer { rcode: NOERROR, addresses: Vec::new(), extended_error: None }
 }
 
-/// Makes a query of type A and class IN.
+/// Returns a query of type A and class IN.
 pub fn query(id: u16, name: &str) -> Vec<u8> {
     let mut query = Vec::from(id.to_be_bytes());
     query.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
@@ -93,7 +93,7 @@ pub fn query(id: u16, name: &str) -> Vec<u8> {
     query
 }
 
-/// The same with an OPT record that has this many bytes of padding (RFC 7830).
+/// Returns the same query with an OPT record that has `padding` bytes of padding (RFC 7830).
 pub fn padded(id: u16, name: &str, padding: u16) -> Vec<u8> {
     let mut query = query(id, name);
     query[11] = 1;
@@ -105,7 +105,7 @@ pub fn padded(id: u16, name: &str, padding: u16) -> Vec<u8> {
     query
 }
 
-/// The name of an address in namespace `default`.
+/// Returns the name of an address in namespace `default`.
 pub fn name(ip: Ipv4Addr) -> String {
     format!("{}.default.pod.cluster.local", ip.to_string().replace('.', "-"))
 }
@@ -116,7 +116,7 @@ pub fn addresses(response: &[u8]) -> Vec<IpAddr> {
     message.answers.iter().filter_map(|record| record.data.ip_addr()).collect()
 }
 
-/// Returns the rcode, without its extension.
+/// Returns the rcode, without the extension in the OPT record.
 pub fn rcode(response: &[u8]) -> u8 {
     response[3] & 15
 }
@@ -126,7 +126,7 @@ pub fn id(message: &[u8]) -> u16 {
     u16::from_be_bytes([message[0], message[1]])
 }
 
-/// Makes a UDP socket that takes datagrams from this address alone.
+/// Returns a UDP socket that receives datagrams from this address only.
 pub fn connect(server: SocketAddr) -> UdpSocket {
     let any: SocketAddr = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().unwrap();
     let socket = UdpSocket::bind(any).unwrap();
@@ -154,7 +154,7 @@ pub fn receive(socket: &UdpSocket) -> Vec<u8> {
     response
 }
 
-/// Fails unless a server in mode insecure answers as it should.
+/// Fails unless a server in mode `insecure` answers a query correctly.
 pub fn assert_answers(server: SocketAddr) {
     let ip = Ipv4Addr::new(10, 42, 2, 46);
     assert_eq!(addresses(&ask(server, &query(1, &name(ip)))), [ip]);
@@ -202,7 +202,7 @@ impl Stream {
         self.receive()
     }
 
-    /// Waits until the server closes; whether by FIN or RST is its own choice.
+    /// Waits until the server closes the connection, by FIN or RST.
     pub fn assert_closed(&mut self) {
         let mut rest = Vec::new();
         if let Err(error) = self.0.read_to_end(&mut rest) {
@@ -212,7 +212,7 @@ impl Stream {
     }
 }
 
-/// A message with its length in front.
+/// Returns a message with its length prefix.
 pub fn frame(message: &[u8]) -> Vec<u8> {
     let mut frame = Vec::from(u16::try_from(message.len()).unwrap().to_be_bytes());
     frame.extend(message);
@@ -223,7 +223,7 @@ pub fn frame(message: &[u8]) -> Vec<u8> {
 pub fn bind_both() -> (UdpSocket, TcpListener) {
     loop {
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        // Rarely another program has the same port over TCP.
+        // In rare cases another program uses the same TCP port.
         if let Ok(tcp) = TcpListener::bind(udp.local_addr().expect("it is bound")) {
             return (udp, tcp);
         }

@@ -1,4 +1,4 @@
-//! A real API server with its etcd, as `.ci/kube-apiserver` runs them.
+//! A real API server with its etcd, run by `.ci/kube-apiserver`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -20,27 +20,27 @@ rm -rf "$dir"
 
 /// A running API server, stopped when dropped.
 ///
-/// Or when this process ends, whatever the reason: its watchdog sees the end of its standard input. So it may
-/// also be kept in a static, which is never dropped.
+/// It is also stopped when this process ends for any reason, because its watchdog reads the end of its standard input.
+/// So it may be stored in a static, which is never dropped.
 pub struct KubeApiserver {
     dir: PathBuf,
     watchdog: Child,
 }
 
 impl KubeApiserver {
-    /// Starts one with these flags added, and waits until it is ready.
+    /// Starts a server with these additional flags, and waits until it is ready.
     pub fn start(flags: &[&str]) -> Self {
         let dir =
             tempfile::Builder::new().prefix("poddns-kube-").tempdir().expect("a temporary folder").keep();
         let mut watchdog = Command::new("bash")
             .args(["-c", WATCHDOG, "watchdog", SCRIPT])
             .arg(&dir)
-            // Pods have two addresses only with it, before v1.21.
+            // Before v1.21, pods have two addresses only with this feature gate.
             .arg("--feature-gates=IPv6DualStack=true")
             .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Or Ctrl-C would end the watchdog too.
+            // Keeps Ctrl-C from ending the watchdog.
             .process_group(0)
             .spawn()
             .expect("bash");
@@ -50,7 +50,7 @@ impl KubeApiserver {
         Self { dir, watchdog }
     }
 
-    /// Kills the API server, and leaves etcd alone.
+    /// Kills the API server, but not etcd.
     pub fn kill(&self) {
         self.script("kill");
     }
@@ -60,7 +60,7 @@ impl KubeApiserver {
         self.script("restart");
     }
 
-    /// Takes the history from etcd.
+    /// Compacts the history in etcd.
     pub fn compact(&self) {
         self.script("compact");
     }
@@ -70,12 +70,12 @@ impl KubeApiserver {
         assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// Address on which it listens.
+    /// Returns the URL on which it listens.
     pub fn url(&self) -> String {
         std::fs::read_to_string(self.dir.join("url")).expect("a started server").trim().to_owned()
     }
 
-    /// The administrator's kubeconfig.
+    /// Returns the path of the administrator's kubeconfig.
     pub fn admin(&self) -> PathBuf {
         self.dir.join("kubeconfig")
     }
@@ -91,7 +91,7 @@ impl KubeApiserver {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the script");
-        // All of it is read before anything is printed.
+        // kubectl reads its whole input before it prints, so this cannot deadlock.
         kubectl.stdin.take().expect("piped").write_all(input.as_bytes()).expect("kubectl reads");
         let done = kubectl.wait_with_output().expect("kubectl ends");
         let told = String::from_utf8_lossy(&done.stderr);
@@ -99,13 +99,13 @@ impl KubeApiserver {
         String::from_utf8(done.stdout).expect("UTF-8")
     }
 
-    /// `kubectl apply`.
+    /// Runs `kubectl apply`.
     pub fn apply(&self, yaml: &str) {
         self.kubectl(&["apply", "--filename=-"], yaml);
     }
 
-    /// Makes a service account without any right in namespace `default`, and returns the kubeconfig of one who
-    /// runs as it.
+    /// Creates a service account without permissions in namespace `default`, and returns the path of a kubeconfig with
+    /// its token.
     pub fn service_account(&self, name: &str) -> PathBuf {
         let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } });
         self.apply(&account.to_string());
@@ -129,8 +129,8 @@ impl KubeApiserver {
         path
     }
 
-    /// Grants a service account of namespace `default` these verbs on a resource: in one namespace, or in the
-    /// whole cluster.
+    /// Grants a service account of namespace `default` these verbs on a resource, in one namespace or in the whole
+    /// cluster.
     pub fn grant(&self, account: &str, verbs: &[&str], resource: &str, namespace: Option<&str>) {
         let kind = if namespace.is_some() { "Role" } else { "ClusterRole" };
         let metadata = json!({ "name": format!("{account}-{resource}"), "namespace": namespace });
@@ -147,7 +147,7 @@ impl KubeApiserver {
         self.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": [role, binding] }).to_string());
     }
 
-    /// Takes back what [`grant`](Self::grant) gave in the whole cluster.
+    /// Revokes what [`grant`](Self::grant) granted in the whole cluster.
     pub fn revoke(&self, account: &str, resource: &str) {
         self.kubectl(&["delete", "clusterrolebinding", &format!("{account}-{resource}")], "");
     }
@@ -156,7 +156,7 @@ impl KubeApiserver {
 impl Drop for KubeApiserver {
     fn drop(&mut self) {
         drop(self.watchdog.stdin.take());
-        // Fails only if it has ended already.
+        // Fails only if the process has ended already.
         let _ = self.watchdog.wait();
     }
 }

@@ -1,7 +1,7 @@
-//! Shared parts of the tests of all crates: a fake API server that does on demand what a real one does only on bad days, a real one,
-//! clients of DNS, and the daemon as a process.
+//! Shared parts of the tests of all crates: a fake API server that produces faults on demand, a real API server, DNS
+//! clients, and the daemon as a process.
 //!
-//! Depends on none of the crates that are tested, so that each of them can use it.
+//! It depends on none of the tested crates, so that each of them can use it.
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 #![allow(clippy::must_use_candidate, reason = "a test that drops a result has its reasons")]

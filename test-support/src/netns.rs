@@ -1,11 +1,11 @@
-//! Tests in a network namespace of their own.
+//! Tests that run in their own network namespace.
 
 use std::process::Command;
 
-/// Set in the namespace.
+/// Environment variable that is set in the namespace.
 const INSIDE: &str = "TEST_IS_INSIDE";
 
-/// Runs `test`, which has this name, in a namespace prepared by these arguments of `ip`.
+/// Runs `test`, whose path is `name`, in a network namespace that is set up by these arguments of `ip`.
 pub fn in_namespace(name: &str, setup: &[&str], test: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_none() {
         let this = std::env::current_exe().unwrap();

@@ -1,14 +1,14 @@
-//! Waiting for a condition that another process, or the other side of a socket, brings about.
+//! Waiting for conditions that another process or the peer of a socket brings about.
 //!
-//! Neither gives notice, so the condition is polled; nothing depends on the interval.
+//! There is no notification of either, so the condition is polled. No test depends on the interval.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Time within which whatever happens at all has happened, however busy the machine is. Only failing tests take as long.
+/// Timeout of every expected event, long enough for a busy machine. Only failing tests wait that long.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Time between two looks.
+/// Interval between two checks of a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Waits until the condition is met.
@@ -20,7 +20,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until the condition is met, while other tasks of the runtime go on.
+/// Waits until the condition is met, while other tasks of the runtime continue.
 pub async fn until_async(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
@@ -29,7 +29,7 @@ pub async fn until_async(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Advances tokio's clock by this much at once. Needs a runtime of one thread.
+/// Advances tokio's clock by `time` at once. Needs a current-thread runtime.
 #[cfg(feature = "virtual-time")]
 pub async fn pass(time: Duration) {
     tokio::time::pause();

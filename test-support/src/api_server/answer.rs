@@ -22,7 +22,7 @@ use super::state::{ApiServerState, OpenWatch, SharedState, Streaming};
 use super::store::{ListPage, ListPosition, ObjectEvent, View};
 use crate::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH, UNAUTHORIZED};
 
-/// Responds to a request; never, if that is prepared.
+/// Responds to a request. Never completes if the prepared response is [`PreparedResponse::Silence`].
 pub(super) async fn respond(
     shared: SharedState,
     request: Request<Incoming>,
@@ -45,7 +45,7 @@ pub(super) async fn respond(
     }
 }
 
-/// The version, and access reviews.
+/// Responds to requests for `/version` and to access reviews.
 fn other(shared: &SharedState, path: &str, token: Option<&str>, body: &[u8]) -> Response<ResponseBody> {
     let mut state = shared.0.lock().expect("no test panicked with it");
     if state.token.is_some() && state.token.as_deref() != token {
@@ -93,7 +93,7 @@ fn wire(state: &ApiServerState, seen: &SeenRequest) -> Wire {
     Wire { only_metadata, encoding }
 }
 
-/// A list of the namespace kube-system.
+/// Returns a list of the namespace kube-system alone.
 fn identity(state: &ApiServerState, seen: &SeenRequest) -> Response<ResponseBody> {
     let metadata = json!({"name": "kube-system", "uid": state.identity, "resourceVersion": "1"});
     let namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": metadata});
@@ -118,7 +118,7 @@ fn view(seen: &SeenRequest) -> View {
     }
 }
 
-/// A page. The continue token is `version/number` or `version/namespace/name`.
+/// Returns a page. The continue token is `version/number` or `version/namespace/name`.
 fn list(state: &ApiServerState, seen: &SeenRequest) -> Response<ResponseBody> {
     let wire = wire(state, seen);
     let (mut version, mut position) = (state.store.version, ListPosition::Generated(0));
@@ -148,12 +148,12 @@ fn token(version: u64, position: &ListPosition) -> String {
     }
 }
 
-/// Items of a list in one part of a body: about 64 KiB of whole pods.
+/// Number of items of a list in one part of a body: about 64 KiB of whole pods.
 const ITEMS_PER_PART: usize = 8;
-/// Size of the buffer of such a part, in bytes.
+/// Initial capacity of the buffer of such a part, in bytes.
 const PART_CAPACITY: usize = ITEMS_PER_PART * (10 << 10);
 
-/// A page of a list. Items are encoded while it is sent.
+/// Returns a page of a list. Items are encoded while the page is sent.
 fn page_response(wire: Wire, resource: &str, page: ListPage, version: u64) -> Response<ResponseBody> {
     let ListPage { objects, next } = page;
     let next = next.map(|(position, left)| (token(version, &position), left));
@@ -177,7 +177,7 @@ fn recorded(text: &str) -> Value {
     serde_json::from_str(text).expect("a recording")
 }
 
-/// A watch, which begins with the objects of this moment, with the changes since a version, or with a failure.
+/// Returns a watch that begins with the current objects, with the changes since a version, or with a failure.
 fn watch(state: &mut ApiServerState, seen: &SeenRequest) -> Response<ResponseBody> {
     let (view, wire) = (view(seen), wire(state, seen));
     let from: u64 = seen.param("resourceVersion").map_or(0, |version| version.parse().expect("a version"));
@@ -200,7 +200,7 @@ fn watch(state: &mut ApiServerState, seen: &SeenRequest) -> Response<ResponseBod
     watch_response(wire, stream::iter(objects).map(added).chain(stream::iter(first)).chain(live))
 }
 
-/// The body of a watch. Events are encoded while it is sent.
+/// Returns the body of a watch. Events are encoded while the body is sent.
 fn watch_response(
     wire: Wire,
     parts: impl Stream<Item = WatchPart> + Send + 'static,

@@ -13,13 +13,13 @@ fn store(pods: u32) -> ObjectStore {
     store
 }
 
-/// Returns a list of so many generated pods.
+/// Returns a list of `pods` generated pods.
 #[must_use]
 pub fn list(encoding: Encoding, pods: u32) -> Vec<u8> {
     page(encoding, pods, usize::MAX)
 }
 
-/// Returns the first page of such a list.
+/// Returns the first page of such a list, with at most `limit` pods.
 #[must_use]
 pub fn page(encoding: Encoding, pods: u32, limit: usize) -> Vec<u8> {
     let (wire, store) = (Wire { only_metadata: false, encoding }, store(pods));
@@ -34,7 +34,7 @@ pub fn page(encoding: Encoding, pods: u32, limit: usize) -> Vec<u8> {
     body
 }
 
-/// Returns as many changes of as many generated pods, of all kinds in turn.
+/// Returns `count` changes of `count` generated pods, of all kinds in turn.
 #[must_use]
 pub fn events(encoding: Encoding, count: u32) -> Vec<u8> {
     let (wire, mut store) = (Wire { only_metadata: false, encoding }, store(count));
@@ -44,7 +44,7 @@ pub fn events(encoding: Encoding, count: u32) -> Vec<u8> {
     events.iter().flat_map(|event| wire.event(event.kind, &event.object)).collect()
 }
 
-/// Returns the bookmark that ends a streaming list, any other, and a failure, as events of a watch.
+/// Returns three events of a watch: the bookmark that ends a streaming list, an ordinary bookmark, and a failure.
 #[must_use]
 pub fn end_events(encoding: Encoding) -> Vec<u8> {
     let wire = Wire { only_metadata: false, encoding };

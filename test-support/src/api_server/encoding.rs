@@ -10,7 +10,7 @@ pub enum Encoding {
 }
 
 tokio::task_local! {
-    /// The encoding that servers of this test prefer.
+    /// The encoding that servers of the current test prefer.
     static ENCODING: Encoding;
 }
 
@@ -19,7 +19,7 @@ pub async fn with_encoding(encoding: Encoding, test: impl Future<Output = ()>) {
     ENCODING.scope(encoding, test).await;
 }
 
-/// Makes a test of each function, for servers of either encoding.
+/// Defines two tests for each function, one for servers of each encoding.
 #[macro_export]
 macro_rules! in_both_encodings {
     ($($test:ident),* $(,)?) => {
@@ -41,7 +41,7 @@ macro_rules! in_both_encodings {
 }
 
 impl Encoding {
-    /// Returns the encoding of [`with_encoding`]; JSON outside of it.
+    /// Returns the encoding of [`with_encoding`], or JSON outside of it.
     pub(super) fn of_test() -> Self {
         ENCODING.try_get().unwrap_or(Self::Json)
     }
@@ -59,7 +59,7 @@ impl Encoding {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ListMetadata {
     pub(super) version: u64,
-    /// The token of the next page, and an estimate of the objects that are left.
+    /// The token of the next page, and an estimate of the number of remaining objects.
     pub(super) next: Option<(String, usize)>,
 }
 

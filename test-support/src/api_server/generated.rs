@@ -1,23 +1,23 @@
-//! Generated pods: each is made when it is sent, of a template and a few numbers.
+//! Generated pods: each is rendered when it is sent, from a template and a few numbers.
 
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-/// Maximum number of generated pods: as many as have an address of their own.
+/// Maximum number of generated pods, each of which has two addresses of its own in 10.0.0.0/8.
 pub const MAX_PODS: u32 = 1 << 23;
 
 /// Number of namespaces that generated pods are spread over.
 pub const NAMESPACES: u32 = 1000;
 
-/// Differences of a generated pod from the others, and from its predecessors.
+/// A generated pod: the values in which it differs from other generated pods and from earlier states of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GeneratedPod {
     /// Below [`MAX_PODS`].
     pub number: u32,
-    /// Number of times that a pod of this number was deleted and created again; part of its name and its uid.
+    /// Number of times that the pod with this number was deleted and created again; part of its name and its uid.
     pub incarnation: u32,
-    /// True if it has its second address.
+    /// True if the pod has its second address.
     pub moved: bool,
     pub(super) restarts: u32,
     pub(super) version: u64,
@@ -25,25 +25,25 @@ pub struct GeneratedPod {
 }
 
 impl GeneratedPod {
-    /// Its one address, which no other pod has, nor ever had.
+    /// Returns its only address, which no pod with another number ever has.
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
         Ipv4Addr::from_bits(0x0a00_0000 + self.number + if self.moved { MAX_PODS } else { 0 })
     }
 
-    /// An address that it does not have, nor any other pod.
+    /// Returns its unused address, which no pod has at present.
     #[must_use]
     pub fn other_address(&self) -> Ipv4Addr {
         Self { moved: !self.moved, ..*self }.address()
     }
 
-    /// Its namespace, one of [`NAMESPACES`].
+    /// Returns its namespace, one of [`NAMESPACES`].
     #[must_use]
     pub fn namespace(&self) -> String {
         namespace_name(self.number % NAMESPACES)
     }
 
-    /// Its name, which no other pod has, nor ever had.
+    /// Returns its name, which no other pod ever has.
     #[must_use]
     pub fn name(&self) -> String {
         format!("frontend-7c9f7b8d6-{:06x}{:02x}", self.number, self.incarnation)
@@ -58,7 +58,7 @@ fn namespace_name(number: u32) -> String {
     format!("team-{number}")
 }
 
-/// The namespaces of generated pods.
+/// Returns the namespaces of generated pods.
 pub(super) fn namespaces() -> impl Iterator<Item = Value> {
     (0..NAMESPACES).map(|number| {
         let name = namespace_name(number);
@@ -71,9 +71,9 @@ pub(super) fn namespaces() -> impl Iterator<Item = Value> {
     })
 }
 
-/// A UUID, as random as one.
+/// Returns a UUID whose bits look random.
 fn uid(number: u64) -> String {
-    // The finishing steps of SplitMix64: every bit depends on every other.
+    // The finalizer of SplitMix64: every bit of the result depends on every bit of the input.
     let mix = |mut bits: u64| {
         bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -91,11 +91,11 @@ fn uid(number: u64) -> String {
     )
 }
 
-/// A change of a generated pod: before and after it, each `None` for a pod that does not exist.
+/// A change of a generated pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PodChange {
     pub(super) before: Option<GeneratedPod>,
-    /// With the version of its deletion, if the change deletes it.
+    /// The pod with the version of its deletion, if the change deletes it.
     pub(super) after: GeneratedPod,
 }
 
@@ -106,7 +106,7 @@ impl PodChange {
     }
 }
 
-/// All generated pods, a few bytes each.
+/// All generated pods, at a few bytes each.
 #[derive(Debug, Default)]
 pub(super) struct GeneratedPods {
     pods: Vec<GeneratedPod>,
@@ -119,7 +119,7 @@ impl GeneratedPods {
     ///
     /// # Panics
     ///
-    /// If there are more than [`MAX_PODS`].
+    /// Panics if there are more than [`MAX_PODS`].
     pub(super) fn new(pods: u32, version: u64) -> Self {
         assert!(pods <= MAX_PODS, "at most {MAX_PODS} pods");
         let pod = |number| GeneratedPod {
@@ -133,37 +133,37 @@ impl GeneratedPods {
         Self { pods: (0..pods).map(pod).collect(), changes: 0 }
     }
 
-    /// Returns the pods that exist, from a number on.
+    /// Returns the existing pods whose number is at least `number`.
     pub(super) fn from(&self, number: u32) -> impl Iterator<Item = &GeneratedPod> {
         let from = usize::try_from(number).unwrap_or(usize::MAX).min(self.pods.len());
         self.pods[from..].iter().filter(|pod| pod.exists)
     }
 
-    /// Returns the number of pods from a number on, deleted ones included.
+    /// Returns how many pods have a number of at least `number`, including deleted ones.
     pub(super) fn count_from(&self, number: u32) -> usize {
         self.pods.len().saturating_sub(usize::try_from(number).unwrap_or(usize::MAX))
     }
 
-    /// Returns at most so many of the pods, spread evenly.
+    /// Returns at most `at_most` pods, evenly spread over the numbers.
     pub(super) fn sample(&self, at_most: usize) -> Vec<GeneratedPod> {
         let count = at_most.min(self.pods.len());
         (0..count).map(|number| self.pods[number * self.pods.len() / count]).collect()
     }
 
-    /// Makes the next change, which gets this version, and returns it; `None` if there is no pod.
+    /// Makes the next change, at `version`, and returns it; `None` if there are no pods.
     ///
-    /// Four kinds in turn: a new status of a pod that keeps its address, a new address, a deletion, and the
-    /// addition of a pod in place of the deleted one, under another name.
+    /// There are four kinds of changes, in turn: a new status with the same address, a new address, a deletion, and the
+    /// creation of a pod with another name in place of the deleted one.
     pub(super) fn change(&mut self, version: u64) -> Option<PodChange> {
         let count = u32::try_from(self.pods.len()).expect("at most MAX_PODS");
         if count == 0 {
             return None;
         }
         let turn = self.changes % 4;
-        // The addition is of the pod deleted before it.
+        // The creation has the number of the deletion before it.
         let step = self.changes - u32::from(turn == 3);
         self.changes += 1;
-        // Another pod each time, in no order.
+        // Multiplicative hashing selects another pod for each step, in scattered order.
         let number = (u64::from(step.wrapping_mul(0x9e37_79b9)) * u64::from(count)) >> 32;
         let pod = &mut self.pods[usize::try_from(number).expect("below the count of pods")];
         let before = pod.exists.then_some(*pod);

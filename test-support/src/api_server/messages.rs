@@ -10,10 +10,10 @@ use super::store::ObjectEvent;
 
 /// A part of the body of a watch.
 pub(super) enum WatchPart {
-    /// Encoded when it is sent.
+    /// An event, encoded when it is sent.
     Event(ObjectEvent),
     Bytes(Bytes),
-    /// The connection breaks.
+    /// Breaks the connection.
     Break,
 }
 
@@ -28,7 +28,7 @@ impl Encoding {
 }
 
 impl Wire {
-    /// `apiVersion` and `kind` of objects of a resource.
+    /// Returns `apiVersion` and `kind` of the objects of a resource.
     fn type_meta(self, resource: &str) -> [&'static str; 2] {
         match (self.only_metadata, resource) {
             (true, _) => ["meta.k8s.io/v1", "PartialObjectMetadata"],
@@ -37,7 +37,7 @@ impl Wire {
         }
     }
 
-    /// Returns the beginning of a list of these objects.
+    /// Returns the beginning of a list of `objects`.
     pub(super) fn list_head(self, resource: &str, meta: &ListMetadata, objects: &[ApiObject]) -> Vec<u8> {
         let [api_version, kind] = self.type_meta(resource);
         match self.encoding {
@@ -110,7 +110,7 @@ impl Wire {
         }
     }
 
-    /// Returns a bookmark; the one that ends the initial events of a streaming list, or any other.
+    /// Returns a bookmark: the one that ends the initial events of a streaming list, or an ordinary one.
     pub(super) fn bookmark(self, resource: &str, version: u64, ends_list: bool) -> Bytes {
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if ends_list {
@@ -133,7 +133,7 @@ impl Wire {
         }
     }
 
-    /// Returns the event with which a failure ends a watch.
+    /// Returns the event that ends a watch with a failure.
     pub(super) fn error(self, status: &Value) -> Bytes {
         match self.encoding {
             Encoding::Json => json_event("ERROR", status),
@@ -141,7 +141,7 @@ impl Wire {
         }
     }
 
-    /// Returns an event that no decoder understands.
+    /// Returns an event that decoders reject.
     pub(super) fn garbled(self) -> Bytes {
         match self.encoding {
             Encoding::Json => Bytes::from_static(b"{\"type\":\"MODIFIED\",\"object\":nonsense}\n"),

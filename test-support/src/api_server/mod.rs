@@ -1,9 +1,9 @@
-//! A fake API server: real clients talk HTTP to it over loopback, and it does on demand what a real one does only on bad
-//! days. Its responses are shaped as recorded ones, in JSON and in protobuf.
+//! A fake API server, to which real clients connect over loopback. It produces on demand faults that are rare in a real
+//! one. Its responses have the form of recorded ones, in JSON and in protobuf.
 //!
-//! It has the objects that are put into it and, for benchmarks, up to millions of generated pods, which take a few bytes
-//! each and are made when they are sent. They are shaped as kube-apiserver 1.36 sends them: see `data/pod.json`. Lists
-//! have generated pods first, ordered by number instead of by name.
+//! It serves the objects that are put into it and, for benchmarks, up to millions of generated pods, which take a few
+//! bytes each and are rendered when they are sent. They have the fields that kube-apiserver 1.36 sends: see
+//! `data/pod.json`. Lists begin with the generated pods, ordered by number instead of by name.
 
 mod answer;
 pub mod bodies;
@@ -52,10 +52,10 @@ use object::ApiObject;
 use state::{ApiServerState, SharedState};
 use store::ObjectStore;
 
-/// Interval of the bursts in which changes of generated pods are made.
+/// Interval between bursts of changes to generated pods.
 const BURST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The server. Its address stays the same when it is stopped and started again.
+/// A fake API server. Its address stays the same when it is stopped and started again.
 pub struct ApiServer {
     shared: SharedState,
     address: SocketAddr,
@@ -67,7 +67,7 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts it in the current runtime, which must exist.
+    /// Starts a server in the current runtime, which must exist.
     pub fn start() -> Self {
         let shared = Arc::new((Mutex::new(ApiServerState::new()), watch::Sender::new(Vec::new())));
         let folder = tempfile::tempdir().expect("a folder");
@@ -81,7 +81,7 @@ impl ApiServer {
         server
     }
 
-    /// Starts it on a thread of its own, for tests without a runtime.
+    /// Starts a server on its own thread, for tests without a runtime.
     pub fn spawn() -> Self {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
@@ -92,17 +92,17 @@ impl ApiServer {
         server
     }
 
-    /// The address on which it listens.
+    /// Returns the address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its URL, without TLS.
+    /// Returns its URL, without TLS.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Begins to listen, again if it was stopped.
+    /// Starts listening; also after [`stop`](Self::stop).
     pub fn restart(&mut self) {
         let listener = net::TcpListener::bind(self.address).expect("the port is ours");
         listener.set_nonblocking(true).expect("a socket option");
@@ -113,7 +113,7 @@ impl ApiServer {
             let listener = TcpListener::from_std(listener).expect("in a runtime");
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                // As Go's servers.
+                // Like Go's servers.
                 drop(socket.set_nodelay(true));
                 connections.spawn(handle.clone().serve_http1(socket));
             }
@@ -122,12 +122,12 @@ impl ApiServer {
         self.running = Some(running);
     }
 
-    /// Returns what serves connections that others have accepted.
+    /// Returns a handle that serves connections accepted elsewhere.
     pub fn clone_handle(&self) -> ConnectionServer {
         ConnectionServer(Arc::clone(&self.shared))
     }
 
-    /// Stops listening, and closes all connections.
+    /// Stops listening and closes all connections.
     pub async fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.shutdown().await;
@@ -135,7 +135,7 @@ impl ApiServer {
         self.state(|state| state.watches.clear());
     }
 
-    /// Stops a server that has a thread of its own.
+    /// Stops a server that has its own thread.
     pub fn stop_spawned(&mut self) {
         let runtime = self.runtime.take().expect("it was started by `spawn`");
         runtime.block_on(self.stop());
@@ -151,24 +151,25 @@ impl ApiServer {
         self.state(|state| state.change(|store| store.put(object)));
     }
 
-    /// Deletes an object, which exists.
+    /// Deletes an object, which must exist.
     pub fn delete(&self, resource: &'static str, namespace: &str, name: &str) {
         self.state(|state| state.change(|store| store.delete(resource, namespace, name)));
     }
 
-    /// Adds so many running pods with one address each, spread over [`NAMESPACES`] namespaces, before any client connects.
+    /// Adds `count` running pods with one address each, in [`NAMESPACES`] namespaces. To be called before any client
+    /// connects.
     ///
     /// # Panics
     ///
-    /// If there are more than [`MAX_PODS`].
+    /// Panics if there are more than [`MAX_PODS`].
     pub fn generate_pods(&self, count: u32) {
         self.state(|state| state.store.generate_pods(count));
     }
 
-    /// Makes so many changes of the generated pods at this rate a second, and sends them to the watches.
+    /// Makes `changes` changes of the generated pods, `rate` per second, and sends them to the watches.
     ///
-    /// They are of four kinds, in turn: a new status, a new address, a pod deleted, another one added in its
-    /// place. So after a multiple of four there are as many pods as before. Without pods nothing happens.
+    /// There are four kinds, in turn: a new status, a new address, a deleted pod, and a new pod in its place. So the
+    /// number of pods after a multiple of four changes is the same as before. Does nothing if there are no pods.
     pub fn change_pods(&self, changes: u32, rate: u32) {
         let begin = Instant::now();
         let mut made = 0;
@@ -183,7 +184,7 @@ impl ApiServer {
         }
     }
 
-    /// Returns at most so many of the generated pods as they are now, spread evenly.
+    /// Returns the current states of at most `at_most` generated pods, evenly spread.
     pub fn sample_pods(&self, at_most: usize) -> Vec<GeneratedPod> {
         self.state(|state| state.store.generated.sample(at_most))
     }
@@ -195,7 +196,7 @@ impl ApiServer {
         sizes.sum::<usize>().checked_div(sample.len()).unwrap_or_default()
     }
 
-    /// Forgets the history: watches from versions before this one get 410.
+    /// Discards the history: watches from versions before the current one fail with 410.
     pub fn compact(&self) {
         self.state(|state| state.store.compact());
     }
@@ -205,22 +206,22 @@ impl ApiServer {
         self.state(|state| uid.clone_into(&mut state.identity));
     }
 
-    /// Sets the revision of etcd, whatever the version of the objects.
+    /// Sets the revision of etcd, independently of the version of the objects.
     pub fn at_revision(&self, revision: u64) {
         self.state(|state| state.revision = Some(revision));
     }
 
-    /// Sets the encoding of responses. JSON is sent to clients that do not accept it.
+    /// Sets the encoding of responses. Clients that do not accept it receive JSON.
     pub fn encode_as(&self, encoding: Encoding) {
         self.state(|state| state.encoding = encoding);
     }
 
-    /// Sets the answer to streaming lists.
+    /// Sets the response to streaming lists.
     pub fn stream(&self, streaming: Streaming) {
         self.state(|state| state.streaming = streaming);
     }
 
-    /// Accepts this bearer token only.
+    /// Rejects all bearer tokens but this one.
     pub fn require_token(&self, token: &str) {
         self.state(|state| state.token = Some(token.to_owned()));
     }
@@ -230,32 +231,32 @@ impl ApiServer {
         self.state(|state| state.is_allowed = is_allowed);
     }
 
-    /// Prepares the response to the next request of this kind. Several are used in turn.
+    /// Prepares the response to the next request of this kind. Several responses are used in the order of the calls.
     pub fn next(&self, resource: &'static str, verb: RequestVerb, reply: PreparedResponse) {
         self.state(|state| state.replies.push_back((resource, verb, reply)));
     }
 
-    /// Number of prepared responses that are not used yet.
+    /// Returns the number of prepared responses that are not used yet.
     pub fn unused(&self) -> usize {
         self.state(|state| state.replies.len())
     }
 
-    /// Refuses requests that accept protobuf, from now on.
+    /// From now on, refuses requests that accept protobuf, with this status.
     pub fn refuse_protobuf(&self, status: u16) {
         self.state(|state| state.refuse_protobuf = Some(status));
     }
 
-    /// Number of requests for the version so far.
+    /// Returns the number of requests for `/version` so far.
     pub fn probes(&self) -> usize {
         self.state(|state| state.probes)
     }
 
-    /// Paths of all requests so far, in order.
+    /// Returns the paths of all requests so far, in order.
     pub fn paths(&self) -> Vec<String> {
         self.state(|state| state.paths.clone())
     }
 
-    /// Sends the next change to open watches as garbage.
+    /// Makes the next change arrive as garbage at open watches.
     pub fn garble(&self) {
         self.state(|state| state.garble = true);
     }
@@ -273,12 +274,12 @@ impl ApiServer {
         self.state(|state| state.break_watches(resource));
     }
 
-    /// Ends all watches of a resource, as the server does when their time is up.
+    /// Ends all watches of a resource, as a server does when their time limit is reached.
     pub fn end_watches(&self, resource: &str) {
         self.state(|state| state.end_watches(resource));
     }
 
-    /// Forgets the history, and ends all watches of a resource with 410, so that clients list again.
+    /// Discards the history, and ends all watches of a resource with 410, so that clients list again.
     pub fn expire_watches(&self, resource: &str) {
         let expired: Value = serde_json::from_str(EXPIRED_WATCH).expect("a recording");
         self.state(|state| {
@@ -288,22 +289,22 @@ impl ApiServer {
         });
     }
 
-    /// Number of open watches of a resource.
+    /// Returns the number of open watches of a resource.
     pub fn open_watches(&self, resource: &str) -> usize {
         self.state(|state| state.watches_of(resource).count())
     }
 
-    /// All requests for pods and namespaces so far.
+    /// Returns all requests for pods and namespaces so far.
     pub fn seen(&self) -> Vec<SeenRequest> {
         self.shared.1.borrow().clone()
     }
 
-    /// Number of requests of this kind so far.
+    /// Returns the number of requests of this kind so far.
     pub fn count(&self, resource: &str, verb: RequestVerb) -> usize {
         count(&self.shared.1.borrow(), resource, verb)
     }
 
-    /// Waits until there were so many requests of this kind.
+    /// Waits until `times` requests of this kind have arrived.
     pub async fn wait_for(&self, resource: &str, verb: RequestVerb, times: usize) {
         let mut seen = self.shared.1.subscribe();
         let enough = seen.wait_for(|seen| count(seen, resource, verb) >= times);
@@ -311,17 +312,17 @@ impl ApiServer {
         assert!(waited.is_ok(), "no {times} {verb:?} of {resource} arrived, but {:?}", self.seen());
     }
 
-    /// File with the token of the kubeconfig, which is `first`.
+    /// Returns the path of the token file in the kubeconfig. Its initial content is `first`.
     pub fn token_file(&self) -> PathBuf {
         self.folder.path().join("token")
     }
 
-    /// Replaces the token in that file.
+    /// Replaces the token in the token file.
     pub fn write_token(&self, token: &str) {
         std::fs::write(self.token_file(), token).expect("a token file");
     }
 
-    /// A kubeconfig of this server.
+    /// Returns the path of a kubeconfig for this server.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
     }
@@ -338,7 +339,7 @@ pub fn kubeconfig(url: &str, user: &Value) -> String {
     .to_string()
 }
 
-/// Serves connections that others have accepted.
+/// Serves connections accepted elsewhere.
 #[derive(Clone)]
 pub struct ConnectionServer(SharedState);
 
@@ -346,7 +347,7 @@ impl ConnectionServer {
     /// Serves a connection over HTTP/1.1.
     pub async fn serve_http1(self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let service = service_fn(move |request| respond(Arc::clone(&self.0), request));
-        // A client that breaks off is no failure of the server.
+        // A client that disconnects is not an error.
         drop(http1::Builder::new().serve_connection(TokioIo::new(io), service).await);
     }
 

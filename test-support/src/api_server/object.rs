@@ -1,4 +1,4 @@
-//! Objects as they are kept and sent.
+//! Objects in the form in which they are stored and sent.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::template::{FieldValues, PodTemplate};
 /// An object of the cluster.
 #[derive(Clone, Debug)]
 pub(super) enum ApiObject {
-    /// One that was put there.
+    /// An object from [`ApiServer::put`](super::ApiServer::put).
     Put(Arc<Value>),
-    /// A pod that is made when it is sent.
+    /// A generated pod, rendered when it is sent.
     Generated(GeneratedPod),
 }
 
@@ -38,7 +38,7 @@ impl ApiObject {
         }
     }
 
-    /// `apiVersion` and `kind`, as they are sent.
+    /// Returns `apiVersion` and `kind` in the form that is sent.
     pub(super) fn type_meta(&self, wire: Wire) -> [&str; 2] {
         match self {
             _ if wire.only_metadata => ["meta.k8s.io/v1", "PartialObjectMetadata"],
@@ -47,7 +47,7 @@ impl ApiObject {
         }
     }
 
-    /// Returns the whole object, or its metadata.
+    /// Returns the whole object, or a `PartialObjectMetadata` of it.
     fn value(&self, only_metadata: bool) -> Cow<'_, Value> {
         let object = match self {
             Self::Put(object) => Cow::Borrowed(&**object),
@@ -65,7 +65,7 @@ impl ApiObject {
         }
     }
 
-    /// Size of what [`write`](Self::write) appends for an item, in bytes.
+    /// Returns the number of bytes that [`write`](Self::write) appends for an item of a list.
     pub(super) fn size(&self, wire: Wire) -> usize {
         match (self, wire.encoding) {
             (Self::Generated(pod), Encoding::Json) if !wire.only_metadata => {
@@ -82,7 +82,8 @@ impl ApiObject {
         }
     }
 
-    /// Appends the object. Its kind is left out of an item of a list, and is in the envelope in protobuf.
+    /// Appends the object. Items of a list have no `kind` and `apiVersion` in JSON; in protobuf the envelope contains
+    /// them.
     pub(super) fn write(&self, wire: Wire, has_kind: bool, out: &mut Vec<u8>) {
         match (self, wire.encoding) {
             (Self::Generated(pod), Encoding::Json) if !wire.only_metadata => {
@@ -93,7 +94,7 @@ impl ApiObject {
             }
             (_, Encoding::Json) => {
                 let mut object = self.value(wire.only_metadata);
-                // As in a real list: only partial objects have it.
+                // As in a real list, where only items of type `PartialObjectMetadata` have a kind.
                 if !has_kind
                     && !wire.only_metadata
                     && let Some(fields) = object.to_mut().as_object_mut()
@@ -108,7 +109,7 @@ impl ApiObject {
     }
 }
 
-/// A running pod with these addresses.
+/// Returns a running pod with these addresses.
 pub fn pod(namespace: &str, name: &str, addresses: &[&str]) -> Value {
     let ips: Vec<Value> = addresses.iter().map(|ip| json!({"ip": ip})).collect();
     json!({
@@ -119,7 +120,7 @@ pub fn pod(namespace: &str, name: &str, addresses: &[&str]) -> Value {
     })
 }
 
-/// A namespace.
+/// Returns a namespace.
 pub fn namespace(name: &str) -> Value {
     json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name, "uid": name},
            "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})

@@ -1,14 +1,15 @@
-//! Objects in protobuf, as an API server writes them: encoded here field by field, since the messages under test must not
-//! be their own yardstick. Field numbers are those of `generated.proto` in `k8s.io/api` and `k8s.io/apimachinery`.
+//! Objects in protobuf, in the form that an API server sends. They are encoded here field by field, so that the decoder
+//! under test is not checked against its own message types. Field numbers are those of `generated.proto` in
+//! `k8s.io/api` and `k8s.io/apimachinery`.
 
 use serde_json::Value;
 
 use super::encoding::ListMetadata;
 
-/// `contentEncoding` and `contentType` of `runtime.Unknown`, which are empty.
+/// `contentEncoding` and `contentType` of `runtime.Unknown`, both empty.
 pub(super) const ENVELOPE_TAIL: &[u8] = &[3 << 3 | 2, 0, 4 << 3 | 2, 0];
 
-/// Appends an integer.
+/// Appends a varint.
 pub(super) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);
@@ -17,14 +18,14 @@ pub(super) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value.to_le_bytes()[0]);
 }
 
-/// Returns the size of a value with its length before it, in bytes.
+/// Returns the size of a value together with its length prefix, in bytes.
 pub(super) fn delimited(size: usize) -> usize {
     let mut length = Vec::new();
     write_varint(size as u64, &mut length);
     length.len() + size
 }
 
-/// Returns a field that is a message, a string or bytes.
+/// Returns a field whose value is a message, a string or bytes.
 pub(super) fn field(number: u8, value: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
     write_varint(value.len() as u64, &mut field);
@@ -38,12 +39,12 @@ fn number(number: u8, value: u64) -> Vec<u8> {
     field
 }
 
-/// Returns a string as a field; nothing if there is none.
+/// Returns a field with a string, or no bytes if the value is not a string.
 fn text(number: u8, value: &Value) -> Vec<u8> {
     value.as_str().map(|text| field(number, text.as_bytes())).unwrap_or_default()
 }
 
-/// Returns an entry of a map of strings for each member.
+/// Returns a field for each entry of a map of strings.
 fn map(number: u8, members: &Value) -> impl Iterator<Item = Vec<u8>> {
     let members = members.as_object().into_iter().flatten();
     members.map(move |(key, value)| field(number, &[field(1, key.as_bytes()), text(2, value)].concat()))
@@ -61,7 +62,7 @@ pub(super) fn object_metadata(meta: &Value) -> Vec<u8> {
     message
 }
 
-/// Returns a pod, a namespace or the metadata of either.
+/// Returns a pod, a namespace, or the metadata of either.
 pub(super) fn object(object: &Value) -> Vec<u8> {
     let message = field(1, &object_metadata(&object["metadata"]));
     if object["status"].get("podIPs").is_none() && object["spec"].get("containers").is_none() {
@@ -101,7 +102,7 @@ pub(super) fn list_metadata(meta: &ListMetadata) -> Vec<u8> {
     [field(1, b""), field(2, meta.version.to_string().as_bytes()), field(3, token.as_bytes()), left].concat()
 }
 
-/// Returns the magic number and the type: the object follows.
+/// Returns the magic number and the type, which precede the object.
 pub(super) fn envelope_head(api_version: &str, kind: &str) -> Vec<u8> {
     let fields = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
     [b"k8s\0".as_slice(), &field(1, &fields)].concat()
@@ -112,7 +113,7 @@ pub(super) fn envelope(api_version: &str, kind: &str, object: &[u8]) -> Vec<u8> 
     [&envelope_head(api_version, kind), &field(2, object)[..], ENVELOPE_TAIL].concat()
 }
 
-/// Appends everything before an object of so many bytes, the length of the event first.
+/// Appends everything that precedes an object of `object` bytes, beginning with the length of the event.
 pub(super) fn event_head(kind: &str, object: usize, out: &mut Vec<u8>) {
     let kind = field(1, kind.as_bytes());
     let extension = 1 + delimited(object);

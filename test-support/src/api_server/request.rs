@@ -5,9 +5,9 @@ use http::{header, request};
 /// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestVerb {
-    /// A list of the one namespace kube-system.
+    /// A list of the namespace kube-system alone.
     Identify,
-    /// A list, or a page of one.
+    /// A list, or one of its pages.
     List,
     /// A watch that begins with a list.
     Stream,
@@ -15,20 +15,20 @@ pub enum RequestVerb {
     Watch,
 }
 
-/// A request as it arrived.
+/// A request that the server has received.
 #[derive(Clone, Debug)]
 pub struct SeenRequest {
     /// Its purpose.
     pub verb: RequestVerb,
     /// `pods` or `namespaces`.
     pub resource: &'static str,
-    /// The namespace, unless all are meant.
+    /// The namespace; `None` for all of them.
     pub namespace: Option<String>,
-    /// Parameters, decoded.
+    /// Query parameters, decoded.
     pub query: Vec<(String, String)>,
-    /// Its `Accept`.
+    /// The value of `Accept`.
     pub accept: String,
-    /// Its bearer token.
+    /// The bearer token.
     pub token: Option<String>,
     /// The status of the response; 0 if there is none.
     pub status: u16,
@@ -40,7 +40,7 @@ impl SeenRequest {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns `None` for a request that is not for pods or namespaces.
+    /// Parses a request. Returns `None` if it is not for pods or namespaces.
     pub(super) fn parse(request: &request::Parts) -> Option<Self> {
         let path = request.uri.path().strip_prefix("/api/v1/")?;
         let (namespace, resource) = match path.split('/').collect::<Vec<_>>()[..] {

@@ -16,33 +16,33 @@ use super::encoding::Encoding;
 /// The body of a response.
 pub(super) type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
 
-/// A prepared response, instead of the true one.
+/// A prepared response, which replaces the regular one.
 #[derive(Clone, Debug)]
 pub enum PreparedResponse {
     /// A whole response.
     Whole {
         /// The status code.
         status: u16,
-        /// Headers beside `Content-Type: application/json`.
+        /// Headers in addition to `Content-Type: application/json`.
         headers: Vec<(&'static str, String)>,
         /// The body.
         body: Bytes,
     },
-    /// A body with a beginning, and an end of some kind.
+    /// The beginning of a body, followed by an end of some kind.
     Part {
         /// The beginning.
         body: Bytes,
         /// The end.
         then: BodyEnd,
     },
-    /// No response, ever.
+    /// No response.
     Silence,
 }
 
 /// The end of a body.
 #[derive(Clone, Copy, Debug)]
 pub enum BodyEnd {
-    /// The body ends as it should.
+    /// The body ends regularly.
     End,
     /// The connection breaks.
     Break,
@@ -51,12 +51,12 @@ pub enum BodyEnd {
 }
 
 impl PreparedResponse {
-    /// A response with this status.
+    /// Returns a response with this status.
     pub fn status(status: u16, body: impl Into<Bytes>) -> Self {
         Self::Whole { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// A response with status 200.
+    /// Returns a response with status 200.
     pub fn ok(body: impl Into<Bytes>) -> Self {
         Self::status(200, body)
     }
@@ -70,7 +70,7 @@ impl PreparedResponse {
         self
     }
 
-    /// Returns `None` for silence.
+    /// Returns `None` for [`Silence`](Self::Silence).
     pub(super) fn into_response(self) -> Option<Response<ResponseBody>> {
         let builder = Response::builder().header(header::CONTENT_TYPE, "application/json");
         match self {
@@ -97,13 +97,13 @@ fn whole(body: impl Into<Bytes>) -> ResponseBody {
     Full::new(body.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// A response in JSON.
+/// Returns a response in JSON.
 pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<ResponseBody> {
     let builder = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
     builder.body(whole(body.to_string())).expect("a response")
 }
 
-/// A `Status` in either encoding.
+/// Returns a response with a `Status`, in either encoding.
 pub(super) fn status_response(encoding: Encoding, body: &Value) -> Response<ResponseBody> {
     let code = body["code"].as_u64().and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
     let builder = Response::builder().status(code.expect("a status code"));
@@ -111,18 +111,18 @@ pub(super) fn status_response(encoding: Encoding, body: &Value) -> Response<Resp
     builder.body(whole(encoding.status(body))).expect("a response")
 }
 
-/// A failure, in JSON.
+/// Returns a failure in JSON.
 pub(super) fn failure(code: u16, reason: &str, message: &str) -> Response<ResponseBody> {
     status_response(Encoding::Json, &failure_status(code, reason, message))
 }
 
-/// The `Status` of a failure.
+/// Returns the `Status` of a failure.
 pub(super) fn failure_status(code: u16, reason: &str, message: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
            "message": message, "reason": reason, "code": code})
 }
 
-/// A response of parts that are made while they are sent.
+/// Returns a response whose parts are created while it is sent.
 pub(super) fn streamed(
     content_type: &str,
     parts: impl Stream<Item = io::Result<Bytes>> + Send + 'static,

@@ -1,29 +1,29 @@
-//! Access reviews: the client's user, and its permissions.
+//! Access reviews: the client's user and its permissions.
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::response::{ResponseBody, failure, json_response};
 
-/// The user that every accepted token belongs to.
+/// The user of every accepted token.
 pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:dns:poddns";
 
-/// An access that a review asks about.
+/// The access that a review is about.
 #[derive(Clone, Debug)]
 pub struct ReviewedAccess {
     /// The user of the reviewed access.
     pub user: String,
-    /// Groups that the review names; empty in one of the client itself.
+    /// Groups in the review; empty if the review is about the client itself.
     pub groups: Vec<String>,
-    /// Such as `list`.
+    /// The verb, such as `list`.
     pub verb: String,
-    /// Such as `pods`.
+    /// The resource, such as `pods`.
     pub resource: String,
     /// The namespace; `None` for all of them.
     pub namespace: Option<String>,
 }
 
-/// Returns the response to a request beside `/api/v1`.
+/// Returns the response to a request outside `/api/v1`.
 pub(super) fn review(
     path: &str,
     mut body: Value,

@@ -14,14 +14,14 @@ use super::response::PreparedResponse;
 use super::reviews::ReviewedAccess;
 use super::store::{ObjectStore, View};
 
-/// The server's answer to `sendInitialEvents`.
+/// The response to `sendInitialEvents`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streaming {
-    /// The list, as the beginning of the watch.
+    /// The list as the beginning of the watch.
     Yes,
-    /// 422, as 1.20 to 1.31 and 1.33 do by default.
+    /// Status 422, the default of Kubernetes 1.20 to 1.31 and 1.33.
     Refused,
-    /// A watch, as if the parameter were not there.
+    /// A watch, as if the parameter were absent.
     Ignored,
 }
 
@@ -37,18 +37,18 @@ pub(super) struct ApiServerState {
     pub(super) streaming: Streaming,
     /// The uid of kube-system.
     pub(super) identity: String,
-    /// The revision of etcd, if it is not the version of the objects.
+    /// The revision of etcd, if it differs from the version of the objects.
     pub(super) revision: Option<u64>,
     pub(super) token: Option<String>,
     pub(super) replies: VecDeque<(&'static str, RequestVerb, PreparedResponse)>,
     pub(super) watches: Vec<OpenWatch>,
     /// True if watches receive the next change as garbage.
     pub(super) garble: bool,
-    /// The encoding of responses; JSON to a client that does not accept it.
+    /// The encoding of responses to clients that accept it; others receive JSON.
     pub(super) encoding: Encoding,
-    /// The status with which requests that accept protobuf are refused.
+    /// The status of responses to requests that accept protobuf, if they are refused.
     pub(super) refuse_protobuf: Option<u16>,
-    /// Requests for the version.
+    /// Number of requests for `/version`.
     pub(super) probes: usize,
     /// Paths of all requests, in order.
     pub(super) paths: Vec<String>,
@@ -59,7 +59,7 @@ pub(super) struct ApiServerState {
 pub(super) type SharedState = Arc<(Mutex<ApiServerState>, watch::Sender<Vec<SeenRequest>>)>;
 
 impl ApiServerState {
-    /// No objects, with some history, and no faults.
+    /// Returns a state without objects or faults. Its version is not 0, as if there were a history.
     pub(super) fn new() -> Self {
         Self {
             store: ObjectStore::at(100),
@@ -78,7 +78,7 @@ impl ApiServerState {
         }
     }
 
-    /// Changes the objects, and sends the events to the watches.
+    /// Changes the objects and sends the events to the watches.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut ObjectStore)) {
         let before = self.store.version;
         change(&mut self.store);

@@ -8,23 +8,23 @@ use serde_json::{Value, json};
 use super::generated::{self, GeneratedPods, PodChange};
 use super::object::ApiObject;
 
-/// Maximum number of changes of a resource that are remembered.
+/// Maximum number of changes of a resource in the history.
 const MAX_HISTORY: usize = 1 << 16;
 
-/// A change of an object, as a watch reports it.
+/// A change of an object, in the form in which a watch reports it.
 #[derive(Clone, Debug)]
 pub(super) struct ObjectEvent {
     pub(super) version: u64,
     pub(super) kind: &'static str,
     pub(super) object: ApiObject,
-    /// The object before, which decides whether a selector saw it.
+    /// The object before the change, which decides whether a selector matched it.
     pub(super) before: Option<ApiObject>,
 }
 
-/// A place in a list, behind which its next page begins.
+/// A position in a list, after which the next page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ListPosition {
-    /// Generated pods are first: those from this number on follow.
+    /// Generated pods are first; the next page begins with this number.
     Generated(u32),
     /// Namespace and name of the last object of the page.
     After(String, String),
@@ -33,7 +33,8 @@ pub(super) enum ListPosition {
 /// A page of a list.
 pub(super) struct ListPage {
     pub(super) objects: Vec<ApiObject>,
-    /// The end of the page, and an estimate of the objects behind it; `None` at the end of the list.
+    /// The beginning of the next page and an estimate of the number of remaining objects; `None` at the end of the
+    /// list.
     pub(super) next: Option<(ListPosition, usize)>,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct ListPage {
 #[derive(Default)]
 pub(super) struct ObjectStore {
     pub(super) version: u64,
-    /// Versions up to this are compacted away.
+    /// The last compacted version. The history contains later changes only.
     pub(super) compacted: u64,
     pub(super) generated: GeneratedPods,
     objects: BTreeMap<&'static str, BTreeMap<(String, String), Arc<Value>>>,
@@ -61,12 +62,12 @@ fn key(object: &Value) -> (String, String) {
 }
 
 impl ObjectStore {
-    /// An empty one, with some history behind it.
+    /// Returns an empty store with this version and no history.
     pub(super) fn at(version: u64) -> Self {
         Self { version, ..Self::default() }
     }
 
-    /// Replaces all generated pods by so many new ones, in namespaces that exist from now on.
+    /// Replaces all generated pods by `count` new ones, and creates their namespaces.
     pub(super) fn generate_pods(&mut self, count: u32) {
         generated::namespaces().for_each(|namespace| self.put(namespace));
         self.generated = GeneratedPods::new(count, self.version);
@@ -85,7 +86,7 @@ impl ObjectStore {
         self.record("pods", ObjectEvent { version: self.version, kind, object, before });
     }
 
-    /// Creates or replaces an object, and stamps it with a new version.
+    /// Creates or replaces an object, and gives it a new resourceVersion.
     pub(super) fn put(&mut self, mut object: Value) {
         self.version += 1;
         if object["metadata"].is_object() {
@@ -119,13 +120,13 @@ impl ObjectStore {
         events.push_back(event);
     }
 
-    /// Forgets history, as etcd's compaction does.
+    /// Discards the history, like a compaction of etcd.
     pub(super) fn compact(&mut self) {
         self.compacted = self.version;
         self.events.clear();
     }
 
-    /// Returns the selected objects from a position on, at most `limit`.
+    /// Returns at most `limit` selected objects, beginning at a position.
     pub(super) fn list(&self, view: &View, from: &ListPosition, limit: usize) -> ListPage {
         let (number, after) = match from {
             ListPosition::Generated(number) => (*number, None),
@@ -146,7 +147,7 @@ impl ObjectStore {
         ListPage { objects, next }
     }
 
-    /// Returns the number of objects from a position on, selected or not.
+    /// Returns the number of objects from a position to the end, selected or not.
     fn count_from(&self, resource: &str, position: &ListPosition) -> usize {
         let put = self.objects.get(resource).map_or(0, BTreeMap::len);
         match position {
@@ -158,7 +159,7 @@ impl ObjectStore {
         }
     }
 
-    /// Returns the events after a version, as this view sees them.
+    /// Returns the events after a version that this view selects.
     pub(super) fn since(&self, view: &View, version: u64) -> Vec<ObjectEvent> {
         let Some(events) = self.events.get(view.resource) else { return Vec::new() };
         let first = events.partition_point(|event| event.version <= version);
@@ -166,7 +167,7 @@ impl ObjectStore {
     }
 }
 
-/// Returns the position between two objects that follow each other.
+/// Returns the position between two consecutive objects.
 fn position(last: &ApiObject, next: &ApiObject) -> ListPosition {
     match (last, next) {
         (_, ApiObject::Generated(pod)) => ListPosition::Generated(pod.number),
@@ -178,12 +179,12 @@ fn position(last: &ApiObject, next: &ApiObject) -> ListPosition {
     }
 }
 
-/// Selection of a request: one namespace, one field selector.
+/// Selection of a request: a namespace and a field selector.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) resource: &'static str,
     pub(super) namespace: Option<String>,
-    /// Phases that `status.phase!=` names.
+    /// Phases that `status.phase!=` excludes.
     pub(super) not_phases: Vec<String>,
 }
 
@@ -194,8 +195,8 @@ impl View {
             && !self.not_phases.iter().any(|not| not == object.phase())
     }
 
-    /// Returns the event as a real server reports it: an object that stops matching is deleted, one that begins to is
-    /// added.
+    /// Returns the event in the form of a real server: an object that no longer matches is deleted, an object that now
+    /// matches is added.
     fn see(&self, event: &ObjectEvent) -> Option<ObjectEvent> {
         let before = event.before.as_ref().is_some_and(|object| self.shows(object));
         let after = event.kind != "DELETED" && self.shows(&event.object);

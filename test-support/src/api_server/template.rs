@@ -1,21 +1,21 @@
-//! A pod as a real server sent it, with the fields in which generated pods differ left open.
+//! A pod recorded from a real server, with placeholders for the fields in which generated pods differ.
 
 use std::sync::LazyLock;
 
 use super::generated::GeneratedPod;
 use super::protobuf::{delimited, write_varint};
 
-/// A pod as kube-apiserver 1.36 sent it, without line feeds, with `{{field}}` where pods differ.
+/// A pod as sent by kube-apiserver 1.36, on one line, with `{{field}}` where pods differ.
 const JSON: &str = include_str!("../../data/pod.json");
-/// The same pod in protobuf. The count of restarts, a number, is [`RESTARTS`].
+/// The same pod in protobuf. The restart count, a number, is [`RESTARTS`].
 const PROTOBUF: &[u8] = include_bytes!("../../data/pod.pb");
-/// Stands for `{{restarts}}` in protobuf.
+/// Placeholder for `{{restarts}}` in protobuf.
 const RESTARTS: u64 = 7_777_777;
 
 /// A field in which pods differ.
 #[derive(Clone, Copy, Debug)]
 enum PodField {
-    /// Kind and API version in JSON, which items of a list do not have.
+    /// Kind and API version in JSON; absent from items of a list.
     Kind,
     Name,
     Namespace,
@@ -39,7 +39,7 @@ impl PodField {
     }
 }
 
-/// The fields of one pod.
+/// The values of the fields of one pod.
 #[derive(Debug)]
 pub(super) struct FieldValues {
     kind: &'static str,
@@ -52,13 +52,13 @@ pub(super) struct FieldValues {
 }
 
 impl FieldValues {
-    /// Those of a pod in JSON.
+    /// Returns the values for a pod in JSON.
     pub(super) fn json(pod: &GeneratedPod, has_kind: bool) -> Self {
         let kind = if has_kind { "\"kind\":\"Pod\",\"apiVersion\":\"v1\"," } else { "" };
         Self::new(pod, kind, pod.restarts.to_string().into_bytes())
     }
 
-    /// Those of a pod in protobuf.
+    /// Returns the values for a pod in protobuf.
     pub(super) fn protobuf(pod: &GeneratedPod) -> Self {
         let mut restarts = Vec::new();
         write_varint(u64::from(pod.restarts), &mut restarts);
@@ -94,16 +94,16 @@ impl FieldValues {
 enum TemplatePart {
     Bytes(Vec<u8>),
     Field(PodField),
-    /// Parts with their length before them, as protobuf writes messages and strings.
+    /// Parts with a length prefix, like messages and strings in protobuf.
     Delimited(Vec<TemplatePart>),
 }
 
-/// A pod with its fields left open.
+/// A pod with placeholders for its fields.
 #[derive(Debug)]
 pub(super) struct PodTemplate(Vec<TemplatePart>);
 
 impl PodTemplate {
-    /// The pod in JSON.
+    /// Returns the template in JSON.
     pub(super) fn json() -> &'static Self {
         static TEMPLATE: LazyLock<PodTemplate> = LazyLock::new(|| {
             let members = JSON.trim_end().strip_prefix('{').expect("an object");
@@ -114,14 +114,14 @@ impl PodTemplate {
         &TEMPLATE
     }
 
-    /// The pod in protobuf.
+    /// Returns the template in protobuf.
     pub(super) fn protobuf() -> &'static Self {
         static TEMPLATE: LazyLock<PodTemplate> =
             LazyLock::new(|| PodTemplate(message(PROTOBUF).expect("a message")));
         &TEMPLATE
     }
 
-    /// The size of a pod, in bytes.
+    /// Returns the size of a pod in bytes.
     pub(super) fn size(&self, values: &FieldValues) -> usize {
         size(&self.0, values)
     }
@@ -154,7 +154,7 @@ fn write(parts: &[TemplatePart], values: &FieldValues, out: &mut Vec<u8>) {
     }
 }
 
-/// The parts of text with fields.
+/// Returns the parts of a text with placeholders.
 fn text(bytes: &[u8]) -> Vec<TemplatePart> {
     let text = std::str::from_utf8(bytes).expect("text");
     let mut pieces = text.split("{{");
@@ -167,7 +167,7 @@ fn text(bytes: &[u8]) -> Vec<TemplatePart> {
     parts
 }
 
-/// The parts of a message; `None` if the bytes are none, but text.
+/// Returns the parts of a message; `None` if the bytes are not a message, but text.
 fn message(mut bytes: &[u8]) -> Option<Vec<TemplatePart>> {
     let mut parts = Vec::new();
     while !bytes.is_empty() {
@@ -205,7 +205,7 @@ fn leaf(value: &[u8]) -> Vec<TemplatePart> {
     }
 }
 
-/// Joins what is fixed, so that a pod is written with few copies.
+/// Joins adjacent fixed parts, so that a pod is written with few copies.
 fn merged(parts: Vec<TemplatePart>) -> Vec<TemplatePart> {
     let mut merged: Vec<TemplatePart> = Vec::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! Fills an index from a file and looks an address up in it.
+//! Fills an index from a pods file and looks up an address in it.
 //!
 //! ```console
 //! $ kubectl get pods -A -o json > pods.json

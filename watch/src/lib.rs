@@ -56,7 +56,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let read = |file: std::io::Result<std::fs::DirEntry>| {
         let path = file.expect("a folder entry").path();
-        // Shown if the check fails, as output of a test that passes is not.
+        // Shown if the check fails; the output of a passing test is not shown.
         println!("{}", path.display());
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };

@@ -1,4 +1,4 @@
-//! The clock by which the index grows stale.
+//! The clock that freshness deadlines are measured by.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ impl FreshnessClock {
         }
     }
 
-    /// The moment of an [`Instant`], if the machine was not suspended since.
+    /// Returns the moment of an [`Instant`], provided that the machine has not been suspended between then and now.
     pub(super) fn at(&self, instant: Instant) -> Moment {
         let now = Instant::now();
         match now.checked_duration_since(instant) {
@@ -48,7 +48,7 @@ fn since_boot() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// `CLOCK_MONOTONIC`: POSIX leaves open whether it continues while the machine is suspended.
+/// `CLOCK_MONOTONIC`: POSIX does not specify whether it advances while the machine is suspended.
 #[cfg(not(target_os = "linux"))]
 fn since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -1,5 +1,4 @@
-//! Synchronisation of the index with the cluster: one state, which answers, readiness, status and metrics
-//! all read.
+//! Synchronisation of the index with the cluster: one shared state, read by responses, readiness, status and metrics.
 
 mod clock;
 mod state;
@@ -17,11 +16,11 @@ use crate::Resource;
 use clock::FreshnessClock;
 use state::{Moment, NEVER, WatchState, nanos};
 
-/// Time for which a watch counts as in sync after its feed has last run. So a process that was stopped or
-/// suspended is stale from the first query on, before the feed can find out.
+/// Time for which a watch counts as in sync after its feed has last run. A process that was stopped or suspended is
+/// therefore stale from its first query on, before the feed has run again.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 
-/// One watch, as status and readiness show it.
+/// The state of one watch, as reported by status and readiness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchStatus {
     /// The watched resource.
@@ -30,7 +29,7 @@ pub struct WatchStatus {
     pub namespace: Option<Label>,
     /// State of this watch.
     pub freshness: Freshness,
-    /// Reason why it is out of sync, as far as known. Gone once it is.
+    /// Reason why it is out of sync, if known. `None` once it is in sync.
     pub error: Option<String>,
 }
 
@@ -45,27 +44,27 @@ impl fmt::Display for WatchStatus {
 
 /// The state of all watches that an index depends on.
 ///
-/// A clone shows the same state.
+/// Clones share the same state.
 ///
-/// Each watch is unsynced until its first complete list, then fresh; a lost connection makes it stale, and a
-/// new list resyncing, until that is complete:
+/// Each watch is unsynced until its first complete list, then fresh. A lost connection makes it stale; a new list makes
+/// it resyncing until the list is complete:
 ///
 /// ```text
 /// Unsynced --fresh()--> Fresh --stale()--> Stale --resyncing()--> Resyncing --fresh()--> Fresh
 ///     `----restored()-----------------------^ ^------stale()----------'
 /// ```
 ///
-/// The index has the worst state of its watches. Without a watch it is unsynced.
+/// The state of the index is the worst state of its watches, or unsynced if there are none.
 ///
-/// A watch can be fresh until a deadline: it is stale once that has passed, even if no task has run since.
-/// The deadline is on a clock that continues while the machine is suspended, where the system has one.
+/// A watch can be fresh until a deadline: it is stale once the deadline has passed, even if no task has run since. The
+/// deadline is on a clock that advances while the machine is suspended, if the system has one.
 #[derive(Clone)]
 pub struct Health(Arc<SharedHealth>);
 
 struct SharedHealth {
-    /// The worst of all, as [`WatchState::pack`] writes it: read by every query, so it is one word.
+    /// The worst state of all watches, as [`WatchState::pack`] encodes it. Every query reads it, so it is one word.
     worst: AtomicU64,
-    /// Time at which all watches that are fresh until a deadline were last known to be in sync.
+    /// Latest time at which all watches that are fresh until a deadline were known to be in sync.
     in_sync: AtomicI64,
     members: Mutex<Vec<RegisteredWatch>>,
     clock: FreshnessClock,
@@ -75,7 +74,7 @@ struct RegisteredWatch {
     resource: Resource,
     namespace: Option<Label>,
     state: WatchState,
-    /// Time at which it was last known to be in sync, if it is fresh until a deadline.
+    /// Latest time at which it was known to be in sync, if it is fresh until a deadline.
     in_sync: Moment,
     error: Option<String>,
 }
@@ -90,11 +89,11 @@ impl RegisteredWatch {
     }
 }
 
-/// A watch whose feed has not run for longer than it may count as fresh.
+/// Time for which a feed has not run, at least [`LEASE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lapse(pub(crate) Duration);
 
-/// One watch's part in [`Health`], for the task that runs the watch.
+/// Handle to one watch in [`Health`], for the task that runs the watch.
 #[derive(Clone)]
 pub struct WatchHealth {
     shared: Arc<SharedHealth>,
@@ -103,11 +102,11 @@ pub struct WatchHealth {
 
 impl SharedHealth {
     fn members(&self) -> MutexGuard<'_, Vec<RegisteredWatch>> {
-        // A panic elsewhere leaves no half-made member: each change is one assignment.
+        // A panic elsewhere leaves no partly updated member: each change is one assignment.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the state in `word`, at this moment.
+    /// Returns the freshness that `state` stands for at this moment.
     #[cold]
     fn freshness(&self, state: WatchState) -> Freshness {
         let now = self.clock.now();
@@ -123,7 +122,7 @@ impl SharedHealth {
         }
     }
 
-    /// Returns the worst state of the watches of namespaces; `None` if there is none.
+    /// Returns the worst state of the namespace watches; `None` if there are none.
     #[cold]
     fn of_namespaces(&self) -> Option<Freshness> {
         let (members, now) = (self.members(), self.clock.now());
@@ -134,8 +133,8 @@ impl SharedHealth {
             .map(|state| self.freshness(state))
     }
 
-    /// Publishes the worst of all members. Called with the lock held, so that two changes cannot publish in
-    /// the wrong order.
+    /// Publishes the worst state of all members. The caller holds the lock, so two changes cannot be published in the
+    /// wrong order.
     fn publish(&self, members: &[RegisteredWatch]) {
         let now = self.clock.now();
         let in_sync = members.iter().map(|member| member.in_sync).min();
@@ -162,8 +161,7 @@ impl Health {
         }))
     }
 
-    /// Adds a watch that the index depends on, unsynced. The whole index is unsynced from now on, until this
-    /// watch is fresh too.
+    /// Adds a watch that the index depends on, unsynced. The whole index is unsynced until this watch is fresh too.
     #[must_use]
     pub fn register(&self, resource: Resource, namespace: Option<Label>) -> WatchHealth {
         let mut members = self.0.members();
@@ -178,7 +176,7 @@ impl Health {
         WatchHealth { shared: Arc::clone(&self.0), member: members.len() - 1 }
     }
 
-    /// Returns the worst state of all watches, as old as the oldest. Neither blocks nor allocates.
+    /// Returns the worst state of all watches, with the age of the oldest one. Neither blocks nor allocates.
     #[must_use]
     #[inline]
     pub fn freshness(&self) -> Freshness {
@@ -188,8 +186,8 @@ impl Health {
         }
     }
 
-    /// Returns the same of the watches of namespaces alone, or of all if there is none. Out of sync it takes the lock that
-    /// a change of state takes.
+    /// Returns the worst state of the namespace watches, or of all watches if there are no namespace watches. If the
+    /// index is out of sync, this takes the lock that state changes take.
     #[must_use]
     #[inline]
     pub fn namespace_freshness(&self) -> Freshness {
@@ -199,11 +197,11 @@ impl Health {
         }
     }
 
-    /// Decides whether what is fresh until a deadline still is, for [`checked_freshness`](Self::checked_freshness).
-    /// Neither blocks nor allocates.
+    /// Marks the index as stale if its freshness deadline has passed, for
+    /// [`checked_freshness`](Self::checked_freshness). Neither blocks nor allocates.
     ///
-    /// For servers that answer queries in batches: called after a batch was received and before any of it is answered,
-    /// it reads the clock once for all of them.
+    /// For servers that answer queries in batches: called between receiving a batch and answering it, this reads the
+    /// clock once for the whole batch.
     #[inline]
     pub fn check(&self) {
         let word = self.0.worst.load(Ordering::Acquire);
@@ -216,12 +214,12 @@ impl Health {
     #[cold]
     fn expire(&self, word: u64) {
         let stale = WatchState::Stale(self.0.in_sync.load(Ordering::Relaxed));
-        // If the word has changed, a watch was renewed or has failed meanwhile, and the new word holds.
+        // If the word has changed, a watch was renewed or has failed meanwhile, and the new word is valid.
         let _ = self.0.worst.compare_exchange(word, stale.pack(), Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Returns what [`freshness`](Self::freshness) returned at the last [`check`](Self::check), unless a watch has
-    /// changed since: an index that is fresh costs one load.
+    /// Returns the result of [`freshness`](Self::freshness) at the last [`check`](Self::check), or the new state if a
+    /// watch has changed since. For a fresh index this costs one load.
     #[must_use]
     #[inline]
     pub fn checked_freshness(&self) -> Freshness {
@@ -231,8 +229,7 @@ impl Health {
         }
     }
 
-    /// Reports that the index was filled from a snapshot, which was in sync `age` ago: all watches that are unsynced become
-    /// stale.
+    /// Reports that the index was filled from a snapshot that was in sync `age` ago: all unsynced watches become stale.
     pub(crate) fn restored(&self, age: Duration) {
         let since = self.0.clock.now().saturating_sub(nanos(age));
         let mut members = self.0.members();
@@ -259,7 +256,7 @@ impl Health {
         members.iter().map(status).collect()
     }
 
-    /// Returns the watches without a complete list, for which readiness waits.
+    /// Returns the watches without a complete list yet; readiness waits for them.
     #[must_use]
     pub fn pending(&self) -> Vec<WatchStatus> {
         let mut watches = self.watches();
@@ -274,12 +271,12 @@ impl fmt::Debug for Health {
     }
 }
 
-/// Error of a watch that is stale because its feed has not run.
+/// Reported error of a watch that is stale because its feed has not run.
 const LAPSED: &str = "its feed has not run in time: the process or the machine was stopped, is overloaded, or reads a file of a \
                       file system that does not answer";
 
 impl WatchHealth {
-    /// Reports that the list is complete and the watch continues from it, until something else is reported.
+    /// Reports that the list is complete and the watch continues from it. Fresh until another state is reported.
     pub fn fresh(&self) {
         self.change(|member, _| {
             (member.state, member.in_sync) = (WatchState::Fresh(NEVER), NEVER);
@@ -296,8 +293,8 @@ impl WatchHealth {
         });
     }
 
-    /// The index was in sync when its feed last ran, and counts as in sync for [`LEASE`] from then on. A stop of the process
-    /// between the two lengthens nothing.
+    /// Reports that the index was in sync when its feed last ran, and counts as in sync for [`LEASE`] from then on. A
+    /// suspension of the process between that run and this call does not extend the deadline.
     pub(crate) fn fresh_since(&self, runs: &LapseDetector) {
         let ran = runs.ran;
         self.change(|member, _| {
@@ -306,9 +303,9 @@ impl WatchHealth {
         });
     }
 
-    /// Reports that the watch is down, or its connection silent. The index was last known to be in sync at
-    /// `since`; if it had been stale before, it stays as old as it was. An unsynced watch stays unsynced and
-    /// only notes the error.
+    /// Reports that the watch is down, or that its connection is silent. The index was last known to be in sync at
+    /// `since`; if it was stale before, it keeps the older time. An unsynced watch stays unsynced and only records the
+    /// error.
     pub fn stale(&self, since: Instant, error: impl Into<String>) {
         let (since, error) = (self.shared.clock.at(since), error.into());
         self.change(|member, now| {
@@ -323,8 +320,8 @@ impl WatchHealth {
         });
     }
 
-    /// Reports that a new list is under way. The index was last known to be in sync at `since`; if it had been stale before, it
-    /// stays as old as it was. An unsynced watch stays unsynced: this is its first list.
+    /// Reports that a new list is under way. The index was last known to be in sync at `since`; if it was stale before,
+    /// it keeps the older time. An unsynced watch stays unsynced: this is its first list.
     pub fn resyncing(&self, since: Instant, error: Option<String>) {
         let since = self.shared.clock.at(since);
         self.change(|member, now| {
@@ -339,7 +336,7 @@ impl WatchHealth {
         });
     }
 
-    /// Reports that the index holds nothing of this cluster, as before the first list.
+    /// Reports that the index contains nothing of this cluster, as before the first list.
     pub(crate) fn forget(&self, error: String) {
         self.change(|member, _| {
             member.state = WatchState::Unsynced;
@@ -355,7 +352,7 @@ impl WatchHealth {
             .freshness(members.get(self.member).map_or(WatchState::Unsynced, |member| member.state_at(now)))
     }
 
-    /// Starts to count how long the feed of this watch does not run.
+    /// Returns a detector of gaps between runs of the feed of this watch.
     pub(crate) fn run_counter(&self) -> LapseDetector {
         LapseDetector { ran: self.shared.clock.now(), clock: self.shared.clock.clone() }
     }
@@ -372,7 +369,7 @@ impl WatchHealth {
     }
 }
 
-/// Counts how long a feed has not run.
+/// Detects that a feed has not run for [`LEASE`] or longer.
 #[derive(Clone)]
 pub(crate) struct LapseDetector {
     clock: FreshnessClock,
@@ -380,7 +377,7 @@ pub(crate) struct LapseDetector {
 }
 
 impl LapseDetector {
-    /// Reports that the feed runs. Fails if it has not run for as long as its watch may count as fresh without it.
+    /// Records that the feed runs. Fails if it has not run for [`LEASE`] or longer.
     pub(crate) fn run(&mut self) -> Result<(), Lapse> {
         let now = self.clock.now();
         let span = now.saturating_sub(std::mem::replace(&mut self.ran, now));

@@ -1,17 +1,17 @@
-//! The state of a watch in one word, so that a query reads it with one load.
+//! The state of a watch, packed into one word so that a query reads it with one load.
 
 use std::time::Duration;
 
 /// Nanoseconds before (negative) or after the start of the [`FreshnessClock`](super::clock::FreshnessClock).
 pub(super) type Moment = i64;
 
-/// Added to a [`Moment`] to make it a positive number of 62 bits: 36 years either way.
+/// Added to a [`Moment`] to make it a non-negative number of 62 bits: 36 years in either direction.
 const BIAS: Moment = 1 << 60;
 
-/// The end of a state that does not end by itself.
+/// Deadline of a state without a deadline.
 pub(super) const NEVER: Moment = BIAS;
 
-/// A span as part of a [`Moment`], at most 36 years.
+/// Returns a span in the unit of [`Moment`], at most 36 years.
 pub(super) fn nanos(span: Duration) -> Moment {
     Moment::try_from(span.as_nanos()).map_or(BIAS, |nanos| nanos.min(BIAS))
 }
@@ -19,7 +19,7 @@ pub(super) fn nanos(span: Duration) -> Moment {
 /// The state of a watch, or the worst of several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum WatchState {
-    /// In sync. It counts as stale from this moment on, unless it is renewed.
+    /// In sync. Stale from this moment on, unless renewed.
     Fresh(Moment),
     /// A list is under way; last in sync at this moment.
     Resyncing(Moment),
@@ -29,7 +29,7 @@ pub(super) enum WatchState {
 }
 
 impl WatchState {
-    /// The state in the upper two bits, the time in the others.
+    /// Returns a word with the state in the upper two bits and the time in the other bits.
     pub(super) fn pack(self) -> u64 {
         let (kind, moment) = match self {
             Self::Fresh(until) => (0, until),
@@ -59,7 +59,7 @@ impl WatchState {
         }
     }
 
-    /// The worse of two, and as old as the older.
+    /// Returns the worse of two states, with the older of the two times.
     pub(super) fn worse(self, other: Self) -> Self {
         let oldest = match (self.since(), other.since()) {
             (Some(one), Some(two)) => one.min(two),

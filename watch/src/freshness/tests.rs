@@ -87,7 +87,7 @@ fn snapshot_of_unknown_age_exceeds_limits() {
     assert!(age(health.freshness()) > Duration::from_hours(24 * 365 * 30));
 }
 
-/// A clock that stands still unless it is moved.
+/// A clock that advances only when the test advances it.
 #[derive(Clone, Default)]
 pub(crate) struct ManualClock(Arc<AtomicU64>);
 

@@ -1,7 +1,7 @@
 //! Holders of addresses.
 //!
-//! An address that some pod has is held either by exactly one pod, its sole holder, or by several, as those with
-//! `hostNetwork: true` on a node; see [`sharing`](super::sharing).
+//! An address in use is held either by exactly one pod, its sole holder, or by several, as on a node with several
+//! `hostNetwork: true` pods; see [`sharing`](super::sharing).
 
 mod visit;
 
@@ -61,7 +61,7 @@ pub(super) enum StoredAddress {
 #[derive(Debug)]
 struct EntryV6 {
     address: [AtomicU32; 4],
-    /// As [`Holder::encode`]; the link of a free slot.
+    /// The holder, as returned by [`Holder::encode`]; in a free slot the number of the next one.
     holder: AtomicU32,
 }
 
@@ -87,15 +87,15 @@ impl FreeLinks<SlotV6> for &Segments<EntryV6> {
 #[derive(Debug)]
 pub(super) struct Addresses {
     keys: HashKeys,
-    /// Address above, holder below.
+    /// Words with the address in the upper half and the holder in the lower half.
     v4: Arc<Table64>,
-    /// Hash above, slot below.
+    /// Words with the hash in the upper half and the slot in the lower half.
     v6: Arc<Table64>,
     slots: Segments<EntryV6>,
     sharing: Arc<Sharing>,
 }
 
-/// Returns an IPv6 address in words, the first one first.
+/// Returns an IPv6 address as four words, the most significant one first.
 fn words(address: Ipv6Addr) -> [u32; 4] {
     let bits = address.to_bits();
     [(bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32]
@@ -107,7 +107,7 @@ impl Addresses {
         self.probe(address).map_or(Holder::Nobody, |probe| self.holder_at(&probe, address))
     }
 
-    /// Returns the bucket in which an address is to be found. Loads nothing from it.
+    /// Returns the bucket that would contain an address. Loads nothing from it.
     pub(super) fn probe(&self, address: IpAddr) -> Option<TableProbe64<'_>> {
         match address {
             IpAddr::V4(address) => self.v4.probe(self.keys.hash_address(address.to_bits())),
@@ -159,7 +159,7 @@ impl Addresses {
         self.sharing.contains(shared, namespace)
     }
 
-    /// Returns the address in full; `None` only for an IPv6 slot that was never used.
+    /// Returns the full address; `None` only for an IPv6 slot that was never used.
     pub(super) fn full(&self, address: StoredAddress) -> Option<IpAddr> {
         match address {
             StoredAddress::V4(bits) => Some(Ipv4Addr::from_bits(bits).into()),
@@ -236,7 +236,7 @@ impl AddressesWriter {
         }
     }
 
-    /// Removes `claim.holder`, which has `address`, from its holders.
+    /// Removes `claim.holder`, which has `address`, from its holders. Returns whether readers can see a change.
     pub(super) fn detach(
         &mut self,
         epoch: &Epoch,
@@ -255,7 +255,7 @@ impl AddressesWriter {
                     Departure::Shared(visible) => visible,
                     Departure::Sole(last) => {
                         self.set_holder(address, last.map_or(Holder::Nobody, Holder::Sole));
-                        // A reader that still found the address shared must not find its namespaces gone.
+                        // A reader that has already loaded the address as shared must not find its namespaces removed.
                         epoch.advance();
                         let namespaces = [Some(claim.namespace), last.and_then(namespace_of)];
                         self.sharing.end(epoch, shared, namespaces);
@@ -323,7 +323,7 @@ impl AddressesWriter {
                 let Some(IpAddr::V6(full)) = self.shared.full(address) else { return };
                 let hash = self.shared.keys.hash_address(full.to_bits());
                 self.v6.remove(hash, tagged(hash, slot.get()));
-                // Before the slot can be overwritten.
+                // Before the slot can be reused.
                 epoch.advance();
                 self.slots.release(&self.shared.slots, slot);
             }

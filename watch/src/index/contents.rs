@@ -1,4 +1,4 @@
-//! The contents of an index, for its writer: what snapshots are written from.
+//! Iteration over the contents of an index by its writer, for snapshots.
 
 use std::net::IpAddr;
 
@@ -9,14 +9,14 @@ use super::types::{MAX_ADDRESSES, PodRecord};
 use super::writer::IndexWriter;
 
 impl IndexWriter {
-    /// Calls `each` with every pod, in no particular order. The name is empty where it is not kept.
+    /// Calls `each` with every pod, in no particular order. The name is empty if it is not kept.
     pub fn for_each_pod(&self, each: impl FnMut(&PodRecord<'_>)) {
         self.for_pods_from(0, u32::MAX, each);
     }
 
-    /// Calls `each` with the pods in at most `rows` rows behind row `first`, which is 0 to begin with. Returns the row
-    /// after which to continue, if there are more. The index can change between two calls; what is there all the time is
-    /// passed, in its row, exactly once.
+    /// Calls `each` with the pods in at most `rows` rows after row `first`, which is 0 in the first call. Returns the
+    /// row after which to continue, if there are more. The index can change between two calls; a pod that stays in its
+    /// row throughout is passed exactly once.
     pub(crate) fn for_pods_from(
         &self,
         first: u32,

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::numbers::Number;
 
-/// Allocates the numbers of an array's slots from 1 on. Released ones are used again, the last one first.
+/// Allocates the numbers of an array's slots from 1 on. Released numbers are reused, the last one first.
 ///
 /// It needs no memory of its own: a free slot holds the number of the next free slot; see [`FreeLinks`].
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct FreeList<N> {
 
 /// The slots of an array, each with a word that holds the number of the next free slot while the slot is free.
 pub(super) trait FreeLinks<N> {
-    /// Returns what [`set_next`](Self::set_next) stored in a free slot.
+    /// Returns the number that [`set_next`](Self::set_next) stored in a free slot.
     fn next(&self, free: N) -> Option<N>;
 
     /// Stores the number of the next free slot.
@@ -30,7 +30,7 @@ impl<N> Default for FreeList<N> {
 }
 
 impl<N: Number> FreeList<N> {
-    /// Returns a slot that is not in use.
+    /// Returns a slot that is not in use, and marks it as used.
     #[expect(clippy::needless_pass_by_value, reason = "it is a reference, shared or exclusive")]
     pub(super) fn allocate(&mut self, slots: impl FreeLinks<N>) -> N {
         self.live = self.live.saturating_add(1);
@@ -43,7 +43,7 @@ impl<N: Number> FreeList<N> {
         number.into()
     }
 
-    /// Takes a slot back, whose link word is then no longer the owner's.
+    /// Releases a slot, and overwrites its link word.
     pub(super) fn release(&mut self, mut slots: impl FreeLinks<N>, number: N) {
         self.live = self.live.saturating_sub(1);
         slots.set_next(number, self.first.replace(number));

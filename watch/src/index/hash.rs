@@ -7,14 +7,14 @@ use foldhash::quality::FoldHasher;
 
 /// The random keys of an index's hashes.
 ///
-/// Names and identities are chosen by those who create pods, so `SipHash` hashes them: nobody can choose ones that
-/// collide. Addresses, with which every look-up begins, are assigned by the network plugin, and their hashes are never
-/// seen outside, so a hash of two multiplications is enough.
+/// Whoever creates a pod chooses its name, so names and identities are hashed by `SipHash`, which resists chosen
+/// collisions. Addresses, the first key of every look-up, are assigned by the network plugin, and their hashes are not
+/// observable from outside, so a hash of two multiplications suffices.
 #[derive(Clone, Debug)]
 pub(super) struct HashKeys {
     #[cfg(not(poddns_loom))]
     names: std::hash::RandomState,
-    // A model checker needs every run to be the same.
+    // A model checker needs identical runs.
     #[cfg(poddns_loom)]
     names: std::hash::BuildHasherDefault<std::hash::DefaultHasher>,
     addresses: (u64, SharedSeed),
@@ -26,7 +26,7 @@ impl Default for HashKeys {
         let names = std::hash::RandomState::new();
         #[cfg(poddns_loom)]
         let names = std::hash::BuildHasherDefault::default();
-        // A keyed `SipHash` of anything is as random as its key, and foldhash's own seeds are not.
+        // The output of a keyed `SipHash` is as random as its key, whereas foldhash's own seeds are not random.
         let addresses = (names.hash_one(0), SharedSeed::from_u64(names.hash_one(1)));
         Self { names, addresses }
     }

@@ -1,9 +1,9 @@
-//! Labels as words.
+//! Labels packed into words.
 
 use poddns_core::Label;
 
-/// A label as eight words, for comparison with atomic words: 63 octets, zero beyond the end, and the length in the
-/// last octet. No label has length 0.
+/// A label as eight words, for comparison with atomic words: 63 octets, padded with zeros, and the length in the last
+/// octet. The length is never 0 in a valid label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct PackedLabel(pub(super) [u64; PackedLabel::WORDS]);
 
@@ -12,7 +12,7 @@ impl PackedLabel {
 
     pub(super) fn new(label: &Label) -> Self {
         let mut octets = [0_u8; 64];
-        // Of fixed length, which is faster than of the label's.
+        // A copy of fixed length is faster than one of the label's length.
         octets[..63].copy_from_slice(label.as_padded());
         octets[63] = label.as_bytes().len() as u8;
         let mut words = [0; Self::WORDS];
@@ -22,7 +22,7 @@ impl PackedLabel {
         Self(words)
     }
 
-    /// Returns the label; `None` for words that are not of a label.
+    /// Returns the label; `None` if the words do not encode a label.
     pub(super) fn label(&self) -> Option<Label> {
         let mut octets = [0; 64];
         for (chunk, word) in octets.as_chunks_mut().0.iter_mut().zip(self.0) {
@@ -37,14 +37,14 @@ impl PackedLabel {
         (self.0[Self::WORDS - 1] >> 56) as usize
     }
 
-    /// Returns the label in words of 32 bits, zero beyond the end, without its length.
+    /// Returns the label as 32-bit words, padded with zeros, without its length.
     pub(super) fn halves(&self) -> impl Iterator<Item = u32> {
         let halves = self.0.into_iter().flat_map(|word| [word as u32, (word >> 32) as u32]);
-        // The last octet of the last one is the length, which no label reaches.
+        // The last octet of the last half is the length, and no label has 64 octets.
         halves.enumerate().map(|(at, half)| if at == 15 { half & 0x00ff_ffff } else { half })
     }
 
-    /// Returns the label whose [`PackedLabel::halves`] these are.
+    /// Returns the label from its [`PackedLabel::halves`].
     pub(super) fn from_halves(halves: [u32; 16]) -> Self {
         let mut words = [0; Self::WORDS];
         for (word, [low, high]) in words.iter_mut().zip(halves.as_chunks().0) {

@@ -1,8 +1,8 @@
 //! The pod index, in memory.
 //!
-//! [`index()`] returns an [`Index`], for any number of readers, and its one [`IndexWriter`]. A pod takes a row of 24 bytes
-//! in an array, and for each address a word in a hash table of 64-bit words, which is all that most look-ups read. A
-//! million pods with one address each take 44 bytes per pod, everything included.
+//! [`index()`] returns an [`Index`], shared by any number of readers, and its one [`IndexWriter`]. A pod takes a row of
+//! 24 bytes in an array, and for each address one word in a hash table of 64-bit words. Most look-ups read only that
+//! word. A million pods with one address each take 44 bytes per pod in total.
 //!
 //! | part | contents | bytes per pod |
 //! |---|---|---|
@@ -14,13 +14,13 @@
 //! | `names` | if kept: octets, their place (4), row by name (6.3) | 0 |
 //! | `segments` | arrays whose next segment is at most 1/32 of what is there | 0.5 |
 //!
-//! - **Load factor**: a table, whose buckets are cache lines, gets one more bucket when it is 6/7 full.
-//! - **Growth**: by that one bucket, by splitting another (linear hashing). No table is ever copied, and nothing is
-//!   held twice; see `table`. Nothing shrinks, but free slots are used again; see `free_list`.
-//! - **Readers** neither lock nor wait nor allocate, and finish in a bounded number of steps; `sync` has the rule that
-//!   makes it so, with the memory orderings.
-//! - **Exact**: hashes only choose where to look; keys are compared in full.
-//! - **Batches** of look-ups wait for memory once instead of once each; see `prefetch`.
+//! - **Load factor**: a table, whose buckets are cache lines, grows by one bucket when it is 6/7 full.
+//! - **Growth**: the new bucket takes half of the words of an existing one (linear hashing). No table is ever copied or
+//!   stored twice; see `table`. Nothing shrinks, but free slots are reused; see `free_list`.
+//! - **Readers** do not lock, wait or allocate, and finish in a bounded number of steps; `sync` has the protocol that
+//!   ensures this, with the memory orderings.
+//! - **Exact matches**: hashes only choose the bucket; keys are compared in full.
+//! - **Batches**: the cache misses of a batch of look-ups overlap; see `prefetch`.
 //!
 //! `docs/pod-index.md` has the arithmetic, the costs of the special cases, and measurements.
 

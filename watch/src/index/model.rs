@@ -1,5 +1,5 @@
-//! A model of the index in the simplest code, and lists of operations that compare the real
-//! one against it. For property tests and fuzz targets.
+//! A reference model of the index in the simplest code, and sequences of operations that compare the index with it. For
+//! property tests and fuzz targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,7 +16,7 @@ use super::writer::{IndexWriter, SerialClock, index_with};
 pub struct Model {
     options: IndexOptions,
     pods: BTreeMap<Uid, Pod>,
-    /// The namespaces that the namespace watch has reported, and whether the list under way has.
+    /// The namespaces that the namespace watch has reported, and whether the list under way has reported each.
     namespaces: BTreeMap<Label, bool>,
 }
 
@@ -79,8 +79,8 @@ impl Model {
     }
 }
 
-/// Number of different pods, namespaces, names and addresses in an operation list. The fewer, the more
-/// they meet.
+/// Number of different pods, namespaces, names and addresses in an operation list. Smaller numbers cause more
+/// collisions.
 #[derive(Clone, Copy, Debug)]
 struct Universe {
     uids: u8,
@@ -101,14 +101,14 @@ impl Universe {
         label(&format!("ns{}", choice % self.namespaces))
     }
 
-    /// Names of all lengths, some of which are no label.
+    /// Returns names of all lengths, some of which are not labels.
     fn name(self, choice: u8) -> String {
         let number = choice % self.names;
         let separator = if number % 4 == 3 { "." } else { "-" };
         format!("{}pod{separator}{number}", "x".repeat(usize::from(number)))
     }
 
-    /// Every third is of IPv6.
+    /// Every third address is IPv6.
     fn address(self, choice: u8) -> IpAddr {
         let number = choice % self.addresses;
         if number % 3 == 2 {
@@ -123,7 +123,7 @@ fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|error| panic!("{text:?} {error}"))
 }
 
-/// Something to do to an index and to its model.
+/// An operation on an index and on its model.
 #[derive(Clone, Debug)]
 enum Operation {
     Apply { uid: Uid, namespace: Label, name: String, addresses: Vec<IpAddr> },
@@ -137,7 +137,7 @@ enum Operation {
 }
 
 impl Operation {
-    /// Any five octets are an operation.
+    /// Decodes any five octets to an operation.
     fn decode([kind, first, second, third, fourth]: [u8; 5], universe: Universe) -> Self {
         let scope = || match second % 4 {
             0 => ListScope::Namespace(universe.namespace(first)),
@@ -234,7 +234,7 @@ struct Pair {
     view: View,
 }
 
-/// All that look-ups can ask about a universe.
+/// The keys of all possible look-ups in a universe.
 struct Questions {
     namespaces: Vec<Label>,
     names: Vec<Label>,
@@ -262,7 +262,7 @@ struct View {
     neighbours: BTreeSet<(IpAddr, IpAddr)>,
 }
 
-/// Pairs of addresses: each with itself and with the few that follow.
+/// Returns pairs of addresses: each with itself and with the next three.
 fn pairs(addresses: &[IpAddr]) -> impl Iterator<Item = (IpAddr, IpAddr)> {
     let next = |(at, &one): (usize, _)| addresses[at..].iter().take(4).map(move |&other| (one, other));
     addresses.iter().enumerate().flat_map(next)
@@ -272,7 +272,7 @@ impl View {
     /// Returns the results of all look-ups in an index.
     fn of(pods: &impl PodLookup, questions: &Questions) -> Self {
         let Questions { namespaces, names, addresses } = questions;
-        // A hint, so that all that follows must be as if it had not been given.
+        // A hint, so the results below must not depend on it.
         pods.prefetch(addresses);
         let mut view = Self {
             namespaces: namespaces
@@ -302,7 +302,7 @@ impl View {
         view
     }
 
-    /// Returns the results that the look-ups should have.
+    /// Returns the expected results of the look-ups.
     fn expected(model: &Model, questions: &Questions) -> Self {
         let told = model.namespaces.keys().copied();
         let mut view = Self {
@@ -345,7 +345,7 @@ impl Pair {
         self.writer.index()
     }
 
-    /// Does the same to both and compares everything.
+    /// Applies an operation to both and compares everything.
     fn step(&mut self, operation: &Operation) {
         self.now += 1;
         self.writer.set_clock(self.now);
@@ -359,7 +359,7 @@ impl Pair {
         let view = View::of(self.index(), &self.questions);
         assert_eq!(view, View::expected(&self.model, &self.questions), "after {operation:?}");
         let moved = u64::from(serial) == self.now;
-        // A pod that takes the place of another with the same name and addresses moves the serial too.
+        // A pod that replaces another one with the same name and addresses advances the serial too.
         let replaced = self.model.options.pod_names && matches!(operation, Operation::Apply { .. });
         if view != self.view || !replaced {
             assert_eq!(moved, view != self.view, "the serial follows what answers show: {operation:?}");
@@ -400,8 +400,8 @@ impl Pair {
 
 /// Runs an operation list on an index and on its model, twice, and compares the two after every step.
 ///
-/// The first octet chooses the options and the universe, every five that follow are one operation. After each
-/// time everything is removed, and nothing may remain in use.
+/// The first octet chooses the options and the universe; every five octets after it are one operation. After each of
+/// the two runs everything is removed, and nothing may remain in use.
 ///
 /// # Panics
 ///
@@ -468,7 +468,7 @@ mod tests {
         }
     }
 
-    /// Runs an operation list on an index whose readers look at it after every store of the writer.
+    /// Runs an operation list on an index that readers inspect after every store of the writer.
     fn run_with_stops(pod_names: bool, list: &[[u8; 5]]) {
         let mut pair = Pair::new(IndexOptions { pod_names }, NARROW);
         for &octets in list {
@@ -487,7 +487,7 @@ mod tests {
     /// A pod as a scan returns it.
     type Scanned = (Label, Option<Label>, Vec<IpAddr>);
 
-    /// Returns the pods of a scan, with how often each was passed.
+    /// Returns the pods of a scan, each with the number of times it was passed.
     fn scanned(index: &Index) -> BTreeMap<Scanned, usize> {
         let mut pods = BTreeMap::new();
         let mut from = Some(0);
@@ -500,13 +500,13 @@ mod tests {
         pods
     }
 
-    /// Returns whether the owner is one of these, without its name.
+    /// Returns whether the owner is a pod without a name, in the namespace of one of `known`.
     fn is_nameless(owner: &Owner, known: [Option<&Owner>; 2]) -> bool {
         let Owner::Pod { namespace: is, name: None } = owner else { return false };
         known.iter().any(|known| matches!(known, Some(Owner::Pod { namespace, .. }) if namespace == is))
     }
 
-    /// All that readers can find out.
+    /// Everything that readers can observe.
     struct State {
         view: View,
         pods: BTreeMap<Scanned, usize>,
@@ -525,7 +525,8 @@ mod tests {
             Self { view: View::expected(model, &Questions::about(NARROW)), pods }
         }
 
-        /// Checks that everything is as before an operation or as after it. What neither changes, nothing in between does.
+        /// Checks that everything is as before the operation or as after it. Anything the operation does not change is
+        /// constant during it.
         fn check(&self, before: &Self, after: &Self, applied: bool, operation: &Operation) {
             let (view, old, new) = (&self.view, &before.view, &after.view);
             let during = |is: bool, before: bool, after: bool| is == before || is == after;
@@ -543,7 +544,8 @@ mod tests {
             }
             for address in view.owners.keys().chain(old.owners.keys()).chain(new.owners.keys()) {
                 let [is, before, after] = [view, old, new].map(|view| view.owners.get(address));
-                // A pod that replaces another has the address before that one loses it; several lose it one by one.
+                // A pod that replaces another gets its addresses before the old pod loses them; several pods lose one
+                // one by one.
                 let shared = Some(&Owner::Shared);
                 let handed_over = applied && is == shared && before.is_some() && after.is_some();
                 // A pod that is added or removed has the address for longer than the name.
@@ -587,7 +589,7 @@ mod tests {
         }
     }
 
-    /// The random lists must reach all of what they are for.
+    /// The random lists must reach every kind of operation.
     #[test]
     fn every_kind_of_operation_is_decoded() {
         let kinds: BTreeSet<String> = (0..=255)

@@ -12,9 +12,9 @@ use super::sync::{AtomicU32, Epoch};
 use super::table::{Table32, TableWriter32};
 use super::visible_change::VisibleChange;
 
-/// Number of size classes: names of 1 to 4 octets, of 5 to 8, and so on up to 63.
+/// Number of size classes: names of 1 to 4 octets, of 5 to 8 octets, and so on up to 63.
 const CLASSES: usize = 16;
-/// Octets by which the classes differ: one word.
+/// Difference between two size classes in octets: one word.
 const STEP: usize = 4;
 
 /// Pod names for readers.
@@ -22,15 +22,15 @@ const STEP: usize = 4;
 pub(super) struct PodNames {
     keys: HashKeys,
     pods: Arc<PodRows>,
-    /// The rows by namespace and name.
+    /// Rows, hashed by namespace and name.
     table: Arc<Table32>,
-    /// For each row the [place](NamePlace) of its name, 0 if it has none.
+    /// The [place](NamePlace) of the name of each row, 0 if it has none.
     places: Segments<AtomicU32>,
-    /// For each class the octets of its names, zero beyond their ends.
+    /// The octets of the names of each class, padded with zeros to whole words.
     classes: [Segments<AtomicU32>; CLASSES],
 }
 
-/// Place of a name: its size class and its slot in there.
+/// Place of a name: its size class and its slot in that class.
 #[derive(Clone, Copy)]
 struct NamePlace {
     class: usize,
@@ -38,7 +38,7 @@ struct NamePlace {
 }
 
 impl NamePlace {
-    /// Returns the place that is stored as the class in the upper 4 bits and the slot below.
+    /// Returns the place from its stored form: the class in the upper 4 bits, the slot below.
     fn decode(bits: u32) -> Option<Self> {
         let slot = NameSlot::from_bits(bits & ((1 << 28) - 1))?;
         Some(Self { class: (bits >> 28) as usize, slot })
@@ -61,7 +61,7 @@ fn class_of(name: &PackedLabel) -> usize {
     name.len().saturating_sub(1) / STEP
 }
 
-/// The slots of a size class. The first word of a free one is its link.
+/// The slots of a size class. The first word of a free slot is its link.
 struct Slots<'a> {
     class: usize,
     words: &'a Segments<AtomicU32>,
@@ -84,7 +84,7 @@ impl FreeLinks<NameSlot> for Slots<'_> {
 }
 
 impl PodNames {
-    /// Returns the pod of that name.
+    /// Returns the row of the pod with this namespace and name.
     pub(super) fn find(&self, namespace: NamespaceId, name: &PackedLabel) -> Option<Row> {
         let hash = self.hash(namespace, name);
         let is = |row| self.pods.entry(row).namespace() == Some(namespace) && self.is(row, name);
@@ -152,7 +152,7 @@ impl PodNamesWriter {
         self.table.in_use() + self.slots.iter().map(FreeList::live).sum::<u32>()
     }
 
-    /// Stores the name of a pod, before anything leads to its row.
+    /// Stores the name of a pod, before any reader can reach its row.
     pub(super) fn store(&mut self, row: Row, name: &PackedLabel) {
         let class = class_of(name);
         let shared = &self.shared;
@@ -166,7 +166,7 @@ impl PodNamesWriter {
         shared.places.store(row.get(), place.encode());
     }
 
-    /// Makes a pod, whose entry is stored, known by its name.
+    /// Makes a pod, whose entry is stored, reachable by its name.
     pub(super) fn publish(&mut self, epoch: &Epoch, row: Row) {
         let shared = &self.shared;
         let hash_of = |word| Row::in_word(word).and_then(|row| shared.hash_of(row)).unwrap_or_default();
@@ -174,7 +174,7 @@ impl PodNamesWriter {
         self.table.insert(epoch, row.tagged(hash), hash_of);
     }
 
-    /// Makes a pod unknown by its name, if it has one. Returns whether it had.
+    /// Makes a pod unreachable by its name, if it has one. Returns whether it had one.
     pub(super) fn unpublish(&mut self, epoch: &Epoch, row: Row) -> VisibleChange {
         let shared = &self.shared;
         if shared.place(row).is_none() {
@@ -182,16 +182,18 @@ impl PodNamesWriter {
         }
         let hash = shared.hash_of(row).unwrap_or_default();
         self.table.remove(hash, row.tagged(hash));
-        // Before a reader that is still at the row can find it without addresses: the name may be another pod's by now.
+        // Otherwise a reader that is still at the row could find it without addresses, although another pod may have
+        // the name by now.
         epoch.advance();
         VisibleChange::YES
     }
 
-    /// Removes the name of a pod that is not known by it. The pod's entry is still stored, but nothing leads to its row.
+    /// Removes the name of an unpublished pod. The pod's entry is still stored, but no reader can reach its row any
+    /// more.
     pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) {
         let shared = &self.shared;
         let Some(NamePlace { class, slot }) = shared.place(row) else { return };
-        // Before a reader that is still at the row can find it without a name, or with the octets of another.
+        // Otherwise a reader that is still at the row could find it without a name, or with the octets of another name.
         epoch.advance();
         shared.places.store(row.get(), 0);
         if let (Some(words), Some(slots)) = (shared.classes.get(class), self.slots.get_mut(class)) {

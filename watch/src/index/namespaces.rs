@@ -1,4 +1,4 @@
-//! Namespaces. Each one that exists has a number.
+//! Namespaces. Each existing namespace has a number.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::visible_change::VisibleChange;
 #[derive(Debug)]
 pub(super) struct Namespaces {
     keys: HashKeys,
-    /// Hash above, number below.
+    /// Words with the hash in the upper half and the number in the lower half.
     table: Arc<Table64>,
     labels: Segments<StoredLabel>,
 }
@@ -43,7 +43,7 @@ impl Namespaces {
     /// Returns whether `namespace` is the number of `label`.
     pub(super) fn is(&self, namespace: NamespaceId, label: &PackedLabel) -> bool {
         let Some(stored) = self.labels.get(namespace.get()) else { return false };
-        // All words, without a branch to guess wrong.
+        // Compares all words, without data-dependent branches that could be mispredicted.
         stored
             .0
             .iter()
@@ -66,7 +66,7 @@ impl Namespaces {
 /// The state of a namespace, for the writer alone.
 #[derive(Clone, Copy, Debug, Default)]
 struct NamespaceRecord {
-    /// Number of pods; the link of a free number.
+    /// Number of pods; in a free record the number of the next one.
     pods: u32,
     /// The namespace watch has reported it.
     known: bool,
@@ -115,7 +115,7 @@ impl NamespacesWriter {
         self.records.put(namespace.get(), record);
     }
 
-    /// Counts one more pod in a namespace, which exists from then on.
+    /// Counts one more pod in a namespace, and adds the namespace if it does not exist.
     pub(super) fn enter(&mut self, epoch: &Epoch, label: &Label) -> (NamespaceId, VisibleChange) {
         let (namespace, visible) = self.intern(epoch, label);
         let record = self.record(namespace);
@@ -123,14 +123,14 @@ impl NamespacesWriter {
         (namespace, visible)
     }
 
-    /// Counts one pod in a namespace less.
+    /// Counts one pod less in a namespace, and removes the namespace if nothing refers to it any more.
     pub(super) fn leave(&mut self, epoch: &Epoch, namespace: NamespaceId) -> VisibleChange {
         let record = self.record(namespace);
         self.set_record(namespace, NamespaceRecord { pods: record.pods.saturating_sub(1), ..record });
         self.remove_unused(epoch, namespace)
     }
 
-    /// Adds a namespace that the namespace watch reports.
+    /// Adds a namespace that the namespace watch has reported.
     pub(super) fn add(&mut self, epoch: &Epoch, label: &Label) -> (Change, VisibleChange) {
         let (namespace, visible) = self.intern(epoch, label);
         let record = self.record(namespace);
@@ -138,7 +138,7 @@ impl NamespacesWriter {
         (if record.known { Change::Unchanged } else { Change::Added }, visible)
     }
 
-    /// Counts a namespace as seen, and returns whether it was known.
+    /// Marks a namespace as seen if it is known, and returns whether it is.
     pub(super) fn mark(&mut self, label: &Label) -> bool {
         let Some(namespace) = self.shared.find(&PackedLabel::new(label)) else { return false };
         let record = self.record(namespace);
@@ -148,7 +148,7 @@ impl NamespacesWriter {
         record.known
     }
 
-    /// Removes a namespace that the namespace watch reports as gone. It still exists while it has pods.
+    /// Removes a namespace that the namespace watch has reported as deleted. It still exists while it has pods.
     pub(super) fn remove(&mut self, epoch: &Epoch, label: &Label) -> (Change, VisibleChange) {
         match self.shared.find(&PackedLabel::new(label)) {
             Some(namespace) => self.remove_known(epoch, namespace),
@@ -165,7 +165,7 @@ impl NamespacesWriter {
         (Change::Removed, self.remove_unused(epoch, namespace))
     }
 
-    /// Begins a list: no namespace counts as seen.
+    /// Begins a list: marks all namespaces as not seen.
     pub(super) fn begin_list(&mut self) {
         for namespace in 1..=self.ids.highest() {
             if let Some(record) = self.records.get_mut(namespace) {
@@ -174,7 +174,8 @@ impl NamespacesWriter {
         }
     }
 
-    /// Ends a list: removes the namespaces that it has not seen, each after a call of `each`. Returns their number.
+    /// Ends a list: removes the namespaces that it has not seen, after calling `each` with each of them. Returns their
+    /// number.
     pub(super) fn end_list(&mut self, epoch: &Epoch, mut each: impl FnMut(&Label)) -> (usize, VisibleChange) {
         let (mut removed, mut visible) = (0, VisibleChange::NO);
         for namespace in numbers(1..=self.ids.highest()) {
@@ -219,7 +220,7 @@ impl NamespacesWriter {
         let Some(label) = label else { return VisibleChange::NO };
         let hash = self.shared.keys.hash(PackedLabel::new(&label));
         self.table.remove(hash, tagged(hash, namespace.get()));
-        // Before the slot can be overwritten.
+        // Before the slot can be reused.
         epoch.advance();
         self.ids.release(&mut self.records, namespace);
         VisibleChange::YES

@@ -1,27 +1,27 @@
-//! Numbers of pods, namespaces and slots.
+//! Typed numbers of pods, namespaces and slots.
 //!
-//! All of them begin at 1, so that `None` is 0 in a word of a table and in a register alike.
+//! All numbers begin at 1, so that `None` is 0, both in a word of a table and in a register.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
-/// A number of elements of one kind.
+/// A type of numbers for one kind of element.
 pub(super) trait Number: Copy + From<NonZeroU32> {
     /// Returns the number that is stored as `bits`; `None` for 0.
     fn from_bits(bits: u32) -> Option<Self> {
         NonZeroU32::new(bits).map(Self::from)
     }
 
-    /// Returns the number as a word to store and as an index into an array.
+    /// Returns the number as the word to store and as an array index.
     fn get(self) -> u32;
 }
 
-/// Returns an optional number as a word to store: 0 for `None`.
+/// Returns an optional number as the word to store: 0 for `None`.
 pub(super) fn bits<N: Number>(number: Option<N>) -> u32 {
     number.map_or(0, N::get)
 }
 
-/// Returns the numbers in a range, without 0.
+/// Returns the numbers in a range, except 0.
 pub(super) fn numbers<N: Number>(range: RangeInclusive<u32>) -> impl Iterator<Item = N> {
     range.filter_map(N::from_bits)
 }
@@ -47,23 +47,23 @@ macro_rules! define {
 }
 
 impl NamespaceId {
-    /// A number that no namespace has: there are at most [`MAX_PODS`](super::MAX_PODS).
+    /// A number that no namespace has: there are at most [`MAX_PODS`](super::MAX_PODS) namespaces.
     pub(super) const NOBODYS: Option<Self> = Some(Self(NonZeroU32::MAX));
 }
 
 define! {
     /// Row of a pod. At most [`MAX_PODS`](super::MAX_PODS), so that 26 bits hold it.
     Row;
-    /// Number of a namespace, as long as it exists.
+    /// Number of a namespace while it exists.
     NamespaceId;
-    /// The holder of an address: the pod's [`Row`] if pod names are kept, else its [`NamespaceId`], which spares
-    /// look-ups the row.
+    /// The holder of an address: the pod's [`Row`] if pod names are kept, else its [`NamespaceId`], so that look-ups
+    /// need not read the row.
     HolderKey;
     /// Number of an address that several pods share.
     SharedId;
     /// Slot of an IPv6 address.
     SlotV6;
-    /// Slot of a namespace at a shared address.
+    /// Slot of a pair of shared address and namespace.
     SharingSlot;
     /// Node of a list of addresses.
     NodeId;
@@ -75,8 +75,8 @@ define! {
 const TAG: u32 = 0xfc00_0000;
 
 impl Row {
-    /// Returns the word for a table of rows: the row, and six bits of its hash, which spare a look-up 63 of 64 rows of
-    /// other keys.
+    /// Returns the word for a table of rows: the row and six bits of its hash, which rule out 63 of 64 rows with other
+    /// keys without reading them.
     pub(super) fn tagged(self, hash: u32) -> u32 {
         (hash & TAG) | self.get()
     }
@@ -86,7 +86,7 @@ impl Row {
         Self::from_bits(word & !TAG)
     }
 
-    /// Returns whether a [`tagged`](Self::tagged) word can be of a key with this hash.
+    /// Returns whether a [`tagged`](Self::tagged) word may belong to a key with this hash.
     pub(super) const fn may_have(word: u32, hash: u32) -> bool {
         (word ^ hash) & TAG == 0
     }

@@ -13,10 +13,10 @@ use super::table::{Table32, TableWriter32};
 use super::types::MAX_ADDRESSES;
 use super::uid::Uid;
 
-/// The reader's part of a row, in one word, so that it changes in one step.
+/// The part of a row that readers use, in one word, so that it changes atomically.
 ///
-/// From the top: 32 bits of address, address slot or first list node; 2 bits for which of them; one bit for "seen by
-/// the list under way"; and in the lowest 28 the namespace. 0 is a row without a pod.
+/// From the top: 32 bits of address, address slot or first list node; 2 bits for which of these it is; one bit for
+/// "seen by the list under way"; one unused bit; 28 bits of namespace. 0 is a row without a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RowEntry(u64);
 
@@ -28,7 +28,7 @@ const SEEN: u64 = 1 << 29;
 const NAMESPACE: u64 = (1 << 28) - 1;
 
 impl RowEntry {
-    /// Returns the entry of a pod without addresses that the list under way has seen.
+    /// Returns the entry of a pod without addresses, marked as seen by the list under way.
     pub(super) fn new(namespace: NamespaceId) -> Self {
         Self(LIST | SEEN | (u64::from(namespace.get()) & NAMESPACE))
     }
@@ -54,7 +54,7 @@ impl RowEntry {
         (self.0 >> 32) as u32
     }
 
-    /// Returns the address of a pod that has one.
+    /// Returns the address of a pod that has exactly one.
     fn address(self) -> Option<StoredAddress> {
         match self.0 & KIND {
             V4 => Some(StoredAddress::V4(self.payload())),
@@ -69,8 +69,8 @@ impl RowEntry {
     }
 }
 
-/// A node of a list of addresses: the address above, its family in bit 31, the next node below. In a free node the
-/// next node is the link.
+/// A node of a list of addresses: the address in the upper half, its family in bit 31, and the next node in the bits
+/// below. In a free node the next node is the link.
 #[derive(Clone, Copy)]
 struct AddressNode(u64);
 
@@ -119,7 +119,7 @@ impl FreeLinks<NodeId> for &AddressNodes {
     }
 }
 
-/// Rows for readers, which need them only if pod names are kept.
+/// Rows, for readers; needed by them only if pod names are kept.
 #[derive(Debug)]
 pub(super) struct PodRows {
     entries: Segments<AtomicU64>,
@@ -131,7 +131,7 @@ impl PodRows {
         RowEntry(self.entries.load(row.get()))
     }
 
-    /// Returns whether no row from this one on was ever in use.
+    /// Returns whether neither this row nor any later one was ever in use.
     pub(super) fn is_beyond(&self, row: Row) -> bool {
         self.entries.get(row.get()).is_none()
     }
@@ -140,7 +140,7 @@ impl PodRows {
     pub(super) fn addresses(&self, entry: RowEntry) -> InlineVec<StoredAddress> {
         let mut addresses: InlineVec<_> = entry.address().into_iter().collect();
         let mut next = entry.list();
-        // A list that is reused meanwhile may have become a circle.
+        // If its nodes are reused concurrently, the list may have become a cycle.
         for _ in 0..MAX_ADDRESSES {
             let Some(node) = next else { break };
             let node = self.nodes.load(node);
@@ -189,7 +189,7 @@ pub(super) struct PodRowsWriter {
     uids: Uids,
     by_uid: TableWriter32,
     table: Arc<Table32>,
-    /// Only the writer reads that table.
+    /// The epoch of `table`, which has no readers but the writer.
     unread: Epoch,
     rows: FreeList<Row>,
     node_ids: FreeList<NodeId>,
@@ -236,7 +236,7 @@ impl PodRowsWriter {
         self.uids.get(row)
     }
 
-    /// Returns the row of the pod with this namespace and name, whatever its uid.
+    /// Returns the row of the pod with the namespace and name of `uid`; its stored uid may differ.
     pub(super) fn find(&self, uid: Uid) -> Option<Row> {
         let hash = hash(&self.keys, uid);
         let is = |row| self.uid(row).is_same_object(&uid);
@@ -244,12 +244,13 @@ impl PodRowsWriter {
         Row::in_word(self.table.find(hash, matches)?)
     }
 
-    /// Returns the stored identity of the object with this namespace and name, which may have another uid.
+    /// Returns the stored identity of the object with the namespace and name of `uid`, which may have another uid;
+    /// `uid` if none is stored.
     pub(super) fn held_by(&self, uid: Uid) -> Uid {
         self.find(uid).map_or(uid, |row| self.uid(row))
     }
 
-    /// Adds a row, without an entry yet, for a pod that has none.
+    /// Adds a row without an entry, for a pod that has no row.
     pub(super) fn insert(&mut self, uid: Uid) -> Row {
         let row = self.rows.allocate(&mut self.uids);
         self.uids.set(row, uid);
@@ -259,7 +260,7 @@ impl PodRowsWriter {
         row
     }
 
-    /// Replaces the identity of a row by another one of the same object.
+    /// Replaces the identity of a row by another identity of the same object.
     pub(super) fn set_uid(&mut self, row: Row, uid: Uid) {
         self.uids.set(row, uid);
     }
@@ -268,7 +269,7 @@ impl PodRowsWriter {
     pub(super) fn remove(&mut self, epoch: &Epoch, row: Row) {
         let old = self.shared.entry(row);
         self.shared.entries.store(row.get(), 0);
-        // Before row and nodes can be overwritten.
+        // Before the row and the nodes can be reused.
         epoch.advance();
         self.release_list(old);
         let hash = hash(&self.keys, self.uid(row));
@@ -281,7 +282,7 @@ impl PodRowsWriter {
         self.shared.entries.store(row.get(), entry.0);
     }
 
-    /// Replaces a pod's addresses in one step.
+    /// Replaces a pod's addresses atomically.
     pub(super) fn set_addresses(&mut self, epoch: &Epoch, row: Row, addresses: &InlineVec<StoredAddress>) {
         let old = self.shared.entry(row);
         let mut all = addresses.iter();
@@ -292,7 +293,7 @@ impl PodRowsWriter {
         };
         self.set(row, new);
         if old.list().is_some() {
-            // Before its nodes can be overwritten.
+            // Before the old nodes can be reused.
             epoch.advance();
             self.release_list(old);
         }

@@ -1,11 +1,11 @@
 //! Prefetching of memory for a batch of look-ups.
 //!
-//! A look-up waits for two cache lines, one after the other: the bucket of the address, and that to which its word
-//! leads. In a large index neither is in a cache, and when look-ups follow each other, the processor hardly starts to
-//! wait for the next before the last is done. Here a loop that does nothing else reads the first lines of all addresses,
-//! so that it waits for all of them at once; then the second lines.
+//! A look-up waits for two cache lines, one after the other: the bucket of the address, and the line that the word in
+//! it refers to. In a large index neither is in a cache, and in a plain sequence of look-ups the processor hardly
+//! overlaps the wait of one with that of the next. Here a loop that does nothing else reads the first lines of all
+//! addresses, so that all these cache misses overlap; then the second lines.
 //!
-//! No result depends on what is read here, so it does not need the [epoch](super::sync).
+//! No result depends on these reads, so they do not need the [epoch](super::sync).
 
 use std::array;
 use std::hint::black_box;
@@ -18,11 +18,11 @@ use super::numbers::bits;
 use super::reader::Index;
 use super::table::TableProbe64;
 
-/// Number of addresses at once: about as many lines as a core can wait for.
+/// Number of addresses per round: about as many cache misses as a core can have outstanding.
 const BATCH: usize = 32;
 
 impl Index {
-    /// As [`PodLookup::prefetch`](poddns_core::PodLookup::prefetch).
+    /// Implements [`PodLookup::prefetch`](poddns_core::PodLookup::prefetch).
     pub(super) fn bring_near(&self, addresses: &[IpAddr]) {
         for addresses in addresses.chunks(BATCH) {
             let probes: [_; BATCH] = array::from_fn(|at| self.addresses.probe(*addresses.get(at)?));
@@ -36,8 +36,8 @@ impl Index {
         }
     }
 
-    /// Reads the line to which the word of an address leads, unless it is a namespace's: there are few of them, so they
-    /// are in a cache anyway.
+    /// Reads the line that the word of an address refers to, unless the word holds a namespace: there are few
+    /// namespaces, so they are in a cache anyway.
     fn touch_behind(&self, probe: Option<&TableProbe64<'_>>, address: IpAddr) -> u32 {
         if self.names.is_none() && address.is_ipv4() {
             return 0;

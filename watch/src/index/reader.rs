@@ -18,9 +18,9 @@ use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
 use super::types::IndexStats;
 use crate::freshness::Health;
 
-/// The pods and namespaces of a cluster, for readers. [`index`](super::index()) makes one.
+/// The pods and namespaces of a cluster, for readers. Created by [`index`](super::index()).
 ///
-/// Its look-ups neither block nor allocate, whatever the writer does. See the [module](super).
+/// Look-ups neither block nor allocate, whatever the writer does. See the [module](super).
 pub struct Index {
     pub(super) epoch: Epoch,
     pub(super) namespaces: Arc<Namespaces>,
@@ -36,7 +36,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// Returns the size of the index. Its parts are counted one after another, while the writer continues.
+    /// Returns the size of the index. The counts are read one after another while the writer continues, so they may not
+    /// be from the same moment.
     #[must_use]
     pub fn stats(&self) -> IndexStats {
         IndexStats {
@@ -68,8 +69,8 @@ impl Index {
         self.namespace_of(holder).is_some_and(|id| self.namespaces.is(id, &label))
     }
 
-    /// Returns the name of the sole holder of an address, if names are kept and the name leads to the address. Of a pod
-    /// that is being added or changed, the address is there before the name.
+    /// Returns the name of the sole holder of an address, if names are kept and the name resolves to the address. While
+    /// a pod is being added or changed, it has the address before it has the name.
     fn name_of(&self, holder: HolderKey, namespace: NamespaceId, address: IpAddr) -> Option<Label> {
         let names = self.names.as_ref()?;
         let name = names.of(holder.row())?;
@@ -87,8 +88,8 @@ impl Index {
 
 impl PodLookup for Index {
     /// Returns whether a namespace exists: whether the namespace watch has reported it, or it has pods. The two watches
-    /// are not synchronised, a pod cannot exist without its namespace, and no name may exist below one that does not
-    /// (RFC 8020).
+    /// are not synchronised, and a pod cannot exist without its namespace: its name must not be below one that does not
+    /// exist (RFC 8020).
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         let label = PackedLabel::new(namespace);
         self.epoch.consistently(|| self.namespaces.find(&label).is_some())
@@ -99,15 +100,16 @@ impl PodLookup for Index {
             Holder::Nobody => false,
             Holder::Sole(holder) => self.is_in(holder, namespace),
             Holder::Shared(shared) => {
-                // A namespace that does not exist takes the same second look-up: where pods are hidden from a client, it must
-                // not learn from the time of an answer which namespaces there are.
+                // A namespace that does not exist takes the same second look-up: where pods are hidden from a client,
+                // the response time must not reveal which namespaces exist.
                 let namespace = self.namespaces.find(&PackedLabel::new(namespace)).or(NamespaceId::NOBODYS);
                 namespace.is_some_and(|namespace| self.addresses.is_shared_in(shared, namespace))
             }
         })
     }
 
-    /// Looks both addresses up whatever the first one's holder is, so that the time does not depend on the second one.
+    /// Looks up both addresses regardless of the first one's holder, so that the time does not depend on the second
+    /// one.
     fn share_namespace(&self, one: IpAddr, other: IpAddr) -> Result<bool, Unknown> {
         self.epoch.consistently(|| match (self.addresses.holder(one), self.addresses.holder(other)) {
             (Holder::Sole(one), Holder::Sole(other)) => {
@@ -118,7 +120,7 @@ impl PodLookup for Index {
                 self.namespace_of(sole)
                     .is_some_and(|namespace| self.addresses.is_shared_in(shared, namespace))
             }
-            // What namespaces they have in common is not stored.
+            // The index does not store which namespaces two shared addresses have in common.
             (Holder::Shared(one), Holder::Shared(other)) => one == other,
             (Holder::Nobody, _) | (_, Holder::Nobody) => false,
         })
@@ -155,7 +157,7 @@ impl PodLookup for Index {
             }
             Holder::Shared(_) => Some(Owner::Shared),
         });
-        // A holder has a namespace, in any consistent view.
+        // In any consistent view, a holder has a namespace.
         owner?.ok_or(Unknown)
     }
 

@@ -14,7 +14,7 @@ use super::reader::Index;
 pub struct IndexedPod {
     /// The pod's namespace.
     pub namespace: Label,
-    /// The pod's name, where names are kept and this one is a single label.
+    /// The pod's name, if names are kept and it is a single label.
     pub name: Option<Label>,
     addresses: InlineVec<IpAddr>,
 }
@@ -28,10 +28,10 @@ impl IndexedPod {
 
 impl Index {
     /// Calls `each` with the pods in at most `rows` rows from `first` on, until it breaks. Returns the row to continue
-    /// with, `None` at the end. The first call takes 0.
+    /// with, `None` at the end. `first` is 0 in the first call.
     ///
-    /// It does not hold up the writer: the index can change between two rows. A pod that is there all the time, with the
-    /// same namespace and name, is passed exactly once; one that appears or disappears meanwhile, at most once.
+    /// The scan does not block the writer: the index can change between two rows. A pod that exists throughout, with
+    /// the same namespace and name, is passed exactly once; one that is added or removed meanwhile, at most once.
     pub fn scan(
         &self,
         first: u32,
@@ -51,14 +51,14 @@ impl Index {
                         return Some(row.get().saturating_add(1));
                     }
                 }
-                // Too much changes at the moment.
+                // The writer changes too much at the moment.
                 Err(Unknown) => return Some(row.get()),
             }
         }
         Some(end)
     }
 
-    /// Returns the pod in a row. A pod without addresses is being added or removed, and is left out.
+    /// Returns the pod in a row. A pod without addresses is being added or removed, and is omitted.
     fn pod_in(&self, row: Row) -> Result<Option<IndexedPod>, Unknown> {
         self.epoch.consistently(|| {
             let entry = self.pods.entry(row);

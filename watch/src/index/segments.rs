@@ -6,8 +6,8 @@ use std::sync::{Arc, atomic::Ordering as StdOrdering};
 
 use super::sync::AtomicWord;
 
-/// Number of segments per doubling, as a power of two: an array is at most 1/32 larger than needed and grows by at most
-/// that at once.
+/// Number of segments per doubling, as a power of two. An array is at most 1/32 larger than needed, and grows by at
+/// most 1/32 at a time.
 const CUT: u32 = if cfg!(poddns_loom) { 1 } else { 5 };
 /// Number of elements of the smallest segments, as a power of two.
 const SMALLEST: u32 = if cfg!(poddns_loom) { 0 } else { 5 };
@@ -32,15 +32,15 @@ impl Meter {
 
 /// An array that grows without moving its elements, so that readers need no lock.
 ///
-/// It is a fixed directory of segments. A segment is allocated when its first element is needed, and never freed. Segments
-/// grow with the array: 32 of one size, then 32 of twice that size, and so on.
+/// It is a fixed directory of segments. A segment is allocated when its first element is needed, and is never freed.
+/// Segments grow with the array: 32 of one size, then 32 of twice that size, and so on.
 #[derive(Debug)]
 pub(super) struct Segments<T> {
     directory: Box<[OnceLock<Box<[T]>>]>,
     meter: Meter,
 }
 
-/// Returns the segment of an element, the element's offset in there, and the size of the segment.
+/// Returns the segment of an element, the element's offset in the segment, and the size of the segment.
 const fn locate(index: u32) -> (usize, usize, usize) {
     let shifted = index as u64 + (1 << FIRST);
     let doubling = shifted.ilog2() - FIRST;
@@ -64,13 +64,13 @@ impl<T> Segments<T> {
         self.directory.get(segment)?.get()?.get(offset)
     }
 
-    /// Returns the element of an array that only the writer has.
+    /// Returns the element of an array that only the writer accesses.
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         let (segment, offset, _) = locate(index);
         self.directory.get_mut(segment)?.get_mut()?.get_mut(offset)
     }
 
-    /// Allocates the segment of an element, filled with `empty`, unless it is allocated. For the writer alone.
+    /// Allocates the segment of an element, filled with `empty`, unless it is allocated. Called only by the writer.
     pub(super) fn ensure(&self, index: u32, empty: impl Fn() -> T) {
         let (segment, _, size) = locate(index);
         if let Some(place) = self.directory.get(segment) {
@@ -83,12 +83,12 @@ impl<T> Segments<T> {
 }
 
 impl<T: Copy + Default> Segments<T> {
-    /// Returns a copy of the element; the default where nothing was stored yet.
+    /// Returns a copy of the element, or the default value if none was stored yet.
     pub(super) fn value(&self, index: u32) -> T {
         self.get(index).copied().unwrap_or_default()
     }
 
-    /// Stores the element, in an array that only the writer has.
+    /// Stores the element, in an array that only the writer accesses.
     pub(super) fn put(&mut self, index: u32, value: T) {
         self.ensure(index, T::default);
         if let Some(place) = self.get_mut(index) {
@@ -98,12 +98,12 @@ impl<T: Copy + Default> Segments<T> {
 }
 
 impl<W: AtomicWord> Segments<W> {
-    /// Returns the word; 0 where nothing was stored yet.
+    /// Returns the word, or 0 if none was stored yet.
     pub(super) fn load(&self, index: u32) -> W::Value {
         self.get(index).map(AtomicWord::load).unwrap_or_default()
     }
 
-    /// Stores a word. For the writer alone.
+    /// Stores a word. Called only by the writer.
     pub(super) fn store(&self, index: u32, value: W::Value) {
         self.ensure(index, W::zero);
         if let Some(word) = self.get(index) {

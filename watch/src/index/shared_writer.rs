@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::writer::IndexWriter;
 
-/// The one writer of an index, shared by the watches of a feed. They run in one task, so none waits for another.
+/// The one writer of an index, shared by the watches of a feed. They run in one task, so the lock is never contended.
 #[derive(Clone)]
 pub(crate) struct SharedWriter(Arc<Mutex<IndexWriter>>);
 

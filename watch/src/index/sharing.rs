@@ -1,8 +1,8 @@
 //! Addresses that several pods share.
 //!
-//! The index keeps the number of pods that share an address and the exclusive or of their keys: when all but one are
-//! gone, it is the key of the last one. A set of pairs of shared address and namespace, with a number of pods each,
-//! holds the namespaces in which the address is found.
+//! The index keeps the number of pods that share an address and the exclusive or of their keys: after the removal of
+//! all but one, this is the key of the last one. A set of pairs of shared address and namespace, each with its number
+//! of pods, holds the namespaces in which the address exists.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::visible_change::VisibleChange;
 struct SharingNamespace {
     shared: AtomicU32,
     namespace: AtomicU32,
-    /// Number of pods, which only the writer reads; the link of a free slot.
+    /// Number of pods, read only by the writer; in a free slot the number of the next one.
     pods: AtomicU32,
 }
 
@@ -51,9 +51,9 @@ pub(super) struct Claim {
 /// The pods that share an address, for the writer alone.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sharers {
-    /// Number of pods; the link of a free slot.
+    /// Number of pods; in a free slot the number of the next one.
     count: u32,
-    /// Exclusive or of their keys.
+    /// Exclusive or of the pods' keys.
     holders: u32,
 }
 
@@ -71,7 +71,7 @@ impl FreeLinks<SharedId> for &mut Segments<Sharers> {
 #[derive(Debug)]
 pub(super) struct Sharing {
     keys: HashKeys,
-    /// Hash above, slot below.
+    /// Words with the hash in the upper half and the slot in the lower half.
     table: Arc<Table64>,
     members: Segments<SharingNamespace>,
 }
@@ -97,7 +97,7 @@ impl Sharing {
     }
 }
 
-/// State of an address after one of its pods has left it.
+/// State of an address after one of its pods has lost it.
 pub(super) enum Departure {
     /// Several pods still share it.
     Shared(VisibleChange),
@@ -134,7 +134,7 @@ impl SharingWriter {
         self.table.in_use() + self.member_slots.live() + self.shared_ids.live()
     }
 
-    /// Makes an address shared: between its `first` holder, with its namespace, and `claim.holder`.
+    /// Makes an address shared by its `first` holder, given with its namespace, and `claim.holder`.
     pub(super) fn share(
         &mut self,
         epoch: &Epoch,
@@ -145,7 +145,7 @@ impl SharingWriter {
         let holders = first.0.get() ^ claim.holder.get();
         self.sharers.put(shared.get(), Sharers { count: 2, holders });
         for namespace in first.1.into_iter().chain([claim.namespace]) {
-            // The caller publishes the whole.
+            // The caller makes the address shared and reports the change.
             let _ = self.add(epoch, shared, namespace);
         }
         shared
@@ -159,8 +159,8 @@ impl SharingWriter {
         self.add(epoch, shared, claim.namespace)
     }
 
-    /// Removes `claim.holder` from the pods that share an address. If one is left, the address is the caller's to
-    /// store with its sole holder, before it calls [`end`](Self::end).
+    /// Removes `claim.holder` from the pods that share an address. If one pod is left, the caller must store it as the
+    /// sole holder of the address, and then call [`end`](Self::end).
     pub(super) fn leave(&mut self, epoch: &Epoch, shared: SharedId, claim: Claim) -> Departure {
         let Sharers { count, holders } = self.sharers.value(shared.get());
         let left = Sharers { count: count.saturating_sub(1), holders: holders ^ claim.holder.get() };
@@ -171,16 +171,16 @@ impl SharingWriter {
         Departure::Sole(HolderKey::from_bits(left.holders))
     }
 
-    /// Ends the sharing of an address, with the namespaces of its last two pods.
+    /// Removes the set entries of a shared address that has no sharers any more: the namespaces of its last two pods.
     pub(super) fn end(&mut self, epoch: &Epoch, shared: SharedId, namespaces: [Option<NamespaceId>; 2]) {
         for namespace in namespaces.into_iter().flatten() {
-            // Nothing leads a reader here any more.
+            // Readers can no longer reach this entry.
             let _ = self.remove(epoch, shared, namespace);
         }
         self.shared_ids.release(&mut self.sharers, shared);
     }
 
-    /// Counts one more pod of a namespace at a shared address. Readers can see the first.
+    /// Counts one more pod of a namespace at a shared address. Readers can see a change if it is the first one.
     fn add(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> VisibleChange {
         let known = self.shared.find(shared, namespace).and_then(|slot| self.shared.members.get(slot.get()));
         if let Some(member) = known {
@@ -199,7 +199,7 @@ impl SharingWriter {
         VisibleChange::YES
     }
 
-    /// Counts one pod of a namespace less. Readers can see that the last one is gone.
+    /// Counts one pod less of a namespace at a shared address. Readers can see a change if it was the last one.
     fn remove(&mut self, epoch: &Epoch, shared: SharedId, namespace: NamespaceId) -> VisibleChange {
         let Some(slot) = self.shared.find(shared, namespace) else { return VisibleChange::NO };
         let Some(member) = self.shared.members.get(slot.get()) else { return VisibleChange::NO };
@@ -210,7 +210,7 @@ impl SharingWriter {
         }
         let hash = self.shared.hash(shared, namespace);
         self.table.remove(hash, tagged(hash, slot.get()));
-        // Before the slot can be overwritten.
+        // Before the slot can be reused.
         epoch.advance();
         self.member_slots.release(&self.shared.members, slot);
         VisibleChange::YES

@@ -1,7 +1,7 @@
-//! The index as readers see it when its writer stops after any of its stores.
+//! Tests of the states that readers see if the writer stops between two of its stores.
 //!
-//! A writer that is suspended for long stays between two stores. Threads meet such a state once in thousands of runs;
-//! here, the atomic words call an observer after each store, on the writer's own thread.
+//! A writer that is suspended for long leaves the index between two stores. Threaded tests hit such a state once in
+//! thousands of runs; here, the atomic words call an observer after each store, on the writer's thread.
 
 use std::cell::RefCell;
 use std::sync::atomic::{self, Ordering};
@@ -12,7 +12,7 @@ thread_local! {
 
 fn stop() {
     OBSERVER.with(|observer| {
-        // Borrowed already: a store of the observer itself.
+        // Already borrowed: a store by the observer itself.
         let Ok(mut observer) = observer.try_borrow_mut() else { return };
         if let Some(observe) = observer.as_mut() {
             observe();
@@ -35,7 +35,7 @@ pub(super) fn observed<T>(observe: impl FnMut() + 'static, write: impl FnOnce() 
 
 macro_rules! observed_atomic {
     ($name:ident, $value:ty) => {
-        /// The atomic integer of the standard library, whose stores are observed.
+        /// An atomic integer whose stores are observed.
         #[derive(Debug)]
         pub(super) struct $name(atomic::$name);
 

@@ -1,53 +1,52 @@
-//! Consistent reads beside the one writer: atomic words and the epoch.
+//! Consistent reads concurrent with the one writer: atomic words and the epoch.
 //!
-//! # The rule
+//! # Protocol
 //!
 //! All shared memory of the index consists of atomic words that are never freed. The writer stores with `Release`,
-//! readers load with `Acquire`. A single word is never torn, and an answer that rests on one word alone was true at
-//! the moment of the load. Most answers rest on several words, and the writer may move or reuse some of them in
-//! between. So the writer keeps this order:
+//! readers load with `Acquire`. A single word is never torn, and a result that depends on one word only was correct at
+//! the moment of the load. Most results depend on several words, and the writer may move or reuse some of them between
+//! the loads. The writer therefore keeps this order:
 //!
 //! 1. publish the new state (store the words that lead to it),
 //! 2. [`Epoch::advance`],
-//! 3. destroy the old state (clear the old copies, hand slots out again).
+//! 3. destroy the old state (clear the old copies, release slots for reuse).
 //!
-//! and a reader this one ([`Epoch::consistently`]):
+//! and a reader keeps this order ([`Epoch::consistently`]):
 //!
 //! 1. load the epoch,
-//! 2. load whatever the answer takes,
-//! 3. load the epoch again: if it has moved, begin again.
+//! 2. load the words that the result needs,
+//! 3. load the epoch again: if it has changed, begin again.
 //!
-//! Why that suffices: say the reader saw the same epoch `e` twice. Its first load of it acquires the store of
-//! `e`, so all that was published before `e` is visible to it: nothing is missing because its new place was
-//! not yet there. And it has seen no word of the destruction that follows `e + 1`: had any of its loads taken
-//! such a word, that load would have acquired it, the store of `e + 1` comes before it in the writer, and so
-//! the second load of the epoch could not have returned `e` any more. So everything it saw was reachable and
-//! intact at one point in time.
+//! This suffices. Assume that the reader loaded the same epoch `e` twice. Its first load acquires the store of `e`, so
+//! everything published before `e` is visible to it: no word is missing because its new location was not yet stored.
+//! And it has seen no store of the destruction that follows `e + 1`: a load that returned such a value would have
+//! acquired it; the writer stores `e + 1` before it; so the second load of the epoch could not have returned `e`. Hence
+//! everything the reader saw was reachable and intact at one point in time.
 //!
 //! # Progress
 //!
-//! Readers wait for nobody. A writer that is suspended anywhere, even between 1 and 3, leaves the epoch as it
-//! is, and the reader's next attempt succeeds. Only an epoch that moves *during* an attempt makes another one
-//! necessary.
+//! Readers do not wait for other threads. A writer that is suspended anywhere, even between steps 1 and 3, leaves the
+//! epoch unchanged, and the reader's next attempt succeeds. Only an epoch that changes *during* an attempt makes
+//! another one necessary.
 //!
-//! A writer at full speed advances the epoch every few hundred nanoseconds, which is as long as an attempt takes, so
-//! most attempts fail then, and without more, no number of them would be enough for certain. So a reader whose
-//! [`FREE_ATTEMPTS`] have failed requests a pause. The writer looks for requests before each advance, when nothing
-//! is destroyed yet and readers find the old state and the new one, and waits there until none is left: by spinning
-//! for a reader on another core, which is done in less than a microsecond; by yielding to one that waits for this core;
-//! by sleeping for one of lower priority, to which the kernel leaves the core only then. After [`PATIENCE`] it goes
-//! on even if readers still wait, so that a reader that the kernel does not run holds the writer up once for each
-//! attempt, not for as long as it is not run.
+//! A writer at full speed advances the epoch every few hundred nanoseconds, about the duration of an attempt. Most
+//! attempts fail then, and no fixed number of them is certain to include a success. A reader whose [`FREE_ATTEMPTS`]
+//! have failed therefore requests a pause. The writer checks for requests before each advance, when nothing has been
+//! destroyed yet and readers find both the old state and the new one, and waits there until there are no requests: by
+//! spinning for a reader on another core, which finishes in less than a microsecond; by yielding to a reader that waits
+//! for this core; by sleeping for a reader of lower priority, which the kernel schedules on this core only then. After
+//! [`PATIENCE`] rounds the writer continues even if readers still wait, so a reader that is not scheduled delays the
+//! writer once per attempt, not for as long as it is not scheduled.
 //!
-//! With a pause, an attempt fails only if the kernel suspends the reader in the middle of it, which takes some
-//! hundred nanoseconds, for longer than the writer's patience of some milliseconds. That happens once in several
-//! thousand attempts at worst. [`PAUSED_ATTEMPTS`] of them in a row do not, and if they did, the look-up would be
-//! [`Unknown`], not "no".
+//! With a pause, an attempt fails only if the kernel suspends the reader during the attempt, which takes some hundred
+//! nanoseconds, for longer than the writer waits, some milliseconds. This happens in one of several thousand attempts
+//! at worst, so that [`PAUSED_ATTEMPTS`] failures in a row are not expected; if they happen, the result of the look-up
+//! is [`Unknown`], not "no".
 //!
-//! The two `SeqCst` fences, one between a request and the reader's next load of the epoch, one before each of the
-//! writer's looks, order every look before the reader's fence or after it. Those after it see the request. Of those
-//! before it only the last can be followed by an advance that the reader's next load has not seen, and one advance
-//! makes one attempt fail. So the second paused attempt finds a writer that waits. The model below tries all
+//! There are two `SeqCst` fences: one between a request and the reader's next load of the epoch, one before each of the
+//! writer's checks. They order every check before or after the reader's fence. The checks after it see the request. Of
+//! the checks before it, only the last can be followed by an advance that the reader's next load has not seen, and one
+//! advance makes one attempt fail. By the second paused attempt the writer therefore waits. The model below tests all
 //! interleavings.
 
 use poddns_core::Unknown;
@@ -63,12 +62,12 @@ pub(super) use std::sync::atomic::{Ordering, fence};
 
 /// An atomic word of either width.
 pub(super) trait AtomicWord {
-    /// Contents. The default is 0, the initial state.
+    /// The stored value. Its default is 0, the initial state.
     type Value: Copy + Default + PartialEq;
 
     fn zero() -> Self;
     fn load(&self) -> Self::Value;
-    /// Stores a value; for the writer alone.
+    /// Stores a value. Called only by the writer.
     fn store(&self, value: Self::Value);
 }
 
@@ -110,8 +109,8 @@ const FREE_ATTEMPTS: u32 = if cfg!(poddns_loom) { 1 } else { 8 };
 /// Maximum number of attempts that a reader makes after it has requested a pause.
 const PAUSED_ATTEMPTS: u32 = if cfg!(poddns_loom) { 2 } else { 64 };
 
-/// Rounds in which the writer waits for readers that have requested a pause: some 10 microseconds of spinning, then
-/// yields, then naps, each of which takes 50 to 100 microseconds.
+/// Maximum number of rounds in which the writer waits for readers that have requested a pause: some 10 microseconds of
+/// spinning, then yields, then sleeps of 50 to 100 microseconds each.
 const PATIENCE: u32 = SPINS + YIELDS + NAPS;
 const SPINS: u32 = 256;
 const YIELDS: u32 = 16;
@@ -119,28 +118,28 @@ const NAPS: u32 = 64;
 #[cfg(not(poddns_loom))]
 const NAP: std::time::Duration = std::time::Duration::from_micros(50);
 
-/// Counts the destructions, and lets readers request a pause between them.
+/// Counter of destructions, with which readers can request a pause between them.
 #[derive(Debug)]
 pub(super) struct Epoch {
     count: CacheLine,
-    /// Requests for a pause: the number of readers that wait in the lower half, and in the upper half a number that
-    /// changes with each of their attempts.
+    /// Requests for a pause: the number of waiting readers in the lower half; in the upper half a number that changes
+    /// with each of their attempts.
     requests: CacheLine,
-    /// The requests that the writer has waited for in vain.
+    /// Value of `requests` at the writer's last wait that ended without success.
     ignored: AtomicU64,
 }
 
-/// A word on a cache line of its own: those who store it do not disturb those who load its neighbours.
+/// A word on a cache line of its own, so that stores to it do not invalidate its neighbours.
 #[derive(Debug)]
 #[repr(align(64))]
 struct CacheLine(AtomicU64);
 
-/// One reader that waits, in [`Epoch::requests`].
+/// One waiting reader, in [`Epoch::requests`].
 const READER: u64 = 1;
-/// One attempt of such a reader.
+/// One attempt of a waiting reader, in [`Epoch::requests`].
 const ATTEMPT: u64 = 1 << 32;
 
-/// Number of readers that wait.
+/// Returns the number of waiting readers.
 const fn waiting(requests: u64) -> u32 {
     requests as u32
 }
@@ -151,8 +150,8 @@ impl Epoch {
         Self { count: line(), requests: line(), ignored: AtomicU64::new(0) }
     }
 
-    /// Called by the writer alone, after publishing and before destroying. Waits for readers that have requested it,
-    /// but never for longer than some milliseconds.
+    /// Advances the epoch. Called only by the writer, after publishing and before destroying. Waits for readers that
+    /// have requested a pause, for some milliseconds at most.
     pub(super) fn advance(&self) {
         self.advance_after(PATIENCE);
     }
@@ -163,12 +162,12 @@ impl Epoch {
         if waiting(requests) > 0 && requests != self.ignored.load(Ordering::Relaxed) {
             self.pause(patience);
         }
-        // One writer, so load and store need not be one step.
+        // There is only one writer, so this need not be an atomic read-modify-write.
         let next = self.count.0.load(Ordering::Relaxed).wrapping_add(1);
         self.count.0.store(next, Ordering::Release);
     }
 
-    /// Waits until no reader waits, for so many rounds at most.
+    /// Waits until there are no waiting readers, for at most `patience` rounds.
     #[cold]
     fn pause(&self, patience: u32) {
         for round in 0..patience {
@@ -180,25 +179,25 @@ impl Epoch {
         self.ignored.store(self.requests.0.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Returns what `read` returned when nothing was destroyed meanwhile; [`Unknown`] if something was in every
-    /// attempt.
+    /// Returns the result of a `read` during which nothing was destroyed; [`Unknown`] if there was a destruction in
+    /// every attempt.
     #[inline]
     pub(super) fn consistently<T>(&self, mut read: impl FnMut() -> T) -> Result<T, Unknown> {
-        // The first one nearly always succeeds. Outside the loop of the others, so that the compiler does not hoist
-        // what may not even be needed out of it.
+        // The first attempt nearly always succeeds. It is outside the loop of the others, so that the compiler does not
+        // hoist computations out of that loop that may not be needed.
         match self.attempt(&mut read) {
             Some(answer) => Ok(answer),
             None => self.persist(read),
         }
     }
 
-    // `read` must be inlined into the caller rather than become a function that its variables are passed to.
+    // `read` must be inlined into the caller: as a separate function it would have to be passed its variables.
     #[expect(clippy::inline_always, reason = "left to itself, the compiler shares it with `persist`")]
     #[inline(always)]
     fn attempt<T>(&self, read: &mut impl FnMut() -> T) -> Option<T> {
         let before = self.count.0.load(Ordering::Acquire);
         let answer = read();
-        // The loads in `read` acquire, so this one cannot come before them.
+        // The loads in `read` are acquire loads, so this load is not reordered before them.
         (self.count.0.load(Ordering::Acquire) == before).then_some(answer)
     }
 
@@ -226,7 +225,7 @@ impl<'a> PauseRequest<'a> {
         Self(requests)
     }
 
-    /// Requests a pause for one more attempt, which follows.
+    /// Repeats the request, for the attempt that follows.
     fn renew(&self) {
         self.0.fetch_add(ATTEMPT, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -267,7 +266,7 @@ mod model {
 
     const VALUE: u32 = 7;
 
-    /// A value that moves from one slot to the other and back.
+    /// A value that is moved from one slot to the other and back.
     struct Moving {
         epoch: Epoch,
         place: AtomicU32,

@@ -1,18 +1,19 @@
-//! A hash table of words that one writer changes beside any number of readers.
+//! A hash table of words with one writer and any number of concurrent readers.
 //!
-//! It is a linear hash table (Litwin, 1980): it grows by one bucket at a time, by splitting the next bucket in order in
-//! two. So it is never copied, and nothing is held twice.
+//! It is a linear hash table (Litwin, 1980): it grows by one bucket at a time, by splitting the next bucket in order.
+//! So it is never copied or stored twice.
 //!
-//! A bucket is a cache line: words and the number of a spill block. Words that do not fit go to spill blocks of half a
-//! line, chained. An empty slot is 0, so no stored word may be 0. 32 bits in each bucket, one for each 32nd of all hashes,
-//! stored and cleared after the last one is gone.
+//! A bucket is a cache line: words, the number of a spill block, and a filter. Words that do not fit go to a chain of
+//! spill blocks of half a line each. An empty slot is 0, so a stored word must not be 0. The filter has 32 bits, one
+//! for each 32nd of all hashes; a bit is set before a word of such a hash is stored in a spill block.
 //!
-//! Three properties make it safe to read while it changes, with the rule in [`sync`](super::sync):
-//! - A word appears and disappears by one store each, and stays in its slot except in a split.
-//! - A split copies to the new bucket, publishes the new number of buckets, advances the epoch, and only then clears the
-//!   old copies. In the same way it then moves spilled words into the slots that became free.
-//! - Only an empty spill block at the end of its chain is removed. A reader that is there misses nothing, because nothing
-//!   followed it. If the block is reused meanwhile, the reader gets into another chain, with words of other keys.
+//! Together with the protocol in [`sync`](super::sync), three properties make it safe to read while it changes:
+//! - A word appears and disappears by one store each, and stays in its slot except during a split.
+//! - A split copies words to the new bucket, publishes the new number of buckets, advances the epoch, and only then
+//!   clears the old copies. It then moves spilled words into the freed slots in the same way.
+//! - A spill block is removed only if it is empty and at the end of its chain. A reader in it misses nothing, because
+//!   nothing follows it. If the block is reused meanwhile, the reader continues into another chain, with words of other
+//!   keys.
 
 mod visit;
 
@@ -39,7 +40,7 @@ pub(super) type TableWriter32 = TableWriter<AtomicU32, { slots(14) }, { slots(7)
 /// A [`TableProbe`] of a [`Table64`].
 pub(super) type TableProbe64<'a> = TableProbe<'a, AtomicU64, { slots(7) }, { slots(3) }>;
 
-/// Returns a word with a tag above, by which it is found, and a number below.
+/// Returns a word with a tag, the search key, in the upper half and a number in the lower half.
 pub(super) const fn tagged(tag: u32, number: u32) -> u64 {
     ((tag as u64) << 32) | number as u64
 }
@@ -59,7 +60,7 @@ pub(super) const fn number_in(word: u64) -> u32 {
 struct Bucket<W, const SLOTS: usize> {
     words: [W; SLOTS],
     spill: AtomicU32,
-    /// The hashes of the words in the spill blocks, by [`bit`], and possibly others.
+    /// Filter of the hashes of the words in the spill blocks, by [`bit`]; may have additional bits set.
     spilled: AtomicU32,
 }
 
@@ -91,7 +92,7 @@ impl<W: AtomicWord, const SPILL: usize> SpillBlock<W, SPILL> {
     }
 }
 
-/// A table of words `W` for readers, with `SLOTS` in a bucket and `SPILL` in a spill block.
+/// A table of words `W`, for readers, with `SLOTS` words per bucket and `SPILL` words per spill block.
 #[derive(Debug)]
 pub(super) struct Table<W, const SLOTS: usize, const SPILL: usize> {
     /// Number of buckets, at least 1. It only grows.
@@ -106,32 +107,32 @@ pub(super) struct Table<W, const SLOTS: usize, const SPILL: usize> {
 #[derive(Debug)]
 pub(super) struct TableWriter<W, const SLOTS: usize, const SPILL: usize> {
     table: Arc<Table<W, SLOTS, SPILL>>,
-    /// Number of spill blocks; their numbers begin at 1.
+    /// Number of spill blocks, numbered from 1 on.
     spills: u32,
     /// The blocks that are in no chain. Unlike other free slots they are not linked to each other, because a reader may
-    /// still be in one.
+    /// still be in one of them.
     free: Vec<u32>,
 }
 
-/// Returns the bucket of a hash among `count`: by as many bits as number all of them, or one less if that bucket does not
-/// exist yet.
+/// Returns the bucket of a hash among `count` buckets: the lowest bits of the hash, as many as are needed to number all
+/// buckets, or one bit less if that bucket does not exist yet.
 const fn bucket_of(hash: u32, count: u32) -> u32 {
     let mask = count.next_power_of_two() - 1;
     let bucket = hash & mask;
     if bucket < count { bucket } else { bucket & (mask >> 1) }
 }
 
-/// Returns the bucket that is split in order to add bucket number `count`.
+/// Returns the bucket that is split to add bucket number `count`.
 const fn split_for(count: u32) -> u32 {
     count - (1 << count.ilog2())
 }
 
-/// Returns the bit of a hash among those of a bucket: by the upper bits, since the lower ones choose the bucket.
+/// Returns the filter bit of a hash. It depends on the upper bits, since the lower ones select the bucket.
 const fn bit(hash: u32) -> u32 {
     1 << (hash >> 27)
 }
 
-/// The bucket in which a word of a hash is to be found; valid until the epoch advances.
+/// The bucket of a hash; valid until the epoch advances.
 #[derive(Debug)]
 pub(super) struct TableProbe<'a, W, const SLOTS: usize, const SPILL: usize> {
     bucket: &'a Bucket<W, SLOTS>,
@@ -140,9 +141,9 @@ pub(super) struct TableProbe<'a, W, const SLOTS: usize, const SPILL: usize> {
 }
 
 impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableProbe<'_, W, SLOTS, SPILL> {
-    /// As [`Table::find`].
+    /// Implements [`Table::find`].
     pub(super) fn find(&self, mut matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
-        // Few match at all, so the test for an empty slot comes last.
+        // Few words match, so the test for an empty slot comes last.
         let mut is = |word: &W::Value| matches(*word) && *word != W::Value::default();
         let found = self.bucket.words.iter().map(AtomicWord::load).find(&mut is);
         if found.is_some() || !self.has_spilled() {
@@ -151,11 +152,11 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableProbe<'_, W, SL
         self.spill_chain().map(AtomicWord::load).find(is)
     }
 
-    /// As [`Table::find`], for a `matches` that reads nothing but the word, and matches at most one word of this hash.
+    /// As [`Table::find`], for a `matches` that depends only on the word and matches at most one word of this hash.
     pub(super) fn find_only(&self, matches: impl Fn(W::Value) -> bool) -> Option<W::Value> {
-        // All slots, without a branch that depends on memory, so that the processor can continue while it waits for
-        // memory. A word is chosen whole: of one that is removed and added again elsewhere, with another holder, both
-        // may be seen.
+        // Reads all slots, without a branch that depends on loaded data, so that the processor can continue while it
+        // waits for memory. The result is one whole word: a word that is removed and added again in another slot, with
+        // another holder, may be seen in both.
         let matches = |word: W::Value| matches(word) & (word != W::Value::default());
         let choose = |found, word| if matches(word) { word } else { found };
         let found = self.bucket.words.iter().map(AtomicWord::load).fold(W::Value::default(), choose);
@@ -182,12 +183,12 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableProbe<'_, W, SL
         SpillChain::behind(self.bucket, self.spills)
     }
 
-    /// Reads from the bucket, to bring it into the cache.
+    /// Reads from the bucket, to load it into the cache.
     pub(super) fn touch(&self) -> u32 {
         self.bucket.spilled.load(Ordering::Relaxed)
     }
 
-    /// Reads from the first spill block, if the word may have spilled.
+    /// Reads from the first spill block if the word may have spilled, to load it into the cache.
     pub(super) fn touch_spill(&self) -> u32 {
         if !self.has_spilled() {
             return 0;
@@ -197,7 +198,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableProbe<'_, W, SL
     }
 }
 
-/// The slots of a bucket and its spill blocks.
+/// Iterator over the slots of a bucket and its spill blocks.
 struct SpillChain<'a, W, const SPILL: usize> {
     spills: &'a Segments<SpillBlock<W, SPILL>>,
     words: std::slice::Iter<'a, W>,
@@ -205,7 +206,7 @@ struct SpillChain<'a, W, const SPILL: usize> {
 }
 
 impl<'a, W, const SPILL: usize> SpillChain<'a, W, SPILL> {
-    /// Returns the slots of a bucket's spill blocks alone.
+    /// Returns the slots of the spill blocks of a bucket, without those in the bucket.
     fn behind<const SLOTS: usize>(
         bucket: &'a Bucket<W, SLOTS>,
         spills: &'a Segments<SpillBlock<W, SPILL>>,
@@ -238,7 +239,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPIL
         Some(SpillChain { spills: &self.spills, words: bucket.words.iter(), next: &bucket.spill })
     }
 
-    /// Returns the slots of a bucket's spill blocks alone.
+    /// Returns the slots of the spill blocks of a bucket, without those in the bucket.
     fn spill_chain<'a>(&'a self, bucket: &'a Bucket<W, SLOTS>) -> SpillChain<'a, W, SPILL> {
         SpillChain::behind(bucket, &self.spills)
     }
@@ -251,7 +252,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPIL
 
     /// Returns the first word of this hash that `matches`.
     ///
-    /// A word that is returned was in the table. `None` is right only if the epoch has not advanced.
+    /// A returned word was in the table. `None` is reliable only if the epoch has not advanced.
     pub(super) fn find(&self, hash: u32, matches: impl FnMut(W::Value) -> bool) -> Option<W::Value> {
         self.probe(hash)?.find(matches)
     }
@@ -265,7 +266,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS
     /// Maximum number of words per bucket, on average: 6/7 of its slots.
     const FILL: u32 = if cfg!(poddns_loom) { 2 } else { SLOTS as u32 * 6 / 7 };
 
-    /// Returns an empty table, with its readers' side.
+    /// Returns an empty table: the writer's side and the readers' side.
     pub(super) fn new(meter: &Meter) -> (Self, Arc<Table<W, SLOTS, SPILL>>) {
         let table = Arc::new(Table {
             count: AtomicU32::new(1),
@@ -298,7 +299,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS
         }
     }
 
-    /// Replaces a word by another of the same hash, in one step.
+    /// Replaces a word by another one of the same hash, atomically.
     pub(super) fn replace(&mut self, hash: u32, old: W::Value, new: W::Value) {
         if let Some(slot) = self.slot_of(hash, old) {
             slot.store(new);
@@ -320,7 +321,8 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS
         chain.find(|slot| slot.load() == word)
     }
 
-    /// Stores a word in its bucket among `count`: in the first free slot of the chain, or in a new block at its end.
+    /// Stores a word in its bucket among `count` buckets: in the first free slot of the chain, or in a new block at its
+    /// end.
     fn put(&mut self, hash: u32, count: u32, word: W::Value) {
         let Self { table, spills, free } = self;
         let Some(bucket) = table.buckets.get(bucket_of(hash, count)) else { return };
@@ -340,7 +342,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS
             *spills
         });
         table.spills.ensure(number, SpillBlock::new);
-        // Free blocks are empty and lead nowhere.
+        // Free blocks are empty and have no successor.
         if let Some(slot) = table.spills.get(number).and_then(|spill| spill.words.first()) {
             slot.store(word);
         }
@@ -348,7 +350,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS
         chain.next.store(number, Ordering::Release);
     }
 
-    /// Adds one bucket, with half of the words of another.
+    /// Adds one bucket, and moves about half of the words of another one to it.
     fn split(&mut self, epoch: &Epoch, hash_of: impl Fn(W::Value) -> u32) {
         let count = self.count();
         let from = split_for(count);
@@ -373,7 +375,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS
         self.settle(epoch, from, hash_of);
     }
 
-    /// Moves spilled words into free slots of their bucket, the last ones first.
+    /// Moves spilled words into the free slots of their bucket, the last words first.
     fn settle(&mut self, epoch: &Epoch, number: u32, hash_of: impl Fn(W::Value) -> u32) {
         let Some(bucket) = self.table.buckets.get(number) else { return };
         let is_word = |word: &W::Value| *word != W::Value::default();
@@ -394,7 +396,7 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableWriter<W, SLOTS
         self.trim(number);
     }
 
-    /// Removes empty spill blocks from the end of a chain.
+    /// Removes empty spill blocks from the end of the chain of a bucket.
     fn trim(&mut self, bucket: u32) {
         let Self { table, free, .. } = self;
         let Some(bucket) = table.buckets.get(bucket) else { return };
@@ -431,7 +433,7 @@ mod tests {
         table.find(hash_of(word), |other| other == word).is_some()
     }
 
-    /// Returns a hash that spreads well enough for a test and is the same in every run.
+    /// Returns a deterministic hash that is distributed well enough for a test.
     fn spread(word: u64) -> u32 {
         (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
     }

@@ -1,4 +1,4 @@
-//! Reports of the writer to versions of the zone: each record before it is added or removed.
+//! Reports from the writer to the versions of the zone: records that appear and vanish.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,14 +10,15 @@ use super::sharing::Claim;
 use super::types::ListScope;
 use crate::transfer::{Position, RecordKey, Versions, WalkPhase};
 
-/// Namespaces by address.
+/// Namespaces of each shared address.
 pub(super) type SharedNamespaces = HashMap<IpAddr, Vec<NamespaceId>>;
 
-/// Versions of an index, and what they take beside it.
+/// The versions of an index, and the additional state that they need.
 #[derive(Debug)]
 pub(super) struct VersionTracker {
     pub(super) versions: Versions,
-    /// The namespaces of each address that several pods share: the index finds by both, not one by the other.
+    /// The namespaces of each address that several pods share. The index itself has only look-ups by address and
+    /// namespace together.
     pub(super) shared: SharedNamespaces,
     /// Lists under way.
     lists: Vec<ListScope>,
@@ -28,7 +29,7 @@ impl VersionTracker {
         Self { versions, shared, lists: Vec::new() }
     }
 
-    /// Records that an address is about to get a holder.
+    /// Records that an address is about to get another holder.
     pub(super) fn attaching(&mut self, index: &Index, address: IpAddr, claim: Claim) {
         let namespace = claim.namespace;
         let is_new = match index.addresses.holder(address) {
@@ -79,7 +80,7 @@ impl VersionTracker {
         }
     }
 
-    /// Records that a pod with a name is about to get an address, or to lose it.
+    /// Records that a pod with a name gets an address (`is_there`) or loses it.
     pub(super) fn named(&mut self, index: &Index, row: Row, address: IpAddr, is_there: bool) {
         let name = index.names.as_ref().and_then(|names| names.of(row)?.label());
         let namespace = index.pods.entry(row).namespace().and_then(|id| index.namespaces.label(id));
@@ -94,7 +95,7 @@ impl VersionTracker {
 
     /// Records that a list begins.
     pub(super) fn begin_list(&mut self, scope: &ListScope) {
-        // One that was cut off begins again.
+        // A list that was interrupted begins again.
         if !self.lists.contains(scope) {
             self.lists.push(*scope);
         }

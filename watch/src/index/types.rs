@@ -1,4 +1,4 @@
-//! Records that go into the index, and the results of changes.
+//! Records to be stored in the index, and the results of changes.
 
 use std::net::IpAddr;
 
@@ -6,10 +6,10 @@ use poddns_core::Label;
 
 use super::uid::Uid;
 
-/// Maximum number of addresses per pod; further ones are ignored. Kubernetes allows one of each family.
+/// Maximum number of addresses per pod; further ones are ignored. Kubernetes allows one address of each family.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// Maximum number of pods in an index, and of namespaces: up to here no number in it can overflow.
+/// Maximum number of pods in an index, and of namespaces: up to this limit no number in the index can overflow.
 pub const MAX_PODS: usize = (1 << 26) - 1;
 
 /// Optional contents of an index.
@@ -22,7 +22,7 @@ pub struct IndexOptions {
 /// A pod to be stored in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodRecord<'a> {
-    /// The pod's identity, by which an update finds the stored pod, whatever else has changed.
+    /// The pod's identity: an update finds the stored pod by it, whatever else has changed.
     pub uid: Uid,
     /// The pod's namespace.
     pub namespace: Label,
@@ -37,7 +37,7 @@ pub struct PodRecord<'a> {
 /// The effect of a change on the contents of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing: a duplicate event, or the removal of something unknown.
+    /// None: a duplicate event, or the removal of an unknown pod or namespace.
     Unchanged,
     /// A pod or namespace is new.
     Added,
@@ -45,7 +45,7 @@ pub enum Change {
     Updated,
     /// A known pod or namespace is gone.
     Removed,
-    /// The index is full: it has [`MAX_PODS`] pods.
+    /// None: the index is full; it has [`MAX_PODS`] pods.
     Refused,
 }
 
@@ -59,7 +59,7 @@ pub enum ListScope {
 }
 
 impl ListScope {
-    /// Returns whether the list has the pods of a namespace.
+    /// Returns whether the list includes the pods of a namespace.
     #[must_use]
     pub fn covers(&self, namespace: &Label) -> bool {
         match self {

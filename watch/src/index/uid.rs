@@ -6,9 +6,9 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 
 /// A pod's identity in 16 bytes: a hash of its namespace and name, and one of its uid.
 ///
-/// Kubernetes has one pod of a name at a time, so 12 bytes are of namespace and name: an update of a pod that was deleted
-/// and created again replaces the old one, even if the deletion was missed. The other 4 are of the uid, so that a late
-/// removal does not remove the new one.
+/// Kubernetes has at most one pod of a name in a namespace at a time, so 12 bytes hash namespace and name: a deleted
+/// and re-created pod replaces the old one, even if the deletion event was missed. The other 4 bytes hash the uid, so
+/// that a late removal of the old pod does not remove the new one.
 ///
 /// ```
 /// use poddns_watch::Uid;
@@ -28,7 +28,7 @@ const NAME: usize = 12;
 impl Uid {
     /// Returns the identity of an object with a namespace, a name and a `metadata.uid`.
     ///
-    /// The hashes have a fixed key, because they must be the same in every run.
+    /// The hashes have a fixed key, because they must be identical in every run.
     #[must_use]
     pub fn of_object(namespace: &str, name: &str, uid: &str) -> Self {
         let mut bytes = Self::hashed(&[namespace, name]);
@@ -38,7 +38,7 @@ impl Uid {
         Self(bytes)
     }
 
-    /// Returns the identity of an object of which only a text is known.
+    /// Returns the identity of an object that is known only by one text.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self(Self::hashed(&[text]))
@@ -63,13 +63,13 @@ impl Uid {
         u128::from_ne_bytes(bytes)
     }
 
-    /// Returns the identity of which [`Uid::as_bytes`] returned `bytes`.
+    /// Returns the identity from the bytes that [`Uid::as_bytes`] returned.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the 16 bytes, the first of the text first.
+    /// Returns the 16 bytes, in the order of their hexadecimal text form.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -79,7 +79,7 @@ impl Uid {
         use std::hash::Hasher as _;
         let mut hasher = SipHasher24::new_with_key(b"poddns-watch uid");
         for part in parts {
-            // The length keeps ("a", "bc") and ("ab", "c") apart.
+            // The length distinguishes ("a", "bc") from ("ab", "c").
             hasher.write_u64(part.len() as u64);
             hasher.write(part.as_bytes());
         }

@@ -1,4 +1,4 @@
-//! Work of the writer for versions of the zone, where they are kept, and steps of walks through the index.
+//! The writer's part of zone versions, if they are kept, and steps of walks through the index.
 
 #[cfg(all(test, not(poddns_loom)))]
 mod tests;
@@ -19,13 +19,14 @@ use super::tracker::{SharedNamespaces, VersionTracker};
 use super::writer::IndexWriter;
 use crate::transfer::{Position, Publication, Versions, WalkId, WalkPhase, ZoneRecords};
 
-/// Buckets of addresses that a walk visits at once, some hundred addresses.
+/// Number of address buckets that a walk visits per step: some hundred addresses.
 const BUCKETS: usize = if cfg!(test) { 1 } else { 64 };
 
-/// Rows of pods that a walk visits at once.
+/// Number of pod rows that a walk visits per step.
 const ROWS: u32 = if cfg!(test) { 2 } else { 256 };
 
-/// Visits some of the addresses of a family from a position on, and returns the next one; `None` at the end.
+/// Calls `each` with some of the addresses of a family from a position on. Returns the next position; `None` at the
+/// end.
 fn visit_addresses(
     index: &Index,
     shared: &SharedNamespaces,
@@ -58,7 +59,7 @@ fn visit_addresses(
 }
 
 impl IndexWriter {
-    /// Keeps versions of the zone from now on. Returns what is notified of changes.
+    /// Begins to keep versions of the zone. Returns the [`Notify`] that is notified of changes.
     pub(crate) fn begin_versions(&mut self, limit: usize, floor: Option<u32>) -> Arc<Notify> {
         let versions = Versions::new(limit, floor);
         let changed = versions.changed();
@@ -80,7 +81,7 @@ impl IndexWriter {
         changed
     }
 
-    /// Keeps versions no more.
+    /// Stops keeping versions.
     pub(crate) fn end_versions(&mut self) {
         self.tracker = None;
     }
@@ -93,13 +94,13 @@ impl IndexWriter {
         self.tracker.as_mut().map(|tracker| &mut tracker.versions)
     }
 
-    /// Reports to versions all addresses of the name of the pod in a row.
+    /// Reports to the versions all records by name of the pod in a row.
     pub(super) fn track_names(&mut self, row: Row, is_there: bool) {
         let addresses = self.index.addresses_in(self.index.pods.entry(row));
         self.track_names_of(row, &addresses, is_there);
     }
 
-    /// Reports to versions these addresses of the name of the pod in a row.
+    /// Reports to the versions the records by name with these addresses, of the pod in a row.
     pub(super) fn track_names_of(&mut self, row: Row, addresses: &InlineVec<IpAddr>, is_there: bool) {
         let Self { index, tracker, .. } = self;
         if let Some(tracker) = tracker {
@@ -109,7 +110,7 @@ impl IndexWriter {
         }
     }
 
-    /// Reports to versions the addresses that the pod in a row has lost or gained.
+    /// Reports to the versions the records by name with the addresses that the pod in a row has lost or gained.
     pub(super) fn track_renamed(
         &mut self,
         row: Row,
@@ -127,7 +128,7 @@ impl IndexWriter {
         self.track_names_of(row, &come, true);
     }
 
-    /// Publishes what has changed as a version, if it is time to.
+    /// Publishes the changes since the last version as a new version, if one is due.
     pub(crate) fn publish_version(&mut self, at: Instant, unix: u32) -> Publication {
         let Some(versions) = self.versions_mut() else { return Publication::Unchanged };
         let published = versions.publish(at, unix);
@@ -137,14 +138,15 @@ impl IndexWriter {
         published
     }
 
-    /// Publishes a version without a difference from the one before.
+    /// Publishes a version without a difference from the previous one, so that secondaries need a full transfer.
     pub(crate) fn reset_versions(&mut self, at: Instant, unix: u32) -> Option<u32> {
         let serial = self.versions_mut()?.reset(at, unix)?;
         self.index.serial.store(serial.into(), Ordering::Release);
         Some(serial)
     }
 
-    /// Takes a walk some records further, which are added to `out`. Returns whether there are more; `None` if it is lost.
+    /// Advances a walk by some records, which are added to `out`. Returns whether there are more; `None` if the walk is
+    /// lost.
     pub(crate) fn step(&mut self, walk: WalkId, out: &mut ZoneRecords) -> Option<bool> {
         let (index, rows) = (&self.index, self.pods.highest());
         let VersionTracker { versions, shared, .. } = self.tracker.as_deref_mut()?;
@@ -169,7 +171,7 @@ impl IndexWriter {
     }
 }
 
-/// Calls `each` with the records of the names of the pods in some rows from `first` on, and returns the next position.
+/// Calls `each` with the records by name of the pods in some rows from `first` on. Returns the next position.
 fn visit_names(
     index: &Index,
     first: u64,

@@ -1,4 +1,4 @@
-//! Effect of a change on responses.
+//! Visibility of a change in responses.
 
 use std::ops::{BitOr, BitOrAssign};
 

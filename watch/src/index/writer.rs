@@ -27,9 +27,9 @@ use crate::freshness::Health;
 
 /// The one writer of an [`Index`].
 ///
-/// It identifies pods by uid alone: an update or a removal need not say what the pod's old addresses were, nor whether
-/// anything has changed. Readers see a change when the method returns, step by step: a pod whose addresses change has its
-/// new ones before it loses its old ones, and has those that stay all the time.
+/// It identifies pods by uid alone: an update or a removal need not state the pod's old addresses, nor whether anything
+/// has changed. Readers see a change, step by step, by the time the method returns. A pod whose addresses change has
+/// its new addresses before it loses its old ones, and keeps the addresses in both sets throughout.
 pub struct IndexWriter {
     pub(super) index: Arc<Index>,
     pub(super) namespaces: NamespacesWriter,
@@ -41,7 +41,7 @@ pub struct IndexWriter {
     pub(super) tracker: Option<Box<VersionTracker>>,
 }
 
-/// The clock from which the serial comes.
+/// The clock that the serial is derived from.
 pub(super) enum SerialClock {
     System,
     #[cfg(any(test, feature = "fuzzing"))]
@@ -49,7 +49,7 @@ pub(super) enum SerialClock {
 }
 
 impl SerialClock {
-    /// Returns Unix seconds.
+    /// Returns the time in Unix seconds.
     fn now(&self) -> u64 {
         match self {
             Self::System => SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
@@ -80,7 +80,7 @@ pub fn index(options: IndexOptions) -> (IndexWriter, Arc<Index>) {
     index_with(options, SerialClock::System)
 }
 
-/// Returns an empty index whose serial comes from this clock.
+/// Returns an empty index whose serial is derived from this clock.
 pub(super) fn index_with(options: IndexOptions, clock: SerialClock) -> (IndexWriter, Arc<Index>) {
     let (keys, meter) = (HashKeys::default(), Meter::default());
     let (namespaces, shared_namespaces) = NamespacesWriter::new(&keys, &meter);
@@ -94,7 +94,7 @@ pub(super) fn index_with(options: IndexOptions, clock: SerialClock) -> (IndexWri
         addresses: shared_addresses,
         pods: shared_pods,
         names: shared_names,
-        // Not 1: the serial must not go back behind that of an earlier process, which came from the same clock.
+        // Not 1: the serial must not be lower than that of an earlier process, which was derived from the same clock.
         serial: AtomicU64::new(clock.now().max(1)),
         pod_count: AtomicU32::new(0),
         meter,
@@ -117,10 +117,10 @@ impl IndexWriter {
         self.names.is_some()
     }
 
-    /// Stores a pod as it is now, whatever was known of it, and marks it as seen by the list under way.
+    /// Stores the current state of a pod, whether or not it is known, and marks it as seen by the list under way.
     ///
-    /// With pod names kept, another pod of the same namespace and name is removed: Kubernetes has only one of a name at
-    /// a time, so this one has replaced it.
+    /// If pod names are kept, another pod of the same namespace and name is removed: in Kubernetes only one pod can
+    /// have a name at a time, so this pod has replaced it.
     pub fn apply(&mut self, pod: &PodRecord<'_>) -> Change {
         let addresses = InlineVec::distinct(pod.addresses);
         if addresses.is_empty() {
@@ -132,13 +132,13 @@ impl IndexWriter {
             None => (Change::Added, self.insert(pod, name, &addresses)),
             Some(row) => {
                 if self.pods.uid(row) != pod.uid {
-                    // Deleted and created again, without an event about it.
+                    // Deleted and created again, and the deletion event was missed.
                     self.pods.set_uid(row, pod.uid);
                 }
                 if self.is(row, &pod.namespace, name) {
                     self.update(row, &addresses)
                 } else {
-                    // Under its new name first: an address that stays is answered all the time.
+                    // Inserted under its new name first, so that addresses that stay can be looked up throughout.
                     self.track_names(row, false);
                     let inserted = self.insert(pod, name, &addresses);
                     (Change::Updated, self.clear_row(row) | inserted)
@@ -149,7 +149,8 @@ impl IndexWriter {
         change
     }
 
-    /// Removes a pod that was deleted or is in phase Succeeded or Failed, unless another one of its name has replaced it.
+    /// Removes a pod that was deleted or is in phase Succeeded or Failed, unless another pod of its name has replaced
+    /// it.
     pub fn remove(&mut self, uid: Uid) -> Change {
         let own = |row: &Row| self.pods.uid(*row) == uid;
         let Some(row) = self.pods.find(uid).filter(own) else { return Change::Unchanged };
@@ -158,8 +159,8 @@ impl IndexWriter {
         Change::Removed
     }
 
-    /// Begins a list of pods: until [`IndexWriter::end_pod_list`], whatever is applied counts as seen. Responses do not
-    /// change. Begin again if a list was cut off: what it had seen no longer counts.
+    /// Begins a list of pods: until [`IndexWriter::end_pod_list`], every applied pod is marked as seen. Responses do
+    /// not change. If a list was interrupted, call this again: the marks of the interrupted list are cleared.
     ///
     /// Takes one pass over all pods, a few milliseconds for a million.
     pub fn begin_pod_list(&mut self, scope: &ListScope) {
@@ -169,23 +170,23 @@ impl IndexWriter {
         self.begin_pod_comparison(scope);
     }
 
-    /// Begins a comparison of the pods in a scope: until [`IndexWriter::sweep_pod_list`], whatever is applied or compared
-    /// counts as seen. Unlike a list it may be given up, so no version of the zone waits for its end.
+    /// Begins a comparison of the pods in a scope: until [`IndexWriter::sweep_pod_list`], every applied or compared pod
+    /// is marked as seen. Unlike a list it may be abandoned, so versions of the zone do not wait for its end.
     pub fn begin_pod_comparison(&mut self, scope: &ListScope) {
         for row in self.rows_in(scope) {
             self.pods.set(row, self.index.pods.entry(row).with_seen(false));
         }
     }
 
-    /// Ends a list: removes the pods in its scope that it has not seen, and returns their number. Does nothing if no list
-    /// was begun.
+    /// Ends a list: removes the pods in its scope that it has not seen, and returns their number. Does nothing if no
+    /// list was begun.
     ///
     /// Do not let a list of [`ListScope::All`] overlap with one of a namespace.
     pub fn end_pod_list(&mut self, scope: &ListScope) -> usize {
         self.sweep_pod_list(scope, |_| {})
     }
 
-    /// As [`end_pod_list`](Self::end_pod_list), with a call of `each` for every pod before it is removed.
+    /// As [`end_pod_list`](Self::end_pod_list), but calls `each` with every pod before it is removed.
     pub fn sweep_pod_list(&mut self, scope: &ListScope, mut each: impl FnMut(&PodRecord<'_>)) -> usize {
         let (mut removed, mut visible) = (0, VisibleChange::NO);
         for row in self.rows_in(scope) {
@@ -202,8 +203,8 @@ impl IndexWriter {
         removed
     }
 
-    /// Compares a pod with the stored one, which does not change but counts as seen by the list under way. A pod without
-    /// addresses must not be stored.
+    /// Compares a pod with the stored one, which does not change except that it is marked as seen by the list under
+    /// way. A pod without addresses counts as equal if it is not stored.
     pub fn compare(&mut self, pod: &PodRecord<'_>) -> PodComparison {
         let Some(row) = self.pods.find(pod.uid) else {
             return if pod.addresses.is_empty() { PodComparison::Same } else { PodComparison::Missing };
@@ -233,36 +234,35 @@ impl IndexWriter {
         change
     }
 
-    /// Begins a list of namespaces, as [`IndexWriter::begin_pod_list`] does of pods.
+    /// Begins a list of namespaces, like [`IndexWriter::begin_pod_list`] for pods.
     pub fn begin_namespace_list(&mut self) {
         self.namespaces.begin_list();
     }
 
-    /// Ends a list of namespaces, as [`IndexWriter::end_pod_list`] does of pods.
+    /// Ends a list of namespaces, like [`IndexWriter::end_pod_list`] for pods.
     pub fn end_namespace_list(&mut self) -> usize {
         self.sweep_namespace_list(|_| {})
     }
 
-    /// As [`end_namespace_list`](Self::end_namespace_list), with a call of `each` for every namespace before it is
-    /// removed.
+    /// As [`end_namespace_list`](Self::end_namespace_list), but calls `each` with every namespace before it is removed.
     pub fn sweep_namespace_list(&mut self, each: impl FnMut(&Label)) -> usize {
         let (removed, visible) = self.namespaces.end_list(&self.index.epoch, each);
         self.publish(visible);
         removed
     }
 
-    /// Counts a namespace as seen by the list under way, and returns whether it is known.
+    /// Marks a namespace as seen by the list under way if it is known, and returns whether it is.
     pub fn mark_namespace(&mut self, namespace: &Label) -> bool {
         self.namespaces.mark(namespace)
     }
 
-    /// Makes the serial come from this time, in Unix seconds, instead of the system's clock.
+    /// Derives the serial from this time, in Unix seconds, instead of the system's clock.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn set_clock(&mut self, now: u64) {
         self.clock = SerialClock::Set(now);
     }
 
-    /// Returns the number of slots of all kinds in use: 0 when there is neither pod nor namespace.
+    /// Returns the number of slots of all kinds in use: 0 if there are neither pods nor namespaces.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn in_use(&self) -> u32 {
         let names = self.names.as_ref().map_or(0, PodNamesWriter::in_use);
@@ -283,13 +283,13 @@ impl IndexWriter {
         })
     }
 
-    /// Returns the name to keep of a pod.
+    /// Returns the pod's name if it is to be kept.
     fn kept_name(&self, pod: &PodRecord<'_>) -> Option<PackedLabel> {
         self.names.as_ref()?;
         pod.name.parse().ok().map(|label| PackedLabel::new(&label))
     }
 
-    /// Returns whether the pod still has this namespace and name.
+    /// Returns whether the pod in the row has this namespace and name.
     fn is(&self, row: Row, namespace: &Label, name: Option<PackedLabel>) -> bool {
         let known = self.index.names.as_ref().and_then(|names| names.of(row));
         let label = PackedLabel::new(namespace);
@@ -316,13 +316,13 @@ impl IndexWriter {
         let named = self.index.names.as_ref().zip(name);
         let replaced = named.and_then(|(names, name)| names.find(namespace, &name));
         let row = self.pods.insert(pod.uid);
-        // Before anything leads to the row: a reader that gets there finds all of it.
+        // Before the row is reachable: a reader that reaches it finds all of it.
         self.pods.set(row, RowEntry::new(namespace));
         if let (Some(names), Some(name)) = (&mut self.names, &name) {
             names.store(row, name);
         }
         if self.tracker.is_some() {
-            // The name is this pod's from now on, whatever the order of the changes that follow.
+            // The name belongs to this pod from now on, whatever the order of the changes below.
             if let Some(replaced) = replaced {
                 self.track_names(replaced, false);
             }
@@ -366,8 +366,7 @@ impl IndexWriter {
         (Change::Updated, visible)
     }
 
-    /// Attaches those addresses of `wanted` to a pod that it does not have in `old`. Returns the stored form of all of
-    /// `wanted`.
+    /// Attaches the addresses in `wanted` that are not in `old` to a pod. Returns the stored form of all of `wanted`.
     fn attach_all(
         &mut self,
         claim: Claim,
@@ -393,7 +392,7 @@ impl IndexWriter {
 
     fn detach(&mut self, claim: Claim, address: StoredAddress) -> VisibleChange {
         let Self { index, addresses, tracker, .. } = self;
-        // Its slot may be another's afterwards.
+        // Read first: its slot may be reused after the detach.
         let full = tracker.as_ref().and_then(|_| index.addresses.full(address));
         let visible = addresses.detach(&index.epoch, address, claim, |other| index.namespace_of(other));
         if let (Some(tracker), Some(address)) = (tracker, full) {
@@ -402,7 +401,7 @@ impl IndexWriter {
         visible
     }
 
-    /// Removes a pod with all that belongs to it.
+    /// Removes a pod with everything that belongs to it.
     fn remove_row(&mut self, row: Row) -> VisibleChange {
         if self.tracker.is_some() {
             self.track_names(row, false);
@@ -410,7 +409,7 @@ impl IndexWriter {
         self.clear_row(row)
     }
 
-    /// As [`remove_row`](Self::remove_row), for a pod whose name versions no longer have.
+    /// As [`remove_row`](Self::remove_row), for a pod whose name has already been removed from the versions.
     fn clear_row(&mut self, row: Row) -> VisibleChange {
         let entry = self.index.pods.entry(row);
         let Some(namespace) = entry.namespace() else { return VisibleChange::NO };
@@ -420,12 +419,12 @@ impl IndexWriter {
         if let Some(names) = &mut self.names {
             visible |= names.unpublish(&self.index.epoch, row);
         }
-        // A scan comes by the row alone, and must not find the pod when parts of it are gone.
+        // A scan reaches the pod by its row, and must not see it partly removed.
         self.pods.set_addresses(&self.index.epoch, row, &InlineVec::default());
         for address in addresses.iter() {
             visible |= self.detach(claim, address);
         }
-        // After the last address, which would show the pod without its name.
+        // Only now, because the addresses would otherwise lead to a pod without its name.
         if let Some(names) = &mut self.names {
             names.remove(&self.index.epoch, row);
         }
@@ -436,9 +435,9 @@ impl IndexWriter {
     /// Ends a change: updates the statistics, and the serial if readers can see the change.
     fn publish(&mut self, visible: VisibleChange) {
         self.index.pod_count.store(self.pods.len() as u32, Ordering::Relaxed);
-        // Where there are versions, the serial is theirs.
+        // If versions are kept, they set the serial.
         if visible.0 && self.tracker.is_none() {
-            // The serial does not go back with the clock.
+            // The serial does not decrease if the clock is set back.
             let serial = self.index.serial.load(Ordering::Relaxed).max(self.clock.now());
             self.index.serial.store(serial, Ordering::Release);
         }

@@ -1,4 +1,4 @@
-//! Visits of all addresses in several goes.
+//! Iteration over all addresses, a few buckets at a time.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,7 +7,7 @@ use super::super::table::{number_in, position, tag_of};
 use super::{Addresses, Holder, StoredAddress};
 
 impl Addresses {
-    /// Returns the position of an address in the order of visits of its family.
+    /// Returns the position of an address in the iteration order of its family.
     pub(in super::super) fn position(&self, address: IpAddr) -> u64 {
         position(match address {
             IpAddr::V4(v4) => self.keys.hash_address(v4.to_bits()),
@@ -15,7 +15,7 @@ impl Addresses {
         })
     }
 
-    /// Calls `each` with the IPv4 addresses from this position on to the next one, which it returns; see
+    /// Calls `each` with the IPv4 addresses between this position and the next, which it returns; see
     /// [`Table::visit`](super::super::table::Table::visit).
     pub(in super::super) fn visit_v4(&self, from: u64, mut each: impl FnMut(IpAddr, Holder)) -> Option<u64> {
         self.v4.visit(from, |word| {

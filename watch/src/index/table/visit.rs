@@ -1,26 +1,28 @@
-//! Visits of all words of a table in several goes, between which it grows.
+//! Iteration over all words of a table in steps, between which the table can grow.
 
 use super::{AtomicWord, Ordering, Table, bucket_of};
 
-/// The position of a hash in the order of visits: its bits from the last to the first.
+/// Returns the position of a hash in the iteration order: its bits in reverse.
 ///
-/// A bucket holds the hashes with the same last bits, so it is a range of positions, and so are the two that it is split
-/// into. This is the order of Redis' `SCAN`.
+/// A bucket contains the hashes with the same lowest bits, so it is a range of positions; when it is split, so are both
+/// halves. This is the order of Redis' `SCAN`.
 pub(in super::super) const fn position(hash: u32) -> u64 {
     hash.reverse_bits() as u64
 }
 
-/// End of all positions.
+/// End of the positions (exclusive).
 const END: u64 = 1 << u32::BITS;
 
 impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> Table<W, SLOTS, SPILL> {
-    /// Calls `each` with the words in the bucket that begins at this position, which is 0 or was returned before. Returns
-    /// the position to continue with; `None` at the end. The writer must not change the table meanwhile.
+    /// Calls `each` with the words in the bucket that begins at `position`, which is 0 or was returned by an earlier
+    /// call. Returns the position to continue with; `None` at the end. The writer must not change the table during the
+    /// call.
     pub(in super::super) fn visit(&self, position: u64, mut each: impl FnMut(W::Value)) -> Option<u64> {
         let first = u32::try_from(position).ok()?.reverse_bits();
         let count = self.count.load(Ordering::Acquire);
         let mask = count.next_power_of_two() - 1;
-        // As many bits of the hash as its bucket goes by: all, if there is another one that differs in the last of them.
+        // Number of hash bits that select this bucket: all bits of the mask if the bucket has been split, else one
+        // less.
         let is_split = (first & (mask >> 1)) + mask.div_ceil(2) < count;
         let bits = if is_split { mask } else { mask >> 1 }.count_ones();
         let words = self.chain(bucket_of(first, count)).into_iter().flatten().map(AtomicWord::load);

@@ -1,4 +1,5 @@
-//! Random changes, versions and walks, in every order, against the sets of records that the versions should hold.
+//! Random changes, versions and walks, in any order, compared with the sets of records that the versions should
+//! contain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,7 +20,7 @@ fn owned(record: ZoneRecord<'_>) -> Owned {
     (record.namespace.to_owned(), record.name.map(str::to_owned), record.address)
 }
 
-/// The records that the pods of an index stand for.
+/// Returns the records of the pods in an index.
 fn zone(writer: &IndexWriter) -> Zone {
     let mut zone = Zone::new();
     writer.for_each_pod(|pod| {
@@ -52,7 +53,7 @@ fn address(number: u16) -> IpAddr {
 struct World {
     writer: IndexWriter,
     start: Instant,
-    /// Milliseconds since then.
+    /// Milliseconds since `start`.
     now: u64,
     /// Contents of each version.
     versions: BTreeMap<u32, Zone>,
@@ -85,7 +86,7 @@ impl World {
         self.compare();
     }
 
-    /// Follows the journal from every version that it has.
+    /// Applies the journal to every version that it covers, and compares the results.
     fn compare(&self) {
         let Some(versions) = self.writer.versions() else { unreachable!() };
         for (&known, zone) in &self.versions {
@@ -166,7 +167,7 @@ impl World {
         }
     }
 
-    /// Lets all walks come to their end, with changes in between.
+    /// Runs all walks to their end, with changes in between.
     fn finish(&mut self, list: &[[u8; 5]]) {
         let mut more = list.iter().cycle();
         while !self.walks.is_empty() {
@@ -315,7 +316,7 @@ fn walk_ends_with_its_versions() {
     }
     world.publish();
     world.begin_walk();
-    // As a reload does that changes the size of the journal.
+    // As on a reload that changes the size of the journal.
     world.writer.begin_versions(1 << 10, Some(world.current));
     world.now += 1_000;
     world.publish();

@@ -10,7 +10,7 @@ use super::options;
 use crate::server::cookies::CookieSource;
 use crate::server::settings::{Needs, Settings, TransferSettings};
 
-/// Search for settings that are valid by themselves, but not together.
+/// Search for settings that are valid on their own, but not together.
 pub(super) struct Conflicts<'a> {
     pub(super) given: &'a Layer,
     pub(super) settings: &'a Settings,
@@ -26,7 +26,7 @@ impl Conflicts<'_> {
         self.abuse();
     }
 
-    /// Reports the setting if it was given.
+    /// Reports a conflict of the setting if an operator has set it.
     fn refuse(&mut self, key: &'static str, why: impl Into<String>) {
         if let Some(written) = self.given.written(key) {
             self.problems.push(Problem::Conflict { written, why: why.into() });
@@ -139,7 +139,7 @@ impl Conflicts<'_> {
     }
 }
 
-/// Returns the first item, in lower case, that occurs twice.
+/// Returns the first item that occurs twice, ignoring case; in lower case.
 fn double(items: impl Iterator<Item = String>) -> Option<String> {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     items.map(|item| item.to_ascii_lowercase()).find(|item| !seen.insert(item.clone()))

@@ -1,13 +1,13 @@
-//! The sample configuration and the reference page, made from the table of options.
+//! The sample configuration and the reference page, generated from the table of options.
 //!
-//! `PODDNS_WRITE_DOCUMENTS=1 cargo test --workspace --lib document` writes them; without the variable the test compares
-//! them.
+//! `PODDNS_WRITE_DOCUMENTS=1 cargo test --workspace --lib document` writes both files; without the variable the test
+//! compares them with the table.
 
 use std::fmt::Write as _;
 
 use super::options::{Arity, Opt, Reload, SECTIONS, variable};
 
-/// Columns of the sample.
+/// Maximum number of columns of a line in both documents.
 const WIDTH: usize = 120;
 
 const SAMPLE_HEAD: &str = "\
@@ -32,7 +32,7 @@ file. SIGHUP reads the file again; an option that only a restart changes is mark
 This page is generated from the options' table, as are `poddnsd --help` and [the sample](../demo/poddnsd.toml).
 ";
 
-/// Settings of the sample that are not defaults.
+/// Options that the sample sets although they have no default.
 const SET: [&str; 1] = ["pods-file"];
 
 /// Returns the sample configuration of the project, `demo/poddnsd.toml`: TOML with every key, at its default or as a
@@ -94,7 +94,7 @@ pub fn reference() -> String {
     text
 }
 
-/// Escapes what Markdown takes for the beginning of an HTML tag or of emphasis.
+/// Escapes characters that begin an HTML tag or emphasis in Markdown.
 fn markdown(text: &str) -> String {
     text.replace('<', r"\<").replace('*', r"\*")
 }
@@ -114,7 +114,7 @@ fn description(option: &Opt) -> String {
     format!("{}{allowed}{without}", option.sentences())
 }
 
-/// Returns values in the notation of the file.
+/// Returns the values of an option in TOML.
 fn toml(option: &Opt, values: &[String]) -> String {
     let one = |value: &String| match option.arity() {
         Arity::Switch => value.clone(),
@@ -125,7 +125,7 @@ fn toml(option: &Opt, values: &[String]) -> String {
     if option.arity() == Arity::Many { format!("[{}]", all.join(", ")) } else { all.join("") }
 }
 
-/// Returns the lines of a text, none longer than the width.
+/// Breaks a text into lines of at most `width` bytes; a longer word is a line of its own.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

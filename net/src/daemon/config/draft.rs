@@ -1,4 +1,4 @@
-//! Target of the options, from which the settings are made.
+//! Parsed values of all options, from which the settings are built.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub(super) enum ExemptValue {
     None,
     /// Private networks.
     Private,
-    /// This one.
+    /// One network.
     Network(IpCidr),
 }
 
@@ -47,10 +47,11 @@ impl ExemptValue {
     }
 }
 
-/// One place for each option.
+/// Parsed values of all options: one field for each, except for options that set a field of `server`, `privileges` or
+/// `rate_limit`.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    /// Settings that an option sets directly.
+    /// Settings with fields that options set directly.
     pub(super) server: Settings,
     pub(super) privileges: Privileges,
     pub(super) lame_duck: Duration,
@@ -59,7 +60,7 @@ pub(super) struct Draft {
     pub(super) query_log: Option<LoggedQueries>,
     pub(super) query_log_sample: NonZeroU32,
     pub(super) query_log_rate: NonZeroU32,
-    /// Addresses of each `listen`.
+    /// Addresses of each value of `listen`.
     pub(super) listen: Vec<Vec<SocketAddr>>,
     pub(super) ns_name: Option<Name>,
     pub(super) namespaces: Vec<Label>,
@@ -75,14 +76,14 @@ pub(super) struct Draft {
     pub(super) rate: Option<NonZeroU32>,
     pub(super) nxdomain_limit: Option<NonZeroU32>,
     pub(super) rate_limit: RateLimit,
-    /// Private networks and those of pods, if empty.
+    /// If empty, private networks and those of `pod-cidr` are exempt.
     pub(super) exempt: Vec<ExemptValue>,
     pub(super) cookies: bool,
     pub(super) cookie_secret_file: Option<PathBuf>,
 }
 
 impl Default for Draft {
-    /// Returns the defaults of the settings: there are no others.
+    /// Returns the defaults of [`DaemonSettings`]: options have no other defaults.
     fn default() -> Self {
         let DaemonSettings { server, privileges, lame_duck, log_format, watch_config } =
             DaemonSettings::default();
@@ -120,7 +121,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// Returns the settings that are made of all parts.
+    /// Builds the settings.
     pub(super) fn finish(self) -> DaemonSettings {
         let Self { mut server, privileges, lame_duck, log_format, watch_config, .. } = self;
         if let Some(name) = self.ns_name {
@@ -144,7 +145,7 @@ impl Draft {
         server.transfer =
             (!secondaries.is_empty()).then_some(TransferSettings { secondaries, key_file, journal });
         if self.exempt.is_empty() {
-            // Whatever addresses pods have, their resolvers are clients with many queries.
+            // Pods may have public addresses, and a resolver in a pod sends many queries.
             server.exempt.extend_from_slice(&server.pod_cidrs);
         } else {
             server.exempt = self.exempt.iter().flat_map(ExemptValue::networks).collect();

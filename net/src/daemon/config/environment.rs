@@ -1,14 +1,14 @@
-//! Variables of the environment that are named like settings and are none.
+//! Environment variables with the prefix `PODDNS_` that are no settings.
 
 use std::ffi::OsString;
 use std::fmt;
 
 use super::options;
 
-/// A `PODDNS_*` variable of the environment that is no setting.
+/// A `PODDNS_*` environment variable that is no setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownVariable {
-    /// Its name.
+    /// Name of the variable.
     pub name: String,
     /// The variable with the most similar name.
     pub meant: Option<String>,
@@ -21,8 +21,8 @@ impl fmt::Display for UnknownVariable {
     }
 }
 
-/// Returns the variables of these names that begin like a setting and are none, so probably misspelt. Kubernetes' own, of
-/// Services whose names begin with `poddns`, are not among them.
+/// Returns the names with the prefix `PODDNS_` that are no settings, and so are probably misspelt. Ignores the
+/// variables that the kubelet sets for Services with names that begin with `poddns`.
 #[must_use]
 pub fn unknown_variables(names: impl IntoIterator<Item = OsString>) -> Vec<UnknownVariable> {
     let names = names.into_iter().map(|name| name.to_string_lossy().into_owned());

@@ -1,4 +1,4 @@
-//! Errors in the configuration, with what is needed to correct them.
+//! Errors in the configuration, with the place of each and the allowed values.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::daemon::lines::write_lines;
 pub enum SettingOrigin {
     /// On the command line.
     Flag,
-    /// In a `PODDNS_*` variable of the environment.
+    /// In a `PODDNS_*` environment variable.
     Environment,
     /// In the config file.
     File {
@@ -24,7 +24,7 @@ pub enum SettingOrigin {
 }
 
 impl SettingOrigin {
-    /// Returns the kind of source, and the place in its notation.
+    /// Returns the kind of source, and the place: the flag, the variable, or file and line.
     pub(super) fn source(&self, key: &str) -> (&'static str, Option<String>) {
         match self {
             Self::Flag => ("flag", Some(format!("--{key}"))),
@@ -34,12 +34,12 @@ impl SettingOrigin {
     }
 }
 
-/// A setting as it was written, in the notation of its origin, so that it can be found there.
+/// A setting as the operator wrote it, shown in the notation of its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingText {
     /// The setting's name, as in the file.
     pub key: &'static str,
-    /// Its value, if the error concerns one.
+    /// Its value, if the error is about one.
     pub value: Option<String>,
     /// The place.
     pub origin: SettingOrigin,
@@ -125,7 +125,7 @@ fn hint(meant: Option<&'static str>) -> String {
     }
 }
 
-/// Everything that is wrong with the configuration, one problem a line: never empty.
+/// All problems of the configuration, shown one a line. Never empty.
 #[derive(Debug)]
 pub struct ConfigError {
     problems: Vec<Problem>,

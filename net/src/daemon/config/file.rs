@@ -1,4 +1,4 @@
-//! The config file: TOML whose keys are the settings' names, all at top level.
+//! The config file: TOML with the names of settings as keys, all at top level.
 
 use std::fs;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::layer::{Given, Layer};
 use super::options::{self, Arity};
 use super::value::ValueError;
 
-/// Returns the settings of the file, and everything that is wrong with it.
+/// Returns the settings of the file, and all problems of it.
 pub(super) fn read(path: &Path) -> (Layer, Vec<Problem>) {
     match fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
@@ -52,7 +52,7 @@ fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
     (layer, problems)
 }
 
-/// Returns the texts of a value, which are then read like those of a flag.
+/// Returns the texts of a value, to be parsed like those of a flag.
 fn texts(value: DeValue<'_>, arity: Arity) -> Result<Vec<String>, ValueError> {
     match (value, arity) {
         (DeValue::Array(items), _) if items.is_empty() => Err("is an empty array; leave the key out".into()),
@@ -76,7 +76,7 @@ fn text(value: DeValue<'_>) -> Result<String, ValueError> {
     }
 }
 
-/// Returns the number in decimal digits, whatever its notation in the file: `0x10`, `0o20`, `0b10000` are 16.
+/// Returns the number in decimal digits. TOML allows other radices: `0x10`, `0o20` and `0b10000` are 16.
 fn decimal(digits: &str, radix: u32) -> Result<String, ValueError> {
     if radix == 10 {
         return Ok(digits.to_owned());

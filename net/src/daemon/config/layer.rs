@@ -1,4 +1,4 @@
-//! Settings as text: one layer for each source.
+//! Settings as text, one layer for each source.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(super) struct Given {
     pub(super) origin: SettingOrigin,
 }
 
-/// Settings of one source, or of all of them together.
+/// Settings of one source, or of all sources combined.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer(BTreeMap<&'static str, Given>);
 
@@ -24,7 +24,7 @@ impl Layer {
         self.0.get(key)
     }
 
-    /// Returns the setting as it was written, for a message; `None` if it was not.
+    /// Returns the setting as the operator wrote it, for a message; `None` if it is not set.
     pub(super) fn written(&self, key: &'static str) -> Option<SettingText> {
         self.get(key).map(|given| SettingText {
             key,
@@ -33,7 +33,7 @@ impl Layer {
         })
     }
 
-    /// Returns this layer with another on top of it, which wins setting by setting: lists are not joined.
+    /// Returns this layer with each setting of `upper` replacing its own. Lists are replaced, too, not joined.
     pub(super) fn under(mut self, upper: &Self) -> Self {
         self.0.extend(upper.0.iter().map(|(key, given)| (*key, given.clone())));
         self

@@ -1,7 +1,7 @@
-//! The daemon's settings: flags beat `PODDNS_*` variables, which beat the TOML file.
+//! The daemon's settings. Flags override `PODDNS_*` variables, which override the TOML file.
 //!
-//! Whatever can be wrong with a setting is found here, before a socket is bound. Errors have the place where it was written
-//! and the values that are allowed.
+//! All settings are validated before a socket is bound. An error contains the place of the setting and the allowed
+//! values.
 //!
 //! ```
 //! use poddns_net::config::{Sources, with_flags};
@@ -44,14 +44,14 @@ pub use sources::Sources;
 /// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     #[default]
     Text,
-    /// For machines: one JSON object a line.
+    /// Lines for programs: one JSON object each.
     Json,
 }
 
-/// Settings of the daemon: those of its server, and those of the process around it.
+/// Settings of the server and of its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DaemonSettings {
@@ -59,11 +59,11 @@ pub struct DaemonSettings {
     pub server: Settings,
     /// Privileges that are dropped once the sockets are bound.
     pub privileges: Privileges,
-    /// Time between SIGTERM and the end, during which the server is unready but answers.
+    /// Time between SIGTERM and the end of the process, during which the server is unready but answers.
     pub lame_duck: Duration,
     /// Format of log lines.
     pub log_format: LogFormat,
-    /// Read the config file again when it changes, without SIGHUP.
+    /// True to reload the config file when it changes, without SIGHUP.
     pub watch_config: bool,
 }
 

@@ -1,4 +1,4 @@
-//! From texts to settings.
+//! Conversion of texts to settings.
 
 use super::DaemonSettings;
 use super::conflicts::Conflicts;
@@ -7,17 +7,17 @@ use super::error::Problem;
 use super::layer::Layer;
 use super::options::{self, Texts};
 
-/// Returns the settings of a draft; adds contradictions to `problems`.
+/// Returns the settings of a draft; adds conflicts to `problems`.
 pub(super) fn settings(draft: Draft, given: &Layer, problems: &mut Vec<Problem>) -> DaemonSettings {
     let settings = draft.finish();
-    // Conflicts between values that could not be read would only confuse.
+    // A value that was not parsed has its default here, which could cause a misleading conflict.
     if problems.is_empty() {
         Conflicts { given, settings: &settings.server, problems }.find();
     }
     settings
 }
 
-/// Reads every option that is given.
+/// Parses every option that is set.
 pub(super) fn draft(given: &Layer, problems: &mut Vec<Problem>) -> Draft {
     let mut draft = Draft::default();
     for option in options::all() {

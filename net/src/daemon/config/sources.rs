@@ -15,10 +15,10 @@ use super::{DaemonSettings, file, read};
 use crate::daemon::systemd::PassedSockets;
 use crate::server::state::OptionInForce;
 
-/// Sources of settings: flags, the environment and a file, in falling order of precedence.
+/// Sources of settings: flags, the environment and a file, in descending order of precedence.
 ///
 /// The flags and the environment are read once; the file is read again by every call of [`settings`](Self::settings),
-/// so that a SIGHUP finds its changes.
+/// so that a reload finds its changes.
 #[derive(Clone, Debug)]
 pub struct Sources {
     flags: Layer,
@@ -28,10 +28,10 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Returns the flags of a command line made with [`with_flags`](super::with_flags), and the environment, where
-    /// `variable` looks up one variable: [`std::env::var_os`] outside of tests.
+    /// Reads the flags of a command line made with [`with_flags`](super::with_flags), and the environment. `variable`
+    /// looks up one variable: [`std::env::var_os`] outside tests.
     ///
-    /// An empty variable counts as unset. In a variable a list's items are separated by commas.
+    /// An empty variable counts as unset. Items of a list are separated by commas.
     ///
     /// Fails if a variable is not UTF-8.
     pub fn new(flags: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
@@ -68,7 +68,7 @@ impl Sources {
         Ok(Self { flags: layer_of(flags), environment, file, passed: Vec::new() })
     }
 
-    /// Returns the same for a process that was passed sockets: it listens on them, and on nothing else.
+    /// Returns these sources with the addresses of passed sockets in place of `listen`, if there are any.
     #[must_use]
     pub fn with_passed(self, passed: &PassedSockets) -> Self {
         Self { passed: passed.addresses(), ..self }
@@ -80,12 +80,12 @@ impl Sources {
         self.file.as_deref()
     }
 
-    /// Reads the file and returns the settings of all sources, or everything that is wrong with them.
+    /// Reads the file and returns the settings of all sources, or all problems of them.
     pub fn settings(&self) -> Result<DaemonSettings, ConfigError> {
         self.load().map(|loaded| loaded.settings)
     }
 
-    /// Returns the same, with the options that they were made of.
+    /// Reads the file and returns the settings of all sources, with the options that they were built from.
     pub(crate) fn load(&self) -> Result<LoadedConfig, ConfigError> {
         let (file, mut problems) = self.file.as_deref().map(file::read).unwrap_or_default();
         let all = file.under(&self.environment).under(&self.flags);
@@ -115,7 +115,7 @@ impl Sources {
     }
 }
 
-/// Settings, and the options that they were made of.
+/// Settings, and the options that they were built from.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadedConfig {
     pub(crate) settings: DaemonSettings,
@@ -126,7 +126,7 @@ pub(crate) struct LoadedConfig {
 }
 
 impl LoadedConfig {
-    /// Returns the names of the options that only a restart changes and that are different from those of the start.
+    /// Returns the names of changed options that take effect only at a restart.
     pub(crate) fn needs_restart(&self, start: &Self) -> Vec<&'static str> {
         let (mut now, mut then) = (self.draft.clone(), start.draft.clone());
         let kept = options::all().filter(|option| option.reload == Reload::Keeps);
@@ -134,7 +134,7 @@ impl LoadedConfig {
         changed.map(|option| option.name).collect()
     }
 
-    /// Returns every option with its value and where that is from. Those that only a restart changes are of the start.
+    /// Returns every option with its value and origin. Options that only a restart changes are taken from `start`.
     pub(crate) fn options(&self, start: &Self) -> Vec<OptionInForce> {
         let of = |option: &'static Opt| match option.reload {
             Reload::Changes => self.option(option),
@@ -161,7 +161,7 @@ impl LoadedConfig {
     }
 }
 
-/// Returns what the flags set.
+/// Returns the settings of the command line.
 fn layer_of(flags: &ArgMatches) -> Layer {
     let mut layer = Layer::default();
     for key in options::all() {
@@ -173,7 +173,7 @@ fn layer_of(flags: &ArgMatches) -> Layer {
     layer
 }
 
-/// Returns the items of a variable: an address, network or name has no comma in it.
+/// Splits a variable at commas if its option is a list: addresses, networks and names contain none.
 fn items(value: &str, arity: Arity) -> Vec<String> {
     match arity {
         Arity::Many => value.split(',').map(|item| item.trim().to_owned()).collect(),

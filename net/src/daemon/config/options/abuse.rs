@@ -1,4 +1,4 @@
-//! Forged and hostile clients.
+//! Options against forged and hostile clients.
 
 use super::field::{many, one, optional, switch};
 use super::{Opt, ROW};

@@ -1,4 +1,4 @@
-//! Places of the draft that options set: each with the kind of its values, for both reading and showing.
+//! Fields of the draft that options set, each with the kind of its values, to parse and to show them.
 
 use crate::daemon::config::draft::Draft;
 use crate::daemon::config::error::{Problem, SettingText};
@@ -8,15 +8,15 @@ use crate::daemon::config::value::{self, ValueKind};
 /// Number of values of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::daemon::config) enum Arity {
-    /// One.
+    /// Exactly one.
     One,
-    /// Any number: the flag is repeated, the variable has commas, the file an array.
+    /// Any number: a repeated flag, a variable with commas, or an array in the file.
     Many,
     /// `true` or `false`; the bare flag means true.
     Switch,
 }
 
-/// Notation of an option's values in texts for people.
+/// Description of an option's values for messages, help and documents.
 #[derive(Clone, Copy)]
 pub(in crate::daemon::config) struct Notation {
     pub(super) arity: Arity,
@@ -24,18 +24,18 @@ pub(in crate::daemon::config) struct Notation {
     pub(super) allowed: &'static str,
 }
 
-/// A place of the draft.
+/// A field of the draft.
 pub(in crate::daemon::config) trait OptionField: Sync {
     fn notation(&self) -> Notation;
 
-    /// Reads texts into the place, which stays as it is if one of them is wrong.
+    /// Parses the texts into the field. Leaves it unchanged if one of them is wrong.
     fn read(&self, draft: &mut Draft, texts: Texts<'_>);
 
-    /// Returns the values in the place as an operator would write them; none if it is empty.
+    /// Returns the values of the field as an operator would write them; none if it is empty.
     fn show(&self, draft: &mut Draft) -> Vec<String>;
 }
 
-/// Texts of one option, and the list for problems with them.
+/// Texts of one option, and the list that problems with them are added to.
 pub(in crate::daemon::config) struct Texts<'a> {
     pub(in crate::daemon::config) name: &'static str,
     pub(in crate::daemon::config) given: &'a Given,
@@ -43,7 +43,7 @@ pub(in crate::daemon::config) struct Texts<'a> {
 }
 
 impl Texts<'_> {
-    /// Returns all values; `None` if there is none, or a text is wrong.
+    /// Parses all texts; returns `None` if there are none, or if one of them is wrong.
     fn parse<T>(self, kind: &ValueKind<T>) -> Option<Vec<T>> {
         let Given { values: texts, origin } = self.given;
         let mut values = Vec::with_capacity(texts.len());
@@ -60,13 +60,13 @@ impl Texts<'_> {
         (values.len() == texts.len() && !values.is_empty()).then_some(values)
     }
 
-    /// Returns the last value, which is the only one of an option that takes one.
+    /// Parses the texts and returns the last value, which is the only one of an option with one value.
     fn parse_one<T>(self, kind: &ValueKind<T>) -> Option<T> {
         self.parse(kind).and_then(|mut values| values.pop())
     }
 }
 
-/// Field of a row without one. Tests find such a row: it accepts nothing.
+/// Field of a row that names none. It has no notation and stores nothing, so tests find such a row.
 pub(super) struct NoField;
 
 impl OptionField for NoField {
@@ -81,13 +81,13 @@ impl OptionField for NoField {
     }
 }
 
-/// A place with a value.
+/// A field with one value.
 pub(super) struct OneValue<T: 'static> {
     kind: &'static ValueKind<T>,
     place: fn(&mut Draft) -> &mut T,
 }
 
-/// Returns the field of an option with a value.
+/// Returns the field of an option with one value.
 pub(super) const fn one<T>(kind: &'static ValueKind<T>, place: fn(&mut Draft) -> &mut T) -> OneValue<T> {
     OneValue { kind, place }
 }
@@ -113,7 +113,7 @@ impl<T> OptionField for OneValue<T> {
     }
 }
 
-/// A place that is true or false.
+/// A field that is true or false.
 pub(super) struct SwitchValue(OneValue<bool>);
 
 impl OptionField for SwitchValue {
@@ -130,7 +130,7 @@ impl OptionField for SwitchValue {
     }
 }
 
-/// A place that is empty unless the option is given.
+/// A field that is empty unless the option is set.
 pub(super) struct OptionalValue<T: 'static> {
     kind: &'static ValueKind<T>,
     place: fn(&mut Draft) -> &mut Option<T>,
@@ -160,13 +160,13 @@ impl<T> OptionField for OptionalValue<T> {
     }
 }
 
-/// A place with any number of values.
+/// A field with any number of values.
 pub(super) struct ValueList<T: 'static> {
     kind: &'static ValueKind<T>,
     place: fn(&mut Draft) -> &mut Vec<T>,
 }
 
-/// Returns the field of an option with any number of values. Given ones replace those of the default.
+/// Returns the field of an option with any number of values, which replace those of the default.
 pub(super) const fn many<T>(
     kind: &'static ValueKind<T>,
     place: fn(&mut Draft) -> &mut Vec<T>,

@@ -1,5 +1,5 @@
-//! The table of options: a row is all that a new setting needs. The flags, their help, the variables, the keys of the
-//! file, the errors, the sample and the reference page are made from it.
+//! The table of options. A new setting needs one row: flags, help, variables, keys of the file, errors, the sample and
+//! the reference page are generated from the table.
 
 mod abuse;
 mod answers;
@@ -20,9 +20,9 @@ use super::draft::Draft;
 /// Effect of a reload on a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reload {
-    /// It takes the new value.
+    /// It sets the new value.
     Changes,
-    /// Only a restart does.
+    /// It keeps the old value, which only a restart changes.
     Keeps,
 }
 
@@ -30,22 +30,22 @@ pub(super) enum Reload {
 pub(super) struct Opt {
     /// Flag without its dashes, and key in the file.
     pub(super) name: &'static str,
-    /// Place of its values in the draft, and their kind.
+    /// Field of the draft that it sets, with the kind of its values.
     pub(super) field: &'static dyn OptionField,
     /// One line, without a full stop.
     pub(super) help: &'static str,
     /// Further sentences for the sample and the reference, if any.
     pub(super) more: &'static str,
-    /// Effect of leaving it out, if it has no default that could be written.
+    /// Effect of leaving it out, if it has no default in its own notation.
     pub(super) without: &'static str,
     /// A value for the sample, if it has no default.
     pub(super) example: &'static [&'static str],
-    /// Option without which this one has no effect, if any.
+    /// Name of the option without which this one has no effect, if any.
     pub(super) needs: &'static str,
     pub(super) reload: Reload,
 }
 
-/// A row with everything that most rows have in common.
+/// Defaults of a row's members.
 const ROW: Opt = Opt {
     name: "",
     field: &NoField,
@@ -63,7 +63,7 @@ pub(super) struct OptionSection {
     pub(super) options: &'static [Opt],
 }
 
-/// Every option but `config`, which names the file.
+/// All options except `config`, which names the file.
 pub(super) static SECTIONS: [OptionSection; 7] = [
     OptionSection { heading: "Answers", options: answers::OPTIONS },
     OptionSection { heading: "Source of the pods", options: cluster::OPTIONS },
@@ -89,7 +89,7 @@ impl Opt {
         self.field.notation().arity
     }
 
-    /// Returns the values that are allowed, as errors and the reference list them.
+    /// Returns the description of the allowed values for errors and the reference.
     pub(super) fn allowed(&self) -> &'static str {
         self.field.notation().allowed
     }
@@ -98,7 +98,7 @@ impl Opt {
         self.field.notation().placeholder
     }
 
-    /// Returns the help of the flag for `--help`: all sentences, the values that are allowed, and the default.
+    /// Returns the help of the flag for `--help`: all sentences, the allowed values, and the default.
     fn long_help(&self) -> String {
         let default = match self.default().as_slice() {
             [] if self.without.is_empty() => String::new(),
@@ -109,7 +109,7 @@ impl Opt {
         format!("{}\n\nAllowed: {}{repeat}{default}", self.sentences(), self.allowed())
     }
 
-    /// Returns what the option does, in whole sentences.
+    /// Returns the description of the option in whole sentences.
     pub(super) fn sentences(&self) -> String {
         let more = if self.more.is_empty() { String::new() } else { format!(" {}", self.more) };
         format!("{}.{more}", self.help)
@@ -151,7 +151,8 @@ pub(super) fn find(name: &str) -> Option<&'static Opt> {
     all().find(|option| option.name == name)
 }
 
-/// Returns the name that was probably meant: the one with the fewest edits, if they are few for its length.
+/// Returns the name of the option at the smallest edit distance from `name`, if that is at most 1 plus a quarter of its
+/// length.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let name = name.replace('_', "-");
     all()
@@ -161,7 +162,7 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         .map(|(_, key)| key)
 }
 
-/// Returns how many letters must be added, removed or changed to get from one word to the other.
+/// Returns the Levenshtein distance of two words in bytes.
 fn edits(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (above, a) in from.bytes().enumerate() {
@@ -182,8 +183,7 @@ pub(super) fn variable(name: &str) -> String {
 
 /// Adds a flag for every setting, and `--config`, to a command line.
 ///
-/// The values are taken as text: [`Sources`](super::Sources) checks them, so that errors are the same whichever way a
-/// value is set.
+/// The flags accept any text: [`Sources`](super::Sources) checks it, so that errors are the same for all sources.
 #[must_use]
 pub fn with_flags(command: Command) -> Command {
     let config = Arg::new("config")

@@ -1,4 +1,4 @@
-//! Privileges, dropped once the sockets are bound.
+//! Options of the privileges that are dropped once the sockets are bound.
 
 use super::field::{one, optional};
 use super::{Opt, ROW, Reload};

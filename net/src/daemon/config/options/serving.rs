@@ -1,4 +1,4 @@
-//! Sockets and process.
+//! Options of the sockets and the process.
 
 use super::field::{many, one, switch};
 use super::{Opt, ROW, Reload};

@@ -1,4 +1,4 @@
-//! Checks of the table: each row reads what it shows, and nothing else.
+//! Checks of the table: each row parses the values that it shows, and sets no field of another row.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::daemon::config::layer::{Given, Layer};
 use crate::daemon::config::{SettingOrigin, read, value};
 
-/// Reads one option from texts, and returns the number of problems and the draft.
+/// Parses one option and returns the number of problems and the draft.
 fn read_one(option: &'static Opt, values: &[&str]) -> (usize, Draft) {
     let (mut layer, mut problems) = (Layer::default(), Vec::new());
     let values = values.iter().map(ToString::to_string).collect();
@@ -109,7 +109,7 @@ fn ranges_in_texts_are_exact() {
         };
         found += 1;
         assert!(is_read(option, low) && is_read(option, high), "{}", option.name);
-        // Of a time the neighbours are a millisecond away.
+        // A time is tested one millisecond outside its range, a number by 1.
         let (number, unit): (fn(&str) -> u128, _) =
             if low.ends_with(char::is_alphabetic) { (milliseconds, "ms") } else { (whole, "") };
         let below = number(low).checked_sub(1).map(|below| format!("{below}{unit}"));

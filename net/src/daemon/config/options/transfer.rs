@@ -1,4 +1,4 @@
-//! Zone transfers.
+//! Options of zone transfers.
 
 use super::field::{many, one, optional};
 use super::{Opt, ROW};

@@ -8,7 +8,7 @@ use poddns_core::IpCidr;
 use super::{ValueError, ValueKind};
 use crate::daemon::config::draft::ExemptValue;
 
-/// Addresses that one `listen` stands for.
+/// Addresses of one value of `listen`: one, or both wildcards.
 pub(in crate::daemon::config) const LISTEN: ValueKind<Vec<SocketAddr>> = ValueKind {
     placeholder: "ADDR:PORT",
     allowed: "IPv4:PORT, [IPv6]:PORT, [IPv6%interface]:PORT, or *:PORT for 0.0.0.0 and [::]",
@@ -48,7 +48,7 @@ pub(in crate::daemon::config) const CLIENTS: ValueKind<IpCidr> =
 pub(in crate::daemon::config) const FORWARDERS: ValueKind<IpCidr> =
     ValueKind { allowed: "networks such as 10.96.0.10/32 or fd00:10:96::a/128", ..NETWORK };
 
-/// Networks that the rate limit exempts.
+/// Networks that the rate limits exempt.
 pub(in crate::daemon::config) const EXEMPT: ValueKind<ExemptValue> = ValueKind {
     placeholder: "CIDR",
     allowed: "none, private (RFC 1918, 100.64.0.0/10, fc00::/7, link-local, loopback) or networks in CIDR notation",
@@ -60,7 +60,7 @@ pub(in crate::daemon::config) const EXEMPT: ValueKind<ExemptValue> = ValueKind {
     show: ToString::to_string,
 };
 
-/// Returns the text of addresses, of which there are several for both wildcards alone.
+/// Returns the text of the addresses: `*:PORT` if there are several, which only both wildcards are.
 fn show_listen(addresses: &Vec<SocketAddr>) -> String {
     match addresses.as_slice() {
         [] => "off".to_owned(),
@@ -90,7 +90,7 @@ fn network(text: &str) -> Result<IpCidr, ValueError> {
     }
     let given: IpInet = text.parse().map_err(|_| "is not a network in CIDR notation")?;
     let network = given.network();
-    // The address may be wrong, or the length: the operator knows.
+    // Either the address or the length is wrong, so this does not guess.
     if given.address() == network.first_address() {
         Ok(network)
     } else {
@@ -98,7 +98,7 @@ fn network(text: &str) -> Result<IpCidr, ValueError> {
     }
 }
 
-/// Returns the addresses that one `listen` stands for: `*:53` is both wildcards.
+/// Parses one value of `listen`: `*:53` is both wildcards.
 fn listen(text: &str) -> Result<Vec<SocketAddr>, ValueError> {
     match text.strip_prefix("*:") {
         Some(text) => {
@@ -109,7 +109,7 @@ fn listen(text: &str) -> Result<Vec<SocketAddr>, ValueError> {
     }
 }
 
-/// Returns an address that a socket can be bound to and reply from, with its port.
+/// Parses an address with a port that a socket can be bound to and reply from.
 fn address(text: &str) -> Result<SocketAddr, ValueError> {
     let (host, after_colon) = split(text)?;
     let port = port(after_colon)?;
@@ -147,14 +147,14 @@ fn split(text: &str) -> Result<(Host<'_>, &str), ValueError> {
     Ok((Host::V6(ip, interface), port))
 }
 
-/// Returns a port. Its only form is digits, without a sign or leading zeros.
+/// Parses a port: digits without a sign or leading zeros.
 fn port(text: &str) -> Result<u16, ValueError> {
     let canonical = text.parse().ok().filter(|port: &u16| port.to_string() == text);
     canonical.ok_or_else(|| "has no valid port".into())
 }
 
-/// Returns an address that can be the source of a reply: that of a group of hosts cannot, and clients ignore replies from
-/// other addresses than they asked.
+/// Returns the address if it can be the source of a reply. A multicast or broadcast address cannot, and clients ignore
+/// replies from another address than the one they sent the query to.
 fn unicast_v4(ip: Ipv4Addr) -> Result<Ipv4Addr, ValueError> {
     if ip.is_multicast() {
         Err("is a multicast address".into())
@@ -169,12 +169,12 @@ fn unicast_v6(ip: Ipv6Addr) -> Result<(), ValueError> {
     if ip.is_multicast() {
         return Err("is a multicast address".into());
     }
-    // IPv6 sockets take IPv6 clients only.
+    // IPv6 sockets accept IPv6 clients only.
     ip.to_ipv4_mapped().map_or(Ok(()), |v4| Err(format!("is an IPv4 address; write {v4}").into()))
 }
 
-/// Returns the number of the interface that a link-local address belongs to. Other addresses are the same on every
-/// interface (RFC 4007 4), so with one they would be another spelling of the same socket.
+/// Returns the index of the interface of a link-local address. Other addresses are unique across interfaces (RFC 4007
+/// 4); with an interface they would be a second notation of the same socket.
 fn scope(ip: Ipv6Addr, interface: Option<&str>) -> Result<u32, ValueError> {
     let interface = match (ip.is_unicast_link_local(), interface) {
         (false, None) => return Ok(0),

@@ -1,4 +1,4 @@
-//! Values of a short list.
+//! Values out of a fixed list.
 
 use poddns_core::{Mode, Visibility};
 use poddns_watch::HostNetwork;
@@ -8,7 +8,7 @@ use crate::daemon::config::LogFormat;
 use crate::daemon::privileges::Landlock;
 use crate::server::query_log::LoggedQueries;
 
-/// Names of values.
+/// Names and their values.
 type Choices<T> = [(&'static str, T)];
 
 /// Returns the value of a name.

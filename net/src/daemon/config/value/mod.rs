@@ -1,4 +1,4 @@
-//! Kinds of values: from the text of one value to its meaning, or to what is wrong with it, and back.
+//! Kinds of values: each parses and shows one value.
 
 mod address;
 mod choice;
@@ -23,22 +23,22 @@ pub(super) use self::text::{
     NAMESPACE, NS_NAME, NSID, PODS_FILE, USER,
 };
 
-/// Fault of a value. Its text is a predicate: "is ...", "has ...".
+/// Fault of a value. Its text is a predicate, such as "is out of range" or "has no port".
 pub(super) type ValueError = Box<dyn Error + Send + Sync>;
 
-/// A kind of value: its notation and its description.
+/// A kind of value.
 pub(super) struct ValueKind<T> {
-    /// Placeholder of the value in the help: the values themselves, with `|` between them, if they are few.
+    /// Placeholder of the value in the help. If there are few values, it lists them, separated by `|`.
     pub(super) placeholder: &'static str,
-    /// Values that are allowed, as errors, the help and the reference list them.
+    /// Description of the allowed values for errors, the help and the reference.
     pub(super) allowed: &'static str,
-    /// Reads a text.
+    /// Parses a text.
     pub(super) parse: fn(&str) -> Result<T, ValueError>,
-    /// Returns the text that [`parse`](Self::parse) reads as this value.
+    /// Returns the text that [`parse`](Self::parse) accepts for this value.
     pub(super) show: fn(&T) -> String,
 }
 
-/// Returns `off` for nothing.
+/// Returns the text of a value, or `off` for none.
 fn show_or_off<T>(value: Option<&T>, show: impl Fn(&T) -> String) -> String {
     value.map_or_else(|| "off".to_owned(), show)
 }

@@ -44,7 +44,7 @@ pub(in crate::daemon::config) const UP_TO_A_MILLION: ValueKind<NonZeroU32> = Val
     show: ToString::to_string,
 };
 
-/// Responses a second.
+/// Rate in responses a second.
 pub(in crate::daemon::config) const RATE: ValueKind<Option<NonZeroU32>> = ValueKind {
     placeholder: "N",
     allowed: "off, or 1 to 1000000 (responses a second)",
@@ -52,11 +52,11 @@ pub(in crate::daemon::config) const RATE: ValueKind<Option<NonZeroU32>> = ValueK
     show: |rate| show_or_off(rate.as_ref(), ToString::to_string),
 };
 
-/// Negative responses a second.
+/// Rate in negative responses a second.
 pub(in crate::daemon::config) const NEGATIVE_RATE: ValueKind<Option<NonZeroU32>> =
     ValueKind { allowed: "off, or 1 to 1000000 (negative answers a second)", ..RATE };
 
-/// Number of responses of which one is truncated, and the others dropped.
+/// Number of responses beyond the limit of which one is sent truncated and the others are dropped.
 pub(in crate::daemon::config) const SLIP: ValueKind<u8> = ValueKind {
     placeholder: "N",
     allowed: "0 to 255",
@@ -83,7 +83,7 @@ pub(in crate::daemon::config) const RATE_LIMIT_TABLE: ValueKind<usize> = ValueKi
     show: ToString::to_string,
 };
 
-/// Size in bytes, as MiB.
+/// Size in bytes, written in MiB.
 pub(in crate::daemon::config) const MEBIBYTES: ValueKind<usize> = ValueKind {
     placeholder: "MIB",
     allowed: "1 to 1024 (MiB)",
@@ -128,34 +128,34 @@ pub(in crate::daemon::config) const MINUTE_TO_WEEK_OR_OFF: ValueKind<Option<Dura
 
 const OUT_OF_RANGE: &str = "is out of range";
 
-/// Reads `off` as nothing, and other texts by `parse`.
+/// Parses `off` as `None`, and other texts by `parse`.
 fn off_or<T>(text: &str, parse: impl Fn(&str) -> Result<T, ValueError>) -> Result<Option<T>, ValueError> {
     if text == "off" { Ok(None) } else { parse(text).map(Some) }
 }
 
-/// Reads a whole number within the range.
+/// Parses a whole number within the range.
 fn number(text: &str, range: RangeInclusive<u64>) -> Result<u64, ValueError> {
-    // `u64::from_str` would accept a sign: "+5" is as odd in a config as "-5".
+    // `u64::from_str` would accept a plus sign.
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("is not a whole number".into());
     }
-    // Digits alone, so it fails only for a number that is too large.
+    // All characters are digits, so parsing fails only for a number that is too large.
     let number = text.parse().unwrap_or(u64::MAX);
     if range.contains(&number) { Ok(number) } else { Err(OUT_OF_RANGE.into()) }
 }
 
-/// Reads a whole number within the range, as another type.
+/// Parses a whole number within the range and converts it to `T`.
 fn whole<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, ValueError> {
     T::try_from(number(text, range)?).map_err(|_| OUT_OF_RANGE.into())
 }
 
-/// Reads a whole number within the range, which begins above zero.
+/// Parses a whole number within a range that excludes zero.
 fn non_zero<T: TryFrom<NonZeroU64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, ValueError> {
     let number = NonZeroU64::new(number(text, range)?);
     number.and_then(|number| number.try_into().ok()).ok_or_else(|| OUT_OF_RANGE.into())
 }
 
-/// Reads a time such as `500ms`, `5s`, `2m`, `1h`, `1d`, or a bare number of seconds.
+/// Parses a time such as `500ms`, `5s`, `2m`, `1h`, `1d`, or a bare number of seconds.
 pub(in crate::daemon::config) fn time(
     text: &str,
     range: RangeInclusive<Duration>,
@@ -175,7 +175,7 @@ pub(in crate::daemon::config) fn time(
     if range.contains(&time) { Ok(time) } else { Err(OUT_OF_RANGE.into()) }
 }
 
-/// Returns a time in its largest whole unit.
+/// Returns a time in the largest unit of which it is a multiple.
 fn show_time(time: &Duration) -> String {
     let milliseconds = time.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];

@@ -102,7 +102,7 @@ pub(in crate::daemon::config) const CHAOS_VERSION: ValueKind<Option<String>> = V
     ..NSID
 };
 
-/// Reads `off`, the name of this host, or a text.
+/// Parses `off`, `hostname` (the name of this host), or another text.
 fn identity(text: &str, max: usize) -> Result<Option<String>, ValueError> {
     let text = match text {
         "off" => return Ok(None),
@@ -124,14 +124,14 @@ fn not_empty(text: &str) -> Result<String, ValueError> {
     if text.is_empty() { Err("is empty".into()) } else { Ok(text.to_owned()) }
 }
 
-/// Reads the path of a file that is replaced by others from its own directory. That must not be the root, where
-/// Landlock would have to allow writing everywhere.
+/// Parses the path of a file that is replaced by a temporary file in the same directory. That directory must not be the
+/// root, since Landlock would then have to allow writing everywhere.
 fn file_to_write(text: &str) -> Result<PathBuf, ValueError> {
     let path = PathBuf::from(not_empty(text)?);
     if path.file_name().is_none() || text.ends_with('/') {
         return Err("names no file".into());
     }
-    // A relative one too, if the working directory is the root.
+    // A relative path is in the root directory if the working directory is the root.
     let absolute = std::path::absolute(&path).map_err(|error| format!("has no directory: {error}"))?;
     if absolute.parent() == Some(Path::new("/")) {
         return Err("is in the root folder".into());

@@ -1,16 +1,16 @@
-//! All interleavings of one writer and one reader, and all that the memory model allows them to see.
+//! Model check of one writer and one reader: all interleavings, and all values that the memory model lets them read.
 //!
-//! Only in builds with `--cfg poddns_loom`, in which the tables have one slot to a bucket and the arrays one element
-//! to a segment, so that a handful of pods makes them split, spill and reuse:
+//! Only in builds with `--cfg poddns_loom`, in which tables have one slot per bucket and arrays one element per
+//! segment, so that a few pods cause splits, spills and reuse:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg poddns_loom" cargo test -p poddns-watch --test index_loom \
 //!     --config profile.dev.package.loom.opt-level=3 --config profile.dev.package.poddns-watch.opt-level=3
 //! ```
 //!
-//! Set `LOOM_MAX_PREEMPTIONS` to search further than the two preemptions that are the default here.
+//! Set `LOOM_MAX_PREEMPTIONS` to search further than the default of two preemptions.
 //!
-//! Each test holds the reader to an answer that is true, or false, all the time.
+//! Each test checks a look-up whose result must be true, or false, all the time.
 #![cfg(poddns_loom)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -32,7 +32,7 @@ fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|_| panic!("{text} is a label"))
 }
 
-/// The pod `name` of a namespace, which is its uid as well.
+/// Adds or changes the pod `name` of a namespace. Its uid is derived from both names.
 fn apply(writer: &mut IndexWriter, namespace: &str, name: &str, addresses: &[IpAddr]) {
     let uid = Uid::of_name(namespace, name);
     writer.apply(&PodRecord { uid, namespace: label(namespace), name, addresses });
@@ -42,7 +42,7 @@ fn remove(writer: &mut IndexWriter, namespace: &str, name: &str) {
     writer.remove(Uid::of_name(namespace, name));
 }
 
-/// Runs `write` beside `read`, in all orders.
+/// Runs `write` and `read` concurrently, in all orders.
 fn check(
     pod_names: bool,
     prepare: impl Fn(&mut IndexWriter) + Send + Sync + 'static,
@@ -51,7 +51,7 @@ fn check(
 ) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    // To fill an index takes more steps than the default allows.
+    // Filling an index takes more steps than the default allows.
     builder.max_branches = 10_000;
     builder.check(move || {
         let (mut writer, index) = index(IndexOptions { pod_names });
@@ -63,9 +63,9 @@ fn check(
     });
 }
 
-/// A table is split when there are three words in it, five, seven. Whichever pod is asked for, be it one that
-/// moves to the new bucket, or out of a spill block, or stays: it is there. Which ones do what is up to the
-/// hash, so this takes several addresses.
+/// A table is split at three, five and seven words. A look-up must find each pod, whether the split moves the pod to
+/// the new bucket, moves it out of a spill block, or leaves it. The hash decides which, so the test uses several
+/// addresses.
 #[test]
 fn a_pod_stays_while_the_table_grows() {
     for (first, pods) in (0..200).step_by(10).flat_map(|first| [(first, 2), (first, 4), (first, 6)]) {
@@ -193,7 +193,7 @@ fn new_address_appears_before_old_disappears() {
         prepare,
         |writer| apply(writer, "a", "1", &[v4(2)]),
         |index| {
-            // Asked in this order, one of the two must be there.
+            // Looked up in this order, one of the two must be present.
             let old = index.contains(&label("a"), v4(1)).unwrap();
             assert!(old || index.contains(&label("a"), v4(2)).unwrap());
         },
@@ -228,7 +228,7 @@ fn owner_is_never_mixed_from_pods() {
     }
     fn has_owner(index: &Index, address: IpAddr, name: &str) {
         let owner = index.owner_of(address).unwrap();
-        // Nameless while the name does not lead to the address.
+        // The owner is reported without a name while the name does not resolve to the address.
         let [pod, nameless] =
             [Some(label(name)), None].map(|name| Owner::Pod { namespace: label("a"), name });
         assert!(owner == pod || owner == nameless || owner == Owner::Nobody, "{owner:?}");
@@ -237,7 +237,8 @@ fn owner_is_never_mixed_from_pods() {
     check(true, prepare, write, |index| has_owner(index, v4(2), "two"));
 }
 
-/// A forward name is asked between two look-ups of the owner. If both return the same, the name was there all the time.
+/// Looks up the forward name between two look-ups of the owner. If both return the same owner, the name existed all the
+/// time.
 fn leads_back(index: &Index, address: IpAddr) {
     let before = index.owner_of(address).unwrap();
     let Owner::Pod { namespace, name } = before else { return };

@@ -1,5 +1,5 @@
-//! Readers beside a writer at full speed, with real threads: a pod that stays is there in every look-up, one that
-//! never was in none, and no look-up is unknown, however the kernel schedules them.
+//! Readers concurrent with a writer at full speed, on real threads. However the kernel schedules them, a pod that stays
+//! is found by every look-up, a pod that never existed by none, and no look-up fails.
 //!
 //! `PODDNS_STRESS_LOOKUPS` is the number of look-ups of each test, 20,000 by default.
 
@@ -11,30 +11,30 @@ use std::thread;
 use poddns_core::{Label, Owner, PodLookup};
 use poddns_watch::{Index, IndexOptions, IndexWriter, ListScope, PodRecord, Uid, index};
 
-/// Pods that the writer adds and removes, again and again.
+/// Number of pods that the writer adds and removes repeatedly.
 const PODS: u32 = 3000;
-/// Pods that stay.
+/// Number of pods that stay.
 const STABLE: u32 = 64;
-/// Look-ups of [`look_up`], at least.
+/// Minimum number of look-ups in a call of [`look_up`].
 const LOOKUPS: u32 = 14;
 
 fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|_| panic!("{text} is a label"))
 }
 
-/// The addresses of pod `number`, one of each family, in a block of addresses of its own.
+/// Returns the addresses of pod `number`, one of each family, in an address block of its own.
 fn addresses(block: u8, number: u32) -> [IpAddr; 2] {
     let v4 = Ipv4Addr::from_bits((u32::from(block) << 24) + number);
     let v6 = Ipv6Addr::from_bits((u128::from(block) << 112) + u128::from(number));
     [v4.into(), v6.into()]
 }
 
-/// A node's address, which a stable pod shares with others.
+/// Returns a node's address, which a stable pod shares with others.
 fn node(number: u32) -> IpAddr {
     Ipv4Addr::from_bits((192 << 24) + number).into()
 }
 
-/// A pod, with all that the writer receives: made beforehand, so that the writer does nothing but write.
+/// A pod with all fields that the writer receives, prepared so that the writer's thread only writes.
 struct Pod {
     uid: Uid,
     namespace: Label,
@@ -52,7 +52,7 @@ impl Pod {
     }
 }
 
-/// The pods that stay, those that come and go, and others that share the nodes' addresses meanwhile.
+/// Pods that stay, pods that are added and removed, and pods that temporarily share the nodes' addresses.
 struct Pods {
     stable: Vec<Pod>,
     churning: Vec<Pod>,
@@ -79,7 +79,7 @@ impl Pods {
     }
 
     /// Adds pods, changes their addresses, lets others share the nodes' addresses, and removes them, with their
-    /// namespaces; in between a list is begun, cut off, begun again and completed. Ends once `done` does.
+    /// namespaces; in between, a list is begun, cut off, begun again and completed. Returns once `done` returns true.
     fn churn(&self, writer: &mut IndexWriter, done: impl Fn() -> bool) {
         loop {
             for (number, (pod, agent)) in (0_u32..).zip(self.churning.iter().zip(&self.agents)) {
@@ -107,7 +107,7 @@ impl Pods {
     }
 }
 
-/// One round of look-ups whose answers are known.
+/// Makes one round of look-ups with known results.
 fn look_up(index: &Index, pod_names: bool, number: u32) {
     let (stable, other) = (label("stable"), label("churn-1"));
     assert!(index.namespace_exists(&stable).unwrap());
@@ -131,7 +131,7 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
         assert_eq!(found, [v4, v6, shared]);
     }
 
-    // These come and go, but only ever in one namespace.
+    // These pods are added and removed, but always in the same namespace.
     for address in addresses(20, number % PODS) {
         let other = label(&format!("churn-{}", (number + 1) % 7));
         assert!(!index.contains(&other, address).unwrap(), "{address} was never there");
@@ -144,7 +144,7 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
     }
 }
 
-/// Changes of one writer: odd while one is under way.
+/// Number of changes of one writer, counted twice: odd while a change is in progress.
 #[derive(Default)]
 struct Changes(AtomicU64);
 
@@ -156,9 +156,9 @@ impl Changes {
     }
 }
 
-/// Asks for the owner of an address and for the forward name that a PTR record would have, which must lead back unless the
-/// owner is another one afterwards. Returns whether that could be seen: no address has the same owner again within the one
-/// change that may have been under way.
+/// Looks up the owner of an address, then the forward name that a PTR record would contain, then the owner again. The
+/// name must resolve to the address unless the owner has changed. Returns true if this could be checked, which needs at
+/// most one change in progress: within one change, no address loses and regains an owner.
 fn reverse_and_forward_agree(index: &Index, changes: &Changes, address: IpAddr) -> bool {
     let begun = changes.0.load(Ordering::SeqCst);
     let before = index.owner_of(address).unwrap();
@@ -176,10 +176,10 @@ fn reverse_and_forward_agree(index: &Index, changes: &Changes, address: IpAddr) 
     one_change && after == before
 }
 
-/// Adds a few pods, renames them, moves and shares their addresses, and removes them, until `done`.
+/// Adds a few pods, renames them, moves and shares their addresses, and removes them, until `done` returns true.
 fn rename(writer: &mut IndexWriter, changes: &Changes, done: impl Fn() -> bool) {
     let pods: Vec<_> = (0..8).map(|number| Pod::new("a", format!("pod-{number}"))).collect();
-    // Other identities of the same names, as pods of a StatefulSet have.
+    // Pods with the same names but other uids, as in a StatefulSet.
     let twins: Vec<_> = (0..8)
         .map(|number| Pod {
             uid: Uid::of_name("twin", &number.to_string()),
@@ -227,18 +227,18 @@ fn reverse_names_lead_back() {
     }
 }
 
-/// Cores on which the readers run, beside the writer.
+/// Cores on which the readers run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
-    /// Wherever the kernel likes.
+    /// Any core, chosen by the kernel.
     Free,
-    /// On the writer's core.
+    /// The writer's core.
     Pinned,
-    /// On the writer's core, at the lowest priority.
+    /// The writer's core, at the lowest priority.
     Niced,
 }
 
-/// Runs so many readers, half of them on an index with pod names, until they have done their look-ups.
+/// Runs `readers` readers on an index without pod names, then on one with them, until their look-ups are done.
 fn stress(readers: usize, layout: Layout) {
     let lookups = std::env::var("PODDNS_STRESS_LOOKUPS").map_or(20_000, |text| text.parse().unwrap());
     let rounds = u32::div_ceil(lookups, LOOKUPS * u32::try_from(readers).unwrap() * 2);
@@ -258,7 +258,7 @@ fn stress(readers: usize, layout: Layout) {
                         scheduling::lowest_priority();
                     }
                     for round in 0..rounds {
-                        // Below 7 * PODS, so that `number % 7` and `number % PODS % 7` are about the same pod.
+                        // Below `PODS`, because `look_up` derives a pod's namespace from `number`.
                         let number = round.wrapping_mul(2) + u32::try_from(reader).unwrap();
                         look_up(&index, pod_names, number % PODS);
                     }
@@ -273,7 +273,7 @@ fn stress(readers: usize, layout: Layout) {
     }
 }
 
-/// Counts a reader that runs, until it ends, be it by a panic.
+/// Counts a running reader until it ends, even by a panic.
 struct Running(Arc<AtomicUsize>);
 
 impl Drop for Running {
@@ -286,7 +286,7 @@ impl Drop for Running {
 mod scheduling {
     use rustix::{process, thread};
 
-    /// Binds this thread, and those that it starts, to one of the cores that it may use.
+    /// Binds this thread, and the threads that it starts, to one of the cores that it may use.
     pub(crate) fn stay_on_one_core() {
         let allowed = thread::sched_getaffinity(None).unwrap();
         let core = (0..thread::CpuSet::MAX_CPU).find(|&core| allowed.is_set(core)).unwrap();
@@ -301,7 +301,7 @@ mod scheduling {
     }
 }
 
-/// Elsewhere the tests run all the same, wherever the system likes.
+/// On other systems the tests run without these restrictions.
 #[cfg(not(target_os = "linux"))]
 mod scheduling {
     pub(crate) fn stay_on_one_core() {}

@@ -1,4 +1,4 @@
-//! The cluster feed against an API server that behaves: lists, watches, scopes.
+//! The cluster feed against an API server without faults: lists, watches, scopes.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -169,7 +169,7 @@ async fn only_some_namespaces() {
     asked.sort_unstable();
     assert_eq!(asked, ["absent", "team-a", "team-b"], "pods of these, each once, and of no others");
 
-    // One of them lists again; the pods of the others stay.
+    // One namespace is listed again; the pods of the others stay.
     server.end_watches("pods");
     server.delete("pods", "team-a", "web-2");
     server.compact();
@@ -214,8 +214,8 @@ async fn comparisons_mend_the_index_and_are_counted() {
     let server = small_cluster();
     let mut ghost = pod("default", "ghost", &["10.0.0.9"]);
     ghost["metadata"]["resourceVersion"] = json!("1");
-    // The first comparison finds another pod than those of the index, the later ones the truth. The server
-    // begins at version 100 and has five objects, so a list of version 105 is as new as was asked for.
+    // The first comparison receives another pod than those of the index, the later ones receive the actual pods. The
+    // server begins at version 100 and has five objects, so a list of version 105 is as new as requested.
     let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "105"}, "items": [ghost]});
     server.next("pods", RequestVerb::List, PreparedResponse::ok(list.to_string()));
     server.next("namespaces", RequestVerb::List, PreparedResponse::ok("<html>"));

@@ -24,13 +24,13 @@ use tokio_rustls::TlsAcceptor;
 /// Protocol of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
-    /// With TLS.
+    /// HTTP/2 with TLS.
     Http2,
-    /// Without TLS.
+    /// HTTP/1.1 without TLS.
     Http1,
 }
 
-/// An API server that can freeze.
+/// An API server that can freeze: its connections stay open, but nothing is read or written.
 struct Server {
     api: ApiServer,
     protocol: Protocol,
@@ -55,7 +55,7 @@ fn acceptor() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// Runs a future until the server freezes, and keeps it then.
+/// Runs a future until the server freezes. From then on the future is kept, but not polled.
 async fn unless_frozen(mut frozen: watch::Receiver<bool>, serving: impl Future<Output = ()>) {
     let mut serving = pin!(serving);
     let freezes = async move { drop(frozen.wait_for(|frozen| *frozen).await) };
@@ -78,8 +78,8 @@ impl Server {
         running.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                // As Go's servers. Otherwise the response to a PING after an event waits for a delayed ACK: 40 ms of
-                // real time, in which the test's clock may go on by more than the time limit.
+                // Like Go's servers. Otherwise the response to a PING after an event waits for a delayed ACK: 40 ms of
+                // real time, in which the test's clock may advance by more than the time limit.
                 socket.set_nodelay(true).unwrap();
                 let (acceptor, server, frozen) = (acceptor.clone(), server.clone(), receiver.clone());
                 connections.spawn(unless_frozen(frozen, async move {
@@ -129,8 +129,8 @@ async fn first_list_comes_from_the_watch_cache() {
     );
 }
 
-/// Returns the error of the watch of pods in a feed of a server that accepts bytes and never reads them. The index is fresh
-/// until the time for a response to a PING or a probe is over.
+/// Returns the error of the pods watch of a feed whose server accepts bytes but never reads them. The index is fresh
+/// until the time limit for a response to a PING or a probe.
 async fn error_of_frozen_server(protocol: Protocol) -> String {
     let server = Server::start(protocol).await;
     let running = server.feed().await;
@@ -140,7 +140,7 @@ async fn error_of_frozen_server(protocol: Protocol) -> String {
     pass_in_steps(Duration::from_secs(2)).await;
     server.frozen.send_replace(true);
     let probe_interval = ClusterOptions::default().probe_interval;
-    // One interval of silence, and as long again for the response, less the time since the last bytes.
+    // One interval of silence, and another one for the response, less the time since the last bytes.
     pass_in_steps(probe_interval.saturating_mul(2).saturating_sub(Duration::from_secs(4))).await;
     assert_eq!(running.index.freshness(), Freshness::Fresh);
     pass_in_steps(Duration::from_secs(6)).await;
@@ -165,7 +165,7 @@ async fn frozen_server_is_stale_without_a_probe() {
     assert!(error.ends_with("no answer to a probe within 10s"), "{error}");
 }
 
-/// Lets this much time pass a second at a time, with what the tasks do in each.
+/// Advances the clock by `time` in steps of one second, and lets tasks run after each step.
 async fn pass_in_steps(time: Duration) {
     for _ in 0..time.as_secs() {
         pass(Duration::from_secs(1)).await;
@@ -173,7 +173,7 @@ async fn pass_in_steps(time: Duration) {
     }
 }
 
-/// Eleven minutes with a server that sends nothing but bookmarks: no watch breaks off, and no index grows stale.
+/// Follows a server that sends only bookmarks for eleven minutes: no watch fails, and the index stays fresh.
 async fn assert_idle_server_stays_fresh(protocol: Protocol) {
     const STEP: Duration = Duration::from_secs(1);
     const STEPS: u32 = 660;
@@ -187,7 +187,7 @@ async fn assert_idle_server_stays_fresh(protocol: Protocol) {
         let watches = running.index.health().watches();
         assert_eq!(running.index.freshness(), Freshness::Fresh, "after {:?}: {watches:?}", STEP * step);
         for resource in ["pods", "namespaces"] {
-            // About once a minute, and the server ends watches at their time.
+            // The server sends a bookmark about once a minute, and ends watches at their time limit.
             if step % 60 == 0 {
                 server.api.bookmark(resource);
             }
@@ -218,7 +218,7 @@ async fn idle_http1_server_stays_fresh() {
 
 #[test]
 fn default_probes_notice_within_half_a_minute() {
-    // One interval of silence, and as long again for the answer.
+    // One interval of silence, and another one for the response.
     assert!(ClusterOptions::default().probe_interval * 2 <= Duration::from_secs(30));
 }
 

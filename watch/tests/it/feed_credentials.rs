@@ -1,4 +1,4 @@
-//! The cluster feed's way to the API server: TLS, proxies, credentials that change or come late.
+//! The cluster feed's connection to the API server: TLS, proxies, and credentials that change or arrive late.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,14 +28,14 @@ fn tls_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls").join(name)
 }
 
-/// A server in front of another one, until it is dropped.
+/// A server in front of another one; stopped when dropped.
 struct Front {
     address: std::net::SocketAddr,
     _running: JoinSet<()>,
 }
 
 impl Front {
-    /// Serves each connection by `serve`.
+    /// Serves each connection with `serve`.
     async fn start<F: Future<Output = std::io::Result<()>> + Send + 'static>(
         serve: impl Fn(TcpStream) -> F + Send + 'static,
     ) -> Self {
@@ -52,7 +52,7 @@ impl Front {
         Self { address, _running: running }
     }
 
-    /// Speaks TLS with this certificate, and passes on what comes.
+    /// Starts a server that terminates TLS with this certificate and forwards to `to`.
     async fn tls(certificate: &str, to: std::net::SocketAddr) -> Self {
         let chain = CertificateDer::pem_file_iter(tls_file(&format!("{certificate}.crt"))).unwrap();
         let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
@@ -72,7 +72,7 @@ impl Front {
         .await
     }
 
-    /// An HTTP proxy that takes every target for this one.
+    /// Starts an HTTP proxy that requires requests to begin with `expected`, and forwards to `to`.
     async fn http_proxy(to: std::net::SocketAddr, expected: &'static str) -> Self {
         Self::start(move |mut socket| async move {
             let mut head = Vec::new();
@@ -89,7 +89,7 @@ impl Front {
         .await
     }
 
-    /// A SOCKS proxy (RFC 1928) that takes every target for this one.
+    /// Starts a SOCKS proxy (RFC 1928) that requires the target `expected`, and forwards to `to`.
     async fn socks_proxy(to: std::net::SocketAddr, expected: &'static [u8]) -> Self {
         Self::start(move |mut socket| async move {
             let mut greeting = [0; 3];
@@ -106,7 +106,7 @@ impl Front {
     }
 }
 
-/// An API server with a pod, and a kubeconfig that may lead there.
+/// An API server with a pod, and a folder for kubeconfigs.
 struct Place {
     api: ApiServer,
     folder: TempDir,
@@ -145,21 +145,21 @@ impl Place {
         Running::start(Source::Cluster(self.options()), Scope::default()).await
     }
 
-    /// Returns whether a feed with these fields of a cluster gets in sync.
+    /// Waits until a feed whose cluster has these fields is in sync.
     async fn is_reached_with(&self, cluster: &Value) {
         self.configure(cluster, &json!({}));
         let running = self.feed().await;
         in_sync(&running).await;
     }
 
-    /// The error of a feed with these fields of a cluster.
+    /// Returns the error of a feed whose cluster has these fields.
     async fn error_with(&self, cluster: &Value) -> String {
         self.configure(cluster, &json!({}));
         let running = self.feed().await;
         error(&running).await
     }
 
-    /// A user whose plugin is this script, with `$FOLDER`.
+    /// Returns a user whose credential plugin is this script. It receives the variable `FOLDER`.
     fn plugin(&self, script: &str) -> Value {
         json!({"exec": {
             "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script],
@@ -178,7 +178,7 @@ async fn in_sync(running: &Running) {
     assert_eq!(running.index.contains(&label, ADDRESS.parse().unwrap()), Ok(true));
 }
 
-/// Waits for an error, and returns the first.
+/// Waits until a watch has an error, and returns the first one.
 async fn error(running: &Running) -> String {
     let errors = || running.index.health().watches().into_iter().find_map(|watch| watch.error);
     until("there is an error", || errors().is_some()).await;
@@ -244,7 +244,7 @@ async fn a_rotated_ca_is_read_again() {
     let running = place.feed().await;
     error(&running).await;
     copy("ca.crt");
-    // Not more often than every ten seconds.
+    // The file is read again every ten seconds at most.
     pass(Duration::from_secs(11)).await;
     in_sync(&running).await;
 }
@@ -252,7 +252,7 @@ async fn a_rotated_ca_is_read_again() {
 async fn proxies_of_the_kubeconfig_are_used() {
     let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
-    // Nobody has this address, so only the proxy can lead there.
+    // This address is reserved for documentation (RFC 5737), so the server is reachable only through the proxy.
     let cluster = |proxy: String| {
         json!({"server": "https://192.0.2.1:6443", "certificate-authority": tls_file("ca.crt"),
                "tls-server-name": "kubernetes.default.svc", "proxy-url": proxy})
@@ -274,7 +274,7 @@ async fn proxies_of_the_kubeconfig_are_used() {
     );
 }
 
-/// Set in the process that runs with a proxy: the kubeconfig to use.
+/// Environment variable of the process that runs with a proxy: the path of its kubeconfig.
 const KUBECONFIG: &str = "PODDNS_TEST_KUBECONFIG";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,7 +286,7 @@ async fn no_proxy_excludes_the_server() {
     }
     let place = Place::new();
     let front = Front::tls("server", place.api.address()).await;
-    // Linux takes this for the loopback interface, which needs no NO_PROXY when it has its usual address.
+    // Linux connects to this address over loopback. The usual address, 127.0.0.1, would need no NO_PROXY.
     let server = format!("https://0.0.0.0:{}", front.address.port());
     let cluster = json!({"server": server, "certificate-authority": tls_file("ca.crt"),
                          "tls-server-name": "kubernetes.default.svc"});
@@ -357,7 +357,7 @@ async fn start_does_not_wait_for_plugin() {
     assert_eq!(index.freshness(), Freshness::Unsynced);
     let errors =
         || -> Vec<String> { index.health().watches().into_iter().filter_map(|watch| watch.error).collect() };
-    // Longer than a request waits for credentials, and shorter than it waits for an answer.
+    // Longer than a request waits for credentials, and shorter than it waits for a response.
     pass(Duration::from_secs(9)).await;
     until("both watches name it", || errors().len() == 2).await;
     let text = errors().concat();

@@ -1,4 +1,4 @@
-//! The decoders of lists and watches, over recordings of a real API server and over what no server should send.
+//! The decoders of lists and watches, tested with recordings of a real API server and with invalid input.
 
 use bytes::Bytes;
 use poddns_test_support::recordings::{EXPIRED_CONTINUE, EXPIRED_WATCH};
@@ -33,7 +33,7 @@ fn whole_watch(format: Format, body: impl AsRef<[u8]>) -> Watch<Pod> {
     decode_watch(format, DEFAULT_LIMIT, [Bytes::copy_from_slice(body.as_ref())].into_iter())
 }
 
-/// A field of a protobuf message that is a message, a string or bytes.
+/// Returns a field of a protobuf message whose value is a message, a string or bytes.
 fn field(number: u8, value: impl AsRef<[u8]>) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
     prost::encoding::encode_varint(value.as_ref().len() as u64, &mut field);
@@ -124,7 +124,7 @@ fn both_encodings_give_the_same_events() {
     assert_eq!(ended, Ok(()));
     let (protobuf, ended) = whole_watch(Format::Protobuf, WATCH_PROTOBUF);
     assert_eq!(ended, Ok(()));
-    // The two watches began at one version and ended at different times.
+    // The two watches began at the same version and ended at different times.
     assert!(protobuf.len() > 10, "{} events", protobuf.len());
     let events = |frames: Vec<WatchFrame<Pod>>| {
         frames.into_iter().filter(|frame| matches!(frame, WatchFrame::Event { .. })).collect::<Vec<_>>()
@@ -265,7 +265,7 @@ fn what_is_no_list_is_an_error() {
 
 #[test]
 fn malformed_object_costs_itself_alone() {
-    // Broken in the status, behind the identity.
+    // Invalid in the status, which follows the metadata.
     let mut broken = pod("b");
     let status = broken.len() - 2;
     broken[status] = 0xff;
@@ -283,7 +283,7 @@ fn malformed_object_costs_itself_alone() {
         matches!(&frames[0], WatchFrame::Malformed { kind: EventKind::Modified, object } if object.metadata.name == "b")
     );
     assert!(matches!(&frames[1], WatchFrame::Event { kind: EventKind::Added, .. }));
-    // A number that is none, between two brackets that match.
+    // An invalid number between matching brackets.
     let body = r#"{"metadata":{"resourceVersion":"7"},"items":[{"a":01},{"metadata":{"name":"b"}}]}"#;
     let (items, end) = whole_list(Format::Json, body);
     assert_eq!(names(&items), ["!", "b"]);
@@ -319,13 +319,13 @@ fn broken_events_are_errors() {
     }
 }
 
-/// An object of each encoding of exactly so many bytes, as an item and as an event.
+/// Returns for each encoding an object of exactly `size` bytes, as an item of a list and as an event.
 fn objects_of(size: usize) -> [(Format, Vec<u8>, Vec<u8>); 2] {
     let json = |around: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(size - around - 8));
     let item = json(0);
     let list = format!(r#"{{"metadata":{{"resourceVersion":"7"}},"items":[{item}]}}"#).into_bytes();
     let line = format!("{{\"type\":\"ADDED\",\"object\":{}}}\n", json(26)).into_bytes();
-    // Two bytes around each string of less than 128.
+    // The tag and the length of a string shorter than 128 bytes take two bytes.
     let padding = |around: usize| field(1, field(2, "x".repeat(size - around - 4)));
     let protobuf = pod_list(&[padding(0)]);
     [(Format::Json, list, line), (Format::Protobuf, protobuf, frame("ADDED", padding(11)))]
@@ -345,11 +345,11 @@ fn parts_above_the_limit_are_errors() {
         assert_eq!(list(format, &body), Err(too_large(BodyPart::Item)));
         assert_eq!(watch(format, &event), Err(too_large(BodyPart::Event)));
     }
-    // Refused by its length, before any of it has arrived.
+    // Rejected because of its length, before its content has arrived.
     assert_eq!(watch(Format::Protobuf, &[0xff; 4]), Err(too_large(BodyPart::Event)));
     let metadata = format!(r#"{{"metadata":{{"continue":"{}"}}}}"#, "x".repeat(100));
     assert_eq!(list(Format::Json, metadata.as_bytes()), Err(too_large(BodyPart::Metadata)));
-    // What is skipped may be of any size.
+    // Skipped parts may have any size.
     let other =
         format!(r#"{{"other":"{}","metadata":{{"resourceVersion":"7"}},"items":[]}}"#, "x".repeat(1000));
     assert!(list(Format::Json, other.as_bytes()).is_ok());
@@ -361,7 +361,7 @@ fn errors_name_the_limit() {
     assert_eq!(error.to_string(), "an event of the watch is larger than the limit of 16777216 bytes");
 }
 
-/// Every beginning of a body has the first of its items, and never the end of the list.
+/// Every prefix of a body yields the first of its items, and never the end of the list.
 #[test]
 fn lists_cut_off_anywhere_are_errors() {
     for (format, body) in [(Format::Json, LIST_JSON), (Format::Protobuf, LIST_PROTOBUF)] {
@@ -370,7 +370,7 @@ fn lists_cut_off_anywhere_are_errors() {
         for length in (0..body.len()).step_by(7).chain(body.len() - 40..body.len()) {
             let (items, end) = whole_list(format, &body[..length]);
             assert!(all.starts_with(&items));
-            // Between two fields behind the list itself, a protobuf answer is complete but for its type.
+            // A protobuf response that is cut off between fields after the list still has the whole list.
             let is_whole = format == Format::Protobuf && items.len() == all.len();
             assert!(is_whole || end == Err(DecodeError::CutOff), "{length} bytes of {format:?}: {end:?}");
         }
@@ -389,12 +389,12 @@ fn watches_cut_off_anywhere_keep_whole_events() {
     }
 }
 
-/// A place in so many bytes, given as a part of 65,536 of them.
+/// Returns a position in `length` bytes: `at` of 65,536 parts.
 fn place(at: u16, length: usize) -> usize {
     (usize::from(at) * length) >> 16
 }
 
-/// Cuts a body at these places.
+/// Cuts a body at these positions, which are arguments of [`place`].
 fn cut(body: &[u8], at: &[u16]) -> Vec<Bytes> {
     let mut at: Vec<usize> = at.iter().map(|at| place(*at, body.len())).collect();
     at.sort_unstable();
@@ -416,7 +416,7 @@ proptest! {
         }
     }
 
-    /// Recordings with some bytes changed: whatever comes of them, chunks make no difference, and nothing panics.
+    /// Recordings with some bytes changed: the division into chunks does not affect the result, and nothing panics.
     #[test]
     fn chunks_do_not_matter_for_garbage(
         at in prop::collection::vec(any::<u16>(), 0..20),

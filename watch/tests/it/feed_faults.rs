@@ -1,4 +1,4 @@
-//! The cluster feed against an API server on a bad day.
+//! The cluster feed against a faulty API server.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ async fn fresh(running: &Running) {
     until("fresh", || freshness(running) == Freshness::Fresh).await;
 }
 
-/// The errors of all watches.
+/// Returns the errors of all watches.
 fn errors(running: &Running) -> String {
     let watches = running.index.health().watches();
     watches.into_iter().filter_map(|watch| watch.error).collect::<Vec<_>>().join("\n")
@@ -46,7 +46,7 @@ fn server() -> ApiServer {
     server
 }
 
-/// Many pods, all in sync.
+/// Returns a feed of 600 pods that is in sync.
 async fn in_sync(server: &ApiServer) -> Running {
     let running = Running::follow(server, Scope::default()).await;
     fresh(&running).await;
@@ -80,7 +80,7 @@ async fn watch_that_ends_in_time_succeeds() {
 async fn expired_watch_relists_in_place() {
     let server = server();
     let running = in_sync(&server).await;
-    // The new list is held up halfway, to look at the index meanwhile.
+    // The new list stalls halfway, so that the index can be inspected.
     let half = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
                 \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"phase\":\"Running\",\
                 \"podIP\":\"10.0.0.1\"}}}\n";
@@ -96,7 +96,7 @@ async fn expired_watch_relists_in_place() {
     until("in the list", || matches!(freshness(&running), Freshness::Resyncing { .. })).await;
     assert_eq!(running.index.stats().pods, 600, "nothing disappears during a list");
     assert!(has(&running, "10.0.0.0"), "nor does what is gone, before it is known to be");
-    // It never continues, so after a while the list is made in pages.
+    // The stream never continues, so the client lists in pages after its time limit.
     pass(Duration::from_secs(11)).await;
     until("swept", || !has(&running, "10.0.0.0")).await;
     assert_eq!(running.index.stats().pods, 599);
@@ -106,7 +106,7 @@ async fn expired_watch_relists_in_place() {
 async fn truncated_list_changes_nothing() {
     let server = server();
     let running = in_sync(&server).await;
-    // Once as a stream that breaks, twice in pages: 410 halfway, and garbage halfway.
+    // Three failures: a stream that breaks, a second page with 410, and a second page with garbage.
     let first = "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-001\",\"namespace\":\"default\",\
                  \"uid\":\"default/web-001\",\"resourceVersion\":\"9\"},\"status\":{\"podIP\":\"10.0.0.1\"}}}\n";
     server.next(
@@ -146,7 +146,7 @@ async fn truncated_list_changes_nothing() {
 async fn malformed_watch_body_relists() {
     let server = server();
     let running = in_sync(&server).await;
-    // It was the only news that this pod is gone.
+    // This event was the only one that reported the deletion.
     server.garble();
     server.delete("pods", "default", "web-000");
     until("a new list", || running.stats.pods.lists() == 2).await;
@@ -228,7 +228,7 @@ async fn unreachable_server_is_retried_until_it_answers() {
     assert_eq!(freshness(&running), Freshness::Unsynced);
     server.restart();
     fresh(&running).await;
-    // And again, once it was in sync.
+    // The same after the feed has been in sync.
     server.stop().await;
     until("noticed", || matches!(freshness(&running), Freshness::Stale { .. })).await;
     assert!(has(&running, "10.0.0.7"), "answers go on");
@@ -239,7 +239,8 @@ async fn unreachable_server_is_retried_until_it_answers() {
     assert_eq!(running.stats.pods.lists(), 1, "with what it had");
 }
 
-/// Events that a watch sends twice, or of pods that are gone or unknown, as after a list that was newer than its version.
+/// Events that a watch sends twice, or events of deleted or unknown pods, as after a list that was newer than its
+/// version.
 async fn repeated_and_late_events_change_nothing() {
     let server = server();
     let running = in_sync(&server).await;
@@ -273,7 +274,7 @@ async fn repeated_and_late_events_change_nothing() {
     assert_eq!(running.stats.pods.errors(), 0);
 }
 
-/// As a machine that was suspended sees it: what should have happened in hours is due at once.
+/// As on a machine that was suspended: timers of several hours expire at once.
 async fn hours_that_pass_at_once_are_survived() {
     let server = server();
     let running = in_sync(&server).await;
@@ -290,7 +291,7 @@ async fn hours_that_pass_at_once_are_survived() {
 async fn a_silent_connection_is_noticed() {
     let server = server();
     let running = in_sync(&server).await;
-    // The next watch is accepted, and then nothing arrives, not even bookmarks.
+    // The next watch is accepted, but sends nothing, not even bookmarks.
     server.next("pods", RequestVerb::Watch, PreparedResponse::Part { body: "".into(), then: BodyEnd::Stall });
     server.end_watches("pods");
     server.wait_for("pods", RequestVerb::Watch, 1).await;
@@ -327,7 +328,7 @@ async fn short_watches_are_begun_with_pauses() {
     let running = in_sync(&server).await;
     server.end_watches("pods");
     server.wait_for("pods", RequestVerb::Watch, 2).await;
-    // Plenty of time for a request after each answer.
+    // Enough time for a request after each response.
     for n in 0..100 {
         let name = format!("namespace-{n}");
         server.put(namespace(&name));
@@ -358,7 +359,7 @@ async fn unusable_configuration_is_refused() {
     assert!(error.contains("elsewhere"), "{error}");
 }
 
-/// Log lines, for a subscriber.
+/// Log lines, written by a subscriber.
 #[derive(Clone, Default)]
 struct LogLines(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! The file feed: what it reads, and when it reads again.
+//! The file feed: file formats, and the detection of changes.
 
 use std::fmt::Write;
 use std::fs;
@@ -24,7 +24,7 @@ fn has(running: &Running, namespace: &str, address: &str) -> bool {
     running.index.contains(&label(namespace), address.parse::<IpAddr>().expect("an address")).unwrap()
 }
 
-/// As kubectl writes it: keys sorted, so `kind` comes after `items`.
+/// Returns a list in the format of kubectl: keys are sorted, so `kind` follows `items`.
 fn list(items: &[Value]) -> String {
     let list =
         json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}});
@@ -43,7 +43,7 @@ async fn refused(path: PathBuf) -> FeedError {
     Feed::open(Source::File(path), Scope::default()).await.expect_err("it is refused")
 }
 
-/// Puts a file in another's place at once, as careful writers do.
+/// Replaces a file atomically, by renaming a new one.
 fn replace(path: &Path, text: &str) {
     let fresh = path.with_extension("new");
     fs::write(&fresh, text).expect("written");
@@ -150,7 +150,7 @@ fn fifo(folder: &Path) -> PathBuf {
     path
 }
 
-/// Fields in YAML are read by their types, and values of other fields do not matter.
+/// YAML scalars are read according to the type of the field; values of unused fields are ignored.
 #[tokio::test]
 async fn yaml_scalars_are_read_as_text() {
     let folder = folder();
@@ -192,7 +192,7 @@ async fn malformed_pod_costs_no_other() {
     assert_eq!((running.index.stats().pods, running.stats.pods.malformed()), (2, 2));
 }
 
-/// Items of a `List` need a kind; those of a `PodList` do not.
+/// Items of a `List` need a kind; items of a `PodList` do not.
 #[tokio::test]
 async fn kindless_items_are_pods_only_in_podlist() {
     let folder = folder();
@@ -226,7 +226,7 @@ async fn pipe_is_read_once_at_the_start() {
     assert_eq!(running.index.freshness(), Freshness::Fresh);
 }
 
-/// Neither opening nor the end of the runtime waits for a writer.
+/// Neither a cancelled opening nor the end of the runtime waits for a writer.
 #[tokio::test]
 async fn wait_for_pipe_can_be_cancelled() {
     let folder = folder();
@@ -264,7 +264,7 @@ async fn a_replaced_file_is_read_again() {
     until("written in place", || has(&running, "a", "10.0.0.4")).await;
 }
 
-/// A `ConfigMap` volume: `pods.json` -> `..data/pods.json`, `..data` -> a folder of this version.
+/// A `ConfigMap` volume: `pods.json` -> `..data/pods.json`, `..data` -> the folder of the current version.
 #[tokio::test]
 async fn a_config_map_is_read_again() {
     let folder = folder();
@@ -296,7 +296,7 @@ async fn broken_version_is_reported_and_old_kept() {
     let error = || running.index.health().watches().first().and_then(|watch| watch.error.clone());
     assert_eq!(error(), None);
 
-    // Whole items before the fault must not count either.
+    // Complete items before the error must not be applied either.
     let broken = list(&[pod("a", "x", &["10.0.0.9"])]).replace("\"kind\": \"List\"", "\"kind\": ");
     replace(&path, &broken);
     until("reported", || error().is_some()).await;
@@ -316,12 +316,12 @@ async fn broken_version_is_reported_and_old_kept() {
     until("reported", || error().is_some_and(|text| text.contains("No such file"))).await;
     assert!(has(&running, "a", "10.0.0.3"), "kept");
     fs::write(&path, list(&[pod("a", "x", &["10.0.0.4"])])).expect("written");
-    // The health changes after the index has all of the file.
+    // The health is updated after the index has the whole file.
     until("it is back", || error().is_none()).await;
     assert!(has(&running, "a", "10.0.0.4"));
 }
 
-/// The clock stands still but for the sleeps, so the file is looked at exactly every 500 ms.
+/// The clock is paused and advances in sleeps only, so the file is checked every 500 ms exactly.
 #[tokio::test(start_paused = true)]
 async fn file_being_written_is_not_read() {
     let folder = folder();
@@ -332,7 +332,7 @@ async fn file_being_written_is_not_read() {
     let head = "kind: List\nitems:\n";
     fs::write(&path, format!("{head}{}{}", item(1), item(2))).expect("written");
     let running = run(&path).await;
-    // Each of these is a list of its own, but not the one that is meant.
+    // Each of these texts is a valid list, but only the last one is complete.
     let mut text = head.to_owned();
     for n in 2..7 {
         text.push_str(&item(n));

@@ -1,5 +1,5 @@
-//! Random histories of a cluster and its API server: in the end the index is exactly what the cluster is, and
-//! what exists all the while is answered all the while.
+//! Random histories of a cluster and its API server: in the end the index equals the cluster, and objects that exist
+//! all the time are found all the time.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl History {
     }
 
     fn address(&mut self) -> String {
-        // Few enough that pods share and reuse them.
+        // So few that pods share and reuse them.
         format!("10.0.0.{}", self.random.u8(0..24))
     }
 
@@ -56,7 +56,7 @@ impl History {
         self.born += 1;
         let of = NAMESPACES[self.random.usize(0..4)];
         let taken = |name: &str| self.pods.iter().any(|pod| pod["metadata"]["name"] == name);
-        // Names come back, with another uid.
+        // Names are reused, with another uid.
         let name = format!("pod-{}", self.random.u8(0..30));
         if taken(&name) {
             return;
@@ -104,7 +104,7 @@ impl History {
                 self.put(&namespace(name));
                 self.named.push(name);
             }
-            // A namespace goes when its pods are gone.
+            // A namespace is deleted only when it has no pods.
             Some(at) if !self.pods.iter().any(|pod| pod["metadata"]["namespace"] == name) => {
                 self.named.swap_remove(at);
                 self.server.delete("namespaces", "", name);
@@ -164,7 +164,7 @@ async fn live_through(seed: u64) {
     for _ in 0..STEPS {
         history.step();
         if history.random.u8(0..3) == 0 {
-            // Some backoffs pass in between, some do not.
+            // Some backoffs expire, others do not.
             let time = Duration::from_millis(history.random.u64(0..700));
             pass(time).await;
             tokio::task::yield_now().await;
@@ -186,7 +186,8 @@ async fn live_through(seed: u64) {
 }
 
 impl History {
-    /// All namespaces exist in the end, so that pods prove none that the list does not have.
+    /// Creates a namespace. In the end all namespaces exist, because in the index, unlike in [`Truth`], a pod implies
+    /// its namespace.
     fn ensure(&mut self, name: &'static str) {
         self.put(&namespace(name));
         self.named.push(name);

@@ -1,4 +1,4 @@
-//! The identity of a cluster: the uid of its namespace kube-system, if the URL is the same.
+//! The identity of a cluster with an unchanged URL: the uid of its namespace kube-system.
 
 use crate::support::{Running, options};
 use poddns_core::{Freshness, PodLookup as _};
@@ -23,7 +23,7 @@ async fn another_cluster_behind_the_url_is_listed() {
     let server = server();
     let running = Running::follow(&server, Scope::default()).await;
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;
-    // At the old version, it would continue with the changes of the other cluster.
+    // A watch from the old version would continue with the changes of the other cluster.
     server.delete("pods", "default", "web");
     server.put(pod("default", "other", &["10.0.0.2"]));
     server.identify_as("cluster-2");
@@ -104,7 +104,7 @@ async fn mixture_of_two_clusters_is_no_snapshot() {
     server.next("pods", RequestVerb::Stream, PreparedResponse::Silence);
     server.break_watches("pods");
     server.break_watches("namespaces");
-    // The namespaces are of the new cluster, the pods of the old one.
+    // The index now has the namespaces of the new cluster and the pods of the old one.
     server.wait_for("pods", RequestVerb::Stream, 2).await;
     until("listed", || stats.namespaces.lists() == 2).await;
     until("stale", || index.freshness() != Freshness::Fresh).await;

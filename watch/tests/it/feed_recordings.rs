@@ -1,5 +1,5 @@
-//! Exchanges recorded from a real API server, replayed to the real client: what is in the index afterwards is
-//! exactly what the recordings have.
+//! Exchanges recorded from a real API server and replayed to the real client. Afterwards the index must contain exactly
+//! the recorded objects.
 
 use crate::support::Running;
 use crate::support::truth::Truth;
@@ -18,12 +18,12 @@ macro_rules! recording {
 const NAMESPACES: &str = recording!("namespaces.json");
 const NAMESPACE_WATCH: &str = recording!("watch-ns.ndjson");
 
-/// A watch that continues after the recording.
+/// Returns a recorded watch that stays open after the recording.
 fn watch(recording: &'static str) -> PreparedResponse {
     PreparedResponse::Part { body: recording.into(), then: BodyEnd::Stall }
 }
 
-/// Lists of pods are refused as streams; namespaces are as recorded.
+/// Returns a server that refuses streaming lists of pods and replays the recordings of namespaces.
 fn server() -> ApiServer {
     let server = ApiServer::start();
     server.stream(Streaming::Refused);
@@ -33,7 +33,7 @@ fn server() -> ApiServer {
     server
 }
 
-/// Runs a feed until it has seen so many changes of pods, and all recorded ones of namespaces.
+/// Runs a feed until it has received `events` changes of pods and all recorded changes of namespaces.
 async fn replay(server: &ApiServer, events: u64) -> Running {
     let running = Running::follow(server, Scope { pod_names: true, ..Scope::default() }).await;
     until("all was replayed", || {
@@ -126,7 +126,7 @@ async fn bookmarks_say_where_to_go_on() {
     assert_eq!(running.stats.pods.lists(), 1);
 }
 
-/// Each recorded refusal, once at the list and once at the watch, and then the recorded truth.
+/// Replays each recorded failure, once for the list and once for the watch, followed by successful responses.
 #[tokio::test]
 async fn every_recorded_error_is_survived() {
     let errors = [
@@ -142,7 +142,7 @@ async fn every_recorded_error_is_survived() {
         server.next("pods", RequestVerb::List, PreparedResponse::status(status, body));
         server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
         server.next("pods", RequestVerb::Watch, PreparedResponse::status(status, body));
-        // 400 and 410: the watch cannot continue at that version.
+        // After 400 and 410 the watch cannot continue at that version.
         if status == 400 || status == 410 {
             server.next("pods", RequestVerb::List, PreparedResponse::ok(recording!("list.json")));
         }

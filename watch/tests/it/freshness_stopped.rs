@@ -1,4 +1,4 @@
-//! A process that was stopped does not answer as if no time had passed.
+//! Staleness of a process that was stopped and continued.
 
 use std::env;
 use std::fs;
@@ -13,14 +13,14 @@ use poddns_test_support::wait::until_async as until;
 use poddns_watch::Scope;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Set in the process that is stopped.
+/// Environment variable that is set in the process to be stopped.
 const CHILD: &str = "PODDNS_TEST_STOPPED";
 const TEST: &str = "freshness_stopped::stopped_process_is_stale_before_feed_runs";
 const IN_SYNC: &str = "in sync";
-/// Time for which an index counts as fresh without its feed, and somewhat more.
+/// Slightly longer than an index counts as fresh without its feed.
 const STOP: Duration = Duration::from_secs(11);
 
-/// Follows a server, and reads the index once after it was stopped, before anything else has run.
+/// Follows a server, and reads the index after the process was stopped, before anything else runs.
 fn child() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -61,7 +61,7 @@ fn stopped_process_is_stale_before_feed_runs() {
     while !is_stopped() {
         std::thread::yield_now();
     }
-    // It is time that must pass, and no event.
+    // Time must pass here; there is no event to wait for.
     let stopped = Instant::now();
     while stopped.elapsed() < STOP {
         std::thread::sleep(STOP.saturating_sub(stopped.elapsed()));

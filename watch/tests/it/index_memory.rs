@@ -1,5 +1,5 @@
-//! Memory per pod, by the index's own count. `benches/src/bin/index_memory.rs` compares that count with the
-//! allocator's and the kernel's.
+//! Memory per pod, by the index's own count. `benches/src/bin/index_memory.rs` compares this count with those of the
+//! allocator and the kernel.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ fn v4(number: u32) -> IpAddr {
     Ipv4Addr::from_bits(0x0a00_0000 + number).into()
 }
 
-/// Octets per pod that so many pods add to an index.
+/// Returns the number of bytes per pod that `pods` pods add to an index.
 fn octets_per_pod(pod_names: bool, pods: u32, apply: impl Fn(&mut IndexWriter, u32, &[Label])) -> f64 {
     let (mut writer, index) = index(IndexOptions { pod_names });
     let namespaces = namespaces();
@@ -48,7 +48,7 @@ fn pod_with_one_address_takes_48_bytes() {
 #[test]
 fn name_takes_length_and_16_bytes() {
     let per_pod = octets_per_pod(true, 1_000_000, |writer, number, namespaces| {
-        // 25 octets: of the lengths that leave most of their last word unused.
+        // 25 bytes: one of the lengths that leave most of the last word unused.
         let name = format!("checkout-{number:010x}-x2x4z");
         let namespace = namespaces[number as usize % 1000];
         writer.apply(&PodRecord { uid: uid(number), namespace, name: &name, addresses: &[v4(number)] });
@@ -68,7 +68,7 @@ fn dual_stack_pod_takes_100_bytes() {
 
 #[test]
 fn host_network_pods_cost_no_more() {
-    // Ten to a node, of two namespaces, as agents of network and monitoring are.
+    // Ten pods per node, in two namespaces, like agents for network and monitoring.
     let per_pod = octets_per_pod(false, 200_000, |writer, number, namespaces| {
         let namespace = namespaces[number as usize % 2];
         writer.apply(&PodRecord { uid: uid(number), namespace, name: "", addresses: &[v4(number / 10)] });

@@ -169,7 +169,7 @@ fn serial_is_time_of_last_change() {
     assert!((before..=now()).contains(&u64::from(index.serial())));
 }
 
-/// Both ways of keeping pods: with names and without.
+/// Returns both kinds of index: without pod names and with them.
 fn both() -> [(IndexWriter, std::sync::Arc<Index>); 2] {
     [false, true].map(|pod_names| index(IndexOptions { pod_names }))
 }

@@ -1,4 +1,4 @@
-//! Lists: what is listed is marked, the rest is swept at the end.
+//! Lists: listed pods are marked, the others are removed at the end.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +13,7 @@ fn address(number: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, number).into()
 }
 
-/// The pods of these numbers, in a namespace.
+/// Applies the pods with these numbers, in a namespace.
 fn apply(writer: &mut IndexWriter, namespace: &str, numbers: &[u8]) {
     for &number in numbers {
         let uid = Uid::parse(&number.to_string());
@@ -22,7 +22,7 @@ fn apply(writer: &mut IndexWriter, namespace: &str, numbers: &[u8]) {
     }
 }
 
-/// The numbers of the pods that are there.
+/// Returns the numbers of the pods in the index.
 fn present(index: &Index, namespace: &str) -> Vec<u8> {
     (0..=u8::MAX).filter(|&number| index.contains(&label(namespace), address(number)).unwrap()).collect()
 }

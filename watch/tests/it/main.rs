@@ -1,7 +1,7 @@
-//! Tests of the index, the feeds and the snapshots, in one program: one link instead of sixteen.
+//! Tests of the index, the feeds and the snapshots, in one program, which is linked only once.
 //!
-//! `index_loom` and `index_stress` are programs of their own: the one needs `--cfg poddns_loom`, under which nothing else
-//! here compiles, and the other is built for release.
+//! `index_loom` and `index_stress` are separate programs: the former needs `--cfg poddns_loom`, with which nothing else
+//! here compiles, and the latter is built in release mode.
 #![cfg(not(poddns_loom))]
 
 mod feed_cluster;

@@ -1,4 +1,4 @@
-//! Snapshots through a feed: written from one, read by the next.
+//! Snapshots through feeds: written by one, read by the next.
 
 use std::fs;
 use std::net::IpAddr;
@@ -29,7 +29,7 @@ async fn open(server: &ApiServer, scope: Scope) -> Feed {
     Feed::open(Source::Cluster(options(server)), scope).await.expect("the feed opens")
 }
 
-/// Runs a feed until the future is done.
+/// Runs a feed until the future completes.
 async fn running<T>(feed: Feed, then: impl Future<Output = T>) -> T {
     let stop = CancellationToken::new();
     let (result, ()) = tokio::join!(
@@ -54,7 +54,7 @@ fn small_cluster() -> ApiServer {
     server
 }
 
-/// A snapshot of the small cluster.
+/// Writes a snapshot of the small cluster.
 async fn snapshot_of(server: &ApiServer, scope: Scope, path: &Path) {
     let feed = open(server, scope).await;
     let (index, mut recorder) = (feed.index(), feed.recorder());
@@ -67,7 +67,7 @@ async fn snapshot_of(server: &ApiServer, scope: Scope, path: &Path) {
     assert!(written.synced_at <= SystemTime::now());
 }
 
-/// The same snapshot with another time.
+/// Rewrites the snapshot with another time.
 fn dated(path: &Path, synced_at: SystemTime) {
     let octets = fs::read(path).unwrap();
     let decoder = SnapshotDecoder::new(&octets[..]).unwrap();
@@ -122,18 +122,18 @@ async fn restarted_feed_answers_without_api_server() {
         .unwrap();
     assert_eq!(named, ["10.0.0.1", "fd00::1"]);
 
-    // Failures make it no younger, and nothing disappears by them.
+    // Failures do not make it fresher, and no object disappears because of them.
     let mut recorder = feed.recorder();
     let stats = feed.stats();
     running(feed, until("tried", || stats.pods.errors() > 1 && stats.namespaces.errors() > 1)).await;
     assert!(stale(&index) >= Duration::from_hours(1));
     assert!(has(&index, "default", "10.0.0.2"));
-    // Nor does a snapshot of it: there is nothing newer to keep.
+    // Failures do not cause a snapshot either: there is nothing newer to keep.
     assert_eq!(recorder.write(&path).unwrap(), None);
 }
 
-/// Pods that were deleted unobserved disappear with the first complete list and not before, whatever happens to
-/// lists on the way; what exists is there all the time.
+/// Pods that were deleted while no feed ran disappear with the first complete list and not before, even if other lists
+/// fail first. Existing pods are present all the time.
 #[tokio::test]
 async fn first_list_after_snapshot_is_a_relist() {
     let folder = tempfile::tempdir().unwrap();
@@ -180,7 +180,7 @@ async fn first_list_after_snapshot_is_a_relist() {
     assert_eq!(index.stats().pods, 3);
 }
 
-/// Returns the reason why the file is not used; the feed is then as good as without.
+/// Returns the reason why the file is rejected. The feed then works as without a snapshot.
 async fn refused(server: &ApiServer, scope: Scope, path: &Path) -> String {
     let mut feed = open(server, scope).await;
     let error = feed.restore(path).expect_err("it is refused");
@@ -225,7 +225,7 @@ async fn snapshot_that_others_can_write_is_refused() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).expect("changed");
     let error = refused(&server, Scope::default(), &path).await;
     assert!(error.contains("is not used: others than its owner can write to it (mode 660)"), "{error}");
-    // The next one is written as always, and trusted again.
+    // The next snapshot is written as usual, and trusted again.
     snapshot_of(&server, Scope::default(), &path).await;
     let mut feed = open(&server, Scope::default()).await;
     assert!(feed.restore(&path).expect("trusted").is_some());
@@ -283,7 +283,7 @@ async fn clock_set_back_makes_age_unknown() {
     );
 }
 
-/// A snapshot is due when the index was in sync since the last one: the newest is at most as much behind.
+/// A snapshot is due only if the index was in sync after the last one.
 #[tokio::test]
 async fn only_what_is_newer_is_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -300,7 +300,7 @@ async fn only_what_is_newer_is_written() {
         assert!(second.synced_at >= first.synced_at && second.pods == first.pods + 1);
         server.stop().await;
         until("stale", || matches!(index.freshness(), Freshness::Stale { .. })).await;
-        // It was in sync after the second one was begun, if only for a moment, or it was not.
+        // A third one is written only if the index was in sync after the second one was begun.
         let last = recorder.write(&path).unwrap();
         assert!(last.is_none_or(|last| last.synced_at + Duration::from_millis(1) >= second.synced_at));
         assert_eq!(recorder.write(&path).unwrap(), None, "and has not been since");
@@ -333,7 +333,7 @@ async fn what_is_no_snapshot_is_not_overwritten() {
     }
 }
 
-/// Returns whether it can be written is found out before there is anything to write.
+/// An unwritable path is reported before there is anything to write.
 #[test]
 fn where_nothing_can_be_written_is_told() {
     let error = check_snapshot_path(Path::new("/nonexistent/snapshot")).unwrap_err();
@@ -342,7 +342,8 @@ fn where_nothing_can_be_written_is_told() {
     assert!(said.starts_with("cannot write snapshot /nonexistent/snapshot: No such file"), "{said}");
 }
 
-/// Pods come and go while a snapshot is written: what was there all the time is in it, what never was is not.
+/// Pods are added and removed while a snapshot is written: it has the pods that existed all the time, and none that
+/// never existed.
 #[tokio::test]
 async fn snapshot_during_churn_has_stable_pods() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The octets of a snapshot: what is written is read, and nothing else is.
+//! The encoding of snapshots: written snapshots are read back, everything else is rejected.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -62,7 +62,7 @@ fn decode(octets: &[u8]) -> Result<Told, SnapshotFormatError> {
     Ok((header, namespaces, pods))
 }
 
-/// A small one with something of everything.
+/// Returns a small snapshot with every kind of content.
 fn sample() -> Told {
     let header = SnapshotHeader {
         synced_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),

@@ -1,4 +1,4 @@
-//! A process that is killed while it writes a snapshot leaves the one before.
+//! A process that is killed while it writes a snapshot leaves the previous one intact.
 
 use std::env;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use poddns_watch::snapshot_format::SnapshotDecoder;
 use poddns_watch::{Feed, Scope, Source};
 
-/// Set in the process that is to be killed: the folder it writes to.
+/// Environment variable of the process to be killed: the folder to which it writes.
 const VICTIM: &str = "PODDNS_TEST_SNAPSHOT_VICTIM";
 const PODS: u32 = 5000;
 const KILLS: usize = 10;
@@ -27,7 +27,7 @@ fn pods() -> String {
     serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
-/// Writes snapshots until it is killed.
+/// Writes snapshots until the process is killed.
 fn write_for_ever(folder: &Path) -> ! {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let feed =

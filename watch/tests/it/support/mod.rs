@@ -1,4 +1,4 @@
-//! Feeds of a fake API server.
+//! Feeds from a fake API server.
 
 pub(crate) mod truth;
 
@@ -10,7 +10,8 @@ use poddns_watch::{ClusterOptions, Feed, FeedStats, Index, Scope, Source};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Returns the options of a feed that follows this server with streaming lists first, since most faults are theirs.
+/// Returns the options of a feed that follows this server, with streaming lists first, because they have the most
+/// possible faults.
 pub(crate) fn options(server: &ApiServer) -> ClusterOptions {
     ClusterOptions {
         kubeconfig: Some(server.kubeconfig()),
@@ -20,8 +21,8 @@ pub(crate) fn options(server: &ApiServer) -> ClusterOptions {
     }
 }
 
-/// Lets the other tasks of this thread run for some turns of the event loop: each of them reads what has arrived on a
-/// loopback socket, where bytes arrive when they are sent.
+/// Lets the other tasks of this thread run for some iterations of the event loop. In each one they read what has
+/// arrived on loopback sockets, where bytes arrive as soon as they are sent.
 pub(crate) async fn turns() {
     const TURNS: usize = 64;
     for _ in 0..TURNS {

@@ -7,12 +7,12 @@ use poddns_core::{Label, PodLookup};
 use poddns_watch::Index;
 use serde_json::Value;
 
-/// Pods and namespaces, as a history of lists and events leaves them.
+/// Pods and namespaces after a history of lists and events.
 #[derive(Default)]
 pub(crate) struct Truth {
     pods: BTreeMap<String, Value>,
     namespaces: BTreeSet<String>,
-    /// Every namespace and every address that ever occurred: what must not be in the index is looked for, too.
+    /// Every namespace and every address that ever occurred, to check that deleted ones are absent.
     all: (BTreeSet<String>, BTreeSet<IpAddr>),
 }
 
@@ -46,14 +46,14 @@ impl Truth {
         }
     }
 
-    /// A list, of pods or of namespaces.
+    /// Applies a list of pods or namespaces.
     pub(crate) fn list(mut self, recording: &str) -> Self {
         let list: Value = serde_json::from_str(recording).expect("JSON");
         list["items"].as_array().expect("items").iter().for_each(|object| self.put(object));
         self
     }
 
-    /// A watch.
+    /// Applies the events of a watch.
     pub(crate) fn watch(mut self, recording: &str) -> Self {
         for line in recording.lines() {
             let event: Value = serde_json::from_str(line).expect("JSON");
@@ -67,7 +67,7 @@ impl Truth {
         self
     }
 
-    /// Namespace, address and name of every pod that counts.
+    /// Returns namespace, address and name of every pod that has not ended.
     fn served(&self) -> BTreeSet<(String, IpAddr, String)> {
         let ended = |pod: &Value| matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         let facts = |pod: &Value| {
@@ -77,7 +77,7 @@ impl Truth {
         self.pods.values().filter(|pod| !ended(pod)).flat_map(facts).collect()
     }
 
-    /// The index, which keeps names, holds exactly this.
+    /// Fails unless an index that keeps names has exactly these contents.
     pub(crate) fn assert_is(&self, index: &Index) {
         assert_eq!(self.difference(index), None);
         let (namespaces, addresses) = &self.all;

@@ -1,8 +1,7 @@
-//! Notification of changes of the config file, for a reload without SIGHUP.
+//! Detection of changes of the config file, for a reload without SIGHUP.
 //!
-//! The file's metadata is polled, not watched by inotify, for the reasons that the pods file's is: a poll notices a file
-//! that is replaced by `rename`, a `ConfigMap`'s chain of links that is re-pointed, and a change on a network file system
-//! alike.
+//! The file's metadata is polled, as that of the pods file is, and not watched by inotify: a poll also notices a file
+//! that is replaced by `rename`, a re-pointed link of a `ConfigMap` volume, and a change on a network file system.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -16,17 +15,17 @@ use tokio::time;
 
 use crate::server::supervise::Panicked;
 
-/// Interval between two checks of the file. A change is reported once the file has stayed the same for this long, so
-/// that one that is being written is not read.
+/// Interval between two checks of the file. A change is reported once the file has not changed for this long, so that a
+/// file that is still being written is not read.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Number of checks after which a file that changes between any two of them is reported nevertheless.
+/// Maximum number of consecutive checks for which a report is postponed because the file keeps changing.
 const MAX_POSTPONED: u32 = 10;
 
-/// A version of a file, as far as its metadata can tell; `None` for one that cannot be read.
+/// Device, inode, size and times (mtime, ctime) of a file, which identify its version; `None` if they cannot be read.
 pub(super) type ConfigVersion = Option<(u64, u64, u64, [i64; 4])>;
 
-/// Returns the version of the file at `path`, following links. May block on a file system that hangs.
+/// Returns the version of the file at `path`; follows links. May block if the file system hangs.
 pub(super) fn version(path: &Path) -> ConfigVersion {
     let of = |file: Metadata| {
         let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
@@ -35,24 +34,24 @@ pub(super) fn version(path: &Path) -> ConfigVersion {
     path.metadata().ok().map(of)
 }
 
-/// A config file that may be watched.
+/// Watch of the config file, which can be on or off.
 #[derive(Debug)]
 pub(super) struct ConfigWatch {
     file: Option<PathBuf>,
-    /// The version before the file was read at the start.
+    /// Version of the file before it was read at the start.
     started: ConfigVersion,
     changed: Arc<Notify>,
-    /// Polls; `None` unless the file is watched.
+    /// Task that polls the file; `None` unless the watch is on.
     task: Option<JoinHandle<()>>,
 }
 
 impl ConfigWatch {
-    /// Returns a watch that is off. `started` is the version before the file was read.
+    /// Returns a watch that is off. `started` is the version of the file before it was read.
     pub(super) fn new(file: Option<PathBuf>, started: ConfigVersion) -> Self {
         Self { file, started, changed: Arc::default(), task: None }
     }
 
-    /// Watches the file from now on, or no longer. To be called in a runtime.
+    /// Turns the watch on or off. Must be called in a runtime.
     pub(super) fn set(&mut self, on: bool) {
         match (&self.file, &self.task) {
             (Some(file), None) if on => {
@@ -64,14 +63,14 @@ impl ConfigWatch {
         }
     }
 
-    /// Waits until the file has changed. May be dropped and called again at any time.
+    /// Waits until the file has changed. Cancel safe.
     ///
-    /// Fails if watching it panics; the watch is then started again.
+    /// Fails if the task panicked; it has then been started again.
     pub(super) async fn changed(&mut self) -> Result<(), Panicked> {
         let Some(task) = &mut self.task else { return std::future::pending().await };
         tokio::select! {
             () = self.changed.notified() => Ok(()),
-            // It never returns.
+            // The task never returns, so it has panicked.
             _ = task => {
                 self.task = None;
                 self.set(true);
@@ -96,7 +95,7 @@ async fn poll(file: PathBuf, mut reported: ConfigVersion, changed: Arc<Notify>) 
     loop {
         time::sleep(POLL_INTERVAL).await;
         let path = file.clone();
-        // A panic ends this task too, which is noticed. Nothing cancels the call.
+        // Fails only if the call panics. Ending this task reports that to `changed`.
         let Ok(now) = spawn_blocking(move || version(&path)).await else { return };
         if now != seen && postponed < MAX_POSTPONED {
             (seen, postponed) = (now, postponed + 1);
@@ -117,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// Time for anything that happens at all.
+    /// Time-out of events that must happen.
     const PATIENCE: Duration = Duration::from_secs(30);
 
     async fn assert_changes(watch: &mut ConfigWatch, what: &str) {
@@ -172,7 +171,7 @@ mod tests {
         watch.set(false);
         fs::remove_file(&path).unwrap();
         assert!(time::timeout(PATIENCE, watch.changed()).await.is_err(), "off again");
-        // The version of the start is what a watch begins with, so nothing is missed.
+        // A watch compares with the version of the start, so it misses no change while it is off.
         watch.set(true);
         assert_changes(&mut watch, "removed meanwhile").await;
     }

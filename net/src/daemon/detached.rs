@@ -1,4 +1,4 @@
-//! Calls that may block for ever.
+//! Calls that may block indefinitely.
 
 use std::io;
 use std::sync::mpsc;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Runs a call on a thread of its own and returns its result. If the future is dropped first, the thread is abandoned, and
-/// ends with the process at the latest.
+/// Runs a call on a thread of its own and returns its result. If the future is dropped first, the thread continues
+/// detached.
 ///
 /// Fails if the system refuses the thread, or if the call panics, which is logged.
 pub(super) async fn detached<T: Send + 'static>(
@@ -24,8 +24,8 @@ pub(super) async fn detached<T: Send + 'static>(
     result.await.map_err(|_| panicked(name))
 }
 
-/// Runs a call on a thread of its own, which has the privileges of this one, and blocks until it returns, for `limit` at
-/// most.
+/// Runs a call on a thread of its own, which inherits the privileges of this thread, and blocks until the call returns,
+/// for `limit` at most.
 pub(super) fn bounded<T: Send + 'static>(
     name: &str,
     limit: Duration,

@@ -1,8 +1,8 @@
-//! Errors of which there may be several.
+//! Display of several errors.
 
 use std::fmt;
 
-/// Writes items, one a line, without a line feed at the end.
+/// Writes one item a line, without a line feed after the last one.
 pub(super) fn write_lines(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
     for (at, item) in items.iter().enumerate() {
         if at > 0 {

@@ -1,11 +1,11 @@
-//! Log lines, on standard error: written by a thread of its own, since a pipe that nobody reads blocks its writer.
+//! Log lines, on standard error. A separate thread writes them, since a full pipe that is not read blocks its writer.
 //!
-//! The usual crate for that is `tracing-appender`. It starts its thread with the first writer, before privileges are
-//! dropped, and privileges belong to a thread; at its end, with a full queue, it prints to standard output, which may be
-//! the same full pipe; and its bound is a number of lines, of any length.
+//! The usual crate for this, `tracing-appender`, does not suit: it starts its thread with the first writer, before
+//! privileges are dropped, and privileges are a property of each thread; if its queue is full at the end, it prints to
+//! standard output, which may be the same full pipe; and it limits the number of lines, not their length.
 //!
-//! Lines in both formats have the fields of the spans that they are in: `watch{resource=pods}: ` as text, as members in
-//! JSON (see [`json`]).
+//! Lines contain the fields of their spans, in both formats: `watch{resource=pods}: ` as text, members in JSON (see
+//! [`json`]).
 
 mod json;
 mod query;
@@ -27,20 +27,20 @@ use crate::daemon::config::LogFormat;
 use crate::server::query_log::QueryRecord;
 use crate::server::state::LogLosses;
 
-/// Filter of the log unless `RUST_LOG` has one. The Kubernetes client logs every failure as an error; the feeds report
-/// each once, with what to do.
+/// Filter of the log unless `RUST_LOG` is set. It excludes the Kubernetes client, which logs every failure as an error,
+/// since the feeds report each failure once, with what to do.
 const DEFAULT_FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustls=off,tower=off";
 
-/// Maximum time that the process waits, at its end, for the last lines to be written.
+/// Maximum time that the process waits for the last lines to be written before it ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes up to which queries may fill the queue.
+/// Maximum number of bytes in the queue after a line of the query log is added.
 const QUERY_CAPACITY: usize = queue::CAPACITY / 2;
 
-/// Lines of this process: it has one log, as it has one subscriber.
+/// Queue of the log, of which a process has one, like its subscriber.
 static QUEUE: LineQueue = LineQueue::new();
 
-/// Writer into the queue. tracing-subscriber writes one event at a time.
+/// Writer that appends to the queue. tracing-subscriber makes one call of `write` for each event.
 struct QueueWriter;
 
 impl Write for QueueWriter {
@@ -54,30 +54,30 @@ impl Write for QueueWriter {
     }
 }
 
-/// Guard of the log, to be kept until the process ends: dropping it waits for the last lines to be written, for a second
-/// at most.
+/// Guard of the log, to be kept until the process ends. Dropping it waits until the last lines are written, for
+/// [`FLUSH_TIMEOUT`] at most.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct LogGuard {
     writing: bool,
 }
 
-/// Starts logging in this format: `info` and above, or what the variable `RUST_LOG` selects.
+/// Starts logging in this format: `info` and above, or as the variable `RUST_LOG` selects.
 ///
-/// Lines wait until [`LogGuard::write`] is called, or the log is dropped.
+/// Lines stay in the queue until [`LogGuard::write`] is called or the guard is dropped.
 pub(crate) fn start(format: LogFormat) -> LogGuard {
     let (filter, wrong) = filter(env::var_os("RUST_LOG"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| QueueWriter)
         .with_ansi(is_colored())
-        // An error of writing would be written to the same closed pipe.
+        // tracing-subscriber would print such an error to the same closed pipe.
         .log_internal_errors(false);
     let started = match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.fmt_fields(SpanObjects).event_format(JsonLines).try_init(),
     };
-    // Fails only if this process has a subscriber already, which then decides.
+    // Fails only if this process has a subscriber already, which then stays in use.
     if started.is_ok() {
         panic::set_hook(Box::new(log_panic));
     }
@@ -98,7 +98,7 @@ fn has_colors(is_terminal: bool, no_color: Option<OsString>) -> bool {
     is_terminal && no_color.is_none_or(|value| value.is_empty())
 }
 
-/// Returns the filter that the variable sets, or the default one and the fault of the variable.
+/// Returns the filter of the variable, or the default one and, if the variable is not valid, the reason.
 fn filter(variable: Option<OsString>) -> (EnvFilter, Option<String>) {
     let Some(text) = variable.filter(|text| !text.is_empty()) else {
         return (EnvFilter::new(DEFAULT_FILTER), None);
@@ -114,7 +114,7 @@ fn filter(variable: Option<OsString>) -> (EnvFilter, Option<String>) {
 }
 
 impl LogGuard {
-    /// Starts the thread that writes, with the privileges of the calling one.
+    /// Starts the thread that writes, which inherits the privileges of the calling thread.
     pub(crate) fn write(&mut self) -> io::Result<()> {
         if !self.writing {
             let write = || QUEUE.write_to(io::stderr());
@@ -127,7 +127,7 @@ impl LogGuard {
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        // No thread has been started if the daemon could not start; the lines have the reason.
+        // If the daemon failed to start, the thread has not been started yet, and the queued lines have the reason.
         if self.write().is_err() {
             QUEUE.write_waiting(io::stderr());
         }
@@ -135,17 +135,18 @@ impl Drop for LogGuard {
     }
 }
 
-/// Logs a query, in a line of its own. If the log is not read, queries are dropped before other lines.
+/// Logs a query. If the log is not read, lines of queries are dropped before other lines.
 pub(crate) fn query(record: &QueryRecord<'_>) {
     QUEUE.push_within(&query::line(record), QUERY_CAPACITY);
 }
 
-/// Returns the lines lost since the start of the process.
+/// Returns the numbers of lines lost since the start of the process.
 pub(crate) fn losses() -> LogLosses {
     LogLosses { queue_full: QUEUE.overflowed(), write_failed: QUEUE.failed(), panics: QUEUE.panics() }
 }
 
-/// Logs a panic. The standard hook writes to standard error itself, which may block a thread that is to go on.
+/// Logs a panic. The standard hook writes to standard error directly, which may block a thread that continues after the
+/// panic.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     tracing::error!(
@@ -164,10 +165,10 @@ mod tests {
 
     use super::*;
 
-    /// Variable that is set in the process that logs: a process has one log.
+    /// Variable that is set in the child process that logs, since a process has one log only.
     const INSIDE: &str = "PODDNS_TEST_LOG";
 
-    /// Runs a test again in a process of its own and returns its output; `None` in that process.
+    /// Runs the test again in a child process and returns its output; returns `None` in that process.
     fn output_of(test: &str) -> Option<Output> {
         if env::var_os(INSIDE).is_some() {
             return None;

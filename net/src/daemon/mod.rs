@@ -1,4 +1,4 @@
-//! The daemon: from the command line to an exit code.
+//! The daemon: command line, configuration, privileges, signals, log and systemd.
 
 pub mod config;
 mod config_watch;
@@ -62,10 +62,10 @@ pub fn command() -> Command {
     with_flags(command)
 }
 
-/// Runs the daemon until a signal requests its end, or it fails.
+/// Runs the daemon until a signal requests its end or it fails.
 ///
-/// Errors of the command line and of the configuration go to standard error as they are, since the format of the log is not
-/// known yet; everything else is logged.
+/// Errors of the command line and of the configuration are printed to standard error as plain text, since the format of
+/// the log is not known yet; all others are logged.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     sys::keep_little_memory();
@@ -73,7 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(flags) => flags,
         Err(error) => return report_usage(&error),
     };
-    // Before any thread is started: it changes the environment.
+    // This changes the environment, so it must precede the start of any thread.
     let passed = match PassedSockets::take() {
         Ok(passed) => passed,
         Err(wrong) => {
@@ -92,7 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    // Dropped last: nothing is logged afterwards.
+    // Dropped last, since nothing is logged afterwards.
     let mut log = log::start(loaded.settings.log_format);
     exit_code_of(|| serve(sources, loaded, read, passed, &mut log))
 }
@@ -127,7 +127,7 @@ fn serve(
     }
     open_files::check(&settings.server);
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    // Before anything is bound: a signal must not have its default effect.
+    // Signals must not have their default effect once sockets are bound.
     let mut signals = {
         let _guard = runtime.enter();
         Signals::new()?
@@ -142,7 +142,7 @@ fn serve(
             return Ok(exit_code(failure.is_configuration()));
         }
     };
-    // Not earlier: the thread has the privileges of the one that starts it.
+    // Not earlier, since the thread inherits the privileges of this one.
     log.write()?;
     let watch = ConfigWatch::new(sources.file().map(Path::to_owned), read);
     let lame_duck = settings.lame_duck;

@@ -1,4 +1,4 @@
-//! The limit of open files of the process (getrlimit(2)).
+//! The process's limit of open files (getrlimit(2)).
 
 use std::io;
 
@@ -7,7 +7,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::server::open_files::{for_connections, needed};
 use crate::server::settings::Settings;
 
-/// Raises the limit of open files, and warns if it is too low for the connections.
+/// Raises the limit of open files, and warns if it is too low for `tcp-connections`.
 pub(super) fn check(settings: &Settings) {
     match raise() {
         Ok(limit) if for_connections(limit, settings) < settings.tcp.connections => tracing::warn!(

@@ -1,4 +1,4 @@
-//! Checks before the daemon serves: the daemon makes them at its start, `poddns check` instead of serving.
+//! Checks of settings, process and files, made by the daemon before it serves and by `poddns check`.
 
 use std::fmt;
 use std::time::Instant;
@@ -16,13 +16,13 @@ use crate::server::transfer::{KeyError, TransferKeys};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PreflightError {
-    /// The sockets that systemd has passed do not suit the settings.
+    /// The sockets passed by systemd do not fit the settings.
     #[error(transparent)]
     Passed(#[from] PassedError),
     /// Privileges cannot be dropped as configured.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    /// There are no secrets for cookies.
+    /// The secrets of cookies cannot be obtained.
     #[error(transparent)]
     Cookies(#[from] CookieError),
     /// The key of zone transfers cannot be used.
@@ -42,7 +42,7 @@ impl PreflightError {
     }
 }
 
-/// All reasons why the daemon does not start, one a line: never empty.
+/// All reasons why the daemon does not start, shown one a line. Never empty.
 #[derive(Debug)]
 pub struct PreflightErrors(Vec<PreflightError>);
 
@@ -73,9 +73,9 @@ impl fmt::Display for PreflightErrors {
 
 impl std::error::Error for PreflightErrors {}
 
-/// Fails with every reason why a process that was started like this one would not serve with these settings, but for the
-/// addresses, which another process may have, and the source of the pods. Reads the files that they name; changes
-/// nothing.
+/// Fails with all reasons why a process that was started like this one would not serve with these settings. Reads the
+/// files that they name; changes nothing. Does not check the addresses, which another process may have bound, and the
+/// source of the pods.
 pub fn preflight(
     sources: &Sources,
     settings: &DaemonSettings,
@@ -87,7 +87,7 @@ pub fn preflight(
     PreflightErrors::unless_empty(errors)
 }
 
-/// Makes the checks for which no file is read: those of the sockets, the user and the kernel.
+/// Makes the checks that read no files: those of the sockets, the user and the kernel.
 pub(super) fn check_process(
     settings: &DaemonSettings,
     passed: &PassedSockets,
@@ -95,7 +95,7 @@ pub(super) fn check_process(
     PreflightErrors::unless_empty(process_errors(settings, passed))
 }
 
-/// Makes the checks of files that the settings name. They may block, and are made as the user that the daemon becomes.
+/// Checks the files that the settings name. May block. The daemon calls this after it has changed its user.
 pub(super) fn check_files(
     privileges: &Privileges,
     settings: &Settings,

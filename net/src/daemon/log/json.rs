@@ -1,9 +1,9 @@
-//! Log lines for machines: one JSON object each, whose lists are arrays.
+//! Log lines for programs: one JSON object each, with lists as arrays.
 //!
-//! The fields of spans are members of the line. The only field of a span has the span's name, `"watch":"pods"` for
-//! `watch{resource=pods}`; the fields of a span with several have both names, as in `"watch_resource"`. An inner span
-//! replaces members of an outer one, the line's own fields replace those of spans, and nothing replaces the head:
-//! timestamp, level and target.
+//! The fields of spans are members of the line. If a span has one field, the member has the name of the span:
+//! `"watch":"pods"` for `watch{resource=pods}`. If it has several, a member has both names: `"watch_resource"`. If
+//! names are equal, an inner span replaces an outer one, the line's own fields replace those of spans, and the head
+//! (timestamp, level and target) replaces all others.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ impl<'writer> FormatFields<'writer> for SpanObjects {
 struct JsonObject(Map<String, Value>);
 
 impl JsonObject {
-    /// Reads an object back; empty if the text is none.
+    /// Parses an object; empty if the text is not one.
     fn parse(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap_or_default())
     }
@@ -76,7 +76,8 @@ impl JsonObject {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Adds the fields of a span. Their names depend on the fields that it can have, not on those that it has.
+    /// Adds the fields of a span. Member names depend on the number of fields that the span declares, not on how many
+    /// are set.
     fn add_span(&mut self, span: &Metadata<'_>, fields: &Self) {
         let is_alone = span.fields().len() == 1;
         for (field, value) in &fields.0 {
@@ -95,7 +96,7 @@ impl fmt::Display for JsonObject {
 impl Visit for JsonObject {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
-        // A list of texts or numbers reads the same in both notations, as far as it is JSON at all.
+        // The debug format of a list of texts or numbers is JSON, except for some escapes.
         let list = text.starts_with('[').then(|| serde_json::from_str(&text).ok()).flatten();
         self.insert(field.name(), list.unwrap_or_else(|| Value::from(text)));
     }

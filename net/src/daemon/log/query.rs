@@ -1,4 +1,4 @@
-//! Lines of the query log: one JSON object each, whatever the format of the log.
+//! Lines of the query log: one JSON object each in both formats of the log.
 
 use poddns_core::Transport;
 use poddns_core::wire::Ede;

@@ -1,4 +1,4 @@
-//! Queue of lines between the threads that log and the one that writes.
+//! Queue of lines between the threads that log and the thread that writes.
 
 use std::io::Write;
 use std::mem;
@@ -8,22 +8,22 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Maximum number of bytes of lines that wait: more than a thousand lines, so that none is lost in a burst or a short pause
-/// of the reader. As many again may be with the writer, so a log that nobody reads costs half a MiB, of the ten that the
-/// daemon takes.
+/// Maximum number of bytes in the queue: more than a thousand lines, so that a burst or a short pause of the reader
+/// loses none. The writer may hold as many bytes again, so a log that is not read costs 512 KiB, of about 10 MiB that
+/// the daemon takes.
 pub(super) const CAPACITY: usize = 256 * 1024;
 
-/// Bytes of its memory that the writer keeps after a burst.
+/// Bytes of buffer that the writer keeps allocated after a burst.
 const KEPT_BYTES: usize = 4 * 1024;
 
-/// Time between a panic of the writer and its restart, so that one that repeats at once does not use up the processor.
+/// Time between a panic of the writer and its restart, so that a repeated panic does not use all of a core.
 const RESTART_DELAY: Duration = Duration::from_millis(10);
 
-/// Lines that the writer has not fetched.
+/// Lines that the writer has not fetched yet.
 #[derive(Debug)]
 struct Waiting {
     lines: Vec<u8>,
-    /// True while the writer has lines that it has not written.
+    /// True while the writer holds lines that it has not written.
     is_writing: bool,
 }
 
@@ -31,7 +31,7 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Fetched {
     lines: Vec<u8>,
-    /// Bytes of those that have been written, or could not be.
+    /// Number of bytes of `lines` that have been written, or failed to be.
     done: usize,
 }
 
@@ -45,7 +45,7 @@ impl Fetched {
         self.lines.get(self.done..)?.split_inclusive(|&byte| byte == b'\n').next()
     }
 
-    /// Removes the next line. After the last one, releases the memory of a burst.
+    /// Skips the next line. After the last one, clears the buffer and shrinks it to [`KEPT_BYTES`].
     fn skip_line(&mut self) {
         self.done += self.line().map_or(0, <[u8]>::len);
         if self.done == self.lines.len() {
@@ -56,7 +56,7 @@ impl Fetched {
     }
 }
 
-/// Whole lines, in order. Adding one never waits for the writer: a line without room is dropped and counted.
+/// Queue of whole lines. Adding a line never waits for the writer: a line that does not fit is dropped and counted.
 #[derive(Debug)]
 pub(super) struct LineQueue {
     waiting: Mutex<Waiting>,
@@ -81,7 +81,7 @@ impl LineQueue {
         }
     }
 
-    /// Returns the number of lines that were dropped because nobody read those before them.
+    /// Returns the number of lines that were dropped because the queue was full.
     pub(super) fn overflowed(&self) -> u64 {
         self.overflowed.load(Ordering::Relaxed)
     }
@@ -91,7 +91,7 @@ impl LineQueue {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of panics of the writer, which continued after each.
+    /// Returns the number of panics of the writer, which continues after each.
     pub(super) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
@@ -101,7 +101,7 @@ impl LineQueue {
         self.push_within(line, CAPACITY);
     }
 
-    /// Adds a line unless more than `capacity` bytes would then wait.
+    /// Adds a line unless the queue would then exceed `capacity` bytes.
     pub(super) fn push_within(&self, line: &[u8], capacity: usize) {
         let mut waiting = self.lock();
         if waiting.lines.len() + line.len() > capacity {
@@ -113,12 +113,12 @@ impl LineQueue {
         self.filled.notify_one();
     }
 
-    /// Writes lines as they arrive, for ever. A panic costs the line at which it happens.
+    /// Writes lines as they arrive; never returns. A panic loses the line at which it happens.
     pub(super) fn write_to(&self, mut writer: impl Write) -> ! {
         let (mut fetched, mut reported) = (Fetched::default(), 0);
         loop {
             let writing = || self.write_lines(&mut fetched, &mut reported, &mut writer);
-            // Its state is whole after each line.
+            // `fetched` is consistent after each line.
             let Err(_) = catch_unwind(AssertUnwindSafe(writing));
             self.panics.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
@@ -139,7 +139,8 @@ impl LineQueue {
             let waiting = self.filled.wait_while(self.lock(), is_idle);
             let all = self.write(waiting.unwrap_or_else(PoisonError::into_inner), fetched, writer);
             let lost = self.overflowed();
-            // Into the same queue, and only while the log is read, or there would be ever more of it.
+            // The warning is queued too, so it is added only if all lines were written. Otherwise a log that is not
+            // read would receive ever more warnings.
             if all && lost > *reported {
                 tracing::warn!(lines = lost - *reported, "the log was not read, and lines of it are lost");
                 *reported = lost;
@@ -148,7 +149,7 @@ impl LineQueue {
         }
     }
 
-    /// Writes the lines that wait, on the calling thread: for a process that cannot start another.
+    /// Writes the queued lines on the calling thread, for a process that cannot start another one.
     pub(super) fn write_waiting(&self, mut writer: impl Write) {
         self.write(self.lock(), &mut Fetched::default(), &mut writer);
         self.notify_written();
@@ -167,8 +168,8 @@ impl LineQueue {
         self.written.notify_all();
     }
 
-    /// Fetches the lines that wait, unless earlier ones are left, and writes them while others are added. Returns true if
-    /// all of them were written.
+    /// Fetches the queued lines, unless earlier ones are left, releases the lock, and writes them. Returns true if all
+    /// of them were written.
     fn write(
         &self,
         mut waiting: MutexGuard<'_, Waiting>,
@@ -181,7 +182,7 @@ impl LineQueue {
         waiting.is_writing = true;
         drop(waiting);
         let mut all = true;
-        // Each in a call of its own: a short line stays whole in a pipe with several writers.
+        // One call for each line, so that a short line stays whole in a pipe with several writers.
         while let Some(line) = fetched.line() {
             if writer.write_all(line).is_err() {
                 self.failed.fetch_add(1, Ordering::Relaxed);
@@ -193,7 +194,7 @@ impl LineQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Each change is one call, so a panic leaves no change half done.
+        // Each change is one call, so a panic leaves no partial change.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -206,10 +207,10 @@ mod tests {
 
     use super::*;
 
-    /// Long enough for anything that happens at all.
+    /// Time-out of events that must happen.
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Returns true once all lines are written, as soon as the writer notifies of that.
+    /// Waits until all lines are written, as the writer reports; returns false after [`PATIENCE`].
     fn is_flushed(queue: &Arc<LineQueue>) -> bool {
         let (done, result) = mpsc::channel();
         let queue = Arc::clone(queue);
@@ -217,7 +218,7 @@ mod tests {
         result.recv_timeout(PATIENCE).unwrap_or(false)
     }
 
-    /// Writer that reports each write, which then blocks until it is released, or fails.
+    /// Writer that reports each write, then blocks until it receives the result of the write.
     struct Gate(mpsc::Sender<Vec<u8>>, mpsc::Receiver<io::Result<()>>);
 
     impl Write for Gate {
@@ -233,7 +234,7 @@ mod tests {
         }
     }
 
-    /// A queue with its writer, the writes that it makes, and what comes of them.
+    /// Returns a queue with a writer, the receiver of its writes, and the sender of their results.
     fn gated() -> (Arc<LineQueue>, mpsc::Receiver<Vec<u8>>, mpsc::Sender<io::Result<()>>) {
         let queue = Arc::new(LineQueue::new());
         let ((begun, writes), (outcomes, through)) = (mpsc::channel(), mpsc::channel());
@@ -276,14 +277,14 @@ mod tests {
         let (queue, writes, outcomes) = gated();
         queue.push(b"stuck\n");
         assert_eq!(writes.recv().unwrap(), b"stuck\n");
-        // Exactly as many as there is room for, and some more.
+        // As many as fit, and 7 more.
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         for _ in 0..CAPACITY / line.len() + 7 {
             queue.push(&line);
         }
         assert_eq!((queue.overflowed(), queue.failed()), (7, 0));
         assert!(!queue.flush(Duration::ZERO), "they wait");
-        // Once it is read again, there is room again.
+        // Room is free again once the log is read again.
         for _ in 0..=CAPACITY / line.len() {
             outcomes.send(Ok(())).unwrap();
         }
@@ -317,7 +318,7 @@ mod tests {
         assert!(queue.flush(Duration::ZERO));
     }
 
-    /// Writer that panics at lines of one text.
+    /// Writer that panics at lines with the text `panic`.
     struct Panicking(mpsc::Sender<Vec<u8>>);
 
     impl Write for Panicking {

@@ -1,4 +1,4 @@
-//! Capabilities: none once the sockets are bound.
+//! Capabilities, all of which are dropped once the sockets are bound.
 
 use std::error::Error;
 
@@ -10,8 +10,8 @@ fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> PrivilegeError {
     PrivilegeError::Capabilities(error.into())
 }
 
-/// Ensures that a program that is run has no capabilities. That takes `CAP_SETPCAP`; for processes without it
-/// `no_new_privs` suffices.
+/// Clears the bounding set, so that a program that is run gains no capabilities. That requires `CAP_SETPCAP`; for
+/// processes without it `no_new_privs` suffices.
 pub(super) fn clear_bounding_set() -> Result<(), PrivilegeError> {
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(failed)? {
         caps::clear(None, CapSet::Bounding).map_err(failed)?;
@@ -19,7 +19,7 @@ pub(super) fn clear_bounding_set() -> Result<(), PrivilegeError> {
     Ok(())
 }
 
-/// Returns the system call that a thread of root lacks the capability for, of those that change the user.
+/// Returns the first system call needed to change the user for which this thread, of root, lacks the capability.
 pub(super) fn missing_to_switch_user() -> Option<&'static str> {
     let needed = [(Capability::CAP_SETGID, "setgid"), (Capability::CAP_SETUID, "setuid")];
     let lacks = |capability| caps::has_cap(None, CapSet::Effective, capability).is_ok_and(|has| !has);
@@ -32,7 +32,7 @@ pub(super) fn clear() -> Result<(), PrivilegeError> {
         caps::clear(None, CapSet::Ambient).map_err(failed)?;
     }
     caps::clear(None, CapSet::Inheritable).map_err(failed)?;
-    // Takes the effective ones along.
+    // This clears the effective set, too.
     caps::clear(None, CapSet::Permitted).map_err(failed)?;
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         let left = caps::read(None, set).map_err(failed)?;
@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the sets of a thread as the kernel shows them, not the crate.
+    /// Returns the capability sets of this thread from procfs, independently of the crate `caps`.
     fn shown() -> Vec<(String, u64)> {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap();
         let sets = status.lines().filter_map(|line| line.strip_prefix("Cap")?.split_once(":\t"));
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left() {
-        // Capabilities are a thread's own.
+        // Capabilities belong to a thread.
         let (before, after) = thread::spawn(|| {
             let before = shown();
             clear_bounding_set().unwrap();

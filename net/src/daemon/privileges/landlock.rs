@@ -11,14 +11,14 @@ use landlock::{
 
 use super::{DroppedPrivileges, Landlock, Paths, PrivilegeError};
 
-/// Version of the kernel's interface (Linux 6.12). Older kernels enforce the part that they know.
+/// Version of Landlock's ABI (Linux 6.12). Older kernels enforce the part that they support.
 const KNOWN: ABI = ABI::V6;
 
-/// Directory of the process itself, from which `/metrics` is made. It is held open: otherwise the kernel would forget it
-/// and create it again without the rule.
+/// Directory in procfs from which `/metrics` reads the process's resource use. It is held open: otherwise the kernel
+/// could evict its inode, with the rule attached to it, and create another one without the rule.
 const OWN_PROCESS: &str = "/proc/self";
 
-/// Restricts this thread, and those that it starts, to these paths.
+/// Restricts this thread and its future children to these paths.
 pub(super) fn restrict(landlock: Landlock, paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
     let nothing = || DroppedPrivileges { readable: Vec::new(), writable: Vec::new(), own_process: None };
     if landlock == Landlock::Off {
@@ -63,7 +63,8 @@ pub(super) fn check(landlock: Landlock) -> Result<(), PrivilegeError> {
     handled.map(drop).map_err(|_| PrivilegeError::NoLandlock)
 }
 
-/// Returns a ruleset that forbids all operations on files, signals to others, and abstract sockets of others.
+/// Returns a ruleset that forbids all operations on files, and signals and connections over abstract sockets to
+/// processes outside.
 fn ruleset() -> Result<RulesetCreated, RulesetError> {
     Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?.scope(Scope::from_all(KNOWN))?.create()
 }
@@ -78,13 +79,13 @@ fn allow(
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
     match rules.add_rule(PathBeneath::new(&opened, access)) {
         Ok(_) => Ok(Some(opened)),
-        // An anonymous pipe, as /dev/stdin may be: rules do not apply to these, and they can be opened without one.
+        // An anonymous pipe, as /dev/stdin may be. Rules do not apply to it; it can be opened without one.
         Err(error) if is_without_path(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Returns true if a rule was refused because its file is in a file system of the kernel's own: `EBADFD` of
+/// Returns true if a rule was refused because its file is in a kernel-internal file system: `EBADFD` of
 /// `landlock_add_rule(2)`.
 fn is_without_path(error: &RulesetError) -> bool {
     let mut source: Option<&dyn Error> = Some(error);
@@ -98,7 +99,7 @@ fn is_without_path(error: &RulesetError) -> bool {
     false
 }
 
-// A kernel without Landlock could not fail these.
+// These tests need a kernel with Landlock.
 #[cfg(all(test, feature = "system-tests"))]
 mod tests {
     use std::fs::{self, File};
@@ -109,11 +110,11 @@ mod tests {
 
     use super::*;
 
-    /// Runs `then` in a restricted thread of its own.
+    /// Runs `then` on a new thread that is restricted to `paths`.
     fn restricted<T: Send + 'static>(paths: Paths, then: impl FnOnce() -> T + Send + 'static) -> T {
         let run = move || {
             nix::sys::prctl::set_no_new_privs().unwrap();
-            // A kernel without Landlock cannot test it, and must not seem to.
+            // Fails on a kernel without Landlock, which could test nothing.
             let dropped = restrict(Landlock::Require, &paths).unwrap();
             let result = then();
             drop(dropped);
@@ -145,7 +146,7 @@ mod tests {
             assert!(denied(fs::read(root.join("other/file"))));
             assert!(denied(fs::read(root.join("config/../other/file"))));
             assert!(denied(fs::read_dir(&root)));
-            // As a snapshot is written.
+            // A snapshot is written like this.
             fs::write(root.join("state/new"), "snapshot").unwrap();
             fs::rename(root.join("state/new"), root.join("state/file")).unwrap();
             assert_eq!(fs::read_to_string(root.join("state/file")).unwrap(), "snapshot");
@@ -162,7 +163,7 @@ mod tests {
     fn replaced_file_stays_readable() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
-        // The volume of a service account, as the kubelet makes it.
+        // The volume of a service account with the links that the kubelet creates.
         fs::create_dir_all(root.join("volume/..1")).unwrap();
         fs::write(root.join("volume/..1/token"), "old").unwrap();
         symlink("..1", root.join("volume/..data")).unwrap();

@@ -1,13 +1,13 @@
-//! Privileges that the process drops once its sockets are bound, so that taking it over gains an attacker little.
+//! Privileges that the process drops once its sockets are bound, to limit what an attacker gains by taking it over.
 //!
-//! In this order, and all of it for the one thread that exists by then, so that those it starts, the one that writes the
-//! log included, have no more. The files that the settings name, a kubeconfig included, are read after the third step:
+//! Only one thread exists by then. All threads that it starts later, that of the log included, inherit its
+//! restrictions. The files that the settings name, a kubeconfig included, are read after step 3 of these:
 //!
-//! 1. root's user and groups, for those of [`Privileges::user`];
-//! 2. all capabilities, the bounding set included;
-//! 3. `no_new_privs`: no program that it may run is set-uid any more;
-//! 4. Landlock: it opens no file but those it needs;
-//! 5. seccomp: it makes no system call but those it needs, if [`Privileges::seccomp`] is set.
+//! 1. root's user and groups are replaced by those of [`Privileges::user`];
+//! 2. all capabilities are dropped, those of the bounding set included;
+//! 3. `no_new_privs` is set: the set-uid bit of programs has no effect any more;
+//! 4. Landlock permits opening only the files that the process needs;
+//! 5. seccomp permits only the system calls that it needs, if [`Privileges::seccomp`] is set.
 
 #[cfg(target_os = "linux")]
 mod capabilities;
@@ -33,35 +33,35 @@ pub(crate) use self::user::UserIds;
 pub enum Landlock {
     /// Landlock is not used.
     Off,
-    /// It is used if the kernel has it; if not, this is logged.
+    /// It is used if the kernel has it; otherwise a warning is logged.
     #[default]
     On,
-    /// It is used, or the process does not start.
+    /// It is used; the process does not start if the kernel does not have it.
     Require,
 }
 
-/// Privileges that the daemon keeps and drops once its sockets are bound.
+/// Configuration of the privileges that the daemon drops once its sockets are bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Privileges {
-    /// The user to become, if started as root.
+    /// User to become, if started as root.
     pub user: Option<RunAs>,
-    /// Restriction of the files that can be opened.
+    /// Use of Landlock.
     pub landlock: Landlock,
     /// True to restrict the system calls that can be made.
     pub seccomp: bool,
 }
 
-/// Reason why privileges could not be dropped as configured. The process must not continue with those it has.
+/// Reason why privileges could not be dropped as configured. The process must then not continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivilegeError {
     /// There is no such user or group.
     #[error("--user {0:?}: no such {1} on this system")]
     Unknown(String, &'static str),
-    /// Users cannot be looked up.
+    /// The lookup of a user or group failed.
     #[error("--user {0:?}: cannot look up the {1}: {2}")]
     LookUp(String, &'static str, #[source] Errno),
-    /// Users cannot be looked up in time.
+    /// The lookup of the user timed out.
     #[error("cannot look up the user: {0}")]
     LookUpTime(#[source] io::Error),
     /// Only root can become another user.
@@ -81,7 +81,7 @@ pub enum PrivilegeError {
     /// `no_new_privs` could not be set.
     #[error("cannot set no_new_privs: {0}")]
     NoNewPrivileges(#[source] Errno),
-    /// The files that must stay within reach cannot be determined.
+    /// The files that must stay accessible cannot be determined.
     #[error("cannot read the files that the settings name, to restrict the process to them: {0}")]
     Paths(#[source] io::Error),
     /// Landlock is required and the kernel does not have it.
@@ -96,10 +96,10 @@ pub enum PrivilegeError {
     /// The filter of system calls could not be installed.
     #[error("cannot restrict system calls: {0}; --seccomp off does without")]
     Seccomp(#[source] Box<dyn Error + Send + Sync>),
-    /// The system does not have it.
+    /// The system does not have this restriction.
     #[error("{0} is for Linux only; leave it out")]
     Unsupported(&'static str),
-    /// A program must be run, which the restrictions forbid.
+    /// The kubeconfig runs a program, which the restrictions forbid.
     #[error(
         "--{0} forbids to run programs, but the kubeconfig runs {1:?} for its credentials; leave it out, or use a \
          kubeconfig with a token or a certificate"
@@ -115,30 +115,30 @@ impl PrivilegeError {
     }
 }
 
-/// The privileges that are left. To be kept for as long as the process runs.
+/// Places that the process can still access. To be kept for as long as it runs.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct DroppedPrivileges {
-    /// Places in which files can be opened, for the log and for messages. Empty if everywhere.
+    /// Directories and files that can be read, for the log and for messages. Empty if unrestricted.
     pub(crate) readable: Vec<PathBuf>,
-    /// Places in which files can be written.
+    /// Directories in which files can be written.
     pub(crate) writable: Vec<PathBuf>,
-    /// Directory of the process itself. While it is not open, the kernel may create it again, without the rule that
+    /// The process's directory in procfs, held open: otherwise the kernel could evict its inode, with the rule that
     /// allows it.
     #[cfg(target_os = "linux")]
     pub(crate) own_process: Option<::landlock::PathFd>,
 }
 
-/// Returns the user to become, if that is another than the present one. May block.
+/// Returns the user to become; `None` if none is configured or the process runs as that user already. May block.
 pub(crate) fn find_user(privileges: &Privileges) -> Result<Option<UserIds>, PrivilegeError> {
     privileges.user.as_ref().map_or(Ok(None), RunAs::check)
 }
 
-/// Becomes the user that [`find_user`] has found, and drops all capabilities, for this thread and those that it starts. To be
-/// called when the sockets are bound, and before any thread is started that stays.
+/// Becomes the user that [`find_user`] has found, drops all capabilities and sets `no_new_privs`, for this thread and
+/// its future children. Must be called once the sockets are bound, and before any thread is started that stays.
 #[cfg(target_os = "linux")]
 pub(crate) fn drop_privileges(privileges: &Privileges, ids: Option<UserIds>) -> Result<(), PrivilegeError> {
-    // While there is the capability for it.
+    // This needs a capability that the next steps drop.
     capabilities::clear_bounding_set()?;
     if let (Some(user), Some(ids)) = (&privileges.user, ids) {
         user.switch(ids)?;
@@ -149,7 +149,7 @@ pub(crate) fn drop_privileges(privileges: &Privileges, ids: Option<UserIds>) -> 
     nix::sys::prctl::set_no_new_privs().map_err(PrivilegeError::NoNewPrivileges)
 }
 
-/// Restricts this thread, and those that it starts, to these files, and to the system calls that it needs. To be called
+/// Restricts this thread and its future children to these files and to the system calls that they need. Must be called
 /// after [`drop_privileges`], and before any thread is started that stays.
 #[cfg(target_os = "linux")]
 pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
@@ -168,20 +168,20 @@ pub(crate) fn restrict(privileges: &Privileges, paths: &Paths) -> Result<Dropped
     Ok(dropped)
 }
 
-/// Changes the user: other systems have no other privileges to drop.
+/// Changes the user. Systems other than Linux have no other privileges to drop.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn drop_privileges(privileges: &Privileges, ids: Option<UserIds>) -> Result<(), PrivilegeError> {
     privileges.user.as_ref().zip(ids).map_or(Ok(()), |(user, ids)| user.switch(ids))
 }
 
-/// Checks that nothing is to be restricted: other systems cannot do it.
+/// Fails if a restriction is required, which systems other than Linux do not have.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn restrict(privileges: &Privileges, _paths: &Paths) -> Result<DroppedPrivileges, PrivilegeError> {
     check_support(privileges)?;
     Ok(DroppedPrivileges { readable: Vec::new(), writable: Vec::new() })
 }
 
-/// Returns an error if the system does not have what is required.
+/// Fails if the system does not have a required restriction.
 #[cfg(not(target_os = "linux"))]
 fn check_support(privileges: &Privileges) -> Result<(), PrivilegeError> {
     if privileges.landlock == Landlock::Require {
@@ -193,8 +193,8 @@ fn check_support(privileges: &Privileges) -> Result<(), PrivilegeError> {
     Ok(())
 }
 
-/// Returns the reasons why privileges could not be dropped, as far as can be known without dropping any and without
-/// reading a file.
+/// Returns the reasons why dropping privileges would fail, as far as they show without dropping any and without reading
+/// the files that the settings name.
 pub(crate) fn check(privileges: &Privileges) -> Vec<PrivilegeError> {
     let user = find_user(privileges).map(drop);
     #[cfg(not(target_os = "linux"))]
@@ -205,7 +205,7 @@ pub(crate) fn check(privileges: &Privileges) -> Vec<PrivilegeError> {
     [user].into_iter().chain(system).filter_map(Result::err).collect()
 }
 
-/// Fails if a program must be run that the restrictions forbid.
+/// Fails if the kubeconfig runs a program and the restrictions forbid that.
 pub(crate) fn check_program(privileges: &Privileges, paths: &Paths) -> Result<(), PrivilegeError> {
     #[cfg(target_os = "linux")]
     {
@@ -218,7 +218,8 @@ pub(crate) fn check_program(privileges: &Privileges, paths: &Paths) -> Result<()
     }
 }
 
-/// Returns the use of Landlock beside a program for credentials: restricted, it would fail, and only once they expire.
+/// Returns the use of Landlock, which is off if the kubeconfig runs a program for its credentials: under Landlock the
+/// program would fail, and not at the start, but when the credentials expire.
 #[cfg(target_os = "linux")]
 fn landlock_with(privileges: &Privileges, paths: &Paths) -> Result<Landlock, PrivilegeError> {
     let Some(program) = paths.program() else { return Ok(privileges.landlock) };

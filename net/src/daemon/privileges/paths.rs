@@ -1,9 +1,9 @@
-//! Files that the process must be able to open once it is restricted.
+//! Files that the process must be able to open after it is restricted.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Files that the C library reads to find the address of an API server that is known by name.
+/// Files that the C library reads to resolve the host name of an API server.
 const RESOLVER: [&str; 7] = [
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -14,7 +14,7 @@ const RESOLVER: [&str; 7] = [
     "/etc/protocols",
 ];
 
-/// Directories where systems keep the certificates of public authorities.
+/// Directories of the certificates of public authorities on common systems.
 const CERTIFICATES: [&str; 6] = [
     "/etc/ssl",
     "/etc/pki",
@@ -24,27 +24,28 @@ const CERTIFICATES: [&str; 6] = [
     "/usr/local/share/ca-certificates",
 ];
 
-/// Variables that name other places for certificates.
+/// Environment variables that name other files and directories of certificates.
 const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Directories that many programs share: none of them is allowed as a whole, since that would open the files of others.
+/// Directories that many programs share. None of them is allowed as a whole, since that would expose the files of other
+/// programs.
 const SHARED: [&str; 22] = [
     "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt",
     "/private", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var",
 ];
 
-/// Directories of which no child is allowed as a whole either.
+/// Directories with children that are shared, too.
 const SHARED_CHILDREN: [&str; 3] = ["/home", "/usr", "/var"];
 
 /// Maximum number of links in a path, as Linux has it.
 const MAX_LINKS: u32 = 40;
 
-/// Files and directories that must stay within reach.
+/// Files and directories that must stay accessible.
 ///
-/// Landlock's rules are attached to files, not to names. A file that replaces another one by `rename`, as editors,
-/// Kubernetes' volumes and `kubectl` do, is another file; so for files that may change it is the directory that is
-/// allowed, with all that is in it. The same holds for directories: where a link is re-pointed, as git-sync does, the
-/// directory that holds the link is allowed. Paths are absolute and canonical.
+/// A rule of Landlock applies to an inode, not to a name. A file that replaces another one by `rename`, as editors,
+/// Kubernetes' volumes and `kubectl` do, has another inode; so for files that may be replaced, the directory is allowed
+/// with all of its contents. The same holds for directories: if a link may be re-pointed, as git-sync does, the
+/// directory of the link is allowed. Paths are absolute and canonical.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paths {
     read: BTreeSet<PathBuf>,
@@ -53,10 +54,10 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Allows reading this file however it is replaced: its directory, and those that hold links on the way to it.
+    /// Allows reading this file, also after it is replaced: allows its directory, and those of the links in its path.
     pub(crate) fn read_file(&mut self, file: &Path) {
         let file = absolute(file);
-        // A pipe of the shell or standard input, not a file.
+        // Standard input or a pipe of the shell, not a regular file.
         if ["/dev", "/proc"].iter().any(|special| file.starts_with(special)) {
             self.read.insert(file.canonicalize().unwrap_or(file));
             return;
@@ -65,13 +66,13 @@ impl Paths {
             if is_shared(&directory) && directory != parent(&file) {
                 continue;
             }
-            // The file by itself is the most that can be allowed of the root directory.
+            // Of the root directory, only the file itself is allowed.
             self.read.insert(if directory == Path::new("/") { file.clone() } else { directory });
         }
     }
 
-    /// Allows reading a file whose directory may be removed and created again: the directory above is allowed too, unless many
-    /// programs share it.
+    /// Allows reading a file in a directory that may be removed and created again: its parent is allowed, too, unless
+    /// it is shared.
     pub(crate) fn read_rewritten_file(&mut self, file: &Path) {
         self.read_file(file);
         let directory = absolute(file).parent().and_then(|parent| parent.canonicalize().ok());
@@ -88,11 +89,11 @@ impl Paths {
         }
     }
 
-    /// Allows the files that connections to a server by name and over TLS need.
+    /// Allows the files needed to resolve a host name and to verify TLS certificates.
     pub(crate) fn network(&mut self) {
         for file in RESOLVER.map(Path::new) {
             self.read.insert(file.to_owned());
-            // A local resolver keeps the target in a directory of its own.
+            // With a local resolver such as systemd-resolved, the file is a link to one in another directory.
             if let Ok(target) = file.canonicalize()
                 && let Some(directory) = target.parent().filter(|directory| *directory != Path::new("/etc"))
             {
@@ -124,15 +125,15 @@ impl Paths {
     }
 }
 
-/// Returns the directory that a file is in, canonical if it exists.
+/// Returns the directory of a file, canonical if it exists.
 pub(crate) fn directory(file: &Path) -> PathBuf {
     let directory = parent(&absolute(file));
     directory.canonicalize().unwrap_or(directory)
 }
 
-/// Returns a path that does not depend on the working directory.
+/// Returns the absolute form of a path.
 fn absolute(path: &Path) -> PathBuf {
-    // Fails only for an empty path, or if the working directory is gone.
+    // Fails only for an empty path, or if the working directory cannot be determined.
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
@@ -147,8 +148,8 @@ fn is_shared(directory: &Path) -> bool {
         || SHARED_CHILDREN.iter().any(|shared| parent == Some(Path::new(shared)))
 }
 
-/// Returns the directories whose entries decide which file an absolute path names: that of the file, and those of the
-/// links on the way to it, by their own canonical paths.
+/// Returns the directories whose entries determine the file that an absolute path names: that of the file, and those of
+/// the links in its path. They are canonical.
 fn directories(file: &Path) -> Vec<PathBuf> {
     let mut found = vec![parent(file).canonicalize().unwrap_or_else(|_| parent(file))];
     let mut ahead: Vec<PathBuf> = components(file);
@@ -160,7 +161,7 @@ fn directories(file: &Path) -> Vec<PathBuf> {
         }
         let next = reached.join(&component);
         let Ok(target) = next.read_link() else {
-            // `..` is as the kernel has it, since what is reached has no links.
+            // This resolves `..` as the kernel does, since `reached` contains no links.
             reached = next.canonicalize().unwrap_or(next);
             continue;
         };

@@ -1,12 +1,13 @@
 //! seccomp: restricts the system calls that the process can make.
 //!
-//! There are three filters, of which the strictest verdict counts:
+//! There are three filters; the strictest verdict applies:
 //!
-//! - calls that no DNS server makes, but an attacker in one would, kill the process: to run programs, to inspect other
-//!   processes, to change the kernel or its namespaces. The supervisor starts it again, and the audit log has an entry.
-//! - `clone3`, whose flags no filter can read, fails with ENOSYS; the C library then uses `clone`.
-//! - of the others, listed calls are allowed, and the rest fail with EPERM. They do not kill the process, because another
-//!   or a newer C library may try calls that are unknown here and work without them.
+//! - calls that no DNS server makes, but an attacker in one would, kill the process: those that run programs, inspect
+//!   other processes, or change the kernel or namespaces. The supervisor starts the process again, and the audit log
+//!   has an entry.
+//! - `clone3` fails with ENOSYS, since a filter cannot read its flags; the C library then uses `clone`.
+//! - of all others, listed calls are allowed, and the rest fail with EPERM. They do not kill the process, because
+//!   another or a newer C library may try other calls and work without them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,7 +20,7 @@ use seccompiler::{
 
 use super::PrivilegeError;
 
-/// Calls that are allowed whatever their arguments are.
+/// Calls that are allowed with any arguments.
 const ALLOWED: &[c_long] = &[
     // Memory.
     libc::SYS_brk,
@@ -28,7 +29,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
-    // Threads, locks and the end.
+    // Threads, locks and exit.
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_futex,
@@ -43,7 +44,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_set_robust_list,
     libc::SYS_set_tid_address,
     libc::SYS_tgkill,
-    // Signals to ourselves.
+    // Handling of signals.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
@@ -78,7 +79,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_setsockopt,
     libc::SYS_shutdown,
     libc::SYS_socketpair,
-    // Files, as far as Landlock and their modes allow.
+    // Files, as far as Landlock and file modes allow.
     libc::SYS_close,
     libc::SYS_dup,
     libc::SYS_faccessat,
@@ -114,7 +115,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_uname,
 ];
 
-/// Older forms of some of these calls, which newer architectures do not have.
+/// Older forms of some of these calls, which exist only on older architectures.
 #[cfg(target_arch = "x86_64")]
 const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[
     libc::SYS_access,
@@ -164,16 +165,16 @@ const DEADLY: &[c_long] = &[
     libc::SYS_userfaultfd,
 ];
 
-/// Operations on descriptors: to block or not, the number of bytes to read, to close on exec, and whether standard
-/// error is a terminal. The C libraries do not agree on the constants' type.
+/// Requests of `ioctl`: set non-blocking mode, return the number of readable bytes, set close-on-exec, and read
+/// terminal attributes, by which isatty(3) works. The type of the constants depends on the C library.
 #[allow(clippy::unnecessary_cast, reason = "it is not, with musl")]
 const IOCTLS: [u64; 4] =
     [libc::FIONBIO as u64, libc::FIONREAD as u64, libc::FIOCLEX as u64, libc::TCGETS as u64];
 
-/// Rules by the number of the call; a call without a rule matches with any arguments.
+/// Rules by the number of the call. A call with an empty list matches with any arguments.
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
-/// Installs the filters for this thread and those that it starts. It must have `no_new_privs`.
+/// Installs the filters for this thread and its future children. `no_new_privs` must be set.
 pub(super) fn restrict() -> Result<(), PrivilegeError> {
     for program in filters()? {
         apply_filter(&program).map_err(failed)?;
@@ -216,19 +217,19 @@ fn architecture() -> Result<TargetArch, PrivilegeError> {
 fn allowed() -> Result<Rules, PrivilegeError> {
     let mut rules: Rules =
         ALLOWED.iter().chain(ALLOWED_BY_ARCHITECTURE).map(|&number| (number, Vec::new())).collect();
-    // The filter above makes this fail with ENOSYS.
+    // Allowed here, since an error of this filter, which is installed last, would replace ENOSYS of the second one.
     rules.insert(libc::SYS_clone3, Vec::new());
     rules.insert(libc::SYS_clone, threads_only()?);
-    // Names of threads and, by the C library, of memory.
+    // Thread names, and memory names, which the C library sets.
     rules.insert(libc::SYS_prctl, one_of(0, &[libc::PR_SET_NAME, libc::PR_SET_VMA].map(unsigned))?);
     rules.insert(libc::SYS_ioctl, one_of(1, &IOCTLS)?);
-    // The C library reads the address families of the system over netlink.
+    // getaddrinfo(3) reads the addresses of the system over netlink.
     let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
     rules.insert(libc::SYS_socket, one_of(0, &families.map(unsigned))?);
     Ok(rules)
 }
 
-/// Returns rules that match threads of this process, and not other processes.
+/// Returns rules that match the creation of threads, not of processes.
 fn threads_only() -> Result<Vec<SeccompRule>, PrivilegeError> {
     let thread = unsigned(libc::CLONE_THREAD);
     rule(0, SeccompCmpOp::MaskedEq(thread), thread).map(|rule| vec![rule])
@@ -238,7 +239,7 @@ fn unsigned(number: i32) -> u64 {
     number.unsigned_abs().into()
 }
 
-/// Returns conditions that the argument is one of `values`.
+/// Returns rules that match if the argument is one of `values`.
 fn one_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, PrivilegeError> {
     values.iter().map(|&value| rule(argument, SeccompCmpOp::Eq, value)).collect()
 }
@@ -262,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs in a restricted thread of its own.
+    /// Runs `then` on a restricted thread of its own.
     fn restricted<T: Send + 'static>(then: impl FnOnce() -> T + Send + 'static) -> T {
         thread::spawn(|| {
             restrict().unwrap();
@@ -303,13 +304,13 @@ mod tests {
         });
     }
 
-    /// Set in the process that is to be killed.
+    /// Variable that is set in the process that is to be killed.
     const VICTIM: &str = "PODDNS_TEST_SECCOMP_VICTIM";
 
     #[test]
     fn to_run_a_program_is_deadly() {
         if env::var_os(VICTIM).is_some() {
-            // Not Command, which would fork first, and that is not permitted.
+            // Not `Command`, which would fork first, which is not permitted.
             restricted(|| nix::unistd::execv(c"/bin/true", &[c"true"]).unwrap());
         }
         let this = "daemon::privileges::seccomp::tests::to_run_a_program_is_deadly";

@@ -1,4 +1,4 @@
-//! Change of user.
+//! Change of the process's user and group.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,11 +12,11 @@ use super::PrivilegeError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunAs {
     user: String,
-    /// The user's own one, if none is named.
+    /// `None` for the primary group of the user.
     group: Option<String>,
 }
 
-/// Numbers of a user and a group.
+/// Numeric ids of a user and a group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UserIds {
     uid: Uid,
@@ -26,7 +26,7 @@ pub(crate) struct UserIds {
 impl FromStr for RunAs {
     type Err = &'static str;
 
-    /// Reads `NAME`, `NAME:GROUP` or numbers in their place.
+    /// Parses `NAME` or `NAME:GROUP`, with names or numbers.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (user, group) = match text.split_once(':') {
             Some((user, group)) => (user, Some(group)),
@@ -51,8 +51,8 @@ impl fmt::Display for RunAs {
 }
 
 impl RunAs {
-    /// Returns the user and group to become; `None` if the process runs as them already. Fails if it cannot become them. May
-    /// block: the system may ask a directory service.
+    /// Returns the user and group to become; `None` if the process runs as them already. Fails if it cannot become
+    /// them. May block, since the system may query a directory service.
     pub(super) fn check(&self) -> Result<Option<UserIds>, PrivilegeError> {
         let (uid, gid) = self.resolve()?;
         let now = geteuid();
@@ -69,13 +69,13 @@ impl RunAs {
         Err(PrivilegeError::NotRoot(self.to_string(), now.as_raw()))
     }
 
-    /// Becomes the user that [`check`](Self::check) has found, with no group but the one.
+    /// Becomes the user that [`check`](Self::check) has found, with its group and without supplementary groups.
     pub(super) fn switch(&self, UserIds { uid, gid }: UserIds) -> Result<(), PrivilegeError> {
         let to = |what| move |error| PrivilegeError::Become(self.to_string(), what, error);
         clear_groups().map_err(to("setgroups"))?;
         setgid(gid).map_err(to("setgid"))?;
         setuid(uid).map_err(to("setuid"))?;
-        // setuid(2) of root sets the saved user too, so this must fail.
+        // setuid(2) as root sets the saved user id, too, so returning to root must fail.
         if !uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
             return Err(PrivilegeError::Become(self.to_string(), "the way back is open", Errno::EPERM));
         }
@@ -91,7 +91,7 @@ impl RunAs {
         let user = user.map_err(look_up("user"))?;
         let uid = match (&user, self.user.parse()) {
             (Some(user), _) => user.uid,
-            // Images without /etc/passwd have numbers only.
+            // A number needs no entry: images may have no /etc/passwd.
             (None, Ok(number)) => Uid::from_raw(number),
             (None, Err(_)) => return Err(PrivilegeError::Unknown(self.to_string(), "user")),
         };
@@ -113,13 +113,13 @@ impl RunAs {
     }
 }
 
-/// Supplementary groups may own more than the user does.
+/// Drops the supplementary groups, which may give access to more files than the user has.
 #[cfg(not(target_vendor = "apple"))]
 fn clear_groups() -> nix::Result<()> {
     nix::unistd::setgroups(&[])
 }
 
-/// Apple's systems keep these elsewhere.
+/// Does nothing: Apple's systems keep supplementary groups elsewhere.
 #[cfg(target_vendor = "apple")]
 fn clear_groups() -> nix::Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! Answering by one thread: its settings, pods and counters.
+//! Responses of one thread, with its settings, pods and counters.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ use crate::server::settings::Settings;
 use crate::server::transfer::{DeferredQuery, TransferJob, TransferOutcome, TransferService};
 use crate::sys::Datagram;
 
-/// Reply that stands for the messages of a transfer in the counters and the query log.
+/// Reply that represents the messages of a transfer in the counters and the query log.
 const BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
 
 /// Inputs of the responses of all threads; replaced as a whole by a reload.
@@ -31,9 +31,9 @@ const BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
 pub(crate) struct ResponseInputs {
     pub(crate) settings: Arc<Settings>,
     pub(crate) pods: SharedPods,
-    /// Secrets of cookies; `None` ignores those of clients.
+    /// Secrets of DNS cookies; with `None`, cookies of clients are ignored.
     pub(crate) cookies: Option<CookieSecrets>,
-    /// The audit, if one is made.
+    /// The audit, if enabled.
     pub(crate) audit: Option<Arc<Audit>>,
     /// The responder to queries for transfers, if they are configured and can be answered.
     pub(crate) transfers: Option<Arc<TransferService>>,
@@ -45,11 +45,11 @@ pub(crate) struct Answerer {
     updates: watch::Receiver<ResponseInputs>,
     current: ResponseInputs,
     counters: Arc<Counters>,
-    /// The limit of responses, which is for UDP alone.
+    /// Limiter of responses; UDP only.
     response_limiter: Option<Rc<ThreadLimiter>>,
     negative_limiter: Rc<ThreadLimiter>,
     query_log: Arc<QueryLogger>,
-    /// Queries that the log's sampling has skipped since the last one.
+    /// Number of queries selected for the query log since the last sample.
     skipped: Cell<u32>,
     /// Number of the thread, from 0.
     thread: usize,
@@ -69,7 +69,8 @@ impl Answerer {
         Self::new(updates, counters, Some(response_limiter), negative_limiter, thread)
     }
 
-    /// Returns an answerer for TCP, where a client's address is proven. `key` is for the table of the limiter.
+    /// Returns an answerer for TCP, which proves a client's address, so responses have no limit. `key` is the hash key
+    /// of the negative limiter's table.
     pub(crate) fn tcp(
         updates: watch::Receiver<ResponseInputs>,
         counters: Arc<Counters>,
@@ -103,7 +104,7 @@ impl Answerer {
         answerer
     }
 
-    /// Sets where queries are logged.
+    /// Sets the query log.
     pub(crate) fn with_query_log(self, query_log: Arc<QueryLogger>) -> Self {
         Self { query_log, ..self }
     }
@@ -120,7 +121,7 @@ impl Answerer {
 
     /// Returns the settings, after a check for new ones.
     pub(crate) fn refresh(&mut self) -> &Settings {
-        // One atomic load; the lock behind `borrow_and_update` is taken only after a reload.
+        // `has_changed` is one atomic load; `borrow_and_update` takes a lock, but only after a reload.
         if self.updates.has_changed().unwrap_or(false) {
             self.current = self.updates.borrow_and_update().clone();
             self.follow();
@@ -128,8 +129,8 @@ impl Answerer {
         &self.current.settings
     }
 
-    /// Returns the inputs for a batch of queries: one configuration and one reading of each clock. To be called once the
-    /// batch is received.
+    /// Returns the inputs for a batch of queries: one configuration and one reading of each clock. Must be called after
+    /// the batch has been received.
     pub(crate) fn batch(&mut self) -> BatchAnswerer<'_> {
         self.refresh();
         self.current.pods.0.check_freshness();
@@ -164,7 +165,7 @@ impl Answerer {
     }
 }
 
-/// The answers to one batch.
+/// Answers the queries of one batch.
 #[derive(Debug)]
 pub(crate) struct BatchAnswerer<'a> {
     config: Config<'a>,
@@ -186,7 +187,7 @@ pub(crate) struct BatchAnswerer<'a> {
     skipped: &'a Cell<u32>,
     /// The responder to queries for transfers, if they are configured and can be answered.
     transfers: Option<&'a Arc<TransferService>>,
-    /// A transfer that a query asked for.
+    /// The transfer that the last query requested, until it is taken.
     transfer: RefCell<Option<Box<TransferJob>>>,
 }
 
@@ -215,7 +216,8 @@ impl BatchAnswerer<'_> {
         self.reply(query, out).map(|reply| reply.len)
     }
 
-    /// The same, and logs the query. A function of its own, so that nothing of it is in the usual path.
+    /// Like [`answer`](Self::answer), and logs the query. A separate function, so that the hot path contains no
+    /// logging.
     #[cold]
     pub(crate) fn answer_and_log(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
         let Datagram { octets, peer, cut } = query;
@@ -272,7 +274,7 @@ impl BatchAnswerer<'_> {
         }
     }
 
-    /// Answers a query for a transfer, or a signed one. `None` if there is no response, or it is
+    /// Answers a query for a transfer, or a signed query. Returns `None` if there is no response, or if the response is
     /// [several messages](Self::take_transfer).
     #[cold]
     fn serve_secondary(
@@ -313,7 +315,7 @@ impl BatchAnswerer<'_> {
         }
     }
 
-    /// Returns the transfer that the last query asked for, if it did.
+    /// Returns the transfer that the last query requested, if any.
     pub(crate) fn take_transfer(&self) -> Option<Box<TransferJob>> {
         self.transfer.take()
     }
@@ -328,8 +330,8 @@ impl BatchAnswerer<'_> {
         refuse(&self.config, query, request, out)
     }
 
-    /// Returns true if the limit of negative answers admits a response. Responses that reveal nothing about names are not
-    /// limited.
+    /// Returns true if the limit of negative answers admits a response. Only NOERROR and NXDOMAIN are limited: other
+    /// responses reveal nothing about names.
     fn admits(&self, client: IpAddr, outcome: &Outcome) -> bool {
         match (self.negative_limiter, outcome) {
             (Some(negative_limiter), Outcome::Reply(reply))
@@ -342,8 +344,8 @@ impl BatchAnswerer<'_> {
         }
     }
 
-    /// Counts an answered query for an address in the audit, with the finding of mode verified. A query that is asked again
-    /// over TCP is counted then.
+    /// Counts an answered query for an address in the audit, with the finding of mode verified. A truncated response is
+    /// not counted: the client repeats the query over TCP.
     fn audit(&self, shard: &AuditShard, reply: &Reply, query: &[u8], source: IpAddr) {
         let answered = matches!(reply.reason, Reason::AddressUnchecked | Reason::AddressOfNamespace);
         if !answered || reply.truncated {
@@ -367,12 +369,12 @@ impl BatchAnswerer<'_> {
     }
 }
 
-/// Unix seconds; 0 if the clock stands before 1970.
+/// Returns the current time in Unix seconds; 0 if the clock is before 1970.
 fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Seconds modulo 2^32.
+/// Returns seconds modulo 2^32.
 fn modulo(seconds: u64) -> u32 {
     u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or_default()
 }
@@ -387,7 +389,7 @@ mod tests {
     use super::*;
     use crate::server::pods::{PodsReport, ServedPods};
 
-    /// Pods that are out of sync, as the first check finds.
+    /// Pods that become stale at the first check of freshness.
     #[derive(Default)]
     struct Lapsed(AtomicBool);
 

@@ -1,4 +1,4 @@
-//! Sockets: bound, with their options, before the server is announced.
+//! Binding of sockets, with their options.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
@@ -9,11 +9,11 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 /// Size of a UDP socket's buffers that is requested from the kernel, in bytes; it grants at most `net.core.rmem_max`.
 const UDP_BUFFER: usize = 4 * 1024 * 1024;
 
-/// Size of a TCP connection's buffers in the kernel, in bytes, each way (Linux doubles it): enough for the longest message,
-/// and the maximum that a client can make the kernel hold.
+/// Size of each of the two kernel buffers of a TCP connection, in bytes (Linux doubles it): enough for the longest
+/// message, and the maximum that a client can make the kernel buffer.
 const TCP_BUFFER: usize = 64 * 1024;
 
-/// Maximum number of connections that wait to be accepted.
+/// Maximum number of connections that are waiting to be accepted.
 const BACKLOG: i32 = 1024;
 
 /// Maximum number of attempts to find a port that is free for both transports, or both families.
@@ -47,11 +47,11 @@ fn hint(error: &io::Error) -> &'static str {
 /// The sockets of one address: one for each worker over UDP, and one over TCP.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    /// The address, with the port that was taken if 0 was asked for.
+    /// The address as bound: with the port that was chosen if port 0 was requested.
     pub(crate) address: SocketAddr,
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: TcpListener,
-    /// True if systemd has them too, and passes them to the next process.
+    /// True if systemd holds the sockets too, and passes them to the next process.
     pub(crate) kept_by_systemd: bool,
 }
 
@@ -61,14 +61,15 @@ pub(crate) fn bind(address: SocketAddr, workers: NonZeroUsize) -> Result<Sockets
     loop {
         attempts -= 1;
         match attempt(address, workers, address.port() == 0) {
-            // The port that was free over UDP is taken over TCP.
+            // The port that was free for UDP is in use for TCP.
             Err(error) if attempts > 0 && error.error.kind() == io::ErrorKind::AddrInUse => {}
             done => return done,
         }
     }
 }
 
-/// Binds both wildcards to one port that is free for both. Of IPv6 the error is returned: a host may have none.
+/// Binds both wildcards to the same port. A failure for IPv6 is returned beside the IPv4 sockets: a host may have no
+/// IPv6.
 pub(crate) fn bind_wildcards(
     workers: NonZeroUsize,
 ) -> Result<(Sockets, Result<Sockets, BindError>), BindError> {
@@ -83,19 +84,19 @@ pub(crate) fn bind_wildcards(
     }
 }
 
-/// Returns true if another socket is bound to this address over UDP, of this process or another one. To be asked before
-/// an address is bound: then the kernel would share the queries among all of these.
+/// Returns true if another UDP socket, of this process or another one, is bound to this address. Must be called before
+/// the server binds the address, whose own sockets would count. The kernel distributes queries among all such sockets.
 pub(crate) fn is_taken(address: SocketAddr) -> bool {
     let bind = || -> io::Result<()> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         only_v6(&socket, address)?;
-        // Without SO_REUSEPORT, so that the address is not shared.
+        // Without SO_REUSEPORT, so that binding fails if the address is in use.
         socket.bind(&address.into())
     };
     address.port() != 0 && bind().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// Binds an address; `exclusive` takes a port that no other socket has.
+/// Binds an address; if `exclusive`, to a port that no other socket has.
 fn attempt(address: SocketAddr, workers: NonZeroUsize, exclusive: bool) -> Result<Sockets, BindError> {
     let over = |transport| move |error| BindError { address, transport, error };
     check_unicast(address).map_err(over("UDP"))?;
@@ -109,8 +110,8 @@ fn attempt(address: SocketAddr, workers: NonZeroUsize, exclusive: bool) -> Resul
     Ok(Sockets { address: bound, udp: sockets, tcp, kept_by_systemd: false })
 }
 
-/// Refuses broadcast and multicast addresses. The system lets sockets be bound to them, but no client takes a reply
-/// from one.
+/// Refuses broadcast and multicast addresses. The kernel permits binding to them, but no client accepts a reply from
+/// one.
 fn check_unicast(address: SocketAddr) -> io::Result<()> {
     let unicast = match address.ip() {
         IpAddr::V4(ip) => !ip.is_multicast() && !is_broadcast(ip),
@@ -126,7 +127,8 @@ fn is_broadcast(ip: Ipv4Addr) -> bool {
     ip.is_broadcast() || probe.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
-/// Binds a UDP socket, `exclusive` if no other socket may have its port, as for a port that the kernel chooses.
+/// Binds a UDP socket. `exclusive` is true if no other socket may have its port, for instance because the kernel
+/// chooses the port.
 pub(crate) fn udp(address: SocketAddr, exclusive: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     only_v6(&socket, address)?;
@@ -136,7 +138,7 @@ pub(crate) fn udp(address: SocketAddr, exclusive: bool) -> io::Result<UdpSocket>
     Ok(socket.into())
 }
 
-/// Sets all options that a UDP socket can be given at any time.
+/// Sets the options of a UDP socket that can be set before or after it is bound.
 pub(crate) fn prepare_udp(socket: &SockRef<'_>, address: SocketAddr) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(UDP_BUFFER)?;
@@ -144,7 +146,7 @@ pub(crate) fn prepare_udp(socket: &SockRef<'_>, address: SocketAddr) -> io::Resu
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsFd;
-        // Elsewhere there is but one address that a reply can leave from.
+        // A socket that is bound to one address sends all replies from that address.
         if address.ip().is_unspecified() {
             crate::sys::reply_from_destination(socket.as_fd(), address)?;
         }
@@ -157,14 +159,14 @@ fn tcp(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     only_v6(&socket, address)?;
     prepare_tcp(&SockRef::from(&socket))?;
-    // Connections that the last process closed do not keep the next one from listening.
+    // Closed connections of the previous process (TIME-WAIT) must not prevent binding.
     socket.set_reuse_address(true)?;
     bind_shared(&socket, address, exclusive)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Sets all options that a TCP listener can be given at any time. Its connections inherit them.
+/// Sets the options of a TCP listener that can be set before or after it is bound. Its connections inherit them.
 pub(crate) fn prepare_tcp(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(TCP_BUFFER)?;
@@ -172,14 +174,14 @@ pub(crate) fn prepare_tcp(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)
 }
 
-/// Makes a socket accept one family, whatever the system's default is: IPv4 clients use an IPv4 address.
+/// Restricts an IPv6 socket to IPv6, whatever the system's default is: IPv4 clients use an IPv4 address.
 fn only_v6(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     if address.is_ipv6() { socket.set_only_v6(true) } else { Ok(()) }
 }
 
-/// Binds with `SO_REUSEPORT`: for this address' other workers, and for a process that takes over. Where the
-/// kernel chooses the port it is set afterwards: else it might choose one that another process of the same
-/// user has, and share that.
+/// Binds with `SO_REUSEPORT`, for the other workers of this address and for a process that takes over. If the kernel
+/// chooses the port, the option is set afterwards: otherwise the kernel could choose, and share, a port of another
+/// process of the same user.
 fn bind_shared(socket: &Socket, address: SocketAddr, exclusive: bool) -> io::Result<()> {
     if exclusive {
         socket.bind(&address.into())?;
@@ -190,14 +192,14 @@ fn bind_shared(socket: &Socket, address: SocketAddr, exclusive: bool) -> io::Res
     }
 }
 
-/// Binds listeners for HTTP, on addresses that are not shared. Of both wildcards the IPv6 one may be missing; with port 0 they take one
-/// port.
+/// Binds listeners for HTTP, without sharing their addresses. If both wildcards are configured, the IPv6 one is omitted
+/// on a host without IPv6, and with port 0 both have the same port.
 pub(crate) fn bind_http(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
     let mut attempts = if addresses.iter().any(|address| address.port() == 0) { ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
         match attempt_http(addresses) {
-            // The port that was free for IPv4 is taken for IPv6.
+            // The port that was free for IPv4 is in use for IPv6.
             Err(error) if attempts > 0 && error.error.kind() == io::ErrorKind::AddrInUse => {}
             done => return done,
         }
@@ -250,8 +252,8 @@ fn http(address: SocketAddr) -> Result<TcpListener, BindError> {
     bind().map_err(|error| BindError { address, transport: "HTTP", error })
 }
 
-/// Returns the buffer sizes that the kernel granted: receive, send. Linux counts its own bookkeeping, so they are up to
-/// twice what was asked for.
+/// Returns the buffer sizes that the kernel granted: receive, send. Linux includes its bookkeeping, so they are up to
+/// twice the requested sizes.
 pub(crate) fn buffers(socket: &UdpSocket) -> io::Result<(usize, usize)> {
     let socket = SockRef::from(socket);
     Ok((socket.recv_buffer_size()?, socket.send_buffer_size()?))

@@ -1,4 +1,4 @@
-//! The server before it serves: bound, but without a thread.
+//! A server with bound sockets, before its threads are started.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -28,10 +28,10 @@ use super::{tcp, udp};
 /// Maximum time that queries wait for a local file to be read.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bound sockets, and the settings of what is served on them.
+/// Bound sockets, and the settings to serve them with.
 ///
-/// Between binding and serving a program can drop the privileges that only binding takes: no thread exists yet that
-/// would keep them. Nothing has been read: a kubeconfig, pods and secrets are read by [`serve`](Self::serve).
+/// Between binding and serving, a program can drop the privileges that only binding requires: no thread that would keep
+/// them exists yet. No file has been read: [`serve`](Self::serve) reads the kubeconfig, pods and secrets.
 #[derive(Debug)]
 #[must_use = "clients wait for answers on these sockets"]
 pub struct Bound {
@@ -49,7 +49,7 @@ impl Bound {
         Self::with_passed(settings, Vec::new())
     }
 
-    /// The same with sockets that are bound already.
+    /// Like [`new`](Self::new), with sockets that are already bound.
     pub(crate) fn with_passed(settings: Settings, passed: Vec<Sockets>) -> Result<Self, StartError> {
         if settings.zones.is_empty() || settings.listen.is_empty() {
             return Err(StartError::NothingToServe);
@@ -77,12 +77,12 @@ impl Bound {
         })
     }
 
-    /// Adds the log lines that this program lost to the admin endpoints.
+    /// Sets the function that returns the number of log lines that the program lost, for the admin endpoints.
     pub fn with_log_losses(self, log_losses: fn() -> LogLosses) -> Self {
         Self { log_losses, ..self }
     }
 
-    /// Adds the options of this program to the admin endpoints.
+    /// Sets the options of the program that the admin endpoints show.
     pub fn with_options(self, options: Vec<OptionInForce>) -> Self {
         Self { options, ..self }
     }
@@ -92,9 +92,9 @@ impl Bound {
         Self { query_log: Some(sink), ..self }
     }
 
-    /// Starts the threads, which answer at once, and opens the pods that the mode needs in the background. Until that
-    /// is done, what depends on them is SERVFAIL. If the first answers come from a file, a pods file or a snapshot,
-    /// queries wait up to a second for it in the sockets.
+    /// Starts the threads, which answer immediately, and opens the pods that the mode needs in the background. Until
+    /// they are open, responses that depend on them are SERVFAIL. If the first responses depend on a local file (a pods
+    /// file or a snapshot), queries wait for it in the sockets for up to one second.
     ///
     /// Reads the secrets of cookies first, which may block on a file system that hangs.
     pub fn serve(self) -> Result<(Server, Opening), StartError> {
@@ -104,9 +104,9 @@ impl Bound {
         self.start(pods.unwrap_or_else(OpenPods::nothing), unopened)
     }
 
-    /// The same with pods that the program keeps up to date, whatever [`Settings::source`] says.
+    /// Like [`serve`](Self::serve), with pods that the program keeps up to date; [`Settings::source`] is ignored.
     pub fn serve_pods(self, pods: Arc<dyn ServedPods>) -> Result<Server, StartError> {
-        // There is nothing to open that could fail.
+        // Without a feed, nothing that could fail is opened.
         self.start(OpenPods::without_feed(PodOrigin::Program, pods), None).map(|(server, _)| server)
     }
 
@@ -159,14 +159,14 @@ impl Bound {
     }
 }
 
-/// Returns true if the first answers come from a file.
+/// Returns true if the first responses depend on a local file.
 fn is_local(settings: &Settings) -> bool {
     let has_file =
         matches!(settings.source, Source::File(_) | Source::FileOrPipe(_)) || settings.snapshot.is_some();
     has_file && settings.answers_need() != Needs::Nothing
 }
 
-/// Starts the threads that answer over UDP. `key` is for the tables of the limiters.
+/// Starts the threads that answer over UDP. `key` is the hash key of the limiters' tables.
 fn workers(
     state: &ServerState,
     key: [u8; 16],
@@ -200,15 +200,15 @@ fn tcp_thread(
 }
 
 impl Server {
-    /// Binds everything, answers, and opens the pods that the mode needs in the background; see [`Bound`] for a start
-    /// in two steps.
+    /// Binds all addresses, starts to answer, and opens the pods that the mode needs in the background; see [`Bound`]
+    /// for a start in two steps.
     ///
-    /// It runs on threads of its own, so this needs no runtime.
+    /// The server has its own threads, so no async runtime is required.
     pub fn start(settings: Settings) -> Result<(Self, Opening), StartError> {
         Bound::new(settings)?.serve()
     }
 
-    /// The same with pods that the program keeps up to date, whatever [`Settings::source`] says.
+    /// Like [`start`](Self::start), with pods that the program keeps up to date; [`Settings::source`] is ignored.
     pub fn with_pods(settings: Settings, pods: Arc<dyn ServedPods>) -> Result<Self, StartError> {
         Bound::new(settings)?.serve_pods(pods)
     }
@@ -257,7 +257,7 @@ mod tests {
         let server = server.unwrap();
         let address = server.addresses()[0];
         let refused = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
-        // The kernel chooses by the client's port, so all of them receive some.
+        // The kernel chooses a socket by the client's port, so each socket receives some queries.
         for _ in 0..64 {
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(counts.iter().sum::<u64>(), 64);
         assert_eq!(counts.iter().filter(|&&count| count > 0).count(), 3, "{counts:?}");
         server.stop();
-        // The next process receives them as they were: open to every client.
+        // The next process receives the sockets unchanged: not connected to a peer.
         for socket in kept {
             assert!(socket.peer_addr().is_err(), "not connected");
         }

@@ -1,4 +1,4 @@
-//! Open connections of a thread, and the choice of those to close when there are too many.
+//! Open connections of a thread, and the selection of connections to close when there are too many.
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
@@ -17,12 +17,12 @@ pub(crate) struct ConnectionLimits {
     pub(crate) per_client: usize,
 }
 
-/// Closes a connection; dropping it does nothing.
+/// Handle that closes a connection; dropping the handle does not close it.
 pub(crate) trait Close {
     fn close(&self);
 }
 
-/// The task of a connection, set as soon as there is one: aborting it drops the connection.
+/// The task of a connection, once it has been spawned: aborting it drops the connection.
 #[derive(Debug, Default)]
 pub(crate) struct TaskHandle(OnceCell<AbortHandle>);
 
@@ -47,7 +47,7 @@ impl<T: Close> Close for Rc<T> {
     }
 }
 
-/// A connection's place in the table; unlike an index it is not used again.
+/// Identifier of a connection in the table; unlike its index, it is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionId {
     index: usize,
@@ -59,11 +59,11 @@ struct ConnectionEntry<C> {
     serial: u64,
     client: usize,
     opened: Instant,
-    /// Time since which it has had no open query: since it was made, or its last reply was sent.
+    /// Time of the last exchange: when the last reply was sent, or when the connection was opened.
     since: Instant,
-    /// True if part of a query, or of a reply, waits for the client.
+    /// True if a query is incomplete, or part of a reply is unsent.
     busy: bool,
-    /// Memory of the parts, in bytes.
+    /// Memory of these parts, in bytes.
     held: usize,
     closer: C,
 }
@@ -110,22 +110,22 @@ impl<C: Close> ConnectionTable<C> {
         self.open
     }
 
-    /// Returns the number of connections with part of a message in progress.
+    /// Returns the number of connections with an incomplete query or an unsent reply.
     pub(crate) fn busy(&self) -> usize {
         self.busy
     }
 
-    /// Returns the bytes of memory that parts of messages take.
+    /// Returns the memory of incomplete queries and unsent replies, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
 
     /// Makes room for one more connection of this client, within the limits; returns the number of connections closed.
     ///
-    /// A client with too many loses the one without an exchange for longest, whether it is idle or in the midst of a
-    /// message: those that stall must not keep the client's new ones out. If there are too many in all, the choice is
-    /// an idle one before a busy one, then one of the client with the most, then the one without an exchange for
-    /// longest.
+    /// If the client has too many connections, the one with the oldest exchange is closed, idle or busy: stalled
+    /// connections must not prevent new ones of the same client. If there are too many in total, idle connections are
+    /// closed before busy ones; among these, those of the client with the most connections; among these, the one with
+    /// the oldest exchange.
     pub(crate) fn admit(&mut self, ip: IpAddr, limits: ConnectionLimits) -> usize {
         let mut closed = 0;
         while let Some(&client) = self.by_ip.get(&ip)
@@ -161,7 +161,7 @@ impl<C: Close> ConnectionTable<C> {
         ConnectionId { index, serial }
     }
 
-    /// Notes the state of a connection: idle, or with parts of messages that take `held` bytes.
+    /// Records the state of a connection: idle, or with parts of messages that occupy `held` bytes.
     pub(crate) fn note(&mut self, id: ConnectionId, busy: bool, held: usize) {
         if let Some(connection) = get(&mut self.connections, id) {
             self.busy = self.busy - usize::from(connection.busy) + usize::from(busy);
@@ -171,27 +171,27 @@ impl<C: Close> ConnectionTable<C> {
         }
     }
 
-    /// Notes that replies were sent.
+    /// Records that replies were sent.
     pub(crate) fn exchanged(&mut self, id: ConnectionId, now: Instant) {
         if let Some(connection) = get(&mut self.connections, id) {
             connection.since = now;
         }
     }
 
-    /// Removes a connection, which closes itself.
+    /// Removes a connection without closing it: its task is ending.
     pub(crate) fn remove(&mut self, id: ConnectionId) {
         if get(&mut self.connections, id).is_some() {
             self.take(id.index);
         }
     }
 
-    /// Closes those without an exchange for as long as `timeout`, and returns how many.
+    /// Closes connections without an exchange for `timeout` or longer; returns their number.
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) -> usize {
         self.close_where(|connection| now.duration_since(connection.since) >= timeout)
     }
 
-    /// Closes those that are as old as `lifetime` if they are not busy and `done` returns true, and those that are older by
-    /// `grace` in any case. Returns how many.
+    /// Closes connections of age `lifetime` that are not busy and for which `done` returns true, and all connections of
+    /// age `lifetime + grace`. Returns their number.
     pub(crate) fn retire(
         &mut self,
         now: Instant,
@@ -205,8 +205,8 @@ impl<C: Close> ConnectionTable<C> {
         })
     }
 
-    /// Closes connections that hold parts of messages, those without an exchange for longest first, until no
-    /// more than `budget` bytes are held; returns how many.
+    /// Closes connections that hold parts of messages, those with the oldest exchange first, until at most `budget`
+    /// bytes are held; returns their number.
     pub(crate) fn relieve(&mut self, budget: usize) -> usize {
         let mut closed = 0;
         while self.held > budget {
@@ -219,7 +219,8 @@ impl<C: Close> ConnectionTable<C> {
         closed
     }
 
-    /// Closes those that have been idle since before then and for which `done` returns true.
+    /// Closes connections that are not busy, have had no exchange after `before`, and for which `done` returns true;
+    /// returns their number. Closes none if `before` is `None`.
     pub(crate) fn close_idle(&mut self, before: Option<Instant>, done: impl Fn(&C) -> bool) -> usize {
         self.close_where(|connection| {
             !connection.busy && Some(connection.since) <= before && done(&connection.closer)
@@ -235,8 +236,8 @@ impl<C: Close> ConnectionTable<C> {
         chosen.len()
     }
 
-    /// Returns the connection to close when there are too many. A walk over all of them: some ten nanoseconds each, and
-    /// only when full.
+    /// Returns the connection to close when there are too many. Scans all connections, at about ten nanoseconds each,
+    /// but only when the table is full.
     fn victim(&self) -> Option<usize> {
         self.each()
             .min_by_key(|(_, connection)| {
@@ -294,7 +295,7 @@ fn get<C>(
     connections.get_mut(id.index)?.as_mut().filter(|connection| connection.serial == id.serial)
 }
 
-/// Adds an item in a free place, or a new one; returns its index.
+/// Stores an item at a free index, or appends it; returns its index.
 fn place<T>(items: &mut Vec<T>, free: &mut Vec<usize>, item: T) -> usize {
     if let Some(index) = free.pop()
         && let Some(slot) = items.get_mut(index)
@@ -312,7 +313,7 @@ mod tests {
 
     use super::*;
 
-    /// Notes its name when it is closed.
+    /// Records its name when it is closed.
     struct Named(&'static str, Rc<RefCell<Vec<&'static str>>>);
 
     impl Close for Named {
@@ -390,7 +391,7 @@ mod tests {
         assert_eq!(world.closed(), ["b"]);
         world.table.remove(second);
         assert_eq!(world.table.open(), 3, "already gone, and its place is taken");
-        // However busy they are: "a" had its exchange at 3, "c" came at 4.
+        // Busy connections are closed too: "a" had its last exchange at 3, "c" was opened at 4.
         world.table.note(first, true, 1);
         assert_eq!(world.connect(1, "d", 5).0, 1);
         assert_eq!(world.closed(), ["a"]);
@@ -420,7 +421,7 @@ mod tests {
         let [life, grace] = [100, 10].map(Duration::from_secs);
         for (name, seconds) in [("idle", 0), ("talking", 0), ("young", 1)] {
             let id = world.connect(1, name, seconds).1;
-            // However recent the last exchange.
+            // A recent exchange does not extend the lifetime.
             world.table.exchanged(id, world.at(99));
         }
         let busy = world.connect(1, "busy", 0).1;

@@ -1,9 +1,9 @@
 //! The control thread: opens and publishes pods and settings, and serves the admin endpoints, so that neither delays
-//! an answer.
+//! responses.
 //!
-//! Start and reload are one command, [`ControlCommand::Replace`]. Whatever may block, reading files and
-//! running credential plugins, happens on another thread, so commands, probes and feeds continue meanwhile. A command whose
-//! caller no longer waits for the result is abandoned.
+//! Start and reload are the same command, [`ControlCommand::Replace`]. Operations that may block, such as reading files
+//! and running credential plugins, run on another thread, so that commands, probes and feeds continue meanwhile. A
+//! command whose caller no longer waits for the result is abandoned.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -35,7 +35,8 @@ use super::transfer::{Publisher, TransferKeys};
 /// Interval between checks whether a new feed has completed its first list.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Maximum time for the last snapshot. A disk that hangs must not keep the process from ending.
+/// Maximum time to write the last snapshot, and to write the audit, at the end. A disk that hangs must not prevent the
+/// process from exiting.
 const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A command to the control thread.
@@ -47,13 +48,13 @@ pub(super) enum ControlCommand {
         /// Receives the result. The command is abandoned if the receiver is dropped.
         done: oneshot::Sender<Result<(), StartError>>,
     },
-    /// Serve the admin endpoints on these.
+    /// Serve the admin endpoints on these listeners.
     Admin(Vec<TcpListener>),
-    /// Reply, as a sign of life.
+    /// Reply, to show that the thread is not stuck.
     Ping(oneshot::Sender<()>),
 }
 
-/// Parts of the control thread at its start.
+/// Inputs of the control thread.
 pub(super) struct ControlParts {
     pub(super) listening: Listening,
     pub(super) cookies: SecretStore,
@@ -94,7 +95,7 @@ struct PendingSettings {
     task: JoinHandle<Result<OpenedParts, StartError>>,
 }
 
-/// Parts that were opened; `None` for one that need not be.
+/// Parts that were opened; `None` for a part that was not needed.
 #[derive(Default)]
 struct OpenedParts {
     cookies: Option<SecretStore>,
@@ -106,7 +107,7 @@ struct OpenedParts {
 struct PartsToOpen {
     cookies: Option<CookieSource>,
     plan: Option<FeedPlan>,
-    /// A pipe cannot be read twice, so it is accepted at the start only.
+    /// True if the pods file may be a pipe: only at the start, since a pipe cannot be read twice.
     pipes: bool,
     snapshot: Option<PathBuf>,
     /// Settings with the key file of zone transfers.
@@ -128,7 +129,7 @@ impl PartsToOpen {
 enum ControlEvent {
     /// All parts are open, or one cannot be.
     Opened(Box<Result<Result<OpenedParts, StartError>, JoinError>>),
-    /// The result of opening is no longer waited for.
+    /// The caller no longer waits for the result of opening.
     Abandoned,
     /// The next feed may have completed its first list.
     Polled,
@@ -140,7 +141,7 @@ struct ControlThread {
     tasks: Tasks,
     /// The pods that are served.
     serving: OpenPods,
-    /// Stands in for them until the first feed is open.
+    /// Placeholder for the pods until the first feed is open.
     unopened: Option<Arc<UnopenedPods>>,
     opening: Option<PendingSettings>,
     /// Pods and settings that are published once the first list is complete.
@@ -148,7 +149,7 @@ struct ControlThread {
     saver: Option<SnapshotWriter>,
     key: [u8; 16],
     audit: Option<AuditTask>,
-    /// Makes versions for zone transfers, if they are configured.
+    /// Creates versions for zone transfers, if they are configured.
     publisher: Option<Publisher>,
     /// Keys of the settings that were applied last.
     keys: TransferKeys,
@@ -189,7 +190,7 @@ impl ControlThread {
             let _ = superseded.done.send(Err(StartError::Superseded));
         }
         let difference = if self.is_first(&settings) {
-            // Bound already.
+            // The addresses are already bound.
             ListenerChanges::default()
         } else {
             self.listening.difference(&settings.listen)
@@ -237,14 +238,15 @@ impl ControlThread {
         }
     }
 
-    /// Returns the pods of this origin, if they are open: the newest ones first.
+    /// Returns the pods of this origin, if they are open. Pods that are yet to be published take precedence over those
+    /// that are served.
     fn open(&self, origin: &PodOrigin) -> Option<OpenPods> {
         let next = self.next.iter().map(|(pods, _)| pods);
         let mut open = next.chain([&self.serving]);
         open.find(|pods| pods.origin == *origin).cloned()
     }
 
-    /// Waits for the next event. May be dropped and called again at any time.
+    /// Waits for the next event. Cancel safe: the future may be dropped at any time.
     async fn event(&mut self) -> ControlEvent {
         let polled = async {
             match self.next {
@@ -274,7 +276,7 @@ impl ControlThread {
                         self.tasks.panicked("opening the pods");
                         StartError::Panicked
                     }
-                    // Cancelled: the runtime ends.
+                    // Cancelled: the runtime is shutting down.
                     Err(_) => return,
                 };
                 self.unopened.iter().for_each(|unopened| unopened.failed(&error));
@@ -290,14 +292,16 @@ impl ControlThread {
         }
     }
 
-    /// Puts settings whose parts are open into effect: at once, or, if their pods are not known yet, once they are.
+    /// Puts settings into effect, after their parts have been opened: immediately, or after the first list of their
+    /// pods.
     fn apply(&mut self, opening: PendingSettings, opened: OpenedParts) {
         let PendingSettings { settings, done, added, removed, .. } = opening;
         if done.is_closed() {
             return;
         }
         let origin = self.origin(&settings);
-        // Pods that were open when this began are not if those of the reload before have replaced them meanwhile.
+        // Pods that were open when this reload began are no longer open if the pods of the previous reload have
+        // replaced them since.
         if matches!(origin, PodOrigin::Feed(_)) && opened.feed.is_none() && self.open(&origin).is_none() {
             drop(added);
             return self.replace(settings, done);
@@ -318,11 +322,11 @@ impl ControlThread {
             Some((plan, feed)) => OpenPods::run(plan, feed, &self.tasks),
             None => self.open(&origin).unwrap_or_else(OpenPods::nothing),
         };
-        // Ends the feed of pods that are superseded.
+        // Stops the feed of superseded pods.
         if let Some((next, _)) = self.next.take().filter(|(next, _)| !next.is_same(&pods)) {
             next.stop.cancel();
         }
-        // Pods that only an audit needs delay nothing.
+        // Settings do not wait for pods that only the audit needs.
         let waits = settings.answers_need() != Needs::Nothing;
         if waits && pods.is_unsynced() && !self.serving.is_unsynced() && !pods.is_same(&self.serving) {
             tracing::info!(
@@ -364,7 +368,7 @@ impl ControlThread {
         }
     }
 
-    /// Starts the task of the current audit, and ends that of the audit before.
+    /// Starts the task of the current audit, and ends the task of the previous one.
     fn keep_audit(&mut self) {
         let audit = self.listening.state.current().audit;
         let is_same =

@@ -1,4 +1,4 @@
-//! The secrets of cookies, kept up to date while the server runs.
+//! Updates of the secrets of DNS cookies while the server runs.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ impl CookiePublisher {
         Rc::new(Self { state, store: RefCell::new(store) })
     }
 
-    /// Returns true if secrets must be opened anew for this source.
+    /// Returns true if the secrets of this source must be opened.
     pub(crate) fn changes_with(&self, source: &CookieSource) -> bool {
         self.store.borrow().changes_with(source)
     }

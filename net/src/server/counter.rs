@@ -1,25 +1,25 @@
-//! A number that one thread counts.
+//! Counter with a single writer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that one thread counts up and any thread reads.
+/// Counter that one thread increments and any thread reads.
 ///
-/// One writer means that load and store suffice: no locked instruction in the packet path.
+/// With a single writer, a load and a store suffice: the packet path has no locked instruction.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds one. Only ever called by the counter's own thread.
+    /// Adds one. Must only be called by the counter's own thread.
     pub(crate) fn increment(&self) {
         self.add(1);
     }
 
-    /// Adds a number. Only ever called by the counter's own thread.
+    /// Adds a number. Must only be called by the counter's own thread.
     pub(crate) fn add(&self, number: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
     }
 
-    /// Makes it this number: for what goes down, too.
+    /// Sets the value, which may decrease. Must only be called by the counter's own thread.
     pub(crate) fn set(&self, number: usize) {
         self.0.store(number as u64, Ordering::Relaxed);
     }

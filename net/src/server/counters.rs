@@ -28,7 +28,7 @@ impl<const N: usize> ByNumber<N> {
         }
     }
 
-    /// The counters in use, by number.
+    /// Returns the counters in use, by number.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (u16, u64)> {
         (0..).zip(&self.0).map(|(number, counter)| (number, counter.get())).filter(|&(_, count)| count > 0)
     }
@@ -39,7 +39,7 @@ pub(crate) type ByRcode = ByNumber<25>;
 /// Extended errors up to 24 (RFC 8914), and one counter for all above.
 pub(crate) type ByEde = ByNumber<26>;
 
-/// Index of the first reason that is not the responder's.
+/// Index of the first [`DropCause`] after those of the responder.
 const OTHERS: usize = DropReason::ALL.len();
 
 /// Responses by the reason for them.
@@ -50,11 +50,11 @@ type ByReason = ByNumber<{ Reason::ALL.len() }>;
 pub(crate) enum DropCause {
     /// Dropped by the responder.
     By(DropReason),
-    /// Sent from port 0, which cannot receive: an answer could only hurt a third party.
+    /// Sent from port 0, which cannot receive: a response could only harm a third party.
     SourcePortZero,
-    /// The client's network is beyond its rate limit.
+    /// The client's network has exceeded its rate limit.
     RateLimited,
-    /// Sent to a broadcast or multicast address, which a reply cannot leave from.
+    /// Sent to a broadcast or multicast address, which cannot be the source of a reply.
     NotUnicast,
 }
 
@@ -68,7 +68,7 @@ impl DropCause {
         Self::NotUnicast,
     ];
 
-    /// The reason as metrics name it.
+    /// Returns the name of the reason in metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::By(reason) => reason.as_str(),
@@ -88,12 +88,11 @@ impl DropCause {
     }
 }
 
-/// Outcomes of the queries of one worker and transport. On cache lines of their own, so that workers do not
-/// slow each other down.
+/// Outcomes of the queries of one worker and transport. Aligned, so that no two workers write to the same cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Counters {
-    /// Packets or messages received, whatever was in them.
+    /// Packets or messages received, valid or not.
     pub(crate) queries: Counter,
     pub(crate) responses: ByRcode,
     pub(crate) extended_errors: ByEde,
@@ -104,7 +103,7 @@ pub(crate) struct Counters {
     dropped: [Counter; DropCause::ALL.len()],
     /// Responses without their records, because they did not fit or because of the rate limit.
     pub(crate) truncated: Counter,
-    /// Those of them that are because of the rate limit.
+    /// Truncated responses because of the rate limit.
     pub(crate) slipped: Counter,
     /// Responses REFUSED because of the limit of negative answers.
     pub(crate) nxdomain_limited: Counter,
@@ -135,7 +134,7 @@ impl Counters {
         if reply.truncated {
             self.truncated.increment();
         }
-        // Nearly no query in a cluster has one: not worth a write.
+        // Responses without a cookie, nearly all in a cluster, are not counted, which saves a write.
         if let Some(counter) = cookie_index(reply.cookie).and_then(|index| self.cookies.get(index)) {
             counter.increment();
         }
@@ -162,7 +161,8 @@ impl Counters {
     }
 }
 
-/// Returns the index of the counter of responses to a query with such a cookie; they are not counted without one.
+/// Returns the index of the counter of responses to queries with such a cookie; `None` without a cookie, which is not
+/// counted.
 const fn cookie_index(status: CookieStatus) -> Option<usize> {
     match status {
         CookieStatus::Absent => None,

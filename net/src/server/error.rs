@@ -8,7 +8,7 @@ use super::bind::BindError;
 use super::cookies::CookieError;
 use super::transfer::KeyError;
 
-/// Reason why a server could not be started, or its settings not be replaced.
+/// Reason why a server could not be started, or its settings could not be replaced.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -18,7 +18,7 @@ pub enum StartError {
     /// The pods cannot be read.
     #[error(transparent)]
     Feed(#[from] FeedError),
-    /// There are no secrets for cookies, or no random numbers at all.
+    /// The secrets of cookies cannot be read, or the system has no random numbers.
     #[error(transparent)]
     Cookies(#[from] CookieError),
     /// The key of zone transfers cannot be used.
@@ -30,13 +30,13 @@ pub enum StartError {
     /// The system refused a thread, or an epoll instance.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
-    /// Newer settings took the place of these before their pods were open.
+    /// Newer settings superseded these before their pods were open.
     #[error("superseded by a newer configuration")]
     Superseded,
-    /// A defect of the program. The log has more about it.
+    /// Opening the pods panicked: a bug. The log has the message of the panic.
     #[error("reading the configuration of the pods panicked: a bug, please report it")]
     Panicked,
-    /// The thread that should do it has died; see [`Server::failed`](crate::Server::failed).
+    /// The thread that executes the command has ended; see [`Server::failed`](crate::Server::failed).
     #[error("a thread of the server has died")]
     Dead,
 }

@@ -24,11 +24,11 @@ const LIST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Origin of the pods that a server answers from. Settings with the same origin can share a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PodOrigin {
-    /// No pods: every answer follows from the question.
+    /// No pods: every answer depends on the question alone.
     Nothing,
     /// Not known yet: the first feed is being opened.
     Unopened,
-    /// Pods that the program keeps, whatever the settings require.
+    /// Pods of the embedding program, whatever the settings require.
     Program,
     /// A feed.
     Feed(FeedPlan),
@@ -93,18 +93,18 @@ impl OpenPods {
         Self::without_feed(PodOrigin::Nothing, Arc::new(NoPods))
     }
 
-    /// Returns true if these are the same pods, and not just others of the same origin.
+    /// Returns true if these are the same pods, not merely pods of the same origin.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.pods.0, &other.pods.0)
     }
 
-    /// Returns true if nothing is known that could be answered.
+    /// Returns true if the pods are unknown: neither listed nor restored from a snapshot.
     pub(super) fn is_unsynced(&self) -> bool {
         self.pods.0.freshness() == Freshness::Unsynced
     }
 }
 
-/// A feed that does not run yet.
+/// A feed that is not running yet.
 #[derive(Debug)]
 pub(super) struct OpenedFeed {
     feed: Feed,
@@ -132,7 +132,7 @@ impl OpenedFeed {
     }
 }
 
-/// Stand-in for pods whose feed is not open yet: nothing is known.
+/// Placeholder for pods whose feed is not open yet: every look-up returns [`Unknown`].
 #[derive(Debug, Default)]
 pub(super) struct UnopenedPods {
     error: OnceLock<String>,
@@ -182,8 +182,8 @@ impl ServedPods for UnopenedPods {
     }
 }
 
-/// Returns free memory to the system after each list, until it is stopped: a list is decoded from buffers between which the
-/// index grows, so they are not at the heap's end when they are freed.
+/// Returns free memory to the system after each list, until `stop`: the index grows between the buffers that a list is
+/// decoded from, so these are not at the end of the heap when they are freed.
 async fn release_after_lists(stats: &FeedStats, stop: &CancellationToken) {
     let mut released = 0;
     while stop.run_until_cancelled(time::sleep(LIST_POLL_INTERVAL)).await.is_some() {
@@ -201,7 +201,7 @@ struct FeedPods {
     stats: Arc<FeedStats>,
     snapshots: Arc<SnapshotState>,
     recorder: Recorder,
-    /// The identity of the index in pages of a listing, if pods are kept in it.
+    /// Identity of the index in the cursors of a listing, if it contains pods.
     listed: Option<IndexId>,
 }
 
@@ -217,7 +217,7 @@ impl LookupWrapper for FeedPods {
     }
 
     fn namespace_freshness(&self) -> Freshness {
-        // Fresh, it reads no clock, as above.
+        // If the pods are fresh, no clock is read, as in `freshness`.
         match LookupWrapper::freshness(self) {
             Freshness::Fresh => Freshness::Fresh,
             _ => self.index.namespace_freshness(),

@@ -59,14 +59,14 @@ impl Opening {
         }
     }
 
-    /// Waits until the configuration of the cluster, or the file of pods, has been read, which does not mean that a
-    /// list is complete: that is [`Server::pending`]. Until then, what depends on the pods is SERVFAIL.
+    /// Waits until the configuration of the cluster, or the pods file, has been read. The first list may be incomplete:
+    /// see [`Server::pending`]. Until the pods are known, responses that depend on them are SERVFAIL.
     ///
-    /// Fails if it cannot be used; the server then answers as before.
+    /// Fails if the configuration or the file cannot be used; the server then continues to answer as before.
     pub async fn opened(mut self) -> Result<(), StartError> {
         match self.result.take() {
             Some(result) => result,
-            // Dropped unanswered only by a panic, or at the end.
+            // The sender is dropped without a result only by a panic, or when the server ends.
             None => self.receiver.await.unwrap_or(Err(StartError::Dead)),
         }
     }
@@ -80,7 +80,8 @@ impl Server {
         self.state.listeners().open.iter().map(|listener| listener.address).collect()
     }
 
-    /// Returns the first address of the admin endpoints, if they are served: of both wildcards, that of IPv4.
+    /// Returns the first address of the admin endpoints, if they are served; if both wildcards are configured, the IPv4
+    /// one.
     #[must_use]
     pub fn admin(&self) -> Option<SocketAddr> {
         self.state.admin.first().copied()
@@ -92,7 +93,7 @@ impl Server {
         self.state.current().settings
     }
 
-    /// Returns the reasons why the server is not ready; none if it is ready.
+    /// Returns the reasons why the server is not ready; empty if it is ready.
     #[must_use]
     pub fn pending(&self) -> Vec<String> {
         self.state.pending()
@@ -108,11 +109,11 @@ impl Server {
     /// Replaces the settings without losing a query, and returns the names of those that only a restart can change and
     /// that therefore have not changed.
     ///
-    /// New addresses are bound and pods are opened before anything changes: if either fails nothing changes at all. If
-    /// other pods must be read than before, the old settings answer until their first list is complete.
+    /// New addresses are bound and pods are opened before anything changes: if either fails, nothing changes. If
+    /// different pods must be read, the old settings stay in effect until the first list of the new pods is complete.
     ///
-    /// Nothing changes either if the returned future is dropped before it is ready, for instance by a time limit. A
-    /// second reload supersedes one that is in progress, which then fails.
+    /// Nothing changes if the returned future is dropped before it is ready, for instance by a time-out. A second
+    /// reload supersedes one that is in progress, which then fails.
     pub async fn reload(&self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
         let (settings, fixed) = self.keep_fixed(settings);
         let (done, result) = oneshot::channel();
@@ -122,12 +123,12 @@ impl Server {
         replaced.map(|()| fixed)
     }
 
-    /// Counts a reload that failed before or beside [`reload`](Self::reload), for `/metrics`.
+    /// Counts a reload that failed outside of [`reload`](Self::reload), for `/metrics`.
     pub fn reload_failed(&self) {
         self.state.reloads.count(false);
     }
 
-    /// Counts a panic of the program around the server, for `/metrics`.
+    /// Counts a panic of the embedding program, for `/metrics`.
     #[cfg(feature = "daemon")]
     pub(crate) fn count_panic(&self) {
         self.state.main_panics.fetch_add(1, Ordering::Relaxed);
@@ -153,13 +154,13 @@ impl Server {
         (settings, fixed)
     }
 
-    /// Makes the server unready while it continues to answer, so that load balancers choose others.
+    /// Makes `/readyz` fail while the server continues to answer, so that load balancers choose other servers.
     pub fn drain(&self) {
         self.state.drain();
     }
 
-    /// Answers what has arrived, lets TCP clients finish within their idle time-out, ends all threads and waits for
-    /// that. A reload in progress is abandoned.
+    /// Answers the queries that have arrived, lets TCP clients finish within the idle time-out, ends all threads and
+    /// joins them. A reload in progress is abandoned.
     pub fn stop(self) {
         self.state.drain();
         self.state.listeners().close(|_| true);
@@ -172,16 +173,16 @@ impl Server {
         let _ = self.control.finish().join();
     }
 
-    /// Waits until a thread or task of the server panics, which is a bug, and returns its name. Whatever else still
-    /// works, the server should then be stopped and started again.
+    /// Waits until a thread or task of the server panics, which is a bug, and returns its name. The server should then
+    /// be restarted, even if the rest still works.
     pub async fn failed(&self) -> String {
         let mut panics = self.panics.clone();
         let first = panics.wait_for(Option::is_some).await;
-        // Each thread holds a sender, so it fails only if all are gone.
+        // Each thread holds a sender, so this fails only after all threads have ended.
         first.ok().and_then(|name| name.clone()).unwrap_or_else(|| "all threads".to_owned())
     }
 
-    /// Returns a channel for each thread, on which the thread replies unless it is stuck: for a watchdog.
+    /// Pings each thread, for a watchdog, and returns a channel for each reply. A thread that is stuck does not reply.
     #[must_use]
     pub fn ping(&self) -> Vec<oneshot::Receiver<()>> {
         let mut pongs = Vec::with_capacity(self.workers.len() + 2);

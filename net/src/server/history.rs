@@ -1,7 +1,7 @@
 //! History of the last 15 minutes, for the status page and `/status`.
 //!
 //! The admin endpoints sample the counters every few seconds; without them there is no history, and nothing is counted
-//! for it. Its size is fixed.
+//! for it. The history has a fixed size.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub(crate) const SAMPLES: usize = 180;
 pub(crate) const RCODES: [Rcode; 6] =
     [Rcode::NOERROR, Rcode::NXDOMAIN, Rcode::SERVFAIL, Rcode::REFUSED, Rcode::FORMERR, Rcode::NOTIMP];
 
-/// A count that has a history.
+/// A count with a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Series {
     /// Queries over UDP.
@@ -39,7 +39,7 @@ pub(crate) enum Series {
     Reason(Reason),
 }
 
-/// Number of series in front of those of reasons.
+/// Number of series before those of reasons.
 const FIRST_REASON: usize = 3 + RCODES.len() + 1;
 
 /// Number of series.
@@ -61,7 +61,7 @@ impl Series {
 /// Counts of all series since the start.
 type Totals = [u64; SERIES];
 
-/// Counts of a period.
+/// Counts between two samples.
 #[derive(Clone, Debug)]
 struct Sample {
     elapsed: Duration,
@@ -93,7 +93,7 @@ impl History {
         (self.last, self.taken) = (totals(state), now);
     }
 
-    /// Returns what was counted since the last sample.
+    /// Returns the counts since the last sample.
     fn current(&self, state: &ServerState, now: Instant) -> Sample {
         let now_counted = totals(state);
         let mut counts = [0; SERIES];
@@ -109,7 +109,7 @@ impl History {
     }
 }
 
-/// The history up to a moment: the samples, and what was counted since.
+/// The history up to a point in time: the samples, and the counts since the last one.
 #[derive(Debug)]
 pub(crate) struct Recent<'a> {
     samples: &'a VecDeque<Sample>,
@@ -117,7 +117,7 @@ pub(crate) struct Recent<'a> {
 }
 
 impl Recent<'_> {
-    /// Returns the time that it spans.
+    /// Returns the length of the history.
     pub(crate) fn span(&self) -> Duration {
         self.samples.iter().chain([&self.current]).map(|sample| sample.elapsed).sum()
     }
@@ -142,7 +142,7 @@ impl Recent<'_> {
     }
 }
 
-/// Adds up what all threads count.
+/// Returns the sums of the counters of all threads.
 fn totals(state: &ServerState) -> Totals {
     let mut totals = [0; SERIES];
     let mut add = |series: Series, count: u64| {

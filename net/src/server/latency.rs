@@ -1,16 +1,16 @@
 //! Durations of sampled queries, from their reception to the sending of their responses.
 //!
-//! Only every 1,024th query of a thread is a sample, so the clock is read twice for a thousand queries, and a batch
-//! without one costs a comparison. Which query is a sample depends on nothing but their number.
+//! Every 1,024th query of a thread and transport is a sample, so the clock is read twice per 1,024 queries, and a batch
+//! without a sample costs one comparison. The selection depends only on the number of the query.
 
 use std::time::Duration;
 
 use super::counter::Counter;
 
-/// Distance between two samples, in queries of a thread and transport.
+/// Number of queries of a thread and transport from one sample to the next.
 const INTERVAL: u64 = 1024;
 
-/// Upper bounds of the buckets, in microseconds; there is one more without a bound.
+/// Upper bounds of the buckets, in microseconds; one more bucket has no bound.
 const BOUNDS: [u32; 15] =
     [5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000];
 
@@ -32,7 +32,7 @@ impl Latency {
         before.wrapping_add(new as u64) > self.next.get()
     }
 
-    /// Adds a sample, which took this long, and chooses the next one.
+    /// Adds a sample with this duration, and selects the next one.
     pub(crate) fn add(&self, took: Duration) {
         self.next.add(INTERVAL);
         let microseconds = took.as_nanos().div_ceil(1000);

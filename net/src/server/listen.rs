@@ -1,4 +1,4 @@
-//! The addresses that a server listens on: bound, added, and removed.
+//! Addresses that a server listens on: binding, adding and removing them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::span::listener_span;
 use super::state::{DnsListener, ServerState};
 use super::{tcp, udp};
 
-/// Channels to the threads that answer, for commands about sockets.
+/// Command channels of the threads that answer, to add and remove sockets.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) state: Arc<ServerState>,
@@ -27,7 +27,8 @@ pub(super) struct ListenerChanges {
 }
 
 impl Listening {
-    /// Returns the changes after which exactly these addresses have listeners. One may be configured several times, with port 0.
+    /// Returns the changes after which exactly these addresses have listeners. An address with port 0 may be configured
+    /// several times.
     pub(super) fn difference(&self, wanted: &[SocketAddr]) -> ListenerChanges {
         let open = self.state.listeners().open.iter().map(|listener| listener.configured).collect();
         let mut difference = ListenerChanges { added: Vec::new(), removed: open };
@@ -40,7 +41,7 @@ impl Listening {
         difference
     }
 
-    /// Starts to answer on these sockets. The log lines of all threads about them are in one span.
+    /// Starts to answer on these sockets. All threads log about them in the same span.
     pub(super) fn add(&self, configured: SocketAddr, sockets: Sockets) {
         let Sockets { address, udp, tcp, kept_by_systemd } = sockets;
         let (receive, send) = udp.first().and_then(|socket| bind::buffers(socket).ok()).unwrap_or_default();
@@ -77,7 +78,8 @@ fn send_to<C>(thread: &WeakUnboundedSender<C>, command: C) {
     }
 }
 
-/// Binds these addresses, or none. Of `*:PORT` the IPv6 half may be missing; `*:0` takes one port for both.
+/// Binds all of these addresses, or none. For `*:PORT`, the IPv6 address is omitted on a host without IPv6; for `*:0`,
+/// both families have the same port.
 pub(super) fn bind_all(
     addresses: &[SocketAddr],
     settings: &Settings,

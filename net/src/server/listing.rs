@@ -1,4 +1,4 @@
-//! Listing of the pods that a server answers from, a page at a time.
+//! Listing of the pods that a server answers from, one page at a time.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use poddns_core::Label;
 use poddns_watch::Index;
 use thiserror::Error;
 
-/// Rows of the index that one page looks at, at most: well under a millisecond.
+/// Maximum number of rows of the index that are read for one page, which takes well under a millisecond.
 const ROWS_OF_A_PAGE: u32 = 8192;
 
 /// A pod that a server answers from.
@@ -18,25 +18,25 @@ const ROWS_OF_A_PAGE: u32 = 8192;
 pub struct PodEntry {
     /// The pod's namespace.
     pub namespace: Label,
-    /// The pod's name, where names are kept and this one is a single label.
+    /// The pod's name, if the index keeps names and this one is a single label.
     pub name: Option<Label>,
     /// The pod's addresses, at least one.
     pub addresses: Vec<IpAddr>,
 }
 
-/// Some of the pods.
+/// One page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodPage {
-    /// Those on this page; there can be none on a page that is not the last.
+    /// The pods of this page; may be empty even if it is not the last page.
     pub pods: Vec<PodEntry>,
-    /// Beginning of the next page; `None` on the last.
+    /// Beginning of the next page; `None` on the last page.
     pub next: Option<PodCursor>,
 }
 
-/// The beginning of a page: `7-8193`.
+/// The beginning of a page, displayed like `7-8193`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodCursor {
-    /// The index, by the order in which indexes were made.
+    /// Serial number of the index in this process.
     index: u64,
     row: u32,
 }
@@ -44,13 +44,13 @@ pub struct PodCursor {
 /// Reason why pods cannot be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ListError {
-    /// The pods are not known, or not in a way that they can be listed.
+    /// The server has no pods, or cannot list them.
     #[error("this server keeps no pods: its mode or its embedder does without")]
     NoPods,
-    /// The pods will be known, but their source has not been opened yet.
+    /// The source of the pods has not been opened yet.
     #[error("the pods have not been read yet; ask again")]
     NotRead,
-    /// The cursor is of an index that has been replaced.
+    /// The cursor belongs to an index that has been replaced.
     #[error("the pods have been read anew since the last page; list them from the beginning")]
     Expired,
 }
@@ -71,7 +71,7 @@ impl FromStr for PodCursor {
     }
 }
 
-/// Identity of an index of this process, which no later one has.
+/// Identity of an index, unique in this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexId(u64);
 
@@ -81,7 +81,7 @@ impl IndexId {
         Self(LAST.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Returns at most `limit` of the pods that are `wanted`, from the cursor on.
+    /// Returns at most `limit` of the pods for which `wanted` returns true, starting at the cursor.
     pub(crate) fn page(
         self,
         index: &Index,

@@ -19,29 +19,30 @@ const FILES_PER_UDP_SOCKET: u64 = 2;
 /// Number of files of the process: standard streams, the listener of the admin endpoints, systemd's socket, the log.
 const PROCESS_FILES: u64 = 16;
 
-/// Number of files that are open now and then: connections to the API server, kubeconfig, snapshot, credential plugins, /proc.
+/// Number of files that are open occasionally: connections to the API server, kubeconfig, snapshot, credential plugins,
+/// /proc.
 const OCCASIONAL_FILES: u64 = 64;
 
-/// Returns how many of `limit` files may be TCP connections, so that something is left for the sockets, the admin
-/// endpoints, the API server and a reload, however many clients there are; of a limit that is too low for all of that
-/// half of what the threads and sockets leave.
+/// Returns the maximum number of TCP connections under a limit of `limit` open files. The rest is reserved for the
+/// sockets, the admin endpoints, the API server and a reload, regardless of the number of clients. If `limit` is too
+/// low for that, connections may use half of the files that the threads and sockets leave.
 pub(crate) fn for_connections(limit: u64, settings: &Settings) -> usize {
     let (fixed, reserve) = needs(settings);
     let left = limit.saturating_sub(fixed);
     usize::try_from(left - reserve.min(left / 2)).unwrap_or(usize::MAX)
 }
 
-/// Returns the limit of open files that takes as many TCP connections as the settings allow.
+/// Returns the limit of open files that is sufficient for as many TCP connections as the settings allow.
 #[cfg(any(test, feature = "daemon"))]
 pub(crate) fn needed(settings: &Settings) -> u64 {
     let (fixed, reserve) = needs(settings);
     (settings.tcp.connections as u64).saturating_add(fixed + reserve)
 }
 
-/// Returns the number of files that are always open, and of those that must stay available.
+/// Returns the number of files that are always open, and the number to keep in reserve.
 fn needs(settings: &Settings) -> (u64, u64) {
     let threads = settings.threads.get() as u64;
-    // One socket over TCP.
+    // Plus one TCP socket.
     let listener = threads * FILES_PER_UDP_SOCKET + 1;
     let fixed = FILES_PER_RUNTIME * (threads + OTHER_THREADS)
         + listener * settings.listen.len() as u64
@@ -50,7 +51,7 @@ fn needs(settings: &Settings) -> (u64, u64) {
     (fixed, listener + MAX_ADMIN_CONNECTIONS as u64 + OCCASIONAL_FILES)
 }
 
-/// Returns the limit as it is now.
+/// Returns the current soft limit of open files; `u64::MAX` if it cannot be read.
 pub(crate) fn limit() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
 }
@@ -69,7 +70,8 @@ mod tests {
             settings.listen = vec![([127, 0, 0, 1], 0).into(); listeners];
             for_connections(limit, &settings)
         };
-        // 2 threads: 20 for runtimes, 5 for a listener, 16; 5 for another listener, 64 and 64 to be had.
+        // 2 threads: 20 for runtimes, 5 for a listener, 16 of the process; in reserve: 5 for another listener, 64 and
+        // 64.
         assert_eq!(connections(2048, 2, 1), 2048 - 41 - 133);
         assert_eq!(connections(2048, 64, 1), 2048 - (268 + 129 + 16) - (129 + 128));
         assert_eq!(connections(2048, 64, 2), 2048 - (268 + 258 + 16) - (129 + 128));

@@ -18,13 +18,14 @@ pub trait ServedPods: PodLookup + Send + Sync + 'static {
     /// Returns the state for `/readyz`, `/status` and `/metrics`. Called on a scrape, never for a query.
     fn report(&self) -> PodsReport;
 
-    /// Decides whether pods that are fresh until a deadline still are, for [`freshness`](PodLookup::freshness). Called once
-    /// for a batch of queries, after it was received and before any of it is answered, so that a process that was
-    /// stopped does not answer as if no time had passed.
+    /// Checks whether the deadline up to which pods count as fresh has passed, for [`freshness`](PodLookup::freshness).
+    /// Called once per batch of queries, after its reception and before its first response, so that a process that was
+    /// suspended does not answer as if no time had passed.
     fn check_freshness(&self) {}
 
-    /// Returns at most `limit` of the pods that are `wanted`, from the cursor of an earlier page on, for `/pods`. It must
-    /// take a bounded time, so a page can have fewer. By default pods cannot be listed.
+    /// Returns at most `limit` of the pods for which `wanted` returns true, starting at the cursor of an earlier page,
+    /// for `/pods`. Must return in bounded time, so a page may have fewer pods. The default fails with
+    /// [`ListError::NoPods`].
     fn list(
         &self,
         from: Option<PodCursor>,
@@ -35,30 +36,30 @@ pub trait ServedPods: PodLookup + Send + Sync + 'static {
         Err(ListError::NoPods)
     }
 
-    /// Returns an address of a pod for which `which` returns true, if there is one. Called after lists and now and then,
-    /// on a thread of its own, to find pods that the rate limit applies to; never for a query.
+    /// Returns an address of a pod for which `which` returns true, if there is one. Called after lists and
+    /// periodically, on a separate thread, to find pods that the rate limit applies to; never for a query.
     fn find_address(&self, which: &mut dyn FnMut(IpAddr) -> bool) -> Option<IpAddr> {
         let _ = which;
         None
     }
 }
 
-/// The state of an index and of what feeds it, as plain data.
+/// State of an index and of its feeds, as plain data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodsReport {
-    /// Size of the index; `None` where none is needed.
+    /// Size of the index; `None` if no index is needed.
     pub index: Option<IndexStats>,
-    /// The watches. An unsynced one keeps the server from being ready.
+    /// The watches. The server is not ready while one that its answers need is unsynced.
     pub watches: Vec<WatchStatus>,
     /// Counters of the feeds.
     pub feeds: Vec<WatchCounts>,
     /// Differences that comparisons with the cluster found.
     pub resync: ResyncCounts,
-    /// The file in which the index is kept for the next start, if it is.
+    /// The file that keeps the index for the next start, if configured.
     pub snapshot: Option<SnapshotReport>,
 }
 
-/// The file in which an index is kept for the next start.
+/// The file that keeps an index for the next start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotReport {
     /// The file.
@@ -73,7 +74,7 @@ pub struct SnapshotReport {
     pub written: u64,
     /// Files that could not be written.
     pub failed: u64,
-    /// Reason why the last one could not be written, or the first one not be read.
+    /// Error of the last write, or of the read at the start.
     pub error: Option<String>,
 }
 

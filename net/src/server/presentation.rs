@@ -1,8 +1,8 @@
-//! Names in text.
+//! Domain names in presentation format.
 
 use std::fmt::Write as _;
 
-/// Returns a name in wire form as master files write it (RFC 1035 5.1).
+/// Returns the presentation format (RFC 1035 5.1) of a name in wire form.
 pub(crate) fn show(name: &[u8]) -> String {
     let (mut text, mut rest) = (String::new(), name);
     while let Some((&len, tail)) = rest.split_first()

@@ -23,14 +23,14 @@ pub enum LoggedQueries {
 pub struct QueryLog {
     /// Queries that are logged.
     pub queries: LoggedQueries,
-    /// Each thread logs one of this many of them.
+    /// Sampling: each thread logs one of this many selected queries.
     pub sample: NonZeroU32,
-    /// Maximum number of lines in a second, of all threads together.
+    /// Maximum number of lines per second, of all threads together.
     pub rate: NonZeroU32,
 }
 
 impl QueryLog {
-    /// Returns a log of these queries, all of them up to 100 a second.
+    /// Returns settings that log all of these queries, up to 100 per second.
     #[must_use]
     pub fn new(queries: LoggedQueries) -> Self {
         let rate = NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN);
@@ -57,7 +57,7 @@ pub struct QueryRecord<'q> {
 }
 
 impl QueryRecord<'_> {
-    /// Returns the name as master files write it (RFC 1035 5.1).
+    /// Returns the name in presentation format (RFC 1035 5.1).
     #[must_use]
     pub fn name(&self) -> Option<String> {
         self.question.map(|(name, _)| show(name))
@@ -71,9 +71,9 @@ pub type QuerySink = fn(&QueryRecord<'_>);
 #[derive(Debug, Default)]
 pub(crate) struct QueryLogger {
     sink: Option<QuerySink>,
-    /// The second that `used` is about, modulo 2^32.
+    /// The second that `used` counts, in Unix seconds modulo 2^32.
     second: AtomicU32,
-    /// Lines written in that second, and those that were too many.
+    /// Number of records in that second, written or suppressed.
     used: AtomicU32,
     written: AtomicU64,
     suppressed: AtomicU64,
@@ -84,7 +84,7 @@ impl QueryLogger {
         Self { sink, ..Self::default() }
     }
 
-    /// Returns the number of records passed on.
+    /// Returns the number of records passed to the sink.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
@@ -96,7 +96,7 @@ impl QueryLogger {
 
     /// Counts a record at `now`, in Unix seconds; returns true if the rate allows it.
     fn allows(&self, now: u32, rate: NonZeroU32) -> bool {
-        // Two threads that meet here at the turn of a second may allow a few records more.
+        // Two threads that race here at the beginning of a second may allow a few more records.
         if self.second.swap(now, Ordering::Relaxed) != now {
             self.used.store(0, Ordering::Relaxed);
         }
@@ -116,13 +116,13 @@ pub(crate) struct Logging<'a> {
 }
 
 impl<'a> Logging<'a> {
-    /// Returns the log, if the settings have one and the program receives it.
+    /// Returns the log, if the settings enable it and the program has set a sink.
     pub(crate) fn new(settings: Option<QueryLog>, logger: &'a QueryLogger) -> Option<Self> {
         settings.zip(logger.sink).map(|(settings, sink)| Self { settings, logger, sink })
     }
 
-    /// Logs a query if it is selected. `skipped` is the number of selected ones of the thread since the last that was
-    /// logged.
+    /// Logs a query if it is selected. `skipped` is the number of queries that the thread has selected since the last
+    /// sample, included.
     pub(crate) fn log(
         &self,
         skipped: &std::cell::Cell<u32>,

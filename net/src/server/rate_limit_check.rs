@@ -1,5 +1,5 @@
-//! Check that the rate limit exempts the cluster: queries of pods have their addresses as sources, or through CoreDNS that
-//! of one of them, so all of these should lie within the exempt networks.
+//! Check that the rate limit exempts the cluster: the source of a query is the address of a pod, or that of a CoreDNS
+//! pod that forwards it, so the addresses of all pods should be within the exempt networks.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use super::settings::Settings;
 use super::state::ServerState;
 use super::supervise::unblocked;
 
-/// Interval at which reasons to check are looked for.
+/// Interval between tests whether a check is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Interval between checks if pods have changed, but neither a list nor the settings.
 const CHECK_INTERVAL: Duration = Duration::from_mins(10);
 
-/// State of the index and of the settings that a check is about.
+/// State of the index and of the settings at a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct CheckedState {
     lists: u64,
@@ -33,7 +33,7 @@ impl CheckedState {
     }
 }
 
-/// Checks after each list, and now and then; never returns.
+/// Checks after each list, after changes of settings or pods, and otherwise every [`CHECK_INTERVAL`]; never returns.
 pub(super) async fn check_after_lists(state: &ServerState) {
     let mut checked: Option<(CheckedState, Instant)> = None;
     loop {
@@ -48,7 +48,7 @@ pub(super) async fn check_after_lists(state: &ServerState) {
             continue;
         }
         checked = Some((subject, now));
-        // A walk over all pods, on a thread of its own, so that it delays nothing.
+        // The check scans all pods, so it runs on another thread.
         let (settings, pods) = (Arc::clone(&current.settings), Arc::clone(&current.pods.0));
         if let Some(found) = unblocked(task::spawn_blocking(move || limited(&settings, &*pods))).await
             && state.set_rate_limited_pod(found) != found

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Returns the first `limit` bytes of a regular file.
 ///
-/// Fails if it is anything else. Never waits for the other end of a pipe: the thread that reads has other things to do.
+/// Fails for any other kind of file. Never waits for the other end of a pipe, which would block the calling thread.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     if !file.metadata()?.is_file() {

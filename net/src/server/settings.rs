@@ -1,4 +1,4 @@
-//! The settings of a server: plain values, whatever they were read from.
+//! The settings of a server: plain values, independent of their source.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -14,7 +14,7 @@ use super::cookies::CookieSource;
 use super::query_log::QueryLog;
 use super::rate_limit::{RateLimit, private};
 
-/// Prefix length of an IPv6 client network if there is no rate limit that has one.
+/// Prefix length of an IPv6 client network if there is no rate limit that sets it.
 const IPV6_PREFIX: u8 = 56;
 
 /// File that keeps the index for the next start, and how often it is written.
@@ -22,7 +22,7 @@ const IPV6_PREFIX: u8 = 56;
 pub struct SnapshotFile {
     /// The file. It is replaced by renaming another one onto it, so its folder must be writable.
     pub path: PathBuf,
-    /// Time between two snapshots, and so the most that the file lags behind: one second to one day.
+    /// Time between two snapshots, and therefore the maximum lag of the file: one second to one day.
     pub interval: Duration,
 }
 
@@ -34,11 +34,11 @@ impl SnapshotFile {
 /// Zone transfers to secondaries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferSettings {
-    /// Addresses that NOTIFY is sent to, and from which transfers may be asked for, from any port.
+    /// Addresses of secondaries: NOTIFY is sent to them, and transfers may be requested from them, from any port.
     pub secondaries: Vec<SocketAddr>,
-    /// Key file as `tsig-keygen` writes it. If given, transfers must be signed, and NOTIFY is.
+    /// Key file in the format of `tsig-keygen`. If set, queries for transfers must be signed, and NOTIFY is signed.
     pub key_file: Option<PathBuf>,
-    /// Maximum memory of the journal that differences are sent from, in bytes.
+    /// Maximum memory of the journal of differences (IXFR), in bytes.
     pub journal: usize,
 }
 
@@ -46,14 +46,14 @@ impl TransferSettings {
     /// Default size of the journal.
     pub const JOURNAL: usize = 10 << 20;
 
-    /// Maximum number of secondaries. More of them transfer from others.
+    /// Maximum number of secondaries. Further ones have to transfer from one of these.
     pub const MAX_SECONDARIES: usize = 64;
 }
 
 /// Knowledge of the cluster that answers require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// None: every answer follows from the question.
+    /// None: every answer depends on the question alone.
     Nothing,
     /// The namespaces that exist.
     Namespaces,
@@ -66,8 +66,8 @@ pub enum Needs {
 pub struct TcpLimits {
     /// Time after which a connection without a complete query, or with an unread answer, is closed.
     pub idle_timeout: Duration,
-    /// Age at which a connection is closed, even if it is in use: as soon as no query is in progress, and after the
-    /// idle time-out in any case. `None` is unlimited.
+    /// Age at which a connection is closed, even if it is in use: as soon as no query is in progress, and at the latest
+    /// after the idle time-out. `None` is unlimited.
     pub lifetime: Option<Duration>,
     /// Maximum number of connections.
     pub connections: usize,
@@ -79,7 +79,7 @@ impl Default for TcpLimits {
     fn default() -> Self {
         Self {
             idle_timeout: Duration::from_secs(10),
-            // Long enough that one reconnection costs nothing.
+            // Long enough that the cost of reconnecting is negligible.
             lifetime: Some(Duration::from_hours(1)),
             connections: 10_000,
             per_client: 256,
@@ -107,9 +107,9 @@ pub struct Settings {
     namespaces: Vec<Label>,
     /// Special addresses (loopback, link-local, multicast and others) are never answered.
     pub block_special: bool,
-    /// Mode insecure: only namespaces of the cluster exist.
+    /// Mode insecure: only the namespaces of the cluster exist.
     pub check_namespaces: bool,
-    /// Mode insecure: what mode verified would refuse is counted.
+    /// Mode insecure: queries that mode verified would refuse are counted.
     pub audit: bool,
     /// File that keeps the audit for the next start, if any. It is replaced by renaming another one onto it, so its
     /// folder must be writable.
@@ -134,11 +134,11 @@ pub struct Settings {
     pub snapshot: Option<SnapshotFile>,
     /// Zone transfers; `None` refuses them. Only for mode verified, and pods that a feed reads.
     pub transfer: Option<TransferSettings>,
-    /// Addresses of DNS over UDP and TCP; port 0 is a free one, the same for both. An IPv6 address, `[::]` included,
-    /// accepts IPv6 only.
+    /// Addresses of DNS over UDP and TCP; port 0 chooses a free port, the same for both. An IPv6 address, `[::]`
+    /// included, accepts IPv6 only.
     pub listen: Vec<SocketAddr>,
-    /// Addresses of the admin endpoints, which are not served if there is none; port 0 is a free one, the same for both
-    /// wildcards. An IPv6 address, `[::]` included, accepts IPv6 only.
+    /// Addresses of the admin endpoints, which are not served if this is empty; port 0 chooses a free port, the same
+    /// for both wildcards. An IPv6 address, `[::]` included, accepts IPv6 only.
     pub admin: Vec<SocketAddr>,
     /// Number of threads that answer over UDP.
     pub threads: NonZeroUsize,
@@ -146,16 +146,17 @@ pub struct Settings {
     pub tcp: TcpLimits,
     /// Limits of the responses over UDP to one client network; `None` is no limit.
     pub rate_limit: Option<RateLimit>,
-    /// Limits of the negative answers (NXDOMAIN) to one client network, over UDP and TCP: beyond it, everything is REFUSED
-    /// with EDE 18 until some of it is repaid. [`RateLimit::slip`] is not looked at. `None` is no limit.
+    /// Limits of the negative answers (NXDOMAIN) to one client network, over UDP and TCP: once the budget is spent, all
+    /// queries are REFUSED with EDE 18 until part of it is refilled. [`RateLimit::slip`] is ignored. `None` is no
+    /// limit.
     pub nxdomain_limit: Option<RateLimit>,
-    /// Networks of clients that have no rate limit or limit of negative answers, and get no DNS cookies ([`Config::cookie_exempt`]). By default the
-    /// private ones (RFC 1918, RFC 6598, RFC 4193, link-local and loopback). Of an IPv6 client outside of them all
-    /// addresses of its network count as one for [`TcpLimits::per_client`].
+    /// Networks of clients without a rate limit, a limit of negative answers and DNS cookies
+    /// ([`Config::cookie_exempt`]). By default the private ones (RFC 1918, RFC 6598, RFC 4193, link-local and
+    /// loopback). For [`TcpLimits::per_client`], all addresses of another IPv6 client's network count as one client.
     pub exempt: Vec<IpCidr>,
     /// Source of the secrets of DNS cookies.
     pub cookies: CookieSource,
-    /// The query log; `None` is off. Where it goes is decided by [`Bound::with_query_log`](crate::Bound::with_query_log).
+    /// The query log; `None` is off. [`Bound::with_query_log`](crate::Bound::with_query_log) sets its receiver.
     pub query_log: Option<QueryLog>,
     /// Name server identifier (RFC 5001), at most [`Config::MAX_NSID`] bytes.
     pub nsid: Option<String>,
@@ -165,7 +166,7 @@ pub struct Settings {
     pub chaos_id: Option<String>,
 }
 
-/// Number of cores that this process may use. Read once: it takes files that Landlock may deny later.
+/// Number of cores that this process may use. Read once, from files that Landlock may deny later.
 static CORES: LazyLock<NonZeroUsize> =
     LazyLock::new(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
 
@@ -243,15 +244,15 @@ impl Settings {
         config.chaos_version = self.chaos_version.as_deref();
         config.chaos_id = self.chaos_id.as_deref();
         config.transfers = self.transfer.is_some();
-        // RFC 7828 3.1: in units of 100 milliseconds. An hour, the most there is, fits.
+        // RFC 7828 3.1: in units of 100 milliseconds. The maximum, one hour, fits.
         let timeout = self.tcp.idle_timeout;
         config.tcp_keepalive =
             u16::try_from(timeout.as_secs() * 10 + u64::from(timeout.subsec_millis() / 100)).ok();
         config
     }
 
-    /// Returns the address that stands for a client in counts of TCP connections: its own, but of an IPv6 client that is
-    /// not exempt its network's, since one host has all of these addresses.
+    /// Returns the address by which the TCP connections of a client are counted: its own, or, for an IPv6 client that
+    /// is not exempt, the first one of its network, since one host may have all addresses of the network.
     pub(crate) fn client(&self, address: IpAddr) -> IpAddr {
         let address = address.to_canonical();
         if address.is_ipv4() || self.exempt.iter().any(|network| network.contains(&address)) {
@@ -261,7 +262,7 @@ impl Settings {
         IpInet::new(address, prefix).map_or(address, |client| client.first_address())
     }
 
-    /// Returns whether the pods of an index stand for the same records as under other settings.
+    /// Returns true if the pods of an index have the same records as under other settings.
     pub(crate) fn has_same_records(&self, other: &Self) -> bool {
         let of =
             |settings: &'_ Self| (settings.mode, settings.ttl, settings.block_special, settings.pod_names);
@@ -277,19 +278,19 @@ impl Settings {
         if self.audits() { Needs::Pods } else { self.answers_need() }
     }
 
-    /// Returns true if an audit is made.
+    /// Returns true if the audit is enabled.
     #[must_use]
     pub fn audits(&self) -> bool {
         self.audit && self.mode == Mode::Insecure
     }
 
-    /// Returns the knowledge of the cluster that the answers require: an audit goes without.
+    /// Returns the knowledge of the cluster that the answers require, without that of the audit.
     #[must_use]
     pub fn answers_need(&self) -> Needs {
         match self.mode {
             Mode::Insecure if self.check_namespaces => Needs::Namespaces,
             Mode::Disabled | Mode::Insecure => Needs::Nothing,
-            // A mode that is not known here may need all there is.
+            // A mode that is added to the core crate may need everything.
             _ => Needs::Pods,
         }
     }
@@ -311,7 +312,7 @@ impl Settings {
         self.mode == Mode::Verified && self.visibility == Visibility::Namespace
     }
 
-    /// Returns true in mode insecure without a guard, where any address is answered to anybody.
+    /// Returns true in mode insecure without a guard: any address is answered to any client.
     #[must_use]
     pub fn unguarded(&self) -> bool {
         self.mode == Mode::Insecure

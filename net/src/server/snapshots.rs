@@ -36,13 +36,13 @@ impl SnapshotState {
         Some(SnapshotReport { path: path?, restored, synced_at, bytes, written, failed, error })
     }
 
-    /// Sets the file that they are written to.
+    /// Sets the file that snapshots are written to.
     pub(crate) fn set_path(&self, path: Option<&Path>) {
         self.lock().path = path.map(Path::to_owned);
     }
 
     fn lock(&self) -> MutexGuard<'_, SnapshotOutcomes> {
-        // Each change is made of assignments.
+        // Each change consists of assignments, so a panic leaves the outcomes consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -62,7 +62,7 @@ impl SnapshotState {
         report.error = Some("writing it panicked: a bug, please report it".to_owned());
     }
 
-    /// Counts a failure, and logs it unless the one before was the same.
+    /// Counts a failure, and logs it unless it is the same as the previous one.
     fn failed(&self, error: &SnapshotError) {
         let mut report = self.lock();
         report.failed += 1;
@@ -81,7 +81,7 @@ pub(crate) struct Snapshots {
     pub(crate) state: Arc<SnapshotState>,
 }
 
-/// Fills the index of a feed that does not run yet. A file that cannot be used does not stop the start.
+/// Fills the index of a feed that is not running yet. A file that cannot be used does not prevent the start.
 pub(crate) fn restore(feed: &mut Feed, path: &Path, state: &SnapshotState) {
     let begin = Instant::now();
     match feed.restore(path) {
@@ -130,7 +130,7 @@ impl SnapshotWriter {
         state: Arc<SnapshotState>,
         tasks: &Tasks,
     ) -> Self {
-        // A recorder that panics is lost, so each run has a clone.
+        // A panic drops the recorder, so each run has a clone.
         let recorder = move || {
             let mut recorder = recorder.clone();
             move |path: &Path| recorder.write(path)
@@ -138,7 +138,7 @@ impl SnapshotWriter {
         Self::start_with(recorder, file, state, tasks)
     }
 
-    /// The same with a function that returns a writer of snapshots.
+    /// Like [`start`](Self::start), with a function that returns a writer of snapshots.
     fn start_with<W: WriteSnapshot>(
         writer: impl Fn() -> W + 'static,
         file: SnapshotFile,
@@ -151,7 +151,7 @@ impl SnapshotWriter {
         let task = tasks.spawn("snapshots", async move || {
             if panicked {
                 state.panicked();
-                // Another attempt at the last one would not end otherwise.
+                // The last snapshot is not tried again: a writer that always panics would be restarted forever.
                 if stopped.is_cancelled() {
                     return;
                 }
@@ -162,7 +162,7 @@ impl SnapshotWriter {
         Self { file, stop, task }
     }
 
-    /// Writes a last one, if there is anything new, and waits for that.
+    /// Writes a last snapshot, if anything has changed, and waits until it is written.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
         // A panic has been reported.
@@ -175,7 +175,7 @@ impl SnapshotWriter {
     }
 }
 
-/// Writes a snapshot to a file, if there is anything new.
+/// Writes a snapshot to a file, if anything has changed.
 trait WriteSnapshot: FnMut(&Path) -> Result<Option<SavedSnapshot>, SnapshotError> + Send + 'static {}
 
 impl<F: FnMut(&Path) -> Result<Option<SavedSnapshot>, SnapshotError> + Send + 'static> WriteSnapshot for F {}
@@ -187,7 +187,7 @@ async fn save(
     stop: &CancellationToken,
 ) {
     let path = file.path.clone();
-    // Before it is needed, so that the operator sees the error at the start.
+    // Checked in advance, so that the operator sees an error at the start.
     if let Some(Err(error)) = unblocked(spawn_blocking(move || check_snapshot_path(&path))).await {
         state.failed(&error);
     }
@@ -226,7 +226,8 @@ mod tests {
     use crate::server::state::{LogLosses, ServerState};
     use crate::server::thread::PanicNotifier;
 
-    /// Saves with a writer whose call `at` panics, until call `last`; returns the report and the panics counted.
+    /// Saves with a writer that panics in the calls for which `panics` returns true, until call `last`; returns the
+    /// report and the number of panics counted.
     fn save(panics: impl Fn(u32) -> bool + Clone + Send + 'static, last: u32) -> (SnapshotReport, u64) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");

@@ -1,4 +1,4 @@
-//! State that the threads of a server share, and the admin endpoints show.
+//! State that the threads of a server share and the admin endpoints show.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +23,7 @@ pub(crate) struct DnsListener {
     pub(crate) configured: SocketAddr,
     /// As bound.
     pub(crate) address: SocketAddr,
-    /// Further handles of the workers' sockets, for the kernel's counters.
+    /// Duplicated handles of the workers' sockets, for the kernel's counters.
     pub(crate) udp: Vec<UdpSocket>,
 }
 
@@ -47,7 +47,7 @@ impl DnsListener {
 #[derive(Debug, Default)]
 pub(crate) struct DnsListeners {
     pub(crate) open: Vec<DnsListener>,
-    /// Drops of listeners that are closed: a counter never decreases.
+    /// Drops of closed listeners, included because a counter must not decrease.
     dropped_before: u64,
 }
 
@@ -87,7 +87,7 @@ impl Reloads {
     }
 }
 
-/// Log lines that a program lost, for the admin endpoints.
+/// Numbers of log lines that a program lost, for the admin endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogLosses {
     /// Lines dropped because earlier ones had not been written yet.
@@ -98,18 +98,18 @@ pub struct LogLosses {
     pub panics: u64,
 }
 
-/// An option of the program around a server, for the admin endpoints.
+/// An option of the embedding program, for the admin endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionInForce {
     /// Its name.
     pub name: &'static str,
     /// Its values, as an operator would write them.
     pub values: Vec<String>,
-    /// The meaning of having no value, if there is none and it means something.
+    /// Meaning of an empty list of values, if it has one.
     pub note: Option<&'static str>,
     /// Kind of source, such as `flag` or `default`.
     pub source: &'static str,
-    /// The place where it is written, if it is.
+    /// The place where it is set, if any.
     pub place: Option<String>,
 }
 
@@ -127,14 +127,14 @@ pub(crate) struct ServerState {
     pub(crate) reloads: Reloads,
     /// Panics of the admin endpoints, counted by the thread that serves them.
     pub(crate) admin_panics: Counter,
-    /// Panics of the other tasks of that thread, counted by it too.
+    /// Panics of the other tasks of the same thread, also counted by it.
     pub(crate) control_panics: Counter,
-    /// Panics of the program around the server.
+    /// Panics of the embedding program.
     pub(crate) main_panics: AtomicU64,
     pub(crate) started: Instant,
     pub(crate) log_losses: fn() -> LogLosses,
     pub(crate) query_log: Arc<QueryLogger>,
-    /// Counters of zone transfers, which have no thread of their own.
+    /// Counters of zone transfers, which any thread may increment.
     pub(crate) transfers: Arc<TransferCounters>,
     listeners: Mutex<DnsListeners>,
     options: Mutex<Arc<[OptionInForce]>>,
@@ -179,7 +179,7 @@ impl ServerState {
     }
 
     pub(crate) fn listeners(&self) -> MutexGuard<'_, DnsListeners> {
-        // Each change is one call, which leaves nothing inconsistent.
+        // Each change is a single call that leaves the listeners consistent.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,12 +198,12 @@ impl ServerState {
         *self.rate_limited_pod.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores the result of a check and returns that of the check before.
+    /// Stores the result of a check and returns the previous result.
     pub(crate) fn set_rate_limited_pod(&self, address: Option<IpAddr>) -> Option<IpAddr> {
         std::mem::replace(&mut self.rate_limited_pod.lock().unwrap_or_else(PoisonError::into_inner), address)
     }
 
-    /// Makes the server unready.
+    /// Marks the server as not ready.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -212,18 +212,18 @@ impl ServerState {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Returns the reasons why the server is not ready; none if it is.
+    /// Returns the reasons why the server is not ready; empty if it is ready.
     pub(crate) fn pending(&self) -> Vec<String> {
         let mut pending = Vec::new();
         if self.draining() {
             pending.push("draining: the server is about to end".to_owned());
         }
         let ResponseInputs { settings, pods, .. } = self.current();
-        // Pods that only an audit needs delay nothing.
+        // Pods that only the audit needs do not delay readiness.
         let needs = settings.answers_need();
         pending.extend(awaited(&pods.0.report(), needs).map(ToString::to_string));
         let freshness = if needs == Needs::Pods { pods.0.freshness() } else { pods.0.namespace_freshness() };
-        // Answering nothing but SERVFAIL is no better than not being synced.
+        // Beyond max-staleness, answers are SERVFAIL, as if the pods were unsynced.
         if needs != Needs::Nothing
             && let (Some(most), Some(age)) = (settings.max_staleness, freshness.age())
             && age > most
@@ -235,7 +235,7 @@ impl ServerState {
     }
 }
 
-/// Returns the unsynced watches that answers need. Those that only an audit needs delay nothing.
+/// Returns the unsynced watches that answers need, without those that only the audit needs.
 fn awaited(report: &PodsReport, needs: Needs) -> impl Iterator<Item = &WatchStatus> {
     let has_namespaces = report.watches.iter().any(|watch| watch.resource == Resource::Namespaces);
     report.pending().filter(move |watch| match needs {

@@ -14,18 +14,18 @@ use super::counters::Counter;
 use super::state::ServerState;
 use super::thread::PanicNotifier;
 
-/// Time between a panic and the restart, so that a task that always panics does not take up a core.
+/// Time between a panic and the restart, so that a task that always panics does not occupy a core.
 const RESTART_DELAY: Duration = Duration::from_millis(10);
 
-/// The same for tasks that no client waits for.
+/// Time between a panic and the restart of a task that no client waits for.
 const BACKGROUND_RESTART_DELAY: Duration = Duration::from_secs(1);
 
-/// A future has panicked. The panic hook has logged where and why.
+/// Error of a future that panicked. The panic hook has logged place and message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Panicked;
 
-/// Runs a task until it returns; after a panic, again. `run` is called with the state that it left behind, which must
-/// therefore be consistent at every await and call that can panic.
+/// Runs a task until it returns, and restarts it after a panic. `run` is called again with the state that the panic
+/// left, which must therefore be consistent at every await and at every call that can panic.
 pub(crate) async fn supervise(task: &'static str, panics: &Counter, run: impl AsyncFnMut()) {
     restart_after(RESTART_DELAY, task, panics, run).await;
 }
@@ -49,7 +49,7 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> 
     .await
 }
 
-/// Returns the result of a blocking call, and passes on its panic; `None` if it was cancelled.
+/// Returns the result of a blocking call, and resumes its panic; `None` if it was cancelled.
 pub(crate) async fn unblocked<T>(call: JoinHandle<T>) -> Option<T> {
     match call.await {
         Ok(result) => Some(result),

@@ -16,13 +16,13 @@ pub(crate) struct PanicNotifier(watch::Sender<Option<String>>);
 pub(crate) type PanicReceiver = watch::Receiver<Option<String>>;
 
 impl PanicNotifier {
-    /// Returns a notifier and what it notifies.
+    /// Returns a notifier and its receiver.
     pub(crate) fn new() -> (Self, PanicReceiver) {
         let (sender, panics) = watch::channel(None);
         (Self(sender), panics)
     }
 
-    /// Reports a panic of the code that owns the guard.
+    /// Returns a guard that reports a panic of the code that owns it.
     fn guard(&self, name: String) -> PanicGuard {
         PanicGuard { name, notifier: self.clone() }
     }
@@ -41,7 +41,7 @@ impl PanicNotifier {
     }
 }
 
-/// Reports a panic when it is dropped by one.
+/// Guard that reports a panic if it is dropped during unwinding.
 #[derive(Debug)]
 struct PanicGuard {
     name: String,
@@ -83,23 +83,23 @@ impl<C: Send + 'static> Thread<C> {
         let guard = panics.guard(name.clone());
         let handle = thread::Builder::new().name(name).spawn(move || {
             let _guard = guard;
-            // Such a runtime belongs to its thread, and so do its tasks: no lock is taken to wake them.
+            // A local runtime and its tasks are bound to this thread, so waking them takes no lock.
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             let runtime = match runtime {
                 Ok(runtime) => runtime,
-                // Handled by its receiver.
+                // `spawn` returns the error.
                 Err(error) => return drop(sender.send(Err(error))),
             };
             drop(sender.send(Ok(())));
             runtime.block_on(work(received));
             runtime.shutdown_background();
         })?;
-        // The thread sends one or the other.
+        // The thread sends exactly one result.
         started.recv().map_err(io::Error::other)??;
         Ok(Self { commands, handle })
     }
 
-    /// Sends a command. One to a thread that has panicked is lost; the panic has been reported.
+    /// Sends a command. It is lost if the thread has panicked, which has been reported.
     pub(crate) fn send(&self, command: C) {
         let _ = self.commands.send(command);
     }
@@ -109,7 +109,7 @@ impl<C: Send + 'static> Thread<C> {
         self.commands.downgrade()
     }
 
-    /// Closes the channel of commands, so that the thread ends; returns the handle to wait for that.
+    /// Closes the command channel, so that the thread ends; returns the handle to join it.
     pub(crate) fn finish(self) -> JoinHandle<()> {
         self.handle
     }

@@ -1,11 +1,12 @@
-//! Number of bytes that a forged query makes the server send to a victim, for every kind of response.
+//! Amplification of forged queries: octets that the server sends to the victim for each kind of response.
 //!
 //! ```text
 //! cargo run --package poddns-net --example amplification
 //! ```
 //!
-//! A pod's resolver asks for names of some 40 octets, and so do these queries. `ratio` is the DNS message alone,
-//! as others measure it too; `on the wire` counts the 28 octets of IPv4 and UDP on both sides.
+//! Names in the queries have about 40 octets, like those that resolvers of pods send. `ratio` is that of the DNS
+//! messages alone, the usual measure; `on the wire` includes the 28 octets of the IPv4 and UDP headers in both
+//! directions.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,7 +19,7 @@ use poddns_core::{
 /// Octets of the headers below DNS: IPv4 and UDP.
 const BELOW: usize = 28;
 
-/// A cluster with a dual-stack pod, and one with many addresses.
+/// A cluster with one dual-stack pod.
 struct Cluster {
     synced: bool,
 }
@@ -39,7 +40,7 @@ impl PodLookup for Cluster {
         pod: &Label,
         each: &mut dyn FnMut(IpAddr),
     ) -> Result<(), Unknown> {
-        // Kubernetes gives a pod one address of each family.
+        // A pod has one address of each family in Kubernetes.
         if pod.as_str() == "web-0" {
             each(IpAddr::from([10, 42, 2, 46]));
             each(IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 0x2e]));
@@ -63,7 +64,7 @@ enum Extra {
     Plain,
     /// An OPT without options.
     Edns,
-    /// An OPT that asks for everything there is: a cookie and NSID.
+    /// An OPT with all supported options: a cookie and NSID.
     All,
 }
 
@@ -77,7 +78,7 @@ pub struct Row {
     pub query: usize,
     /// Octets of the response.
     pub response: usize,
-    /// Octets of the response that the rate limiter sends in its place.
+    /// Octets of the truncated response that the rate limiter sends in its place.
     pub truncated: usize,
 }
 
@@ -107,7 +108,7 @@ fn with(mut query: Vec<u8>, extra: Extra, version: u8) -> Vec<u8> {
     let options: &[u8] = match extra {
         Extra::Plain => return query,
         Extra::Edns => &[],
-        // A client's cookie, and an empty NSID.
+        // A client cookie, and an empty NSID.
         Extra::All => &[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 0, 0],
     };
     query[11] = 1;
@@ -116,9 +117,9 @@ fn with(mut query: Vec<u8>, extra: Extra, version: u8) -> Vec<u8> {
     query
 }
 
-/// Every kind of answer, with and without EDNS.
+/// Returns a row for every kind of answer, with and without EDNS.
 ///
-/// The server reveals as much as it can be configured to: an NSID and texts of CH as long as they are in practice.
+/// The server has an NSID and CH texts of the usual lengths.
 #[must_use]
 pub fn table() -> Vec<Row> {
     let zones: Vec<Zone> = Zone::new("cluster.local").into_iter().collect();

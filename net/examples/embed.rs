@@ -1,4 +1,4 @@
-//! A server in another program, with pods that this program knows itself.
+//! A server embedded in another program, which implements the lookup of pods.
 //!
 //! ```sh
 //! cargo run --example embed
@@ -12,7 +12,7 @@ use poddns_core::{Label, PodLookup, Unknown};
 use poddns_net::{PodsReport, ServedPods, Server, Settings};
 use poddns_watch::IndexStats;
 
-/// One namespace, one pod.
+/// A single pod in a single namespace.
 struct Lonely {
     namespace: Label,
     address: IpAddr,

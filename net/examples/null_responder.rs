@@ -1,5 +1,5 @@
-//! Answers every datagram with the same record: the floor that `benches/src/bin/end_to_end.rs` measures poddnsd
-//! against.
+//! Answers every datagram with the same record: the lower bound that `benches/src/bin/end_to_end.rs` compares poddnsd
+//! with.
 //!
 //! ```sh
 //! cargo run --release --features floor --example null_responder -- 127.0.0.1:5300
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use poddns_net::floor::Floor;
 
-/// An answer from poddnsd but for its ID: as long as those that it is measured with.
+/// An answer of poddnsd with ID 0, as long as the answers in measurements of poddnsd.
 const ANSWER: &[u8] = b"\0\0\x85\0\0\x01\0\x01\0\0\0\0\
     \x0e10-100-100-100\x08team-100\x03pod\x07cluster\x05local\0\0\x01\0\x01\
     \xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\x64\x64\x64";
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     };
     let ended = Floor::bind(address).and_then(|floor| {
         floor.answer_all(|query, _, out| {
-            // A client knows an answer by its ID.
+            // A client matches an answer to its query by the ID.
             let id = query.get(..2)?;
             let reply = out.get_mut(..ANSWER.len())?;
             reply.copy_from_slice(ANSWER);

@@ -1,12 +1,12 @@
-//! Effect of a thousand slow TCP connections on the latency of answers over UDP: none, or so it should be.
+//! Effect of 1000 slow TCP connections on the latency of answers over UDP. There should be none.
 //!
 //! ```sh
 //! cargo run --release --example slow_clients
 //! ```
 //!
-//! Prints percentiles of the time from a query to its answer, one query at a time, without and with the others, in
-//! turns. Of these a third send nothing, a third a query of which an octet comes now and then, and a third send
-//! queries and never read the answers.
+//! Prints percentiles of the time from a query to its answer, one query at a time, alternately without and with these
+//! connections. A third of them send nothing, a third send one octet of a query every 100 ms, and a third send queries
+//! and never read the answers.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -22,7 +22,7 @@ const CONNECTIONS: usize = 1000;
 const QUERIES: usize = 20_000;
 const ROUNDS: usize = 5;
 
-/// The NS records of the root, which are refused: an answer that takes no pods.
+/// A query for the NS records of the root, which is refused without a lookup of pods.
 const QUERY: [u8; 17] = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,12 +58,12 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Keeps the connections busy in their ways, some ten thousand octets a second in all.
+/// Writes to the connections every 100 ms, at most 70 kB a second in total.
 fn harass(slow: &[TcpStream], stop: &AtomicBool) {
     let frame = [&[0, 17][..], &QUERY].concat();
     for turn in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
         for (number, mut stream) in slow.iter().enumerate() {
-            // Whether the server takes it is its own affair.
+            // Errors are ignored: the buffer may be full, or the connection closed.
             let _ = match number % 3 {
                 0 => Ok(0),
                 1 => stream.write(&frame[turn % frame.len()..][..1]),
@@ -74,7 +74,7 @@ fn harass(slow: &[TcpStream], stop: &AtomicBool) {
     }
 }
 
-/// Sorted times from query to answer.
+/// Returns the sorted times from query to answer.
 fn latencies(address: SocketAddr) -> io::Result<Vec<Duration>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.connect(address)?;

@@ -1,4 +1,4 @@
-//! Cost of a machine's sockets without DNS: a lower bound to compare servers with.
+//! A UDP server without DNS: its cost is the lower bound for DNS servers on the same machine.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -11,7 +11,7 @@ use crate::server::bind;
 use crate::server::counters::Counters;
 use crate::server::udp::{BatchResponder, DatagramBatch, Socket, serve};
 
-/// A function in place of DNS, over the same socket, options and loop as a UDP thread of a
+/// A server that answers by a function in place of DNS, with the socket, options and loop of a UDP thread of a
 /// [`Server`](crate::Server).
 #[derive(Debug)]
 pub struct Floor {
@@ -20,24 +20,24 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Binds an address; port 0 is a free one. Fails if the system refuses it.
+    /// Binds an address; port 0 selects a free port. Fails if the system refuses it.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = bind::udp(address, address.port() == 0)?;
         Ok(Self { address: socket.local_addr()?, socket })
     }
 
-    /// The address that was bound.
+    /// Returns the address that was bound.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers on the calling thread, for ever.
+    /// Answers on the calling thread, without end.
     ///
     /// `answer` receives a datagram, its sender and a buffer of 1232 bytes for the reply, and returns the length of the
-    /// reply; `None` sends nothing. It is called for one datagram after another and must not block.
+    /// reply, or `None` to send nothing. It is called for one datagram after another and must not block.
     ///
-    /// Returns only if a runtime cannot be made.
+    /// Returns only if a runtime cannot be created.
     pub fn answer_all(
         self,
         answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>,

@@ -1,6 +1,6 @@
 //! The socket driver of poddns: UDP, TCP, admin HTTP, configuration and signals around [`poddns_core::respond`].
 //!
-//! [`Server`] is all of it as a library; [`daemon`] is `poddnsd`, which adds the command line and the signals.
+//! [`Server`] is the complete server as a library; [`daemon`] is `poddnsd`, which adds the command line and signals.
 //!
 //! # Threads
 //!
@@ -11,24 +11,25 @@
 //! | `poddns-control` | reads the cluster and serves the admin endpoints: neither delays an answer |
 //!
 //! Each has a runtime of its own. They share the pods, which they read without a lock, and the settings, which are
-//! replaced as a whole: a thread checks for new settings by one atomic load for each batch of queries. Counters belong to
-//! threads; a scrape sums them.
+//! replaced as a whole: a thread checks for new settings by one atomic load for each batch of queries. Each thread has
+//! its own counters; a scrape sums them.
 //!
-//! The daemon has one more, `poddns-log`, which writes the log, so that a pipe that nobody reads delays no answer.
+//! The daemon has another thread, `poddns-log`, which writes the log, so that a pipe that is not read delays no answer.
 //!
 //! # Addresses
 //!
-//! An IPv6 address takes IPv6 clients only, `[::]` too, on every system; `*:PORT` stands for `0.0.0.0` and
-//! `[::]`. On Linux a reply leaves from the address that the query was sent to, also on a wildcard address.
+//! A socket of an IPv6 address accepts IPv6 clients only, that of `[::]` included, on every system; `*:PORT` is
+//! `0.0.0.0` and `[::]`. On Linux the source address of a reply is the address that the query was sent to, also on a
+//! wildcard address.
 //!
-//! Addresses are bound with `SO_REUSEPORT`, so a second process of the same user can take over without losing
-//! a query or a connection: it binds while the first still answers; the first, when it ends, makes the kernel choose the
-//! other's sockets, and then answers what is still queued in its own. Two processes need different admin addresses.
+//! Addresses are bound with `SO_REUSEPORT`, so a second process of the same user can take over without losing a query
+//! or a connection: it binds while the first still answers; when the first ends, it makes the kernel choose the sockets
+//! of the second, and then answers the queries still queued in its own. The processes need different admin addresses.
 //!
 //! # Privileges
 //!
-//! A [`Server`] drops none. A program can drop them between binding and serving, see [`Bound`]; [`daemon`] does, see
-//! [`config::Privileges`].
+//! A [`Server`] drops no privileges. A program can drop them between binding and serving, see [`Bound`]; [`daemon`]
+//! does, see [`config::Privileges`].
 #![deny(unsafe_code)]
 
 #[cfg(feature = "daemon")]
@@ -41,14 +42,14 @@ mod server;
 mod sys;
 pub mod version;
 
-/// Checks a signed message that is garbled as the octets say, for the fuzz target.
+/// Checks a signed message that is mutated as `octets` direct, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub fn check_signed(octets: &[u8]) {
     server::transfer::garbled::check(octets);
 }
 
-/// Checks octets as an audit file, for the fuzz target.
+/// Checks `octets` as an audit file, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub fn check_audit_file(octets: &[u8]) {

@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 /// Release of the workspace, such as `0.1.0`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Commit that was built: `PODDNS_COMMIT` in the environment of the compiler, which builds of releases and images set. `None` if it
-/// was unset or empty.
+/// Commit of the source: the variable `PODDNS_COMMIT` of the compiler's environment, which builds of releases and
+/// images set. `None` if it was unset or empty.
 pub const COMMIT: Option<&str> = match option_env!("PODDNS_COMMIT") {
     Some(commit) if !commit.is_empty() => Some(commit),
     _ => None,
 };
 
-/// Optional parts of the program that are compiled in. Those that depend on the system are features of it, not of Cargo.
+/// Optional parts of the program, and whether they are compiled in. `landlock`, `seccomp` and `static` are not Cargo
+/// features: they depend on the target.
 const FEATURES: &[(&str, bool)] = &[
     ("daemon", cfg!(feature = "daemon")),
     ("landlock", cfg!(all(feature = "daemon", target_os = "linux"))),
@@ -20,7 +21,7 @@ const FEATURES: &[(&str, bool)] = &[
     ("static", cfg!(target_feature = "crt-static")),
 ];
 
-/// Result of [`details`].
+/// Text that [`details`] returns.
 static DETAILS: LazyLock<String> = LazyLock::new(|| {
     let features: Vec<&str> = FEATURES.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     format!(
@@ -33,7 +34,7 @@ static DETAILS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Returns the version with commit, features and target, a line each, as `--version` prints them.
+/// Returns version, commit, features and target, one a line, as `--version` prints them.
 #[must_use]
 pub fn details() -> &'static str {
     &DETAILS

@@ -1,6 +1,6 @@
-//! The life of the process: it serves, reloads, and ends as signals request.
+//! The main task of the process: serves, reloads and ends as signals request.
 //!
-//! This task never blocks: signals and the watchdog are handled at every moment, whatever a start or a reload waits for.
+//! This task never blocks, so signals and the watchdog are handled while a start or a reload waits.
 
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -23,16 +23,16 @@ use crate::server::handle::{Opening, Server};
 use crate::server::settings::Needs;
 use crate::server::supervise::Panicked;
 
-/// Time that the end may take beside what the operator has set.
+/// Maximum time that stopping the server takes beyond the TCP idle time-out.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
 
-/// Time that a start in progress has to end once a signal has requested the end.
+/// Maximum time to wait for a start in progress once a signal has requested the end.
 const START_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Interval between checks of the state of the server.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The process around a server.
+/// State of the main task.
 pub(super) struct DaemonProcess {
     pub(super) sources: Sources,
     /// The configuration at the start.
@@ -44,7 +44,7 @@ pub(super) struct DaemonProcess {
     pub(super) signals: Signals,
 }
 
-/// Work that is in progress while the process serves.
+/// Work in progress while the process serves.
 type Work<'a> = Pin<Box<dyn Future<Output = WorkResult> + 'a>>;
 
 /// Result of such work.
@@ -53,7 +53,7 @@ enum WorkResult {
     Reloaded(Box<Result<Reloaded, ReloadError>>),
 }
 
-/// States of the server that have been logged.
+/// States of the server that have been logged, to log each once.
 #[derive(Default)]
 struct LoggedStates {
     ready: bool,
@@ -67,12 +67,12 @@ enum EndReason {
 }
 
 impl DaemonProcess {
-    /// Serves until a signal requests the end, or something fails that cannot be mended.
+    /// Serves until a signal requests the end or a failure requires it.
     pub(super) async fn run(mut self, bound: Bound) -> ExitCode {
         let mut serving = pin!(detached("poddns-start", move || bound.serve()));
         let (outcome, ending) = select! {
             outcome = &mut serving => (Some(outcome), None),
-            // It may serve already, and then ends in order.
+            // If the server already serves, it is stopped in order.
             signal = self.signals.end() => select! {
                 outcome = time::timeout(START_TIMEOUT, &mut serving) => (outcome.ok(), Some(signal)),
                 second = self.signals.end() => (None, Some(second)),
@@ -135,7 +135,8 @@ impl DaemonProcess {
                     supervisor.ready();
                 }
             }
-            // One at a time: a request during another is for what has changed since that began.
+            // Reloads do not overlap: one requested during another begins afterwards, since the file may have changed
+            // meanwhile.
             if reload_requested && work.is_none() {
                 reload_requested = false;
                 supervisor.reloading();
@@ -154,7 +155,7 @@ impl DaemonProcess {
             seen.explained || server.feed_errors().iter().any(|error| explain(error, &self.dropped));
     }
 
-    /// Takes the result of work; returns an exit code if the process must end.
+    /// Handles the result of work; returns an exit code if the process must end.
     fn finish(&mut self, server: &Server, done: WorkResult) -> Result<(), ExitCode> {
         match done {
             WorkResult::Opened(Ok(())) => Ok(()),
@@ -175,7 +176,7 @@ impl DaemonProcess {
         }
     }
 
-    /// Takes the settings of a reload, or logs what is wrong with them.
+    /// Applies the daemon's settings of a successful reload, or logs its errors.
     fn reloaded(&mut self, server: &Server, reloaded: Result<Reloaded, ReloadError>) {
         match reloaded {
             Ok(Reloaded { loaded, written }) => {
@@ -205,7 +206,8 @@ impl DaemonProcess {
         }
     }
 
-    /// Ends in order: unready at once, serving for the lame-duck time, then the end. A second signal ends at once.
+    /// Ends in order: makes the server unready, serves for the lame-duck time, then stops it. A second signal ends the
+    /// process at once.
     async fn end(&mut self, server: Server, signal: &str, supervisor: &Supervisor) -> ExitCode {
         let lame_duck = self.lame_duck;
         server.drain();
@@ -219,7 +221,7 @@ impl DaemonProcess {
         );
         let stopped = async {
             time::sleep(lame_duck).await;
-            // On a thread of its own, since it blocks.
+            // Stopping blocks, so it has a thread of its own.
             time::timeout(stop_timeout, detached("poddns-stop", || server.stop())).await
         };
         select! {
@@ -261,7 +263,7 @@ fn reloading<'a>(server: &'a Server, sources: &'a Sources) -> Work<'a> {
     Box::pin(async { WorkResult::Reloaded(Box::new(reload(server, sources).await)) })
 }
 
-/// Waits for the work, if there is any.
+/// Waits for the work; never returns if there is none.
 async fn finished(work: &mut Option<Work<'_>>) -> WorkResult {
     match work {
         Some(work) => work.await,
@@ -269,7 +271,7 @@ async fn finished(work: &mut Option<Work<'_>>) -> WorkResult {
     }
 }
 
-/// Pings systemd's watchdog if all threads are alive.
+/// Pings systemd's watchdog if all threads have answered the last ping.
 fn ping_watchdog(server: &Server, pings: &mut ThreadPings, supervisor: &Supervisor) {
     if pings.beats(|| server.ping()) {
         supervisor.alive();
@@ -278,7 +280,7 @@ fn ping_watchdog(server: &Server, pings: &mut ThreadPings, supervisor: &Supervis
     }
 }
 
-/// Returns the state in a line, for `systemctl status`.
+/// Returns the state in one line, for `systemctl status`.
 fn status(server: &Server) -> String {
     match server.pending().as_slice() {
         [] => "ready".to_owned(),
@@ -287,7 +289,7 @@ fn status(server: &Server) -> String {
     }
 }
 
-/// Explains why a file may be out of reach of this process though its mode allows reading it. Returns true if it may be.
+/// If the error may be caused by Landlock or dropped capabilities, logs an explanation and returns true.
 fn explain(error: &str, dropped: &DroppedPrivileges) -> bool {
     let is_restricted = !dropped.readable.is_empty() && is_denied(error);
     if is_restricted {
@@ -300,12 +302,12 @@ fn explain(error: &str, dropped: &DroppedPrivileges) -> bool {
     is_restricted
 }
 
-/// Returns true if the text of an error is that of EACCES.
+/// Returns true if the text of an error contains that of EACCES.
 fn is_denied(error: &str) -> bool {
     error.contains("ermission denied")
 }
 
-/// Explains why snapshots and the audit cannot be written to a directory that was not named at the start.
+/// Warns of directories of snapshots and the audit that Landlock forbids, since they were not configured at the start.
 fn check_writable(written: &[PathBuf], dropped: &DroppedPrivileges) {
     let is_restricted = !dropped.readable.is_empty() || !dropped.writable.is_empty();
     for folder in written.iter().filter(|folder| is_restricted && !dropped.writable.contains(folder)) {

@@ -1,4 +1,4 @@
-//! Files that settings name.
+//! Files that the settings name.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use super::privileges::{Paths, directory};
 use crate::server::cookies::CookieSource;
 use crate::server::settings::{Needs, Settings};
 
-/// Returns the directories that files are written to, canonical. May block on a file system that hangs.
+/// Returns the canonical paths of the directories of files to write. May block if a file system hangs.
 pub(super) fn written_directories(settings: &Settings) -> Vec<PathBuf> {
     let snapshot = settings.snapshot.iter().map(|snapshot| &snapshot.path);
     snapshot.chain(&settings.audit_file).map(|file| directory(file)).collect()
 }
 
-/// Returns the files that must stay within reach.
+/// Returns the files that must stay accessible.
 pub(super) fn paths(config: Option<&Path>, settings: &Settings) -> Paths {
     let mut paths = Paths::default();
     if let Some(config) = config {

@@ -1,4 +1,4 @@
-//! Reloads: the configuration is read again, and taken as a whole or not at all.
+//! Reloads: the configuration is read again, and applied as a whole or not at all.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::warnings::warn;
 use crate::server::error::StartError;
 use crate::server::handle::Server;
 
-/// Maximum time of a reload: more than a program for credentials may take.
+/// Maximum time of a reload, longer than the time-out of a credential plugin.
 pub(super) const RELOAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Reason why a reload failed. The old configuration stays in effect.
@@ -33,11 +33,11 @@ pub(super) enum ReloadError {
 pub(super) struct Reloaded {
     /// The configuration as read.
     pub(super) loaded: LoadedConfig,
-    /// Directories that files are written to, canonical.
+    /// Canonical paths of the directories of files to write.
     pub(super) written: Vec<PathBuf>,
 }
 
-/// Reads the configuration again and replaces the settings of the server, within a limit of time.
+/// Reads the configuration again and replaces the settings of the server, within [`RELOAD_TIMEOUT`].
 pub(super) async fn reload(server: &Server, sources: &Sources) -> Result<Reloaded, ReloadError> {
     let mut counted = false;
     let replaced = async {

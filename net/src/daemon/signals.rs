@@ -5,33 +5,33 @@ use std::{io, mem};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals that would end the process by default and must not: those that have no meaning here, and the one for a file
-/// that exceeds a size limit, where the write fails instead.
+/// Signals that end the process by default and must not: two without a meaning here, and the one for a file that
+/// exceeds its size limit. With SIGXFSZ caught, the write fails instead.
 const WITHOUT_MEANING: [(libc::c_int, &str); 3] =
     [(libc::SIGUSR1, "SIGUSR1"), (libc::SIGUSR2, "SIGUSR2"), (libc::SIGXFSZ, "SIGXFSZ")];
 
-/// Signals received so far, each kind once.
+/// Receivers of the signals. Pending signals of one kind count once.
 pub(super) struct Signals {
     hang_up: Signal,
     interrupt: Signal,
     terminate: Signal,
-    /// True if a reload was requested while only an end was waited for.
+    /// True if a reload was requested during [`end`](Self::end).
     reload_requested: bool,
-    /// Received and dropped.
+    /// Signals that are received and ignored.
     _without_meaning: Vec<Signal>,
 }
 
-/// Request that a signal makes.
+/// Request by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalRequest {
     /// Read the configuration again.
     Reload,
-    /// End; the name of the signal.
+    /// End the process. Contains the name of the signal.
     End(&'static str),
 }
 
 impl Signals {
-    /// Handles the signals from now on; to be called in a runtime.
+    /// Installs the handlers. Must be called in a runtime.
     pub(super) fn new() -> io::Result<Self> {
         let without_meaning = WITHOUT_MEANING.iter().map(|(number, _)| signal(SignalKind::from_raw(*number)));
         Ok(Self {
@@ -59,8 +59,8 @@ impl Signals {
         }
     }
 
-    /// Waits for the next request to end, and returns the name of the signal. A reload requested meanwhile is left to
-    /// [`next`](Self::next).
+    /// Waits for the next request to end, and returns the name of the signal. If a reload is requested meanwhile,
+    /// [`next`](Self::next) returns it later.
     pub(super) async fn end(&mut self) -> &'static str {
         loop {
             match self.receive().await {

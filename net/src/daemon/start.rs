@@ -1,4 +1,4 @@
-//! From settings to bound sockets, with as few privileges as possible.
+//! Start: reads the configuration, binds the sockets and drops privileges.
 
 use std::io;
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::systemd::PassedSockets;
 use crate::server::bound::Bound;
 use crate::server::error::StartError;
 
-/// Reason why nothing is served.
+/// Reason why the daemon does not serve.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PrepareError {
     #[error(transparent)]
@@ -40,10 +40,11 @@ impl PrepareError {
     }
 }
 
-/// Maximum time to look up the user, and to read the files of one kind, at the start.
+/// Time-out at the start of each of: reading the configuration, looking up the user, reading the files that settings
+/// name.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads the configuration for the first time. Returns it with the version of the file before it was read.
+/// Reads the configuration for the first time. Returns it with the version that the file had before.
 pub(super) fn load(sources: Sources) -> Result<(Sources, LoadedConfig, ConfigVersion), ConfigError> {
     let (file, reading) = (sources.file().unwrap_or(Path::new("")).to_owned(), sources.clone());
     let read = move || {
@@ -56,8 +57,8 @@ pub(super) fn load(sources: Sources) -> Result<(Sources, LoadedConfig, ConfigVer
     Ok((sources, loaded?, version))
 }
 
-/// Binds the sockets, then drops the privileges that only that takes, of the calling thread. Returns `None` if a signal
-/// requests the end meanwhile.
+/// Binds the sockets, then drops the privileges of the calling thread that it no longer needs. Returns `None` if a
+/// signal requests the end meanwhile.
 pub(super) async fn prepare(
     sources: &Sources,
     settings: &DaemonSettings,
@@ -82,8 +83,8 @@ pub(super) async fn prepare(
     }
 }
 
-/// Makes the checks of the process, and returns the user to become. Users are looked up on a thread of its own, since the
-/// system may ask a directory service.
+/// Makes the checks of the process, and returns the user to become. Runs on a thread of its own, since looking up a
+/// user may query a directory service.
 async fn check(
     settings: &DaemonSettings,
     passed: PassedSockets,
@@ -102,8 +103,8 @@ async fn in_time<T: Send + 'static>(name: &str, call: impl FnOnce() -> T + Send 
     time::timeout(READ_TIMEOUT, detached(name, call)).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Restricts the process to the files that the settings name. A kubeconfig is read for it, on a thread of its own, so
-/// that signals are handled meanwhile.
+/// Restricts the process to the files that the settings name. These include files named by a kubeconfig, so that is
+/// read, on a thread of its own, so that signals are handled meanwhile.
 async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<DroppedPrivileges, PrepareError> {
     let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
     let kept = settings.privileges.clone();

@@ -1,4 +1,4 @@
-//! Messages of a command line that asks for help, or is wrong.
+//! Output for a command line that requests help or is wrong.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -12,9 +12,9 @@ use super::exit::USAGE;
 /// Maximum number of characters of an argument in a message.
 const MAX_ARGUMENT: usize = 200;
 
-/// Prints help where it is requested, otherwise the fault of a command line, and returns the exit code.
+/// Prints the help or version if requested, otherwise the error of the command line, and returns the exit code.
 ///
-/// Characters of an argument that could steer a terminal are escaped, and a long argument is cut.
+/// Control characters of arguments are escaped, and long arguments are truncated.
 #[must_use]
 pub fn report_usage(error: &Error) -> ExitCode {
     let printed = match escaped(error) {
@@ -32,10 +32,10 @@ pub fn report_usage(error: &Error) -> ExitCode {
     }
 }
 
-/// Returns the message with its arguments escaped and cut; `None` if they need neither.
+/// Returns the message with its arguments escaped and truncated; `None` if they need neither.
 fn escaped(error: &Error) -> Option<String> {
     let plain = error.render().to_string();
-    // With the escape sequences of arguments, beside those of clap.
+    // This keeps the escape sequences of arguments and of clap; `plain` has neither.
     let mut text = error.render().ansi().to_string();
     for (_, value) in error.context() {
         let arguments = match value {
@@ -47,7 +47,7 @@ fn escaped(error: &Error) -> Option<String> {
             text = text.replace(argument, &shown(argument));
         }
     }
-    // Without escape sequences; an argument may be repeated within the reason why it is refused.
+    // This removes escape sequences. The rest of the text is escaped, too, since the reason may repeat an argument.
     let text = StyledStr::from(text).to_string();
     let text: String =
         text.split_inclusive('\n').map(|line| line.trim_end_matches('\n')).map(escape_line).collect();
@@ -66,7 +66,7 @@ fn escape_line(line: &str) -> String {
     line.chars().flat_map(escape).chain(['\n']).collect()
 }
 
-/// Returns a character as it is if it prints, otherwise its escape.
+/// Returns a printable character unchanged, and the escape sequence of any other.
 fn escape(char: char) -> impl Iterator<Item = char> {
     let prints =
         char == ' ' || char.is_ascii_graphic() || (!char.is_ascii() && char.escape_debug().eq([char]));

@@ -2,11 +2,11 @@
 
 use crate::server::settings::Settings;
 
-/// Warnings for operators of visibility.
+/// Warning about caches in front of a server with visibility `namespace`.
 pub const HIDDEN_BEHIND_CACHE: &str = "visibility namespace ends at a cache: one in front of this server gives what one \
      client may see to all of its clients; have forwarders forward without a cache, and name their clients (trust-ecs)";
 
-/// Logs settings that are allowed but hardly meant.
+/// Logs warnings of settings that are valid but probably not intended.
 pub(super) fn warn(settings: &Settings) {
     if settings.unguarded() {
         tracing::warn!(

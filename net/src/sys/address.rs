@@ -1,4 +1,4 @@
-//! Socket addresses as the kernel writes them.
+//! Socket addresses in the kernel's format.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -10,7 +10,7 @@ use libc::{AF_INET, AF_INET6, sockaddr_in, sockaddr_in6, sockaddr_storage, sockl
 pub(super) struct AddressBuffer(sockaddr_storage);
 
 impl AddressBuffer {
-    /// Its size, as the kernel requires it.
+    /// Size of the buffer in bytes, in the kernel's type.
     #[expect(clippy::cast_possible_truncation, reason = "128 bytes")]
     pub(super) const LEN: socklen_t = size_of::<sockaddr_storage>() as socklen_t;
 
@@ -19,7 +19,8 @@ impl AddressBuffer {
         Self(unsafe { std::mem::zeroed() })
     }
 
-    /// Returns the address that the kernel wrote into the first `len` bytes; `None` if it is of another family than IPv4 and IPv6.
+    /// Returns the address that the kernel wrote into the first `len` bytes; `None` if its family is neither IPv4 nor
+    /// IPv6.
     pub(super) fn get(&self, len: socklen_t) -> Option<SocketAddr> {
         let len = usize::try_from(len).ok()?;
         match i32::from(self.0.ss_family) {

@@ -8,8 +8,8 @@ use libc::{
     IPV6_PKTINFO, c_int, cmsghdr, in_addr, in_pktinfo, in6_addr, in6_pktinfo, msghdr,
 };
 
-/// Buffer for the control messages of a datagram. Our own sockets ask for one of 32 or 40 bytes; a socket of
-/// systemd's may be set to send timestamps, the TTL and others with it (socket(7), ip(7), ipv6(7)).
+/// Buffer for the control messages of a datagram. Sockets of this process enable one of 32 or 40 bytes; a socket passed
+/// by systemd may also enable timestamps, the TTL and others (socket(7), ip(7), ipv6(7)).
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(super) struct ControlBuffer([u8; Self::LEN]);
@@ -17,11 +17,11 @@ pub(super) struct ControlBuffer([u8; Self::LEN]);
 /// The source address of the response to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReplySource {
-    /// The kernel chooses: the socket is bound to one address, or does not ask for the destination.
+    /// The kernel chooses: the socket is bound to one address, or does not report the destination.
     Any,
-    /// The address that the datagram was sent to. This many bytes of the buffer are sent with the reply.
+    /// The address that the datagram was sent to. Contains the length of the control message for the reply, in bytes.
     Destination(usize),
-    /// None: the datagram was sent to a broadcast or multicast address, which is no source of anything.
+    /// None: the datagram was sent to a broadcast or multicast address, which cannot be a source.
     NotUnicast,
 }
 
@@ -33,15 +33,15 @@ enum Destination {
 }
 
 impl ControlBuffer {
-    /// Twice of what timestamps of all kinds and both destinations take.
+    /// Size in bytes: twice that of timestamps of all kinds and both destinations.
     pub(super) const LEN: usize = 256;
 
     pub(super) const fn new() -> Self {
         Self([0; Self::LEN])
     }
 
-    /// Replaces the control messages of a received datagram, of `len` bytes by the kernel's count, by the one that sends the
-    /// reply from the address that the datagram was sent to.
+    /// Replaces the control messages of a received datagram, `len` bytes as the kernel reports, by one for its reply,
+    /// which sets the source address to the destination of the datagram.
     pub(super) fn reply(&mut self, len: usize) -> ReplySource {
         match self.destination(len) {
             None => ReplySource::Any,
@@ -52,8 +52,8 @@ impl ControlBuffer {
         }
     }
 
-    /// Looks for the destination among all control messages. An IPv6 socket that takes IPv4 clients may have it in
-    /// both forms; only that of IPv4 shows a broadcast address.
+    /// Returns the destination from the control messages. An IPv6 socket that accepts IPv4 clients may have it in both
+    /// forms; only the IPv4 form shows a broadcast address.
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
     fn destination(&mut self, len: usize) -> Option<Destination> {
         let room = len.min(Self::LEN);
@@ -62,20 +62,21 @@ impl ControlBuffer {
         // SAFETY: msg_control and msg_controllen describe this buffer, which outlives the loop.
         let mut next = unsafe { CMSG_FIRSTHDR(&raw const message) };
         while !next.is_null() {
-            // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return a pointer only to a whole header within the buffer; of
-            // integers, so any bytes are valid.
+            // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return a pointer only to a whole header within the buffer; a header
+            // consists of integers, so any bytes are valid.
             let header: cmsghdr = unsafe { next.read_unaligned() };
             let rest = room.saturating_sub(next.addr() - self.0.as_ptr().addr());
             let length = header.cmsg_len as usize;
             if length > rest {
-                // Cut: there is nothing behind it.
+                // This message is truncated, so it is the last one.
                 break;
             }
-            // SAFETY: CMSG_DATA computes an address behind the header; it reads nothing.
+            // SAFETY: CMSG_DATA computes the address after the header; it reads nothing.
             let data = unsafe { CMSG_DATA(next) };
             match (header.cmsg_level, header.cmsg_type) {
                 (IPPROTO_IP, IP_PKTINFO) if length >= whole::<in_pktinfo>() => {
-                    // SAFETY: the message holds the whole structure, of integers only; read unaligned.
+                    // SAFETY: the message contains the whole structure, which consists of integers; it is read
+                    // unaligned.
                     return Some(Destination::V4(unsafe { data.cast::<in_pktinfo>().read_unaligned() }));
                 }
                 (IPPROTO_IPV6, IPV6_PKTINFO) if length >= whole::<in6_pktinfo>() => {
@@ -91,7 +92,7 @@ impl ControlBuffer {
         found
     }
 
-    /// Writes one control message, and nothing else, and returns the bytes that it takes.
+    /// Overwrites the buffer with one control message and returns its length.
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
     fn write<T: PacketInfo>(&mut self, level: c_int, kind: c_int, info: T) -> ReplySource {
         let message = self.message(Self::LEN);
@@ -114,7 +115,7 @@ impl ControlBuffer {
         ReplySource::Destination(unsafe { CMSG_SPACE(T::LEN) } as usize)
     }
 
-    /// A message header whose control messages are the first `len` bytes of this buffer.
+    /// Returns a message header with the first `len` bytes of this buffer as its control messages.
     fn message(&mut self, len: usize) -> msghdr {
         // SAFETY: a C struct of integers and pointers, for which all zeros is a value.
         let mut message: msghdr = unsafe { mem::zeroed() };
@@ -124,7 +125,7 @@ impl ControlBuffer {
     }
 }
 
-/// A structure of integers that a control message carries.
+/// A structure of integers in a control message.
 trait PacketInfo: Copy {
     const LEN: u32;
 }
@@ -139,20 +140,20 @@ impl PacketInfo for in6_pktinfo {
     const LEN: u32 = size_of::<Self>() as u32;
 }
 
-/// The length of a control message with this structure in it, its header included.
+/// Returns the length in bytes of a control message with this structure, including its header.
 const fn whole<T: PacketInfo>() -> usize {
     // SAFETY: CMSG_LEN computes a sum; it reads nothing.
     unsafe { CMSG_LEN(T::LEN) as usize }
 }
 
-/// ip(7): of a received datagram `ipi_addr` is the destination, and `ipi_spec_dst` "the local address of the
-/// packet", which differs if the destination is a broadcast or multicast address. When sending, `ipi_spec_dst` is the
-/// source address; a non-zero `ipi_ifindex` binds the packet to that interface, which is left to the routing table: the
-/// way back may be another one.
+/// Returns the structure for a reply; `None` if the destination is not unicast. ip(7): on receipt `ipi_addr` is the
+/// destination, and `ipi_spec_dst` "the local address of the packet", which differs if the destination is a broadcast
+/// or multicast address. When sending, `ipi_spec_dst` is the source address, and a non-zero `ipi_ifindex` selects the
+/// interface. It is zero here, so that the routing table selects it: the route back may use another interface.
 fn source_v4(info: in_pktinfo) -> Option<in_pktinfo> {
     let [local, destination] =
         [info.ipi_spec_dst, info.ipi_addr].map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
-    // The kernel writes no local address if it has lost the packet's route.
+    // The kernel reports no local address if the packet no longer has a route.
     let unicast = local == destination || local.is_unspecified() && !destination.is_broadcast();
     (unicast && !destination.is_multicast()).then_some(in_pktinfo {
         ipi_ifindex: 0,
@@ -161,7 +162,8 @@ fn source_v4(info: in_pktinfo) -> Option<in_pktinfo> {
     })
 }
 
-/// RFC 3542 6.1: a source address and an interface, the latter only where the address means nothing without.
+/// Returns the structure for a reply; `None` if the destination is not unicast. RFC 3542 6.1: it has a source address
+/// and an interface. The interface is set only for link-local addresses, which are ambiguous without.
 fn source_v6(info: in6_pktinfo) -> Option<in6_pktinfo> {
     let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
     if address.is_multicast() || address.is_unspecified() {
@@ -175,7 +177,7 @@ fn source_v6(info: in6_pktinfo) -> Option<in6_pktinfo> {
 mod tests {
     use super::*;
 
-    /// The length of a control message with so many bytes of data, and the distance to the next one.
+    /// Returns the length of a control message with this data, and the distance to the next one.
     fn lengths(data: &[u8]) -> (usize, usize) {
         let len = data.len().try_into().unwrap();
         // SAFETY: CMSG_LEN and CMSG_SPACE compute sums; they read nothing.
@@ -207,7 +209,7 @@ mod tests {
 
     const A: [u8; 4] = [192, 0, 2, 7];
 
-    /// The messages that are sent with a reply, as they would be received.
+    /// Returns the control messages of a reply.
     fn sent(control: &ControlBuffer, len: usize) -> Option<(ControlBuffer, usize)> {
         let mut control = *control;
         match control.reply(len) {
@@ -232,7 +234,7 @@ mod tests {
         }
         let (mut control, len) = received(&[(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, &[7; 16])]);
         assert_eq!(control.reply(len), ReplySource::Any);
-        // Cut in the midst of its only message.
+        // Truncated within its only message.
         let (mut control, len) = received(&[(IPPROTO_IP, IP_PKTINFO, &v4(2, A, A))]);
         assert_eq!(control.reply(len - 8), ReplySource::Any);
         // Lengths that no kernel writes.
@@ -246,10 +248,10 @@ mod tests {
     fn message_at_end_of_buffer_is_whole() {
         let info = v4(2, A, A);
         let (len, _) = lengths(&info);
-        // Without the padding behind it.
+        // Without the padding after it.
         let (mut control, _) = received(&[(IPPROTO_IP, IP_PKTINFO, &info)]);
         assert!(matches!(control.reply(len), ReplySource::Destination(_)));
-        // Behind another one, too.
+        // Also after another message.
         let timestamp = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[7; 16][..]);
         let (mut control, all) = received(&[timestamp, (IPPROTO_IP, IP_PKTINFO, &info)]);
         let (_, padded) = lengths(&info);

@@ -1,22 +1,23 @@
-//! Memory that the allocator keeps after it was freed.
+//! Limits of the free memory that the allocator keeps.
 
-/// Buffers of this size and more are mapped by themselves, so that the system has them back when they are freed:
-/// bodies of pages, and the objects of one. It is the C library's own default, but that one rises to the largest
-/// buffer that was ever freed, so that from the second page on they come from the heap and stay in it.
+/// Size in bytes from which a buffer has a memory mapping of its own, which is returned to the system when the buffer
+/// is freed: bodies of pages of a list, and their objects. It is glibc's default. Unless it is set, glibc raises it to
+/// the size of the largest mapped buffer freed so far, and from the second page on, buffers would be allocated in the
+/// heap, which keeps them.
 #[cfg(all(feature = "daemon", target_os = "linux", target_env = "gnu"))]
 const LARGE: libc::c_int = 128 * 1024;
 
-/// Makes the allocator keep little. To be called before there is a second thread.
+/// Makes the allocator keep little free memory. Must be called before a second thread is started.
 ///
-/// Its default is made for programs that allocate all the time in all threads. This one does so in the thread that
-/// reads the cluster, and much at a time while it is listed: what is kept of that is more than the pods are. So
-/// there is one heap, not one for each thread, and large buffers are not part of it. That costs a few system calls
-/// for each page, and for bursts of changes.
+/// The allocator's defaults suit programs that allocate constantly in all threads. This one allocates in the thread
+/// that reads the cluster, most of it during a list, after which the allocator would keep more memory than the pods
+/// take. So there is one heap, not one for each thread, and large buffers are mapped separately. That costs a few
+/// system calls for each page of a list, and for bursts of changes.
 #[cfg(all(feature = "daemon", target_os = "linux", target_env = "gnu"))]
 pub(crate) fn keep_little_memory() {
     // SAFETY: mallopt takes no pointers; there is no other thread that might be within malloc.
     unsafe {
-        // What it does not take stays at its default.
+        // A parameter that mallopt refuses keeps its default.
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         libc::mallopt(libc::M_ARENA_MAX, 1);
     }
@@ -26,14 +27,14 @@ pub(crate) fn keep_little_memory() {
 #[cfg(all(feature = "daemon", not(all(target_os = "linux", target_env = "gnu"))))]
 pub(crate) fn keep_little_memory() {}
 
-/// Returns free memory within the heap to the system; takes a few milliseconds at most.
+/// Returns free memory within the heap to the system; a call takes a few milliseconds at most.
 ///
-/// By itself the allocator returns only free memory at the heap's end, where a live object may be.
+/// On its own the allocator returns only free memory at the end of the heap, and a live object there prevents that.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn release_free_memory() {
-    // SAFETY: malloc_trim takes no pointers, and the allocator's own locks while it works.
+    // SAFETY: malloc_trim takes no pointers, and holds the allocator's locks.
     unsafe {
-        // The result, whether any memory was returned, is of no interest.
+        // The result, whether any memory was returned, is not needed.
         libc::malloc_trim(0);
     }
 }
@@ -46,7 +47,7 @@ pub(crate) fn release_free_memory() {}
 mod tests {
     use super::*;
 
-    /// Resident memory, in KiB.
+    /// Returns the resident memory in KiB.
     fn resident() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -57,7 +58,7 @@ mod tests {
     fn free_memory_within_the_heap_is_returned() {
         const KIB: usize = 64 * 1024;
         let mut blocks: Vec<_> = (0..KIB).map(|_| Box::new([1_u8; 1024])).collect();
-        // The last one stays, so the others are not the end of the heap.
+        // The last block stays, so that the free memory is not at the end of the heap.
         blocks.drain(..KIB - 1);
         let before = resident();
         release_free_memory();

@@ -11,48 +11,48 @@ use super::Datagram;
 use super::address::AddressBuffer;
 use super::control::{ControlBuffer, ReplySource};
 
-/// Number of datagrams that are received or sent at once. Beyond some 16 the cost of the system call no longer
-/// shows against that of the datagrams; but the kernel drives code and tables out of the near caches, so the
-/// more are answered between two calls, the fewer times those come back.
+/// Maximum number of datagrams received or sent by one system call. Beyond about 16 the cost of the call itself is
+/// negligible. But each call evicts the server's code and tables from the nearest CPU caches, and they are loaded again
+/// once for each batch, so a larger batch has fewer cache misses for each query.
 pub(crate) const BATCH: usize = 64;
 
 #[expect(clippy::cast_possible_truncation, reason = "64")]
 const BATCH_LEN: c_uint = BATCH as c_uint;
 
-/// Maximum number of bytes of a datagram that are received; the rest is lost. 4 KiB of options fit beside a question.
+/// Maximum number of bytes of a datagram that are received; the rest is lost. A question and 4 KiB of options fit.
 ///
-/// It bounds what a sender can make resident: with room for the longest datagrams there are, a flood of these would
-/// touch 4 MB for each socket of each thread.
+/// It bounds the memory that a sender can make resident: with buffers for the longest datagrams (64 KiB), a flood of
+/// them would touch 4 MiB for each socket of each thread.
 pub(crate) const QUERY: usize = 4096 + 512;
 
-/// Distance between two queries' buffers. Not a multiple of the page, or the beginnings of all buffers would
-/// compete for the same few lines of the cache.
+/// Distance in bytes between the buffers of two queries. It is not a multiple of the page size, so that the beginnings
+/// of the buffers do not map to the same cache sets.
 const QUERY_STRIDE: usize = QUERY + 64;
 
-/// Distance between two replies' buffers: on cache lines of their own.
+/// Distance in bytes between the buffers of two replies: a multiple of the cache line.
 const REPLY_STRIDE: usize = MAX_UDP_REPLY.next_multiple_of(64);
 
-/// Buffers for one batch of queries and the replies to them, allocated once: 6.3 KiB for each datagram of a batch.
+/// Buffers for one batch of queries and their replies, allocated once: 6.3 KiB for each datagram of a batch.
 ///
-/// The kernel's headers point into the vectors beside them. None of these vectors ever grows, so the pointers
-/// stay valid for as long as the structure exists, wherever it is moved.
+/// The headers point into the other vectors. None of the vectors ever grows, so the pointers stay valid for the
+/// lifetime of the structure, also if it is moved.
 pub(crate) struct DatagramBuffers {
     queries: Vec<u8>,
     replies: Vec<u8>,
     peers: Vec<AddressBuffer>,
     controls: Vec<ControlBuffer>,
-    // Only pointed to by the headers.
+    // Accessed only by the headers' pointers.
     _query_parts: Vec<iovec>,
     reply_parts: Vec<iovec>,
     incoming: Vec<mmsghdr>,
     outgoing: Vec<mmsghdr>,
-    /// Number of `incoming` that hold a datagram.
+    /// Number of `incoming` headers with a datagram.
     received: usize,
-    /// Number of `incoming` that the kernel may have changed.
+    /// Number of `incoming` headers that the kernel may have changed.
     used: usize,
-    /// Number of `outgoing` that hold a reply.
+    /// Number of `outgoing` headers with a reply.
     queued: usize,
-    /// Number of `incoming` that were sent to a broadcast or multicast address.
+    /// Number of received datagrams that were sent to a broadcast or multicast address.
     not_unicast: usize,
 }
 
@@ -86,7 +86,7 @@ impl DatagramBuffers {
         }
     }
 
-    /// Receives up to [`BATCH`] datagrams without waiting and returns how many; forgets what was there before.
+    /// Receives up to [`BATCH`] datagrams without waiting and returns their number. Discards the previous batch.
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         for header in self.incoming.iter_mut().take(self.used) {
             header.msg_hdr.msg_namelen = AddressBuffer::LEN;
@@ -119,14 +119,14 @@ impl DatagramBuffers {
         self.received
     }
 
-    /// Returns every received datagram.
+    /// Returns the payload of every received datagram.
     pub(crate) fn queries(&self) -> impl Iterator<Item = &[u8]> {
         let queries = self.incoming.iter().zip(self.queries.chunks_exact(QUERY_STRIDE)).take(self.received);
         queries.map(|(header, query)| query.get(..header.msg_len as usize).unwrap_or_default())
     }
 
-    /// Calls `each` with every received datagram that was sent to an address of this host alone and with room for a
-    /// reply, and queues a reply of as many bytes as it returns. If `each` panics, the replies before stay queued.
+    /// Calls `each` with every received datagram that was sent to a unicast address, and with a buffer for its reply.
+    /// Queues a reply of as many bytes as `each` returns. If `each` panics, earlier replies stay queued.
     #[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl")]
     pub(crate) fn answer(&mut self, mut each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>) {
         let queries = self.queries.chunks_exact(QUERY_STRIDE);
@@ -172,28 +172,28 @@ impl DatagramBuffers {
         self.queued
     }
 
-    /// Sends the queued replies from this one on, without waiting, and returns how many went out. An error is
-    /// about the first of them.
+    /// Sends the queued replies beginning with number `from`, without waiting, and returns the number of sent ones. An
+    /// error refers to the first of them.
     pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, from: usize) -> io::Result<usize> {
         let Some(headers) = self.outgoing.get_mut(from..self.queued) else { return Ok(0) };
         let len = c_uint::try_from(headers.len()).unwrap_or(BATCH_LEN);
-        // SAFETY: the descriptor is open, since it is borrowed. Each header up to `queued` has been filled by
-        // `answer`: its iovec points to at most MAX_UDP_REPLY bytes of `replies`, its name to what `receive` got
-        // from the kernel, its control to what `ControlBuffer::reply` wrote, with no greater lengths; all in vectors of `self`, which is
-        // borrowed mutably.
+        // SAFETY: the descriptor is open, since it is borrowed. Each header up to `queued` has been filled by `answer`:
+        // its iovec points to at most MAX_UDP_REPLY bytes of `replies`, its name to the address that the kernel wrote
+        // in `receive`, its control to the message that `ControlBuffer::reply` wrote, with no greater lengths; all in
+        // vectors of `self`, which is borrowed mutably.
         let count =
             unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), len, MSG_DONTWAIT as _) };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 }
 
-/// Returns one part for each piece of the buffer.
+/// Returns one iovec of `len` bytes for each `stride` bytes of the buffer.
 fn parts(buffer: &mut [u8], stride: usize, len: usize) -> Vec<iovec> {
     let pieces = buffer.chunks_exact_mut(stride);
     pieces.map(|piece| iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: len }).collect()
 }
 
-/// Returns one header for each part.
+/// Returns one header for each iovec.
 fn headers(parts: &mut [iovec]) -> Vec<mmsghdr> {
     let header = |part: &mut iovec| {
         // SAFETY: a C struct of integers and pointers, for which all zeros is a value.
@@ -232,7 +232,7 @@ mod tests {
     fn a_burst_comes_and_goes_as_one() {
         let (server, client) = pair();
         let mut messages = DatagramBuffers::new();
-        // Twice, so that the second batch is received over the traces of the first.
+        // Twice, since the second batch reuses the buffers and headers of the first.
         for round in 0..2_u8 {
             for number in 0..72_u8 {
                 client.send(&[round, number]).unwrap();
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn datagrams_are_whole_up_to_the_limit() {
         let (server, client) = pair();
-        // 65,507 is what IPv4 leaves for UDP's payload.
+        // 65,507 is the maximum UDP payload over IPv4.
         let huge: Vec<u8> = (0..65_507_u32).map(|at| at.to_le_bytes()[0]).collect();
         for len in [0, QUERY, QUERY + 1, huge.len(), 1] {
             client.send(&huge[..len]).unwrap();
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(received, [(0, false), (QUERY, false), (QUERY, true), (QUERY, true), (1, false)]);
     }
 
-    /// Sockets that are passed to us may ask for more than the destination, some of it in front of that.
+    /// Passed sockets may have enabled other control messages, some of which precede the destination.
     #[test]
     fn other_control_messages_leave_source_unchanged() {
         use super::super::options::{reply_from_destination, set};
@@ -297,7 +297,7 @@ mod tests {
             (IPPROTO_IP, IP_RECVTTL, 1),
             (IPPROTO_IP, IP_RECVORIGDSTADDR, 1),
         ];
-        // Each alone, and all of them.
+        // Each option alone, and all of them.
         for chosen in options.chunks(1).chain([&options[..]]) {
             let server = UdpSocket::bind("0.0.0.0:0").unwrap();
             let address = server.local_addr().unwrap();
@@ -305,7 +305,7 @@ mod tests {
                 set(server.as_fd(), level, name, value).unwrap();
             }
             reply_from_destination(server.as_fd(), address).unwrap();
-            // Connected, so that a reply from another address would not reach it.
+            // Connected, so that a reply from another address would not be received.
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
             client.connect(("127.0.0.77", address.port())).unwrap();

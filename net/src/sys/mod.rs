@@ -1,6 +1,6 @@
-//! System calls that no safe crate offers: all the unsafe code there is, for Linux.
+//! System calls of Linux for which there is no safe crate: all unsafe code of the workspace.
 //!
-//! Elsewhere the safe parts of this module remain, and [`crate::server::udp`] takes its portable path.
+//! On other systems [`crate::server::udp`] uses portable code, and only the safe parts of this module are compiled.
 
 #[cfg(target_os = "linux")]
 mod address;
@@ -27,11 +27,11 @@ pub(crate) use self::{
 /// A datagram that was received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Datagram<'a> {
-    /// Its payload.
+    /// Payload.
     pub(crate) octets: &'a [u8],
-    /// Its sender.
+    /// Address of the sender.
     pub(crate) peer: std::net::SocketAddr,
-    /// True if it was longer than that: its end is lost.
+    /// True if the datagram was longer than the buffer, so that its end is lost.
     pub(crate) cut: bool,
 }
 
@@ -42,7 +42,7 @@ pub(crate) use self::options::interface_index;
 pub(crate) use self::memory::keep_little_memory;
 pub(crate) use self::memory::release_free_memory;
 
-/// Returns the number of a network interface: unknown without a system call of which there is no safe form.
+/// Returns `None`: on these systems no safe crate returns the index of a network interface.
 #[cfg(all(feature = "daemon", not(target_os = "linux")))]
 pub(crate) fn interface_index(_name: &str) -> Option<u32> {
     None

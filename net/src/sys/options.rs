@@ -1,4 +1,4 @@
-//! Socket options that socket2 does not have.
+//! Socket options that `socket2` does not have.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub(crate) fn reply_from_destination(socket: BorrowedFd<'_>, bound: SocketAddr) 
     match bound {
         SocketAddr::V4(_) => set(socket, IPPROTO_IP, IP_PKTINFO, 1),
         SocketAddr::V6(_) => {
-            // Only a socket of systemd's takes IPv4 clients too, and only this form shows a broadcast address.
+            // A socket passed by systemd may accept IPv4 clients, too, and only this form shows a broadcast address.
             let _ = set(socket, IPPROTO_IP, IP_PKTINFO, 1);
             set(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
         }
@@ -46,15 +46,16 @@ pub(crate) fn without_path_mtu_discovery(socket: BorrowedFd<'_>, bound: SocketAd
 }
 
 /// Makes the kernel queue all new connections at one of the listening sockets that share this one's address by
-/// `SO_REUSEPORT`: to the one of this number, in the order of their coming; the last one takes the number of one
-/// that is closed. If there are not as many, it chooses by the client's address, as it does by itself.
+/// `SO_REUSEPORT`: at the socket of this number, in the order in which they joined. If one is closed, the last one
+/// takes its number. If there is no socket of this number, the kernel chooses by a hash of addresses and ports, as
+/// without this option.
 pub(crate) fn choose_listener(socket: BorrowedFd<'_>, number: u32) -> io::Result<()> {
     // Classic BPF, of one instruction: return this constant (socket(7), SO_ATTACH_REUSEPORT_CBPF).
     const RETURN: u16 = 0x06;
     let mut program = [sock_filter { code: RETURN, jt: 0, jf: 0, k: number }];
     let program = sock_fprog { len: 1, filter: program.as_mut_ptr() };
-    // SAFETY: the descriptor is open, since it is borrowed; the pointer is to a sock_fprog, whose size is given
-    // and which points to one instruction; both outlive the call, and the kernel only reads them.
+    // SAFETY: the descriptor is open, since it is borrowed; the pointer is to a sock_fprog of the size passed, which
+    // points to one instruction; both outlive the call, and the kernel only reads them.
     let done = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -86,7 +87,7 @@ pub(crate) fn dropped_by_kernel(socket: BorrowedFd<'_>) -> io::Result<u32> {
     if done == 0 { Ok(info[DROPS]) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Returns the number of a network interface, such as `eth0`; `None` if there is none of this name.
+/// Returns the index of a network interface by its name, such as `eth0`; `None` if there is none of this name.
 #[cfg(feature = "daemon")]
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
     let name = std::ffi::CString::new(name).ok()?;

@@ -1,5 +1,4 @@
-//! The protocol between systemd and poddnsd: sockets that are passed in (`sd_listen_fds`(3)), and the daemon's state
-//! (`sd_notify`(3)).
+//! Protocols of systemd: passed sockets (`sd_listen_fds`(3)) and notifications of the daemon's state (`sd_notify`(3)).
 
 mod notify;
 mod pings;

@@ -8,7 +8,7 @@ use tokio::time::{self, Instant};
 /// Interval between updates of the status.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The service manager. Without one, which `NOTIFY_SOCKET` names, nothing is sent.
+/// Client of the service manager, which `NOTIFY_SOCKET` names. Without that variable it sends nothing.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     is_there: bool,
@@ -19,17 +19,17 @@ pub(crate) struct Supervisor {
     polled: Instant,
 }
 
-/// Something that is due.
+/// Notification that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DueNotice {
     /// An update of the status, if it has changed.
     Status,
-    /// The same, and a ping of the watchdog if all threads are alive.
+    /// An update of the status, if it has changed, and a ping of the watchdog, if all threads are alive.
     Heartbeat,
 }
 
 impl Supervisor {
-    /// To be called in a runtime.
+    /// Reads `NOTIFY_SOCKET` and the watchdog's time-out from the environment. Must be called in a runtime.
     pub(crate) fn from_env() -> Self {
         let is_there = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
         let timeout = sd_notify::watchdog_enabled().filter(|timeout| is_there && !timeout.is_zero());
@@ -42,7 +42,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits until something is due: for ever without a service manager. May be dropped and called again at any time.
+    /// Waits until a notification is due; never returns without a service manager. Cancel safe.
     pub(crate) async fn due(&mut self) -> DueNotice {
         if !self.is_there {
             return std::future::pending().await;
@@ -58,21 +58,21 @@ impl Supervisor {
         DueNotice::Status
     }
 
-    /// Notifies that everything is bound and open.
+    /// Notifies that the start or a reload is complete.
     pub(crate) fn ready(&self) {
         self.notify(&[NotifyState::Ready]);
     }
 
-    /// Notifies that the configuration is being read again; [`ready`](Self::ready) ends that.
+    /// Notifies that a reload has begun; [`ready`](Self::ready) notifies of its end.
     pub(crate) fn reloading(&self) {
-        // systemd assigns this notification to one of its requests by the time.
+        // systemd matches this notification to its request by this time.
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.notify(&[NotifyState::Reloading, now]),
             Err(error) => tracing::warn!(%error, "cannot notify systemd of the reload without a clock"),
         }
     }
 
-    /// Notifies that the end has begun, and takes up to this long.
+    /// Notifies that the process is about to end, within `at_most`.
     pub(crate) fn stopping(&self, at_most: Duration) {
         let most = at_most.as_micros().try_into().unwrap_or(u32::MAX);
         self.notify(&[
@@ -82,7 +82,7 @@ impl Supervisor {
         ]);
     }
 
-    /// Updates what `systemctl status` shows, if it has changed.
+    /// Updates the status that `systemctl status` shows, if it has changed.
     pub(crate) fn status(&mut self, status: String) {
         if self.status != status {
             self.notify(&[NotifyState::Status(&status)]);

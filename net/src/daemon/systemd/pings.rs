@@ -2,17 +2,17 @@
 
 use tokio::sync::oneshot;
 
-/// Pings of the threads, one each, that are to be answered by the next heartbeat.
+/// Pings of all threads, one each, to be answered before the next heartbeat.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadPings {
     pending: Vec<oneshot::Receiver<()>>,
 }
 
 impl ThreadPings {
-    /// Returns true if every thread has answered the last ping. If so, `ping` sends another one; otherwise the same one stays
-    /// open.
+    /// Returns true if every thread has answered the last ping, and sends the next one by `ping`. Otherwise waits for
+    /// the remaining answers.
     pub(crate) fn beats(&mut self, ping: impl FnOnce() -> Vec<oneshot::Receiver<()>>) -> bool {
-        // An answer can be taken once.
+        // An answer can be received once only, so its receiver is removed.
         self.pending.retain_mut(|answer| answer.try_recv().is_err());
         let all = self.pending.is_empty();
         if all {

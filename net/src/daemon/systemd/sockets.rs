@@ -10,7 +10,7 @@ use socket2::SockRef;
 
 use crate::server::bind::{Sockets, prepare_tcp, prepare_udp};
 
-/// Reason why the sockets that systemd passes cannot be served.
+/// Reason why the sockets that systemd passes cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PassedError {
@@ -20,15 +20,15 @@ pub enum PassedError {
          should have ListenDatagram= and ListenStream= with an IP address and port, and Accept=no"
     )]
     Kind {
-        /// Its number.
+        /// Number of the descriptor.
         descriptor: usize,
     },
     /// A socket cannot be prepared.
     #[error("descriptor {descriptor}, passed by systemd: {source}")]
     Unusable {
-        /// The number of its descriptor.
+        /// Number of its descriptor.
         descriptor: usize,
-        /// The system's error.
+        /// Error of the system.
         source: io::Error,
     },
     /// An address lacks one transport.
@@ -39,9 +39,9 @@ pub enum PassedError {
     HalfAnAddress {
         /// The address.
         address: SocketAddr,
-        /// The transport that it has.
+        /// Transport that it has.
         has: &'static str,
-        /// The setting of the unit that is missing.
+        /// Missing setting of the unit.
         missing: &'static str,
     },
     /// An address has several TCP listeners.
@@ -49,7 +49,7 @@ pub enum PassedError {
     TooManyListeners {
         /// The address.
         address: SocketAddr,
-        /// Their number.
+        /// Number of its listeners.
         count: usize,
     },
     /// An address has more UDP sockets than there are threads.
@@ -60,7 +60,7 @@ pub enum PassedError {
     TooFewThreads {
         /// The address.
         address: SocketAddr,
-        /// Number of its sockets.
+        /// Number of its UDP sockets.
         count: usize,
         /// Number of threads.
         threads: NonZeroUsize,
@@ -69,19 +69,20 @@ pub enum PassedError {
 
 /// Sockets that systemd has passed to this process, by address, in the order of the unit.
 ///
-/// An address may be passed over UDP several times (`ReusePort=yes`), once for each thread that is to serve it.
+/// An address may have several UDP sockets (`ReusePort=yes`), one for each thread that is to serve it.
 #[derive(Debug, Default)]
 pub struct PassedSockets(pub(crate) Vec<Sockets>);
 
 impl PassedSockets {
-    /// Takes the sockets; none if systemd passes none. To be called once and before there are threads, since it changes
-    /// the environment, so that programs that this process runs do not take them, too.
+    /// Takes the sockets from the environment; none if systemd passes none. Removes the variables, so that programs
+    /// that this process runs do not take the sockets, too. Must be called once, before any thread is started, since it
+    /// changes the environment.
     pub fn take() -> Result<Self, PassedError> {
-        // listenfd accepts its absence; systemd always sets it.
+        // Without `LISTEN_PID`, listenfd would accept `LISTEN_FDS` of another process; systemd always sets both.
         if env::var_os("LISTEN_PID").is_none() { Ok(Self::default()) } else { taken().map(Self) }
     }
 
-    /// Returns their addresses.
+    /// Returns the addresses of the sockets.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.0.iter().map(|sockets| sockets.address).collect()
@@ -90,14 +91,14 @@ impl PassedSockets {
     /// Fails if there are not enough threads for all sockets.
     pub(crate) fn check_threads(&self, threads: NonZeroUsize) -> Result<(), PassedError> {
         let of = |sockets: &Sockets| (sockets.address, sockets.udp.len());
-        // Queries that arrive at a socket that nobody reads would be lost.
+        // A socket without a thread would lose the queries that arrive at it.
         match self.0.iter().map(of).find(|&(_, count)| count > threads.get()) {
             Some((address, count)) => Err(PassedError::TooFewThreads { address, count, threads }),
             None => Ok(()),
         }
     }
 
-    /// Logs which addresses have fewer sockets than there are threads.
+    /// Logs the addresses that have fewer UDP sockets than there are threads.
     pub(crate) fn advise(&self, threads: NonZeroUsize) {
         for sockets in self.0.iter().filter(|sockets| sockets.udp.len() < threads.get()) {
             tracing::info!(

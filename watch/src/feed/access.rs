@@ -1,4 +1,4 @@
-//! The client of the API server, with its credentials: made, and made again when they expire or are refused.
+//! The client of the API server and its credentials, both renewed when they expire or are refused.
 
 use std::env;
 use std::error::Error;
@@ -26,39 +26,39 @@ use crate::kubeconfig::plugin::{Plugin, PluginCredentials};
 use crate::kubeconfig::{Authorization, ClientConfig, ConfigSource, KubeconfigError, read_token};
 use crate::tls;
 
-/// Time limit of reading the files of a configuration.
+/// Time limit for reading the files of a configuration.
 const FILE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time limit of waiting for a client: that of a plugin, and what it takes to read the files before.
+/// Time limit for obtaining a client: that of a plugin, plus time for reading the files before it runs.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(45);
-/// Time for which a request of a feed waits for a client. Less than any time limit of a response, so that the error names the
-/// credentials rather than the API server.
+/// Time for which a request of a feed waits for a client. Shorter than any time limit of a response, so that the error
+/// names the credentials rather than the API server.
 pub(super) const CLIENT_WAIT_TIMEOUT: Duration = Duration::from_secs(8);
-/// Minimum age of a client that is replaced because the server does not respond, of which it is rarely the cause.
+/// Minimum age of a client that is replaced because the server does not respond, which the client rarely causes.
 const UNREACHABLE_AGE: Duration = Duration::from_mins(1);
-/// Minimum age of a client that is replaced because its CA has not issued the server's certificate.
+/// Minimum age of a client that is replaced because the server's certificate is not issued by its CA.
 const DISTRUST_AGE: Duration = Duration::from_secs(10);
-/// Time before the end of credentials in which new ones are requested in the background.
+/// Time before the expiry of credentials at which new ones are requested in the background.
 const RENEW_BEFORE: Duration = Duration::from_mins(1);
 /// Minimum time between two runs of a plugin, even if its credentials expire sooner.
 const MIN_LIFETIME: Duration = Duration::from_secs(10);
 
-/// Access to a cluster: one for all watches.
+/// Access to a cluster, shared by all watches.
 ///
-/// A client has the server, CA, client certificate and token that were in the files when it was made. If it is refused, it is
-/// replaced by one made of the files as they are now. Tokens in files are read for each request.
+/// A client has the server, CA, client certificate and token that were in the files when it was made. If it is refused,
+/// it is replaced by a client made from the current files. Tokens in files are read for each request.
 pub(crate) struct ClusterAccess {
     options: ClusterOptions,
     place: ConfigSource,
     server: StdMutex<ConfiguredServer>,
     current: Mutex<ClientSlot>,
-    /// Reason why there is no client, or no other one.
+    /// Reason why there is no client, or why the last attempt to replace it failed.
     reason: StdMutex<Option<Arc<FeedError>>>,
     refused: AtomicBool,
     unreachable: AtomicBool,
     distrusted: AtomicBool,
     /// Number of times that the client was replaced.
     generation: AtomicU64,
-    /// Number of attempts to make a client that failed.
+    /// Number of failed attempts to make a client.
     failures: AtomicU64,
 }
 
@@ -67,21 +67,21 @@ struct ClientSlot {
     made: Option<ActiveClient>,
     /// The configuration read at the start, for the first client.
     loaded: Option<ClientConfig>,
-    /// The attempt to make another client, at most one. It continues if its waiter is cancelled.
+    /// The attempt to make another client, at most one. It continues if the task that waits for it is cancelled.
     pending: JoinSet<Result<ActiveClient, FeedError>>,
 }
 
-/// A client.
+/// A client, with the data it was made from.
 struct ActiveClient {
     client: Client,
     server: ConfiguredServer,
     at: Instant,
-    /// End of its credentials.
+    /// Expiry of its credentials.
     expires: Option<Instant>,
     plugin: Option<(Plugin, PluginCredentials)>,
 }
 
-/// Need for another client, and for other credentials.
+/// Time at which the client is to be replaced, and need for new credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Renewal {
     Later,
@@ -95,8 +95,8 @@ enum Renewal {
 }
 
 impl ClusterAccess {
-    /// Reads the configuration and, unless a plugin must be run for it, makes the first client. Connects to
-    /// nothing yet.
+    /// Reads the configuration and, unless that requires running a plugin, makes the first client. Does not connect
+    /// yet.
     pub(crate) async fn open(options: ClusterOptions) -> Result<Self, FeedError> {
         let place = ConfigSource::of(&options, |name| env::var_os(name));
         let loaded = timeout(FILE_TIMEOUT, load(place.clone(), options.clone()));
@@ -123,25 +123,26 @@ impl ClusterAccess {
         })
     }
 
-    /// Returns the server of the client in use; another one after the configuration was read again and names another.
+    /// Returns the server of the client in use. It changes if the configuration was read again and names another
+    /// server.
     pub(crate) fn server(&self) -> ConfiguredServer {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the URL of that server, for messages.
+    /// Returns the URL of the server of the client in use, for messages.
     pub(crate) fn url(&self) -> Arc<str> {
         self.server().url
     }
 
-    /// Returns the client; a new one if the last was refused. If there are no others just now (a mount that is
-    /// being swapped, a plugin that fails) the old credentials stay in use.
+    /// Returns the client, or a new one if the last one was refused. If no new one can be made (a mount that is being
+    /// replaced, a plugin that fails), the old one stays in use.
     ///
-    /// Fails while there are none at all: a credential plugin fails, or is killed at its limit.
+    /// Fails if there is none at all: a credential plugin has failed, or exceeded its time limit.
     pub(crate) async fn client(&self) -> Result<Client, Arc<FeedError>> {
         self.client_within(CLIENT_TIMEOUT).await
     }
 
-    /// As [`client`](Self::client), with a time limit. The attempt to make a client continues beyond it.
+    /// As [`client`](Self::client), with another time limit. The attempt to make a client continues after it.
     pub(crate) async fn client_within(&self, patience: Duration) -> Result<Client, Arc<FeedError>> {
         let end = Instant::now() + patience;
         let failures = self.failures.load(Ordering::Acquire);
@@ -154,7 +155,7 @@ impl ClusterAccess {
         match self.due(&current) {
             Renewal::Later => {}
             Renewal::Soon { credentials } => self.begin(&mut current, credentials),
-            // Another request has waited for the attempt that has just failed: it is not repeated.
+            // The attempt that has just failed was awaited by another request: it is not repeated.
             Renewal::Now { .. } if self.failures.load(Ordering::Acquire) != failures => {}
             Renewal::Now { credentials } => {
                 self.begin(&mut current, credentials);
@@ -175,18 +176,18 @@ impl ClusterAccess {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason.map(Arc::new);
     }
 
-    /// Returns the number of the client that [`client`](Self::client) returned last: another one may be of another
-    /// cluster.
+    /// Returns the generation of the client that [`client`](Self::client) returned last. A client of another generation
+    /// may be for another cluster.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Notes a 401: the next request has credentials that are read again.
+    /// Records a 401: for the next request, the credentials are read again.
     pub(crate) fn refused(&self) {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that there was no response, because of `error`: the configuration may have changed.
+    /// Records that there was no response because of `error`: the configuration may have changed.
     pub(crate) fn unreachable(&self, error: &(dyn Error + 'static)) {
         let flag = if tls::is_distrust(error) { &self.distrusted } else { &self.unreachable };
         flag.store(true, Ordering::Relaxed);
@@ -212,8 +213,8 @@ impl ClusterAccess {
         }
     }
 
-    /// Begins to make another client, unless that is under way. Without `credentials`, a plugin that has returned some is not
-    /// run again.
+    /// Begins to make another client, unless an attempt is under way. Without `credentials`, a plugin that has returned
+    /// credentials is not run again.
     fn begin(&self, current: &mut ClientSlot, credentials: bool) {
         if !current.pending.is_empty() {
             return;
@@ -224,7 +225,7 @@ impl ClusterAccess {
         let asked =
             loaded.as_ref().and_then(ClientConfig::plugin).or(last.as_ref().map(|(plugin, _)| plugin));
         if let Some(plugin) = asked {
-            // The error of the last attempt is more specific.
+            // If there is an error of the last attempt, it is more specific.
             let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
             reason.get_or_insert_with(|| Arc::new(plugin.pending().into()));
         }
@@ -246,7 +247,7 @@ impl ClusterAccess {
                 *self.server.lock().unwrap_or_else(PoisonError::into_inner) = made.server.clone();
                 match &current.made {
                     None => {}
-                    // This happens whenever the credentials of a plugin expire, so it is not for the operator.
+                    // This happens whenever the credentials of a plugin expire, so it is not logged at level info.
                     Some(before) if before.server == made.server => {
                         debug!(server = %made.server.url, "read the credentials again");
                     }
@@ -292,7 +293,7 @@ async fn load(place: ConfigSource, options: ClusterOptions) -> Result<ClientConf
     })
 }
 
-/// Makes a client. A plugin is run unless its credentials are `known`.
+/// Makes a client. Runs the plugin, if there is one, unless its credentials are `known`.
 async fn make(
     loaded: ClientConfig,
     known: Option<(Plugin, PluginCredentials)>,
@@ -321,7 +322,7 @@ async fn make(
 }
 
 async fn connect(config: Config, probe_interval: Duration) -> Result<Client, FeedError> {
-    // It reads the system's certificates if there is no CA, which blocks.
+    // Without a CA, this reads the system's certificates, which blocks.
     match spawn_blocking(move || connection::client(config, probe_interval)).await {
         Ok(Ok(client)) => Ok(client),
         Ok(Err(error)) => Err(FeedError::Client(Box::new(error))),
@@ -344,7 +345,7 @@ fn authorized(client: Client, authorization: Authorization) -> Client {
     Client::new(service_fn(send), "default")
 }
 
-/// Returns the header for a request. A file that cannot be read, or not in time, leaves the last token in use.
+/// Returns the header for a request. If the file cannot be read, or not in time, the last token stays in use.
 async fn header(authorization: &StdMutex<Authorization>) -> Option<HeaderValue> {
     let lock = || authorization.lock().unwrap_or_else(PoisonError::into_inner);
     let (path, last) = match &*lock() {

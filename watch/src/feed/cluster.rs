@@ -30,12 +30,13 @@ use crate::Resource;
 use crate::freshness::Health;
 use crate::index::SharedWriter;
 
-/// Pods that count: see [`Phase::counts`](crate::Phase::counts). A pod that ends arrives as deleted.
+/// Selects the pods that are served: see [`Phase::counts`](crate::Phase::counts). When a pod ends, the watch reports it
+/// as deleted.
 ///
-/// `CoreDNS` leaves out `status.phase!=Unknown` pods as well, but those are neither deleted nor ended.
+/// `CoreDNS` excludes pods of phase `Unknown` as well, but those have neither been deleted nor ended.
 const PODS_THAT_COUNT: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// Delay before a watch whose task has panicked begins anew.
+/// Delay before a watch is restarted after its task has panicked.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 
 /// The watches of a cluster.
@@ -45,7 +46,7 @@ pub(crate) struct ClusterFeed {
     watches: Vec<BoxFuture<'static, ()>>,
 }
 
-/// Parts that all watches share.
+/// Parts that all watches of a feed share.
 #[derive(Clone)]
 struct WatchContext {
     access: Arc<ClusterAccess>,
@@ -61,7 +62,7 @@ struct WatchContext {
 }
 
 impl ClusterFeed {
-    /// Reads the client's configuration and registers the watches. Asks the server for nothing yet.
+    /// Reads the client's configuration and registers the watches. Makes no requests yet.
     pub(crate) async fn open(
         options: ClusterOptions,
         scope: &Scope,
@@ -98,7 +99,7 @@ impl ClusterFeed {
         Ok(Self { access: parts.access, identity: parts.identity, watches })
     }
 
-    /// Returns the origin of the index with this scope.
+    /// Returns the origin of an index with this scope.
     pub(crate) fn origin(&self, scope: String) -> IndexOrigin {
         IndexOrigin::of_cluster(Arc::clone(&self.access), self.identity.clone(), scope)
     }
@@ -134,7 +135,7 @@ impl WatchContext {
         self.watch(endpoint, Resource::Namespaces, None, target)
     }
 
-    /// Registers a watch and returns what keeps it going.
+    /// Registers a watch and returns the future that runs it.
     fn watch<T>(
         &self,
         endpoint: Endpoint,
@@ -168,13 +169,13 @@ impl WatchContext {
     }
 }
 
-/// Returns the span of all log lines of a watch. It is enabled wherever a line in it is.
+/// Returns the span of all log lines of a watch. Its level is error, so it is enabled whenever one of these lines is.
 fn span(resource: Resource, namespace: Option<Label>) -> Span {
     let scope = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
     error_span!("watch", resource = format_args!("{resource}{scope}"))
 }
 
-/// Runs a watch, and runs it again when it panics. `begin` receives whether it is not the first time.
+/// Runs a watch, and restarts it when it panics. The argument of `begin` is true for restarts.
 async fn supervise<F: Future<Output = ()>>(report: WatchReport, begin: impl Fn(WatchReport, bool) -> F) {
     let mut again = false;
     loop {
@@ -188,7 +189,7 @@ async fn supervise<F: Future<Output = ()>>(report: WatchReport, begin: impl Fn(W
     }
 }
 
-/// The text of a panic.
+/// Returns the text of a panic.
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")

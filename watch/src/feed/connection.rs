@@ -1,8 +1,9 @@
-//! The HTTP client of a cluster: kube's authentication and TLS over connections whose signs of life are recorded.
+//! The HTTP client of a cluster: kube's authentication and TLS over connections that record their liveness.
 //!
-//! With TLS it speaks HTTP/2 where the server does: all watches share one connection, and a PING every
-//! [`probe_interval`](super::ClusterOptions::probe_interval) distinguishes a quiet server from one that is frozen or unreachable. With HTTP/1.1 (plain HTTP, some
-//! proxies) the driver asks for `/version` instead while a watch is silent; TCP keepalive covers the path to the peer.
+//! With TLS it uses HTTP/2 if the server supports it: all watches share one connection, and a PING every
+//! [`probe_interval`](super::ClusterOptions::probe_interval) distinguishes an idle server from one that is frozen or
+//! unreachable. With HTTP/1.1 (plain HTTP, some proxies) the driver requests `/version` instead while a watch is
+//! silent; TCP keepalive covers the path to the peer.
 
 use std::future::Future;
 use std::io;
@@ -27,11 +28,11 @@ use tower::{BoxError, Layer, Service};
 
 use crate::quote::QuotedUrl;
 
-/// Time limit for a TCP connection. The second SYN is sent after a second.
+/// Time limit for a TCP connection: enough for a second SYN, which is sent after a second.
 const TCP_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time limit for a connection with proxy and TLS handshake.
+/// Time limit for a connection including proxy and TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes that a server may send ahead on one stream of HTTP/2, and on all of a connection.
+/// Flow-control windows of HTTP/2 in bytes, for one stream and for the whole connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 2 << 20;
 /// Maximum size of the read buffer of a connection of HTTP/1.1, in bytes.
@@ -46,19 +47,19 @@ pub(crate) enum ConnectionError {
     /// The configuration's proxy has a scheme that is not supported.
     #[error("proxies of the kind {0:?} are not supported: use http://, https:// or socks5://")]
     Proxy(String),
-    /// `tls-server-name` is no name.
+    /// `tls-server-name` is not a host name.
     #[error("tls-server-name {0:?} is not a host name")]
     ServerName(String),
 }
 
-/// The signs of life of one connection. Each response of the connection has it among its extensions.
+/// Liveness of one connection. Each response on the connection has it among its extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Liveness(Arc<Life>);
 
 #[derive(Debug)]
 struct Life {
     base: Instant,
-    /// Nanoseconds from `base` until anything was last read.
+    /// Nanoseconds from `base` until the last read.
     last: AtomicU64,
 }
 
@@ -79,9 +80,10 @@ impl Liveness {
     }
 }
 
-/// Makes a client of a configuration, whose connections are probed after this much silence. Connects to nothing yet.
+/// Makes a client from a configuration. Its connections are probed after `probe_interval` without data. Does not
+/// connect yet.
 ///
-/// Blocks where it reads the system's certificates. Must run within a runtime.
+/// Blocks if it reads the system's certificates. Must be called within a runtime.
 pub(crate) fn client(config: Config, probe_interval: Duration) -> Result<Client, ConnectionError> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -104,7 +106,7 @@ pub(crate) fn client(config: Config, probe_interval: Duration) -> Result<Client,
     }
 }
 
-/// The SHA-256 fingerprints of the CA certificates in a configuration, in hexadecimal digits.
+/// Returns the SHA-256 fingerprints of the CA certificates in a configuration, in hexadecimal digits.
 pub(crate) fn authorities(config: &Config) -> Vec<String> {
     let fingerprint = |certificate: &Vec<u8>| {
         let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
@@ -113,7 +115,7 @@ pub(crate) fn authorities(config: &Config) -> Vec<String> {
     config.root_cert.iter().flatten().map(fingerprint).collect()
 }
 
-/// A connector through an HTTP proxy, with the credentials of its URL.
+/// Returns a connector through an HTTP proxy, with the credentials in the proxy's URL.
 fn tunnel<C>(proxy: &Uri, connector: C) -> Tunnel<C> {
     let tunnel = Tunnel::new(proxy.clone(), connector);
     let user =
@@ -124,7 +126,7 @@ fn tunnel<C>(proxy: &Uri, connector: C) -> Tunnel<C> {
     }
 }
 
-/// The `Proxy-Authorization` of the user in a URL.
+/// Returns the `Proxy-Authorization` header for the user in a URL.
 fn basic(user: &str) -> Option<HeaderValue> {
     use base64::Engine as _;
     let decoded: Vec<u8> = percent_encoding::percent_decode_str(user).collect();
@@ -134,7 +136,8 @@ fn basic(user: &str) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// TLS over a connector, offering HTTP/2 only where the API server is the peer.
+/// Returns TLS over a connector. `http2` is true for the API server, false for a proxy; only the former is offered
+/// HTTP/2.
 fn https<C>(config: &Config, connector: C, http2: bool) -> Result<HttpsConnector<C>, ConnectionError> {
     let mut tls = config.rustls_client_config()?;
     if http2 {
@@ -175,7 +178,7 @@ where
 
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-/// A connector of connections `T`.
+/// A connector that makes connections `T`.
 trait Connector<T>:
     Service<Uri, Response = T, Error = BoxError, Future = Connecting<T>> + Clone + Send + Sync + 'static
 {
@@ -186,7 +189,7 @@ impl<T, C> Connector<T> for C where
 {
 }
 
-/// Returns a connector with a time limit.
+/// Returns a connector with a time limit of [`CONNECT_TIMEOUT`].
 fn with_timeout<C>(connector: C) -> impl Connector<C::Response>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,
@@ -212,7 +215,7 @@ struct ProxyError {
     source: BoxError,
 }
 
-/// Returns a connector through a proxy, whose errors name the proxy.
+/// Returns a connector through a proxy. Its errors name the proxy.
 fn with_proxy_in_errors<C>(connector: C, proxy: &str) -> impl Connector<C::Response>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,
@@ -228,7 +231,7 @@ where
     })
 }
 
-/// Returns a connector with connections that record their signs of life.
+/// Returns a connector with connections that record their liveness.
 fn monitored<C>(connector: C) -> impl Connector<MonitoredConnection<C::Response>>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,
@@ -240,7 +243,7 @@ where
     })
 }
 
-/// A connection that records its signs of life.
+/// A connection that records its liveness.
 struct MonitoredConnection<T> {
     inner: T,
     pulse: Liveness,
@@ -259,7 +262,7 @@ impl<T: Read + Unpin> Read for MonitoredConnection<T> {
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        // An end or a reset is a sign, too: until then the peer was there.
+        // The end of the stream and a reset count as well: the peer was alive until then.
         if read.is_ready() {
             self.pulse.touch();
         }

@@ -1,4 +1,4 @@
-//! Files and programs that a source needs, for a process that restricts itself to them.
+//! Files and programs that a source needs, for a process that restricts its own access.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,22 +7,22 @@ use std::path::PathBuf;
 use super::options::{ClusterOptions, Source};
 use crate::kubeconfig::ConfigSource;
 
-/// Files and programs of a feed, when it is opened and whenever it reads its configuration again.
+/// Files and programs that a feed uses when it is opened and whenever it reads its configuration again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceDependencies {
-    /// Files, which may be replaced under the same name.
+    /// Files, which may be replaced by others of the same name.
     pub files: Vec<PathBuf>,
-    /// True if it talks to a server, which takes the resolver's files and the system's certificates.
+    /// True if it connects to a server, which requires the resolver's files and the system's certificates.
     pub network: bool,
-    /// The program that prints the credentials, if a kubeconfig names one.
+    /// The credential plugin, if the kubeconfig names one.
     pub program: Option<String>,
 }
 
 impl Source {
-    /// Returns what a feed of this source opens. A kubeconfig is read for it: of what it names only the entries
-    /// of the chosen context count. One that cannot be read names nothing, and
-    /// [`Feed::open`](super::Feed::open) reports what is wrong with it.
+    /// Returns the dependencies of a feed of this source. Reads the kubeconfig for that, and includes only the files
+    /// that the chosen context refers to. An unreadable kubeconfig contributes none; [`Feed::open`](super::Feed::open)
+    /// reports the error.
     #[must_use]
     pub fn reads(&self) -> SourceDependencies {
         match self {

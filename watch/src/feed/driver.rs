@@ -1,5 +1,5 @@
-//! Drives the machine of one watch: requests to the API server, its answers to the machine, the machine's state to
-//! health, log and counters.
+//! Driver of the machine of one watch: sends its requests to the API server, passes the responses to the machine, and
+//! publishes the machine's state to health, log and counters.
 
 mod resync;
 
@@ -28,11 +28,11 @@ use super::machine::{Machine, MachineStep};
 use super::report::WatchReport;
 use crate::freshness::Lapse;
 
-/// State that the watches of one cluster share.
+/// Reachability of the API server, shared by the watches of one cluster.
 #[derive(Debug)]
 pub(crate) struct ClusterReachability {
     state: watch::Sender<ReachabilityState>,
-    /// True if the server could not be reached the last time.
+    /// True if the server could not be reached by the last request.
     down: AtomicBool,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct ClusterReachability {
 struct ReachabilityState {
     /// Number of times that the server has become reachable again.
     returns: u64,
-    /// The client in use; another one after the configuration was read again.
+    /// The generation of the client in use; it changes when the configuration is read again.
     client: u64,
 }
 
@@ -53,7 +53,7 @@ impl ClusterReachability {
         self.down.store(true, Ordering::Relaxed);
     }
 
-    /// Reports that the server has answered, to this client if it is known.
+    /// Reports that the server has responded, to the client of this generation if it is known.
     fn answered(&self, client: Option<u64>) {
         let back = self.down.swap(false, Ordering::Relaxed);
         self.state.send_if_modified(|state| {
@@ -65,16 +65,16 @@ impl ClusterReachability {
     }
 }
 
-/// One watch.
+/// The driver of one watch.
 pub(crate) struct Driver<T: ObjectTarget> {
     machine: Machine<T>,
     asker: Requester,
     session: Arc<ClusterReachability>,
     seen: watch::Receiver<ReachabilityState>,
-    /// Identity of the cluster, and the number of this watch there.
+    /// Identity of the cluster, and the number of this watch in it.
     identity: (ClusterIdentity, usize),
     report: WatchReport,
-    /// The client with which the cluster was identified.
+    /// The generation of the client with which the cluster was identified.
     confirmed: Option<u64>,
 }
 
@@ -88,12 +88,12 @@ struct BodyReader<K> {
     body: Body,
     decoder: BodyDecoder<K>,
     pulse: Option<Liveness>,
-    /// Time of silence before a probe, where the connection does not send PINGs itself.
+    /// Time without data before a probe, if the connection does not send PINGs itself.
     probes: Option<Duration>,
     probe: Option<BoxFuture<'static, Result<(), BoxError>>>,
 }
 
-/// Progress of a request.
+/// An event of a request.
 enum RequestEvent {
     Answered(Result<ServerAnswer, Cause>),
     Chunk(Option<Result<Frame<Bytes>, kube::Error>>),
@@ -117,7 +117,7 @@ where
         Self { machine, asker, session, seen, identity, report, confirmed: None }
     }
 
-    /// Keeps the index in sync. Never returns; drop it to stop.
+    /// Keeps the index in sync. Never returns; drop the future to stop.
     pub(crate) async fn run(mut self) {
         let (mut exchange, mut resync) = (None, None);
         self.report.begin();
@@ -205,7 +205,7 @@ where
                 return self.machine.failed(now(), &cause, now());
             }
         };
-        // It may be another one, if the configuration was read again for this request.
+        // The server may have changed, if the configuration was read again for this request.
         self.machine.answers_from(server);
         if !matches!(answer, AnswerContent::OtherClient) {
             self.session.answered(Some(client));
@@ -256,7 +256,8 @@ where
             Some(Err(error)) => {
                 let alive = reading.pulse.map_or_else(now, |pulse| pulse.last().into_std());
                 let silence = now().saturating_duration_since(alive);
-                // The client itself closes the connection, with an error that does not contain the reason.
+                // The client itself closes a connection whose PING is not answered, with an error that does not contain
+                // the reason.
                 let cause = if reading.probes.is_none() && silence >= self.asker.probe_interval {
                     let seconds = silence.as_secs_f32();
                     Cause::broken(format!("no answer to a PING: nothing has arrived for {seconds:.1} s"))
@@ -269,7 +270,7 @@ where
         }
     }
 
-    /// Processes what the decoder has completed.
+    /// Processes the objects and events that the decoder has completed.
     fn decode(&mut self, decoder: &mut BodyDecoder<T::Object>) {
         let now = now();
         while self.machine.is_waiting() {
@@ -308,7 +309,7 @@ where
         }
     }
 
-    /// Ends the decoder after the body.
+    /// Finishes decoding after the end of the body.
     fn end(&mut self, decoder: BodyDecoder<T::Object>) {
         let ended = match decoder {
             BodyDecoder::List(list) => list.finish().map(Some),
@@ -346,7 +347,7 @@ async fn until(at: Option<StdInstant>) {
     }
 }
 
-/// Waits for the next event of a request. May be dropped and called again.
+/// Waits for the next event of a request. Cancel-safe.
 async fn progress<K>(exchange: &mut Option<OngoingRequest<K>>) -> RequestEvent {
     match exchange {
         None => pending().await,

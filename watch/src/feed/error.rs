@@ -10,11 +10,11 @@ use super::explain::{Cleaned, chain};
 use super::manifest::PodsFileError;
 use crate::kubeconfig::{KubeconfigError, PluginError};
 
-/// Reason why a feed cannot be opened. An unreachable cluster is none.
+/// Reason why a feed cannot be opened. An unreachable cluster is not an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FeedError {
-    /// A kubeconfig cannot be read, does not have the context, or has a fault in it.
+    /// A kubeconfig cannot be read, lacks the context, or is invalid.
     #[error("cannot use the kubeconfig: {0}")]
     Kubeconfig(#[source] KubeconfigError),
     /// The process seems to run in a pod, but the service account cannot be used.
@@ -26,11 +26,11 @@ pub enum FeedError {
     /// There is neither a service account nor a kubeconfig in the usual places.
     #[error("no cluster to watch: not in a pod, and {0}; name a kubeconfig, or use a pods file")]
     NoCluster(#[source] KubeconfigError),
-    /// The configuration was read, but no client can be made of it: certificate and key do not match, or a CA is not a
-    /// certificate.
+    /// The configuration was read, but no client can be made from it: certificate and key do not match, or a CA is not
+    /// a certificate.
     #[error("cannot make a client of the cluster's configuration: {}", Cleaned(&chain(&**.0)))]
     Client(#[source] Box<dyn Error + Send + Sync>),
-    /// A credential plugin returned no credentials. Never when a feed is opened: it runs again.
+    /// A credential plugin returned no credentials. Not returned when a feed is opened, because plugins run later.
     #[error(transparent)]
     Plugin(#[from] PluginError),
     /// The configuration could not be read within this time: the file system does not respond.
@@ -39,7 +39,7 @@ pub enum FeedError {
     /// Reading the configuration panicked.
     #[error("cannot read the cluster's configuration: a defect of this program or a library: {0}")]
     Panicked(#[source] JoinError),
-    /// The file of pods cannot be read.
+    /// The pods file cannot be read.
     #[error("cannot use pods file {path}: {cause}", path = path.display())]
     PodsFile {
         /// The file.
@@ -51,7 +51,7 @@ pub enum FeedError {
 }
 
 impl FeedError {
-    /// Returns whether the configuration is at fault, rather than something that may pass by itself.
+    /// Returns whether the configuration is at fault, rather than a transient condition.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         !matches!(self, Self::Plugin(_) | Self::TimedOut(_) | Self::Panicked(_))

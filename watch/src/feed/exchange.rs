@@ -1,4 +1,4 @@
-//! One request and its answer, as the driver reads it.
+//! One request and its response, as read by the driver.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,24 +22,24 @@ use super::machine::request::ApiRequest;
 use super::server::ConfiguredServer;
 use crate::Namespace;
 
-/// Maximum number of bytes of the body of an answer that is no success. More is not read.
+/// Maximum number of bytes that are read of the body of an error response.
 const MAX_STATUS: usize = 1 << 16;
-/// Time limit for that body.
+/// Time limit for reading that body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The objects that are requested.
+/// The objects to request.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    /// The URL's path.
+    /// The path of the URL.
     pub(crate) path: String,
     /// The field selector of lists and watches.
     pub(crate) selector: Option<&'static str>,
-    /// True if the metadata of objects is enough.
+    /// True if only the metadata of objects is needed.
     pub(crate) metadata_only: bool,
 }
 
 impl Endpoint {
-    /// The path of namespaces.
+    /// The path of the list of namespaces.
     pub(crate) const NAMESPACES: &str = "/api/v1/namespaces";
 
     fn uri(&self, request: &ApiRequest) -> String {
@@ -47,7 +47,7 @@ impl Endpoint {
         format!("{path}?{}", request.query(self.selector))
     }
 
-    /// The `Accept` header: protobuf first, unless the server does not have it.
+    /// Returns the `Accept` header: protobuf first, unless the server has refused it.
     fn accept(&self, request: &ApiRequest, protobuf: bool) -> String {
         let kind = match (self.metadata_only || *request == ApiRequest::Identify, request.is_watch()) {
             (false, _) => "",
@@ -61,30 +61,30 @@ impl Endpoint {
     }
 }
 
-/// Contents of the answer to a request that was accepted.
+/// Contents of the response to an accepted request.
 pub(crate) enum AnswerContent {
-    /// Identity of the server: the uid of `kube-system`, if there is one, and the revision.
+    /// Identity of the cluster: the uid of `kube-system`, if there is one, and the revision.
     Identity(Option<String>, String),
-    /// A body that follows.
+    /// A body, still to be read.
     Body(Response<Body>, Format),
-    /// Nothing: the request was not made, because the cluster was confirmed with another client.
+    /// None: the request was not made, because the cluster was identified with another client.
     OtherClient,
 }
 
-/// An answer, with the connection on which it came.
+/// A response, with the properties of its connection.
 pub(crate) struct ServerAnswer {
     pub(crate) answer: AnswerContent,
-    /// The number of the client.
+    /// The generation of the client.
     pub(crate) client: u64,
     /// The server that the client is for.
     pub(crate) server: ConfiguredServer,
-    /// The connection's signs of life.
+    /// The connection's liveness.
     pub(crate) pulse: Option<Liveness>,
-    /// True if the connection checks its liveness by itself.
+    /// True if the connection is HTTP/2, which checks its liveness by PINGs.
     pub(crate) http2: bool,
 }
 
-/// Decodes the body of an answer.
+/// Decoder of the body of a response.
 pub(crate) enum BodyDecoder<K> {
     List(ListDecoder<K>),
     Watch(WatchDecoder<K>),
@@ -107,14 +107,14 @@ impl<K: Object> BodyDecoder<K> {
     }
 }
 
-/// Makes requests of one watch.
+/// Sender of the requests of one watch.
 #[derive(Clone)]
 pub(crate) struct Requester {
     access: Arc<ClusterAccess>,
     endpoint: Arc<Endpoint>,
-    /// True if the server, or a proxy before it, refuses protobuf.
+    /// True once the server, or a proxy in front of it, has refused protobuf.
     json_only: Arc<AtomicBool>,
-    /// Time of silence before a probe, and time limit for its answer.
+    /// Time without data before a probe, and time limit for the response to the probe.
     pub(crate) probe_interval: Duration,
 }
 
@@ -128,8 +128,8 @@ impl Requester {
         self.access.server()
     }
 
-    /// Makes a request and returns its answer once the headers have arrived. Only [`ApiRequest::Identify`] is sent by another
-    /// client than `confirmed`.
+    /// Makes a request and returns its response once the headers have arrived. Only [`ApiRequest::Identify`] is sent
+    /// with another client than `confirmed`.
     pub(crate) fn ask(
         &self,
         request: ApiRequest,
@@ -139,7 +139,7 @@ impl Requester {
         Box::pin(async move {
             let client = asker.access.client_within(CLIENT_WAIT_TIMEOUT).await;
             let client = client.map_err(|error| Cause::Credentials(error))?;
-            // Nothing is awaited in between, so both are of this client.
+            // There is no await between the two, so both belong to this client.
             let (number, server) = (asker.access.generation(), asker.access.server());
             if request != ApiRequest::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
                 let answer = AnswerContent::OtherClient;
@@ -159,7 +159,7 @@ impl Requester {
         })
     }
 
-    /// Requests `/version`, to check whether the server is alive. Any response will do.
+    /// Requests `/version`, to check whether the server is alive. Any response counts.
     pub(crate) fn probe(&self) -> BoxFuture<'static, Result<(), BoxError>> {
         let asker = self.clone();
         Box::pin(async move {
@@ -194,7 +194,7 @@ impl Requester {
     }
 }
 
-/// Reads what there is to read of an answer before its body.
+/// Processes the headers of a response, and the body of an error or of an identity.
 async fn read(
     request: &ApiRequest,
     response: Response<Body>,
@@ -224,13 +224,13 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     Some(headers.get(CONTENT_TYPE)?.to_str().ok()?.to_owned())
 }
 
-/// Reads an answer that is no success.
+/// Reads an error response.
 async fn refusal(response: Response<Body>) -> Refusal {
     let code = response.status().as_u16();
     let kind = content_type(response.headers());
     let after = retry_after(response.headers());
     let mut body = Vec::new();
-    // The bytes that have arrived are used even if the rest is missing.
+    // If the rest does not arrive, the bytes received so far are used.
     let _ = timeout(BODY_TIMEOUT, read_start(response.into_body(), &mut body)).await;
     let refusal = Refusal::from(Status::of_answer(code, kind.as_deref(), &body));
     Refusal { retry_after: after.or(refusal.retry_after), ..refusal }
@@ -248,13 +248,13 @@ async fn read_start(mut body: Body, start: &mut Vec<u8>) {
     }
 }
 
-/// Returns the seconds of `Retry-After` (RFC 9110 10.2.3). API servers use no dates there.
+/// Returns the seconds in `Retry-After` (RFC 9110 10.2.3). API servers do not send dates in it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// Reads the answer to [`ApiRequest::Identify`]. A server that ignores the selector lists all namespaces.
+/// Reads the response to [`ApiRequest::Identify`]. A server that ignores the selector lists all namespaces.
 async fn identity(response: Response<Body>, format: Format) -> Result<(Option<String>, String), Cause> {
     let mut body = response.into_body();
     let mut decoder = ListDecoder::<Namespace>::new(format);

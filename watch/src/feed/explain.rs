@@ -1,4 +1,4 @@
-//! Error messages of the cluster feed: the request, the answer, and the remedy.
+//! Error messages of the cluster feed: the request, the response, and the remedy.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -12,14 +12,14 @@ use crate::Resource;
 use crate::quote::QuotedText;
 use crate::tls;
 
-/// The objects that one watch is for.
+/// The objects of one watch.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchedObjects {
-    /// Their kind.
+    /// Their resource.
     pub(crate) resource: Resource,
-    /// The one namespace it is limited to.
+    /// The only watched namespace, if any.
     pub(crate) namespace: Option<Label>,
-    /// The URL that is asked.
+    /// The URL of the server.
     pub(crate) url: Arc<str>,
 }
 
@@ -34,8 +34,8 @@ impl fmt::Display for WatchedObjects {
 }
 
 impl WatchedObjects {
-    /// Returns one line for the log, readiness and status. `loading` is true if the server may not have loaded its RBAC rules
-    /// yet.
+    /// Returns one line for the log, readiness and status. `loading` is true if the server may not have loaded its RBAC
+    /// rules yet.
     pub(crate) fn explain(&self, request: &ApiRequest, cause: &Cause, loading: bool) -> String {
         let subject = match request {
             ApiRequest::Identify => {
@@ -119,10 +119,10 @@ impl WatchedObjects {
     }
 }
 
-/// Maximum number of characters of a text from outside.
+/// Maximum number of characters of a text from outside that are shown.
 const SHOWN: usize = 300;
 
-/// Text of a library that may hold some from outside: escaped and cut.
+/// Text of a library that may contain text from outside: escaped and truncated.
 pub(crate) struct Cleaned<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Cleaned<'_> {
@@ -132,7 +132,7 @@ impl fmt::Display for Cleaned<'_> {
                 return f.write_str("...");
             }
             match character {
-                // The text is not in quotes.
+                // The text is not shown in quotes, so these need no escape.
                 '"' | '\'' | '\\' => f.write_char(character)?,
                 other => write!(f, "{}", other.escape_debug())?,
             }
@@ -141,7 +141,7 @@ impl fmt::Display for Cleaned<'_> {
     }
 }
 
-/// Returns the text of an error and its causes, each once.
+/// Returns the texts of an error and its sources, without repetitions.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(text) = tls::explain(error) {
         return text;
@@ -150,11 +150,11 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut next: Option<&dyn Error> = Some(error);
     while let Some(error) = next {
         let part = error.to_string();
-        // kube's name for a kind of error, before its text: twice around an error of a body.
+        // kube's name for a kind of error, before its text; errors of a body have it twice.
         let part = part.trim_start_matches("ServiceError: ");
-        // rustls names a page of its manual behind an end without close_notify.
+        // rustls appends a URL of its manual to the error for a missing close_notify.
         let part = part.split_once(": https://docs.rs/").map_or(part, |(text, _)| text);
-        // kube and hyper repeat their source in their own text.
+        // kube and hyper include their source in their own text.
         if !text.contains(part) {
             if !text.is_empty() {
                 text.push_str(": ");

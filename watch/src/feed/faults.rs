@@ -1,4 +1,4 @@
-//! Log lines about malformed objects: one for each object, and not too many in all.
+//! Log lines about malformed objects: one per object, and a limited number per minute.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::{Metadata, PodRecord, Uid};
 
 /// Maximum number of lines in one [`WINDOW`].
 const LINES: u32 = 20;
-/// Time for which objects beyond [`LINES`] are only counted.
+/// Time for which objects beyond [`LINES`] are only counted, not logged.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Maximum number of objects remembered as logged. Above it all are forgotten, and may be logged again.
+/// Maximum number of objects remembered as logged. When it is reached, all are forgotten and may be logged again.
 const REMEMBERED: usize = 4096;
 
-/// The log of malformed objects, each once.
+/// The log of malformed objects. Logs each object once.
 pub(crate) struct FaultLog {
     stats: Arc<FeedStats>,
     said: HashSet<Uid>,
@@ -34,17 +34,18 @@ impl FaultLog {
         Self { stats, said: HashSet::new(), window: Instant::now(), lines: 0, unsaid: 0 }
     }
 
-    /// Counts a malformed object, and logs it if it is the first time.
+    /// Counts a malformed object, and logs it the first time.
     pub(crate) fn log<K: Object>(&mut self, object: &K, fault: &str) {
         self.log_fault::<K>(object.metadata(), &format!("serving what can be read of it: {fault}"));
     }
 
-    /// Counts and logs an object that cannot be decoded.
+    /// Counts an object that cannot be decoded, and logs it the first time.
     pub(crate) fn log_lost<K: Object>(&mut self, metadata: &Metadata, cause: &str) {
         self.log_fault::<K>(metadata, &format!("not served: {cause}"));
     }
 
-    /// Counts and logs an item of a file that is neither pod nor namespace. A file counts as a watch of pods.
+    /// Counts and logs an item of a file that is neither a pod nor a namespace. It counts for the resource pods, as all
+    /// of a file does.
     pub(crate) fn log_other<K: Object>(&mut self, kind: Option<&str>, object: &K) {
         self.stats.pods.malformed.count();
         let message = "not served: an item of a list must be of kind Pod or Namespace";
@@ -54,7 +55,7 @@ impl FaultLog {
         }
     }
 
-    /// Counts an item of a list in a file of which nothing can be used. `number` counts the list's items from 1.
+    /// Counts and logs an unusable item of a list in a file. `number` is its position in the list, from 1.
     pub(crate) fn log_unreadable(&mut self, number: u64, fault: &str) {
         self.stats.pods.malformed.count();
         if self.is_due(Uid::of_name(&number.to_string(), fault)) {
@@ -62,7 +63,7 @@ impl FaultLog {
         }
     }
 
-    /// Counts a pod that did not fit into the index.
+    /// Counts and logs a pod that did not fit into the index.
     pub(crate) fn log_refused(&mut self, pod: &PodRecord<'_>) {
         self.stats.pods.malformed.count();
         if self.is_due(pod.uid) {
@@ -71,7 +72,7 @@ impl FaultLog {
         }
     }
 
-    /// Counts malformed objects of a file that are not logged.
+    /// Counts malformed objects of a file without logging them.
     pub(crate) fn count_more(&mut self, objects: u64) {
         self.stats.pods.malformed.add(objects);
         self.unsaid = self.unsaid.saturating_add(u32::try_from(objects).unwrap_or(u32::MAX));

@@ -1,4 +1,4 @@
-//! The file feed: a file that `kubectl get pods` wrote, read again when it changes.
+//! The file feed: a file written by `kubectl get pods`, read again when it changes.
 
 use std::fs::File;
 use std::future::pending;
@@ -25,22 +25,22 @@ use crate::freshness::Health;
 use crate::index::SharedWriter;
 
 /// Interval at which the file's metadata is read. A change is read once the file has stayed the same for this long, so
-/// that one being written is not read halfway.
+/// that a file that is being written is not read partially.
 ///
-/// Polling is preferred to inotify: it notices a file replaced by `rename`, a `ConfigMap`'s chain of symlinks
-/// re-pointed, and a change on a network file system alike.
+/// Polling is preferred to inotify because it detects every kind of change: a file replaced by `rename`, the re-pointed
+/// symlinks of a `ConfigMap`, and a change on a network file system.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// A file that changes between any two polls is read nevertheless after so many.
+/// Maximum number of consecutive polls that find the file changed again; then it is read nevertheless.
 const MAX_POSTPONEMENTS: u32 = 10;
 
-/// A file, and the index it goes to.
+/// A pods file, and the index that it fills.
 pub(crate) struct FileFeed {
     path: PathBuf,
     reader: Arc<PodsFileReader>,
     report: WatchReport,
-    /// The version that was read last, or could not be.
+    /// The version that was read last, or that could not be read.
     read: PodsFileVersion,
-    /// True if the index is what the file was when it was last polled.
+    /// True if the index matched the file at the last poll.
     in_sync: bool,
 }
 
@@ -49,11 +49,11 @@ pub(crate) struct FileFeed {
 enum PodsFileVersion {
     /// The file cannot be read.
     None,
-    /// A pipe, of which there is no other version.
+    /// A pipe, which has only one version.
     Pipe,
     /// A regular file.
     File(FileStamp),
-    /// The same, changed so shortly before that a later change may have the same stamp.
+    /// A regular file that was changed so recently that a later change may have the same stamp.
     Recent(FileStamp),
 }
 
@@ -62,7 +62,7 @@ impl PodsFileVersion {
         if stamp.is_recent(SystemTime::now()) { Self::Recent(stamp) } else { Self::File(stamp) }
     }
 
-    /// Returns whether this version was read, so that a file of this stamp need not be.
+    /// Returns whether this version has been read, so that a file with this stamp need not be read.
     fn is(self, stamp: FileStamp) -> bool {
         self == Self::File(stamp)
     }
@@ -109,7 +109,7 @@ impl FileFeed {
             sleep(POLL_INTERVAL).await;
             let now = self.stamp().await.map_err(|error| error.to_string());
             if now != seen && postponed < MAX_POSTPONEMENTS {
-                // It is being changed, or replaced.
+                // The file is being changed or replaced.
                 (seen, postponed) = (now, postponed + 1);
                 continue;
             }
@@ -117,7 +117,7 @@ impl FileFeed {
             match &now {
                 Ok(stamp) if self.read.is(*stamp) => {}
                 Ok(stamp) => self.reload(*stamp).await,
-                // Reported once, until the file is there again.
+                // Reported once, until the file can be read again.
                 Err(error) if self.read != PodsFileVersion::None => {
                     self.read = PodsFileVersion::None;
                     self.broken(error);
@@ -139,11 +139,11 @@ impl FileFeed {
     async fn reload(&mut self, stamp: FileStamp) {
         let (was, now) = (self.read, PodsFileVersion::of(stamp));
         if let Err(error) = self.load(false).await {
-            // What cannot be used is not read again before it changes.
+            // A file that cannot be used is not read again before it changes.
             self.read = if was == now { PodsFileVersion::File(stamp) } else { now };
             self.broken(&error.to_string());
         } else if was == PodsFileVersion::Recent(stamp) && self.read == was {
-            // Its time is ahead of this host's clock.
+            // The file's time is ahead of this host's clock.
             self.read = PodsFileVersion::File(stamp);
         }
     }
@@ -155,7 +155,7 @@ impl FileFeed {
         self.report.failed(Instant::now(), &text);
     }
 
-    /// Reads a version and makes the index equal to it. On an error the index stays as it is.
+    /// Reads a version and makes the index equal to it. On an error the index does not change.
     async fn load(&mut self, pipes: bool) -> Result<(), PodsFileError> {
         let path = self.path.clone();
         let opened = spawn_blocking(move || source::open(&path, pipes)).await;
@@ -173,7 +173,7 @@ impl FileFeed {
         Ok(())
     }
 
-    /// Returns the result of a blocking call, or an error if it panicked, which is counted.
+    /// Returns the result of a blocking call, or an error if the call panicked; panics are counted.
     fn unblocked<T>(&self, result: Result<T, JoinError>) -> Result<T, PodsFileError> {
         result.map_err(|_| {
             self.report.stats().panics.count();
@@ -195,7 +195,7 @@ impl FileFeed {
     }
 }
 
-/// Turns a file into index operations.
+/// Converts a file into index operations.
 struct PodsFileReader {
     scope: Scope,
     writer: SharedWriter,
@@ -219,8 +219,8 @@ impl PodsFileReader {
         Self { scope: scope.clone(), writer, targets: Mutex::new(targets) }
     }
 
-    /// Reads the contents of `file` to their end. What is served of them is in memory then, some hundredth of the file.
-    /// Fails if the file changed meanwhile, so that it is one version.
+    /// Reads the contents of `file` to their end. Keeps only the served part in memory, about a hundredth of the file's
+    /// size. Fails if the file changed meanwhile, so that the result is one version.
     fn stage_file(
         &self,
         file: &File,
@@ -242,7 +242,7 @@ impl PodsFileReader {
         Ok(staged)
     }
 
-    /// Makes the index equal to a version; returns the number of pods in it.
+    /// Makes the index equal to a version. Returns the number of pods in the index.
     fn apply(&self, staged: StagedPods) -> usize {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let Targets { pods, namespaces, faults } = &mut *targets;
@@ -266,7 +266,7 @@ mod tests {
 
     const POD: &str = "- {kind: Pod, metadata: {name: a, namespace: a}, status: {podIP: 10.0.0.1}}\n";
 
-    /// The contents of a file, which `meddle` changes once they have been read.
+    /// The contents of a file. `meddle` is called at their end, to change the file.
     struct Meddled<'a, F> {
         file: &'a File,
         meddle: Option<F>,
@@ -284,14 +284,14 @@ mod tests {
         }
     }
 
-    /// Reads a file that changes meanwhile.
+    /// Reads a file that `meddle` changes during the read.
     fn stage(meddle: impl FnOnce(&std::path::Path)) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pods.yaml");
         fs::write(&path, format!("kind: List\nitems:\n{}", POD.repeat(10))).unwrap();
         let (writer, _index) = index(IndexOptions::default());
         let reader = PodsFileReader::new(&Scope::default(), SharedWriter::new(writer), &Arc::default());
-        // A change from here on has another time than the file.
+        // A change from here on has a later time than the file.
         let file_time = FileStamp::at(&path).unwrap();
         let beside = folder.path().join("beside");
         until("the file system's clock goes on", || {

@@ -1,35 +1,35 @@
-//! Identity of the cluster of an index.
+//! Identity of the cluster that an index is from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::ClusterAccess;
 
-/// The cluster behind each watch of a feed: the uid of its namespace `kube-system`.
+/// The cluster of each watch of a feed: the uid of its namespace `kube-system`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterIdentity(Arc<Mutex<Clusters>>);
 
 #[derive(Debug, Default)]
 struct Clusters {
     watches: Vec<Option<String>>,
-    /// Watches whose part of the index is of another cluster, until they have listed theirs.
+    /// Watches whose part of the index is from another cluster, until their list is complete.
     relisting: BTreeSet<usize>,
     /// True if the index was filled from a snapshot.
     restored: bool,
 }
 
-/// Agreement of all watches on the cluster.
+/// Agreement of all watches on their cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Agreement {
-    /// All are of one cluster; without a uid it is unknown.
+    /// All watches are of one cluster; without a uid it is unknown.
     One(Option<String>),
-    /// They are of several: the index is a mixture until the last of them has listed the new cluster.
+    /// The watches are of several clusters: the index is a mixture until the last watch has listed the new cluster.
     None,
 }
 
 impl ClusterIdentity {
     fn clusters(&self) -> MutexGuard<'_, Clusters> {
-        // Each change is one assignment.
+        // A panic elsewhere leaves no partial change: each change is one assignment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -40,12 +40,12 @@ impl ClusterIdentity {
         clusters.watches.len() - 1
     }
 
-    /// Returns the cluster of a watch, if it is known.
+    /// Returns the uid of the cluster of a watch, if known.
     pub(crate) fn of(&self, watch: usize) -> Option<String> {
         self.clusters().watches.get(watch).cloned().flatten()
     }
 
-    /// Stores the cluster of a watch, and whether its part of the index is of another one still.
+    /// Stores the cluster of a watch, and whether its part of the index is still from another cluster.
     pub(crate) fn set(&self, watch: usize, cluster: Option<&str>, relisting: bool) {
         let mut clusters = self.clusters();
         if relisting {
@@ -60,7 +60,7 @@ impl ClusterIdentity {
         }
     }
 
-    /// Stores that the index was filled from a snapshot, of this cluster if the snapshot has its uid.
+    /// Stores that the index was filled from a snapshot, with the uid of its cluster if the snapshot has one.
     pub(crate) fn restore(&self, cluster: Option<&str>) {
         let mut clusters = self.clusters();
         clusters.restored = true;
@@ -72,7 +72,7 @@ impl ClusterIdentity {
         self.clusters().restored
     }
 
-    /// Returns the cluster of all watches.
+    /// Returns the agreement of all watches on the cluster.
     pub(crate) fn agreement(&self) -> Agreement {
         let clusters = self.clusters();
         if !clusters.relisting.is_empty() {
@@ -84,7 +84,7 @@ impl ClusterIdentity {
     }
 }
 
-/// Origin of an index: its source and scope, a line for each part.
+/// Origin of an index: its source and scope, as text with one line per part.
 #[derive(Clone)]
 pub(crate) struct IndexOrigin {
     scope: String,
@@ -97,23 +97,23 @@ enum OriginSource {
     Cluster(Arc<ClusterAccess>, ClusterIdentity),
 }
 
-/// The line of the cluster's uid.
+/// Key of the line with the cluster's uid.
 const CLUSTER: &str = "cluster";
-/// The line of the CA certificates' fingerprints.
+/// Key of the line with the fingerprints of the CA certificates.
 const AUTHORITIES: &str = "authorities";
 
 impl IndexOrigin {
-    /// Returns the origin of an index of a file.
+    /// Returns the origin of an index that is filled from a file.
     pub(crate) fn of_file(path: String, scope: String) -> Self {
         Self { scope, source: OriginSource::File(path) }
     }
 
-    /// Returns the origin of an index of a cluster.
+    /// Returns the origin of an index that is filled from a cluster.
     pub(crate) fn of_cluster(access: Arc<ClusterAccess>, identity: ClusterIdentity, scope: String) -> Self {
         Self { scope, source: OriginSource::Cluster(access, identity) }
     }
 
-    /// Returns the present lines; `None` while the index is of two clusters.
+    /// Returns the current lines; `None` while the index is from more than one cluster.
     pub(crate) fn lines(&self) -> Option<String> {
         let scope = &self.scope;
         match &self.source {
@@ -142,10 +142,10 @@ fn parse(lines: &str) -> BTreeMap<&str, &str> {
     lines.lines().filter_map(|line| line.split_once(": ")).collect()
 }
 
-/// Returns the first line in which two origins differ: the old one and the new one.
+/// Returns the first line in which two origins differ, as it was and as it is.
 ///
-/// The uid of the cluster is known once the server has answered. Until then the URL and a common CA certificate stand in for
-/// it: a CA is rotated by way of a bundle of the old and the new one.
+/// The uid of the cluster is known only after the server has responded. Until then the URL and a common CA certificate
+/// identify the cluster: to rotate a CA, a bundle of the old and the new certificate is used for some time.
 pub(crate) fn difference(was: &str, is: &str) -> Option<(String, String)> {
     let (was, is) = (parse(was), parse(is));
     let keys = is.keys().chain(was.keys().filter(|key| !is.contains_key(*key)));
@@ -169,7 +169,7 @@ pub(crate) fn difference(was: &str, is: &str) -> Option<(String, String)> {
     })
 }
 
-/// Cuts a line for a message.
+/// Truncates a line for a message.
 fn cut(line: &str) -> String {
     const SHOWN: usize = 200;
     match line.get(..line.floor_char_boundary(SHOWN)) {

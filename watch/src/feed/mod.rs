@@ -1,4 +1,4 @@
-//! Feeds: they keep an index in sync with a cluster or a file.
+//! Feeds, which keep an index in sync with a cluster or a file.
 
 pub(crate) mod access;
 mod cluster;

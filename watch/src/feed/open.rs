@@ -18,7 +18,7 @@ use super::stats::FeedStats;
 use crate::index::{Index, IndexOptions, SharedWriter, index};
 use crate::snapshot::{self, Recorder, RestoredSnapshot, SnapshotError};
 
-/// An index, and the watches or the file that it is kept in sync with.
+/// An index, with the watches or the file that keep it in sync.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), poddns_watch::FeedError> {
@@ -38,7 +38,7 @@ pub struct Feed {
     writer: SharedWriter,
     /// The origin of the pods, for snapshots.
     origin: IndexOrigin,
-    /// Time at which a snapshot was read, and the serial in it.
+    /// Time at which a snapshot was restored, and its serial.
     restored: Option<(Instant, Option<u32>)>,
     kind: FeedKind,
 }
@@ -49,7 +49,7 @@ enum FeedKind {
 }
 
 impl Feed {
-    /// Reads the configuration, or the file, whose pods are then in the index. Sends nothing to a cluster before
+    /// Reads the configuration; or, for a file, fills the index from it. Sends nothing to a cluster before
     /// [`run`](Self::run).
     pub async fn open(source: Source, scope: Scope) -> Result<Self, FeedError> {
         let (writer, index) = index(IndexOptions { pod_names: scope.pod_names });
@@ -72,12 +72,12 @@ impl Feed {
         Ok(Self { index, stats, writer: own, origin, restored: None, kind })
     }
 
-    /// Fills the index from a snapshot of the same cluster and scope, and returns what was in it; `None` if there is no
-    /// such file. The index is then stale, as old as the snapshot, until the first list is complete: as in any relist,
-    /// nothing that exists disappears during it, and nothing that is gone survives it.
+    /// Fills the index from a snapshot of the same cluster and scope. Returns a summary of the snapshot, or `None` if
+    /// there is no such file. The index is then stale, with the age of the snapshot, until the first list is complete:
+    /// as in any relist, existing pods stay in the index during it, and deleted ones are removed at its end.
     ///
-    /// Does nothing if the index is filled, as it is from a file of pods. Reads the file twice. An error leaves the index
-    /// empty, and the feed as it was.
+    /// Does nothing if the index is already filled, as it is from a pods file. Reads the snapshot file twice. On an
+    /// error the index is empty and the feed unchanged.
     pub fn restore(&mut self, path: &Path) -> Result<Option<RestoredSnapshot>, SnapshotError> {
         if self.index.freshness() != Freshness::Unsynced {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Feed {
         Ok(restored)
     }
 
-    /// Returns what [`restore`](Self::restore) would return, without filling the index.
+    /// Returns the result that [`restore`](Self::restore) would have, without filling the index.
     pub fn look_at(&self, path: &Path) -> Result<Option<RestoredSnapshot>, SnapshotError> {
         snapshot::look(path, &self.origin)
     }
@@ -113,7 +113,8 @@ impl Feed {
         Arc::clone(&self.stats)
     }
 
-    /// Keeps the index in sync until `stop` is cancelled. Failures are retried for ever, and shown by the index's health.
+    /// Keeps the index in sync until `stop` is cancelled. Failures are retried without limit, and reported by the
+    /// index's health.
     pub async fn run(self, stop: CancellationToken) {
         let run = async {
             match self.kind {

@@ -1,4 +1,4 @@
-//! The state of one watch: to health, counters and the log.
+//! Reports of the state of one watch to health, counters and the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use super::stats::{FeedStats, WatchStats};
 use crate::Resource;
 use crate::freshness::{Health, LEASE, Lapse, LapseDetector, WatchHealth};
 
-/// Interval at which the same error is logged again.
+/// Minimum interval between two log lines with the same error.
 const LOG_INTERVAL: Duration = Duration::from_mins(5);
 
-/// Maximum number of objects that the log names for one comparison with the cluster.
+/// Maximum number of objects that are named in the log per comparison with the cluster.
 const MAX_NAMED: u64 = 20;
 
-/// Interval at which an established watch is reported again.
+/// Interval at which the state of an established watch is reported again.
 const RENEWAL: Duration = LEASE.checked_div(4).unwrap();
 
-/// Period for which the index was reported to be in sync.
+/// Period for which the index has been reported to be in sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SyncClaim {
-    /// The watch is down, and this is its grace.
+    /// The watch is down: until the end of this grace period.
     Grace(GracePeriod),
-    /// The watch is established, and the report is to be renewed at this time.
+    /// The watch is established: the report is to be renewed at this time.
     Renew(Instant),
 }
 
@@ -40,10 +40,10 @@ pub(crate) struct WatchReport {
     resource: Resource,
     runs: LapseDetector,
     standing: Option<SyncStatus>,
-    /// Until when the index was reported to count as in sync.
+    /// Period for which the index was last reported to be in sync.
     claim: Option<SyncClaim>,
     logged: Option<(String, Instant)>,
-    /// Differences that the comparison under way has found.
+    /// Number of differences that the comparison under way has found.
     differences: u64,
 }
 
@@ -60,7 +60,7 @@ impl WatchReport {
         Self { health, stats, resource, runs, standing: None, claim: None, logged: None, differences: 0 }
     }
 
-    /// The counters of its kind.
+    /// Returns the counters of the watched resource.
     pub(crate) fn stats(&self) -> &WatchStats {
         match self.resource {
             Resource::Pods => &self.stats.pods,
@@ -68,13 +68,13 @@ impl WatchReport {
         }
     }
 
-    /// The index is in sync with a file: until [`renew`](Self::renew) is called, whatever the time.
+    /// Reports that the index is in sync with a file. This has no deadline until [`renew`](Self::renew) is called.
     pub(crate) fn set_in_sync(&mut self) {
         self.health.fresh();
         self.claim = None;
     }
 
-    /// The index is still in sync with a file, and must be found so again.
+    /// Reports that the index is still in sync with a file. From now on this must be called again before the deadline.
     pub(crate) fn renew(&mut self) {
         self.begin();
         self.claim(None);
@@ -87,7 +87,7 @@ impl WatchReport {
         self.health.stale(since.into_std(), error);
     }
 
-    /// Reports that the task of the watch has panicked, and is started again.
+    /// Reports that the task of the watch has panicked and is restarted.
     pub(crate) fn panicked(&mut self, text: &str) {
         self.stats().panics.count();
         (self.standing, self.claim) = (None, None);
@@ -99,7 +99,7 @@ impl WatchReport {
         self.runs = self.health.run_counter();
     }
 
-    /// Reports that the watch runs. Fails if it has not run for too long.
+    /// Records that the watch runs. Fails if it has not run for too long.
     pub(crate) fn run(&mut self) -> Result<(), Lapse> {
         self.runs.run()
     }
@@ -112,7 +112,7 @@ impl WatchReport {
         }
     }
 
-    /// Reports for how long the index counts as in sync.
+    /// Reports until when the index counts as in sync.
     fn claim(&mut self, grace: Option<GracePeriod>) {
         let now = Instant::now();
         match (self.claim, grace) {
@@ -212,7 +212,7 @@ impl WatchReport {
         }
     }
 
-    /// Counts a difference, and returns whether the log names its object.
+    /// Counts a difference, and returns whether its object is to be named in the log.
     const fn is_named(&mut self) -> bool {
         self.differences += 1;
         self.differences <= MAX_NAMED

@@ -1,16 +1,17 @@
-//! The part of a cluster that an index holds.
+//! The part of a cluster that an index contains.
 
 use poddns_core::Label;
 
-/// The part of a cluster that goes into the index.
+/// The part of a cluster that is stored in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// Watch pods, for mode `verified`. If not, only namespaces are watched, for `insecure` with `check-namespaces`.
+    /// Watch pods, for mode `verified`. If false, only namespaces are watched, for mode `insecure` with
+    /// `check-namespaces`.
     pub pods: bool,
-    /// The namespaces to serve; all if empty. If not, pods are watched namespace by namespace, so that permissions in
-    /// these are enough. One watch of all the cluster's namespaces reports which of them exist.
+    /// The namespaces to serve; all if empty. If not empty, pods are watched per namespace, so that permissions in
+    /// these namespaces suffice. Whether they exist is reported by one watch of all namespaces.
     pub namespaces: Vec<Label>,
-    /// True if pods with `hostNetwork: true` are served, under their node's address.
+    /// Treatment of pods with `hostNetwork: true`, which have their node's address.
     pub host_network: HostNetwork,
     /// Keep pod names, for queries by name and PTR.
     pub pod_names: bool,
@@ -24,7 +25,7 @@ impl Default for Scope {
 }
 
 impl Scope {
-    /// Returns the scope as text, a line for each part.
+    /// Returns the scope as text, one line per part.
     pub(super) fn lines(&self) -> String {
         let Self { pods, namespaces, host_network, pod_names } = self;
         let host_network = match host_network {
@@ -45,10 +46,10 @@ impl Scope {
     }
 }
 
-/// Treatment of pods that share their node's network.
+/// Treatment of pods with `hostNetwork: true`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostNetwork {
-    /// They are served, under the node's address.
+    /// They are served, at the node's address.
     #[default]
     Include,
     /// They are not served.

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-/// Facts about an API server that need no request.
+/// The properties of an API server that are known without a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConfiguredServer {
     /// Its URL.
     pub(crate) url: Arc<str>,
-    /// SHA-256 fingerprints of the CA certificates by which it is trusted; none if those of the system are.
+    /// SHA-256 fingerprints of the CA certificates that the server is verified with; empty if these are the system's.
     pub(crate) authorities: Arc<[String]>,
 }
 
 impl ConfiguredServer {
     /// Returns whether two configurations seem to name the same cluster: they have the same URL and a CA certificate in
-    /// common. A CA is rotated by way of a bundle of the old and the new one.
+    /// common. To rotate a CA, a bundle of the old and the new certificate is used for some time.
     pub(crate) fn seems_same(&self, other: &Self) -> bool {
         let has_common = || self.authorities.iter().any(|one| other.authorities.contains(one));
         self.url == other.url && (self.authorities == other.authorities || has_common())

@@ -1,4 +1,4 @@
-//! Opens pods files and pipes. Nothing here waits for a writer.
+//! Opening and reading of pods files and pipes. Opening does not wait for a writer.
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 
 use super::manifest::PodsFileError;
 
-/// Bytes that are read from a pipe at a time, and such pieces that wait for the parser.
+/// Maximum number of bytes per read from a pipe, and maximum number of such pieces in the queue to the parser.
 const PIECE: usize = 1 << 16;
 const PIECES: usize = 4;
 
-/// Resolution of a file's times: within it, two changes can have the same time.
+/// Resolution of file times: two changes within it can have the same time.
 const RESOLUTION: Duration = Duration::from_millis(20);
 
-/// A file's identity and the version of its contents, as far as its metadata can tell.
+/// A file's identity and the version of its contents, as far as metadata shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileStamp {
     device: u64,
@@ -42,20 +42,20 @@ impl FileStamp {
         }
     }
 
-    /// The stamp of an open file.
+    /// Returns the stamp of an open file.
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         file.metadata().map(|metadata| Self::new(&metadata))
     }
 
-    /// The stamp of the regular file at `path`.
+    /// Returns the stamp of the regular file at `path`.
     pub(crate) fn at(path: &Path) -> Result<Self, PodsFileError> {
         let metadata = path.metadata()?;
         check_kind(metadata.file_type(), false)?;
         Ok(Self::new(&metadata))
     }
 
-    /// Returns whether an open file has kept its contents since `before`. That another file takes its name does not
-    /// count.
+    /// Returns whether an open file has kept its contents since `before`. The replacement of its name by another file
+    /// is not a change of its contents.
     pub(crate) fn has_contents_of(&self, before: &Self) -> bool {
         let changed = if self.links < before.links { before.changed } else { self.changed };
         Self { links: before.links, changed, ..*self } == *before
@@ -67,7 +67,8 @@ impl FileStamp {
         self.changed > other.changed
     }
 
-    /// Returns whether the contents may have changed after the stamp was taken at `now` without changing it.
+    /// Returns whether the contents may have changed after `now`, when the stamp was taken, without a change of the
+    /// stamp.
     pub(crate) fn is_recent(&self, now: SystemTime) -> bool {
         let nanos = u32::try_from(self.changed.1).unwrap_or_default();
         let since = Duration::new(u64::try_from(self.changed.0).unwrap_or_default(), nanos);
@@ -75,7 +76,7 @@ impl FileStamp {
     }
 }
 
-/// Target of a path.
+/// An opened pods file or pipe.
 pub(crate) enum PodsInput {
     File(File),
     Pipe(File),
@@ -83,8 +84,8 @@ pub(crate) enum PodsInput {
 
 /// Opens a regular file or, if `pipes` are accepted, a pipe.
 pub(crate) fn open(path: &Path, pipes: bool) -> Result<PodsInput, PodsFileError> {
-    // Some devices act when they are opened, so the kind is checked before. `O_NONBLOCK`: what is meanwhile a FIFO
-    // without a writer must not block.
+    // Some devices act when they are opened, so the kind is checked before. `O_NONBLOCK`: if the path has become a FIFO
+    // without a writer in between, opening must not block.
     check_kind(path.metadata()?.file_type(), pipes)?;
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let kind = file.metadata()?.file_type();
@@ -104,11 +105,11 @@ fn check_kind(kind: FileType, pipes: bool) -> Result<(), PodsFileError> {
     Err(PodsFileError::new(what))
 }
 
-/// Passes on the bytes of a pipe, until all writers have closed it or the receiver is dropped.
+/// Forwards the bytes of a pipe, until all writers have closed it or the receiver is dropped.
 pub(crate) async fn pump(file: File, to: mpsc::Sender<io::Result<Vec<u8>>>) {
     let result = pump_pieces(file, &to).await;
     if let Err(error) = result {
-        // The receiver may be gone.
+        // The receiver may have been dropped.
         let _ = to.send(Err(error)).await;
     }
 }
@@ -123,7 +124,7 @@ async fn pump_pieces(file: File, to: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::
         let mut piece = Vec::with_capacity(PIECE);
         match pipe.try_read_buf(&mut piece) {
             Ok(0) => {
-                // An empty piece is the end: without it, this task was dropped.
+                // An empty piece marks the end; without it, the receiver reports that reading was aborted.
                 let _ = to.send(Ok(Vec::new())).await;
                 return Ok(());
             }
@@ -134,7 +135,7 @@ async fn pump_pieces(file: File, to: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::
     }
 }
 
-/// The reading end for a parser on a thread of its own.
+/// The receiving end, for a parser on a thread of its own.
 pub(crate) struct PipeReader {
     from: mpsc::Receiver<io::Result<Vec<u8>>>,
     piece: io::Cursor<Vec<u8>>,
@@ -142,7 +143,7 @@ pub(crate) struct PipeReader {
 }
 
 impl PipeReader {
-    /// A channel for [`pump`].
+    /// Returns a channel from [`pump`] to a reader.
     pub(crate) fn channel() -> (mpsc::Sender<io::Result<Vec<u8>>>, Self) {
         let (to, from) = mpsc::channel(PIECES);
         (to, Self { from, piece: io::Cursor::default(), is_at_end: false })

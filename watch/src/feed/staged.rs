@@ -15,10 +15,10 @@ use crate::pod::Pod;
 use crate::pod::lenient::Faults;
 use crate::{MAX_ADDRESSES, PodRecord, Uid};
 
-/// Malformed objects that are kept to be logged; of others only the number.
+/// Maximum number of malformed objects that are kept for the log; further ones are only counted.
 const MAX_FAULTS: usize = 64;
 
-/// The part of a file that goes into the index, some 60 bytes per pod.
+/// The part of a file that is stored in the index, some 60 bytes per pod.
 #[derive(Default)]
 pub(crate) struct StagedPods {
     only: Vec<Label>,
@@ -29,12 +29,12 @@ pub(crate) struct StagedPods {
     labels: Vec<Label>,
     numbers: BTreeMap<Label, u32>,
     pods: Vec<StagedPod>,
-    /// Names and addresses of the pods, one pod after another.
+    /// Names and addresses of the pods, concatenated.
     names: String,
     addresses: Vec<IpAddr>,
     list: CurrentList,
     faults: Vec<FaultyObject>,
-    /// Malformed objects beyond [`MAX_FAULTS`].
+    /// Number of malformed objects beyond [`MAX_FAULTS`].
     more_faults: u64,
 }
 
@@ -48,7 +48,7 @@ struct StagedPod {
     is_served: bool,
 }
 
-/// The list that is being read. Its kind decides what items without a kind are.
+/// The list that is being read. Its kind, known at its end, determines the kind of items without one.
 #[derive(Default)]
 struct CurrentList {
     items: u64,
@@ -64,14 +64,14 @@ struct CurrentList {
 enum FaultyObject {
     Pod(Pod, Option<String>),
     Namespace(Namespace),
-    /// Of another kind, or of none.
+    /// An object of another kind, or of none.
     Other(Option<String>, Namespace),
-    /// The number of the item in its list, from 1, and what is wrong.
+    /// The number of an item in its list, from 1, and its fault.
     Unreadable(u64, String),
 }
 
 impl StagedPods {
-    /// Returns an empty version of a file that is read for this scope.
+    /// Returns an empty version of a file, to be read for this scope.
     pub(crate) fn new(scope: &Scope) -> Self {
         Self {
             only: scope.namespaces.clone(),
@@ -129,7 +129,7 @@ impl StagedPods {
         if label.is_some_and(|label| !self.only.is_empty() && !self.only.contains(&label)) {
             return;
         }
-        // A pod proves that its namespace exists, also one that has ended.
+        // A pod proves that its namespace exists, even if the pod has ended.
         let existing = if has_kind { &mut self.existing } else { &mut self.list.existing };
         existing.extend(label);
         if !self.with_pods {
@@ -159,7 +159,7 @@ impl StagedPods {
             self.labels.push(record.namespace);
             u32::try_from(self.labels.len() - 1).unwrap_or(u32::MAX)
         });
-        // Names that are no label are not kept by the index either.
+        // Names that are not labels are not kept by the index either.
         let name = if record.name.parse::<Label>().is_ok() { record.name } else { "" };
         let before = self.addresses.len();
         self.names.push_str(name);

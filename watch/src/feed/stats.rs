@@ -23,19 +23,19 @@ impl FeedCounter {
     }
 }
 
-/// Counters of a feed's watches, by resource. Shared: the feed counts, others read.
+/// Counters of a feed's watches, by resource. The feed increments them, others read them.
 #[derive(Debug, Default)]
 pub struct FeedStats {
-    /// Of pods; all watches together if there is one for each namespace. A file counts here.
+    /// Counters of pods, the sum of all watches if there is one per namespace. A file counts here.
     pub pods: WatchStats,
-    /// Of namespaces.
+    /// Counters of namespaces.
     pub namespaces: WatchStats,
     /// Comparisons of the index with the cluster, and the differences that they found.
     pub resync: ResyncStats,
 }
 
 impl FeedStats {
-    /// Returns the present values of the watches' counters.
+    /// Returns the current values of the watches' counters.
     #[must_use]
     pub fn watches(&self) -> [WatchCounts; 2] {
         [self.pods.counts(Resource::Pods), self.namespaces.counts(Resource::Namespaces)]
@@ -53,9 +53,9 @@ pub struct WatchCounts {
     pub lists: u64,
     /// Lists and watches that failed.
     pub errors: u64,
-    /// Objects that were malformed, or in part.
+    /// Objects that were malformed, wholly or in part.
     pub malformed: u64,
-    /// Panics, after each of which it began anew.
+    /// Panics of the task, each followed by a restart.
     pub panics: u64,
 }
 
@@ -66,7 +66,7 @@ pub struct ResyncCounts {
     pub complete: u64,
     /// Comparisons that were given up.
     pub failed: u64,
-    /// Objects that the index did not have.
+    /// Objects that the index lacked.
     pub missing: u64,
     /// Objects that differed in the index.
     pub changed: u64,
@@ -74,7 +74,8 @@ pub struct ResyncCounts {
     pub gone: u64,
 }
 
-/// Comparisons of the index with the cluster, all since the start. A difference is mended when it is counted.
+/// Counters of comparisons of the index with the cluster, since the start. A difference is corrected when it is
+/// counted.
 #[derive(Debug, Default)]
 pub struct ResyncStats {
     pub(super) complete: FeedCounter,
@@ -85,7 +86,7 @@ pub struct ResyncStats {
 }
 
 impl ResyncStats {
-    /// Returns the present values.
+    /// Returns the current values.
     #[must_use]
     pub fn counts(&self) -> ResyncCounts {
         let (complete, failed) = (self.complete(), self.failed());
@@ -93,31 +94,31 @@ impl ResyncStats {
         ResyncCounts { complete, failed, missing, changed, gone }
     }
 
-    /// Comparisons of one watch that came to their end.
+    /// Returns the number of complete comparisons, each of one watch.
     #[must_use]
     pub fn complete(&self) -> u64 {
         self.complete.get()
     }
 
-    /// Comparisons that were given up: the list failed, or too much changed meanwhile.
+    /// Returns the number of comparisons that were given up: the list failed, or too much changed meanwhile.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed.get()
     }
 
-    /// Objects that the index did not have.
+    /// Returns the number of objects that the index lacked.
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.missing.get()
     }
 
-    /// Objects that the index had otherwise.
+    /// Returns the number of objects that differed in the index.
     #[must_use]
     pub fn changed(&self) -> u64 {
         self.changed.get()
     }
 
-    /// Objects that the cluster did not have.
+    /// Returns the number of objects that the cluster did not have.
     #[must_use]
     pub fn gone(&self) -> u64 {
         self.gone.get()
@@ -133,7 +134,7 @@ impl ResyncStats {
     }
 }
 
-/// Counters of watches of one kind, all since the start.
+/// Counters of the watches of one resource, since the start.
 #[derive(Debug, Default)]
 pub struct WatchStats {
     pub(super) events: FeedCounter,
@@ -149,31 +150,31 @@ impl WatchStats {
         WatchCounts { resource, events, lists, errors, malformed: self.malformed(), panics: self.panics() }
     }
 
-    /// Changes that came after a list: objects added, modified or deleted.
+    /// Returns the number of changes after a list: objects added, modified or deleted.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events.get()
     }
 
-    /// Complete lists, the first included; of a file, the times it was read.
+    /// Returns the number of complete lists, including the first; for a file, the number of times it was read.
     #[must_use]
     pub fn lists(&self) -> u64 {
         self.lists.get()
     }
 
-    /// Failures: of requests, of watches, of reading a file.
+    /// Returns the number of failures of requests, of watches, and of reading a file.
     #[must_use]
     pub fn errors(&self) -> u64 {
         self.errors.get()
     }
 
-    /// Malformed objects seen, each as often as it came.
+    /// Returns the number of malformed objects; an object is counted each time it is received.
     #[must_use]
     pub fn malformed(&self) -> u64 {
         self.malformed.get()
     }
 
-    /// Panics of the task that keeps the index in sync, after each of which it begins anew.
+    /// Returns the number of panics of the task that keeps the index in sync. It is restarted after each.
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.panics.get()

@@ -1,4 +1,4 @@
-//! Conversion of objects to operations on the index. Nothing of an object is kept.
+//! Applies decoded objects to the index. Objects are not kept.
 
 use poddns_core::Label;
 
@@ -31,14 +31,14 @@ impl PodTarget {
         Self { writer, scope, host_network, faults }
     }
 
-    /// Returns whether the pod has addresses that count.
+    /// Returns whether the pod has addresses to be served.
     pub(crate) fn is_served(pod: &Pod, host_network: HostNetwork) -> bool {
         pod.phase().counts()
             && !pod.addresses().is_empty()
             && (host_network == HostNetwork::Include || !pod.host_network())
     }
 
-    /// Returns the pod as the index takes it, or what keeps it from that.
+    /// Returns the pod as a record for the index, or the reason why it has none.
     pub(crate) fn record(pod: &Pod) -> Result<PodRecord<'_>, String> {
         let uid = uid(pod).ok_or_else(|| "metadata has neither a uid nor a name".to_owned())?;
         let namespace = pod.metadata().namespace.parse::<Label>();
@@ -47,7 +47,7 @@ impl PodTarget {
         Ok(PodRecord { uid, namespace, name, addresses: pod.addresses() })
     }
 
-    /// Puts a pod that is served into the index.
+    /// Stores a served pod in the index.
     pub(crate) fn put(&mut self, record: &PodRecord<'_>) {
         if self.writer.lock().apply(record) == Change::Refused {
             self.faults.log_refused(record);
@@ -122,7 +122,7 @@ impl ObjectTarget for PodTarget {
     }
 }
 
-/// Returns the pod's identity, if it has a name or a uid.
+/// Returns the pod's identity; `None` if it has neither a name nor a uid.
 fn uid(pod: &Pod) -> Option<Uid> {
     let Metadata { uid, namespace, name, .. } = pod.metadata();
     match (name.is_empty(), uid.is_empty()) {
@@ -132,7 +132,7 @@ fn uid(pod: &Pod) -> Option<Uid> {
     }
 }
 
-/// Returns the name of an object for messages, with its namespace.
+/// Returns the namespace and name of an object, for messages.
 fn shown_name(Metadata { namespace, name, .. }: &Metadata) -> String {
     let shown = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
     QuotedText(&shown).to_string()
@@ -146,7 +146,7 @@ fn key(metadata: &Metadata) -> ObjectKey {
 /// Target of namespaces.
 pub(crate) struct NamespaceTarget {
     writer: SharedWriter,
-    /// Those that are served; all if empty.
+    /// The namespaces that are served; all if empty.
     only: Vec<Label>,
     faults: FaultLog,
 }
@@ -156,14 +156,14 @@ impl NamespaceTarget {
         Self { writer, only, faults }
     }
 
-    /// Adds a namespace that exists, by name.
+    /// Adds an existing namespace by its name.
     pub(crate) fn apply_label(&mut self, label: Label) {
         if self.only.is_empty() || self.only.contains(&label) {
             self.writer.lock().apply_namespace(label);
         }
     }
 
-    /// Returns the name of a namespace, and logs its fault.
+    /// Returns the name of a namespace, and logs its fault, if any.
     pub(crate) fn label(&mut self, namespace: &Namespace) -> Option<Label> {
         if let Some(fault) = namespace.fault() {
             self.faults.log(namespace, fault);

@@ -1,4 +1,5 @@
-//! The comparison of the index with the cluster, beside the watch: its requests, and their answers to the machine.
+//! The comparison of the index with the cluster, beside the watch: sends its requests and passes the responses to the
+//! machine.
 
 use bytes::Bytes;
 use hyper::body::Frame;
@@ -14,7 +15,7 @@ where
     T: ObjectTarget,
     T::Object: Object,
 {
-    /// Begins a list to compare with, if it is time for one.
+    /// Begins a list to compare with, if one is due.
     pub(super) fn begin_resync(&mut self, resync: &mut Option<OngoingRequest<T::Object>>) {
         if let Some(request) = self.machine.poll_resync(now()) {
             let answer = self.asker.ask(request.clone(), self.confirmed);
@@ -57,7 +58,7 @@ where
         }
     }
 
-    /// Returns why the comparison fails, if it does.
+    /// Processes a part of the list. Returns the reason if the comparison fails.
     fn resync_chunk(
         &mut self,
         chunk: Option<Result<Frame<Bytes>, kube::Error>>,

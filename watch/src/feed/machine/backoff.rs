@@ -1,21 +1,21 @@
-//! Delays before the next try.
+//! Retry delays.
 
 use std::time::Duration;
 
-/// Exponential backoff: each delay is drawn from a range that doubles.
+/// Exponential backoff: each delay is drawn at random from a range whose upper end doubles.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     first: Duration,
     longest: Duration,
-    /// The lower end of the range, in percent of its upper end. Full jitter (0) spreads many replicas evenly;
-    /// a retry that costs the server next to nothing need not be spread so far.
+    /// The lower end of the range, in percent of its upper end. 0 (full jitter) spreads many replicas evenly; retries
+    /// that cost the server next to nothing need less spreading.
     floor: u32,
     failures: u32,
 }
 
 impl Backoff {
-    /// Returns the backoff for a server that does not respond. A refused connection costs it nothing, so the longest delay is
-    /// short: it is the time for which the return of the server is not noticed.
+    /// Returns the backoff for a server that does not respond. A refused connection costs the server nothing, so the
+    /// longest delay is short: it delays the detection of a server that is back.
     pub(crate) const fn of_connections() -> Self {
         Self {
             first: Duration::from_millis(100),
@@ -25,17 +25,17 @@ impl Backoff {
         }
     }
 
-    /// Returns the backoff for requests that a server answers by an error.
+    /// Returns the backoff for requests to which a server responds with an error.
     pub(crate) const fn of_answers() -> Self {
         Self { first: Duration::from_millis(500), longest: Duration::from_secs(10), floor: 0, failures: 0 }
     }
 
-    /// Returns the backoff for watches that end or expire soon after their beginning.
+    /// Returns the backoff for watches that end or expire soon after they began.
     pub(crate) const fn of_short_watches() -> Self {
         Self { first: Duration::from_millis(500), longest: Duration::from_secs(15), floor: 50, failures: 0 }
     }
 
-    /// Returns the delay after one more failure.
+    /// Returns the delay before the next attempt, and counts one more failure.
     pub(crate) fn next(&mut self, random: &mut fastrand::Rng) -> Duration {
         let ceiling = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
@@ -43,7 +43,7 @@ impl Backoff {
         floor + ceiling.saturating_sub(floor).mul_f64(random.f64())
     }
 
-    /// Begins again with the shortest delay.
+    /// Resets the delay to the shortest one.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -85,8 +85,8 @@ mod tests {
         assert!(backoff.next(&mut random) <= Duration::from_millis(500));
     }
 
-    /// Retries of many replicas after an API server has refused all of them at once: in each second hardly more than their
-    /// share.
+    /// Retries of many replicas after an API server has refused all of them at once: no second has many more than the
+    /// average.
     #[test]
     fn a_thousand_replicas_do_not_stampede() {
         const REPLICAS: u32 = 1000;
@@ -103,7 +103,7 @@ mod tests {
                 }
             }
         }
-        // The mean delay is half the longest; six standard deviations above it come once in a billion.
+        // The mean delay is half the longest; six standard deviations above the mean are exceeded once in a billion.
         let share = 2.0 * f64::from(REPLICAS) / Backoff::of_answers().longest.as_secs_f64();
         let most = tries.iter().skip(60).max().copied().unwrap_or_default();
         assert!(

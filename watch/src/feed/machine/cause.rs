@@ -6,30 +6,29 @@ use std::time::Duration;
 
 use crate::feed::decode::Status;
 
-/// An error that a [`Cause`] is made of, with its own sources.
+/// An error in a [`Cause`], with its own sources.
 pub(crate) type SharedError = Arc<dyn Error + Send + Sync>;
 
-/// Reason why an exchange failed. It has no text of its own: `explain` makes one, in which texts of the server are quoted
-/// and cut.
+/// Reason why an exchange failed. Its text is made by `explain`, which quotes and truncates text from the server.
 #[derive(Clone, Debug)]
 pub(crate) enum Cause {
-    /// There are no credentials to ask with.
+    /// There are no credentials for the request.
     Credentials(SharedError),
-    /// The server cannot be reached, or does not answer.
+    /// The server cannot be reached, or does not respond.
     Unreachable(SharedError),
-    /// The connection broke off during the answer.
+    /// The connection broke during the response.
     Broken(SharedError),
-    /// The answer is not that of an API server.
+    /// The response is not that of an API server.
     Garbage(SharedError),
     /// The server reports a failure.
     Status(Refusal),
-    /// Nothing arrived for so long.
+    /// Nothing arrived for this long.
     Silence(Duration),
-    /// This process, or the machine, was stopped for so long.
+    /// This process, or the machine, was stopped for this long.
     Stopped(Duration),
-    /// The answer ended before it was complete.
+    /// The response ended before it was complete.
     CutOff,
-    /// A change of an object that cannot be decoded: it may have been a deletion.
+    /// An object changed and cannot be decoded: the change may have been a deletion.
     Unreadable(SharedError),
 }
 
@@ -47,12 +46,12 @@ impl Cause {
     }
 }
 
-/// A failure that the server reports, by its status or in an `ERROR` event.
+/// A failure that the server reports, by its HTTP status or in an `ERROR` event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The HTTP status code.
     pub(crate) code: u16,
-    /// The text for people.
+    /// The human-readable text.
     pub(crate) message: String,
     /// The time to wait before the next try.
     pub(crate) retry_after: Option<Duration>,
@@ -67,13 +66,12 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    /// Returns whether the server does not have a version as recent as the requested one, for which it has waited for three
-    /// seconds.
+    /// Returns whether the server has not reached the requested version, after waiting three seconds for it.
     pub(crate) fn is_behind(&self) -> bool {
         self.code == 504 && self.message.contains("Too large resource version")
     }
 
-    /// Returns whether the server's authorizer has not read its rules yet, as in the first seconds after a start.
+    /// Returns whether the server's authorizer has not loaded its rules yet, as in the first seconds after a start.
     pub(crate) fn lacks_rules(&self) -> bool {
         self.code == 403 && self.message.contains("RBAC:") && self.message.contains("not found")
     }

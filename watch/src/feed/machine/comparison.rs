@@ -28,12 +28,12 @@ pub(super) struct ListComparison {
 }
 
 impl Resync {
-    /// Returns the state in which a comparison is due once in `interval`.
+    /// Returns the state in which a comparison is due once per `interval`.
     pub(super) const fn every(interval: Option<Duration>) -> Self {
         Self { interval, due: None, comparison: None }
     }
 
-    /// Notes that an object has changed.
+    /// Records that an object has changed.
     pub(super) fn touch(&mut self, key: impl FnOnce() -> ObjectKey) {
         if let Some(comparison) = &mut self.comparison {
             comparison.touched.insert(key());

@@ -1,4 +1,4 @@
-//! Events of an exchange: responses, objects, ends.
+//! Events of an exchange: responses, objects, ends of lists and watches.
 
 use std::error::Error;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::feed::decode::EventKind;
 use crate::quote::QuotedText;
 
 impl<T: ObjectTarget> Machine<T> {
-    /// Reports that the server has accepted the request; its answer follows.
+    /// Reports that the server has accepted the request. The response body follows.
     pub(crate) fn accepted(&mut self, now: Instant) {
         let Some(exchange) = &mut self.exchange else { return };
         (exchange.opened, exchange.heard, exchange.event) = (Some(now), now, now);
@@ -31,7 +31,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports that bytes of the answer have arrived.
+    /// Reports that bytes of the response have arrived.
     pub(crate) fn heard(&mut self, now: Instant) {
         if let Some(exchange) = &mut self.exchange {
             exchange.heard = now;
@@ -39,7 +39,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports the answer to [`ApiRequest::Identify`]: the uid of `kube-system`, if there is one, and the revision.
+    /// Reports the response to [`ApiRequest::Identify`]: the uid of `kube-system`, if there is one, and the revision.
     pub(crate) fn identified(&mut self, now: Instant, uid: Option<&str>, revision: &str) {
         self.exchange = None;
         self.contact = Some(now);
@@ -57,7 +57,7 @@ impl<T: ObjectTarget> Machine<T> {
             self.cluster = uid.map(str::to_owned);
         }
         let present = ResourceVersion::new(revision);
-        // Pages of a history that is gone do not belong to one list with those of the present one.
+        // The remaining pages would be of another history than the first ones, so they do not form one list.
         self.list.take_if(|list| list.version.as_ref().is_some_and(|first| present.is_before(first)));
         if present.is_before(&self.version) {
             let text = format!(
@@ -67,13 +67,13 @@ impl<T: ObjectTarget> Machine<T> {
                 self.version.as_str()
             );
             self.out_of_sync(now, text, ListConsistency::Consistent);
-            // Versions of the old history cannot be compared with those of this one.
+            // Versions of the old history cannot be compared with versions of the new one.
             self.version = ResourceVersion::default();
         }
     }
 
-    /// Compares the server with that of the index, where the cluster has no uid to compare. Another URL or other CA
-    /// certificates may be another cluster.
+    /// Compares the server with the one that the index is from, for a cluster without a uid. Another URL or other CA
+    /// certificates may mean another cluster.
     pub(super) fn compare_servers(&mut self, now: Instant) {
         let seems_same = self.index_server.as_ref().is_none_or(|before| before.seems_same(&self.server));
         if seems_same || !(self.tracker.has_list() || self.is_filled) {
@@ -83,7 +83,8 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Relists because another cluster than that of the index answers, or may answer: one of both has no uid.
+    /// Relists because the server is, or may be, of another cluster than the index. It may be if one of the two has no
+    /// uid.
     fn other_cluster(&mut self, now: Instant, uid: Option<&str>) {
         let text = self.describe_other_cluster(uid);
         if self.tracker.has_list() {
@@ -116,7 +117,7 @@ impl<T: ObjectTarget> Machine<T> {
         format!("{url} {may_be} another cluster now: uid of namespace kube-system is {now} and was {before}")
     }
 
-    /// Marks the index as out of sync: a list follows.
+    /// Marks the index as out of sync, and relists.
     fn out_of_sync(&mut self, now: Instant, text: String, read: ListConsistency) {
         self.relist(now, read);
         self.tracker.note(text.clone());
@@ -128,11 +129,11 @@ impl<T: ObjectTarget> Machine<T> {
         self.target.apply(object);
     }
 
-    /// Reports that a list, or a page of it, has ended at this version. With a token, there are more pages.
+    /// Reports the end of a list or of a page, with its version. With a token, there are more pages.
     pub(crate) fn list_ended(&mut self, now: Instant, version: &str, token: Option<String>) {
         let Some(list) = &mut self.list else { return };
-        // All pages have the version of the first. If a later one does not, the changes in between arrive by a watch from the
-        // version of the first.
+        // All pages should have the version of the first one. If a later page does not, a watch from the version of the
+        // first page delivers the changes in between.
         let first = list.version.get_or_insert_with(|| ResourceVersion::new(version)).clone();
         if let Some(token) = token.filter(|token| !token.is_empty()) {
             if list.token.as_ref() == Some(&token) {
@@ -147,7 +148,7 @@ impl<T: ObjectTarget> Machine<T> {
         let _ = self.complete(now, &first);
     }
 
-    /// Ends a list. Returns false if the list is older than requested: then it removes nothing.
+    /// Ends a list. If the list is older than requested, returns false and removes nothing.
     #[must_use]
     fn complete(&mut self, now: Instant, version: &ResourceVersion) -> bool {
         let Some(list) = self.list.take() else { return false };
@@ -162,14 +163,14 @@ impl<T: ObjectTarget> Machine<T> {
                 version.as_str(),
             );
             self.out_of_sync(now, text, ListConsistency::Consistent);
-            // If etcd was restored, its revision is lower.
+            // If etcd was restored, its revision is lower, which identification detects.
             self.confirmed = false;
             return false;
         }
         if self.goal == Goal::List(ListConsistency::Consistent)
             && version.number().is_some_and(|number| Some(number) < self.revision)
         {
-            // It was read after the revision, so that is not one of these objects.
+            // The list was read after the revision, so the revision is that of another etcd.
             (self.has_own_etcd, self.revision) = (true, None);
         }
         let removed = self.target.end();
@@ -206,7 +207,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.caught_up(now);
     }
 
-    /// Processes an event of a streaming list before its end: an object of the list, or a change.
+    /// Processes an event before the end of the initial events: an object of the list, or a change.
     fn initial_event(&mut self, now: Instant, kind: EventKind, object: &T::Object) {
         let Some(list) = &mut self.list else { return };
         let version: Option<u64> = self.target.version(object).parse().ok();
@@ -228,7 +229,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports that the watch has reached this version; with `list_end`, a streaming list is complete.
+    /// Reports a bookmark: the watch has reached this version. With `list_end`, a streaming list is complete.
     pub(crate) fn bookmark(&mut self, now: Instant, version: &str, list_end: bool) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.event = now;
@@ -258,7 +259,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports a change of an object that cannot be decoded. It may have been a deletion.
+    /// Reports a change of an object that cannot be decoded. The change may have been a deletion.
     pub(crate) fn unreadable(
         &mut self,
         now: Instant,
@@ -273,7 +274,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports that the answer has ended without an error of HTTP.
+    /// Reports that the response has ended without an HTTP error.
     pub(crate) fn ended(&mut self, now: Instant) {
         let Some(exchange) = &self.exchange else { return };
         let (ApiRequest::Watch { .. }, Some(opened)) = (&exchange.request, exchange.opened) else {
@@ -296,7 +297,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Establishes the watch once it has reached the revision that the cluster had when the watch began.
+    /// Marks the watch as established once it has reached the revision that the cluster had when the watch began.
     fn caught_up(&mut self, now: Instant) {
         let settled = self.exchange.as_ref().is_some_and(|exchange| exchange.settled);
         let opened = self.exchange.as_ref().and_then(|exchange| exchange.opened);
@@ -326,7 +327,7 @@ impl<T: ObjectTarget> Machine<T> {
         );
         let read = self.not_older();
         self.out_of_sync(now, text, read);
-        // If etcd was restored, its revision is lower.
+        // If etcd was restored, its revision is lower, which identification detects.
         self.confirmed = false;
         self.not_before = Some(now + self.short.next(&mut self.random));
     }

@@ -1,4 +1,4 @@
-//! Failures, and what each leads to.
+//! Failures and their consequences.
 
 use std::time::{Duration, Instant};
 
@@ -8,27 +8,27 @@ use super::request::{ApiRequest, ListConsistency};
 use super::target::ObjectTarget;
 use super::{Exchange, Goal, LONGEST_SPREAD, Machine, Notice, SHORT_WATCH};
 
-/// Number of consecutive failures of a watch, reported by the server, after which a list follows.
+/// Number of consecutive failures of a watch, reported by the server, that cause a relist.
 const REFUSALS_TO_RELIST: u32 = 3;
-/// Maximum of a server's `Retry-After`.
+/// Upper limit for a server's `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
-/// Time for which a restarted server may refuse what it allowed before: it is loading its rules.
+/// Time for which a restarted server may still be loading its RBAC rules and refuse requests that it allowed before.
 const RULES_LOADING_TIME: Duration = Duration::from_secs(10);
 
 /// Consequence of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Recovery {
-    /// The same again, after a delay for a server that cannot be reached.
+    /// The same request, after the delay for a server that cannot be reached.
     Reconnect,
-    /// The same again, after a delay for a server that answers badly.
+    /// The same request, after the delay for a server that responds with errors.
     Retry,
-    /// The same again, after a delay for a watch that broke off soon.
+    /// The same request, after the delay for a watch that broke soon after it began.
     Resume,
-    /// Another read of the same list, at once.
+    /// A new attempt at once, if necessary with another consistency.
     AtOnce,
-    /// Another method of listing, at once. It is not a failure, and is reported already.
+    /// Another list method, at once. Not a failure; already reported by a notice.
     OtherMethod,
-    /// A list, spread over the replicas that may begin one now.
+    /// A list, delayed at random if many replicas may relist now.
     Spread,
 }
 
@@ -43,7 +43,7 @@ impl<T: ObjectTarget> Machine<T> {
             self.confirmed = true;
             return self.compare_servers(now);
         }
-        // A server that refused to be identified may no longer refuse at the next try.
+        // A server that has refused to be identified may accept at the next attempt.
         self.confirmed &= self.cluster.is_some();
         let loading = self.is_loading_rules(now, cause);
         let text = self.subject.explain(&exchange.request, cause, loading);
@@ -75,8 +75,9 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports that nothing ran for this long: the process was stopped, or the machine suspended. Bytes that have arrived
-    /// meanwhile are not read, and the connection may be broken without a sign of it, so the exchange under way begins again.
+    /// Reports that nothing ran for this long: the process was stopped, or the machine suspended. Bytes that have
+    /// arrived meanwhile are not read, and the connection may be broken without notice, so the exchange under way is
+    /// restarted.
     pub(crate) fn stopped(&mut self, now: Instant, span: Duration) {
         let in_sync = now.checked_sub(span).unwrap_or(now);
         self.contact = None;
@@ -96,7 +97,7 @@ impl<T: ObjectTarget> Machine<T> {
             Recovery::Retry => self.answers.next(&mut self.random),
             Recovery::Resume => self.short.next(&mut self.random),
             Recovery::Spread if self.expiries > 1 => self.short.next(&mut self.random),
-            // After an outage, all replicas list at once. The delay is short in comparison with the outage.
+            // After an outage, all replicas list at once. The delay is short compared with the outage.
             Recovery::Spread if self.interrupted => {
                 let longest = (self.tracker.lost_for(now) / 8).min(LONGEST_SPREAD);
                 longest.mul_f64(self.random.f64())
@@ -105,7 +106,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Requires the server that answers next to be identified.
+    /// Requires that the server is identified before the next list or watch.
     fn disconnected(&mut self) -> Recovery {
         self.confirmed = false;
         self.interrupted = true;
@@ -113,7 +114,8 @@ impl<T: ObjectTarget> Machine<T> {
         Recovery::Reconnect
     }
 
-    /// Returns whether a server refuses to be identified, and always did: it is watched without an identity.
+    /// Returns whether the server refuses, permanently, to be identified, and was never identified: it is watched
+    /// without an identity.
     fn is_no_identity(&self, request: &ApiRequest, cause: &Cause) -> bool {
         let Cause::Status(refusal) = cause else { return false };
         *request == ApiRequest::Identify
@@ -121,7 +123,7 @@ impl<T: ObjectTarget> Machine<T> {
             && matches!(refusal.code, 400 | 403..=406 | 415 | 422 | 501)
     }
 
-    /// Returns whether a refusal for lack of rights may come from a server that has not loaded its rules yet.
+    /// Returns whether a 403 may be due to a server that has not loaded its RBAC rules yet.
     fn is_loading_rules(&mut self, now: Instant, cause: &Cause) -> bool {
         let Cause::Status(refusal) = cause else { return false };
         if refusal.code != 403 {
@@ -158,7 +160,8 @@ impl<T: ObjectTarget> Machine<T> {
     ) -> Recovery {
         let next_page = matches!(request, ApiRequest::List { continue_token: Some(_), .. });
         match refusal.code {
-            // The token that may come with it continues at another version, and the changes in between are lost.
+            // A continue token in this response would continue at another version, and the changes in between would be
+            // lost.
             410 if next_page => {
                 self.listing.enlarge_pages();
                 self.expiries += 1;
@@ -197,7 +200,7 @@ impl<T: ObjectTarget> Machine<T> {
         let lived = exchange.opened.map(|opened| now.saturating_duration_since(opened));
         match cause {
             Cause::Status(refusal) => self.watch_refused(now, refusal),
-            // It may have been a deletion.
+            // The change may have been a deletion.
             Cause::Garbage(_) | Cause::Unreadable(_) => {
                 let read = self.not_older();
                 self.relist(now, read);
@@ -224,7 +227,7 @@ impl<T: ObjectTarget> Machine<T> {
                 self.relist(now, read);
                 Recovery::Spread
             }
-            // Refused or overloaded: the version is not the reason.
+            // The server refuses or is overloaded: the version is not the cause.
             401 | 403 | 404 | 429 | 503 | 504 => Recovery::Retry,
             400..=499 => {
                 let read = self.not_older();

@@ -7,23 +7,23 @@ use super::request::ApiRequest;
 use super::target::ObjectTarget;
 use super::{Exchange, Machine, SETTLE};
 
-/// Time limit for the answer to [`ApiRequest::Identify`], which is small.
+/// Time limit for the response to [`ApiRequest::Identify`], which is small.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time limit for the headers of a list: the API server's own limit is a minute.
+/// Time limit for the headers of a list. The API server's own limit is one minute.
 const LIST_TIMEOUT: Duration = Duration::from_secs(65);
-/// Time limit for the headers of a watch, which come before any event.
+/// Time limit for the headers of a watch, which the server sends before the first event.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit for the next bytes of a list.
 pub(super) const LIST_SILENCE: Duration = Duration::from_secs(30);
-/// Time limit for the next event of a streaming list before its end. A server that ignores `sendInitialEvents` never
-/// sends the end.
+/// Time limit for the next bytes of a streaming list before its end. A server that ignores `sendInitialEvents` never
+/// sends the final bookmark.
 pub(super) const STREAM_SILENCE: Duration = Duration::from_secs(10);
-/// Time limit for the next event of a watch, on a server that has sent bookmarks: it sends one about once a minute.
+/// Time limit for the next event of a watch, if the server sends bookmarks: it sends one about once a minute.
 const BOOKMARK_SILENCE: Duration = Duration::from_mins(3);
-/// Time that a server may keep a watch open beyond the requested end.
+/// Time for which a server may keep a watch open beyond the requested timeout.
 const OVERDUE: Duration = Duration::from_secs(30);
 
-/// Consequence of a time limit.
+/// Consequence of an exceeded time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expiry {
     NoAnswer,
@@ -62,7 +62,7 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Returns the time at which the exchange has lasted too long, or is established.
+    /// Returns the time at which the next time limit of the exchange ends, or at which the watch counts as established.
     pub(super) fn limit(&self, exchange: &Exchange) -> Instant {
         self.expiry(exchange).0
     }

@@ -1,4 +1,4 @@
-//! The choice of how to list: the one place where it is made.
+//! List methods, and the choice between them.
 //!
 //! | method | request | CPU of the API server | its memory, at the peak | servers |
 //! |---|---|---|---|---|
@@ -7,17 +7,18 @@
 //! | [`Paged`](ListMethod::Paged) | a consistent list in pages of 500 | 0.35 / 1.76 / 7.35 s | 101 / 668 / 456 MiB | all; before 1.34 each page is read from etcd |
 //!
 //! The figures are for 10,000 / 50,000 / 100,000 pods in protobuf, from a kube-apiserver 1.36.2 (as JSON: 1.28 / 6.24 /
-//! 12.25 s for a streaming list). Here all three take the same bounded memory: objects are decoded as bytes arrive.
+//! 12.25 s for a streaming list). In this process all three take the same bounded memory: objects are decoded as their
+//! bytes arrive.
 //!
-//! The order of preference is that of the table. `Cached` cannot serve a [consistent](ListConsistency::Consistent) read: a
-//! server older than 1.31 would read everything from etcd at once. So that takes `Streaming`, and `Paged` where the
-//! server has no streaming lists. `Paged` works with every server, so it is the last resort and never given up.
+//! The order of preference is that of the table. `Cached` is not used for a [consistent](ListConsistency::Consistent)
+//! read: a server older than 1.31 would read everything from etcd at once. Such a read uses `Streaming`, or `Paged` if
+//! the server has no streaming lists. `Paged` works with every server, so it is the last resort and is never given up.
 
 use std::fmt;
 
 use super::request::ListConsistency;
 
-/// A way of listing all objects.
+/// A method of listing all objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListMethod {
     /// One list from the API server's watch cache, without pages.
@@ -55,7 +56,7 @@ const FAILURES: u32 = 2;
 /// Maximum number of objects in a page that was made larger.
 const LARGEST_PAGE: u32 = 16_000;
 
-/// Methods that have worked with this server, and that have not.
+/// The list methods in use, and their failures with this server.
 #[derive(Clone, Debug)]
 pub(crate) struct MethodChoice {
     preferred: Vec<ListMethod>,
@@ -65,7 +66,7 @@ pub(crate) struct MethodChoice {
 }
 
 impl MethodChoice {
-    /// Methods in order of preference; pages of so many objects, at least one.
+    /// Returns the choice between `preferred` methods, in this order, with pages of `page_size` objects (at least one).
     pub(crate) fn new(preferred: &[ListMethod], page_size: u32) -> Self {
         Self {
             preferred: preferred.to_vec(),
@@ -95,21 +96,21 @@ impl MethodChoice {
         self.failures[method.number()] = 0;
     }
 
-    /// Reports that the server does not have the method. Returns whether another one is left.
+    /// Reports that the server does not support the method. Returns whether another method remains.
     pub(crate) fn give_up(&mut self, method: ListMethod) -> bool {
         let another = method != ListMethod::Paged;
         self.given_up[method.number()] = another;
         another
     }
 
-    /// Reports that a list of the method failed. Returns whether the method is given up for it.
+    /// Reports that a list by this method failed. Returns whether the method is given up because of that.
     pub(crate) fn failed(&mut self, method: ListMethod) -> bool {
         let failures = &mut self.failures[method.number()];
         *failures += 1;
         *failures >= FAILURES && self.give_up(method)
     }
 
-    /// Makes pages larger after a list that expired between two of them.
+    /// Enlarges the pages, after a list that expired between two pages.
     pub(crate) fn enlarge_pages(&mut self) {
         self.page_size = self.page_size.saturating_mul(4).clamp(1, LARGEST_PAGE.max(self.page_size));
     }

@@ -8,20 +8,20 @@
 //!                                                              `---cut off, given up--------'-----'
 //! ```
 //!
-//! The driver asks [`poll`](Machine::poll) what to do, makes the request that it returns, and reports everything that
-//! happens: headers, objects, the end, a failure. It calls `poll` again after each report and when the returned
-//! time has come. Operations on the index go to the [`ObjectTarget`]; [`standing`](Machine::standing) is what health
-//! shows; [`notices`](Machine::notices) are for log and counters.
+//! The driver calls [`poll`](Machine::poll), makes the request that it returns, and reports everything that happens:
+//! headers, objects, the end, a failure. It calls `poll` again after each report and at the returned time. Operations
+//! on the index go to the [`ObjectTarget`]; [`standing`](Machine::standing) is the state that health reports;
+//! [`notices`](Machine::notices) are for log and counters.
 //!
 //! # Exactness
-//! - A list begins with [`ObjectTarget::begin`]; only its complete end sweeps what it did not name. One that is cut off
-//!   begins again.
-//! - The initial events of a streaming list may be interleaved with changes in any order. An object that has
-//!   changed keeps its newest state: initial events that are older are ignored.
-//! - A watch continues after the last version that was applied. An event from before that version, a bookmark that
-//!   went back, or a server whose revision is lower means that etcd was restored: a consistent list follows.
-//! - Deletions are applied whatever their version: the target removes an object only if the uid agrees, and no uid
-//!   comes back.
+//! - A list begins with [`ObjectTarget::begin`]. Objects that it did not contain are removed only at its complete end.
+//!   A list that was cut off begins again.
+//! - The initial events of a streaming list may be interleaved with changes in any order. An object that has changed
+//!   keeps its newest state: older initial events are ignored.
+//! - A watch continues after the last applied version. An event before that version, a bookmark that goes back, or a
+//!   server with a lower revision means that etcd was restored: a consistent list follows.
+//! - Deletions are applied regardless of their version: the target removes an object only if its uid matches, and uids
+//!   are never reused.
 
 mod backoff;
 pub(crate) mod cause;
@@ -55,31 +55,32 @@ use resource_version::ResourceVersion;
 use sync_status::{GracePeriod, SyncStatus, SyncTracker};
 use target::{IndexDifference, ObjectKey, ObjectTarget};
 
-/// Bounds, in seconds, of how long the server keeps a watch open. Drawn anew for each watch, so that replicas that
-/// began together do not stay synchronised.
+/// Range of the timeouts of watches, in seconds. Drawn for each watch, so that replicas that began at the same time do
+/// not stay synchronised.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
-/// A watch is established once it has been silent for this long after it was accepted. A server that no longer has our
-/// version accepts the watch first, and reports that in its first event.
+/// A watch is established once nothing has arrived for this long after it was accepted. A server that no longer has the
+/// requested version accepts the watch first and reports that in its first event.
 const SETTLE: Duration = Duration::from_secs(1);
-/// Longest time for which a watch with changes may stay behind the revision that the cluster had before. Then a list follows.
+/// Maximum time for which a watch with changes may stay behind the revision that the cluster had when it began. After
+/// that, a list follows.
 const CATCH_UP: Duration = Duration::from_secs(15);
-/// A watch that ends sooner than this was cut short: the next one is not begun at once.
+/// A watch that ends sooner than this was cut short: the next one is delayed.
 const SHORT_WATCH: Duration = Duration::from_secs(5);
-/// After a longer silence, the server may be another one, or the same with another history: it is identified before the
-/// next watch or list. No API server restarts in less time.
+/// After a longer silence, the server may be another one, or have another history: it is identified before the next
+/// watch or list. No API server restarts in less time.
 const CONTACT: Duration = Duration::from_secs(1);
-/// The longest delay of a list after 410, where many replicas may begin one at once.
+/// Maximum delay of a list after a 410, when many replicas may list at once.
 const LONGEST_SPREAD: Duration = Duration::from_secs(1);
-/// Maximum number of objects whose newest version is remembered during a streaming list.
+/// Maximum number of objects of which the newest version is remembered during a streaming list.
 const MAX_CHANGED: usize = 1 << 18;
 
 /// Next step of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MachineStep {
-    /// Make this request, instead of any under way.
+    /// Make this request; drop any request under way.
     Send(ApiRequest),
-    /// Report what happens; call [`Machine::poll`] again at this time at the latest. If no exchange is
-    /// [under way](Machine::is_waiting), drop the one there is.
+    /// Report events; call [`Machine::poll`] again at this time at the latest. If no exchange is [under
+    /// way](Machine::is_waiting), drop the current request.
     Wait(Option<Instant>),
 }
 
@@ -90,7 +91,7 @@ pub(crate) enum Notice {
     Listed {
         /// The method.
         method: ListMethod,
-        /// Objects that it no longer named.
+        /// Number of objects that were removed because the list did not contain them.
         removed: usize,
     },
     /// An object was added, changed or removed by a watch.
@@ -99,58 +100,58 @@ pub(crate) enum Notice {
     Failed {
         /// The reason, for an operator.
         text: String,
-        /// Time at which the next try is made.
+        /// Time until the next attempt.
         retry_in: Duration,
     },
-    /// Another way of listing is used from now on.
+    /// A list method is given up; another one is used from now on.
     GaveUp {
-        /// The one that was used.
+        /// The method that was used.
         method: ListMethod,
-        /// Reason why it is not.
+        /// The reason.
         why: String,
     },
-    /// A snapshot was of another cluster: nothing of it may be served.
+    /// The snapshot was of another cluster and must not be served.
     SnapshotRefused {
         /// The reason, for an operator.
         text: String,
     },
     /// A comparison with the cluster is complete.
     Compared,
-    /// A comparison with the cluster was given up; there will be another one.
+    /// A comparison with the cluster was given up; a later one follows.
     ComparisonFailed {
         /// The reason, for an operator.
         why: String,
     },
-    /// A comparison found an object in the index that was not as in the cluster; it is now.
+    /// A comparison found an object in the index that differed from the cluster; it has been corrected.
     Differs {
         /// Kind of the difference.
         difference: IndexDifference,
-        /// Its name.
+        /// Name of the object.
         object: String,
     },
-    /// The index is out of sync, without the failure of an exchange.
+    /// The index is out of sync although no exchange failed.
     OutOfSync {
         /// The reason, for an operator.
         text: String,
     },
 }
 
-/// One request and its answer.
+/// One request and its response.
 #[derive(Clone, Debug)]
 struct Exchange {
     request: ApiRequest,
     sent: Instant,
     /// Time at which the server accepted the request.
     opened: Option<Instant>,
-    /// Time at which anything of the answer last arrived.
+    /// Time at which bytes of the response last arrived.
     heard: Instant,
     /// Time at which an event or a bookmark last arrived.
     event: Instant,
-    /// True if the watch is established.
+    /// True once the watch is established.
     settled: bool,
 }
 
-/// Next step once the cluster is confirmed.
+/// Next step once the cluster is identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Goal {
     List(ListConsistency),
@@ -161,15 +162,15 @@ enum Goal {
 #[derive(Clone, Debug)]
 struct OngoingList {
     method: ListMethod,
-    /// Continue token of the last page.
+    /// Continue token of the next page.
     token: Option<String>,
     /// The version of the first page.
     version: Option<ResourceVersion>,
-    /// The newest version of objects that have changed during a streaming list.
+    /// The newest version of each object that has changed during a streaming list.
     changed: HashMap<ObjectKey, u64>,
 }
 
-/// The machine of one watch.
+/// The state machine of one watch.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "independent facts, each of which a branch of its own asks for"
@@ -179,24 +180,24 @@ pub(crate) struct Machine<T> {
     subject: WatchedObjects,
     listing: MethodChoice,
     random: fastrand::Rng,
-    /// The uid of the cluster that the index is of.
+    /// The uid of the cluster that the index is from.
     cluster: Option<String>,
-    /// The server that answered last, and the one that the index is of.
+    /// The server that responded last, and (`index_server`) the one that the index is from.
     server: ConfiguredServer,
     index_server: Option<ConfiguredServer>,
-    /// True if the index was filled before the first list.
+    /// True if the index was filled before the first list, from a snapshot or before a panic.
     is_filled: bool,
-    /// True if the index still holds objects of another one.
+    /// True while the index contains objects of another cluster.
     of_other_cluster: bool,
-    /// True if that cluster is known to be the one that answers.
+    /// True if the server is known to be of the cluster `cluster`.
     confirmed: bool,
-    /// The revision of the cluster when it was last confirmed.
+    /// The revision of the cluster when it was last identified.
     revision: Option<u64>,
-    /// True if the objects are in an etcd of their own (`--etcd-servers-overrides`), with other revisions.
+    /// True if the objects are in an etcd of their own (`--etcd-servers-overrides`), with revisions of its own.
     has_own_etcd: bool,
-    /// Time at which the server was last heard.
+    /// Time at which the server was last heard from.
     contact: Option<Instant>,
-    /// Version of the index.
+    /// Version that the index has reached.
     version: ResourceVersion,
     goal: Goal,
     list: Option<OngoingList>,
@@ -208,15 +209,15 @@ pub(crate) struct Machine<T> {
     connections: Backoff,
     answers: Backoff,
     short: Backoff,
-    /// Failures in a row that the server reported for a watch.
+    /// Number of consecutive failures that the server reported for a watch.
     refusals: u32,
-    /// Number of consecutive watches with a version that was too old.
+    /// Number of consecutive lists and watches that expired: their version was too old.
     expiries: u32,
-    /// True if the connection was lost since a watch was last established.
+    /// True if the connection has been lost since a watch was last established.
     interrupted: bool,
     /// True if the server sends bookmarks.
     bookmarks: bool,
-    /// Time since which the server has refused for lack of permissions.
+    /// Time since which the server has responded with 403.
     forbidden: Option<Instant>,
     resync: Resync,
     notices: Vec<Notice>,
@@ -264,15 +265,15 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports that the index holds the state of a cluster, from a snapshot or from before a panic: the first list must not
-    /// be older.
+    /// Reports that the index contains the state of a cluster, from a snapshot or from before a panic: the first list
+    /// must not be older.
     pub(crate) fn filled_from(&mut self, cluster: Option<String>) {
         self.cluster = cluster;
         self.is_filled = true;
         self.goal = Goal::List(ListConsistency::Consistent);
     }
 
-    /// Returns what to do next.
+    /// Returns the next step.
     pub(crate) fn poll(&mut self, now: Instant) -> MachineStep {
         self.tick(now);
         if let Some(exchange) = &self.exchange {
@@ -307,7 +308,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.exchange.is_some()
     }
 
-    /// Returns the state of the index.
+    /// Returns the synchronisation state of the index.
     pub(crate) fn standing(&self) -> SyncStatus {
         self.tracker.standing()
     }
@@ -317,12 +318,12 @@ impl<T: ObjectTarget> Machine<T> {
         self.tracker.grace()
     }
 
-    /// Returns whether the index holds objects of another cluster: until a list of this one is complete.
+    /// Returns whether the index contains objects of another cluster, until a list of this one is complete.
     pub(crate) const fn is_of_other_cluster(&self) -> bool {
         self.of_other_cluster
     }
 
-    /// Returns the uid of the cluster that the index is of, if it is known.
+    /// Returns the uid of the cluster that the index is from, if known.
     pub(crate) fn cluster(&self) -> Option<&str> {
         self.cluster.as_deref()
     }
@@ -342,7 +343,7 @@ impl<T: ObjectTarget> Machine<T> {
         &mut self.target
     }
 
-    /// Reports that another watch has reached the server: it is tried at once.
+    /// Reports that another watch has reached the server: the next attempt is made at once.
     pub(crate) fn server_is_up(&mut self) {
         if std::mem::take(&mut self.unreachable) {
             self.not_before = None;
@@ -350,15 +351,15 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Reports the server of the answer that follows.
+    /// Reports the server of the response that follows.
     pub(crate) fn answers_from(&mut self, server: ConfiguredServer) {
         self.subject.url = Arc::clone(&server.url);
-        // What a snapshot has is of the server that is configured at the start.
+        // The contents of a snapshot are attributed to the server that is configured at the start.
         self.index_server.get_or_insert_with(|| server.clone());
         self.server = server;
     }
 
-    /// Reports that the configuration was read again: it may name another cluster.
+    /// Reports that the configuration was read again: its server may be of another cluster.
     pub(crate) fn reconnect(&mut self, now: Instant) {
         if let Some(exchange) = self.exchange.take()
             && matches!(exchange.request, ApiRequest::Watch { .. })
@@ -412,7 +413,7 @@ impl<T: ObjectTarget> Machine<T> {
         self.forbidden = None;
     }
 
-    /// Begins a list that is as recent as `read`, because changes are lost.
+    /// Begins a list that is as recent as `read` requires, because changes are lost.
     fn relist(&mut self, now: Instant, read: ListConsistency) {
         self.tracker.lose(now);
         self.goal = Goal::List(read);

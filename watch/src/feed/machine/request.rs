@@ -1,23 +1,24 @@
-//! Requests of the machine, as an API server is asked them.
+//! Requests of the machine and their URL queries.
 
 use form_urlencoded::Serializer;
 
-/// A request for the objects of one resource, or for the cluster behind the URL.
+/// A request for the objects of one resource, or for the identity of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ApiRequest {
-    /// Identity of the cluster, and its revision: a list of the one namespace `kube-system`. Its uid is
-    /// the cluster's identity; the list's `resourceVersion` is etcd's revision, the same for all resources in one etcd.
+    /// Identity of the cluster, and its revision: a list of the one namespace `kube-system`. The uid of the namespace
+    /// is the cluster's identity; the `resourceVersion` of the list is etcd's revision, the same for all resources in
+    /// one etcd.
     Identify,
-    /// A list, or a page of one.
+    /// A list, or a page of it.
     List {
-        /// Minimum age of the data. Pages after the first one have the version of that.
+        /// Required version. Pages after the first one have the version of the first one.
         read: ListConsistency,
-        /// The maximum number of objects; all at once without.
+        /// The maximum number of objects; `None` for all at once.
         limit: Option<u32>,
-        /// Continue token of the page before.
+        /// Continue token from the previous page.
         continue_token: Option<String>,
     },
-    /// A list as the beginning of a watch (KEP-3157).
+    /// A list at the beginning of a watch (KEP-3157).
     StreamingList {
         /// Required version.
         read: ListConsistency,
@@ -28,7 +29,7 @@ pub(crate) enum ApiRequest {
     Watch {
         /// The version.
         version: String,
-        /// Seconds after which the server ends it.
+        /// Seconds after which the server ends the watch.
         timeout: u32,
     },
 }
@@ -36,9 +37,9 @@ pub(crate) enum ApiRequest {
 /// Required version of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ListConsistency {
-    /// Whatever the server has in its cache, which may lag behind.
+    /// Any version that the server has in its cache, which may lag behind.
     Any,
-    /// Not older than this version. The cache answers once it has come so far, for which it waits three seconds.
+    /// Not older than this version. The server waits up to three seconds for its cache to reach it.
     NotOlderThan(String),
     /// As recent as the request itself. A server older than 1.31 reads from etcd.
     Consistent,
@@ -58,7 +59,7 @@ impl ApiRequest {
         match self {
             Self::Identify => {}
             Self::List { continue_token: Some(token), limit, .. } => {
-                // No version here: the token has one, and a server refuses two.
+                // No version here: the token contains one, and servers refuse requests with two.
                 if let Some(limit) = limit {
                     query.append_pair("limit", &limit.to_string());
                 }
@@ -91,12 +92,12 @@ impl ApiRequest {
         query.finish()
     }
 
-    /// Returns whether the answer consists of events rather than a list.
+    /// Returns whether the response consists of events rather than a list.
     pub(crate) const fn is_watch(&self) -> bool {
         matches!(self, Self::StreamingList { .. } | Self::Watch { .. })
     }
 
-    /// Returns the verb that the server must allow, for messages.
+    /// Returns the verb that the server must permit, for messages.
     pub(crate) const fn verb(&self) -> &'static str {
         match self {
             Self::Identify | Self::List { .. } => "list",
@@ -105,7 +106,7 @@ impl ApiRequest {
     }
 }
 
-/// Adds the version of a list. A consistent one has none.
+/// Appends the version of a list, unless it is to be consistent.
 fn append_version(query: &mut Serializer<'_, String>, read: &ListConsistency) {
     match read {
         ListConsistency::Any => drop(query.append_pair("resourceVersion", "0")),

@@ -2,8 +2,8 @@
 
 /// A `resourceVersion`.
 ///
-/// Kubernetes calls it opaque; since 1.35 it promises that versions of one resource compare as numbers (KEP-5504),
-/// which they have always done. One that is no number compares to nothing, so no conclusion is drawn from it.
+/// Kubernetes documents it as opaque; since 1.35 it guarantees that versions of one resource compare as numbers
+/// (KEP-5504), as they have always done. A version that is not a number is not comparable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ResourceVersion {
     text: String,
@@ -15,7 +15,7 @@ impl ResourceVersion {
         Self { text: text.to_owned(), number: text.parse().ok() }
     }
 
-    /// Replaces it without allocating.
+    /// Replaces the version without allocating.
     pub(crate) fn set(&mut self, text: &str) {
         self.text.clear();
         self.text.push_str(text);
@@ -31,7 +31,7 @@ impl ResourceVersion {
         self.number
     }
 
-    /// Returns whether it is known to lie before another one.
+    /// Returns whether this version is known to be before `other`.
     pub(crate) fn is_before(&self, other: &Self) -> bool {
         matches!((self.number, other.number), (Some(this), Some(other)) if this < other)
     }

@@ -1,9 +1,9 @@
 //! The comparison of the index with a list of the watch cache, while the watch continues.
 //!
-//! The list is requested at a moment when the index holds everything up to version `from`, and is not older than that.
-//! An object whose listed version is not newer than `from`, and which no event has touched since, must be in the index
-//! as it is listed; if it is not, that is a difference, and is mended. What the list does not name is gone once the
-//! watch has come as far as the list: if it is still in the index then, that is a difference, too.
+//! The list is requested when the index contains everything up to version `from`, and is not older than `from`. An
+//! object whose listed version is not newer than `from`, and that no event has changed since, must be in the index as
+//! listed; otherwise that is a difference, and is corrected. Objects that the list does not contain no longer exist
+//! once the watch has reached the version of the list: if one is still in the index then, that is a difference, too.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -14,18 +14,20 @@ use super::resource_version::ResourceVersion;
 use super::target::{IndexDifference, ObjectTarget};
 use super::{Machine, Notice};
 
-/// Maximum number of objects that may change during the comparison. It is given up above, until the next time.
+/// Maximum number of objects that may change during a comparison. Above it, the comparison is given up until the next
+/// one.
 const MAX_TOUCHED: usize = 1 << 18;
 /// Time limit for the next bytes of the list.
 const SILENCE: Duration = Duration::from_mins(1);
 
 impl<T: ObjectTarget> Machine<T> {
-    /// Compares the index with the cluster once in `interval`, with jitter.
+    /// Compares the index with the cluster once per `interval`, with jitter.
     pub(crate) fn resync_every(&mut self, interval: Option<Duration>) {
         self.resync = Resync::every(interval);
     }
 
-    /// Returns a list to compare with, if it is time for one. Its answer goes to the `resync_` methods.
+    /// Returns the request for a list to compare with, if a comparison is due. Its response goes to the `resync_`
+    /// methods.
     pub(crate) fn poll_resync(&mut self, now: Instant) -> Option<ApiRequest> {
         let interval = self.resync.interval?;
         let jittered = interval.mul_f64(0.75 + self.random.f64() / 2.0);
@@ -54,7 +56,8 @@ impl<T: ObjectTarget> Machine<T> {
         }
     }
 
-    /// Returns whether a comparison is under way: its list, or the watch on the way to where the list ended.
+    /// Returns whether a comparison is under way: its list, or the wait until the watch reaches the version of the
+    /// list.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) const fn is_comparing(&self) -> bool {
         self.resync.comparison.is_some()
@@ -103,14 +106,14 @@ impl<T: ObjectTarget> Machine<T> {
         self.resync_caught_up();
     }
 
-    /// Ends the comparison under way, if there is one. There will be another one.
+    /// Abandons the comparison under way, if there is one. A later one follows.
     pub(crate) fn resync_failed(&mut self, why: String) {
         if self.resync.comparison.take().is_some() {
             self.notices.push(Notice::ComparisonFailed { why });
         }
     }
 
-    /// Removes what the list does not name, once the watch has reached the version of the list.
+    /// Removes the objects that the list did not contain, once the watch has reached the version of the list.
     pub(super) fn resync_caught_up(&mut self) {
         let Some(ListComparison { to: Some(to), .. }) = &self.resync.comparison else { return };
         let comparable = to.number().is_some() && self.version.number().is_some();

@@ -1,15 +1,15 @@
-//! State of the synchronisation of the index.
+//! Synchronisation state of the index.
 
 use std::time::{Duration, Instant};
 
-/// Time for which a watch may be down before the index counts as stale. Long enough for a server that ends a watch in
-/// time, or a connection that is made anew, and no longer.
+/// Time for which a watch may be down before the index counts as stale: long enough to renew a watch that the server
+/// ended on schedule, or a connection.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
-/// The state of one watch, as health shows it.
+/// The state of one watch, for health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SyncStatus {
-    /// Never in sync. If the index was filled from a snapshot, it is as old as that.
+    /// Never in sync. If the index was filled from a snapshot, it has the age of the snapshot.
     Unsynced {
         /// The reason.
         error: Option<String>,
@@ -32,17 +32,17 @@ pub(crate) enum SyncStatus {
     },
 }
 
-/// Computes the [`SyncStatus`].
+/// Computes the [`SyncStatus`] from the events of a watch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SyncTracker {
-    /// True if there was a complete list.
+    /// True once a list was completed.
     listed: bool,
-    /// True if the server ever accepted a watch. Without one, as for a client without permission to watch, a list only becomes
-    /// older.
+    /// True once the server has accepted a watch. Until then, as for a client without permission to watch, a list only
+    /// becomes older.
     watched: bool,
-    /// The last moment in sync, if that is over.
+    /// The last time in sync, if the index is no longer in sync.
     lost: Option<Instant>,
-    /// No watch is established.
+    /// The grace period, if no watch is established.
     down: Option<GracePeriod>,
     listing: bool,
     error: Option<String>,
@@ -53,12 +53,12 @@ pub(crate) struct SyncTracker {
 pub(crate) struct GracePeriod {
     /// Time at which the watch was last known to be alive.
     pub(crate) alive: Instant,
-    /// Time at which that is too long ago.
+    /// End of the grace period.
     pub(crate) until: Instant,
 }
 
 impl SyncTracker {
-    /// Reports that a list is complete: a watch must follow.
+    /// Reports that a list is complete. A watch must follow.
     pub(crate) fn listed(&mut self, now: Instant) {
         self.listed = true;
         self.lost = None;
@@ -80,7 +80,7 @@ impl SyncTracker {
         self.down = None;
     }
 
-    /// Reports that the watch is down. It was alive at `alive`, at the latest now.
+    /// Reports that the watch is down. It was last known to be alive at `alive`, or now if that is earlier.
     pub(crate) fn down(&mut self, alive: Instant, now: Instant) {
         let alive = alive.min(now);
         if self.down.is_none() {
@@ -89,13 +89,13 @@ impl SyncTracker {
         self.tick(now);
     }
 
-    /// Reports that changes are lost: the index is not in sync before the next list.
+    /// Reports that changes are lost: the index is out of sync until the next list is complete.
     pub(crate) fn lose(&mut self, now: Instant) {
         let alive = self.down.map_or(now, |down| down.alive);
         self.lost.get_or_insert(alive);
     }
 
-    /// Stores the reason why it is, or may soon be, out of sync.
+    /// Stores the reason why the index is, or may soon be, out of sync.
     pub(crate) fn note(&mut self, error: String) {
         self.error = Some(error);
     }
@@ -105,35 +105,35 @@ impl SyncTracker {
         self.listing = listing;
     }
 
-    /// Forgets that it ever was in sync: what is in the index is of another cluster.
+    /// Resets the state: the contents of the index are of another cluster.
     pub(crate) fn forget(&mut self) {
         *self = Self { error: self.error.take(), ..Self::default() };
     }
 
-    /// Ends the grace of a watch that is down, if it is over.
+    /// Marks the index as out of sync if the grace period of a watch that is down has ended.
     pub(crate) fn tick(&mut self, now: Instant) {
         if let Some(down) = self.down.filter(|down| down.until <= now) {
             self.lost.get_or_insert(down.alive);
         }
     }
 
-    /// Returns the time at which [`tick`](Self::tick) changes anything.
+    /// Returns the time at which [`tick`](Self::tick) next changes the state.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.down.filter(|_| self.lost.is_none()).map(|down| down.until)
     }
 
-    /// Returns the time at which the index was last in sync, and until when it counts as that, if no watch is
+    /// Returns the time at which the index was last in sync, and until when it counts as in sync, if no watch is
     /// established.
     pub(crate) const fn grace(&self) -> Option<GracePeriod> {
         self.down
     }
 
-    /// Returns whether there was a complete list.
+    /// Returns whether a list was completed.
     pub(crate) const fn has_list(&self) -> bool {
         self.listed
     }
 
-    /// Returns for how long it has not been known to be in sync.
+    /// Returns for how long the index has not been known to be in sync.
     pub(crate) fn lost_for(&self, now: Instant) -> Duration {
         let since = self.lost.or(self.down.map(|down| down.alive));
         since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))

@@ -1,4 +1,4 @@
-//! Comparisons in the model: lists beside the watch, and faults of the index that they must find, each once.
+//! Comparisons in the model: lists beside the watch, and faults of the index, each of which must be found once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::feed::machine::request::ApiRequest;
 use crate::feed::machine::target::IndexDifference;
 
 impl Life<'_> {
-    /// Begins a comparison if it is time for one, or ends one that was given up.
+    /// Begins a comparison if one is due, or ends one that was given up.
     pub(super) fn begin_comparison(&mut self) {
         let Some(request) = self.machine.poll_resync(self.now) else {
             if !self.machine.is_resyncing() {
@@ -33,7 +33,7 @@ impl Life<'_> {
         }
     }
 
-    /// Sends some more of the list of a comparison.
+    /// Sends the next part of the list of a comparison.
     pub(super) fn go_on_comparing(&mut self) {
         if self.trouble(20) {
             self.comparison = None;
@@ -51,14 +51,14 @@ impl Life<'_> {
         }
     }
 
-    /// Does something to the index that the machine must not do, while it could not be found by half.
+    /// Corrupts the index, unless a comparison under way might then find only part of the fault.
     pub(super) fn spoil(&mut self) {
         if self.interval.is_none() || self.machine.is_comparing() || !self.machine.is_established() {
             return;
         }
         let (kind, name) = (self.choose(3), self.choose(NAMES));
         let known = self.machine.target().objects.get(&name).map(|(object, _)| object.clone());
-        // What the watch is about to change is no fault that a comparison can find.
+        // A difference that the watch is about to remove is not one that a comparison must find.
         let is_right = known.is_some() && known.as_ref() == self.world.state().get(&name);
         let objects = &mut self.machine.target().objects;
         let (name, fault) = match (kind, known) {
@@ -82,7 +82,7 @@ impl Life<'_> {
         self.faults.open.insert(name, fault);
     }
 
-    /// Checks what the machine reports of comparisons.
+    /// Checks the notices of the machine about comparisons.
     pub(super) fn check_comparison(&mut self) {
         let notices: Vec<Notice> = self.machine.notices().collect();
         for notice in &notices {
@@ -96,7 +96,7 @@ impl Life<'_> {
         assert!(!missed, "{:?} were not found\n{}", self.faults, self.log);
     }
 
-    /// Stops the process for a while: neither the feed nor its connections run.
+    /// Stops the process for some time: neither the feed nor its connections run.
     pub(super) fn stop(&mut self) {
         let span = Duration::from_secs(10 + u64::from(self.choose(100)));
         self.note(format_args!("stopped for {span:?}"));

@@ -10,20 +10,21 @@ use crate::feed::machine::target::IndexDifference;
 /// An address that no object of the cluster has.
 pub(super) const WRONG: u32 = 1_000_000;
 
-/// Faults of the index that the machine has not caused.
+/// Injected faults of the index, not caused by the machine.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) open: BTreeMap<u32, IndexDifference>,
-    /// Objects that are gone from the cluster since, with the version at which they were: an older list still names them.
+    /// Objects that have since been deleted from the cluster, with the version of the deletion: an older list still
+    /// contains them.
     pub(super) moot: BTreeMap<u32, u64>,
-    /// The version of the list of the present comparison.
+    /// The version of the list of the current comparison.
     pub(super) compared: u64,
-    /// Objects of which an old change was repeated during the present comparison, which leaves them out.
+    /// Objects of which an old event was repeated during the current comparison, which therefore skips them.
     pub(super) repeated: BTreeSet<u32>,
 }
 
 impl Faults {
-    /// Takes note of what the machine reports. Fails if it reports a difference that is none.
+    /// Processes a notice of the machine. Fails if it reports a difference that does not exist.
     pub(super) fn notice(&mut self, notice: &Notice) -> Result<(), String> {
         match notice {
             Notice::Differs { difference, object } => {
@@ -41,18 +42,18 @@ impl Faults {
         Ok(())
     }
 
-    /// Returns whether a comparison that is complete must have found more than it has.
+    /// Returns whether a complete comparison has missed a fault.
     pub(super) fn were_missed(&self) -> bool {
         self.open.keys().any(|name| !self.repeated.contains(name))
     }
 
-    /// The cluster is another one, or as it was: objects that are back in it are still missing from the index.
+    /// Records that the cluster was replaced or restored: objects that exist in it again are missing from the index.
     pub(super) fn reopen(&mut self, world: &World) {
         let back = std::mem::take(&mut self.moot).into_keys().filter(|name| world.state().contains_key(name));
         self.open.extend(back.map(|name| (name, IndexDifference::Missing)));
     }
 
-    /// Forgets what the watch has mended.
+    /// Removes faults that the watch has corrected.
     pub(super) fn settle(&mut self, index: &Index, world: &World) {
         let moot = &mut self.moot;
         self.open.retain(|name, difference| {

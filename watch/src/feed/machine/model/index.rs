@@ -6,7 +6,7 @@ use super::world::Object;
 use crate::feed::decode::MalformedObject;
 use crate::feed::machine::target::{IndexDifference, ObjectKey, ObjectTarget};
 
-/// The index, as far as the machine sees it: objects by name, removed only with their uid.
+/// The index as the machine sees it: objects by name, deleted only if the uid matches.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) objects: BTreeMap<u32, (Object, bool)>,

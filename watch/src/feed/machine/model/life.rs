@@ -1,4 +1,4 @@
-//! The state of one history.
+//! The state of one run of the model.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -9,41 +9,41 @@ use super::world::{Object, World};
 use crate::feed::machine::Machine;
 use crate::feed::machine::cause::{Cause, Refusal};
 
-/// Source of decisions: a number below the bound.
+/// Source of decisions: returns a number below the given bound.
 pub type Choose<'a> = dyn FnMut(u32) -> u32 + 'a;
 
-/// The rest of the server's response.
+/// The remaining part of the server's response.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// Objects, then the end of the page.
     List { items: Vec<Object>, version: u64, token: Option<String> },
-    /// The initial events that are left, then the end of the list, then changes.
+    /// The remaining initial events, then the end of the list, then changes.
     Stream { initial: Vec<Object>, ends: bool, sent: u64 },
     /// Changes after a version.
     Watch { sent: u64 },
-    /// Nothing any more.
+    /// Nothing: the response has stalled.
     Stalled,
 }
 
-/// The list of a comparison, as far as it has not been sent.
+/// The remaining part of the list of a comparison.
 #[derive(Debug)]
 pub(super) struct Comparison {
     pub(super) items: Vec<Object>,
     pub(super) version: u64,
 }
 
-/// A machine, a server, and the time.
+/// A machine, a server, and the current time.
 pub(super) struct Life<'a> {
     pub(super) machine: Machine<Index>,
     pub(super) world: World,
     pub(super) now: Instant,
     pub(super) answer: Option<Answer>,
     pub(super) choose: &'a mut Choose<'a>,
-    /// True if the server behaves.
+    /// True if the server makes no errors.
     pub(super) sound: bool,
-    /// True if it waits until it is identified.
+    /// True if the cluster does not change until it is identified.
     pub(super) idle: bool,
-    /// True if it has streaming lists.
+    /// Support for streaming lists: 0 and 1 refuse them, 2 supports them, 3 ignores the parameter.
     pub(super) streams: u32,
     pub(super) synced: bool,
     /// Time between two comparisons of the index with the cluster.
@@ -58,7 +58,7 @@ impl Life<'_> {
         (self.choose)(bound)
     }
 
-    /// One in so many, unless the server behaves.
+    /// Returns true once in `rarity` calls on average; never if the server is to make no errors.
     pub(super) fn trouble(&mut self, rarity: u32) -> bool {
         !self.sound && self.choose(rarity) == 0
     }

@@ -1,9 +1,10 @@
-//! A model of an API server that does whatever one may do, to drive the machine through random histories.
+//! A model of an API server with all behaviour that a real one may have, which drives the machine through random
+//! histories.
 //!
-//! For property tests and fuzz targets. The server orders initial events of streaming lists as it likes, repeats,
-//! cuts off, stalls, refuses, lags behind, compacts its history, goes back to a backup, and is replaced by another
-//! cluster. The index is spoilt behind the machine's back, which its comparisons must find and count, each fault once. In
-//! the end the server behaves, and then the index must be what the cluster is.
+//! For property tests and fuzz targets. The server orders the initial events of streaming lists arbitrarily, repeats
+//! events, cuts off responses, stalls, refuses, lags behind, compacts its history, is restored from a backup, and is
+//! replaced by another cluster. Faults are injected into the index, and comparisons must find and count each of them
+//! once. In the end the server makes no more errors, and then the index must equal the cluster.
 
 mod comparison;
 mod faults;
@@ -26,14 +27,14 @@ pub use life::Choose;
 use life::{Answer, Life};
 use world::{NAMES, State, World};
 
-/// Steps in which a server that behaves must bring the index in sync.
+/// Maximum number of steps in which the index must be in sync once the server makes no errors.
 const PATIENCE: u32 = 4000;
 
-/// Lives through one history of so many steps and checks that the index is the cluster in the end.
+/// Runs one history of `steps` steps and checks that the index equals the cluster in the end.
 ///
 /// # Panics
 ///
-/// If it is not, or an object that is always there was missing once the index was in sync.
+/// If it does not, or if an object that always exists was missing after the index was in sync.
 pub fn live(steps: u32, choose: &mut Choose<'_>) {
     let methods = [ListMethod::Cached, ListMethod::Streaming, ListMethod::Paged];
     let first = choose(3) as usize;
@@ -93,7 +94,7 @@ impl Life<'_> {
         self.check();
     }
 
-    /// The server continues its answer, or time passes.
+    /// Sends more of the server's response, or advances the time.
     fn wait(&mut self, at: Option<Instant>) {
         if self.comparison.is_some() && self.choose(2) == 0 {
             return self.go_on_comparing();
@@ -143,8 +144,8 @@ impl Life<'_> {
         }
     }
 
-    /// The server restarts, which takes time. It changes nothing before it is identified: a history that went back and has
-    /// caught up since cannot be distinguished from one that never did.
+    /// Restarts the server, which takes time. The cluster does not change until it is identified: a history that went
+    /// back and has since caught up cannot be distinguished from one that never went back.
     fn restart(&mut self) {
         self.idle = true;
         self.comparison = None;
@@ -154,7 +155,7 @@ impl Life<'_> {
         self.now += Duration::from_secs(2);
     }
 
-    /// The server behaves from now on: the index becomes what the cluster is.
+    /// Runs without errors of the server until the index equals the cluster.
     fn finish(&mut self) {
         let finished = (0..PATIENCE).any(|_| {
             self.step();
@@ -173,7 +174,7 @@ impl Life<'_> {
     }
 }
 
-/// Lives through the history that a fuzzer's bytes choose.
+/// Runs the history that a fuzzer's bytes encode.
 ///
 /// # Panics
 ///
@@ -182,7 +183,7 @@ pub fn live_bytes(bytes: &[u8]) {
     let mut rest = bytes.iter();
     let mut next = |bound: u32| {
         let chosen = rest.next().map_or(0, |byte| u32::from(*byte));
-        // Beyond a byte's reach two are one choice.
+        // Bounds above 256 take two bytes.
         let chosen =
             if bound > 256 { (chosen << 8) | rest.next().map_or(0, |byte| u32::from(*byte)) } else { chosen };
         chosen % bound.max(1)

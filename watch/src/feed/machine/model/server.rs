@@ -1,4 +1,4 @@
-//! The API server of the model: how it answers, and what goes wrong with it.
+//! The API server of the model: its responses and its errors.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ impl Life<'_> {
             return match self.choose(8) {
                 0 => self.fail(&Cause::unreachable("refused")),
                 1 => self.fail(&Cause::garbage("<html>")),
-                // No answer at all: the machine must lose patience.
+                // No response at all: the machine must time out.
                 2 => {}
                 _ => {
                     let codes = [401, 403, 429, 500, 503, 504, 400, 410];
@@ -29,7 +29,7 @@ impl Life<'_> {
         self.answer = Some(if self.trouble(20) { Answer::Stalled } else { answer });
     }
 
-    /// A version of the watch cache that a read may see.
+    /// Returns a version of the watch cache that a read may return; `None` if the server has not reached it.
     pub(super) fn seen(&mut self, read: &ListConsistency) -> Option<u64> {
         let newest = self.world.version();
         let oldest = match read {
@@ -41,7 +41,7 @@ impl Life<'_> {
         Some(if self.sound { newest } else { oldest + u64::from(self.choose(span + 1)) })
     }
 
-    /// Begins an answer; `None` if there is none, and the machine knows.
+    /// Begins a response; `None` if the machine has already received all of it.
     fn answer(&mut self, request: &ApiRequest) -> Option<Answer> {
         match request {
             ApiRequest::Identify => {
@@ -108,14 +108,14 @@ impl Life<'_> {
                 }
                 Some(sent) => {
                     let initial = self.world.state_at(sent).values().cloned().collect();
-                    // The third kind ignores the parameter, and never sends the end.
+                    // The third kind ignores the parameter and never sends the end.
                     Some(Answer::Stream { initial, ends: kind == 2, sent })
                 }
             },
         }
     }
 
-    /// Sends some more of the answer. Returns whether there was anything to send.
+    /// Sends the next part of the response. Returns whether there was anything to send.
     pub(super) fn go_on(&mut self) -> bool {
         if self.trouble(40) {
             let cause = match self.choose(4) {
@@ -203,7 +203,7 @@ impl Life<'_> {
                 self.machine.event(self.now, change.kind, &change.object);
             }
         } else if sent <= self.world.version() && self.choose(4) == 0 {
-            // A server whose history is behind the watch sends no bookmarks, and others send them now and then.
+            // A server whose history is behind the watch sends no bookmarks; other servers send them occasionally.
             self.now += Duration::from_secs(1);
             self.note(format_args!("bookmark {sent}"));
             self.machine.bookmark(self.now, &sent.to_string(), false);
@@ -217,7 +217,7 @@ impl Life<'_> {
         true
     }
 
-    /// Sends a change again that was sent before.
+    /// Sends an earlier change again.
     fn repeat(&mut self, sent: u64) {
         let old: Vec<Change> =
             self.world.changes.iter().filter(|change| change.version <= sent).cloned().collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::feed::decode::EventKind;
 
-/// Names of objects. The first one always exists.
+/// Number of object names. The object with the first name always exists.
 pub(super) const NAMES: u32 = 6;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
@@ -27,7 +27,7 @@ pub(super) struct Change {
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) cluster: String,
-    /// The state at each version, the first one first.
+    /// The state at each version, in ascending order.
     pub(super) states: Vec<(u64, State)>,
     pub(super) changes: Vec<Change>,
     pub(super) compacted: u64,
@@ -37,7 +37,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(cluster: u32, version: u64, uids: u32) -> Self {
         let mut world = Self {
-            // No two of a history are the same.
+            // Names are unique within a run.
             cluster: format!("cluster-{cluster}-{uids}"),
             states: vec![(version, State::new())],
             changes: Vec::new(),
@@ -89,14 +89,14 @@ impl World {
         }
     }
 
-    /// Deleted and created again, and watches receive only the new one.
+    /// Deletes an object and creates it again; watches receive only the new one.
     pub(super) fn replace(&mut self, name: u32, address: u32) {
         self.uids += 1;
         let object = Object { name, uid: self.uids, address, version: String::new() };
         self.record(EventKind::Modified, object, 1);
     }
 
-    /// Goes back to the state that it had at an earlier version, as from a backup.
+    /// Restores the state of an earlier version, as from a backup.
     pub(super) fn restore(&mut self, version: u64) {
         self.states.retain(|(at, _)| *at <= version);
         self.changes.retain(|change| change.version <= version);

@@ -4,7 +4,7 @@ use super::*;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// One that compares.
+/// Returns a bench with a comparison under way.
 fn resyncing() -> Bench {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
     bench.machine.resync_every(Some(HOUR));

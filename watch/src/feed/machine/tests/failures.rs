@@ -1,4 +1,4 @@
-//! Failures, and what each leads to.
+//! Failures and their consequences.
 
 use super::*;
 
@@ -149,7 +149,7 @@ fn returned_server_is_tried_at_once() {
     assert!(delay <= Duration::from_millis(500), "{delay:?}");
     bench.machine.server_is_up();
     assert!(bench.is_immediate());
-    // A server that refuses is not hurried.
+    // The delay for a server that refuses is not shortened.
     bench.request();
     bench.refuse(429, "no");
     bench.machine.server_is_up();

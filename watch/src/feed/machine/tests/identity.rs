@@ -1,4 +1,4 @@
-//! Other clusters, and other histories of the same.
+//! Other clusters, and other histories of the same cluster.
 
 use super::*;
 use crate::feed::server::ConfiguredServer;
@@ -86,7 +86,7 @@ fn server_without_identity_is_watched() {
     }
 }
 
-/// Each event is later than the last by less than a silence that establishes the watch.
+/// Each event follows the previous one sooner than the silence that would establish the watch.
 #[test]
 fn objects_in_their_own_etcd_are_followed() {
     let mut bench = Bench::in_sync(&CACHED_FIRST);
@@ -145,7 +145,7 @@ fn identity_learned_late_leads_to_a_list() {
     assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
     bench.accept();
     bench.machine.reconnect(bench.now);
-    // Its history is longer, so its revision does not show that it is another one.
+    // The new cluster's history is longer, so its revision does not show that it is another cluster.
     bench.confirm("b", "1000");
     assert!(
         matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("may be another"))
@@ -162,7 +162,7 @@ fn server(url: &str) -> ConfiguredServer {
 }
 
 impl Bench {
-    /// Answers the request for the identity from this server, which has none: by a refusal, or by an empty list.
+    /// Responds to the identity request as this server without an identity: by a refusal, or by an empty list.
     fn confirm_nameless(&mut self, url: &str, is_refused: bool) {
         assert_eq!(self.request(), ApiRequest::Identify);
         self.machine.answers_from(server(url));

@@ -1,4 +1,4 @@
-//! Lists, by whatever method.
+//! Lists, by any method.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn deletions_during_streaming_list_are_kept() {
     bench.event(EventKind::Modified, (3, 3, "12"));
     bench.event(EventKind::Added, (2, 2, "4"));
     bench.event(EventKind::Added, (3, 3, "5"));
-    // Created again: newer than its deletion.
+    // Created again: newer than the deletion.
     bench.event(EventKind::Added, (2, 4, "13"));
     bench.machine.bookmark(bench.now, "13", true);
     assert_eq!(bench.diary(), "begin +1.1 -2.2 +3.3 +2.4 end");

@@ -1,4 +1,4 @@
-//! Histories of the model, and named cases.
+//! Random histories of the model, and single cases.
 
 mod comparisons;
 mod failures;
@@ -34,7 +34,7 @@ fn the_fuzzers_corpus_ends_in_sync() {
     }
 }
 
-/// Writes a word for each call; remembers what it holds.
+/// Records a word for each call.
 #[derive(Default)]
 struct Diary(Vec<String>);
 
@@ -107,7 +107,7 @@ impl Bench {
         Self { machine, now: Instant::now() }
     }
 
-    /// One whose watch at version 10 is established.
+    /// Returns a bench with an established watch at version 10.
     fn in_sync(methods: &[ListMethod]) -> Self {
         let mut bench = Self::new(methods);
         bench.confirm("a", "10");
@@ -120,7 +120,7 @@ impl Bench {
         bench
     }
 
-    /// The next request. Lets delays pass.
+    /// Returns the next request, after any delays.
     fn request(&mut self) -> ApiRequest {
         for _ in 0..10 {
             match self.machine.poll(self.now) {
@@ -148,7 +148,7 @@ impl Bench {
         self.machine.poll(self.now);
     }
 
-    /// Makes a list of nothing by whatever method.
+    /// Completes an empty list by any method.
     fn list(&mut self, version: &str) {
         let request = self.request();
         self.machine.accepted(self.now);
@@ -189,7 +189,7 @@ impl Bench {
 }
 
 impl<T: ObjectTarget> Machine<T> {
-    /// Returns what `poll` would return, without making a request.
+    /// Returns the kind of step that `poll` would return, without beginning a request.
     fn clone_poll(&mut self, now: Instant) -> MachineStep {
         match (&self.exchange, self.not_before) {
             (None, None) => MachineStep::Send(ApiRequest::Identify),

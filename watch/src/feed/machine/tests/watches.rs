@@ -1,4 +1,4 @@
-//! Watches, and how long they count as in sync.
+//! Watches, and for how long the index counts as in sync.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The decision on a response before any of it is written: rcode, extended error and records.
+//! The decision on a response before it is written: rcode, extended error and records.
 
 use core::net::IpAddr;
 
@@ -37,12 +37,12 @@ pub(crate) enum Records<'a> {
     Address(AddressBits),
     /// All addresses of this pod; NODATA of the zone if none is of the qtype.
     Pod(&'a Zone, PodName<'a>),
-    /// All of this zone, or its changes: written by the driver.
+    /// The zone or its changes, which the driver writes.
     Transfer(&'a Zone),
-    /// Those that the query asks for if its signature is right, which the driver checks.
+    /// The answer to a signed query; the driver checks the signature first.
     Signed,
-    /// Records of a reverse zone with its apex at this offset of the question's name. Names of its records are in the
-    /// forward zone.
+    /// Records of a reverse zone with its apex at this offset in the question's name. The names in its records are in
+    /// the forward zone.
     Reverse {
         zone: &'a Zone,
         apex: u8,
@@ -64,7 +64,7 @@ impl Decision<'_> {
     /// The response to a query for which a look-up is [`Unknown`](crate::Unknown).
     pub(crate) const UNKNOWN: Self = Self::bare(Reason::Unreadable, Rcode::SERVFAIL, Some(Ede::OTHER));
 
-    /// The response to a client that may not ask now.
+    /// The response to a client that the driver limits.
     pub(crate) const PROHIBITED: Self =
         Self::bare(Reason::ClientLimited, Rcode::REFUSED, Some(Ede::PROHIBITED));
 
@@ -77,7 +77,7 @@ impl Decision<'_> {
     }
 }
 
-/// Decides on a query that has QR=0, whatever else it is.
+/// Decides on any query with QR=0.
 #[inline]
 pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
@@ -92,8 +92,8 @@ pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
         return malformed(config, message);
     }
     if let Some(edns) = message.edns {
-        // RFC 6891 6.1.3: "If a responder does not implement the VERSION level of the request, then it MUST
-        // respond with RCODE=BADVERS." The meaning of its options is then not known.
+        // RFC 6891 6.1.3: "If a responder does not implement the VERSION level of the request, then it MUST respond
+        // with RCODE=BADVERS." The options of another version are not interpreted.
         if edns.version != edns::VERSION {
             return Decision::bare(Reason::EdnsVersionNotServed, Rcode::BADVERS, None);
         }
@@ -108,7 +108,8 @@ pub(crate) fn decide<'a, P: PodLookup + ?Sized>(
     }
 }
 
-/// Decides on a query that cannot be read to its end: FORMERR, unless the end is a signature, which is for the driver to check.
+/// Decides on a query that cannot be read to its end: FORMERR, or for the driver if only the signature at the end was
+/// not read.
 #[cold]
 fn malformed<'a>(config: &Config<'_>, message: &Message<'_>) -> Decision<'a> {
     let is_signed = config.transfers && message.form == Form::Signed;
@@ -116,8 +117,8 @@ fn malformed<'a>(config: &Config<'_>, message: &Message<'_>) -> Decision<'a> {
     Decision { records, ..Decision::bare(Reason::Malformed, Rcode::FORMERR, None) }
 }
 
-/// The rcode for a query without a question: FORMERR (RFC 9619 4), unless it asks for a cookie, which is the one
-/// use such a query has (RFC 7873 5.4).
+/// The rcode for a query without a question: FORMERR (RFC 9619 4), unless the query has a cookie (RFC 7873 5.4), the
+/// only purpose of such a query.
 fn without_question(cookie: CookieStatus) -> Rcode {
     match cookie {
         CookieStatus::Absent => Rcode::FORMERR,
@@ -126,7 +127,8 @@ fn without_question(cookie: CookieStatus) -> Rcode {
     }
 }
 
-/// Decides on a query in class CH for information about the server (RFC 4892); every other class is refused.
+/// Decides on a query in class CH for information about the server (RFC 4892). Refuses all other questions of classes
+/// other than IN.
 fn chaos<'z>(config: &Config<'z>, question: Question<'_>) -> Decision<'z> {
     let is = |name: &[u8]| question.name.as_wire().eq_ignore_ascii_case(name);
     let text = if is(b"\x07version\x04bind\x00") || is(b"\x07version\x06server\x00") {
@@ -145,7 +147,7 @@ fn chaos<'z>(config: &Config<'z>, question: Question<'_>) -> Decision<'z> {
     }
 }
 
-/// A question of class IN: from one of the zones, or not for this server.
+/// Decides on a question of class IN; REFUSED if no zone has the name.
 #[inline]
 pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
@@ -171,7 +173,7 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
                 if reason.is_guard() { Some(Ede::BLOCKED) } else { stale.then_some(Ede::STALE_NXDOMAIN) };
             return Decision { reason, rcode: Rcode::NXDOMAIN, ede, records: Records::Negative(zone) };
         }
-        // RFC 8020 2: a name with names below it exists, so it is NODATA and never NXDOMAIN.
+        // RFC 8020 2: a name with names below it exists, so the response is NODATA, never NXDOMAIN.
         Finding::Nothing => (Records::Negative(zone), Reason::AboveZone),
         Finding::Empty => (Records::Negative(zone), reason),
         Finding::Apex => (at_apex(rtype, zone), reason),
@@ -182,7 +184,7 @@ pub(crate) fn internet<'a, P: PodLookup + ?Sized>(
     Decision { reason, rcode: Rcode::NOERROR, ede, records }
 }
 
-/// Decides on a zone transfer: the driver's if it transfers zones and this is one of them, else refused.
+/// Decides on a zone transfer: for the driver if it transfers zones and the name is the apex of one, else REFUSED.
 #[cold]
 fn transfer<'a>(config: &Config<'a>, name: QuestionName<'_>) -> Decision<'a> {
     let reason = Reason::Transfer;
@@ -197,7 +199,8 @@ fn transfer<'a>(config: &Config<'a>, name: QuestionName<'_>) -> Decision<'a> {
     }
 }
 
-/// A question of class IN that none of the forward zones has. One function for all kinds of indexes, as it is seldom called.
+/// Decides on a question of class IN for a name outside all forward zones. Takes a `dyn PodLookup`, to be compiled
+/// only once: it is seldom called.
 #[cold]
 #[inline(never)]
 fn reverse<'a>(
@@ -237,7 +240,8 @@ fn at_apex(rtype: Rtype, zone: &Zone) -> Records<'_> {
     }
 }
 
-/// RFC 4074 3: a name without a record of the qtype is NODATA, or clients lose the other family too.
+/// RFC 4074 3: a name without a record of the qtype is NODATA; after another rcode clients drop the other address
+/// family as well.
 fn at_address(rtype: Rtype, zone: &Zone, address: AddressBits) -> Records<'_> {
     let own = if matches!(address, AddressBits::V4(_)) { Rtype::A } else { Rtype::AAAA };
     if rtype == own || rtype == Rtype::ANY { Records::Address(address) } else { Records::Negative(zone) }

@@ -1,4 +1,4 @@
-//! Explanations of answers, from the rules and the index that they are made by.
+//! Explanations of answers, from the same rules and index as the answers.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::{Label, podip};
 
 /// The answer to a question of class IN, and the reason for it.
 ///
-/// Its [`Display`](fmt::Display) is the reason in words, without the answer.
+/// Its [`Display`](fmt::Display) is the reason as text, without the answer.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Explanation<'a> {
@@ -28,38 +28,39 @@ pub struct Explanation<'a> {
     pub ede: Option<Ede>,
     /// True if the answer section is not empty.
     pub has_records: bool,
-    /// The rule that led to this.
+    /// The rule that led to the response.
     pub reason: Reason,
-    /// The type asked for.
+    /// The qtype.
     pub rtype: Rtype,
-    /// The zone that has the name.
+    /// The zone that contains the name.
     pub zone: Option<&'a Zone>,
     /// The first label of the name, if it is that of a pod.
     pub label: Option<&'a [u8]>,
     /// The label of the namespace.
     pub namespace: Option<&'a [u8]>,
-    /// The address that the first label spells.
+    /// The address that the first label spells, or that a reverse name stands for.
     pub address: Option<IpAddr>,
-    /// The owner of that address, as far as the index can be read.
+    /// The owner of that address; `None` if the answer did not depend on the index, or it cannot be read.
     pub owner: Option<Owner>,
-    /// True if the cluster has the namespace; `None` if the index cannot be read.
+    /// True if the cluster has the namespace; `None` if the answer did not depend on the index, or it cannot be read.
     pub namespace_exists: Option<bool>,
-    /// The cause for which mode verified would refuse the name, if mode insecure answers it and the audit is on.
+    /// The cause for which mode verified would have refused the name, if mode insecure answered it and the audit is
+    /// on.
     pub audit: Option<AuditFinding>,
     /// The state of the index.
     pub freshness: Freshness,
-    /// The client that it is the response to, if not all clients see all pods and one was named.
+    /// The client of the response, if not all clients see all pods and a client was passed.
     pub client: Option<IpAddr>,
-    /// Not all clients see all pods.
+    /// True if not all clients see all pods.
     hides: bool,
     zones: &'a [Zone],
 }
 
 /// Explains the response of [`respond`](crate::respond) to a well-formed query of class IN, by the same rules. If not
-/// all clients see all pods, it is the response to one that sees everything; see [`explain_to`].
+/// all clients see all pods, it explains the response to a client that sees all; see [`explain_to`].
 ///
-/// `name` is in wire form, uncompressed; `None` if it is not one whole name. Owner and namespace are looked up
-/// after the decision, so an index that changes meanwhile can contradict it.
+/// `name` is in wire form, uncompressed; the result is `None` if it is not exactly one whole name. Owner and
+/// namespace are looked up after the decision, so they can contradict it if the index changes in between.
 pub fn explain<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
     pods: &P,
@@ -69,7 +70,7 @@ pub fn explain<'a, P: PodLookup + ?Sized>(
     explain_decision(config, pods, None, name, |question| internet(config, pods, question, rtype), rtype)
 }
 
-/// Explains the response to a query of this client: the one that [`client_of`](crate::client_of()) returns.
+/// Explains the response to a query from this client, as [`client_of`](crate::client_of()) returns it.
 pub fn explain_to<'a, P: PodLookup + ?Sized>(
     config: &Config<'a>,
     pods: &P,
@@ -208,7 +209,7 @@ impl Explanation<'_> {
         }
     }
 
-    /// The clients that get this response, where it is one of those that depend on the client.
+    /// Writes which clients get this response, if it depends on the client.
     fn visibility(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let depends = self.reason.is_of_index() && self.rcode == Rcode::NOERROR;
         match (self.client, self.namespace) {
@@ -221,7 +222,7 @@ impl Explanation<'_> {
         }
     }
 
-    /// The reasons that follow from the name and the configuration alone, or from the state of the index.
+    /// Writes reasons that follow from the name and the configuration alone, or from the state of the index.
     fn ruled(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let label = Quoted(self.label.unwrap_or_default());
         let namespace = Quoted(self.namespace.unwrap_or_default());
@@ -266,7 +267,7 @@ impl Explanation<'_> {
         }
     }
 
-    /// The reasons that are about an address, a pod or a namespace of the cluster.
+    /// Writes reasons that concern an address, a pod or a namespace of the cluster.
     fn looked_up(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let label = Quoted(self.label.unwrap_or_default());
         let namespace = Quoted(self.namespace.unwrap_or_default());

@@ -1,17 +1,17 @@
 //! A sans-IO responder for Kubernetes pod DNS records: `10-42-2-46.default.pod.cluster.local` is `10.42.2.46`.
 //!
-//! # The contract
+//! # Contract
 //!
 //! **In:** one [`respond`] call per packet, with the query's octets, their transport and source ([`Request`]), the
 //! settings ([`Config`]), and the pods ([`PodLookup`]).
 //!
-//! **Out:** an [`Outcome`]: either a [`Reply`], whose octets are at the front of the buffer given, or a
-//! [`DropReason`]; and, for a driver that transfers zones, a query that it answers itself. There is no error to handle and
-//! no state to keep.
+//! **Out:** an [`Outcome`]: a [`Reply`], whose octets are at the front of the output buffer, or a [`DropReason`];
+//! with [`Config::transfers`], also a query that the driver answers itself. There is no error to handle and no state
+//! to keep.
 //!
 //! **Never:** a panic, an allocation, a lock, a system call, a clock, a source of randomness, a thread, or a
 //! `static`. No response to a response. No response over UDP longer than the client can receive or than
-//! [`MAX_UDP_REPLY`]. Not two different answers to the same arguments.
+//! [`MAX_UDP_REPLY`]. The same arguments always produce the same response.
 //!
 //! # A complete server
 //!
@@ -52,13 +52,13 @@
 //! Over TCP, call [`respond`] once per message, without its two length octets, and send the replies in the order
 //! of the queries (RFC 7766).
 //!
-//! # Embedding it
+//! # Embedding
 //!
-//! A source of pods implements [`PodLookup`]: two methods are enough, and [`NoPods`] needs none. The driver
-//! owns the sockets, the clock and the settings; it makes a [`Config`], which only borrows, when it needs one. A driver
-//! that receives queries in batches calls [`prefetch()`] with each batch first, so that a large index waits for memory
-//! once and not for each query.
-//! Programs that do so, each in the folder `core/examples/` of the repository, and each run by its CI:
+//! A source of pods implements [`PodLookup`]: two methods are enough; [`NoPods`] is a source without pods. The driver
+//! owns the sockets, the clock and the settings; a [`Config`] only borrows, so it is cheap to make for each batch. A
+//! driver that receives queries in batches calls [`prefetch()`] with each batch first: a large index then waits for
+//! memory once per batch, not once per query. Example programs, each in the folder `core/examples/` of the repository
+//! and each run by its CI:
 //!
 //! | example | subject |
 //! |---|---|
@@ -70,9 +70,9 @@
 //!
 //! The minimum supported Rust version is 1.85.
 //!
-//! There are no cargo features: the crate is `no_std` and needs no allocator. With everything on it is less than
-//! 48 KiB of code (x86-64, `opt-level = "s"`), in which nothing of Rust's panic machinery is linked; the tests
-//! check both on `bare/`.
+//! There are no cargo features: the crate is `no_std` and needs no allocator. With all features of [`Config`] in use
+//! it is less than 48 KiB of code (x86-64, `opt-level = "s"`), and no part of Rust's panic machinery is linked; the
+//! tests check both on `bare/`.
 //!
 //! # Modules
 //!
@@ -80,16 +80,16 @@
 //! |---|---|
 //! | `wire` | reading queries, writing responses |
 //! | `zone` | the zone of a name, and its place in it |
-//! | `reverse` | the address of a name below `arpa` |
+//! | `reverse` | the address of a name below `in-addr.arpa` or `ip6.arpa` |
 //! | [`podip`] | the address of a label |
 //! | `policy` | existence of a name: modes, guards, freshness |
-//! | [`explain()`] | the rule that led to an answer, in words |
-//! | `audit` | answers of mode insecure that mode verified would refuse |
-//! | `client` | the client: the source, or the one that a forwarder names |
-//! | `visible` | the pods that a client sees |
+//! | [`explain()`] | the rule that led to an answer, as text |
+//! | `audit` | answers of mode insecure that mode verified would have refused |
+//! | `client` | the client: the source, or the address in a trusted forwarder's ECS option |
+//! | `visible` | the pods that are visible to a client |
 //! | `decide` | rcode, extended error and records |
 //! | `records` | writing the records of a decision |
-//! | `prefetch` | addresses of the next look-ups |
+//! | `prefetch` | announcement of the addresses of the next look-ups |
 //! | `cookie` | the client's proof of its address |
 #![no_std]
 #![forbid(unsafe_code)]

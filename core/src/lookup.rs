@@ -1,4 +1,4 @@
-//! The responder's view of an index of pods.
+//! Interface between the responder and an index of pods.
 
 use core::error::Error;
 use core::fmt;
@@ -7,17 +7,17 @@ use core::time::Duration;
 
 use crate::Label;
 
-/// The pods of a cluster, as the responder sees them.
+/// The pods of a cluster.
 ///
-/// The first two methods are enough for the modes `insecure` with `check-namespaces` and `verified`. The
-/// others have defaults that switch their feature off: no pod names, no PTR, always fresh.
+/// The first two methods are enough for the modes `insecure` with `check-namespaces` and `verified`. The defaults of
+/// the others disable their features: no pod names, no PTR, always fresh.
 ///
-/// All methods are called while a query is answered, so they must neither block nor allocate, and they take
-/// `&self`: an index that is written meanwhile must cope with that by itself. Answers of one call need not be
-/// consistent with those of the next; each query makes at most a handful of calls.
+/// All methods are called while a query is answered, so they must neither block nor allocate. They take `&self`: an
+/// index that is written concurrently has to synchronise internally. Results of different calls need not be
+/// consistent with each other; a query causes only a few calls.
 ///
-/// A look-up returns what was true at one moment during the call, or [`Unknown`], never a "no" that was not read:
-/// a negative answer is cached, and clients believe it. A query whose look-up is unknown is answered with SERVFAIL.
+/// A look-up returns the state at one moment during the call, or [`Unknown`], never a negative result that was not
+/// read: resolvers cache negative answers. A query with an unknown look-up is answered with SERVFAIL.
 ///
 /// ```
 /// use core::net::{IpAddr, Ipv4Addr};
@@ -38,24 +38,24 @@ use crate::Label;
 pub trait PodLookup {
     /// Returns true if the cluster has this namespace, with or without pods.
     ///
-    /// Also true of a namespace that [`contains`](Self::contains) or [`addresses_of`](Self::addresses_of)
-    /// knows a pod of, even if the namespace itself is not known yet: a name that is NXDOMAIN has nothing
-    /// below it (RFC 8020 2), and resolvers that know one refuse all names below it until its TTL is over.
+    /// Must also be true of a namespace in which [`contains`](Self::contains) or [`addresses_of`](Self::addresses_of)
+    /// finds a pod, even if the namespace object has not been received yet: NXDOMAIN for a name also denies all names
+    /// below it (RFC 8020 2), and resolvers that cached it deny them until its TTL expires.
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown>;
 
     /// Returns true if a pod of this namespace has this address, as any of its `status.podIPs`.
     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown>;
 
-    /// Announces that [`contains`](Self::contains) will be called for these addresses next, each with a namespace that
-    /// is not yet known.
+    /// Announces that [`contains`](Self::contains) will be called for these addresses next, each with a namespace
+    /// that is not yet known.
     ///
-    /// A hint, which no answer may depend on: an index that is larger than the processor's caches can bring near
-    /// the memory of all of them at once, instead of waiting for it once for each. See [`prefetch`](crate::prefetch()).
+    /// This is a hint and must not affect answers: an index larger than the processor's caches can load the memory
+    /// for all of them at once, instead of waiting for each in turn. See [`prefetch`](crate::prefetch()).
     fn prefetch(&self, addresses: &[IpAddr]) {
         let _ = addresses;
     }
 
-    /// Calls `each` with every address of the pod of this name, each once, in a stable order. `Ok` without a call
+    /// Calls `each` with every address of the pod of this name, once each, in a stable order. `Ok` without a call
     /// means that there is no such pod, or that pod names are not kept; with [`Unknown`], `each` is not called.
     fn addresses_of(
         &self,
@@ -73,9 +73,10 @@ pub trait PodLookup {
         Ok(Owner::Nobody)
     }
 
-    /// Returns whether the pods of these two addresses have a namespace in common, for visibility of reverse names.
+    /// Returns whether pods with these two addresses have a namespace in common, for visibility of reverse names.
     ///
-    /// By default not of two different addresses that are both [shared](Owner::Shared): their namespaces are not known.
+    /// The default returns false for two different addresses that are both [shared](Owner::Shared): their namespaces
+    /// are not known.
     fn share_namespace(&self, one: IpAddr, other: IpAddr) -> Result<bool, Unknown> {
         match (self.owner_of(one)?, self.owner_of(other)?) {
             (Owner::Nobody, _) | (_, Owner::Nobody) => Ok(false),
@@ -90,23 +91,22 @@ pub trait PodLookup {
         Freshness::Fresh
     }
 
-    /// Returns how well the namespaces are in sync, in mode insecure, where nothing rests on the pods.
+    /// Returns the freshness of the namespaces. Used in mode insecure, where answers do not depend on pods.
     fn namespace_freshness(&self) -> Freshness {
         self.freshness()
     }
 
-    /// Returns the SOA serial: Unix seconds, modulo 2^32 (RFC 1982), of the last change that an answer could show, or
-    /// of the start of an index without one, so that the serial does not go back over a restart; 1 without an index.
+    /// Returns the SOA serial: Unix seconds, modulo 2^32 (RFC 1982), of the last change that could affect an answer,
+    /// or of the start if there was none, so that the serial does not decrease over a restart. 1 without an index.
     fn serial(&self) -> u32 {
         1
     }
 }
 
-/// A look-up that could not be carried out, so nothing is known of what was looked up: neither that it exists nor
-/// that it does not.
+/// A look-up failed: whether its subject exists is unknown.
 ///
-/// An index that is changed without locks while it is read may not get a consistent view of itself; an index behind
-/// a lock or a connection may not get either in time. The query is answered with SERVFAIL and EDE 0 (Other), and
+/// A lock-free index that is being changed may not provide a consistent view; an index behind a lock or a connection
+/// may not provide one in time. The query is answered with SERVFAIL and EDE 0 (Other), and
 /// [`Reply::is_unknown`](crate::Reply::is_unknown) returns true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown;
@@ -119,24 +119,23 @@ impl fmt::Display for Unknown {
 
 impl Error for Unknown {}
 
-/// Freshness of an index, compared with the cluster it mirrors: the one state that answers, readiness, status
-/// and metrics all read.
+/// Freshness of an index relative to its cluster. Answers, readiness, status and metrics all use this one state.
 ///
-/// Complete, so that readiness and metrics cannot leave a state out: there is a watch or not, and a list before or not.
+/// Exhaustive, so that readiness and metrics cannot omit a state: a watch is established or not, and a list was
+/// completed before or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// No complete list yet: nothing is known, so whatever depends on the index is SERVFAIL with
-    /// EDE 14 (Not Ready).
+    /// No complete list yet: every response that depends on the index is SERVFAIL with EDE 14 (Not Ready).
     Unsynced,
     /// In sync.
     Fresh,
-    /// The watch is down, and has been for this long. Answers carry EDE 3 or 19, and SERVFAIL with EDE 22
-    /// once `age` exceeds [`Config::max_staleness`](crate::Config::max_staleness).
+    /// The watch has been down for `age`. Answers have EDE 3 or 19; SERVFAIL with EDE 22 once `age` exceeds
+    /// [`Config::max_staleness`](crate::Config::max_staleness).
     Stale {
         /// Time since the index was last known to be in sync.
         age: Duration,
     },
-    /// A list is under way after the watch was down; the index is as stale as it was.
+    /// A list is in progress after the watch was down; until it completes, the index is as stale as before.
     Resyncing {
         /// Time since the index was last known to be in sync.
         age: Duration,
@@ -144,7 +143,7 @@ pub enum Freshness {
 }
 
 impl Freshness {
-    /// The time since the index was in sync, if it is not but once was.
+    /// The time since the index was in sync; `None` if it is in sync or never was.
     #[must_use]
     pub const fn age(self) -> Option<Duration> {
         match self {
@@ -154,7 +153,7 @@ impl Freshness {
     }
 }
 
-/// Owner of an address: no pod, one, or several, so the list is complete.
+/// Owner of an address. Exhaustive: no pod, one pod, or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// No pod has it.
@@ -163,14 +162,14 @@ pub enum Owner {
     Pod {
         /// The pod's namespace.
         namespace: Label,
-        /// The pod's name, where names are kept and this one is a single label.
+        /// The pod's name, if names are kept and it is a single label.
         name: Option<Label>,
     },
-    /// Several pods have it, as those with `hostNetwork: true` on one node do.
+    /// Several pods have it, such as pods with `hostNetwork: true` on one node.
     Shared,
 }
 
-/// An index without pods and namespaces: for the modes that need none.
+/// An index without pods and namespaces, for modes that need none.
 ///
 /// ```
 /// use poddns_core::{NoPods, PodLookup};
@@ -189,14 +188,14 @@ impl PodLookup for NoPods {
     }
 }
 
-/// Pods of another lookup, such as an index behind a pointer, with a freshness that can be decided elsewhere.
+/// Pods of another lookup, such as an index behind a pointer, with a freshness that the wrapper can override.
 ///
-/// Every look-up is the inner one's: a wrapper cannot leave one to its default by mistake.
+/// All look-ups are forwarded, so that a wrapper cannot leave one at its default by mistake.
 pub trait LookupWrapper {
-    /// The lookup that knows the pods.
+    /// Type of the wrapped lookup.
     type Inner: PodLookup + ?Sized;
 
-    /// Returns the lookup that knows the pods.
+    /// Returns the wrapped lookup.
     fn inner(&self) -> &Self::Inner;
 
     /// Returns the freshness, as [`PodLookup::freshness`].
@@ -265,7 +264,7 @@ impl<W: LookupWrapper> PodLookup for W {
 mod tests {
     use super::*;
 
-    /// Answers no look-up as the defaults do.
+    /// A lookup with results that differ from all defaults.
     struct Distinct;
 
     impl PodLookup for Distinct {
@@ -298,7 +297,7 @@ mod tests {
         }
     }
 
-    /// A wrapper that decides the freshness itself.
+    /// A wrapper that overrides the freshness.
     struct Fresh(Distinct);
 
     impl LookupWrapper for Fresh {

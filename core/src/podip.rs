@@ -1,10 +1,10 @@
 //! Dashed addresses: `10-42-2-46` and `fd00-10-244--7`, the first label of a pod's name.
 //!
-//! An IPv4 address is its four decimal groups with dashes for dots. An IPv6 address is any of its textual
-//! forms (RFC 4291 2.2) with dashes for colons, except the form that ends in a dotted quad. A label of four
-//! groups of digits is never IPv6, so no label has two meanings.
+//! An IPv4 address is its four decimal groups with dashes instead of dots. An IPv6 address is any of its textual
+//! forms (RFC 4291 2.2) with dashes instead of colons, except the form that ends in a dotted quad. A label of four
+//! groups of digits is never IPv6, so every label has at most one meaning.
 //!
-//! In an IPv6 label a colon may also stay a colon: clients that replace dots alone ask for `fd00::7`, and CoreDNS
+//! In an IPv6 label, colons are accepted as well: clients that replace only the dots query `fd00::7`, which CoreDNS
 //! answers.
 //!
 //! ```
@@ -24,18 +24,18 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The groups of an IPv6 address.
+/// Number of groups in an IPv6 address.
 const GROUPS: usize = 8;
 
-/// The longest label: eight groups of four digits, seven dashes.
+/// Maximum length of a label, in octets: eight groups of four digits, seven dashes.
 const MAX_LEN: usize = 39;
 
-/// The address that a label spells, in any of its forms; `None` if it spells none.
+/// The address that a label spells in any of the forms above, or `None`.
 #[must_use]
-// Out of line: where it is inlined, its result is put together octet by octet.
+// Out of line: inlined, the compiler assembles the result octet by octet.
 #[inline(never)]
 pub fn parse(label: &[u8]) -> Option<IpAddr> {
-    // A label that looks like IPv4 but is not (1-2-3-256) has too few groups for IPv6 as well.
+    // A label that resembles IPv4 but is invalid (1-2-3-256) has too few groups for IPv6 as well.
     parse_v4(label).map(IpAddr::V4).or_else(|| parse_v6(label).map(IpAddr::V6))
 }
 
@@ -49,7 +49,8 @@ fn parse_v4(label: &[u8]) -> Option<Ipv4Addr> {
     rest.is_empty().then(|| Ipv4Addr::from_bits(bits))
 }
 
-/// One decimal group at the beginning of the text: 0 to 255, no leading zero; and what follows it.
+/// Splits one decimal group off the beginning of the text: 0 to 255, without leading zeros. Returns its value and the
+/// rest.
 #[expect(
     clippy::inline_always,
     reason = "on the path of every query, and no longer inlined since it has a second caller"
@@ -71,7 +72,7 @@ fn decimal(text: &[u8]) -> Option<(u32, &[u8])> {
     (value <= 255).then_some((value, rest))
 }
 
-// Out of line, so that IPv4 does not save the registers that this needs.
+// Out of line, so that IPv4 labels do not pay for saving its registers.
 #[inline(never)]
 fn parse_v6(label: &[u8]) -> Option<Ipv6Addr> {
     let mut groups = [0; GROUPS];
@@ -101,7 +102,7 @@ const fn is_separator(octet: u8) -> bool {
     matches!(octet, b'-' | b':')
 }
 
-/// Reads separated groups of one to four hexadecimal digits; how many there were. None in an empty text.
+/// Reads separated groups of one to four hexadecimal digits and returns their number: 0 for an empty text.
 fn hex_groups(text: &[u8], groups: &mut [u16; GROUPS]) -> Option<usize> {
     if text.is_empty() {
         return Some(0);
@@ -125,8 +126,8 @@ fn digits(group: &[u8]) -> Option<u16> {
     })
 }
 
-/// The canonical label of an address: RFC 5952 with dashes for colons, and a `0` where the label would begin
-/// or end with a dash. [`parse`] gives the address back.
+/// The canonical label of an address: RFC 5952 with dashes instead of colons, and a `0` where the label would begin
+/// or end with a dash. [`parse`] returns the same address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PodIpLabel {
     octets: [u8; MAX_LEN],
@@ -147,7 +148,7 @@ impl PodIpLabel {
     }
 
     fn push(&mut self, octet: u8) {
-        // MAX_LEN is the longest there is, so there is always room.
+        // No label is longer than `MAX_LEN`, so there is always room.
         if let Some(to) = self.octets.get_mut(usize::from(self.len)) {
             *to = octet;
             self.len = self.len.saturating_add(1);
@@ -197,7 +198,7 @@ impl PodIpLabel {
     }
 }
 
-/// The longest run of two or more zero groups, the first of equals (RFC 5952 4.2): start and length.
+/// The longest run of two or more zero groups, the first of equally long ones (RFC 5952 4.2): start and length.
 fn longest_zeros(groups: [u16; GROUPS]) -> Option<(usize, usize)> {
     let mut best: Option<(usize, usize)> = None;
     for start in 0..GROUPS {
@@ -259,7 +260,7 @@ mod tests {
         assert_eq!(parse(b"255-255-255-255"), v4("255.255.255.255"));
     }
 
-    /// Fails unless none of the labels spells an address.
+    /// Asserts that no label spells an address.
     fn spells_nothing(labels: &[&str]) {
         for label in labels {
             assert_eq!(parse(label.as_bytes()), None, "{label:?}");

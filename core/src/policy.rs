@@ -14,7 +14,7 @@ use crate::{Label, podip};
 /// The content of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finding<'q> {
-    /// Nothing, and nothing below.
+    /// The name does not exist, nor any below it.
     Nothing,
     /// The zone's apex.
     Apex,
@@ -22,13 +22,14 @@ pub(crate) enum Finding<'q> {
     Empty,
     /// This address.
     Address(AddressBits),
-    /// The addresses of this pod that a response may have: at least one.
+    /// The allowed addresses of this pod: at least one.
     Pod(PodName<'q>),
-    /// Not known now, for this reason.
+    /// Unknown at the moment; the extended error states the cause.
     Unknown(Ede),
 }
 
-/// An address as a number of the octets in memory. Through a decision it is passed so, since octets are copied one by one.
+/// An address as an integer with the octets in memory order. Decisions carry addresses in this form because octet
+/// arrays are copied octet by octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AddressBits {
     V4(u32),
@@ -59,13 +60,13 @@ impl From<AddressBits> for IpAddr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict<'q> {
     pub(crate) finding: Finding<'q>,
-    /// The finding is that of an index out of sync with the cluster.
+    /// True if the index was out of sync with the cluster.
     pub(crate) stale: bool,
     /// The rule that led to the finding.
     pub(crate) reason: Reason,
 }
 
-/// A pod's name and namespace as the question spells them, both labels that Kubernetes allows.
+/// A pod's name and namespace as spelled in the question, both valid Kubernetes labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PodName<'q> {
     namespace: &'q [u8],
@@ -73,12 +74,12 @@ pub(crate) struct PodName<'q> {
 }
 
 impl<'q> PodName<'q> {
-    /// `None` if Kubernetes can have no pod of that name.
+    /// Returns `None` if the name is not valid for a pod.
     fn read(namespace: &'q [u8], name: &'q [u8]) -> Option<Self> {
         Label::from_wire(name).map(|_| Self { namespace, name })
     }
 
-    /// Calls `each` with the pod's addresses, including those that no answer may contain.
+    /// Calls `each` with the pod's addresses, including those that may not be returned.
     pub(crate) fn addresses<P: PodLookup + ?Sized>(
         &self,
         pods: &P,
@@ -86,7 +87,7 @@ impl<'q> PodName<'q> {
     ) -> Result<(), Unknown> {
         match (Label::from_wire(self.namespace), Label::from_wire(self.name)) {
             (Some(namespace), Some(name)) => pods.addresses_of(&namespace, &name, each),
-            // Both were labels in `read`, so this is not reached.
+            // Unreachable: both labels were checked before.
             _ => Ok(()),
         }
     }
@@ -101,12 +102,12 @@ impl<'q> From<Found<'q>> for Verdict<'q> {
 /// A finding and its reason.
 type Found<'q> = (Finding<'q>, Reason);
 
-/// Nothing, for a reason that needs no index.
+/// Returns the verdict that the name does not exist, decided without the index.
 const fn nothing(reason: Reason) -> Verdict<'static> {
     Verdict { finding: Finding::Nothing, stale: false, reason }
 }
 
-/// Returns the content of a place of a zone.
+/// Returns the content of a name in a zone.
 #[inline]
 pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
     config: &Config<'_>,
@@ -214,7 +215,7 @@ fn judge_pod_name<'q, P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, pod:
     )
 }
 
-/// Returns the content of a place of a reverse zone: an address has the name of the one pod that has it.
+/// Returns the content of a name in a reverse zone: an address that exactly one pod has points to that pod's name.
 pub(crate) fn judge_reverse(
     config: &Config<'_>,
     pods: &dyn PodLookup,
@@ -250,8 +251,8 @@ pub(crate) fn judge_reverse(
     )
 }
 
-/// Returns the labels of the name that an address stands for: the pod's and that of its namespace. `None` if it is no
-/// longer the address of exactly one pod that is served.
+/// Returns the first two labels of the name that a PTR record for the address points to: pod and namespace. `None` if
+/// the address no longer belongs to exactly one pod in a served namespace.
 pub(crate) fn name_of(
     config: &Config<'_>,
     pods: &dyn PodLookup,
@@ -259,7 +260,7 @@ pub(crate) fn name_of(
 ) -> Result<Option<(PodLabel, Label)>, Unknown> {
     Ok(match pods.owner_of(address)? {
         Owner::Pod { namespace, name } if is_served(config, &namespace) => {
-            // A label that is a dashed address is that, never a pod's name.
+            // A label that parses as a dashed address is never taken for a pod's name.
             let name = name.filter(|name| config.pod_names && podip::parse(name.as_bytes()).is_none());
             Some((name.map_or_else(|| PodLabel::Address(address.into()), PodLabel::Name), namespace))
         }
@@ -283,12 +284,12 @@ impl PodLabel {
     }
 }
 
-/// Returns true if the address may be returned, under whatever name.
+/// Returns true if the address may be returned, regardless of the name.
 pub(crate) fn is_allowed(config: &Config<'_>, address: IpAddr) -> bool {
     !is_mapped(address) && forbidden(config, address).is_none()
 }
 
-/// The guard that forbids the address, in any mode and under any name.
+/// Returns the guard that forbids the address, in any mode and for any name.
 #[inline]
 fn forbidden(config: &Config<'_>, address: IpAddr) -> Option<Reason> {
     if config.pod_cidrs.is_empty() && !config.block_special { None } else { guard(config, address) }
@@ -301,7 +302,7 @@ fn guard(config: &Config<'_>, address: IpAddr) -> Option<Reason> {
     (config.block_special && is_special(address)).then_some(Reason::SpecialAddress)
 }
 
-/// Returns `finding` if `look` finds it in the index, else nothing. The reasons are those for nothing and for the finding.
+/// Returns `finding` if `look` returns true, else `Finding::Nothing`. The reasons are those for absent and present.
 #[expect(clippy::inline_always, reason = "on the path of every query; a call copies the finding")]
 #[inline(always)]
 fn if_in_index<'q, P: PodLookup + ?Sized>(
@@ -315,7 +316,7 @@ fn if_in_index<'q, P: PodLookup + ?Sized>(
     from_index(config, pods, |exists| if exists { finding } else { Finding::Nothing }, look)
 }
 
-/// Returns the finding that `finding` makes of what `look` reads in the index, unless that is too old.
+/// Returns the result of `finding` for the value that `look` reads from the index, unless the index is too stale.
 #[expect(clippy::inline_always, reason = "on the path of every query; a call copies the finding")]
 #[inline(always)]
 fn from_index<'q, P: PodLookup + ?Sized, T>(
@@ -344,8 +345,8 @@ fn from_index<'q, P: PodLookup + ?Sized, T>(
     }
 }
 
-/// Returns true for an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), which no pod has: as AAAA it
-/// would lead a client to the IPv4 host around every IPv4 rule.
+/// Returns true for an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2), which no pod has: an AAAA record with it would
+/// lead clients to the IPv4 host, bypassing all rules on IPv4 addresses.
 #[inline]
 fn is_mapped(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
@@ -361,7 +362,7 @@ fn is_special(address: IpAddr) -> bool {
 }
 
 fn is_special_v4(address: Ipv4Addr) -> bool {
-    // RFC 6890 2.2.2: all of 0/8 stands for this host on this network (RFC 1122 3.2.1.3).
+    // RFC 6890 2.2.2: all of 0/8 means this host on this network (RFC 1122 3.2.1.3).
     let [first, second, ..] = address.octets();
     let this_network = first == 0;
     // RFC 2544: 198.18.0.0/15.
@@ -393,7 +394,7 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         || translates_to_special_v4(address)
 }
 
-/// Returns true if a translator maps the address to a special IPv4 address: `64:ff9b::a.b.c.d` (RFC 6052 2.1).
+/// Returns true if a NAT64 translator maps the address to a special IPv4 address: `64:ff9b::a.b.c.d` (RFC 6052 2.1).
 fn translates_to_special_v4(address: Ipv6Addr) -> bool {
     let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else {
         return false;

@@ -16,21 +16,22 @@ worded! {
         WithoutQuestion = "without-question",
         /// The text configured for a name such as `version.bind` in class CH.
         ServerIdentity = "server-identity",
-        /// REFUSED: a class other than IN, and no name of class CH that is configured.
+        /// REFUSED: a class other than IN, and not a name of class CH that has a configured text.
         ClassNotServed = "class-not-served",
         /// REFUSED: the driver limits the questions of the client; see [`refuse`](crate::refuse).
         ClientLimited = "client-limited",
-        /// A zone transfer: REFUSED, unless the driver transfers zones. It answers signed queries, too.
+        /// A zone transfer: REFUSED, unless the driver transfers zones. Also any signed query that the driver
+        /// answers.
         Transfer = "transfer",
-        /// REFUSED: no zone of this server has the name.
+        /// REFUSED: the name is in no zone of this server.
         OutsideZones = "outside-zones",
         /// The name is a zone's apex.
         Apex = "apex",
-        /// NODATA: nothing is at the name, but a zone begins below it.
+        /// NODATA: the name has no records, but is above the apex of a zone.
         AboveZone = "above-zone",
-        /// NXDOMAIN: the name has more labels than any that exists.
+        /// NXDOMAIN: the name has more labels than any existing name.
         TooManyLabels = "too-many-labels",
-        /// NXDOMAIN: no namespace can have such a name.
+        /// NXDOMAIN: the label is not a valid namespace name.
         NotANamespace = "not-a-namespace",
         /// NXDOMAIN: mode disabled.
         ModeDisabled = "mode-disabled",
@@ -48,7 +49,7 @@ worded! {
         OutsidePodCidrs = "outside-pod-cidrs",
         /// NXDOMAIN: [`Config::block_special`](crate::Config::block_special) forbids the address.
         SpecialAddress = "special-address",
-        /// The address in the name: mode insecure, which looks nothing up.
+        /// The address in the name: mode insecure, without a look-up.
         AddressUnchecked = "address-unchecked",
         /// The address in the name: mode insecure, and the cluster has the namespace.
         AddressOfNamespace = "address-of-namespace",
@@ -56,24 +57,24 @@ worded! {
         PodHasAddress = "pod-has-address",
         /// NXDOMAIN: no pod of the namespace, or in a reverse zone no pod at all, has the address.
         NoPodHasAddress = "no-pod-has-address",
-        /// NXDOMAIN: the label is no address, and [`Config::pod_names`](crate::Config::pod_names) is off.
+        /// NXDOMAIN: the label is not an address, and [`Config::pod_names`](crate::Config::pod_names) is off.
         PodNamesNotServed = "pod-names-not-served",
-        /// NXDOMAIN: the label is no address, and no pod can have such a name.
+        /// NXDOMAIN: the label is neither an address nor a valid pod name.
         NotAPodName = "not-a-pod-name",
         /// The pod's addresses: the namespace has a pod of this name.
         PodExists = "pod-exists",
         /// NXDOMAIN: the namespace has no pod of this name.
         NoSuchPod = "no-such-pod",
-        /// NODATA: addresses of a reverse zone are below the name.
+        /// NODATA: the name is an incomplete address in a reverse zone, so names exist below it.
         PartOfAddress = "part-of-address",
-        /// NXDOMAIN: a label in a reverse zone is no octet or nibble of an address.
+        /// NXDOMAIN: a label in a reverse zone is not an octet or nibble.
         NotAnAddress = "not-an-address",
         /// The name of the pod that has the address.
         PodOfAddress = "pod-of-address",
         /// NODATA: several pods share the address.
         SharedAddress = "shared-address",
-        /// NXDOMAIN: with [`Visibility::Namespace`](crate::Visibility::Namespace), no pod of the namespace has the client's
-        /// address, or the client is not known. Whether there is such a namespace or pod was not looked up.
+        /// NXDOMAIN: with [`Visibility::Namespace`](crate::Visibility::Namespace), no pod of the namespace has the
+        /// client's address, or the client is not known. Existence of the namespace and the pod was not checked.
         NotVisible = "not-visible",
         /// SERVFAIL: no complete list of the cluster yet.
         Unsynced = "unsynced",
@@ -85,13 +86,13 @@ worded! {
 }
 
 impl Reason {
-    /// Returns whether a guard of the operator's forbids the address: NXDOMAIN with EDE 15.
+    /// Returns whether a guard forbids the address: NXDOMAIN with EDE 15.
     #[must_use]
     pub const fn is_guard(self) -> bool {
         matches!(self, Self::OutsidePodCidrs | Self::SpecialAddress)
     }
 
-    /// Returns whether the answer rests on the index, and so on how fresh that is.
+    /// Returns whether the answer depends on the index, and therefore on its freshness.
     #[must_use]
     pub const fn is_of_index(self) -> bool {
         matches!(

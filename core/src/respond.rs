@@ -1,4 +1,4 @@
-//! The one entry: a query's octets in, a response's octets out.
+//! The entry point: reads a query's octets and writes a response's octets.
 
 use crate::audit::audit;
 use crate::client::{Identity, identify};
@@ -17,25 +17,24 @@ use crate::wire::reply::{MAX_OPT, OptRecord, PAYLOAD_SIZE, RDLENGTH, RecordsWrit
 use crate::wire::subnet::{self, Malformed, Subnet};
 use crate::wire::{Ede, Rcode, Rtype};
 
-/// The longest response over UDP, in octets, whatever the client could receive.
+/// Maximum length of a response over UDP, in octets, even if the client advertises a larger payload size.
 pub const MAX_UDP_REPLY: usize = PAYLOAD_SIZE as usize;
 
-/// The shortest output buffer that [`respond`] works with, in octets: the size that every client of the DNS
-/// can receive (RFC 1035 4.2.1).
+/// Minimum length of the output buffer of [`respond`], in octets: the message size that every DNS client can receive
+/// (RFC 1035 4.2.1).
 pub const MIN_REPLY: usize = 512;
 
-/// Maximum number of decisions on a query whose pod changes while it is answered. Each further one takes a pod that
-/// was found by one look-up and was gone at the next, a microsecond later.
+/// Maximum number of decisions on one query whose pod changes while it is answered. Another decision is needed only
+/// if a pod that one look-up found is gone at the next, a microsecond later.
 const MAX_DECISIONS: u32 = 3;
 
-/// The response to a query.
+/// Writes the response to a query to the front of `out`.
 ///
-/// Every packet has exactly one outcome, and none is an error: see [`Outcome`]. The response is written to the
-/// front of `out`; octets behind its length may have been written as well and mean nothing. With a buffer of
-/// [`MAX_UDP_REPLY`] octets nothing is truncated for want of room in it over UDP; over TCP up to 65,535 are
-/// used.
+/// Every packet has exactly one [`Outcome`], and none is an error. Octets behind the response's length may be
+/// overwritten as well and are meaningless. A buffer of [`MAX_UDP_REPLY`] octets never causes truncation over UDP;
+/// over TCP up to 65,535 octets are used.
 ///
-/// It is a pure function: the same arguments give the same octets.
+/// This is a pure function: the same arguments produce the same octets.
 pub fn respond<P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
@@ -46,7 +45,7 @@ pub fn respond<P: PodLookup + ?Sized>(
     respond_within(config, pods, query, request, out, (), MAX_DECISIONS)
 }
 
-/// Responds where something depends on the client. Out of line, so that other responses are not made larger by it.
+/// Responds if something depends on the client. Out of line, to keep the code for other responses small.
 #[cold]
 #[inline(never)]
 fn respond_to_client<P: PodLookup + ?Sized>(
@@ -75,18 +74,18 @@ fn respond_to_client<P: PodLookup + ?Sized>(
     }
 }
 
-/// Adds the finding of mode verified.
+/// Adds the audit finding to a reply.
 fn audited<P: PodLookup + ?Sized>(config: &Config<'_>, pods: &P, query: &[u8], reply: Reply) -> Reply {
     let found = Question::of(query).and_then(|question| audit(config, pods, question.name, reply.reason));
     Reply { audit: found, ..reply }
 }
 
-/// An addition to a response beside those by the query's own rules.
+/// An addition to the OPT of a response that depends on the client.
 trait Addition: Copy {
-    /// Buffer of an OPT with it.
+    /// Buffer for an OPT with the addition.
     type Buffer: Default;
 
-    /// Responds to a query in another way if something depends on the client.
+    /// Responds by the client's view if something depends on the client; else `None`.
     fn respond_to_client<P: PodLookup + ?Sized>(
         config: &Config<'_>,
         pods: &P,
@@ -95,11 +94,11 @@ trait Addition: Copy {
         out: &mut [u8],
     ) -> Option<Outcome>;
 
-    /// Appends it to the OPT of a response to this decision.
+    /// Appends the addition to the OPT of a response to this decision.
     fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut Self::Buffer) -> &'a [u8];
 }
 
-/// Nothing: so far, or because nothing depends on the client.
+/// No addition: it is not yet decided whether something depends on the client, or nothing does.
 impl Addition for () {
     type Buffer = ();
 
@@ -120,7 +119,7 @@ impl Addition for () {
     }
 }
 
-/// Buffer of an OPT with a client subnet.
+/// Buffer for an OPT with a client subnet option.
 struct SubnetBuffer([u8; MAX_OPT + subnet::MAX_OPTION]);
 
 impl Default for SubnetBuffer {
@@ -134,7 +133,7 @@ impl Default for SubnetBuffer {
 impl Addition for Option<Subnet<'_>> {
     type Buffer = SubnetBuffer;
 
-    /// Returns `None`: it is made for the client already.
+    /// Returns `None`: the response is already made for the client.
     fn respond_to_client<P: PodLookup + ?Sized>(
         _: &Config<'_>,
         _: &P,
@@ -147,7 +146,7 @@ impl Addition for Option<Subnet<'_>> {
 
     fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut SubnetBuffer) -> &'a [u8] {
         let SubnetBuffer(room) = room;
-        // A decision by the index, or by a guard on an address in it, depends on the client.
+        // A decision by the index, or by a guard on an address, depends on the client.
         let is_scoped = decision.reason.is_of_index() || decision.reason.is_guard();
         let with_subnet = |subnet: Subnet<'_>| {
             let (front, rest) = room.split_at_mut_checked(opt.len())?;
@@ -162,7 +161,7 @@ impl Addition for Option<Subnet<'_>> {
             }
             opt.len().checked_add(added)
         };
-        // Of a query that is malformed, nothing is known to be an option.
+        // The options of a malformed query are not trusted.
         let is_due = !opt.is_empty() && decision.rcode != Rcode::FORMERR;
         match self.filter(|_| is_due).and_then(with_subnet) {
             Some(len) => room.get(..len).unwrap_or(opt),
@@ -171,7 +170,7 @@ impl Addition for Option<Subnet<'_>> {
     }
 }
 
-/// Responds to a query, with so many decisions left. The last one is that nothing is known.
+/// Responds to a query with at most this many decisions. With none left, the response is SERVFAIL.
 #[inline]
 fn respond_within<P: PodLookup + ?Sized, A: Addition>(
     config: &Config<'_>,
@@ -243,7 +242,7 @@ pub fn refuse(config: &Config<'_>, query: &[u8], request: &Request, out: &mut [u
     respond_with(config, query, request, out, &Decision::PROHIBITED)
 }
 
-/// Writes a response that has no records, whatever was asked.
+/// Writes a response that has no records, regardless of the question.
 #[inline(never)]
 fn respond_with(
     config: &Config<'_>,
@@ -270,7 +269,7 @@ fn respond_with(
     }
 }
 
-// Not a loop around all of it, which would cost every other query the variables that it keeps.
+// A call rather than a loop in `respond_within`, where the variables of the loop would cost every query.
 #[cold]
 #[inline(never)]
 fn decide_again<P: PodLookup + ?Sized, A: Addition>(
@@ -285,7 +284,7 @@ fn decide_again<P: PodLookup + ?Sized, A: Addition>(
     respond_within(config, pods, query, request, out, addition, decisions.saturating_sub(1))
 }
 
-/// A query that the driver answers: a transfer, or whatever is asked with a signature.
+/// Returns the outcome for a query that the driver answers: a transfer, or any signed query.
 #[cold]
 #[inline(never)]
 fn for_driver(
@@ -300,7 +299,7 @@ fn for_driver(
     let known = if is_ixfr { known_serial(message.header, query) } else { None };
     match config.zones.iter().position(|other| core::ptr::eq(other, zone)) {
         Some(zone) if known.is_some() || !is_ixfr => Outcome::Transfer(Transfer { zone, known }),
-        // RFC 1995 3: an IXFR query has the client's SOA record.
+        // RFC 1995 3: the query must have the client's SOA record.
         _ => {
             let len = bare(query, Rcode::FORMERR, None, out);
             len.map_or(Outcome::Drop(DropReason::NoRoom), |len| {
@@ -310,7 +309,7 @@ fn for_driver(
     }
 }
 
-/// Writes a response without records, and returns its length. `None` if there is no header or no room.
+/// Writes a response without records and returns its length; `None` if the query has no header or `out` no room.
 pub(crate) fn bare(query: &[u8], rcode: Rcode, ede: Option<Ede>, out: &mut [u8]) -> Option<usize> {
     let header = Header::read(query)?;
     let message = Message::read_out_of_line(&header, query);
@@ -338,7 +337,7 @@ fn check_cookie(config: &Config<'_>, edns: &Edns<'_>, request: &Request) -> Opti
     Some(cookie::check_and_renew(secrets, &cookie, client, request.now))
 }
 
-/// The OPT of the response: there if and only if the query has one (RFC 6891 6.1.1).
+/// Returns the OPT of the response, which has one if and only if the query has one (RFC 6891 6.1.1).
 fn opt(
     config: &Config<'_>,
     request: &Request,
@@ -346,7 +345,7 @@ fn opt(
     decision: &Decision<'_>,
     cookie: Option<&CheckedCookie>,
 ) -> OptRecord {
-    // The meaning of flags and options of another EDNS version is not known.
+    // Flags and options of another EDNS version may have another meaning.
     let known = edns.version == edns::VERSION;
     let options = edns.options.filter(|_| known).unwrap_or_default();
     // RFC 3225 3: "The DO bit of the query MUST be copied in the response."
@@ -369,8 +368,8 @@ fn opt(
     opt
 }
 
-/// Writes a response that is decided on, with its OPT in wire form, empty for none: its length, and whether the
-/// records had to be left out.
+/// Writes the response to a decision, with its OPT in wire form (empty for none). Returns its length, and whether the
+/// records were left out.
 #[inline]
 fn write<P: PodLookup + ?Sized>(
     config: &Config<'_>,
@@ -396,7 +395,7 @@ fn write<P: PodLookup + ?Sized>(
     if let Err(unwritten @ (Unwritten::Outdated | Unwritten::Driver)) = records {
         return Err(unwritten);
     }
-    // RFC 2181 9: no RRset is there in part.
+    // RFC 2181 9: an RRset is never sent in part.
     let truncated = records.is_err();
     if truncated {
         flags |= flag::TC;

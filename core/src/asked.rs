@@ -1,4 +1,4 @@
-//! The pod that a query asks for by its address, for drivers that keep a record of queries.
+//! The address and namespace that a query asks for, for drivers that record queries.
 
 use core::net::IpAddr;
 
@@ -17,8 +17,8 @@ pub struct AskedPod {
     pub address: IpAddr,
 }
 
-/// Returns the namespace and the address that the question of a query names; `None` if it is not of the form
-/// `<dashed address>.<namespace>` in one of the zones. All spellings of an address are the same.
+/// Returns the namespace and the address in the question of a query; `None` if the name is not of the form `<dashed
+/// address>.<namespace>` in one of the zones. All spellings of an address return the same.
 #[must_use]
 pub fn asked_pod(config: &Config<'_>, query: &[u8]) -> Option<AskedPod> {
     let header = Header::read(query)?;

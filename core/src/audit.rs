@@ -1,4 +1,4 @@
-//! The audit of mode insecure: which of its answers mode verified would refuse.
+//! The audit of mode insecure: answers that mode verified would have refused.
 
 use core::net::IpAddr;
 
@@ -11,24 +11,24 @@ use crate::zone::{self, Place};
 use crate::{Label, podip};
 
 worded! {
-    /// Cause for which mode verified would refuse what mode insecure answered.
-    // A later feature of mode verified may have a cause of its own.
+    /// Cause for which mode verified would have refused an answer of mode insecure.
+    // Features added to mode verified may have their own causes.
     #[non_exhaustive]
     AuditFinding {
         /// The cluster does not have the namespace.
         NoSuchNamespace = "no-such-namespace",
         /// The namespace exists, and no pod of the cluster has the address.
         NoSuchPod = "no-such-pod",
-        /// The namespace exists, and pods of other namespaces only have the address.
+        /// The namespace exists, and the address belongs only to pods of other namespaces.
         OtherNamespace = "other-namespace",
-        /// Unknown: there was no complete list yet, or the index could not be read.
+        /// Unknown: no complete list yet, or the index could not be read.
         NotReady = "not-ready",
     }
 }
 
-/// Returns the finding on a response that was decided for this reason; `None` if mode verified would have found the name
-/// as well, or if insecure refused it, too, for the guards are the same.
-// Out of line, so that responses without audit are not made larger by it.
+/// Returns the finding on a response with this reason. `None` if mode verified would have answered as well, or if
+/// mode insecure refused the name: the guards are the same in both modes.
+// Out of line, to keep the code for responses without audit small.
 #[cold]
 #[inline(never)]
 pub(crate) fn audit<P: PodLookup + ?Sized>(
@@ -40,7 +40,7 @@ pub(crate) fn audit<P: PodLookup + ?Sized>(
     if !matches!(reason, Reason::AddressUnchecked | Reason::AddressOfNamespace) {
         return None;
     }
-    // An address was answered, so the name is that of a pod in a zone.
+    // Only names of pods in a zone are answered for these reasons.
     let (_, Place::Pod { label, namespace }) = zone::locate_out_of_line(config.zones, name)? else {
         return None;
     };
@@ -64,7 +64,7 @@ fn compare<P: PodLookup + ?Sized>(
     }
     Ok(match pods.owner_of(address)? {
         Owner::Nobody => Some(AuditFinding::NoSuchPod),
-        // It was added between the look-ups, and mode verified would answer now.
+        // The pod was added between the look-ups; mode verified would answer now.
         Owner::Pod { namespace: owner, .. } if owner == *namespace => None,
         Owner::Pod { .. } | Owner::Shared => Some(AuditFinding::OtherNamespace),
     })

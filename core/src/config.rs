@@ -10,23 +10,23 @@ use crate::wire::edns;
 use crate::zone::Zone;
 use crate::{CookieSecrets, Label};
 
-/// The check that an address passes before it is returned: CoreDNS' `pods` option.
+/// The condition for returning an address: CoreDNS' `pods` option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-// A mode between insecure and verified was asked for before.
+// A mode between insecure and verified may be added.
 #[non_exhaustive]
 pub enum Mode {
     /// No pod records at all: NXDOMAIN for every name below the apex.
     Disabled,
-    /// The address in the name is the answer, whether a pod has it or not. Anybody can mint names for any
-    /// host: set [`Config::pod_cidrs`] or [`Config::block_special`] at least.
+    /// The address in the name is returned whether or not a pod has it. Names for any host can be made up: set at
+    /// least [`Config::pod_cidrs`] or [`Config::block_special`].
     Insecure,
-    /// The address in the name is the answer if a pod of that namespace has it.
+    /// The address in the name is returned if a pod of that namespace has it.
     #[default]
     Verified,
 }
 
 impl Mode {
-    /// All modes, from the one that checks nothing because it answers nothing to the one that checks most.
+    /// All modes, from the least to the most checks.
     pub const ALL: &'static [Self] = &[Self::Disabled, Self::Insecure, Self::Verified];
 
     /// Returns the mode as CoreDNS' `pods` option spells it, such as `verified`.
@@ -40,20 +40,20 @@ impl Mode {
     }
 }
 
-/// The clients that mode verified answers.
+/// The clients to which mode verified returns pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-// A rule between the two, such as labels of namespaces, may be asked for.
+// Other rules, such as by labels of namespaces, may be added.
 #[non_exhaustive]
 pub enum Visibility {
     /// All clients see all pods.
     #[default]
     All,
-    /// A client sees the namespaces in which a pod has its address. All others are to it as if they did not exist.
+    /// A client sees the namespaces in which a pod has the client's address. Other namespaces do not exist for it.
     Namespace,
 }
 
 impl Visibility {
-    /// All of them, from the one that hides nothing.
+    /// All variants; the first hides nothing.
     pub const ALL: &'static [Self] = &[Self::All, Self::Namespace];
 
     /// Returns the visibility as the option spells it, such as `namespace`.
@@ -71,10 +71,10 @@ impl Visibility {
 pub struct Ttl(u16);
 
 impl Ttl {
-    /// The longest, an hour, as in CoreDNS.
+    /// The maximum, one hour, as in CoreDNS.
     pub const MAX: Self = Self(3600);
 
-    /// `seconds` as TTL; `None` above 3600.
+    /// Returns `seconds` as TTL; `None` above 3600.
     #[must_use]
     pub const fn from_secs(seconds: u16) -> Option<Self> {
         if seconds <= Self::MAX.0 { Some(Self(seconds)) } else { None }
@@ -100,10 +100,11 @@ impl fmt::Display for Ttl {
     }
 }
 
-/// Everything an answer depends on beside the query, its [`Request`](crate::Request) and the pods.
+/// Settings of the responder: an answer depends only on these, the query, its [`Request`](crate::Request) and the
+/// pods.
 ///
-/// Made by [`Config::new`], then changed field by field. It only borrows, so a driver keeps the zones and
-/// lists where it likes and makes one of these when it needs it; that costs a few words' copy.
+/// Created by [`Config::new`], then changed field by field. All lists are borrowed, so creating and copying it is
+/// cheap; the driver owns them.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 #[expect(
@@ -111,48 +112,52 @@ impl fmt::Display for Ttl {
     reason = "each is an option of the operator's, independent of the others"
 )]
 pub struct Config<'a> {
-    /// The check that an address passes before it is returned.
+    /// The condition for returning an address.
     pub mode: Mode,
-    /// The zones served. Names outside all of them are REFUSED. Of two that fit, the longer one wins; of the same
-    /// one twice, the first.
+    /// The zones served. Names outside all of them are REFUSED. If several contain a name, the longest apex wins; of
+    /// equal ones, the first.
     pub zones: &'a [Zone],
-    /// TTL of addresses. That of SOA and of negative answers is this or 300, whichever is less (RFC 2308 5).
+    /// TTL of addresses. The TTL of SOA records and negative answers is this, but at most 300 seconds (RFC 2308 5).
     pub ttl: Ttl,
-    /// If not empty, addresses outside of all these are never answered, in any mode: NXDOMAIN, EDE 15.
+    /// If not empty, addresses outside all of these networks are never returned, in any mode: NXDOMAIN, EDE 15.
     pub pod_cidrs: &'a [IpCidr],
-    /// Never answer unspecified, loopback, link-local, multicast, broadcast, documentation and benchmark
-    /// addresses: NXDOMAIN, EDE 15.
+    /// Never return unspecified, loopback, link-local, multicast, broadcast, documentation and benchmark addresses:
+    /// NXDOMAIN, EDE 15.
     pub block_special: bool,
-    /// If not empty, only these namespaces exist, in any mode. Sorted, for binary search.
+    /// If not empty, only these namespaces exist, in any mode. Must be sorted: it is searched by bisection.
     pub namespaces: &'a [Label],
     /// In mode insecure: a namespace exists only if [`PodLookup`](crate::PodLookup) has it.
     pub check_namespaces: bool,
-    /// In mode insecure: [`Reply::audit`](crate::Reply::audit) has what mode verified would have refused. No response
-    /// depends on it. Needs a [`PodLookup`](crate::PodLookup) that knows pods, namespaces and owners.
+    /// In mode insecure: report answers that mode verified would have refused in
+    /// [`Reply::audit`](crate::Reply::audit). No response depends on it. Needs a [`PodLookup`](crate::PodLookup) with
+    /// pods, namespaces and owners.
     pub audit: bool,
-    /// In mode verified: the clients that see a namespace and its pods, under forward and reverse names. See
+    /// In mode verified: the clients that see a namespace and its pods, by forward and reverse names. See
     /// [`client_of`](crate::client_of()) for the client of a query.
     pub visibility: Visibility,
     /// With [`Visibility::Namespace`]: networks of clients that see everything.
     pub visible_to: &'a [IpCidr],
-    /// Networks of forwarders that name their client in the EDNS Client Subnet option (RFC 7871). The option of others is
-    /// ignored. Looked at only where something depends on the client: with an audit or [`Visibility::Namespace`].
+    /// Networks of forwarders that send their client's address in the EDNS Client Subnet option (RFC 7871). The
+    /// option is ignored from other sources, and if nothing depends on the client: without audit and
+    /// [`Visibility::Namespace`].
     pub trust_ecs: &'a [IpCidr],
     /// In mode verified: `<pod-name>.<namespace>` is answered with all addresses of that pod.
     pub pod_names: bool,
-    /// In mode verified: the networks whose reverse zones are served. An address that exactly one pod has is answered with
-    /// one PTR record: the pod's name in the first of [`zones`](Self::zones). Several pods: NODATA. No pod: NXDOMAIN.
+    /// In mode verified: the networks whose reverse zones are served. An address that exactly one pod has is answered
+    /// with one PTR record: the pod's name in the first of [`zones`](Self::zones). Several pods: NODATA. No pod:
+    /// NXDOMAIN.
     pub reverse_zones: ReverseZones<'a>,
-    /// The age up to which a stale index is served; `None` for no limit.
+    /// Maximum age of a stale index that is served; `None` for no limit.
     pub max_staleness: Option<Duration>,
-    /// Answer cookies (RFC 7873); `None` ignores them.
+    /// The secrets of cookies (RFC 7873); `None` ignores cookies.
     pub cookies: Option<&'a CookieSecrets>,
-    /// Networks of clients of which cookies are ignored. Forwarders that pass EDNS on, and have no cookies of
-    /// their own, belong here: a client that received a cookie through one drops the answers of other servers behind it
-    /// (RFC 7873 5.3: "If the client is expecting the response to contain a COOKIE option and it is missing, the
-    /// response MUST be discarded."). Looked at only for queries with a cookie.
+    /// Networks of clients whose cookies are ignored. Must contain forwarders that pass EDNS through without cookies
+    /// of their own: a client that received a cookie through such a forwarder discards the answers of other servers
+    /// behind it (RFC 7873 5.3: "If the client is expecting the response to contain a COOKIE option and it is
+    /// missing, the response MUST be discarded."). Checked only for queries with a cookie.
     pub cookie_exempt: &'a [IpCidr],
-    /// The server's identifier for queries with NSID (RFC 5001): any octets, of which the first [`Config::MAX_NSID`] are sent.
+    /// The server's identifier for queries with NSID (RFC 5001): any octets, of which the first [`Config::MAX_NSID`]
+    /// are sent.
     pub nsid: Option<&'a [u8]>,
     /// Idle time-out of TCP connections, for queries with edns-tcp-keepalive (RFC 7828), in units of 100 ms.
     pub tcp_keepalive: Option<u16>,
@@ -160,18 +165,19 @@ pub struct Config<'a> {
     pub chaos_version: Option<&'a str>,
     /// The text of `id.server` and `hostname.bind` in class CH (RFC 4892), at most 255 octets; `None` refuses.
     pub chaos_id: Option<&'a str>,
-    /// The driver transfers zones: [`respond`](crate::respond()) returns [`Outcome::Transfer`](crate::Outcome::Transfer)
-    /// for a query that asks for it and [`Outcome::Signed`](crate::Outcome::Signed) for one with a transaction signature,
-    /// and SOA records have secondaries look for changes every minute. Otherwise the first is REFUSED, the second FORMERR.
+    /// True if the driver transfers zones. If so, [`respond`](crate::respond()) returns
+    /// [`Outcome::Transfer`](crate::Outcome::Transfer) for a transfer query and
+    /// [`Outcome::Signed`](crate::Outcome::Signed) for a query with a transaction signature, and SOA records have
+    /// secondaries check the serial every minute. Otherwise transfers are REFUSED, and signed queries FORMERR.
     pub transfers: bool,
 }
 
 impl<'a> Config<'a> {
-    /// The most octets of [`Config::nsid`] that are sent, so that every response fits its smallest datagram.
+    /// Maximum number of octets of [`Config::nsid`] that are sent, so that every response fits the smallest datagram.
     pub const MAX_NSID: usize = edns::MAX_NSID;
 
-    /// Returns whether anything depends on the client: one test for an audit and visibility, which no other query then pays
-    /// for.
+    /// Returns whether anything depends on the client: a single test for audit and visibility, as it runs for every
+    /// query.
     #[inline]
     pub(crate) fn looks_at_clients(&self) -> bool {
         u16::from_ne_bytes([u8::from(self.audit), self.visibility as u8]) != 0
@@ -182,7 +188,8 @@ impl<'a> Config<'a> {
         self.mode == Mode::Verified && self.visibility == Visibility::Namespace
     }
 
-    /// This mode for these zones; every other field at its default: TTL 5, no guard, nothing opt-in.
+    /// Returns a configuration with this mode and these zones, and all other fields at their defaults: TTL 5, no
+    /// guards, no opt-in features.
     #[must_use]
     pub fn new(mode: Mode, zones: &'a [Zone]) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! DNS cookies (RFC 7873) in the form that servers can share (RFC 9018): proof that a client receives what is
-//! sent to its address.
+//! DNS cookies (RFC 7873) in the format that servers can share (RFC 9018): proof that a client receives packets sent
+//! to its address.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::wire::edns::Cookie;
 /// The only version of server cookies (RFC 9018 4.1).
 const VERSION: u8 = 1;
 
-/// Octets of a server cookie: version, three reserved, timestamp, hash (RFC 9018 4).
+/// Length of a server cookie in octets: version, three reserved, timestamp, hash (RFC 9018 4).
 const SERVER_LEN: usize = 16;
 
 /// Lifetime of a server cookie, in seconds (RFC 9018 4.3).
@@ -20,48 +20,48 @@ const LIFETIME: u32 = 3600;
 /// Maximum lead of the clock of another server with the same secret, in seconds (RFC 9018 4.3).
 const CLOCK_SKEW: u32 = 300;
 
-/// The secrets that server cookies are made with. Servers that share an address share them.
+/// The secrets of server cookies. All servers behind one address must have the same.
 ///
-/// To roll over without a client noticing (RFC 9018 5): add the new secret as `previous` everywhere, then
-/// exchange the two everywhere, and an hour later drop the old one.
+/// Rollover that clients do not notice (RFC 9018 5): on all servers, set the new secret as `previous`; then swap the
+/// two on all servers; an hour later remove the old one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CookieSecrets {
-    /// Makes new cookies, and is good for old ones.
+    /// Creates cookies and validates them.
     pub current: [u8; 16],
-    /// Is good for cookies, but makes none.
+    /// Validates cookies only.
     pub previous: Option<[u8; 16]>,
 }
 
 impl fmt::Debug for CookieSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Anyone with a secret can make any cookie, so secrets are not logged.
+        // Never shown: the secret is enough to forge cookies.
         f.debug_struct("CookieSecrets").finish_non_exhaustive()
     }
 }
 
-/// The verdict on a query's cookie. RFC 7873 5.2 knows these four cases and no others, so the list is complete.
+/// The result of checking a query's cookie. Exhaustive: RFC 7873 5.2 has these four cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CookieStatus {
-    /// There was none, or this server makes none.
+    /// The query has no cookie, or the server does not use cookies.
     #[default]
     Absent,
-    /// The client has no cookie of this server's yet.
+    /// The query has a client cookie only.
     New,
-    /// The client received a cookie of ours at this address, within the last hour.
+    /// The client received the server cookie at this address, within the last hour.
     Valid,
-    /// It is expired, or made with another secret, or for another address.
+    /// The server cookie is expired, or made with another secret, or for another address.
     Invalid,
 }
 
-/// A client's cookie that was checked.
+/// A client's cookie after the check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckedCookie {
     pub(crate) status: CookieStatus,
-    /// The cookie to send back: the client's part and a fresh server's.
+    /// The cookie for the response: the client cookie and a new server cookie.
     pub(crate) renewed: [u8; 24],
 }
 
-/// Checks the client's cookie, and makes the one to send back.
+/// Checks the client's cookie and creates the one for the response.
 pub(crate) fn check_and_renew(
     secrets: &CookieSecrets,
     cookie: &Cookie<'_>,
@@ -85,13 +85,13 @@ fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u
     let Ok(given) = <[u8; SERVER_LEN]>::try_from(cookie.server) else {
         return false;
     };
-    // RFC 9018 4.2: "the server MUST NOT enforce those fields to be zero", the reserved ones, which the hash
-    // covers as they were received.
+    // RFC 9018 4.2: "the server MUST NOT enforce those fields to be zero" (the reserved octets); the hash covers them
+    // as received.
     let [version, r0, r1, r2, t0, t1, t2, t3, given @ ..] = given;
     if version != VERSION {
         return false;
     }
-    // RFC 9018 4.3: compared by serial number arithmetic, so the clock may wrap.
+    // RFC 9018 4.3: compared by serial number arithmetic, so the clock may wrap around.
     let age = now.wrapping_sub(u32::from_be_bytes([t0, t1, t2, t3]));
     if age > LIFETIME && age.wrapping_neg() > CLOCK_SKEW {
         return false;
@@ -103,8 +103,8 @@ fn is_valid(secrets: &CookieSecrets, cookie: &Cookie<'_>, source: IpAddr, now: u
         .any(|secret| hash(secret, *cookie.client, source, head) == given)
 }
 
-/// RFC 9018 4.4: over the client cookie, the server cookie so far (version, reserved, timestamp), and the
-/// client's address.
+/// Computes the hash of RFC 9018 4.4: over the client cookie, the server cookie up to the hash (version, reserved,
+/// timestamp), and the client's address.
 fn hash(secret: &[u8; 16], client: [u8; 8], source: IpAddr, head: [u8; 8]) -> [u8; 8] {
     let source = source.to_canonical();
     let input = match source {
@@ -114,7 +114,7 @@ fn hash(secret: &[u8; 16], client: [u8; 8], source: IpAddr, head: [u8; 8]) -> [u
         }
         IpAddr::V6(v6) => {
             let octets = v6.octets();
-            // Sixteen octets have two halves of eight, so neither default is taken.
+            // Sixteen octets have two halves of eight, so the default is never used.
             let halves = [octets.first_chunk(), octets.last_chunk()];
             let [high, low] = halves.map(|half| half.copied().unwrap_or_default());
             [client, head, high, low]
@@ -145,7 +145,7 @@ mod tests {
         CookieSecrets { current: octets(hex), previous: None }
     }
 
-    /// RFC 9018 Appendix A: the cookies that the document prints.
+    /// RFC 9018 Appendix A: the example cookies.
     #[test]
     fn cookies_equal_those_of_rfc_9018() {
         for (client, secret, source, time, server) in [
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// RFC 9018 Appendix A.3: a cookie with reserved octets other than zero is valid, and covers them.
+    /// RFC 9018 Appendix A.3: a cookie with non-zero reserved octets is valid, and its hash covers them.
     #[test]
     fn rfc_9018_reserved_octets_are_accepted() {
         let secrets = secrets("e5e973e5a6b2a43f48e7dc849e37bfcf");
@@ -188,7 +188,8 @@ mod tests {
         let status = |server: &str| {
             let server = octets::<16>(server);
             let cookie = Cookie { client: &octets("fc93fc62807ddb86"), server: &server };
-            // The document asks when the cookie is almost two hours old; here it has to be good.
+            // The example's query is sent when the cookie is almost two hours old; here the cookie must not be
+            // expired.
             check_and_renew(&secrets, &cookie, source, 1_559_727_985 + 1800).status
         };
         assert_eq!(status("01abcdef5cf78f71a314227b6679ebf5"), CookieStatus::Valid);
@@ -222,7 +223,7 @@ mod tests {
         assert_eq!(status(here, now), CookieStatus::Valid);
         assert_eq!(status(here, now + 3600), CookieStatus::Valid);
         assert_eq!(status(here, now + 3601), CookieStatus::Invalid);
-        // The clock of the server that made it was ahead; and it wraps.
+        // The clock of the server that created the cookie was ahead, and it wraps around.
         assert_eq!(status(here, now.wrapping_sub(300)), CookieStatus::Valid);
         assert_eq!(status(here, now.wrapping_sub(301)), CookieStatus::Invalid);
         assert_eq!(status(there, now), CookieStatus::Invalid);

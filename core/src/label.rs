@@ -4,14 +4,14 @@ use core::fmt;
 use core::num::NonZero;
 use core::str::FromStr;
 
-/// The longest label, in octets (RFC 1035 2.3.4).
+/// Maximum length of a label, in octets (RFC 1035 2.3.4).
 pub(crate) const MAX_LABEL: usize = 63;
 
-/// A namespace's or pod's name as one DNS label: 1 to 63 of `a-z`, `0-9` and `-`, neither first nor last a
-/// dash.
+/// A namespace's or pod's name as one DNS label: 1 to 63 of `a-z`, `0-9` and `-`, with no dash at the beginning or
+/// end.
 ///
-/// That is what Kubernetes calls an RFC 1123 label name, and what it asks of every namespace. Labels from a
-/// question are folded to lower case, so two labels are equal exactly when DNS takes them for the same.
+/// Kubernetes calls this an RFC 1123 label name and requires it of every namespace. Labels from a question are folded
+/// to lower case, so two labels are equal exactly if DNS considers them equal.
 ///
 /// ```
 /// use poddns_core::Label;
@@ -24,16 +24,16 @@ pub(crate) const MAX_LABEL: usize = 63;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
-    // Zero beyond `len`, so that the derived comparisons order as the strings do.
+    // Zero beyond `len`, so that the derived comparisons are those of the text.
     octets: [u8; MAX_LABEL],
     len: NonZero<u8>,
 }
 
-/// The octet in lower case, if a label may have it.
+/// Returns the octet in lower case; `None` if it is not allowed in a label.
 #[inline]
 fn folded(octet: u8) -> Option<u8> {
-    /// By octet; 0 for those that no label has. A table, because every octet of every namespace asked for is
-    /// looked up.
+    /// The result for each octet; 0 if it is not allowed. A table, because this runs for every octet of the namespace
+    /// in every query.
     static FOLDED: [u8; 256] = {
         let mut table = [0; 256];
         let mut rest: &mut [u8] = &mut table;
@@ -53,14 +53,14 @@ fn folded(octet: u8) -> Option<u8> {
 
 /// Reason why a text is not a [`Label`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// A later check can have an error of its own.
+// Later checks may have their own errors.
 #[non_exhaustive]
 pub enum LabelError {
     /// No octet at all.
     Empty,
     /// More than 63 octets.
     TooLong,
-    /// An octet that is not a lower-case letter, digit or dash; its offset.
+    /// An octet that is not a lower-case letter, digit or dash, with its offset.
     BadOctet(usize),
     /// The first or the last octet is a dash.
     OuterDash,
@@ -82,7 +82,7 @@ impl fmt::Display for LabelError {
 impl core::error::Error for LabelError {}
 
 impl Label {
-    /// The label of a question, folded to lower case; `None` if Kubernetes can have no object of that name.
+    /// Returns the label of a question, folded to lower case; `None` if it is not a valid Kubernetes name.
     #[must_use]
     #[inline]
     pub fn from_wire(octets: &[u8]) -> Option<Self> {
@@ -103,7 +103,7 @@ impl Label {
         self.octets.get(..usize::from(self.len.get())).unwrap_or_default()
     }
 
-    /// The label's octets with zeros behind them, always 63 in all: two labels are equal exactly when these are.
+    /// The label's octets, padded with zeros to 63: two labels are equal exactly if these are.
     #[must_use]
     pub const fn as_padded(&self) -> &[u8; 63] {
         &self.octets
@@ -112,7 +112,7 @@ impl Label {
     /// The label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Only ASCII gets in, so the default is never taken.
+        // All octets are ASCII, so the default is never used.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! A look ahead at a batch of queries, so that the index need not wait for memory once for each of them.
+//! Announcement of the addresses in a batch of queries, so that the index does not wait for memory for each in turn.
 
 use core::iter;
 use core::net::{IpAddr, Ipv4Addr};
@@ -9,19 +9,19 @@ use crate::podip;
 use crate::wire::header;
 use crate::wire::name::split_label;
 
-/// Maximum number of addresses in one hint: as many look-ups as a processor can have waiting for memory, and
+/// Maximum number of addresses in one hint: about as many outstanding memory accesses as a processor supports, and
 /// few enough for the stack.
 const MAX_HINT: usize = 32;
 
 /// Announces to the index the addresses in a batch of queries, before [`respond`](crate::respond) is called for
 /// each of them.
 ///
-/// In an index that is larger than the processor's caches, a look-up is mostly a wait for memory. Informed of
-/// several, the index can wait for all of them at once ([`PodLookup::prefetch`]). It costs some nanoseconds for
-/// each query, so call it where queries arrive in batches; for a single one it does nothing.
+/// In an index larger than the processor's caches, a look-up mostly waits for memory. With several addresses
+/// announced, the index can wait for all of them at once ([`PodLookup::prefetch`]). This costs some nanoseconds per
+/// query, so it pays off only where queries arrive in batches; for a single query it does nothing.
 ///
-/// It is a hint: no response depends on it. Queries may be anything, and none is looked at more closely than its
-/// first label. In modes that look no address up it does nothing.
+/// This is a hint: no response depends on it. Queries need not be valid; only the first label of the question is
+/// read. It does nothing in modes that look no address up.
 ///
 /// ```
 /// use poddns_core::{Config, MAX_UDP_REPLY, Mode, NoPods, Request, Transport, Zone, prefetch, respond};
@@ -48,9 +48,10 @@ where
     let mut asked = queries.into_iter().filter_map(address);
     let mut addresses = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); MAX_HINT];
     loop {
-        // The places first, or an address that has none would be lost.
+        // `addresses` comes first in the `zip`: otherwise an address would be taken from `asked` and lost when the
+        // array is full.
         let count = iter::zip(&mut addresses, &mut asked).map(|(place, address)| *place = address).count();
-        // Where there is one to wait for, nothing can be saved.
+        // A single look-up gains nothing.
         if let Some(several @ [_, _, ..]) = addresses.get(..count) {
             pods.prefetch(several);
         }
@@ -60,7 +61,7 @@ where
     }
 }
 
-/// The address that the first label of the question spells, if there is a question.
+/// Returns the address that the first label of the question spells, if any.
 fn address(query: &[u8]) -> Option<IpAddr> {
     let (label, _) = split_label(query.get(header::LEN..)?)?;
     podip::parse(label)

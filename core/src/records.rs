@@ -1,4 +1,4 @@
-//! The records of a response, by its decision.
+//! Writing of the records of a decision.
 
 use crate::config::{Config, Mode};
 use crate::decide::{Records, ReverseRecords};
@@ -9,17 +9,17 @@ use crate::wire::reply::{Compressed, Full, Pointer, RecordWriter, RecordsWritten
 use crate::wire::{Class, Rtype};
 use crate::zone::Zone;
 
-/// The longest TTL of a SOA record and so of a negative answer, in seconds.
+/// Maximum TTL of SOA records, and so of negative answers, in seconds.
 const MAX_NEGATIVE_TTL: u16 = 300;
 
 /// Reason why the records of a decision cannot be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unwritten {
-    /// There is no room.
+    /// The records do not fit.
     Full,
-    /// The pod that was decided on is gone, or can no longer be read.
+    /// The pod that the decision was based on is gone, or can no longer be read.
     Outdated,
-    /// The driver goes on.
+    /// The driver answers the query.
     Driver,
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn records<P: PodLookup + ?Sized>(
 
 /// Writes the pod's addresses that are allowed and of type `rtype`; returns whether there are any.
 ///
-/// That the pod exists was decided by an earlier look-up, and this one is of another moment. If it finds no allowed
-/// address of any type, the decision is outdated: NODATA would say that the name exists.
+/// The decision that the pod exists is from an earlier look-up. If this look-up finds no allowed address of any type,
+/// the decision is outdated: NODATA would mean that the name exists.
 fn addresses<P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
@@ -71,7 +71,7 @@ fn addresses<P: PodLookup + ?Sized>(
     pod: PodName<'_>,
     rtype: Rtype,
 ) -> Result<bool, Unwritten> {
-    // ANY is answered with one RRset (RFC 8482 4.1): that of the first address.
+    // ANY is answered with one RRset (RFC 8482 4.1): that of the first address's type.
     let mut is_ipv4 = match rtype {
         Rtype::A => Some(true),
         Rtype::AAAA => Some(false),
@@ -95,7 +95,8 @@ fn addresses<P: PodLookup + ?Sized>(
     }
 }
 
-/// Writes records of a reverse zone. Nothing in the question is a suffix of their names, which are written whole.
+/// Writes records of a reverse zone. Their names have no suffix in common with the question's name, so they are
+/// uncompressed.
 #[cold]
 #[inline(never)]
 fn reverse(
@@ -118,7 +119,7 @@ fn reverse(
             if writer.ptr([pod.as_bytes(), namespace.as_bytes()], zone.apex.as_wire(), ttl)? {
                 return Ok(());
             }
-            // The pod's name is too long to be asked for, so there is none.
+            // The pod's name is longer than a name can be, so there is no PTR record.
             Section::Authority
         }
     };
@@ -130,20 +131,21 @@ fn reverse(
     Ok(())
 }
 
-/// Returns the SOA record of a zone, as an answer to this question has it.
+/// Returns the SOA record of a zone for the response to this question.
 fn soa<'z, P: PodLookup + ?Sized>(
     config: &Config<'_>,
     pods: &P,
     zone: &'z Zone,
     question: QuestionName<'_>,
 ) -> Soa<'z> {
-    // Nothing of an index shows in such answers, so its changes are none of theirs: it may be there for an audit.
+    // These answers do not depend on the index, which may exist for the audit alone; so its changes do not change the
+    // serial.
     let shows_nothing = config.mode == Mode::Insecure && !config.check_namespaces;
     let serial = if shows_nothing { 1 } else { pods.serial() };
     soa_of(config, zone, question, serial)
 }
 
-/// The SOA record of a version of a zone, compressed against the question's name, which is in the zone.
+/// Returns the SOA record of a version of a zone, compressed against the question's name, which is in the zone.
 #[inline]
 pub(crate) fn soa_of<'z>(
     config: &Config<'_>,

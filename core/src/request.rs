@@ -16,42 +16,41 @@ pub struct Request {
     pub transport: Transport,
     /// The client's address.
     pub source: IpAddr,
-    /// The time in Unix seconds, modulo 2^32. Only cookies look at it.
+    /// The time in Unix seconds, modulo 2^32. Used by cookies only.
     pub now: u32,
-    /// Leave the records out and set TC, so that the client asks again over TCP: what a rate limiter sends to
-    /// addresses that may be forged. The response is then about as long as the query: header, question, and an
-    /// OPT without NSID.
+    /// Leave the records out and set TC, so that the client retries over TCP: the response of a rate limiter to
+    /// possibly forged addresses. Its length is about that of the query: header, question, and an OPT without NSID.
     pub truncate: bool,
-    /// The end of the query is missing: the datagram was longer than the driver's buffer. The response is that to the
-    /// question alone, without records, without OPT, and with TC set, so that the client asks again over TCP, where
-    /// 65,535 octets are taken.
+    /// The end of the query is missing: the datagram was longer than the driver's buffer. The response depends on the
+    /// question alone and has no records, no OPT and TC set, so that the client retries over TCP, where 65,535 octets
+    /// are accepted.
     pub cut: bool,
 }
 
 impl Request {
-    /// A query received over `transport` from `source` at `now`, in Unix seconds modulo 2^32, and is to be
-    /// answered in full.
+    /// Returns the arguments for a query received over `transport` from `source` at `now`, in Unix seconds modulo
+    /// 2^32, that is to be answered in full.
     #[must_use]
     pub const fn new(transport: Transport, source: IpAddr, now: u32) -> Self {
         Self { transport, source, now, truncate: false, cut: false }
     }
 }
 
-/// Transport of a query, which decides how long its response may be. A message arrives in a datagram or in a stream,
-/// whatever encrypts either, so the list is complete.
+/// Transport of a query, which determines the maximum length of its response. Exhaustive: a message is in a datagram
+/// or in a stream, with or without encryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// In a datagram: up to 512 octets, or the payload size of the client's OPT, but never above 1232.
+    /// A datagram: up to 512 octets, or the payload size of the client's OPT, but never more than 1232.
     Udp,
-    /// In a stream, without the two length octets: up to 65,535 octets.
+    /// A stream, without the two length octets: up to 65,535 octets.
     Tcp,
 }
 
-/// Outcome of a query. No kind is an error.
+/// Outcome of a query. No variant is an error.
 #[must_use = "a reply must be sent, and each kind be counted"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// Every other way of answering than by one message is a variant of its own. A driver that does not know a variant sends
-// nothing.
+// Any other way of answering than by one message would be a new variant. A driver sends nothing for a variant that it
+// does not handle.
 #[non_exhaustive]
 pub enum Outcome {
     /// Send the first `len` octets of the output buffer to the client.
@@ -61,43 +60,43 @@ pub enum Outcome {
     /// Transfer a zone, or refuse to; only with [`Config::transfers`](crate::Config::transfers). See
     /// [`transfer`](crate::transfer).
     Transfer(Transfer),
-    /// Check the transaction signature (RFC 8945), and if it is right, remove it, respond again, and sign the response; only
-    /// with [`Config::transfers`](crate::Config::transfers).
+    /// Check the transaction signature (RFC 8945). If it is valid, remove it, respond again, and sign the response.
+    /// Only with [`Config::transfers`](crate::Config::transfers).
     Signed,
 }
 
 /// A zone transfer that a query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// The zone, by its place in [`Config::zones`](crate::Config::zones).
+    /// Index of the zone in [`Config::zones`](crate::Config::zones).
     pub zone: usize,
-    /// Serial of the version that the client has (IXFR); `None` if it asks for all of it (AXFR).
+    /// Serial of the client's version (IXFR); `None` for a full transfer (AXFR).
     pub known: Option<u32>,
 }
 
-/// A response, as its driver counts it.
+/// Properties of a response, for the driver's counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reply {
-    /// Octets of the response in the output buffer.
+    /// Length of the response in the output buffer, in octets.
     pub len: usize,
-    /// The response code, extended codes such as BADVERS included.
+    /// The response code, including extended codes such as BADVERS.
     pub rcode: Rcode,
-    /// The extended error of the response, even if the response has no OPT to carry it.
+    /// The extended error of the response, even if the response has no OPT for it.
     pub ede: Option<Ede>,
     /// The rule that led to the response.
     pub reason: Reason,
-    /// The cause for which mode verified would have refused what mode insecure answered, with
-    /// [`Config::audit`](crate::Config::audit) on; else `None`.
+    /// The cause for which mode verified would have refused an answer of mode insecure, if
+    /// [`Config::audit`](crate::Config::audit) is on; else `None`.
     pub audit: Option<AuditFinding>,
-    /// True if the answer section was left out and TC set.
+    /// True if the records were left out and TC set.
     pub truncated: bool,
-    /// The state of the client's cookie: a valid one proves its address.
+    /// The state of the client's cookie. A valid cookie proves that the source address is not forged.
     pub cookie: CookieStatus,
 }
 
 impl Reply {
-    /// Returns a response that the driver made: to a query for a transfer, or to a signed one.
+    /// Returns the properties of a response that the driver made: to a query for a transfer, or to a signed query.
     #[must_use]
     pub const fn by_driver(len: usize, rcode: Rcode, ede: Option<Ede>) -> Self {
         let (reason, cookie) = (Reason::Transfer, CookieStatus::Absent);
@@ -114,14 +113,14 @@ impl Reply {
 
 worded! {
     /// Reason why a packet gets no response.
-    // More kinds of packets may turn out to be better left alone.
+    // Other packets that should get no response may be added.
     #[non_exhaustive]
     DropReason {
-        /// Shorter than the 12 octets of a header.
+        /// Shorter than a header (12 octets).
         Short = "short",
-        /// A response itself (QR=1): responding to it could make two servers respond to each other without end.
+        /// A response (QR=1): responding to it could start an endless exchange between two servers.
         Response = "response",
-        /// The output buffer is shorter than [`MIN_REPLY`](crate::MIN_REPLY): a mistake of the driver's.
+        /// The output buffer is shorter than [`MIN_REPLY`](crate::MIN_REPLY): a bug in the driver.
         NoRoom = "no_room",
     }
 }

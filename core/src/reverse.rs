@@ -1,4 +1,4 @@
-//! Reverse zones: from a name below `in-addr.arpa` or `ip6.arpa` to the address that it stands for.
+//! Reverse zones: the address that a name below `in-addr.arpa` or `ip6.arpa` stands for.
 
 use core::error::Error;
 use core::fmt;
@@ -8,15 +8,15 @@ use cidr::IpCidr;
 
 use crate::wire::name::{QuestionName, split_label, strip_suffix};
 
-/// Networks of which the reverse zones are served.
+/// The networks for which reverse zones are served.
 ///
-/// Zones are cut where labels are: at octets in `in-addr.arpa` (RFC 1035 3.5) and at nibbles in `ip6.arpa` (RFC 3596
-/// 2.5). A network that ends elsewhere has several zones: `10.244.0.0/14` has `244.10.in-addr.arpa` to
+/// Zones begin at label boundaries: octets in `in-addr.arpa` (RFC 1035 3.5), nibbles in `ip6.arpa` (RFC 3596 2.5). A
+/// network with another prefix length has several zones: `10.244.0.0/14` has `244.10.in-addr.arpa` to
 /// `247.10.in-addr.arpa`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReverseZones<'a>(&'a [IpCidr]);
 
-/// More reverse zones than [`ReverseZones::MAX`]; their number.
+/// The error for more reverse zones than [`ReverseZones::MAX`], with their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyReverseZones(pub usize);
 
@@ -34,7 +34,7 @@ impl<'a> ReverseZones<'a> {
     /// Maximum number of zones of all networks together.
     pub const MAX: usize = 256;
 
-    /// The zones of these networks.
+    /// Returns the zones of these networks.
     pub fn new(networks: &'a [IpCidr]) -> Result<Self, TooManyReverseZones> {
         let zones = Self(networks);
         match zones.count() {
@@ -49,7 +49,7 @@ impl<'a> ReverseZones<'a> {
         self.0.iter().fold(0, |sum, network| sum.saturating_add(zones_of(network)))
     }
 
-    /// Returns the apex of each zone, network after network.
+    /// Returns the apex of each zone, in the order of the networks.
     pub fn apexes(self) -> impl Iterator<Item = ReverseApex> + use<'a> {
         self.0.iter().flat_map(|network| {
             let (family, labels) = (family(network), cut(network));
@@ -75,7 +75,7 @@ impl<'a> ReverseZones<'a> {
     }
 }
 
-/// The apex of a reverse zone, such as `244.10.in-addr.arpa`, which its `Display` writes.
+/// The apex of a reverse zone; its `Display` is the name, such as `244.10.in-addr.arpa`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReverseApex {
     /// The lowest address of the zone.
@@ -95,7 +95,7 @@ impl fmt::Display for ReverseApex {
             }
             IpAddr::V6(v6) => {
                 let bits = v6.to_bits();
-                // The last nibble that has a label is the first one.
+                // Labels are written from the lowest nibble that the apex has.
                 for shift in (0_u32..128).step_by(4).skip(V6.labels.saturating_sub(self.labels)) {
                     write!(f, "{:x}.", bits.wrapping_shr(shift) & 15)?;
                 }
@@ -105,14 +105,14 @@ impl fmt::Display for ReverseApex {
     }
 }
 
-/// Labels of an address, of a family.
+/// Properties of reverse names of an address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Family {
-    /// The name below which they are, in wire form.
+    /// The family's suffix, in wire form.
     suffix: &'static [u8],
-    /// Labels of a whole address.
+    /// Number of labels of a whole address.
     labels: usize,
-    /// Bits that a label stands for.
+    /// Bits per label.
     bits: u8,
 }
 
@@ -120,7 +120,8 @@ const V4: Family = Family { suffix: b"\x07in-addr\x04arpa\x00", labels: 4, bits:
 const V6: Family = Family { suffix: b"\x03ip6\x04arpa\x00", labels: 32, bits: 4 };
 
 impl Family {
-    /// The octet or nibble that a label spells, in the one form that it has but for the case of letters.
+    /// Returns the octet or nibble that a label spells. Leading zeros are not allowed; hexadecimal digits may be in
+    /// either case.
     fn digit(self, label: &[u8]) -> Option<u8> {
         let text = core::str::from_utf8(label).ok()?;
         let plain = label.iter().all(u8::is_ascii_alphanumeric);
@@ -132,10 +133,10 @@ impl Family {
         }
     }
 
-    /// The address of which these are the first bits.
+    /// Returns the address with these bits.
     fn address(self, bits: u128) -> IpAddr {
         if self == V4 {
-            // Four octets were shifted in at most.
+            // At most 32 bits are set for IPv4.
             IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()))
         } else {
             IpAddr::V6(Ipv6Addr::from_bits(bits))
@@ -150,34 +151,34 @@ const fn family(network: &IpCidr) -> Family {
     }
 }
 
-/// Labels that the zones of the network have in front of the family's suffix.
+/// Number of labels that the network's zones have in front of the family's suffix.
 fn cut(network: &IpCidr) -> usize {
     usize::from(network.network_length().div_ceil(family(network).bits))
 }
 
-/// Number of zones that cover exactly the network: a power of two, at most 128.
+/// Number of zones that exactly cover the network: a power of two, at most 128.
 fn zones_of(network: &IpCidr) -> usize {
     let bits = cut(network).saturating_mul(family(network).bits.into());
     let free = bits.saturating_sub(network.network_length().into());
     u32::try_from(free).ok().and_then(|free| 1_usize.checked_shl(free)).unwrap_or(usize::MAX)
 }
 
-/// A place in a reverse zone.
+/// The position of a name in a reverse zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReversePlace {
     Apex,
-    /// Some labels of an address, and so a name that has names below it.
+    /// An incomplete address, so a name with names below it.
     Part,
     /// All labels of this address.
     Whole(IpAddr),
-    /// A label that is no octet or nibble.
+    /// A label is not an octet or nibble.
     NoAddress,
     /// More labels than an address has.
     Deeper,
 }
 
-/// The reverse zone that holds the name, as the offset of its apex in the name, and where in it. Of nested zones the
-/// innermost one.
+/// Returns the offset of the reverse zone's apex in the name, and the position of the name in the zone. Of nested
+/// zones it is the innermost.
 pub(crate) fn locate(zones: ReverseZones<'_>, name: QuestionName<'_>) -> Option<(u8, ReversePlace)> {
     let (family, front) = [V4, V6]
         .into_iter()
@@ -204,9 +205,9 @@ pub(crate) fn locate(zones: ReverseZones<'_>, name: QuestionName<'_>) -> Option<
 /// The labels in front of a family's suffix.
 struct Labels {
     count: usize,
-    /// Number of them, from the right, that are octets or nibbles.
+    /// Number of labels, counted from the right, up to the first that is not an octet or nibble.
     valid: usize,
-    /// Those of them as the first bits of an address.
+    /// The valid labels as the first bits of an address.
     bits: u128,
 }
 
@@ -214,7 +215,8 @@ impl Labels {
     fn read(family: Family, front: &[u8]) -> Self {
         let count = labels(front).count();
         let (mut valid, mut bits) = (count.min(family.labels), 0);
-        // From the left, which is the end of the address. The last one that is malformed is nearest to the zone.
+        // From left to right, which begins with the last bits of the address. The last malformed label found is the
+        // one nearest to the zone.
         for (label, left) in labels(front).zip(1..) {
             let from_right: usize = count.saturating_sub(left);
             let Some(below) = family.labels.checked_sub(from_right).and_then(|below| below.checked_sub(1))
@@ -241,12 +243,12 @@ fn labels(mut front: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Octets of the first labels of a name.
+/// Returns the length in octets of the first `count` labels.
 fn offset(front: &[u8], count: usize) -> u8 {
     let octets = labels(front)
         .take(count)
         .fold(0, |sum: usize, label| sum.saturating_add(label.len()).saturating_add(1));
-    // Below 255, as the name is.
+    // Below 255, as the whole name is at most 255 octets.
     u8::try_from(octets).unwrap_or_default()
 }
 

@@ -1,16 +1,16 @@
 //! Zone transfers (RFC 5936, RFC 1995): the query, and the messages of the response.
 //!
-//! [`respond`](crate::respond()) does not answer a query for a transfer where [`Config::transfers`] is set: it returns
-//! [`Outcome::Transfer`](crate::Outcome::Transfer), and the driver decides whether the client may have it. Then it writes
-//! message after message: [`TransferMessage::begin`], records until one does not fit, [`TransferMessage::finish`].
+//! With [`Config::transfers`], [`respond`](crate::respond()) returns [`Outcome::Transfer`](crate::Outcome::Transfer)
+//! for a transfer query, and the driver decides whether the client may transfer the zone. It then writes each
+//! message: [`TransferMessage::begin`], records until one does not fit, [`TransferMessage::finish`].
 //!
 //! | answer | records, in this order |
 //! |---|---|
-//! | all of the zone (AXFR) | SOA, NS, all addresses, SOA |
-//! | what has changed (IXFR) | SOA; for each version the SOA of the one before, what was removed, its own SOA, what was added; SOA |
-//! | nothing has changed, or over UDP | SOA |
+//! | full zone (AXFR) | SOA, NS, all addresses, SOA |
+//! | changes (IXFR) | new SOA; for each version: previous SOA, removed records, its own SOA, added records; new SOA |
+//! | no changes, or over UDP | SOA |
 //!
-//! Every message repeats the question, so that all names are compressed against it.
+//! Every message repeats the question, so that all names can be compressed against it.
 
 use core::net::IpAddr;
 
@@ -29,21 +29,21 @@ use crate::wire::reply::{Full, OptRecord, Pointer, RecordWriter, Section};
 use crate::wire::{Ede, Rcode};
 use crate::zone::Zone;
 
-/// Maximum length of a message of a transfer in octets: as far as a compression pointer can point (RFC 1035 4.1.4).
+/// Maximum length of a message of a transfer, in octets: the range of a compression pointer (RFC 1035 4.1.4).
 pub const MAX_TRANSFER_MESSAGE: usize = (1 << 14) - 1;
 
-/// An address record of a zone: of an address' own name, or of a pod's.
+/// An address record of a zone: for the dashed address, or for a pod's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransferRecord<'a> {
     /// The namespace.
     pub namespace: &'a str,
-    /// Name of the pod, for a record of that name; `None` for a record of the address's canonical name.
+    /// Name of the pod, for a record of that name; `None` for a record of the canonical dashed address.
     pub name: Option<&'a str>,
     /// The address.
     pub address: IpAddr,
 }
 
-/// A record does not fit into the rest of a message.
+/// The error for a record that does not fit into the rest of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageFull;
 
@@ -53,7 +53,7 @@ impl From<Full> for MessageFull {
     }
 }
 
-/// Namespaces of which a message remembers the name, for compression: one for each value of a hash.
+/// Number of slots for namespaces to compress against, by hash.
 const NAMESPACES: usize = 128;
 
 /// One message of the answer to a transfer, under construction.
@@ -63,18 +63,19 @@ pub struct TransferMessage<'a> {
     zone: &'a Zone,
     query: Message<'a>,
     out: &'a mut [u8],
-    /// Octets written.
+    /// Number of octets written.
     at: usize,
     /// End of the room for records.
     end: usize,
     answers: u16,
-    /// Offsets of the names of namespaces, by [`hash`]; 0 is nowhere.
+    /// Offsets of the namespaces' names, by [`hash`]; 0 for an empty slot.
     namespaces: [u16; NAMESPACES],
 }
 
 impl<'a> TransferMessage<'a> {
-    /// Begins a message in `out`, of which at most [`MAX_TRANSFER_MESSAGE`] octets are used. `header` and `query` are of
-    /// the query that asked for the `transfer`. `None` if that is not so, or there is no room for a record.
+    /// Begins a message in `out`, of which at most [`MAX_TRANSFER_MESSAGE`] octets are used. `query` must be the
+    /// query for which `transfer` was returned. `None` if it has no question or `transfer` no zone, or if there is no
+    /// room for a record.
     #[must_use]
     pub fn begin(
         config: &'a Config<'a>,
@@ -94,7 +95,7 @@ impl<'a> TransferMessage<'a> {
         (at < end).then_some(Self { config, zone, query, out, at, end, answers: 0, namespaces })
     }
 
-    /// Returns whether there is no record in it.
+    /// Returns whether the message has no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.answers == 0
@@ -115,8 +116,7 @@ impl<'a> TransferMessage<'a> {
         self.append(|writer| writer.ns(&soa_of(config, zone, question.name, 0).ns, ttl))
     }
 
-    /// Appends an address record, if the zone has it: nothing that [`respond`](crate::respond()) would not answer in mode
-    /// verified.
+    /// Appends an address record, unless [`respond`](crate::respond()) would not return it in mode verified.
     pub fn record(&mut self, record: &TransferRecord<'_>) -> Result<(), MessageFull> {
         if !is_in_zone(self.config, record) {
             return Ok(());
@@ -130,7 +130,7 @@ impl<'a> TransferMessage<'a> {
         };
         let namespace = record.namespace.as_bytes();
         let apex = self.zone.apex().as_wire().len();
-        // A name that is too long cannot be asked for either.
+        // A name longer than the limit cannot be queried either.
         let len = label.len().saturating_add(namespace.len()).saturating_add(2).saturating_add(apex);
         if len > MAX_NAME {
             return Ok(());
@@ -139,7 +139,7 @@ impl<'a> TransferMessage<'a> {
         if let Some(known) = self.known(namespace) {
             return self.append(|writer| writer.pod(&[label], known, address, ttl));
         }
-        // Offset of the namespace's label: behind the other one and its length.
+        // Offset of the namespace's label, behind the first label.
         let place = self.at.saturating_add(label.len()).saturating_add(1);
         self.append(|writer| writer.pod(&[label, namespace], apex, address, ttl))?;
         if let (Some(slot), Ok(place)) = (self.namespaces.get_mut(hash(namespace)), u16::try_from(place)) {
@@ -155,7 +155,7 @@ impl<'a> TransferMessage<'a> {
         let opt = query.edns.map(|edns| OptRecord::new(Rcode::NOERROR, edns.dnssec_ok));
         let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
         let end = at.saturating_add(opt.len());
-        // `begin` has left room for it.
+        // `begin` has reserved room for the OPT.
         if let Some(room) = out.get_mut(at..end) {
             room.iter_mut().zip(opt).for_each(|(to, from)| *to = *from);
         }
@@ -181,12 +181,12 @@ impl<'a> TransferMessage<'a> {
         let mut writer = RecordWriter::over(room);
         write(&mut writer)?;
         self.at = self.at.saturating_add(writer.finish().len());
-        // A message of 16,383 octets has no room for as many.
+        // A message of 16,383 octets has no room for so many records.
         self.answers = self.answers.wrapping_add(1);
         Ok(())
     }
 
-    /// The name of a namespace, if the message has it.
+    /// Returns a pointer to the name of a namespace, if the message contains it.
     fn known(&self, namespace: &[u8]) -> Option<Pointer> {
         let &place = self.namespaces.get(hash(namespace))?;
         let (&len, rest) = self.out.get(usize::from(place)..)?.split_first()?;
@@ -195,8 +195,8 @@ impl<'a> TransferMessage<'a> {
     }
 }
 
-/// Returns true if the zone has a record, as mode verified answers it: guards apply, and what a label spells is an address
-/// rather than a pod's name.
+/// Returns true if mode verified would return the record: guards apply, and a label that spells an address is never a
+/// pod's name.
 fn is_in_zone(config: &Config<'_>, record: &TransferRecord<'_>) -> bool {
     let is_named = match record.name {
         Some(name) => config.pod_names && podip::parse(name.as_bytes()).is_none(),
@@ -209,7 +209,7 @@ fn is_in_zone(config: &Config<'_>, record: &TransferRecord<'_>) -> bool {
             .is_some_and(|namespace| is_served(config, &namespace))
 }
 
-/// A number below [`NAMESPACES`].
+/// Returns a slot number below [`NAMESPACES`].
 fn hash(namespace: &[u8]) -> usize {
     // FNV-1a.
     let hash = namespace
@@ -219,7 +219,7 @@ fn hash(namespace: &[u8]) -> usize {
     usize::from(high ^ low) % NAMESPACES
 }
 
-/// A query that asked for a transfer, read again.
+/// A query for a transfer, to be read again for each message.
 #[derive(Debug)]
 pub struct TransferQuery<'q> {
     header: Header,
@@ -227,7 +227,7 @@ pub struct TransferQuery<'q> {
 }
 
 impl<'q> TransferQuery<'q> {
-    /// Returns `None` for fewer octets than a header has.
+    /// Returns `None` if the query is shorter than a header.
     #[must_use]
     pub fn new(octets: &'q [u8]) -> Option<Self> {
         Some(Self { header: Header::read(octets)?, octets })
@@ -238,8 +238,8 @@ impl<'q> TransferQuery<'q> {
     }
 }
 
-/// Writes a response without records to the front of `out`, such as REFUSED to a client that may not have a transfer, and
-/// returns it. `None` if `query` has no header, or there is no room.
+/// Writes a response without records to the front of `out`, such as REFUSED to a client that may not transfer the
+/// zone. `None` if `query` has no header, or `out` no room.
 #[must_use]
 pub fn respond_without_records(
     query: &[u8],

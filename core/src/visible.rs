@@ -1,4 +1,4 @@
-//! The pods as a client sees them, where not all clients see all.
+//! The pods visible to a client, if not all clients see all pods.
 
 use core::cell::Cell;
 use core::net::IpAddr;
@@ -7,19 +7,19 @@ use crate::Label;
 use crate::config::Config;
 use crate::lookup::{Freshness, Owner, PodLookup, Unknown};
 
-/// The pods of the namespaces that a client sees; the others do not exist.
+/// The pods of the namespaces that are visible to a client; others do not exist.
 ///
-/// The time of an answer must not show a client what the answer hides. So the first look-up of each question is
-/// whether the client sees the namespace, by the client's own address, and its work does not depend on whether there is
-/// such a namespace; if it does not, there is no second one.
+/// The time that an answer takes must not reveal hidden names. So the first look-up for each question is whether the
+/// client, by its address, sees the namespace, and its duration does not depend on whether the namespace exists. If
+/// the client does not see it, there is no second look-up.
 #[derive(Debug)]
 pub(crate) struct Visible<'a, P: ?Sized> {
     pods: &'a P,
-    /// `None` if it is not known: it sees nothing.
+    /// `None` if the client is not known: it sees nothing.
     client: Option<IpAddr>,
-    /// The client sees everything.
+    /// True if the client sees everything.
     everything: bool,
-    /// Something was hidden.
+    /// True if a look-up was denied.
     hidden: Cell<bool>,
 }
 
@@ -30,7 +30,7 @@ impl<'a, P: PodLookup + ?Sized> Visible<'a, P> {
         Self { pods, client, everything, hidden: Cell::new(false) }
     }
 
-    /// Returns whether a look-up found nothing because the client may not see it, or because there is nothing.
+    /// Returns whether a look-up was denied: the namespace is hidden from the client, or does not exist.
     pub(crate) fn has_hidden(&self) -> bool {
         self.hidden.get()
     }
@@ -42,7 +42,7 @@ impl<'a, P: PodLookup + ?Sized> Visible<'a, P> {
         sees
     }
 
-    /// Returns whether the client sees the namespace, if there is one.
+    /// Returns whether the client sees the namespace. Records a denial.
     fn sees(&self, namespace: &Label) -> Result<bool, Unknown> {
         Ok(match self.client {
             _ if self.everything => true,
@@ -51,7 +51,7 @@ impl<'a, P: PodLookup + ?Sized> Visible<'a, P> {
         })
     }
 
-    /// Returns whether the client sees a namespace that has a pod of this address, if there is one.
+    /// Returns whether the client sees a namespace that has a pod with this address. Records a denial.
     fn sees_address(&self, address: IpAddr) -> Result<bool, Unknown> {
         Ok(match self.client {
             _ if self.everything => true,
@@ -63,7 +63,7 @@ impl<'a, P: PodLookup + ?Sized> Visible<'a, P> {
 
 impl<P: PodLookup + ?Sized> PodLookup for Visible<'_, P> {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
-        // One that the client sees has a pod, so it exists.
+        // A namespace that the client sees has a pod, so it exists.
         if self.everything { self.pods.namespace_exists(namespace) } else { self.sees(namespace) }
     }
 
@@ -85,7 +85,7 @@ impl<P: PodLookup + ?Sized> PodLookup for Visible<'_, P> {
             return Ok(Owner::Nobody);
         }
         let owner = self.pods.owner_of(address)?;
-        // The address may be another pod's by now.
+        // The address may have moved to another pod since.
         let sees = match &owner {
             Owner::Nobody => true,
             Owner::Pod { namespace, .. } => self.sees(namespace)?,

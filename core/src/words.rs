@@ -1,6 +1,6 @@
-//! Enums with a word for each variant, for metrics, logs and JSON.
+//! Enums with one word per variant, for metrics, logs and JSON.
 
-/// Declares such an enum, so that its variants, their order and their words are one list.
+/// Declares such an enum from one list of variants and words.
 macro_rules! worded {
     ($(#[$attribute:meta])* $name:ident { $($(#[$of_variant:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$attribute])*
@@ -10,16 +10,16 @@ macro_rules! worded {
         }
 
         impl $name {
-            /// All variants, each at the place that is its [`index`](Self::index).
+            /// All variants, each at its [`index`](Self::index).
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Returns the place in [`ALL`](Self::ALL), for arrays of counters.
+            /// Returns the index in [`ALL`](Self::ALL), for arrays of counters.
             #[must_use]
             pub const fn index(self) -> usize {
                 self as usize
             }
 
-            /// Returns one word for metrics, logs and JSON.
+            /// Returns the word for metrics, logs and JSON.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {

@@ -1,4 +1,4 @@
-//! The zones served, and the places in them that a question's name can stand for.
+//! The zones served, and the position of a name in its zone.
 
 use crate::wire::name::{QuestionName, is_labels, split_label, strip_octets, strip_suffix};
 use crate::{Name, NameError};
@@ -12,16 +12,16 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// Front of the mailbox in the SOA: `hostmaster`.
+    /// The first label of the mailbox in the SOA, in wire form: `hostmaster`.
     pub(crate) const MAILBOX: &[u8] = b"\x0ahostmaster";
 
-    /// The zone of a cluster domain such as `cluster.local`, a trailing dot allowed. The name server is
+    /// The zone of a cluster domain such as `cluster.local`; a trailing dot is allowed. The name server is
     /// `ns.dns.<domain>`.
     ///
-    /// The domain must leave room for `hostmaster.` in front of it, within the 255 octets of a name.
+    /// The domain must be short enough that `hostmaster.<domain>` has at most 255 octets.
     pub fn new(domain: &str) -> Result<Self, NameError> {
         let domain: Name = domain.parse()?;
-        // The longest of the names below the domain, so that it fits every question.
+        // The longest of the names below the domain; if it fits, all do.
         domain.below(b"hostmaster")?;
         Ok(Self { apex: domain.below(b"pod")?, ns: domain.below(b"dns")?.below(b"ns")?, domain })
     }
@@ -45,7 +45,7 @@ impl Zone {
     }
 }
 
-/// A name, seen from the apex of its zone.
+/// The position of a name relative to the apex of its zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place<'q> {
     /// The apex itself.
@@ -54,13 +54,12 @@ pub(crate) enum Place<'q> {
     Namespace(&'q [u8]),
     /// `<label>.<namespace>`
     Pod { label: &'q [u8], namespace: &'q [u8] },
-    /// More labels than any name that exists has.
+    /// More labels than any existing name.
     Deeper,
 }
 
 impl<'q> Place<'q> {
-    /// From what the name has in front of the apex: labels without the root. `None` if the last of them does not end
-    /// there.
+    /// Reads the labels in front of the apex. `None` if they do not end exactly at the apex.
     #[expect(
         clippy::inline_always,
         reason = "on the path of every query, and no longer inlined since it has a second caller"
@@ -82,8 +81,8 @@ impl<'q> Place<'q> {
     }
 }
 
-/// The zone that holds the name, and where in it. Of nested zones the innermost one, as delegation would have
-/// it.
+/// Returns the zone that contains the name, and the position of the name in it. Of nested zones it is the innermost,
+/// as with delegation.
 #[expect(
     clippy::inline_always,
     reason = "on the path of every query, and no longer inlined since it has a second caller"
@@ -103,7 +102,7 @@ pub(crate) fn locate<'z, 'q>(zones: &'z [Zone], name: QuestionName<'q>) -> Optio
     innermost
 }
 
-/// The same, for callers that seldom need it.
+/// [`locate`], not inlined, for callers outside the path of every query.
 #[cold]
 #[inline(never)]
 pub(crate) fn locate_out_of_line<'z, 'q>(
@@ -113,7 +112,8 @@ pub(crate) fn locate_out_of_line<'z, 'q>(
     locate(zones, name)
 }
 
-/// Returns true if a zone begins below the name, so that the name exists, whether or not the zone around it has it.
+/// Returns true if the name is above the apex of a zone: it exists even if the zone that contains it has no records
+/// for it.
 pub(crate) fn is_above_a_zone(zones: &[Zone], name: QuestionName<'_>) -> bool {
     zones.iter().any(|zone| strip_suffix(zone.apex.as_wire(), name.as_wire()).is_some())
 }

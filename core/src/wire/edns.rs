@@ -17,10 +17,10 @@ pub(crate) mod option {
 /// The DO bit of the OPT's flags (RFC 3225 3).
 pub(crate) const DO: u16 = 0x8000;
 
-/// The EDNS version that is served (RFC 6891 6.1.3).
+/// The supported EDNS version (RFC 6891 6.1.3).
 pub(crate) const VERSION: u8 = 0;
 
-/// Maximum length in octets of the name server identifier that is sent, so that every response fits its smallest
+/// Maximum length in octets of the name server identifier in a response, so that every response fits the smallest
 /// datagram.
 pub(crate) const MAX_NSID: usize = 128;
 
@@ -31,12 +31,12 @@ pub(crate) struct Edns<'q> {
     pub(crate) payload_size: u16,
     pub(crate) version: u8,
     pub(crate) dnssec_ok: bool,
-    /// `None` if the options do not fill the record's data exactly, or one has a length that its RFC forbids.
+    /// `None` if the options do not fill the record's data exactly, or if one has a length that its RFC forbids.
     pub(crate) options: Option<Options<'q>>,
 }
 
 impl<'q> Edns<'q> {
-    /// From the fields of the OPT record: class, TTL and data (RFC 6891 6.1.2, 6.1.3).
+    /// Reads the fields of the OPT record: class, TTL and data (RFC 6891 6.1.2, 6.1.3).
     pub(crate) fn read(class: u16, ttl: [u8; 4], data: &'q [u8]) -> Self {
         let [_extended_rcode, version, flags0, flags1] = ttl;
         Self {
@@ -48,8 +48,8 @@ impl<'q> Edns<'q> {
     }
 }
 
-/// The options that this server knows. Others are ignored (RFC 6891 6.1.2: "Any OPTION-CODE values not
-/// understood by a responder or requestor MUST be ignored").
+/// The supported options. Others are ignored (RFC 6891 6.1.2: "Any OPTION-CODE values not understood by a responder
+/// or requestor MUST be ignored").
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options<'q> {
     pub(crate) nsid: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Options<'q> {
     pub(crate) cookie: Option<Cookie<'q>>,
 }
 
-/// A COOKIE option (RFC 7873 4): the client's part, and the server's that the client had from us, if any.
+/// A COOKIE option (RFC 7873 4): the client cookie, and the server cookie if the client has one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookie<'q> {
     pub(crate) client: &'q [u8; 8],
@@ -65,7 +65,7 @@ pub(crate) struct Cookie<'q> {
 }
 
 impl<'q> Cookie<'q> {
-    /// RFC 7873 5.2.2: other lengths than 8 and 16 to 40 are malformed.
+    /// Returns `None` for lengths other than 8 and 16 to 40, which are malformed (RFC 7873 5.2.2).
     fn read(data: &'q [u8]) -> Option<Self> {
         let (client, server) = data.split_first_chunk()?;
         matches!(server.len(), 0 | 8..=32).then_some(Self { client, server })

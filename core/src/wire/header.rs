@@ -2,7 +2,7 @@
 
 use super::types::{Opcode, Rcode};
 
-/// The header's length in octets; nothing shorter is a DNS message.
+/// Length of the header in octets. Anything shorter is not a DNS message.
 pub(crate) const LEN: usize = 12;
 
 /// The bits of the flags field.
@@ -28,7 +28,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// `None` if the message is shorter than a header.
+    /// Returns `None` if the message is shorter than a header.
     pub(crate) fn read(message: &[u8]) -> Option<Self> {
         let (octets, _) = message.split_first_chunk::<LEN>()?;
         let &[id0, id1, flags0, flags1, qd0, qd1, an0, an1, ns0, ns1, ar0, ar1] = octets;
@@ -60,8 +60,8 @@ impl Header {
         Opcode(((self.flags & flag::OPCODE) >> OPCODE_SHIFT) as u8)
     }
 
-    /// The flags of a response to this: QR set, opcode and RD echoed, the header's part of the rcode. All
-    /// others are zero: this server neither recurses (RA) nor validates (AD), and Z is reserved.
+    /// Returns the flags of a response to this query: QR set, opcode and RD copied, and the header's part of the
+    /// rcode. All others are zero: this server neither recurses (RA) nor validates (AD), and Z is reserved.
     pub(crate) const fn response_flags(&self, rcode: Rcode) -> u16 {
         flag::QR | (self.flags & (flag::OPCODE | flag::RD)) | (rcode.0 & 0xf)
     }

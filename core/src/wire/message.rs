@@ -1,15 +1,15 @@
-//! A query, read from its first octet to its last record.
+//! Reading of a query.
 
 use super::edns::{Edns, VERSION};
 use super::header::{self, Header};
 use super::name::{MAX_NAME, QuestionName};
 use super::types::{Class, Opcode, Rtype};
 
-/// The bits that distinguish a compression pointer, or one of the two reserved label types, from a length
-/// (RFC 1035 4.1.4).
+/// The bits that distinguish compression pointers and the two reserved label types from a length octet (RFC 1035
+/// 4.1.4).
 const LABEL_TYPE: u8 = 0xc0;
 
-/// The one question of a query.
+/// The question of a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'q> {
     pub(crate) name: QuestionName<'q>,
@@ -20,7 +20,7 @@ pub(crate) struct Question<'q> {
 }
 
 impl<'q> Question<'q> {
-    /// Returns the question of a query that has one whole question.
+    /// Returns the question of a query; `None` if it does not have exactly one whole question.
     pub(crate) fn of(query: &'q [u8]) -> Option<Self> {
         let header = Header::read(query)?;
         let has_question = header.qdcount == 1 && header.opcode() == Opcode::QUERY;
@@ -37,25 +37,25 @@ pub(crate) struct Message<'q> {
     pub(crate) form: Form,
 }
 
-/// Extent to which a query could be read.
+/// Result of reading a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Something is wrong, or missing.
+    /// A section is incomplete or malformed.
     Malformed,
-    /// All sections are there and well formed, up to the transaction signature at the end.
+    /// All sections are complete and well-formed, and the last record is a transaction signature.
     Signed,
-    /// All sections are there and well formed.
+    /// All sections are complete and well-formed.
     WellFormed,
 }
 
 impl<'q> Message<'q> {
-    /// A query of which nothing but the header was read yet.
+    /// A query of which only the header has been read.
     #[inline]
     pub(crate) const fn new(header: &'q Header) -> Self {
         Self { header, question: None, edns: None, form: Form::Malformed }
     }
 
-    /// Reads everything behind the header.
+    /// Reads all sections.
     #[expect(
         clippy::inline_always,
         reason = "on the path of every query, and no longer inlined since it has further callers"
@@ -67,7 +67,7 @@ impl<'q> Message<'q> {
         }
     }
 
-    /// A query read whole, for callers that seldom need it.
+    /// [`read`](Self::read), not inlined, for callers outside the path of every query.
     #[cold]
     #[inline(never)]
     pub(crate) fn read_out_of_line(header: &'q Header, octets: &'q [u8]) -> Self {
@@ -76,7 +76,7 @@ impl<'q> Message<'q> {
         message
     }
 
-    /// Reads the question of a query without its end, and nothing behind that.
+    /// Reads only the question, of a query whose end is missing.
     pub(crate) fn read_question(&mut self, octets: &'q [u8]) {
         let has_question = self.header.qdcount == 1 && self.header.opcode() == Opcode::QUERY;
         let mut reader = MessageReader { octets, at: header::LEN };
@@ -86,7 +86,8 @@ impl<'q> Message<'q> {
         }
     }
 
-    /// Fills in question and OPT as soon as they are read, so that they can be echoed even if `None` reports a fault further on.
+    /// Sets question and OPT as soon as they are read, so that they can be echoed even if a later fault makes this
+    /// return `None`.
     #[expect(
         clippy::inline_always,
         reason = "on the path of every query, and no longer inlined since it has further callers"
@@ -94,8 +95,8 @@ impl<'q> Message<'q> {
     #[inline(always)]
     fn read_sections(&mut self, mut reader: MessageReader<'q>) -> Option<()> {
         let header = self.header;
-        // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is
-        // greater than 1." Of several, or of another opcode's, only the end matters: the OPT is behind it.
+        // RFC 9619 4: "A DNS message with OPCODE = 0 MUST NOT include a QDCOUNT parameter whose value is greater than
+        // 1." Several questions, or those of another opcode, are skipped only to reach the OPT.
         if header.qdcount == 1 && header.opcode() == Opcode::QUERY {
             self.question = Some(reader.question()?);
         } else {
@@ -130,7 +131,7 @@ impl<'q> Message<'q> {
     }
 }
 
-/// Returns the serial of the zone's version that the client of an IXFR query has (RFC 1995 3: "the authority section
+/// Returns the serial of the client's version of the zone, of an IXFR query (RFC 1995 3: "the authority section
 /// containing the SOA record of client's version of the zone").
 pub(crate) fn known_serial(header: &Header, octets: &[u8]) -> Option<u32> {
     let mut reader = MessageReader { octets, at: header::LEN };
@@ -149,11 +150,11 @@ pub(crate) fn known_serial(header: &Header, octets: &[u8]) -> Option<u32> {
     data.skip_name()?;
     data.skip_name()?;
     let serial = data.array().map(u32::from_be_bytes)?;
-    // Refresh, retry, expire and minimum follow, and nothing else.
+    // Only refresh, retry, expire and minimum follow.
     (data.octets.len().checked_sub(data.at) == Some(16)).then_some(serial)
 }
 
-/// Returns the data of the OPT record of a query whose opcode and EDNS version are served; `None` if it has none.
+/// Returns the data of the OPT record of a query with a supported opcode and EDNS version; `None` if there is none.
 pub(crate) fn opt_data(octets: &[u8]) -> Option<&[u8]> {
     let header = Header::read(octets).filter(|header| header.opcode() == Opcode::QUERY)?;
     let mut reader = MessageReader { octets, at: header::LEN };
@@ -172,7 +173,7 @@ pub(crate) fn opt_data(octets: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// A record of a query. None matters but OPT; the others are only checked for their shape.
+/// A record of a query. Only the OPT and the signature are used; the others are only checked for well-formedness.
 struct Record<'q> {
     owner_is_root: bool,
     rtype: Rtype,
@@ -182,16 +183,16 @@ struct Record<'q> {
 }
 
 impl Record<'_> {
-    /// Returns `None` for a record that may not stand where it does; any other one is ignored.
+    /// Returns `None` for a record that is not allowed in its place; all others are ignored.
     fn plain(&self) -> Option<()> {
         // An OPT is allowed once, at the root, in the additional section (RFC 6891 6.1.1). A transaction signature
-        // that cannot be interpreted makes the message a FORMERR (RFC 8945 5.2), rather than have it answered without the
-        // proof that the client asked for.
+        // that cannot be interpreted makes the message a FORMERR (RFC 8945 5.2): an unsigned answer would lack the
+        // proof that the client requested.
         (!matches!(self.rtype, Rtype::OPT | Rtype::TSIG)).then_some(())
     }
 }
 
-/// A place in a message.
+/// A position in a message.
 struct MessageReader<'q> {
     octets: &'q [u8],
     at: usize,
@@ -237,8 +238,8 @@ impl<'q> MessageReader<'q> {
         Some(Record { owner_is_root, rtype, class, ttl, data: self.take(usize::from(len))? })
     }
 
-    /// Passes over the owner of a record; whether it is the root. A compression pointer ends the owner and is
-    /// not followed, so there is no loop to fall into.
+    /// Skips a name; returns whether it is the root. A compression pointer ends the name and is not followed, so
+    /// there are no loops.
     fn skip_name(&mut self) -> Option<bool> {
         let start = self.at;
         loop {

@@ -1,4 +1,4 @@
-//! The DNS wire format (RFC 1035 4), as far as a responder of one question needs it.
+//! The DNS wire format (RFC 1035 4), limited to queries with one question and their responses.
 
 pub(crate) mod edns;
 pub(crate) mod header;
@@ -11,11 +11,11 @@ mod types;
 pub use name::{Name, NameError};
 pub use types::{Class, Ede, Opcode, Rcode, Rtype};
 
-/// The question of a query, for a log.
+/// The question of a query, for logging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryQuestion<'q> {
-    /// The name in wire form, root label included, in the case of the query.
+    /// The name in wire form, including the root label, with the query's letter case.
     pub name: &'q [u8],
     /// The type.
     pub rtype: Rtype,
@@ -23,7 +23,8 @@ pub struct QueryQuestion<'q> {
     pub class: Class,
 }
 
-/// Returns the question of a query; `None` if the packet has no header, another opcode, or not one whole question.
+/// Returns the question of a query; `None` if the packet has no header, another opcode, or not exactly one whole
+/// question.
 #[must_use]
 pub fn question(query: &[u8]) -> Option<QueryQuestion<'_>> {
     let question = message::Question::of(query)?;

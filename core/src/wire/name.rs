@@ -1,14 +1,14 @@
-//! Domain names in wire form: a configured one, owned, and the one of a question, borrowed.
+//! Domain names in wire form: configured names (owned) and names of questions (borrowed).
 
 use core::fmt;
 use core::str::FromStr;
 
 use crate::label::MAX_LABEL;
 
-/// The longest name, root label included (RFC 1035 2.3.4: "255 octets or less").
+/// Maximum length of a name in octets, including the root label (RFC 1035 2.3.4: "255 octets or less").
 pub(crate) const MAX_NAME: usize = 255;
 
-/// A domain name that somebody configured: 1 to 255 octets of labels and the root, uncompressed.
+/// A configured domain name: 1 to 255 octets of labels and the root, uncompressed.
 ///
 /// Parsed from text without escapes; the trailing dot is optional. Comparisons fold the case of `A`-`Z`.
 ///
@@ -29,18 +29,18 @@ pub struct Name {
 
 /// Reason why a text is not a [`Name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// A later check can have an error of its own.
+// Later checks may have their own errors.
 #[non_exhaustive]
 pub enum NameError {
-    /// No label at all: the root is no cluster domain.
+    /// No label: the root is not a valid cluster domain.
     Empty,
-    /// Two dots in a row, or one in front.
+    /// Two consecutive dots, or a dot at the beginning.
     EmptyLabel,
     /// A label of more than 63 octets.
     LabelTooLong,
-    /// More than 255 octets in all.
+    /// More than 255 octets in total.
     TooLong,
-    /// An octet that is not a letter, digit, dash or underscore; its offset.
+    /// An octet that is not a letter, digit, dash or underscore, with its offset.
     BadOctet(usize),
 }
 
@@ -69,7 +69,7 @@ impl Name {
         self.octets.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// This name with one more label in front.
+    /// Returns this name with one more label in front.
     pub(crate) fn below(&self, label: &[u8]) -> Result<Self, NameError> {
         let len = u8::try_from(label.len()).map_err(|_| NameError::LabelTooLong)?;
         if label.is_empty() {
@@ -84,7 +84,7 @@ impl Name {
         for from in source.iter().chain(label).chain(self.as_wire()) {
             *room.next().ok_or(NameError::TooLong)? = *from;
         }
-        // At most 255, or the loop had failed.
+        // At most 255, or the loop would have failed.
         child.len = self.len.saturating_add(len).saturating_add(1);
         Ok(child)
     }
@@ -104,14 +104,15 @@ fn labels(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The first label of a name in wire form, or of the front of one, without its length octet; and what follows it.
+/// Splits the first label, without its length octet, off a name in wire form or its front part. Returns label and
+/// rest.
 #[inline]
 pub(crate) fn split_label(name: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&len, tail) = name.split_first()?;
     tail.split_at_checked(usize::from(len))
 }
 
-/// Returns true for the front of a name: some labels, the last of which ends with it.
+/// Returns true if `front` consists of whole labels: the last one ends exactly at its end.
 pub(crate) fn is_labels(mut front: &[u8]) -> bool {
     while let Some((_, rest)) = split_label(front) {
         front = rest;
@@ -119,14 +120,14 @@ pub(crate) fn is_labels(mut front: &[u8]) -> bool {
     front.is_empty()
 }
 
-/// Returns the part of a name in front of another: empty if they are the same, `None` if it is not below that. Both are
-/// whole names in wire form.
+/// Returns the part of a name in front of `suffix`: empty if they are equal, `None` if `name` is not at or below
+/// `suffix`. Both are whole names in wire form.
 pub(crate) fn strip_suffix<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]> {
     strip_octets(name, suffix).filter(|front| is_labels(front))
 }
 
-/// The same for octets alone: those of the suffix could also stand at the end of a longer label, of which the front
-/// then has the beginning.
+/// [`strip_suffix`] without the check for label boundaries: the octets of the suffix may be the end of a longer
+/// label, of which the returned front then has the beginning.
 #[expect(
     clippy::inline_always,
     reason = "on the path of every query, and no longer inlined since it has further callers"
@@ -134,32 +135,33 @@ pub(crate) fn strip_suffix<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]
 #[inline(always)]
 pub(crate) fn strip_octets<'n>(name: &'n [u8], suffix: &[u8]) -> Option<&'n [u8]> {
     let (front, back) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
-    // Length octets are below 64, so folding letters never touches them. Mostly there is nothing to fold.
+    // Length octets are below 64, so case folding never changes them. Usually the octets are equal without folding.
     (back == suffix || eq_folded(back, suffix)).then_some(front)
 }
 
-/// Returns whether two names in wire form differ in nothing but the case of letters.
-// Out of line, so that the common case keeps its registers.
+/// Returns whether two names in wire form are equal except for the case of letters.
+// Out of line, to keep values in registers in the common case.
 #[inline(never)]
 fn eq_folded(one: &[u8], other: &[u8]) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-/// The name of a question: whole, uncompressed, and within the limits.
+/// The name of a question: whole, uncompressed, and within the limits of lengths.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QuestionName<'q>(&'q [u8]);
 
 impl<'q> QuestionName<'q> {
-    /// Reads the name at the beginning of `octets`. `None` if it is cut off, longer than 255 octets, or holds
-    /// anything but plain labels: in the first name of a message there is nothing a pointer could point to.
+    /// Reads the name at the beginning of `octets`. `None` if it is incomplete, longer than 255 octets, or has
+    /// anything but plain labels: there is nothing in front of the first name of a message that a pointer could refer
+    /// to.
     #[inline]
     pub(crate) fn read(octets: &'q [u8]) -> Option<Self> {
-        // No further than a name may reach: one that is cut off there is too long.
+        // Limited to the maximum length: a name that is incomplete within it is too long.
         let octets = octets.get(..MAX_NAME).unwrap_or(octets);
         let mut at = 0_usize;
         loop {
             match usize::from(*octets.get(at)?) {
-                // Bounded by the length of `octets`, so it does not wrap.
+                // Bounded by the length of `octets`, so the addition does not wrap.
                 len @ 1..=MAX_LABEL => at = at.wrapping_add(len).wrapping_add(1),
                 0 => return octets.get(..=at).map(Self),
                 _ => return None,
@@ -167,14 +169,14 @@ impl<'q> QuestionName<'q> {
         }
     }
 
-    /// The name as received, with the root label at the end.
+    /// The name as received, including the root label.
     pub(crate) const fn as_wire(self) -> &'q [u8] {
         self.0
     }
 
-    /// Returns the offset in this name of a suffix that is as long as `name`.
+    /// Returns the offset in this name of its suffix that has the length of `name`.
     pub(crate) fn offset_of(self, name: &Name) -> u8 {
-        // At most 255, since both have at most that.
+        // At most 255, as both names are.
         u8::try_from(self.0.len().saturating_sub(name.as_wire().len())).unwrap_or_default()
     }
 }
@@ -193,7 +195,7 @@ impl FromStr for Name {
         {
             return Err(NameError::BadOctet(at));
         }
-        // By octets, because the search for a character can panic, as far as the compiler knows.
+        // Split by octets: splitting by characters contains a panic that the compiler does not remove.
         text.as_bytes().rsplit(|&octet| octet == b'.').try_fold(Self::ROOT, |name, label| name.below(label))
     }
 }

@@ -1,4 +1,4 @@
-//! A response, written front to back into the driver's buffer.
+//! Writing of a response into the driver's buffer.
 
 use core::mem;
 use core::net::IpAddr;
@@ -12,28 +12,28 @@ use super::types::{Class, Ede, Rcode, Rtype};
 /// The two high bits of a compression pointer (RFC 1035 4.1.4).
 const POINTER: u16 = 0xc000;
 
-/// Offset of the question's name, for pointers to it: right behind the header.
+/// Offset of the question's name, for pointers to it: directly behind the header.
 const QUESTION_NAME: u16 = 12;
 const _: () = assert!(QUESTION_NAME as usize == header::LEN);
 
-/// The payload size this server advertises, in octets: what crosses any path without fragments
-/// (DNS flag day 2020). Also the limit of its own datagrams.
+/// The UDP payload size that this server advertises, in octets: it passes any path without fragmentation (DNS flag
+/// day 2020). Also the limit for its own datagrams.
 pub(crate) const PAYLOAD_SIZE: u16 = 1232;
 
-/// Octets of an OPT record without options: root owner, type, class, TTL, data length.
+/// Length of an OPT record without options, in octets: root owner, type, class, TTL, data length.
 const OPT_LEN: usize = 11;
 
-/// Position of the length of the data in an OPT record.
+/// Position of the data length in an OPT record.
 pub(crate) const RDLENGTH: Range<usize> = OPT_LEN - 2..OPT_LEN;
 
-/// Octets of an option in front of its data: code and length.
+/// Length of an option in front of its data, in octets: code and length.
 const OPTION_HEADER: usize = 4;
 
-/// Data of the option for EDE 0 (Other): its code, and the text that RFC 8914 4.1 asks for ("Implementations SHOULD
+/// Data of the option for EDE 0 (Other): its code, and the text required by RFC 8914 4.1 ("Implementations SHOULD
 /// include an EXTRA-TEXT value to augment this error code").
 const OTHER: &[u8] = b"\0\0pod index could not be read";
 
-/// Octets of an OPT record with all options, each as long as it can be.
+/// Maximum length of an OPT record, in octets: all options at their maximum lengths.
 pub(crate) const MAX_OPT: usize = OPT_LEN + 4 * OPTION_HEADER + MAX_NSID + 24 + 2 + OTHER.len();
 
 /// The OPT record of a response in wire form.
@@ -44,10 +44,10 @@ pub(crate) struct OptRecord {
 }
 
 impl OptRecord {
-    /// Octets of one without options.
+    /// Length of an OPT record without options, in octets.
     pub(crate) const EMPTY_LEN: usize = OPT_LEN;
 
-    /// Without options.
+    /// Returns an OPT record without options.
     pub(crate) const fn new(rcode: Rcode, dnssec_ok: bool) -> Self {
         let mut octets = [0; MAX_OPT];
         let ([type0, type1], [size0, size1]) = (Rtype::OPT.0.to_be_bytes(), PAYLOAD_SIZE.to_be_bytes());
@@ -60,7 +60,7 @@ impl OptRecord {
         Self { octets, len: OPT_LEN }
     }
 
-    /// Appends an option. There is room for each of those that this server knows, as long as it can be.
+    /// Appends an option. The buffer has room for every supported option at its maximum length.
     #[inline]
     pub(crate) fn push(&mut self, code: u16, data: &[u8]) {
         let Some((record, free)) = self.octets.split_at_mut_checked(self.len) else {
@@ -92,54 +92,54 @@ impl OptRecord {
     }
 }
 
-/// A section that records are counted in.
+/// The section in which a record is counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Section {
     Answer,
     Authority,
 }
 
-/// Did not fit.
+/// The error for octets that do not fit into the buffer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Full;
 
-/// A compression pointer into the question's name (RFC 1035 4.1.4).
+/// A compression pointer (RFC 1035 4.1.4).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pointer(u16);
 
 impl Pointer {
-    /// To the name of the question.
+    /// Points to the question's name.
     const QUESTION: Self = Self::to(0);
 
-    /// To the part of the question's name that begins `offset` octets into it.
+    /// Points to the suffix of the question's name at this offset in the name.
     pub(crate) const fn to(offset: u8) -> Self {
-        // Below 2^14, so the two bits stay what they are.
+        // Below 2^14, so the two high bits stay unchanged.
         Self(POINTER | QUESTION_NAME.saturating_add(offset as u16))
     }
 
-    /// To a name that begins at this place of the message, below 2^14.
+    /// Points to a name at this offset in the message, below 2^14.
     pub(crate) const fn at(place: u16) -> Self {
         Self(POINTER | place)
     }
 }
 
-/// A name to be written: some labels, then either a pointer to a name that is already there, or nothing more.
+/// A name to be written: labels, followed by a pointer to an existing name or by a name in full.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compressed<'a> {
     labels: &'a [u8],
     target: Target<'a>,
 }
 
-/// The end of a name to be written.
+/// The last part of a name to be written.
 #[derive(Clone, Copy, Debug)]
 enum Target<'a> {
     Pointer(Pointer),
-    /// In full, in wire form.
+    /// A name in full, in wire form.
     Octets(&'a [u8]),
 }
 
 impl<'a> Compressed<'a> {
-    /// Labels in wire form in front of the name that `target` points to.
+    /// Labels in wire form, followed by a pointer.
     pub(crate) const fn new(labels: &'a [u8], target: Pointer) -> Self {
         Self { labels, target: Target::Pointer(target) }
     }
@@ -149,12 +149,12 @@ impl<'a> Compressed<'a> {
         Self::new_whole(&[], name)
     }
 
-    /// Labels in wire form in front of a whole name.
+    /// Labels in wire form, followed by a whole name.
     pub(crate) const fn new_whole(labels: &'a [u8], name: &'a [u8]) -> Self {
         Self { labels, target: Target::Octets(name) }
     }
 
-    /// `name`, as a few labels in front of `ancestor` if it is below that, to which `target` points.
+    /// Compresses `name` if it is below `ancestor`, to which `target` points.
     pub(crate) fn below(name: &'a Name, ancestor: &Name, target: Pointer) -> Self {
         match strip_suffix(name.as_wire(), ancestor.as_wire()) {
             Some(labels) => Self::new(labels, target),
@@ -162,7 +162,7 @@ impl<'a> Compressed<'a> {
         }
     }
 
-    /// Octets that it takes.
+    /// Returns the length in octets.
     fn len(&self) -> usize {
         let target = match self.target {
             Target::Pointer(_) => 2,
@@ -172,7 +172,7 @@ impl<'a> Compressed<'a> {
     }
 }
 
-/// The fields of a SOA record (RFC 1035 3.3.13) that differ from zone to zone and from answer to answer.
+/// The variable fields of a SOA record (RFC 1035 3.3.13).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Soa<'a> {
     pub(crate) owner: Pointer,
@@ -183,7 +183,7 @@ pub(crate) struct Soa<'a> {
     pub(crate) minimum: u16,
 }
 
-/// Seconds between a secondary's look at the serial, and between its retries.
+/// Intervals of a secondary's checks of the serial and of its retries, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timers {
     refresh: u32,
@@ -191,16 +191,16 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// CoreDNS' values, for zones without secondaries.
+    /// The values of CoreDNS, for zones without secondaries.
     pub(crate) const WITHOUT_SECONDARIES: Self = Self { refresh: 7200, retry: 1800 };
-    /// A NOTIFY that is lost costs a minute.
+    /// Short, so that a lost NOTIFY delays a secondary by at most a minute.
     pub(crate) const WITH_SECONDARIES: Self = Self { refresh: 60, retry: 30 };
 }
 
-/// Seconds until a secondary gives up.
+/// Time until a secondary discards the zone, in seconds.
 const EXPIRE: u32 = 86400;
 
-/// The free rest of a buffer. Once something did not fit, nothing is free, so nothing is written in part.
+/// The unused rest of a buffer. After octets that do not fit it is empty, so nothing is written in part.
 #[derive(Debug)]
 struct Room<'o>(&'o mut [u8]);
 
@@ -214,7 +214,7 @@ impl Room<'_> {
         Ok(())
     }
 
-    /// The same for a length that the compiler knows, which makes a few moves of it.
+    /// [`put`](Self::put) for a length known at compile time, which becomes a few move instructions.
     #[inline]
     fn put_array<const N: usize>(&mut self, octets: [u8; N]) -> Result<(), Full> {
         let (to, rest) = mem::take(&mut self.0).split_first_chunk_mut().ok_or(Full)?;
@@ -224,26 +224,26 @@ impl Room<'_> {
     }
 }
 
-/// A response under construction: the question is there, records and OPT follow.
+/// A response under construction: the question is written, records and OPT follow.
 #[derive(Debug)]
 pub(crate) struct ReplyWriter<'o> {
-    /// As long as the response may be.
+    /// Limited to the maximum length of the response.
     out: &'o mut [u8],
-    /// Offset of the records, behind the question.
+    /// Offset of the records, directly behind the question.
     records: usize,
 }
 
-/// The records of a response, appended one after the other.
+/// A writer that appends the records of a response.
 #[derive(Debug)]
 pub(crate) struct RecordWriter<'o> {
     room: Room<'o>,
-    /// Length of the room at first.
+    /// Initial length of the room.
     capacity: usize,
     answers: u16,
     authorities: u16,
 }
 
-/// Numbers of records, and the octets that they take. By default none.
+/// Numbers of records, and their length. None by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RecordsWritten {
     len: usize,
@@ -252,14 +252,14 @@ pub(crate) struct RecordsWritten {
 }
 
 impl RecordsWritten {
-    /// Octets that the records take.
+    /// Length of the records in octets.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 }
 
 impl<'o> ReplyWriter<'o> {
-    /// Begins a response of at most `max` octets. `Full` if not even the question fits.
+    /// Begins a response of at most `max` octets. Returns `Full` if the question does not fit.
     #[inline]
     pub(crate) fn new(out: &'o mut [u8], max: usize, question: &[u8]) -> Result<Self, Full> {
         let max = max.min(out.len());
@@ -269,8 +269,8 @@ impl<'o> ReplyWriter<'o> {
         Ok(Self { out, records: header::LEN.saturating_add(question.len()) })
     }
 
-    /// Returns a writer of records that leaves `reserved` octets for the OPT behind them. They are part of
-    /// the response once [`finish`](Self::finish) receives them.
+    /// Returns a writer of records that reserves `reserved` octets for the OPT. The records become part of the
+    /// response when they are passed to [`finish`](Self::finish).
     #[inline]
     pub(crate) fn records(&mut self, reserved: usize) -> Result<RecordWriter<'_>, Full> {
         let end = self.out.len().checked_sub(reserved).ok_or(Full)?;
@@ -278,8 +278,8 @@ impl<'o> ReplyWriter<'o> {
         Ok(RecordWriter { capacity: room.len(), room: Room(room), answers: 0, authorities: 0 })
     }
 
-    /// Appends the OPT in wire form, which is empty for none, writes the header and returns the length. `flags` are
-    /// AA and TC, where they apply.
+    /// Appends the OPT in wire form (empty for none), writes the header and returns the length. `flags` are AA and
+    /// TC, where they apply.
     #[inline]
     pub(crate) fn finish(
         self,
@@ -305,17 +305,17 @@ impl<'o> ReplyWriter<'o> {
 }
 
 impl<'o> RecordWriter<'o> {
-    /// Writes records to this room.
+    /// Returns a writer to this buffer.
     pub(crate) fn over(room: &'o mut [u8]) -> Self {
         Self { capacity: room.len(), room: Room(room), answers: 0, authorities: 0 }
     }
 }
 
 impl RecordWriter<'_> {
-    /// Returns the extent of the records written.
+    /// Returns the counts and the length of the records written.
     #[inline]
     pub(crate) fn finish(self) -> RecordsWritten {
-        // The room only shrinks, so it does not wrap.
+        // The room only shrinks, so the subtraction does not wrap.
         let len = self.capacity.wrapping_sub(self.room.0.len());
         RecordsWritten { len, answers: self.answers, authorities: self.authorities }
     }
@@ -329,7 +329,7 @@ impl RecordWriter<'_> {
         }
     }
 
-    /// Appends a record but for its data, which the caller appends: `len` octets.
+    /// Appends a record except for its data of `len` octets, which the caller appends.
     #[inline]
     fn record(
         &mut self,
@@ -339,7 +339,7 @@ impl RecordWriter<'_> {
         len: usize,
     ) -> Result<(), Full> {
         let len = u16::try_from(len).map_err(|_| Full)?;
-        // RFC 1035 4.1.3: the TTL has four octets, of which it never needs more than the last two.
+        // RFC 1035 4.1.3: the TTL has four octets; the first two are always zero.
         let numbers = [owner, rtype.0, class.0, 0, ttl, len].map(u16::to_be_bytes);
         let [[owner0, owner1], [type0, type1], [class0, class1], _, [ttl0, ttl1], [len0, len1]] = numbers;
         self.room.put_array([owner0, owner1, type0, type1, class0, class1, 0, 0, ttl0, ttl1, len0, len1])?;
@@ -347,7 +347,7 @@ impl RecordWriter<'_> {
             Section::Answer => &mut self.answers,
             Section::Authority => &mut self.authorities,
         };
-        // A message of 65,535 octets has no room for as many records.
+        // A message of 65,535 octets has no room for so many records.
         *count = count.wrapping_add(1);
         Ok(())
     }
@@ -367,7 +367,8 @@ impl RecordWriter<'_> {
         }
     }
 
-    /// Appends an A or AAAA record to the answer, of some labels in front of the name that `target` points to.
+    /// Appends an A or AAAA record to the answer; its owner has these labels in front of the name that `target`
+    /// points to.
     pub(crate) fn pod(
         &mut self,
         labels: &[&[u8]],
@@ -397,8 +398,8 @@ impl RecordWriter<'_> {
         self.name(ns)
     }
 
-    /// Appends a PTR record of the question's name to the answer, unless the name it points to is longer than a name can
-    /// be: labels in front of a whole name in wire form. Returns whether it is there.
+    /// Appends a PTR record of the question's name to the answer; its target has these labels in front of a whole
+    /// name in wire form. Returns false if that name is longer than a name can be.
     pub(crate) fn ptr(&mut self, labels: [&[u8]; 2], name: &[u8], ttl: u16) -> Result<bool, Full> {
         let len =
             labels.iter().fold(name.len(), |sum, label| sum.saturating_add(label.len()).saturating_add(1));
@@ -414,7 +415,7 @@ impl RecordWriter<'_> {
         Ok(true)
     }
 
-    /// Appends a TXT record of one string, at most 255 octets of it, to the answer.
+    /// Appends a TXT record of one string, limited to 255 octets, to the answer.
     pub(crate) fn txt(&mut self, class: Class, text: &[u8], ttl: u16) -> Result<(), Full> {
         let len = u8::try_from(text.len()).unwrap_or(u8::MAX);
         let text = text.get(..usize::from(len)).ok_or(Full)?;
@@ -424,7 +425,7 @@ impl RecordWriter<'_> {
         self.room.put(text)
     }
 
-    /// Appends the zone's SOA record, its TTL the same as its MINIMUM (RFC 2308 5).
+    /// Appends the zone's SOA record, with its MINIMUM as TTL (RFC 2308 5).
     pub(crate) fn soa(&mut self, section: Section, soa: &Soa<'_>) -> Result<(), Full> {
         let numbers = [soa.serial, soa.timers.refresh, soa.timers.retry, EXPIRE, u32::from(soa.minimum)];
         let len = soa.ns.len().saturating_add(soa.mailbox.len()).saturating_add(size_of_val(&numbers));
@@ -450,7 +451,7 @@ mod tests {
         assert_eq!(octets.len(), MAX_OPT);
         assert_eq!(octets.get(RDLENGTH), Some(&[0, 199][..]));
         assert_eq!(octets.last_chunk(), Some(b"\0\x0f\0\x1d\0\0pod index could not be read"));
-        // A record that does not fit leaves nothing behind.
+        // An option that does not fit changes nothing.
         let full = opt;
         opt.push(option::NSID, &[]);
         assert_eq!(opt.as_bytes(), full.as_bytes());

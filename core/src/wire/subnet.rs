@@ -1,32 +1,32 @@
-//! The EDNS Client Subnet option (RFC 7871): the client that a forwarder asks for.
+//! The EDNS Client Subnet option (RFC 7871): the client for which a forwarder sends a query.
 
 use core::net::IpAddr;
 
 use super::edns::option;
 
-/// Octets of an option's data in front of the address: family and the two prefix lengths.
+/// Length of an option's data in front of the address, in octets: family and the two prefix lengths.
 const FIXED: usize = 4;
 
-/// Maximum length in octets of the whole option: code, length, and data with an IPv6 address.
+/// Maximum length of the option, in octets: code, length, and data with an IPv6 address.
 pub(crate) const MAX_OPTION: usize = 4 + FIXED + 16;
 
-/// An option that the RFC forbids, or more than one.
+/// The error for an option that the RFC forbids, or for more than one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// The option of a query.
+/// The ECS option of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Subnet<'q> {
     data: &'q [u8],
-    /// The one address of the subnet, if it has one.
+    /// The address of the subnet, if it has only one.
     client: Option<IpAddr>,
 }
 
 impl<'q> Subnet<'q> {
-    /// Returns the subnet option among those of an OPT record; `None` if there is none, or if the options do not fill
-    /// the data.
+    /// Returns the ECS option among the options of an OPT record; `None` if there is none, or if the options do not
+    /// fill the data.
     ///
-    /// Two of them cannot both be the forwarder's, and the right one is not known.
+    /// Two of them are malformed: it is not known which one the forwarder added.
     pub(crate) fn find(mut data: &'q [u8]) -> Result<Option<Self>, Malformed> {
         let mut found = None;
         while let Some((&[code0, code1, len0, len1], rest)) = data.split_first_chunk() {
@@ -43,9 +43,9 @@ impl<'q> Subnet<'q> {
         Ok(found)
     }
 
-    /// Reads the data of an option. RFC 7871 6: "A server receiving an ECS option that uses either too few or too many
-    /// ADDRESS octets, or that has non-zero ADDRESS bits set beyond SOURCE PREFIX-LENGTH, SHOULD return FORMERR". Of
-    /// the scope: "In queries, it MUST be set to 0."
+    /// Reads the data of an option. RFC 7871 6: "A server receiving an ECS option that uses either too few or too
+    /// many ADDRESS octets, or that has non-zero ADDRESS bits set beyond SOURCE PREFIX-LENGTH, SHOULD return
+    /// FORMERR". On the scope: "In queries, it MUST be set to 0."
     fn read(data: &'q [u8]) -> Option<Self> {
         let (&[family0, family1, source, scope], address) = data.split_first_chunk()?;
         let bits = match u16::from_be_bytes([family0, family1]) {
@@ -68,13 +68,13 @@ impl<'q> Subnet<'q> {
         Some(Self { data, client: client.map(|client| client.to_canonical()) })
     }
 
-    /// Returns the one client that the subnet stands for; `None` if it has more addresses, or none.
+    /// Returns the client; `None` if the subnet does not have exactly one address.
     pub(crate) const fn client(&self) -> Option<IpAddr> {
         self.client
     }
 
-    /// Writes the option of a response, its scope as long as the source prefix if the response is for this subnet
-    /// alone, else 0. Returns its length; `None` if there is no room.
+    /// Writes the option of a response. Its scope is the source prefix length if the response is for this subnet
+    /// only, else 0. Returns the option's length; `None` if there is no room.
     pub(crate) fn write(&self, is_scoped: bool, out: &mut [u8]) -> Option<usize> {
         let (&[family0, family1, source, _], address) = self.data.split_first_chunk()?;
         let ([code0, code1], len) =

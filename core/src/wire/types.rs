@@ -1,8 +1,8 @@
-//! The numbers of the DNS that this server knows by name. Unknown ones are kept as they are (RFC 3597).
+//! DNS numbers with names for those that this server uses. Others are kept as they are (RFC 3597).
 
 use core::fmt;
 
-/// Defines an open enumeration over an integer: named constants, any other value allowed.
+/// Defines an open enumeration over an integer: named constants, and any other value.
 macro_rules! numbers {
     ($(#[$doc:meta])* $name:ident($int:ty), $prefix:literal { $($(#[$item:meta])* $constant:ident = $value:literal, $text:literal;)* }) => {
         $(#[$doc])*
@@ -12,7 +12,7 @@ macro_rules! numbers {
         impl $name {
             $($(#[$item])* pub const $constant: Self = Self($value);)*
 
-            /// The mnemonic, if it has one here.
+            /// Returns the mnemonic, if this crate has one.
             #[must_use]
             pub const fn mnemonic(self) -> Option<&'static str> {
                 match self.0 {
@@ -40,7 +40,7 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// A record or query type (RFC 1035 3.2.2); `TYPE123` when it has no name here (RFC 3597 5).
+    /// A record or query type (RFC 1035 3.2.2); displayed as `TYPE123` if it has no mnemonic (RFC 3597 5).
     Rtype(u16), "TYPE" {
         /// IPv4 address (RFC 1035).
         A = 1, "A";
@@ -62,7 +62,7 @@ numbers! {
         IXFR = 251, "IXFR";
         /// Zone transfer (RFC 5936).
         AXFR = 252, "AXFR";
-        /// Any one type, at the server's choice (RFC 8482).
+        /// One RRset of the server's choice (RFC 8482).
         ANY = 255, "ANY";
     }
 }
@@ -72,7 +72,7 @@ numbers! {
     Class(u16), "CLASS" {
         /// The Internet.
         IN = 1, "IN";
-        /// Chaos; servers describe themselves in it.
+        /// Chaos, used for information about the server.
         CH = 3, "CH";
         /// No class (RFC 2136 2.4).
         NONE = 254, "NONE";
@@ -82,25 +82,25 @@ numbers! {
 }
 
 numbers! {
-    /// A response code: the header's four bits below, the OPT's eight above (RFC 6891 6.1.3).
+    /// A response code: the header's four bits (low) and the OPT's eight bits (high; RFC 6891 6.1.3).
     Rcode(u16), "RCODE" {
         /// The name exists.
         NOERROR = 0, "NOERROR";
-        /// The query could not be read.
+        /// The query is malformed.
         FORMERR = 1, "FORMERR";
         /// The server cannot answer now.
         SERVFAIL = 2, "SERVFAIL";
-        /// The name does not exist, nor any below it (RFC 8020).
+        /// The name does not exist, nor any name below it (RFC 8020).
         NXDOMAIN = 3, "NXDOMAIN";
-        /// An opcode that is not served.
+        /// The opcode is not supported.
         NOTIMP = 4, "NOTIMP";
-        /// The server will not answer this.
+        /// The server refuses to answer.
         REFUSED = 5, "REFUSED";
-        /// A signature is wrong, or its key unknown (RFC 8945 5.2).
+        /// The signature is wrong, or its key unknown (RFC 8945 5.2).
         NOTAUTH = 9, "NOTAUTH";
-        /// An EDNS version that is not served (RFC 6891).
+        /// The EDNS version is not supported (RFC 6891).
         BADVERS = 16, "BADVERS";
-        /// A server cookie that is not ours (RFC 7873).
+        /// The server cookie is not one of this server's (RFC 7873).
         BADCOOKIE = 23, "BADCOOKIE";
     }
 }
@@ -108,21 +108,21 @@ numbers! {
 numbers! {
     /// An extended DNS error's INFO-CODE (RFC 8914 4).
     Ede(u16), "EDE" {
-        /// 0: none of the others. The index could not be read: see [`Unknown`](crate::Unknown).
+        /// 0: no other code applies. The index could not be read: see [`Unknown`](crate::Unknown).
         OTHER = 0, "Other";
         /// 3: the index is out of sync with the cluster.
         STALE_ANSWER = 3, "Stale Answer";
         /// 14: no complete list of the cluster yet.
         NOT_READY = 14, "Not Ready";
-        /// 15: a guard of the operator's forbids the address.
+        /// 15: a guard forbids the address.
         BLOCKED = 15, "Blocked";
-        /// 18: the client may not ask now: see [`refuse`](crate::refuse).
+        /// 18: the driver limits the client: see [`refuse`](crate::refuse).
         PROHIBITED = 18, "Prohibited";
         /// 19: NXDOMAIN from an index that is out of sync with the cluster.
         STALE_NXDOMAIN = 19, "Stale NXDOMAIN Answer";
-        /// 20: not a zone of this server's.
+        /// 20: the name is in no zone of this server.
         NOT_AUTHORITATIVE = 20, "Not Authoritative";
-        /// 21: an operation or type that this server does not serve.
+        /// 21: an operation or type that this server does not support.
         NOT_SUPPORTED = 21, "Not Supported";
         /// 22: the index has been out of sync for longer than the operator allows.
         NO_REACHABLE_AUTHORITY = 22, "No Reachable Authority";
@@ -130,15 +130,15 @@ numbers! {
 }
 
 numbers! {
-    /// The operation that a query requests (RFC 1035 4.1.1, RFC 6895 2.2): four bits.
+    /// The operation of a query (RFC 1035 4.1.1, RFC 6895 2.2): four bits.
     Opcode(u8), "OPCODE" {
-        /// A question; the only opcode that is served.
+        /// A standard query; the only supported opcode.
         QUERY = 0, "QUERY";
         /// Inverse query, retired by RFC 3425.
         IQUERY = 1, "IQUERY";
         /// Server status, never specified.
         STATUS = 2, "STATUS";
-        /// A zone has changed (RFC 1996).
+        /// Notification that a zone has changed (RFC 1996).
         NOTIFY = 4, "NOTIFY";
         /// Dynamic update (RFC 2136).
         UPDATE = 5, "UPDATE";

@@ -1,4 +1,4 @@
-//! A server over UDP, complete: cluster domain `cluster.local`, mode verified, pods from a map, on 127.0.0.1:1053.
+//! A complete server over UDP: cluster domain `cluster.local`, mode verified, pods from a map, on 127.0.0.1:1053.
 //!
 //! ```text
 //! cargo run -p poddns-core --example udp &
@@ -41,19 +41,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     serve(&socket, &Pods::example())
 }
 
-/// Answers until the clock or the configuration is wrong.
+/// Answers queries until the clock or the configuration is invalid.
 pub(crate) fn serve(socket: &UdpSocket, pods: &Pods) -> Result<(), Box<dyn Error>> {
     let zones = [Zone::new("cluster.local")?];
     let config = Config::new(Mode::Verified, &zones);
     let (mut query, mut reply) = (vec![0; 65_535], [0; MAX_UDP_REPLY]);
     loop {
-        // An error here is about the last client that was answered (ICMP), not about the socket.
+        // Errors here concern the client that was answered before (ICMP), not the socket.
         let Ok((len, client)) = socket.recv_from(&mut query) else { continue };
-        // Seconds modulo 2^32, of which only cookies take notice.
+        // Seconds modulo 2^32; used by cookies only.
         let now = u32::try_from(UNIX_EPOCH.elapsed()?.as_secs() & u64::from(u32::MAX))?;
         let request = Request::new(Transport::Udp, client.ip(), now);
         if let Outcome::Reply(sent) = respond(&config, pods, &query[..len], &request, &mut reply) {
-            // Who sends nonsense may be out of reach; the next client is not.
+            // The client may be unreachable; the server continues with the next one.
             let _ = socket.send_to(&reply[..sent.len], client);
         }
     }

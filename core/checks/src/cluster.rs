@@ -1,4 +1,4 @@
-//! A cluster of a few pods, for the fuzzer chosen from small pools. Look-ups search a list from its beginning.
+//! A cluster of a few pods; the fuzzer chooses them from small pools. Look-ups are linear searches.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::settings::NAMESPACES;
 
 pub(crate) const POD_NAMES: [&str; 6] = ["web-0", "a", "10-42-2-46", "10-42-2-256", "fd00-bad", "x--y"];
 
-/// Some that are plain, some special, some outside of every CIDR, one that is IPv4 in disguise.
+/// Ordinary and special addresses, addresses outside every CIDR, and an IPv4-mapped one.
 pub(crate) const ADDRESSES: [&str; 12] = [
     "10.42.2.46",
     "10.42.0.0",
@@ -39,7 +39,7 @@ pub(crate) fn address(index: u8) -> IpAddr {
 pub struct TestCluster {
     /// Namespaces that exist, whether they have pods or not.
     pub namespaces: Vec<Label>,
-    /// Pods that count.
+    /// The pods, without those that have ended.
     pub pods: Vec<TestPod>,
     /// Its freshness.
     pub freshness: Freshness,
@@ -58,7 +58,8 @@ pub struct TestPod {
     pub addresses: Vec<IpAddr>,
 }
 
-/// A pod in the fuzzer's octets: namespace, name and addresses by their place in the pools; how many more addresses.
+/// Fuzzer input for a pod: indices of namespace, name and addresses in the pools, and the number of further
+/// addresses.
 #[derive(Arbitrary, Debug)]
 struct PodInput {
     namespace: u8,
@@ -70,7 +71,7 @@ struct PodInput {
 impl PodInput {
     fn pod(&self) -> TestPod {
         let mut addresses: Vec<IpAddr> = self.addresses.iter().map(|&index| address(index)).collect();
-        // Enough of them to overflow a datagram.
+        // Enough addresses to overflow a datagram.
         let more = self.more.saturating_sub(200);
         let numbered = |n| Ipv6Addr::new(0xfd00, 0x10, 0x244, 9, 0, 0, 0, n);
         addresses.extend((0..more).map(|n| IpAddr::V6(numbered(n.into()))));

@@ -1,4 +1,4 @@
-//! One call of `respond`, and what holds of every one.
+//! One call of `respond`, and checks of properties that every call has.
 
 use std::net::IpAddr;
 
@@ -25,7 +25,7 @@ pub(crate) struct CheckedExchange<'a> {
     pub(crate) settings: &'a OwnedConfig<'a>,
     pub(crate) cluster: &'a TestCluster,
     pub(crate) request: Request,
-    /// Octets of the output buffer.
+    /// Length of the output buffer in octets.
     pub(crate) room: usize,
 }
 
@@ -40,7 +40,7 @@ impl CheckedExchange<'_> {
         (outcome, out)
     }
 
-    /// The response, if there is one, into a buffer filled with `fill`.
+    /// Returns the response, if there is one, written to a buffer filled with `fill`.
     pub(crate) fn respond(&self, query: &[u8], fill: u8) -> Option<(Reply, Vec<u8>)> {
         match self.outcome(query, fill) {
             (Outcome::Reply(reply), mut out) => {
@@ -52,7 +52,7 @@ impl CheckedExchange<'_> {
         }
     }
 
-    /// Asks, and checks all that can be said of the response.
+    /// Sends the query and checks the outcome.
     pub(crate) fn check(&self, query: &[u8]) {
         prefetch::check(&self.config(), self.cluster, &self.request, query);
         let (outcome, _) = self.outcome(query, 0x00);
@@ -89,7 +89,7 @@ impl CheckedExchange<'_> {
         self.check_audit(query, &reply, &octets);
     }
 
-    /// The audit changes nothing but `Reply::audit`, which has what mode verified decides.
+    /// Checks that the audit affects only `Reply::audit`, which must agree with the answer of mode verified.
     fn check_audit(&self, query: &[u8], reply: &Reply, octets: &[u8]) {
         let ask = |mode: Mode, audit: bool| {
             let mut config = self.config();
@@ -158,12 +158,12 @@ impl CheckedExchange<'_> {
         assert!(codes.iter().all(|code| [3, 8, 10, 11, 15].contains(code)), "an unknown option");
     }
 
-    /// No longer than the client can receive; and truncated only if the whole would be.
+    /// Checks that the response is no longer than the client can receive, and truncated only if it would be.
     fn check_length(&self, query: &[u8], reply: &Reply, octets: &[u8]) {
         assert_eq!(reply.len, octets.len());
         let datagram = match oracle::parse(query).and_then(|parsed| parsed.edns) {
             Some(edns) => usize::from(edns.size).clamp(MIN_REPLY, MAX_UDP_REPLY),
-            // Of one that is malformed further on, the OPT may have been read.
+            // The OPT may have been read before a fault further on.
             None if reply.rcode.0 == 1 || query[2] & 0x78 != 0 => MAX_UDP_REPLY,
             None => MIN_REPLY,
         };
@@ -177,7 +177,7 @@ impl CheckedExchange<'_> {
             let request = Request::new(Transport::Tcp, self.request.source, self.request.now);
             let whole = CheckedExchange { request, room: usize::from(u16::MAX), ..*self };
             let (whole, octets) = whole.respond(query, 0).expect("a response over TCP");
-            // Which is there over TCP alone.
+            // The keepalive option is sent over TCP only.
             let keepalive = self.request.transport == Transport::Udp && has_keepalive(&octets);
             assert!(!whole.truncated);
             assert!(
@@ -266,7 +266,8 @@ impl CheckedExchange<'_> {
         assert_eq!(soa.data.end - at, 20);
     }
 
-    /// RFC 4343: the same answer whatever the case of the letters, but for the question itself.
+    /// Checks that the answer does not depend on the case of the question's letters, except for the echoed question
+    /// (RFC 4343).
     fn check_letter_case(&self, query: &[u8], reply: &Reply, octets: &[u8]) {
         let mut at = 12;
         let Some(question) = walk::question(query, &mut at) else { return };
@@ -325,7 +326,7 @@ fn address(octets: &[u8], record: &DecodedRecord) -> IpAddr {
     }
 }
 
-/// Checks that hickory-proto reads the response that was meant.
+/// Checks that hickory-proto reads the response as the same message.
 fn check_against_hickory(reply: &Reply, octets: &[u8], message: &DecodedMessage) {
     let read = match hickory::Message::from_vec(octets) {
         Ok(read) => read,

@@ -1,8 +1,7 @@
-//! Properties of `poddns_core` for any input at all: one function per fuzz target, which panics where it does
-//! not.
+//! Properties of `poddns_core` for any input: one function per fuzz target, which panics if a property is violated.
 //!
-//! The targets of `fuzz/` feed these functions from libFuzzer; core's tests feed them the corpus, with plain `cargo test`. So a
-//! case that was found once is tested from then on.
+//! The targets of `fuzz/` call these functions with input from libFuzzer; the tests of `core` call them with the
+//! corpus, in plain `cargo test`. So every case that the fuzzer has found stays tested.
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a check that fails panics")]
 
@@ -28,7 +27,7 @@ use self::query::Query;
 use self::rare::Rare;
 use self::settings::FuzzSettings;
 
-/// Octets as a label, as an address, as a name, and as a query to three servers.
+/// Checks octets as a label, as an address, as a name, and as a query to several servers.
 pub fn parse(octets: &[u8]) {
     podip::check_label(octets);
     names::check(octets);
@@ -41,7 +40,7 @@ pub fn parse(octets: &[u8]) {
     }
 }
 
-/// Octets as a dashed address; and the first of them as an address to be written.
+/// Checks octets as a dashed address, and the first of them as an address to be written.
 pub fn podip(octets: &[u8]) {
     podip::check_label(octets);
     if let Some(&octets) = octets.first_chunk::<16>() {
@@ -52,19 +51,19 @@ pub fn podip(octets: &[u8]) {
     }
 }
 
-/// A server, its cluster and a query, all three made of the octets.
+/// Checks a server, its cluster and a query, all three generated from the octets.
 pub fn respond(octets: &[u8]) {
     let Ok(case) = Case::arbitrary_take_rest(Unstructured::new(octets)) else { return };
     let settings = case.settings.own();
     let request = case.client.request();
-    // Mostly the buffer that the documentation names; else any, too short ones included.
+    // Usually the documented buffer size, else any size, including sizes that are too small.
     let room = case.room.0.map_or(MAX_UDP_REPLY, usize::from);
     let exchange = CheckedExchange { settings: &settings, cluster: &case.cluster, request, room };
     let query = case.query.octets(&exchange);
     exchange.check(&query);
 }
 
-/// Everything that an answer may depend on.
+/// The inputs on which an answer may depend.
 #[derive(Arbitrary, Debug)]
 struct Case<'a> {
     settings: FuzzSettings<'a>,

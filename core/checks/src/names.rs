@@ -1,4 +1,4 @@
-//! Configured names: what is taken is written back as it was, and is what hickory-proto takes it for.
+//! Configured names: accepted names are written back unchanged, and hickory-proto reads them as the same name.
 
 use poddns_core::{Label, Name, Zone};
 
@@ -27,7 +27,7 @@ fn check_name(text: &str, name: &Name) {
     assert_eq!(text.to_ascii_uppercase().parse(), Ok(*name));
     assert!(name.labels().eq(bare.split('.').map(str::as_bytes)));
     assert!(name.as_wire().len() <= 255);
-    // From labels, because from text it wants host names: no dash in front.
+    // From labels: hickory-proto's parser of text accepts only host names, without a leading dash.
     let other = hickory_proto::rr::Name::from_labels(bare.split('.').map(str::as_bytes));
     assert!(name.labels().eq(other.expect("hickory-proto takes the name too").iter()));
 }

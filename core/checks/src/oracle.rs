@@ -1,5 +1,5 @@
-//! The response that a query must get, worked out a second time: from the other reader's view of it, with text and
-//! the standard library's parsers, in the words of the contract.
+//! A second implementation of the responder's decisions: on the messages of the other decoder, with text and the
+//! standard library's parsers, following the documented contract.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use super::podip;
 use super::settings::{NAMESPACES, OwnedConfig};
 use super::walk::{self, LabelVec, Pointers, rtype};
 
-/// An answer, but for its wire form.
+/// An answer, except for its wire form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) rcode: u16,
@@ -22,12 +22,13 @@ pub(crate) struct Expected {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ExpectedRecords {
     None,
-    /// The SOA of the zone in the authority section; how many labels the question has in front of its apex.
+    /// The SOA of the zone in the authority section, with the number of labels that the question has in front of the
+    /// apex.
     Negative(usize),
     Soa,
     Ns,
     Addresses(Vec<IpAddr>),
-    /// A PTR to the name of these labels.
+    /// A PTR to the name with these labels.
     Pointer(LabelVec),
     Text(String),
 }
@@ -35,7 +36,7 @@ pub(crate) enum ExpectedRecords {
 /// The content of a name.
 enum NameContent {
     Nothing,
-    /// Not known now, with the extended error.
+    /// Unknown at the moment, with the extended error.
     Unknown(u16),
     Apex,
     Empty,
@@ -43,7 +44,7 @@ enum NameContent {
     Pointer(LabelVec),
 }
 
-/// The content of a name, whether the index that it is from is stale, and whether a guard forbids it.
+/// The content of a name, whether it is from a stale index, and whether a guard forbids it.
 struct NameState {
     content: NameContent,
     stale: bool,
@@ -81,7 +82,7 @@ enum VisibleNamespaces {
     OfClient(Option<IpAddr>),
 }
 
-/// A query that is well formed from its first octet to its last record.
+/// A query in which all sections are well-formed.
 pub(crate) struct ParsedQuery {
     message: walk::DecodedMessage,
     pub(crate) edns: Option<QueryEdns>,
@@ -93,7 +94,7 @@ pub(crate) struct QueryEdns {
     options_are_good: bool,
 }
 
-/// `None` if it is not well formed.
+/// Returns `None` if the query is malformed.
 pub(crate) fn parse(query: &[u8]) -> Option<ParsedQuery> {
     let message = walk::message(query, Pointers::Skip)?;
     let mut edns = None;
@@ -121,7 +122,7 @@ pub(crate) fn parse(query: &[u8]) -> Option<ParsedQuery> {
     (message.questions.len() <= 1).then_some(ParsedQuery { message, edns })
 }
 
-/// The client subnet options of a query that is well formed, of opcode 0 and version 0.
+/// Returns the client subnet options of a well-formed query of opcode 0 and EDNS version 0.
 fn subnets(query: &[u8]) -> Vec<Vec<u8>> {
     let Some(ParsedQuery { message, edns: Some(QueryEdns { version: 0, .. }) }) = parse(query) else {
         return Vec::new();
@@ -131,7 +132,8 @@ fn subnets(query: &[u8]) -> Vec<Vec<u8>> {
     options.into_iter().flatten().filter(|(code, _)| *code == 8).map(|(_, value)| value.to_vec()).collect()
 }
 
-/// The address of a client subnet option, if it is whole; `Err` if the option is malformed. By text, where core has octets.
+/// Returns the address of a client subnet option, if it is complete; `Err` if the option is malformed. Works on text,
+/// unlike `core`.
 fn subnet_client(option: &[u8]) -> Result<Option<IpAddr>, ()> {
     let [0, family @ 1..=2, source, 0, address @ ..] = option else { return Err(()) };
     let bits: String = address.iter().map(|octet| format!("{octet:08b}")).collect::<Vec<_>>().concat();
@@ -150,7 +152,7 @@ fn subnet_client(option: &[u8]) -> Result<Option<IpAddr>, ()> {
 }
 
 impl Oracle<'_> {
-    /// Returns what the client sees; `Err` if a forwarder's option is malformed, or there are two.
+    /// Returns the namespaces that the client sees; `Err` if a forwarder's option is malformed, or if there are two.
     fn sight(&self, query: &[u8]) -> Result<VisibleNamespaces, ()> {
         let config = self.config();
         if config.mode != Mode::Verified || config.visibility == Visibility::All {
@@ -180,7 +182,8 @@ impl Oracle<'_> {
         self.settings.trusted.iter().any(|network| network.contains(&source))
     }
 
-    /// The client subnet option of a response with this rcode, which depends on the client or not.
+    /// Returns the client subnet option of a response with this rcode; `of_client` is true if the response depends on
+    /// the client.
     pub(crate) fn subnet(&self, query: &[u8], rcode: u16, of_client: bool) -> Option<Vec<u8>> {
         let config = self.config();
         let hides = config.mode == Mode::Verified && config.visibility == Visibility::Namespace;
@@ -191,7 +194,7 @@ impl Oracle<'_> {
         Some(option)
     }
 
-    /// Returns true if the client sees the namespace, if there is one.
+    /// Returns true if the client sees the namespace.
     fn sees(&self, sight: &VisibleNamespaces, namespace: &Label) -> bool {
         match sight {
             VisibleNamespaces::Everything => true,
@@ -289,7 +292,7 @@ impl Oracle<'_> {
                 }
             }
         };
-        // A code is of the rcode that it goes with.
+        // Each extended error belongs to one rcode.
         let ede = match rcode {
             NXDOMAIN if blocked => Some(15),
             NXDOMAIN => stale.then_some(19),
@@ -365,7 +368,7 @@ impl Oracle<'_> {
         Some((lower.len() - zone.len(), content))
     }
 
-    /// The name that an address points to.
+    /// Returns the name that an address points to.
     fn pointer(&self, address: IpAddr, sight: &VisibleNamespaces) -> NameState {
         if is_mapped(address) {
             return NameContent::Nothing.into();
@@ -375,7 +378,8 @@ impl Oracle<'_> {
         }
         self.look(|| match self.cluster.owner_of(address).unwrap() {
             Owner::Nobody => NameContent::Nothing,
-            // At another shared address it is not known what the two have in common.
+            // Namespaces of shared addresses are not known, so whether two of them have one in common is not known
+            // either.
             Owner::Shared => {
                 let is_shared = |client| self.cluster.owner_of(client) == Ok(Owner::Shared);
                 let seen = match sight {
@@ -406,7 +410,7 @@ impl Oracle<'_> {
         })
     }
 
-    /// The label, in lower case, if it can be a namespace that is served.
+    /// Returns the label in lower case, if it is a namespace that is served.
     fn namespace(&self, label: &[u8]) -> Option<Label> {
         let text = std::str::from_utf8(label).ok()?.to_ascii_lowercase();
         let namespace = text.parse().ok()?;
@@ -454,7 +458,7 @@ impl Oracle<'_> {
         NameState { blocked: all_blocked, ..verdict }
     }
 
-    /// Returns the result of a look-up, as far as the index may be believed.
+    /// Returns the result of a look-up, or unknown if the index is too stale.
     fn look(&self, look: impl FnOnce() -> NameContent) -> NameState {
         let freshness = self.cluster.freshness();
         if freshness == Freshness::Unsynced {
@@ -467,8 +471,8 @@ impl Oracle<'_> {
     }
 }
 
-/// The reverse zones of a network, each as its labels from the root on: what all of its addresses have in common, and
-/// then every label that one of them has next.
+/// Returns the reverse zones of a network, each as its labels from the root: the labels that all of its addresses
+/// have in common, then each label that can be the next.
 fn zones(network: &IpCidr) -> Vec<Vec<String>> {
     let (family, bits) = if network.is_ipv4() { ("in-addr", 8) } else { ("ip6", 4) };
     let text = |address: IpAddr| -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Dashed addresses: read as the standard library reads the forms with dots and colons, written so that they are
+//! Dashed addresses: read like the standard library's forms with dots and colons, and written so that they can be
 //! read again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -33,11 +33,11 @@ pub(crate) fn check_address(address: IpAddr) {
     assert_eq!(label.as_str(), canonical(address));
 }
 
-/// RFC 5952 as the standard library writes it, with dashes, and a zero at a bare end.
+/// Returns the standard library's RFC 5952 form with dashes, and with a zero where it would begin or end with a dash.
 fn canonical(address: IpAddr) -> String {
     let mut text = match address {
         IpAddr::V4(v4) => v4.to_string().replace('.', "-"),
-        // The one form that has no dashed spelling: RFC 5952 5's dotted quad.
+        // The form of RFC 5952 5, which ends in a dotted quad, has no dashed spelling.
         IpAddr::V6(v6) => match v6.segments() {
             [0, 0, 0, 0, 0, 0xffff, high, low] => format!("--ffff-{high:x}-{low:x}"),
             _ => v6.to_string().replace(':', "-"),

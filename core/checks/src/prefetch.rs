@@ -1,4 +1,4 @@
-//! Hints that an index gets before look-ups.
+//! Addresses announced to an index before look-ups.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -37,16 +37,16 @@ impl<P: PodLookup> PodLookup for Listener<'_, P> {
     }
 }
 
-/// Checks that in a batch no address is looked up that was not announced to the index, but for the client's own.
+/// Checks that in a batch, every address that is looked up was announced to the index, except for the client's own.
 pub(crate) fn check(config: &Config<'_>, pods: &impl PodLookup, request: &Request, query: &[u8]) {
     let listener = Listener { pods, told: RefCell::default(), asked: RefCell::default() };
     // A single query is not announced.
     prefetch(config, &listener, [query, query]);
     assert!(listener.asked.borrow().is_empty(), "asked before its turn");
-    // Only what is looked up matters here.
+    // The response is not checked here.
     let _ = respond(config, &listener, query, request, &mut [0; MAX_UDP_REPLY]);
     let (told, asked) = (listener.told.into_inner(), listener.asked.into_inner());
-    // By which the index is asked what the client may see.
+    // Used to look up which namespaces the client sees.
     let client = client_of(config, query, request.source);
     let known = |address: &IpAddr| told.contains(address) || Some(*address) == client;
     assert!(asked.iter().all(known), "asked for {asked:?}, told of {told:?}");

@@ -1,4 +1,5 @@
-//! Queries: any octets; ones built field by field, mostly sensible; and such with a few octets changed.
+//! Queries: arbitrary octets, queries built from fields that are mostly valid, and such queries with a few octets
+//! changed.
 
 use arbitrary::Arbitrary;
 
@@ -16,7 +17,7 @@ pub(crate) enum Query<'a> {
 }
 
 impl Query<'_> {
-    /// The query's octets. The exchange is asked for a cookie first, where one is to be shown.
+    /// Returns the query's octets. If it is to have a valid cookie, a cookie is requested from the exchange first.
     pub(crate) fn octets(&self, exchange: &CheckedExchange<'_>) -> Vec<u8> {
         match self {
             Self::Octets(octets) => octets.to_vec(),
@@ -43,7 +44,7 @@ pub(crate) struct Built<'a> {
     counts: Rare<[u8; 4]>,
     labels: [Option<LabelChoice<'a>>; 3],
     zone: u8,
-    /// Letters that are upper case, by their place modulo 16.
+    /// Positions of upper-case letters, modulo 16.
     upper_case: u16,
     rtype: u8,
     any_rtype: Rare<u16>,
@@ -111,7 +112,7 @@ struct OptChoice<'a> {
 #[derive(Arbitrary, Debug)]
 enum CookieChoice<'a> {
     Client([u8; 8]),
-    /// With the server's part that the server itself gave.
+    /// With the server cookie that the server returned.
     Renewed([u8; 8]),
     Octets(&'a [u8]),
 }
@@ -131,7 +132,7 @@ const RTYPES: [u16; 12] = [
     65280,
 ];
 
-/// Ends of names, right of the labels chosen: the zones of the pool, and what only looks like them.
+/// Ends of names, to the right of the chosen labels: the zones of the pool, and names that resemble them.
 const SUFFIXES: [&str; 10] = [
     "pod.cluster.local",
     "pod.pod.cluster.local",
@@ -145,13 +146,13 @@ const SUFFIXES: [&str; 10] = [
     "LONGEST",
 ];
 
-/// From this choice of a zone on, the name ends as the reverse name of an address of the pool does.
+/// From this value of the zone field on, the name ends as the reverse name of an address of the pool.
 const REVERSE: u8 = 190;
 
-/// From this choice of a type on, it is PTR.
+/// From this value of the type field on, the type is PTR.
 const PTR: u8 = 240;
 
-/// The reverse name of an address of the pool, or the end of it.
+/// Returns the reverse name of an address of the pool, or the end of it.
 fn reverse_name(choice: u8) -> String {
     let (octets, suffix): (Vec<u8>, _) = match address(choice) {
         std::net::IpAddr::V4(v4) => (v4.octets().to_vec(), "in-addr.arpa"),
@@ -268,7 +269,7 @@ impl CookieChoice<'_> {
     }
 }
 
-/// Client's and server's part, as the server answers a query that has nothing but a cookie (RFC 7873 5.4).
+/// Returns client and server cookie from the response to a query that has nothing but a cookie (RFC 7873 5.4).
 fn renewed(client: [u8; 8], exchange: &CheckedExchange<'_>) -> Option<Vec<u8>> {
     let mut query =
         vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8];

@@ -1,8 +1,8 @@
-//! Rare parts of a case.
+//! Optional parts of a fuzz case that are seldom present.
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// Something that is there in one case of sixteen, so that most cases get past it.
+/// A value that is present in one case of sixteen, so that it rarely keeps a case from reaching later checks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rare<T>(pub(crate) Option<T>);
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use poddns_core::{Config, CookieSecrets, IpCidr, Label, Mode, ReverseZones, Ttl, Visibility, Zone};
 
-/// Plain; one inside the first; a top-level one; one with its name server elsewhere; the longest possible.
+/// An ordinary domain; one inside the zone of the first; a top-level domain; one with an external name server; the
+/// longest possible.
 static ZONES: LazyLock<[Zone; 5]> = LazyLock::new(|| {
     let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(50));
     let zone = |domain: &str| Zone::new(domain).expect("a domain");
@@ -20,19 +21,19 @@ static ZONES: LazyLock<[Zone; 5]> = LazyLock::new(|| {
     ]
 });
 
-/// In order, as `Config::namespaces` wants them.
+/// Sorted, as `Config::namespaces` requires.
 pub(crate) const NAMESPACES: [&str; 5] = ["a", "default", "kube-system", "pod", "x--y"];
 
 const CIDRS: [&str; 5] = ["10.42.0.0/16", "fd00:10:244::/48", "127.0.0.0/8", "::/0", "1.2.3.4/32"];
 
-/// Networks of reverse zones: of two zones each, of one address, of a whole family.
+/// Networks of reverse zones: with two zones, with one address, and a whole address family.
 const NETWORKS: [&str; 3] = ["10.42.0.0/15", "1.2.3.4/32", "::/0"];
 
-/// Networks of clients that see everything, and of forwarders, in which addresses of the pool are.
+/// Networks that contain addresses of the pool: of clients that see everything, and of forwarders.
 const VISIBLE_TO: &str = "1.2.3.0/24";
 const TRUSTED: [&str; 2] = ["127.0.0.0/8", "2001:db8::/32"];
 
-/// Items of a pool, by the bits that are set.
+/// Returns the items of a pool whose bits are set.
 fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
     pool.iter()
         .enumerate()
@@ -43,7 +44,8 @@ fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
 
 #[derive(Arbitrary, Clone, Debug)]
 pub(crate) struct FuzzSettings<'a> {
-    /// The mode modulo 3. What is left over chooses settings that came later, so that older cases keep their meaning.
+    /// The mode modulo 3. The quotient chooses settings that were added later, so that older cases keep their
+    /// meaning.
     mode: u8,
     zones: u8,
     ttl: u16,
@@ -61,7 +63,8 @@ pub(crate) struct FuzzSettings<'a> {
 }
 
 impl FuzzSettings<'static> {
-    /// Insecure without more; verified with everything on but visibility; the same with it; disabled.
+    /// Mode insecure with defaults; verified with everything on except visibility; the same with visibility;
+    /// disabled.
     pub(crate) fn samples() -> [Self; 4] {
         let insecure = Self {
             mode: 1,
@@ -121,7 +124,7 @@ impl<'a> FuzzSettings<'a> {
     }
 }
 
-/// The owner of what a `Config` borrows.
+/// Owned data for a `Config` to borrow.
 #[derive(Debug)]
 pub(crate) struct OwnedConfig<'a> {
     settings: FuzzSettings<'a>,
@@ -159,14 +162,14 @@ impl OwnedConfig<'_> {
         config
     }
 
-    /// Returns true if a guard forbids the address: by tables of prefixes, where core has predicates.
+    /// Returns true if a guard forbids the address: by tables of prefixes, whereas `core` has predicates.
     pub(crate) fn blocks(&self, address: IpAddr) -> bool {
         let outside = !self.cidrs.is_empty() && !self.cidrs.iter().any(|cidr| cidr.contains(&address));
         outside || (self.settings.block_special && is_special(address))
     }
 }
 
-/// The addresses that `Config::block_special` names, from the IANA special-purpose registries.
+/// The addresses that `Config::block_special` forbids, from the IANA special-purpose registries.
 static SPECIAL: LazyLock<Vec<IpCidr>> = LazyLock::new(|| {
     const PREFIXES: &str = "0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 224.0.0.0/4 255.255.255.255/32 192.0.2.0/24 \
         198.51.100.0/24 203.0.113.0/24 198.18.0.0/15 ::/128 ::1/128 fe80::/10 ff00::/8 2001:db8::/32 3fff::/20 \
@@ -175,7 +178,7 @@ static SPECIAL: LazyLock<Vec<IpCidr>> = LazyLock::new(|| {
 });
 
 fn is_special(address: IpAddr) -> bool {
-    // RFC 6052 2.1: the prefix that translators lead into IPv4 with.
+    // RFC 6052 2.1: the prefix that translators map to IPv4.
     let nat64: IpCidr = "64:ff9b::/96".parse().expect("a prefix");
     let embedded = match address {
         IpAddr::V6(v6) if nat64.contains(&address) => v6.octets().last_chunk::<4>().map(|&low| low.into()),

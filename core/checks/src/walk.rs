@@ -1,9 +1,8 @@
-//! A second reader of DNS messages, which shares nothing with the one under test: slow, strict, and in the order of
-//! RFC 1035 4.
+//! A second decoder of DNS messages, independent of the one under test: slow, strict, and in the order of RFC 1035 4.
 
 use std::ops::Range;
 
-/// The labels of a name, without root.
+/// The labels of a name, without the root.
 pub(crate) type LabelVec = Vec<Vec<u8>>;
 
 pub(crate) mod rtype {
@@ -28,7 +27,7 @@ pub(crate) struct DecodedMessage {
     pub(crate) answers: Vec<DecodedRecord>,
     pub(crate) authorities: Vec<DecodedRecord>,
     pub(crate) additionals: Vec<DecodedRecord>,
-    /// Octets behind the last record.
+    /// Number of octets behind the last record.
     pub(crate) rest: usize,
 }
 
@@ -42,7 +41,7 @@ pub(crate) struct DecodedQuestion {
 
 #[derive(Debug)]
 pub(crate) struct DecodedRecord {
-    /// `None` for one that ends in a pointer which was not followed.
+    /// `None` if the name ends in a pointer that was not followed.
     pub(crate) owner: Option<LabelVec>,
     pub(crate) rtype: u16,
     pub(crate) class: u16,
@@ -53,15 +52,15 @@ pub(crate) struct DecodedRecord {
 /// The treatment of compression pointers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pointers {
-    /// There must be none.
+    /// Pointers are an error.
     Forbid,
-    /// They end the name. What they point to does not matter.
+    /// A pointer ends the name; its target is ignored.
     Skip,
-    /// They must point backwards (RFC 1035 4.1.4: "a prior occurrence of the same name").
+    /// Pointers are followed and must point backwards (RFC 1035 4.1.4: "a prior occurrence of the same name").
     Follow,
 }
 
-/// Reads a message; `owners` is for the owners of its records. Questions have no pointers.
+/// Reads a message; `owners` applies to the owners of its records. Questions have no pointers.
 pub(crate) fn message(octets: &[u8], owners: Pointers) -> Option<DecodedMessage> {
     let field = |index: usize| {
         let pair = octets.get(2 * index..2 * index + 2)?;
@@ -87,7 +86,7 @@ pub(crate) fn message(octets: &[u8], owners: Pointers) -> Option<DecodedMessage>
     })
 }
 
-/// The first question alone, of a message that may be broken further on.
+/// Reads the first question alone, of a message that may be malformed further on.
 pub(crate) fn question(octets: &[u8], at: &mut usize) -> Option<DecodedQuestion> {
     let start = *at;
     let name = name(octets, at, Pointers::Forbid)??;
@@ -106,11 +105,11 @@ fn record(octets: &[u8], at: &mut usize, owners: Pointers) -> Option<DecodedReco
     Some(DecodedRecord { owner, rtype, class, ttl, data })
 }
 
-/// `None` if there is no name here, `Some(None)` for one with a pointer that was skipped.
+/// Returns `None` if there is no name, `Some(None)` for a name with a pointer that was skipped.
 #[expect(clippy::option_option, reason = "there are three cases, and two callers that want one each")]
 pub(crate) fn name(octets: &[u8], at: &mut usize, pointers: Pointers) -> Option<Option<LabelVec>> {
     let mut labels = LabelVec::new();
-    // Where the part begins that is read now: pointers lead in front of it.
+    // `start` is the beginning of the part being read: pointers must point in front of it.
     let (mut start, mut here, mut len, mut jumped) = (*at, *at, 1, false);
     loop {
         let octet = *octets.get(here)?;
@@ -157,7 +156,7 @@ pub(crate) fn u16(octets: &[u8], at: &mut usize) -> Option<u16> {
     Some(u16::from_be_bytes([pair[0], pair[1]]))
 }
 
-/// The options of an OPT record, codes and values; `None` if they do not fill it exactly.
+/// Returns codes and values of the options of an OPT record; `None` if they do not fill it exactly.
 pub(crate) fn options(mut data: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     let mut options = Vec::new();
     while !data.is_empty() {

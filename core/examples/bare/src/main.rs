@@ -1,10 +1,10 @@
 //! poddns-core on a machine without operating system, allocator and standard library.
 //!
-//! It answers nobody: it is linked to be looked at. `.ci/no-panic` checks that nothing of Rust's panic machinery
-//! is in it and how much code it is. The panic handler below is there because the compiler wants one; that it is
-//! not linked is the proof.
+//! The program is only linked, to be inspected: `.ci/no-panic` checks that it contains nothing of Rust's panic
+//! machinery, and how large its code is. The compiler requires the panic handler below; that it is not linked proves
+//! that no panic is reachable.
 //!
-//! All inputs go through `black_box`, so that every mode, guard and option is linked, not only those of one
+//! All inputs pass through `black_box`, so that the code of every mode, guard and option is linked, not only of one
 //! configuration.
 #![no_std]
 #![no_main]
@@ -61,7 +61,8 @@ impl PodLookup for Table<'_> {
     }
 }
 
-/// One query from and to memory that the compiler knows nothing about; the octets of the response.
+/// Answers a query; query, buffer and settings are opaque to the compiler. Returns the length of the response in
+/// octets.
 fn answer() -> Option<usize> {
     let zones =
         [Zone::new(black_box("cluster.local")).ok()?.with_ns(black_box("ns.example").parse::<Name>().ok()?)];
@@ -116,7 +117,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     a_panic_is_linked(info)
 }
 
-/// Never inlined, so that its name is among the symbols if anything can get here.
+/// Never inlined, so that its name is among the symbols if any panic is reachable.
 #[inline(never)]
 fn a_panic_is_linked(info: &PanicInfo<'_>) -> ! {
     loop {

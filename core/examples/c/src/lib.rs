@@ -1,9 +1,9 @@
 //! poddns-core for C: `poddns_zone_init` once, then `poddns_respond` per packet. See `poddns.h`, which is generated
 //! from this file, and `main.c`, which uses it.
 //!
-//! It allocates nothing, keeps no state, starts no thread, and never panics: what can be wrong with a query is an
-//! answer, and what can be wrong with the arguments is a return value, except for pointers that do not point to
-//! what they should. Everything may be called from any number of threads at once.
+//! It allocates nothing, keeps no state, starts no thread, and never panics: faults in a query result in an error
+//! response, and faults in the arguments in a return value, except for invalid pointers. All functions may be called
+//! from any number of threads at once.
 #![no_std]
 
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -104,12 +104,12 @@ pub unsafe extern "C" fn poddns_zone_init(zone: *mut PoddnsZone, domain: *const 
     if zone.is_null() || domain.is_null() {
         return -1;
     }
-    // SAFETY: not NULL, so a terminated string, says the caller.
+    // SAFETY: not NULL, so a terminated string (required of the caller).
     let domain = unsafe { CStr::from_ptr(domain) };
     let Some(made) = domain.to_str().ok().and_then(|domain| Zone::new(domain).ok()) else {
         return -1;
     };
-    // SAFETY: not NULL, so memory for a PoddnsZone, says the caller; that a Zone fits in is asserted above.
+    // SAFETY: not NULL, so memory for a PoddnsZone (required of the caller), in which a Zone fits (asserted above).
     unsafe { ptr::write(zone.cast::<Zone>(), made) };
     0
 }
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn poddns_respond(
     reply: *mut u8,
     reply_len: usize,
 ) -> usize {
-    // SAFETY: each is NULL or points to such a struct, says the caller.
+    // SAFETY: each is NULL or points to such a struct (required of the caller).
     let (Some(config), Some(client)) = (unsafe { config.as_ref() }, unsafe { client.as_ref() }) else {
         return 0;
     };
@@ -142,17 +142,17 @@ pub unsafe extern "C" fn poddns_respond(
     }
     // SAFETY: not NULL, so made by poddns_zone_init, which has written a Zone there.
     let zone = unsafe { &*config.zone.cast::<Zone>() };
-    // SAFETY: not NULL, so of these lengths, and `reply` overlaps nothing, says the caller.
+    // SAFETY: not NULL, so of these lengths, and `reply` overlaps nothing (required of the caller).
     let (query, reply) =
         unsafe { (slice::from_raw_parts(query, query_len), slice::from_raw_parts_mut(reply, reply_len)) };
-    // SAFETY: the address is as long as it says, says the caller.
+    // SAFETY: the address has the stated length (required of the caller).
     let source = unsafe { address(client.address, client.address_len) };
-    // SAFETY: NULL or pods with functions that keep to their contract, says the caller.
+    // SAFETY: NULL, or pods with functions that satisfy their contract (required of the caller).
     let pods = Callbacks(unsafe { config.pods.as_ref() });
     answer(config, zone, &pods, client.transport, source, query, reply).unwrap_or(0)
 }
 
-/// The part without pointers; `None` if an argument is wrong.
+/// The part of `poddns_respond` without pointers. Returns `None` if an argument is invalid.
 fn answer(
     settings: &PoddnsConfig,
     zone: &Zone,
@@ -176,7 +176,7 @@ fn answer(
     let mut config = Config::new(mode, slice::from_ref(zone));
     config.ttl = Ttl::from_secs(settings.ttl)?;
     config.block_special = settings.block_special;
-    // The time matters to cookies only, which this interface has not.
+    // The time is used by cookies only, which this interface does not have.
     match respond(&config, pods, query, &Request::new(transport, source?, 0), reply) {
         Outcome::Reply(sent) => Some(sent.len),
         _ => None,
@@ -193,25 +193,26 @@ unsafe fn address(octets: *const u8, len: usize) -> Option<IpAddr> {
     match len {
         // SAFETY: not NULL, so four octets; arrays of octets need no alignment.
         4 => Some(Ipv4Addr::from(unsafe { *octets.cast::<[u8; 4]>() }).into()),
-        // SAFETY: the same with sixteen.
+        // SAFETY: as above, with sixteen octets.
         16 => Some(Ipv6Addr::from(unsafe { *octets.cast::<[u8; 16]>() }).into()),
         _ => None,
     }
 }
 
-/// Translates the answer of a function in C.
+/// Converts the return value of a C function.
 fn known(answer: c_int) -> Result<bool, Unknown> {
     if answer < 0 { Err(Unknown) } else { Ok(answer > 0) }
 }
 
-/// Pods that C knows of; none at all without functions.
+/// Pods of the C program; none without functions.
 struct Callbacks<'a>(Option<&'a PoddnsPods>);
 
 impl PodLookup for Callbacks<'_> {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         let Some(pods) = self.0 else { return Ok(false) };
         let (Some(exists), name) = (pods.namespace_exists, namespace.as_bytes()) else { return Ok(false) };
-        // SAFETY: the octets live during the call; the function keeps to its contract, said poddns_respond's caller.
+        // SAFETY: the octets live during the call; the function satisfies its contract (required of poddns_respond's
+        // caller).
         known(unsafe { exists(pods.context, name.as_ptr(), name.len()) })
     }
 
@@ -229,7 +230,7 @@ impl PodLookup for Callbacks<'_> {
     }
 }
 
-/// The compiler wants one; nothing gets here, as `.ci/c-abi` checks.
+/// Required by the compiler; unreachable, as `.ci/c-abi` checks.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     a_panic_is_linked(info)

@@ -1,14 +1,14 @@
-//! Pod records out of a hickory-server catalog, beside any other zones that it has.
+//! Pod records in the catalog of a hickory-server, beside its other zones.
 //!
-//! [`PodZone`] is a zone handler which asks poddns-core and hands hickory-server the records of the answer.
+//! [`PodZone`] is a zone handler that calls poddns-core and passes the records of the answer to hickory-server.
 //!
 //! ```text
 //! cargo run -p poddns-in-hickory &
 //! dig @127.0.0.1 -p 1053 10-42-2-46.default.pod.cluster.local +short
 //! ```
 //!
-//! What the catalog adds or takes away: the message around the records is hickory-server's, so extended DNS errors
-//! and cookies do not reach the client; and SOA answers get the NS records in their authority section.
+//! Effects of the catalog: the message around the records is hickory-server's, so extended DNS errors and cookies are
+//! lost; and SOA answers get the NS records in their authority section.
 
 mod pod_zone;
 
@@ -26,7 +26,7 @@ use pod_zone::PodZone;
 /// Idle time-out of TCP connections.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Messages that may wait for a slow TCP client.
+/// Maximum number of messages queued for a slow TCP client.
 const TCP_BACKLOG: usize = 32;
 
 #[tokio::main(flavor = "current_thread")]
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut catalog = Catalog::new();
     let zone = PodZone::new("cluster.local", Mode::Insecure, NoPods)?;
     catalog.upsert(zone.origin_name(), vec![Arc::new(zone)]);
-    // ... and here the other zones.
+    // Other zones are added here.
     let mut server = Server::new(catalog);
     server.register_socket(UdpSocket::bind("127.0.0.1:1053").await?);
     server.register_listener(TcpListener::bind("127.0.0.1:1053").await?, TCP_TIMEOUT, TCP_BACKLOG);

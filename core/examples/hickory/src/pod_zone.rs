@@ -20,11 +20,11 @@ pub(crate) struct PodZone<P> {
     origin: LowerName,
 }
 
-/// Room for the answer: a pod has at most a handful of addresses, of 28 octets each.
+/// Buffer size for an answer, in octets: a pod has at most a handful of addresses, of 28 octets each.
 const ROOM: usize = 4096;
 
 impl<P: PodLookup> PodZone<P> {
-    /// The zone `pod.<domain>`.
+    /// Returns the zone `pod.<domain>`.
     pub(crate) fn new(domain: &str, mode: Mode, pods: P) -> Result<Self, Box<dyn Error>> {
         let zone = Zone::new(domain)?;
         let origin = LowerName::new(&Name::from_ascii(zone.apex().to_string())?);
@@ -36,11 +36,11 @@ impl<P: PodLookup> PodZone<P> {
         self.origin.clone()
     }
 
-    /// Asks poddns-core, and translates its answer.
+    /// Calls poddns-core and converts its answer.
     fn ask(&self, query: &[u8], source: IpAddr) -> LookupControlFlow<AuthLookup> {
         let config = Config::new(self.mode, &self.zones);
         let mut reply = [0; ROOM];
-        // As over TCP: all records are wanted, and hickory-server truncates if it must. No cookies, so no time.
+        // As over TCP: all records are needed, and hickory-server truncates if necessary. No cookies, so no time.
         let request = poddns_core::Request::new(Transport::Tcp, source, 0);
         let Outcome::Reply(sent) = respond(&config, &self.pods, query, &request, &mut reply) else {
             return LookupControlFlow::Skip;
@@ -59,8 +59,8 @@ impl<P: PodLookup> PodZone<P> {
             code @ (ResponseCode::NXDomain | ResponseCode::Refused) => {
                 LookupControlFlow::Break(Err(code.into()))
             }
-            // A catalog turns any other error into NODATA, which would be a lie about pods that are not known yet.
-            // If nobody answers, it says SERVFAIL.
+            // A catalog turns any other error into NODATA, which would deny pods that are not known yet. If all
+            // handlers skip the query, it responds with SERVFAIL.
             _ => LookupControlFlow::Skip,
         }
     }
@@ -80,7 +80,7 @@ impl<P: PodLookup + Send + Sync> ZoneHandler for PodZone<P> {
         &self.origin
     }
 
-    /// For the catalog's own questions: SOA and NS of the zone.
+    /// Called for the catalog's own look-ups: SOA and NS of the zone.
     async fn lookup(
         &self,
         name: &LowerName,
@@ -96,7 +96,7 @@ impl<P: PodLookup + Send + Sync> ZoneHandler for PodZone<P> {
         }
     }
 
-    /// For clients: their query goes through as it came, so the owner keeps the case of its letters.
+    /// Called for clients: their query is passed on unchanged, so the owner keeps its letter case.
     async fn search(
         &self,
         request: &Request,
@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks a catalog with this zone over a real socket.
+    /// Sends a query to a catalog with this zone over a real socket.
     async fn answer<P: PodLookup + Send + Sync + 'static>(
         zone: PodZone<P>,
         name: &str,
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(reply.metadata.response_code, ResponseCode::Refused);
     }
 
-    /// Pods that nobody has told of yet.
+    /// Pods of an index before the first list.
     struct Unsynced;
 
     impl PodLookup for Unsynced {

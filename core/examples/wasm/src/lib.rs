@@ -1,7 +1,7 @@
-//! poddns-core as a WebAssembly module: `respond` answers a query that lies in the module's memory.
+//! poddns-core as a WebAssembly module: `respond` answers a query in the module's memory.
 //!
-//! The host lays out the memory: what is above `__heap_base` is its own, for the module allocates nothing. And it
-//! knows the pods: the module imports `namespace_exists` and `contains`. `test.mjs` is such a host, for node.
+//! The host manages the memory above `__heap_base`, as the module allocates nothing. It also provides the pods: the
+//! module imports `namespace_exists` and `contains`. `test.mjs` is such a host, for node.
 #![no_std]
 
 use core::net::{IpAddr, Ipv4Addr};
@@ -13,10 +13,10 @@ use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, U
 mod host {
     #[link(wasm_import_module = "pods")]
     unsafe extern "C" {
-        /// Returns 1 if the cluster has the namespace of this name, in lower case, 0 if not, and a negative number
-        /// if that is not known now.
+        /// Returns 1 if the cluster has the namespace of this name (in lower case), 0 if not, and a negative number
+        /// if that is unknown at the moment.
         pub(super) safe fn namespace_exists(name: *const u8, len: usize) -> i32;
-        /// Returns the same of a pod of the namespace with the address, which is of 4 octets or of 16.
+        /// Returns the same for a pod of the namespace with this address of 4 or 16 octets.
         pub(super) safe fn contains(
             name: *const u8,
             len: usize,
@@ -26,12 +26,12 @@ mod host {
     }
 }
 
-/// Translates the host's answer.
+/// Converts the host's return value.
 fn known(answer: i32) -> Result<bool, Unknown> {
     if answer < 0 { Err(Unknown) } else { Ok(answer > 0) }
 }
 
-/// The pods that the host knows of.
+/// The pods of the host.
 struct Host;
 
 impl PodLookup for Host {
@@ -50,12 +50,12 @@ impl PodLookup for Host {
     }
 }
 
-/// Answers for the cluster domain `cluster.local` in mode verified, as over UDP: the length of the response at
-/// `reply`, or 0 for none.
+/// Answers for the cluster domain `cluster.local` in mode verified, as over UDP. Returns the length of the response
+/// at `reply`, or 0 for none.
 ///
 /// # Safety
 ///
-/// `query` and `reply` are of the lengths that they say, and do not overlap.
+/// `query` and `reply` have the stated lengths and do not overlap.
 #[unsafe(export_name = "respond")]
 pub unsafe extern "C" fn answer(
     query: *const u8,
@@ -63,13 +63,13 @@ pub unsafe extern "C" fn answer(
     reply: *mut u8,
     reply_len: usize,
 ) -> usize {
-    // SAFETY: so says the host.
+    // SAFETY: required of the host.
     let (query, reply) =
         unsafe { (slice::from_raw_parts(query, query_len), slice::from_raw_parts_mut(reply, reply_len)) };
     let Ok(zone) = Zone::new("cluster.local") else { return 0 };
     let zones = [zone];
     let config = Config::new(Mode::Verified, &zones);
-    // Without cookies neither the client nor the time matters.
+    // Without cookies, client and time are unused.
     let request = Request::new(Transport::Udp, Ipv4Addr::UNSPECIFIED.into(), 0);
     match respond(&config, &Host, query, &request, reply) {
         Outcome::Reply(sent) => sent.len,
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn answer(
     }
 }
 
-/// The compiler wants one; nothing gets here.
+/// Required by the compiler; unreachable.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()

@@ -1,4 +1,4 @@
-//! The audit reports what mode verified would refuse, and changes no response.
+//! The audit reports answers that mode verified would have refused, and changes no response.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::cluster::recorded;
 use crate::support::query::Query;
 use crate::support::{CLIENT, NOW, Server};
 
-/// The finding on a query for A at this name of the zone.
+/// Returns the finding on an A query for this name in the zone.
 fn finding(server: &Server<'_>, name: &str) -> Option<AuditFinding> {
     let query = Query::new(&format!("{name}.pod.cluster.local"), Rtype::A.0).octets();
     match server.octets(&query, &Request::new(Transport::Udp, CLIENT, NOW)).0 {
@@ -32,7 +32,7 @@ fn findings_name_the_cause() {
         ("10-9-9-9.default", Some(AuditFinding::NoSuchPod)),
         ("10-9-9-9.nowhere", Some(AuditFinding::NoSuchNamespace)),
         ("10-244-1-5.team-a", Some(AuditFinding::OtherNamespace)),
-        // Those are refused by either mode.
+        // Refused in both modes.
         ("x.default", None),
         ("default", None),
         ("0--ffff-a00-1.default", None),

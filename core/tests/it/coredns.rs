@@ -1,4 +1,4 @@
-//! CoreDNS as the oracle: its recorded answers (`data/coredns.tsv`) and ours agree, or differ in a way that
+//! Comparison with recorded answers of CoreDNS (`data/coredns.tsv`): the answers agree, or differ in a way that
 //! `data/coredns-differences.txt` lists with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ struct Case {
     id: &'static str,
     transport: Transport,
     query: Vec<u8>,
-    /// In the order of [`MODES`]; `None` for silence.
+    /// In the order of [`MODES`]; `None` for no response.
     answers: [Option<Response>; 3],
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn queries() -> impl Iterator<Item = (Transport, Vec<u8>)> {
 /// Parts in which two answers can differ.
 type Aspect = &'static str;
 
-/// The aspects in which two answers differ.
+/// Returns the aspects in which two answers differ.
 fn differences(ours: Option<&Response>, theirs: Option<&Response>) -> BTreeSet<Aspect> {
     let (ours, theirs) = match (ours, theirs) {
         (None, None) => return BTreeSet::new(),
@@ -77,7 +77,7 @@ fn differences(ours: Option<&Response>, theirs: Option<&Response>) -> BTreeSet<A
     aspects.into_iter().filter(|(_, same)| !same).map(|(aspect, _)| aspect).collect()
 }
 
-/// Records to be compared: in any order, and without the serial of a SOA, which is a time.
+/// Returns records for comparison: sorted, and without the serial of a SOA, which is a time.
 fn records(section: &[Record]) -> Vec<Record> {
     let mut records = section.to_vec();
     for record in records.iter_mut().filter(|record| record.rtype == 6) {
@@ -88,7 +88,7 @@ fn records(section: &[Record]) -> Vec<Record> {
     records
 }
 
-/// Records of the authority section without their owner, which is compared by itself.
+/// Returns records of the authority section without their owner, which is compared separately.
 fn ownerless(section: &[Record]) -> Vec<Record> {
     let mut records = records(section);
     for record in &mut records {
@@ -101,7 +101,7 @@ fn owners(section: &[Record]) -> impl Iterator<Item = &WireName> {
     section.iter().map(|record| &record.owner)
 }
 
-/// The deliberate differences: by case and mode, the aspects, each with the reason's key.
+/// The intended differences: by case and mode, the aspects, each with the key of its reason.
 struct Deliberate {
     reasons: BTreeMap<&'static str, &'static str>,
     cases: BTreeMap<(&'static str, &'static str), BTreeMap<&'static str, &'static str>>,
@@ -136,7 +136,7 @@ fn answers_equal_coredns_except_stated_differences() {
     let mut faults = Vec::new();
     for case in &cases {
         for ((name, mode), theirs) in MODES.into_iter().zip(&case.answers) {
-            // CoreDNS looks the namespace up in mode insecure too.
+            // CoreDNS looks the namespace up in mode insecure as well.
             let server = Server::new(mode).with(|config| config.check_namespaces = true);
             let (_, ours) = server.outcome(&case.query, &Request::new(case.transport, CLIENT, NOW));
             let differ = differences(ours.as_ref(), theirs.as_ref());

@@ -1,4 +1,4 @@
-//! The fuzzer's corpus through the fuzzer's checks, without the fuzzer: seeds, and every case that was ever found.
+//! The fuzzer's corpus and checks without the fuzzer: seeds, and every case that it has found.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn replay(target: &str, check: fn(&[u8])) {
     for file in files {
         let path = file.expect("a folder entry").path();
         let octets = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        // Shown if the check fails, as output of a test that passes is not.
+        // Shown only if the check fails: the output of passing tests is captured.
         println!("{}", path.display());
         check(&octets);
         count += 1;

@@ -1,4 +1,4 @@
-//! `docs/rfc.md` names functions and tests: all of them are there, and no RFC, no rule and no test of one is left out.
+//! The functions and tests in `docs/rfc.md` exist, and it contains every RFC, every rule and every test of an RFC.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// Returns true if the source defines an item of this name, be it by the macro for open enumerations.
+/// Returns true if the source defines an item of this name, directly or by the macro for open enumerations.
 fn defines(source: &str, item: &str) -> bool {
     ["fn", "const", "struct", "enum"].iter().any(|keyword| {
         let definition = format!("{keyword} {item}");
@@ -28,17 +28,17 @@ fn defines(source: &str, item: &str) -> bool {
     }) || source.contains(&format!("\n    {item}(u"))
 }
 
-/// RFCs that the responder is held to: these have a heading and rows.
+/// RFCs that the responder implements: these have a heading and rows.
 const RFCS: [u16; 35] = [
     1034, 1035, 1123, 1995, 1996, 2136, 2181, 2308, 3225, 3425, 3596, 3597, 4035, 4074, 4291, 4343, 4892,
     5001, 5936, 5952, 6890, 6891, 7766, 7828, 7871, 7873, 8020, 8482, 8490, 8906, 8914, 8945, 9018, 9619,
     5966,
 ];
 
-/// The rules that small servers break.
+/// Number of rules that small servers often violate.
 const RULES: u8 = 25;
 
-/// Returns true if `file::item` exists: with a path from the root for another crate's, else below `folder` of this one.
+/// Returns true if `file::item` exists: relative to the root for other crates, else to `folder` of this one.
 fn is_there(folder: &str, named: &str) -> bool {
     let (file, item) = named.split_once("::").unwrap_or_else(|| panic!("{named}"));
     let is_elsewhere = ["net/", "watch/"].iter().any(|folder| file.starts_with(folder));
@@ -46,7 +46,7 @@ fn is_there(folder: &str, named: &str) -> bool {
     defines(&read(&path), item)
 }
 
-/// The tests of a source: functions after `#[test]`, as `module::name`.
+/// Returns the tests in a source, that is functions after `#[test]`, as `module::name`.
 fn tests(module: &str, source: &str) -> Vec<String> {
     let mut lines = source.lines().map(str::trim);
     let mut names = Vec::new();
@@ -58,7 +58,7 @@ fn tests(module: &str, source: &str) -> Vec<String> {
     names
 }
 
-/// All tests of this binary's modules, from their sources.
+/// Returns all tests of this binary's modules, from their sources.
 fn all_tests(folder: &Path, prefix: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("the folder of the tests") {
@@ -73,7 +73,7 @@ fn all_tests(folder: &Path, prefix: &str) -> BTreeSet<String> {
     found
 }
 
-/// The rows of the tables under a heading: their four cells.
+/// Returns the rows of the tables under a heading, as four cells each.
 fn rows(section: &str) -> impl Iterator<Item = [&str; 4]> {
     let of_tables = section.lines().filter(|line| line.starts_with("| "));
     of_tables.filter(|line| !line.ends_with(" | test |")).map(|line| {

@@ -1,4 +1,4 @@
-//! Explanations follow the rules that responses follow.
+//! Explanations follow the same rules as responses.
 
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::query::{Edns, Query};
 use crate::support::response::WireName;
 use crate::support::{CLIENT, NOW, Server};
 
-/// The reason in words, in the recorded cluster and with pod names.
+/// Returns the reason as text, in the recorded cluster and with pod names.
 fn why(server: &Server<'_>, name: &str, rtype: Rtype) -> String {
     let name = WireName::new(name).0;
     explain(&server.config, server.pods, &name, rtype).expect("a name").to_string()

@@ -1,4 +1,5 @@
-//! hickory-proto as the oracle: what it reads as a query we read, and what we answer it reads as we meant it.
+//! Comparison with hickory-proto: this crate reads every query that hickory-proto reads, and hickory-proto reads
+//! every response as intended.
 
 use hickory_proto::op::{Edns as HickoryEdns, Message, MessageType, OpCode, Query as HickoryQuery};
 use hickory_proto::rr::{DNSClass, Name as HickoryName, RData, Record as HickoryRecord, RecordType};
@@ -11,7 +12,7 @@ use crate::support::query::{Edns, Query, tsig};
 use crate::support::response::{AA, RD, Record, Response, TC, WireName};
 use crate::support::{CLIENT, CLUSTER, NOW, Server};
 
-/// A query that hickory-proto takes and this crate answers with FORMERR, on purpose.
+/// A query that hickory-proto accepts and that this crate answers with FORMERR, intentionally.
 struct Exception {
     what: &'static str,
     why: &'static str,
@@ -61,11 +62,11 @@ struct Walk {
     pointer_in_question: bool,
     tsig: bool,
     opt_owner_is_pointer: bool,
-    /// Code and length of each; `None` if they do not fill the data.
+    /// Code and length of each option; `None` if they do not fill the data.
     options: Option<Vec<(u16, usize)>>,
 }
 
-/// Passes over a name; whether it is, or ends in, a pointer.
+/// Skips a name; returns whether it is, or ends in, a pointer.
 fn skip_name(octets: &[u8], at: &mut usize) -> bool {
     loop {
         let len = octets[*at];
@@ -93,7 +94,7 @@ fn options(mut data: &[u8]) -> Option<Vec<(u16, usize)>> {
 }
 
 impl Walk {
-    /// Of a message of one question that hickory-proto has read, so that nothing is out of bounds.
+    /// Reads a message with one question that hickory-proto has read, so that nothing is out of bounds.
     fn new(octets: &[u8]) -> Self {
         let u16_at = |at: usize| u16::from_be_bytes([octets[at], octets[at + 1]]);
         let mut at = 12;
@@ -109,7 +110,7 @@ impl Walk {
             walk.tsig |= rtype == 250;
             if rtype == 41 {
                 walk.opt_owner_is_pointer = pointer;
-                // Of another version nothing is known, so nothing is malformed.
+                // Options of another version are not interpreted, so they cannot be malformed.
                 if octets[at + 5] == 0 {
                     walk.options = options(&octets[at + 10..at + 10 + len]);
                 }
@@ -120,7 +121,7 @@ impl Walk {
     }
 }
 
-/// Returns true if hickory-proto reads it as a query that this crate answers: of opcode 0, with one question.
+/// Returns true if hickory-proto reads the octets as a query that this crate answers: of opcode 0, with one question.
 fn is_query(octets: &[u8]) -> bool {
     Message::from_vec(octets).is_ok_and(|message| {
         (message.metadata.message_type, message.metadata.op_code) == (MessageType::Query, OpCode::Query)
@@ -146,7 +147,7 @@ fn every_exception_is_one() {
     }
 }
 
-/// Returns hickory-proto's decoding of a record, in this crate's terms.
+/// Converts hickory-proto's decoding of a record to this crate's types.
 fn decoded(record: &HickoryRecord) -> Record {
     let name = |name: &HickoryName| {
         let mut wire = Vec::new();
@@ -188,7 +189,7 @@ fn decoded(record: &HickoryRecord) -> Record {
     }
 }
 
-/// Returns true if both decoders agree.
+/// Checks that both decoders agree.
 fn agrees(octets: &[u8], ours: &Response) -> Result<(), TestCaseError> {
     let theirs = Message::from_vec(octets).map_err(|why| TestCaseError::fail(format!("{why}: {ours:?}")))?;
     let section = |records: &[HickoryRecord]| records.iter().map(decoded).collect::<Vec<_>>();
@@ -229,7 +230,8 @@ fn agrees(octets: &[u8], ours: &Response) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    /// A packet that hickory-proto reads as a query of one question is not malformed here, but for the exceptions.
+    /// A packet that hickory-proto reads as a query with one question is not malformed for this crate, except for the
+    /// exceptions.
     #[test]
     fn what_hickory_reads_is_read(octets in broken_query()) {
         if is_query(&octets) {
@@ -239,7 +241,7 @@ proptest! {
         }
     }
 
-    /// Every response is one to hickory-proto, with the same flags, records and OPT.
+    /// hickory-proto reads every response, with the same flags, records and OPT.
     #[test]
     fn hickory_reads_every_response(
         setting in setting(),
@@ -255,7 +257,7 @@ proptest! {
     }
 }
 
-/// From end to end: hickory-proto asks for each pod of the cluster, and reads its address.
+/// End to end: hickory-proto queries each pod of the cluster and reads its address.
 #[test]
 fn hickory_finds_every_pod() {
     let mut found = 0;

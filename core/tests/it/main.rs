@@ -1,7 +1,7 @@
-//! The responder against its contract: one module per RFC, one for the wire rules that small
-//! servers break, and oracles that know nothing of this crate (recorded CoreDNS answers, hickory-proto).
+//! Tests of the responder's contract: one module per RFC, one for the wire rules that small servers often violate,
+//! and comparisons with independent implementations (recorded CoreDNS answers, hickory-proto).
 //!
-//! One binary rather than one per RFC: they share a strict decoder, and link once.
+//! One binary rather than one per RFC: the modules share a strict decoder and are linked only once.
 
 #![allow(clippy::incompatible_msrv, reason = "the tests need the version of the workspace")]
 

@@ -1,4 +1,4 @@
-//! A batch of queries, which is announced to the index before it is answered.
+//! Announcement of a batch of queries to the index before they are answered.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use poddns_core::podip::PodIpLabel;
 use poddns_core::{Config, Label, Mode, PodLookup, Unknown, Zone, prefetch};
 
-/// An index that keeps what is announced to it, one item for each call.
+/// An index that records announcements, one item per call.
 #[derive(Default)]
 struct Told(RefCell<Vec<Vec<IpAddr>>>);
 
@@ -24,7 +24,7 @@ impl PodLookup for Told {
     }
 }
 
-/// The beginning of a query: a header of zeros and one label.
+/// Returns the beginning of a query: a header of zeros and one label.
 fn query(label: &str) -> Vec<u8> {
     let len = u8::try_from(label.len()).unwrap();
     [&[0; 12], &[len][..], label.as_bytes()].concat()
@@ -33,7 +33,7 @@ fn query(label: &str) -> Vec<u8> {
 fn told(mode: Mode, queries: &[Vec<u8>]) -> Vec<Vec<IpAddr>> {
     let zones = [Zone::new("cluster.local").unwrap()];
     let pods = Told::default();
-    // Through a reference, which must pass the hint on.
+    // Through a reference, which must forward the hint.
     prefetch(&Config::new(mode, &zones), &&pods, queries.iter().map(Vec::as_slice));
     pods.0.into_inner()
 }
@@ -41,7 +41,7 @@ fn told(mode: Mode, queries: &[Vec<u8>]) -> Vec<Vec<IpAddr>> {
 #[test]
 fn index_receives_addresses_of_queries() {
     let mut queries = ["10-0-0-1", "web-0", "FD00--1", "10-0-0-2", ""].map(query).to_vec();
-    // Cut off in the header, behind it, and in the label.
+    // Truncated in the header, directly behind it, and in the label.
     queries.extend([0, 11, 12, 16].map(|len| query("10-0-0-3")[..len].to_vec()));
     let expected: Vec<IpAddr> =
         ["10.0.0.1", "fd00::1", "10.0.0.2"].map(|address| address.parse().unwrap()).to_vec();
@@ -56,7 +56,7 @@ fn batch_of_any_size_is_prefetched_whole() {
             (0..size).map(|number| query(PodIpLabel::from(address(number)).as_str())).collect();
         let told = told(Mode::Verified, &queries);
         assert!(told.iter().all(|part| (2..=32).contains(&part.len())), "{told:?}");
-        // One that is left over is not worth telling.
+        // A single remaining address is not announced.
         let worth = if size % 32 == 1 { size - 1 } else { size };
         assert!((0..worth).map(address).eq(told.concat()), "{size}");
     }

@@ -1,4 +1,4 @@
-//! Properties of the responses to all queries.
+//! Properties of the responses to arbitrary queries.
 
 use poddns_core::podip;
 use poddns_core::wire::Rcode;
@@ -14,8 +14,8 @@ fn transport() -> impl Strategy<Value = Transport> {
     prop_oneof![Just(Transport::Udp), Just(Transport::Tcp)]
 }
 
-/// The length of the one question of a query of opcode 0, if it is there and well formed. Written anew, so that it
-/// does not fail as the reader in the crate does.
+/// Returns the length of the only question of a query of opcode 0, if it is well-formed. Independent of the crate's
+/// reader, so that it does not have the same faults.
 fn question_len(octets: &[u8]) -> Option<usize> {
     let one = octets.get(4..6)? == [0, 1] && octets[2] & 0x78 == 0;
     let mut at = 12;
@@ -30,7 +30,7 @@ fn question_len(octets: &[u8]) -> Option<usize> {
     None
 }
 
-/// The contract for any octets; `check` in the support module has the rest of it.
+/// Checks the contract for arbitrary octets; `check` in the support module has the rest of it.
 fn keeps_the_contract(server: &Server<'_>, octets: &[u8], transport: Transport) -> Result<(), TestCaseError> {
     let request = Request::new(transport, CLIENT, NOW);
     let (outcome, response) = server.outcome(octets, &request);
@@ -52,7 +52,7 @@ fn keeps_the_contract(server: &Server<'_>, octets: &[u8], transport: Transport) 
     Ok(())
 }
 
-/// The response with every letter in lower case.
+/// Returns the response with all letters in lower case.
 fn folded(response: Response) -> Response {
     let name = |name: WireName| WireName(name.0.to_ascii_lowercase());
     let record = |record: Record| Record {
@@ -73,7 +73,7 @@ fn folded(response: Response) -> Response {
     }
 }
 
-/// The name with the case of its letters changed where `bits` says so. Length octets are no letters.
+/// Changes the case of the letters selected by `bits`. Length octets are not letters.
 fn with_case(name: &[u8], bits: &[bool]) -> Vec<u8> {
     let flip =
         |(&octet, &bit): (&u8, &bool)| if bit && octet.is_ascii_alphabetic() { octet ^ 0x20 } else { octet };
@@ -107,7 +107,7 @@ proptest! {
         prop_assert!(server.udp(&plain.edns(&edns).octets()).len <= usize::from(size.clamp(512, 1232)));
     }
 
-    /// Answers do not depend on the case of the question, but for the case of the names in them.
+    /// Answers do not depend on the case of the question, except for the case of the names in them.
     #[test]
     fn case_does_not_matter(
         setting in setting(),
@@ -127,12 +127,12 @@ proptest! {
         prop_assert_eq!(rcode(first), rcode(second));
     }
 
-    /// RFC 8020: what is below a name that does not exist does not exist.
+    /// RFC 8020: no name exists below a name that does not exist.
     #[test]
     fn nothing_is_below_a_name_error(setting in setting(), name in valid_name(), rtype in rtype()) {
         let server = setting.server();
         let rcode = |name: &[u8]| Rcode(server.udp(&Query::of(name, rtype, 1).octets()).rcode);
-        // From the name itself upwards.
+        // From the name itself to the root.
         let mut exists = false;
         let mut at = 0;
         loop {
@@ -146,7 +146,7 @@ proptest! {
         }
     }
 
-    /// In mode verified every address given is a pod's of that namespace.
+    /// In mode verified, every address in an answer belongs to a pod of that namespace.
     #[test]
     fn verified_gives_no_address_but_pods(setting in setting(), name in valid_name(), rtype in rtype()) {
         let server = setting.server();
@@ -163,7 +163,7 @@ proptest! {
         }
     }
 
-    /// Reading what is written gives a name back.
+    /// Writing and reading a name returns the same name.
     #[test]
     fn names_are_read_as_they_are_written(labels in prop::collection::vec("[A-Za-z0-9_-]{1,20}", 1..12)) {
         let text = labels.join(".");
@@ -175,7 +175,7 @@ proptest! {
         prop_assert_eq!(text.to_ascii_uppercase().parse::<Name>(), Ok(name));
     }
 
-    /// Any text is a name or is not, and a label or is not, without a panic.
+    /// No text causes a panic when parsed as a name or label.
     #[test]
     fn any_text_is_read(text in any::<String>()) {
         let _ = text.parse::<Name>();

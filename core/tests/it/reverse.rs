@@ -16,7 +16,7 @@ fn networks(texts: &[&str]) -> Vec<IpCidr> {
     texts.iter().map(|text| text.parse().expect("a network")).collect()
 }
 
-/// A server of these networks' reverse zones, in mode verified.
+/// Returns a server of these networks' reverse zones, in mode verified.
 fn server<'a>(networks: &'a [IpCidr], pods: &'a dyn PodLookup) -> Server<'a> {
     Server { pods, ..Server::new(Mode::Verified) }.with(|config| config.reverse_zones = zones(networks))
 }
@@ -25,7 +25,7 @@ fn zones(networks: &[IpCidr]) -> ReverseZones<'_> {
     ReverseZones::new(networks).expect("at most 256")
 }
 
-/// The reverse name of an address, as RFC 1035 3.5 and RFC 3596 2.5 have it.
+/// Returns the reverse name of an address (RFC 1035 3.5, RFC 3596 2.5).
 fn reverse_name(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => {
@@ -44,7 +44,7 @@ fn ask(server: &Server<'_>, name: &str, rtype: Rtype) -> Response {
     server.udp(&Query::new(name, rtype.0).edns(&Edns::new(1232)).octets())
 }
 
-/// The name that the address points to; `NODATA` or the rcode if there is none, with the extended error.
+/// Returns the name that the address points to; `NODATA` or the rcode if there is none, with the extended error.
 fn ptr(server: &Server<'_>, name: &str) -> String {
     let response = ask(server, name, Rtype::PTR);
     let ede = response.ede().map_or(String::new(), |ede| format!(" EDE{}", ede.0));
@@ -71,7 +71,7 @@ fn labels(mut name: &[u8]) -> Vec<String> {
     labels
 }
 
-/// The owner of the SOA in the authority section.
+/// Returns the owner of the SOA in the authority section.
 fn apex(response: &Response) -> String {
     match &response.authority[..] {
         [soa] if soa.rtype == Rtype::SOA.0 => labels(&soa.owner.0).join("."),
@@ -100,7 +100,7 @@ fn pod_names_are_preferred_where_served() {
     let cluster = recorded().pod("default", "10-244-7-7", &[[10, 244, 7, 8].into()]);
     let server = server(&networks, &cluster).with(|config| config.pod_names = true);
     assert_eq!(ptr(&server, "5.1.244.10.in-addr.arpa"), "web-1.default.pod.cluster.local");
-    // That name is another address.
+    // The pod's name spells another address.
     assert_eq!(ptr(&server, "8.7.244.10.in-addr.arpa"), "10-244-7-8.default.pod.cluster.local");
 }
 

@@ -9,7 +9,7 @@ use crate::support::response::{AA, RD, WireName};
 
 const POD: &str = "10-244-1-5.default.pod.cluster.local";
 
-/// 1035 4.1.1: "This identifier is copied the corresponding reply" (so the document; into is meant).
+/// 1035 4.1.1: "This identifier is copied the corresponding reply" (sic; "copied into" is meant).
 #[test]
 fn the_id_is_copied() {
     for id in [0, 1, 0x00ff, 0xff00, 0xffff] {
@@ -17,8 +17,8 @@ fn the_id_is_copied() {
     }
 }
 
-/// 1035 4.1.1: opcode and RD are copied; QR is set, AA where there is authority; TC, RA and Z are this server's to
-/// set, and it does not; so is the rcode, which a query's is not copied from.
+/// 1035 4.1.1: opcode and RD are copied; QR is set, and AA for authoritative answers. TC, RA, Z and the rcode of the
+/// query are not copied.
 #[test]
 fn each_flag_means_what_it_does() {
     for bit in 0..16 {
@@ -71,7 +71,7 @@ fn configured_names_keep_the_limits() {
     assert_ne!(name, "_a-b.8".parse().unwrap());
 }
 
-/// A domain must leave room for the names that the zone makes of it.
+/// A domain must leave room for the names that the zone prepends labels to.
 #[test]
 fn a_domain_leaves_room_for_its_names() {
     let domain = |len: usize| {
@@ -79,13 +79,13 @@ fn a_domain_leaves_room_for_its_names() {
         labels.push("b".repeat(len - 3 * 64 - 2));
         labels.join(".")
     };
-    // `hostmaster.` takes eleven of 255 octets.
+    // `hostmaster.` takes eleven of the 255 octets.
     assert!(Zone::new(&domain(244)).is_ok());
     assert_eq!(Zone::new(&domain(245)), Err(NameError::TooLong));
     assert_eq!(Zone::new(""), Err(NameError::Empty));
 }
 
-/// 1035 3.3.13 and 3.3.11: what SOA and NS records hold. 1035 3.2.1: the class is the question's.
+/// 1035 3.3.13 and 3.3.11: contents of SOA and NS records. 1035 3.2.1: the class is the question's.
 #[test]
 fn apex_records_have_the_specified_format() {
     let server = Server::new(Mode::Verified);
@@ -107,7 +107,7 @@ fn an_address_is_four_octets() {
     assert_eq!(answer[0].owner, WireName::new(POD));
 }
 
-/// 1035 4.1.4: names of the response are pointers to the question's wherever they can be.
+/// 1035 4.1.4: names in the response are pointers to the question's name where possible.
 #[test]
 fn names_are_compressed() {
     let server = Server::new(Mode::Verified);
@@ -154,7 +154,7 @@ fn numbers_are_shown_by_their_mnemonics() {
     assert_eq!((Rtype::TXT.mnemonic(), Rtype(0).mnemonic()), (Some("TXT"), None));
 }
 
-/// 1035 2.3.4: names have 255 octets at most, also those of records that are not looked at.
+/// 1035 2.3.4: names have 255 octets at most, including owners of records that are ignored.
 #[test]
 fn record_owner_above_255_octets_is_formerr() {
     for (last, rcode) in [(61, Rcode::NOERROR), (62, Rcode::FORMERR)] {

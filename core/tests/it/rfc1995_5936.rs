@@ -7,8 +7,8 @@ use crate::support::Server;
 use crate::support::query::{Edns, Query, record};
 use crate::support::response::{AA, WireName};
 
-/// 5936 2.2.1: a refused transfer is one message with the rcode; 4.2: AXFR over UDP is not defined, so it has no
-/// data either. The connection is not this crate's to close.
+/// 5936 2.2.1: a refused transfer is one message with the rcode. 4.2: AXFR over UDP is not defined, so it has no
+/// records either. Closing the connection is up to the driver.
 #[test]
 fn axfr_is_refused() {
     let query = Query::new("pod.cluster.local", 252).edns(&Edns::new(1232)).octets();

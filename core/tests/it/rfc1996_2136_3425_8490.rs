@@ -1,4 +1,4 @@
-//! RFC 1996 (NOTIFY), 2136 (UPDATE), 3425 (IQUERY) and 8490 (DSO): operations that are not served.
+//! RFC 1996 (NOTIFY), 2136 (UPDATE), 3425 (IQUERY) and 8490 (DSO): unsupported operations.
 
 use poddns_core::Mode;
 use poddns_core::wire::{Opcode, Rcode};
@@ -20,7 +20,7 @@ fn notify_is_not_implemented() {
     assert_not_implemented(&Server::new(Mode::Verified).udp(&query), Opcode::NOTIFY);
 }
 
-/// 2136 2.2: NOTIMP is for an opcode that is not served; here with the sections of an update filled.
+/// 2136 2.2: NOTIMP for an unsupported opcode; here with the sections of an update filled.
 #[test]
 fn update_is_not_implemented() {
     let name = WireName::new("10-0-0-1.default.pod.cluster.local").0;
@@ -32,7 +32,7 @@ fn update_is_not_implemented() {
     assert_not_implemented(&Server::new(Mode::Verified).tcp(&query), Opcode::UPDATE);
 }
 
-/// 3425 3: IQUERY is obsolete, and NOTIMP is the answer to it. STATUS was never specified.
+/// 3425 3: IQUERY is obsolete and answered with NOTIMP. STATUS was never specified.
 #[test]
 fn iquery_and_status_are_not_implemented() {
     for opcode in [Opcode::IQUERY, Opcode::STATUS] {
@@ -41,7 +41,7 @@ fn iquery_and_status_are_not_implemented() {
     }
 }
 
-/// 8490 5.1: NOTIMP means that there is no DSO here. Its messages have TLVs where records would be.
+/// 8490 5.1: NOTIMP means that DSO is not supported. Its messages have TLVs in place of records.
 #[test]
 fn dso_is_not_implemented() {
     let query = Query::empty().opcode(6).tail(&[0, 1, 0, 8, 0, 0, 0x3a, 0x98, 0, 0, 0x3a, 0x98]).octets();

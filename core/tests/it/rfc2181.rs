@@ -11,7 +11,7 @@ use crate::support::response::{AA, TC, WireName};
 use crate::support::{CLIENT, NOW, Server};
 use poddns_core_checks::TestCluster;
 
-/// A pod `many.default` with so many IPv4 and IPv6 addresses.
+/// Returns a cluster with a pod `many.default` that has this many IPv4 and IPv6 addresses.
 fn cluster(v4: u8, v6: u8) -> TestCluster {
     let v4 = (0..v4).map(|last| IpAddr::from([10, 0, 0, last]));
     let v6 = (0..v6).map(|last| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(last)]));
@@ -22,7 +22,7 @@ fn many(rtype: u16) -> Query {
     Query::new("many.default.pod.cluster.local", rtype)
 }
 
-/// 5.2: all records of an RRset have one TTL; 5: and no two the same data.
+/// 5.2: all records of an RRset have the same TTL; 5: no two have the same data.
 #[test]
 fn an_rrset_has_one_ttl() {
     let cluster = cluster(20, 0);
@@ -36,7 +36,7 @@ fn an_rrset_has_one_ttl() {
     assert!(response.answer.iter().all(|record| record.ttl == 5 && record.owner == response.answer[0].owner));
 }
 
-/// 9: TC is set when a part of an RRset that is needed does not fit; the rest need not be there, and is not.
+/// 9: TC is set if a required RRset does not fit completely; the part that fits may be left out, and is.
 #[test]
 fn no_partial_rrset_is_sent() {
     for (rtype, addresses) in [(1, (60, 0)), (28, (0, 30))] {
@@ -54,8 +54,8 @@ fn no_partial_rrset_is_sent() {
     }
 }
 
-/// 9: TC is not set for what merely would have been nice to have. Here there is no such thing: the records of
-/// the other family do not count.
+/// 9: TC is not set for optional records that do not fit. Responses have none; addresses of the other family are not
+/// required.
 #[test]
 fn the_other_family_does_not_truncate() {
     let cluster = cluster(2, 200);
@@ -72,7 +72,7 @@ fn the_soa_is_in_the_authority_section() {
     assert_eq!(response.authority[0].owner, WireName::new("pod.cluster.local"));
 }
 
-/// 8: a TTL is between 0 and 2^31 - 1; the records' never come near.
+/// 8: a TTL is between 0 and 2^31 - 1; the maximum here is 3600.
 #[test]
 fn ttls_are_unsigned_31_bits() {
     let server = Server::new(Mode::Verified).with(|config| config.ttl = poddns_core::Ttl::MAX);
@@ -89,7 +89,7 @@ fn labels_are_any_octets() {
     assert_eq!(response.question.unwrap().name.0, name);
 }
 
-/// 9: of a query without its end only the question counts, and the client asks again over TCP.
+/// 9: of a query whose end is missing only the question is used, and the client retries over TCP.
 #[test]
 fn cut_query_gets_truncated_response() {
     let server = Server::new(Mode::Verified);
@@ -106,7 +106,7 @@ fn cut_query_gets_truncated_response() {
         assert_eq!((Rcode(response.rcode), response.answer.len()), (Rcode::NOERROR, 0));
         assert!(response.question.is_some() && response.opt.is_none());
     }
-    // Not even the question is there.
+    // The question is incomplete as well.
     let (_, response) = server.outcome(&octets[..question - 1], &request);
     assert_eq!(response.map(|response| Rcode(response.rcode)), Some(Rcode::FORMERR));
     let mut other = octets.clone();
@@ -115,8 +115,8 @@ fn cut_query_gets_truncated_response() {
     assert_eq!(response.map(|response| Rcode(response.rcode)), Some(Rcode::NOTIMP), "another opcode");
 }
 
-/// 9: a driver may ask for a truncated response, for clients whose address may be forged. It is the query again:
-/// question, rcode and OPT stay, with a cookie for the next time, and nothing else that would make it longer.
+/// 9: a driver may request a truncated response, for clients whose address may be forged. It has the question, the
+/// rcode and the OPT with a cookie for the next query, and nothing else that would make it longer.
 #[test]
 fn a_response_is_truncated_on_demand() {
     let secrets = CookieSecrets { current: [9; 16], previous: None };

@@ -11,7 +11,7 @@ fn ask(name: &str, rtype: u16) -> Response {
     Server::new(Mode::Verified).udp(&Query::new(name, rtype).octets())
 }
 
-/// 2.1: NXDOMAIN, an empty answer section, the SOA in the authority section (TYPE 2 of those listed), and AA.
+/// 2.1: NXDOMAIN has an empty answer section, the SOA in the authority section (type 2 of those listed), and AA.
 #[test]
 fn a_name_error_has_the_soa() {
     for rtype in [1, 28, 6, 2, 255, 16] {
@@ -22,7 +22,7 @@ fn a_name_error_has_the_soa() {
     }
 }
 
-/// 2.2: NODATA is NOERROR without an answer, with the SOA and no NS records, or it would be a referral.
+/// 2.2: NODATA is NOERROR without an answer, with the SOA and without NS records, which would make it a referral.
 #[test]
 fn no_data_has_the_soa() {
     for name in ["10-244-1-5.default.pod.cluster.local", "default.pod.cluster.local", "pod.cluster.local"] {
@@ -33,8 +33,8 @@ fn no_data_has_the_soa() {
     }
 }
 
-/// 3: the SOA's owner is the zone's apex, and its TTL "is set from the minimum of the MINIMUM
-/// field of the SOA record and the TTL of the SOA itself"; 5: how long it may be cached. At the apex the same.
+/// 3: the SOA's owner is the zone's apex, and its TTL "is set from the minimum of the MINIMUM field of the SOA record
+/// and the TTL of the SOA itself"; 5: this is how long it may be cached. The SOA at the apex has the same TTL.
 #[test]
 fn ttl_of_soa_equals_its_minimum() {
     for (ttl, expected) in [(0, 0), (5, 5), (300, 300), (301, 300), (3600, 300)] {
@@ -48,7 +48,7 @@ fn ttl_of_soa_equals_its_minimum() {
     }
 }
 
-/// 7.1: a server failure has no records that somebody could cache.
+/// 7.1: a server failure has no records that could be cached.
 #[test]
 fn a_server_failure_has_no_records() {
     let cluster = crate::support::cluster::recorded().fresh(poddns_core::Freshness::Unsynced);

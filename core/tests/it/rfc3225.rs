@@ -6,7 +6,7 @@ use poddns_core::wire::Rcode;
 use crate::support::Server;
 use crate::support::query::{Edns, Query};
 
-/// 3: "The DO bit of the query MUST be copied in the response", whatever the response is.
+/// 3: "The DO bit of the query MUST be copied in the response", for every kind of response.
 #[test]
 fn do_is_copied() {
     let names = ["10-244-1-5.default.pod.cluster.local", "nowhere.pod.cluster.local", "example.com"];
@@ -21,7 +21,7 @@ fn do_is_copied() {
     assert_eq!((Rcode(response.rcode), response.opt.unwrap().flags), (Rcode::FORMERR, 0x8000));
 }
 
-/// 3: without it nothing of DNSSEC is sent; with it neither, as the zone is not signed.
+/// 3: without DO no DNSSEC records are sent; with DO neither, as the zone is not signed.
 #[test]
 fn an_unsigned_zone_has_no_signatures() {
     let name = "10-244-1-5.default.pod.cluster.local";

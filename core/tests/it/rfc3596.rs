@@ -16,7 +16,7 @@ fn an_ipv6_address_is_sixteen_octets() {
     assert_eq!(record.data, [0xfd, 0, 0, 0x10, 2, 0x44, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7]);
 }
 
-/// 2.3: an AAAA query is for AAAA records alone.
+/// 2.3: an AAAA query returns AAAA records only.
 #[test]
 fn an_aaaa_query_gets_no_a_record() {
     let server = Server::new(Mode::Verified);

@@ -1,4 +1,4 @@
-//! RFC 3597: types and classes that a server does not know.
+//! RFC 3597: unknown types and classes.
 
 use poddns_core::Mode;
 use poddns_core::wire::{Class, Rcode, Rtype};
@@ -7,7 +7,7 @@ use crate::support::Server;
 use crate::support::query::{Query, record};
 use crate::support::response::WireName;
 
-/// 3: a type that is not known is a type like others: NODATA where the name exists, NXDOMAIN where not.
+/// 3: an unknown type is treated like others: NODATA where the name exists, NXDOMAIN where not.
 #[test]
 fn unknown_types_are_ordinary() {
     for rtype in [7, 38, 100, 256, 1000, 32_768, 65_280, 65_534, 65_535] {
@@ -18,7 +18,7 @@ fn unknown_types_are_ordinary() {
     }
 }
 
-/// 4: data of an unknown type is opaque; nothing in it is a name to be followed.
+/// 4: data of an unknown type is opaque; nothing in it is interpreted as a name.
 #[test]
 fn unknown_data_is_opaque() {
     for data in [&[][..], &[0xc0, 0xff], &[0xff; 300]] {
@@ -28,14 +28,14 @@ fn unknown_data_is_opaque() {
     }
 }
 
-/// 5: the textual form of what has no mnemonic.
+/// 5: the textual form of numbers without mnemonic.
 #[test]
 fn unknown_numbers_have_a_textual_form() {
     assert_eq!(Rtype(65_280).to_string(), "TYPE65280");
     assert_eq!(Class(32).to_string(), "CLASS32");
 }
 
-/// A class that is not known is one that this server has no zone of.
+/// The server has no zones of unknown classes.
 #[test]
 fn unknown_classes_are_refused() {
     for class in [0, 2, 5, 32, 253, 65_280, 65_535] {

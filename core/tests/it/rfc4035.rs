@@ -1,4 +1,4 @@
-//! RFC 4035: the AD and CD bits at a server that signs nothing.
+//! RFC 4035: the AD and CD bits at a server without signed zones.
 
 use poddns_core::Mode;
 
@@ -6,7 +6,7 @@ use crate::support::Server;
 use crate::support::query::Query;
 use crate::support::response::AA;
 
-/// 3.1.6: an authoritative server "SHOULD clear the CD bit", and must not set AD for what it did not verify.
+/// 3.1.6: an authoritative server "SHOULD clear the CD bit", and must not set AD for data that it has not verified.
 #[test]
 fn ad_and_cd_are_clear() {
     for name in ["10-244-1-5.default.pod.cluster.local", "nowhere.pod.cluster.local"] {

@@ -7,8 +7,8 @@ use crate::support::Server;
 use crate::support::query::{Edns, Query};
 use crate::support::response::AA;
 
-/// Section 3 and 4.1 to 4.5: neither silence nor NXDOMAIN nor another rcode nor a broken response, but NOERROR and
-/// no answer, so that the client goes on to ask for the family that there is.
+/// Section 3 and 4.1 to 4.5: the response is NOERROR without an answer, rather than none, NXDOMAIN, another rcode or
+/// a broken one, so that the client continues with the other address family.
 #[test]
 fn the_other_family_is_no_data() {
     for mode in [Mode::Insecure, Mode::Verified] {
@@ -26,7 +26,7 @@ fn the_other_family_is_no_data() {
     }
 }
 
-/// 4.2: what is NXDOMAIN for AAAA is so for A.
+/// 4.2: a name that is NXDOMAIN for AAAA is NXDOMAIN for A as well.
 #[test]
 fn name_error_holds_for_all_types() {
     for rtype in [1, 28] {

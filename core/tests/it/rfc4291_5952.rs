@@ -1,21 +1,22 @@
-//! RFC 4291 2.2 and 5952: how an address is written, with dashes for colons; RFC 1123 2.1: as a host name's label.
+//! RFC 4291 2.2 and 5952: textual forms of addresses, with dashes instead of colons. RFC 1123 2.1: the label is valid
+//! in a host name.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use poddns_core::podip::{PodIpLabel, parse};
 use proptest::prelude::*;
 
-/// 4291 2.2: every form, and no other.
+/// 4291 2.2: every form is accepted, and no other.
 #[test]
 fn every_form_is_read() {
     let address = |text: &str| text.parse::<IpAddr>().ok();
     for (label, expected) in [
-        // 2.2 1: eight groups, leading zeros or none, any case.
+        // 2.2 1: eight groups, with or without leading zeros, in any case.
         ("2001-db8-0-0-8-800-200c-417a", "2001:db8::8:800:200c:417a"),
         ("2001-0DB8-0000-0000-0008-0800-200C-417A", "2001:db8::8:800:200c:417a"),
         ("1-2-3-4-5-6-7-8", "1:2:3:4:5:6:7:8"),
         ("0-0-0-0-0-0-0-0", "::"),
-        // 2.2 2: one "::", for one group or more.
+        // 2.2 2: one "::", for one or more groups.
         ("2001-db8--8-800-200c-417a", "2001:db8::8:800:200c:417a"),
         ("ff01--101", "ff01::101"),
         ("--1", "::1"),
@@ -31,11 +32,11 @@ fn every_form_is_read() {
     for label in [
         "1-2-3-4-5-6-7",
         "1-2-3-4-5-6-7-8-9",
-        // "::" stands for a group at least.
+        // "::" stands for at least one group.
         "1-2-3-4--5-6-7-8",
         "1-2-3-4-5-6-7-8--",
         "--1-2-3-4-5-6-7-8",
-        // Once at most.
+        // At most one "::".
         "1--2--3",
         "----",
         "1---2",
@@ -49,11 +50,11 @@ fn every_form_is_read() {
         "1-2-3-4-5-6-7-",
         "-",
         "",
-        // 2.2 3: a dotted quad has no dashed form; 2.3: neither has a prefix, nor (RFC 6874) a zone.
+        // 2.2 3: dotted quads have no dashed form; 2.3: nor have prefixes, or zones (RFC 6874).
         "--ffff-1.2.3.4",
         "--1/64",
         "fe80--1%1",
-        // Four groups are IPv4 or nothing.
+        // Four groups are never IPv6.
         "a-b-c-d",
         "fd00-1-2-3",
     ] {
@@ -90,7 +91,7 @@ fn ipv4_is_four_plain_decimal_groups() {
     }
 }
 
-/// Numbers in every place, each in its one spelling.
+/// Numbers in every position, each in its only spelling.
 #[test]
 fn every_octet_is_written_and_read() {
     for place in 0..4 {
@@ -102,7 +103,7 @@ fn every_octet_is_written_and_read() {
             assert_eq!(PodIpLabel::from(IpAddr::from(octets)).as_str(), label);
         }
     }
-    // The first place has them all; the others, which are read no differently, every 251st.
+    // All numbers in the first position; every 251st in the others, which are read in the same way.
     for place in 0..8 {
         for group in (0..=u16::MAX).step_by(if place == 0 { 1 } else { 251 }) {
             let mut groups = [0xfd00, 1, 2, 3, 4, 5, 6, 7];
@@ -114,8 +115,8 @@ fn every_octet_is_written_and_read() {
     }
 }
 
-/// 5952 4: the one form that is written; 4.2.3: the longest run of zeros, the first of equals; 4.2.2: not a
-/// single zero.
+/// 5952 4: the form that is written. 4.2.3: the longest run of zeros is shortened, the first of equally long ones.
+/// 4.2.2: a single zero is not.
 #[test]
 fn one_form_is_written() {
     for (address, label) in [
@@ -140,7 +141,7 @@ fn one_form_is_written() {
     }
 }
 
-/// IPv6 addresses with runs of zeros, as real ones have.
+/// IPv6 addresses with runs of zeros, like those in use.
 fn sparse_v6() -> impl Strategy<Value = Ipv6Addr> {
     let group = prop_oneof![3 => Just(0_u16), 1 => 0..=0xf_u16, 1 => any::<u16>()];
     prop::array::uniform8(group).prop_map(Ipv6Addr::from)
@@ -154,7 +155,7 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
-/// All spellings that the standard library knows, with a dash for each colon, and with the colons of IPv6.
+/// Returns all spellings of the standard library, with a dash for each colon, and with the colons of IPv6.
 fn dashed(address: IpAddr) -> Vec<String> {
     match address {
         IpAddr::V4(v4) => vec![v4.to_string().replace('.', "-")],
@@ -172,7 +173,7 @@ fn dashed(address: IpAddr) -> Vec<String> {
 }
 
 proptest! {
-    /// Reading what is written gives the address back, in the canonical and every other form.
+    /// Reading the canonical form, and every other, returns the same address.
     #[test]
     fn reading_undoes_writing(address in address()) {
         let label = PodIpLabel::from(address);
@@ -182,7 +183,7 @@ proptest! {
         }
     }
 
-    /// RFC 1123 2.1: letters, digits and inner dashes; 1035 2.3.4: and few enough.
+    /// RFC 1123 2.1: letters, digits and inner dashes; 1035 2.3.4: within the maximum length.
     #[test]
     fn what_is_written_is_a_host_name(address in address()) {
         let label = PodIpLabel::from(address);
@@ -190,7 +191,7 @@ proptest! {
         prop_assert!(label.as_bytes().len() <= 39);
     }
 
-    /// 5952: the form is that of the standard library, but for the zeros at the ends.
+    /// 5952: the form is that of the standard library, except for the zeros at the ends.
     #[test]
     fn the_form_is_that_of_rfc_5952(address in sparse_v6()) {
         prop_assume!(address.to_ipv4_mapped().is_none());
@@ -204,7 +205,7 @@ proptest! {
         prop_assert_eq!(PodIpLabel::from(IpAddr::V6(address)).to_string(), expected);
     }
 
-    /// Any label is read as the standard library reads it: an oracle for refusals too.
+    /// Any label is read as by the standard library, including rejected ones.
     #[test]
     fn labels_parse_as_in_the_standard_library(label in "[0-9a-fA-F:-]{0,20}|([0-9]{1,3}[:-]){3}[0-9]{1,3}|([0-9a-f]{0,5}[:-]){2,8}[0-9a-f]{0,5}|([0-9a-f]{0,5}:){2,8}[0-9a-f]{0,5}") {
         let v4 = label.replace('-', ".").parse::<Ipv4Addr>().ok().map(IpAddr::V4);
@@ -212,7 +213,7 @@ proptest! {
         prop_assert_eq!(parse(label.as_bytes()), v4.or(v6));
     }
 
-    /// No octets make it panic, and letters read the same in both cases.
+    /// No octets cause a panic, and the case of letters does not matter.
     #[test]
     fn any_octets_are_read(label in prop::collection::vec(any::<u8>(), 0..70)) {
         prop_assert_eq!(parse(&label), parse(&label.to_ascii_uppercase()));

@@ -1,4 +1,4 @@
-//! RFC 4343: case.
+//! RFC 4343: case insensitivity.
 
 use poddns_core::Mode;
 use poddns_core::wire::Rcode;
@@ -20,7 +20,7 @@ fn only_ascii_letters_match_in_both_cases() {
         let hexadecimal = octet.is_ascii_hexdigit();
         assert_eq!(found(&[octet, b'-', b'-']), hexadecimal, "{octet:#x}");
     }
-    // One bit away from the dash, the digits and the letters.
+    // Octets that differ in one bit from a dash, a digit or a letter.
     assert!(!found(b"a\x0d\x0d1") && !found(b"a--\x11") && !found(b"a--\x01") && !found(b"\xe1--1"));
 }
 
@@ -40,8 +40,8 @@ fn names_match_in_any_case() {
     }
 }
 
-/// 4.1 and 4.2: the question is copied as it came, and the owner of the answer with it: what resolvers that mix the
-/// case of their questions check.
+/// 4.1 and 4.2: the case of the question is copied, and that of the answer's owner: resolvers that randomise the case
+/// of their questions check this.
 #[test]
 fn case_is_kept() {
     let name = "FD00-10-244-1--7.DeFaulT.PoD.cLuStEr.LoCaL";

@@ -1,4 +1,4 @@
-//! RFC 4892: which server is this? In class CH, if it may say so.
+//! RFC 4892: identification of the server in class CH, if configured.
 
 use poddns_core::Mode;
 use poddns_core::wire::{Class, Ede, Rcode};
@@ -39,7 +39,7 @@ fn says_who_it_is() {
     }
 }
 
-/// 3.1: an operator can switch it off; here it is off unless switched on, and REFUSED then.
+/// 3.1: an operator can disable it; here it is disabled by default, and REFUSED then.
 #[test]
 fn says_nothing_unless_told_to() {
     let names = ["id.server", "hostname.bind", "version.bind", "version.server"];
@@ -56,7 +56,7 @@ fn says_nothing_unless_told_to() {
     }
 }
 
-/// Only as TXT, only in class CH, and nothing else in that class.
+/// Only for type TXT, only in class CH, and no other names in that class.
 #[test]
 fn says_nothing_else() {
     for (name, rtype, class) in [
@@ -77,12 +77,12 @@ fn says_nothing_else() {
         );
         assert!(!response.has(AA));
     }
-    // In class IN it is a name outside of the zones.
+    // In class IN the name is outside the zones.
     let response = ask(&talkative(), "id.server", 16, 1);
     assert_eq!(response.ede(), Some(Ede::NOT_AUTHORITATIVE));
 }
 
-/// A text is one string, of which 255 octets are sent.
+/// A text is one string of which at most 255 octets are sent.
 #[test]
 fn long_texts_are_cut() {
     for (len, sent) in [(0, 0), (255, 255), (256, 255), (300, 255)] {

@@ -16,7 +16,7 @@ fn query(name: &str, edns: &Edns) -> Vec<u8> {
     Query::new(name, 1).edns(edns).octets()
 }
 
-/// 2.1: sent when asked for, in every response; 2.3: its payload is what the operator likes.
+/// 2.1: sent if requested, in every response; 2.3: its payload is chosen by the operator.
 #[test]
 fn is_sent_when_asked_for() {
     let asks = Edns::new(1232).option(NSID, &[]);
@@ -24,7 +24,7 @@ fn is_sent_when_asked_for() {
         let opt = named(b"node-a\x00\xff").udp(&query(name, &asks)).opt.unwrap();
         assert_eq!(opt.option(NSID), Some(&b"node-a\x00\xff"[..]), "{name}");
     }
-    // 2.2: what a query says in it is ignored.
+    // 2.2: the contents of the option in a query are ignored.
     let says = Edns::new(1232).option(NSID, b"whatever");
     assert_eq!(
         named(b"n").udp(&query("pod.cluster.local", &says)).opt.unwrap().option(NSID),
@@ -32,7 +32,7 @@ fn is_sent_when_asked_for() {
     );
 }
 
-/// 2.2: and only then; and only if there is one.
+/// 2.2: not sent if not requested, or if none is configured.
 #[test]
 fn is_not_sent_unasked() {
     let plain = query("pod.cluster.local", &Edns::new(1232));
@@ -43,7 +43,7 @@ fn is_not_sent_unasked() {
     assert!(without_edns.opt.is_none());
 }
 
-/// An identifier is cut so that every response fits its datagram.
+/// An identifier is truncated so that every response fits its datagram.
 #[test]
 fn is_cut_to_what_fits() {
     let long = [b'n'; 200];

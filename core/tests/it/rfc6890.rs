@@ -1,4 +1,4 @@
-//! RFC 6890 and those it gathers: addresses that no pod can have, which `block-special` refuses.
+//! RFC 6890 and the RFCs that it summarises: addresses that no pod can have, which `block-special` refuses.
 
 use poddns_core::Mode;
 use poddns_core::podip::PodIpLabel;
@@ -6,8 +6,8 @@ use poddns_core::wire::Rtype;
 
 use crate::support::Server;
 
-/// By range: the addresses just inside, then those just outside. Not all of the registries' ranges: what pods
-/// can have (private, shared, unique local) must not be among them.
+/// By range: the addresses just inside, then those just outside. Ranges of the registries that pods can use (private,
+/// shared, unique local) must not be blocked.
 const RANGES: [(&str, [&str; 2], &[&str]); 20] = [
     ("this network, RFC 1122 3.2.1.3", ["0.0.0.0", "0.255.255.255"], &["1.0.0.0"]),
     ("loopback, RFC 1122", ["127.0.0.0", "127.255.255.255"], &["126.255.255.255", "128.0.0.0"]),
@@ -34,7 +34,7 @@ const RANGES: [(&str, [&str; 2], &[&str]); 20] = [
     ("documentation, RFC 3849", ["2001:db8::", "2001:db8:ffff::1"], &["2001:db7:ffff::", "2001:db9::"]),
     ("documentation, RFC 9637", ["3fff::", "3fff:fff:ffff::1"], &["3fff:1000::", "3ffe:fff::", "4000::"]),
     ("benchmark, RFC 5180", ["2001:2::", "2001:2:0:ffff::1"], &["2001:2:1::", "2001:1::", "2001:3::"]),
-    // Translated to IPv4: loopback there is loopback. The compatible form (RFC 4291 2.5.5.1) leads nowhere.
+    // Translated to IPv4: loopback there is loopback. The compatible form (RFC 4291 2.5.5.1) is not translated.
     (
         "embedded, RFC 6052 2.1",
         ["64:ff9b::127.0.0.1", "64:ff9b::224.0.0.1"],
@@ -74,7 +74,7 @@ fn special_addresses_are_blocked_where_asked_for() {
     }
 }
 
-/// RFC 4291 2.5.5.2: a mapped address is nobody's, guard or no guard, and that is not the operator's doing.
+/// RFC 4291 2.5.5.2: no pod has a mapped address, with or without the guard, and the response has no EDE 15 for it.
 #[test]
 fn mapped_addresses_never_resolve() {
     for block_special in [false, true] {
@@ -86,7 +86,7 @@ fn mapped_addresses_never_resolve() {
     }
 }
 
-/// In mode verified a pod that has such an address is not answered either.
+/// In mode verified, a pod with such an address is not answered either.
 #[test]
 fn the_guard_is_for_every_mode() {
     let cluster = crate::support::cluster::recorded().pod("default", "odd", &[[127, 0, 0, 9].into()]);

@@ -31,7 +31,8 @@ fn two_opts_are_a_format_error() {
     assert_eq!(Rcode(Server::new(Mode::Verified).udp(&query).rcode), Rcode::FORMERR);
 }
 
-/// 6.1.2: the fixed part: root owner, size as class; what a query says beyond size, version and DO is ignored.
+/// 6.1.2: the fixed part has a root owner and the size as class. Fields of the query other than size, version and DO
+/// are ignored.
 #[test]
 fn the_fixed_part_is_this_servers() {
     for edns in [
@@ -43,12 +44,12 @@ fn the_fixed_part_is_this_servers() {
         let response = ask(&edns);
         assert_eq!(Rcode(response.rcode), Rcode::NOERROR);
         let opt = response.opt.unwrap();
-        // 6.1.4: the Z bits are zero; 6.2.5: the size is the responder's.
+        // 6.1.4: the Z bits are zero; 6.2.5: the size is the responder's own.
         assert_eq!((opt.payload_size, opt.version, opt.flags), (1232, 0, 0));
     }
 }
 
-/// 6.1.2: options are attribute-value pairs that fill the data exactly; the unknown ones are ignored.
+/// 6.1.2: options are attribute-value pairs that fill the data exactly; unknown ones are ignored.
 #[test]
 fn options_fill_the_data() {
     for (data, rcode) in [
@@ -64,13 +65,13 @@ fn options_fill_the_data() {
     ] {
         let response = ask(&Edns::new(1232).raw(data));
         assert_eq!(Rcode(response.rcode), rcode, "{data:02x?}");
-        // 7: also in the FORMERR that is about the OPT's own contents.
+        // 7: the OPT is also in a FORMERR caused by the OPT's own contents.
         assert_eq!(response.opt.unwrap().options, [], "{data:02x?}");
         assert_eq!(response.answer.is_empty(), rcode == Rcode::FORMERR);
     }
 }
 
-/// 6.1.3: any other version is BADVERS, with the version that is served; the rcode is split over header and OPT.
+/// 6.1.3: any other version is BADVERS, with the supported version; the rcode is split over header and OPT.
 #[test]
 fn versions_above_0_are_badvers() {
     for version in 1..=255 {
@@ -81,7 +82,7 @@ fn versions_above_0_are_badvers() {
     }
 }
 
-/// 6.2.3: sizes below 512 are 512; 6.2.5 and the limit of this server: none above 1232.
+/// 6.2.3: sizes below 512 are treated as 512; 6.2.5: the limit of this server is 1232.
 #[test]
 fn sizes_are_between_512_and_1232() {
     let addresses: Vec<_> = (0..60).map(|last| [10, 0, 0, last].into()).collect();
@@ -99,7 +100,7 @@ fn sizes_are_between_512_and_1232() {
     }
 }
 
-/// 6.1.1: OPT may stand anywhere in the additional section, among records of other types.
+/// 6.1.1: the OPT may be anywhere in the additional section, among records of other types.
 #[test]
 fn opt_stands_anywhere_in_the_additional_section() {
     let other = record(&[0], 1, 1, 0, &[1, 2, 3, 4]);

@@ -1,4 +1,4 @@
-//! RFC 7766 (and 5966 before it): over TCP, as far as messages are concerned. Connections are the driver's.
+//! RFC 7766 (and its predecessor 5966): messages over TCP. Connections are up to the driver.
 
 use poddns_core::Mode;
 
@@ -7,7 +7,7 @@ use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query};
 use crate::support::response::TC;
 
-/// 5: a response is the same over either transport, if it fits.
+/// 5: a response is the same over both transports, if it fits.
 #[test]
 fn both_transports_say_the_same() {
     for name in [
@@ -23,7 +23,8 @@ fn both_transports_say_the_same() {
     }
 }
 
-/// 5 and 8: what is truncated over UDP is whole over TCP, whatever size the OPT says, up to 65,535 octets.
+/// 5 and 8: a response that is truncated over UDP is complete over TCP, regardless of the size in the OPT, up to
+/// 65,535 octets.
 #[test]
 fn responses_over_tcp_have_65535_octets() {
     let addresses =
@@ -42,7 +43,7 @@ fn responses_over_tcp_have_65535_octets() {
     }
 }
 
-/// 6.2.1.1 and 7: pipelined queries are distinguished by their IDs and questions, and one does not touch the next.
+/// 6.2.1.1 and 7: pipelined queries are distinguished by their IDs and questions, and do not affect each other.
 #[test]
 fn responses_are_told_apart() {
     let server = Server::new(Mode::Verified);

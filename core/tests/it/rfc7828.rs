@@ -16,7 +16,7 @@ fn query(edns: &Edns) -> Vec<u8> {
     Query::new("10-244-1-5.default.pod.cluster.local", 1).edns(edns).octets()
 }
 
-/// 3.1 and 3.3.2: two octets, in units of 100 milliseconds, to a client that asks over TCP.
+/// 3.1 and 3.3.2: two octets, in units of 100 milliseconds, for clients that send the option over TCP.
 #[test]
 fn tells_the_timeout() {
     let asks = query(&Edns::new(1232).option(KEEPALIVE, &[]));
@@ -29,7 +29,7 @@ fn tells_the_timeout() {
     assert_eq!(server(Some(1)).tcp(&plain).opt.unwrap().options, []);
 }
 
-/// 3.3.1: over UDP it is neither read nor sent.
+/// 3.3.1: over UDP the option is neither read nor sent.
 #[test]
 fn is_ignored_over_udp() {
     for data in [&[][..], &[0, 1], &[1, 2, 3]] {
@@ -38,7 +38,7 @@ fn is_ignored_over_udp() {
     }
 }
 
-/// In errors too: the connection is the same.
+/// Errors have the option as well: they do not close the connection.
 #[test]
 fn tells_the_timeout_with_an_error() {
     let edns = Edns::new(1232).option(KEEPALIVE, &[]);

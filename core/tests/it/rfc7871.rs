@@ -1,4 +1,4 @@
-//! RFC 7871: EDNS Client Subnet, of forwarders that are trusted.
+//! RFC 7871: EDNS Client Subnet, from trusted forwarders.
 
 use core::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::support::{NOW, Server};
 
 const SUBNET: u16 = 8;
 const FORWARDER: &str = "10.96.0.10";
-/// A pod of `default`.
+/// The option with the address of a pod of `default`.
 const POD: [u8; 8] = [0, 1, 32, 0, 10, 244, 1, 5];
 const NAME: &str = "10-244-1-6.default.pod.cluster.local";
 
@@ -199,7 +199,7 @@ fn clients_are_canonical() {
 }
 
 proptest! {
-    /// Any data of the option, from a forwarder or not, is answered; a forwarder's is FORMERR or comes back.
+    /// Any data of the option is answered; from a forwarder it is FORMERR or returned in the response.
     #[test]
     fn any_option_is_answered(data in prop::collection::vec(any::<u8>(), 0..=24), family in 0..=3_u8, source in 0..=130_u8) {
         let mut data = data;

@@ -32,7 +32,7 @@ fn returned(response: &Response) -> Option<Vec<u8>> {
     response.opt.as_ref().and_then(|opt| opt.option(COOKIE)).map(<[u8]>::to_vec)
 }
 
-/// 5.2.1: no OPT or no COOKIE option, no cookie.
+/// 5.2.1: without an OPT or COOKIE option, the response has no cookie.
 #[test]
 fn without_a_cookie_there_is_none() {
     let plain = Query::new("pod.cluster.local", 1);
@@ -55,8 +55,8 @@ fn a_malformed_cookie_is_a_format_error() {
     }
 }
 
-/// 5.2.3: only a client cookie: answered, with both cookies. 5.2.4: a wrong server cookie: the same here.
-/// 5.2.5: a right one.
+/// 5.2.3: a client cookie alone is answered with both cookies. 5.2.4: an invalid server cookie likewise. 5.2.5: a
+/// valid one.
 #[test]
 fn a_client_cookie_gets_a_server_cookie() {
     let (status, rcode, both) = ask(&query(&CLIENT_COOKIE).octets(), CLIENT);
@@ -69,7 +69,7 @@ fn a_client_cookie_gets_a_server_cookie() {
         (CookieStatus::Valid, Rcode::NOERROR, Some(both.clone()))
     );
 
-    // Of another client, of another address, of another length: all are renewed and the query is answered.
+    // A cookie for another client, address or length: each is renewed, and the query is answered.
     let mut forged = both.clone();
     for at in 0..both.len() {
         forged[at] ^= 1;
@@ -101,8 +101,8 @@ fn the_first_cookie_counts() {
     assert_eq!(ask(&query, CLIENT).1, Rcode::FORMERR);
 }
 
-/// 5.4: without a question it is a request for a cookie: NOERROR for a client's alone and for a good one, BADCOOKIE
-/// for one that is not.
+/// 5.4: without a question, a query requests a cookie: NOERROR with a client cookie alone or a valid server cookie,
+/// BADCOOKIE with an invalid one.
 #[test]
 fn a_cookie_can_be_asked_for_alone() {
     let alone = |cookie: &[u8]| Query::empty().edns(&Edns::new(1232).option(COOKIE, cookie)).octets();
@@ -115,15 +115,15 @@ fn a_cookie_can_be_asked_for_alone() {
     assert_eq!(ask(&alone(&both), CLIENT), (CookieStatus::Invalid, Rcode::BADCOOKIE, Some(fresh)));
     let response = server().udp(&alone(&CLIENT_COOKIE));
     assert!(response.question.is_none() && response.answer.is_empty() && response.authority.is_empty());
-    // Where there are no cookies, such a query asks for nothing.
+    // Without configured cookies, such a query requests nothing.
     let response = Server::new(Mode::Verified).udp(&alone(&CLIENT_COOKIE));
     assert_eq!((Rcode(response.rcode), returned(&response)), (Rcode::FORMERR, None));
-    // Nor is it one with another opcode or version.
+    // With another opcode, it is not a request for a cookie.
     let notify = Query::empty().opcode(4).edns(&Edns::new(1232).option(COOKIE, &CLIENT_COOKIE)).octets();
     assert_eq!(ask(&notify, CLIENT).1, Rcode::NOTIMP);
 }
 
-/// 5.3: errors have cookies as well, BADVERS and FORMERR about something else among them.
+/// 5.3: errors have cookies as well, including BADVERS, and FORMERR caused by something else.
 #[test]
 fn errors_have_cookies() {
     let edns = Edns::new(1232).option(COOKIE, &CLIENT_COOKIE);
@@ -139,7 +139,7 @@ fn errors_have_cookies() {
     }
 }
 
-/// 5.2 and configuration: a server without a secret has no cookies to give, and sends none.
+/// 5.2: a server without configured secrets sends no cookies.
 #[test]
 fn cookies_can_be_off() {
     let response = Server::new(Mode::Verified).udp(&query(&CLIENT_COOKIE).octets());
@@ -147,7 +147,7 @@ fn cookies_can_be_off() {
 }
 
 /// 5.3: "If the client is expecting the response to contain a COOKIE option and it is missing, the response MUST be
-/// discarded." So a forwarder, which asks other servers as well, gets none.
+/// discarded." So a forwarder that queries other servers as well gets no cookie.
 #[test]
 fn exempt_clients_get_no_cookie() {
     let exempt = [IpCidr::new(CLIENT, 32).unwrap()];
@@ -174,7 +174,7 @@ fn exempt_clients_get_no_cookie() {
     assert!(returned(&response.unwrap()).is_some(), "another client");
 }
 
-/// Secrets stay out of logs.
+/// Secrets are not logged.
 #[test]
 fn secrets_are_not_shown() {
     assert_eq!(format!("{SECRETS:?}"), "CookieSecrets { .. }");

@@ -1,4 +1,4 @@
-//! RFC 8020: NXDOMAIN means that there is nothing below.
+//! RFC 8020: NXDOMAIN means that no name below exists either.
 
 use poddns_core::Mode;
 use poddns_core::wire::Rtype;
@@ -6,7 +6,7 @@ use poddns_core::wire::Rtype;
 use crate::support::cluster::label;
 use crate::support::{CLUSTER, Server};
 
-/// 2: a name with descendants exists, so the names on the way to every pod are NODATA.
+/// 2: a name with descendants exists, so the names between a pod and the apex are NODATA.
 #[test]
 fn names_above_pods_exist() {
     for mode in [Mode::Insecure, Mode::Verified] {
@@ -19,7 +19,7 @@ fn names_above_pods_exist() {
     }
 }
 
-/// 2: below a name that does not exist nothing does.
+/// 2: no name exists below a name that does not exist.
 #[test]
 fn nothing_is_below_a_name_error() {
     let listed = [label("default")];
@@ -40,7 +40,7 @@ fn nothing_is_below_a_name_error() {
     }
 }
 
-/// Nothing is below a pod either, so that is a name error too, and not NODATA.
+/// Names below a pod's name are NXDOMAIN as well, not NODATA.
 #[test]
 fn nothing_is_below_a_pod() {
     for mode in [Mode::Insecure, Mode::Verified] {

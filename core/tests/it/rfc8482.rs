@@ -22,14 +22,14 @@ fn any_is_one_rrset() {
     assert_eq!(server.says("two-families.default.pod.cluster.local", Rtype::ANY), "10.0.0.1 10.0.0.2");
 }
 
-/// 4.1 at the apex: the SOA, not all there is.
+/// 4.1 at the apex: only the SOA.
 #[test]
 fn any_at_the_apex_is_the_soa() {
     let response = Server::new(Mode::Verified).udp(&Query::new("pod.cluster.local", 255).octets());
     assert_eq!(response.answer.iter().map(|record| record.rtype).collect::<Vec<_>>(), [6]);
 }
 
-/// 4: negative answers are as ever.
+/// 4: negative answers are the same as for other types.
 #[test]
 fn any_does_not_make_names() {
     let server = Server::new(Mode::Verified);

@@ -1,5 +1,5 @@
-//! RFC 8906 section 8: the probes that tell a server that fails to communicate, each with what it expects. That
-//! none times out is what `udp` and `tcp` check: they fail without a response.
+//! RFC 8906 section 8: the probes for servers that fail to communicate, each with its expected result. `udp` and
+//! `tcp` check that no probe times out: they fail without a response.
 
 use poddns_core::wire::Rcode;
 use poddns_core::{CookieSecrets, Mode};
@@ -105,7 +105,7 @@ fn probe_8_2_6_badvers_unknown_options() {
     assert_eq!(response.opt.unwrap().options, []);
 }
 
-/// A response that does not fit has its OPT all the same.
+/// A truncated response has an OPT as well.
 #[test]
 fn probe_8_2_7_truncated_responses() {
     let addresses: Vec<_> = (0..100).map(|last| [10, 0, 0, last].into()).collect();
@@ -124,8 +124,8 @@ fn probe_8_2_8_dnssec_ok() {
     assert_eq!(response.opt.unwrap().flags, 0x8000);
 }
 
-/// The document would see DO here as well, if the server copies it in version 0. It is not copied: what a flag means
-/// in a version that this server does not know, it does not know.
+/// The RFC expects DO here as well if the server copies it in version 0. It is not copied, because the meaning of
+/// flags in an unsupported version is not known.
 #[test]
 fn probe_8_2_9_badvers_dnssec_ok() {
     let response = server().udp(&soa().edns(&Edns::new(1232).version(1).flags(0x8000)).octets());

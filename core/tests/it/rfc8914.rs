@@ -1,4 +1,4 @@
-//! RFC 8914: extended errors, for every refusal that has a code.
+//! RFC 8914: extended errors, for every refusal with a code.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::{CLIENT, NOW, Server};
 
 const POD: &str = "10-244-1-5.default.pod.cluster.local";
 
-/// The cases that have a code: the state of the index, the query, the rcode, the code.
+/// Returns the cases with a code: state of the index, query, rcode, code.
 fn refusals() -> Vec<(Freshness, Query, Rcode, Ede)> {
     let pod = || Query::new(POD, 1);
     let class = |class| Query::of(&WireName::new(POD).0, 1, class);
@@ -38,8 +38,8 @@ fn refusals() -> Vec<(Freshness, Query, Rcode, Ede)> {
     ]
 }
 
-/// 2: an option of the INFO-CODE and no text; 3: in any response; only where there is an OPT. What the driver
-/// counts does not hang on the OPT.
+/// 2: an option with the INFO-CODE and without text; 3: in any response that has an OPT. The code in `Reply` does not
+/// depend on the OPT.
 #[test]
 fn refusals_say_why() {
     for (freshness, query, rcode, code) in refusals() {
@@ -140,7 +140,7 @@ impl PodLookup for Unreadable {
     }
 }
 
-/// Responses without an extended error: plain answers, and errors of form.
+/// Responses without an extended error: successful answers, and FORMERR.
 #[test]
 fn answers_have_none() {
     for (query, rcode) in [
@@ -156,7 +156,7 @@ fn answers_have_none() {
     assert_eq!(Server::new(Mode::Verified).udp(&badvers).ede(), None);
 }
 
-/// 2: what a query says in one is ignored.
+/// 2: an extended error in a query is ignored.
 #[test]
 fn an_option_of_the_query_is_ignored() {
     let query = Query::new(POD, 1).edns(&Edns::new(1232).option(15, &[0, 3, b'x'])).octets();

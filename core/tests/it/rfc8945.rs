@@ -1,4 +1,4 @@
-//! RFC 8945: transaction signatures, which are not supported: never a normal answer to a signed query.
+//! RFC 8945: transaction signatures, which are not supported: a signed query never gets a normal answer.
 
 use poddns_core::Mode;
 use poddns_core::wire::Rcode;
@@ -6,7 +6,7 @@ use poddns_core::wire::Rcode;
 use crate::support::Server;
 use crate::support::query::{Edns, Query, record, tsig};
 
-/// 5.2: a server that cannot check a signature answers an error: FORMERR, without records.
+/// 5.2: a server that cannot check a signature responds with an error: FORMERR, without records.
 #[test]
 fn signed_queries_are_refused() {
     for mode in [Mode::Disabled, Mode::Insecure, Mode::Verified] {
@@ -28,14 +28,14 @@ fn signed_queries_are_refused() {
     }
 }
 
-/// An update is signed as a rule; it is the opcode that is not served.
+/// Updates are usually signed; the error is about the unsupported opcode.
 #[test]
 fn a_signed_update_is_not_implemented() {
     let query = Query::new("pod.cluster.local", 6).opcode(5).record(2, tsig(255)).octets();
     assert_eq!(Rcode(Server::new(Mode::Verified).tcp(&query).rcode), Rcode::NOTIMP);
 }
 
-/// TSIG as the type of a question is a type like others.
+/// TSIG as a qtype is treated like other types.
 #[test]
 fn asking_for_tsig_is_no_signature() {
     let query = Query::new("10-244-1-5.default.pod.cluster.local", 250).octets();

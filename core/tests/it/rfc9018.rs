@@ -1,4 +1,4 @@
-//! RFC 9018: server cookies that servers with one secret can share. The examples of its appendix A.
+//! RFC 9018: server cookies that servers with the same secret can share. The examples of its appendix A.
 
 use core::net::IpAddr;
 
@@ -11,7 +11,7 @@ fn octets<const N: usize>(hex: &str) -> [u8; N] {
     core::array::from_fn(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
 }
 
-/// Asks with a COOKIE of this data; what it told, and the cookie that came back.
+/// Sends a query with this COOKIE option; returns its status and the cookie of the response.
 fn ask(secrets: &CookieSecrets, cookie: &[u8], source: &str, now: u32) -> (CookieStatus, Vec<u8>) {
     let server = Server::new(Mode::Verified).with(|config| config.cookies = Some(secrets));
     let query = Query::new("pod.cluster.local", 6).edns(&Edns::new(1232).option(10, cookie)).octets();
@@ -26,7 +26,7 @@ fn secrets(current: &str, previous: Option<&str>) -> CookieSecrets {
     CookieSecrets { current: octets(current), previous: previous.map(octets) }
 }
 
-/// 4 and A.1: version 1, three zero octets, the time, SipHash-2-4 of all and the address.
+/// 4 and A.1: version 1, three zero octets, the time, and SipHash-2-4 of all of these and the address.
 #[test]
 fn appendix_a_1_a_new_cookie() {
     let client: [u8; 8] = octets("2464c4abcf10c957");
@@ -35,7 +35,7 @@ fn appendix_a_1_a_new_cookie() {
     assert_eq!(both, octets::<24>("2464c4abcf10c957010000005cf79f111f8130c3eee29480"));
 }
 
-/// A.2: forty minutes later the cookie is good, and a fresh one comes back.
+/// A.2: after forty minutes the cookie is valid, and is renewed.
 #[test]
 fn appendix_a_2_a_renewed_cookie() {
     let old: [u8; 24] = octets("2464c4abcf10c957010000005cf79f111f8130c3eee29480");
@@ -44,7 +44,7 @@ fn appendix_a_2_a_renewed_cookie() {
     assert_eq!(both, octets::<24>("2464c4abcf10c957010000005cf7a871d4a564a1442aca77"));
 }
 
-/// 4.2 and A.3: reserved octets that are not zero are hashed as they are.
+/// 4.2 and A.3: non-zero reserved octets are hashed as received.
 #[test]
 fn appendix_a_3_reserved_octets() {
     let old: [u8; 24] = octets("fc93fc62807ddb8601abcdef5cf78f71a314227b6679ebf5");
@@ -53,7 +53,7 @@ fn appendix_a_3_reserved_octets() {
     assert_eq!(at(1_559_734_700).1, octets::<24>("fc93fc62807ddb86010000005cf7a9acf73a7810aca2381e"));
 }
 
-/// 5 and A.4: with the secret before as second, its cookies are good, and renewed with the first.
+/// 5 and A.4: cookies of the previous secret are valid, and are renewed with the current one.
 #[test]
 fn appendix_a_4_a_new_secret() {
     let (current, previous) = ("445536bcd2513298075a5d379663c962", "dd3bdf9344b678b185a6f5cb60fca715");
@@ -67,7 +67,7 @@ fn appendix_a_4_a_new_secret() {
     assert_eq!(ask(&secrets(current, None), &old, source, now).0, CookieStatus::Invalid);
 }
 
-/// 4.3: good for an hour, and five minutes ahead of the clock, across its wrap.
+/// 4.3: valid for an hour, and up to five minutes ahead of the clock, including where the clock wraps around.
 #[test]
 fn cookies_expire() {
     for made in [1_559_731_985, 0, u32::MAX, u32::MAX - 100] {
@@ -87,7 +87,7 @@ fn cookies_expire() {
     }
 }
 
-/// 4.1: another version is another server's; of its construction this one knows nothing.
+/// 4.1: cookies of another version are not interpreted.
 #[test]
 fn other_versions_are_not_taken() {
     let secrets = secrets(SECRET, None);

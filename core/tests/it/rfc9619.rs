@@ -1,4 +1,4 @@
-//! RFC 9619: QDCOUNT is (usually) one.
+//! RFC 9619: QDCOUNT is usually one.
 
 use poddns_core::Mode;
 use poddns_core::wire::Rcode;
@@ -9,7 +9,7 @@ use crate::support::response::WireName;
 
 const POD: &str = "10-244-1-5.default.pod.cluster.local";
 
-/// 4: with opcode 0 more than one question is a FORMERR, be they the same, different, or not there.
+/// 4: with opcode 0, more than one question is a FORMERR, whether they are equal, different, or missing.
 #[test]
 fn several_questions_are_a_format_error() {
     let name = WireName::new(POD).0;
@@ -29,7 +29,7 @@ fn several_questions_are_a_format_error() {
     }
 }
 
-/// 4: none is allowed by the document, for what means something without: here, for cookies alone (RFC 7873 5.4).
+/// 4: no question is allowed in queries that need none: here, in requests for cookies (RFC 7873 5.4).
 #[test]
 fn no_question_is_a_format_error() {
     for query in

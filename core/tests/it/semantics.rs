@@ -1,4 +1,4 @@
-//! Responses as tables: modes, names, guards, freshness, pod names and zones, as tables.
+//! Tables of responses: modes, names, guards, freshness, pod names and zones.
 
 use core::cell::Cell;
 use core::net::IpAddr;
@@ -15,7 +15,7 @@ use crate::support::query::Query;
 use crate::support::response::RD;
 use crate::support::{CLIENT, CLUSTER, NOW, Server};
 
-/// Checks what a server says of names below `pod.cluster.local`, asked for A.
+/// Checks a server's responses to A queries for names below `pod.cluster.local`.
 fn table(server: &Server<'_>, rows: &[(&str, &str)]) {
     typed(server, Rtype::A, rows);
 }
@@ -41,7 +41,7 @@ fn disabled_has_nothing_below_its_apex() {
         ],
     );
     assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
-    // Whatever else is set.
+    // Regardless of other settings.
     let unsynced = recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..server }.with(|config| {
         config.pod_names = true;
@@ -69,7 +69,7 @@ fn insecure_answers_what_the_name_says() {
             ("0-0-0-0.default", "0.0.0.0"),
             ("fd00--1.default", "NODATA"),
             ("--.default", "NODATA"),
-            // No label of RFC 1123, so no namespace.
+            // Not an RFC 1123 label, so not a namespace.
             ("-default", "NXDOMAIN"),
             ("default-", "NXDOMAIN"),
             ("de_fault", "NXDOMAIN"),
@@ -77,7 +77,7 @@ fn insecure_answers_what_the_name_says() {
             ("10-42-2-46.de_fault", "NXDOMAIN"),
             ("10-42-2-46.*", "NXDOMAIN"),
             ("10-42-2-46.-", "NXDOMAIN"),
-            // No address.
+            // Not an address.
             ("web-1.default", "NXDOMAIN"),
             ("*.default", "NXDOMAIN"),
             ("any.default", "NXDOMAIN"),
@@ -85,7 +85,7 @@ fn insecure_answers_what_the_name_says() {
             ("10-42-2-256.default", "NXDOMAIN"),
             ("010-42-2-46.default", "NXDOMAIN"),
             ("--ffff-102-304.default", "NXDOMAIN"),
-            // Too deep.
+            // Too many labels.
             ("a.10-42-2-46.default", "NXDOMAIN"),
             ("10-42-2-46.10-42-2-46.default", "NXDOMAIN"),
         ],
@@ -115,7 +115,7 @@ fn insecure_may_look_the_namespace_up() {
         ("web-1.default", "NXDOMAIN"),
     ];
     table(&server, &rows);
-    // Verified does so anyway, and the guard is of no other mode's.
+    // Mode verified looks namespaces up in any case, so the setting changes nothing.
     let server = Server::new(Mode::Verified);
     let with = server.with(|config| config.check_namespaces = true);
     for (name, _) in rows {
@@ -135,16 +135,16 @@ fn verified_answers_for_pods() {
             ("nowhere", "NXDOMAIN"),
             ("10-244-1-5.default", "10.244.1.5"),
             ("10-244-1-5.DEFAULT", "10.244.1.5"),
-            // Of another namespace, of none.
+            // The address of another namespace's pod, and a namespace that does not exist.
             ("10-244-1-5.team-a", "NXDOMAIN"),
             ("10-244-1-5.nowhere", "NXDOMAIN"),
-            // Nobody's, ended, and reused by another namespace.
+            // Addresses of no pod, of a pod that has ended, and of a pod in another namespace since.
             ("10-99-99-99.default", "NXDOMAIN"),
             ("10-244-1-20.default", "NXDOMAIN"),
             ("10-244-1-21.default", "NXDOMAIN"),
             ("10-244-2-6.team-a", "NXDOMAIN"),
             ("10-244-2-6.team-b", "10.244.2.6"),
-            // Terminating, shared by hosts, second of its pod.
+            // Terminating; shared by pods with host network; second address of its pod.
             ("10-244-1-30.default", "10.244.1.30"),
             ("192-168-1-10.default", "192.168.1.10"),
             ("192-168-1-10.kube-system", "192.168.1.10"),
@@ -166,7 +166,7 @@ fn verified_answers_for_pods() {
             ("10-244-1-5.default", "NODATA"),
         ],
     );
-    // Not even for a pod that has such an address.
+    // Nor for a pod that has such an address.
     let mapped = recorded().pod("default", "mapped", &["::ffff:10.0.0.1".parse().unwrap()]);
     let server = Server { pods: &mapped, ..server };
     typed(&server, Rtype::AAAA, &[("--ffff-a00-1.default", "NXDOMAIN")]);
@@ -175,7 +175,7 @@ fn verified_answers_for_pods() {
 
 #[test]
 fn listed_namespaces_are_the_only_ones() {
-    // Sorted, as the configuration asks for.
+    // Sorted, as the configuration requires.
     let listed: Vec<Label> = ["default", "nowhere", "team-a"].map(label).into();
     for mode in [Mode::Insecure, Mode::Verified] {
         let server = Server::new(mode).with(|config| config.namespaces = &listed);
@@ -191,7 +191,7 @@ fn listed_namespaces_are_the_only_ones() {
             ],
         );
     }
-    // Listed and not there: for insecure the list is enough.
+    // Listed but not existing: mode insecure checks the list only.
     let insecure = Server::new(Mode::Insecure).with(|config| config.namespaces = &listed);
     table(&insecure, &[("nowhere", "NODATA"), ("8-8-8-8.nowhere", "8.8.8.8")]);
     let verified = Server::new(Mode::Verified).with(|config| config.namespaces = &listed);
@@ -260,11 +260,11 @@ fn guards_hold_for_pod_names_too() {
         typed(&server, Rtype::AAAA, &[("mixed.default", mixed[1]), ("mapped-too.default", "NODATA")]);
         table(&server, &[("mapped-too.default", "10.244.1.99"), ("nobody.default", "NXDOMAIN")]);
     }
-    // A mapped address is given under no name, guard or no guard.
+    // A mapped address is not returned for any name, with or without guards.
     for server in [open, bounded, guarded] {
         typed(&server, Rtype::AAAA, &[("mapped.default", "NXDOMAIN")]);
     }
-    // That a guard forbids it weighs more than that the index is stale.
+    // The extended error for a guard has precedence over that for a stale index.
     let stale = cluster.clone().fresh(Freshness::Stale { age: Duration::from_secs(1) });
     table(
         &Server { pods: &stale, ..guarded },
@@ -304,7 +304,7 @@ fn pod_names_are_answered_with_all_addresses() {
             ("*.default", "NXDOMAIN"),
             ("web-1", "NXDOMAIN"),
             ("a.web-1.default", "NXDOMAIN"),
-            // A label that parses as an address is one, also if a pod is called so.
+            // A label that parses as an address is an address, even if a pod has that name.
             ("10-244-1-5.default", "10.244.1.5"),
             ("10-0-0-9.default", "10.0.0.9"),
         ],
@@ -316,16 +316,16 @@ fn pod_names_are_answered_with_all_addresses() {
     );
     typed(&server, Rtype::ANY, &[("web-1.default", "10.244.1.5"), ("four.default", "fd00::1 fd00::2")]);
     typed(&server, Rtype::TXT, &[("web-1.default", "NODATA"), ("nobody.default", "NXDOMAIN")]);
-    // A pod that has no address yet has no name either.
+    // The name of a pod without addresses does not exist.
     table(&server, &[("pending-1.default", "NXDOMAIN")]);
-    // Only if switched on, and only in mode verified.
+    // Only if enabled, and only in mode verified.
     let off = server.with(|config| config.pod_names = false);
     table(&off, &[("web-1.default", "NXDOMAIN")]);
     let insecure = server.with(|config| config.mode = Mode::Insecure);
     table(&insecure, &[("web-1.default", "NXDOMAIN"), ("four.default", "NXDOMAIN")]);
 }
 
-/// Responses for names while the index is stale: three that exist, three that do not.
+/// Responses for names while the index is stale: three existing names, three others.
 const STALE: [&str; 6] = [
     "10.244.1.5 EDE3",
     "NODATA EDE3",
@@ -371,7 +371,7 @@ fn answers_tell_how_fresh_they_are() {
         });
         let rows: Vec<_> = names.into_iter().zip(expected).collect();
         table(&server, &rows);
-        // What the index has no say in.
+        // Answers that do not depend on the index.
         table(&server, &[("a.b.c", "NXDOMAIN"), ("de_fault", "NXDOMAIN"), ("a.de_fault", "NXDOMAIN")]);
         assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
     }
@@ -422,7 +422,7 @@ fn the_output_buffer_bounds_the_response() {
         let outcome = respond(&config, &cluster, &query, &request(Transport::Udp), &mut vec![0; len]);
         assert_eq!(outcome, Outcome::Drop(DropReason::NoRoom), "{len} octets");
     }
-    // Over TCP too, what does not fit is left out as a whole.
+    // Over TCP, an RRset that does not fit is left out completely as well.
     for (len, truncated) in [(512, true), (1232, true), (4096, false)] {
         let mut out = vec![0; len];
         let outcome = respond(&config, &cluster, &query, &request(Transport::Tcp), &mut out);
@@ -434,7 +434,7 @@ fn the_output_buffer_bounds_the_response() {
 
 #[test]
 fn lookup_may_be_borrowed_and_minimal() {
-    /// One namespace, one pod, nothing that has a default.
+    /// A lookup with one namespace, one pod, and only the required methods.
     struct Small;
 
     impl PodLookup for Small {
@@ -455,7 +455,7 @@ fn lookup_may_be_borrowed_and_minimal() {
     assert_eq!(PodLookup::owner_of(&Small, CLIENT), Ok(Owner::Nobody));
     assert_eq!(server.udp(&Query::new("pod.cluster.local", 6).octets()).answer[0].soa_numbers()[0], 1);
 
-    // A reference says what the lookup behind it says.
+    // A reference forwards all methods.
     let age = Duration::from_secs(1);
     let stale = recorded().fresh(Freshness::Stale { age });
     let (direct, borrowed) = (&stale as &dyn PodLookup, &&stale as &dyn PodLookup);
@@ -482,7 +482,7 @@ fn lookup_may_be_borrowed_and_minimal() {
     assert!(CLUSTER.pods.len() > 1);
 }
 
-/// An index in which a pod named `web` is there for one look-up and then gone, or unreadable.
+/// An index that finds a pod named `web` in one look-up; afterwards the pod is gone or unreadable.
 struct Vanishing {
     lookups: Cell<u32>,
     end: Result<(), Unknown>,
@@ -511,7 +511,7 @@ impl PodLookup for Vanishing {
     }
 }
 
-/// NODATA would say that the name exists: an answer is of one moment.
+/// NODATA would mean that the name exists: an answer must not combine look-ups of different moments.
 #[test]
 fn pod_gone_between_lookups_is_nxdomain() {
     let stale = Freshness::Stale { age: Duration::from_secs(1) };

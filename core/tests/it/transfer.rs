@@ -74,7 +74,7 @@ fn signed_queries_are_left_to_the_driver() {
     }
 }
 
-/// RFC 8945 5.2: one signature, of class ANY, and nothing behind it.
+/// RFC 8945 5.2: one signature, of class ANY, as the last record.
 #[test]
 fn misplaced_signatures_are_formerr() {
     let base = Query::new("10-244-1-5.default.pod.cluster.local", 1);
@@ -101,7 +101,7 @@ fn secondaries_refresh_every_minute() {
     }
 }
 
-/// Writes records into as many messages as they take, each of which hickory reads.
+/// Writes records into as many messages as needed, and checks that hickory-proto reads each.
 fn transfer(config: &Config<'_>, query: &[u8], room: usize, records: &[TransferRecord<'_>]) -> Vec<Message> {
     let query = TransferQuery::new(query).unwrap();
     let (mut messages, mut at) = (Vec::new(), 0);
@@ -207,7 +207,7 @@ fn zone_has_what_verified_answers() {
         ("a", None, "::ffff:10.0.0.1", false),
         ("a", Some("web"), "10.0.0.1", true),
         ("a", Some("web"), "11.0.0.1", false),
-        // An address, whatever pod has it for a name.
+        // A label that spells an address is not a pod's name.
         ("a", Some("10-0-0-9"), "10.0.0.1", false),
     ];
     for (pod_names, mode) in [(true, Mode::Verified), (false, Mode::Verified), (true, Mode::Insecure)] {

@@ -1,4 +1,4 @@
-//! The example `udp` answers over a real socket.
+//! The example `udp` over a real socket.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::thread;
@@ -25,7 +25,7 @@ fn answers_one_client_after_another() {
         let mut query = Message::new(client, MessageType::Query, OpCode::Query);
         let name = Name::from_ascii(format!("10-42-2-{client}.default.pod.cluster.local.")).expect("a name");
         query.add_query(Query::query(name, RecordType::A));
-        // Garbage first: it must cost neither the server nor the client anything.
+        // Malformed data first: it must not affect the server or the client.
         socket.send_to(&[0xff; 5], address).expect("sent");
         socket.send_to(&query.to_vec().expect("octets"), address).expect("sent");
 

@@ -1,4 +1,4 @@
-//! Visibility: what a client may not see is to it as if it did not exist, byte for byte.
+//! Visibility: for a client, hidden names are indistinguishable from absent ones, byte for byte.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -18,7 +18,8 @@ use crate::support::response::WireName;
 use crate::support::{CLUSTER, NOW, Server};
 use poddns_core_checks::TestCluster;
 
-/// A pod of `default`, one of `team-a`, one of `kube-system` and `default` at a node's address, and none.
+/// Addresses of a pod of `default`, of a pod of `team-a`, of a node (pods of `kube-system` and `default`), and of no
+/// pod.
 const DEFAULT: &str = "10.244.1.5";
 const TEAM_A: &str = "10.244.2.5";
 const NODE: &str = "192.168.1.10";
@@ -31,7 +32,7 @@ fn networks() -> &'static [IpCidr] {
     &NETWORKS
 }
 
-/// A server that hides namespaces from all but their own pods.
+/// Returns a server that hides namespaces from all clients but their own pods.
 fn server() -> Server<'static> {
     Server::new(Mode::Verified).with(|config| {
         config.visibility = Visibility::Namespace;
@@ -44,7 +45,7 @@ fn ask(server: &Server<'_>, client: &str, query: &[u8], transport: Transport) ->
     server.octets(query, &Request::new(transport, client.parse().expect("an address"), NOW))
 }
 
-/// The response in short: `yes` for records, `NODATA`, or the rcode.
+/// Returns the response in short: `yes` for records, `NODATA`, or the rcode.
 fn says(server: &Server<'_>, client: &str, name: &str, rtype: Rtype) -> String {
     let query = Query::new(name, rtype.0).edns(&Edns::new(1232)).octets();
     let request = Request::new(Transport::Udp, client.parse().expect("an address"), NOW);
@@ -78,12 +79,12 @@ fn clients_see_their_own_namespace() {
         (TEAM_A, "10-244-1-5.default", "NXDOMAIN"),
         (NOBODY, "10-244-1-5.default", "NXDOMAIN"),
         (NOBODY, "default", "NXDOMAIN"),
-        // A namespace without pods has no clients.
+        // No pod is in this namespace, so no client sees it.
         (DEFAULT, "rec", "NXDOMAIN"),
     ] {
         assert_eq!(says(&server, client, &at(name), Rtype::A), expected, "{client} asks for {name}");
     }
-    // The apex is everybody's.
+    // The apex is visible to all.
     assert_eq!(says(&server, NOBODY, "pod.cluster.local", Rtype::SOA), "yes");
 }
 
@@ -135,14 +136,14 @@ fn reverse_names_are_seen_with_forward_names() {
         (DEFAULT, node, "NODATA"),
         (NODE, node, "NODATA"),
         (TEAM_A, node, "NXDOMAIN"),
-        // Above addresses there is nothing to hide.
+        // Names above addresses are not hidden.
         (NOBODY, "1.244.10.in-addr.arpa", "NODATA"),
     ] {
         assert_eq!(says(&server, client, name, Rtype::PTR), expected, "{client} asks for {name}");
     }
 }
 
-/// A name of a namespace that exists and of one that does not, both hidden: the same octets behind the question.
+/// A hidden namespace that exists and one that does not: the responses have the same octets behind the question.
 #[test]
 fn hidden_namespaces_are_like_absent_ones() {
     let age = Duration::from_secs(100);
@@ -240,7 +241,7 @@ fn explanations_name_the_client() {
     );
 }
 
-/// The cluster as a client sees it: with the pods of those namespaces alone in which a pod has its address.
+/// Returns the cluster as visible to a client: the namespaces in which a pod has its address, with their pods.
 fn seen_by(cluster: &TestCluster, client: IpAddr) -> TestCluster {
     let namespaces: Vec<Label> =
         cluster.namespaces.iter().copied().filter(|one| cluster.contains(one, client) == Ok(true)).collect();
@@ -249,7 +250,7 @@ fn seen_by(cluster: &TestCluster, client: IpAddr) -> TestCluster {
 }
 
 proptest! {
-    /// Every response is that of a server without visibility to a cluster that has nothing else.
+    /// Every response equals that of a server without visibility for a cluster of only the visible namespaces.
     #[test]
     fn clients_cannot_tell_hidden_from_absent(
         setting in setting(),
@@ -273,7 +274,7 @@ proptest! {
         prop_assert_eq!(ask(&hiding, client, &query, transport).1, ask(&reduced, client, &query, transport).1);
     }
 
-    /// A pod has one owner to those who see its namespace, and none to others.
+    /// An address has the same owner for clients that see the pod's namespace, and none for others.
     #[test]
     fn reverse_names_are_visible_with_forward_names(number in 0_usize..40, client in 0_usize..40) {
         let addresses: Vec<IpAddr> = CLUSTER.pods.iter().flat_map(|pod| pod.addresses.clone()).collect();

@@ -1,8 +1,8 @@
-//! The rules that small DNS servers break, each a test named by its number.
+//! The rules that small DNS servers often violate, each a test named by its number.
 //!
-//! Numbers 21 (addresses and errors of UDP sockets), 22 (TCP framing) and 23 (resources of TCP connections) are
-//! about sockets, which this crate has none of: the socket driver's tests hold them. What of 22 is the
-//! responder's is under [`messages::rule_22_streams`].
+//! Numbers 21 (addresses and errors of UDP sockets), 22 (TCP framing) and 23 (resources of TCP connections) concern
+//! sockets, which this crate does not have: they are tested in the socket driver. The responder's part of 22 is
+//! [`messages::rule_22_streams`].
 
 use poddns_core::wire::{Ede, Rcode};
 use poddns_core::{CookieSecrets, Mode};
@@ -28,7 +28,7 @@ fn with_cookies() -> Server<'static> {
     verified().with(|config| config.cookies = Some(&SECRETS))
 }
 
-/// The rcode and the extended error.
+/// Returns the rcode and the extended error.
 fn codes(response: &Response) -> (Rcode, Option<Ede>) {
     (Rcode(response.rcode), response.ede())
 }
@@ -37,7 +37,7 @@ fn rcode(query: &Query) -> Rcode {
     Rcode(verified().udp(&query.octets()).rcode)
 }
 
-/// No record in any section.
+/// Returns whether no section has a record.
 fn is_empty(response: &Response) -> bool {
     response.answer.is_empty() && response.authority.is_empty()
 }

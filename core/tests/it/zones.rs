@@ -1,4 +1,4 @@
-//! The zones: apex, name server, several of them, nested ones, TTLs.
+//! Zones: apex, name server, several zones, nested zones, TTLs.
 
 use core::time::Duration;
 
@@ -54,7 +54,7 @@ fn the_name_server_may_have_any_name() {
         let negative = server.udp(&query(1));
         assert_eq!(negative.authority[0].data, soa.data, "{ns}");
     }
-    // A name that is too long to fit beside a long question is left out with its record, and TC says so.
+    // If the name server's name is too long to fit beside a long question, its record is left out and TC is set.
     let zones = [Zone::new("cluster.local").unwrap().with_ns(longest.parse().unwrap())];
     let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
     let long = ["a"; 100].join(".") + ".pod.cluster.local";
@@ -84,7 +84,7 @@ fn a_server_has_several_zones() {
 
 #[test]
 fn of_nested_zones_the_innermost_answers() {
-    // Their order does not matter.
+    // The order of the zones does not matter.
     for domains in
         [["cluster.local", "inner.pod.cluster.local"], ["inner.pod.cluster.local", "cluster.local"]]
     {
@@ -93,7 +93,7 @@ fn of_nested_zones_the_innermost_answers() {
             let server = Server::new(mode).with(|config| config.zones = &zones);
             let apex = server.udp(&Query::new("pod.inner.pod.cluster.local", 6).octets());
             assert_eq!(apex.answer[0].owner, WireName::new("pod.inner.pod.cluster.local"), "{mode:?}");
-            // It exists, so the name above it does, also where the outer zone has no such namespace.
+            // The inner zone exists, so the name above it does, even if the outer zone has no such namespace.
             let above = server.udp(&Query::new("INNER.pod.cluster.local", 1).octets());
             assert_eq!(Rcode(above.rcode), Rcode::NOERROR, "{mode:?}");
             assert_eq!(above.authority[0].owner, WireName::new("pod.cluster.local"));
@@ -108,7 +108,7 @@ fn of_nested_zones_the_innermost_answers() {
     }
 }
 
-/// RFC 8914: an extended error is of the response that carries it. Codes 15 and 19 are of NXDOMAIN.
+/// RFC 8914: an extended error is about the response that has it. Codes 15 and 19 are about NXDOMAIN.
 #[test]
 fn extended_error_above_nested_zone_fits_nodata() {
     let domains = ["cluster.local", "x.8-8-8-8.team.pod.cluster.local", "x.web.team.pod.cluster.local"];
@@ -125,7 +125,7 @@ fn extended_error_above_nested_zone_fits_nodata() {
             (config.zones, config.pod_names) = (&zones, true);
         });
         let guarded = server.with(|config| config.pod_cidrs = &cidrs);
-        // In the first two lines the name is forbidden by a guard, so the index has no part in it or some.
+        // A guard forbids the first name without the index, and the second by its pod's addresses in the index.
         assert_eq!(guarded.says("8-8-8-8.team.pod.cluster.local", Rtype::A), "NODATA");
         assert_eq!(guarded.says("web.team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
         assert_eq!(guarded.says("db.team.pod.cluster.local", Rtype::A), web_beside);

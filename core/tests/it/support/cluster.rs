@@ -7,7 +7,7 @@ pub(crate) fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|why| panic!("{text:?} {why}"))
 }
 
-/// The cluster of `data/cluster.tsv`. Pods that have ended are left out, as the watch does.
+/// Returns the cluster of `data/cluster.tsv`. Pods that have ended are left out, as by the watch.
 pub(crate) fn recorded() -> TestCluster {
     let (mut namespaces, mut pods) = (Vec::new(), Vec::new());
     for line in include_str!("../../data/cluster.tsv").lines().filter(|line| !line.starts_with('#')) {

@@ -1,4 +1,4 @@
-//! Generators of queries, of what breaks them, and of configurations.
+//! Generators of queries, of mutations of them, and of configurations.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ use super::query::{Edns, Query, record};
 use super::response::WireName;
 use poddns_core_checks::TestCluster;
 
-/// Names that mean something to somebody: with the zone appended, and whole.
+/// Labels and suffixes that have a meaning in some test or RFC.
 const LABELS: [&str; 18] = [
     "10-244-1-5",
     "10-244-2-6",
@@ -56,7 +56,7 @@ fn one_label() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A name in wire form: often one that exists, sometimes of more than 255 octets.
+/// A name in wire form: often an existing one, sometimes longer than 255 octets.
 pub(crate) fn name() -> impl Strategy<Value = Vec<u8>> {
     (prop::collection::vec(one_label(), 0..=4), select(&SUFFIXES[..])).prop_map(|(labels, suffix)| {
         let mut name = Vec::new();
@@ -96,7 +96,7 @@ fn edns() -> impl Strategy<Value = Edns> {
     )
 }
 
-/// A whole record of some kind; some are out of place in a query.
+/// A complete record; some are misplaced in a query.
 fn some_record() -> impl Strategy<Value = Vec<u8>> {
     let owner = prop_oneof![name(), Just(vec![0xc0, 12]), Just(vec![0])];
     let rtype = prop_oneof![3 => Just(1_u16), 1 => Just(41), 1 => Just(250), 2 => any::<u16>()];
@@ -104,7 +104,7 @@ fn some_record() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(owner, rtype, class, ttl, data)| record(&owner, rtype, class, ttl, &data))
 }
 
-/// A query of one question, as clients send them: opcode 0, any flags but QR, with or without EDNS.
+/// A query with one question, as sent by clients: opcode 0, any flags except QR, with or without EDNS.
 pub(crate) fn plain_query() -> impl Strategy<Value = Query> {
     let class = prop_oneof![9 => Just(1_u16), 1 => Just(3), 1 => any::<u16>()];
     let flags = any::<u16>().prop_map(|flags| flags & 0x07ff);
@@ -116,7 +116,7 @@ pub(crate) fn plain_query() -> impl Strategy<Value = Query> {
     )
 }
 
-/// Octets that began as a query: with records, opcodes and counts that may be wrong, then changed here and there.
+/// Octets of a query with records, opcodes and counts that may be wrong, and random changes.
 pub(crate) fn broken_query() -> impl Strategy<Value = Vec<u8>> {
     let records = prop::collection::vec((0..3_usize, some_record()), 0..=3);
     let opcode = prop_oneof![9 => Just(0_u16), 1 => 0..16_u16];
@@ -142,7 +142,7 @@ pub(crate) fn broken_query() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// All that can be configured, and the state of the index, owned.
+/// All settings and the state of the index, owned.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     zones: Vec<Zone>,
@@ -151,12 +151,12 @@ pub(crate) struct Setting {
     namespaces: Vec<Label>,
     cidrs: Vec<IpCidr>,
     networks: Vec<IpCidr>,
-    /// With the client of most tests.
+    /// Includes the client of most tests.
     clients: Vec<IpCidr>,
     mode: Mode,
     ttl: Ttl,
     max_staleness: Option<Duration>,
-    /// One bit a switch.
+    /// One bit per switch.
     switches: u16,
 }
 

@@ -1,4 +1,4 @@
-//! Shared parts of the tests: raw queries, a strict decoder of responses, a cluster, and a server of all these.
+//! Shared parts of the tests: raw queries, a strict decoder of responses, a cluster, and a server that combines them.
 
 pub(crate) mod cluster;
 pub(crate) mod generate;
@@ -16,7 +16,7 @@ use poddns_core_checks::TestCluster;
 use query::{Edns, Query};
 use response::Response;
 
-/// `cluster.local`, the domain of every test that needs no other.
+/// The default domain of tests: `cluster.local`.
 pub(crate) static ZONES: LazyLock<[Zone; 1]> =
     LazyLock::new(|| [Zone::new("cluster.local").expect("a domain")]);
 
@@ -29,7 +29,7 @@ pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Default time of queries.
 pub(crate) const NOW: u32 = 1_800_000_000;
 
-/// A mode for `cluster.local`, everything else at its default.
+/// Returns a configuration with a mode for `cluster.local` and all other settings at their defaults.
 pub(crate) fn config(mode: Mode) -> Config<'static> {
     Config::new(mode, &*ZONES)
 }
@@ -42,21 +42,21 @@ pub(crate) struct Server<'a> {
 }
 
 impl Server<'static> {
-    /// A responder of this mode for the recorded cluster.
+    /// Returns a responder of this mode for the recorded cluster.
     pub(crate) fn new(mode: Mode) -> Self {
         Self { config: config(mode), pods: &*CLUSTER }
     }
 }
 
 impl<'a> Server<'a> {
-    /// The same with another configuration.
+    /// Returns the same server with another configuration.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Config<'a>)) -> Self {
         change(&mut self.config);
         self
     }
 
-    /// The outcome of one packet and, unless it is dropped, the response, strictly decoded. Checks what holds of
-    /// every response: see [`check`].
+    /// Returns the outcome of one packet and, unless it is dropped, the strictly decoded response. Checks the
+    /// properties of every response: see [`check`].
     pub(crate) fn outcome(&self, query: &[u8], request: &Request) -> (Outcome, Option<Response>) {
         let (outcome, octets) = self.octets(query, request);
         let Outcome::Reply(reply) = outcome else {
@@ -67,7 +67,7 @@ impl<'a> Server<'a> {
         (outcome, Some(response))
     }
 
-    /// The outcome, and the response's octets as they came; none if the packet is dropped.
+    /// Returns the outcome and the octets of the response; none if the packet is dropped.
     pub(crate) fn octets(&self, query: &[u8], request: &Request) -> (Outcome, Vec<u8>) {
         let mut out = vec![0xa5; 65_535];
         let outcome = respond(&self.config, self.pods, query, request, &mut out);
@@ -75,18 +75,18 @@ impl<'a> Server<'a> {
         (outcome, out)
     }
 
-    /// The response to a datagram; fails if there is none.
+    /// Returns the response to a datagram; fails if there is none.
     pub(crate) fn udp(&self, query: &[u8]) -> Response {
         self.ask(query, Transport::Udp)
     }
 
-    /// The response to a message of a stream; fails if there is none.
+    /// Returns the response to a message of a stream; fails if there is none.
     pub(crate) fn tcp(&self, query: &[u8]) -> Response {
         self.ask(query, Transport::Tcp)
     }
 
-    /// Returns the response for a name, in short: its addresses, `NODATA` or the rcode, then the code of the
-    /// extended error if there is one. Asks over UDP, with an OPT.
+    /// Returns the response for a name in short: its addresses, `NODATA` or the rcode, then the code of the extended
+    /// error if there is one. The query is sent over UDP, with an OPT.
     pub(crate) fn says(&self, name: &str, rtype: Rtype) -> String {
         let response = self.udp(&Query::new(name, rtype.0).edns(&Edns::new(1232)).octets());
         let rcode = Rcode(response.rcode);
@@ -110,7 +110,7 @@ impl<'a> Server<'a> {
     }
 }
 
-/// Checks what holds of every response, whatever the query.
+/// Checks the properties that responses to all queries have.
 fn check(query: &[u8], request: &Request, reply: &Reply, response: &Response) {
     assert_eq!(&query[..2], response.id.to_be_bytes(), "the ID is the query's");
     assert_eq!(query[2] & 0x79, response.flags.to_be_bytes()[0] & 0x79, "opcode and RD are the query's");

@@ -1,4 +1,4 @@
-//! Queries, octet by octet: well formed unless told otherwise.
+//! Queries, octet by octet: well-formed by default.
 
 use super::response::WireName;
 
@@ -15,17 +15,17 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// One question of class IN, RD clear.
+    /// Returns a query with one question of class IN, RD clear.
     pub(crate) fn new(name: &str, rtype: u16) -> Self {
         Self::of(&WireName::new(name).0, rtype, 1)
     }
 
-    /// One question, its name given in wire form and not looked at.
+    /// Returns a query with one question; its name is in wire form and not checked.
     pub(crate) fn of(name: &[u8], rtype: u16, class: u16) -> Self {
         Self::empty().question(name, rtype, class)
     }
 
-    /// No question.
+    /// Returns a query without a question.
     pub(crate) fn empty() -> Self {
         Self {
             id: 0x1d5a,
@@ -37,7 +37,7 @@ impl Query {
         }
     }
 
-    /// One more question.
+    /// Adds a question.
     pub(crate) fn question(mut self, name: &[u8], rtype: u16, class: u16) -> Self {
         self.questions.push([name, &rtype.to_be_bytes(), &class.to_be_bytes()].concat());
         self
@@ -56,13 +56,13 @@ impl Query {
         self.flags(opcode << 11)
     }
 
-    /// One more record: of the answer (0), authority (1) or additional (2) section.
+    /// Adds a record to the answer (0), authority (1) or additional (2) section.
     pub(crate) fn record(mut self, section: usize, record: Vec<u8>) -> Self {
         self.sections[section].push(record);
         self
     }
 
-    /// One more OPT, in the additional section.
+    /// Adds an OPT to the additional section.
     pub(crate) fn edns(self, opt: &Edns) -> Self {
         self.record(2, opt.record())
     }
@@ -73,12 +73,12 @@ impl Query {
         self
     }
 
-    /// Octets after all sections.
+    /// Sets the octets behind all sections.
     pub(crate) fn tail(self, tail: &[u8]) -> Self {
         Self { tail: tail.to_vec(), ..self }
     }
 
-    /// The message.
+    /// Returns the message.
     pub(crate) fn octets(&self) -> Vec<u8> {
         let [answer, authority, additional] = &self.sections;
         let sections = [&self.questions, answer, authority, additional];
@@ -93,14 +93,14 @@ impl Query {
     }
 }
 
-/// A record of any kind.
+/// Returns a record in wire form.
 pub(crate) fn record(owner: &[u8], rtype: u16, class: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
     let len = u16::try_from(data.len()).expect("data of at most 65,535 octets");
     let head = [rtype.to_be_bytes(), class.to_be_bytes()].concat();
     [owner, &head, &ttl.to_be_bytes(), &len.to_be_bytes(), data].concat()
 }
 
-/// A TSIG record (RFC 8945 4.2) with an empty MAC.
+/// Returns a TSIG record (RFC 8945 4.2) with an empty MAC.
 pub(crate) fn tsig(class: u16) -> Vec<u8> {
     let data = [
         &WireName::new("hmac-sha256").0[..],
@@ -126,7 +126,7 @@ pub(crate) struct Edns {
 }
 
 impl Edns {
-    /// Version 0, no flags, no options.
+    /// Returns an OPT of version 0, without flags and options.
     pub(crate) fn new(payload_size: u16) -> Self {
         Self { payload_size, extended_rcode: 0, version: 0, flags: 0, data: Vec::new() }
     }
@@ -139,7 +139,7 @@ impl Edns {
         Self { flags, ..self }
     }
 
-    /// One more option.
+    /// Adds an option.
     pub(crate) fn option(self, code: u16, data: &[u8]) -> Self {
         let len = u16::try_from(data.len()).expect("data of at most 65,535 octets");
         self.raw(&[&code.to_be_bytes(), &len.to_be_bytes(), data].concat())
@@ -151,7 +151,7 @@ impl Edns {
         self
     }
 
-    /// The record, its owner the root.
+    /// Returns the record; its owner is the root.
     pub(crate) fn record(&self) -> Vec<u8> {
         let [flags0, flags1] = self.flags.to_be_bytes();
         let ttl = u32::from_be_bytes([self.extended_rcode, self.version, flags0, flags1]);

@@ -1,5 +1,5 @@
-//! A decoder of responses that forgives nothing: counts match, nothing is left over, compression pointers lead
-//! backwards, record data has its type's shape.
+//! A strict decoder of responses: counts must match, no octets may be left over, compression pointers must point
+//! backwards, and record data must be valid for its type.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -10,12 +10,12 @@ pub(crate) const AA: u16 = 0x0400;
 pub(crate) const TC: u16 = 0x0200;
 pub(crate) const RD: u16 = 0x0100;
 
-/// A name in wire form, uncompressed, case kept.
+/// A name in wire form, uncompressed, with its case unchanged.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WireName(pub(crate) Vec<u8>);
 
 impl WireName {
-    /// From dotted text without escapes.
+    /// Parses dotted text without escapes.
     pub(crate) fn new(text: &str) -> Self {
         let mut wire = Vec::new();
         for label in text.split('.').filter(|label| !label.is_empty()) {
@@ -26,7 +26,7 @@ impl WireName {
         Self(wire)
     }
 
-    /// The labels from left to right, without length octets and root.
+    /// Returns the labels from left to right, without length octets and root.
     pub(crate) fn labels(&self) -> Vec<&[u8]> {
         let mut labels = Vec::new();
         let mut rest = &self.0[..];
@@ -87,7 +87,7 @@ impl Record {
         }
     }
 
-    /// The five numbers at the end of a SOA record: serial, refresh, retry, expire, minimum.
+    /// Returns the five numbers at the end of a SOA record: serial, refresh, retry, expire, minimum.
     pub(crate) fn soa_numbers(&self) -> [u32; 5] {
         assert_eq!(self.rtype, 6, "{self:?}");
         let (_, numbers) = self.data.split_at(self.data.len() - 20);
@@ -116,20 +116,20 @@ impl Opt {
 pub(crate) struct Response {
     pub(crate) len: usize,
     pub(crate) id: u16,
-    /// The flags field without the rcode's four bits.
+    /// The flags field without the four bits of the rcode.
     pub(crate) flags: u16,
-    /// With the OPT's part.
+    /// Including the OPT's part.
     pub(crate) rcode: u16,
     pub(crate) question: Option<Question>,
     pub(crate) answer: Vec<Record>,
     pub(crate) authority: Vec<Record>,
-    /// Without the OPT.
+    /// Excluding the OPT.
     pub(crate) additional: Vec<Record>,
     pub(crate) opt: Option<Opt>,
 }
 
 impl Response {
-    /// Decodes a whole message, or returns what is wrong with it.
+    /// Decodes a whole message, or returns the fault.
     pub(crate) fn decode(octets: &[u8]) -> Result<Self, String> {
         let mut reader = Reader { octets, at: 0 };
         let [id, flags, questions, answers, authorities, additionals] = [(); 6].map(|()| reader.u16());
@@ -166,13 +166,13 @@ impl Response {
         self.flags & flag != 0
     }
 
-    /// The INFO-CODE of the extended error option, if there is one.
+    /// Returns the INFO-CODE of the extended error option, if there is one.
     pub(crate) fn ede(&self) -> Option<Ede> {
         let (code, _text) = self.opt.as_ref()?.option(15)?.split_first_chunk().expect("a code");
         Some(Ede(u16::from_be_bytes(*code)))
     }
 
-    /// All addresses of the answer section, which must hold nothing else.
+    /// Returns all addresses of the answer section, which must not contain anything else.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         self.answer
             .iter()
@@ -224,7 +224,7 @@ impl<'o> Reader<'o> {
         let mut wire = Vec::new();
         let mut at = self.at;
         let mut end = None;
-        // Each pointer must lead to before the first octet of the name it is in.
+        // Each pointer must point in front of the first octet of the name that contains it.
         let mut before = at;
         loop {
             let len = *self.octets.get(at).ok_or("a name is cut off")?;

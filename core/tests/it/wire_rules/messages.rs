@@ -37,7 +37,7 @@ fn rule_01_responses_are_never_answered() {
 #[test]
 fn rule_02_unknown_opcodes_are_not_implemented() {
     for opcode in 1..16 {
-        // All the flags that are not to be copied: AA, TC, RA, Z, AD, CD.
+        // All flags that must not be copied: AA, TC, RA, Z, AD, CD.
         let query = Query::new(POD, A).opcode(opcode).flags(0x06f0);
         let header_only = &query.octets()[..12];
         let update = Query::new(POD, A).opcode(opcode).record(1, record(&[0], 255, 254, 0, &[])).octets();
@@ -77,7 +77,7 @@ fn rule_03_question_count_must_be_one() {
     for cut in 12..whole.len() {
         assert_eq!(Rcode(verified().udp(&whole[..cut]).rcode), Rcode::FORMERR, "{cut} octets");
     }
-    // RFC 7873 5.4: with a COOKIE it is a request for one.
+    // RFC 7873 5.4: with a COOKIE, the query is a request for a cookie.
     let cookie = Query::empty().edns(&Edns::new(1232).option(10, &[1; 8])).octets();
     let response = with_cookies().udp(&cookie);
     assert_eq!(codes(&response), (Rcode::NOERROR, None));
@@ -101,7 +101,7 @@ fn rule_04_another_edns_version_is_badvers() {
             assert_eq!((opt.version, opt.flags, opt.options), (0, 0, vec![]));
         }
     }
-    // What the data of another version's OPT means is not known, so it cannot be malformed either.
+    // The data of another version's OPT is not interpreted, so it cannot be malformed.
     let opaque = Query::new(POD, A).edns(&Edns::new(1232).version(1).raw(&[0xff; 3])).octets();
     assert_eq!(codes(&verified().udp(&opaque)), (Rcode::BADVERS, None));
 }
@@ -165,7 +165,7 @@ fn rule_06_one_opt_in_its_place() {
 
 #[test]
 fn rule_07_payload_sizes() {
-    // A pod with so many addresses that they fill any datagram.
+    // A pod with enough addresses to fill any datagram.
     let cluster = many_addresses(100);
     let server = Server { pods: &cluster, ..verified() }.with(|config| config.pod_names = true);
     let many = Query::new("many.default.pod.cluster.local", A);
@@ -182,7 +182,7 @@ fn rule_07_payload_sizes() {
         (Some(4096), 1232),
         (Some(65_535), 1232),
     ] {
-        // A response of exactly the limit is whole, one of an octet more is truncated: 16 octets an address.
+        // A response of exactly the limit is complete; one of an address (16 octets) more is truncated.
         let query = edns.iter().fold(many.clone(), |query, &size| query.edns(&Edns::new(size)));
         let fixed = server.udp(&query.octets()).len;
         let fits = (limit - fixed) / 16;
@@ -215,7 +215,7 @@ fn rule_08_unknown_edns_options_are_ignored() {
     let many = (0..200).fold(Edns::new(1232), |edns, n| edns.option(65_001 + n, &[7; 3]));
     let large = Edns::new(1232).option(12, &[0; 4096]);
     let largest = Edns::new(1232).option(12, &vec![0; 65_000]);
-    // Client subnet with a family that there is none of: not known here, so not read (RFC 6891 6.1.2).
+    // Client subnet with an invalid family: without trusted forwarders it is not read (RFC 6891 6.1.2).
     let subnet = Edns::new(1232).option(8, &[0, 9, 24, 0, 1]);
     for edns in [many, large, largest, subnet] {
         let response = verified().udp(&Query::new(POD, A).edns(&edns).octets());
@@ -264,8 +264,8 @@ fn rule_09_keepalive_and_cookies() {
 
 #[test]
 fn rule_22_streams() {
-    // The responder keeps nothing from one message to the next, so whatever one is, the next is answered as
-    // if it were the first. Messages of 65,535 octets are read to their end.
+    // The responder keeps no state between messages, so no message affects the response to the next. Messages of
+    // 65,535 octets are read to their end.
     let good = Query::new(POD, A).octets();
     let alone = verified().tcp(&good);
     let long = Query::new(POD, A).id(7).tail(&vec![0xaa; 65_535 - good.len()]).octets();
@@ -314,7 +314,7 @@ fn rule_24_malformed_tails_are_format_errors() {
         assert_eq!(codes(&response), (Rcode::FORMERR, None), "{query:?}");
         assert!(is_empty(&response) && response.question.is_some() && !response.has(AA), "{query:?}");
     }
-    // Whole records are no fault, and neither is what follows the last one (nobody counted it).
+    // Complete records are not a fault, nor are octets behind the last counted record.
     for section in 0..3 {
         assert_eq!(rcode(&base.clone().record(section, address.clone())), Rcode::NOERROR);
     }

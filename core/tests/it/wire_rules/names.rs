@@ -9,7 +9,7 @@ use crate::support::cluster::recorded;
 use crate::support::query::{Edns, Query, record};
 use crate::support::response::{AA, TC, WireName};
 
-/// Types that have no record at a pod's name, assigned or not, among them those that stand for something else.
+/// Types without a record at a pod's name, assigned or not, including meta-types.
 const OTHER_TYPES: [u16; 23] =
     [0, 2, 5, 6, 12, 13, 15, 16, 33, 35, 39, 41, 43, 48, 64, 65, 99, 249, 250, 253, 254, 257, 65_280];
 
@@ -47,7 +47,7 @@ fn rule_11_rcode_is_independent_of_qtype() {
 
 #[test]
 fn rule_12_nothing_exists_below_absent_names() {
-    // An empty non-terminal exists, pods or no pods.
+    // An empty non-terminal exists, with or without pods.
     for name in ["default.pod.cluster.local", "team-b.pod.cluster.local", "rec.pod.cluster.local"] {
         let response = verified().udp(&Query::new(name, A).octets());
         assert_eq!((Rcode(response.rcode), response.authority.len()), (Rcode::NOERROR, 1), "{name}");
@@ -102,7 +102,7 @@ fn rule_14_zones_match_by_label() {
     for name in outside {
         assert_eq!(rcode(&Query::of(name, A, 1)), Rcode::REFUSED, "{}", name.escape_ascii());
     }
-    // The zone's octets at the end of one label, with any number of others in front.
+    // The zone's octets at the end of one label, with any number of labels in front.
     for others in 0..5 {
         let name = [&b"\x01a".repeat(others), &b"\x13x\x03pod\x07cluster\x05local\x00"[..]].concat();
         assert_eq!(rcode(&Query::of(&name, A, 1)), Rcode::REFUSED, "{}", name.escape_ascii());
@@ -126,7 +126,7 @@ fn rule_15_label_limits_are_exact() {
         assert_eq!(Rcode(response.rcode), Rcode::NXDOMAIN, "{octet:#x}");
         assert_eq!(response.question.unwrap().name.0, name);
     }
-    // Up to 255 octets: three labels of 63, one of what is left. The zone takes 19.
+    // Up to 255 octets: three labels of 63, and one for the rest. The zone takes 19.
     let name = |total: usize| {
         let mut name = [
             [&[63][..], &[b'a'; 63]].concat(),
@@ -146,7 +146,7 @@ fn rule_15_label_limits_are_exact() {
     assert_eq!(response.question.unwrap().name.0, name(255), "with the whole question");
     assert_eq!(rcode(&Query::of(&name(256), A, 1)), Rcode::FORMERR);
     assert_eq!(rcode(&Query::of(&name(257), A, 1)), Rcode::FORMERR);
-    // 127 labels of one octet are 255 octets with the root.
+    // 127 labels of one octet are 255 octets including the root.
     let labels = |count| [b"\x01a".repeat(count), vec![0]].concat();
     assert_eq!(rcode(&Query::of(&labels(127), A, 1)), Rcode::REFUSED);
     assert_eq!(rcode(&Query::of(&labels(128), A, 1)), Rcode::FORMERR);
@@ -157,7 +157,7 @@ fn rule_15_label_limits_are_exact() {
 
 #[test]
 fn rule_16_only_letters_fold() {
-    // With bit 5 set, 0x11 would be the digit 1, 0x0d the dash, and a brace a bracket.
+    // With bit 5 set, 0x11 would be the digit 1, and 0x0d a dash.
     let names: [&[u8]; 4] = [
         b"\x0a\x110-244-1-5\x07default\x03pod\x07cluster\x05local\x00",
         b"\x0a10\x0d244-1-5\x07default\x03pod\x07cluster\x05local\x00",
@@ -179,7 +179,8 @@ fn rule_16_only_letters_fold() {
 
 #[test]
 fn rule_17_compression_pointers() {
-    // To itself, to each other, forward, past the end, into the header, cut off; and the reserved label types.
+    // Pointers to itself, to each other, forward, past the end, into the header, and truncated; and the reserved
+    // label types.
     let names: [&[u8]; 9] = [
         &[0xc0, 12],
         &[0xc0, 14, 0xc0, 12],
@@ -195,7 +196,7 @@ fn rule_17_compression_pointers() {
         let response = verified().udp(&Query::of(name, A, 1).octets());
         assert_eq!((Rcode(response.rcode), response.question), (Rcode::FORMERR, None), "{name:02x?}");
     }
-    // As owner of another record none is followed, so no loop is entered.
+    // A pointer as owner of a record is not followed, so it cannot cause a loop.
     for owner in [[0xc0, 12], [0xc0, 0], [0xc0, 56], [0xff, 0xff]] {
         let query = Query::new(POD, A).record(2, record(&owner, A, 1, 5, &[1, 2, 3, 4]));
         assert_eq!(rcode(&query), Rcode::NOERROR, "{owner:02x?}");
@@ -204,8 +205,8 @@ fn rule_17_compression_pointers() {
 
 #[test]
 fn rule_18_responses_are_whole_and_fit() {
-    // Every response of every test here is decoded strictly: pointers backwards, counts, nothing left over. The
-    // longest question with the SOA, and the longest options besides, fit the smallest datagram.
+    // All tests decode responses strictly: pointers backwards, counts, nothing left over. Here, the longest question
+    // with the SOA and the longest options fits the smallest datagram.
     let server = with_cookies().with(|config| config.nsid = Some(&[b'n'; 200]));
     let zone = WireName::new("pod.cluster.local").0;
     let mut name = [&[63][..], &[b'a'; 63]].concat().repeat(3);
@@ -271,7 +272,7 @@ fn rule_25_unsynced_index_is_servfail() {
         assert_eq!(codes(&response), (Rcode::SERVFAIL, Some(Ede::NOT_READY)), "{name}");
         assert!(is_empty(&response) && !response.has(AA));
     }
-    // What needs no index is answered all the same.
+    // Answers that do not need the index are not affected.
     let apex = server.udp(&Query::new("pod.cluster.local", 6).octets());
     assert_eq!((Rcode(apex.rcode), apex.answer.len()), (Rcode::NOERROR, 1));
     for no_name in ["a.b.c.pod.cluster.local", "a.-b.pod.cluster.local", "no_pod.default.pod.cluster.local"] {

@@ -1,7 +1,7 @@
-//! Decoding of lists and watches as the API server sends them, a pod at a time.
+//! Decoding of lists and watches in the form that the API server sends, per pod.
 //!
-//! The chunks are of 16 KiB, as TLS records and HTTP/2 frames are, so that two pods in three are cut by one. It is
-//! the thread's own time on the processor, so that other programs do not count.
+//! Chunks have 16 KiB, like TLS records and HTTP/2 frames, so that two of three pods extend over two chunks. The
+//! measured time is the thread's CPU time, so that other programs do not affect it.
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -1,8 +1,8 @@
-//! Look-ups in the index and changes of it.
+//! Look-ups in the index, and changes of it.
 //!
-//! Every look-up is for another pod. `in turn` means that it is chosen by the outcome of the one before, so
-//! that the processor cannot begin it earlier: the time from question to answer. Else the choice is free, as
-//! it is for the queries of a batch. It is the thread's own time on the processor, so that other programs do not count.
+//! Each look-up is for another pod. `in turn` means that the pod depends on the result of the previous look-up, so that
+//! the processor cannot start earlier: this is the latency of a look-up. Otherwise pods are independent, like the
+//! queries of a batch. The measured time is the thread's CPU time, so that other programs do not affect it.
 
 use std::array;
 use std::hint::black_box;
@@ -21,7 +21,7 @@ use poddns_watch::{Index, IndexOptions, IndexWriter, ListScope};
 
 const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
 
-/// Pod numbers in no order, a full period of them, each depending on what was found before.
+/// Pseudo-random pod numbers of full period, each dependent on the previous result.
 struct PodNumbers(u32);
 
 impl PodNumbers {
@@ -31,7 +31,7 @@ impl PodNumbers {
     }
 }
 
-/// Looks a pod up that is there, or the address of one that is not.
+/// Looks up an existing pod, or the address of a pod that does not exist.
 fn look_up(
     index: &Index,
     namespaces: &[Label],
@@ -71,10 +71,10 @@ fn look_ups(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// As many as a server receives with one call.
+/// Number of look-ups in a batch.
 const BATCH: usize = 32;
 
-/// Look-ups as a server does them: a batch, which is announced to the index before, or is not.
+/// Measures look-ups as a server makes them: in batches, with and without a prefetch.
 fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
     let v4: fn(u32) -> IpAddr = address;
     let kinds = [("IPv4", false, v4), ("IPv4, names kept", true, v4), ("IPv6", false, address_v6)];
@@ -104,8 +104,8 @@ fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// Measures the time for one cache line out of as many as the address table of a million pods has, which
-/// no look-up of that size can undercut.
+/// Measures the time to read one of as many cache lines as the address table of a million pods has: the lower bound for
+/// look-ups in an index of that size.
 fn floor(c: &mut Criterion<CpuTime>) {
     #[repr(align(64))]
     struct ColdLine(u32);
@@ -125,8 +125,8 @@ fn floor(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// Changes pods' addresses in turn, at a rate or as fast as it can, until told to stop. Gives how many a
-/// second.
+/// Changes addresses of pods one after another, at a rate or as fast as possible, until `stop` is set. Returns the
+/// number of changes per second.
 fn churn(writer: &mut IndexWriter, pods: u32, rate: Option<u32>, stop: &AtomicBool) -> f64 {
     let namespaces = namespaces();
     let begin = Instant::now();
@@ -137,7 +137,7 @@ fn churn(writer: &mut IndexWriter, pods: u32, rate: Option<u32>, stop: &AtomicBo
             continue;
         }
         let number = changes.wrapping_mul(0x9e37_79b9) % pods;
-        // Away from those that are looked up, which stay; back and forth.
+        // Not the pods that are looked up; each one alternates between two addresses.
         let moved = pods + number + ((changes / pods) % 2) * (1 << 22);
         apply(writer, &namespaces, pods + number, address(moved));
         changes += 1;

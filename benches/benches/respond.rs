@@ -1,4 +1,4 @@
-//! CPU time per answer: poddns-core beside hickory-proto and domain, in one run.
+//! CPU time per response: poddns-core, hickory-proto and domain, in one run.
 //!
 //! ```text
 //! cargo bench -p poddns-benches --bench respond
@@ -26,7 +26,7 @@ fn all(criterion: &mut Criterion<CpuTime>) {
         group.finish();
         debug_assert!(Arc::strong_count(pods) == 1);
     }
-    // What making the queries costs, which is in all figures above.
+    // The cost of creating a query, which all figures above include.
     let mut case = QueryCase::all(cases::MILLION).swap_remove(0);
     criterion.bench_function("the query alone", |bencher| {
         bencher.iter(|| black_box(case.next_query()).len());

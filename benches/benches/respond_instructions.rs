@@ -1,4 +1,4 @@
-//! Instructions per answer, by callgrind: poddns-core beside hickory-proto and domain. Unlike times they hardly
+//! Instructions per response, counted by callgrind: poddns-core, hickory-proto and domain. Unlike times, they hardly
 //! depend on the machine.
 //!
 //! Needs valgrind and the runner: `cargo install --locked gungraun-runner@0.20.0`.
@@ -17,14 +17,14 @@ use poddns_benches::{Poddns, QueryCase, Responder, assert_same_answers, cases, p
 use poddns_core::{MAX_UDP_REPLY, Mode};
 use poddns_watch::Index;
 
-/// A query and the buffer for its answer.
+/// A query and the buffer for its response.
 struct Prepared<R> {
     responder: R,
     query: Vec<u8>,
     out: [u8; MAX_UDP_REPLY],
 }
 
-/// The case of that name, with `many` pods where it has many.
+/// Prepares the case with this name. `many` is the number of pods in a case with many pods.
 fn prepare<R: Responder>(name: &str, many: u32, new: fn(Mode, &Arc<Index>) -> R) -> Box<Prepared<R>> {
     let cases = QueryCase::all(many);
     let mut case = cases.into_iter().find(|case| case.name == name).expect("a case");
@@ -32,15 +32,15 @@ fn prepare<R: Responder>(name: &str, many: u32, new: fn(Mode, &Arc<Index>) -> R)
     assert_same_answers(&case, &pods);
     let query = case.next_query().to_vec();
     let mut prepared = Prepared { responder: new(case.mode, &pods), query, out: [0; MAX_UDP_REPLY] };
-    // Once beforehand: what is looked up once in a program's life is no part of an answer's cost.
+    // A first call, because work that is done once per process is not part of the cost of a response.
     prepared.responder.answer(&prepared.query, &mut prepared.out);
     Box::new(prepared)
 }
 
-// Boxed, so that passing it on costs nothing that is counted.
+// Boxed, because moving the fields would be counted.
 fn answer<R: Responder>(mut prepared: Box<Prepared<R>>) -> Box<Prepared<R>> {
     black_box(prepared.responder.answer(black_box(&prepared.query), &mut prepared.out));
-    // Not dropped here: that would be counted.
+    // Not dropped here, because that would be counted.
     prepared
 }
 

@@ -1,4 +1,4 @@
-//! The cases of the benchmarks.
+//! Cases of the benchmarks.
 
 use std::net::Ipv4Addr;
 
@@ -6,18 +6,18 @@ use poddns_core::Mode;
 
 use super::{CLIENT, DOMAIN, NOW, SECRET};
 
-/// Queries of one kind, each for another pod.
+/// A stream of queries of one kind, each for another pod.
 #[derive(Clone, Debug)]
 pub struct QueryCase {
     /// Name in reports.
     pub name: &'static str,
     /// The mode of the server.
     pub mode: Mode,
-    /// The pods of the cluster.
+    /// Number of pods in the cluster.
     pub pods: u32,
     query: Vec<u8>,
     asked: QueriedName,
-    /// The last pod asked for.
+    /// State of the generator that selects pods.
     pod: u32,
 }
 
@@ -34,11 +34,11 @@ enum QueriedName {
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
-/// The pods of the largest cluster.
+/// Number of pods of the largest cluster.
 pub const MILLION: u32 = 1_000_000;
 
 impl QueryCase {
-    /// All cases. `many` is the size of the large cluster, for those that have one.
+    /// Returns all cases. `many` is the number of pods in the cases with many pods.
     #[must_use]
     pub fn all(many: u32) -> Vec<Self> {
         let case = |name, mode, pods, asked, rtype, edns| {
@@ -61,10 +61,10 @@ impl QueryCase {
         ]
     }
 
-    /// The next query: for another pod, picked so that no cache sees it coming.
+    /// Returns the next query. It is for another pod, selected such that caches cannot predict it.
     pub fn next_query(&mut self) -> &[u8] {
         if self.asked != QueriedName::Garbage {
-            // A full-period generator of 2^32 (Numerical Recipes); its high bits are the good ones.
+            // A generator of period 2^32 (Numerical Recipes), of which the high bits are the most random.
             self.pod = self.pod.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let pods = if self.mode == Mode::Insecure { MILLION } else { self.pods };
             let number = (u64::from(self.pod) * u64::from(pods)) >> 32;
@@ -79,26 +79,27 @@ impl QueryCase {
     }
 }
 
-/// A number below a million as three below a hundred.
+/// Splits a number below a million into three numbers below a hundred.
 fn parts(number: u32) -> [u8; 3] {
     [number / 10_000, number / 100 % 100, number % 100].map(|part| part.try_into().expect("below 100"))
 }
 
-/// The address of pod `number`: 10.100.100.100 to 10.199.199.199, so that each has the same number of digits.
+/// Returns the address of pod `number`, from 10.100.100.100 to 10.199.199.199, so that all have the same number of
+/// digits.
 #[must_use]
 pub fn address(number: u32) -> Ipv4Addr {
     let [high, middle, low] = parts(number);
     Ipv4Addr::new(10, 100 + high, 100 + middle, 100 + low)
 }
 
-/// The namespace of pod `number`, one of a hundred.
+/// Returns the namespace of pod `number`, one of a hundred.
 #[must_use]
 pub fn namespace(number: u32) -> String {
     let [_, _, low] = parts(number);
     format!("team-1{low:02}")
 }
 
-/// Offsets of the digits that change in a query for `10-1hh-1mm-1ll.team-1ll`.
+/// Offsets of the variable digits in a query for `10-1hh-1mm-1ll.team-1ll`.
 const HIGH: usize = 12 + 5;
 const MIDDLE: usize = HIGH + 4;
 const LOW: usize = MIDDLE + 4;
@@ -108,7 +109,7 @@ fn query(asked: QueriedName, rtype: u16, edns: bool) -> Vec<u8> {
     let label = match asked {
         QueriedName::Pod => "10-100-100-100",
         QueriedName::Stranger => "11-100-100-100",
-        // Twelve octets that could be a header, then no name.
+        // Twelve octets that could be a header, followed by no valid name.
         QueriedName::Garbage => {
             return (0..60).map(|at: u8| if at == 2 { 0 } else { at.wrapping_mul(0x9d) ^ 0x5a }).collect();
         }
@@ -122,14 +123,14 @@ fn query(asked: QueriedName, rtype: u16, edns: bool) -> Vec<u8> {
     query.extend(rtype.to_be_bytes());
     query.extend([0, 1]);
     if edns {
-        // OPT, 1232 octets, version 0, with a cookie that the client had from us.
+        // OPT, 1232 octets, version 0, with a cookie that the client received from this server.
         query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 28, 0, 10, 0, 24]);
         query.extend(cookie(*b"a client", NOW - 60));
     }
     query
 }
 
-/// Client's and server's cookie (RFC 9018 4), for [`CLIENT`].
+/// Returns client cookie and server cookie (RFC 9018 4), for [`CLIENT`].
 #[must_use]
 pub fn cookie(client: [u8; 8], time: u32) -> [u8; 24] {
     let std::net::IpAddr::V4(address) = CLIENT else { unreachable!("it is IPv4") };

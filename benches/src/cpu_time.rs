@@ -1,17 +1,17 @@
-//! The time that a thread was on a processor.
+//! CPU time of a thread.
 
 use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Measures the calling thread's time on the processor. Unlike the time on the wall, it does not grow when
-/// other programs want the processor too.
+/// Measures the CPU time of the calling thread. Unlike wall-clock time, it does not grow when other programs compete
+/// for the processor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuTime;
 
 impl CpuTime {
-    /// The calling thread's time so far.
+    /// Returns the CPU time of the calling thread so far.
     #[must_use]
     pub fn now() -> Duration {
         let time = clock_gettime(ClockId::ThreadCPUTime);

@@ -1,9 +1,9 @@
-//! The benchmarks of `respond`: the cases, and the three implementations that answer them.
+//! Benchmarks of `respond`: the cases, and three implementations of a responder.
 //!
-//! Each [`QueryCase`] is a stream of queries; each [`Responder`] answers them by the same rules: poddns-core, and the
-//! same job done with [hickory-proto](peers::HickoryResponder) and with [`domain` of NLnet Labs](peers::DomainResponder). All three look
-//! pods up in the same index. That they give the same answers is tested here and checked again before anything is
-//! measured.
+//! Each [`QueryCase`] is a stream of queries. Each [`Responder`] answers them by the same rules: poddns-core, and
+//! equivalents based on [hickory-proto](peers::HickoryResponder) and on
+//! [`domain` of NLnet Labs](peers::DomainResponder). All three look up pods in the same index. A test, and a check
+//! before each measurement, compare their responses.
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a benchmark that cannot be set up has nothing to report")]
 
@@ -45,11 +45,11 @@ pub trait Responder {
     /// Name in reports.
     const NAME: &'static str;
 
-    /// Writes the response to the front of `out` and returns its length; `None` for no response.
+    /// Writes the response to the beginning of `out` and returns its length; `None` for no response.
     fn answer(&mut self, query: &[u8], out: &mut [u8; MAX_UDP_REPLY]) -> Option<usize>;
 }
 
-/// An index of `count` pods: those that [`cases`] ask for.
+/// Returns an index of `count` pods, which are the pods of [`cases`].
 #[must_use]
 pub fn pods(count: u32) -> Arc<Index> {
     let (mut writer, index) = index(IndexOptions::default());
@@ -70,10 +70,11 @@ pub struct Poddns {
 }
 
 impl Poddns {
-    /// A responder for these pods, in mode verified or insecure.
+    /// Returns a responder for these pods, in mode verified or insecure.
     #[must_use]
     pub fn new(mode: Mode, pods: &Arc<Index>) -> Self {
-        // Made once, as the daemon makes it once for many queries; and leaked, for what it borrows from is small.
+        // Created once, because the daemon also creates it once for many queries; leaked, because the configuration
+        // borrows it.
         let zones = Box::leak(Box::new([Zone::new(DOMAIN).expect("a domain")]));
         let mut config = Config::new(mode, zones);
         config.cookies = Some(Box::leak(Box::new(CookieSecrets { current: SECRET, previous: None })));
@@ -93,9 +94,9 @@ impl Responder for Poddns {
     }
 }
 
-/// Panics unless all three give the same answers: what is compared is then the same job.
+/// Panics unless all three responders send the same responses, so that the measurements compare the same work.
 ///
-/// Equal are the octets, not only their meaning, as all three compress names as much as is possible.
+/// The bytes must be equal, not only their meaning, because all three compress names as far as possible.
 pub fn assert_same_answers(case: &QueryCase, pods: &Arc<Index>) {
     let mut case = case.clone();
     let mut ours = Poddns::new(case.mode, pods);
@@ -113,7 +114,7 @@ pub fn assert_same_answers(case: &QueryCase, pods: &Arc<Index>) {
 fn answer_of<R: Responder>(responder: &mut R, query: &[u8]) -> Option<String> {
     let mut out = [0; MAX_UDP_REPLY];
     let len = responder.answer(query, &mut out)?;
-    // As text, so that a difference can be read.
+    // As text, so that a difference is readable.
     Some(out[..len].escape_ascii().to_string())
 }
 
@@ -121,7 +122,7 @@ fn answer_of<R: Responder>(responder: &mut R, query: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// With fewer pods than are measured, so that it is a matter of a second.
+    /// With fewer pods than in the measurements, so that it takes about a second.
     #[test]
     fn all_three_responders_answer_alike() {
         for case in QueryCase::all(10_000) {
@@ -129,7 +130,7 @@ mod tests {
         }
     }
 
-    /// The cases measure what their names say.
+    /// Each case measures what its name states.
     #[test]
     fn answers_match_names_of_cases() {
         for mut case in QueryCase::all(10_000) {

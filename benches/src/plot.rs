@@ -1,4 +1,4 @@
-//! Line charts as SVG, legible on white and on black: the background is transparent, and all colours are of middling
+//! Line charts as SVG, legible on white and on black: the background is transparent, and all colours are of medium
 //! brightness.
 
 use plotters::coord::Shift;
@@ -12,13 +12,13 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 pub struct Chart {
     /// Title, in one line.
     pub title: String,
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Up. Its label stands above it.
+    /// The vertical axis. Its label is above it.
     pub y: Axis,
     /// The curves, in drawing order.
     pub lines: Vec<ChartLine>,
-    /// Pixels to the right of the axes, for labels of lines that end there.
+    /// Width to the right of the axes for the labels of lines that end there, in pixels.
     pub margin: u32,
 }
 
@@ -33,43 +33,43 @@ pub struct Axis {
     pub ticks: Vec<(f64, String)>,
 }
 
-/// Scale of the axis.
+/// Scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
-    /// In proportion.
+    /// Proportional.
     Linear,
-    /// By their logarithm. They are above zero.
+    /// Logarithmic; values must be above zero.
     Logarithmic,
-    /// By their logarithm far above this value, in proportion far below, so that there is a place for zero.
+    /// Logarithmic far above this value, proportional far below it, so that zero has a position.
     LogarithmicWithZero(f64),
 }
 
-/// A line through points, with its name at the last one.
+/// A line through points, with its label at the last one.
 #[derive(Clone, Debug)]
 pub struct ChartLine {
-    /// Its name, in one or more lines.
+    /// Label, in one or more lines of text.
     pub label: Vec<String>,
-    /// Offset of the name, in pixels right of and below the last point.
+    /// Offset of the label, in pixels right of and below the last point.
     pub label_offset: (i32, i32),
     /// Red, green, blue.
     pub colour: (u8, u8, u8),
-    /// True if it is dashed.
+    /// True for a dashed line.
     pub dashed: bool,
     /// Points, in ascending order of x.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Colours that go together, as [`ChartLine::colour`] takes them.
+/// Matching colours, for [`ChartLine::colour`].
 pub mod colours {
-    /// For what the chart is about.
+    /// For the subject of the chart.
     pub const BLUE: (u8, u8, u8) = (0x2f, 0x81, 0xf7);
-    /// For what it is compared with.
+    /// For the first comparison.
     pub const RED: (u8, u8, u8) = (0xe5, 0x53, 0x4b);
-    /// For another.
+    /// For a further line.
     pub const ORANGE: (u8, u8, u8) = (0xc6, 0x7a, 0x1c);
-    /// For another.
+    /// For a further line.
     pub const GREEN: (u8, u8, u8) = (0x2c, 0x9a, 0x4a);
-    /// For another.
+    /// For a further line.
     pub const PURPLE: (u8, u8, u8) = (0x98, 0x6e, 0xe2);
 }
 
@@ -103,7 +103,7 @@ impl Axis {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Text that begins, or as its style has it, so many pixels away from a point.
+/// Draws text at an offset from a point, in pixels. The style determines the anchor of the text.
 fn draw_text(
     area: &Area<'_>,
     text: &str,
@@ -119,11 +119,11 @@ fn text_style(size: i32, colour: RGBColor, horizontal: HPos, vertical: VPos) -> 
 }
 
 impl Chart {
-    /// The chart as an SVG document, the same for the same chart.
+    /// Returns the chart as an SVG document, which is the same for equal charts.
     ///
     /// # Panics
     ///
-    /// If an axis has fewer than two ticks.
+    /// Panics if an axis has fewer than two ticks.
     #[must_use]
     pub fn svg(&self) -> String {
         assert!(self.x.ticks.len() > 1 && self.y.ticks.len() > 1, "axes have a beginning and an end");

@@ -1,4 +1,4 @@
-//! A cluster of made-up pods: one address each, spread over a thousand namespaces.
+//! Generated pods with one address each, in a thousand namespaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -9,60 +9,60 @@ use poddns_watch::{Index, IndexOptions, IndexWriter, PodRecord, Uid, index};
 /// Number of namespaces.
 pub const NAMESPACES: u32 = 1000;
 
-/// The names of all namespaces.
+/// Returns the names of all namespaces.
 #[must_use]
 pub fn namespaces() -> Vec<Label> {
     (0..NAMESPACES).filter_map(|number| format!("team-{number}").parse().ok()).collect()
 }
 
-/// The namespace of pod `number`.
+/// Returns the namespace of pod `number`.
 ///
 /// # Panics
 ///
-/// If `namespaces` are not those of [`namespaces`].
+/// Panics if `namespaces` is shorter than the result of [`namespaces`].
 #[must_use]
 pub fn namespace(namespaces: &[Label], number: u32) -> &Label {
     &namespaces[(number % NAMESPACES) as usize]
 }
 
-/// The address of pod `number`; those of different numbers below 2^24 differ.
+/// Returns the address of pod `number`; numbers below 2^24 have different addresses.
 #[must_use]
 pub fn address(number: u32) -> IpAddr {
     Ipv4Addr::from_bits(0x0a00_0000 + number).into()
 }
 
-/// The same of IPv6.
+/// Returns the IPv6 address of pod `number`.
 #[must_use]
 pub fn address_v6(number: u32) -> IpAddr {
     Ipv6Addr::from_bits((0xfd00_0010_0244 << 80) | u128::from(number)).into()
 }
 
-/// The identity of pod `number`: as random as a UUID.
+/// Returns the uid of pod `number`, which looks as random as a UUID.
 #[must_use]
 pub fn uid(number: u32) -> Uid {
     Uid::of_name("", &number.to_string())
 }
 
-/// The name of pod `number`, of 25 octets.
+/// Returns the name of pod `number`, which has 25 bytes.
 #[must_use]
 pub fn name(number: u32) -> String {
     format!("checkout-{number:010x}-x2x4z")
 }
 
-/// Applies pod `number`, at an address, to the index.
+/// Applies pod `number` with an address to the index.
 pub fn apply(writer: &mut IndexWriter, namespaces: &[Label], number: u32, address: IpAddr) {
     let (uid, namespace) = (uid(number), *namespace(namespaces, number));
     let name = if writer.keeps_names() { name(number) } else { String::new() };
     writer.apply(&PodRecord { uid, namespace, name: &name, addresses: &[address] });
 }
 
-/// An index of the pods 0 to `pods`.
+/// Returns an index of `pods` pods, numbered from 0.
 #[must_use]
 pub fn filled(options: IndexOptions, pods: u32) -> (IndexWriter, Arc<Index>) {
     filled_at(options, pods, address)
 }
 
-/// The same, with these addresses.
+/// Returns the same index with other addresses.
 #[must_use]
 pub fn filled_at(
     options: IndexOptions,

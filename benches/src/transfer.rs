@@ -1,4 +1,4 @@
-//! Cost of zone transfers to the primary, and the time from a change to the answer of a secondary.
+//! Cost of zone transfers for the primary, and the time from a change until a secondary answers it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,29 +18,29 @@ use crate::end_to_end::process::free_address;
 use crate::memory::{MeasuredProcess, serve};
 use poddns_test_support::api_server::ApiServer;
 
-/// Longer than a list of a million pods takes.
+/// Time limit, longer than a list of a million pods takes.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Pause between two checks.
+/// Interval between two checks.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Pause between two queries of which the time is taken.
+/// Pause between two queries whose time is measured.
 const QUERY_PAUSE: Duration = Duration::from_micros(500);
 
-/// One AXFR.
+/// Figures of one AXFR.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Axfr {
-    /// From the query to the last message.
+    /// Time from the query to the last message.
     pub wall: Duration,
-    /// The primary's time on the processor.
+    /// CPU time of the server.
     pub cpu: Duration,
     /// Length of all messages, in bytes.
     pub bytes: u64,
     /// Number of messages.
     pub messages: u64,
-    /// Resident memory before, in KiB.
+    /// Resident memory before the transfer, in KiB.
     pub steady: u64,
-    /// The most resident memory meanwhile, in KiB.
+    /// Peak of resident memory during the transfer, in KiB.
     pub peak: u64,
-    /// 99th percentile of the time of queries over UDP before and meanwhile.
+    /// 99th percentile of the response time of queries over UDP, before and during the transfer.
     pub p99: [Duration; 2],
 }
 
@@ -100,7 +100,7 @@ fn is_answered(server: SocketAddr, namespace: &str, address: Ipv4Addr) -> bool {
     })
 }
 
-/// The 99th percentile of the time of queries until `stop`.
+/// Returns the 99th percentile of the response time of queries, which are sent until `stop` is set.
 fn p99(server: SocketAddr, namespace: &str, address: Ipv4Addr, stop: &AtomicBool) -> Duration {
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket");
     socket.connect(server).expect("connected");
@@ -116,7 +116,8 @@ fn p99(server: SocketAddr, namespace: &str, address: Ipv4Addr, stop: &AtomicBool
     times.get(times.len() * 99 / 100).copied().unwrap_or_default()
 }
 
-/// Transfers the zone and returns length and number of the messages. The last one ends as the first SOA does.
+/// Transfers the zone; returns length and number of the messages. The last message ends with the numbers of the first
+/// SOA.
 fn axfr(server: SocketAddr) -> (u64, u64) {
     let mut stream = TcpStream::connect(server).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
@@ -138,7 +139,7 @@ fn axfr(server: SocketAddr) -> (u64, u64) {
     }
 }
 
-/// The five numbers at the end of the first SOA of a message.
+/// Returns the five numbers at the end of the first SOA of a message.
 fn soa_numbers(message: &[u8]) -> Vec<u8> {
     let message = Message::from_vec(message).expect("a message");
     let hickory_proto::rr::RData::SOA(soa) = &message.answers.first().expect("a SOA").data else {
@@ -154,30 +155,31 @@ fn soa_numbers(message: &[u8]) -> Vec<u8> {
     numbers.into_iter().flat_map(u32::to_be_bytes).collect()
 }
 
-/// Measures AXFR from poddnsd with so many pods, so many times. `poddnsd` is the program.
+/// Measures `runs` AXFRs of `pods` pods from poddnsd. `poddnsd` is the path of the program.
 ///
 /// # Panics
 ///
-/// If the program does not do what it is measured for.
+/// Panics if the program fails.
 #[must_use]
 pub fn measure_axfr(poddnsd: &Path, pods: u32, runs: u32) -> Vec<Axfr> {
     let server = serve(pods);
     let sample = server.sample_pods(100);
     let last = sample.last().expect("pods");
-    // Nothing listens on port 9: NOTIFY is not answered, which costs a packet a minute.
+    // Nothing listens on port 9, so NOTIFY is not answered, which costs a packet per minute.
     let mut primary = Primary::start(poddnsd, &server, Some(([127, 0, 0, 1], 9).into()));
     let address = primary.address;
     primary.wait_for(&last.namespace(), last.address());
-    // The lists leave memory that is released a second later.
+    // Memory that the lists used is released a second later.
     thread::sleep(Duration::from_secs(3));
     measure(&mut primary.process, address, &last.namespace(), last.address(), runs)
 }
 
-/// Measures AXFR of the same zone from Knot DNS, which transfers it from poddnsd first. `None` if there is no `knotd`.
+/// Measures AXFR of the same zone from Knot DNS, which first transfers it from poddnsd. Returns `None` if `knotd` is
+/// not installed.
 ///
 /// # Panics
 ///
-/// If a program does not do what it is measured for.
+/// Panics if a program fails.
 #[must_use]
 pub fn measure_axfr_of_knot(poddnsd: &Path, pods: u32, runs: u32) -> Option<Vec<Axfr>> {
     let knotd = crate::end_to_end::process::find("knotd")?;
@@ -190,12 +192,12 @@ pub fn measure_axfr_of_knot(poddnsd: &Path, pods: u32, runs: u32) -> Option<Vec<
     let folder = tempfile::tempdir().expect("a folder");
     let mut knot = MeasuredProcess::start(&mut knot(&knotd, folder.path(), address, primary.address));
     until(&mut knot, || is_answered(address, &last.namespace(), last.address()));
-    // Its journal and zone file are written.
+    // Meanwhile Knot writes its journal and zone file.
     thread::sleep(Duration::from_secs(3));
     Some(measure(&mut knot, address, &last.namespace(), last.address(), runs))
 }
 
-/// Measures AXFR from a server, which answers an address of a namespace.
+/// Measures AXFR from a server that answers `address` in `namespace`.
 fn measure(
     process: &mut MeasuredProcess,
     server: SocketAddr,
@@ -227,11 +229,11 @@ fn measure(
     (0..runs).map(run).collect()
 }
 
-/// Measures the processor time of poddnsd for a change of a pod, without a secondary and with one that does not answer.
+/// Measures the CPU time of poddnsd per change of a pod, without a secondary and with one that does not respond.
 ///
 /// # Panics
 ///
-/// If the program does not do what it is measured for.
+/// Panics if the program fails.
 #[must_use]
 pub fn measure_changes(poddnsd: &Path, pods: u32, changes: u32, rate: u32) -> [Duration; 2] {
     [None, Some(([127, 0, 0, 1], 9).into())].map(|secondary| {
@@ -243,13 +245,13 @@ pub fn measure_changes(poddnsd: &Path, pods: u32, changes: u32, rate: u32) -> [D
         thread::sleep(Duration::from_secs(2));
         let before = primary.process.cpu();
         server.change_pods(changes, rate);
-        // The last ones arrive, and the last version is published.
+        // The last changes arrive, and the last version is published.
         thread::sleep(Duration::from_secs(2));
         primary.process.cpu().saturating_sub(before) / changes
     })
 }
 
-/// Returns the command of a Knot DNS that is secondary of a primary and transfers the zone to this machine.
+/// Returns the command of a Knot DNS that is a secondary of `primary` and allows transfers to this machine.
 fn knot(knotd: &Path, home: &Path, address: SocketAddr, primary: SocketAddr) -> Command {
     let folder = home.display();
     let config = format!(
@@ -268,11 +270,12 @@ fn knot(knotd: &Path, home: &Path, address: SocketAddr, primary: SocketAddr) -> 
     command
 }
 
-/// Measures the time from a change of a pod to the answer of Knot DNS as secondary. `None` if there is no `knotd`.
+/// Measures the time from a change of a pod until Knot DNS answers it as a secondary. Returns `None` if `knotd` is not
+/// installed.
 ///
 /// # Panics
 ///
-/// If a program does not do what it is measured for.
+/// Panics if a program fails.
 #[must_use]
 pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Duration>> {
     let knotd = crate::end_to_end::process::find("knotd")?;
@@ -289,7 +292,8 @@ pub fn measure_delay(poddnsd: &Path, pods: u32, changes: u32) -> Option<Vec<Dura
     let mut delays = Vec::new();
     let mut before: HashSet<_> = all.iter().map(|pod| (pod.namespace(), pod.address())).collect();
     for number in 0..changes {
-        // Of four changes two bring an address. Out of phase with the second that versions are published in.
+        // Two of four changes add an address. The pause varies, so that changes occur at any time within the second
+        // between two versions.
         thread::sleep(Duration::from_millis(1_500 + u64::from(number) * 37 % 1_000));
         server.change_pods(4, u32::MAX);
         let begin = Instant::now();

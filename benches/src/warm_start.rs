@@ -17,27 +17,28 @@ use crate::end_to_end::process::free_address;
 use crate::memory::{MeasuredProcess, serve};
 use poddns_test_support::api_server::GeneratedPod;
 
-/// Longer than any start takes, with the first list of a million pods.
+/// Time limit, longer than a start with a first list of a million pods takes.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Time limit of a response.
 const ANSWER: Duration = Duration::from_millis(20);
 /// Delay between two queries to a port that is not bound yet.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// One start.
+/// Figures of one start.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
-    /// From the start of the process to its first right answer, by the clock.
+    /// Wall-clock time from the start of the process to its first correct response.
     pub wall: Duration,
-    /// Its time on the processor until then.
+    /// CPU time until then.
     pub cpu: Duration,
 }
 
-/// The starts of a server with so many pods in its snapshot, and the octets of that file. `poddnsd` is the program.
+/// Measures starts of a server with `pods` pods in its snapshot. Returns them with the size of the snapshot in bytes.
+/// `poddnsd` is the path of the program.
 ///
 /// # Panics
 ///
-/// If the program does not do what it is measured for.
+/// Panics if the program fails.
 #[must_use]
 pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -61,7 +62,7 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
     let (process, _) = start();
     end(process);
     let octets = fs::metadata(&snapshot).expect("it was written at the end").len();
-    // All its connections and its port are gone.
+    // Closes all its connections and its port.
     drop(server);
     let starts = (0..starts).map(|_| {
         let (mut process, figures) = start();
@@ -72,7 +73,7 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
     (starts.collect(), octets)
 }
 
-/// Waits for the first answer that has the pod.
+/// Waits for the first response that has the pod.
 fn first_answer(process: &mut MeasuredProcess, address: SocketAddr, pod: &GeneratedPod) -> Start {
     let label = pod.address().to_string().replace('.', "-");
     let name = Name::from_ascii(format!("{label}.{}.pod.{DOMAIN}.", pod.namespace())).expect("a name");
@@ -84,7 +85,7 @@ fn first_answer(process: &mut MeasuredProcess, address: SocketAddr, pod: &Genera
     socket.set_read_timeout(Some(ANSWER)).expect("a time-out");
     let mut buffer = [0; 1232];
     loop {
-        // A port that is not bound yet is an error of this call or the next.
+        // If the port is not bound yet, this call or the next one fails.
         let answer = socket.send(&query).and_then(|_| socket.recv(&mut buffer));
         if let Some(octets) = answer.ok().and_then(|len| buffer.get(..len)) {
             let response = Message::from_vec(octets).expect("a message");
@@ -98,13 +99,14 @@ fn first_answer(process: &mut MeasuredProcess, address: SocketAddr, pod: &Genera
     }
 }
 
-/// A server that could list would not have needed its snapshot, and one that wrote another would measure that.
+/// Panics if the server has ended or written another snapshot, because its start would then not be from the first
+/// snapshot alone.
 fn assert_still_right(process: &mut MeasuredProcess, snapshot: &Path, octets: u64) {
     process.assert_running();
     assert_eq!(fs::metadata(snapshot).expect("there").len(), octets, "the snapshot is as it was");
 }
 
-/// Ends it as systemd does, and waits for that.
+/// Ends the process with SIGTERM, like systemd, and waits for it.
 fn end(mut process: MeasuredProcess) {
     kill(Pid::from_raw(process.child().id().cast_signed()), Signal::SIGTERM).expect("it runs");
     let status = process.child().wait().expect("it is our child");

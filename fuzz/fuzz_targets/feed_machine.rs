@@ -1,4 +1,4 @@
-//! Histories of a cluster and of an API server that misbehaves: in the end the index is what the cluster is.
+//! Histories of a cluster and a faulty API server: in the end the index equals the cluster.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

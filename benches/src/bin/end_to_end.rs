@@ -1,5 +1,5 @@
-//! Cost of a query in a whole server: poddnsd beside a null responder with the same sockets, and beside the
-//! authoritative servers that this machine has.
+//! Cost of a query in a whole server: poddnsd, a null responder with the same sockets, and the authoritative servers
+//! that are installed on this machine.
 //!
 //! ```text
 //! apt-get install dnsperf knot nsd unbound
@@ -7,14 +7,15 @@
 //! cargo run --profile dist -p poddns-benches --bin end_to_end -- --csv docs/end-to-end.csv --svg docs/end-to-end.svg
 //! ```
 //!
-//! All servers are started at once, each on one thread and all on one processor, and are asked in turn, so that a
-//! machine that becomes slower meanwhile does so for all. The client asks nine times for a pod that exists, then once
-//! for one that does not. CPU is the server's time in user and kernel mode, as the kernel counts it, over answered
-//! queries.
+//! All servers are started at once, each on one thread and all on one processor, and are measured in turn, so that a
+//! slowdown of the machine affects them alike. Of ten queries, nine are for an existing pod and one is for a pod that
+//! does not exist. CPU is the server's user and system time, as counted by the kernel, divided by the number of
+//! answered queries.
 //!
-//! What a query costs depends on how many wait when the server looks. So it is measured saturated: with the client
-//! on the server's processor, which then always finds a full queue. With a processor of its own the client is slower
-//! than most servers are, and each spends its spare time on waiting: that gives the rates, latencies and losses.
+//! The cost of a query depends on how many queries wait when the server reads its socket. So it is measured at
+//! saturation: the client runs on the server's processor, and the server always finds a full queue. On its own
+//! processor, the client is slower than most servers, which wait for the rest of the time: this measures rates,
+//! latencies and losses.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -29,25 +30,25 @@ use poddns_benches::end_to_end::process::ServerProcess;
 use poddns_benches::end_to_end::report::{EndToEndFigures, Runs, table, write_csv};
 use poddns_benches::end_to_end::{EndToEndError, median, plot};
 
-/// Measures what a query costs poddnsd and other servers, over loopback.
+/// Measures the cost of a query in poddnsd and other servers, over loopback.
 #[derive(Debug, Parser)]
 struct EndToEndArguments {
-    /// Rounds; figures are medians of these.
+    /// Number of rounds; figures are medians over rounds.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Seconds of each run of the client.
+    /// Duration of each run of the client, in seconds.
     #[arg(long, default_value_t = 4)]
     seconds: u64,
-    /// Pods that all servers serve.
+    /// Number of pods that all servers serve.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_PODS)))]
     pods: u32,
-    /// Pods that poddnsd serves in a second process.
+    /// Number of pods that poddnsd serves in a second process.
     #[arg(long, default_value_t = MOST_PODS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_PODS)))]
     many_pods: u32,
     /// The processor of the servers.
     #[arg(long, default_value_t = 1)]
     server_processor: usize,
-    /// The processor of the client, when it has one of its own.
+    /// The processor of the client, unless it shares the servers' processor.
     #[arg(long, default_value_t = 0)]
     client_processor: usize,
     /// Write the medians to this file.
@@ -56,12 +57,12 @@ struct EndToEndArguments {
     /// Draw the medians into this file.
     #[arg(long)]
     svg: Option<PathBuf>,
-    /// Instead of measuring, ask poddnsd for so many seconds at half its load and see that nothing grows.
+    /// Instead of measuring, apply half load to poddnsd for this many seconds, and fail if memory or open files grow.
     #[arg(long)]
     soak: Option<u64>,
 }
 
-/// A server and what it is asked.
+/// A server, its queries and its figures.
 struct MeasuredServer {
     server: ServerProcess,
     kind: ServerKind,
@@ -104,7 +105,7 @@ fn run(arguments: &EndToEndArguments) -> Result<(), EndToEndError> {
 }
 
 impl Bench<'_> {
-    /// All servers that this machine has, running.
+    /// Starts all servers that are installed on this machine.
     fn servers(&self) -> Result<Vec<MeasuredServer>, EndToEndError> {
         let mut servers = Vec::new();
         for kind in ServerKind::ALL {
@@ -140,7 +141,7 @@ impl Bench<'_> {
         Ok(Some(MeasuredServer { server, kind, queries, figures }))
     }
 
-    /// All rounds; returns the rate that was half load.
+    /// Makes all rounds; returns the rate of half load, in queries per second.
     fn measure(&self, servers: &mut [MeasuredServer]) -> Result<u32, EndToEndError> {
         let client = self.arguments.client_processor;
         for round in 1..=self.arguments.rounds {
@@ -175,7 +176,7 @@ impl Bench<'_> {
         Load { time, edns: false, rate: None, latencies: false }
     }
 
-    /// One run; the server's seconds on the processor and the answers.
+    /// Makes one run; returns the server's CPU time in seconds, and the responses.
     fn ask(
         &self,
         server: &MeasuredServer,
@@ -190,7 +191,7 @@ impl Bench<'_> {
         Ok((after.cpu - before.cpu, answers))
     }
 
-    /// Half load for a long time: fails if memory or open files grow.
+    /// Applies half load for `time`; fails if memory or open files grow.
     fn soak(&self, time: Duration) -> Result<(), EndToEndError> {
         let server =
             self.server(ServerKind::Verified, self.arguments.pods)?.ok_or("poddnsd is always there")?;
@@ -223,16 +224,17 @@ impl Bench<'_> {
     }
 }
 
-/// Half of what Knot answers, or poddnsd where Knot is not: one rate for all, so that their latencies compare.
+/// Returns half the rate of Knot, or of poddnsd if Knot is not installed: the same rate for all servers makes their
+/// latencies comparable.
 fn half_load(servers: &[MeasuredServer]) -> f64 {
     let of = |kind| servers.iter().find(|server| server.kind == kind).map(|server| server.figures.rate());
     of(ServerKind::Knot).or_else(|| of(ServerKind::Verified)).unwrap_or_default() / 2.0
 }
 
-/// A server that answers something else does another job.
+/// Fails if the server's responses are not the expected ones, because then its figures are not comparable.
 fn check(server: &MeasuredServer, answers: &Answers) -> Result<(), EndToEndError> {
     let misses = match server.kind {
-        // It has one answer to everything; insecure has one to every address.
+        // The null responder has one response to everything; mode insecure answers every address.
         ServerKind::Null | ServerKind::Insecure => 0,
         _ => answers.completed / 10,
     };
@@ -248,7 +250,7 @@ fn whole(rate: f64) -> u32 {
     rate as u32
 }
 
-/// Returns the folder in which cargo puts the programs of this one's profile.
+/// Returns the folder in which cargo puts the programs of the profile of this program.
 fn programs() -> Result<PathBuf, EndToEndError> {
     let own = std::env::current_exe()?;
     let folder = own.parent().ok_or("this program is in no folder")?;

@@ -1,7 +1,7 @@
-//! Memory per pod in the index: by the index's own count, by the allocator's, and by the kernel's.
+//! Memory per pod in the index, as counted by the index, by the allocator, and by the kernel.
 //!
-//! Prints a table for 10,000, 100,000 and 1,000,000 pods, without names, or with `names` as argument. `peak` is
-//! the most that was ever allocated while the index grew.
+//! Prints a table for 10,000, 100,000 and 1,000,000 pods, without pod names, or with them if the argument is `names`.
+//! `peak` is the maximum of allocated memory while the index grew.
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
@@ -14,7 +14,7 @@ use poddns_watch::{IndexOptions, index};
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Octets of the process in memory, as the kernel counts them.
+/// Returns the resident memory of the process in bytes, as counted by the kernel.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();

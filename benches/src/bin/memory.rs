@@ -1,4 +1,4 @@
-//! Measures poddnsd and kube's own store, fed with the same clusters. See docs/memory.md.
+//! Measures poddnsd and kube's store, which follow the same clusters. See docs/memory.md.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -12,20 +12,20 @@ use poddns_benches::memory::{
 };
 use poddns_test_support::api_server::{ApiServer, Encoding, MAX_PODS};
 
-/// Measures what it takes to follow a cluster.
+/// Measures the cost of following a cluster.
 #[derive(Debug, Parser)]
 enum MemoryCommand {
-    /// Measure the memory, start and changes of poddnsd and of kube's own store, and print tables.
+    /// Measure memory, start and changes of poddnsd and of kube's store, and print tables.
     ///
-    /// poddnsd is the one in the folder of this program.
+    /// poddnsd must be in the folder of this program.
     Measure(MemoryArguments),
-    /// Write what docs/memory.md shows of docs/memory.csv: its tables, and docs/memory.svg.
+    /// Write the contents of docs/memory.csv as tables into docs/memory.md, and as docs/memory.svg.
     Report,
-    /// Keep a store of pods, as the yardstick of the others.
+    /// Keep a store of pods, for comparison.
     Reflector {
         /// Parts of a pod to keep.
         objects: Objects,
-        /// The cluster.
+        /// Kubeconfig of the cluster.
         kubeconfig: PathBuf,
     },
 }
@@ -37,31 +37,32 @@ struct MemoryArguments {
           value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PODS)))]
     pods: Vec<u32>,
 
-    /// The program to measure.
+    /// Programs to measure.
     #[arg(long, value_delimiter = ',', value_enum, default_values_t = MeasuredProgram::ALL)]
     subjects: Vec<MeasuredProgram>,
 
-    /// The most of k8s-openapi's pods, which take tens of kilobytes each: larger clusters are left out for them.
+    /// Maximum number of k8s-openapi's pods, which take tens of kilobytes each. Larger clusters are not measured with
+    /// them.
     #[arg(long, default_value_t = 100_000)]
     most_full_pods: u32,
 
-    /// Runs of each.
+    /// Number of runs for each program and size.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// Changes in a run; rounded up to a multiple of four, as many kinds as there are.
+    /// Number of changes in a run, rounded up to a multiple of four, because there are four kinds.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..1 << 30))]
     changes: u32,
 
-    /// Changes a second.
+    /// Changes per second.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
 
-    /// Seconds of rest until memory counts as steady.
+    /// Seconds without changes after which memory counts as steady.
     #[arg(long, default_value_t = 5.0)]
     settle: f64,
 
-    /// Keep all figures in this file, as CSV.
+    /// Write all figures to this file, as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
 }
@@ -117,7 +118,7 @@ fn programs() -> Result<Programs, Box<dyn Error>> {
     Ok(Programs { poddnsd, reflector })
 }
 
-/// Returns the conditions that the figures depend on.
+/// Returns the conditions on which the figures depend.
 fn context(plan: Plan, runs: u32) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

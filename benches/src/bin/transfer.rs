@@ -13,23 +13,23 @@ use clap::Parser;
 use poddns_benches::transfer::{Axfr, measure_axfr, measure_axfr_of_knot, measure_changes, measure_delay};
 use poddns_test_support::api_server::MAX_PODS;
 
-/// Measures zone transfers. poddnsd is the one in the folder of this program.
+/// Measures zone transfers. poddnsd must be in the folder of this program.
 #[derive(Debug, Parser)]
 struct TransferArguments {
-    /// Pods, for AXFR.
+    /// Numbers of pods for AXFR.
     #[arg(long, value_delimiter = ',', default_value = "100000,1000000",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PODS)))]
     pods: Vec<u32>,
 
-    /// Transfers of each size.
+    /// Number of transfers of each size.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// Changes, for the processor time of each.
+    /// Number of changes for the CPU time of a change.
     #[arg(long, default_value_t = 40_000)]
     changes: u32,
 
-    /// Changes, for the time to the answer of Knot DNS.
+    /// Number of changes for the delay until Knot DNS answers.
     #[arg(long, default_value_t = 30)]
     delays: u32,
 }
@@ -38,7 +38,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Prints transfers from a server.
+/// Prints the transfers from a server.
 fn show(server: &str, pods: u32, runs: &[Axfr]) {
     for run in runs {
         println!(

@@ -1,11 +1,12 @@
-//! Time of responses to one client about what it sees, what is hidden from it, and what does not exist.
+//! Response times for a client that queries names that it may see, names that are hidden from it, and absent names.
 //!
 //! ```text
 //! cargo run --release -p poddns-benches --bin visibility_timing [RESPONSES]
 //! ```
 //!
-//! Prints the table of docs/visibility.md: percentiles of each kind of response, and the Kolmogorov-Smirnov distance of
-//! the distributions of hidden and absent names, beside that of two halves of the same kind, which is noise.
+//! Prints the table of docs/visibility.md: percentiles for each kind of query, and the Kolmogorov-Smirnov distance
+//! between the distributions of hidden and absent names, beside the distance between two halves of the same kind, which
+//! is noise.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -18,24 +19,24 @@ use poddns_core::{
 };
 use poddns_watch::{Index, IndexOptions, PodRecord, Uid, index};
 
-/// Pods of each namespace; the client is one of the first.
+/// Number of pods per namespace; the client is a pod of the first namespace.
 const PODS: u32 = 100;
 const NAMESPACES: u32 = 1000;
-/// Octets of addresses, each of three digits, so that all names have one length.
+/// Number of values of an octet of an address, all of three digits, so that all names have the same length.
 const OCTETS: u32 = 100;
 
-/// A kind of question.
+/// A kind of query.
 #[derive(Clone, Copy)]
 struct NameKind {
     name: &'static str,
-    /// Makes a question from a random number.
+    /// Returns the name and type of a query for a random number.
     question: fn(u32) -> (String, u16),
 }
 
 const A: u16 = 1;
 const PTR: u16 = 12;
 
-/// The address of a pod, or beyond the last pod one that no pod has.
+/// Returns the address of a pod, or, beyond the last pod, an address that no pod has.
 fn address(pod: u32) -> Ipv4Addr {
     let octet = |digit: u32| u8::try_from(100 + digit % OCTETS).unwrap_or(u8::MAX);
     Ipv4Addr::new(10, octet(pod / OCTETS / OCTETS), octet(pod / OCTETS), octet(pod))
@@ -51,7 +52,8 @@ fn reverse(pod: u32) -> (String, u16) {
     (format!("{d}.{c}.{b}.{a}.in-addr.arpa"), PTR)
 }
 
-/// A pod of the client's namespace, of another one, and an address beyond all pods.
+/// Returns a pod of the client's namespace; [`other`] returns one of another namespace, and [`nobodys`] a number beyond
+/// all pods.
 const fn own(random: u32) -> u32 {
     random % PODS
 }
@@ -105,12 +107,12 @@ fn pods() -> Result<Arc<Index>, Box<dyn Error>> {
     Ok(index)
 }
 
-/// The part of a sample in front of a place in it.
+/// Returns the fraction of a sample that precedes a position.
 fn part(at: usize, of: &[u32]) -> f64 {
     f64::from(u32::try_from(at).unwrap_or(u32::MAX)) / f64::from(u32::try_from(of.len()).unwrap_or(u32::MAX))
 }
 
-/// Distance of two sorted samples: the largest difference of their cumulative distributions.
+/// Returns the distance between two sorted samples: the maximum difference of their cumulative distributions.
 fn distance(one: &[u32], other: &[u32]) -> f64 {
     let (mut left, mut right, mut most) = (0, 0, 0_f64);
     while left < one.len() && right < other.len() {
@@ -138,7 +140,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut times: Vec<Vec<u32>> = NAME_KINDS.iter().map(|_| Vec::with_capacity(responses)).collect();
     let mut out = [0; MAX_UDP_REPLY];
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    // All kinds in turn, in an order that changes, so that whatever else the machine does meets them alike.
+    // All kinds take turns, in a varying order, so that other activity of the machine affects them alike.
     for round in 0..responses * NAME_KINDS.len() {
         random ^= random << 13;
         random ^= random >> 7;

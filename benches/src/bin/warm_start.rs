@@ -13,14 +13,14 @@ use clap::Parser;
 use poddns_benches::warm_start::{Start, measure};
 use poddns_test_support::api_server::MAX_PODS;
 
-/// Measures starts from a snapshot with the API server down. poddnsd is the one in the folder of this program.
+/// Measures starts from a snapshot while the API server is down. poddnsd must be in the folder of this program.
 #[derive(Debug, Parser)]
 struct WarmStartArguments {
-    /// Pods in the snapshot.
+    /// Number of pods in the snapshot.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PODS)))]
     pods: u32,
 
-    /// Starts.
+    /// Number of starts.
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..))]
     starts: u32,
 }

@@ -1,4 +1,4 @@
-//! The client: dnsperf, from Debian's package of that name.
+//! The client: dnsperf, from the Debian package of the same name.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,32 +11,32 @@ use super::process::{find, pinned};
 /// Parameters of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// For how long.
+    /// Duration of the run.
     pub time: Duration,
-    /// With an OPT in every query.
+    /// True if every query has an OPT record.
     pub edns: bool,
-    /// Queries a second; as many as the server answers if `None`.
+    /// Queries per second; `None` for as many as the server answers.
     pub rate: Option<u32>,
-    /// True if the time of every response is recorded, which costs the client.
+    /// True if the latency of every response is recorded, which slows down the client.
     pub latencies: bool,
 }
 
-/// The result.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answers {
-    /// Queries that got an answer.
+    /// Number of queries with a response.
     pub completed: u64,
-    /// Queries that got none in time.
+    /// Number of queries without a response in time.
     pub lost: u64,
-    /// Answers with rcode NXDOMAIN.
+    /// Number of responses with rcode NXDOMAIN.
     pub nxdomain: u64,
-    /// Answers a second.
+    /// Responses per second.
     pub rate: f64,
-    /// Seconds from query to answer, sorted; empty unless asked for.
+    /// Seconds from query to response, sorted; empty unless recorded.
     pub latencies: Vec<f64>,
 }
 
-/// Asks a server. `queries` is the file of what to ask; the client runs on one processor only.
+/// Sends queries to a server. `queries` is a file in the format of dnsperf; the client runs on `processor` only.
 pub fn run(
     processor: usize,
     address: SocketAddr,
@@ -47,7 +47,7 @@ pub fn run(
     let dnsperf = find("dnsperf").ok_or("no dnsperf; it is in Debian's package of that name")?;
     let mut command = pinned(processor, &dnsperf);
     command.args(["-s", &address.ip().to_string(), "-p", &address.port().to_string()]);
-    // Ten sockets as of ten clients; 200 queries under way fill a batch and no buffer.
+    // Ten sockets, like ten clients; 200 outstanding queries fill a batch, but no socket buffer.
     command.args(["-c", "10", "-q", "200", "-t", "2", "-l", &load.time.as_secs().to_string()]);
     command.arg("-d").arg(queries);
     if load.edns {
@@ -59,7 +59,7 @@ pub fn run(
     if load.latencies {
         command.arg("-v");
     }
-    // Into a file: a reader on the same processor would slow the client down.
+    // To a file, because a reader on the same processor would slow down the client.
     let output = folder.join("dnsperf.out");
     let status = command.stdout(fs::File::create(&output)?).status()?;
     let text = fs::read_to_string(output)?;
@@ -92,14 +92,14 @@ fn parse(text: &str) -> Option<Answers> {
     (seen == 4).then_some(answers)
 }
 
-/// Of `NOERROR 3 (50.00%), NXDOMAIN 3 (50.00%)`, the number of one.
+/// Returns the count of one rcode in `NOERROR 3 (50.00%), NXDOMAIN 3 (50.00%)`.
 fn count_of(rcode: &str, text: &str) -> u64 {
     let mut words = text.split_ascii_whitespace();
     words.find(|word| *word == rcode).and_then(|_| words.next()?.parse().ok()).unwrap_or_default()
 }
 
 impl Answers {
-    /// The time within which this share of the answers came, in seconds; `None` without latencies.
+    /// Returns the time within which this share of the responses arrived, in seconds; `None` without latencies.
     #[must_use]
     #[expect(
         clippy::cast_precision_loss,
@@ -117,7 +117,7 @@ impl Answers {
 mod tests {
     use super::*;
 
-    /// As version 2.10.0 printed it.
+    /// Output of version 2.10.0.
     const OUTPUT: &str = "\
 DNS Performance Testing Tool
 Version 2.10.0

@@ -1,8 +1,8 @@
-//! Servers as processes of their own, asked over loopback: what a query costs a whole server, sockets and kernel
-//! included.
+//! Servers as separate processes, queried over loopback: the cost of a query in a whole server, including sockets and
+//! kernel.
 //!
-//! All are asked the same names by the same client, dnsperf, which is pinned to one processor and the servers to
-//! another. The binary `end_to_end` documents what is measured and how.
+//! All servers receive queries for the same names from the same client, dnsperf. The client and the servers are each
+//! pinned to one processor. The program `end_to_end` documents the methodology.
 
 pub mod dnsperf;
 pub mod names;
@@ -13,10 +13,10 @@ pub mod report;
 
 use std::error::Error;
 
-/// Reason why a measurement cannot be made; it is shown and ends the program.
+/// Reason why a measurement cannot be made. It is printed, and ends the program.
 pub type EndToEndError = Box<dyn Error + Send + Sync>;
 
-/// The middle one, or the mean of the two in the middle; 0 of none.
+/// Returns the median: the middle value, or the mean of the two middle values; 0 without values.
 #[must_use]
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

@@ -1,4 +1,4 @@
-//! Data and queries of the servers: the same pods for all, in the form of each.
+//! Data and queries of the servers: the same pods for all, in the format of each server.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -9,28 +9,29 @@ use crate::cases::{MILLION, address, namespace};
 /// The zone that all servers serve.
 pub const ZONE: &str = "pod.cluster.local";
 
-/// One query in so many is for a pod that does not exist.
+/// One of so many queries is for a pod that does not exist.
 const MISS_EVERY: u32 = 10;
 
-/// The label of pod `number`, with another first octet if no pod is to have it.
+/// Returns the label of pod `number`, with another first octet if the pod is not to exist.
 fn label(number: u32, exists: bool) -> String {
     let [first, rest @ ..] = address(number).octets();
-    // Pods are in 10/8.
+    // Pods are in 10.0.0.0/8.
     let first = if exists { first } else { 11 };
     let [second, third, fourth] = rest;
     format!("{first}-{second}-{third}-{fourth}")
 }
 
-/// The name of pod `number`, absolute but without the dot at its end.
+/// Returns the name of pod `number`, absolute, but without the final dot.
 #[must_use]
 pub fn name(number: u32) -> String {
     format!("{}.{}.{ZONE}", label(number, true), namespace(number))
 }
 
-/// Writes a query a line, as dnsperf reads them: nine in ten for pods among `pods`, one for an address that no pod has.
+/// Writes one query per line in the format of dnsperf. Of ten, nine are for one of `pods` pods and one is for an
+/// address that no pod has.
 pub fn write_queries(path: &Path, pods: u32, queries: u32) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
-    // A full-period generator of 2^32 (Numerical Recipes); its high bits are the good ones.
+    // A generator of period 2^32 (Numerical Recipes), of which the high bits are the most random.
     let mut state = 0_u32;
     for at in 0..queries {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -41,7 +42,7 @@ pub fn write_queries(path: &Path, pods: u32, queries: u32) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes the pods as `kubectl get pods -A -o json` does, as far as poddns reads them.
+/// Writes the pods in the format of `kubectl get pods -A -o json`, with the fields that poddns reads.
 pub fn write_pods_file(path: &Path, pods: u32) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     write!(out, r#"{{"apiVersion":"v1","kind":"List","items":["#)?;
@@ -58,7 +59,7 @@ pub fn write_pods_file(path: &Path, pods: u32) -> io::Result<()> {
     out.flush()
 }
 
-/// A UUID for each pod.
+/// Returns a UUID for a pod.
 fn uid(number: u32) -> String {
     format!("{number:08x}-0000-4000-8000-{:012x}", u64::from(number).wrapping_mul(0x9e37_79b9))
 }
@@ -75,7 +76,7 @@ pub fn write_zone(path: &Path, pods: u32) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes the pods as lines of unbound's configuration.
+/// Writes the pods as lines of an unbound configuration.
 pub fn write_local_data(out: &mut impl Write, pods: u32) -> io::Result<()> {
     writeln!(out, "  local-zone: \"{ZONE}.\" static")?;
     let soa = "SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5";
@@ -86,7 +87,7 @@ pub fn write_local_data(out: &mut impl Write, pods: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The most pods that there are names for.
+/// Maximum number of pods that have a name.
 pub const MOST_PODS: u32 = MILLION;
 
 #[cfg(test)]

@@ -15,18 +15,18 @@ use super::process::{ServerProcess, find, free_address, pinned};
 pub struct ServerSetup {
     /// The processor of the servers.
     pub processor: usize,
-    /// Folder of their files.
+    /// Folder for their files.
     pub folder: PathBuf,
     /// Number of pods.
     pub pods: u32,
-    /// The folder of our own programs, built for release.
+    /// Folder of the programs of poddns, built in release mode.
     pub programs: PathBuf,
 }
 
 /// A server that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
-    /// Our sockets around one constant answer.
+    /// The sockets of poddnsd with one constant response.
     Null,
     /// `poddnsd` in mode insecure.
     Insecure,
@@ -38,12 +38,12 @@ pub enum ServerKind {
     Nsd,
     /// unbound with local data.
     Unbound,
-    /// `CoreDNS` with a static zone, which costs it less than its kubernetes plugin does.
+    /// `CoreDNS` with a static zone, which costs less than its kubernetes plugin.
     CoreDns,
 }
 
 impl ServerKind {
-    /// All of them.
+    /// All servers.
     pub const ALL: [Self; 7] =
         [Self::Null, Self::Insecure, Self::Verified, Self::Knot, Self::Nsd, Self::Unbound, Self::CoreDns];
 
@@ -61,7 +61,7 @@ impl ServerKind {
         }
     }
 
-    /// Its program in `PATH`, for those that are not ours.
+    /// Returns the name of its program in `PATH`; `None` for the programs of poddns.
     #[must_use]
     pub const fn peer(self) -> Option<&'static str> {
         match self {
@@ -73,7 +73,7 @@ impl ServerKind {
         }
     }
 
-    /// Starts it. `Ok(None)` if it is a peer that this machine does not have.
+    /// Starts the server. Returns `Ok(None)` if its program is not installed.
     pub fn start(self, setting: &ServerSetup) -> Result<Option<ServerProcess>, EndToEndError> {
         let address = free_address()?;
         let folder = setting.folder.join(format!("{self:?}-{}", setting.pods).to_lowercase());
@@ -142,7 +142,7 @@ fn knot(address: SocketAddr, setting: &ServerSetup, folder: &Path) -> Result<Pat
 fn nsd(address: SocketAddr, setting: &ServerSetup, folder: &Path) -> Result<PathBuf, EndToEndError> {
     write_zone(&folder.join("zone"), setting.pods)?;
     let (ip, port, here) = (address.ip(), address.port(), folder.display());
-    // Debian's NSD limits responses to a client network by default.
+    // By default, NSD in Debian limits the rate of responses to a client network.
     let text = format!(
         "server:\n  ip-address: {ip}@{port}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  \
          zonesdir: {here}\n  database: \"\"\n  pidfile: {here}/pid\n  xfrdfile: {here}/xfrd\n  xfrdir: {here}\n  \
@@ -174,7 +174,7 @@ fn configuration(folder: &Path, text: &str) -> Result<PathBuf, EndToEndError> {
     Ok(path)
 }
 
-/// A query for the IPv4 address of a name.
+/// Returns a query for the IPv4 address of a name.
 fn query(name: &str) -> Vec<u8> {
     let mut query = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {

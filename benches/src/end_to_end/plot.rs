@@ -1,4 +1,4 @@
-//! The medians as bars: what one query costs each server, without and with EDNS.
+//! The medians as bars: the cost of a query in each server, without and with EDNS.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ const WIDTH: u32 = 860;
 const ROW: u32 = 46;
 const TOP: u32 = 64;
 const BOTTOM: u32 = 34;
-/// Left end of the bars; names are to the left.
+/// Left end of the bars, in pixels. Names are to the left of it.
 const LEFT: u32 = 250;
-/// Room behind the longest bar for its figure.
+/// Width to the right of the longest bar, for its figure, in pixels.
 const RIGHT: u32 = 70;
 const BAR: u32 = 15;
 
@@ -24,12 +24,12 @@ const OURS: [RGBColor; 2] = [RGBColor(9, 105, 218), RGBColor(128, 180, 240)];
 const FLOOR: [RGBColor; 2] = [RGBColor(87, 96, 106), RGBColor(175, 184, 193)];
 const THEIRS: [RGBColor; 2] = [RGBColor(188, 76, 0), RGBColor(236, 170, 120)];
 
-/// Draws the figures into an SVG file, the first of which is the floor.
+/// Draws the figures as an SVG file. The first entry is the floor.
 pub fn draw(path: &Path, all: &[EndToEndFigures]) -> Result<(), EndToEndError> {
     let rows = u32::try_from(all.len())?;
     let height = TOP + rows * ROW + BOTTOM;
     let area = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
-    // Not transparent, so that it can be read on a dark page, too.
+    // Not transparent, so that it is legible on a dark page, too.
     area.fill(&WHITE)?;
     let title = ("sans-serif", 17).into_font().style(FontStyle::Bold).color(&INK);
     area.draw_text("ServerProcess CPU per query, microseconds", &title, (16, 14))?;
@@ -81,7 +81,7 @@ fn colours(name: &str, row: u32) -> [RGBColor; 2] {
     }
 }
 
-/// The place of a bar's end.
+/// Returns the x coordinate of the end of a bar.
 #[expect(clippy::cast_possible_truncation, reason = "inside the picture")]
 fn at(length: f64) -> i32 {
     pixels(LEFT) + length.round() as i32

@@ -1,4 +1,4 @@
-//! A server's process: pinned, watched, and ended with all that it started.
+//! Process of a server: pinned, observed, and ended together with the processes that it started.
 
 use std::fs;
 use std::io;
@@ -13,13 +13,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::EndToEndError;
 
-/// Time limit until a server answers: a million records take a while to read.
+/// Time limit for the first response, which includes reading a million records.
 const START: Duration = Duration::from_mins(3);
 
 /// Time limit for the end of a server.
 const END: Duration = Duration::from_secs(10);
 
-/// Mask of the rcode in the fourth octet of a response (RFC 1035 4.1.1), and the rcode NOERROR.
+/// Mask of the rcode in the fourth octet of a response (RFC 1035 4.1.1).
 const RCODE: u8 = 0xf;
 const NOERROR: u8 = 0;
 
@@ -36,17 +36,16 @@ pub struct ServerProcess {
 /// CPU time and memory of a server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usage {
-    /// Time on the processor in user and in kernel mode, in seconds, of all its processes.
+    /// User and system time of all its processes, in seconds.
     pub cpu: f64,
-    /// Octets in memory, of all its processes.
+    /// Resident memory of all its processes, in bytes.
     pub resident: u64,
-    /// Open files, of all its processes.
+    /// Number of open files of all its processes.
     pub files: usize,
 }
 
 impl ServerProcess {
-    /// Starts a server on one processor; its output goes to a file in the folder. Returns once `query` is
-    /// answered.
+    /// Starts a server on one processor, with its output in a file in `folder`. Returns once `query` is answered.
     pub fn start(
         name: &str,
         processor: usize,
@@ -57,7 +56,7 @@ impl ServerProcess {
     ) -> Result<Self, EndToEndError> {
         let log = folder.join(format!("{}.log", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
         let output = fs::File::create(&log)?;
-        // By a group of its own it is known which processes are the server's.
+        // The process group identifies the server's processes.
         command.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
         let mut server = Self { name: name.to_owned(), address, child };
@@ -69,7 +68,7 @@ impl ServerProcess {
         Ok(server)
     }
 
-    /// Pins all threads once more: Knot chooses a processor for each by itself.
+    /// Pins all threads again, because Knot selects a processor for each of them.
     fn pin(&self, processor: usize) -> Result<(), EndToEndError> {
         let (processor, pid) = (processor.to_string(), self.child.id().to_string());
         let output = Command::new("taskset").args(["-a", "-c", "-p", &processor, &pid]).output()?;
@@ -89,10 +88,10 @@ impl ServerProcess {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("it ended with {status}").into());
             }
-            // A refused port is an error of the next call; both mean: not yet.
+            // A refused port is an error of the next call; both errors mean that the server is not ready yet.
             let _ = socket.send(query);
             match socket.recv(&mut answer) {
-                // NOERROR with an answer: it has its records.
+                // NOERROR with an answer: the server has its records.
                 Ok(len) if len >= 12 && answer[3] & RCODE == NOERROR && answer[7] == 1 => return Ok(()),
                 Ok(_) => thread::sleep(Duration::from_millis(100)),
                 Err(_) => thread::sleep(Duration::from_millis(10)),
@@ -103,12 +102,12 @@ impl ServerProcess {
         }
     }
 
-    /// Returns the CPU time and memory until now.
+    /// Returns CPU time, memory and open files at present.
     pub fn usage(&self) -> Result<Usage, EndToEndError> {
         let mut usage = Usage { cpu: 0.0, resident: 0, files: 0 };
         for entry in fs::read_dir("/proc")? {
             let path = entry?.path();
-            // Processes come and go, and most of what is in /proc is none.
+            // Processes may end meanwhile, and most entries of /proc are not processes.
             let Ok(stat) = fs::read_to_string(path.join("stat")) else { continue };
             let Some(stat) = Stat::parse(&stat) else { continue };
             if stat.group == self.child.id() {
@@ -127,7 +126,7 @@ impl ServerProcess {
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        // Politely, so that those with several processes end them all.
+        // SIGTERM first, so that servers with several processes end all of them.
         if let Some(pid) = pid {
             let _ = kill_process(pid, Signal::TERM);
         }
@@ -140,7 +139,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Figures of a process by proc(5).
+/// Figures of a process in `/proc/PID/stat` (proc(5)).
 #[derive(Debug, PartialEq)]
 struct Stat {
     group: u32,
@@ -150,7 +149,7 @@ struct Stat {
 
 impl Stat {
     fn parse(stat: &str) -> Option<Self> {
-        // The command's name is in parentheses and may hold anything; the fields behind it begin with the third.
+        // The command name is in parentheses and may contain anything; the fields after it begin with the third.
         let (_, fields) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         let number = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
@@ -164,7 +163,7 @@ impl Stat {
     }
 }
 
-/// An address of loopback with a port that is free now, over UDP and TCP.
+/// Returns a loopback address with a port that is currently free over UDP and TCP.
 pub fn free_address() -> io::Result<SocketAddr> {
     loop {
         let address = UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?;
@@ -176,7 +175,7 @@ pub fn free_address() -> io::Result<SocketAddr> {
     }
 }
 
-/// A command that runs on one processor only.
+/// Returns a command that runs on one processor only.
 #[must_use]
 pub fn pinned(processor: usize, program: &Path) -> Command {
     let mut command = Command::new("taskset");
@@ -184,7 +183,7 @@ pub fn pinned(processor: usize, program: &Path) -> Command {
     command
 }
 
-/// The program of that name in `PATH` or where Debian keeps servers.
+/// Returns the path of a program in `PATH` or in the folder where Debian installs servers.
 #[must_use]
 pub fn find(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

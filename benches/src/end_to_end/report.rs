@@ -1,4 +1,4 @@
-//! Results, as a table for readers and as CSV for the plot.
+//! Results, as a Markdown table and as CSV for the plot.
 
 use std::fmt::Write;
 use std::io;
@@ -7,40 +7,40 @@ use std::path::Path;
 use super::dnsperf::Answers;
 use super::median;
 
-/// One server's figures, each of all rounds.
+/// The figures of one server over all rounds.
 #[derive(Clone, Debug, Default)]
 pub struct EndToEndFigures {
-    /// The server and its pods.
+    /// The server, and its number of pods if it is measured with several.
     pub name: String,
-    /// Saturated, without and with EDNS: the client has the server's processor, so queries always wait.
+    /// Saturated, without and with EDNS: the client shares the server's processor, so queries always wait.
     pub full: [Runs; 2],
-    /// As much as a client on a processor of its own asks.
+    /// At the rate of a client on its own processor.
     pub apart: Runs,
     /// At half load: the same rate for all servers.
     pub half: Runs,
-    /// At four fifths of what it answers to a client on a processor of its own.
+    /// At 80 % of the rate that it reaches with a client on its own processor.
     pub most: Runs,
 }
 
-/// The figures of runs of one kind.
+/// Figures of the runs of one kind.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
-    /// Microseconds on the processor for each answered query.
+    /// CPU time per answered query, in microseconds.
     pub cpu: Vec<f64>,
-    /// Answers a second.
+    /// Responses per second.
     pub rate: Vec<f64>,
-    /// Microseconds within which half of all answers came.
+    /// Median latency, in microseconds.
     pub p50: Vec<f64>,
-    /// Microseconds within which 99 in 100 answers came.
+    /// 99th percentile of the latency, in microseconds.
     pub p99: Vec<f64>,
-    /// Queries sent and queries lost, of all runs.
+    /// Number of queries sent in all runs.
     pub sent: u64,
-    /// Of these, how many got no answer.
+    /// Number of these queries without a response.
     pub lost: u64,
 }
 
 impl Runs {
-    /// Adds a run that took the server so many seconds on the processor.
+    /// Adds a run in which the server used `cpu` seconds of CPU time.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     pub fn add(&mut self, cpu: f64, answers: &Answers) {
         self.cpu.push(cpu * 1e6 / answers.completed.max(1) as f64);
@@ -53,20 +53,20 @@ impl Runs {
 }
 
 impl EndToEndFigures {
-    /// Microseconds on the processor for each query, saturated, the median, without and with EDNS.
+    /// Returns the median CPU time per query at saturation, in microseconds, without and with EDNS.
     #[must_use]
     pub fn cpu(&self) -> [f64; 2] {
         self.full.each_ref().map(|runs| median(&runs.cpu))
     }
 
-    /// Answers a second to a client on a processor of its own, the median.
+    /// Returns the median rate with a client on its own processor, in responses per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         median(&self.apart.rate)
     }
 }
 
-/// A table in Markdown. The first row is the floor that the others are compared with.
+/// Returns a table in Markdown. The first row is the floor with which the others are compared.
 #[must_use]
 pub fn table(all: &[EndToEndFigures], half: u32) -> String {
     let mut text = format!(
@@ -98,14 +98,14 @@ pub fn table(all: &[EndToEndFigures], half: u32) -> String {
     text
 }
 
-/// The least and the greatest.
+/// Formats the minimum and the maximum.
 fn range(values: &[f64]) -> String {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = values.iter().copied().fold(0.0, f64::max);
     format!("{least:.2}-{greatest:.2}")
 }
 
-/// Writes the medians as comma-separated values: what the plot is made from.
+/// Writes the medians as comma-separated values, from which the plot is made.
 pub fn write_csv(path: &Path, all: &[EndToEndFigures]) -> io::Result<()> {
     let mut text = String::from(
         "server,cpu_us,cpu_edns_us,queries_per_second,apart_cpu_us,half_cpu_us,half_p50_us,half_p99_us\n",

@@ -1,32 +1,32 @@
-//! A program that follows the API server, as it is measured.
+//! A measured program that follows the API server.
 
 use std::time::Duration;
 
 use super::process::MeasuredProcess;
 use poddns_test_support::api_server::ApiServer;
 
-/// The most that a list of a million pods may take, on a machine that is busy with other things.
+/// Time limit for a list of a million pods, on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Progress of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FollowerProgress {
-    /// Pods that it knows.
+    /// Number of pods that it has.
     pub(super) pods: u64,
-    /// Changes that it has seen.
+    /// Number of changes that it has received.
     pub(super) events: u64,
-    /// Lists that it has had to their end.
+    /// Number of lists that it has received completely.
     pub(super) lists: u64,
 }
 
 pub(super) trait Follower {
-    /// Returns once it has its first list, and does its work. Panics if it does not within [`PATIENCE`].
+    /// Waits until it is ready with its first list. Panics if this takes longer than [`PATIENCE`].
     fn wait_until_ready(&mut self);
 
     /// Returns its progress.
     fn progress(&mut self) -> FollowerProgress;
 
-    /// Panics unless it knows the server's pods, as far as it can be asked.
+    /// Panics unless it has the server's pods, as far as it can be queried.
     fn assert_right(&mut self, server: &ApiServer);
 
     fn process(&mut self) -> &mut MeasuredProcess;

@@ -1,7 +1,7 @@
 //! Cost of following a cluster, for a whole process: peak and steady memory, time, CPU.
 //!
-//! Each run starts a program of its own, fed by an [`ApiServer`](poddns_test_support::api_server::ApiServer) in the process
-//! that measures: poddnsd, or kube's own store of watched objects as the yardstick.
+//! Each run starts a new process, which follows an [`ApiServer`](poddns_test_support::api_server::ApiServer) in the
+//! measuring process: poddnsd, or, for comparison, kube's store of watched objects.
 
 mod follower;
 mod poddnsd;
@@ -26,11 +26,11 @@ use poddns_test_support::api_server::{ApiServer, Encoding, Streaming};
 /// The measured programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum MeasuredProgram {
-    /// poddnsd in mode verified, with an API server that has streaming lists.
+    /// poddnsd in mode verified, with an API server that supports streaming lists.
     PoddnsdStreamed,
-    /// poddnsd in mode verified, with an API server that has none.
+    /// poddnsd in mode verified, with an API server that refuses streaming lists.
     PoddnsdPaged,
-    /// poddnsd in mode verified, with an API server that does not speak protobuf.
+    /// poddnsd in mode verified, with an API server that does not support protobuf.
     PoddnsdJson,
     /// kube's `reflector::store` of the pods that poddns decodes, by streaming lists.
     ReflectorSlim,
@@ -39,7 +39,7 @@ pub enum MeasuredProgram {
 }
 
 impl MeasuredProgram {
-    /// All of them.
+    /// All programs.
     pub const ALL: [Self; 5] = [
         Self::PoddnsdStreamed,
         Self::PoddnsdPaged,
@@ -48,7 +48,7 @@ impl MeasuredProgram {
         Self::ReflectorPods,
     ];
 
-    /// Its name in files.
+    /// Returns its name in files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl MeasuredProgram {
         }
     }
 
-    /// Its name for people.
+    /// Returns its name in reports.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -72,13 +72,13 @@ impl MeasuredProgram {
         }
     }
 
-    /// Returns whether it is poddnsd.
+    /// Returns true for poddnsd.
     #[must_use]
     pub const fn is_poddnsd(self) -> bool {
         matches!(self, Self::PoddnsdStreamed | Self::PoddnsdPaged | Self::PoddnsdJson)
     }
 
-    /// Starts an API server of so many pods.
+    /// Starts an API server with `pods` pods.
     fn serve(self, pods: u32) -> ApiServer {
         let server = serve(pods);
         match self {
@@ -90,7 +90,7 @@ impl MeasuredProgram {
     }
 }
 
-/// Starts an API server of so many pods, with streaming lists and protobuf, as servers of today have them.
+/// Starts an API server with `pods` pods, streaming lists and protobuf, like current servers.
 pub(crate) fn serve(pods: u32) -> ApiServer {
     let server = ApiServer::spawn();
     server.encode_as(Encoding::Protobuf);

@@ -1,4 +1,4 @@
-//! The daemon.
+//! poddnsd as a measured program.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -17,15 +17,15 @@ use super::process::MeasuredProcess;
 use crate::DOMAIN;
 use poddns_test_support::api_server::{ApiServer, GeneratedPod};
 
-/// Longer than any answer takes.
+/// Time limit of a response, longer than any takes.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Pods that are asked for.
+/// Maximum number of pods that are queried.
 const SAMPLE: usize = 200;
 
 /// A running poddnsd in mode verified, on free ports of 127.0.0.1.
 pub(super) struct Poddnsd {
     process: MeasuredProcess,
-    /// Its log, as JSON.
+    /// The entries of its log, in JSON.
     log: Receiver<Value>,
     dns: Option<SocketAddr>,
     admin: Option<SocketAddr>,
@@ -63,7 +63,7 @@ impl Poddnsd {
         }
     }
 
-    /// Status and body of an admin endpoint.
+    /// Returns the status and body of a response of an admin endpoint.
     fn get(&self, path: &str) -> (u16, String) {
         let admin = self.admin.expect("it is ready");
         let exchange = || {
@@ -102,7 +102,7 @@ impl Follower for Poddnsd {
     fn wait_until_ready(&mut self) {
         self.find_addresses();
         while self.get("/readyz").0 != 200 {
-            // Often enough for a few per cent, and so seldom that the asking costs next to nothing.
+            // So often that the time is exact to a few per cent, and so rarely that polling costs almost nothing.
             thread::sleep((self.process.age() / 50).max(Duration::from_millis(1)));
             self.process.assert_running();
             assert!(self.process.age() < PATIENCE, "not ready within {PATIENCE:?}");

@@ -1,4 +1,4 @@
-//! A process that we started, and what the kernel counts for it.
+//! A child process, and the kernel's figures for it.
 
 use std::fs;
 use std::process::{Child, Command};
@@ -14,7 +14,7 @@ pub(crate) struct MeasuredProcess {
 }
 
 impl MeasuredProcess {
-    /// Starts it, without settings from our own environment.
+    /// Starts the process, without settings from the environment of this process.
     pub(crate) fn start(command: &mut Command) -> Self {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PODDNS_") {
@@ -35,7 +35,7 @@ impl MeasuredProcess {
         &mut self.child
     }
 
-    /// Time since its start.
+    /// Returns the time since its start.
     pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()
     }
@@ -47,17 +47,17 @@ impl MeasuredProcess {
         }
     }
 
-    /// Resident memory in KiB.
+    /// Returns the resident memory in KiB.
     pub(crate) fn resident(&self) -> u64 {
         self.status("VmRSS:")
     }
 
-    /// The most resident memory, in KiB, since the start or the last [`reset_peak`](Self::reset_peak).
+    /// Returns the peak of resident memory in KiB, since the start or the last [`reset_peak`](Self::reset_peak).
     pub(crate) fn peak(&self) -> u64 {
         self.status("VmHWM:")
     }
 
-    /// Lets the peak begin again with what is resident now (`proc_pid_clear_refs(5)`).
+    /// Resets the peak to the current resident memory (`proc_pid_clear_refs(5)`).
     pub(crate) fn reset_peak(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("the peak can be reset");
     }
@@ -68,7 +68,7 @@ impl MeasuredProcess {
         kibibytes(&status, field).unwrap_or_else(|| panic!("no {field} in\n{status}"))
     }
 
-    /// User and system time of all its threads.
+    /// Returns the user and system time of all its threads.
     pub(crate) fn cpu(&self) -> Duration {
         let pid = Pid::from_raw(self.child.id().cast_signed());
         ClockId::pid_cpu_clock_id(pid).and_then(ClockId::now).expect("it runs").into()
@@ -77,7 +77,7 @@ impl MeasuredProcess {
 
 impl Drop for MeasuredProcess {
     fn drop(&mut self) {
-        // Both fail only if it has ended.
+        // Both fail only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -105,7 +105,7 @@ mod tests {
         let process = MeasuredProcess::start(Command::new("sleep").arg("60"));
         let resident = process.resident();
         assert!(resident > 0);
-        // Read after it: the child may still be growing.
+        // Read afterwards, because the child may still be growing.
         assert!(process.peak() >= resident);
         process.reset_peak();
         assert!(process.cpu() < Duration::from_secs(10));

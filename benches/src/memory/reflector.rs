@@ -1,4 +1,4 @@
-//! The yardstick: a process that does nothing but [keep kube's store](super::store).
+//! The program for comparison, which only [keeps kube's store](super::store).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::process::MeasuredProcess;
 use super::store::Objects;
 use poddns_test_support::api_server::ApiServer;
 
-/// Such a process. It prints a line when it is ready, and for each line that it reads.
+/// The process. It prints a line when it is ready, and one for each line that it reads.
 pub(super) struct Reflector {
     process: MeasuredProcess,
     ask: ChildStdin,
@@ -19,7 +19,7 @@ pub(super) struct Reflector {
 }
 
 impl Reflector {
-    /// Starts it: `program` does this by the arguments `reflector`, what to keep, and a kubeconfig.
+    /// Starts `program` with the arguments `reflector`, the parts of pods to keep, and a kubeconfig.
     pub(super) fn start(program: &Path, objects: Objects, server: &ApiServer) -> Self {
         let mut command = Command::new(program);
         command
@@ -53,7 +53,7 @@ impl Follower for Reflector {
         FollowerProgress { pods: next(), events: next(), lists: next() }
     }
 
-    /// It answers no questions; how many pods it has is asked elsewhere.
+    /// Does nothing, because this program answers no queries. Its number of pods is checked elsewhere.
     fn assert_right(&mut self, _server: &ApiServer) {}
 
     fn process(&mut self) -> &mut MeasuredProcess {

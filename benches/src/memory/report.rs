@@ -4,13 +4,14 @@ use super::results::{MemoryFigures, Results};
 use super::{MeasuredProgram, table};
 use crate::plot::{Axis, Chart, ChartLine, Scale, colours};
 
-/// `CoreDNS`' figures, measured elsewhere, and how.
+/// Figures of `CoreDNS`, measured separately, with the method.
 const COREDNS: &str = include_str!("../../data/coredns-memory.csv");
 
 const BEGIN: &str = "<!-- made by `memory report`: begin -->\n";
 const END: &str = "<!-- made by `memory report`: end -->\n";
 
-/// The page with the tables of these results, in place of those that it has; `None` if it has no place for them.
+/// Returns the page with the tables of these results in place of its present ones; `None` if the page has no marks for
+/// them.
 #[must_use]
 pub fn page(page: &str, results: &Results) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
@@ -20,7 +21,7 @@ pub fn page(page: &str, results: &Results) -> Option<String> {
     Some(format!("{before}{BEGIN}{}.\n\n{}{END}{after}", context.join("; "), table(results)))
 }
 
-/// Peaks of the first list against pods, as an SVG document.
+/// Returns the chart of first-list peaks against the number of pods, as an SVG document.
 #[must_use]
 pub fn plot(results: &Results) -> String {
     let [x, y] = axes();
@@ -97,7 +98,7 @@ fn axes() -> [Axis; 2] {
     [x, y]
 }
 
-/// Medians of a figure in MiB, against pods.
+/// Returns the medians of a figure in MiB, against the number of pods.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn points(results: &Results, subject: MeasuredProgram, figure: fn(&MemoryFigures) -> u64) -> Vec<(f64, f64)> {
     let point = |pods| {
@@ -107,7 +108,7 @@ fn points(results: &Results, subject: MeasuredProgram, figure: fn(&MemoryFigures
     results.sizes(subject).into_iter().filter_map(point).collect()
 }
 
-/// The same of `CoreDNS`.
+/// Returns the same points for `CoreDNS`.
 fn coredns() -> Vec<(f64, f64)> {
     let lines = COREDNS.lines().filter_map(|line| line.split_once(','));
     let numbers = lines.filter_map(|(pods, megabytes)| {

@@ -1,4 +1,4 @@
-//! Results, and their file.
+//! Results and their file format.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -12,28 +12,28 @@ use super::MeasuredProgram;
 /// The figures of one run. Memory is in KiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryFigures {
-    /// From the start of the process to its first complete list, and its readiness.
+    /// Time from the start of the process until its first list is complete and it is ready.
     pub ready: Duration,
     /// CPU time until then.
     pub ready_cpu: Duration,
-    /// The most resident memory until then.
+    /// Peak of resident memory until then.
     pub first_peak: u64,
-    /// Resident memory after a rest.
+    /// Resident memory after a time without changes.
     pub steady: u64,
-    /// CPU time for each change; without pods there is none.
+    /// CPU time per change; `None` if there are no pods.
     pub change_cpu: Option<Duration>,
-    /// The most resident memory during a second list.
+    /// Peak of resident memory during a second list.
     pub relist_peak: u64,
-    /// Resident memory after that, and a rest.
+    /// Resident memory after the second list and a time without changes.
     pub relisted: u64,
 }
 
 /// A run and its figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The measurement.
+    /// The measured program.
     pub subject: MeasuredProgram,
-    /// With so many pods.
+    /// Number of pods.
     pub pods: u32,
     /// Number of the run among those of the same program and size, from 1.
     pub number: u32,
@@ -41,16 +41,16 @@ pub struct Run {
     pub figures: MemoryFigures,
 }
 
-/// All runs, and the circumstances.
+/// All runs, and their conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Results {
     /// Machine, time and conditions, as keys and values.
     pub context: Vec<(String, String)>,
-    /// In the order they were made.
+    /// The runs, in the order in which they were made.
     pub runs: Vec<Run>,
 }
 
-/// Reason why a file holds no results.
+/// Reason why a file does not contain results.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {what}")]
 pub struct ResultsParseError {
@@ -62,13 +62,13 @@ const HEADER: &str = "subject,pods,run,ready_us,ready_cpu_us,first_peak_kib,stea
                       relisted_kib";
 
 impl Results {
-    /// The runs with one program and one size.
+    /// Returns the figures of the runs with one program and one size.
     pub fn of(&self, subject: MeasuredProgram, pods: u32) -> impl Iterator<Item = &MemoryFigures> {
         let runs = self.runs.iter().filter(move |run| run.subject == subject && run.pods == pods);
         runs.map(|run| &run.figures)
     }
 
-    /// The sizes that a program was measured with, in ascending order.
+    /// Returns the sizes with which a program was measured, in ascending order.
     #[must_use]
     pub fn sizes(&self, subject: MeasuredProgram) -> Vec<u32> {
         let runs = self.runs.iter().filter(|run| run.subject == subject);
@@ -76,7 +76,7 @@ impl Results {
         sizes.into_iter().collect()
     }
 
-    /// The middle one of a figure, and the least and the most; `None` if it was not measured.
+    /// Returns the median, the minimum and the maximum of a figure; `None` if it was not measured.
     pub fn spread<T: Ord + Copy>(
         &self,
         subject: MeasuredProgram,
@@ -93,16 +93,16 @@ impl Results {
 /// Spread of a figure over runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spread<T> {
-    /// The middle one; of an even number the greater one of the two.
+    /// The median; if the number of values is even, the greater of the two middle values.
     pub median: T,
-    /// The smallest.
+    /// The minimum.
     pub least: T,
-    /// The largest.
+    /// The maximum.
     pub most: T,
 }
 
 impl Display for Results {
-    /// As CSV, the circumstances as comments before it.
+    /// Formats the results as CSV, with the conditions as comments at the beginning.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (key, value) in &self.context {
             writeln!(f, "# {key}: {value}")?;

@@ -1,4 +1,4 @@
-//! One run.
+//! A run of a measurement.
 
 use std::path::PathBuf;
 use std::thread;
@@ -18,16 +18,16 @@ const POLL: Duration = Duration::from_millis(50);
 /// The programs that are measured.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// The daemon, as it is released.
+    /// The daemon, in the build that is released.
     pub poddnsd: PathBuf,
-    /// Keeps kube's own store, by the argument `reflector`.
+    /// The program that keeps kube's store if its first argument is `reflector`.
     pub reflector: PathBuf,
 }
 
 /// Parameters of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Changes after the first list; a multiple of four.
+    /// Number of changes after the first list; a multiple of four.
     pub changes: u32,
     /// Number of changes per second.
     pub rate: u32,
@@ -35,12 +35,12 @@ pub struct Plan {
     pub settle: Duration,
 }
 
-/// Starts the program with so many pods, and measures its first list, its changes, and a second list that 410
-/// makes it ask for.
+/// Starts the program with `pods` pods, and measures its first list, its changes, and a second list, which a 410
+/// causes.
 ///
 /// # Panics
 ///
-/// If the program fails, or knows other pods than those that there are.
+/// Panics if the program fails, or if its pods are not those of the server.
 #[must_use]
 pub fn measure(programs: &Programs, subject: MeasuredProgram, pods: u32, plan: Plan) -> MemoryFigures {
     let server = subject.serve(pods);
@@ -73,7 +73,7 @@ fn start(programs: &Programs, subject: MeasuredProgram, server: &ApiServer) -> B
 }
 
 struct Measured {
-    /// Goes before the server it follows.
+    /// Dropped before the server that it follows.
     follower: Box<dyn Follower>,
     server: ApiServer,
     pods: u32,
@@ -91,7 +91,7 @@ impl Measured {
         MemoryFigures { ready, ready_cpu, first_peak, ..MemoryFigures::default() }
     }
 
-    /// CPU time for each.
+    /// Returns the CPU time per change.
     fn changes(&mut self, plan: Plan) -> Duration {
         let before = self.follower.process().cpu();
         self.server.change_pods(plan.changes, plan.rate);
@@ -103,7 +103,7 @@ impl Measured {
         spent / plan.changes
     }
 
-    /// The peak, in KiB.
+    /// Causes a second list; returns the peak of resident memory in KiB.
     fn another_list(&mut self) -> u64 {
         self.follower.process().reset_peak();
         self.server.expire_watches("pods");

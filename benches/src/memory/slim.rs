@@ -1,4 +1,4 @@
-//! The slim pod as kube's store keeps objects.
+//! The slim pod in the form in which kube's store keeps objects.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

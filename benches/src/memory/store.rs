@@ -1,4 +1,4 @@
-//! Cost of keeping pods in kube's own store, for comparison.
+//! Cost of keeping pods in kube's store, for comparison.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -27,7 +27,7 @@ pub enum Objects {
 }
 
 impl Objects {
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Slim => "slim",
@@ -42,10 +42,10 @@ struct StoreCounts {
     lists: AtomicU64,
 }
 
-/// Keeps a store of the pods of this cluster in sync, in this thread, until that fails.
+/// Keeps a store of the cluster's pods in sync, on this thread, until that fails.
 ///
-/// Prints `ready` when the first list is complete, and then, for each line that it reads, how many pods it has,
-/// and how many changes and complete lists there have been.
+/// Prints `ready` when the first list is complete. Then, for each line that it reads, it prints the numbers of its
+/// pods, of changes so far, and of complete lists so far.
 pub fn keep_store(objects: Objects, kubeconfig: &Path) -> Result<Infallible, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -64,7 +64,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store();
-    // As poddnsd asks for them.
+    // The same selection as in poddnsd.
     let config = watcher::Config::default().fields("status.phase!=Succeeded,status.phase!=Failed");
     let pods = watcher(Api::<K>::all(client), config.streaming_lists()).default_backoff();
     let mut events = Box::pin(reflector(writer, pods));

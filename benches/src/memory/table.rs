@@ -11,13 +11,13 @@ fn steady_limit(pods: u32) -> f64 {
     f64::from(12 << 10) + f64::from(pods) * 64.0 / 1024.0
 }
 
-/// Returns the limit of its memory at any moment: a fifth more, and 8 MiB.
+/// Returns the limit of the daemon's memory at any time, in KiB: 120 % of the steady limit and 8 MiB.
 fn peak_limit(pods: u32) -> f64 {
     steady_limit(pods).mul_add(1.2, f64::from(8 << 10))
 }
 
-/// Two tables: what each program took, and how the daemon keeps to its limits. Medians; where the spread is more than
-/// a tenth of it, the least and the most too.
+/// Returns two tables: the figures of each program, and the daemon's figures compared with its limits. The values are
+/// medians, with minimum and maximum if these differ by more than a tenth of the median.
 #[must_use]
 pub fn table(results: &Results) -> String {
     let mut out = String::new();
@@ -57,7 +57,7 @@ fn figures(results: &Results, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// Returns the memory that each pod adds to that of the program without pods.
+/// Returns the bytes of steady memory that each pod adds.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn per_pod(results: &Results, subject: MeasuredProgram, pods: u32) -> Option<String> {
     let steady = |pods| results.spread(subject, pods, |figures| Some(figures.steady));
@@ -98,7 +98,7 @@ fn text<T: Copy + Into<Amount>>(spread: Option<Spread<T>>, write: impl Fn(T) -> 
     }
 }
 
-/// A figure of any unit, to compare it with others of the same.
+/// A figure of any unit, for comparison with others of the same unit.
 struct Amount(f64);
 
 impl From<u64> for Amount {
@@ -135,7 +135,7 @@ fn duration(time: Duration) -> String {
     }
 }
 
-/// With a comma after each three digits.
+/// Formats a number with a comma before each group of three digits.
 fn grouped(number: u32) -> String {
     let digits = number.to_string();
     let mut text = String::new();

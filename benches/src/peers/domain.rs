@@ -1,4 +1,5 @@
-//! The library `domain` of NLnet Labs: read the query in place, build the response in place, allocate nothing.
+//! Responder based on the library `domain` of NLnet Labs: parses the query and builds the response in place, without
+//! allocation.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,13 +22,13 @@ const APEX: &[u8] = b"\x03pod\x07cluster\x05local\x00";
 const MNAME: &[u8] = b"\x02ns\x03dns\x07cluster\x05local\x00";
 const RNAME: &[u8] = b"\x0ahostmaster\x07cluster\x05local\x00";
 
-/// A responder made with `domain`.
+/// A responder based on `domain`.
 pub struct DomainResponder {
     pods: PodFinder,
 }
 
 impl DomainResponder {
-    /// A responder for these pods, in mode verified or insecure.
+    /// Returns a responder for these pods, in mode verified or insecure.
     #[must_use]
     pub fn new(mode: Mode, pods: &Arc<Index>) -> Self {
         Self { pods: PodFinder { mode, index: Arc::clone(pods) } }
@@ -97,7 +98,7 @@ impl DomainResponder {
     fn find(&self, name: &ParsedName<&[u8]>) -> Option<IpAddr> {
         let mut labels = name.iter();
         let (label, namespace) = (labels.next()?, labels.next()?);
-        // The root is a label here.
+        // Includes the root label.
         (labels.count() == 4).then(|| self.pods.find(label.as_slice(), namespace.as_slice()))?
     }
 
@@ -120,7 +121,7 @@ impl Responder for DomainResponder {
     }
 }
 
-/// The front of a buffer, written in place: what the library's own arrays would cost a copy for.
+/// The beginning of a buffer, written in place. The library's own arrays would cost a copy.
 struct Front<'a> {
     out: &'a mut [u8; MAX_UDP_REPLY],
     len: usize,

@@ -1,4 +1,4 @@
-//! hickory-proto: decode the message, build another, encode it.
+//! Responder based on hickory-proto: decodes the query, builds another message, encodes it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use poddns_watch::Index;
 use super::PodFinder;
 use crate::{DOMAIN, NOW, Responder, TTL, cases};
 
-/// A responder made with hickory-proto.
+/// A responder based on hickory-proto.
 pub struct HickoryResponder {
     pods: PodFinder,
     apex: Name,
     mname: Name,
     rname: Name,
-    /// Used again, so that only the message itself is allocated.
+    /// Reused, so that only the message itself is allocated.
     buffer: Vec<u8>,
 }
 
 impl HickoryResponder {
-    /// A responder for these pods, in mode verified or insecure.
+    /// Returns a responder for these pods, in mode verified or insecure.
     #[must_use]
     pub fn new(mode: Mode, pods: &Arc<Index>) -> Self {
         let name = |prefix: &str| Name::from_ascii(format!("{prefix}.{DOMAIN}.")).expect("a name");
@@ -96,7 +96,7 @@ impl HickoryResponder {
     }
 }
 
-/// The OPT of the response, with a new cookie if the client has one of ours.
+/// Returns the OPT of the response, with a new cookie if the query has one.
 fn renewed(asked: &Edns) -> Edns {
     let mut edns = Edns::new();
     edns.set_max_payload(1232);
@@ -105,7 +105,7 @@ fn renewed(asked: &Edns) -> Edns {
         && let Some(client) = cookie.first_chunk()
     {
         if let Some(&[_, _, _, _, t0, t1, t2, t3]) = cookie.get(8..16).and_then(<[u8]>::first_chunk) {
-            // The cases have no use for the result, but it must be worked out.
+            // No case needs the result, but its computation is part of the work.
             let ours = cases::cookie(*client, u32::from_be_bytes([t0, t1, t2, t3]));
             std::hint::black_box(ours[..] == cookie[..]);
         }

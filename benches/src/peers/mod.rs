@@ -1,5 +1,5 @@
-//! The same job done with other people's code. What they leave to their user is done the same way for both: which
-//! label is which address, and which pod has it.
+//! The same work done with other libraries. They share the code for what the libraries leave to their user: the address
+//! of a label, and the look-up of its pod.
 
 mod domain;
 mod hickory;
@@ -13,14 +13,14 @@ use poddns_watch::Index;
 pub use self::domain::DomainResponder;
 pub use self::hickory::HickoryResponder;
 
-/// The addresses of the pods.
+/// The look-up of pods.
 struct PodFinder {
     mode: Mode,
     index: Arc<Index>,
 }
 
 impl PodFinder {
-    /// The address at `<label>.<namespace>`.
+    /// Returns the address of `<label>.<namespace>`.
     fn find(&self, label: &[u8], namespace: &[u8]) -> Option<IpAddr> {
         let namespace = Label::from_wire(namespace)?;
         let address = podip::parse(label)?;

@@ -1,4 +1,4 @@
-//! The API server of the benchmarks: its generated pods, followed by the feed that they are made for.
+//! The API server of the benchmarks: its generated pods, and a feed that follows them.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Follower {
         runtime.spawn(feed.run(CancellationToken::new()));
         let follower = Self { server, index, stats, _runtime: runtime };
         until("in sync", || follower.index.freshness() == Freshness::Fresh);
-        // Behind pages it is opened after that, and what changed before it would cost another list.
+        // With paged lists the watch is opened later, and changes before it would cause another list.
         until("the watch", || follower.server.open_watches("pods") == 1);
         follower
     }

@@ -1,4 +1,4 @@
-//! The API server of the memory bench, and the documents that are made of measurements.
+//! Tests of the API server of the memory benchmark, and of documents that contain measurements.
 #![allow(missing_docs)]
 
 mod api_server;

@@ -1,4 +1,4 @@
-//! docs/memory.md and docs/memory.svg show what docs/memory.csv holds.
+//! docs/memory.md and docs/memory.svg agree with docs/memory.csv.
 
 use poddns_benches::memory::{Results, page, plot};
 

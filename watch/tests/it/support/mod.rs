@@ -10,8 +10,7 @@ use poddns_watch::{ClusterOptions, Feed, FeedStats, Index, Scope, Source};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Returns the options of a feed that follows this server, with streaming lists first, because they have the most
-/// possible faults.
+/// Returns the options of a feed that follows this server. Streaming lists are first, since most faults are theirs.
 pub(crate) fn options(server: &ApiServer) -> ClusterOptions {
     ClusterOptions {
         kubeconfig: Some(server.kubeconfig()),

@@ -118,11 +118,13 @@ pub struct Settings {
     pub visibility: Visibility,
     /// With [`Visibility::Namespace`]: networks of clients that see everything.
     pub visible_to: Vec<IpCidr>,
-    /// Networks of forwarders whose EDNS Client Subnet option (RFC 7871) names the client, for visibility and the audit.
+    /// Networks of forwarders whose EDNS Client Subnet option (RFC 7871) is used as the client, for visibility and the
+    /// audit.
     pub trust_ecs: Vec<IpCidr>,
     /// Mode verified: names of pods are answered too.
     pub pod_names: bool,
-    /// Mode verified: networks whose reverse zones are served, at most [`ReverseZones::MAX`] zones; beyond that none is.
+    /// Mode verified: networks whose reverse zones are served, at most [`ReverseZones::MAX`] zones; none is served
+    /// beyond that.
     pub reverse_zones: Vec<IpCidr>,
     /// Mode verified: treatment of pods with `hostNetwork: true`.
     pub host_network: HostNetwork,

@@ -1,4 +1,4 @@
-//! The file of secrets.
+//! The file of cookie secrets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use poddns_core::CookieSecrets;
 use super::CookieError;
 use crate::server::secret_file;
 
-/// Number of bytes that are read: more than any file of the right form has, however many comments it has.
+/// Maximum number of bytes that are read: enough for any reasonable file, including comments.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// Reads a file of secrets.
@@ -24,7 +24,7 @@ pub(super) fn is_public(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// The secrets, or the line that is wrong and why.
+/// Returns the secrets, or the number of the faulty line and its fault.
 fn parse(octets: &[u8]) -> Result<CookieSecrets, (usize, &'static str)> {
     let mut secrets = Vec::new();
     let mut last = 1;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use poddns_core::CookieSecrets;
 
-/// Time for which a random secret makes cookies. It validates them for as long again: that is the lifetime of a cookie
-/// (RFC 9018 4.3), so none is refused before it expires.
+/// Time for which a random secret creates cookies. It validates them for the same time again, the lifetime of a cookie
+/// (RFC 9018 4.3), so no cookie is refused before it expires.
 const ROTATION: Duration = Duration::from_hours(1);
 
 /// Interval at which the secrets are checked.
@@ -20,13 +20,13 @@ pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 pub enum CookieSource {
     /// No secrets: cookies are ignored.
     Off,
-    /// Random secrets of this process, a new one every hour: for a server that shares its address with no other.
+    /// Random secrets of this process, a new one every hour: for a server that shares its address with no other server.
     #[default]
     Random,
     /// A file, read again when it changes, for servers that share an address.
     ///
-    /// It has one or two lines of 32 hexadecimal digits: first the secret that makes cookies, then one that also
-    /// validates those of clients. Empty lines and lines that begin with `#` are ignored.
+    /// It has one or two lines of 32 hexadecimal digits: first the secret that creates and validates cookies, then one
+    /// that only validates them. Empty lines and lines that begin with `#` are ignored.
     File(PathBuf),
 }
 
@@ -71,8 +71,8 @@ impl CookieError {
 
 /// Returns sixteen random bytes from the kernel.
 ///
-/// By the system call: a statically linked program may have no `getrandom` of the C library that the crate of that name
-/// finds, and `/dev/urandom`, its other source, is out of reach behind Landlock.
+/// Uses the system call directly: in a statically linked program, the crate `getrandom` may not find that function of
+/// the C library, and Landlock denies access to `/dev/urandom`, the crate's other source.
 #[cfg(target_os = "linux")]
 pub(crate) fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
@@ -100,7 +100,7 @@ pub(crate) struct SecretStore {
 }
 
 impl SecretStore {
-    /// Reads or makes the first secrets.
+    /// Reads or generates the first secrets.
     pub(crate) fn open(source: CookieSource, now: Instant) -> Result<Self, CookieError> {
         let secrets = match &source {
             CookieSource::Off => None,
@@ -112,7 +112,8 @@ impl SecretStore {
         Ok(Self { source, secrets, since: now, complaint: None })
     }
 
-    /// Returns true if secrets must be opened anew for this source: a file always, random ones stay.
+    /// Returns true if the secrets of this source must be opened: always for a file, otherwise only if the source
+    /// differs.
     pub(crate) fn changes_with(&self, source: &CookieSource) -> bool {
         matches!(source, CookieSource::File(_)) || *source != self.source
     }
@@ -121,8 +122,8 @@ impl SecretStore {
         self.secrets.as_ref()
     }
 
-    /// Replaces the secrets if it is time for another one or the file has others, and returns whether they changed. A
-    /// failure is logged, and the old ones stay.
+    /// Replaces the secrets if a rotation is due or the file has different ones; returns true if they changed. A
+    /// failure is logged, and the old secrets stay in effect.
     pub(crate) fn update(&mut self, now: Instant) -> bool {
         match self.next(now) {
             Ok(next) => {

@@ -1,4 +1,4 @@
-//! Networks without a limit.
+//! Networks of clients without a limit.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,9 @@ use poddns_core::IpCidr;
 
 use super::mask::{mask32, mask128};
 
-/// Networks of pods and nodes: private (RFC 1918), carrier-grade NAT (RFC 6598), unique local (RFC 4193),
-/// link-local (RFC 3927, RFC 4291 2.5.6) and loopback addresses. Forged queries from these do not arrive
-/// from the Internet, and responses to them do not leave for it.
+/// Networks of pods and nodes: private (RFC 1918), carrier-grade NAT (RFC 6598), unique local (RFC 4193), link-local
+/// (RFC 3927, RFC 4291 2.5.6) and loopback addresses. Queries with such a forged source do not arrive from the
+/// Internet, and responses to them are not routed to it.
 const PRIVATE: [([u8; 4], u8); 6] = [
     ([10, 0, 0, 0], 8),
     ([172, 16, 0, 0], 12),
@@ -19,7 +19,7 @@ const PRIVATE: [([u8; 4], u8); 6] = [
 ];
 const PRIVATE_V6: [(u16, u8); 2] = [(0xfc00, 7), (0xfe80, 10)];
 
-/// Returns the networks of the value `private`.
+/// Returns the networks of the option value `private`.
 pub(crate) fn private() -> Vec<IpCidr> {
     let v4 = PRIVATE.into_iter().map(|(octets, prefix)| (IpAddr::from(octets), prefix));
     let v6 =
@@ -28,7 +28,7 @@ pub(crate) fn private() -> Vec<IpCidr> {
     v4.chain(v6).chain([loopback]).filter_map(|(ip, prefix)| IpCidr::new(ip, prefix).ok()).collect()
 }
 
-/// Networks as masks and values: a handful of comparisons for each query.
+/// Networks as masks and values, so that a query costs a few comparisons.
 #[derive(Debug)]
 pub(super) struct ExemptNetworks {
     v4: Vec<(u32, u32)>,

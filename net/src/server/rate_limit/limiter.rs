@@ -14,9 +14,10 @@ use super::table::{Budget, BudgetTable};
 /// Limits of the responses over UDP to one client network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Responses per second, on one thread. As many can be sent in a burst.
+    /// Responses per second and thread, which is also the maximum size of a burst.
     pub responses_per_second: NonZeroU32,
-    /// Of the responses beyond the budget, every n-th is sent truncated; 0 drops all of them.
+    /// Interval of truncated responses: beyond the budget, every `slip`-th response is sent truncated; 0 drops all of
+    /// them.
     pub slip: u8,
     /// Prefix length of an IPv4 client network, at most 32.
     pub ipv4_prefix: u8,
@@ -42,9 +43,9 @@ impl Default for RateLimit {
 /// Decision about a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitAction {
-    /// Send it.
+    /// Send the response.
     Send,
-    /// Send it without its records, and with TC set.
+    /// Send the response without its records, and with TC set.
     Truncate,
     /// Send nothing.
     Drop,
@@ -60,14 +61,14 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Returns a limiter that has seen no client. Clients in the `exempt` networks have no limit. `key` is secret and
-    /// random; `now` is the origin of its clock.
+    /// Returns a limiter with full budgets. Clients in the `exempt` networks have no limit. `key` is secret and random;
+    /// `now` is the origin of its clock.
     pub(crate) fn new(limit: RateLimit, exempt: &[IpCidr], key: [u8; 16], now: Instant) -> Self {
         let table = BudgetTable::new(limit.table, key, now);
         Self { limit, networks: exempt.to_vec(), exempt: ExemptNetworks::new(exempt), table }
     }
 
-    /// Replaces the limit. The clients' budgets stay, unless the size of the table changes.
+    /// Replaces the limit. Budgets are kept, unless the size of the table changes.
     pub(crate) fn set(&mut self, limit: &RateLimit, exempt: &[IpCidr], now: Instant) {
         if self.networks != exempt {
             self.networks = exempt.to_vec();
@@ -82,8 +83,8 @@ impl RateLimiter {
         self.limit = limit.clone();
     }
 
-    /// Counts a response over UDP to a client whose address is not proven, and returns what to do with it. Reads the clock
-    /// only for clients with a limit.
+    /// Counts a response over UDP to a client whose address is not proven, and returns the action to take. Reads the
+    /// clock only for clients with a limit.
     pub(crate) fn check(&mut self, client: IpAddr, clock: impl FnOnce() -> Instant) -> LimitAction {
         let client = client.to_canonical();
         if self.exempt.contains(client) {
@@ -99,8 +100,8 @@ impl RateLimiter {
         }
     }
 
-    /// Returns true if the client may have this response, and counts it against the budget if it is negative. Reads the
-    /// clock only for clients with a limit.
+    /// Returns true if the client's budget admits this response, which counts against the budget if it is negative.
+    /// Reads the clock only for clients with a limit.
     pub(crate) fn admits(&mut self, client: IpAddr, negative: bool, clock: impl FnOnce() -> Instant) -> bool {
         let client = client.to_canonical();
         if self.exempt.contains(client) {
@@ -121,8 +122,8 @@ impl RateLimiter {
         IpInet::new(client, prefix).ok().map(|client| client.network())
     }
 
-    /// Returns the client's network as a number. IPv4 networks have the numbers of IPv4-mapped addresses, which no IPv6
-    /// address has, masked or not.
+    /// Returns the client's network as a number. An IPv4 network has the number of its IPv4-mapped address, which
+    /// differs from those of all IPv6 networks.
     fn network(&self, client: IpAddr) -> u128 {
         match client {
             IpAddr::V4(ip) => {

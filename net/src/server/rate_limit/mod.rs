@@ -1,21 +1,22 @@
-//! Response rate limiting: a server that answers forged queries sends its responses to victims that never asked.
+//! Response rate limiting. Responses to queries with a forged source address reach victims that sent no query.
 //!
 //! Each client network has a budget of responses over UDP. Beyond it, every n-th response is sent truncated, so that a
-//! real client asks again over TCP, which proves its address; the others are dropped. Clients that have proven their
-//! address are never limited: over TCP, or by a valid DNS cookie. Networks are exempt from which forged queries hardly
-//! arrive, or in which they would be the operator's own problem.
+//! genuine client repeats the query over TCP, which proves its address; the others are dropped. Clients that have
+//! proven their address, by TCP or by a valid DNS cookie, are never limited. Networks are exempt if forged queries with
+//! such sources are unlikely, or would only affect the operator's own network.
 //!
-//! The limit of negative answers is another one, with the same tables: a client network beyond its budget of NXDOMAIN gets
-//! no answers at all until some of it is refilled, over TCP and with a cookie as well, since what it learns is the same.
+//! The limit of negative answers is separate, with the same kind of tables: a client network that has spent its budget
+//! of NXDOMAIN receives no answers until part of the budget is refilled. It also applies over TCP and with a cookie,
+//! since the answers reveal the same.
 //!
 //! # Memory and time
 //!
-//! Each thread has a table of its own, of a size that is fixed when it is made: no lock and no allocation per query. A
-//! client network whose queries reach all threads therefore gets up to that many times its budget.
+//! Each thread has its own table of fixed size: a query takes no lock and allocates nothing. A client network whose
+//! queries reach all threads therefore has up to that many times its budget.
 //!
-//! The table finds a network by a hash with a secret key, so no client can choose addresses that collide. Networks that do
-//! collide evict each other: the one nearest to a full budget goes, and only the record of its use is lost. So when the
-//! table is too small, some networks get more than their budget, and none less.
+//! The table is indexed by a hash with a secret key, so no client can choose addresses that collide. If too many
+//! networks collide, the one nearest to a full budget is evicted, which loses only the record of its use: if the table
+//! is too small, some networks have more than their budget, and none has less.
 
 mod exempt;
 mod limiter;

@@ -1,4 +1,4 @@
-//! A fixed table of budgets, one for each client network.
+//! A table of fixed size with a budget for each client network.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -7,28 +7,28 @@ use std::time::Instant;
 
 use siphasher::sip::SipHasher13;
 
-/// Number of networks that share a place in the table without evicting each other.
+/// Number of networks in a set, which share an index without evicting each other.
 const WAYS: usize = 4;
 
 /// A network's budget by the generic cell rate algorithm: two words, `[repaid, tag and count]`.
 ///
 /// `repaid` is the time at which the budget is full again, in nanoseconds. The upper half of the other word is the
-/// network's tag, the lower half the number of responses beyond the budget, for the slip. All zeros is no network, with a
-/// full budget.
+/// network's tag, the lower half the number of responses beyond the budget, for [`slip`](super::RateLimit::slip). A
+/// slot of zeros is empty.
 type BudgetSlot = [u64; 2];
 
 /// Position of a response relative to its network's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Budget {
-    /// Within it.
+    /// Within the budget.
     Within,
-    /// The `count`-th of the network beyond it, from 1, wrapping.
+    /// Beyond the budget: the `count`-th such response of the network, from 1, wrapping.
     Beyond { count: u32 },
 }
 
-/// The budgets of client networks, in a table of fixed size; see the [module above](super).
+/// The budgets of client networks, in a table of fixed size; see the [parent module](super).
 pub(super) struct BudgetTable {
-    // Of plain numbers, so that the kernel provides zeroed pages as they are used.
+    // Plain numbers, so that the kernel provides zeroed pages on first use.
     sets: Vec<[BudgetSlot; WAYS]>,
     key: [u8; 16],
     origin: Instant,
@@ -51,8 +51,8 @@ impl BudgetTable {
         self.key
     }
 
-    /// Counts one response against the network's budget, which is refilled with `rate` responses per second and never
-    /// holds more than that.
+    /// Counts one response against the network's budget, which is refilled with `rate` responses per second, up to
+    /// `rate` responses.
     pub(super) fn take(&mut self, network: u128, rate: NonZeroU32, now: Instant) -> Budget {
         let now = nanoseconds(self.origin, now);
         let [repaid, tag_and_count] = self.bucket(network);
@@ -68,7 +68,7 @@ impl BudgetTable {
         Budget::Beyond { count }
     }
 
-    /// Returns true if the network's budget is spent. Adds no record of the network.
+    /// Returns true if the network's budget is spent. Does not add the network to the table.
     pub(super) fn is_spent(&self, network: u128, rate: NonZeroU32, now: Instant) -> bool {
         let (now, cost) = (nanoseconds(self.origin, now), SECOND / u64::from(rate.get()));
         let (tag, index) = self.place(network);
@@ -81,11 +81,11 @@ impl BudgetTable {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write_u128(network);
         let (tag, index) = split(hasher.finish());
-        // The number of sets is a power of two, and there is one at least.
+        // The number of sets is a power of two, at least 1.
         (tag, index as usize & (self.sets.len() - 1))
     }
 
-    /// Returns the network's bucket, or else the one of its set that is nearest to full, emptied.
+    /// Returns the network's slot. If it has none, evicts the network of the set that is nearest to a full budget.
     fn bucket(&mut self, network: u128) -> &mut BudgetSlot {
         let (tag, index) = self.place(network);
         let set = &mut self.sets[index];
@@ -116,7 +116,7 @@ fn join(tag: u32, count: u32) -> u64 {
 /// A second, in nanoseconds.
 pub(super) const SECOND: u64 = 1_000_000_000;
 
-/// Returns nanoseconds since `origin`, 0 before it. Five centuries fit.
+/// Returns the nanoseconds from `origin` to `now`; 0 if `now` is earlier. `u64` holds 584 years.
 fn nanoseconds(origin: Instant, now: Instant) -> u64 {
     now.saturating_duration_since(origin).as_nanos().try_into().unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The limiter, compared with its promises and with a naive one.
+//! Guarantees of the limiter, and its comparison with a naive limiter.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,7 +29,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Numbers of simultaneous responses that are sent whole, truncated and dropped.
+/// Returns the numbers of simultaneous responses that are sent whole, truncated and dropped.
 fn burst(limiter: &mut RateLimiter, client: IpAddr, now: Instant, responses: u32) -> [u32; 3] {
     let mut counts = [0; 3];
     for _ in 0..responses {
@@ -44,10 +44,10 @@ fn budget_of_a_second_is_repaid() {
     let client = ip("203.0.113.7");
     assert_eq!(burst(&mut limiter, client, now, 10), [10, 0, 0]);
     assert_eq!(burst(&mut limiter, client, now, 10), [0, 5, 5]);
-    // A tenth of a second for each.
+    // One response is refilled each tenth of a second,
     assert_eq!(burst(&mut limiter, client, now + Duration::from_millis(99), 1), [0, 0, 1]);
     assert_eq!(burst(&mut limiter, client, now + Duration::from_millis(300), 5), [3, 1, 1]);
-    // And never more than a second's.
+    // at most the budget of one second.
     assert_eq!(burst(&mut limiter, client, now + Duration::from_hours(1), 12), [10, 1, 1]);
     assert_eq!(burst(&mut limiter, ip("203.0.114.7"), now, 10), [10, 0, 0], "another network");
 }
@@ -67,7 +67,8 @@ fn clients_of_one_network_share_its_budget() {
     assert!(shares((24, 56), "2001:db8::1", "2001:db8:0:ff:ffff::1"));
     assert!(!shares((24, 56), "2001:db8::1", "2001:db8:0:100::1"));
     assert!(!shares((32, 128), "2001:db8::1", "2001:db8::2"));
-    // The same client over a dual-stack socket; and families are apart, even when all of each is one network.
+    // An IPv4-mapped address is the same client as its IPv4 address. The families are separate, even with prefix length
+    // 0.
     assert!(shares((24, 56), "203.0.113.1", "::ffff:203.0.113.2"));
     assert!(!shares((0, 0), "0.0.0.1", "::1"));
 }
@@ -167,7 +168,7 @@ fn the_clock_may_run_back() {
     assert_eq!(burst(&mut limiter, client, later + Duration::from_secs(1), 3), [2, 0, 1]);
 }
 
-/// Budgets in the plainest way: kept forever, counted in billionths.
+/// Naive limiter: keeps budgets forever, in nanoseconds.
 struct Naive {
     limit: RateLimit,
     budgets: HashMap<IpCidr, (u64, u64, u32)>,
@@ -191,7 +192,7 @@ impl Naive {
     }
 }
 
-/// A few clients of a few networks.
+/// Returns a few clients of a few networks.
 fn client() -> impl Strategy<Value = IpAddr> {
     prop_oneof![
         (0..4_u8, any::<u8>()).prop_map(|(c, d)| IpAddr::from([203, 0, c, d])),
@@ -199,7 +200,7 @@ fn client() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
-/// Mostly no time at all between two queries, sometimes a good deal of it.
+/// Returns pauses between two queries in nanoseconds: mostly none, sometimes up to three seconds.
 fn pause() -> impl Strategy<Value = u64> {
     prop_oneof![6 => Just(0), 3 => 0..SECOND / 50, 1 => 0..3 * SECOND]
 }
@@ -220,7 +221,7 @@ proptest! {
         }
     }
 
-    /// In any period a network gets no more than a second's budget and what is refilled meanwhile.
+    /// In any period, a network receives at most the budget of one second and the part that is refilled meanwhile.
     #[test]
     fn no_network_gets_more_than_its_rate(rate in 1..40_u32, pauses in vec(pause(), 1..400)) {
         let (mut limiter, origin) = limiter(limit(rate));
@@ -240,8 +241,7 @@ proptest! {
         }
     }
 
-    /// The promise to everybody else: whatever the others do, and however full the table is, a client within its
-    /// own budget is answered.
+    /// A client within its own budget is answered, whatever other clients do and however full the table is.
     #[test]
     fn nobody_is_limited_for_what_others_did(
         key: [u8; 16], others in vec(any::<[u8; 4]>(), 0..2000), table in 1..64_usize,
@@ -267,7 +267,7 @@ fn wide_floods_do_not_evict_who_floods() {
     let (mut limiter, now) = limiter(limit);
     let victim = ip("2001:db8::1");
     burst(&mut limiter, victim, now, 100);
-    // A thousand times as many networks as there are places, one query each.
+    // A thousand times as many networks as the table has slots, one query each.
     for number in 0..64_000_u32 {
         limiter.check(Ipv4Addr::from_bits(number).into(), || now);
     }

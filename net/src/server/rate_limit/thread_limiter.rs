@@ -9,11 +9,11 @@ use poddns_core::IpCidr;
 
 use super::limiter::{LimitAction, RateLimit, RateLimiter};
 
-/// Minimum time between two log lines of a limiter about clients beyond the limit: the operator should know, and the disk
-/// should not fill.
+/// Minimum time between two log lines of a limiter about clients beyond the limit, so that log lines do not fill the
+/// disk.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A limiter of a thread, of responses or of negative answers. It follows the configuration: without a limit it is off.
+/// A limiter of a thread, for responses or for negative answers; off if no limit is configured.
 pub(crate) struct ThreadLimiter {
     key: [u8; 16],
     inner: RefCell<Option<RateLimiter>>,
@@ -33,7 +33,7 @@ impl ThreadLimiter {
         Self { key, inner: RefCell::default(), logged: Cell::default() }
     }
 
-    /// Replaces the limit; `None` is off. The clients' budgets stay, unless it was off or the size of the table changes.
+    /// Replaces the limit; `None` is off. Budgets are kept, unless it was off or the size of the table changes.
     pub(crate) fn set(&self, limit: Option<&RateLimit>, exempt: &[IpCidr], now: Instant) {
         let mut inner = self.inner.borrow_mut();
         match (inner.as_mut(), limit) {
@@ -48,7 +48,7 @@ impl ThreadLimiter {
         self.inner.borrow().is_some()
     }
 
-    /// Counts a response against the rate limit, as [`RateLimiter::check`] does, and logs if it is beyond.
+    /// Counts a response against the rate limit, as [`RateLimiter::check`] does, and logs a response beyond the limit.
     pub(crate) fn check(&self, client: IpAddr, clock: impl Fn() -> Instant) -> LimitAction {
         let mut limiter = self.inner.borrow_mut();
         let Some(limiter) = limiter.as_mut() else { return LimitAction::Send };
@@ -63,7 +63,7 @@ impl ThreadLimiter {
         action
     }
 
-    /// Applies the limit of negative answers, as [`RateLimiter::admits`] does, and logs if a response is beyond.
+    /// Applies the limit of negative answers, as [`RateLimiter::admits`] does, and logs a response beyond the limit.
     pub(crate) fn admits(&self, client: IpAddr, negative: bool, clock: impl Fn() -> Instant) -> bool {
         let mut limiter = self.inner.borrow_mut();
         let Some(limiter) = limiter.as_mut() else { return true };
@@ -78,7 +78,7 @@ impl ThreadLimiter {
         admitted
     }
 
-    /// Returns true if the last log line is old enough for another one, which then counts as written.
+    /// Returns true if another log line is due, and records it as written.
     fn log_is_due(&self, now: Instant) -> bool {
         let is_recent = |logged: Instant| now.saturating_duration_since(logged) < LOG_INTERVAL;
         let is_due = !self.logged.get().is_some_and(is_recent);
@@ -161,7 +161,7 @@ mod tests {
         assert!((0..9).all(|_| limiter.admits([203, 0, 112, 7].into(), true, || now)));
     }
 
-    /// Questions that a scan of a /16 takes, of which no address exists: the figure of docs/security.md.
+    /// Time to scan a /16 in which no address exists: the figure of docs/security.md.
     #[test]
     fn scan_is_as_slow_as_documented() {
         const ADDRESSES: u64 = 1 << 16;

@@ -1,4 +1,5 @@
-//! One connection: it reads, answers complete messages and writes, and reads on once the client has read that.
+//! One connection: it reads, answers complete messages and writes the replies, and reads again once they have been
+//! sent.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use crate::server::connections::ConnectionId;
 use crate::server::supervise::unblocked;
 use crate::server::transfer::TransferJob;
 
-/// State of a connection's task. It has a buffer of its own only while a message is incomplete.
+/// State of a connection's task. It has its own buffer only while a message is incomplete.
 pub(super) struct TcpConnection {
     pub(super) stream: Rc<TcpStream>,
     pub(super) peer: SocketAddr,
@@ -51,14 +52,14 @@ impl TcpConnection {
     }
 
     async fn exchange(&self) -> io::Result<()> {
-        // Bytes that have been read but not answered; most of the time empty, and without memory.
+        // Bytes that have been read but not answered; usually empty and unallocated.
         let mut held = Vec::new();
         loop {
             self.stream.readable().await?;
             let mut next = match self.read(&mut held) {
                 Ok(Some(next)) => next,
-                // RFC 7766 6.2.1: a client may close its side and still wait for the answers, all of which
-                // have been sent. Part of a query is nothing to answer.
+                // RFC 7766 6.2.1: a client may close its side and still wait for the responses, all of which have been
+                // sent. An incomplete query has no response.
                 Ok(None) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -75,7 +76,7 @@ impl TcpConnection {
                     }
                     ConnectionStep::Transfer(unsent, job) => {
                         self.write(unsent, held.capacity()).await?;
-                        // Elsewhere, so that connections without a transfer have no memory for one.
+                        // On the heap, so that tasks of connections without a transfer need no memory for one.
                         Box::pin(self.transfer(*job, held.capacity())).await?;
                         ConnectionStep::Answer
                     }
@@ -85,12 +86,12 @@ impl TcpConnection {
             if held.is_empty() && self.shared.draining() && quiet(&self.stream) {
                 return Ok(());
             }
-            // Others first, however fast this client sends.
+            // Other tasks run first, however fast this client sends.
             task::yield_now().await;
         }
     }
 
-    /// Reads what has arrived and answers complete messages; `None` at the end of the stream.
+    /// Reads the bytes that have arrived and answers complete messages; `None` at the end of the stream.
     fn read(&self, held: &mut Vec<u8>) -> io::Result<Option<ConnectionStep>> {
         let buffers = &mut *self.shared.buffers();
         let len = self.stream.try_read(&mut buffers.input)?;
@@ -121,7 +122,7 @@ impl TcpConnection {
         self.send(answered, transfer, begin, &mut buffers.replies)
     }
 
-    /// Sends replies as far as the socket accepts them at once, which ends a measurement.
+    /// Sends replies as far as the socket accepts them without waiting, and ends a measurement.
     fn send(
         &self,
         answered: StreamProgress,
@@ -154,7 +155,8 @@ impl TcpConnection {
         Ok(if answered.all { ConnectionStep::Read } else { ConnectionStep::Answer })
     }
 
-    /// Writes the messages of a transfer. A client that reads none of them for the idle time-out loses the connection, as any other.
+    /// Writes the messages of a transfer. As any other connection, it is closed if the client reads nothing for the
+    /// idle time-out.
     async fn transfer(&self, job: TransferJob, held: usize) -> io::Result<()> {
         self.shared.note(self.id, true, held);
         let (mut messages, call) = job.start().await?;
@@ -162,12 +164,12 @@ impl TcpConnection {
             self.write(message?, held).await?;
             self.shared.exchanged(self.id, Instant::now());
         }
-        // A panic closes the connection: the client must not take the answer for complete.
+        // A panic closes the connection: the client must not consider the transfer complete.
         unblocked(call).await.ok_or_else(|| io::ErrorKind::Interrupted.into())
     }
 
-    /// Writes replies that the socket did not accept at once. Nothing is read meanwhile: further queries wait in the client's
-    /// buffers.
+    /// Writes replies that the socket did not accept immediately. Nothing is read meanwhile: further queries wait in
+    /// the client's buffers.
     async fn write(&self, unsent: Vec<u8>, held: usize) -> io::Result<()> {
         self.shared.note(self.id, true, held + unsent.capacity());
         let mut rest = unsent.as_slice();

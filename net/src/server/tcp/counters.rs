@@ -2,21 +2,21 @@
 
 use crate::server::counters::Counter;
 
-/// Connections, by their fate. Those open are those accepted and not yet closed.
+/// Counters of connections. The number of open connections is `accepted - closed`.
 #[derive(Debug, Default)]
 pub(crate) struct TcpCounters {
     pub(crate) accepted: Counter,
-    /// Number of open ones with part of a message under way.
+    /// Number of open connections with an incomplete query or an unsent reply.
     pub(crate) busy: Counter,
-    /// Bytes of memory that these parts take.
+    /// Memory of these parts, in bytes.
     pub(crate) buffered: Counter,
-    /// For whatever reason, the following included.
+    /// Closed for any reason, the following included.
     pub(crate) closed: Counter,
-    /// Without an exchange for too long.
+    /// Closed after too long a time without an exchange.
     pub(crate) expired: Counter,
-    /// Open for too long.
+    /// Closed after their maximum lifetime.
     pub(crate) retired: Counter,
-    /// To make room for another one.
+    /// Closed to make room for another connection, or to limit the memory of buffers.
     pub(crate) evicted: Counter,
     /// Failures to accept.
     pub(crate) accept_errors: Counter,

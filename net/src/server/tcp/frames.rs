@@ -3,10 +3,10 @@
 /// Length of the length field, in bytes.
 const LENGTH: usize = 2;
 
-/// The longest message that the length field can announce.
+/// Maximum length of a message in bytes, given by the length field.
 pub(super) const MESSAGE: usize = 65_535;
 
-/// Replies, framed, on their way out.
+/// Framed replies that have yet to be sent.
 #[derive(Debug)]
 pub(super) struct Replies {
     octets: Box<[u8]>,
@@ -15,7 +15,7 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// Returns a buffer for at least `enough` bytes, and for one message of any length beyond.
+    /// Returns a buffer for at least `enough` bytes, and one more message of any length.
     pub(super) fn new(enough: usize) -> Self {
         Self { octets: vec![0; enough + LENGTH + MESSAGE].into(), len: 0, enough }
     }
@@ -28,12 +28,12 @@ impl Replies {
         self.len = 0;
     }
 
-    /// Returns true if they should be sent before there are more.
+    /// Returns true if the replies should be sent before more are written.
     fn full(&self) -> bool {
         self.len >= self.enough
     }
 
-    /// Frames the reply that `write` writes, if there is one.
+    /// Frames the reply that `write` writes, if any.
     fn push(&mut self, write: impl FnOnce(&mut [u8]) -> MessageOutcome) -> MessageOutcome {
         let Some((length, room)) =
             self.octets.get_mut(self.len..).and_then(|rest| rest.split_first_chunk_mut::<LENGTH>())
@@ -60,18 +60,20 @@ pub(super) enum MessageOutcome {
     Several,
 }
 
-/// Result of answering the front of a stream.
+/// Result of answering the messages at the front of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamProgress {
     /// Number of bytes of the messages that were answered.
     pub(super) consumed: usize,
-    /// Messages that got a reply.
+    /// Number of messages with a reply.
     pub(super) replies: usize,
-    /// True if there is no complete message left; else the replies were enough, or a transfer comes first.
+    /// True if no complete message is left. Otherwise the replies have reached their limit, or a transfer must be sent
+    /// first.
     pub(super) all: bool,
 }
 
-/// Answers the complete messages at the front of `input`, in order, until the replies are enough.
+/// Answers the complete messages at the front of `input`, in order, until the replies reach their limit or a reply is
+/// several messages.
 pub(super) fn answer(
     input: &[u8],
     replies: &mut Replies,
@@ -104,7 +106,7 @@ fn first(input: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// Echoes, but for messages that begin with a zero.
+    /// Echoes messages, except those that begin with a zero.
     fn echo(message: &[u8], out: &mut [u8]) -> MessageOutcome {
         if message.first().is_none_or(|&octet| octet == 0) {
             return MessageOutcome::None;

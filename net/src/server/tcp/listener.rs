@@ -1,4 +1,4 @@
-//! One listening socket: connections are accepted whatever fails, and none is lost when it is closed.
+//! One listening socket: it continues to accept connections after failures, and none is lost when it is closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,26 +15,26 @@ use super::counters::TcpCounters;
 /// Delay after a connection could not be accepted, most often because the limit of open files is reached.
 const FAILURE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Shortest interval between two log lines about that.
+/// Minimum interval between two log lines about such failures.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Time to drain a socket that gets no more connections, for handshakes that have begun.
+/// Time to drain a socket that receives no more connections, for handshakes in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Time to drain a socket that gets more nevertheless.
+/// Maximum time to drain a socket that still receives connections.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// System calls of the loop, so that tests can make each of them fail.
+/// System calls of the loop; a trait, so that tests can make each of them fail.
 pub(super) trait Accept {
     /// Waits for a connection.
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)>;
 
-    /// Makes the system choose the socket of this number among those of the same address for new connections, if
-    /// there are as many. Returns true if connections that this one still receives would be lost with it.
+    /// Makes the kernel choose the socket with this number among those of the same address for new connections, if it
+    /// exists. Returns true if connections that this socket still receives would be lost when it is closed.
     fn leave_to(&self, number: u32) -> io::Result<bool>;
 }
 
-/// A socket of the system.
+/// A real socket.
 #[derive(Debug)]
 pub(super) struct ListeningSocket {
     socket: TcpListener,
@@ -42,10 +42,10 @@ pub(super) struct ListeningSocket {
 }
 
 impl ListeningSocket {
-    /// Takes over a socket that listens and is non-blocking; to be called in a runtime.
+    /// Takes a listening, non-blocking socket. Must be called in a runtime.
     pub(super) fn new(socket: std::net::TcpListener, kept_by_systemd: bool) -> io::Result<Self> {
         let socket = TcpListener::from_std(socket)?;
-        // The choice that the last process left in the kernel outlives it.
+        // The choice that the previous process set in the kernel remains in effect after its end.
         #[cfg(target_os = "linux")]
         if !kept_by_systemd && crate::sys::choose_any_listener(socket.as_fd()).is_ok() {
             tracing::debug!("new connections go to any of the processes again");
@@ -59,10 +59,10 @@ impl Accept for &ListeningSocket {
         self.socket.accept().await
     }
 
-    /// Closing resets connections that wait to be accepted, and until then the kernel continues to choose this
-    /// socket for its share of new ones. Any member of the group can make the choice for all.
+    /// Closing the socket resets connections that are waiting to be accepted, and until then the kernel chooses it for
+    /// its share of new ones. Any member of the group can set the choice for all.
     fn leave_to(&self, number: u32) -> io::Result<bool> {
-        // The next process gets this very socket, and what is queued in it: it must stay as it is.
+        // The next process receives this same socket with its queue, so it must remain unchanged.
         if self.kept_by_systemd {
             return Ok(false);
         }
@@ -72,7 +72,7 @@ impl Accept for &ListeningSocket {
     }
 }
 
-/// Accepts until `stop` is done, that is until its sender is dropped, and then what has begun before.
+/// Accepts connections until the sender of `stop` is dropped, and then those that have begun before.
 pub(super) async fn listen<A: Accept>(
     socket: A,
     counters: &TcpCounters,
@@ -80,7 +80,7 @@ pub(super) async fn listen<A: Accept>(
     accepted: impl Fn(TcpStream, SocketAddr),
 ) {
     let mut failures = Failures { counters, logged: None };
-    // Done already if this is a restart.
+    // Already terminated if this is a restart.
     while !stop.is_terminated() {
         let outcome = select! {
             biased;
@@ -92,10 +92,10 @@ pub(super) async fn listen<A: Accept>(
     leave(&socket, &mut failures, accepted).await;
 }
 
-/// Leaves the address to the other sockets that are bound to it, and accepts what has arrived before.
+/// Leaves the address to the other sockets that are bound to it, and accepts the connections that have arrived before.
 ///
-/// The kernel numbers them in the order of their binding, so most likely this one is number 0 and its successor 1. The
-/// number cannot be queried; if connections still arrive here, it was the other one.
+/// The kernel numbers the sockets in the order of their binding, so most likely this one has number 0 and its successor
+/// number 1. The numbers cannot be queried; if connections still arrive here, they are the other way round.
 async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: impl Fn(TcpStream, SocketAddr)) {
     let end = Instant::now() + MAX_DRAIN_TIME;
     let mut successor = 1;
@@ -105,13 +105,13 @@ async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: imp
             Ok(false) => return,
             Err(error) => tracing::debug!(%error, "new connections cannot be led to another process"),
         }
-        // Connections that wait already,
+        // Accepts the connections that are already waiting,
         while Instant::now() < end
             && let Ok(outcome) = time::timeout(Duration::ZERO, socket.accept()).await
         {
             take(outcome, failures, &accepted).await;
         }
-        // and those that arrive although they should not.
+        // then those that still arrive.
         match time::timeout(DRAIN_TIMEOUT, socket.accept()).await {
             Ok(outcome) => take(outcome, failures, &accepted).await,
             Err(_) => return,
@@ -128,8 +128,8 @@ async fn take(
     match outcome {
         Ok((stream, peer)) => {
             accepted(stream, peer);
-            // Its first query before the next connection: one that nothing has been read from yet looks idle,
-            // and could be closed to make room.
+            // Its first query is read before the next connection is accepted: a connection that nothing has been read
+            // from counts as idle, and could be closed to make room.
             task::yield_now().await;
         }
         Err(error) => failures.survive(&error).await,
@@ -143,7 +143,7 @@ struct Failures<'a> {
 }
 
 impl Failures<'_> {
-    /// Counts a failure, and pauses if the next call would fail as well.
+    /// Counts a failure, and pauses if the next call is likely to fail too.
     async fn survive(&mut self, error: &io::Error) {
         self.counters.accept_errors.increment();
         if of_one_connection(error) {
@@ -162,7 +162,7 @@ impl Failures<'_> {
     }
 }
 
-/// Returns true if an error of accept(2) is about a connection that failed before it was accepted.
+/// Returns true if an error of accept(2) concerns one connection, which failed before it was accepted.
 fn of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -183,7 +183,7 @@ mod tests {
     use crate::server::counters::Counter;
     use crate::server::supervise::supervise;
 
-    /// Fails as the script says, then has one connection, and then stops the loop.
+    /// Fails according to the script, then returns one connection, and then stops the loop.
     struct Scripted {
         errors: RefCell<VecDeque<i32>>,
         address: SocketAddr,
@@ -212,16 +212,16 @@ mod tests {
         }
     }
 
-    /// An error that is a panic.
+    /// Error number for which the call panics.
     const PANIC: i32 = -1;
 
     thread_local! {
-        /// Panics of the last run.
+        /// Number of panics in the last run.
         static PANICS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Errors counted, and the time that the loop took on the runtime's clock, which only advances when
-    /// all tasks wait for it.
+    /// Returns the number of errors counted, and the duration of the loop on the runtime's clock, which advances only
+    /// while all tasks wait for it.
     fn run(errors: impl IntoIterator<Item = i32>) -> (u64, Duration) {
         let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (stop, mut stopped) = oneshot::channel();
@@ -297,19 +297,19 @@ mod tests {
             let (stop, mut stopped) = oneshot::channel();
             drop(stop);
             let leaving = group[leaver].take().unwrap();
-            // Fewer than the queue of the other one holds.
+            // Fewer than the queue of the other socket can hold.
             let others = std::thread::spawn(move || {
                 (0..500).map(|_| std::net::TcpStream::connect(address).unwrap()).collect::<Vec<_>>()
             });
             listen(&leaving, &counters, &mut stopped, |_, _| accepted.set(accepted.get() + 1)).await;
             drop(leaving);
             clients.extend(others.join().unwrap());
-            // None is reset: whatever the one that is closed had not accepted, the other one has.
+            // No connection is reset: the other socket has all that the closed one did not accept.
             let stays = group[1 - leaver].take().unwrap();
             for _ in accepted.get()..clients.len() {
                 (&stays).accept().await.unwrap();
             }
-            // The next client gets a share, no more.
+            // A new socket receives a share of the connections, not all.
             let next = ListeningSocket::new(shared(address), false).unwrap();
             clients.extend(connect());
             (&stays).accept().await.unwrap();

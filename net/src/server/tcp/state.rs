@@ -23,28 +23,28 @@ use crate::server::settings::{Settings, TcpLimits};
 use crate::server::transfer::TransferJob;
 use crate::sys::Datagram;
 
-/// Maximum size of one read in bytes: some hundred queries.
+/// Maximum size of one read in bytes: a few hundred queries.
 const READ_SIZE: usize = 16 * 1024;
 
-/// Size of replies in bytes beyond which no more are made until the client has read those before.
+/// Size of replies in bytes beyond which no further query is answered until they have been sent.
 const REPLIES_SIZE: usize = 16 * 1024;
 
 /// Maximum memory of incomplete messages and unread replies of all connections, in bytes.
 const BUFFER_BUDGET: usize = 16 * 1024 * 1024;
 
-/// Time for the next query of a client that has just connected or received an answer, when the server ends.
+/// Time to wait for the next query of a client that has just connected or received a response, while the server ends.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Minimum interval between two checks for connections to close.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Buffers that all connections share, one at a time.
+/// Buffers that all connections share; one connection uses them at a time.
 pub(super) struct Buffers {
     pub(super) input: Box<[u8]>,
     pub(super) replies: Replies,
 }
 
-/// Closes a connection by dropping its task.
+/// Closes a connection by aborting its task.
 pub(super) struct Closer {
     pub(super) task: TaskHandle,
     pub(super) stream: Rc<TcpStream>,
@@ -62,7 +62,7 @@ impl Closer {
     }
 }
 
-/// Returns true if the client has sent nothing that is still to be read.
+/// Returns true if no bytes of the client are waiting to be read.
 pub(super) fn quiet(stream: &TcpStream) -> bool {
     let mut octet = [MaybeUninit::uninit()];
     match SockRef::from(stream).peek(&mut octet) {
@@ -71,7 +71,7 @@ pub(super) fn quiet(stream: &TcpStream) -> bool {
     }
 }
 
-/// State of the thread. Nothing borrowed from it is kept while a task waits.
+/// State of the thread. No borrow of it is held across an await.
 pub(super) struct TcpState {
     answerer: RefCell<Answerer>,
     buffers: RefCell<Buffers>,
@@ -79,7 +79,7 @@ pub(super) struct TcpState {
     pub(super) counters: Arc<TcpCounters>,
     /// Limit of open files.
     files: u64,
-    /// The answers, and panics of the thread's tasks.
+    /// Counters of responses, and of panics of the thread's tasks.
     pub(super) answers: Arc<Counters>,
     draining: Cell<bool>,
     all_closed: Notify,
@@ -128,12 +128,12 @@ impl TcpState {
         (result, transfer)
     }
 
-    /// Returns the time if the duration of the next query is to be measured.
+    /// Returns the current time if the duration of the next query must be measured.
     pub(super) fn begin(&self) -> Option<Instant> {
         self.answers.latency.is_due(self.answers.queries.get(), 1).then(Instant::now)
     }
 
-    /// Adds the duration of a query whose beginning was measured.
+    /// Adds the duration of a query that is measured.
     pub(super) fn end(&self, begin: Option<Instant>) {
         if let Some(begin) = begin {
             self.answers.latency.add(begin.elapsed());
@@ -180,7 +180,7 @@ impl TcpState {
         self.with_settings(|settings| settings.tcp)
     }
 
-    /// Returns how many connections the limit of open files allows.
+    /// Returns the number of connections that the limit of open files allows.
     fn most(&self) -> usize {
         self.with_settings(|settings| open_files::for_connections(self.files, settings))
     }
@@ -196,10 +196,10 @@ impl TcpState {
         table.insert(client, Instant::now(), closer)
     }
 
-    /// Closes connections without an exchange for too long, and old ones, for ever.
+    /// Closes connections that exceed the idle time-out or the maximum lifetime; never returns.
     ///
-    /// RFC 7766 6.2.3 is about idle ones, and leaves the time to the server; RFC 9210 has limits of a connection's
-    /// whole duration beside that, and clients that reconnect.
+    /// RFC 7766 6.2.3 leaves the idle time-out to the server; RFC 9210 also has limits on the total duration of a
+    /// connection, after which clients reconnect.
     pub(super) async fn expire(&self) {
         loop {
             let TcpLimits { idle_timeout: idle, lifetime, .. } = self.limits();
@@ -224,7 +224,7 @@ impl TcpState {
             if open == 0 || Instant::now() >= end {
                 return;
             }
-            // Woken early when the last one is gone.
+            // Woken early when the last connection is closed.
             let _ = time::timeout(CHECK_INTERVAL, self.all_closed.notified()).await;
         }
     }

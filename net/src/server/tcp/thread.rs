@@ -1,4 +1,4 @@
-//! The thread that serves all TCP connections, so that none of them can delay an answer over UDP.
+//! The thread that serves all TCP connections, so that none of them can delay a response over UDP.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,11 +22,11 @@ use crate::server::supervise::{caught, supervise};
 /// Commands to the thread.
 #[derive(Debug)]
 pub(crate) enum TcpCommand {
-    /// Accept connections on this socket, which systemd keeps or does not.
+    /// Accept connections on this socket; `kept_by_systemd` is true if systemd holds it too.
     Listen { address: SocketAddr, socket: std::net::TcpListener, kept_by_systemd: bool, span: Span },
     /// Stop accepting connections on this address.
     Forget(SocketAddr),
-    /// Reply, as a sign of life.
+    /// Reply, to show that the thread is not stuck.
     Ping(oneshot::Sender<()>),
 }
 
@@ -57,10 +57,10 @@ pub(crate) async fn serve(
             TcpCommand::Ping(pong) => drop(pong.send(())),
         }
     }
-    // All at once, then wait for each.
+    // Stops all listeners by dropping the senders, then waits for each.
     let tasks: Vec<_> = listeners.into_values().map(|(_, task)| task).collect();
     for task in tasks {
-        // Fails only if it panicked, and then there is nothing to wait for.
+        // Fails only if the task panicked: then there is nothing to wait for.
         let _ = task.await;
     }
     shared.drain().await;
@@ -71,7 +71,7 @@ async fn expire(shared: Rc<TcpState>) {
     supervise("TCP time-outs", &shared.answers.panics, async || shared.expire().await).await;
 }
 
-/// Accepts connections until `stop` is done.
+/// Accepts connections until the sender of `stop` is dropped.
 async fn accept(shared: Rc<TcpState>, listener: ListeningSocket, mut stop: oneshot::Receiver<()>) {
     supervise("TCP listener", &shared.answers.panics, async || {
         listen(&listener, &shared.counters, &mut stop, |stream, peer| {
@@ -82,7 +82,7 @@ async fn accept(shared: Rc<TcpState>, listener: ListeningSocket, mut stop: onesh
     .await;
 }
 
-/// Serves a connection as a task of its own. A panic closes it.
+/// Serves a connection in a separate task. A panic closes the connection.
 fn serve_connection(shared: &Rc<TcpState>, stream: TcpStream, peer: SocketAddr) {
     let stream = Rc::new(stream);
     let closer = Rc::new(Closer { task: TaskHandle::default(), stream: Rc::clone(&stream) });

@@ -18,14 +18,15 @@ use crate::sys::{BATCH, Datagram, DatagramBuffers, watch};
 /// The discard port (RFC 863).
 const DISCARD: u16 = 9;
 
-/// Delay before a full send buffer is tried again if it cannot be watched because the limit of open files is reached.
+/// Delay before sending is tried again if a full send buffer cannot be watched because the limit of open files is
+/// reached.
 const SEND_RETRY_DELAY: Duration = Duration::from_millis(1);
 
 /// A UDP socket whose replies leave from the address that the query was sent to.
 #[derive(Debug)]
 pub(crate) struct MmsgSocket {
-    /// Watched for queries alone: the kernel reports room after every reply, and waking up for that would cost more than
-    /// sending the reply.
+    /// Watched for readability only: the kernel reports writability after every reply, and a wake-up for it would cost
+    /// more than sending the reply.
     socket: AsyncFd<UdpSocket>,
     bound: SocketAddr,
     kept_by_systemd: bool,
@@ -33,8 +34,8 @@ pub(crate) struct MmsgSocket {
 }
 
 impl MmsgSocket {
-    /// Takes over a socket that is bound, non-blocking and reports the destination of datagrams; to be called in
-    /// a runtime.
+    /// Takes a socket that is bound, non-blocking and reports the destination of datagrams. Must be called in a
+    /// runtime.
     pub(crate) fn new(socket: UdpSocket, kept_by_systemd: bool, span: Span) -> io::Result<Self> {
         let bound = socket.local_addr()?;
         let socket = watch(socket, Interest::READABLE)?;
@@ -54,11 +55,11 @@ impl DatagramSocket for MmsgSocket {
     }
 
     async fn readable(&self) -> io::Result<()> {
-        // The place for one waker, where `AsyncFd::readable` would keep a list of them.
+        // `poll_read_ready` stores one waker, whereas `AsyncFd::readable` keeps a list of them.
         poll_fn(|context| self.socket.poll_read_ready(context).map_ok(drop)).await
     }
 
-    /// Only when the send buffer is full, so it may take a few calls.
+    /// Waits for room in the send buffer. Called only if the buffer is full, so it may cost a few system calls.
     async fn writable(&self) -> io::Result<()> {
         let again = self.socket.get_ref().try_clone();
         match again.and_then(|socket| watch(socket, Interest::WRITABLE)) {
@@ -71,9 +72,10 @@ impl DatagramSocket for MmsgSocket {
         }
     }
 
-    /// Fewer datagrams than there was room for means that the socket is empty. Reporting that to tokio spares the call that
-    /// would find it out, a third of all calls when queries arrive one by one. A datagram that arrives in between is
-    /// noticed: epoll is edge-triggered and reports every arrival, which makes the socket readable again.
+    /// Receives a batch. If it has fewer datagrams than it has room for, the socket is empty. Reporting this to tokio
+    /// saves the call that would return `WouldBlock`, a third of all calls if queries arrive one by one. A datagram
+    /// that arrives in between is not missed: epoll is edge-triggered and reports every arrival, which makes the socket
+    /// readable again.
     fn receive(&self, batch: &mut DatagramBuffers) -> io::Result<QueueState> {
         let mut received = 0;
         let outcome = self.socket.try_io(Interest::READABLE, |socket| {
@@ -87,10 +89,10 @@ impl DatagramSocket for MmsgSocket {
         batch.send(self.socket.as_fd(), from)
     }
 
-    /// Linux delivers datagrams to a connected socket of a group only from its peer, so a socket that is connected to an
-    /// unused port receives no more, and keeps those that are queued.
+    /// Connects the socket to an unused port. Linux delivers datagrams to a connected socket of a group only from its
+    /// peer, so this socket receives no more, and keeps those that are queued.
     fn leave(&self) -> io::Result<()> {
-        // The next process gets this very socket, and what is queued in it: it must stay as it is.
+        // The next process receives this same socket with its queue, so it must remain unchanged.
         if self.kept_by_systemd {
             return Ok(());
         }
@@ -144,7 +146,7 @@ mod tests {
         (MmsgSocket::new(server, false, Span::none()).unwrap(), client)
     }
 
-    /// Returns true if a wait would end at once.
+    /// Returns true if a wait would end immediately.
     fn is_readable(socket: &MmsgSocket) -> bool {
         pin!(socket.readable()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
@@ -180,7 +182,7 @@ mod tests {
         batch.answer(|_, _| Some(1));
         assert_eq!(server.send(&mut batch, 0).unwrap(), 1);
         client.recv(&mut [0; 8]).unwrap();
-        // Now the kernel reports room to those that wait for it, and tokio looks.
+        // The socket is writable now. Tokio polls epoll, but has not registered for it.
         tokio::task::yield_now().await;
         let told = server.socket.try_io(Interest::WRITABLE, |_| Ok(()));
         assert_eq!(told.unwrap_err().kind(), io::ErrorKind::WouldBlock);

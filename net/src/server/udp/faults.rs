@@ -1,4 +1,4 @@
-//! The loop against a socket that fails in every way: nothing stops it, nothing is sent twice, nothing spins.
+//! The loop with a socket that fails in every way: the loop does not end, send a reply twice, or spin.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ use crate::sys::Datagram;
 enum Call {
     /// Receives this many queries, or sends as many replies.
     Do(usize),
-    /// Receives this many queries and knows that there are no more.
+    /// Receives this many queries, and reports that no more are queued.
     Last(usize),
     /// Fails with this error number.
     Fail(i32),
@@ -38,18 +38,18 @@ enum Call {
 
 use Call::{Do, Fail, Last, Panic};
 
-/// A socket that follows scripts. At the end of that for receiving it stops the loop; sending goes on
-/// without errors.
+/// A socket that follows scripts. At the end of the script for receiving, it stops the loop; at the end of the script
+/// for sending, it sends without errors.
 struct Scripted {
     receive: RefCell<VecDeque<Call>>,
     send: RefCell<VecDeque<Call>>,
     next_id: Cell<u16>,
     sent: RefCell<Vec<u16>>,
-    /// Waits for readiness, each of which a real loop spends in epoll.
+    /// Number of waits for readiness, for which a real socket waits in epoll.
     waits: Cell<usize>,
     receptions: Cell<usize>,
     left: Cell<bool>,
-    /// True to panic once when the group is left.
+    /// True to panic once when the socket leaves its group.
     panics_at_leave: Cell<bool>,
     stop: Cell<Option<oneshot::Sender<()>>>,
     span: Span,
@@ -61,7 +61,7 @@ struct Queries {
     replies: Vec<u16>,
 }
 
-/// The root's NS: REFUSED, which is a reply.
+/// Returns a query for NS of the root, which is answered with REFUSED.
 fn query(id: u16) -> [u8; 17] {
     let [high, low] = id.to_be_bytes();
     [high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]
@@ -178,9 +178,9 @@ struct RunOutcome {
     send_errors: u64,
     panics: u64,
     waits: usize,
-    /// Calls that receive.
+    /// Number of calls that receive.
     receptions: usize,
-    /// On the runtime's clock, which only advances when all tasks wait for it.
+    /// Duration on the runtime's clock, which advances only while all tasks wait for it.
     time: Duration,
 }
 
@@ -290,7 +290,7 @@ fn persistent_errors_make_the_loop_pause() {
     assert_eq!(outcome.receive_errors, 10_000);
     let pauses = 10_000 / MAX_FAILURES;
     assert!(outcome.time >= FAILURE_PAUSE * pauses, "{:?}", outcome.time);
-    // On the runtime's clock nothing else takes time but the drain.
+    // On the runtime's clock, only the pauses and the drain take time.
     assert!(
         outcome.time <= FAILURE_PAUSE * pauses + 2 * DRAIN_TIMEOUT,
         "one pause for so many failures: {:?}",
@@ -302,7 +302,7 @@ fn persistent_errors_make_the_loop_pause() {
 #[test]
 fn the_socket_is_read_after_a_panic() {
     let outcome = run([Do(2), Panic, Do(3), Panic, Panic, Do(1)], [Do(1), Panic, Do(2)]);
-    // The second reply is lost with the panic of its sending.
+    // The second reply is lost, since sending it panics.
     assert_eq!(outcome.sent, [0, 2, 3, 4, 5]);
     assert_eq!(outcome.panics, 4);
 }
@@ -317,7 +317,7 @@ fn the_socket_is_left_after_a_panic() {
 fn an_empty_socket_is_not_asked_again() {
     let outcome = run([Last(1), Do(32), Last(3), Last(2)], []);
     assert_eq!(outcome.sent, ids(0..38));
-    // One each, and one more when it leaves.
+    // One reception each, and one more when the socket leaves its group.
     assert_eq!(outcome.receptions, 5);
 }
 

@@ -24,10 +24,10 @@ pub(crate) use self::worker::{UdpCommand, WorkerInputs, work};
 use crate::server::counters::Counters;
 use crate::sys::Datagram;
 
-/// Number of batches that are answered before other tasks of the thread have their turn.
+/// Number of batches that are answered before other tasks of the thread run.
 const BATCHES_PER_TURN: usize = 16;
 
-/// Failed receptions in a row after which the loop pauses, so that a persistent error does not take up the processor.
+/// Failed receptions in a row after which the loop pauses, so that a persistent error does not occupy a core.
 const MAX_FAILURES: u32 = 64;
 /// Length of that pause.
 const FAILURE_PAUSE: Duration = Duration::from_millis(10);
@@ -35,14 +35,14 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(10);
 /// Time to drain a socket after it has left its reuseport group.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// A socket that receives and sends batches of datagrams: the system calls of the loop, so that tests can make each of them
-/// fail.
+/// A socket that receives and sends batches of datagrams: the system calls of the loop; a trait, so that tests can make
+/// each of them fail.
 pub(crate) trait DatagramSocket {
     /// Buffers for queries and replies.
     type Batch: DatagramBatch;
 
-    /// Returns the span of the listener. It is the parent of log lines, and is never entered: that would cost every wake-up
-    /// more than a query.
+    /// Returns the span of the listener. It is the parent of log lines, and is never entered: entering it at each
+    /// wake-up would cost more than a query.
     fn span(&self) -> &Span;
 
     /// Returns an empty batch.
@@ -54,14 +54,15 @@ pub(crate) trait DatagramSocket {
     /// Waits until there may be room for a reply. Fails only when the runtime ends.
     async fn writable(&self) -> io::Result<()>;
 
-    /// Receives what has arrived, without waiting; `WouldBlock` if there is nothing. After that, and after
-    /// [`QueueState::Empty`], [`readable`](Self::readable) waits for the next datagram.
+    /// Receives the datagrams that have arrived, without waiting; fails with `WouldBlock` if there are none. After
+    /// that, and after [`QueueState::Empty`], [`readable`](Self::readable) waits for the next datagram.
     fn receive(&self, batch: &mut Self::Batch) -> io::Result<QueueState>;
 
-    /// Sends replies from this one on, without waiting; an error is about that one.
+    /// Sends replies from number `from` on, without waiting, and returns how many were sent; an error concerns reply
+    /// `from`.
     fn send(&self, batch: &mut Self::Batch, from: usize) -> io::Result<usize>;
 
-    /// Makes the system choose the other sockets of the same address for new queries.
+    /// Makes the kernel choose the other sockets of the same address for new queries.
     fn leave(&self) -> io::Result<()>;
 }
 
@@ -70,24 +71,25 @@ pub(crate) trait DatagramSocket {
 pub(crate) enum QueueState {
     /// No datagram is left.
     Empty,
-    /// There may be more: the next reception finds out.
+    /// There may be more datagrams: the next reception determines this.
     Unknown,
 }
 
 /// Queries that one call receives, and the replies to them.
 pub(crate) trait DatagramBatch {
-    /// Every query that was received.
+    /// Returns every query that was received.
     fn queries(&self) -> impl Iterator<Item = &[u8]>;
 
-    /// Returns the number of these.
+    /// Returns the number of queries that were received.
     fn received(&self) -> usize {
         self.queries().count()
     }
 
-    /// Calls `each` with every query that may have a reply and a buffer for the reply; it returns the reply's length.
+    /// Calls `each` with every query that may have a reply, and with a buffer for the reply; `each` returns the reply's
+    /// length.
     fn answer(&mut self, each: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>);
 
-    /// Returns the number of queries that had none, since they were sent to a broadcast or multicast address.
+    /// Returns the number of queries that have no reply because they were sent to a broadcast or multicast address.
     fn not_unicast(&self) -> usize {
         0
     }
@@ -101,7 +103,7 @@ pub(crate) trait BatchResponder {
     /// Answers all queries of a batch.
     fn answer(&mut self, batch: &mut impl DatagramBatch);
 
-    /// Returns true if the duration of one of this many queries, which are about to be answered, is to be measured.
+    /// Returns true if the duration of one of the next queries, this many, must be measured.
     fn is_measured(&self, _queries: usize) -> bool {
         false
     }
@@ -120,7 +122,7 @@ enum Received {
     Failure,
 }
 
-/// Answers until `stop` is done, that is until its sender is dropped, then answers what has arrived before.
+/// Answers queries until the sender of `stop` is dropped, and then those that have arrived before.
 pub(crate) async fn serve<D: DatagramSocket, A: BatchResponder>(
     socket: &D,
     answers: &mut A,
@@ -128,9 +130,9 @@ pub(crate) async fn serve<D: DatagramSocket, A: BatchResponder>(
 ) {
     let mut batch = socket.batch();
     let mut failures = 0;
-    // Done already if this is a restart.
+    // Already terminated if this is a restart.
     while !stop.is_terminated() {
-        // `stop` is checked only when there is nothing to do or the turn is over; that takes no lock.
+        // `stop` is checked only if no query is ready or the turn is over; the check takes no lock.
         select! {
             biased;
             ready = socket.readable() => if ready.is_err() { return },
@@ -147,7 +149,7 @@ pub(crate) async fn serve<D: DatagramSocket, A: BatchResponder>(
     leave(socket, &mut batch, answers).await;
 }
 
-/// Answers what has arrived, up to a number of batches; returns true if that was all.
+/// Answers the queries that have arrived, up to [`BATCHES_PER_TURN`] batches; returns true if none is left.
 async fn turn<D: DatagramSocket, A: BatchResponder>(
     socket: &D,
     batch: &mut D::Batch,
@@ -168,7 +170,7 @@ async fn turn<D: DatagramSocket, A: BatchResponder>(
     false
 }
 
-/// Leaves the address to the other sockets that are bound to it, and answers what has arrived before.
+/// Leaves the address to the other sockets that are bound to it, and answers the queries that have arrived before.
 async fn leave<D: DatagramSocket, A: BatchResponder>(socket: &D, batch: &mut D::Batch, answers: &mut A) {
     if let Err(error) = socket.leave() {
         tracing::debug!(parent: socket.span(), %error, "a socket could not leave its reuseport group before it is closed");
@@ -184,7 +186,7 @@ async fn leave<D: DatagramSocket, A: BatchResponder>(socket: &D, batch: &mut D::
                 }
             }
         }
-        // Without other sockets queries keep arriving: the time is bounded.
+        // Without other sockets, queries continue to arrive, so the time is bounded.
         if time::Instant::now() >= end + DRAIN_TIMEOUT {
             return;
         }
@@ -209,7 +211,7 @@ async fn exchange<D: DatagramSocket, A: BatchResponder>(
         }
     };
     let measured = answers.is_measured(batch.received()).then(Instant::now);
-    // Replies queued before a panic are whole, and the next reception overwrites all the rest.
+    // Replies queued before a panic are complete, and the next reception overwrites the rest of the batch.
     let done = catch_unwind(AssertUnwindSafe(|| answers.answer(batch)));
     if done.is_err() {
         answers.counters().panics.increment();
@@ -225,7 +227,7 @@ async fn exchange<D: DatagramSocket, A: BatchResponder>(
     }
 }
 
-/// Sends all replies of a batch; one that fails does not keep the next from being sent.
+/// Sends all replies of a batch; a failure does not prevent the following ones from being sent.
 async fn send<D: DatagramSocket>(socket: &D, batch: &mut D::Batch, counters: &Counters) {
     let mut done = 0;
     while done < batch.replies() {

@@ -1,4 +1,4 @@
-//! For every system: one datagram at a time. On a wildcard address the system chooses the source of replies.
+//! Portable implementation: one datagram at a time. On a wildcard address, the kernel chooses the source of replies.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::sys::Datagram;
 /// Maximum length of a datagram in bytes.
 const MAX_QUERY: usize = 65_535;
 
-/// A UDP socket without anything that is not in the standard library.
+/// A UDP socket that requires no system calls beyond those of the standard library.
 #[derive(Debug)]
 pub(crate) struct PortableSocket {
     socket: UdpSocket,
@@ -21,7 +21,7 @@ pub(crate) struct PortableSocket {
 }
 
 impl PortableSocket {
-    /// Takes a bound, non-blocking socket over; to be called in a runtime.
+    /// Takes a bound, non-blocking socket. Must be called in a runtime.
     pub(crate) fn new(socket: std::net::UdpSocket, _kept_by_systemd: bool, span: Span) -> io::Result<Self> {
         Ok(Self { socket: UdpSocket::from_std(socket)?, span })
     }
@@ -67,7 +67,7 @@ impl DatagramSocket for PortableSocket {
         Ok(1)
     }
 
-    /// Does nothing: there is no portable way. What arrives until the socket is closed is answered or lost.
+    /// Does nothing: there is no portable way. Queries that arrive until the socket is closed are answered or lost.
     fn leave(&self) -> io::Result<()> {
         Ok(())
     }

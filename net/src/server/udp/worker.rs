@@ -1,4 +1,4 @@
-//! A thread that answers over UDP: one socket for each address that is listened on.
+//! A thread that answers over UDP, with one socket for each address.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::server::query_log::QueryLogger;
 use crate::server::rate_limit::ThreadLimiter;
 use crate::server::supervise::supervise;
 
-/// Time in which the sockets must be drained when the worker ends.
+/// Maximum time to drain the sockets when the worker ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl BatchResponder for Answerer {
@@ -46,27 +46,27 @@ impl BatchResponder for Answerer {
 /// Commands to a worker.
 #[derive(Debug)]
 pub(crate) enum UdpCommand {
-    /// Answer on this socket, which systemd keeps or does not.
+    /// Answer on this socket; `kept_by_systemd` is true if systemd holds it too.
     Listen { address: SocketAddr, socket: std::net::UdpSocket, kept_by_systemd: bool, span: Span },
-    /// Stop answering on this address, after what has arrived before.
+    /// Stop answering on this address, after the queries that have arrived before.
     Forget(SocketAddr),
-    /// Reply, as a sign of life.
+    /// Reply, to show that the thread is not stuck.
     Ping(oneshot::Sender<()>),
 }
 
-/// State that a worker answers from.
+/// Inputs of a worker.
 #[derive(Debug)]
 pub(crate) struct WorkerInputs {
     pub(crate) updates: watch::Receiver<ResponseInputs>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) query_log: Arc<QueryLogger>,
-    /// For the table of the thread's rate limiter.
+    /// Hash key of the tables of the thread's limiters.
     pub(crate) key: [u8; 16],
     /// Number of the thread, from 0.
     pub(crate) number: usize,
 }
 
-/// Serves until the sender of `commands` is dropped, then answers what has arrived before.
+/// Serves until the sender of `commands` is dropped, then answers the queries that have arrived before.
 pub(crate) async fn work(sources: WorkerInputs, mut commands: mpsc::UnboundedReceiver<UdpCommand>) {
     let WorkerInputs { updates, counters, query_log, key, number } = sources;
     let (response_limiter, negative_limiter) =
@@ -101,11 +101,11 @@ pub(crate) async fn work(sources: WorkerInputs, mut commands: mpsc::UnboundedRec
             UdpCommand::Ping(pong) => drop(pong.send(())),
         }
     }
-    // All at once, then wait for each.
+    // Stops all sockets by dropping the senders, then waits for each.
     let tasks: Vec<_> = sockets.into_values().map(|(_, task)| task).collect();
     let end = time::Instant::now() + DRAIN_TIMEOUT;
     for task in tasks {
-        // Nothing to do about one that panicked or cannot send.
+        // A task that panicked or cannot send is abandoned.
         let _ = time::timeout_at(end, task).await;
     }
 }

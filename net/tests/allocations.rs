@@ -1,4 +1,4 @@
-//! A query over UDP costs no allocation, whatever is asked: everything that the packet path needs is made before.
+//! A query over UDP causes no allocation, whatever its type: all memory of the packet path is allocated before.
 #![allow(missing_docs)]
 
 #[path = "it/support/indexed.rs"]
@@ -16,7 +16,7 @@ use poddns_net::{Server, Settings};
 use poddns_test_support::dns::{connect, padded, query};
 use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
 
-/// Counts what the whole process allocates; this test is alone in it.
+/// Counts allocations of the whole process, which runs this test only.
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
@@ -30,7 +30,7 @@ fn pods() -> (IndexWriter, Indexed) {
     (writer, Indexed(index))
 }
 
-/// Every kind of answer, and of queries that get none.
+/// Returns queries for every kind of answer, and, last, three that get none.
 fn queries() -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = [
         "10-42-2-46.default.pod.cluster.local",
@@ -47,7 +47,7 @@ fn queries() -> Vec<Vec<u8>> {
     let mut cookie = query(3, "10-42-2-46.default.pod.cluster.local");
     cookie[11] = 1;
     cookie.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
-    // As a forwarder sends it, and malformed.
+    // A client subnet option as a forwarder sends it, and a malformed one.
     let mut subnet = query(6, "10-42-2-46.default.pod.cluster.local");
     subnet[11] = 1;
     subnet.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 8, 0, 8, 0, 1, 32, 0, 10, 42, 2, 46]);
@@ -61,7 +61,7 @@ fn queries() -> Vec<Vec<u8>> {
     all
 }
 
-/// Asks everything, and last something that is answered for certain, after all the others.
+/// Sends all queries `rounds` times, and receives the responses of each round.
 fn ask_all(server: SocketAddr, queries: &[Vec<u8>], rounds: usize) {
     let socket = connect(server);
     let mut response = [0; 1232];
@@ -69,20 +69,21 @@ fn ask_all(server: SocketAddr, queries: &[Vec<u8>], rounds: usize) {
         for query in queries {
             socket.send(query).unwrap();
         }
-        // The last three get no answer.
+        // The last three queries get no response.
         for _ in 0..queries.len() - 3 {
             socket.recv(&mut response).expect("a response");
         }
     }
 }
 
-/// Settings whose answers take different paths: plain; by client, whom forwarders name; with an audit.
+/// Returns settings with different code paths: without options, with visibility and trusted client subnets, with an
+/// audit.
 fn cases() -> [Settings; 3] {
     let mut settings = Settings::default();
     (settings.admin, settings.listen) = (Vec::new(), vec![([127, 0, 0, 1], 0).into()]);
     settings.threads = NonZeroUsize::MIN;
     settings.pod_names = true;
-    // Loopback is limited too, to more than comes, so that the limiter's table is used.
+    // Loopback is not exempt, so that the limiter's table is used; the rate is above that of the test.
     let limit = settings.rate_limit.as_mut().unwrap();
     limit.responses_per_second = 1_000_000.try_into().unwrap();
     settings.exempt = Vec::<IpCidr>::new();
@@ -97,22 +98,22 @@ fn cases() -> [Settings; 3] {
 // One test, since the allocator counts for the whole process.
 #[test]
 fn answering_over_udp_allocates_nothing() {
-    // As the daemon logs: the spans of listeners are enabled.
+    // Enables the spans of listeners, as in the daemon.
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::sink).init();
     for settings in cases() {
         let (_writer, pods) = pods();
         let what = format!("{:?}, {:?}", settings.mode, settings.visibility);
         let server = Server::with_pods(settings, Arc::new(pods)).unwrap();
         let (address, queries) = (server.addresses()[0], queries());
-        // Allocations made once, for each thread or at the first use of something.
+        // Warm-up: some memory is allocated once, for each thread or at first use.
         ask_all(address, &queries, 10);
         let before = ALLOCATOR.total_allocated();
         ask_all(address, &queries, ROUNDS);
         let allocated = ALLOCATOR.total_allocated() - before;
         server.stop();
         let asked = ROUNDS * queries.len();
-        // Rarely another thread, of the test harness for one, allocates something once. A single octet for each
-        // query would be ten times as much as is allowed here.
+        // The limit tolerates rare allocations of other threads, such as the test harness. It is a tenth of one byte
+        // for each query.
         assert!(allocated < asked / 10, "{allocated} octets for {asked} queries: {what}");
     }
 }

@@ -94,7 +94,7 @@ fn queries_are_counted_by_outcome() {
 
 #[test]
 fn unsynced_server_is_pending_and_answers_servfail() {
-    // A port that was free a moment ago and refuses.
+    // A port that was free a moment ago, and so refuses connections.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
     let text = format!(
@@ -120,7 +120,7 @@ fn unsynced_server_is_pending_and_answers_servfail() {
         let none = format!("poddns_resync_comparisons_total{{result=\"{result}\"}} 0\n");
         assert!(metrics.contains(&none), "{metrics}");
     }
-    // NXDOMAIN would be cached, with all below it.
+    // NXDOMAIN would be cached, for all names below it, too (RFC 8020).
     let response = ask(daemon.address(), &query(1, &name(Ipv4Addr::new(10, 1, 1, 1))));
     assert_eq!(rcode(&response), 2);
     until("the reason is known", || daemon.get("/readyz").1.contains("127.0.0.1"));
@@ -136,7 +136,7 @@ fn sampled_durations_are_counted_for_each_transport() {
     stream.exchange(&query(2, &name));
     stream.exchange(&query(3, &name));
     for transport in ["udp", "tcp"] {
-        // After the response is sent.
+        // The sample is counted after the response is sent.
         until("the first query of the thread is a sample", || {
             daemon.metric(&format!("poddns_query_duration_seconds_count{{transport=\"{transport}\"}}")) == 1
         });
@@ -165,7 +165,7 @@ fn options_in_force_have_their_source() {
     assert_eq!(option("block-special"), of("true", "flag", "--block-special"));
     assert_eq!(option("max-staleness"), of("off", "default", ""));
     assert_eq!(option("cookie-secret-file"), (None, "default".to_owned(), String::new()));
-    // A reload changes the options that can be changed, and the document has the old values of the others.
+    // After a reload the document has the new values of reloadable options and the old values of the others.
     std::fs::write(file.path(), "pods = \"insecure\"\nttl = 8\nthreads = 64\n").unwrap();
     let threads = option("threads");
     daemon.signal("HUP");
@@ -196,10 +196,10 @@ fn page_has_state_and_strict_policy() {
     assert!(head.starts_with("HTTP/1.1 200 ") && body.is_empty(), "{head}");
 }
 
-/// Number of connections that send nothing, or begin a request and never end it: more than the server keeps.
+/// Number of connections that send nothing or an incomplete request: more than the server keeps open.
 const FLOOD: u16 = 500;
 
-/// Connects to the admin endpoints from an address of the loopback network.
+/// Connects to the admin endpoints from this loopback address.
 fn connect_from(client: Ipv4Addr, daemon: &Daemon) -> TcpStream {
     Stream::connect_from(client, daemon.admin).0
 }
@@ -224,7 +224,7 @@ fn silent_connections_do_not_keep_probes_out() {
         let mut connections = Vec::new();
         for (number, &client) in clients.iter().enumerate() {
             let mut stream = connect_from(client, &daemon);
-            // It may be closed already.
+            // The server may have closed the connection already.
             let _ = stream.write_all(head.as_bytes());
             if !head.is_empty() {
                 let _ = stream.write_all(&[b'x'; 8000]);
@@ -246,7 +246,7 @@ fn client_beyond_limit_loses_silent_connections() {
     let mut silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(daemon.admin).unwrap()).collect();
     let mut used = TcpStream::connect(daemon.admin).unwrap();
     used.set_read_timeout(Some(PATIENCE)).unwrap();
-    // Enough to close one of these and no more; the first of them is the oldest without a request.
+    // Enough to exceed the limit by one; the first silent connection is the oldest without a request.
     let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut answer = [0; 256];
     silent.extend((0..14).map(|_| {
@@ -270,7 +270,7 @@ fn clients_that_never_read_delay_no_probe() {
         let [high, low] = number.to_be_bytes();
         let mut stream = connect_from(Ipv4Addr::new(127, 1, high, low), &daemon);
         for _ in 0..10 {
-            // Fails if it is closed.
+            // Fails if the server has closed the connection.
             let _ = stream
                 .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
         }
@@ -315,7 +315,7 @@ fn counts_by_code_begin_at_zero() {
     }
 }
 
-/// A file of these pods: namespace, name and addresses.
+/// Returns a file with these pods: namespace, name and addresses.
 fn pods_file(pods: &[(&str, &str, &[&str])]) -> tempfile::NamedTempFile {
     let items: Vec<_> = pods
         .iter()

@@ -1,4 +1,4 @@
-//! No answer is much longer than its query, so forged queries cannot be used to amplify traffic.
+//! Responses are at most 2.6 times as long as their queries, so forged queries amplify traffic little.
 
 #[path = "../../examples/amplification.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -11,7 +11,7 @@ fn responses_are_shorter_than_three_queries() {
     for row in &rows {
         println!("{row}");
         assert!(row.response * 10 <= row.query * 26, "{row}");
-        // A response of the rate limiter is the query and, at most, an extended error and a server's cookie.
+        // A response of the rate limiter is the query and at most an extended error and a server cookie.
         assert!(row.truncated <= row.query + 6 + 16, "{row}");
         assert!(row.truncated <= row.response, "{row}");
     }

@@ -12,7 +12,7 @@ use poddns_test_support::wait::until;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Pods of a file: namespace, name, address.
+/// Writes a file with these pods: namespace, name and address.
 fn pods_file(folder: &TempDir, pods: &[(&str, &str, &str)]) -> PathBuf {
     let items: Vec<Value> = pods
         .iter()
@@ -36,7 +36,7 @@ fn some_pods(folder: &TempDir) -> PathBuf {
     )
 }
 
-/// A daemon with an audit of the pods in a file.
+/// Starts a daemon in mode insecure with an audit against the pods of a file.
 fn auditing(pods: &Path, arguments: &[&str]) -> Daemon {
     let pods = format!("--pods-file={}", pods.display());
     insecure(&[&["--audit", pods.as_str()], arguments].concat())
@@ -52,7 +52,7 @@ fn name(first: &str, namespace: &str) -> String {
     format!("{first}.{namespace}.pod.cluster.local")
 }
 
-/// Waits until the pods of the file are known, so that findings are about these.
+/// Waits until the index has the pods of the file.
 fn wait_until_synced(daemon: &Daemon) {
     until("the pods are known", || daemon.metric("poddns_index_synced") == 1);
 }
@@ -76,7 +76,7 @@ fn refusals_are_counted_and_named() {
         }
         Stream::connect(daemon.address()).exchange(&query(9, &name(first, namespace)));
     }
-    // None of these is an address that insecure answers.
+    // Mode insecure answers none of these with an address, so the audit ignores them.
     for other in ["web.pod.cluster.local", "web-0.web.pod.cluster.local", "pod.cluster.local", "example.org"]
     {
         ask(daemon.address(), &query(1, other));
@@ -156,13 +156,13 @@ fn answers_are_those_of_insecure() {
 #[test]
 fn answers_continue_without_pods() {
     let folder = tempfile::tempdir().unwrap();
-    // There is no cluster: the feed never completes a list.
+    // No API server listens there, so the feed never completes a list.
     let kubeconfig = folder.path().join("kubeconfig");
     let user = json!({ "token": "t" });
     fs::write(&kubeconfig, api_server::kubeconfig("http://127.0.0.1:9", &user)).unwrap();
     let broken = [
         vec![format!("--kubeconfig={}", kubeconfig.display())],
-        // There is no kubeconfig.
+        // The pods file does not exist.
         vec![format!("--pods-file={}", folder.path().join("missing.json").display())],
     ];
     for arguments in broken {
@@ -200,14 +200,14 @@ fn file_keeps_the_audit_over_restarts() {
         daemon.signal("TERM");
         assert!(daemon.wait().success());
     }
-    // Of other domains.
+    // The file is of an audit of other domains.
     let other = auditing(&pods, &[&argument, "--domain=example.org"]);
     other.wait_for_log("it is an audit of the domains cluster.local, and now they are example.org");
     until("the error is shown", || document(&other)["file"]["error"].is_string());
     assert_eq!(document(&other)["queries"], 0);
 }
 
-/// The audit's file is on a full file system.
+/// Puts the file of the audit on a full file system.
 #[cfg(feature = "system-tests")]
 #[test]
 fn full_disk_stops_only_the_file() {
@@ -300,7 +300,7 @@ fn check_namespaces_answers_by_namespaces_alone() {
     assert_eq!((&document["queries"], &document["refused"]["no-such-pod"]), (&json!(1), &json!(1)));
 }
 
-/// An A query with a client subnet of IPv4.
+/// Returns an A query with an IPv4 client subnet (RFC 7871).
 fn from_subnet(name: &str, prefix: u8, address: &[u8]) -> Vec<u8> {
     let mut query = query(7, name);
     query[11] = 1;
@@ -317,7 +317,7 @@ fn forwarders_name_the_clients() {
     wait_until_synced(&daemon);
     let name = name("10-42-9-9", "web");
     let whole = from_subnet(&name, 32, &[10, 42, 7, 1]);
-    // Two of them name their client; of three the client is unknown.
+    // Two queries name their client; the client of the other three is unknown.
     ask(daemon.address(), &whole);
     Stream::connect(daemon.address()).exchange(&whole);
     ask(daemon.address(), &from_subnet(&name, 24, &[10, 42, 7]));

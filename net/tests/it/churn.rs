@@ -1,4 +1,4 @@
-//! A server whose index changes at full speed: a pod that stays is always answered with its addresses.
+//! Queries for permanent pods while other pods are added and removed at full speed: all are answered.
 //!
 //! `PODDNS_STRESS_QUERIES` is the number of queries, 3,000 by default.
 
@@ -13,9 +13,9 @@ use poddns_net::{Server, Settings};
 use poddns_test_support::dns::{addresses, ask, query};
 use poddns_watch::{IndexOptions, IndexWriter, PodRecord, Uid, index};
 
-/// Pods that stay.
+/// Number of permanent pods.
 const STABLE: u32 = 64;
-/// Pods that are added and removed.
+/// Number of pods that are added and removed.
 const PODS: u32 = 3000;
 const CLIENTS: u32 = 2;
 
@@ -32,7 +32,7 @@ fn apply(writer: &mut IndexWriter, namespace: &str, name: &str, addresses: &[IpA
     writer.apply(&PodRecord { uid, namespace: namespace.parse().unwrap(), name, addresses });
 }
 
-/// Adds and removes pods, some of which share the address of one that stays, until no client is left.
+/// Adds and removes pods, some of which share an address with a permanent one, until all clients have ended.
 fn churn(writer: &mut IndexWriter, clients: &AtomicUsize) {
     for number in (0..PODS).cycle() {
         if clients.load(Ordering::Relaxed) == 0 {
@@ -48,7 +48,7 @@ fn churn(writer: &mut IndexWriter, clients: &AtomicUsize) {
     }
 }
 
-/// Asks for the pods that stay, by each of their addresses and by name.
+/// Queries a permanent pod by each of its addresses and by name.
 fn check(server: SocketAddr, number: u32) {
     let own = [v4(10, number), v6(number), v4(192, number)];
     for address in own {
@@ -97,7 +97,7 @@ fn pods_that_stay_are_answered_under_churn() {
     server.stop();
 }
 
-/// Counts a client until it ends, also by a panic.
+/// Decrements the number of running clients when dropped, also by a panic.
 struct Running(Arc<AtomicUsize>);
 
 impl Drop for Running {

@@ -1,4 +1,4 @@
-//! Errors in flags, environment and file are reported before anything is bound, with exit code 64.
+//! Errors in flags, environment and file: they are reported before a socket is bound, with exit code 64.
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command().args(arguments).envs(variables.iter().copied()).output().unwrap()
 }
 
-/// Runs it and expects it to refuse with exactly these lines.
+/// Runs the daemon and asserts that it prints exactly these lines and exits with code 64.
 #[track_caller]
 fn assert_refused(arguments: &[&str], variables: &[(&str, &str)], expected: &[&str]) {
     let output = run(arguments, variables);
@@ -24,7 +24,7 @@ fn assert_refused(arguments: &[&str], variables: &[(&str, &str)], expected: &[&s
     assert_eq!(lines, expected);
 }
 
-/// A config file of this text.
+/// Writes a config file with this text.
 fn file(text: &str) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("poddns.toml");
@@ -32,7 +32,7 @@ fn file(text: &str) -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// Runs it with a config file and expects these lines, each after the file's name.
+/// Runs the daemon with a config file and asserts that it prints these lines, each after the path of the file.
 #[track_caller]
 fn assert_file_refused(text: &str, expected: &[&str]) {
     let (_directory, path) = file(text);
@@ -333,7 +333,7 @@ fn flags_beat_variables_which_beat_file() {
         file("ttl = 1\ndomain = [\"file.example\", \"two.example\"]\nblock-special = true\n");
     let path = path.to_str().unwrap();
     let ttl = |arguments: &[&str], variables: &[(&str, &str)]| {
-        // In this process, since only a fork could have its own environment.
+        // Runs in this process, so the environment is a function in place of the process's own.
         let flags = poddns_net::config::with_flags(clap::Command::new("test"))
             .try_get_matches_from([&["test", "--pods=insecure", "--config", path], arguments].concat())
             .unwrap();

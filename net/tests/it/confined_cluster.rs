@@ -1,7 +1,7 @@
-//! Reading a cluster under all restrictions at once: no capability, Landlock, seccomp, and credentials that the
-//! kubelet exchanges meanwhile.
+//! Reading a cluster under all restrictions: no capabilities, Landlock and seccomp, with credentials that the kubelet
+//! rotates meanwhile.
 //!
-//! These are tests of what the daemon may open and call; following a cluster is tested with the feeds.
+//! These tests cover the files and system calls of the daemon; the tests of the feeds cover watching a cluster.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -13,7 +13,7 @@ use poddns_test_support::daemon::Daemon;
 use poddns_test_support::dns::{addresses, ask, name, query};
 use poddns_test_support::wait::until;
 
-/// A volume as the kubelet fills it: the token is a link into a directory that is a link itself.
+/// Writes a token to a volume like the kubelet: into a new directory, to which it re-points the link `..data`.
 fn fill(volume: &Path, directory: &str, token: &str) {
     fs::create_dir(volume.join(directory)).unwrap();
     fs::write(volume.join(directory).join("token"), token).unwrap();
@@ -30,7 +30,7 @@ fn rotated_token_is_read_under_restrictions() {
     symlink("..data/token", volume.join("token")).unwrap();
     let server = one_pod();
     server.require_token("first-token");
-    // By name, so that the C library has to look it up.
+    // A host name, so that the C library has to resolve it.
     let url = format!("http://localhost:{}", server.address().port());
     let kubeconfig = folder.path().join("kubeconfig");
     let user = serde_json::json!({ "tokenFile": volume.join("token") });
@@ -80,7 +80,7 @@ fn credential_plugin_and_seccomp_exclude_each_other() {
     }
 }
 
-/// Snapshots need no more than write access to their folder, which does not belong to root here.
+/// Snapshots need only write access to their folder, which another user than root owns here.
 #[test]
 fn snapshots_work_under_all_restrictions() {
     let folder = tempfile::tempdir().unwrap();

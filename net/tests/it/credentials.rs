@@ -1,4 +1,4 @@
-//! The daemon and the credentials of its cluster.
+//! Credentials of the cluster.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use poddns_test_support::dns::{SERVFAIL, lookup};
 use poddns_test_support::wait::until;
 use serde_json::json;
 
-/// A kubeconfig whose plugin is this script, with `$FOLDER`.
+/// Writes a kubeconfig with this script as credential plugin, which has `$FOLDER` in its environment.
 fn with_plugin(folder: &Path, url: &str, script: &str) -> std::path::PathBuf {
     let exec = json!({
         "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script],

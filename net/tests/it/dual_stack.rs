@@ -1,5 +1,5 @@
-//! IPv4 clients of a socket for both families, as systemd may pass one: the kernel shows them as IPv4-mapped addresses, and
-//! they count as IPv4 addresses everywhere.
+//! IPv4 clients of a dual-stack socket, which systemd may pass: the kernel reports them as IPv4-mapped addresses, and
+//! the daemon treats them as IPv4 addresses everywhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Command;
@@ -19,16 +19,16 @@ const NOERROR: u8 = 0;
 const NXDOMAIN: u8 = 3;
 const REFUSED: u8 = 5;
 
-/// Addresses of pods of namespaces `a` and `b`, of a client that sees everything, and of a forwarder.
+/// Addresses of a pod in namespace `a`, a pod in namespace `b`, a client that sees everything, and a forwarder.
 const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const B: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const ADMIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
 const FORWARDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
-/// Address without a pod, in no network of a setting.
+/// Address of no pod, outside the networks of all settings.
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 9);
 
-/// Returns the daemon's command with a UDP socket and a TCP socket of both families on one port, and that port. `None` on a
-/// host without IPv6.
+/// Returns the command of a daemon with passed dual-stack sockets, UDP and TCP, and their port. `None` on a host
+/// without IPv6.
 fn dual_stack() -> Option<(Command, u16)> {
     let bind = |kind, port| {
         let socket = Socket::new(Domain::IPV6, kind, None)?;
@@ -39,7 +39,7 @@ fn dual_stack() -> Option<(Command, u16)> {
     loop {
         let udp = bind(Type::DGRAM, 0).ok()?;
         let port = udp.local_addr().unwrap().as_socket().unwrap().port();
-        // Rarely another program has the same port over TCP.
+        // Another program may have bound the same port over TCP.
         let Ok(tcp) = bind(Type::STREAM, port) else { continue };
         tcp.listen(128).unwrap();
         let mut command = passed(udp, tcp, 2);
@@ -48,7 +48,7 @@ fn dual_stack() -> Option<(Command, u16)> {
     }
 }
 
-/// A daemon with a socket for both families, whose pods are in a file.
+/// A daemon with dual-stack sockets and pods from a file.
 struct DualStack {
     _folder: TempDir,
     daemon: Daemon,
@@ -74,7 +74,7 @@ impl DualStack {
         until("the pods are known", || self.daemon.metric("poddns_index_synced") == 1);
     }
 
-    /// Returns the response to a client, which is the same over both transports.
+    /// Returns the response to a client; asserts that it is the same over both transports.
     fn response(&self, client: Ipv4Addr, query: &[u8]) -> Vec<u8> {
         let udp = exchange(&socket(client, self.address), query);
         let tcp = Stream::connect_from(client, self.address).exchange(query);
@@ -94,7 +94,7 @@ fn pod(name: &str) -> Vec<u8> {
     query(7, &format!("{name}.pod.cluster.local"))
 }
 
-/// Makes a query for all of the zone.
+/// Returns an AXFR query.
 fn axfr() -> Vec<u8> {
     let mut query = query(8, "pod.cluster.local");
     let end = query.len();
@@ -122,7 +122,7 @@ fn mapped_clients_see_own_namespace() {
     ] {
         assert_eq!(rcode(&server.response(client, &pod(name))), expected, "{client} {name}");
     }
-    // EDNS Client Subnet of B (RFC 7871).
+    // With B as EDNS Client Subnet (RFC 7871).
     let mut forwarded = pod("127-0-0-3.b");
     forwarded[11] = 1;
     forwarded.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 8, 0, 8, 0, 1, 32, 0, 127, 0, 0, 3]);
@@ -147,7 +147,7 @@ fn mapped_clients_are_logged_as_ipv4() {
     let Some(server) = DualStack::start(&["--pods=insecure", "--audit"]) else { return };
     let mut stream = Stream::connect_from(OTHER, server.address);
     stream.exchange(&pod("10-9-9-9.a"));
-    // Closing resets the connection.
+    // With this option, closing resets the connection.
     socket2::SockRef::from(&stream.0).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(stream);
     server.daemon.wait_for_log("\"connection\":\"127.0.1.9:");
@@ -189,7 +189,7 @@ fn mapped_clients_share_cookies_with_ipv4() {
     };
     let response = server.response(A, &with_cookie(&[1; 8]));
     assert_eq!(response[response.len() - 2..], [0, 0], "exempt clients get no option");
-    // Of another server with this secret, whose socket is for IPv4 alone.
+    // A cookie of another server with this secret and an IPv4 socket.
     let ipv4 = insecure(&arguments);
     let both = cookie(&exchange(&socket(OTHER, ipv4.address()), &with_cookie(&[1; 8]))).to_owned();
     server.response(OTHER, &with_cookie(&both));

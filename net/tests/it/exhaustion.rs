@@ -1,7 +1,6 @@
-//! Exhaustion of descriptors, of the disk of the log or of its pipe. The daemon continues to answer.
+//! Exhaustion of descriptors, and of the disk or the pipe of the log. The daemon continues to answer.
 //!
-//! It takes `prlimit` and `unshare` (util-linux), `ip` (iproute2) and /dev/full; where these are missing it fails,
-//! it does not pass.
+//! Requires `prlimit` and `unshare` (util-linux), `ip` (iproute2) and /dev/full; fails without them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -18,14 +17,14 @@ use poddns_test_support::wait::{PATIENCE, until};
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
 
-/// Limit of the daemon's descriptors. Half of those that its sockets and threads leave may be TCP connections.
+/// Limit of the daemon's descriptors. Half of those that its sockets and threads do not use may be TCP connections.
 const FILES: usize = 64;
 
 fn open_files(daemon: &Daemon) -> usize {
     fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count()
 }
 
-/// The daemon with few descriptors.
+/// Starts the daemon with at most [`FILES`] descriptors.
 fn limited(arguments: &[&str]) -> Daemon {
     let mut command = without_settings(Command::new("prlimit"));
     command.arg(format!("--nofile={FILES}:{FILES}")).arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
@@ -38,7 +37,7 @@ fn connections_leave_descriptors_for_the_rest() {
     let daemon = limited(&[]);
     daemon.wait_for_log("RLIMIT_NOFILE");
     let before = open_files(&daemon);
-    // From many addresses, so that the limit of each is not reached.
+    // From many addresses, so that the limit of connections per client is not reached.
     let mut streams: Vec<Stream> = (0..200)
         .map(|host| {
             let mut stream = Stream::connect_from(Ipv4Addr::new(127, 0, 2, host), daemon.address());
@@ -46,7 +45,7 @@ fn connections_leave_descriptors_for_the_rest() {
             stream
         })
         .collect();
-    // The admin endpoints and UDP are served, and so is every new connection: idle ones make room.
+    // The admin endpoints, UDP and every new connection are served: idle connections are closed for new ones.
     let open = daemon.metric("poddns_tcp_connections");
     assert!((10..FILES as u64 / 2).contains(&open), "{open} connections");
     assert_eq!(daemon.metric("poddns_tcp_accept_errors_total"), 0);
@@ -58,12 +57,12 @@ fn connections_leave_descriptors_for_the_rest() {
     until("all descriptors are free again", || open_files(&daemon) <= before);
 }
 
-/// Whatever the number of threads, the number of connections in the log is served, and everything else that needs a descriptor.
+/// With any number of threads, the daemon serves as many connections as it has logged, and has descriptors left.
 #[test]
 fn threads_leave_the_logged_descriptors() {
     const LIMIT: u64 = 2048;
     const CLIENTS: u16 = 2000;
-    // The test holds the other ends.
+    // This process needs a descriptor for each connection, too.
     let raised =
         Command::new("prlimit").args(["--nofile=4096:", "--pid", &std::process::id().to_string()]).status();
     assert!(raised.expect("prlimit of util-linux").success(), "the hard limit of open files allows 4,096");
@@ -106,7 +105,7 @@ fn descriptor_exhaustion_spares_udp_and_tcp_recovers() {
             .status();
         assert!(done.expect("prlimit of util-linux").success());
     };
-    // As many as are open already: no further connection can be accepted, for DNS or for HTTP.
+    // Equal to the number of open descriptors, so that no further connection can be accepted, for DNS or HTTP.
     let before = open_files(&daemon);
     prlimit(before);
     let mut waiting: Vec<Stream> = (0..50).map(|_| Stream::connect(daemon.address())).collect();
@@ -119,12 +118,12 @@ fn descriptor_exhaustion_spares_udp_and_tcp_recovers() {
     for _ in 0..1000 {
         assert_answers(daemon.address());
     }
-    // Each attempt that fails is followed by a pause, so that it does not take up a core: the thread sleeps in between,
-    // and the log has one line about it.
+    // The thread sleeps after each failed attempt, so that it does not use all of a core, and the log has one line
+    // about it.
     until("there are pauses", || voluntary_switches(&daemon) > switches + 3);
     assert_eq!(daemon.log().matches("a TCP connection could not be accepted").count(), 1);
     prlimit(FILES);
-    // All of them, although only half of the descriptors are available at a time.
+    // All are answered, although only half of the descriptors are available to connections at a time.
     for (number, stream) in (0..).zip(&mut waiting) {
         assert_eq!(id(&stream.receive()), number);
     }
@@ -133,7 +132,7 @@ fn descriptor_exhaustion_spares_udp_and_tcp_recovers() {
     assert!(failures > 0);
 }
 
-/// Returns the number of times that the TCP thread has slept.
+/// Returns the number of voluntary context switches of the TCP thread, by which it sleeps.
 fn voluntary_switches(daemon: &Daemon) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
     let is_tcp =
@@ -146,12 +145,13 @@ fn voluntary_switches(daemon: &Daemon) -> u64 {
 
 #[test]
 fn full_disk_of_log_does_no_harm() {
-    // Without a log the port is unknown, so it is a given one, in a namespace of the test's own.
+    // The log reports the port, and is not readable here, so the port is fixed, in a network namespace of the test's
+    // own.
     in_namespace("exhaustion::full_disk_of_log_does_no_harm", &["link set lo up"], log_on_a_full_disk);
 }
 
 fn log_on_a_full_disk() {
-    // Every write to it fails with ENOSPC, as on a full disk.
+    // Every write to /dev/full fails with ENOSPC, as on a full disk.
     serves_with_log(OpenOptions::new().write(true).open("/dev/full").unwrap().into());
 }
 
@@ -163,10 +163,10 @@ fn full_pipe_of_log_does_no_harm() {
 
 fn log_on_a_full_pipe() {
     let (unread, pipe) = io::pipe().unwrap();
-    // Opened anew, so that only this end is non-blocking, and not the daemon's.
+    // Opened again, so that only this descriptor is non-blocking, and not the daemon's.
     let again = format!("/proc/self/fd/{}", pipe.as_raw_fd());
     let mut filler = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(again).unwrap();
-    // In small pieces, or the last page would have room for a line.
+    // Single bytes, since a larger write could fail while a page still has room for a line.
     let full = loop {
         if let Err(error) = filler.write_all(b"\n") {
             break error;
@@ -177,28 +177,28 @@ fn log_on_a_full_pipe() {
     drop(unread);
 }
 
-/// A daemon that logs nothing; killed when dropped.
+/// A daemon without a readable log; killed when dropped.
 struct Mute(Child);
 
 impl Drop for Mute {
     fn drop(&mut self) {
-        // Both fail only if it has ended.
+        // Both fail only if the process has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Starts the daemon with this standard error, to which nothing can be written; it serves, and ends in order.
+/// Asserts that the daemon serves and ends in order with this standard error, to which nothing can be written.
 fn serves_with_log(stderr: Stdio) {
     let server = SocketAddr::from(([127, 0, 0, 1], 53));
     let daemon = command()
         .args(["--pods=insecure", &format!("--listen={server}"), "--admin=off", "--lame-duck=0s"])
-        // As many lines as there can be.
+        // The maximum number of lines.
         .env("RUST_LOG", "trace")
         .stderr(stderr)
         .spawn();
     let mut daemon = Mute(daemon.unwrap());
-    // Connected, and its queries are refused until the daemon serves.
+    // The socket is connected, so until the daemon serves, it fails with ECONNREFUSED.
     until("it answers", || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const HERE: IpAddr = IpAddr::V4(POD);
 
-/// A directory with everything that hangs.
+/// A directory with files and programs that hang.
 struct Folder(TempDir);
 
 impl Folder {
@@ -34,7 +34,8 @@ impl Folder {
         path
     }
 
-    /// Writes a kubeconfig with a credential plugin that never returns; returns it and a file that exists once that runs.
+    /// Writes a kubeconfig with a credential plugin that never returns; returns its path and that of a file that the
+    /// plugin creates when it starts.
     fn hanging_plugin(&self) -> (PathBuf, PathBuf) {
         let begun = self.path("begun");
         let program =
@@ -57,7 +58,7 @@ fn flag(name: &str, path: &Path) -> String {
     format!("--{name}={}", path.display())
 }
 
-/// The daemon answers, but knows nothing of pods yet.
+/// Asserts that the daemon answers, but has no pods yet.
 fn assert_not_ready(daemon: &Daemon) {
     let answer = lookup(daemon, "default", HERE);
     assert_eq!((answer.rcode, answer.extended_error), (SERVFAIL, Some(14)));
@@ -79,7 +80,7 @@ pub(crate) fn wait_for_thread(daemon: &Daemon, name: &str) {
     });
 }
 
-/// Starts the daemon in mode insecure with a config file, which it reads by a link.
+/// Starts the daemon in mode insecure with a config file, and returns both.
 fn reloadable(folder: &Folder, to: Option<&UnixDatagram>) -> (Daemon, PathBuf) {
     let config = folder.write("poddns.toml", "pods = \"insecure\"\n");
     let mut command = command();
@@ -135,7 +136,7 @@ fn hanging_config_file_at_reload_blocks_nothing() {
     daemon.signal("HUP");
     wait_for_thread(&daemon, "poddns-config");
     assert_answers(daemon.address());
-    // The watchdog is served meanwhile.
+    // The watchdog is pinged meanwhile.
     let mut messages = std::iter::repeat_with(|| {
         let mut message = [0; 4096];
         let len = socket.recv(&mut message).expect("a message");
@@ -149,7 +150,7 @@ fn hanging_config_file_at_reload_blocks_nothing() {
 #[test]
 fn silent_api_server_blocks_nothing() {
     let folder = Folder::new();
-    // Connections are established by the kernel, and never accepted.
+    // The kernel establishes connections, which are never accepted.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let kubeconfig = folder.write("kubeconfig", &kubeconfig(&url, &serde_json::json!({})));
@@ -166,7 +167,7 @@ fn reload_during_a_hanging_one_follows() {
     let pipe = folder.fifo("poddns.toml");
     daemon.signal("HUP");
     wait_for_thread(&daemon, "poddns-config");
-    // Requested while the first is in progress, so it comes after that; the writer ends the first.
+    // Requested while the first reload is in progress, so it follows; writing to the pipe ends the first.
     daemon.signal("HUP");
     fs::write(&pipe, "pods = \"insecure\"\nttl = 1\n").unwrap();
     let reloads = || daemon.metric("poddns_config_reloads_total{result=\"success\"}");

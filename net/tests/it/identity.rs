@@ -1,4 +1,4 @@
-//! Cookies, and identifiers of the server.
+//! Cookies and identifiers of the server.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use poddns_test_support::wait::until;
 const COOKIE: u16 = 10;
 const NSID: u16 = 3;
 
-/// Clients on loopback have a rate limit, and so get cookies.
+/// Option that makes loopback clients subject to the rate limit, so that they get cookies.
 const LIMITED: &str = "--rate-limit-exempt=none";
 
 fn edns(server: SocketAddr, code: u16, value: &[u8]) -> Option<Vec<u8>> {
@@ -31,7 +31,7 @@ fn edns(server: SocketAddr, code: u16, value: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The text of a CH TXT record, or the rcode.
+/// Returns the text of a CH TXT record, or the rcode.
 fn chaos(server: SocketAddr, name: &str) -> Result<String, u16> {
     let mut message = Message::query();
     let mut query = Query::query(Name::from_ascii(name).unwrap(), RecordType::TXT);
@@ -50,7 +50,7 @@ fn valid_cookies(daemon: &Daemon) -> u64 {
 
 fn write(file: &Path, secrets: &[u8]) {
     use std::os::unix::fs::PermissionsExt;
-    // Written beside and renamed, as a Secret's volume does.
+    // Written to another file and renamed, as in the volume of a Secret.
     let beside = file.with_extension("new");
     let lines: Vec<String> = secrets.iter().map(|&octet| format!("{octet:02x}").repeat(16)).collect();
     fs::write(&beside, lines.join("\n")).unwrap();
@@ -70,7 +70,7 @@ fn replicas_share_cookie_secrets_and_rotate() {
     assert_eq!(old.len(), 24);
     fresh(&two, &old);
     assert_eq!((valid_cookies(&one), valid_cookies(&two)), (0, 1));
-    // RFC 9018 5: with a new secret, the old one stays valid.
+    // RFC 9018 5: after a rollover, the previous secret stays valid.
     write(&file, &[0x22, 0x11]);
     for daemon in [&one, &two] {
         daemon.signal("HUP");
@@ -81,7 +81,7 @@ fn replicas_share_cookie_secrets_and_rotate() {
     assert_ne!(new[12..], old[12..]);
     fresh(&one, &new);
     assert_eq!(valid_cookies(&one), 1);
-    // The old one is removed, this time without a signal.
+    // The previous secret is removed, this time without a signal.
     write(&file, &[0x22]);
     until("the file is read again by itself", || {
         let before = valid_cookies(&one);

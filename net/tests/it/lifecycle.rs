@@ -1,4 +1,4 @@
-//! From start to end: signals, reloads, and processes that take over, without losing a query.
+//! Signals, reloads, and takeovers by another process, all without losing a query.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,7 +47,8 @@ impl Config {
     }
 }
 
-/// Asks without a pause until told to stop, and returns how many queries were answered. Panics if one was not.
+/// Clients that send queries without a pause until stopped, and count the answers. They panic if a query is not
+/// answered.
 struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<u32>>,
@@ -56,10 +57,10 @@ struct Load {
 impl Load {
     fn on(server: SocketAddr) -> Self {
         Self::of(move |number| {
-            // A new port now and then, so that every socket of the server gets its share.
+            // A new socket for each call, so that its port selects any of the server's sockets.
             let socket = connect(server);
             socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-            // Many under way at a time, so that there is always something to lose.
+            // 20 queries in flight, so that some would be lost if the server dropped any.
             let mut expected: BTreeSet<u16> = (number * 100..number * 100 + 20).collect();
             for &id in &expected {
                 socket.send(&query(id, &name(IP))).unwrap();
@@ -73,7 +74,7 @@ impl Load {
         })
     }
 
-    /// The same over TCP, each query on a connection of its own.
+    /// Returns clients that send each query over a TCP connection of its own.
     fn over_tcp(server: SocketAddr) -> Self {
         Self::of(move |number| {
             assert_eq!(id(&Stream::connect(server).exchange(&query(number, &name(IP)))), number);
@@ -81,7 +82,7 @@ impl Load {
         })
     }
 
-    /// Four clients with a number each, that ask over and over and say how many queries were answered.
+    /// Returns four clients, each of which calls `ask` with its number repeatedly and sums the answers.
     fn of(ask: impl Fn(u16) -> u32 + Copy + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let client = |number| {
@@ -142,11 +143,11 @@ fn sigint_ends_too() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let mut daemon = insecure(&["--lame-duck=1h"]);
-    // A signal during the start ends it at once.
+    // Not earlier, since a signal during the start ends the daemon at once.
     daemon.wait_for_log("\"ready\"");
     daemon.signal("TERM");
     daemon.wait_for_log("unready from now on");
-    // A reload is no reason to hurry.
+    // A reload request does not count as the second signal.
     daemon.signal("HUP");
     assert_answers(daemon.address());
     daemon.signal("TERM");
@@ -164,7 +165,7 @@ fn begun_query_is_answered_before_exit() {
     let (head, tail) = whole.split_at(10);
     busy.exchange(&query(6, &name(IP)));
     busy.0.write_all(head).unwrap();
-    // What was sent before the signal need not have been read yet: the server looks before it closes.
+    // The server may not have read the beginning of the query yet: it reads once more before it closes a connection.
     daemon.signal("TERM");
     idle.assert_closed();
     busy.0.write_all(tail).unwrap();
@@ -247,7 +248,7 @@ fn listener_changes_lose_no_query() {
         until("it has gone again", || listening() == [stays]);
     }
     assert!(load.stop() > 0);
-    // One that cannot be bound: nothing changes.
+    // If one address cannot be bound, nothing changes.
     let taken = UdpSocket::bind("127.0.0.4:0").unwrap();
     config.write(&format!("ttl = 60\nlisten = [\"127.0.0.5:0\", \"{}\"]\n", taken.local_addr().unwrap()));
     daemon.signal("HUP");
@@ -258,7 +259,7 @@ fn listener_changes_lose_no_query() {
 
 #[test]
 fn reloads_lose_no_query() {
-    // Not that of any round, or the first would be taken before it is read, and be read with the second.
+    // A TTL of no round, since otherwise the wait of that round would end before its reload.
     let config = Config::new("ttl = 100\n");
     let daemon = insecure(&["--threads=2", "--config", config.path()]);
     let load = Load::on(daemon.address());
@@ -268,7 +269,7 @@ fn reloads_lose_no_query() {
         until("it is taken", || ttl(daemon.address()) == round);
     }
     assert!(load.stop() > 0);
-    // Counted when all threads have been told, of which the one that answered may have been the first.
+    // A reload is counted once all threads have the settings; the thread that answered may have been the first.
     until("all are counted", || daemon.metric("poddns_config_reloads_total{result=\"success\"}") == 20);
 }
 
@@ -286,7 +287,7 @@ fn take_over(load: fn(SocketAddr) -> Load) {
     let mut old = insecure(&["--threads=2"]);
     let server = old.address();
     let load = load(server);
-    // As often as it takes to lose one almost surely, were those under way not waited for.
+    // Enough rounds that a query would almost certainly be lost if those in flight were not answered.
     for _ in 0..30 {
         let listen = format!("--listen={server}");
         let new = start(&["--pods=insecure", "--threads=2", &listen]);

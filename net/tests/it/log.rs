@@ -1,4 +1,4 @@
-//! A log that nobody reads: it costs lines, and no answers.
+//! A log that is not read: lines are lost, and no answers.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,10 +11,10 @@ use poddns_test_support::wait::until;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
 
-/// A line of the log for each of these, and more octets than a pipe holds.
+/// Number of errors in the config file. Each is a line of the log; together they exceed the capacity of a pipe.
 const COMPLAINTS: usize = 1000;
 
-/// Each reload logs a thousand lines, until there is room for them neither in the pipe nor in the daemon.
+/// Reloads, with a thousand lines each, until both the pipe and the daemon's queue are full.
 fn complain_until_lines_are_dropped(daemon: &Daemon) {
     let dropped = "poddns_dropped_log_lines_total{reason=\"queue_full\"}";
     while daemon.metric(dropped) == 0 {
@@ -23,13 +23,13 @@ fn complain_until_lines_are_dropped(daemon: &Daemon) {
         until("it is read again", || {
             daemon.metric("poddns_config_reloads_total{result=\"failure\"}") > failures
         });
-        // One thread reloads, but all threads put their lines into the same queue.
+        // All threads add their lines to the same queue, so a full one could block any of them.
         assert_answers(daemon.address());
     }
     assert_eq!(daemon.metric("poddns_dropped_log_lines_total{reason=\"write_failed\"}"), 0);
 }
 
-/// A daemon whose next reload fails, for very many reasons.
+/// Starts a daemon, and then writes [`COMPLAINTS`] errors to its config file, for the next reload.
 fn about_to_complain() -> (Daemon, tempfile::NamedTempFile) {
     let config = tempfile::NamedTempFile::new().unwrap();
     let daemon = insecure(&["--config", config.path().to_str().unwrap()]);

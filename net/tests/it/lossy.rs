@@ -1,8 +1,8 @@
-//! A network that loses, doubles and reorders packets, in a namespace of the test's own: clients that ask again get
-//! their answers, whatever else arrives.
+//! A network that loses, duplicates and reorders packets, in a namespace of the test's own: clients that repeat their
+//! queries are answered.
 //!
-//! It takes `unshare` (util-linux), `ip` and `tc` (iproute2) and `nft` (nftables). Linux has `netem` as an option: where
-//! it is missing, loss comes from nftables, doubling and reordering are left out, and the test says so.
+//! Requires `unshare` (util-linux), `ip` and `tc` (iproute2) and `nft` (nftables). On a kernel without `netem`,
+//! nftables drops packets; duplication and reordering are skipped, and the test prints that.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -19,7 +19,7 @@ const NETEM: &str = "qdisc add dev lo root netem delay 2ms 1ms reorder 25% loss 
 const NFT: &str =
     "table inet lossy { chain in { type filter hook input priority 0; numgen random mod 100 < 10 drop; }; }";
 
-/// Makes the namespace's loopback a lossy network.
+/// Makes loopback of the namespace a lossy network.
 fn degrade_network() {
     let netem = Command::new("tc").args(NETEM.split(' ')).output().expect("tc of iproute2");
     if netem.status.success() {
@@ -45,7 +45,7 @@ fn lossy_network_clients_are_answered() {
     });
 }
 
-/// Sends queries in parallel, each again until it is answered.
+/// Sends queries, up to 100 in flight, and repeats each until it is answered.
 fn over_udp(daemon: &Daemon) {
     let socket = connect(daemon.address());
     socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
@@ -72,7 +72,7 @@ fn over_udp(daemon: &Daemon) {
     assert!(sent > 1000, "the network loses packets");
 }
 
-/// Sends pipelined queries; the kernels retransmit.
+/// Sends pipelined queries; the kernel retransmits lost segments.
 fn over_tcp(daemon: &Daemon) {
     let mut stream = Stream::connect(daemon.address());
     for round in 0..20 {

@@ -1,4 +1,4 @@
-//! The server and the daemon, over real sockets and in real processes.
+//! Tests of the server and the daemon over real sockets and in real processes.
 #![allow(unreachable_pub, missing_docs)]
 
 mod admin;
@@ -35,7 +35,7 @@ mod systemd;
 #[cfg(unix)]
 mod watch_config;
 
-// These need more of the machine than Rust: root, Landlock, seccomp, network namespaces, iproute2, util-linux.
+// These require root, Landlock, seccomp, network namespaces, iproute2 and util-linux.
 #[cfg(all(target_os = "linux", feature = "system-tests"))]
 mod confined_cluster;
 #[cfg(all(target_os = "linux", feature = "system-tests"))]
@@ -49,6 +49,6 @@ mod privileges;
 #[cfg(all(target_os = "linux", feature = "system-tests"))]
 mod ten_thousand;
 
-// These need the API server that `.ci/kube-apiserver` builds.
+// These require the API server that `.ci/kube-apiserver` builds.
 #[cfg(feature = "kube-apiserver")]
 mod kube_apiserver;

@@ -1,7 +1,7 @@
-//! Mutated packets over UDP and TCP, from the fuzzer's corpus and real queries, to a running daemon. Each gets one response
-//! or none, no resource grows, and afterwards the daemon answers as before.
+//! Packets mutated from the fuzzer's corpus and from queries, sent to a running daemon over UDP and TCP. Each gets at
+//! most one response, the daemon's memory and descriptors do not grow, and it continues to answer.
 //!
-//! Half of them go over each transport. They are the same ones each time.
+//! Half of the packets are sent over each transport. They are the same in each run.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,16 +18,16 @@ use poddns_test_support::dns::{
 };
 use poddns_test_support::wait::until;
 
-/// Number of mutants.
+/// Number of mutated packets.
 const PACKETS: usize = 2_000_000;
 
-/// Number of packets in progress: fewer than responses fit into the client's buffer.
+/// Number of packets in flight, whose responses fit into the client's receive buffer.
 const WINDOW: usize = 64;
 
 /// Number of windows for each TCP connection.
 const WINDOWS_A_CONNECTION: usize = 50;
 
-/// Maximum length of a mutant.
+/// Maximum length of a mutated packet in octets.
 const LONGEST: usize = 4096;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
@@ -41,7 +41,7 @@ fn seeds() -> Vec<Vec<u8>> {
         }
     }
     assert!(seeds.len() > 50, "{} seeds", seeds.len());
-    // Sorted, or the mutants would differ from one machine to the next.
+    // Sorted, so that the mutated packets do not depend on the order of files in the directory.
     seeds.sort_unstable();
     let cookie = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
     for name in [&name(IP), "pod.cluster.local", "example.com", "10-0-0-1.pod.cluster.local"] {
@@ -82,7 +82,7 @@ fn mutate(rng: &mut Rng, packet: &mut Vec<u8>, seeds: &[Vec<u8>]) {
             packet.truncate(at);
             packet.extend(&other[rng.usize(..=other.len())..]);
         }
-        // A count of the header, small or not.
+        // A count in the header: a small number or any of one octet.
         6 => {
             let count = [0, if rng.bool() { rng.u8(..4) } else { rng.u8(..) }];
             let which = 4 + 2 * rng.usize(..4);
@@ -90,19 +90,20 @@ fn mutate(rng: &mut Rng, packet: &mut Vec<u8>, seeds: &[Vec<u8>]) {
                 place.copy_from_slice(&count);
             }
         }
-        // A pointer to anywhere nearby.
+        // A compression pointer to one of the first 256 octets.
         _ => packet.extend([0xc0, rng.u8(..), 0, 1, 0, 1]),
     }
 }
 
-/// A query whose answer shows that all before it are done with, and its number.
+/// Returns a query with its ID, which is not in `expected`. Its response shows that all packets before it have been
+/// processed.
 fn sentinel(rng: &mut Rng, expected: &HashMap<u16, usize>) -> (u16, Vec<u8>) {
     let number =
         std::iter::repeat_with(|| rng.u16(..)).find(|number| !expected.contains_key(number)).unwrap();
     (number, query(number, &name(IP)))
 }
 
-/// Mutants, and how often each number may be answered.
+/// Returns mutated packets, and the maximum number of responses for each ID.
 fn window(rng: &mut Rng, seeds: &[Vec<u8>]) -> (Vec<Vec<u8>>, HashMap<u16, usize>) {
     let mutants: Vec<Vec<u8>> = (0..WINDOW).map(|_| mutant(rng, seeds)).collect();
     let mut expected = HashMap::new();
@@ -112,7 +113,7 @@ fn window(rng: &mut Rng, seeds: &[Vec<u8>]) -> (Vec<Vec<u8>>, HashMap<u16, usize
     (mutants, expected)
 }
 
-/// Takes responses until the sentinel's, each of them at most once for each mutant.
+/// Receives responses until that of the sentinel; asserts that there is at most one for each packet.
 fn collect(mut next: impl FnMut() -> Vec<u8>, last: u16, mut expected: HashMap<u16, usize>) {
     loop {
         let response = next();
@@ -147,13 +148,13 @@ fn over_tcp(server: SocketAddr, packets: usize, seeds: &[Vec<u8>]) {
         let (mutants, expected) = window(&mut rng, seeds);
         let (last, query) = sentinel(&mut rng, &expected);
         let octets: Vec<u8> = mutants.iter().chain([&query]).flat_map(|message| frame(message)).collect();
-        // In pieces, wherever they end.
+        // In two writes, split at any octet.
         let (head, tail) = octets.split_at(rng.usize(..octets.len()));
         stream.0.write_all(head).unwrap();
         stream.0.write_all(tail).unwrap();
         collect(|| stream.receive(), last, expected);
         if number % WINDOWS_A_CONNECTION == 0 {
-            // At the end, malformed frames, whose responses are not waited for.
+            // Malformed frames at the end of the connection, without waiting for responses.
             stream.0.write_all(&mutants.concat()).unwrap();
             stream = Stream::connect(server);
         }
@@ -174,7 +175,7 @@ fn two_million_mutated_packets_leave_no_trace() {
             scope.spawn(|| over_tcp(daemon.address(), packets / 2, &seeds));
         });
     };
-    // The state before, with buffers that have been used once.
+    // Warm-up, so that buffers are allocated before memory is measured.
     both(PACKETS / 20);
     until("connections are gone", || daemon.metric("poddns_tcp_connections") == 0);
     let (memory, files) = (daemon.memory(), open_files(&daemon));

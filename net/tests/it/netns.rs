@@ -1,7 +1,7 @@
-//! In a network namespace of its own, with more addresses than loopback has: IPv6, link-local, wildcards.
+//! Addresses that need a network namespace: IPv6, link-local, wildcards on port 53, several links.
 //!
-//! Each test runs itself again in a new namespace, as root there, which takes `unshare` (util-linux), `ip`
-//! (iproute2) and a kernel that allows user namespaces; where these are missing it fails, it does not pass.
+//! Each test runs itself again in a new namespace, as root there. That requires `unshare` (util-linux), `ip` (iproute2)
+//! and a kernel that allows user namespaces; the tests fail without them.
 
 use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -18,7 +18,7 @@ fn ipv6_replies_leave_from_queried_address() {
     in_namespace("netns::ipv6_replies_leave_from_queried_address", &setup, || {
         let daemon = start(&["--pods=insecure", "--listen=[::]:0", "--threads=2"]);
         for host in ["::1", "fd00:9::1", "fd00:9::2"] {
-            // The client is connected, so a reply from any other address would not reach it.
+            // The client is connected, so a reply from another address would not be received.
             let server = SocketAddr::new(host.parse().unwrap(), daemon.address().port());
             assert_answers(server);
             assert_eq!(id(&Stream::connect(server).exchange(&query(3, "example.com"))), 3);
@@ -26,8 +26,9 @@ fn ipv6_replies_leave_from_queried_address() {
     });
 }
 
-/// Two hosts with two links. The client asks an address of the first link from one of the second: the query takes the
-/// first, and the reply must take the second, since no host on the first link answers ARP for the client's address.
+/// Two hosts with two links. The client sends a query to an address of the first link from one of the second. The query
+/// uses the first link, and the reply must use the second, since no host on the first link answers ARP for the client's
+/// address.
 #[test]
 fn replies_follow_routes_not_query_link() {
     let this = "netns::replies_follow_routes_not_query_link";
@@ -59,14 +60,14 @@ fn replies_follow_routes_not_query_link() {
             run(false, &format!("ip link add s{link} type veth peer name c{link} netns {client}"));
             run(false, &format!("ip addr add 10.9.{link}.1/24 dev s{link}; ip link set s{link} up"));
             run(true, &format!("ip addr add 10.9.{link}.2/24 dev c{link}; ip link set c{link} up"));
-            // Each link knows its own addresses alone, and the path back is not checked.
+            // Each link answers ARP for its own addresses only. Reverse path filtering is switched off below.
             run(true, &format!("echo 1 > /proc/sys/net/ipv4/conf/c{link}/arp_ignore"));
         }
         run(false, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done");
         run(true, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done");
         let daemon = start(&["--pods=insecure", "--listen=0.0.0.0:0", "--threads=1"]);
         let port = daemon.address().port();
-        // From the link of the query, and from the other one.
+        // From the address of the link of the query, and from that of the other link.
         for from in ["10.9.1.2", "10.9.2.2"] {
             let dig =
                 format!("dig -b {from} @10.9.1.1 -p {port} 10-42-2-46.default.pod.cluster.local +short");
@@ -85,7 +86,7 @@ fn link_local_address_is_served_on_interface() {
         let index = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap().trim().parse().unwrap();
         let link_local: Ipv6Addr = "fe80::9".parse().unwrap();
         for server in &daemon.dns {
-            // Over the address itself, and over the wildcard, where the reply needs the interface, too.
+            // By the socket of the address itself, and by the wildcard, where the reply needs the interface, too.
             assert_answers(SocketAddrV6::new(link_local, server.port(), 0, index).into());
         }
     });

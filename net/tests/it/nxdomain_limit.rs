@@ -1,4 +1,4 @@
-//! The limit of negative answers, as clients meet it.
+//! The limit of negative answers.
 
 use crate::support::insecure;
 use hickory_proto::op::Message;
@@ -9,7 +9,7 @@ const EXISTS: &str = "10-42-2-46.default.pod.cluster.local";
 const MISSING: &str = "no-address.default.pod.cluster.local";
 const REFUSED: u8 = 5;
 
-/// A limit that a second question reaches, and that loopback is not exempt from.
+/// A limit that the second query reaches, without exempt networks.
 const LIMIT: [&str; 4] =
     ["--nxdomain-limit=1", "--rate-limit=off", "--rate-limit-exempt=none", "--threads=1"];
 
@@ -27,7 +27,7 @@ fn scanner_is_refused_all_names() {
     for number in 0..200 {
         assert_eq!(rcode(&ask(server, &query(number, EXISTS))), 0, "answers cost nothing");
     }
-    // A part of the budget is refilled meanwhile, so the number of queries depends on the machine.
+    // The budget is partly refilled meanwhile, so the number of queries depends on the machine.
     until("a miss is refused", || rcode(&ask(server, &query(1, MISSING))) == REFUSED);
     until("a hit is refused", || {
         ask(server, &query(1, MISSING));

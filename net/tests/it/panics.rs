@@ -1,4 +1,4 @@
-//! Panics and failures of an embedder's index: they are counted, and everything else continues.
+//! Panics and failures of an embedder's index: they are counted, and the server continues.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -11,16 +11,16 @@ use poddns_net::{PodsReport, ServedPods, Server, Settings};
 use poddns_test_support::dns::{Stream, assert_answers, connect, exchange, id, name, query, rcode};
 use poddns_test_support::wait::{PATIENCE, until};
 
-/// The address whose look-up panics.
+/// Address at which a lookup panics.
 const POISON: Ipv4Addr = Ipv4Addr::new(10, 6, 6, 6);
-/// The address whose look-up fails. All others are pods.
+/// Address at which a lookup fails. All other addresses belong to pods.
 const UNREADABLE: Ipv4Addr = Ipv4Addr::new(10, 7, 7, 7);
 
 #[derive(Default)]
 struct Poisoned {
-    /// True if a report panics.
+    /// True to make `report` panic.
     report: AtomicBool,
-    /// True if the check of the rate limit panics.
+    /// True to make the next call of `find_address` panic, which the check of the rate limit makes.
     find: AtomicBool,
 }
 
@@ -64,7 +64,7 @@ fn get(admin: SocketAddr, path: &str) -> String {
     answer
 }
 
-/// Returns the line of the metric after this number of panics.
+/// Returns the line of `/metrics` after this number of panics.
 fn panics(task: &str, number: u32) -> String {
     format!("poddns_panics_total{{task=\"{task}\"}} {number}\n")
 }
@@ -127,7 +127,7 @@ fn control_tasks_continue_after_a_panic() {
     let admin = server.admin().unwrap();
     pods.find.store(true, Ordering::Relaxed);
     until("the panic is counted", || get(admin, "/metrics").contains(&panics("control", 1)));
-    // The check is repeated at once, since the last one had no result.
+    // `find_address` has reset the flag, so the panic was the injected one.
     assert!(!pods.find.load(Ordering::Relaxed));
     assert_answers(server.addresses()[0]);
     assert_eq!(server.pending(), Vec::<String>::new());

@@ -39,7 +39,7 @@ fn only_pods_that_exist_are_answered() {
     assert_eq!(status["index"]["freshness"]["state"], "fresh");
     assert_eq!(daemon.metric("poddns_index_pods"), 1);
     assert_eq!(daemon.metric("poddns_index_synced"), 1);
-    // Written beside and renamed, as an editor or a ConfigMap does.
+    // Written to another file and renamed, as by an editor or in a ConfigMap's volume.
     let beside = directory.path().join("pods.json.new");
     std::fs::write(&beside, list(&[ELSEWHERE])).unwrap();
     std::fs::rename(&beside, &file).unwrap();
@@ -63,7 +63,7 @@ fn reload_can_change_source_of_pods() {
     configure(format!("pods-file = {two:?}\n"));
     daemon.signal("HUP");
     until("the other file is served", || answered(ELSEWHERE) && !answered(HERE));
-    // A missing file: the old one is still served.
+    // If the file is missing, the old one is still served.
     configure("pods-file = \"/nonexistent/pods.json\"\n".to_owned());
     daemon.signal("HUP");
     daemon.wait_for_log("the old configuration stays in effect");
@@ -90,7 +90,7 @@ fn rate_limited_pods_are_reported() {
     // Without the address it is no longer reported.
     std::fs::write(&file, list(&[HERE])).unwrap();
     until("the new file is read", || daemon.status()["rate_limited_pod"].is_null());
-    // The same address, exempt.
+    // The address is exempt.
     std::fs::write(&file, list(&[HERE, global])).unwrap();
     for exempt in ["--pod-cidr=203.0.113.0/24", "--rate-limit-exempt=203.0.113.0/24", "--rate-limit=off"] {
         let arguments = [exempt, "--rate-limit-exempt=private"];
@@ -100,7 +100,7 @@ fn rate_limited_pods_are_reported() {
     }
 }
 
-/// A pipe is read once, when the daemon starts; a reload that would read it again is refused.
+/// A pipe is read once, when the daemon starts; a reload that would read it again fails.
 #[test]
 fn pipe_is_read_at_the_start_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -121,7 +121,8 @@ fn pipe_is_read_at_the_start_alone() {
     assert_eq!(daemon.get("/readyz").0, 200);
 }
 
-/// `kubectl get pods -A -o json | poddnsd --pods-file /dev/stdin`, with Landlock where the kernel has it.
+/// Runs the equivalent of `kubectl get pods -A -o json | poddnsd --pods-file /dev/stdin`, with Landlock if the kernel
+/// has it.
 #[test]
 fn standard_input_is_read_at_the_start() {
     let (reader, mut writer) = std::io::pipe().unwrap();

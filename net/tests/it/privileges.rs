@@ -1,7 +1,7 @@
-//! Privileges that the running daemon has dropped, by the kernel's files.
+//! Dropped privileges of the running daemon, as procfs shows them.
 //!
-//! These take root, `setpriv`, `unshare` and `mount` (util-linux), `ip` (iproute2), and a kernel with Landlock
-//! and seccomp; where these are missing they fail, they do not pass.
+//! These tests require root, `setpriv`, `unshare` and `mount` (util-linux), `ip` (iproute2), and a kernel with Landlock
+//! and seccomp; they fail without.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -16,10 +16,10 @@ use poddns_test_support::dns::{Stream, ask, assert_answers, id, name, query, rco
 use poddns_test_support::wait::until;
 use tempfile::TempDir;
 
-/// A user that every system has, by number.
+/// User id of `nobody`.
 const NOBODY: &str = "65534";
 
-/// The lines of `/proc/PID/status` of every thread.
+/// Returns the contents of `/proc/PID/task/TID/status` of every thread.
 fn threads(daemon: &Daemon) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
     let threads: Vec<String> =
@@ -49,14 +49,14 @@ fn assert_root() {
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&root), 0, "this test takes root");
 }
 
-/// A folder that everybody can look into.
+/// Returns a folder that all users can read.
 fn public_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     folder
 }
 
-/// A copy of the daemon where everybody can run it.
+/// Copies the daemon to a place where all users can run it.
 fn public_daemon(folder: &TempDir) -> PathBuf {
     let program = folder.path().join("poddnsd");
     fs::copy(env!("CARGO_BIN_EXE_poddnsd-of-tests"), &program).unwrap();
@@ -73,7 +73,7 @@ fn pods(ip: Ipv4Addr) -> String {
     serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": [pod] }).to_string()
 }
 
-/// Writes beside and renames, as `kubectl` into a mounted volume, or an editor.
+/// Writes to another file and renames it, like an editor, or `kubectl` in a mounted volume.
 fn replace(file: &Path, text: &str) {
     let beside = file.with_extension("new");
     fs::write(&beside, text).unwrap();
@@ -109,7 +109,7 @@ fn root_becomes_the_user_that_is_named() {
     assert_everywhere(&daemon, "Groups", "");
     assert_no_capabilities(&daemon);
     assert_answers(daemon.address());
-    // Its files in /proc are root's now, but its own business.
+    // Its files in /proc belong to root now, but it can read them.
     assert!(daemon.metric("process_open_fds") > 5);
 }
 
@@ -136,10 +136,11 @@ fn a_user_that_cannot_be_is_refused() {
     );
 }
 
-/// Set in the namespaces: a folder with the daemon in it.
+/// Environment variable in the namespaces: the path of the folder of the daemon.
 const INSIDE: &str = "TEST_IS_INSIDE";
 
-/// The strictest container: nobody's user, one capability, and a root directory that cannot be written.
+/// Runs the daemon as in the most restricted container: user `nobody`, one capability, and a read-only root file
+/// system.
 #[test]
 fn unprivileged_user_with_capability_serves_port_53() {
     assert_root();
@@ -148,7 +149,7 @@ fn unprivileged_user_with_capability_serves_port_53() {
         let test = "privileges::unprivileged_user_with_capability_serves_port_53";
         let mut unshare = Command::new("unshare");
         unshare.args(["--net", "--mount", "--"]).arg(this).args(["--exact", test, "--nocapture"]);
-        // Made out here, where it can be removed.
+        // Created outside the namespaces, where it can be removed.
         let folder = public_folder();
         public_daemon(&folder);
         let inside = unshare.env(INSIDE, folder.path()).output().expect("unshare of util-linux");
@@ -167,7 +168,7 @@ fn unprivileged_user_with_capability_serves_port_53() {
     for mount in
         mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|mount| !mount.starts_with("/proc/"))
     {
-        // A mount that another one covers is not reachable, and so need not be read-only.
+        // Fails for mounts that another one covers, which are not reachable and need not be read-only.
         let _ = Command::new("mount").args(["-o", "remount,bind,ro", mount]).output();
     }
     for place in [folder, Path::new("/"), Path::new("/tmp"), Path::new("/dev/shm")] {
@@ -186,14 +187,15 @@ fn unprivileged_user_with_capability_serves_port_53() {
         assert_eq!(id(&Stream::connect(server.parse().unwrap()).exchange(&query(3, "example.com"))), 3);
     }
     assert_everywhere(&daemon, "Uid", "65534\t65534\t65534\t65534");
-    // Who cannot change the bounding set keeps it; nothing comes of it without new privileges.
+    // Without CAP_SETPCAP the bounding set stays; it has no effect with `no_new_privs`.
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_everywhere(&daemon, set, "0000000000000000");
     }
     assert_everywhere(&daemon, "NoNewPrivs", "1");
 }
 
-/// The daemon opens what a reload names: here a file that its user may read, and Landlock may not let it.
+/// Starts a daemon, then reloads it with a pods file in another directory, which its user may read and Landlock may
+/// forbid.
 fn pods_file_elsewhere(landlock: &str) -> (Daemon, TempDir, TempDir) {
     let [near, far] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let config = near.path().join("poddns.toml");
@@ -216,7 +218,7 @@ fn landlock_keeps_files_elsewhere_out_of_reach() {
     daemon.wait_for_log("since its start this process can open only files in these places");
     assert_answers(daemon.address());
     assert_eq!(rcode(&ask(daemon.address(), &query(1, &name(Ipv4Addr::new(10, 42, 2, 47))))), 3);
-    // The files that it knows may be replaced as they like.
+    // The files named at the start may be replaced.
     replace(
         &near.path().join("poddns.toml"),
         &format!("ttl = 7\npods-file = {:?}\n", near.path().join("pods.json")),
@@ -229,7 +231,7 @@ fn landlock_keeps_files_elsewhere_out_of_reach() {
     });
 }
 
-/// Asserts that Landlock is the reason.
+/// The counterpart of the test above, to show that Landlock is the cause.
 #[test]
 fn without_landlock_they_are_within_reach() {
     let (daemon, _near, _far) = pods_file_elsewhere("off");
@@ -238,8 +240,8 @@ fn without_landlock_they_are_within_reach() {
     });
 }
 
-/// A whole life under the filter: both transports, every endpoint, reloads that bind and unbind, files that
-/// change, and the end.
+/// Exercises all system calls of the daemon under the filter: both transports, endpoints, reloads that bind and close
+/// sockets, files that change, and the end.
 #[test]
 fn everything_works_under_seccomp() {
     let folder = tempfile::tempdir().unwrap();
@@ -291,7 +293,7 @@ fn everything_works_under_seccomp() {
     assert!(!daemon.log().contains("not permitted"), "{}", daemon.log());
 }
 
-/// As git-sync publishes a version: a link in the path is re-pointed, and its old target removed.
+/// Re-points a link in the path and removes its old target, as git-sync does to publish a version.
 #[test]
 fn pods_file_behind_repointed_link_is_reread() {
     let folder = tempfile::tempdir().unwrap();
@@ -336,7 +338,7 @@ fn sigterm_ends_hanging_look_up_of_user() {
     let pipe = folder.path().join("passwd");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut mounted = without_settings(Command::new("unshare"));
-    // The C library opens the pipe as the list of users, and waits for a writer.
+    // The C library opens the pipe as /etc/passwd, and waits for a writer.
     let script = "mount --bind \"$1\" /etc/passwd && shift && exec \"$@\"";
     mounted.args(["--mount", "--", "sh", "-c", script, "sh"]).arg(&pipe);
     mounted.arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));

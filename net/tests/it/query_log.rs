@@ -1,4 +1,4 @@
-//! `--query-log`: a line of JSON for each query that it selects.
+//! `--query-log`: one line of JSON for each selected query.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const POD: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 1);
 
-/// Lines of the query log so far.
+/// Returns the lines of the query log so far.
 fn lines(daemon: &Daemon) -> Vec<Value> {
     let log = daemon.log();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));

@@ -1,4 +1,4 @@
-//! Rate limiting, as clients meet it.
+//! Rate limiting.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -12,10 +12,10 @@ use poddns_test_support::wait::until;
 const NAME: &str = "10-42-2-46.default.pod.cluster.local";
 const QUERIES: u64 = 100;
 
-/// A limit that a test reaches at once, and that loopback is not exempt from.
+/// A limit that a test reaches at once, without exempt networks.
 const LIMIT: [&str; 3] = ["--rate-limit=5", "--rate-limit-exempt=none", "--threads=1"];
 
-/// Results of a burst of queries.
+/// Numbers of responses to a burst of queries, by kind.
 #[derive(Debug, Default, PartialEq)]
 struct Burst {
     whole: u64,
@@ -23,7 +23,7 @@ struct Burst {
     dropped: u64,
 }
 
-/// Asks so often at once and sorts the responses.
+/// Sends [`QUERIES`] queries at once and counts the responses by kind.
 fn burst(daemon: &Daemon, query: &[u8]) -> Burst {
     let limited =
         |action| daemon.metric(&format!("poddns_rate_limited_responses_total{{action={action:?}}}"));
@@ -41,7 +41,7 @@ fn burst(daemon: &Daemon, query: &[u8]) -> Burst {
     burst
 }
 
-/// Sorts the responses that have arrived.
+/// Counts the responses that have arrived.
 fn receive(socket: &UdpSocket, burst: &mut Burst) {
     let mut buffer = [0; 1232];
     socket.set_nonblocking(true).unwrap();
@@ -59,7 +59,7 @@ fn receive(socket: &UdpSocket, burst: &mut Burst) {
     }
 }
 
-/// The query with an OPT and this cookie.
+/// Returns the query with an OPT record that has this cookie.
 pub fn with_cookie(cookie: &[u8]) -> Vec<u8> {
     let mut query = query(7, NAME);
     query[11] = 1;
@@ -72,7 +72,7 @@ pub fn with_cookie(cookie: &[u8]) -> Vec<u8> {
     query
 }
 
-/// The cookie at the end of a response, where the only option of its OPT is.
+/// Returns the cookie, which is the only option of the OPT record at the end of a response.
 pub fn cookie(response: &[u8]) -> &[u8] {
     let (rest, cookie) = response.split_at(response.len() - 24);
     assert_eq!(rest[rest.len() - 4..], [0, 10, 0, 24], "{response:02x?}");
@@ -83,7 +83,7 @@ pub fn cookie(response: &[u8]) -> &[u8] {
 fn flood_is_limited_and_half_truncated() {
     let daemon = insecure(&LIMIT);
     let burst = burst(&daemon, &query(1, NAME));
-    // The budget, and what is refilled meanwhile.
+    // At least the budget of a second; it is partly refilled meanwhile.
     assert!(burst.whole >= 5 && burst.truncated > 0, "{burst:?}");
     assert!(burst.truncated.abs_diff(burst.dropped) <= 1, "{burst:?}");
     assert_eq!(daemon.metric("poddns_rate_limited_responses_total{action=\"truncate\"}"), burst.truncated);
@@ -92,7 +92,7 @@ fn flood_is_limited_and_half_truncated() {
         burst.dropped
     );
     daemon.wait_for_log("\"network\":\"127.0.0.0/24\"");
-    // A client that asks again over TCP, as TC demands, has no limit.
+    // A client that repeats its query over TCP because of TC has no limit.
     let mut stream = Stream::connect(daemon.address());
     for number in 0..100 {
         let response = stream.exchange(&query(number, NAME));

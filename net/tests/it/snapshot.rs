@@ -1,4 +1,4 @@
-//! Snapshots: the daemon keeps its index in a file, and starts from it.
+//! Snapshots: the daemon saves its index to a file, and loads it at the start.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,7 +26,7 @@ const TOO_OLD: Option<u16> = Some(22);
 const WRITTEN: &str = "poddns_snapshot_writes_total{result=\"success\"}";
 const FAILED: &str = "poddns_snapshot_writes_total{result=\"failure\"}";
 
-/// A cluster, and a folder for a daemon that knows it.
+/// A cluster, and a folder for daemons that watch it.
 struct Place {
     server: ApiServer,
     folder: TempDir,
@@ -37,7 +37,7 @@ impl Place {
         Self { server: one_pod(), folder: tempfile::tempdir().unwrap() }
     }
 
-    /// The only file that daemons of this place write.
+    /// Returns the path of the snapshot, the only file that the daemons write.
     fn snapshot(&self) -> PathBuf {
         self.folder.path().join("state")
     }
@@ -57,13 +57,13 @@ impl Place {
         start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// A daemon that has written a snapshot, killed before it could write another.
+    /// Starts a daemon and kills it once it has written a snapshot.
     fn leave_snapshot(&self) {
         let daemon = self.daemon(&["--snapshot-interval=1s"]);
         until("a snapshot", || daemon.metric(WRITTEN) > 0);
     }
 
-    /// Changes when the snapshot says that the index was in sync.
+    /// Changes the time at which the index was in sync in the snapshot.
     fn date(&self, synced_at: SystemTime) {
         let octets = fs::read(self.snapshot()).unwrap();
         let decoder = SnapshotDecoder::new(&octets[..]).unwrap();
@@ -135,7 +135,7 @@ fn snapshot_is_written_at_exit() {
     let decoder = SnapshotDecoder::new(fs::File::open(place.snapshot()).unwrap()).unwrap();
     assert!(decoder.header().synced_at.elapsed().unwrap() < Duration::from_mins(1));
     assert_eq!(decoder.read(|_| {}).unwrap().pods, 1);
-    // With the cluster there, it is in sync again, and a pod that is gone is.
+    // With the API server running, the daemon gets in sync again.
     let daemon = place.daemon(&[]);
     until("in sync", || lookup(&daemon, "default", HERE) == answered(HERE, None));
 }
@@ -211,7 +211,7 @@ fn reload_can_change_snapshot_file() {
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));
 }
 
-/// A limit of the size of files (`RLIMIT_FSIZE`), beyond which writing raises SIGXFSZ.
+/// Limits the size of files (`RLIMIT_FSIZE`): a write beyond it raises SIGXFSZ.
 #[test]
 fn snapshot_above_file_size_limit_fails() {
     let place = Place::new();
@@ -223,7 +223,7 @@ fn snapshot_above_file_size_limit_fails() {
     assert!(limited.expect("prlimit of util-linux").success());
     daemon.wait_for_log("File too large");
     until("tried again", || daemon.metric(FAILED) > 1);
-    // The kubeconfig and the snapshot.
+    // These two are the kubeconfig and the snapshot.
     until("nothing is left beside it", || fs::read_dir(place.folder.path()).unwrap().count() == 2);
     let decoder =
         SnapshotDecoder::new(&fs::read(place.snapshot()).unwrap()[..]).unwrap().read(|_| {}).unwrap();
@@ -231,7 +231,7 @@ fn snapshot_above_file_size_limit_fails() {
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));
 }
 
-/// The snapshot is on a file system with room for one.
+/// Puts the snapshot on a file system with room for one file.
 #[cfg(feature = "system-tests")]
 #[test]
 fn full_disk_keeps_previous_snapshot() {
@@ -239,7 +239,7 @@ fn full_disk_keeps_previous_snapshot() {
     let disk = place.folder.path().join("disk");
     fs::create_dir(&disk).unwrap();
     let mut mounted = poddns_test_support::daemon::without_settings(std::process::Command::new("unshare"));
-    // One block for the file, which its successor needs too.
+    // The only block of the file system; the next snapshot needs one, too.
     let script = "mount -t tmpfs -o size=4k tmpfs \"$1\" && shift && exec \"$@\"";
     mounted.args(["--map-root-user", "--mount", "--", "sh", "-c", script, "sh"]).arg(&disk);
     mounted.arg(env!("CARGO_BIN_EXE_poddnsd-of-tests"));
@@ -250,7 +250,7 @@ fn full_disk_keeps_previous_snapshot() {
     daemon.wait_for_log("No space left on device");
     until("tried again", || daemon.metric(FAILED) > 1);
     assert_eq!(daemon.metric(WRITTEN), 1);
-    // The daemon's own file system.
+    // The path as this process sees it, by the daemon's mount namespace.
     let seen = PathBuf::from(format!("/proc/{}/root{}", daemon.pid(), disk.display()));
     let decoder = SnapshotDecoder::new(fs::File::open(seen.join("snapshot")).unwrap()).unwrap();
     assert_eq!(decoder.read(|_| {}).unwrap().pods, 1);

@@ -1,6 +1,6 @@
-//! Sockets that systemd passes, and messages to it: `sd_listen_fds`(3), `sd_notify`(3).
+//! Sockets passed by systemd, and notifications to it: `sd_listen_fds`(3), `sd_notify`(3).
 //!
-//! A shell plays its part: it puts the sockets where systemd puts them, and becomes the daemon.
+//! A shell in place of systemd moves the sockets to the descriptors that systemd uses, and executes the daemon.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -16,10 +16,10 @@ use poddns_test_support::wait::{PATIENCE, until};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
-/// Becomes the daemon with standard input, and standard output, as descriptors 3 and 4.
+/// Script that executes the daemon with its standard input and output as descriptors 3 and 4.
 const PASS: &str = "exec 3<&0 4<&1 </dev/null >&2; export LISTEN_PID=$$; exec \"$@\"";
 
-/// The daemon with these two descriptors passed; or just one, if no more are announced.
+/// Returns the command of a daemon with these descriptors passed: both, or the first if `count` is 1.
 pub fn passed(first: impl Into<OwnedFd>, second: impl Into<OwnedFd>, count: u8) -> Command {
     let mut shell = without_settings(Command::new("sh"));
     shell
@@ -44,7 +44,7 @@ fn passed_sockets_survive_the_process() {
     let address = udp.local_addr().unwrap();
     for round in 0..2 {
         let command = passed(udp.try_clone().unwrap(), tcp.try_clone().unwrap(), 2);
-        // What came while nobody was there waits in the sockets that systemd keeps.
+        // A query that arrives while no daemon runs waits in the socket, which stays open.
         let early = connect(address);
         early.send(&query(99, "example.com")).unwrap();
         let mut daemon = Daemon::launch(command, &["--pods=insecure", "--threads=2"]);
@@ -119,7 +119,7 @@ fn sockets_for_another_process_are_left_alone() {
     assert_answers(daemon.address());
 }
 
-/// The service manager's end.
+/// The service manager's end of `NOTIFY_SOCKET`.
 struct Manager {
     _folder: TempDir,
     path: PathBuf,
@@ -141,7 +141,7 @@ impl Manager {
         Daemon::launch(command, arguments)
     }
 
-    /// The lines of the next message.
+    /// Returns the lines of the next message.
     fn next(&self) -> Vec<String> {
         let mut message = [0; 4096];
         let len = self.socket.recv(&mut message).expect("a message");
@@ -149,7 +149,7 @@ impl Manager {
         lines.lines().map(str::to_owned).collect()
     }
 
-    /// Messages up to the one that is like this.
+    /// Waits for a message for which `like` returns true, and returns it.
     fn wait_for(&self, what: &str, like: impl Fn(&[String]) -> bool) -> Vec<String> {
         let mut seen = Vec::new();
         until(what, || {
@@ -179,7 +179,7 @@ fn manager_is_notified_of_start_reload_exit() {
     manager.wait_for("the end of the reload", |lines| *lines == ["READY=1"]);
     daemon.signal("TERM");
     let stopping = manager.wait_for("the end", |lines| lines[0] == "STOPPING=1");
-    // Lame duck, time-out, and 15 seconds.
+    // The sum of lame-duck time, idle time-out and 15 seconds.
     assert_eq!(stopping[1..], ["EXTEND_TIMEOUT_USEC=18000000", "STATUS=ending"]);
     assert_eq!(daemon.wait().code(), Some(0));
 }
@@ -202,7 +202,7 @@ fn a_failed_reload_ends_too() {
 fn the_status_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
-    // A port that was free a moment ago; nobody is there.
+    // A port that was free a moment ago, and so refuses connections.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = format!(
         "{{apiVersion: v1, kind: Config, current-context: c, clusters: [{{name: c, cluster: {{server: \

@@ -1,4 +1,4 @@
-//! DNS over TCP (RFC 7766): pipelining, framing, and clients that are slow or worse.
+//! DNS over TCP (RFC 7766): pipelining, framing, and slow or hostile clients.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown};
@@ -57,7 +57,7 @@ fn invalid_messages_between_queries_are_skipped() {
     }
     let answer = stream.exchange(&query(6, &name(IP)));
     assert_eq!((id(&answer), addresses(&answer)), (6, vec![IP.into()]));
-    // A FORMERR does not shift the pairing of what follows.
+    // Queries after a FORMERR get their own responses.
     let mut malformed = query(7, &name(IP));
     malformed[5] = 2;
     stream.send(&malformed);
@@ -87,7 +87,7 @@ fn client_that_asks_gets_idle_timeout() {
     let daemon = insecure(&["--tcp-idle-timeout=12s"]);
     let mut question = query(1, &name(IP));
     question[11] = 1;
-    // RFC 7828: an empty option 11 asks, and the answer is in units of 100 ms.
+    // RFC 7828: an empty option 11 requests the time-out, and the response has it in units of 100 ms.
     question.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
     let answer = Stream::connect(daemon.address()).exchange(&question);
     assert!(answer.ends_with(&[0, 11, 0, 2, 0, 120]), "{answer:?}");
@@ -114,7 +114,7 @@ fn idle_and_dripping_connections_are_closed() {
     let mut dripping = Stream::connect(daemon.address());
     dripping.0.write_all(&[0xff, 0xff]).unwrap();
     dripping.0.set_nonblocking(true).unwrap();
-    // A byte now and then of a message that never ends.
+    // Single bytes of a message that never ends.
     until("the server closes the connection", || {
         let read = dripping.0.read(&mut [0]);
         let is_open = read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
@@ -131,7 +131,8 @@ fn old_connection_is_closed_despite_use() {
     let daemon = insecure(&["--tcp-lifetime=1s", "--tcp-idle-timeout=1h"]);
     let mut stream = Stream::connect(daemon.address());
     let mut answers = 0_u32;
-    // Closed once it is idle, so whether a query comes too late is a matter of luck; no answer is cut short.
+    // The connection is closed while it is idle, which may be before or after the next query arrives; no answer is
+    // truncated.
     until("the connection is closed", || {
         let sent = stream.0.write_all(&frame(&query(1, &name(IP))));
         let mut length = [0; 2];
@@ -147,7 +148,7 @@ fn old_connection_is_closed_despite_use() {
     let closed =
         |reason| daemon.metric(&format!("poddns_tcp_closed_connections_total{{reason=\"{reason}\"}}"));
     assert_eq!((closed("lifetime"), closed("idle")), (1, 0));
-    // The client comes again.
+    // The client can connect again.
     assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(2, &name(IP)))), 2);
 }
 
@@ -159,7 +160,7 @@ fn unread_responses_are_not_buffered() {
     deaf.0.set_nonblocking(true).unwrap();
     let batch: Vec<u8> = (0..100).flat_map(|number| frame(&query(number, &name(IP)))).collect();
     let mut bytes = 0;
-    // The buffers of both sides are full: the server waits with a response, and nothing more fits.
+    // Ends once the buffers of both sides are full and the server waits to write a response.
     until("the server takes no more queries", || {
         let before = bytes;
         loop {
@@ -175,7 +176,7 @@ fn unread_responses_are_not_buffered() {
     deaf.0.set_nonblocking(false).unwrap();
     let sent = bytes / (batch.len() / 100);
     assert!(daemon.memory() < before + 4 * 1024 * 1024, "from {before} to {} bytes", daemon.memory());
-    // Others are served meanwhile, and so is this one as soon as it reads.
+    // Other clients are served meanwhile, and this one once it reads.
     assert_eq!(id(&Stream::connect(daemon.address()).exchange(&query(1, &name(IP)))), 1);
     for number in 0..sent {
         assert_eq!(usize::from(id(&deaf.receive())), number % 100);
@@ -188,13 +189,13 @@ fn aborted_connections_do_no_harm() {
     let all: Vec<u8> = (0..1000).flat_map(|number| frame(&query(number, &name(IP)))).collect();
     for round in 0..300 {
         let mut stream = Stream::connect(daemon.address());
-        // In the middle of a frame, with answers on their way, before the first and after the last octet: the
-        // server meets ECONNRESET and EPIPE wherever it reads and writes.
+        // Within a frame, with responses in flight, before the first and after the last octet: the server gets
+        // ECONNRESET and EPIPE at all its reads and writes.
         stream.0.write_all(&all[..all.len() * round / 299]).unwrap();
         if round > 0 && round % 3 == 0 {
             let _ = stream.0.read(&mut [0; 100]);
         }
-        // Closing resets the connection, and discards what is under way.
+        // With this option, closing resets the connection, and discards data in flight.
         socket2::SockRef::from(&stream.0).set_linger(Some(Duration::ZERO)).unwrap();
     }
     until("all are gone", || open_connections(&daemon) == 0);
@@ -215,7 +216,7 @@ fn client_beyond_limit_loses_oldest() {
     let mut fourth = Stream::connect(daemon.address());
     assert_eq!(id(&fourth.exchange(&query(4, &name(IP)))), 4);
     streams.remove(0).assert_closed();
-    // Those that are left are in the midst of a query: the one without an exchange for longest goes all the same.
+    // The remaining ones are within a query. The one with the oldest exchange is closed nevertheless.
     for stream in streams.iter_mut().chain([&mut fourth]) {
         stream.0.write_all(&[0]).unwrap();
     }
@@ -233,7 +234,7 @@ fn stalled_connections_do_not_lock_client_out() {
     let daemon = insecure(&["--tcp-idle-timeout=1h"]);
     let mut stalled: Vec<Stream> = Vec::new();
     for round in 0..10 {
-        // More than a client may have, all of them in the midst of a message.
+        // The connections of all rounds exceed the limit per client; all of them are within a message.
         for _ in 0..30 {
             let mut stream = Stream::connect(daemon.address());
             stream.0.write_all(&[0xff, 0xff]).unwrap();
@@ -253,7 +254,7 @@ fn full_server_closes_greediest_clients_idle_connections() {
     for stream in &mut greedy {
         stream.exchange(&query(1, &name(IP)));
     }
-    // None of these may go, or the next one would find a free place.
+    // Kept open, since the next connection must find no free slot.
     let mut others = Vec::new();
     for host in 10..13 {
         let mut new = Stream::connect_from(Ipv4Addr::new(127, 0, 0, host), daemon.address());
@@ -278,7 +279,7 @@ fn thousand_stalled_clients_delay_no_other() {
         .collect();
     until("all are connected", || open_connections(&daemon) == stalled.len());
     let socket = connect(daemon.address());
-    // Each of them goes on as slowly as can be meanwhile.
+    // Each of them sends one more octet meanwhile.
     for (number, stream) in (0..).zip(&mut stalled) {
         stream.0.write_all(&[4]).unwrap();
         assert_eq!(id(&exchange(&socket, &query(number, &name(IP)))), number);
@@ -288,7 +289,7 @@ fn thousand_stalled_clients_delay_no_other() {
         assert_eq!(id(&prompt.exchange(&query(number, &name(IP)))), number);
     }
     let per_connection = daemon.memory().saturating_sub(before) / stalled.len() as u64;
-    // 64 MiB for 10,000 of them.
+    // 10,000 of them may take 64 MiB.
     assert!(per_connection < 6_500, "{per_connection} octets for each stalled connection");
     assert_answers(daemon.address());
 }
@@ -301,7 +302,7 @@ fn failed_connection_is_logged_with_spans() {
     let mut stream = Stream::connect(daemon.address());
     stream.exchange(&query(1, &name(IP)));
     let client = format!("\"connection\":\"{}\"", stream.0.local_addr().unwrap());
-    // Closing resets the connection.
+    // With this option, closing resets the connection.
     socket2::SockRef::from(&stream.0).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
     daemon.wait_for_log(&client);

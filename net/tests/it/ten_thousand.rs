@@ -1,7 +1,7 @@
-//! As many TCP connections as a busy server has, in the memory of a small one.
+//! 10,000 TCP connections in 64 MiB.
 //!
-//! The test holds their other ends, so it takes `prlimit` (util-linux) and a hard limit of open files of 11,000;
-//! where these are missing it fails, it does not pass.
+//! The test process holds the clients' ends, so it requires `prlimit` (util-linux) and a hard limit of open files of
+//! 11,000; it fails without.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -13,7 +13,7 @@ use poddns_test_support::wait::until;
 #[test]
 fn ten_thousand_connections_fit_64_mib() {
     const CLIENTS: u32 = 10_000;
-    // The limit is often 1024 for this process, which holds the other ends; the daemon raises its own.
+    // The soft limit of this process is often 1024; the daemon raises its own.
     let raised =
         Command::new("prlimit").args(["--nofile=11000:", "--pid", &std::process::id().to_string()]).status();
     assert!(raised.expect("prlimit of util-linux").success(), "the hard limit of open files allows 11,000");
@@ -21,7 +21,7 @@ fn ten_thousand_connections_fit_64_mib() {
     let before = daemon.memory();
     let streams: Vec<Stream> = (0..CLIENTS)
         .map(|number| {
-            // 40 clients of 250 connections each: fewer than one may have.
+            // 40 clients with 250 connections each, below the limit per client.
             let [.., client] = (number / 250 + 1).to_be_bytes();
             let mut stream = Stream::connect_from(Ipv4Addr::new(127, 0, 1, client), daemon.address());
             assert_eq!(id(&stream.exchange(&query(1, &name(Ipv4Addr::new(10, 42, 2, 46))))), 1);

@@ -1,4 +1,4 @@
-//! Zone transfers, as a secondary asks for them.
+//! Zone transfers to a secondary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -31,7 +31,7 @@ const NOTAUTH: u8 = 9;
 
 const SECRET: &str = "c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXMsIHJlYWxseSE=";
 
-/// A query of some type for the apex.
+/// Returns a query of this type for the apex.
 fn asking(qtype: u16) -> Vec<u8> {
     let mut query = query(7, APEX);
     let end = query.len();
@@ -39,18 +39,18 @@ fn asking(qtype: u16) -> Vec<u8> {
     query
 }
 
-/// A query for what has changed since a version.
+/// Returns an IXFR query for the changes since a version.
 fn asking_since(serial: u32) -> Vec<u8> {
     let mut query = asking(IXFR);
     query[9] = 1;
-    // The apex, by a pointer to the question.
+    // An SOA record of the apex, by a pointer to the question.
     query.extend([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0]);
     query.extend(serial.to_be_bytes());
     query.extend([0; 16]);
     query
 }
 
-/// The records of an answer, in their order: a serial, or name and address.
+/// Record of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
     Soa(u32),
@@ -68,13 +68,13 @@ fn items(message: &[u8]) -> Vec<Item> {
     message.answers.iter().map(item).collect()
 }
 
-/// Asks over TCP and reads messages to the end of the answer: its first SOA alone, or a second time behind all
-/// addresses, or a third time behind differences, the last of which leads to it.
+/// Sends a query over TCP and reads messages to the end of the answer, which the number of occurrences of its first SOA
+/// record shows: one alone, two around a whole zone, three with differences.
 fn transfer(server: SocketAddr, query: &[u8]) -> Vec<Item> {
     transfer_over(Stream::connect(server), query)
 }
 
-/// The same over a connection that there is already.
+/// Does the same as [`transfer`] over an open connection.
 fn transfer_over(mut stream: Stream, query: &[u8]) -> Vec<Item> {
     stream.send(query);
     let mut all = Vec::new();
@@ -98,7 +98,7 @@ fn serial(items: &[Item]) -> u32 {
     *serial
 }
 
-/// The addresses of a whole zone.
+/// Returns the addresses of a whole zone.
 fn addresses(items: &[Item]) -> BTreeSet<(String, IpAddr)> {
     assert!(matches!(items, [Item::Soa(first), Item::Ns, .., Item::Soa(last)] if first == last), "{items:?}");
     let mut all = BTreeSet::new();
@@ -110,7 +110,7 @@ fn addresses(items: &[Item]) -> BTreeSet<(String, IpAddr)> {
     all
 }
 
-/// A file of pods that can be changed.
+/// A pods file that can be changed.
 struct Pods {
     folder: TempDir,
     path: PathBuf,
@@ -144,7 +144,7 @@ impl Pods {
         std::fs::rename(new, &self.path).unwrap();
     }
 
-    /// The zone of these pods, without their names.
+    /// Returns the zone of these pods, without pod names.
     fn zone(numbers: impl IntoIterator<Item = u32>) -> BTreeSet<(String, IpAddr)> {
         let record = |number| {
             let address = Self::address(number);
@@ -155,7 +155,7 @@ impl Pods {
     }
 }
 
-/// A secondary that receives NOTIFY and does nothing else.
+/// Returns the socket of a secondary that only receives NOTIFY, and the option that names it.
 fn secondary() -> (UdpSocket, String) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -170,7 +170,7 @@ fn start(pods: &Pods, arguments: &[&str]) -> Daemon {
     daemon
 }
 
-/// The serial of the version published last.
+/// Returns the serial of the last published version.
 fn published(daemon: &Daemon) -> u32 {
     daemon.metric("poddns_transfer_serial").try_into().unwrap()
 }
@@ -220,7 +220,7 @@ fn differences_lead_to_the_current_version() {
     }
     assert_eq!((at, zone), (last, Pods::zone(5..1_005)));
     assert_eq!(daemon.metric("poddns_transfer_completed_total{kind=\"ixfr\"}"), 1);
-    // A version that never existed.
+    // A version that has never existed.
     let all = addresses(&transfer(daemon.address(), &asking_since(first - 5)));
     assert_eq!(all, Pods::zone(5..1_005));
 }
@@ -234,7 +234,7 @@ fn current_version_gets_one_soa() {
     for known in [serial, serial + 1] {
         assert_eq!(transfer(daemon.address(), &asking_since(known)), [Item::Soa(serial)]);
     }
-    // Over UDP for any version.
+    // Over UDP the answer is the same for any version.
     for known in [serial, 1] {
         assert_eq!(items(&ask(daemon.address(), &asking_since(known))), [Item::Soa(serial)]);
     }
@@ -284,7 +284,7 @@ fn transfer_before_the_first_list_is_servfail() {
     let (_socket, to) = secondary();
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
-    // There is no server.
+    // No API server listens there.
     std::fs::write(
         &kubeconfig,
         poddns_test_support::api_server::kubeconfig("http://127.0.0.1:1", &serde_json::json!({})),
@@ -317,7 +317,7 @@ fn queries_behind_transfer_are_answered_later() {
     assert_eq!((last[1], items(&last).len()), (9, 1));
 }
 
-/// A connection that asks for all of the zone, with a small buffer that it does not read from.
+/// Opens a connection with a small receive buffer that requests AXFR and does not read.
 fn stalled(server: SocketAddr) -> Stream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -358,7 +358,7 @@ fn transfer_under_changes_is_one_version() {
     let mut all = items(&stream.receive());
     let mut last = published(&daemon);
     assert_eq!(serial(&all), last);
-    // Some are before the position of the walk, and some behind it.
+    // Some of the changes are before the current position of the transfer, and some after it.
     for gone in [1_000, 2_000] {
         pods.set((gone..30_000).chain(30_000 + gone..60_000 + gone));
         until("a new version", || published(&daemon) != last);
@@ -389,7 +389,7 @@ fn secondary_that_does_not_read_is_dropped() {
     drop(stalled);
 }
 
-/// Reads a NOTIFY and returns its ID and sender.
+/// Receives a NOTIFY and returns the message and its sender.
 fn notified(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut message = vec![0; 512];
     let (len, from) = socket.recv_from(&mut message).expect("a NOTIFY");
@@ -397,7 +397,7 @@ fn notified(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (message, from)
 }
 
-/// The answer to a NOTIFY.
+/// Answers a NOTIFY.
 fn acknowledge(socket: &UdpSocket, message: &[u8], from: SocketAddr) {
     let mut answer = message.to_vec();
     answer[2] |= 0x80;
@@ -413,7 +413,7 @@ fn notify_is_repeated_until_answered() {
     let notify = Message::from_vec(&message).unwrap();
     assert_eq!(notify.queries[0].name().to_ascii(), format!("{APEX}."));
     assert_eq!(message[2] >> 3 & 15, Opcode::NOTIFY.to_int());
-    // The first one is lost.
+    // The first NOTIFY gets no answer, as if it were lost.
     let (message, from) = notified(&socket);
     acknowledge(&socket, &message, from);
     let answered = format!("poddns_transfer_notify_answered_total{{secondary=\"{}\"}}", &to[14..]);
@@ -470,7 +470,7 @@ fn key(name: &str, algorithm: Algorithm, secret: &[u8]) -> Key {
     Key::new(algorithm, secret, name.parse::<KeyName>().unwrap(), None, None).unwrap()
 }
 
-/// The key of the file.
+/// Returns the key of the file.
 fn good_key() -> Key {
     key("poddns", Algorithm::Sha512, b"secret of thirty-two bytes, really!")
 }
@@ -521,7 +521,7 @@ fn signed_queries_over_udp_are_answered_signed() {
     let mut answer = DomainMessage::from_octets(ask(daemon.address(), &message.finish())).unwrap();
     transaction.answer(&mut answer, Time48::from_u64(now())).expect("a right signature");
     assert_eq!(items(answer.as_slice()), [Item::Soa(published(&daemon))]);
-    // An unsigned one has an unsigned answer; but nothing is transferred.
+    // An unsigned query has an unsigned answer, but an unsigned transfer is refused.
     assert_eq!(items(&ask(daemon.address(), &asking(SOA))).len(), 1);
     assert_eq!(rcode(&Stream::connect(daemon.address()).exchange(&asking(AXFR))), REFUSED);
     assert_eq!(daemon.metric("poddns_transfer_refused_total{reason=\"unsigned\"}"), 1);

@@ -1,4 +1,4 @@
-//! DNS over UDP: every query is answered, from the address that it was sent to, whatever else arrives.
+//! DNS over UDP: every query is answered from the address that it was sent to, also among hostile datagrams.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
@@ -8,7 +8,7 @@ use poddns_test_support::dns::{
 };
 use poddns_test_support::wait::{PATIENCE, until};
 
-/// Number of queries of one burst: several batches, but no more than fit into the client's buffer.
+/// Number of queries in a burst: several batches, whose responses fit into the client's receive buffer.
 const BURST: u16 = 150;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);
@@ -27,7 +27,7 @@ fn reply_leaves_from_queried_address() {
     let daemon = start(&["--pods=insecure", "--listen=*:0", "--threads=2"]);
     let [v4, v6] = daemon.dns[..] else { panic!("two addresses for *") };
     assert_eq!(v4.port(), v6.port());
-    // The client is connected, so a reply from any other address would not reach it.
+    // The client is connected, so a reply from another address would not be received.
     for host in [1, 2, 77] {
         let server = SocketAddr::from(([127, 0, 0, host], v4.port()));
         assert_answers(server);
@@ -51,13 +51,13 @@ fn every_query_of_a_burst_is_answered() {
 #[test]
 fn every_worker_answers() {
     let daemon = insecure(&["--threads=4"]);
-    // The kernel chooses the worker by the client's port.
+    // The kernel chooses the worker by a hash that includes the client's port.
     for _ in 0..64 {
         assert_answers(daemon.address());
     }
 }
 
-/// Returns true if TC is set, and the number of records.
+/// Returns whether TC is set, and the number of answer records.
 fn cut(response: &[u8]) -> (bool, u16) {
     (response[2] & 2 != 0, u16::from_be_bytes([response[6], response[7]]))
 }
@@ -71,7 +71,7 @@ fn query_with_large_options_is_answered() {
         assert_eq!(addresses(&response), [IP]);
         assert!(response.len() <= 1232);
     }
-    // The rest of it is lost, so that the client has to ask over TCP.
+    // The end of these queries is lost, so the client has to repeat them over TCP.
     for padding in [4608, 60_000] {
         let response = ask(daemon.address(), &padded(7, &name(IP), padding));
         assert_eq!((id(&response), rcode(&response), cut(&response)), (7, 0, (true, 0)), "{padding}");
@@ -80,10 +80,10 @@ fn query_with_large_options_is_answered() {
     }
 }
 
-/// Sockets of a daemon with 16 threads and two addresses.
+/// Number of UDP sockets of a daemon with 16 threads and two addresses.
 const SOCKETS: u64 = 2 * 16;
 
-/// Limit of the resident memory of a slot of a batch, and the number of slots.
+/// Maximum resident memory of a datagram of a batch in bytes, and number of datagrams of a batch.
 const SLOT: u64 = 8 * 1024;
 const SLOTS: u64 = 64;
 
@@ -93,7 +93,7 @@ fn floods_of_large_datagrams_leave_little_memory() {
     let before = daemon.memory();
     let mut response = vec![0xff; 65_507];
     let mut received = 0;
-    // The kernel chooses the thread by the client's port.
+    // The kernel chooses the thread by a hash that includes the client's port.
     for round in 0..40_u64 {
         for &server in &daemon.dns {
             let sockets: Vec<UdpSocket> = (0..64).map(|_| connect(server)).collect();
@@ -141,7 +141,7 @@ fn hostile_datagrams_do_no_harm() {
     }
     socket.send(&[0; 12]).unwrap();
     socket.send(&vec![0xff; 65_507]).unwrap();
-    // Only the header of zeros is answered: it is a query without a question.
+    // Only the header of zeros is answered, as a query without a question.
     let answer = receive(&socket);
     assert_eq!((id(&answer), rcode(&answer)), (0, 1));
     let answer = exchange(&socket, &query(9, &name(IP)));
@@ -156,7 +156,7 @@ fn hostile_datagrams_do_no_harm() {
 #[test]
 fn gone_clients_do_no_harm() {
     let daemon = insecure(&["--threads=1"]);
-    // Each reply meets a closed port, and an ICMP error comes back.
+    // Each reply is sent to a closed port, which causes an ICMP error.
     for number in 0..200 {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.send_to(&query(number, &name(IP)), daemon.address()).unwrap();

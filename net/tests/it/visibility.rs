@@ -1,4 +1,4 @@
-//! Visibility and client subnets in a real daemon: clients are addresses of loopback that pods of a file have.
+//! Visibility and client subnets. Clients have loopback addresses, which are those of pods in a file.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -13,7 +13,8 @@ use poddns_test_support::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The pod of namespace `a`, that of `b`, a client that sees everything, a forwarder, and a client without a pod.
+/// Addresses of a pod in namespace `a`, a pod in namespace `b`, a client that sees everything, a forwarder, and a
+/// client that is no pod.
 const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const B: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const ADMIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
@@ -23,7 +24,7 @@ const NOBODY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
 const NXDOMAIN: u8 = 3;
 const REFUSED: u8 = 5;
 
-/// Pods of a file: namespace, name, addresses.
+/// Writes a file with these pods: namespace, name and addresses.
 pub fn pods_file(folder: &TempDir, pods: &[(&str, &str, &[&str])]) -> PathBuf {
     let items: Vec<Value> = pods
         .iter()
@@ -61,7 +62,7 @@ fn hiding(arguments: &[&str]) -> (TempDir, Daemon) {
     (folder, daemon)
 }
 
-/// The query with an OPT record, with this data of a client subnet option.
+/// Returns the query with an OPT record, and in it a client subnet option with this data, if any.
 fn with_subnet(mut query: Vec<u8>, data: Option<&[u8]>) -> Vec<u8> {
     query[11] = 1;
     query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0]);
@@ -78,7 +79,7 @@ fn subnet(client: Ipv4Addr) -> Vec<u8> {
     [&[0, 1, 32, 0][..], &client.octets()].concat()
 }
 
-/// The responses to a query from this address, over UDP and over TCP, which must be the same.
+/// Returns the response to a query from this address; asserts that it is the same over UDP and TCP.
 fn ask_from(client: Ipv4Addr, daemon: &Daemon, query: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind((client, 0)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -159,15 +160,15 @@ fn hidden_names_spend_nxdomain_budget() {
         socket.connect(daemon.address()).unwrap();
         exchange(&socket, &forward(name))
     };
-    // Of networks of their own, each with its budget.
+    // Clients in separate networks, each with its own budget.
     let [hidden, absent] = [Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 2, 0, 1)];
     until("hidden names spend the budget", || rcode(&response(hidden, "127-0-0-3.b")) == REFUSED);
     until("absent names spend the budget", || rcode(&response(absent, "127-0-0-3.c")) == REFUSED);
-    // The name, with the length of its first label.
+    // Range of the first two labels in the message, including their length octets.
     let name = 12..12 + "_127-0-0-3_b".len();
     let without_name = |response: &[u8]| [&response[..name.start], &response[name.end..]].concat();
     for client in [hidden, absent] {
-        // A part of the budget is refilled meanwhile.
+        // The budget is partly refilled meanwhile.
         until("both are refused with the same bytes", || {
             let [hidden, absent] = ["127-0-0-3.b", "127-0-0-3.c"].map(|name| response(client, name));
             rcode(&hidden) == REFUSED && without_name(&hidden) == without_name(&absent)

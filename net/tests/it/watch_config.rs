@@ -1,4 +1,4 @@
-//! `--watch-config`: a config file that changes is read again.
+//! `--watch-config`: a changed config file is read again.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ fn configure(folder: &Path, version: &str, text: &str) {
     fs::write(folder.join(version).join("poddnsd.toml"), text).unwrap();
 }
 
-/// Re-points `..data`, as the kubelet does for a `ConfigMap`.
+/// Re-points the link `..data`, as the kubelet does for a `ConfigMap`.
 fn publish(folder: &Path, version: &str) {
     symlink(version, folder.join("..data_tmp")).unwrap();
     fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();

@@ -1,4 +1,4 @@
-//! The daemon, for the tests beside it. The program that is installed is `poddnsd` of package `poddns`.
+//! The daemon for the tests of this crate. The installed program is `poddnsd` of package `poddns`.
 
 use std::process::ExitCode;
 

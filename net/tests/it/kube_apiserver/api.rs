@@ -1,4 +1,4 @@
-//! The work of the kubelet and the controllers, which do not run here.
+//! Changes to the cluster that the kubelet and the controllers make, which do not run here.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -11,13 +11,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use poddns_test_support::kube_apiserver::KubeApiserver;
 
-/// A client of the API server, as its administrator.
+/// A client of the API server with administrator's credentials.
 pub struct Api {
     client: Client,
     runtime: Runtime,
 }
 
-/// A pod and where it is.
+/// Namespace and name of a pod.
 #[derive(Clone, Copy, Debug)]
 pub struct PodPath<'a>(pub &'a str, pub &'a str);
 
@@ -27,7 +27,7 @@ impl PodPath<'_> {
     }
 }
 
-/// A change to the cluster.
+/// A request that changes the cluster.
 #[derive(Clone, Debug)]
 pub struct Write {
     method: Method,
@@ -36,7 +36,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// Returns a pod on a node without a kubelet; `spec` may have further fields.
+    /// Returns the creation of a pod that is bound to a node without a kubelet; `spec` has further fields.
     pub fn create(pod: PodPath<'_>, spec: &Value) -> Self {
         let PodPath(namespace, name) = pod;
         let mut body = json!({
@@ -49,13 +49,13 @@ impl Write {
         Self { method: Method::POST, path: format!("/api/v1/namespaces/{namespace}/pods"), body }
     }
 
-    /// Returns the same object with an annotation of this many bytes.
+    /// Adds an annotation of this many bytes to the object.
     pub fn annotated(mut self, octets: usize) -> Self {
         self.body["metadata"]["annotations"] = json!({ "example.com/ballast": "x".repeat(octets) });
         self
     }
 
-    /// Returns the status of a pod as a kubelet would write it.
+    /// Returns an update of a pod's status as a kubelet would write it.
     pub fn status(pod: PodPath<'_>, phase: &str, addresses: &[IpAddr]) -> Self {
         let all: Vec<Value> = addresses.iter().map(|address| json!({ "ip": address })).collect();
         let status = json!({ "phase": phase, "podIP": addresses.first(), "podIPs": all });
@@ -84,7 +84,7 @@ impl Write {
 }
 
 impl Api {
-    /// A client with connections of its own: a restart of the server breaks those that are open.
+    /// Returns a client with connections of its own, since a restart of the server breaks open connections.
     pub fn of(server: &KubeApiserver) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(async {
@@ -95,12 +95,12 @@ impl Api {
         Self { client, runtime }
     }
 
-    /// Makes one change, and waits for it.
+    /// Makes one change, and returns the response.
     pub fn write(&self, write: Write) -> Value {
         self.runtime.block_on(write.send(self.client.clone()))
     }
 
-    /// Makes changes one after the other in each of the sequences, and several of these at a time.
+    /// Makes the changes of each sequence in order, and of several sequences concurrently.
     pub fn write_all(&self, sequences: Vec<Vec<Write>>) {
         const AT_A_TIME: usize = 16;
         self.runtime.block_on(async {
@@ -121,7 +121,7 @@ impl Api {
         });
     }
 
-    /// Makes a pod that runs.
+    /// Creates a running pod with these addresses.
     pub fn run_pod(&self, pod: PodPath<'_>, addresses: &[IpAddr]) {
         self.write(Write::create(pod, &json!({})));
         self.write(Write::status(pod, "Running", addresses));
@@ -141,7 +141,7 @@ impl Api {
     }
 }
 
-/// An address that no other call returns.
+/// Returns an address that no other call returns.
 pub fn address() -> IpAddr {
     static LAST: AtomicU16 = AtomicU16::new(0);
     let [high, low] = (LAST.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes();

@@ -1,4 +1,4 @@
-//! Changes in the cluster are answered within a second.
+//! Answers after changes of pods and namespaces in the cluster.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::kube_apiserver::SHARED;
 use crate::kube_apiserver::api::{Api, PodPath, Write, address};
 
-/// An account with the permissions that the daemon needs, and no others.
+/// Kubeconfig of an account with exactly the permissions that the daemon needs.
 pub(super) static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
     let kubeconfig = SHARED.service_account("follower");
     for resource in ["pods", "namespaces"] {
@@ -22,19 +22,19 @@ pub(super) static KUBECONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
     kubeconfig
 });
 
-/// A daemon in sync with the shared cluster, and a new namespace there.
+/// Starts a daemon in sync with the shared cluster, and creates a namespace there.
 fn start(namespace: &str) -> (Api, Daemon) {
     start_with(namespace, &[])
 }
 
-/// The same with these options.
+/// Starts a daemon as [`start`] does, with these options.
 pub(super) fn start_with(namespace: &str, arguments: &[&str]) -> (Api, Daemon) {
     let api = Api::of(&SHARED);
     api.create_namespace(namespace);
     (api, follow_until_ready(&KUBECONFIG, arguments))
 }
 
-/// Waits until the daemon has seen all that was written about pods before.
+/// Waits until the daemon has seen all earlier changes of pods.
 fn catch_up(api: &Api, daemon: &Daemon) {
     let address = address();
     let name = format!("marker-{}", address.to_string().replace('.', "-"));

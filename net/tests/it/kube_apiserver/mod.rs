@@ -1,8 +1,7 @@
 //! The daemon against a real API server, which `.ci/kube-apiserver` starts, kills and restarts.
 //!
-//! `.ci/kube-apiserver build`, once, then
-//! `cargo test --package poddns-net --features kube-apiserver --test it kube_apiserver`.
-//! `KUBE_TEST_PODS=20000` makes the test of scale one of that many pods; it takes some eight minutes then.
+//! `.ci/kube-apiserver build`, once, then `cargo test --package poddns-net --features kube-apiserver --test it
+//! kube_apiserver`. `KUBE_TEST_PODS=20000` runs the test of scale with 20,000 pods, which takes about eight minutes.
 
 mod api;
 mod following;
@@ -15,5 +14,5 @@ use std::sync::LazyLock;
 
 use poddns_test_support::kube_apiserver::KubeApiserver;
 
-/// A cluster for the tests that do not disturb it.
+/// A cluster shared by the tests that do not restart it.
 static SHARED: LazyLock<KubeApiserver> = LazyLock::new(|| KubeApiserver::start(&[]));

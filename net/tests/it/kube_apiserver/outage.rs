@@ -1,4 +1,4 @@
-//! Outages of the API server, with and without its history.
+//! Outages of the API server, with and without compaction of its history.
 
 use crate::kube_apiserver::api::{Api, PodPath, address};
 use crate::support::{follow, follow_until_ready};
@@ -83,7 +83,7 @@ fn outage_makes_answers_stale_until_api_returns() {
 
 #[test]
 fn watch_resumes_after_quiet_outage() {
-    // Or the API server, which has no events of before its start, might ask for a new list.
+    // With a watch cache, the API server has no events from before its start and might require a new list.
     let server = KubeApiserver::start(&["--watch-cache=false"]);
     let address = address();
     Api::of(&server).run_pod(PodPath("default", "pod"), &[address]);
@@ -99,7 +99,7 @@ fn watch_resumes_after_quiet_outage() {
 
 #[test]
 fn pods_deleted_before_compaction_disappear() {
-    // Or the API server would answer from events of its own.
+    // With a watch cache, the API server would answer from its cached events.
     let server = KubeApiserver::start(&["--watch-cache=false"]);
     let api = Api::of(&server);
     let [kept, removed, added] = [address(), address(), address()];
@@ -111,7 +111,7 @@ fn pods_deleted_before_compaction_disappear() {
     assert_eq!(lookup_namespace(&daemon, "removed"), no_data());
     let (lists, _) = lists_and_errors(&daemon);
 
-    // Stopped, it cannot connect again before all has happened.
+    // While stopped, the daemon cannot connect again before all changes are made.
     daemon.signal("STOP");
     server.kill();
     server.restart();
@@ -122,7 +122,7 @@ fn pods_deleted_before_compaction_disappear() {
     server.compact();
     daemon.signal("CONT");
 
-    // Pods and namespaces are listed apart, either first.
+    // Pods and namespaces are listed independently, in either order.
     until("new lists are complete", || {
         assert_eq!(lookup(&daemon, "default", kept).addresses, [kept], "it exists all the time");
         is_answered(&daemon, "default", added) && lookup_namespace(&daemon, "removed") == denied(None)

@@ -1,4 +1,4 @@
-//! Reverse names, visibility and the audit, as the cluster changes.
+//! Reverse names, visibility and the audit while the cluster changes.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,7 +14,7 @@ use crate::support::follow_until_ready;
 
 const NXDOMAIN: u8 = 3;
 
-/// The rcode and the names of the answer to a query for PTR.
+/// Returns the rcode and the names of the response to a PTR query.
 fn reverse(daemon: &Daemon, address: IpAddr) -> (u8, Vec<String>) {
     let IpAddr::V4(address) = address else { panic!("{address} is of IPv6") };
     let [first, second, third, fourth] = address.octets();
@@ -60,7 +60,7 @@ fn clients_see_namespace_of_their_pod() {
     assert_eq!(rcode(&from(client)), NXDOMAIN, "it is no pod");
     api.run_pod(pod, &[client.into()]);
     until("the client is a pod", || rcode(&from(client)) == 0);
-    // That of another namespace, and the host itself, learn nothing.
+    // A pod of another namespace and the host itself get the answer for a name that does not exist.
     for stranger in [Ipv4Addr::new(127, 42, 0, 2), Ipv4Addr::LOCALHOST] {
         let hidden = from(stranger);
         let nothing = Stream::connect_from(stranger, daemon.address()).exchange(&absent);
@@ -80,7 +80,7 @@ fn audit_finds_what_verified_would_refuse() {
     api.run_pod(PodPath(namespace, "there"), &[there]);
     let document = || serde_json::from_str::<Value>(&daemon.get("/audit").1).expect("JSON");
     let refused = |reason: &str| document()["refused"][reason].as_u64().expect("a count");
-    // A pod that is not known yet is refused until it is.
+    // The audit counts the pod as refused until the index has it.
     until("the pod is known", || {
         let before = refused("no-such-pod") + refused("no-such-namespace") + not_ready(&document());
         let is_answered = is_answered(&daemon, namespace, there);

@@ -1,4 +1,4 @@
-//! Permissions that are missing, granted, limited and revoked.
+//! Missing, granted, namespaced and revoked permissions.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use poddns_test_support::kube_apiserver::KubeApiserver;
 
 const ALL: &[&str] = &["list", "watch"];
 
-/// Returns the lines of the reasons why the server is not ready.
+/// Returns the reasons why the server is not ready, one a line of `/readyz`; none if it is ready.
 fn pending(daemon: &Daemon) -> Vec<String> {
     let (code, text) = daemon.get("/readyz");
     match code {
@@ -27,7 +27,7 @@ fn pending(daemon: &Daemon) -> Vec<String> {
     }
 }
 
-/// Returns true if a line is about `account` without this permission in the whole cluster, with the remedy.
+/// Returns true if a line reports that `account` lacks this permission in the whole cluster, and the remedy.
 fn is_refusal(line: &str, account: &str, verb: &str, resource: &str) -> bool {
     let by_server = format!(
         r#"403 "{resource} is forbidden: User \"system:serviceaccount:default:{account}\" cannot {verb} resource \"{resource}\" in API group \"\" at the cluster scope""#
@@ -39,7 +39,7 @@ fn is_refusal(line: &str, account: &str, verb: &str, resource: &str) -> bool {
     line.contains(&format!("cannot {verb} {resource}")) && line.contains(&by_server) && line.contains(&advice)
 }
 
-/// Returns true if there is a warning of this kind in the log.
+/// Returns true if such a line is in the log as a warning.
 fn is_logged(daemon: &Daemon, account: &str, verb: &str, resource: &str) -> bool {
     daemon.log().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|line| {
         let message = line["message"].as_str().unwrap_or_default();
@@ -69,7 +69,7 @@ fn missing_permissions_take_effect_once_granted() {
             let names = |resource| pending.iter().any(|line| is_refusal(line, account, missing, resource));
             names("pods") && names("namespaces")
         });
-        // The log has a thread of its own.
+        // The log is written asynchronously.
         until("the log names it", || {
             ["pods", "namespaces"].iter().all(|resource| is_logged(daemon, account, missing, resource))
         });
@@ -139,7 +139,8 @@ fn serving_one_namespace_needs_namespace_watch() {
     until("ready", || pending(&daemon).is_empty());
 }
 
-/// Starts an API server with a pod that has this address, and a daemon that is ready, with an account of its own.
+/// Starts an API server with a pod that has this address, and a daemon with an account of its own; waits until it is
+/// ready.
 fn following_own_server(known: IpAddr) -> (KubeApiserver, PathBuf, Daemon) {
     let server = KubeApiserver::start(&[]);
     let kubeconfig = server.service_account("poddns");
@@ -156,11 +157,11 @@ fn revoked_permissions_keep_pods_and_are_reported() {
     let [known, later] = [address(), address()];
     let (server, _, daemon) = following_own_server(known);
     server.revoke("poddns", "pods");
-    // A watch that is open stays open. The next one is refused.
+    // The API server does not close open watches, so it is restarted; it refuses the next watch.
     server.kill();
     server.restart();
     until("the refusal is logged", || is_logged(&daemon, "poddns", "watch", "pods"));
-    // Once the grace is over.
+    // After the grace period.
     until("the answer is stale", || lookup(&daemon, "default", known) == answered(known, Some(3)));
     assert_eq!(pending(&daemon), [""; 0], "it answers, so it stays in service");
     until("status says what is wrong", || {
@@ -189,9 +190,10 @@ fn replaced_token_is_read_again() {
     server.kill();
     server.restart();
     until("the refusal is logged", || daemon.log().contains("cannot list namespaces: 401 "));
-    // Once the grace is over.
+    // After the grace period.
     until("the answer is stale", || lookup(&daemon, "default", known) == answered(known, Some(3)));
-    // Its tokens are invalid for the new account of the same name, whose token is written to the same file.
+    // Tokens of the old account are not valid for the new one of the same name. The new token is written to the same
+    // file.
     assert_eq!(server.service_account("poddns"), kubeconfig);
     Api::of(&server).run_pod(PodPath("default", "later"), &[later]);
     until("in sync again", || is_answered(&daemon, "default", later));

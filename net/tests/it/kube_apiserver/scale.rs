@@ -1,5 +1,5 @@
-//! Thousands of pods that are created, changed and deleted while the API server is restarted: at the end the index has the
-//! same addresses as `kubectl` lists.
+//! Thousands of pods are created, changed and deleted while the API server is restarted. In the end the index has the
+//! addresses that `kubectl` lists.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,21 +13,21 @@ use serde_json::{Value, json};
 use crate::kube_apiserver::api::{Api, PodPath, Write};
 use poddns_test_support::kube_apiserver::KubeApiserver;
 
-/// Variable with the number of pods; 2,000 if it is unset.
+/// Environment variable with the number of pods; 2,000 if it is unset.
 const VARIABLE: &str = "KUBE_TEST_PODS";
 const NAMESPACES: usize = 20;
-/// A round changes one of this many pods.
+/// A round changes one in this many pods.
 const PART: usize = 3;
-/// Size of an annotation in bytes: that of managed fields, probes and volumes of pods in real clusters.
+/// Size of an annotation in bytes: about that of managed fields, probes and volumes of pods in real clusters.
 const ANNOTATION: usize = 4000;
 
-/// The pods that were requested of the API server.
+/// Expected state of the cluster.
 struct Cluster {
-    /// The addresses of each pod; `None` is no pod.
+    /// Addresses of each pod; `None` if it does not exist.
     pods: Vec<Option<Vec<IpAddr>>>,
-    /// Addresses without a pod, reused in the order in which they were freed.
+    /// Unused addresses, reused in the order in which they were freed.
     free: VecDeque<IpAddr>,
-    /// All addresses that were ever answered.
+    /// Namespace and address of every pod so far, also of deleted ones.
     ever: BTreeSet<(String, IpAddr)>,
 }
 
@@ -37,17 +37,17 @@ impl Cluster {
             let [.., high, middle, low] = number.to_be_bytes();
             IpAddr::from(Ipv4Addr::new(10, high, middle, low))
         };
-        // Few enough to be reused soon.
+        // 1.5 addresses for each pod, so that they are reused soon.
         let free = (1..=pods * 3 / 2).map(address).collect();
         Self { pods: vec![None; pods], free, ever: BTreeSet::new() }
     }
 
-    /// One change of each pod that is in the round's part.
+    /// Returns one change of each pod in the part of this round.
     fn round(&mut self, round: usize) -> Vec<Vec<Write>> {
         let mut freed = Vec::new();
         let part = (0..self.pods.len()).filter(|number| number % PART == round % PART);
         let sequences = part.map(|number| self.change(number, number / PART + round, &mut freed)).collect();
-        // Not before: the writes of a round have no order.
+        // Only now, since the writes of a round are concurrent.
         self.free.extend(freed);
         sequences
     }
@@ -82,7 +82,7 @@ impl Cluster {
                 self.pods[number] = Some(old);
                 vec![Write::delete(pod, 3600)]
             }
-            // Under its old name, with a new uid and perhaps another's old address.
+            // Created again with the same name, a new uid, and possibly an address that another pod had before.
             _ => {
                 freed.extend(first);
                 [vec![Write::delete(pod, 0)], self.create(number, pod)].concat()
@@ -112,7 +112,7 @@ fn namespace(number: usize) -> String {
     format!("scale-{}", number % NAMESPACES)
 }
 
-/// The pods as `kubectl` lists them.
+/// Contents of the cluster as `kubectl` lists them.
 struct Truth {
     pods: usize,
     namespaces: usize,
@@ -142,7 +142,7 @@ impl Truth {
         truth
     }
 
-    /// Asserts that the daemon answers this and nothing else.
+    /// Asserts that the daemon answers these addresses, and no others of `ever`.
     fn assert_served_by(&self, daemon: &Daemon, ever: &BTreeSet<(String, IpAddr)>) {
         let index = &daemon.status()["index"];
         let counted = ["pods", "addresses", "namespaces"].map(|key| index[key].as_u64().unwrap());
@@ -161,11 +161,11 @@ impl Truth {
     }
 }
 
-/// Waits until the daemon has seen all that was written about pods before.
+/// Waits until the daemon has seen all earlier changes of pods.
 fn catch_up(api: &Api, daemon: &Daemon, number: u8) {
     let address = IpAddr::from([192, 0, 2, number]);
     api.run_pod(PodPath("default", &format!("marker-{number}")), &[address]);
-    // Fresh too, or a list might be halfway.
+    // `is_answered` requires a fresh answer, so no list is in progress either.
     until("the last change is seen", || is_answered(daemon, "default", address));
 }
 
@@ -193,11 +193,11 @@ fn index_equals_cluster_after_churn_and_restarts() {
     for restart in 1..=2 {
         let round = restart * PART;
         let lists = daemon.metric("poddns_feed_lists_total{resource=\"pods\"}");
-        // Stopped, it misses what happens before and after the restart.
+        // While stopped, the daemon misses the changes before and after the restart.
         daemon.signal("STOP");
         api.write_all(cluster.round(round));
-        // What it missed may still be in its socket. So that the API server asks for a new list all the same, its
-        // events begin later than the last one of a pod.
+        // The events that it missed may still be in its socket's buffer. The namespaces advance the resourceVersion
+        // beyond the last event of a pod, so that the restarted API server requires a new list nevertheless.
         for number in 0..3 {
             api.create_namespace(&format!("restart-{restart}-{number}"));
         }
@@ -206,7 +206,7 @@ fn index_equals_cluster_after_churn_and_restarts() {
         api = Api::of(&server);
         api.write_all(cluster.round(round + 1));
         daemon.signal("CONT");
-        // While it lists.
+        // Changes during the list.
         api.write_all(cluster.round(round + 2));
         catch_up(&api, &daemon, u8::try_from(restart + 1).unwrap());
         assert!(daemon.metric("poddns_feed_lists_total{resource=\"pods\"}") > lists, "{}", daemon.log());
@@ -220,7 +220,7 @@ fn index_equals_cluster_after_churn_and_restarts() {
     );
     truth.assert_served_by(&daemon, &cluster.ever);
     print_memory(&format!("the same {} pods as kubectl", truth.pods), &daemon);
-    // It has seen none of the history.
+    // A new daemon, which lists the cluster once and has seen none of the changes.
     let new = follow_until_ready(&server.admin(), &[]);
     truth.assert_served_by(&new, &cluster.ever);
     print_memory("the same in a daemon that has just been started", &new);

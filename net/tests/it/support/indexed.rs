@@ -1,4 +1,4 @@
-//! An index that a test fills itself.
+//! An index that a test fills.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use poddns_core::{Freshness, LookupWrapper};
 use poddns_net::{PodsReport, ServedPods};
 use poddns_watch::Index;
 
-/// The index that the daemon reads, written by the test instead of a feed.
+/// The daemon's index, written by a test in place of a feed.
 #[derive(Debug)]
 pub(crate) struct Indexed(pub(crate) Arc<Index>);
 

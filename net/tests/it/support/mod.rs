@@ -1,4 +1,4 @@
-//! The daemon of this crate, as tests start it.
+//! Functions that start the daemon for tests.
 
 pub mod indexed;
 
@@ -9,10 +9,10 @@ use std::process::Command;
 use poddns_test_support::api_server::{ApiServer, namespace, pod};
 use poddns_test_support::daemon::{Daemon, without_settings};
 
-/// The address of the pod in [`one_pod`].
+/// Address of the pod of [`one_pod`].
 pub const POD: Ipv4Addr = Ipv4Addr::new(10, 244, 1, 5);
 
-/// Starts the API server of a cluster of one pod, in namespace `default`.
+/// Starts an API server with one pod, in namespace `default`.
 pub fn one_pod() -> ApiServer {
     let server = ApiServer::spawn();
     server.put(namespace("default"));
@@ -20,7 +20,7 @@ pub fn one_pod() -> ApiServer {
     server
 }
 
-/// The daemon, without a setting from the environment of the test.
+/// Returns the command of the daemon, without settings from the environment of the test.
 pub fn command() -> Command {
     without_settings(Command::new(env!("CARGO_BIN_EXE_poddnsd-of-tests")))
 }
@@ -35,13 +35,13 @@ pub fn insecure(arguments: &[&str]) -> Daemon {
     start(&[&["--pods=insecure", "--listen=127.0.0.1:0"], arguments].concat())
 }
 
-/// Starts the daemon on this cluster.
+/// Starts the daemon with this kubeconfig.
 pub fn follow(kubeconfig: &Path, arguments: &[&str]) -> Daemon {
     let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
     start(&[&["--listen=127.0.0.1:0", &kubeconfig], arguments].concat())
 }
 
-/// Starts the daemon on this cluster, and waits until it is ready.
+/// Starts the daemon with this kubeconfig, and waits until it is ready.
 #[cfg(feature = "kube-apiserver")]
 pub fn follow_until_ready(kubeconfig: &Path, arguments: &[&str]) -> Daemon {
     let daemon = follow(kubeconfig, arguments);

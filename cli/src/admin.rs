@@ -1,4 +1,4 @@
-//! The admin endpoints of a running poddnsd, as their client.
+//! Client of the admin endpoints of a running poddnsd.
 
 use std::error::Error;
 use std::io;
@@ -21,10 +21,10 @@ use crate::query::ServerArg;
 use crate::runtime::runtime;
 use crate::text::show_text;
 
-/// The port of the admin endpoints, unless one is given.
+/// Default port of the admin endpoints.
 const PORT: u16 = 8053;
 
-/// Time for a whole exchange.
+/// Time limit of a whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum number of bytes of a response.
@@ -33,7 +33,7 @@ const MAX_BODY: usize = 16 << 20;
 /// Maximum number of characters of a response that an error quotes.
 const MAX_QUOTE: usize = 500;
 
-/// The reason why an endpoint returned no document.
+/// Reason why an endpoint returned no document.
 #[derive(Debug, Error)]
 enum AdminError {
     #[error("the server has no address")]
@@ -52,7 +52,7 @@ fn quote(body: &str) -> String {
     show_text(&body.trim().chars().take(MAX_QUOTE).collect::<String>())
 }
 
-/// A client of the endpoints.
+/// A client of the admin endpoints.
 pub(crate) struct Admin {
     servers: Vec<SocketAddr>,
     runtime: Runtime,
@@ -63,7 +63,7 @@ impl Admin {
         Ok(Self { servers: server.addresses(PORT)?, runtime: runtime()? })
     }
 
-    /// Returns the JSON document at a path, with its query. The addresses of the server are tried in turn.
+    /// Returns the JSON document at a path with query. The addresses of the server are tried in turn.
     pub(crate) fn document(&self, path: &str) -> Result<Value, CommandError> {
         let mut last = AdminError::NoAddress;
         for &server in &self.servers {
@@ -89,7 +89,7 @@ async fn exchange(server: SocketAddr, path: &str) -> Result<Value, AdminError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| protocol(server, error))?;
-    // Ends with the exchange, which reports its errors.
+    // Ends with the exchange, which reports errors of the connection.
     let connection = tokio::spawn(async { drop(connection.await) });
     let request = Request::get(path)
         .header(HOST, server.to_string())
@@ -114,17 +114,17 @@ fn protocol(server: SocketAddr, source: impl Into<Box<dyn Error + Send + Sync>>)
     AdminError::Protocol { server, source: source.into() }
 }
 
-/// Returns a value of a query with special characters as `%XX` (RFC 3986 2.1).
+/// Returns a query parameter with special characters as `%XX` (RFC 3986 2.1).
 pub(crate) fn encode(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 
-/// Returns the text of a field; empty if it has none.
+/// Returns the text of a field; empty if there is none.
 pub(crate) fn text<'a>(document: &'a Value, field: &str) -> &'a str {
     document.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns the state of an index in words: `in sync`, `stale for 3 s`.
+/// Returns the state of an index as text: `in sync`, `stale for 3 s`.
 pub(crate) fn freshness(freshness: &Value) -> String {
     let age = freshness.get("age_seconds").and_then(Value::as_u64).unwrap_or_default();
     match text(freshness, "state") {

@@ -33,7 +33,7 @@ Examples:
 
 Exit status: 0 all is well, 1 something is missing or out of reach, 64 the configuration is wrong.";
 
-/// Options of the tool's own.
+/// Options that the daemon does not have.
 const AS: &str = "as";
 const AS_GROUP: &str = "as-group";
 const RBAC: &str = "rbac";
@@ -77,7 +77,7 @@ impl Args for CheckArgs {
     }
 }
 
-/// Subject of the permission check, with its groups; this process if there is none.
+/// Subject of the permission check, with its groups; `None` for this process.
 struct CheckedSubject {
     subject: Option<Subject>,
     groups: Vec<String>,
@@ -90,7 +90,7 @@ impl CheckedSubject {
     }
 }
 
-/// Prints the RBAC objects that settings need of a cluster.
+/// Prints the RBAC objects that the settings need in a cluster.
 fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode, CommandError> {
     if settings.needs() == Needs::Nothing || !matches!(settings.source, Source::Cluster(_)) {
         print_finding("ok", "nothing is needed of a cluster");
@@ -136,7 +136,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
                     None => true,
                 };
             let granted = runtime.block_on(check_cluster(options.clone(), &scope, &whom))?;
-            // Listing pods would need permissions of this process, too.
+            // The check lists pods, for which this process needs permissions of its own.
             if granted && scope.pods && whom.subject.is_none() {
                 runtime.block_on(check_rate_limit(options, &scope, settings));
             }
@@ -145,7 +145,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
     }
 }
 
-/// Warns of settings that are allowed but hardly meant, or easily forgotten.
+/// Warns of settings that are allowed but probably unintended, or easily forgotten.
 fn warn(settings: &Settings) {
     if settings.unguarded() {
         print_finding("warning", "mode insecure without any guard: any address is answered");
@@ -155,7 +155,7 @@ fn warn(settings: &Settings) {
     }
 }
 
-/// Returns true if the audit can be kept in its file, if it is to be.
+/// Returns true unless the audit is to be kept in a file that cannot be used.
 fn check_audit_file(settings: &Settings) -> bool {
     match try_audit_file(settings) {
         None => true,
@@ -170,7 +170,7 @@ fn check_audit_file(settings: &Settings) -> bool {
     }
 }
 
-/// Fails with everything that keeps the daemon from serving, for a process that was started like this one.
+/// Checks for everything that would keep the daemon from serving, if it were started as this process was.
 fn preflight(
     sources: &Sources,
     settings: &DaemonSettings,
@@ -193,7 +193,7 @@ fn summary(settings: &Settings) -> String {
 }
 
 async fn check_file(path: PathBuf, scope: Scope, settings: &Settings) -> Result<ExitCode, CommandError> {
-    // Pods that the feed cannot use are reported as it reads them.
+    // The feed logs pods that it cannot use.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("poddns_watch=warn"))
         .with_writer(io::stderr)
@@ -234,7 +234,7 @@ fn warn_of_rate_limit(address: IpAddr) {
     );
 }
 
-/// Looks at some pods of the cluster for addresses that the rate limit applies to.
+/// Reads some pods of the cluster to check whether the rate limit applies to their addresses.
 async fn check_rate_limit(options: ClusterOptions, scope: &Scope, settings: &Settings) {
     if settings.rate_limit.is_none() {
         return;
@@ -251,7 +251,8 @@ async fn check_rate_limit(options: ClusterOptions, scope: &Scope, settings: &Set
     }
 }
 
-/// Reports whether snapshots can be written there, and the contents of the present one; returns true if all is well.
+/// Reports whether snapshots can be written to the path, and the contents of the existing one; returns true if there
+/// is no fault.
 async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> Result<bool, CommandError> {
     let feed = Feed::open(Source::Cluster(options), scope).await?;
     let shown = path.display();

@@ -1,9 +1,9 @@
-//! Times as text.
+//! Durations as text.
 
 /// A day in seconds.
 pub(crate) const DAY: u64 = 24 * 3600;
 
-/// Returns a time in its two largest units, `7 d 4 h`, or in one if the other is 0.
+/// Returns a duration in its two largest units, `7 d 4 h`, or in one if the other is 0.
 pub(crate) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / DAY, seconds / 3600 % 24, seconds / 60 % 60);
     let two = |large: u64, unit: &str, small: u64, other: &str| match small {

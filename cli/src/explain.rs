@@ -1,4 +1,4 @@
-//! `poddns explain`: the reason for the answer of a name.
+//! `poddns explain`: the reason for the answer to a name.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ Examples:
 
 Exit status: 0 if there is an explanation, whatever the answer; 1 if the server cannot be asked; 64 for bad usage.";
 
-/// The options that are not the daemon's.
+/// The options that the daemon does not have.
 const OWN: [&str; 5] = ["explained_name", "explained_type", "explained_server", "json", "client"];
 
 /// The command line of `poddns explain`.
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     print(&show(&document))
 }
 
-/// The explanation of a running server.
+/// Returns the explanation of a running server.
 fn there(
     server: &ServerArg,
     name: &Name,
@@ -141,7 +141,7 @@ fn there(
     Admin::new(server)?.document(&path)
 }
 
-/// The explanation by the daemon's settings, from a file of pods.
+/// Returns the explanation by the daemon's settings, with a file of pods.
 fn here(
     matches: &ArgMatches,
     name: &Name,
@@ -167,7 +167,7 @@ fn here(
     document.ok_or_else(|| CommandError::usage("not a name that the DNS can carry"))
 }
 
-/// Reads the file of pods that the settings name.
+/// Opens the file of pods in the settings.
 fn open(settings: &Settings) -> Result<Feed, CommandError> {
     if matches!(settings.source, Source::Cluster(_)) {
         let message =
@@ -177,7 +177,7 @@ fn open(settings: &Settings) -> Result<Feed, CommandError> {
     Ok(runtime()?.block_on(Feed::open(settings.source.clone(), settings.scope()))?)
 }
 
-/// The explanation in two lines: the answer, and the reason.
+/// Returns the explanation as two lines: the answer, and the reason.
 fn show(document: &Value) -> String {
     let field = |name| show_text(text(document, name));
     let mut answer = field("status");

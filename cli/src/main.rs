@@ -92,7 +92,7 @@ enum ToolCommand {
 }
 
 fn main() -> ExitCode {
-    // The image has one program under both names, which is half as large as two.
+    // The image has one program under both names, which needs half the space of two.
     if called("poddnsd") {
         return poddns_net::daemon::run(std::env::args_os());
     }

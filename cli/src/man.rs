@@ -1,4 +1,4 @@
-//! Man pages, from the command line's own definition.
+//! Man pages, generated from the definition of the command line.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(crate) struct ManArgs {
     folder: PathBuf,
 }
 
-/// Writes the pages of a command and its subcommands, and that of the daemon.
+/// Writes the pages of the command, of its subcommands, and of the daemon.
 pub(crate) fn run(args: &ManArgs, command: Command) -> Result<(), CommandError> {
     let folder: &Path = &args.folder;
     write_all(folder, command)

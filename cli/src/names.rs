@@ -1,4 +1,4 @@
-//! `poddns name` and `poddns ip`: from a pod's address to its name and back.
+//! `poddns name` and `poddns ip`: conversion between a pod's address and its name.
 
 mod why;
 
@@ -57,11 +57,11 @@ pub(crate) struct IpArgs {
     names: Vec<String>,
 }
 
-/// An address that a pod record can have.
+/// An address that a pod can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct PodAddress(IpAddr);
 
-/// Reason why an argument has no name.
+/// Reason why an argument cannot be converted to a name.
 #[derive(Debug, PartialEq, Eq, Error)]
 enum AddressError {
     #[error("not an IP address; give one such as 10.42.2.46 or fd00::7")]
@@ -120,7 +120,7 @@ fn namespace(text: &str) -> Result<Label, LabelError> {
     text.parse()
 }
 
-/// Runs `poddns name`: the names, one a line.
+/// Runs `poddns name`: returns the names, one per line.
 pub(crate) fn name(args: &NameArgs) -> Result<String, CommandError> {
     let mut text = String::new();
     for &PodAddress(address) in &args.addresses {
@@ -140,7 +140,7 @@ pub(crate) fn name(args: &NameArgs) -> Result<String, CommandError> {
     Ok(text)
 }
 
-/// Reason why there is no name of these parts.
+/// Reason why these parts do not form a valid name.
 #[derive(Debug, Error)]
 #[error("'{}' {source}", show_text(.text))]
 struct PodNameError {
@@ -154,7 +154,7 @@ pub(crate) fn pod_name(label: PodIpLabel, namespace: &str, domain: &str) -> Resu
     parse_name(&text).map_err(|source| CommandError::usage(PodNameError { text, source }))
 }
 
-/// Reason why a name holds no address.
+/// Reason why a name does not contain an address.
 #[derive(Debug, PartialEq, Eq, Error)]
 enum IpError {
     #[error("'{0}' is an address already; `poddns name` gives its name")]
@@ -174,8 +174,8 @@ impl From<IpError> for CommandError {
     }
 }
 
-/// Runs `poddns ip`: the addresses, one a line. A name without one does not keep the others from being
-/// printed; the exit status is that of the first that failed.
+/// Runs `poddns ip`: prints the addresses, one per line. Continues after a name without an address; the exit status
+/// is that of the first failure.
 pub(crate) fn ip(args: &IpArgs) -> Result<ExitCode, CommandError> {
     let mut text = String::new();
     let mut failures = Vec::new();
@@ -197,7 +197,7 @@ pub(crate) fn ip(args: &IpArgs) -> Result<ExitCode, CommandError> {
     Ok(failures.first().map_or(ExitCode::SUCCESS, CommandError::exit_code))
 }
 
-/// The address that the first label of a name spells.
+/// Returns the address that the first label of a name spells.
 fn address_in(name: &str) -> Result<IpAddr, IpError> {
     if let Ok(address) = name.parse() {
         return Err(IpError::Address(address));
@@ -256,7 +256,7 @@ mod tests {
 
         #[test]
         fn a_label_without_address_gets_a_reason(label in "[-0-9a-fg]{0,45}") {
-            // The reason must hold whatever the label; that there is one is the type's promise.
+            // Every label must have a specific reason.
             if podip::parse(label.as_bytes()).is_none() && label.len() < 64 && !label.is_empty() {
                 let error = address_in(&label).expect_err("no address");
                 prop_assert!(error.to_string().contains("first label"), "{}", error);

@@ -10,22 +10,22 @@ use thiserror::Error;
 
 use crate::text::show_text;
 
-/// Exit status of bad usage and bad configuration: `EX_USAGE` of sysexits.h.
+/// Exit status for bad usage and bad configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
-/// An error of any kind, with its sources.
+/// An error of any type.
 type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Reason why a command failed.
 #[derive(Debug, Error)]
 pub(crate) enum CommandError {
-    /// The request makes no sense, or the configuration is wrong; exit status 64.
+    /// The arguments or the configuration are invalid; exit status 64.
     #[error(transparent)]
     Usage(AnyError),
-    /// It made sense but could not be completed; exit status 1.
+    /// The command failed; exit status 1.
     #[error(transparent)]
     Run(AnyError),
-    /// The reader of the output has seen enough, as `head` has: no failure, and nothing to print.
+    /// The reader of the output has closed it, as `head` does. This is not a failure, and nothing is printed for it.
     #[error("the reader of the output is gone")]
     ReaderGone,
 }
@@ -62,7 +62,7 @@ impl From<FeedError> for CommandError {
     }
 }
 
-/// Returns the exit status of bad usage and bad configuration.
+/// Returns the exit status for bad usage and bad configuration.
 pub(crate) fn usage_code() -> ExitCode {
     ExitCode::from(USAGE)
 }
@@ -74,13 +74,13 @@ pub(crate) fn note(message: &str) {
     }
 }
 
-/// Writes a line to standard error. Characters that could steer a terminal are escaped.
+/// Writes a line to standard error. Characters that could control a terminal are escaped.
 pub(crate) fn print_error_line(line: &str) {
-    // There is nowhere to report that standard error is gone.
+    // A failure of standard error cannot be reported anywhere.
     let _ = writeln!(io::stderr().lock(), "{}", show_text(line));
 }
 
-/// Prints the whole output of a command. A reader that has seen enough, such as `head`, is no failure.
+/// Prints the whole output of a command. It is not a failure if the reader has closed it, as `head` does.
 pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     match print_part(text) {
         Err(CommandError::ReaderGone) => Ok(()),
@@ -88,7 +88,7 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Prints a part of the output of a command that may have more. Fails with [`CommandError::ReaderGone`] if it is no longer read.
+/// Prints a part of a command's output. Fails with [`CommandError::ReaderGone`] if the reader has closed it.
 pub(crate) fn print_part(text: &str) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -15,7 +15,7 @@ use crate::outcome::{CommandError, note, print_part};
 use crate::query::ServerArg;
 use crate::text::show_text;
 
-/// Version of the shape of `--json`.
+/// Version of the format of `--json`.
 const VERSION: u32 = 1;
 
 /// The command line of `poddns pods`.
@@ -72,7 +72,7 @@ impl FromStr for PodSelector {
 }
 
 impl PodSelector {
-    /// Returns the parameters of `/pods` that select it.
+    /// Returns the parameters of `/pods` for this selection.
     fn parameters(&self, namespace: Option<Label>) -> String {
         let mut parameters = String::new();
         let own = match self {
@@ -127,14 +127,15 @@ pub(crate) fn run(args: &PodsArgs) -> Result<ExitCode, CommandError> {
     Ok(code)
 }
 
-/// Notes that what is printed may be out of date.
+/// Warns if the output may be out of date.
 fn warn(state: &Value) {
     if text(state, "state") != "fresh" {
         note(&format!("the index is {}", freshness(state)));
     }
 }
 
-/// Calls `each` with the pods that the parameters select, page by page; returns their number and the state of the index.
+/// Calls `each` with the pods that match the parameters, page by page; returns their number and the state of the
+/// index.
 pub(crate) fn list(
     admin: &Admin,
     parameters: &str,
@@ -158,7 +159,7 @@ pub(crate) fn addresses(pod: &Value) -> impl Iterator<Item = &str> {
     pod.get("addresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Table of pods, printed as they arrive.
+/// Table of pods, printed row by row as they arrive.
 struct PodTable {
     json: bool,
     begun: bool,

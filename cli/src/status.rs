@@ -1,4 +1,4 @@
-//! `poddns status`: a running server at a glance.
+//! `poddns status`: the state of a running server.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -16,8 +16,8 @@ use crate::outcome::{CommandError, note, print, print_part};
 use crate::query::{ServerArg, seconds};
 use crate::text::show_text;
 
-/// Moves to the top of a terminal's screen, and clears the rest of a line and of the screen (ECMA-48 CUP, EL and ED): what
-/// is overwritten does not flicker.
+/// Escape sequences that move the cursor to the top, and clear the rest of a line and of the screen (ECMA-48 CUP, EL
+/// and ED). Overwriting the screen, rather than clearing it first, avoids flicker.
 const TOP: &str = "\x1b[H";
 const END_OF_LINE: &str = "\x1b[K\n";
 const END_OF_SCREEN: &str = "\x1b[J";
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, CommandError> {
     };
     let terminal = io::stdout().is_terminal() && !args.json;
     loop {
-        // A server that is being restarted will answer again.
+        // While it is restarted, a server does not answer.
         match admin.document("/status") {
             Ok(document) => {
                 let shown = show(&document);
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, CommandError> {
     }
 }
 
-/// The screen: a line a subject, those that are null left out.
+/// Returns the screen: one line per subject, without fields that are null.
 fn screen(document: &Value) -> String {
     let mut screen = String::new();
     let mut line = |name: &str, value: String| {
@@ -94,7 +94,7 @@ fn screen(document: &Value) -> String {
     line("index", document.get("index").map(index).unwrap_or_default());
     line("resync", document.get("resync").map(resync).unwrap_or_default());
     for watch in list(document, "watches") {
-        // Its error may be the reason of a pending start, which is above already.
+        // The error may be the reason of a pending start, which is printed already.
         let error = text(watch, "error");
         let is_shown = list(document, "pending").any(|reason| value(reason).contains(error));
         line("watch", show_watch(watch, if is_shown { "" } else { error }));
@@ -119,7 +119,7 @@ fn join(values: impl Iterator<Item = String>) -> String {
     values.collect::<Vec<_>>().join(", ")
 }
 
-/// A scalar without quotes.
+/// Returns a scalar without quotes.
 fn value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -142,7 +142,7 @@ fn index(index: &Value) -> String {
     )
 }
 
-/// The clients that see pods; nothing if all do.
+/// Returns the clients that see pods; empty if all do.
 fn visibility(visibility: &Value) -> String {
     let mut shown = Vec::new();
     if text(visibility, "clients") == Visibility::Namespace.as_str() {
@@ -157,7 +157,7 @@ fn visibility(visibility: &Value) -> String {
     shown.join("; ")
 }
 
-/// The guards in force; nothing in mode verified without any.
+/// Returns the guards in force; empty in mode verified without guards.
 fn guards(guards: &Value) -> String {
     let is_set = |field: &str| guards.get(field).and_then(Value::as_bool).unwrap_or_default();
     let mut shown = Vec::new();
@@ -190,7 +190,7 @@ fn resync(resync: &Value) -> String {
     }
 }
 
-/// Queries of the last minutes.
+/// Returns the queries of the last minutes.
 fn traffic(traffic: &Value) -> String {
     let count = |path: &str| traffic.pointer(path).and_then(Value::as_u64).unwrap_or_default();
     let (udp, tcp, dropped) = (count("/queries/udp"), count("/queries/tcp"), count("/dropped"));
@@ -202,7 +202,7 @@ fn traffic(traffic: &Value) -> String {
     shown
 }
 
-/// Counts by name, the largest first, without those that are 0.
+/// Returns counts by name, the largest first, without zeros.
 fn counts(counts: &Value) -> String {
     let counts = counts.as_object().into_iter().flatten();
     let mut counts: Vec<(&String, u64)> =

@@ -1,5 +1,5 @@
-//! Names and character strings as master files write them (RFC 1035 5.1): what hickory prints is made for
-//! IDNA, with octal escapes, and not safe for a terminal in every record type.
+//! Names and character strings in the form of master files (RFC 1035 5.1). hickory's form is meant for IDNA, has
+//! octal escapes, and for some record types is not safe for a terminal.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::path::Path;
 use hickory_proto::rr::{Name, RecordType};
 use thiserror::Error;
 
-/// The longest label, in octets (RFC 1035 2.3.4).
+/// Maximum length of a label, in octets (RFC 1035 2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// The longest name on the wire, length octets and root included (RFC 1035 2.3.4).
+/// Maximum length of a name in wire form, in octets, including length octets and root (RFC 1035 2.3.4).
 const MAX_NAME: usize = 255;
 
 /// Reason why a text is not a domain name.
@@ -30,8 +30,8 @@ pub(crate) enum NameTextError {
     NotAscii(char),
 }
 
-/// The name of a text, taken as absolute with or without its trailing dot. `\X` stands for the character X
-/// and `\DDD` for the octet of that decimal number, so every name can be written.
+/// Parses a name, which is absolute with or without its trailing dot. `\X` stands for the character X and `\DDD` for
+/// the octet of that decimal number, so every name can be written.
 pub(crate) fn parse_name(text: &str) -> Result<Name, NameTextError> {
     if text.is_empty() {
         return Err(NameTextError::Empty);
@@ -48,7 +48,7 @@ pub(crate) fn parse_name(text: &str) -> Result<Name, NameTextError> {
     if octets > MAX_NAME {
         return Err(too_long);
     }
-    // hickory checks the same lengths again and nothing else.
+    // hickory checks only these lengths again.
     Name::from_labels(labels).map_err(|_| too_long)
 }
 
@@ -72,7 +72,7 @@ fn split_labels(text: &str) -> Result<Vec<Vec<u8>>, NameTextError> {
     Ok(labels)
 }
 
-/// The octet of an escape whose backslash has been read.
+/// Reads an escape after its backslash, and returns the octet.
 fn unescape(rest: &mut std::str::Chars<'_>) -> Result<u8, NameTextError> {
     let text = rest.as_str();
     if !text.starts_with(|char: char| char.is_ascii_digit()) {
@@ -88,7 +88,7 @@ fn ascii(char: char) -> Result<u8, NameTextError> {
     u8::try_from(char).ok().filter(u8::is_ascii).ok_or(NameTextError::NotAscii(char))
 }
 
-/// A name as text, with its trailing dot, safe to print.
+/// Returns a name as text, with its trailing dot, safe to print.
 pub(crate) fn show_name(name: &Name) -> String {
     if name.is_root() {
         return ".".to_owned();
@@ -101,7 +101,7 @@ pub(crate) fn show_name(name: &Name) -> String {
     text
 }
 
-/// A character string in quotes, safe to print.
+/// Returns a character string in quotes, safe to print.
 pub(crate) fn show_string(octets: &[u8]) -> String {
     // A space needs no escape within quotes.
     let mut text = "\"".to_owned();
@@ -114,8 +114,8 @@ pub(crate) fn show_string(octets: &[u8]) -> String {
     text
 }
 
-/// Text from the wire, safe to print: characters that do not print, such as controls, marks of direction and
-/// separators of lines, become the `\DDD` of their UTF-8 octets, so that no answer can steer the terminal.
+/// Returns text from the network, safe to print: non-printing characters, such as controls, bidirectional marks and
+/// line separators, become the `\DDD` of their UTF-8 octets, so that no answer can control the terminal.
 pub(crate) fn show_text(text: &str) -> String {
     let mut safe = String::new();
     for char in text.chars() {
@@ -129,13 +129,13 @@ pub(crate) fn show_text(text: &str) -> String {
     safe
 }
 
-/// The path of a file, safe to print; `-` is standard input.
+/// Returns the path of a file, safe to print; `-` is standard input.
 pub(crate) fn show_path(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard input".to_owned() } else { show_text(&path.display().to_string()) }
 }
 
-/// Returns whether a terminal prints this character and does nothing else. The standard library escapes the categories
-/// C and Z of Unicode, but for the space, and marks that join the character before.
+/// Returns whether a terminal only displays this character. The standard library escapes Unicode's categories C and
+/// Z, except for the space, and marks that combine with the character before.
 fn prints(char: char) -> bool {
     match char {
         ' ' => true,
@@ -144,7 +144,7 @@ fn prints(char: char) -> bool {
     }
 }
 
-/// Octets as text: those of `special` behind a backslash, those that do not print as `\DDD`.
+/// Returns octets as text: those of `special` behind a backslash, non-printing ones as `\DDD`.
 fn show_octets(octets: &[u8], special: impl Fn(u8) -> bool) -> String {
     let mut text = String::new();
     for &octet in octets {
@@ -161,12 +161,12 @@ fn show_octets(octets: &[u8], special: impl Fn(u8) -> bool) -> String {
     text
 }
 
-/// Returns whether a master file would take this octet of a name for something else.
+/// Returns whether this octet of a name has a special meaning in a master file.
 fn is_special(octet: u8) -> bool {
     matches!(octet, b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$')
 }
 
-/// Octets in hexadecimal, without separators.
+/// Returns octets in hexadecimal, without separators.
 pub(crate) fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |mut text, octet| {
         let _ = write!(text, "{octet:02x}");
@@ -174,7 +174,7 @@ pub(crate) fn hex(octets: &[u8]) -> String {
     })
 }
 
-/// The octets of a text in hexadecimal; `None` if it is none.
+/// Parses octets in hexadecimal; `None` if the text is not hexadecimal.
 pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|octet| octet.is_ascii_hexdigit()) {
         return None;
@@ -182,7 +182,7 @@ pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
 }
 
-/// A type's mnemonic, or the `TYPE123` of RFC 3597 5.
+/// Returns a type's mnemonic, or the `TYPE123` of RFC 3597 5.
 pub(crate) fn show_type(rtype: RecordType) -> String {
     match rtype {
         RecordType::Unknown(_) | RecordType::ZERO => format!("TYPE{}", u16::from(rtype)),

@@ -8,24 +8,24 @@ use crate::admin::text;
 use crate::outcome::CommandError;
 use crate::text::show_text;
 
-/// Version of the shape of `/audit` that is read.
+/// Supported version of the format of `/audit`.
 const VERSION: u64 = 1;
 
-/// A name that would break, and a client that asks for it.
+/// A name that would break, and a client that queries it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct AuditedName {
     pub(super) name: String,
-    /// Empty if the forwarder did not name it.
+    /// Empty if the forwarder did not send it.
     pub(super) client: String,
 }
 
-/// Number, time and reason of its occurrences.
+/// Number, times and reason of the queries for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AuditOccurrences {
     pub(super) namespace: String,
     pub(super) address: String,
     pub(super) reason: String,
-    /// The namespace of the pod that has the address now, if exactly one has.
+    /// The namespace of the pod that has the address now, if exactly one pod has it.
     pub(super) owner: Option<String>,
     pub(super) count: u64,
     pub(super) first: u64,
@@ -35,18 +35,18 @@ pub(super) struct AuditOccurrences {
 /// The findings of all servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AuditFindings {
-    /// Seconds that every server has observed.
+    /// Time that every server has observed, in seconds.
     pub(super) observed: u64,
     pub(super) queries: u64,
     pub(super) without_client: u64,
     pub(super) not_ready: u64,
     pub(super) refused: u64,
-    /// True if there may be more pairs than these.
+    /// True if there may be further pairs.
     pub(super) more: bool,
     pub(super) pairs: BTreeMap<AuditedName, AuditOccurrences>,
-    /// Errors of the files that should keep the audit.
+    /// Errors of the files in which the audit is kept.
     pub(super) file_errors: Vec<String>,
-    /// The time of the last server, in Unix seconds.
+    /// The time of the last server's document, in Unix seconds.
     pub(super) now: u64,
 }
 
@@ -89,7 +89,8 @@ impl AuditFindings {
         }
     }
 
-    /// Adds the findings of another server, which answers other queries. Both must have observed for long enough.
+    /// Adds the findings of another server, which receives other queries. The time observed is that of the server
+    /// that has observed for the shorter time.
     pub(super) fn join(mut self, other: Self) -> Self {
         self.observed = self.observed.min(other.observed);
         self.queries = self.queries.saturating_add(other.queries);
@@ -114,13 +115,13 @@ impl AuditFindings {
         self.pairs.keys().map(|pair| pair.name.as_str()).collect::<BTreeSet<_>>().len()
     }
 
-    /// Number of different clients, as far as forwarders name them.
+    /// Number of different clients, as far as forwarders send them.
     pub(super) fn clients(&self) -> usize {
         let clients = self.pairs.keys().map(|pair| pair.client.as_str());
         clients.filter(|client| !client.is_empty()).collect::<BTreeSet<_>>().len()
     }
 
-    /// The pairs, the most frequent ones first.
+    /// Returns the pairs, the most frequent first.
     pub(super) fn ranked(&self) -> Vec<(&AuditedName, &AuditOccurrences)> {
         let mut pairs: Vec<_> = self.pairs.iter().collect();
         pairs.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.count));
@@ -201,7 +202,7 @@ fn number(document: &Value, field: &str) -> u64 {
     document.get(field).and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// A document of `/audit` with these pairs: namespace, client, reason and count.
+/// Returns a document of `/audit` with these pairs: namespace, client, reason and count.
 #[cfg(test)]
 pub(super) fn document(observed: u64, pairs: &[(&str, Option<&str>, &str, u64)]) -> Value {
     let pair = |&(namespace, client, reason, count): &(&str, Option<&str>, &str, u64)| {

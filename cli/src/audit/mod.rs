@@ -1,4 +1,4 @@
-//! `poddns audit`: what would break if mode insecure became verified.
+//! `poddns audit`: names that would break if mode insecure became verified.
 
 mod findings;
 
@@ -15,7 +15,7 @@ use crate::duration::{DAY, duration};
 use crate::outcome::{CommandError, print};
 use crate::query::ServerArg;
 
-/// Version of the shape of `--json`.
+/// Version of the format of `--json`.
 const VERSION: u32 = 1;
 
 /// Exit status if something would break.
@@ -24,7 +24,7 @@ const BREAKS: u8 = 3;
 /// Exit status if the audit has not been observing for long enough.
 const TOO_SHORT: u8 = 4;
 
-/// The longest time that `--at-least` takes, in seconds.
+/// Maximum of `--at-least`, in seconds.
 const MAX_SECONDS: u64 = 366 * DAY;
 
 /// The command line of `poddns audit`.
@@ -51,12 +51,12 @@ pub(crate) struct AuditArgs {
     json: bool,
 }
 
-/// Reason why a text is no time.
+/// Reason why a text is not a time.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("not a time of at most 366d; give a whole number and s, m, h or d, such as 12h or 7d")]
 struct SpanError;
 
-/// Reads a time in seconds.
+/// Parses a time, and returns it in seconds.
 fn span(text: &str) -> Result<u64, SpanError> {
     let units = [("s", 1), ("m", 60), ("h", 3600), ("d", DAY)];
     let (number, unit) =
@@ -78,7 +78,7 @@ impl AuditVerdict {
     fn of(findings: &AuditFindings, at_least: u64) -> Self {
         if findings.breaks() {
             Self::Breaks
-        // Without a single query nothing was observed, for however long.
+        // Without any query nothing was observed, however long the time.
         } else if findings.observed < at_least || findings.queries == findings.not_ready {
             Self::TooShort
         } else {
@@ -142,7 +142,7 @@ fn document(findings: &AuditFindings, verdict: AuditVerdict, at_least: u64) -> V
     })
 }
 
-/// Returns the verdict, its limits, and the list.
+/// Returns the verdict, its limits, and the list of findings.
 fn report(findings: &AuditFindings, verdict: AuditVerdict, at_least: u64) -> String {
     let mut text = format!(
         "in {}: {}, {}\n",

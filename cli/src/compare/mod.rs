@@ -1,4 +1,4 @@
-//! `poddns compare`: two servers asked the same, and what differs.
+//! `poddns compare`: sends the same queries to two servers and prints the differences.
 
 mod names;
 mod progress;
@@ -88,13 +88,13 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, CommandError> {
         report.add(probe, &one, &other)
     });
     match compared {
-        // Only differences are printed before the end.
+        // Only differences are printed before the summary, so the servers differ.
         Err(CommandError::ReaderGone) => Ok(ExitCode::FAILURE),
         compared => compared.and_then(|()| report.end()),
     }
 }
 
-/// Spreads queries over time.
+/// Rate limit of queries.
 struct Pace {
     interval: Duration,
     next: Instant,
@@ -105,7 +105,7 @@ impl Pace {
         Self { interval: Duration::from_secs(1) / rate, next: Instant::now() }
     }
 
-    /// Waits until the next query is due. Time that answers have taken is not made up for.
+    /// Waits until the next query is due. Time spent waiting for answers is not made up for.
     fn wait(&mut self) {
         let now = Instant::now();
         thread::sleep(self.next.saturating_duration_since(now));

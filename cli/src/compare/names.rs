@@ -1,4 +1,4 @@
-//! The names that are compared: of pods, from a file, or from a query log.
+//! The names to compare: of pods, from a file, or from a query log.
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -19,7 +19,7 @@ use crate::query::{ArgError, LineMistake, Lines, ServerArg, default_type, questi
 use crate::runtime::runtime;
 use crate::text::{NameTextError, parse_name, show_path};
 
-/// Member `target` of the lines of poddnsd's query log.
+/// Value of `target` in the lines of poddnsd's query log.
 const QUERY_LOG: &str = "poddns_query";
 
 /// One question.
@@ -33,13 +33,13 @@ pub(crate) struct Probe {
 pub(super) struct ProbeSource<'a> {
     pub(super) admin: &'a ServerArg,
     pub(super) pods_file: Option<&'a Path>,
-    /// Of names, or lines of a query log.
+    /// A file of names, or of lines of a query log.
     pub(super) file: Option<&'a Path>,
     pub(super) namespace: Option<Label>,
     pub(super) domain: &'a str,
 }
 
-/// Receives questions.
+/// Callback for questions.
 type Each<'a> = &'a mut dyn FnMut(&Probe) -> Result<(), CommandError>;
 
 impl<'a> ProbeSource<'a> {
@@ -69,7 +69,7 @@ pub(super) struct OpenProbeSource<'a> {
 }
 
 impl OpenProbeSource<'_> {
-    /// Returns the number of questions, unless they can be read only once, or not at all.
+    /// Returns the number of questions; `None` if the source can be read only once or not at all.
     pub(super) fn count(&self) -> Option<u64> {
         let mut count = 0;
         let each: Each<'_> = &mut |_| {
@@ -86,7 +86,7 @@ impl OpenProbeSource<'_> {
         Some(count)
     }
 
-    /// Calls `each` with every question, as they are read.
+    /// Calls `each` with every question as it is read.
     pub(super) fn for_each(&self, each: Each<'_>) -> Result<(), CommandError> {
         match &self.source {
             ProbeOrigin::Lines(path) => in_file(path, each, &note),
@@ -143,7 +143,7 @@ fn in_file(path: &Path, each: Each<'_>, report: &dyn Fn(&str)) -> Result<(), Com
     Ok(())
 }
 
-/// Reason why a line has no question.
+/// Reason why a line has no valid question.
 #[derive(Debug, Error)]
 enum ProbeLineError {
     #[error("it is not JSON: {0}")]
@@ -169,7 +169,7 @@ fn read(line: &str) -> Result<Vec<Probe>, ProbeLineError> {
     Ok(questions.into_iter().map(|(name, record_type)| Probe { name, record_type }).collect())
 }
 
-/// Reads a line of poddnsd's query log; `None` for other lines of its log, and for queries without a question.
+/// Parses a line of poddnsd's query log; `None` for other lines of its log, and for queries without a question.
 fn from_json(line: &str) -> Result<Option<Probe>, ProbeLineError> {
     let object: Value = serde_json::from_str(line)?;
     let target = object.get("target").and_then(Value::as_str);
@@ -184,7 +184,8 @@ fn from_json(line: &str) -> Result<Option<Probe>, ProbeLineError> {
     Ok(Some(Probe { name, record_type }))
 }
 
-/// A line of CoreDNS' log plugin: `[INFO] 10.244.0.5:38472 - 2189 "A IN 10-42-2-46.default.pod.cluster.local. udp …"`.
+/// Parses a line of CoreDNS' log plugin: `[INFO] 10.244.0.5:38472 - 2189 "A IN 10-42-2-46.default.pod.cluster.local.
+/// udp …"`.
 fn from_coredns(line: &str) -> Option<Probe> {
     let (_, quoted) = line.split_once(" \"")?;
     let mut words = quoted.split(' ');

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// Interval between two states.
+/// Minimum time between two updates.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Cells of the bar.
+/// Width of the bar in characters.
 const CELLS: u64 = 20;
 
-/// A line on standard error that is written over.
+/// A line on standard error that is overwritten by each update.
 pub(super) struct ProgressBar {
     total: Option<u64>,
     begin: Instant,
@@ -18,8 +18,8 @@ pub(super) struct ProgressBar {
 }
 
 impl ProgressBar {
-    /// Returns the progress towards a number of questions, or `None` if standard error is no terminal; the questions are
-    /// counted only if it is one.
+    /// Returns a progress bar, or `None` if standard error is not a terminal. Calls `count` for the total number of
+    /// questions only if it is.
     pub(super) fn new(count: impl FnOnce() -> Option<u64>) -> Option<Self> {
         if !io::stderr().is_terminal() {
             return None;
@@ -28,11 +28,11 @@ impl ProgressBar {
         Some(Self { total, begin: now, shown: now })
     }
 
-    /// Shows the state, unless the last one is too recent.
+    /// Updates the line, unless the last update was too recent.
     pub(super) fn show(&mut self, asked: u64, different: u64) {
         if self.shown.elapsed() >= INTERVAL {
             let line = line(asked, different, self.total, self.begin.elapsed());
-            // There is nowhere to report that standard error is gone.
+            // A failure of standard error cannot be reported anywhere.
             let _ = write!(io::stderr(), "\r{line}\x1b[K");
             self.shown = Instant::now();
         }
@@ -44,12 +44,12 @@ impl ProgressBar {
     }
 }
 
-/// A bar, counts, and the time left, in less than 80 columns; without a total the counts alone.
+/// Returns the bar, the counts, and the time left, in less than 80 columns; without a total only the counts.
 fn line(asked: u64, different: u64, total: Option<u64>, elapsed: Duration) -> String {
     let Some(total) = total.filter(|total| *total > 0) else {
         return format!("{asked} asked, {different} differ");
     };
-    // There are more than were counted if pods were created meanwhile.
+    // More than the total if pods were created since the count.
     let done = asked.min(total);
     let full = done * CELLS / total;
     let mut line = String::from("[");

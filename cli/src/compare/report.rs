@@ -11,31 +11,31 @@ use crate::outcome::{CommandError, print, print_part};
 use crate::query::{ProbeAnswer, QueryError};
 use crate::text::{show_name, show_type};
 
-/// Version of the shape of `--json`.
+/// Version of the format of `--json`.
 const VERSION: u32 = 1;
 
-/// An answer, or why there was none.
+/// An answer, or the reason why there is none.
 pub(super) type ProbeResult = Result<ProbeAnswer, QueryError>;
 
 /// The result of comparing two answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AnswerDifference {
-    /// The server answers, the other one does not have the name or the type.
+    /// Only the new server has the name and type.
     Gained,
-    /// The other way round.
+    /// Only the old server has the name and type.
     Lost,
-    /// Both answer, with other data.
+    /// Both have the name and type, with different data.
     Changed,
-    /// Neither answers, and the rcodes differ.
+    /// Neither has data, and the rcodes differ.
     Status,
-    /// One or both gave no answer at all.
+    /// One or both did not answer.
     Unanswered,
 }
 
 impl AnswerDifference {
     const ALL: [Self; 5] = [Self::Gained, Self::Lost, Self::Changed, Self::Status, Self::Unanswered];
 
-    /// The difference between the server's answer and the other one's; `None` if they are the same.
+    /// Returns the difference between the answers of the new and the old server; `None` if they are the same.
     pub(super) fn between(server: &ProbeResult, against: &ProbeResult) -> Option<Self> {
         let (Ok(server), Ok(against)) = (server, against) else { return Some(Self::Unanswered) };
         match (server.data.is_empty(), against.data.is_empty()) {
@@ -68,7 +68,7 @@ impl AnswerDifference {
     }
 }
 
-/// Counts of differences, which are printed as they are found.
+/// Counts of differences; each difference is printed when it is found.
 pub(super) struct ComparisonReport {
     json: bool,
     asked: u64,

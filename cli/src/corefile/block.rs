@@ -1,4 +1,4 @@
-//! The server block that forwards pod zones to poddns, for a version of `CoreDNS`.
+//! The server block that forwards pod zones to poddns, for a given version of `CoreDNS`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,16 +9,16 @@ use poddns_core::ReverseZones;
 use super::import::Import;
 use super::parse::{Corefile, ServerBlock};
 
-/// A version of `CoreDNS`: an unknown directive stops it, so what is generated depends on it.
+/// A version of `CoreDNS`. It does not start with unknown directives, so the output depends on its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CorednsVersion(u32, u32, u32);
 
 impl CorednsVersion {
-    /// The first with `failover` in `forward` (coredns#7458).
+    /// The first version with `failover` in `forward` (coredns#7458).
     const FAILOVER: Self = Self(1, 13, 0);
-    /// The first with several `forward` in a server block (coredns#5127).
+    /// The first version with several `forward` in a server block (coredns#5127).
     const MANY_FORWARDS: Self = Self(1, 9, 4);
-    /// The first with `servfail` in `cache` (coredns#5320).
+    /// The first version with `servfail` in `cache` (coredns#5320).
     const CACHE_SERVFAIL: Self = Self(1, 9, 4);
 }
 
@@ -43,23 +43,23 @@ impl fmt::Display for CorednsVersion {
     }
 }
 
-/// Forwarding of the zones.
+/// Settings of the forwarding of the zones.
 #[derive(Clone, Debug)]
 pub(super) struct ForwardPlan {
     pub(super) upstreams: Vec<IpAddr>,
     pub(super) version: CorednsVersion,
-    /// Seconds that responses are cached; none by default.
+    /// Time that responses are cached, in seconds; `None` for no cache.
     pub(super) cache: Option<u32>,
 }
 
 impl ForwardPlan {
-    /// The addresses as `forward` takes them.
+    /// Returns the addresses as arguments of `forward`.
     fn targets(&self) -> String {
         let targets: Vec<String> = self.upstreams.iter().map(ToString::to_string).collect();
         targets.join(" ")
     }
 
-    /// The lines inside of the server block, as directives with their blocks.
+    /// Returns the contents of the server block, as directives with their blocks.
     pub(super) fn directives(&self, import: &Import) -> Vec<(String, Vec<String>)> {
         let mut lines = Vec::new();
         if !import.bind.is_empty() {
@@ -75,14 +75,14 @@ impl ForwardPlan {
             lines.push((format!("cache {seconds}"), servfail));
         }
         if import.visibility {
-            // Replaces what the client sent.
+            // Replaces an option from the client.
             lines.push(("rewrite edns0 subnet set 32 128".to_owned(), Vec::new()));
         }
         lines.push(self.forward("."));
         lines
     }
 
-    /// The directive that forwards a zone.
+    /// Returns the directive that forwards a zone.
     fn forward(&self, zone: &str) -> (String, Vec<String>) {
         let mut block = vec!["policy sequential".to_owned()];
         if self.version >= CorednsVersion::FAILOVER && self.upstreams.len() > 1 {
@@ -96,7 +96,8 @@ impl ForwardPlan {
         self.version >= CorednsVersion::MANY_FORWARDS
     }
 
-    /// The lines that forward the reverse zones: for the server block with `kubernetes`, or server blocks of their own.
+    /// Returns the lines that forward the reverse zones: for the server block with `kubernetes`, or as separate
+    /// server blocks.
     pub(super) fn reverse(&self, import: &Import) -> String {
         let zones = ReverseZones::new(&import.reverse_zones).unwrap_or_default();
         if self.has_many() {
@@ -107,7 +108,7 @@ impl ForwardPlan {
         zones.apexes().map(block).collect()
     }
 
-    /// Returns what a newer version of `CoreDNS` would add, and the option for that; `None` if there is nothing.
+    /// Returns a hint on what a newer version of `CoreDNS` would allow, and the option for that; `None` if nothing.
     pub(super) fn newer(&self) -> Option<String> {
         (self.version < CorednsVersion::FAILOVER && self.upstreams.len() > 1).then(|| {
             let version = CorednsVersion::FAILOVER;
@@ -118,7 +119,7 @@ impl ForwardPlan {
         })
     }
 
-    /// The server block as text.
+    /// Returns the server block as text.
     pub(super) fn block(&self, import: &Import) -> String {
         let port = import.port.as_deref().unwrap_or("53");
         let zones: Vec<String> = import.zones().map(|zone| format!("{zone}:{port}")).collect();
@@ -126,7 +127,7 @@ impl ForwardPlan {
     }
 }
 
-/// Directives with their blocks, as the lines inside of a server block.
+/// Returns directives with their blocks as the lines inside of a server block.
 fn text(directives: &[(String, Vec<String>)]) -> String {
     let mut text = String::new();
     for (directive, block) in directives {
@@ -137,13 +138,13 @@ fn text(directives: &[(String, Vec<String>)]) -> String {
     text
 }
 
-/// The server block that serves a pod zone already, if there is one.
+/// Returns the existing server block for a pod zone, if there is one.
 pub(super) fn existing<'a>(corefile: &'a Corefile, import: &Import) -> Option<&'a ServerBlock> {
     let zones: Vec<String> = import.zones().collect();
     corefile.blocks.iter().find(|block| block.addresses.iter().any(|address| zones.contains(&address.zone)))
 }
 
-/// The Corefile with the server block at its end, unless one serves the zone already.
+/// Returns the Corefile with the server block appended, unless one serves the zone already.
 pub(super) fn with_block(text: &str, corefile: &Corefile, import: &Import, forward: &ForwardPlan) -> String {
     if existing(corefile, import).is_some() {
         return text.to_owned();
@@ -151,7 +152,7 @@ pub(super) fn with_block(text: &str, corefile: &Corefile, import: &Import, forwa
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let block = forward.block(import);
     match corefile.braceless.and_then(|at| text.split_at_checked(at)) {
-        // Only a Corefile of one server block may do without braces.
+        // Only a Corefile with a single server block may lack braces.
         Some((addresses, rest)) => format!("{addresses} {{{rest}{end}}}\n{block}"),
         None => format!("{text}{end}{block}"),
     }

@@ -7,34 +7,34 @@ use poddns_core::IpCidr;
 
 use super::parse::{Corefile, Directive, ServerBlock};
 
-/// `CoreDNS`' default TTL of Kubernetes records, in seconds, which is also that of poddns.
+/// Default TTL of Kubernetes records in `CoreDNS` and in poddns, in seconds.
 const DEFAULT_TTL: &str = "5";
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
-    /// Taken over, or without a meaning for pod records.
+    /// Adopted, or irrelevant to pod records.
     Note,
-    /// Something behaves differently, or must be done by hand.
+    /// The behaviour differs, or a manual change is needed.
     Attention,
 }
 
-/// Meaning of one directive for poddns.
+/// The meaning of one directive for poddns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ImportFinding {
     pub(super) line: usize,
-    /// The directive as it is written.
+    /// The directive as written.
     pub(super) directive: String,
     pub(super) meaning: String,
     pub(super) weight: Severity,
 }
 
-/// Settings that poddns takes over from a Corefile.
+/// Settings adopted from a Corefile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Import {
-    /// Cluster domains, in order, each once.
+    /// Cluster domains, in order, without duplicates.
     pub(super) domains: Vec<String>,
-    /// `insecure` or `verified`; `None` if `CoreDNS` answers no pod records.
+    /// `insecure` or `verified`; `None` if `CoreDNS` has no pod records.
     pub(super) pods: Option<String>,
     pub(super) ttl: Option<String>,
     pub(super) namespaces: Vec<String>,
@@ -42,13 +42,13 @@ pub(super) struct Import {
     pub(super) context: Option<String>,
     /// The port of the server block.
     pub(super) port: Option<String>,
-    /// `bind` directives of the server block: the new block must have them too.
+    /// `bind` directives of the server block, which the new block must have too.
     pub(super) bind: Vec<String>,
-    /// Networks of the reverse zones that poddns is to serve.
+    /// Networks whose reverse zones poddns is to serve.
     pub(super) reverse_zones: Vec<IpCidr>,
     /// True if namespaces are to be hidden from clients that are not their pods.
     pub(super) visibility: bool,
-    /// True if `kubernetes` passes on reverse names that it does not have.
+    /// True if `kubernetes` passes reverse names that it does not have to the next plugin.
     pub(super) falls_through: bool,
     pub(super) findings: Vec<ImportFinding>,
 }
@@ -72,13 +72,14 @@ impl Import {
         self.found(directive, Severity::Attention, meaning);
     }
 
-    /// The zones of pods that poddns takes over.
+    /// Returns the pod zones that poddns serves.
     pub(super) fn zones(&self) -> impl Iterator<Item = String> {
         self.domains.iter().map(|domain| format!("pod.{domain}"))
     }
 }
 
-/// Reads what concerns pod records; `None` if no server block has a `kubernetes` directive with a forward zone.
+/// Reads all directives that concern pod records; `None` if no server block has a `kubernetes` directive with a
+/// forward zone.
 pub(super) fn import(corefile: &Corefile) -> Option<Import> {
     let mut import = Import::default();
     for block in &corefile.blocks {
@@ -105,7 +106,7 @@ fn is_reverse(zone: &str) -> bool {
     }
 }
 
-/// Takes over one `kubernetes` directive.
+/// Adopts one `kubernetes` directive.
 fn kubernetes(import: &mut Import, block: &ServerBlock, directive: &Directive) {
     let named = directive.arguments.iter().map(|zone| zone.trim_end_matches('.').to_ascii_lowercase());
     let mut zones: Vec<String> = named.collect();
@@ -143,7 +144,7 @@ fn kubernetes(import: &mut Import, block: &ServerBlock, directive: &Directive) {
     }
 }
 
-/// Takes over one line of a `kubernetes` block.
+/// Adopts one line of a `kubernetes` block.
 fn kubernetes_option(import: &mut Import, option: &Directive) {
     let first = option.arguments.first().cloned();
     match (option.name.as_str(), first) {
@@ -170,7 +171,7 @@ fn kubernetes_option(import: &mut Import, option: &Directive) {
     }
 }
 
-/// Explains an option of `kubernetes` that no setting of poddns corresponds to.
+/// Explains an option of `kubernetes` without a corresponding setting of poddns.
 fn option_without_counterpart(import: &mut Import, option: &Directive, name: &str) {
     if name == "fallthrough" {
         let arpa = |zone: &String| zone.trim_end_matches('.') == "in-addr.arpa";
@@ -216,7 +217,7 @@ fn pods(import: &mut Import, option: &Directive, mode: &str) {
     import.pods = Some(mode.to_owned()).filter(|mode| mode == "verified" || mode == "insecure");
 }
 
-/// Explains directives beside `kubernetes` that depend on its pods or change what clients see.
+/// Explains directives beside `kubernetes` that depend on its pods or change the answers to clients.
 fn neighbour(import: &mut Import, directive: &Directive) {
     match directive.name.as_str() {
         "autopath" if directive.arguments.iter().any(|argument| argument == "@kubernetes") => import.attention(
@@ -249,8 +250,8 @@ fn uses_client_metadata(directive: &Directive) -> bool {
         || directive.block.iter().any(uses_client_metadata)
 }
 
-/// A setting that a Corefile leads to: key of poddnsd's configuration, name of the chart's value, and the value, which is
-/// written alike in TOML and YAML. The chart has no value for what a pod is given by its cluster.
+/// A setting derived from a Corefile: key of poddnsd's configuration, name of the chart's value, and the value, which
+/// is the same in TOML and YAML. The chart has no value for settings that a pod receives from its cluster.
 type ImportedSetting = (&'static str, Option<&'static str>, String);
 
 fn settings(import: &Import) -> Vec<ImportedSetting> {
@@ -303,7 +304,7 @@ fn list(values: &[String]) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// A basic string of TOML, which is a double-quoted scalar of YAML too.
+/// Returns a basic string of TOML, which is also a double-quoted scalar of YAML.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {

@@ -1,17 +1,17 @@
-//! Tokens of a Corefile, split as `CoreDNS` does: at white space, with quotes, comments and variables.
+//! Tokens of a Corefile, split as `CoreDNS` does: at white space, with quotes and comments.
 
-/// The longest Corefile that is read, in bytes.
+/// Maximum size of a Corefile, in bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
-/// One token and where it begins.
+/// A token and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) text: String,
     /// The line, from 1.
     pub(super) line: usize,
-    /// True if it was quoted: a quoted brace is text.
+    /// True if the token was quoted: a quoted brace is text.
     pub(super) quoted: bool,
-    /// Bytes of the text up to its end.
+    /// Offset in the text of the end of the token, in bytes.
     pub(super) end: usize,
 }
 
@@ -21,17 +21,17 @@ impl Token {
     }
 }
 
-/// Splits a text into tokens. An unclosed quote ends with the text, as in `CoreDNS`.
+/// Splits a text into tokens. An unclosed quote extends to the end of the text, as in `CoreDNS`.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { tokens: Vec::new(), current: None, line: 1 };
     let mut characters = text.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
         match character {
-            // `CoreDNS` ignores carriage returns, so that lines may end in CR LF.
+            // `CoreDNS` ignores carriage returns, so lines may end in CR LF.
             '\r' => {}
             '\u{feff}' if at == 0 => {}
             '"' if lexer.current.is_none() => lexer.quoted(&mut characters),
-            // A comment also ends the token that it touches.
+            // A comment also ends a token directly in front of it.
             '#' => while characters.next_if(|next| next.1 != '\n').is_some() {},
             _ if character.is_whitespace() => {
                 lexer.end();
@@ -63,7 +63,7 @@ impl Lexer {
         self.tokens.extend(self.current.take());
     }
 
-    /// Reads up to the closing quote. Only quotes are escaped by a backslash.
+    /// Reads up to the closing quote. A backslash escapes only quotes.
     fn quoted(&mut self, characters: &mut impl Iterator<Item = (usize, char)>) {
         let mut token = Token { text: String::new(), line: self.line, quoted: true, end: 0 };
         let mut escaped = false;

@@ -1,4 +1,4 @@
-//! `poddns corefile`: from the Corefile of a cluster to poddns beside its `CoreDNS`.
+//! `poddns corefile`: conversion of a cluster's Corefile for poddns beside `CoreDNS`.
 
 mod block;
 mod import;
@@ -90,7 +90,7 @@ fn variable(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Reason why a Corefile is not imported.
+/// Reason why a Corefile cannot be converted.
 #[derive(Debug, Error)]
 enum ImportError {
     #[error(transparent)]
@@ -206,7 +206,7 @@ fn report(corefile: &Corefile, import: &Import, forward: &ForwardPlan) -> String
     text
 }
 
-/// Reports reverse zones and visibility, where they are asked for.
+/// Reports on reverse zones and visibility, if they are requested.
 fn asked_for(text: &mut String, import: &Import, forward: &ForwardPlan) {
     if !import.is_verified() && (import.visibility || !import.reverse_zones.is_empty()) {
         text.push_str("\n! Reverse zones and visibility need mode verified: set it, or leave them out\n");
@@ -230,7 +230,7 @@ fn asked_for(text: &mut String, import: &Import, forward: &ForwardPlan) {
     }
 }
 
-/// A character that cannot change what a terminal shows.
+/// Replaces characters that could control a terminal.
 fn printable(character: char) -> char {
     if character.is_control() { '\u{fffd}' } else { character }
 }

@@ -7,12 +7,12 @@ use thiserror::Error;
 
 use super::lex::{Token, tokens};
 
-/// Deepest nesting of blocks, and of snippets that import each other.
+/// Maximum nesting of blocks, and of snippets that import each other.
 const MAX_DEPTH: usize = 16;
-/// Directives of one Corefile, imported ones included.
+/// Maximum number of directives in a Corefile, including imported ones.
 const MAX_DIRECTIVES: usize = 10_000;
 
-/// Reason why a text is no Corefile.
+/// Reason why a text is not a valid Corefile.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum CorefileError {
     #[error("line {0}: '}}' without '{{'")]
@@ -39,14 +39,14 @@ pub(super) struct Directive {
 }
 
 impl fmt::Display for Directive {
-    /// The directive on a line, without its block.
+    /// Writes the directive on one line, without its block.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&quote(&self.name))?;
         self.arguments.iter().try_for_each(|argument| write!(f, " {}", quote(argument)))
     }
 }
 
-/// Quotes a token if it would not be read back as itself.
+/// Quotes a token if it would otherwise be read as another one.
 fn quote(token: &str) -> String {
     let plain = !token.is_empty()
         && !token.starts_with('"')
@@ -61,9 +61,9 @@ fn quote(token: &str) -> String {
 pub(super) struct BlockAddress {
     /// The zone in lower case without a dot at its end; the root is empty.
     pub(super) zone: String,
-    /// The port, if it is not that of the scheme.
+    /// The port, if it differs from the default of the scheme.
     pub(super) port: Option<String>,
-    /// The scheme, such as `tls`, if one is given.
+    /// The scheme, such as `tls`, if there is one.
     pub(super) scheme: Option<String>,
 }
 
@@ -95,15 +95,15 @@ pub(super) struct ServerBlock {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Corefile {
     pub(super) blocks: Vec<ServerBlock>,
-    /// Files that are imported, and the lines: they are not read.
+    /// Imported files, which are not read, with the lines of their imports.
     pub(super) imports: Vec<(String, usize)>,
     /// Environment variables without a value, each once.
     pub(super) unset: Vec<String>,
-    /// Bytes of the text up to the end of the addresses, if the only server block has no braces.
+    /// Offset in the text of the end of the addresses, in bytes, if the only server block has no braces.
     pub(super) braceless: Option<usize>,
 }
 
-/// Reads a Corefile. `variables` are those of `CoreDNS`' environment.
+/// Parses a Corefile. `variables` are those of `CoreDNS`' environment.
 pub(super) fn parse(text: &str, variables: &BTreeMap<String, String>) -> Result<Corefile, CorefileError> {
     let mut corefile = Corefile::default();
     let mut tokens = tokens(text);
@@ -130,7 +130,7 @@ pub(super) fn parse(text: &str, variables: &BTreeMap<String, String>) -> Result<
     Ok(corefile)
 }
 
-/// Replaces `{$NAME}` and `{%NAME%}`; one without a value becomes empty, as in `CoreDNS`.
+/// Replaces `{$NAME}` and `{%NAME%}`; a variable without a value is replaced by nothing, as in `CoreDNS`.
 fn expand(text: &str, variables: &BTreeMap<String, String>, unset: &mut Vec<String>) -> String {
     let mut expanded = text.to_owned();
     for (open, close) in [("{$", "}"), ("{%", "%}")] {
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
         token
     }
 
-    /// Notes files of server blocks, which are not read.
+    /// Records an imported file of server blocks, which is not read.
     fn top_level_import(&mut self, files: &mut Vec<(String, usize)>) -> Result<(), CorefileError> {
         let line = self.next().map_or(0, |import| import.line);
         let name = self.next().filter(|name| name.line == line).ok_or(CorefileError::Import(line))?;
@@ -179,7 +179,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Reads addresses and a block, or a snippet. Without braces the rest of the file is the block.
+    /// Reads addresses and a block, or a snippet. Without braces, the rest of the file is the block.
     fn server_block(
         &mut self,
         blocks: &mut Vec<ServerBlock>,
@@ -224,7 +224,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Reads directives up to the brace that closes the block opened on a line, or to the end of the file.
+    /// Reads directives up to the brace that closes the block opened on line `opened`, or to the end of the file.
     fn directives(&mut self, opened: Option<usize>, depth: usize) -> Result<Vec<Directive>, CorefileError> {
         let mut directives = Vec::new();
         while let Some(token) = self.next() {
@@ -257,7 +257,7 @@ impl<'a> Parser<'a> {
         opened.map_or(Ok(directives), |line| Err(CorefileError::Unclosed(line)))
     }
 
-    /// Puts snippets in the place of their imports, and notes imported files.
+    /// Replaces imports by their snippets, and records imported files.
     fn imported(
         &self,
         directives: Vec<Directive>,

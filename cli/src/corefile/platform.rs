@@ -1,4 +1,4 @@
-//! The object or patch that brings the server block into a platform's `CoreDNS`.
+//! The object or patch that adds the server block to a platform's `CoreDNS`.
 
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ pub(super) enum Platform {
     Talos,
 }
 
-/// Contents of an object.
+/// Inputs for an object.
 pub(super) struct PlatformInput<'a> {
     pub(super) text: &'a str,
     pub(super) corefile: &'a Corefile,
@@ -39,7 +39,7 @@ pub(super) struct PlatformInput<'a> {
 }
 
 impl Platform {
-    /// The object, after comments with how it is applied and undone.
+    /// Returns the object, preceded by comments on how to apply and undo it.
     pub(super) fn object(self, source: &PlatformInput<'_>) -> String {
         let PlatformInput { text, corefile, import, forward } = source;
         let whole = || with_block(text, corefile, import, forward);
@@ -111,7 +111,8 @@ fn config_map(name: &str, key: &str, text: &str) -> String {
     object
 }
 
-/// The header of a literal block scalar of YAML: an indent where the text begins with white space, and what to do with its end.
+/// Returns the header of a YAML literal block scalar: an indentation indicator if the text begins with white space,
+/// and a chomping indicator.
 fn block_scalar(text: &str) -> String {
     let indent = if text.starts_with(char::is_whitespace) { "2" } else { "" };
     let chomp = if text.ends_with('\n') { "" } else { "-" };
@@ -130,7 +131,7 @@ fn operator_server(import: &Import, upstreams: &[IpAddr]) -> Value {
     json!({ "name": "poddns", "zones": zones, "forwardPlugin": { "policy": "Sequential", "upstreams": upstreams } })
 }
 
-/// The values of the `CoreDNS` chart, which replace all server blocks, so all are stated.
+/// Returns the values of the `CoreDNS` chart. They replace all server blocks, so they contain the existing ones.
 fn helm_chart_config(source: &PlatformInput<'_>) -> String {
     let mut servers: Vec<Value> = source.corefile.blocks.iter().map(chart_server).collect();
     if super::block::existing(source.corefile, source.import).is_none() {
@@ -188,7 +189,7 @@ fn plugin(line: &str, block: &str) -> Value {
     plugin
 }
 
-/// The lines of a directive's block.
+/// Returns the lines of a directive's block.
 fn inner(directives: &[Directive], depth: usize) -> String {
     let indent = "    ".repeat(depth);
     let lines = directives.iter().map(|directive| match directive.block.as_slice() {

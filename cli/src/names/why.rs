@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The groups of an IPv4 and of an IPv6 address.
+/// Number of groups in an IPv4 and in an IPv6 address.
 const V4_GROUPS: usize = 4;
 const V6_GROUPS: usize = 8;
 
@@ -33,7 +33,7 @@ pub(super) enum NotDashed {
     Other,
 }
 
-/// The reason for a label that [`poddns_core::podip::parse`] does not take.
+/// Returns the reason why [`poddns_core::podip::parse`] rejects a label.
 pub(super) fn not_dashed(label: &[u8]) -> NotDashed {
     if label.is_empty() {
         return NotDashed::Root;
@@ -42,7 +42,7 @@ pub(super) fn not_dashed(label: &[u8]) -> NotDashed {
     if let Some(&stray) = stray {
         return NotDashed::Character(char::from(stray));
     }
-    // Hexadecimal digits, dashes and colons: ASCII.
+    // Only hexadecimal digits, dashes and colons: ASCII.
     let text = String::from_utf8_lossy(label);
     let label = text.replace(':', "-");
     let groups: Vec<&str> = label.split('-').collect();

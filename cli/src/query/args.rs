@@ -1,4 +1,4 @@
-//! Arguments of `poddns query` with parsers of their own.
+//! Arguments of `poddns query` that have their own parsers.
 
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use thiserror::Error;
 use crate::outcome::CommandError;
 use crate::text::parse_hex;
 
-/// Maximum time of a try in seconds: a day.
+/// Maximum time of a try in seconds: one day.
 const MAX_SECONDS: f64 = 86_400.0;
 
-/// Reason why an argument is refused. clap puts the argument's name and value in front.
+/// Reason why an argument is invalid. clap prepends the argument's name and value.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum ArgError {
     #[error("not a record type; give a mnemonic such as A, AAAA, PTR, SOA, or TYPE0 to TYPE65535")]
@@ -33,21 +33,21 @@ pub(crate) enum ArgError {
     Option,
 }
 
-/// A record type by its mnemonic in any case, or as `TYPE123` (RFC 3597 5).
+/// Parses a record type: a mnemonic in any case, or `TYPE123` (RFC 3597 5).
 pub(crate) fn record_type(text: &str) -> Result<RecordType, ArgError> {
     let upper = text.to_ascii_uppercase();
     if let Some(number) = upper.strip_prefix("TYPE") {
         return number.parse().map(u16::into).map_err(|_| ArgError::Type);
     }
     match upper.as_str() {
-        // hickory has no mnemonic of IXFR, and one of a type that is not registered.
+        // hickory has no mnemonic for IXFR, and has one for a type that is not registered (ANAME).
         "IXFR" => Ok(RecordType::IXFR),
         "ANAME" => Err(ArgError::Type),
         known => known.parse().map_err(|_| ArgError::Type),
     }
 }
 
-/// A class by its mnemonic in any case, or as `CLASS123` (RFC 3597 5).
+/// Parses a class: a mnemonic in any case, or `CLASS123` (RFC 3597 5).
 pub(super) fn class(text: &str) -> Result<DNSClass, ArgError> {
     let upper = text.to_ascii_uppercase();
     match upper.strip_prefix("CLASS") {
@@ -56,7 +56,7 @@ pub(super) fn class(text: &str) -> Result<DNSClass, ArgError> {
     }
 }
 
-/// A time in seconds, or in the unit behind it: `ms`, `s`, `m`. Fractions are allowed.
+/// Parses a time in seconds, or with one of the units `ms`, `s` and `m`. Fractions are allowed.
 pub(crate) fn seconds(text: &str) -> Result<Duration, ArgError> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
     let (number, unit) = units
@@ -71,12 +71,12 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, ArgError> {
     Ok(duration)
 }
 
-/// A port that a server can have.
+/// Parses a port other than 0.
 pub(super) fn port(text: &str) -> Result<u16, ArgError> {
     text.parse().ok().filter(|&port| port > 0).ok_or(ArgError::Port)
 }
 
-/// The server, not yet resolved.
+/// A server, not yet resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerArg {
     /// An address, or a host name.
@@ -86,12 +86,12 @@ pub(crate) struct ServerArg {
 }
 
 impl ServerArg {
-    /// This host, on the port that is usual for what is asked.
+    /// Returns this host without a port; the port depends on the command.
     pub(crate) fn local() -> Self {
         Self { host: "127.0.0.1".to_owned(), port: None }
     }
 
-    /// The addresses of the server, with `port` if it has none of its own.
+    /// Returns the addresses of the server, with `port` as default.
     pub(crate) fn addresses(&self, port: u16) -> Result<Vec<SocketAddr>, ServerError> {
         let unresolved = |source| ServerError::Unresolved { server: self.to_string(), source };
         let found = (self.host.as_str(), self.port.unwrap_or(port)).to_socket_addrs().map_err(unresolved)?;
@@ -99,7 +99,7 @@ impl ServerArg {
         if addresses.is_empty() { Err(ServerError::NoAddress(self.to_string())) } else { Ok(addresses) }
     }
 
-    /// Returns the first of its addresses.
+    /// Returns the first address of the server.
     pub(crate) fn first_address(&self, port: u16) -> Result<SocketAddr, ServerError> {
         let first = self.addresses(port)?.into_iter().next();
         first.ok_or_else(|| ServerError::NoAddress(self.to_string()))
@@ -112,7 +112,7 @@ impl From<ServerError> for CommandError {
     }
 }
 
-/// Reason why a server cannot be asked.
+/// Reason why a server cannot be queried.
 #[derive(Debug, Error)]
 pub(crate) enum ServerError {
     #[error("no address for server '{server}': {source}")]
@@ -153,7 +153,7 @@ impl fmt::Display for ServerArg {
     }
 }
 
-/// The octets of `--cookie`; none stands for a random client cookie.
+/// The octets of `--cookie`; if empty, a random client cookie is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CookieArg(pub(super) Vec<u8>);
 

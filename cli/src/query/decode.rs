@@ -1,5 +1,5 @@
-//! A message record by record, for one that hickory refuses as a whole: a single record it cannot decode must not
-//! hide the others.
+//! Decoding of a message record by record if hickory rejects it as a whole: one undecodable record must not hide the
+//! others.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,34 +12,35 @@ use thiserror::Error;
 
 use crate::text::{show_name, show_text, show_type};
 
-/// The octets of the header in front of its counts of records (RFC 1035 4.1.1), and all of them.
+/// Length in octets of the part of the header in front of the counts of records, and of the whole header (RFC 1035
+/// 4.1.1).
 const BEFORE_COUNTS: usize = 6;
 const HEADER: usize = 12;
 
-/// The octets of a record between owner and data: type, class, TTL and length (RFC 1035 4.1.3).
+/// Length in octets of a record's fields between owner and data: type, class, TTL and length (RFC 1035 4.1.3).
 const FIXED: usize = 10;
 
-/// The sections of records, in the order of the wire.
+/// The sections of records, in wire order.
 const SECTIONS: [&str; 3] = ["answer", "authority", "additional"];
 
-/// A message, and what is wrong with it.
+/// A message, and its faults.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// Records that do not decode are in it as octets (RFC 3597 5).
+    /// Undecodable records are in it as octets (RFC 3597 5).
     pub(crate) message: Message,
     /// Number of octets behind the end of the message.
     pub(crate) left_over: usize,
     pub(crate) faults: Vec<DecodeFault>,
 }
 
-/// A part of a message that does not decode.
+/// A part of a message that cannot be decoded.
 #[derive(Debug, Error)]
 pub(crate) enum DecodeFault {
-    /// The record is shown, as octets.
+    /// The data is malformed, so the record is shown as octets.
     #[error("{place}, {} {}, does not decode and is shown as octets: {}", show_name(.owner), show_type(*.rtype),
             show_error(.source))]
     Data { place: RecordPlace, owner: Name, rtype: RecordType, source: DecodeError },
-    /// The record cannot be shown.
+    /// The owner is malformed, so the record cannot be shown.
     #[error("{place}, of type {}, is left out, since its owner does not decode: {}", show_type(*.rtype),
             show_error(.source))]
     Owner { place: RecordPlace, rtype: RecordType, source: DecodeError },
@@ -55,7 +56,7 @@ impl DecodeFault {
     }
 }
 
-/// The place of a record: its section, its number there from 1, and how many the header announces.
+/// The position of a record: its section, its number in the section (from 1), and the header's count for the section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordPlace {
     section: usize,
@@ -70,14 +71,14 @@ impl fmt::Display for RecordPlace {
     }
 }
 
-/// Decodes a message, and one that hickory refuses record by record. Fails if the header or the question does
-/// not decode.
+/// Decodes a message; one that hickory rejects is decoded record by record. Fails if the header or the question is
+/// malformed.
 pub(crate) fn decode(packet: &[u8]) -> Result<Decoded, DecodeError> {
     let mut decoder = BinDecoder::new(packet);
     if let Ok(message) = Message::read(&mut decoder) {
         return Ok(Decoded { message, left_over: decoder.len(), faults: Vec::new() });
     }
-    // Without records, hickory reads as far as the question.
+    // Without records, hickory reads up to the question.
     let mut head = packet.to_vec();
     let counts = head.get_mut(BEFORE_COUNTS..HEADER).ok_or(DecodeError::InsufficientBytes)?;
     counts.fill(0);
@@ -101,7 +102,7 @@ pub(crate) fn decode(packet: &[u8]) -> Result<Decoded, DecodeError> {
     Ok(Decoded { message, left_over: packet.len() - at, faults })
 }
 
-/// The walk through the records of a packet.
+/// Position in a packet while its records are read.
 struct MessageWalk<'a> {
     packet: &'a [u8],
     /// Offset of the next record.
@@ -111,7 +112,7 @@ struct MessageWalk<'a> {
 }
 
 impl MessageWalk<'_> {
-    /// Takes the record that begins here, decoded or as octets.
+    /// Reads the next record, decoded or as octets.
     fn take(&mut self, place: RecordPlace, frame: &RecordFrame) {
         let start = std::mem::replace(&mut self.at, frame.data.end);
         let octets = self.packet.get(..frame.data.end).unwrap_or_default();
@@ -125,7 +126,8 @@ impl MessageWalk<'_> {
         match read_at::<Name>(octets, start) {
             Ok(owner) => {
                 let record = frame.as_octets(&owner, octets);
-                // The header of an OPT record counts without its options: it holds half of the rcode.
+                // The fixed fields of an OPT record are used even if its options are malformed: they have a part of
+                // the rcode.
                 if self.message.edns.is_none() && is_edns(place, &record) {
                     let mut bare = record.clone();
                     bare.data = RData::Update0(rtype);
@@ -138,7 +140,7 @@ impl MessageWalk<'_> {
         }
     }
 
-    /// The record, unless hickory refuses a message for it.
+    /// Returns the record, unless hickory would reject the message because of it.
     fn allow(&self, place: RecordPlace, record: Record) -> Result<Record, DecodeError> {
         let rtype = record.record_type();
         let may_be_empty = matches!(rtype, RecordType::OPT | RecordType::NULL | RecordType::Unknown(_));
@@ -177,13 +179,13 @@ fn is_edns(place: RecordPlace, record: &Record) -> bool {
     place.section == 2 && record.record_type() == RecordType::OPT && record.name.is_root()
 }
 
-/// Reads from octets that end with the record, so that nothing is taken from the next one.
+/// Reads from octets that end with the record, so that data of the next record is never used.
 fn read_at<'a, T: BinDecodable<'a>>(octets: &'a [u8], at: usize) -> Result<T, DecodeError> {
     let at = u16::try_from(at).map_err(|_| DecodeError::InsufficientBytes)?;
     T::read(&mut BinDecoder::new(octets).clone(at))
 }
 
-/// The reason as text. hickory reports the place where it stopped as a wrong length, whatever was wrong there.
+/// Returns the error as text. hickory reports the position where it stopped as a wrong length, whatever the cause.
 fn show_error(error: &DecodeError) -> String {
     match error {
         DecodeError::IncorrectRDataLengthRead { read, len, .. } => {
@@ -193,7 +195,7 @@ fn show_error(error: &DecodeError) -> String {
     }
 }
 
-/// A record as far as its frame goes.
+/// The fixed fields of a record, and the range of its data.
 struct RecordFrame {
     rtype: RecordType,
     class: u16,
@@ -202,7 +204,7 @@ struct RecordFrame {
 }
 
 impl RecordFrame {
-    /// The record with its data as octets.
+    /// Returns the record with its data as octets.
     fn as_octets(&self, owner: &Name, octets: &[u8]) -> Record {
         let data = match octets.get(self.data.clone()).unwrap_or_default() {
             [] => RData::Update0(self.rtype),
@@ -217,7 +219,8 @@ impl RecordFrame {
     }
 }
 
-/// The frame of the record at `at`; `None` if the packet ends within it or it has a label of no known kind.
+/// Reads the fixed fields of the record at `at`; `None` if the packet ends within the record, or its owner has a
+/// label of an unknown type.
 fn frame(packet: &[u8], at: usize) -> Option<RecordFrame> {
     let (&[t0, t1, c0, c1, ttl @ .., l0, l1], data) =
         packet.get(skip_name(packet, at)?..)?.split_first_chunk::<FIXED>()?;
@@ -231,7 +234,7 @@ fn frame(packet: &[u8], at: usize) -> Option<RecordFrame> {
     })
 }
 
-/// The position behind the name at `at`. A pointer ends a name (RFC 1035 4.1.4), so that none is followed.
+/// Returns the position behind the name at `at`. A pointer ends a name (RFC 1035 4.1.4) and is not followed.
 fn skip_name(packet: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let octet = *packet.get(at)?;
@@ -252,17 +255,17 @@ mod tests {
     use super::super::print::show_rdata;
     use super::*;
 
-    /// The octets of a NAPTR record's data whose flag `!` is none of RFC 3403 4.1.
+    /// The data of a NAPTR record with the flag `!`, which RFC 3403 4.1 does not allow.
     const NAPTR: &[u8] = b"\x00\x01\x00\x02\x01!\x00\x00\x00";
 
-    /// A reply to `x. A` with these counts of records, and the records.
+    /// Returns a reply to `x. A` with these counts of records, and these records.
     fn packet(counts: [u8; 3], records: &[&[u8]]) -> Vec<u8> {
         let [answers, authorities, additionals] = counts;
         let header = [0, 7, 0x80, 0, 0, 1, 0, answers, 0, authorities, 0, additionals];
         [&header, b"\x01x\x00\x00\x01\x00\x01".as_slice(), &records.concat()].concat()
     }
 
-    /// A record whose owner is the question's name.
+    /// Returns a record whose owner is the question's name.
     fn record(rtype: u8, data: &[u8]) -> Vec<u8> {
         owned(b"\xc0\x0c", rtype, data)
     }
@@ -356,7 +359,7 @@ mod tests {
 
     #[test]
     fn an_undecodable_opt_still_extends_the_rcode() {
-        // BADVERS in the TTL; an option that claims more octets than there are.
+        // BADVERS in the TTL, and an option with a length beyond the data.
         let opt = [0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 4, 0, 3, 0, 9];
         let packet = packet([0, 0, 2], &[&opt, &opt]);
         let decoded = decode(&packet).expect("header and question are good");

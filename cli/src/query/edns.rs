@@ -7,17 +7,17 @@ use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 
 use crate::text::{hex, show_text};
 
-/// Option codes (IANA, DNS EDNS0 Option Codes) that are printed as more than hexadecimal.
+/// Option codes (IANA, DNS EDNS0 Option Codes) with a textual form other than hexadecimal.
 const NSID: u16 = 3;
 const COOKIE: u16 = 10;
 const KEEPALIVE: u16 = 11;
 const PADDING: u16 = 12;
 const EDE: u16 = 15;
 
-/// The octets of a client cookie (RFC 7873 4).
+/// Length of a client cookie in octets (RFC 7873 4).
 const CLIENT_COOKIE: usize = 8;
 
-/// The lines of the pseudo-section. `cookie` is the client cookie that was sent, if any.
+/// Returns the lines of the pseudo-section. `cookie` is the client cookie that was sent, if any.
 pub(crate) fn show_edns(edns: &Edns, cookie: Option<&[u8]>) -> String {
     let dnssec_ok = if edns.flags().dnssec_ok { " do" } else { "" };
     let mut text =
@@ -28,12 +28,12 @@ pub(crate) fn show_edns(edns: &Edns, cookie: Option<&[u8]>) -> String {
     text
 }
 
-/// The extended errors of a response, as `15 (Blocked): (text)`.
+/// Returns the extended errors of a response, as `15 (Blocked): (text)`.
 pub(crate) fn extended_errors(edns: &Edns) -> Vec<String> {
     extended_error_data(edns).filter_map(|data| show_ede(&data)).collect()
 }
 
-/// The extended errors of a response: code, registered name, and extra text as it is safe to print.
+/// Returns the extended errors of a response: code, registered name, and extra text that is safe to print.
 pub(crate) fn extended_error_parts(edns: &Edns) -> Vec<(u16, Option<&'static str>, String)> {
     extended_error_data(edns).filter_map(|data| ede_parts(&data)).collect()
 }
@@ -52,9 +52,9 @@ pub(crate) fn options(edns: &Edns, cookie: Option<&[u8]>) -> Vec<(u16, String, S
     edns.options().as_ref().iter().map(show).collect()
 }
 
-/// An option's data as it was on the wire.
+/// Returns an option's data in wire form.
 fn octets_of(option: &EdnsOption) -> Vec<u8> {
-    // Fails only for options too long for a message, from which these are.
+    // Fails only for options too long for a message; these are from a message.
     Vec::try_from(option).unwrap_or_default()
 }
 
@@ -80,17 +80,17 @@ fn judge_cookie(data: &[u8], sent: Option<&[u8]>) -> &'static str {
     }
 }
 
-/// The idle time-out of RFC 7828 3.1, in units of 100 milliseconds.
+/// Returns the idle time-out (RFC 7828 3.1); the data is in units of 100 milliseconds.
 fn show_keepalive(data: &[u8]) -> Option<String> {
     let tenths = u16::from_be_bytes(data.try_into().ok()?);
     Some(format!("{}.{} s", tenths / 10, tenths % 10))
 }
 
-/// Code, name and extra text of RFC 8914 2.
+/// Returns code, name and extra text (RFC 8914 2).
 fn ede_parts(data: &[u8]) -> Option<(u16, Option<&'static str>, String)> {
     let (code, text) = data.split_first_chunk()?;
     let code = u16::from_be_bytes(*code);
-    // Some servers end the text in a NUL, which clients must expect (RFC 8914 2).
+    // Some servers end the text with a NUL, which clients must accept (RFC 8914 2).
     let text = text.strip_suffix(b"\0").unwrap_or(text);
     Some((code, ede_name(code), show_text(&String::from_utf8_lossy(text))))
 }
@@ -107,7 +107,7 @@ fn show_ede(data: &[u8]) -> Option<String> {
     Some(shown)
 }
 
-/// The registered name of an extended error (IANA, Extended DNS Error Codes).
+/// Returns the registered name of an extended error (IANA, Extended DNS Error Codes).
 fn ede_name(code: u16) -> Option<&'static str> {
     const NAMES: [&str; 31] = [
         "Other Error",

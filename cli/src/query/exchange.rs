@@ -1,4 +1,4 @@
-//! One question to one server: send, wait, and take the reply that belongs to it.
+//! One query to one server: sends it, waits, and accepts the reply that matches it.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,10 +13,10 @@ use thiserror::Error;
 use super::decode::{DecodeFault, Decoded, decode};
 use crate::text::show_text;
 
-/// The octets of a header (RFC 1035 4.1.1).
+/// Length of a header in octets (RFC 1035 4.1.1).
 const HEADER: usize = 12;
 
-/// The longest message, and so the longest datagram (RFC 1035 4.2.2).
+/// Maximum length of a message, and so of a datagram, in octets (RFC 1035 4.2.2).
 const MAX_MESSAGE: usize = 65_535;
 
 /// Returns the name of a transport.
@@ -30,46 +30,46 @@ pub(crate) const fn transport_name(transport: Transport) -> &'static str {
 /// Time limit and number of attempts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
-    /// For one try.
+    /// Time limit of one try.
     pub(crate) timeout: Duration,
-    /// Tries in all, at least one.
+    /// Total number of tries, at least one.
     pub(crate) tries: u32,
 }
 
-/// A reply that belongs to the question.
+/// A reply that matches the query.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) message: Message,
-    /// Its octets, without those of the TCP frame.
+    /// Its octets, without the length octets of TCP.
     pub(crate) octets: Vec<u8>,
     /// Number of bytes after the end of the message.
     pub(crate) left_over: usize,
-    /// The part that does not decode.
+    /// The parts that could not be decoded.
     pub(crate) faults: Vec<DecodeFault>,
     pub(crate) server: SocketAddr,
     pub(crate) transport: Transport,
-    /// From sending the question to having the whole reply.
+    /// Time from sending the query to receiving the whole reply.
     pub(crate) elapsed: Duration,
 }
 
 impl Response {
-    /// Returns whether the answer has to be asked for again over TCP.
+    /// Returns whether the query has to be repeated over TCP.
     pub(crate) fn is_cut(&self) -> bool {
         self.transport == Transport::Udp && self.message.metadata.truncation
     }
 }
 
-/// Reason why a server gave no answer.
+/// Reason why there is no answer from a server.
 #[derive(Debug, Error)]
 pub(crate) enum ExchangeError {
     /// An error of the socket.
     #[error("{server} ({transport}): {source}", transport = transport_name(*.transport))]
     Socket { server: SocketAddr, transport: Transport, source: io::Error },
-    /// Nothing listens.
+    /// Connection refused: nothing listens on the port.
     #[error("{server} ({transport}): connection refused; is the server running, and does it listen on this address?",
             transport = transport_name(*.transport))]
     Refused { server: SocketAddr, transport: Transport },
-    /// The server ended the connection.
+    /// The server closed the connection.
     #[error("{server} (TCP): the server closed the connection without an answer{ignored}")]
     Closed { server: SocketAddr, ignored: Ignored },
     /// No reply in time.
@@ -78,7 +78,7 @@ pub(crate) enum ExchangeError {
     Timeout { server: SocketAddr, transport: Transport, patience: RetryPolicy, ignored: Ignored },
 }
 
-/// The replies that did not belong to the question: how many, and what was wrong with the last.
+/// Replies that did not match the query: their number, and the mismatch of the last.
 #[derive(Debug, Default)]
 pub(crate) struct Ignored {
     count: u32,
@@ -101,7 +101,7 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// Reason why a packet is not the reply to our question.
+/// Reason why a packet is not the reply to the query.
 #[derive(Debug, Error)]
 pub(crate) enum Mismatch {
     #[error("has {0} octets, fewer than a header")]
@@ -116,7 +116,7 @@ pub(crate) enum Mismatch {
     OtherQuestion,
 }
 
-/// The question on its way: its octets, and what a reply must match.
+/// A query to be sent: its octets, and the fields that a reply must match.
 #[derive(Debug)]
 pub(crate) struct PendingQuery {
     pub(crate) id: u16,
@@ -125,7 +125,7 @@ pub(crate) struct PendingQuery {
 }
 
 impl PendingQuery {
-    /// The reply in a packet.
+    /// Decodes a packet if it is the reply to this query.
     fn match_reply(&self, packet: &[u8]) -> Result<Decoded, Mismatch> {
         let Some((&[high, low, flags], _)) = packet.split_first_chunk().filter(|_| packet.len() >= HEADER)
         else {
@@ -146,8 +146,8 @@ impl PendingQuery {
         Ok(decoded)
     }
 
-    /// Returns whether the question section is ours. It may be missing from an error, for a server that could not or
-    /// would not parse the query.
+    /// Returns whether the question section is that of the query. Error responses may lack it: servers may be unable
+    /// or unwilling to parse the query.
     fn is_answered_by(&self, message: &Message) -> bool {
         match message.queries.as_slice() {
             [] => !matches!(message.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain),
@@ -161,7 +161,7 @@ impl PendingQuery {
     }
 }
 
-/// Asks one server.
+/// Queries one server.
 pub(crate) fn ask(
     question: &PendingQuery,
     server: SocketAddr,
@@ -178,7 +178,7 @@ pub(crate) fn ask(
         let deadline = Deadline::after(patience.timeout);
         let reply = match transport {
             Transport::Udp => {
-                // One socket for all tries, so that a late reply to the first is still taken.
+                // One socket for all tries, so that a late reply to an earlier try is accepted.
                 let socket = match udp.take() {
                     Some(socket) => socket,
                     None => connect_udp(server).map_err(socket_error)?,
@@ -202,7 +202,7 @@ pub(crate) fn ask(
     Err(ExchangeError::Timeout { server, transport, patience, ignored })
 }
 
-/// A reply's octets, and the message in them.
+/// The octets of a reply, and the decoded message.
 type ReceivedReply = (Vec<u8>, Decoded);
 
 fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
@@ -211,7 +211,7 @@ fn connect_udp(server: SocketAddr) -> io::Result<UdpSocket> {
         SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
     };
     let socket = UdpSocket::bind((any, 0))?;
-    // Connected, so that the kernel drops what others send and reports an ICMP refusal.
+    // Connected, so that the kernel drops packets from other sources and reports an ICMP refusal.
     socket.connect(server)?;
     Ok(socket)
 }
@@ -277,7 +277,7 @@ fn read_exact(stream: &mut TcpStream, buffer: &mut [u8], deadline: &Deadline) ->
     Ok(())
 }
 
-/// The end of one try.
+/// Time limit of one try.
 struct Deadline {
     start: Instant,
     timeout: Duration,
@@ -288,7 +288,7 @@ impl Deadline {
         Self { start: Instant::now(), timeout }
     }
 
-    /// The time left; a time-out if there is none. Never zero, which a socket takes for "for ever".
+    /// Returns the time left, or the error of a time-out. Never zero, which means no time-out for a socket.
     fn left(&self) -> io::Result<Duration> {
         match self.timeout.saturating_sub(self.start.elapsed()) {
             Duration::ZERO => Err(ErrorKind::TimedOut.into()),
@@ -297,7 +297,7 @@ impl Deadline {
     }
 }
 
-/// A socket's own time-out is `WouldBlock` on Unix and `TimedOut` elsewhere.
+/// Returns whether the socket timed out: `WouldBlock` on Unix and `TimedOut` elsewhere.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

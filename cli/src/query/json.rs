@@ -1,4 +1,4 @@
-//! A response as JSON: one object, on one line. docs/tool.md has its shape.
+//! A response as JSON: one object, on one line. docs/tool.md describes the format.
 
 use hickory_proto::op::Edns;
 use hickory_proto::rr::Record;
@@ -12,10 +12,10 @@ use super::print::{flags, show_class, show_rcode, show_rdata};
 use crate::text::show_name;
 use crate::text::show_type;
 
-/// Version of the shape.
+/// Version of the format.
 const VERSION: u32 = 1;
 
-/// The object of a question that was answered.
+/// Returns the object for a question with an answer.
 pub(super) fn answered(asked: &DigQuestion, response: &Response, cookie: Option<&[u8]>) -> String {
     let message = &response.message;
     let errors: Vec<Value> = message
@@ -44,7 +44,7 @@ pub(super) fn answered(asked: &DigQuestion, response: &Response, cookie: Option<
     format!("{object}\n")
 }
 
-/// The object of a question that was not.
+/// Returns the object for a question without an answer.
 pub(super) fn unanswered(asked: &DigQuestion, error: &str) -> String {
     let mut object = question(asked);
     merge(&mut object, json!({ "error": error }));

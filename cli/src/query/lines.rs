@@ -1,4 +1,4 @@
-//! Lines of a file or of standard input, as they arrive and of bounded length.
+//! Lines of a file or of standard input, returned as they arrive, with bounded length.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::text::show_path;
 
-/// Maximum number of octets of a line. Of a longer one so many are read.
+/// Maximum length of a line in octets. A longer line is truncated.
 pub(crate) const MAX_LINE: usize = 4096;
 
 /// Reason why a file cannot be read.
@@ -19,7 +19,7 @@ pub(crate) struct ReadError {
     pub(crate) source: io::Error,
 }
 
-/// The lines, without their ends.
+/// Iterator over the lines, without their line endings.
 pub(crate) struct Lines {
     reader: Box<dyn BufRead>,
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! `poddns query`: questions, and the answers as dig prints them.
+//! `poddns query`: sends queries, and prints the answers in dig's format.
 
 mod args;
 mod decode;
@@ -35,20 +35,20 @@ pub(crate) use self::options::QueryArgs;
 pub(crate) use self::plan::{LineMistake, default_type, questions_of_line};
 pub(crate) use self::prober::{ProbeAnswer, Prober};
 
-/// The option codes that have a flag of their own.
+/// Option codes that have their own flag.
 const NSID: u16 = 3;
 const COOKIE: u16 = 10;
 
-/// The port of a server that is given without one (RFC 1035 4.2).
+/// Default port of a server (RFC 1035 4.2).
 pub(crate) const DNS_PORT: u16 = 53;
 
-/// The port of the server that is asked by default: poddnsd's own default.
+/// Port of the default server: poddnsd's default.
 const DEFAULT_PORT: u16 = 1053;
 
-/// Maximum number of faults of an answer that are printed one by one.
+/// Maximum number of faults of an answer that are printed individually.
 const MAX_FAULTS: usize = 10;
 
-/// Reason why there is no answer.
+/// Reason why there is no complete answer.
 #[derive(Debug, Error)]
 pub(crate) enum QueryError {
     #[error("the query cannot be sent: {0}")]
@@ -89,13 +89,13 @@ pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode, CommandError> {
     Ok(session.failed.unwrap_or(ExitCode::SUCCESS))
 }
 
-/// A run of questions to one server.
+/// A sequence of questions to the same servers.
 struct QuerySession<'a> {
     options: &'a QueryOptions,
-    /// Tried one after another.
+    /// Tried one after the other.
     servers: Vec<SocketAddr>,
     printed: bool,
-    /// Exit status of the first question that failed.
+    /// Exit status for the first question that failed.
     failed: Option<ExitCode>,
 }
 
@@ -118,7 +118,7 @@ impl<'a> QuerySession<'a> {
         Ok(Self { options, servers, printed: false, failed: None })
     }
 
-    /// Asks, and prints the answers. A question that fails does not keep others from being asked.
+    /// Sends the queries and prints the answers. Continues after a question that fails.
     fn put(&mut self, questions: &[DigQuestion]) -> Result<(), CommandError> {
         for asked in questions {
             let cookie = self.options.cookie.as_ref().map(|CookieArg(octets)| match octets.as_slice() {
@@ -142,7 +142,7 @@ impl<'a> QuerySession<'a> {
         Ok(())
     }
 
-    /// Notes what the answer does not show, or as octets only.
+    /// Prints the parts of the answer that are missing from the output or shown as octets.
     fn note_faults(&mut self, response: &Response) {
         let faults = &response.faults;
         for fault in faults.iter().take(MAX_FAULTS) {
@@ -180,7 +180,7 @@ impl<'a> QuerySession<'a> {
         print_part(&format!("{between}{}", print::long(response, cookie, options.sections)))
     }
 
-    /// Notes a line that cannot be asked.
+    /// Reports a line that has no valid question.
     fn fail(&mut self, error: &LineError) {
         note(&error.to_string());
         self.failed.get_or_insert(if error.is_usage() { usage_code() } else { ExitCode::FAILURE });
@@ -214,7 +214,7 @@ fn question(
 ) -> Result<PendingQuery, ProtoError> {
     let mut query = Query::query(asked.name.clone(), asked.record_type);
     query.set_query_class(asked.class);
-    // `query` draws a random ID.
+    // `query` sets a random ID.
     let mut message = Message::query();
     message.metadata.recursion_desired = options.recurse;
     message.add_query(query.clone());

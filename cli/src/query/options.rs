@@ -119,7 +119,7 @@ struct Flags {
     option: Vec<OptionArg>,
 }
 
-/// Options that, like words, refer to those before or after them.
+/// Options that refer to the words before or after them, like words.
 const WORDS: [&str; 7] = ["words", "record_type", "class", "reverse", "name", "file", "server"];
 
 /// Options of queries and of output.
@@ -129,11 +129,11 @@ pub(super) struct QueryOptions {
     pub(super) port: Option<u16>,
     pub(super) transport: Transport,
     pub(super) patience: RetryPolicy,
-    /// Ask addresses of this family only: whether that is IPv4.
+    /// Only servers with an address of this family are queried: IPv4 if true, IPv6 if false.
     pub(super) ipv4: Option<bool>,
     pub(super) recurse: bool,
     pub(super) ignore_truncation: bool,
-    /// `None` asks without EDNS.
+    /// `None` sends no OPT.
     pub(super) edns: Option<u8>,
     pub(super) bufsize: u16,
     pub(super) dnssec_ok: bool,
@@ -210,7 +210,7 @@ impl From<Flags> for QueryOptions {
 }
 
 impl QueryOptions {
-    /// As dig does: of two options that contradict each other the last one holds.
+    /// Sets an option. The last of several contradictory options wins, as in dig.
     fn set(&mut self, option: &DigOption) {
         match option {
             DigOption::Tcp(on) => self.transport = if *on { Transport::Tcp } else { Transport::Udp },

@@ -1,4 +1,4 @@
-//! From the words of a command line to questions, and how to put them.
+//! Conversion of command line words to questions and servers.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::lines::{Lines, MAX_LINE, ReadError};
 use super::words::{DigWord, WordError};
 use crate::text::{show_path, show_text};
 
-/// One name with the types to ask for, or a file of such.
+/// One name with its types, or a file of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PlannedSubject {
     pub(super) kind: SubjectKind,
@@ -30,7 +30,7 @@ pub(super) enum SubjectKind {
 /// Questions of a command line or of one line of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct DigPlan {
-    /// Types and class of what has none of its own.
+    /// Type and class of names without their own.
     types: Vec<RecordType>,
     class: Option<DNSClass>,
     pub(super) subjects: Vec<PlannedSubject>,
@@ -45,7 +45,7 @@ pub(super) struct DigQuestion {
     pub(super) class: DNSClass,
 }
 
-/// Reason why there is no question in a line of a file.
+/// Reason why a line of a file has no question.
 #[derive(Debug, Error)]
 pub(super) enum LineError {
     #[error(transparent)]
@@ -55,13 +55,13 @@ pub(super) enum LineError {
 }
 
 impl LineError {
-    /// Returns whether what was read is wrong, and not the reading.
+    /// Returns whether the error is in the line, rather than in reading it.
     pub(super) fn is_usage(&self) -> bool {
         matches!(self, Self::Line { .. })
     }
 }
 
-/// The fault in a line.
+/// The error in a line.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum LineMistake {
     #[error("'{}' is {source}", show_text(.word))]
@@ -75,7 +75,7 @@ pub(crate) enum LineMistake {
 }
 
 impl DigPlan {
-    /// Takes a word; options are not for it.
+    /// Adds a word other than an option; options are ignored.
     pub(super) fn take(&mut self, word: &DigWord) {
         match word {
             DigWord::Name(name) => self.push(SubjectKind::Name(name.clone())),
@@ -98,7 +98,7 @@ impl DigPlan {
         self.subjects.push(PlannedSubject { kind, types: Vec::new(), class: None });
     }
 
-    /// The questions that one of these stands for, of which it must be a name.
+    /// Returns the questions of a subject; none for a file.
     pub(super) fn questions(&self, subject: &PlannedSubject) -> Vec<DigQuestion> {
         let (name, usual) = match &subject.kind {
             SubjectKind::Name(name) => (name, &self.types),
@@ -116,7 +116,7 @@ impl DigPlan {
         types.into_iter().map(|record_type| DigQuestion { name: name.clone(), record_type, class }).collect()
     }
 
-    /// The questions of a file, line by line as they arrive.
+    /// Returns the questions of a file, line by line as they arrive.
     pub(super) fn in_file<'a>(
         &'a self,
         subject: &'a PlannedSubject,
@@ -141,7 +141,7 @@ impl DigPlan {
     }
 }
 
-/// The questions of a line: none if it is empty or a comment.
+/// Returns the questions of a line: none if it is empty or a comment.
 fn in_line(
     text: &str,
     types: &[RecordType],
@@ -169,14 +169,15 @@ fn in_line(
     Ok(line.subjects.iter().flat_map(|subject| line.questions(subject)).collect())
 }
 
-/// The questions of class IN in a line, each with its name and type: none if it is empty or a comment.
+/// Returns the questions of class IN in a line, each with its name and type: none if it is empty or a comment.
 pub(crate) fn questions_of_line(text: &str) -> Result<Vec<(Name, RecordType)>, LineMistake> {
     let asked = in_line(text, &[], None)?;
     let of_internet = asked.into_iter().filter(|asked| asked.class == DNSClass::IN);
     Ok(of_internet.map(|asked| (asked.name, asked.record_type)).collect())
 }
 
-/// The type that has the address in the name: a pod's address has a record of its own family only.
+/// Returns AAAA if the name spells an IPv6 address, else A: the name of an address has a record of its own family
+/// only.
 pub(crate) fn default_type(name: &Name) -> RecordType {
     match name.iter().next().and_then(podip::parse) {
         Some(IpAddr::V6(_)) => RecordType::AAAA,
@@ -184,7 +185,7 @@ pub(crate) fn default_type(name: &Name) -> RecordType {
     }
 }
 
-/// The name of an address in the reverse zones: RFC 1035 3.5, RFC 3596 2.5.
+/// Returns the reverse name of an address (RFC 1035 3.5, RFC 3596 2.5).
 fn reverse_name(address: IpAddr) -> Name {
     address.into()
 }

@@ -1,4 +1,4 @@
-//! A response as text: dig's long form, and its short one.
+//! A response as text, in dig's long form and in its short form.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ impl Sections {
     pub(crate) const STATS: Self = Self(1 << 5);
     pub(crate) const ALL: Self = Self((1 << 6) - 1);
 
-    /// With or without those of `other`.
+    /// Returns the set with (or without) the parts of `other`.
     pub(crate) const fn set(self, other: Self, on: bool) -> Self {
         Self(if on { self.0 | other.0 } else { self.0 & !other.0 })
     }
@@ -39,7 +39,7 @@ impl Sections {
     }
 }
 
-/// dig's long form: header, OPT pseudo-section, the four sections, and time, server and size.
+/// Returns dig's long form: header, OPT pseudo-section, the four sections, and time, server and size.
 pub(crate) fn long(response: &Response, cookie: Option<&[u8]>, sections: Sections) -> String {
     let message = &response.message;
     let mut text = String::new();
@@ -95,7 +95,7 @@ fn push_stats(text: &mut String, response: &Response) {
     );
 }
 
-/// The answers' data alone, one a line.
+/// Returns the data of the answers only, one per line.
 pub(crate) fn short(message: &Message) -> String {
     message.answers.iter().fold(String::new(), |mut text, record| {
         let _ = writeln!(text, "{}", show_rdata(&record.data));
@@ -103,7 +103,7 @@ pub(crate) fn short(message: &Message) -> String {
     })
 }
 
-/// Returns the parts that a short form without answers omits: the status, and the extended errors.
+/// Returns the status and the extended errors, which the short form omits.
 pub(crate) fn status(message: &Message) -> String {
     let mut text = show_rcode(u16::from(message.metadata.response_code));
     for error in message.edns.iter().flat_map(extended_errors) {
@@ -118,7 +118,7 @@ fn push_header(text: &mut String, response: &Response) {
     let status = show_rcode(u16::from(header.response_code));
     let _ = writeln!(text, ";; ->>HEADER<<- opcode: {opcode}, status: {status}, id: {}", header.id);
     let _ = write!(text, ";; flags: {}", flags(&response.message).join(" "));
-    // As the header has them: OPT and TSIG are additional records too.
+    // The counts in the header include OPT and TSIG, which are additional records too.
     let counts = ["QUERY", "ANSWER", "AUTHORITY", "ADDITIONAL"];
     let values = response.octets.get(4..12).unwrap_or_default().as_chunks::<2>().0;
     for (index, (section, value)) in counts.iter().zip(values).enumerate() {
@@ -128,7 +128,7 @@ fn push_header(text: &mut String, response: &Response) {
     text.push('\n');
 }
 
-/// The flags that are set, as dig names them.
+/// Returns the flags that are set, by dig's names.
 pub(super) fn flags(message: &Message) -> Vec<&'static str> {
     let header = &message.metadata;
     let flags = [
@@ -199,7 +199,7 @@ pub(super) fn show_rdata(data: &RData) -> String {
             show_string(&naptr.regexp),
             show_name(&naptr.replacement)
         ),
-        // RFC 3597 5: the generic form of what has none of its own.
+        // RFC 3597 5: the generic form, for data without a form of its own.
         RData::NULL(null) | RData::Unknown { rdata: null, .. } => {
             format!("\\# {} {}", null.anything.len(), hex(&null.anything))
         }
@@ -208,7 +208,7 @@ pub(super) fn show_rdata(data: &RData) -> String {
     }
 }
 
-/// A class' mnemonic, or the `CLASS123` of RFC 3597 5.
+/// Returns a class's mnemonic, or the `CLASS123` of RFC 3597 5.
 pub(crate) fn show_class(class: DNSClass) -> String {
     match class {
         DNSClass::IN | DNSClass::CH | DNSClass::HS | DNSClass::NONE | DNSClass::ANY => class.to_string(),
@@ -223,7 +223,7 @@ fn show_opcode(opcode: OpCode) -> String {
     }
 }
 
-/// A response code's mnemonic (IANA, DNS RCODEs), or `RCODE123`.
+/// Returns a response code's mnemonic (IANA, DNS RCODEs), or `RCODE123`.
 pub(crate) fn show_rcode(rcode: u16) -> String {
     const LOW: [&str; 12] = [
         "NOERROR",

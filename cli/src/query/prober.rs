@@ -1,4 +1,4 @@
-//! One question to one server in short: rcode and data.
+//! One query to one server, reduced to rcode and data.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,37 +15,37 @@ use super::exchange::{PendingQuery, RetryPolicy, ask};
 use super::print::{show_rcode, show_rdata};
 use crate::outcome::CommandError;
 
-/// Tries for each question.
+/// Number of tries per question.
 const TRIES: u32 = 2;
 
-/// The largest datagram to allow for, in octets.
+/// The UDP payload size that is advertised, in octets.
 const PAYLOAD_SIZE: u16 = 1232;
 
-/// Rcode and data of an answer, without what two servers may do differently: TTLs and order.
+/// Rcode and data of an answer, without TTLs and order, which may differ between servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProbeAnswer {
     pub(crate) status: String,
-    /// Sorted; of the type asked for only, so that a CNAME on the way does not count.
+    /// Sorted; of the qtype only, so that a CNAME in the answer is ignored.
     pub(crate) data: Vec<String>,
 }
 
-/// A server to ask many questions.
+/// A server to which many queries are sent.
 pub(crate) struct Prober {
     server: SocketAddr,
     patience: RetryPolicy,
 }
 
 impl Prober {
-    /// Takes the first address of the server, on `port` unless it has one.
+    /// Uses the first address of the server, with `port` as default.
     pub(crate) fn new(server: &ServerArg, port: u16, timeout: Duration) -> Result<Self, CommandError> {
         let server = server.first_address(port)?;
         Ok(Self { server, patience: RetryPolicy { timeout, tries: TRIES } })
     }
 
-    /// Asks over UDP, and over TCP if the answer is truncated. The error is the reason why there is no answer.
+    /// Queries over UDP, and over TCP if the answer is truncated. The error is the reason why there is no answer.
     pub(crate) fn ask(&self, name: &Name, record_type: RecordType) -> Result<ProbeAnswer, QueryError> {
         let query = Query::query(name.clone(), record_type);
-        // `query` draws a random ID.
+        // `query` sets a random ID.
         let mut message = Message::query();
         message.metadata.recursion_desired = true;
         message.add_query(query.clone());

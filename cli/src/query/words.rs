@@ -1,4 +1,4 @@
-//! dig's words: servers, options, types, classes and names, in any order.
+//! dig's command line words: servers, options, types, classes and names, in any order.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,26 +12,26 @@ use super::args::{self, ArgError, CookieArg, ServerArg};
 use super::print::Sections;
 use crate::text::{NameTextError, parse_name, show_text};
 
-/// One word of the command line, or one option that refers to words beside it.
+/// A word of the command line, or an option that refers to the words around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DigWord {
     /// `@ADDR[:PORT]`
     Server(ServerArg),
     /// `+OPTION`
     Option(DigOption),
-    /// A type: of the name before it, or of all names that have none, if it precedes them.
+    /// A type: of the name in front of it, or if it precedes all names, of every name without a type of its own.
     Type(RecordType),
-    /// A class, likewise.
+    /// A class, with the same rule.
     Class(DNSClass),
-    /// A name to ask for.
+    /// A qname.
     Name(Name),
-    /// An address, to ask for its reverse name.
+    /// An address whose reverse name is queried.
     Reverse(IpAddr),
     /// A file of questions; `-` is standard input.
     File(PathBuf),
 }
 
-/// An option of dig's.
+/// An option of dig.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DigOption {
     Tcp(bool),
@@ -39,7 +39,7 @@ pub(super) enum DigOption {
     Json(bool),
     Recurse(bool),
     IgnoreTruncation(bool),
-    /// The EDNS version; `None` asks without EDNS.
+    /// The EDNS version; `None` sends no OPT.
     Edns(Option<u8>),
     Bufsize(u16),
     DnssecOk(bool),
@@ -49,11 +49,11 @@ pub(super) enum DigOption {
     Timeout(Duration),
     Tries(u32),
     Print(Sections, bool),
-    /// Accepted without effect.
+    /// Accepted, but without effect.
     Nothing,
 }
 
-/// Reason why a word is refused.
+/// Reason why a word is invalid.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum WordError {
     #[error(transparent)]
@@ -78,7 +78,7 @@ pub(crate) enum WordError {
     Version,
 }
 
-/// The options, as an error lists them. All but those with a value can be negated by `no`.
+/// List of the options for error messages. All without a value can be negated by `no`.
 const OPTIONS: &str = "+tcp, +short, +json, +recurse, +ignore, +edns[=N], +bufsize=N, +dnssec, +nsid, +cookie[=HEX], \
      +timeout=T, +tries=N, +retry=N, +all, +comments, +question, +answer, +authority, +additional, +stats";
 
@@ -95,7 +95,7 @@ impl FromStr for DigWord {
         if text == "-" {
             return Ok(Self::File(text.into()));
         }
-        // A name with a dot is no mnemonic, so `a.` is the name.
+        // A name with a dot is not a mnemonic, so `a.` is a name.
         match (args::record_type(text), args::class(text)) {
             (Ok(record_type), _) => Ok(Self::Type(record_type)),
             (_, Ok(class)) => Ok(Self::Class(class)),
@@ -106,7 +106,7 @@ impl FromStr for DigWord {
     }
 }
 
-/// Returns whether it is the word followed by digits alone, so meant as the type or class of that number.
+/// Returns whether the text is `word` followed by digits only, and so is meant as the type or class of that number.
 fn is_numbered(text: &str, word: &str) -> bool {
     let digits = text.get(word.len()..).unwrap_or_default();
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
@@ -114,7 +114,7 @@ fn is_numbered(text: &str, word: &str) -> bool {
         && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// A name, even if it reads like a type.
+/// Parses a name, even if it is also a type's mnemonic.
 pub(super) fn name(text: &str) -> Result<DigWord, WordError> {
     Ok(DigWord::Name(parse_name(text)?))
 }
@@ -162,7 +162,7 @@ impl FromStr for DigOption {
     }
 }
 
-/// The option of a key that takes a value.
+/// Returns the option of a key that takes a value.
 fn with_value(key: &str, value: Option<&str>) -> Result<Option<DigOption>, WordError> {
     let needed = |example| value.ok_or(WordError::NoValue(example));
     let tries =
@@ -170,7 +170,7 @@ fn with_value(key: &str, value: Option<&str>) -> Result<Option<DigOption>, WordE
     Ok(Some(match key {
         "timeout" | "time" => DigOption::Timeout(args::seconds(needed("+timeout=5s")?)?),
         "tries" => DigOption::Tries(tries(needed("+tries=3")?)?),
-        // One more than the retries.
+        // The number of tries is one more than that of retries.
         "retry" => DigOption::Tries(
             needed("+retry=2")?
                 .parse::<u32>()
@@ -189,7 +189,7 @@ fn with_value(key: &str, value: Option<&str>) -> Result<Option<DigOption>, WordE
     }))
 }
 
-/// The option of a key that is on or, behind `no`, off.
+/// Returns the option of a key without a value; `on` is false behind `no`.
 fn switch(name: &str, on: bool) -> Option<DigOption> {
     Some(match name {
         "tcp" | "vc" => DigOption::Tcp(on),

@@ -11,7 +11,7 @@ fn start(file: &tempfile::NamedTempFile) -> Server {
     running::start(file, |settings| (settings.mode, settings.audit) = (Mode::Insecure, true))
 }
 
-/// Asks a server for an address in a namespace.
+/// Queries a server for an address in a namespace.
 fn query_for(server: &Server, address: &str, namespace: &str) {
     ask(server.addresses()[0], &query(7, &format!("{address}.{namespace}.pod.cluster.local")));
 }

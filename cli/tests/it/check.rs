@@ -1,4 +1,4 @@
-//! `poddns check`: configuration, and rights in a cluster whose API server is played by the test.
+//! `poddns check`: the configuration, and the permissions in a cluster with a fake API server.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -12,7 +12,7 @@ use poddns_test_support::dns::bind_both;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Starts an API server of one pod that knows the token `secret` as the service account `dns/poddns`.
+/// Starts an API server with one pod that accepts the token `secret` as the service account `dns/poddns`.
 fn api(is_allowed: fn(&ReviewedAccess) -> bool) -> ApiServer {
     let server = ApiServer::spawn();
     server.require_token("secret");
@@ -44,7 +44,7 @@ contexts: [{{name: good, context: {{cluster: c, user: good}}}}, {{name: bad, con
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// Checks against this API server.
+/// Runs the check against this API server.
 fn check(api: &ApiServer, args: &[&str]) -> Run {
     check_at(api.address(), args)
 }
@@ -55,7 +55,7 @@ fn check_at(server: SocketAddr, args: &[&str]) -> Run {
     poddns(["check", "--kubeconfig", kubeconfig.as_str()].iter().chain(args))
 }
 
-/// The findings, without the first line, which is about the configuration.
+/// Returns the findings, without the first line, which is about the configuration.
 fn findings(run: &Run) -> Vec<&str> {
     run.stderr.lines().skip(1).collect()
 }
@@ -133,7 +133,7 @@ fn missing_rights_come_as_rbac() {
     assert!(findings(&run).contains(&"missing may not watch pods in all namespaces"), "{}", run.stderr);
     assert!(findings(&run).contains(&"ok      may list pods in all namespaces"), "{}", run.stderr);
     assert!(run.stderr.contains("kubectl apply -f -"), "{}", run.stderr);
-    // What the YAML holds is tested where it is made; here, that it is all there is.
+    // The contents of the YAML are tested in their own crate; here, that nothing else is printed.
     assert!(run.stdout.starts_with("---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n"));
     assert!(run.stdout.ends_with("- kind: ServiceAccount\n  namespace: \"dns\"\n  name: \"poddns\"\n"));
 }
@@ -302,7 +302,7 @@ fn variables_count_and_flags_beat_them() {
     assert!(run.stderr.contains("mode insecure"), "{}", run.stderr);
 }
 
-/// A path within the repository.
+/// Returns a path within the repository.
 fn repository(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     path.to_str().expect("UTF-8").to_owned()
@@ -385,7 +385,7 @@ fn the_sample_configuration_is_right_and_whole() {
         assert!(text.lines().any(set), "the sample lacks {key}");
     }
 
-    // As it stands, and with each example behind a '#' taken in by itself.
+    // As it is, and with each commented-out example enabled on its own.
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("poddnsd.toml");
     let pods = repository("demo/pods.json");
@@ -411,7 +411,7 @@ fn the_sample_configuration_is_right_and_whole() {
         let run = poddns(["check", "--config", file.to_str().expect("UTF-8")]);
         let first = run.stderr.lines().next().unwrap_or_default();
         assert!(first.starts_with("ok      configuration: mode verified"), "{example}: {}", run.stderr);
-        // Those that depend on what this machine has.
+        // Examples that depend on this machine.
         let machine =
             ["#user", "#cookie-secret-file", "#transfer-key"].iter().any(|key| example.starts_with(key));
         assert!(cluster || machine || run.code == Some(0), "{example}: {}", run.stderr);
@@ -451,7 +451,7 @@ fn rate_limited_pods_are_reported() {
     assert_eq!(run.code, Some(0));
     let run = check(&api, &["--namespace", "global", "--rate-limit", "off"]);
     assert!(!run.stderr.contains("rate limit"), "{}", run.stderr);
-    // A page that cannot be had is no failure.
+    // A page that cannot be fetched is not a failure.
     api.next("pods", RequestVerb::List, PreparedResponse::status(503, "{}"));
     let run = check(&api, &["--namespace", "other"]);
     assert!(run.stderr.contains("so the rate limit cannot be checked"), "{}", run.stderr);
@@ -463,7 +463,7 @@ fn rate_limited_pods_are_reported() {
 fn sockets_of_systemd_are_checked() {
     use std::os::fd::OwnedFd;
     use std::process::{Command, Stdio};
-    // Two sockets over UDP and one over TCP, for a single thread; then one of them alone.
+    // Two sockets for UDP and one for TCP, for a single thread; then one of them alone.
     let (udp, tcp) = bind_both();
     let pass = "exec 3<&0 4<&1 5<&0 </dev/null >&2; export LISTEN_PID=$$; exec \"$@\"";
     let check = |count: &str| {

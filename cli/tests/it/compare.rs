@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use crate::running::{pods_file, start};
 use crate::support::{Run, poddns, poddns_with_input};
 
-/// A server that is to take over, and the one in use, which knows other pods.
+/// A new server, and an old one with other pods.
 struct Pair {
     new: Server,
     old: Server,
@@ -31,7 +31,7 @@ impl Pair {
         }
     }
 
-    /// The arguments that name the servers.
+    /// Returns the options for the servers.
     fn servers(&self) -> [String; 6] {
         let of = |server: &Server| server.addresses()[0].to_string();
         let admin = self.new.admin().expect("it is served").to_string();
@@ -41,7 +41,7 @@ impl Pair {
     fn run(&self, args: &[&str]) -> Run {
         let servers = self.servers();
         let servers = servers.iter().map(String::as_str);
-        // Loopback stands a faster pace.
+        // A higher rate than the default is fine over loopback.
         poddns(["compare", "--rate", "10000"].into_iter().chain(servers).chain(args.iter().copied()))
     }
 }

@@ -1,11 +1,11 @@
-//! `poddns corefile` over Corefiles of the kinds that installers ship.
+//! `poddns corefile` for Corefiles like those that installers ship.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::poddns;
 
-/// The folder of the Corefiles, and of what is printed for each.
+/// Returns the folder of the Corefiles and their expected outputs.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corefiles")
 }
@@ -18,7 +18,7 @@ fn corefiles() -> Vec<PathBuf> {
     files
 }
 
-/// The options that a Corefile needs beside itself.
+/// Returns the options that a Corefile needs.
 fn options(path: &Path) -> Vec<&'static str> {
     match path.file_stem().unwrap().to_str().unwrap() {
         "environment" => {
@@ -40,7 +40,7 @@ fn there_are_at_least_forty_corefiles() {
     assert!(corefiles().len() >= 40, "{}", corefiles().len());
 }
 
-/// `UPDATE_GOLDEN=1` writes them anew.
+/// `UPDATE_GOLDEN=1` rewrites the golden files.
 #[test]
 fn reports_equal_golden_files() {
     for path in corefiles() {
@@ -53,7 +53,7 @@ fn reports_equal_golden_files() {
     }
 }
 
-/// One object of each platform, in full.
+/// One whole object per platform.
 #[test]
 fn objects_equal_golden_files() {
     for platform in ["kubeadm", "k3s", "rke2", "eks", "aks", "openshift", "gke", "talos"] {
@@ -160,7 +160,7 @@ fn reverse_zones_are_forwarded_where_asked_for() {
     assert_eq!(lines, expected);
     let report = run(&path, &zones);
     assert!(report.contains(&lines) && report.contains("--print reverse"), "{report}");
-    // One forward in a block, before 1.9.4.
+    // Before 1.9.4 a server block can have only one `forward`.
     let old = run(&path, &["--reverse-zone=10.244.0.0/16", "--print=reverse", "--coredns-version=1.8.6"]);
     assert!(old.starts_with("244.10.in-addr.arpa:53 {\n    errors\n    forward . 10.96.0.53"), "{old}");
     assert!(!run(&path, &[]).contains("--print reverse"), "only where asked for");

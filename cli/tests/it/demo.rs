@@ -1,4 +1,4 @@
-//! The questions in `demo/README.md` get the answers it gives, from `demo/pods.json`.
+//! The questions in `demo/README.md` get the answers stated there, from `demo/pods.json`.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -14,7 +14,7 @@ fn demo(file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "demo", file].iter().collect()
 }
 
-/// Answers over UDP from the index, in mode verified, with no driver but this loop.
+/// Answers over UDP from the index, in mode verified, with this loop as driver.
 fn serve(index: Arc<Index>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let address = socket.local_addr().expect("it is bound");
@@ -32,7 +32,7 @@ fn serve(index: Arc<Index>) -> SocketAddr {
     address
 }
 
-/// The rows of the table: name, type, what is promised.
+/// Returns the rows of the table: name, type, expected answer.
 fn rows(readme: &str) -> Vec<(String, String, String)> {
     let asks = readme.lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();

@@ -9,7 +9,7 @@ use crate::support::{Run, poddns};
 use poddns_test_support::kube_apiserver::KubeApiserver;
 use poddns_test_support::wait::until;
 
-/// A cluster for all tests.
+/// One cluster for all tests.
 static SHARED: LazyLock<KubeApiserver> = LazyLock::new(|| KubeApiserver::start(&[]));
 
 fn check(kubeconfig: &Path, arguments: &[&str]) -> Run {
@@ -17,8 +17,8 @@ fn check(kubeconfig: &Path, arguments: &[&str]) -> Run {
     poddns([&["check", &kubeconfig], arguments].concat())
 }
 
-/// Checks until this many permissions are missing: the API server authorizes by a watch of its own, which may lag behind
-/// what has been applied.
+/// Repeats the check until this many permissions are missing: the API server's own watch of RBAC objects may lag
+/// behind.
 fn check_until_missing(missing: usize, kubeconfig: &Path, arguments: &[&str]) -> Run {
     let mut last = None;
     until(&format!("{missing} permissions are missing"), || {
@@ -30,8 +30,8 @@ fn check_until_missing(missing: usize, kubeconfig: &Path, arguments: &[&str]) ->
     run
 }
 
-/// Checks, applies what is printed and nothing else, and checks again. Returns the output of the first check, in which this
-/// many permissions are missing.
+/// Runs the check, applies only the printed objects, and checks again. Returns the output of the first check, in
+/// which this many permissions are missing.
 fn check_and_apply(missing: usize, kubeconfig: &Path, arguments: &[&str]) -> Run {
     let first = check_until_missing(missing, kubeconfig, arguments);
     SHARED.apply(&first.stdout);
@@ -73,7 +73,7 @@ fn rights_that_are_there_stay() {
     SHARED.grant("list-only", &["list", "watch"], "namespaces", None);
     let first = check_and_apply(1, &kubeconfig, &[]);
     assert_says(&first, &["missing may not watch pods in all namespaces"]);
-    // Nor does what is printed for one take from another.
+    // Objects printed for one subject do not revoke permissions of another.
     let other = SHARED.service_account("other");
     check_and_apply(4, &other, &[]);
     assert_eq!(check(&kubeconfig, &[]).code, Some(0));
@@ -96,7 +96,7 @@ fn namespaced_permissions_are_reviewed_in_their_namespaces() {
             "missing may not watch namespaces",
         ],
     );
-    // No more than that is granted.
+    // No further permissions are granted.
     let everywhere = check(&kubeconfig, &[]);
     assert_eq!(everywhere.code, Some(1));
     assert_says(&everywhere, &["missing may not watch pods in all namespaces"]);
@@ -109,7 +109,7 @@ fn permissions_of_others_are_checked() {
     let first = check(&SHARED.admin(), &[subject]);
     assert_eq!(first.code, Some(1), "{first:?}");
     assert_says(&first, &["missing may not list namespaces"]);
-    // What is printed without asking anybody is enough.
+    // The objects that are printed without a check are sufficient.
     let printed = poddns(["check", "--rbac", subject]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
     SHARED.apply(&printed.stdout);

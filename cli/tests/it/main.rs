@@ -1,4 +1,4 @@
-//! The tool, as a process.
+//! Integration tests that run the tool as a process.
 #![allow(missing_docs)]
 
 mod audit;

@@ -1,4 +1,4 @@
-//! `poddns query` against a far side that does what the test wants.
+//! `poddns query` against servers that the tests script.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -15,13 +15,14 @@ use poddns_test_support::dns::bind_both;
 
 const NAME: &str = "10-42-2-46.default.pod.cluster.local";
 
-/// Asks `server` with these further arguments.
+/// Queries `server` with these further arguments.
 fn query(server: SocketAddr, args: &[&str]) -> Run {
     let server = server.to_string();
     poddns(["query", "--server", server.as_str()].iter().chain(args))
 }
 
-/// A UDP server that sends for each query what `answer` gives; what it received comes out of the channel.
+/// Starts a UDP server that sends the packets returned by `answer` for each query; the queries are sent to the
+/// channel.
 fn udp(answer: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> (SocketAddr, Receiver<Vec<u8>>) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     serve_udp(socket, answer)
@@ -47,7 +48,7 @@ fn serve_udp(
     (address, received)
 }
 
-/// A TCP server that gives each connection's first query, and the connection, to `answer`.
+/// Serves TCP: passes each connection and its first query to `answer`.
 fn serve_tcp(listener: TcpListener, mut answer: impl FnMut(&[u8], TcpStream) + Send + 'static) {
     thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
@@ -74,7 +75,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&len.to_be_bytes(), message].concat()
 }
 
-/// The answer 10.42.2.46 to a query, after `change`.
+/// Returns the answer 10.42.2.46 to a query, modified by `change`.
 fn reply(query: &[u8], change: impl FnOnce(&mut Message)) -> Vec<u8> {
     let query = Message::from_vec(query).expect("poddns sends well-formed queries");
     let question = query.queries[0].clone();
@@ -88,7 +89,7 @@ fn reply(query: &[u8], change: impl FnOnce(&mut Message)) -> Vec<u8> {
     message.to_vec().expect("a small message")
 }
 
-/// The answer of the product itself.
+/// Returns the answer of poddns-core.
 fn poddns_reply(query: &[u8], mode: Mode) -> Vec<u8> {
     let zones = [Zone::new("cluster.local").expect("a domain")];
     let mut config = Config::new(mode, &zones);
@@ -101,7 +102,7 @@ fn poddns_reply(query: &[u8], mode: Mode) -> Vec<u8> {
     }
 }
 
-/// The line that starts so.
+/// Returns the line that begins with `start`.
 fn line<'a>(text: &'a str, start: &str) -> &'a str {
     text.lines()
         .find(|line| line.starts_with(start))
@@ -258,7 +259,7 @@ fn truncated_response_is_repeated_over_tcp() {
     let (socket, listener) = bind_both();
     let (server, received) = serve_udp(socket, truncated);
     serve_tcp(listener, |query, mut stream| {
-        // An octet at a time, each its own segment.
+        // One octet per segment.
         stream.set_nodelay(true).expect("a TCP option");
         for octet in framed(&reply(query, |_| {})) {
             stream.write_all(&[octet]).expect("the client reads");
@@ -328,7 +329,7 @@ fn garbage_is_no_answer_and_told() {
 
 #[test]
 fn an_undecodable_record_is_octets_and_told() {
-    // Owner of the question, NAPTR IN, TTL 5, data with the flag `!`, which hickory refuses.
+    // Owner of the question, NAPTR IN, TTL 5, data with the flag `!`, which hickory rejects.
     let naptr = b"\xc0\x0c\x00\x23\x00\x01\x00\x00\x00\x05\x00\x09\x00\x01\x00\x02\x01!\x00\x00\x00";
     let answer = move |query: &[u8]| {
         let mut octets = reply(query, |message| message.edns = None);
@@ -391,7 +392,7 @@ fn refused_port_is_reported_at_once() {
     let (socket, listener) = bind_both();
     let server = socket.local_addr().expect("it is bound");
     drop((socket, listener));
-    // The default time-out is 5 s and 3 tries: only an error makes these end early, and it is what is shown.
+    // The default is three tries of 5 s, so these runs end early only if the error is detected.
     for (args, transport) in [([NAME].as_slice(), "UDP"), (&[NAME, "--tcp"], "TCP")] {
         let run = query(server, args);
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
@@ -595,7 +596,7 @@ fn json_is_one_object_a_question() {
 
 #[test]
 fn json_reports_missing_answers() {
-    // Bound, so that nobody else has the port, and never read.
+    // Bound, so that no other process has the port, but never read.
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let server = socket.local_addr().expect("it is bound");
     let run = query(server, &[NAME, "--json", "--timeout", "50ms", "--tries", "1"]);

@@ -10,13 +10,13 @@ use tempfile::NamedTempFile;
 
 use crate::support::{Run, poddns, spawn};
 
-/// A server in mode verified, with pod names, of these pods: namespace, name and addresses.
+/// A server in mode verified, with pod names, and its pods file.
 struct Running {
     server: Server,
     file: NamedTempFile,
 }
 
-/// A pods file.
+/// Writes a pods file: namespace, name and addresses of each pod.
 pub(crate) fn pods_file(pods: &[(&str, &str, &[&str])]) -> NamedTempFile {
     let pod = |(namespace, name, addresses): &(&str, &str, &[&str])| {
         let addresses: Vec<_> = addresses.iter().map(|ip| serde_json::json!({ "ip": ip })).collect();
@@ -33,7 +33,8 @@ pub(crate) fn pods_file(pods: &[(&str, &str, &[&str])]) -> NamedTempFile {
     file
 }
 
-/// A server of these pods on free ports of the loopback interface, with the given changes to the default settings.
+/// Starts a server with these pods on free ports of the loopback interface, with the given changes to the default
+/// settings.
 pub(crate) fn start(file: &NamedTempFile, change: impl FnOnce(&mut Settings)) -> Server {
     let mut settings = Settings::default();
     change(&mut settings);
@@ -213,7 +214,7 @@ fn steering_characters_of_arguments_are_escaped() {
 
 #[test]
 fn servers_that_cannot_be_asked_are_named() {
-    // A port that was free a moment ago and refuses.
+    // A port that was free before; connections are refused.
     let refusing = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = refusing.local_addr().expect("it is bound").to_string();
     drop(refusing);

@@ -1,11 +1,11 @@
-//! Runs the real program.
+//! Runs of the program.
 
 use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
 
 use poddns_test_support::daemon::without_settings;
 
-/// Result of a run of `poddns`.
+/// Result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// The exit status.
@@ -16,7 +16,7 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
-/// Runs `poddns` with these arguments, and without any `PODDNS_*` variable of the caller's.
+/// Runs `poddns` with these arguments, without the `PODDNS_*` variables of the caller.
 pub(crate) fn poddns<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Run {
     poddns_with(args, &[])
 }
@@ -32,7 +32,7 @@ pub(crate) fn poddns_with_input<S: AsRef<str>>(args: impl IntoIterator<Item = S>
     let mut stdin = child.stdin.take().expect("it is a pipe");
     let input = input.to_owned();
     let writer = std::thread::spawn(move || {
-        // One that ends early reads no further.
+        // Fails if the process ends before it has read everything.
         let _ = stdin.write_all(input.as_bytes());
     });
     let run = Run::from(child.wait_with_output().expect("poddns ends"));
@@ -48,12 +48,12 @@ pub(crate) fn poddns_with<S: AsRef<str>>(
     Run::from(command(args, variables).stdin(Stdio::null()).output().expect("poddns starts"))
 }
 
-/// Starts `poddns` with these arguments, its standard output piped.
+/// Starts `poddns` with these arguments and a pipe as standard output.
 pub(crate) fn spawn<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Child {
     command(args, &[]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("poddns starts")
 }
 
-/// `poddns` with these arguments, these variables, and no other `PODDNS_*` ones.
+/// Returns a command with these arguments and variables, without other `PODDNS_*` variables.
 fn command<S: AsRef<str>>(args: impl IntoIterator<Item = S>, variables: &[(&str, &str)]) -> Command {
     let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_poddns")));
     command.envs(variables.iter().copied());

@@ -1,6 +1,6 @@
-//! Permissions that a feed needs in a cluster, and those that it has: for `poddns check`.
+//! Reviews of the permissions that a feed needs in a cluster, for `poddns check`.
 //!
-//! The API server reviews each verb (`SelfSubjectAccessReview`), so the result holds for every authorizer, not only for
+//! The API server reviews each verb (`SelfSubjectAccessReview`), so the result is valid with every authorizer, not only
 //! RBAC. Missing permissions are printed as RBAC objects.
 
 mod rbac;
@@ -27,7 +27,7 @@ use crate::feed::explain::{Cleaned, chain};
 use crate::quote::QuotedText;
 use crate::{ClusterOptions, FeedError, Resource, Scope};
 
-/// Time limit of each response: a person waits for it, or a script with limits of its own.
+/// Time limit for each response: short, because a user or a script waits for it.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The user name of a client without credentials.
@@ -39,11 +39,11 @@ const ANONYMOUS: &str = "system:anonymous";
 pub struct AccessReport {
     /// The API server's URL.
     pub server: String,
-    /// Its version, such as `v1.33.4`.
+    /// The server's version, such as `v1.33.4`.
     pub version: String,
-    /// The user as which it has authenticated us, if it reports one.
+    /// The authenticated user, if the server reports it.
     pub subject: Option<Subject>,
-    /// All that the feed needs, each with the server's verdict.
+    /// The permissions that the feed needs, each with its review.
     pub findings: Vec<PermissionReview>,
 }
 
@@ -52,9 +52,9 @@ pub struct AccessReport {
 pub enum Subject {
     /// A service account.
     ServiceAccount {
-        /// Its namespace.
+        /// The account's namespace.
         namespace: String,
-        /// Its name.
+        /// The account's name.
         name: String,
     },
     /// Any other user.
@@ -62,7 +62,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The groups that the API server puts such a subject into by itself.
+    /// Returns the groups that the API server implicitly adds to such a subject.
     fn groups(&self) -> Vec<String> {
         let mut groups = vec!["system:authenticated".to_owned()];
         if let Self::ServiceAccount { namespace, .. } = self {
@@ -72,7 +72,7 @@ impl Subject {
         groups
     }
 
-    /// The user name as the API server knows it.
+    /// Returns the user name in the API server.
     fn user_name(&self) -> String {
         match self {
             Self::ServiceAccount { namespace, name } => format!("system:serviceaccount:{namespace}:{name}"),
@@ -80,7 +80,7 @@ impl Subject {
         }
     }
 
-    /// Returns the subject of a user name as the API server knows it: `system:serviceaccount:NAMESPACE:NAME` is a service
+    /// Returns the subject for a user name of the API server: `system:serviceaccount:NAMESPACE:NAME` is a service
     /// account, anything else a user.
     #[must_use]
     pub fn of(user: &str) -> Self {
@@ -93,7 +93,7 @@ impl Subject {
         }
     }
 
-    /// Returns true if the server has authenticated us as `system:anonymous`.
+    /// Returns whether the server has authenticated us as `system:anonymous`.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::User(user) if user == ANONYMOUS)
@@ -111,12 +111,12 @@ impl fmt::Display for Subject {
     }
 }
 
-/// An operation on objects: each needs a permission of its own.
+/// An operation on objects. Each needs a permission of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// Get all objects.
     List,
-    /// Receive every change.
+    /// Receive all changes.
     Watch,
 }
 
@@ -138,9 +138,9 @@ impl Verb {
 pub struct Permission {
     /// The operation.
     pub verb: Verb,
-    /// Its objects.
+    /// The resource it applies to.
     pub resource: Resource,
-    /// The namespace; `None` for all of them, or for objects in none.
+    /// The namespace; `None` for all namespaces, or for cluster-scoped objects.
     pub namespace: Option<Label>,
 }
 
@@ -155,14 +155,14 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A permission, and whether the subject has it.
+/// A permission and the server's decision about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionReview {
-    /// The permission asked for.
+    /// The requested permission.
     pub permission: Permission,
-    /// The verdict.
+    /// True if it is allowed.
     pub allowed: bool,
-    /// The server's reason, in its words; often empty.
+    /// The reason that the server states; often empty.
     pub reason: String,
 }
 
@@ -170,10 +170,10 @@ pub struct PermissionReview {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// The configuration does not lead to a cluster.
+    /// The configuration does not name a usable cluster.
     #[error(transparent)]
     Configuration(#[from] FeedError),
-    /// There are no credentials: a plugin returns none.
+    /// There are no credentials: a plugin returned none.
     #[error(transparent)]
     Credentials(Arc<FeedError>),
     /// The API server cannot be reached.
@@ -205,7 +205,7 @@ pub enum AccessError {
         /// Its message.
         message: String,
     },
-    /// The configuration has no credentials, and the server refuses requests without.
+    /// The configuration has no credentials, and the server refuses anonymous requests.
     #[error(
         "the API server at {server} authenticated us as system:anonymous: the configuration has no credentials for it"
     )]
@@ -225,7 +225,7 @@ pub enum AccessError {
         /// Its message.
         message: String,
     },
-    /// The server does not have the path of a request: it is not an API server.
+    /// The server lacks the path of a request: it is not an API server.
     #[error(
         "the server at {server} is not a Kubernetes API server: asked for {what}: 404 {message}",
         message = QuotedText(message)
@@ -250,7 +250,7 @@ pub enum AccessError {
 }
 
 impl AccessError {
-    /// Returns true if the operator's configuration is at fault, rather than something that may pass by itself.
+    /// Returns whether the configuration is at fault, rather than a transient condition.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
@@ -276,8 +276,8 @@ pub fn needed(scope: &Scope) -> Vec<Permission> {
     needed
 }
 
-/// Returns the RBAC objects that a feed of this scope needs, as YAML for `kubectl apply -f -`. No cluster is asked; without
-/// a subject the binding has a placeholder.
+/// Returns the RBAC objects that a feed of this scope needs, as YAML for `kubectl apply -f -`. Sends no requests.
+/// Without a subject the binding has a placeholder.
 #[must_use]
 pub fn rbac(scope: &Scope, subject: Option<&Subject>) -> String {
     let missing = |permission| PermissionReview { permission, allowed: false, reason: String::new() };
@@ -286,10 +286,10 @@ pub fn rbac(scope: &Scope, subject: Option<&Subject>) -> String {
 }
 
 impl AccessReport {
-    /// Asks the cluster what a feed of this scope could do there as another subject, which takes the permission to create
-    /// `subjectaccessreviews`. `groups` are the subject's beside those that follow from its kind.
+    /// Requests the permissions of another subject for a feed of this scope, which requires permission to create
+    /// `subjectaccessreviews`. `groups` are the subject's groups in addition to the implicit ones.
     ///
-    /// Fails as [`check`](Self::check) does, and if the cluster does not let us ask for others.
+    /// Fails as [`check`](Self::check) does, and if the cluster does not permit reviews of other subjects.
     pub async fn check_as(
         options: ClusterOptions,
         scope: &Scope,
@@ -306,23 +306,24 @@ impl AccessReport {
         Ok(Self { server: cluster.server, version, subject: Some(subject), findings })
     }
 
-    /// Asks the cluster what a feed of this scope may do there.
+    /// Requests the permissions of the configured user for a feed of this scope.
     ///
-    /// Fails if the configuration leads to no cluster, or the cluster does not respond within 15 seconds.
+    /// Fails if the configuration does not name a usable cluster, or if the cluster does not respond within 15 seconds.
     pub async fn check(options: ClusterOptions, scope: &Scope) -> Result<Self, AccessError> {
         ClusterClient::open(options).await?.access(&needed(scope)).await
     }
 
-    /// Returns true if no permission is missing.
+    /// Returns whether no permission is missing.
     #[must_use]
     pub fn is_sufficient(&self) -> bool {
         self.findings.iter().all(|finding| finding.allowed)
     }
 
-    /// Returns the RBAC objects that grant the missing permissions, as YAML for `kubectl apply -f -`; `None` if none is
-    /// missing.
+    /// Returns the RBAC objects that grant the missing permissions, as YAML for `kubectl apply -f -`; `None` if none
+    /// are missing.
     ///
-    /// A role that lacks a rule is printed whole, under a name made of its rules, so that applying it revokes nothing.
+    /// A role that lacks a rule is printed completely, with a name derived from its rules, so that applying it revokes
+    /// nothing.
     #[must_use]
     pub fn missing_rbac(&self) -> Option<String> {
         rbac::missing(&self.findings, self.subject.as_ref())
@@ -386,8 +387,7 @@ impl ClusterClient {
         Ok(finding(permission, answer.status))
     }
 
-    /// Returns the user as which the server has authenticated us. Servers before 1.28 have no API for that, but name the user
-    /// when they refuse something.
+    /// Returns the authenticated user. Servers before 1.28 have no API for that, but name the user in refusals.
     async fn subject(&self, findings: &[PermissionReview]) -> Option<Subject> {
         let api = Api::<SelfSubjectReview>::all(self.client.clone());
         let review = SelfSubjectReview::default();
@@ -402,7 +402,7 @@ impl ClusterClient {
         }
     }
 
-    /// Makes a request that is not permitted.
+    /// Makes a request that is expected to be refused.
     async fn attempt(&self, permission: &Permission) -> Result<String, kube::Error> {
         let resource = permission.resource.as_str();
         let path = permission.namespace.map_or_else(
@@ -410,7 +410,7 @@ impl ClusterClient {
             |namespace| format!("/api/v1/namespaces/{namespace}/{resource}"),
         );
         let request = kube::core::Request::new(path);
-        // If it is permitted after all, it ends at once.
+        // If it is permitted after all, it ends quickly.
         let request = match permission.verb {
             Verb::List => request.list(&ListParams::default().limit(1)),
             Verb::Watch => request.watch(&WatchParams::default().timeout(1), "0"),
@@ -418,7 +418,7 @@ impl ClusterClient {
         self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await
     }
 
-    /// Returns the answer to a request, or an error after [`RESPONSE_TIMEOUT`].
+    /// Returns the response to a request, or an error after [`RESPONSE_TIMEOUT`].
     async fn answer<T>(
         &self,
         what: &'static str,

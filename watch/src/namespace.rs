@@ -1,4 +1,4 @@
-//! The slim namespace: its name.
+//! The namespace object, reduced to its metadata.
 
 use serde::de::{Deserialize, Deserializer};
 
@@ -6,7 +6,7 @@ use crate::metadata::Metadata;
 use crate::pod::RawPod;
 use crate::pod::lenient::{Faults, Lenient, LenientObject};
 
-/// A namespace of `v1`: its metadata, which is all that is asked of the API server.
+/// A namespace of `v1`: its metadata, which are all that is requested from the API server.
 ///
 /// As with [`Pod`](crate::Pod), no field can fail to decode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,24 +16,24 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Reads the fields that were kept.
+    /// Returns the namespace for decoded fields.
     pub(crate) fn from_raw(raw: RawPod, mut faults: Faults) -> Self {
         let metadata = raw.metadata.into_metadata(&mut faults);
         Self::new(metadata, faults)
     }
 
-    /// Returns a namespace of fields that were read in any format.
+    /// Returns a namespace from fields decoded from any format.
     pub(crate) fn new(metadata: Metadata, faults: Faults) -> Self {
         Self { metadata, fault: faults.into_text() }
     }
 
-    /// Returns its identity.
+    /// Returns the namespace's metadata.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Returns the fault of the object, for a log line.
+    /// Returns the fault of the object, for a log line; `None` if there is none.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()

@@ -1,4 +1,4 @@
-//! The slim pod: of some 10 KB of a pod as the API server sends it, the few fields that an answer needs.
+//! The pod object, reduced from some 10 KB to the few fields that responses depend on.
 
 pub(crate) mod lenient;
 
@@ -10,12 +10,12 @@ use crate::metadata::Metadata;
 use crate::quote::QuotedText;
 use lenient::{Faults, Lenient, LenientObject};
 
-/// A pod of `v1`, cut down while it is decoded.
+/// A pod of `v1`, reduced while it is decoded.
 ///
 /// It keeps `metadata.{name,namespace,uid,resourceVersion,deletionTimestamp}`, `spec.hostNetwork` and
-/// `status.{phase,podIP,podIPs}`; the rest is skipped without being stored. No field can fail to decode: what
-/// has the wrong type or cannot be read is left out and said in [`fault`](Self::fault), so that one malformed
-/// pod never costs the list it came in.
+/// `status.{phase,podIP,podIPs}`; the rest is skipped without being stored. No field can fail to decode: values of a
+/// wrong type, or that cannot be parsed, are omitted and reported in [`fault`](Self::fault), so that one malformed pod
+/// does not affect the rest of a list.
 ///
 /// ```
 /// use poddns_watch::{Phase, Pod};
@@ -41,25 +41,25 @@ pub struct Pod {
 /// Phase of a pod: `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Accepted, its containers not yet all started. It may have an address already.
+    /// Accepted; not all containers have started yet. It may already have an address.
     Pending,
-    /// At least one container runs, starts or restarts.
+    /// At least one container is running, starting or restarting.
     Running,
-    /// All containers ended well, for good.
+    /// All containers have terminated successfully and will not be restarted.
     Succeeded,
-    /// All containers ended, one of them badly, for good.
+    /// All containers have terminated, at least one of them in failure, and will not be restarted.
     Failed,
-    /// The node does not respond, the field is missing, or its value is unknown. The pod may run.
+    /// The node does not respond, the field is missing, or its value is unknown. The pod may be running.
     #[default]
     Unknown,
 }
 
 impl Phase {
-    /// Returns whether a pod of this phase still owns its addresses: until it is `Succeeded` or `Failed`, when its
-    /// containers are gone for good and the address is free for another pod.
+    /// Returns whether a pod of this phase still owns its addresses: until it is `Succeeded` or `Failed`. From then on
+    /// its containers never run again, and the address is free for another pod.
     ///
-    /// `Unknown` counts: the pod is neither deleted nor ended, its node is merely out of reach. (`CoreDNS`
-    /// drops it.)
+    /// This is true for `Unknown`: the pod has neither been deleted nor ended, only its node is unreachable. (`CoreDNS`
+    /// excludes it.)
     #[must_use]
     pub const fn counts(self) -> bool {
         !matches!(self, Self::Succeeded | Self::Failed)
@@ -67,7 +67,7 @@ impl Phase {
 }
 
 impl Pod {
-    /// Returns its identity.
+    /// Returns the pod's metadata.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -79,19 +79,20 @@ impl Pod {
         self.phase
     }
 
-    /// Returns whether it shares the network of its node, and so has the node's address.
+    /// Returns whether the pod shares its node's network, and therefore has the node's address.
     #[must_use]
     pub const fn host_network(&self) -> bool {
         self.host_network
     }
 
-    /// Returns its addresses, `status.podIPs` with `status.podIP`, each once. Empty before it has one.
+    /// Returns the pod's addresses, `status.podIPs` and `status.podIP` without duplicates. Empty until it has one.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
     }
 
-    /// Returns the fault of the object, for a log line. The fields that could be read are valid nevertheless.
+    /// Returns the fault of the object, for a log line; `None` if there is none. Fields that could be read are valid
+    /// nevertheless.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
@@ -108,7 +109,7 @@ impl<'de> Deserialize<'de> for Pod {
 }
 
 impl Pod {
-    /// Reads the fields that were kept.
+    /// Returns the pod for decoded fields.
     pub(crate) fn from_raw(raw: RawPod, mut faults: Faults) -> Self {
         let metadata = raw.metadata.into_metadata(&mut faults);
         let host_network = raw
@@ -123,7 +124,7 @@ impl Pod {
         Self::new(metadata, host_network, phase, addresses, faults)
     }
 
-    /// Returns a pod of fields that were read in any format.
+    /// Returns a pod from fields decoded from any format.
     pub(crate) fn new(
         metadata: Metadata,
         host_network: bool,
@@ -140,14 +141,14 @@ impl Pod {
 }
 
 impl Phase {
-    /// Reads `status.phase`; notes in `faults` a value that is none.
+    /// Parses `status.phase`. Adds unknown values to `faults`.
     pub(crate) fn parse(text: &str, faults: &mut Faults) -> Self {
         match text {
             "Pending" => Self::Pending,
             "Running" => Self::Running,
             "Succeeded" => Self::Succeeded,
             "Failed" => Self::Failed,
-            // The API server takes a missing phase for an empty one.
+            // The API server treats a missing phase like an empty one.
             "Unknown" | "" => Self::Unknown,
             other => {
                 faults
@@ -158,14 +159,14 @@ impl Phase {
     }
 }
 
-/// The addresses of a pod, each once.
+/// The addresses of a pod, without duplicates.
 #[derive(Debug, Default)]
 pub(crate) struct PodAddresses(Vec<IpAddr>);
 
 impl PodAddresses {
-    /// Adds the address at `path`; notes in `faults` text that is none.
+    /// Adds the address at `path`. Adds text that is not an address to `faults`.
     pub(crate) fn add(&mut self, text: &str, path: &str, faults: &mut Faults) {
-        // An empty podIP is how a pod without one is written.
+        // A pod without an address is encoded with an empty podIP.
         if text.is_empty() {
             return;
         }
@@ -193,7 +194,7 @@ fn addresses(first: Lenient<String>, all: Lenient<RawAddressList>, faults: &mut 
 
 type RawAddressList = Vec<Lenient<LenientObject<RawAddress>>>;
 
-/// The fields of an item of a list, before they are read.
+/// The fields of an item of a list, before they are checked.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct RawPod {
@@ -217,7 +218,7 @@ pub(crate) struct RawMetadataFields {
 }
 
 impl RawMetadata {
-    /// Reads the fields that were kept.
+    /// Returns the metadata for decoded fields.
     pub(crate) fn into_metadata(self, faults: &mut Faults) -> Metadata {
         if matches!(self, Self::Absent) {
             faults.note(format_args!("metadata is missing"));
@@ -290,7 +291,7 @@ mod tests {
 
     #[test]
     fn pod_ip_alone_is_enough() {
-        // As servers before 1.16 write it.
+        // As written by servers before 1.16.
         let pod = pod(r#"{"metadata": {}, "status": {"phase": "Running", "podIP": "10.0.0.1"}}"#);
         assert_eq!(pod.addresses(), ["10.0.0.1".parse::<IpAddr>().unwrap()]);
         assert_eq!(pod.fault(), None);

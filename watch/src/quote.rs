@@ -1,11 +1,11 @@
-//! Text from outside in messages: quoted, so that it cannot pass for ours, and bounded.
+//! Text from outside in messages: quoted, so that it cannot be mistaken for the program's own text, and bounded.
 
 use std::fmt;
 
 /// Maximum number of characters of a quoted text.
 const MAX_CHARS: usize = 200;
 
-/// Displays text from outside in quotes, with control and format characters escaped, cut after 200 characters.
+/// Displays text from outside in quotes, with control and format characters escaped, truncated to 200 characters.
 pub(crate) struct QuotedText<'a>(pub(crate) &'a str);
 
 impl fmt::Display for QuotedText<'_> {
@@ -16,7 +16,7 @@ impl fmt::Display for QuotedText<'_> {
     }
 }
 
-/// Displays a URL from outside like other text, but without a user name and password.
+/// Displays a URL from outside like [`QuotedText`], but without user name and password.
 pub(crate) struct QuotedUrl<'a>(pub(crate) &'a str);
 
 impl fmt::Display for QuotedUrl<'_> {
@@ -28,7 +28,7 @@ impl fmt::Display for QuotedUrl<'_> {
     }
 }
 
-/// Displays a list of names, each quoted, of which at most ten are shown.
+/// Displays a list of names, each quoted, at most ten of them.
 pub(crate) struct QuotedList<'a>(pub(crate) &'a [&'a str]);
 
 impl fmt::Display for QuotedList<'_> {

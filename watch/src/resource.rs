@@ -1,8 +1,8 @@
-//! The kinds of objects that feeds read.
+//! The resources that feeds read.
 
 use std::fmt;
 
-/// A kind of objects that feeds read.
+/// A resource that feeds read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
     /// Pods and their addresses.

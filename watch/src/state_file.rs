@@ -1,4 +1,4 @@
-//! Files that keep state for the next start: replaced as a whole or not at all, and read only if they are this user's.
+//! Files with state for the next start: replaced atomically, and read only if no other user can have written them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -14,10 +14,10 @@ use thiserror::Error;
 /// Suffix of the names of unfinished files.
 const SUFFIX: &str = ".tmp";
 
-/// Age beyond which an unfinished file belongs to a process that was killed: none takes as long to write one.
+/// Age above which an unfinished file is from a process that was killed: writing never takes that long.
 const LEFT_OVER: Duration = Duration::from_hours(1);
 
-/// Reason why a file of another user is not read.
+/// Reason why a file that another user may have written is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UntrustedFile {
@@ -37,7 +37,7 @@ pub enum UntrustedFile {
     },
 }
 
-/// Reason why a file is not read. The text is a predicate of the file.
+/// Reason why a file is not read. The text is a predicate with the file as subject.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StateFileError {
@@ -55,12 +55,12 @@ pub enum StateFileError {
     TooLarge(u64),
 }
 
-/// The calls of a replacement that survives a crash.
+/// The system calls of an atomic replacement.
 trait Disk {
-    /// Writes what the kernel has of a file or a directory to the disk.
+    /// Flushes a file or a directory to the disk.
     fn sync(&mut self, file: &File) -> io::Result<()>;
 
-    /// Puts an unfinished file in the place of the one at `path`.
+    /// Renames an unfinished file to `path`, which replaces the file there.
     fn rename(&mut self, new: NamedTempFile, path: &Path) -> io::Result<()>;
 }
 
@@ -77,10 +77,10 @@ impl Disk for System {
     }
 }
 
-/// Replaces a file by what `write` writes, and returns the new one's size in bytes.
+/// Replaces a file by one with the contents that `write` writes. Returns the size of the new file in bytes.
 ///
-/// The new file is written beside the old one and takes its place once it is on the disk. If anything fails, the
-/// old one stays and the new one is removed. Only its owner can read it.
+/// The new file is created beside the old one and replaces it once it is on the disk. If anything fails before that,
+/// the old file stays and the new one is removed. Only its owner can read it.
 pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<u64> {
     replace_on(&mut System, path, write)
 }
@@ -95,12 +95,12 @@ fn replace_on(
     disk.sync(new.as_file())?;
     let size = new.as_file().metadata()?.len();
     disk.rename(new, path)?;
-    // Only now the name is on the disk, too.
+    // The rename is on the disk only after this.
     disk.sync(&File::open(folder(path))?)?;
     Ok(size)
 }
 
-/// Reads a file of at most `limit` bytes that this user alone can write to. `None` if there is none.
+/// Reads a file of at most `limit` bytes that no other user can write to. Returns `None` if there is no file.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateFileError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
@@ -113,7 +113,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateFileError> 
     if !metadata.is_file() {
         return Err(StateFileError::NotAFile);
     }
-    // Of the file that is open: the one at `path` may be another by now.
+    // Checked on the open file: the one at `path` may be another one by now.
     check_owner(&metadata)?;
     let mut octets = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut octets)?;
@@ -123,13 +123,13 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateFileError> 
     Ok(Some(octets))
 }
 
-/// Opens a file to read it. Does not wait if it is meanwhile a FIFO without a writer.
+/// Opens a file for reading. Does not block if the path has become a FIFO without a writer.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
-/// Checks that a file was written by this user alone: it belongs to the user that the process runs as, and no other user
-/// can write to it.
+/// Checks that only this user can have written a file: it belongs to the effective user of the process, and no other
+/// user can write to it.
 pub fn check_owner(metadata: &Metadata) -> Result<(), UntrustedFile> {
     let (owner, user) = (metadata.uid(), geteuid().as_raw());
     if owner != user {
@@ -142,15 +142,16 @@ pub fn check_owner(metadata: &Metadata) -> Result<(), UntrustedFile> {
     Ok(())
 }
 
-/// Checks that [`replace`] can create a file here, and removes what killed processes have left.
+/// Checks that [`replace`] can create a file here, and removes unfinished files of killed processes.
 pub fn try_out(path: &Path) -> io::Result<()> {
     remove_left_over(path);
     beside(path).map(drop)
 }
 
-/// Creates a file beside this one, which is removed when it is dropped.
+/// Creates a file beside `path` that is removed when dropped.
 ///
-/// An error is the system's, without the random name: the same fault has the same text each time, and is logged once.
+/// The error is the system's, without the random name of the file: the same fault then has the same text each time, and
+/// is logged once.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let create =
         |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
@@ -165,7 +166,7 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// Returns the prefix of the names of unfinished files: each file has its own, and they are hidden.
+/// Returns the prefix of the names of unfinished files: hidden, and different for each file.
 fn prefix(path: &Path) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(path.file_name().unwrap_or(OsStr::new("snapshot")));
@@ -173,7 +174,7 @@ fn prefix(path: &Path) -> OsString {
     prefix
 }
 
-/// Removes unfinished files of processes that were killed. One that cannot be removed does no harm.
+/// Removes unfinished files of killed processes. Files that cannot be removed are ignored.
 fn remove_left_over(path: &Path) {
     let prefix = prefix(path);
     let is_left_over = |entry: &fs::DirEntry| {
@@ -249,7 +250,7 @@ mod tests {
         assert!(!text.contains(SUFFIX), "{text}");
     }
 
-    /// Records the calls, and lets one of them fail.
+    /// Records the calls, and makes one of them fail.
     struct Recorded {
         calls: Vec<&'static str>,
         fails: Option<usize>,
@@ -287,7 +288,7 @@ mod tests {
             let result = replace_on(&mut disk, &path, |file| file.write_all(b"new"));
             assert_eq!(disk.calls, calls[..fails.unwrap_or(3)]);
             assert_eq!(result.is_ok(), fails.is_none());
-            // Once it has the name, it is as good as the old one.
+            // After the rename, the new file is complete, although the directory is not synced.
             let expected = if matches!(fails, Some(1 | 2)) { "old" } else { "new" };
             assert_eq!(fs::read_to_string(&path).unwrap(), expected);
             assert_eq!(names(folder.path()), ["state"]);
@@ -297,7 +298,7 @@ mod tests {
     #[test]
     fn sync_is_a_call_of_the_system() {
         let (reader, _writer) = io::pipe().unwrap();
-        // fsync(2): EINVAL for what cannot be synchronised.
+        // fsync(2): EINVAL for a file that cannot be synchronised.
         let error = System.sync(&File::from(OwnedFd::from(reader))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
@@ -314,7 +315,7 @@ mod tests {
             let result = check_owner(&fs::metadata(&path).unwrap());
             assert_eq!(result.is_ok(), trusted, "{mode:o}: {result:?}");
         }
-        // Root's for everybody else, and for root one that was given away.
+        // As root, a file with another owner; as any other user, a directory of root.
         let others = if geteuid().is_root() {
             std::os::unix::fs::chown(&path, Some(12345), None).unwrap();
             path

@@ -1,4 +1,4 @@
-//! Messages about failures of TLS, with the remedy.
+//! Explanations of TLS failures, with the remedy.
 
 use std::error::Error;
 use std::io;
@@ -7,26 +7,25 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use crate::quote::QuotedText;
 
-/// Returns the TLS error among the causes of an error.
+/// Returns the TLS error in the chain of an error's sources.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(found) = error.downcast_ref() {
         return Some(found);
     }
-    // An I/O error that wraps another one passes for it: its source is the source of that.
+    // `source()` of an I/O error skips the error that it wraps, and returns the source of that one.
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => cause(inner),
         None => cause(error.source()?),
     }
 }
 
-/// Returns whether the server's certificate was not accepted, so that another CA in the configuration would
-/// help.
+/// Returns whether the server's certificate was not accepted, so that another CA in the configuration might help.
 pub(crate) fn is_distrust(error: &(dyn Error + 'static)) -> bool {
     matches!(cause(error), Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// Returns the reason TLS failed, and what can be done about it; `None` if it was not TLS, or if the library's
-/// own words will do.
+/// Returns an explanation of a TLS failure and its remedy; `None` if it was not a TLS failure, or if the library's own
+/// text suffices.
 pub(crate) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
     let text = match cause(error)? {
         rustls::Error::InvalidCertificate(error) => certificate(error)?,
@@ -41,7 +40,7 @@ pub(crate) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn certificate(error: &CertificateError) -> Option<String> {
     let text = match error {
-        // The latter if the other CA has the same name.
+        // `BadSignature` if the other CA has the same name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
             "the server's certificate was not issued by the CA of the configuration: it is another cluster, or its CA \
              was replaced ({error:?})"

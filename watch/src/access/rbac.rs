@@ -18,7 +18,7 @@ pub(super) fn missing(findings: &[PermissionReview], subject: Option<&Subject>) 
     (!text.is_empty()).then_some(text)
 }
 
-/// Returns the resources that the feed needs in this namespace, missing or not.
+/// Returns the resources that the feed needs in this namespace, whether missing or not.
 fn resources(findings: &[PermissionReview], place: Option<Label>) -> Vec<Resource> {
     let mut resources = Vec::new();
     for permission in findings.iter().map(|finding| &finding.permission) {
@@ -29,10 +29,10 @@ fn resources(findings: &[PermissionReview], place: Option<Label>) -> Vec<Resourc
     resources
 }
 
-/// Returns a role and its binding: of the cluster, or of a namespace.
+/// Returns a role and its binding: for the cluster, or for a namespace.
 ///
-/// `kubectl apply` replaces objects of the same name. So the name of a role is made of its rules, that of a binding of its
-/// subject, and those of another poddns in the same cluster are not changed.
+/// `kubectl apply` replaces objects of the same name. The name of the role is therefore derived from its rules and that
+/// of the binding from its subject, so that the objects of another poddns in the cluster are not changed.
 fn objects(place: Option<Label>, resources: &[Resource], subject: Option<&Subject>) -> String {
     let kind = if place.is_some() { "Role" } else { "ClusterRole" };
     let namespace = place.map(|namespace| format!("\n  namespace: {}", quoted(namespace.as_str())));
@@ -71,7 +71,7 @@ subjects:
     )
 }
 
-/// In place of an unknown subject.
+/// Entry of the binding if the subject is unknown.
 const PLACEHOLDER: &str = "# The API server does not report our user: put the daemon's service account here.
 - kind: ServiceAccount
   namespace: poddns
@@ -89,7 +89,7 @@ fn entry(subject: &Subject) -> String {
     }
 }
 
-/// Returns a subject as part of an object's name, which must be one segment of a URL's path.
+/// Returns a subject as part of an object's name, which must be a single path segment of a URL.
 fn slug(subject: &Subject) -> String {
     let text = match subject {
         Subject::ServiceAccount { namespace, name } => format!("{namespace}:{name}"),
@@ -98,8 +98,8 @@ fn slug(subject: &Subject) -> String {
     text.replace(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '.' | ':' | '-' | '_'), "-")
 }
 
-/// Returns a text as a YAML string, whatever is in it: a namespace may be called `null` or `123`.
+/// Returns a text as a YAML string. Quoting is necessary: a namespace may be named `null` or `123`.
 fn quoted(text: &str) -> String {
-    // JSON's strings are YAML's double-quoted ones (YAML 1.2 section 1.3).
+    // JSON strings are valid double-quoted YAML strings (YAML 1.2 section 1.3).
     serde_json::Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! Addresses of some pods of a cluster, and of their nodes: enough to see which networks they are in.
+//! Addresses of some pods of a cluster and of their nodes, to determine their networks.
 
 use std::net::IpAddr;
 
@@ -10,13 +10,13 @@ use serde::Deserialize;
 use super::{AccessError, ClusterClient};
 use crate::{ClusterOptions, Scope};
 
-/// Number of pods in the page that is read.
+/// Maximum number of pods per page.
 const PAGE: u32 = 500;
 
-/// Maximum number of namespaces of which a page is read.
+/// Maximum number of namespaces of which pods are read.
 const NAMESPACES: usize = 8;
 
-/// A page of pods; of each no more than its addresses.
+/// A page of pods, each reduced to its addresses.
 #[derive(Deserialize)]
 struct SampledPage {
     #[serde(default)]
@@ -48,15 +48,15 @@ struct IpField {
 }
 
 impl SampledPodStatus {
-    /// Returns what can be read as an address.
+    /// Returns the valid addresses.
     fn addresses(self) -> impl Iterator<Item = IpAddr> {
         let lists = self.pod_ips.into_iter().chain(self.host_ips).filter_map(|address| address.ip);
         [self.pod_ip, self.host_ip].into_iter().flatten().chain(lists).filter_map(|text| text.parse().ok())
     }
 }
 
-/// Returns addresses of pods in this scope, and of their nodes: of 500 pods at most, or of 500 in each of the first eight
-/// namespaces that the scope names.
+/// Returns addresses of pods in this scope and of their nodes: of at most 500 pods, or of at most 500 pods in each of
+/// the first eight namespaces of the scope.
 ///
 /// Fails as [`AccessReport::check`](super::AccessReport::check) does, and if pods cannot be listed.
 pub async fn addresses(options: ClusterOptions, scope: &Scope) -> Result<Vec<IpAddr>, AccessError> {

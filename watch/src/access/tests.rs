@@ -1,4 +1,4 @@
-//! Against a service in place of the HTTP connection.
+//! Tests with a service in place of the HTTP connection.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,8 @@ use super::*;
 /// Requests to the fake API server: method, path with query, body.
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
 
-/// A cluster with an API server that responds with what `answer` returns for a path and a body: status and JSON.
+/// Returns a client of a fake API server, and the requests it receives. The response to a path and a body is the status
+/// and JSON that `answer` returns.
 fn cluster(answer: impl Fn(&str, &Value) -> (u16, Value) + Clone + Send + 'static) -> (ClusterClient, Asked) {
     let asked = Asked::default();
     let record = Arc::clone(&asked);
@@ -47,7 +48,7 @@ fn failure(code: u16, message: &str) -> (u16, Value) {
     )
 }
 
-/// Responds as an API server that allows a verb, resource and namespace if `allowed` returns true.
+/// Responds like an API server that permits a verb, resource and namespace if `allowed` returns true.
 fn api(
     path: &str,
     body: &Value,

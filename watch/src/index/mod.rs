@@ -12,7 +12,7 @@
 //! | `addresses`, `sharing` | IPv6 addresses, and addresses that several pods share: slots and tables of their own | 0 |
 //! | `namespaces` | each namespace once, by number | 0 |
 //! | `names` | if kept: octets, their place (4), row by name (6.3) | 0 |
-//! | `segments` | arrays whose next segment is at most 1/32 of what is there | 0.5 |
+//! | `segments` | unused elements: the next segment of an array has at most 1/32 of its present size | 0.5 |
 //!
 //! - **Load factor**: a table, whose buckets are cache lines, grows by one bucket when it is 6/7 full.
 //! - **Growth**: the new bucket takes half of the words of an existing one (linear hashing). No table is ever copied or

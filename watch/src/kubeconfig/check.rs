@@ -1,21 +1,21 @@
-//! Properties of kubeconfigs for the fuzzer: reading never panics, and entries that are not chosen never matter.
+//! Properties of the kubeconfig reader for fuzzing: it never panics, and entries of other contexts have no effect.
 
 use std::path::Path;
 
 use super::merge::{ChosenContext, MergedKubeconfigs, text_in};
 use super::{Authorization, KubeconfigError};
 
-/// Maximum number of contexts of a kubeconfig that are tried: each takes a time that grows with its length.
+/// Maximum number of contexts per kubeconfig that are checked: the time for each grows with the kubeconfig's length.
 const MAX_CONTEXTS: usize = 8;
 
-/// Checks the properties for the content of a kubeconfig, whatever it is.
+/// Checks the properties for any contents of a kubeconfig.
 ///
 /// # Panics
 ///
 /// If a property does not hold.
 pub fn check(content: &[u8]) {
     let mut merged = MergedKubeconfigs::default();
-    // A folder that is not there, so that relative paths lead nowhere.
+    // A folder that does not exist, so that relative paths refer to no file.
     if let Err(error) = merged.add(Path::new("/nonexistent/config"), content) {
         return assert_printable(&error);
     }
@@ -39,11 +39,11 @@ fn assert_printable(error: &KubeconfigError) {
     assert!(!text.chars().any(char::is_control), "{text:?}");
 }
 
-/// Returns all that a context comes to, as text.
+/// Returns everything that is loaded for a context, as text.
 fn shown(chosen: &ChosenContext) -> String {
     let loaded = match chosen.load(|_| None) {
         Ok(loaded) => loaded,
-        // The path is not quoted: the operator chooses it.
+        // The path is not quoted: the operator has chosen it.
         Err(error @ KubeconfigError::Read { .. }) => return error.to_string(),
         Err(error) => {
             assert_printable(&error);
@@ -53,7 +53,7 @@ fn shown(chosen: &ChosenContext) -> String {
     let authorization = match &loaded.authorization {
         Authorization::None => "none".to_owned(),
         Authorization::Fixed(token) | Authorization::TokenFile { token, .. } => {
-            // What kube's client would do with it.
+            // The same conversion as in kube's client.
             format!("{:?}", token.as_bytes())
         }
         Authorization::Plugin(plugin) => format!("plugin {}", plugin.command()),

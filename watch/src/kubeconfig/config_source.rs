@@ -1,4 +1,4 @@
-//! Places of a cluster's configuration.
+//! Sources of a cluster's configuration.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,28 +9,28 @@ use super::files::{self, MAX_KUBECONFIG};
 use super::merge::MergedKubeconfigs;
 use crate::ClusterOptions;
 
-/// The directory of a pod's service account. The kubelet replaces token and certificates by renaming a
-/// symbolic link in it.
+/// The directory of a pod's service account. The kubelet replaces token and certificates by renaming a symbolic link in
+/// it.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// A source of configuration.
+/// A source of a cluster's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigSource {
-    /// The pod this process runs in.
+    /// The pod that this process runs in.
     Pod {
         /// `host:port` of the API server.
         server: String,
-        /// The directory with its token and the CA's certificate.
+        /// The directory with the token and the CA's certificate.
         account: PathBuf,
     },
-    /// The kubeconfig that the options name: it must be there.
+    /// The kubeconfig in the options, which must exist.
     Named(PathBuf),
-    /// Kubeconfigs in the usual places, in order of precedence; those that are missing are left out.
+    /// Kubeconfigs in the default places, in order of precedence; missing ones are skipped.
     Usual(Vec<PathBuf>),
 }
 
 impl ConfigSource {
-    /// Returns where the configuration is, by the options and the environment.
+    /// Returns the source of the configuration according to the options and the environment.
     pub(crate) fn of(options: &ClusterOptions, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name| variable(name).filter(|value| !value.is_empty());
         if let Some(path) = &options.kubeconfig {
@@ -47,7 +47,7 @@ impl ConfigSource {
         Self::Usual(set("HOME").map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect())
     }
 
-    /// Returns the kubeconfigs of this place, whether they are there or not.
+    /// Returns the kubeconfigs of this source, whether they exist or not.
     pub(crate) fn kubeconfigs(&self) -> &[PathBuf] {
         match self {
             Self::Pod { .. } => &[],
@@ -56,14 +56,14 @@ impl ConfigSource {
         }
     }
 
-    /// Reads the kubeconfigs; nothing in a pod.
+    /// Reads and merges the kubeconfigs; in a pod there are none.
     pub(crate) fn merged(&self) -> Result<MergedKubeconfigs, KubeconfigError> {
         let mut merged = MergedKubeconfigs::default();
         let mut missing = Vec::new();
         for path in self.kubeconfigs() {
             match files::read(path, MAX_KUBECONFIG) {
                 Ok(content) => merged.add(path, &content)?,
-                // "Config not found" is no more than a warning of kubectl's, but for the one of --kubeconfig.
+                // kubectl only warns ("Config not found") about a missing file, except for that of --kubeconfig.
                 Err(error)
                     if error.kind() == std::io::ErrorKind::NotFound && matches!(self, Self::Usual(_)) =>
                 {
@@ -86,7 +86,7 @@ impl ConfigSource {
     }
 }
 
-/// Joins a host and a port; IPv6 addresses get their brackets.
+/// Joins a host and a port, with brackets around an IPv6 address.
 fn authority(host: &str, port: &str) -> String {
     if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]:{port}")

@@ -1,4 +1,4 @@
-//! Reasons a kubeconfig, or a service account, leads to no cluster.
+//! Reasons why a kubeconfig or a service account cannot be used.
 
 use std::error::Error;
 use std::io;
@@ -8,18 +8,18 @@ use thiserror::Error as ThisError;
 
 use crate::quote::QuotedText;
 
-/// Reason a kubeconfig cannot be used.
+/// Reason why a kubeconfig cannot be used.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum KubeconfigError {
-    /// A file cannot be read: a kubeconfig, or one that it names.
+    /// A kubeconfig, or a file that it names, cannot be read.
     #[error("cannot read {what} {path}: {source}", path = path.display())]
     Read {
         /// The file's purpose.
         what: &'static str,
         /// Its path.
         path: PathBuf,
-        /// The system's reason, or that it is too large or no regular file.
+        /// The system's error; or the file is too large, or not a regular file.
         #[source]
         source: io::Error,
     },
@@ -35,21 +35,21 @@ pub enum KubeconfigError {
         /// The parser's reason.
         cause: String,
     },
-    /// A file is something else.
+    /// A file is not a kubeconfig.
     #[error("{path} is no kubeconfig: {cause}", path = path.display())]
     NoKubeconfig {
         /// The file.
         path: PathBuf,
-        /// The value.
+        /// The reason.
         cause: String,
     },
-    /// There is no kubeconfig in the usual places.
+    /// There is no kubeconfig in the default places.
     #[error("there is no kubeconfig: {0}")]
     Missing(String),
-    /// No context is chosen, or there is none of the name.
+    /// No context is selected, or the selected one does not exist.
     #[error("{0}")]
     Context(String),
-    /// Something in an entry that is used is wrong or missing.
+    /// An entry that is used is invalid or incomplete.
     #[error("{entry}: {fault}")]
     Entry {
         /// The entry and its file.

@@ -1,4 +1,4 @@
-//! Files named by a configuration: regular ones of a bounded size.
+//! Reading of files that a configuration names: regular files of a bounded size.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::state_file;
 
-/// Maximum size of a kubeconfig in bytes; one with a thousand clusters has some 5 MB.
+/// Maximum size of a kubeconfig in bytes. One with a thousand clusters has some 5 MB.
 pub(crate) const MAX_KUBECONFIG: u64 = 16 << 20;
 
 /// Maximum size in bytes of a file with certificates, a key or a token.
@@ -14,10 +14,11 @@ pub(crate) const MAX_CREDENTIALS: u64 = 1 << 20;
 
 /// Reads a whole file.
 ///
-/// Fails for one larger than `limit` bytes and for all that is no regular file: a pipe or a device may never
-/// come to an end, and cannot be read again when the credentials are renewed.
+/// Fails if the file is larger than `limit` bytes or not a regular file: a pipe or a device may have no end, and cannot
+/// be read again when the credentials are renewed.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    // Before it is opened, since some devices act then; and what was opened may be another one by now.
+    // Before opening, because some devices act when opened; and after it, because the path may refer to another file by
+    // then.
     check_kind(&fs::metadata(path)?)?;
     let file = state_file::open(path)?;
     check_kind(&file.metadata()?)?;
@@ -41,7 +42,7 @@ fn check_kind(metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the text in a file's content: UTF-8, or UTF-16 after a byte order mark, as `PowerShell` writes it.
+/// Returns the text of a file: UTF-8, or UTF-16 after a byte-order mark, as `PowerShell` writes it.
 pub(crate) fn text(content: &[u8]) -> Option<String> {
     let wide = |content: &[u8], unit: fn([u8; 2]) -> u16| {
         let (pairs, rest) = content.as_chunks::<2>();

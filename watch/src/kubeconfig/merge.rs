@@ -1,4 +1,4 @@
-//! The entries of one context, out of one kubeconfig or several, by the rules of `kubectl`.
+//! Selection of the entries of one context from one or more kubeconfigs, by the rules of `kubectl`.
 
 use std::error::Error;
 use std::fmt;
@@ -11,13 +11,13 @@ use crate::quote::{QuotedList, QuotedText};
 
 /// A named entry of a kubeconfig: a context, a cluster or a user.
 ///
-/// Its fields are read on demand, so that those which are not needed cannot be wrong.
+/// Its fields are read on demand, so that faults in fields that are not needed have no effect.
 #[derive(Clone, Debug)]
 pub(crate) struct KubeconfigEntry {
     node: YamlNode,
-    /// Name in messages.
+    /// Name of the entry in messages.
     label: String,
-    /// The directory that its paths are relative to.
+    /// The directory that paths in it are relative to.
     directory: PathBuf,
 }
 
@@ -27,12 +27,12 @@ impl KubeconfigEntry {
         Self { node, label, directory: directory.to_owned() }
     }
 
-    /// Returns an entry of a kubeconfig.
+    /// Returns an entry of the kubeconfig at `path`.
     fn of(path: &Path, label: impl fmt::Display, node: YamlNode) -> Self {
         Self::new(format!("{}, {label}", path.display()), node, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// Returns the error that this entry has a fault.
+    /// Returns the error for a fault of this entry.
     pub(crate) fn fault(&self, fault: impl Into<Box<dyn Error + Send + Sync>>) -> KubeconfigError {
         KubeconfigError::Entry { entry: self.label.clone(), fault: fault.into() }
     }
@@ -52,12 +52,12 @@ impl KubeconfigEntry {
         flag_in(&self.node, field).map_err(|fault| self.fault(fault))
     }
 
-    /// Returns the path in a field, relative to the kubeconfig's directory.
+    /// Returns the path in a field. Relative paths are relative to the kubeconfig's directory.
     pub(crate) fn path(&self, field: &str) -> Result<Option<PathBuf>, KubeconfigError> {
         Ok(self.text(field)?.map(|path| self.resolve(path)))
     }
 
-    /// Returns a path as seen from the kubeconfig's directory.
+    /// Resolves a path relative to the kubeconfig's directory.
     pub(crate) fn resolve(&self, path: &str) -> PathBuf {
         self.directory.join(path)
     }
@@ -72,7 +72,7 @@ pub(crate) fn text_in<'a>(node: &'a YamlNode, field: &str) -> Result<Option<&'a 
     }
 }
 
-/// Returns whether a field of a mapping is true, in any of YAML's spellings.
+/// Returns whether a field of a mapping is true, in any spelling of YAML 1.1.
 pub(crate) fn flag_in(node: &YamlNode, field: &str) -> Result<bool, String> {
     let Some(text) = text_in(node, field)? else { return Ok(false) };
     match text.to_ascii_lowercase().as_str() {
@@ -82,11 +82,11 @@ pub(crate) fn flag_in(node: &YamlNode, field: &str) -> Result<bool, String> {
     }
 }
 
-/// One file's content.
+/// The contents of one file.
 #[derive(Debug)]
 struct KubeconfigFile {
     path: PathBuf,
-    /// Its documents; `kubectl` reads the first only, so later ones add to it and replace nothing.
+    /// Its documents. `kubectl` reads only the first one; later ones can add entries, but not replace any.
     documents: Vec<YamlNode>,
 }
 
@@ -99,14 +99,14 @@ pub(crate) struct MergedKubeconfigs(Vec<KubeconfigFile>);
 pub(crate) struct ChosenContext {
     /// The entry of the cluster.
     pub(crate) cluster: KubeconfigEntry,
-    /// The entry of the user; an empty one if the context names none.
+    /// The entry of the user; empty if the context names none.
     pub(crate) user: KubeconfigEntry,
-    /// The warning that there is no such user.
+    /// A warning if the context names a user that does not exist.
     pub(crate) warning: Option<String>,
 }
 
 impl MergedKubeconfigs {
-    /// Adds a kubeconfig; what the earlier ones have stays.
+    /// Adds a kubeconfig. Entries of earlier ones have precedence.
     pub(crate) fn add(&mut self, path: &Path, content: &[u8]) -> Result<(), KubeconfigError> {
         let not = |cause: String| KubeconfigError::NoKubeconfig { path: path.to_owned(), cause };
         let text = files::text(content).ok_or_else(|| not("it is not text in UTF-8".to_owned()))?;
@@ -123,7 +123,7 @@ impl MergedKubeconfigs {
         Ok(())
     }
 
-    /// Returns the cluster and the user of a context, the current one if none is named.
+    /// Returns the cluster and the user of a context; `None` selects the current context.
     pub(crate) fn choose(&self, context: Option<&str>) -> Result<ChosenContext, KubeconfigError> {
         let Some(name) = context.map_or_else(|| self.current_context(), |name| Ok(Some(name)))? else {
             let text = format!("no context is chosen: {} has no current-context; {}", self, self.known());
@@ -139,7 +139,7 @@ impl MergedKubeconfigs {
             found.ok_or_else(|| context.fault(format!("there is no cluster {}", QuotedText(cluster))))?;
         let named = context.text("user")?;
         let user = named.map(|name| self.find("users", "user", name)).transpose()?.flatten();
-        // As with kubectl: the server may accept anonymous requests.
+        // As in kubectl: the server may accept anonymous requests.
         let missing = named.filter(|_| user.is_none()).map(QuotedText);
         let label = &context.label;
         let warning =
@@ -151,7 +151,7 @@ impl MergedKubeconfigs {
         })
     }
 
-    /// Returns the same kubeconfigs with these entries alone.
+    /// Returns the same kubeconfigs with only these entries.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn with_only(&self, kept: &[(&str, &str)]) -> Self {
         let only = |name: &String, list: &YamlNode| {
@@ -175,7 +175,7 @@ impl MergedKubeconfigs {
         Self(self.0.iter().map(source).collect())
     }
 
-    /// Returns the name and content of each context that can be chosen.
+    /// Returns the name and contents of each context that can be selected.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn contexts(&self) -> Vec<(String, YamlNode)> {
         let mut found: Vec<(String, YamlNode)> = Vec::new();
@@ -210,9 +210,9 @@ impl MergedKubeconfigs {
         Ok(None)
     }
 
-    /// Returns the first entry of a name.
+    /// Returns the first entry of this name.
     ///
-    /// Fails if the same list has two of them, as `kubectl` does: which of them is meant is unknown.
+    /// Fails if the same list has two entries of this name, as `kubectl` does: it is ambiguous.
     fn find(
         &self,
         list: &str,
@@ -262,7 +262,7 @@ fn is_named(entry: &YamlNode, name: &str) -> bool {
     entry.get("name").text() == Some(name)
 }
 
-/// Checks that a document is a kubeconfig. The error describes what it is instead.
+/// Checks that a document is a kubeconfig. The error states why it is not.
 fn is_kubeconfig(document: &YamlNode) -> Result<(), String> {
     const LISTS: [&str; 3] = ["clusters", "users", "contexts"];
     const OTHERS: [&str; 4] = ["current-context", "kind", "preferences", "extensions"];
@@ -301,7 +301,7 @@ fn is_kubeconfig(document: &YamlNode) -> Result<(), String> {
     }
 }
 
-/// Returns the texts of a list.
+/// Returns the elements of a list of texts.
 pub(crate) fn texts(
     entry: &KubeconfigEntry,
     field: &str,

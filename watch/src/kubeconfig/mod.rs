@@ -1,7 +1,7 @@
-//! The configuration of a cluster's client: a kubeconfig or a pod's service account, read as `kubectl` reads it.
+//! The configuration of a cluster's client: a kubeconfig or a pod's service account, interpreted as `kubectl` does.
 //!
-//! It is read here rather than by kube, so that only the chosen context, its cluster and its user matter, and
-//! so that whatever is wrong with these is found before a library meets it.
+//! It is read here rather than by kube, so that only the selected context, its cluster and its user have an effect, and
+//! so that faults in these are reported here rather than by a library.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod check;
@@ -33,15 +33,15 @@ use yaml_node::YamlNode;
 
 /// A complete configuration, except for the credentials of a plugin.
 pub(crate) struct ClientConfig {
-    /// Server, CA, client certificate, proxy and impersonation. It has no credentials for the `Authorization`
-    /// header, so kube neither reads tokens nor runs programs.
+    /// Server, CA, client certificate, proxy and impersonation. Credentials for the `Authorization` header are not in
+    /// it, so that kube neither reads tokens nor runs programs.
     pub(crate) config: Config,
     /// The `Authorization` header.
     pub(crate) authorization: Authorization,
 }
 
 impl ClientConfig {
-    /// Returns the program that must be run for credentials.
+    /// Returns the plugin that must be run for credentials, if any.
     pub(crate) fn plugin(&self) -> Option<&plugin::Plugin> {
         match &self.authorization {
             Authorization::Plugin(plugin) => Some(plugin),
@@ -51,9 +51,9 @@ impl ClientConfig {
 }
 
 impl ConfigSource {
-    /// Reads the configuration of a context, the current one if none is named.
+    /// Reads the configuration of a context; `None` selects the current context.
     ///
-    /// Blocks: it opens files.
+    /// Blocks: it reads files.
     pub(crate) fn load(
         &self,
         context: Option<&str>,
@@ -69,8 +69,8 @@ impl ConfigSource {
         }
     }
 
-    /// Returns the files that [`load`](Self::load) opens and the program that must be run. A kubeconfig that
-    /// cannot be read names none.
+    /// Returns the files that [`load`](Self::load) reads and the program that must be run. A kubeconfig that cannot be
+    /// read contributes none.
     pub(crate) fn reads(&self, context: Option<&str>) -> (Vec<PathBuf>, Option<String>) {
         let mut files = self.kubeconfigs().to_vec();
         let Ok(ChosenContext { cluster, user, .. }) = self.choose(context) else { return (files, None) };
@@ -102,7 +102,7 @@ impl ChosenContext {
         let url = self.url(authority.is_some() || insecure || secrets)?;
         let proxy = proxy::choose(&url, cluster.text("proxy-url")?, variable);
         let proxy = proxy.map_err(|fault| cluster.fault(fault))?;
-        // A tunnel leads to port 443 unless the URL has a port.
+        // A proxy tunnel connects to port 443 unless the URL has a port.
         let url = if proxy.is_some() { server::with_port(url) } else { url };
         let mut config = Config::new(url);
         config.root_cert = authority.map(|authority| authority.certificates(cluster)).transpose()?;
@@ -122,7 +122,7 @@ impl ChosenContext {
         server::url(server, tls).map_err(|fault| self.cluster.fault(fault))
     }
 
-    /// Returns what a kubeconfig for a pod's service account would have.
+    /// Returns the context of a pod's service account.
     fn of_pod(server: &str, account: &Path) -> Self {
         let entry = |fields: &[(&str, &str)]| {
             let field = |(name, value): &(&str, &str)| {

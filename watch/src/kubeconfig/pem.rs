@@ -1,4 +1,4 @@
-//! Certificates and keys. They are checked before the TLS library reads them, for errors that name the fault.
+//! Certificates and keys. They are checked before the TLS library reads them, so that errors name the fault.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -14,17 +14,17 @@ use super::files::{self, MAX_CREDENTIALS};
 use super::merge::KubeconfigEntry;
 use crate::quote::QuotedText;
 
-/// PEM text in a kubeconfig, or in a file that it names.
+/// PEM text in a kubeconfig, or in a file that the kubeconfig names.
 #[derive(Clone)]
 pub(crate) enum Pem {
-    /// Base64 of it in this field, white space removed.
+    /// Base64 of the text in this field, without white space.
     Inline(&'static str, String),
     /// A file named in this field.
     File(&'static str, PathBuf),
 }
 
 impl Pem {
-    /// Returns what the fields `data` and `file` of an entry hold; the former is preferred.
+    /// Returns the contents of the field `data` of an entry, or else of the field `file`.
     pub(crate) fn of(
         entry: &KubeconfigEntry,
         data: &'static str,
@@ -36,12 +36,12 @@ impl Pem {
         Ok(entry.path(file)?.map(|path| Self::File(file, path)))
     }
 
-    /// Returns the file that must be read.
+    /// Returns the file to be read, if it is not inline.
     pub(crate) fn file(&self) -> Option<&PathBuf> {
         if let Self::File(_, path) = self { Some(path) } else { None }
     }
 
-    /// Returns the DER of the certificates in this, at least one.
+    /// Returns the certificates in DER, at least one.
     pub(crate) fn certificates(&self, entry: &KubeconfigEntry) -> Result<Vec<Vec<u8>>, KubeconfigError> {
         let content = self.read(entry)?;
         certificates(&content).map_err(|fault| entry.fault(format!("{}: {fault}", self.place())))
@@ -59,7 +59,7 @@ impl Pem {
         }
     }
 
-    /// Returns the PEM.
+    /// Returns the PEM text.
     pub(crate) fn read(&self, entry: &KubeconfigEntry) -> Result<Vec<u8>, KubeconfigError> {
         match self {
             Self::Inline(field, text) => {
@@ -71,7 +71,7 @@ impl Pem {
     }
 }
 
-/// Reason why a field has no PEM.
+/// Error of a field that should contain base64.
 #[derive(Debug, thiserror::Error)]
 #[error("{field} is not base64: {source}")]
 struct NotBase64 {
@@ -103,7 +103,7 @@ impl ClientCertificate {
         }
     }
 
-    /// Returns the places of certificate and key of a user entry.
+    /// Returns the sources of certificate and key of a user entry.
     pub(crate) fn parts(entry: &KubeconfigEntry) -> Result<[Option<Pem>; 2], KubeconfigError> {
         Ok([
             Pem::of(entry, "client-certificate-data", "client-certificate")?,
@@ -111,14 +111,14 @@ impl ClientCertificate {
         ])
     }
 
-    /// Returns the identity of a certificate and a key in PEM.
+    /// Returns the client certificate for a certificate chain and a key in PEM.
     pub(crate) fn from_pem(certificate: &str, key: &str) -> Result<Self, String> {
         let chain = certificates(certificate.as_bytes())?;
         check_version(&chain)?;
         Ok(Self { chain, key: private_key(key.as_bytes())? })
     }
 
-    /// Sets this as the client's certificate.
+    /// Sets this as the client certificate of `user`.
     pub(crate) fn put_into(&self, user: &mut AuthInfo) {
         let mut chain = String::new();
         for der in &self.chain {
@@ -168,7 +168,7 @@ fn sections(content: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {
         .map_err(|_| "its PEM is damaged: a section without end, or not base64".into())
 }
 
-/// Returns a description of `content` that is not PEM, without anything that could be secret.
+/// Returns a description of `content` that lacks the required PEM section, without anything that could be secret.
 fn describe(content: &[u8]) -> String {
     let text = String::from_utf8_lossy(content);
     if let Some(label) = text.lines().find_map(|line| line.trim_start().strip_prefix("-----BEGIN ")) {
@@ -182,7 +182,7 @@ fn describe(content: &[u8]) -> String {
     }
     match content {
         [] => "it is empty".to_owned(),
-        // A SEQUENCE of a length in two bytes, as any certificate or key is.
+        // A SEQUENCE with a length of two bytes, as in every certificate or key.
         [0x30, 0x82, ..] => "it is DER, and PEM (-----BEGIN ...) is needed".to_owned(),
         // "-----BEGIN" in base64.
         _ if text.trim_start().starts_with("LS0tLS1CRUdJTi") => {
@@ -192,7 +192,7 @@ fn describe(content: &[u8]) -> String {
     }
 }
 
-/// Checks that the TLS library accepts the version of the first certificate of a chain.
+/// Checks that the TLS library supports the X.509 version of the first certificate of a chain.
 fn check_version(chain: &[Vec<u8>]) -> Result<(), String> {
     match chain.first().and_then(|der| version(der)) {
         Some(version @ (1 | 2)) => Err(format!(
@@ -204,7 +204,7 @@ fn check_version(chain: &[Vec<u8>]) -> Result<(), String> {
     }
 }
 
-/// Returns the version of a certificate, from 1; `None` if it is none (RFC 5280 4.1).
+/// Returns the X.509 version of a certificate, from 1; `None` if this is not a certificate (RFC 5280 4.1).
 fn version(der: &[u8]) -> Option<u8> {
     const SEQUENCE: u8 = 0x30;
     const INTEGER: u8 = 0x02;
@@ -219,7 +219,7 @@ fn version(der: &[u8]) -> Option<u8> {
     }
 }
 
-/// Returns tag and content of the DER element at the beginning of `bytes`.
+/// Returns the tag and the content of the DER element at the beginning of `bytes`.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;

@@ -32,13 +32,13 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Maximum number of bytes that a plugin may print.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// Number of bytes, from the end of what a plugin prints to standard error, that are kept for messages.
+/// Maximum number of bytes from the end of a plugin's standard error that are kept for messages.
 const MAX_STDERR: usize = 400;
 
-/// The version of the protocol, but for what follows the slash.
+/// The prefix of the protocol version.
 const GROUP: &str = "client.authentication.k8s.io/";
 
-/// The name of the extension of a cluster that is for plugins.
+/// The name of the extension of a cluster entry that is passed to plugins.
 const EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 /// A program that prints credentials.
@@ -48,7 +48,7 @@ pub(crate) struct Plugin {
     command: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
-    /// `KUBERNETES_EXEC_INFO`.
+    /// The value of `KUBERNETES_EXEC_INFO`.
     info: String,
     install_hint: Option<String>,
     time_limit: Duration,
@@ -61,7 +61,7 @@ pub(crate) struct PluginCredentials {
     pub(crate) header: Option<HeaderValue>,
     /// The client certificate.
     pub(crate) identity: Option<ClientCertificate>,
-    /// The end of their validity, if the plugin names one.
+    /// The end of their validity, if the plugin reports it.
     pub(crate) expires: Option<Timestamp>,
 }
 
@@ -76,7 +76,7 @@ pub enum PluginError {
         /// The system's reason.
         #[source]
         source: io::Error,
-        /// The kubeconfig's advice for this case, with punctuation.
+        /// The installation hint of the kubeconfig, with punctuation.
         hint: String,
     },
     /// It did not end in time, and was killed.
@@ -89,7 +89,7 @@ pub enum PluginError {
         command: String,
         /// The limit.
         limit: Duration,
-        /// Its standard error, with punctuation.
+        /// The end of its standard error, with punctuation.
         stderr: String,
     },
     /// It has not ended yet.
@@ -105,7 +105,7 @@ pub enum PluginError {
         command: String,
         /// Its exit status.
         status: ExitStatus,
-        /// Its standard error, with punctuation.
+        /// The end of standard error, with punctuation.
         stderr: String,
     },
     /// Its output is not a usable `ExecCredential`.
@@ -116,13 +116,13 @@ pub enum PluginError {
         /// The fault of its output.
         #[source]
         fault: Box<dyn Error + Send + Sync>,
-        /// Its standard error, with punctuation.
+        /// The end of its standard error, with punctuation.
         stderr: String,
     },
 }
 
 impl Plugin {
-    /// Returns the plugin in the `exec` of a user.
+    /// Returns the plugin in the field `exec` of a user.
     pub(crate) fn of(
         user: &KubeconfigEntry,
         exec: &YamlNode,
@@ -159,7 +159,7 @@ impl Plugin {
         Ok(Self { command, args, env, info, install_hint, time_limit: TIME_LIMIT })
     }
 
-    /// Returns the reason why there are no credentials while it runs.
+    /// Returns the error for the time while it runs.
     pub(crate) fn pending(&self) -> PluginError {
         PluginError::Pending { command: self.command.clone() }
     }
@@ -170,8 +170,8 @@ impl Plugin {
         &self.command
     }
 
-    /// Runs the program once. It is killed with all that it started if it takes longer than 30 s, prints more
-    /// than 1 MiB, or if this is dropped.
+    /// Runs the program once. The program and all its children are killed if it takes longer than 30 s or prints more
+    /// than 1 MiB, or if this future is dropped.
     pub(crate) async fn run(&self) -> Result<PluginCredentials, PluginError> {
         let mut running = RunningPlugin::start(self).map_err(|source| self.not_started(source))?;
         let ended = timeout(self.time_limit, running.wait()).await;
@@ -195,7 +195,7 @@ impl Plugin {
     }
 }
 
-/// Returns the path of a program that is named by one, and the name of one that is to be found in `PATH`.
+/// Returns a program's path, relative to the kubeconfig; a name without a separator is left for a search in `PATH`.
 pub(crate) fn resolve(user: &KubeconfigEntry, command: &str) -> String {
     if command.contains(MAIN_SEPARATOR) {
         user.resolve(command).display().to_string()
@@ -204,7 +204,7 @@ pub(crate) fn resolve(user: &KubeconfigEntry, command: &str) -> String {
     }
 }
 
-/// A plugin that runs. Dropping it kills the process group.
+/// A running plugin. Dropping it kills its process group.
 struct RunningPlugin {
     child: Child,
     stdout: Vec<u8>,
@@ -226,7 +226,7 @@ impl RunningPlugin {
         Ok(Self { child, stdout: Vec::new(), stderr: Vec::new() })
     }
 
-    /// Reads what it prints and waits for its end.
+    /// Reads its output and waits for its end.
     async fn wait(&mut self) -> io::Result<ExitStatus> {
         let Self { child, stdout, stderr } = self;
         let (out, err) = (child.stdout.take(), child.stderr.take());
@@ -239,7 +239,7 @@ impl RunningPlugin {
             let Some(err) = err else { return Ok(()) };
             keep_end(err, stderr).await
         };
-        // Until both have ended, the process is not waited for, so that its number is not used again.
+        // The process is waited for only after both have ended, so that its process id is not reused before.
         tokio::try_join!(out, err)?;
         child.wait().await
     }
@@ -254,22 +254,22 @@ impl RunningPlugin {
 
 impl Drop for RunningPlugin {
     fn drop(&mut self) {
-        // A process that still has a number was not waited for, so that no other process has the number.
+        // A child that still has an id has not been waited for, so no other process can have this id.
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // It fails if all of them have ended.
+            // Fails if all processes of the group have ended.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 }
 
-/// Returns the last 150 characters of a text, which have the reason of a failure.
+/// Returns the last 150 characters of a text, which usually contain the reason of a failure.
 fn tail(text: &str) -> &str {
     let start = text.char_indices().rev().nth(149).map_or(0, |(start, _)| start);
     &text[start..]
 }
 
-/// Reads to the end, and keeps the last of it.
+/// Reads to the end, and keeps the last [`MAX_STDERR`] bytes.
 async fn keep_end(mut from: impl AsyncRead + Unpin, kept: &mut Vec<u8>) -> io::Result<()> {
     let mut part = [0; 4096];
     loop {
@@ -283,7 +283,7 @@ async fn keep_end(mut from: impl AsyncRead + Unpin, kept: &mut Vec<u8>) -> io::R
     }
 }
 
-/// Returns the credentials in what a plugin printed.
+/// Returns the credentials in the output of a plugin.
 fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
     let text = str::from_utf8(output).map_err(|_| "it is not UTF-8".to_owned())?;
     let document = match YamlNode::parse(text) {
@@ -313,7 +313,7 @@ fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
     Ok(PluginCredentials { header, identity, expires: expires.transpose()? })
 }
 
-/// Returns the description of the cluster that is passed to a plugin on request.
+/// Returns the description of the cluster for plugins that request it (`provideClusterInfo`).
 fn cluster_info(cluster: &KubeconfigEntry) -> Result<serde_json::Value, KubeconfigError> {
     let mut info = serde_json::Map::new();
     for field in ["server", "tls-server-name", "proxy-url"] {

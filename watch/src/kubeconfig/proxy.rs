@@ -1,4 +1,4 @@
-//! The proxy on the way to the API server, chosen as Go's `net/http` and `kubectl` do.
+//! Selection of the proxy for the API server, by the rules of Go's `net/http` and `kubectl`.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -8,16 +8,16 @@ use http::Uri;
 use super::server;
 use crate::quote::QuotedUrl;
 
-/// Returns the proxy for requests to `server`: the kubeconfig's `proxy-url`, else what `HTTPS_PROXY` or
-/// `HTTP_PROXY` and `NO_PROXY` say.
+/// Returns the proxy for requests to `server`: the kubeconfig's `proxy-url`, or else the one from `HTTPS_PROXY` or
+/// `HTTP_PROXY`, subject to `NO_PROXY`.
 ///
-/// The error describes the fault in the URL of a proxy that would be used.
+/// The error describes the fault in the URL of the selected proxy.
 pub(crate) fn choose(
     server: &Uri,
     proxy_url: Option<&str>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<Uri>, String> {
-    // NO_PROXY is for proxies from the environment, as in Go.
+    // NO_PROXY applies only to proxies from the environment, as in Go.
     if let Some(text) = proxy_url {
         return url(text, false).map(Some).map_err(|fault| format!("proxy-url {}: {fault}", QuotedUrl(text)));
     }
@@ -39,7 +39,7 @@ pub(crate) fn choose(
     url(&text, true).map(Some).map_err(|fault| format!("{name}={}: {fault}", QuotedUrl(&text)))
 }
 
-/// Returns the URL of a proxy, with its port; `http` if it has no scheme and need not.
+/// Returns the URL of a proxy with its port. The default scheme, if it is optional, is `http`.
 fn url(text: &str, scheme_is_optional: bool) -> Result<Uri, String> {
     const SCHEMES: &str = "supported are http://, https:// and socks5://";
     let text = text.trim();
@@ -51,7 +51,7 @@ fn url(text: &str, scheme_is_optional: bool) -> Result<Uri, String> {
     let (scheme, default_port) = match scheme.as_str() {
         "http" => ("http", 80),
         "https" => ("https", 443),
-        // Names are resolved by the proxy either way.
+        // The proxy resolves names in either case.
         "socks5" | "socks5h" => ("socks5", 1080),
         _ => return Err(format!("a proxy of this kind is not supported; {SCHEMES}")),
     };
@@ -70,7 +70,7 @@ fn url(text: &str, scheme_is_optional: bool) -> Result<Uri, String> {
     format!("{scheme}://{authority}/").parse().map_err(|error| format!("{error}"))
 }
 
-/// Returns whether `NO_PROXY` excludes a server; hosts of its own loopback interface it always does.
+/// Returns whether `NO_PROXY` excludes a server. Loopback addresses and `localhost` are always excluded.
 fn is_excluded(server: &Uri, no_proxy: &str) -> bool {
     let host = server.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
     let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("https") { 443 } else { 80 });
@@ -88,7 +88,7 @@ fn matches(pattern: &str, host: &str, address: Option<IpAddr>, port: u16) -> boo
     if let Some((network, length)) = pattern.split_once('/') {
         return address.is_some_and(|address| in_network(network, length, address));
     }
-    // A bare IPv6 address has colons, but no port.
+    // A bare IPv6 address contains colons, but no port.
     let (name, only) = match pattern.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, rest)) => (name, rest.strip_prefix(':')),
         None => match pattern.split_once(':') {
@@ -104,7 +104,7 @@ fn matches(pattern: &str, host: &str, address: Option<IpAddr>, port: u16) -> boo
     }
     let name = name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name);
     match name.strip_prefix('.') {
-        // Hosts below it, but not itself.
+        // Hosts below the domain, but not the domain itself.
         Some(domain) => !domain.is_empty() && is_below(host, domain),
         None => !name.is_empty() && (host == name || is_below(host, name)),
     }
@@ -114,7 +114,7 @@ fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// Returns whether an address is in a CIDR block, whose host bits may be set.
+/// Returns whether an address is in a CIDR block. Host bits of the block are ignored.
 fn in_network(network: &str, length: &str, address: IpAddr) -> bool {
     let Ok(network) = network.parse::<IpAddr>() else { return false };
     let Ok(length) = length.parse::<u8>() else { return false };
@@ -138,7 +138,7 @@ fn prefix(address: IpAddr, length: u8) -> u128 {
 mod tests {
     use super::*;
 
-    /// The proxy for a server, with this `proxy-url` and these variables.
+    /// Returns the proxy for a server, with this `proxy-url` and these variables.
     fn chosen(
         server: &str,
         proxy_url: Option<&str>,
@@ -177,7 +177,7 @@ mod tests {
         }
         let fault = chosen("https://x", None, &[("https_proxy", "quic://u:secret@a")]).unwrap_err();
         assert!(fault.starts_with("https_proxy=\"...@a\": a proxy of this kind is not supported"), "{fault}");
-        // One that is not used cannot be wrong.
+        // The URL of a proxy that is not used is not checked.
         assert_eq!(
             chosen("https://x", None, &[("HTTPS_PROXY", "quic://a"), ("no_proxy", "x")]).unwrap(),
             None

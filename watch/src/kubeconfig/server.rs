@@ -1,4 +1,4 @@
-//! The API server's URL, as `kubectl` reads it.
+//! The API server's URL, interpreted as `kubectl` does.
 
 use http::Uri;
 
@@ -6,8 +6,8 @@ use crate::quote::QuotedUrl;
 
 /// Returns the URL of an API server.
 ///
-/// One without a scheme, `127.0.0.1:6443`, is HTTPS if `tls` is true: if the configuration has settings of TLS or
-/// secrets. Else it is HTTP. The error is a description of the fault.
+/// The default scheme, as in `127.0.0.1:6443`, is HTTPS if `tls` is true, that is, if the configuration has TLS
+/// settings or credentials; else HTTP. The error describes the fault.
 pub(crate) fn url(text: &str, tls: bool) -> Result<Uri, String> {
     let trimmed = text.trim();
     let wrong = |fault: String| format!("server {}: {fault}", QuotedUrl(text));
@@ -31,7 +31,7 @@ pub(crate) fn url(text: &str, tls: bool) -> Result<Uri, String> {
     Ok(url)
 }
 
-/// Checks the host and port of a URL; returns the port if it names one.
+/// Checks the host and port of a URL. Returns the port if there is one.
 pub(crate) fn port(url: &Uri) -> Result<Option<u16>, String> {
     let authority = url.authority().map_or("", http::uri::Authority::as_str);
     let host_port = authority.rsplit_once('@').map_or(authority, |(_, host_port)| host_port);
@@ -49,7 +49,7 @@ pub(crate) fn port(url: &Uri) -> Result<Option<u16>, String> {
     }
 }
 
-/// Returns an HTTP URL with its port.
+/// Adds the default port to an HTTP URL.
 pub(crate) fn with_port(url: Uri) -> Uri {
     if url.scheme_str() != Some("http") || url.port().is_some() {
         return url;

@@ -1,4 +1,4 @@
-//! Kubeconfigs as they are found, each with what becomes of it.
+//! Loading of various kubeconfigs.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,7 +16,7 @@ const CLIENT_KEY: &str = include_str!("../../tests/data/tls/client.key");
 const SEC1_KEY: &str = include_str!("../../tests/data/tls/client-sec1.key");
 const ENCRYPTED_KEY: &str = include_str!("../../tests/data/tls/encrypted.key");
 
-/// A folder with kubeconfigs and what they name.
+/// A folder with kubeconfigs and the files that they name.
 struct Folder(TempDir);
 
 impl Folder {
@@ -30,13 +30,13 @@ impl Folder {
         path
     }
 
-    /// Loads this kubeconfig, with the context given or the current one.
+    /// Loads this kubeconfig, with the given context or the current one.
     fn load(&self, text: impl AsRef<[u8]>, context: Option<&str>) -> Result<ClientConfig, KubeconfigError> {
         ConfigSource::Named(self.write("config", text)).load(context, |_| None)
     }
 }
 
-/// A kubeconfig with one context, whose cluster and user have these fields, in YAML's flow style.
+/// Returns a kubeconfig with one context. Its cluster and user have these fields, in YAML's flow style.
 fn kubeconfig(cluster: &str, user: &str) -> String {
     format!(
         "current-context: test\n\
@@ -54,7 +54,7 @@ fn fault(cluster: &str, user: &str) -> String {
     load(cluster, user).err().expect("it is refused").to_string()
 }
 
-/// The `Authorization` header of requests.
+/// Returns the `Authorization` header of requests.
 fn header(loaded: &ClientConfig) -> Option<&str> {
     match &loaded.authorization {
         Authorization::Fixed(token) | Authorization::TokenFile { token, .. } => token.to_str().ok(),
@@ -232,7 +232,7 @@ fn unchosen_entries_are_ignored() {
     let folder = Folder::new();
     for other in others {
         let (list, entries) = other.split_once(": ").unwrap();
-        // Before the chosen entry and after it, in the same file and in another.
+        // Before and after the chosen entry, in the same document and in another.
         let entries = entries.trim_start_matches('[').trim_end_matches(']');
         for text in [
             chosen.replace(&format!("{list}: ["), &format!("{list}: [{entries}, ")),
@@ -286,7 +286,7 @@ fn what_a_context_names_must_be_there() {
     assert!(with("cluster: x").ends_with("context \"test\": there is no cluster \"x\""));
     assert!(with("cluster: c").ends_with("cluster \"c\": it names no server"));
     assert!(with("cluster: d").ends_with("cluster \"d\": clusters has two of this name"));
-    // As with kubectl: the server may take anyone.
+    // As in kubectl: the server may accept anonymous requests.
     let text = kubeconfig(SERVER, "token: t").replace("user: u", "user: x");
     assert_eq!(header(&folder.load(text, None).unwrap()), None);
 }

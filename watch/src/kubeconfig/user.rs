@@ -1,4 +1,4 @@
-//! A kubeconfig's user: the authorisation of requests.
+//! A kubeconfig's user: authorisation of requests.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,18 @@ use super::plugin::{self, Plugin};
 use super::yaml_node::YamlNode;
 use crate::quote::QuotedText;
 
-/// Source of the `Authorization` header of requests.
+/// The source of the `Authorization` header of requests.
 #[derive(Clone)]
 pub(crate) enum Authorization {
-    /// None: a client certificate, or nothing at all.
+    /// No header: a client certificate, or no credentials.
     None,
-    /// Always the same.
+    /// A constant header.
     Fixed(HeaderValue),
-    /// A token in a file, which is replaced from time to time.
+    /// A token in a file, which is replaced occasionally.
     TokenFile {
         /// The file.
         path: PathBuf,
-        /// The header with the token that was read last, for use while the file cannot be read.
+        /// The header with the token that was read last, used while the file cannot be read.
         token: HeaderValue,
     },
     /// The output of a program.
@@ -36,7 +36,7 @@ pub(crate) enum Authorization {
 
 /// Returns the authorisation of a user's requests.
 ///
-/// As with `kubectl`, a token file beats a token, and both beat a program.
+/// As in `kubectl`, a token file has precedence over a token, and both over a program.
 pub(crate) fn authorization(
     user: &KubeconfigEntry,
     cluster: &KubeconfigEntry,
@@ -73,7 +73,7 @@ pub(crate) fn authorization(
     provider_token(user, provider)
 }
 
-/// Returns the program that prints a user's credentials, if one does.
+/// Returns the program that prints a user's credentials, if there is one.
 pub(crate) fn program(user: &KubeconfigEntry) -> Option<String> {
     let text = |field| user.text(field).ok().flatten();
     if ["token", "tokenFile", "username"].into_iter().any(|field| text(field).is_some()) {
@@ -92,7 +92,7 @@ pub(crate) fn read_token(path: &Path) -> Result<HeaderValue, KubeconfigError> {
     content.map_err(|source| KubeconfigError::Read { what: "the token file", path: path.to_owned(), source })
 }
 
-/// Returns the token of a provider that is built into older clients.
+/// Returns the token of an authentication provider (`auth-provider`), which older clients have built in.
 fn provider_token(user: &KubeconfigEntry, provider: &YamlNode) -> Result<Authorization, KubeconfigError> {
     if *provider == YamlNode::Null {
         return Ok(Authorization::None);
@@ -112,7 +112,7 @@ fn provider_token(user: &KubeconfigEntry, provider: &YamlNode) -> Result<Authori
     Err(user.fault(format!("auth-provider {} is not supported: {advice}", QuotedText(name))))
 }
 
-/// Returns the user to act as, for kube's client.
+/// Returns the impersonation settings for kube's client.
 pub(crate) fn impersonation(user: &KubeconfigEntry) -> Result<AuthInfo, KubeconfigError> {
     let mut info = AuthInfo {
         impersonate: user.text("as")?.map(str::to_owned),

@@ -1,7 +1,7 @@
-//! A YAML or JSON document as a tree in which every scalar is its text.
+//! A YAML or JSON document as a tree whose scalars are texts.
 //!
-//! Values are converted when they are read, so a field that is not read cannot be wrong: an exponent beyond every float, a
-//! date, the plugin of another user in a format of its own.
+//! Values are converted on access, so a field that is not accessed cannot be a fault: a number out of range, a date, or
+//! the plugin of another user in an unknown format.
 
 use std::collections::HashMap;
 
@@ -10,35 +10,34 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError};
 /// Maximum depth of nested lists and mappings.
 const MAX_DEPTH: usize = 200;
 
-/// Maximum size of all that is copied for anchors (`&name`) and aliases (`*name`), by the measure of
-/// [`YamlNode::size`].
+/// Maximum size of all copies for anchors (`&name`) and aliases (`*name`), in the units of [`YamlNode::size`].
 const MAX_EXPANSION: usize = 16 << 20;
 
-/// A part of a document.
+/// A node of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum YamlNode {
-    /// Nothing: `~`, `null`, no value, no such field.
+    /// Null: `~`, `null`, an empty value, or an absent field.
     #[default]
     Null,
-    /// The text of a scalar, of any YAML type. The flag is true if it is plain, that is, without quotes.
+    /// The text of a scalar of any YAML type. The flag is true if it is plain, that is, without quotes.
     Scalar(String, bool),
     /// A list.
     List(Vec<YamlNode>),
-    /// Fields in their order; of equal names the last counts.
+    /// Fields in their order. The last one of equal names has precedence.
     Map(Vec<(String, YamlNode)>),
 }
 
 /// The value of an absent field.
 const NULL: &YamlNode = &YamlNode::Null;
 
-/// Reason a document is not well formed.
+/// Reason why a document is not well-formed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
     /// Line, from 1.
     pub(crate) line: usize,
     /// Column, from 1.
     pub(crate) column: usize,
-    /// The parser's words.
+    /// The parser's message.
     pub(crate) cause: String,
 }
 
@@ -46,7 +45,7 @@ impl YamlNode {
     /// Returns the documents in `text`.
     pub(crate) fn parse(text: &str) -> Result<Vec<Self>, SyntaxError> {
         let mut builder = NodeBuilder::default();
-        // With comments there would be a limit on their number.
+        // With comments enabled, the parser would limit their number.
         let options = granit_parser::options! { emit_comments: false };
         for event in Parser::new_from_str_with_options(text, options) {
             let (event, span) = event.map_err(|error| syntax(&error))?;
@@ -59,23 +58,23 @@ impl YamlNode {
         Ok(builder.documents)
     }
 
-    /// Returns the field of this name; [`YamlNode::Null`] if there is none, or if this is no mapping.
+    /// Returns the field of this name; [`YamlNode::Null`] if there is none, or if this is not a mapping.
     pub(crate) fn get(&self, name: &str) -> &Self {
         let Self::Map(fields) = self else { return NULL };
         fields.iter().rev().find(|(field, _)| field == name).map_or(NULL, |(_, value)| value)
     }
 
-    /// Returns the elements of a list; none if this is something else.
+    /// Returns the elements of a list; none if this is not a list.
     pub(crate) fn elements(&self) -> &[Self] {
         if let Self::List(elements) = self { elements } else { &[] }
     }
 
-    /// Returns the text of a scalar; `None` if this is something else.
+    /// Returns the text of a scalar; `None` if this is not a scalar.
     pub(crate) fn text(&self) -> Option<&str> {
         if let Self::Scalar(text, _) = self { Some(text) } else { None }
     }
 
-    /// Returns the YAML term for what this is.
+    /// Returns the YAML term for this kind of node.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -85,7 +84,7 @@ impl YamlNode {
         }
     }
 
-    /// Returns the JSON of this: plain scalars are what YAML 1.2 takes them for, where JSON has that.
+    /// Returns this as JSON. Plain scalars have the type of YAML 1.2 if JSON has it, otherwise they are strings.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,
@@ -99,7 +98,7 @@ impl YamlNode {
         }
     }
 
-    /// Approximate memory of this in bytes.
+    /// Returns the approximate memory of this in bytes.
     fn size(&self) -> usize {
         size_of::<Self>()
             + match self {
@@ -132,14 +131,14 @@ fn syntax(error: &ScanError) -> SyntaxError {
     SyntaxError { line: mark.line(), column: mark.col() + 1, cause: error.info() }
 }
 
-/// A list or mapping whose end has not been read.
+/// A list or mapping that has not ended yet.
 struct OpenCollection {
     node: YamlNode,
     anchor: usize,
     next: ExpectedNode,
 }
 
-/// Kind of the next node of a mapping.
+/// The role of the next node of a mapping.
 #[derive(Default)]
 enum ExpectedNode {
     /// The name of a field.
@@ -147,11 +146,11 @@ enum ExpectedNode {
     Name,
     /// The value of the field of this name. The flag is true if the name is plain.
     ValueOf(String, bool),
-    /// The value of a field with a name that is not a scalar: it is never read.
+    /// The value of a field whose name is not a scalar; it is ignored.
     Unnamed,
 }
 
-/// A node that aliases stand for.
+/// A node that aliases refer to.
 struct AnchoredNode {
     node: YamlNode,
     size: usize,
@@ -163,7 +162,7 @@ struct NodeBuilder {
     documents: Vec<YamlNode>,
     open: Vec<OpenCollection>,
     anchors: HashMap<usize, AnchoredNode>,
-    /// Sum of the sizes of all copies.
+    /// Sum of the sizes of all copies, in bytes.
     expanded: usize,
 }
 
@@ -214,7 +213,7 @@ impl NodeBuilder {
         self.add(node, 0)
     }
 
-    /// Puts a complete node where it belongs.
+    /// Adds a complete node to the innermost open collection, or to the documents.
     fn add(&mut self, node: YamlNode, anchor: usize) -> Result<(), &'static str> {
         if anchor != 0 {
             let (size, depth) = (node.size(), node.depth());
@@ -244,17 +243,17 @@ impl NodeBuilder {
     }
 }
 
-/// Returns the sum of both, if that much may be copied.
+/// Returns the sum of both; fails if it exceeds [`MAX_EXPANSION`].
 fn charge(expanded: usize, size: usize) -> Result<usize, &'static str> {
     let sum = expanded.saturating_add(size);
     if sum > MAX_EXPANSION { Err("aliases expand to too much") } else { Ok(sum) }
 }
 
-/// Adds the fields of `<<: *other`, before all others: those that are named themselves count.
+/// Merges the fields of `<<: *other` before all others, so that explicit fields have precedence.
 fn merge(fields: &mut Vec<(String, YamlNode)>, node: YamlNode) {
     let merged = match node {
         YamlNode::Map(merged) => merged,
-        // Of a list the first counts.
+        // In a list, the first mapping has precedence.
         YamlNode::List(maps) => maps.into_iter().rev().flat_map(fields_of).collect(),
         YamlNode::Null | YamlNode::Scalar(..) => return,
     };
@@ -333,7 +332,7 @@ mod tests {
         assert_eq!(YamlNode::parse(&nested(MAX_DEPTH + 1)).unwrap_err().cause, "nested too deeply");
         assert!(YamlNode::parse(&nested(MAX_DEPTH)).is_ok());
         assert!(YamlNode::parse(&nested(100_000)).is_err());
-        // Each level is an alias of the one before: no text is deep, but the tree would be.
+        // Each level is an alias of the previous one: the text is not nested deeply, but the tree would be.
         let mut chain = "a0: &a0 []\n".to_owned();
         for level in 1..=MAX_DEPTH {
             let line = format!("a{level}: &a{level} [*a{}]\n", level - 1);

@@ -1,7 +1,7 @@
-//! Fields that take any value: what does not fit is noted, never an error.
+//! Fields that accept any value: a value of a wrong type is recorded as a fault, not an error.
 //!
-//! One malformed object must not cost the whole list it came in, so no field of ours may fail to decode. Only
-//! broken syntax still fails.
+//! One malformed object must not affect the rest of its list, so no field that is read may fail to decode. Only invalid
+//! syntax is an error.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,15 +15,15 @@ pub(crate) enum Lenient<T> {
     /// Missing or null.
     #[default]
     Absent,
-    /// Of another type; its name, with an article.
+    /// Of another type, named with an article.
     Wrong(&'static str),
-    /// As it should be.
+    /// Of the required type.
     Is(T),
 }
 
-/// Forms of a [`Lenient`] field. By default, each form is refused.
+/// A type of [`Lenient`] fields. By default, each form of a value is refused.
 pub(crate) trait Shape: Sized {
-    /// The required contents of the field, with an article, for messages.
+    /// The required type of the field, with an article, for messages.
     const EXPECTED: &'static str;
 
     fn of_bool(_: bool) -> Option<Self> {
@@ -69,7 +69,7 @@ impl Shape for bool {
         Some(value)
     }
 
-    /// As YAML 1.1 has it, which is what Kubernetes' own reader follows.
+    /// Interpreted as in YAML 1.1, like Kubernetes' own reader does.
     fn of_plain(text: &str) -> Option<Self> {
         match text {
             "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => Some(true),
@@ -93,7 +93,7 @@ impl<T: Shape> Shape for Vec<Lenient<T>> {
     }
 }
 
-/// An object of the fields of `T`, all of them [`Lenient`].
+/// An object with the fields of `T`, all of them [`Lenient`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LenientObject<T>(pub(crate) T);
 
@@ -106,7 +106,7 @@ impl<T: for<'de> Deserialize<'de>> Shape for LenientObject<T> {
 }
 
 impl<T: Shape> Lenient<T> {
-    /// The value; notes in `faults` what else is at `path`.
+    /// Returns the value. Adds a value of another type, at `path`, to `faults`.
     pub(crate) fn take(self, path: &'static str, faults: &mut Faults) -> Option<T> {
         match self {
             Self::Absent => None,
@@ -178,7 +178,7 @@ impl<'de, T: Shape> Visitor<'de> for AnyValue<T> {
         Ok(Lenient::of(T::of_text(text), "a string"))
     }
 
-    /// A YAML scalar without quotes, which only the YAML reader passes on as bytes.
+    /// Accepts a YAML scalar without quotes, which only the YAML reader passes as bytes.
     fn visit_bytes<E>(self, text: &[u8]) -> Result<Self::Value, E> {
         let value = std::str::from_utf8(text).ok().and_then(T::of_plain);
         Ok(Lenient::of(value, "a single value"))
@@ -193,12 +193,12 @@ impl<'de, T: Shape> Visitor<'de> for AnyValue<T> {
     }
 }
 
-/// The faults of one object, as one line. Empty for nearly all, and then without an allocation.
+/// The faults of one object, as one line. Nearly always empty, and then without an allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(String);
 
 impl Faults {
-    /// Adds one.
+    /// Adds a fault.
     pub(crate) fn note(&mut self, fault: fmt::Arguments<'_>) {
         if !self.0.is_empty() {
             self.0.push_str("; ");
@@ -207,7 +207,7 @@ impl Faults {
         let _ = fmt::Write::write_fmt(&mut self.0, fault);
     }
 
-    /// All of them, separated by semicolons; `None` if there were none.
+    /// Returns all faults, separated by semicolons; `None` if there are none.
     pub(crate) fn into_text(self) -> Option<Box<str>> {
         (!self.0.is_empty()).then(|| self.0.into_boxed_str())
     }

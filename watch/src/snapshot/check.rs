@@ -2,12 +2,12 @@
 
 use super::format::{SnapshotDecoder, SnapshotEncoder, SnapshotFormatError, SnapshotItem};
 
-/// Octets as a snapshot, as they are and with the checksum that they would need: they are refused, or read and
-/// written again to the same octets.
+/// Decodes octets as a snapshot, unchanged and with the correct checksum appended: they must be refused, or encode to
+/// the same octets again.
 ///
 /// # Panics
 ///
-/// If they are not.
+/// If they do not.
 pub fn check(octets: &[u8]) {
     if let Ok(again) = recode(octets) {
         assert_eq!(again, octets);
@@ -20,7 +20,7 @@ pub fn check(octets: &[u8]) {
     }
 }
 
-/// Reads a snapshot and writes its contents again.
+/// Decodes a snapshot and encodes its contents again.
 fn recode(octets: &[u8]) -> Result<Vec<u8>, SnapshotFormatError> {
     let decoder = SnapshotDecoder::new(octets)?;
     let mut again = Vec::new();

@@ -1,20 +1,20 @@
-//! The octets of a snapshot: written as a stream, and read as one.
+//! The binary format of a snapshot, which is written and read as a stream.
 //!
-//! Numbers are little-endian. A label is a `u8`, its length from 1 to 63, and its octets.
+//! Numbers are little-endian. A label is a `u8`, its length from 1 to 63, followed by its octets.
 //!
-//! | octets | what |
+//! | octets | contents |
 //! |---|---|
-//! | 8 | `89` `poddns` `0a`: neither text nor anything else |
+//! | 8 | `89` `poddns` `0a`: the magic number |
 //! | 2 | version of the format: 1, or 2 with a serial |
-//! | 8 | when the index was in sync with the cluster: milliseconds of Unix time |
+//! | 8 | time at which the index was last in sync with the cluster, in milliseconds of Unix time |
 //! | 4 | format 2 only: serial of the zone's version that was published last |
-//! | 4, then as many | origin: what it was a snapshot of, as text |
+//! | 4, then as many | origin: the cluster and settings, as text |
 //! | 1 | `01`: a namespace; then its label |
 //! | 1 | `02`: a pod; then uid (16), label of the namespace, label of the name or `00`, number of addresses (1), and for each `04` or `06` and its octets |
 //! | 1 | `00`: the end; then the number of namespaces (4) and of pods (4) |
-//! | 4 | CRC-32 of all before, as of gzip and Ethernet |
+//! | 4 | CRC-32 of everything before, as in gzip and Ethernet |
 //!
-//! Namespaces and pods come in any order and any number. Nothing may follow.
+//! Namespaces and pods are in any order and number. Nothing may follow the checksum.
 
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::IpAddr;
@@ -26,43 +26,43 @@ use thiserror::Error;
 
 use crate::{MAX_ADDRESSES, PodRecord, Uid};
 
-/// The first bytes of every snapshot, whatever its version.
+/// The first octets of every snapshot, in all versions of the format.
 pub(super) const MAGIC: [u8; 8] = *b"\x89poddns\n";
-/// Format without a serial.
+/// Version of the format without a serial.
 const PLAIN: u16 = 1;
-/// Format with one, and the newest there is.
+/// Version of the format with a serial, the newest one.
 const VERSION: u16 = 2;
 
 const END: u8 = 0;
 const NAMESPACE: u8 = 1;
 const POD: u8 = 2;
 
-/// The CRC-32 of anything followed by its own CRC-32.
+/// The CRC-32 of any octets followed by their own CRC-32.
 const RESIDUE: u32 = 0x2144_df1c;
 
-/// Octets of the longest origin: room for every namespace of a large cluster.
+/// Maximum length of the origin in octets: enough for all namespaces of a large cluster.
 const MAX_ORIGIN: usize = 1 << 20;
 
-/// Bytes read at a time.
+/// Number of octets per read or write.
 const BUFFER: usize = 1 << 16;
 
-/// The beginning of a snapshot.
+/// The header of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotHeader {
     /// Time at which the index was last in sync with the cluster, to the millisecond.
     pub synced_at: SystemTime,
-    /// The cluster and settings that it is of: to be compared, and shown if they differ. At most 1 MiB.
+    /// The cluster and settings that the snapshot is from, for comparison and messages. At most 1 MiB.
     pub origin: String,
-    /// Serial of the zone's version that was published last; `None` where there are no versions.
+    /// Serial of the zone's version that was published last; `None` if there were no versions.
     pub serial: Option<u32>,
 }
 
 /// One item of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotItem<'a> {
-    /// A namespace that exists.
+    /// An existing namespace.
     Namespace(Label),
-    /// A pod that counts.
+    /// A pod with addresses.
     Pod(PodRecord<'a>),
 }
 
@@ -71,43 +71,42 @@ pub enum SnapshotItem<'a> {
 pub struct SnapshotCounts {
     /// Namespaces.
     pub namespaces: u32,
-    /// Pods. A few may be in it twice, if they changed while it was written.
+    /// Pods. A pod that changed while the snapshot was written may be counted twice.
     pub pods: u32,
 }
 
-/// Reason why bytes are no usable snapshot.
+/// Reason why bytes are not a usable snapshot.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SnapshotFormatError {
-    /// It does not begin as a snapshot does.
+    /// They do not begin like a snapshot.
     #[error("it is no snapshot of poddns")]
     Foreign,
-    /// A newer version has written it.
+    /// They were written by a newer version.
     #[error("it is of format {0}, written by a newer poddns; this one reads format {VERSION}")]
     Newer(u16),
-    /// It ends early.
+    /// They end early.
     #[error("it ends after {0} octets, in the middle: it was cut off")]
     Truncated(u64),
-    /// It has contents that no snapshot has.
+    /// They have invalid contents.
     #[error("it is damaged at octet {at}: {what}")]
     Damaged {
-        /// Number of bytes read.
+        /// Number of octets read.
         at: u64,
         /// The fault.
         what: &'static str,
     },
-    /// The checksum is not that of the octets.
+    /// The checksum does not match the contents.
     #[error("it is damaged: its checksum is not that of its contents")]
     Checksum,
-    /// It cannot be read.
+    /// They cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Writes a snapshot.
+/// Encoder of a snapshot.
 ///
-/// What it receives gathers in memory until [`flush`](Self::flush), so that a lock need not be held while the
-/// disk is waited for.
+/// Items are collected in memory until [`flush`](Self::flush), so that no lock need be held while the disk is written.
 #[derive(Debug)]
 pub struct SnapshotEncoder<W> {
     out: W,
@@ -117,7 +116,7 @@ pub struct SnapshotEncoder<W> {
 }
 
 impl<W: Write> SnapshotEncoder<W> {
-    /// Begins a snapshot. An origin that is too long is cut, and so equal to no other.
+    /// Begins a snapshot. An origin that is too long is truncated, so that it equals no other origin.
     #[must_use]
     pub fn new(out: W, header: &SnapshotHeader) -> Self {
         let mut encoder = Self {
@@ -147,8 +146,8 @@ impl<W: Write> SnapshotEncoder<W> {
         self.counts.namespaces = self.counts.namespaces.saturating_add(1);
     }
 
-    /// Adds a pod, with its name if that is a label. One without addresses is left out, and those beyond
-    /// [`MAX_ADDRESSES`] are: no index keeps them.
+    /// Adds a pod, with its name if that is a label. A pod without addresses is omitted, and so are addresses beyond
+    /// [`MAX_ADDRESSES`], because no index keeps them.
     pub fn pod(&mut self, pod: &PodRecord<'_>) {
         let count = pod.addresses.len().min(MAX_ADDRESSES);
         if count == 0 {
@@ -174,13 +173,13 @@ impl<W: Write> SnapshotEncoder<W> {
         self.counts.pods = self.counts.pods.saturating_add(1);
     }
 
-    /// Returns the number of octets that wait to be written.
+    /// Returns the number of octets that are not yet written.
     #[must_use]
     pub fn gathered(&self) -> usize {
         self.gathered.len()
     }
 
-    /// Writes what has gathered.
+    /// Writes the collected octets.
     pub fn flush(&mut self) -> io::Result<()> {
         self.sum.update(&self.gathered);
         self.out.write_all(&self.gathered)?;
@@ -188,7 +187,7 @@ impl<W: Write> SnapshotEncoder<W> {
         Ok(())
     }
 
-    /// Ends the snapshot and writes all of it. Returns the numbers of its items.
+    /// Ends the snapshot and writes the remaining octets. Returns the numbers of its items.
     pub fn finish(mut self) -> io::Result<SnapshotCounts> {
         let SnapshotCounts { namespaces, pods } = self.counts;
         self.put(&[END]);
@@ -203,24 +202,24 @@ impl<W: Write> SnapshotEncoder<W> {
         self.gathered.extend_from_slice(octets);
     }
 
-    /// Adds a label, or an empty one.
+    /// Adds a label; an empty text has length 0.
     fn label(&mut self, text: &str) {
         self.put(&[u8::try_from(text.len()).unwrap_or_default()]);
         self.put(text.as_bytes());
     }
 }
 
-/// Reads a snapshot. Nothing in it may be used before it has been read to the end without an error: read
-/// it twice.
+/// Decoder of a snapshot. Its items must not be used before it has been decoded to the end without an error: decode it
+/// twice.
 #[derive(Debug)]
 pub struct SnapshotDecoder<R> {
     input: BufReader<ChecksumReader<R>>,
     header: SnapshotHeader,
-    /// Octets read so far.
+    /// Number of octets read so far.
     at: u64,
 }
 
-/// A reader that computes the checksum of what is read.
+/// A reader that computes the checksum of the octets read.
 #[derive(Debug)]
 struct ChecksumReader<R> {
     input: R,
@@ -236,7 +235,7 @@ impl<R: Read> Read for ChecksumReader<R> {
 }
 
 impl<R: Read> SnapshotDecoder<R> {
-    /// Reads the beginning. It needs no buffer around its input.
+    /// Decodes the header. Reads through a buffer of its own.
     pub fn new(input: R) -> Result<Self, SnapshotFormatError> {
         let input = BufReader::with_capacity(BUFFER, ChecksumReader { input, sum: Hasher::new() });
         let header =
@@ -261,13 +260,13 @@ impl<R: Read> SnapshotDecoder<R> {
         Ok(decoder)
     }
 
-    /// Returns the beginning of the snapshot.
+    /// Returns the header of the snapshot.
     #[must_use]
     pub fn header(&self) -> &SnapshotHeader {
         &self.header
     }
 
-    /// Reads to the end, calls `each` with everything that is there, and returns how much that was.
+    /// Decodes to the end. Calls `each` with every item, and returns the numbers of items.
     pub fn read(
         mut self,
         mut each: impl FnMut(SnapshotItem<'_>),

@@ -1,15 +1,15 @@
-//! Snapshots: what a restarted server answers from until it has heard of the cluster.
+//! Snapshots: the contents of the index, from which a restarted server responds until its first list is complete.
 //!
-//! A snapshot is a file of what the index keeps, [written](Recorder) while the feed runs, and
-//! [read](crate::Feed::restore) before it begins. Its [format](mod@format) is of no use to anybody else.
+//! A snapshot is a file with the contents of the index, [written](Recorder) while the feed runs, and
+//! [read](crate::Feed::restore) before it begins. The [format](mod@format) is specific to this crate.
 //!
-//! - **Written** as a whole or not at all: beside the old one, to the disk, then in its place. Pods are taken from
-//!   the index some at a time, so neither the feed nor the memory notices. So it is no picture of one moment: a pod
-//!   that was there from beginning to end is in it, one that came or went meanwhile may be.
-//! - **Read** twice: first to its end, to see that it is whole, then into the index. One that cannot be used, for
-//!   whatever reason, is as good as none.
-//! - **Old**: it says when the index was last in sync, which is not when it was written if the watch was down by
-//!   then. From there on its age counts, through any number of restarts.
+//! - **Atomic**: a snapshot is written to a file beside the old one, synced to the disk, and renamed. Pods are read
+//!   from the index some rows at a time, to keep delays of the feed and memory small. A snapshot therefore does not
+//!   show one moment: pods that existed throughout are in it; pods that were added or removed meanwhile may be.
+//! - **Verified**: it is read twice, first to its end, to check that it is complete, then into the index. An unusable
+//!   one is treated like a missing one.
+//! - **Aged**: it contains the time at which the index was last in sync, which is earlier than the time of writing if
+//!   the watch was down. Its age is counted from there, through any number of restarts.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod check;
@@ -34,17 +34,18 @@ use format::{
     SnapshotCounts, SnapshotDecoder, SnapshotEncoder, SnapshotFormatError, SnapshotHeader, SnapshotItem,
 };
 
-/// Rows of the index that are looked at in one go, during which the feed waits: a fraction of a millisecond.
+/// Maximum number of rows of the index that are read at a time. Meanwhile, for a fraction of a millisecond, the feed
+/// waits.
 const ROWS: u32 = 1024;
 
-/// Bytes gathered before they are written.
+/// Minimum number of octets per write.
 const GATHER: usize = 1 << 16;
 
 /// Reason why a snapshot is not used, or not written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// There is a file, but it cannot be used.
+    /// The file exists but cannot be used.
     #[error("snapshot {path} is not used: {cause}", path = path.display())]
     Unusable {
         /// The file.
@@ -53,7 +54,7 @@ pub enum SnapshotError {
         #[source]
         cause: SnapshotFormatError,
     },
-    /// Others may have written it.
+    /// Other users may have written it.
     #[error("snapshot {path} is not used: {cause}", path = path.display())]
     Untrusted {
         /// The file.
@@ -62,14 +63,14 @@ pub enum SnapshotError {
         #[source]
         cause: UntrustedFile,
     },
-    /// It is a snapshot, but of another cluster or for other settings.
+    /// It is a snapshot of another cluster or with other settings.
     #[error("snapshot {path} is not used: it was written with {was}, and now it is {is}", path = path.display())]
     OfOther {
         /// The file.
         path: PathBuf,
         /// The differing part of its origin.
         was: String,
-        /// The same part of the present origin.
+        /// The same part of the current origin.
         is: String,
     },
     /// It cannot be written.
@@ -83,50 +84,50 @@ pub enum SnapshotError {
     },
 }
 
-/// The result of reading a snapshot.
+/// Summary of a snapshot that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestoredSnapshot {
     /// Time at which the index was in sync.
     pub synced_at: SystemTime,
-    /// Time since then; `None` if the clock is behind that: it was set back, and the age is unknown.
+    /// Time since then; `None` if it is unknown because the clock is earlier, that is, was set back.
     pub age: Option<Duration>,
-    /// Namespaces read.
+    /// Number of namespaces read.
     pub namespaces: u32,
-    /// Pods read.
+    /// Number of pods read.
     pub pods: u32,
     /// Serial of the zone's version that was published last, if there were versions.
     pub serial: Option<u32>,
 }
 
-/// The result of writing a snapshot.
+/// Summary of a snapshot that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SavedSnapshot {
     /// Time at which the index was in sync.
     pub synced_at: SystemTime,
-    /// Namespaces written.
+    /// Number of namespaces written.
     pub namespaces: u32,
-    /// Pods written.
+    /// Number of pods written.
     pub pods: u32,
-    /// Octets of the file.
+    /// Size of the file in bytes.
     pub size: u64,
 }
 
-/// Writes snapshots of a feed's index. Made by [`Feed::recorder`](crate::Feed::recorder).
+/// Writer of snapshots of a feed's index. Created by [`Feed::recorder`](crate::Feed::recorder).
 #[derive(Clone)]
 pub struct Recorder {
     writer: SharedWriter,
     health: Health,
     origin: IndexOrigin,
-    /// Time at which the last snapshot was begun, or read.
+    /// Time at which the last snapshot was begun or read.
     last: Option<Instant>,
     /// Serial in the snapshot that was read.
     serial: Option<u32>,
 }
 
 impl Recorder {
-    /// `restored` is when a snapshot was read, and the serial in it.
+    /// Returns a recorder. `restored` is the time at which a snapshot was read, and its serial.
     pub(crate) fn new(
         writer: SharedWriter,
         health: Health,
@@ -137,22 +138,23 @@ impl Recorder {
         Self { writer, health, origin, last, serial: serial.flatten() }
     }
 
-    /// Keeps versions of the zone of the index from now on, for zone transfers: in a journal of at most `journal` bytes,
-    /// with serials after that of the snapshot that was [restored](crate::Feed::restore). If it does so already, the
-    /// journal begins anew, and serials continue.
+    /// Begins to keep versions of the zone of the index, for zone transfers: in a journal of at most `journal` bytes,
+    /// with serials after that of the snapshot that was [restored](crate::Feed::restore). If versions are already kept,
+    /// the journal is emptied, and serials continue.
     #[must_use]
     pub fn transfers(&self, journal: usize) -> Transfers {
         let serial = self.writer.lock().versions().and_then(Versions::serial);
         Transfers::new(self.writer.clone(), self.health.clone(), journal, serial.or(self.serial))
     }
 
-    /// Ends what [`transfers`](Self::transfers) began, and frees its memory.
+    /// Stops keeping versions, and frees their memory.
     pub fn end_transfers(&self) {
         self.writer.lock().end_versions();
     }
 
     /// Writes a snapshot, unless there is nothing newer to write: the index has not been in sync since the last
-    /// one, or never, or it is about to become that of another cluster. Takes the disk's time, in which others read and change the index.
+    /// snapshot, or never, or it is a mixture of two clusters. Blocks while the disk is written; the index can be read
+    /// and changed meanwhile.
     pub fn write(&mut self, path: &Path) -> Result<Option<SavedSnapshot>, SnapshotError> {
         let begun = Instant::now();
         let age = match self.health.freshness() {
@@ -179,8 +181,8 @@ impl Recorder {
         Ok(Some(SavedSnapshot { synced_at, namespaces: counts.namespaces, pods: counts.pods, size }))
     }
 
-    /// Returns an address of a pod in the index for which `which` returns true, if there is one. Walks over all pods, in
-    /// parts, between which others read and change the index.
+    /// Returns an address in the index for which `which` returns true, if there is one. Iterates over all pods, some
+    /// rows at a time; between these the index can be changed.
     pub fn find_address(&self, mut which: impl FnMut(IpAddr) -> bool) -> Option<IpAddr> {
         let (mut next, mut found) = (Some(0), None);
         while let (Some(first), None) = (next, found) {
@@ -210,14 +212,14 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Checks that a snapshot can be written here: makes a file beside it. Also removes what killed processes
-/// have left there.
+/// Checks that a snapshot can be written here, by creating a file beside it. Also removes unfinished files of killed
+/// processes.
 pub fn check_snapshot_path(path: &Path) -> Result<(), SnapshotError> {
     let tried = keep_others(path).and_then(|()| state_file::try_out(path));
     tried.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })
 }
 
-/// Fails if there is a file that is no snapshot: it may have been named by mistake. An empty one may go.
+/// Fails if there is a file that is not a snapshot: it may have been named by mistake. An empty file is accepted.
 fn keep_others(path: &Path) -> io::Result<()> {
     let mut begin = Vec::new();
     match fs::metadata(path) {
@@ -237,7 +239,7 @@ fn keep_others(path: &Path) -> io::Result<()> {
     ))
 }
 
-/// A snapshot that is whole and of this origin.
+/// A snapshot that is complete and of the required origin.
 struct CheckedSnapshot {
     file: File,
     synced_at: SystemTime,
@@ -257,7 +259,7 @@ impl CheckedSnapshot {
     }
 }
 
-/// Reads a snapshot to its end. `None` if there is none.
+/// Reads a snapshot to its end. Returns `None` if there is no file.
 fn check(path: &Path, origin: &str) -> Result<Option<CheckedSnapshot>, SnapshotError> {
     let unusable = |cause| SnapshotError::Unusable { path: path.to_owned(), cause };
     match fs::metadata(path) {
@@ -271,7 +273,7 @@ fn check(path: &Path, origin: &str) -> Result<Option<CheckedSnapshot>, SnapshotE
     if !metadata.is_file() {
         return Err(unusable(SnapshotFormatError::Foreign));
     }
-    // Of the file that is open: the one at `path` may be another by now.
+    // Checked on the open file: the one at `path` may be another one by now.
     state_file::check_owner(&metadata)
         .map_err(|cause| SnapshotError::Untrusted { path: path.to_owned(), cause })?;
     let decoder = SnapshotDecoder::new(&file).map_err(unusable)?;
@@ -284,12 +286,12 @@ fn check(path: &Path, origin: &str) -> Result<Option<CheckedSnapshot>, SnapshotE
     Ok(Some(CheckedSnapshot { file, synced_at, origin, serial, counts }))
 }
 
-/// Returns what a feed of this origin would read from a snapshot; `None` if there is no file.
+/// Returns the summary of a snapshot for a feed of this origin; `None` if there is no file.
 pub(crate) fn look(path: &Path, origin: &IndexOrigin) -> Result<Option<RestoredSnapshot>, SnapshotError> {
     Ok(check(path, &origin.lines().unwrap_or_default())?.map(|sound| sound.restored()))
 }
 
-/// Fills an empty index from a snapshot and makes its watches stale. On an error it is as empty as before.
+/// Fills an empty index from a snapshot and makes its watches stale. On an error the index is empty again.
 pub(crate) fn restore(
     path: &Path,
     origin: &IndexOrigin,
@@ -305,7 +307,7 @@ pub(crate) fn restore(
         SnapshotItem::Pod(pod) => drop(writer.apply(&pod)),
     });
     if let Err(error) = filled {
-        // Somebody has changed it in place, since it was whole a moment ago: sweep all that came of it.
+        // The file was changed in place after it had been checked: remove everything that was read from it.
         writer.begin_pod_list(&ListScope::All);
         writer.end_pod_list(&ListScope::All);
         writer.begin_namespace_list();
@@ -314,7 +316,7 @@ pub(crate) fn restore(
     }
     let restored = sound.restored();
     origin.restore(&sound.origin);
-    // An unknown age is more than any limit.
+    // An unknown age exceeds every limit.
     health.restored(restored.age.unwrap_or(Duration::MAX));
     Ok(Some(restored))
 }

@@ -6,21 +6,22 @@ use std::collections::hash_map::Entry;
 use super::journal::ZoneVersion;
 use super::record::{RecordKey, ZoneRecords};
 
-/// Memory of an entry of a map beside the bytes of its key: pointer and length, value, the allocator's and the map's own.
+/// Memory of a map entry in addition to the bytes of its key: pointer and length, value, and overhead of allocator and
+/// map.
 pub(super) const ENTRY_OVERHEAD: usize = 48;
 
-/// Changes since a state: each record that was there and is not, or was not and is. A record that was removed and added
-/// again is not in it.
+/// Changes since a state: each record that was added or removed since. A record that was removed and added again is not
+/// included.
 #[derive(Debug, Default)]
 pub(super) struct ZoneDifference {
-    /// True for a record that has been added.
+    /// True for a record that was added, false for one that was removed.
     changed: HashMap<RecordKey, bool>,
     bytes: usize,
 }
 
 impl ZoneDifference {
-    /// Adds a change: the record is there from now on, or is no longer. Changes of one record alternate, so the second
-    /// one undoes the first.
+    /// Adds a change: the record is added (`is_there`) or removed. Changes of one record alternate, so the second one
+    /// cancels the first.
     pub(super) fn add(&mut self, record: &RecordKey, is_there: bool) {
         let size = record.as_bytes().len() + ENTRY_OVERHEAD;
         match self.changed.entry(record.clone()) {
@@ -40,7 +41,7 @@ impl ZoneDifference {
         self.changed.is_empty()
     }
 
-    /// Approximate memory in bytes.
+    /// Returns the approximate memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -50,12 +51,12 @@ impl ZoneDifference {
         *self = Self::default();
     }
 
-    /// Returns the records with whether they have been added.
+    /// Returns the changed records, each with true if it was added and false if it was removed.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&RecordKey, bool)> {
         self.changed.iter().map(|(record, &added)| (record, added))
     }
 
-    /// Ends the difference, which leads from one version to the next.
+    /// Returns the difference between two versions, and clears it.
     pub(super) fn finish(&mut self, from: u32, to: u32) -> ZoneVersion {
         let (mut removed, mut added) = (ZoneRecords::default(), ZoneRecords::default());
         for (record, is_added) in self.iter() {
@@ -63,7 +64,7 @@ impl ZoneDifference {
         }
         removed.shrink();
         added.shrink();
-        // The memory of a large one is freed.
+        // Frees the memory of a large difference.
         self.clear();
         ZoneVersion { from, to, removed, added }
     }

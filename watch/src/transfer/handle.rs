@@ -1,4 +1,4 @@
-//! Versions and walks, as the sender of a transfer uses them.
+//! Versions and walks: the interface for the sender of a transfer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{Publication, TransferStats, WalkId, ZoneChanges, ZoneRecords};
 use crate::freshness::Health;
 use crate::index::SharedWriter;
 
-/// Versions of the zone of a feed's index. Made by [`Recorder::transfers`](crate::Recorder::transfers).
+/// Versions of the zone of a feed's index. Created by [`Recorder::transfers`](crate::Recorder::transfers).
 #[derive(Clone)]
 pub struct Transfers {
     writer: SharedWriter,
@@ -20,7 +20,7 @@ pub struct Transfers {
     changed: Arc<Notify>,
 }
 
-/// Too much has changed beside a walk, or before it began.
+/// Too much has changed during a walk, or before it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("too much of the zone changed while it was sent")]
 pub struct WalkLost;
@@ -31,13 +31,13 @@ impl Transfers {
         Self { writer, health, changed }
     }
 
-    /// Waits for a change after the version published last. One that came before the call counts.
+    /// Waits for a change after the version published last. A change before the call counts as well.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Publishes what the index holds as a version, unless that is the last one, or less than a second old. `at` is the
-    /// time of the call, `unix` the same in Unix seconds, modulo 2^32.
+    /// Publishes the contents of the index as a version, unless they have not changed or the last version is less than
+    /// a second old. `at` is the time of the call, `unix` the same in Unix seconds, modulo 2^32.
     #[must_use]
     pub fn publish(&self, at: Instant, unix: u32) -> Publication {
         if self.health.freshness() == Freshness::Unsynced {
@@ -46,21 +46,21 @@ impl Transfers {
         self.writer.lock().publish_version(at, unix)
     }
 
-    /// Makes all versions come after this serial, if there is none yet.
+    /// Makes all versions have serials after this one, if there is no version yet.
     pub fn set_floor(&self, floor: u32) {
         if let Some(versions) = self.writer.lock().versions_mut() {
             versions.set_floor(floor);
         }
     }
 
-    /// Publishes a version that has nothing in common with those before: secondaries transfer all of it. For when the
-    /// records that an index stands for change without the index. `None` if there is no version yet.
+    /// Publishes a version without a difference from earlier ones, so that secondaries transfer the whole zone. For
+    /// changes of the zone's records that are not changes of the index. `None` if there is no version yet.
     #[must_use]
     pub fn reset(&self, at: Instant, unix: u32) -> Option<u32> {
         self.writer.lock().reset_versions(at, unix)
     }
 
-    /// Returns the current serial, and what a secondary with version `known` needs to have that; `None` if there is no
+    /// Returns the current serial, and the changes that a secondary with version `known` needs; `None` if there is no
     /// version yet.
     #[must_use]
     pub fn since(&self, known: u32) -> Option<(u32, ZoneChanges)> {
@@ -88,7 +88,7 @@ impl fmt::Debug for Transfers {
     }
 }
 
-/// A walk over all records of one version. What it keeps is freed when it is dropped.
+/// A walk over all records of one version. Its memory is freed when it is dropped.
 pub struct ZoneWalk {
     writer: SharedWriter,
     id: WalkId,
@@ -102,7 +102,7 @@ impl ZoneWalk {
         self.serial
     }
 
-    /// Adds the next records to `out`, some hundred or none, and returns whether there are more.
+    /// Adds the next records to `out`, some hundred or none. Returns whether there are more.
     pub fn next(&mut self, out: &mut ZoneRecords) -> Result<bool, WalkLost> {
         self.writer.lock().step(self.id, out).ok_or(WalkLost)
     }

@@ -1,4 +1,4 @@
-//! The journal: differences from version to version, the oldest ones dropped beyond a size.
+//! The journal: differences between consecutive versions. The oldest ones are dropped above a size limit.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,38 +6,38 @@ use std::sync::Arc;
 use super::record::ZoneRecords;
 use super::serial;
 
-/// A version of the zone, as difference from the one before.
+/// A version of the zone, as the difference from the previous one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ZoneVersion {
-    /// Serial of the version before.
+    /// Serial of the previous version.
     pub from: u32,
     /// Serial of this version.
     pub to: u32,
-    /// Records of the version before that this one does not have.
+    /// Records of the previous version that are not in this one.
     pub removed: ZoneRecords,
-    /// Records of this version that the one before does not have.
+    /// Records of this version that are not in the previous one.
     pub added: ZoneRecords,
 }
 
-/// Memory of a version beside its records, in bytes.
+/// Memory of a version in addition to its records, in bytes.
 const VERSION_OVERHEAD: usize = 96;
 
 impl ZoneVersion {
-    /// Returns the memory that it takes, in bytes.
+    /// Returns the memory of the version in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.removed.bytes() + self.added.bytes() + VERSION_OVERHEAD
     }
 }
 
-/// Records that a secondary with some version of the zone needs to have the current one.
+/// The changes between a secondary's version of the zone and the current one.
 #[derive(Clone, Debug)]
 pub enum ZoneChanges {
-    /// Nothing: its version is the current one, or newer.
+    /// None: the secondary's version is the current one, or newer.
     Current,
     /// These versions, the oldest first: at least one.
     Versions(Vec<Arc<ZoneVersion>>),
-    /// All of the zone: the journal does not reach back to its version.
+    /// Unknown, so the whole zone is needed: the journal does not reach back to the secondary's version.
     Unknown,
 }
 
@@ -54,7 +54,7 @@ impl Journal {
         Self { versions: VecDeque::new(), bytes: 0, limit }
     }
 
-    /// Appends a version, and drops the oldest ones that there is no room for, which can be all.
+    /// Appends a version, and drops the oldest ones above the limit, possibly all.
     pub(super) fn push(&mut self, version: ZoneVersion) {
         self.bytes += version.bytes();
         self.versions.push_back(Arc::new(version));
@@ -65,7 +65,7 @@ impl Journal {
         }
     }
 
-    /// Drops everything.
+    /// Drops all versions.
     pub(super) fn clear(&mut self) {
         (self.versions, self.bytes) = (VecDeque::new(), 0);
     }

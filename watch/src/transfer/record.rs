@@ -1,16 +1,16 @@
-//! Address records of a zone, in the few bytes that differences and walks keep of them.
+//! Address records of a zone, and their compact form in differences and walks.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use poddns_core::Label;
 
-/// An address record of the zone: of an address' name, or of a pod's.
+/// An address record of the zone: its owner is the name of an address or of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneRecord<'a> {
     /// The namespace.
     pub namespace: &'a str,
-    /// The pod whose name the record is of; `None` for the name that spells the address.
+    /// The pod whose name is the owner; `None` if it is the name that encodes the address.
     pub name: Option<&'a str>,
     /// The address.
     pub address: IpAddr,
@@ -20,7 +20,7 @@ pub struct ZoneRecord<'a> {
 const MAX_RECORD: usize = 2 * 64 + 16;
 const _: () = assert!(MAX_RECORD <= u8::MAX as usize);
 
-/// A record as key of a map.
+/// A record as the key of a map.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RecordKey(Box<[u8]>);
 
@@ -54,7 +54,7 @@ fn write(to: &mut Vec<u8>, namespace: &Label, name: Option<&Label>, address: IpA
     }
 }
 
-/// Reads what [`write`] wrote.
+/// Decodes the bytes that [`write`] wrote.
 fn read(bytes: &[u8]) -> Option<ZoneRecord<'_>> {
     let (namespace, rest) = label(bytes)?;
     let (name, address) = label(rest)?;
@@ -71,7 +71,7 @@ fn label(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((str::from_utf8(label).ok()?, rest))
 }
 
-/// Records, one after the other in one piece of memory.
+/// Records, concatenated in one allocation.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ZoneRecords(Vec<u8>);
 
@@ -86,7 +86,7 @@ impl ZoneRecords {
         })
     }
 
-    /// Returns the record at a place, 0 to begin with, and the place behind it; `None` at the end.
+    /// Returns the record at a place, which is 0 for the first one, and the place of the next one; `None` at the end.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<(ZoneRecord<'_>, usize)> {
         let (&len, rest) = self.0.get(place..)?.split_first()?;
@@ -94,19 +94,19 @@ impl ZoneRecords {
         Some((record, place + 1 + usize::from(len)))
     }
 
-    /// Returns whether there is none.
+    /// Returns whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the memory that they take, in bytes.
+    /// Returns the memory of the records in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len()
     }
 
-    /// Removes all, and keeps the memory.
+    /// Removes all records, and keeps the allocation.
     pub fn clear(&mut self) {
         self.0.clear();
     }

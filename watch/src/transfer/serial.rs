@@ -1,12 +1,12 @@
 //! Serial numbers of versions (RFC 1982).
 
-/// Returns whether `one` comes after `other`: RFC 1982 3.2, with 32 bits. Of two that are 2^31 apart neither does.
+/// Returns whether serial `one` is greater than `other` (RFC 1982 3.2, with 32 bits). False if they are 2^31 apart.
 pub(super) const fn is_newer(one: u32, other: u32) -> bool {
     matches!(one.wrapping_sub(other), 1..=0x7fff_ffff)
 }
 
-/// Returns the serial of the version after `last`, published at `now` in Unix seconds: the time, or the next number if
-/// that is not behind `last`.
+/// Returns the serial of the version after `last`, published at `now` in Unix seconds: `now` if that is greater than
+/// `last`, else `last` plus 1.
 pub(super) const fn next(last: u32, now: u32) -> u32 {
     if is_newer(now, last) { now } else { last.wrapping_add(1) }
 }

@@ -1,4 +1,4 @@
-//! Versions of a zone, and the walks over it that are under way: the writer's side.
+//! Versions of a zone and the walks under way: the writer's side.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum delay of a version because of a list under way.
 const MAX_LIST: Duration = Duration::from_mins(2);
 
-/// Maximum memory of what one walk keeps of the changes beside it, in bytes.
+/// Maximum memory in bytes for the changes that one walk records.
 const MAX_WALK_BYTES: usize = 4 << 20;
 
-/// A place in the order in which a walk visits records. Of an address' records it follows from the address alone, of a
-/// pod name's from the pod's row, so neither moves while the record is there.
+/// A position in the order in which a walk visits records. It follows from the address alone for records by address,
+/// and from the pod's row for records by name, so it does not change while the record exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(pub(crate) WalkPhase, pub(crate) u64);
 
-/// The parts of a walk, in their order.
+/// The phases of a walk, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WalkPhase {
     V4,
@@ -42,30 +42,30 @@ impl WalkPhase {
     }
 }
 
-/// Number of the next walk. One for all versions: those that a reload replaces may have walks under way.
+/// Id of the next walk. Shared by all [`Versions`]: those that a reload replaces may still have walks.
 static NEXT_WALK: AtomicU64 = AtomicU64::new(0);
 
-/// Number of a walk.
+/// Id of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WalkId(u64);
 
-/// A walk over one version, as far as it has come.
+/// The state of a walk over one version.
 #[derive(Debug)]
 struct WalkState {
     id: WalkId,
-    /// Position before which all records are done.
+    /// Position before which all records have been returned.
     cursor: Position,
-    /// Records that have changed since the version: true for those of the version that were not sent before.
+    /// Records that have changed since the version: true for those that are in the version and not yet returned.
     touched: HashMap<RecordKey, bool>,
     bytes: usize,
-    /// The rest of them, once all else is sent.
+    /// Those of them still to be returned, in the last phase.
     rest: Vec<RecordKey>,
-    /// Too much has changed.
+    /// True if too much has changed.
     lost: bool,
 }
 
 impl WalkState {
-    /// Decides about a record before its first change. `position` is that of a record which is there.
+    /// Records a record before its first change. `position` is its position, if it exists.
     fn touch(&mut self, record: &RecordKey, position: Option<Position>) {
         if self.cursor.0 == WalkPhase::Rest || self.lost || self.touched.contains_key(record) {
             return;
@@ -87,15 +87,15 @@ impl WalkState {
 #[derive(Debug)]
 pub(crate) struct Versions {
     published: Option<PublishedVersion>,
-    /// Serial that all versions come after.
+    /// Serial that all versions are after.
     floor: Option<u32>,
     /// Changes since the version that was published last.
     pending: ZoneDifference,
-    /// They are too many, so they are not in `pending`.
+    /// True if the changes exceed the limit, so that they are not in `pending`.
     gap: bool,
     journal: Journal,
     walks: Vec<WalkState>,
-    /// Lists under way, and since when a version has been put off because of them.
+    /// Number of lists under way, and (`waiting`) the time since which a version is delayed because of them.
     lists: usize,
     waiting: Option<Instant>,
     changed: Arc<Notify>,
@@ -108,8 +108,8 @@ struct PublishedVersion {
 }
 
 impl Versions {
-    /// Returns the state before the first version. The journal and the changes that wait for a version take at most `limit` bytes each; all
-    /// serials come after `floor`.
+    /// Returns the state before the first version. The journal and the changes pending for the next version take at
+    /// most `limit` bytes each; all serials are after `floor`.
     pub(crate) fn new(limit: usize, floor: Option<u32>) -> Self {
         Self {
             published: None,
@@ -124,14 +124,14 @@ impl Versions {
         }
     }
 
-    /// Makes all serials come after this one, if there is no version yet.
+    /// Makes all serials follow this one, if there is no version yet.
     pub(crate) fn set_floor(&mut self, floor: u32) {
         if self.floor.is_none_or(|other| serial::is_newer(floor, other)) {
             self.floor = Some(floor);
         }
     }
 
-    /// Returns what is notified of the first change after a version.
+    /// Returns the [`Notify`] that is notified of the first change after a version.
     pub(crate) fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
@@ -170,7 +170,7 @@ impl Versions {
         }
     }
 
-    /// A list begins or ends: what it brings is published as one version.
+    /// Sets the number of lists under way. The changes of a list are published as one version.
     pub(crate) fn set_lists(&mut self, lists: usize) {
         if lists < self.lists {
             self.changed.notify_one();
@@ -178,10 +178,10 @@ impl Versions {
         self.lists = lists;
     }
 
-    /// Publishes the changes as a version, if it is time to.
+    /// Publishes the changes as a version, if one is due.
     pub(crate) fn publish(&mut self, at: Instant, unix: u32) -> Publication {
         let Some(last) = self.published else {
-            // One more than the time, so that it is not the last one of a process that has just ended.
+            // One more than the time, so that it differs from the last serial of a process that has just ended.
             let now = unix.wrapping_add(1);
             let serial = self.floor.map_or(now, |floor| serial::next(floor, now));
             self.published = Some(PublishedVersion { serial, at });
@@ -211,7 +211,7 @@ impl Versions {
         Publication::New(serial)
     }
 
-    /// Publishes a version that has nothing in common with those before: only all of it leads to it.
+    /// Publishes a version without a difference from earlier ones: only a transfer of the whole zone leads to it.
     pub(crate) fn reset(&mut self, at: Instant, unix: u32) -> Option<u32> {
         let last = self.published?;
         let serial = serial::next(last.serial, unix);
@@ -236,7 +236,7 @@ impl Versions {
         }
     }
 
-    /// Begins a walk over the version published last. `None` if there is none yet, or too much has changed since.
+    /// Begins a walk over the version published last. `None` if there is none, or if too much has changed since.
     pub(crate) fn begin_walk(&mut self) -> Option<(WalkId, u32)> {
         let serial = self.serial()?;
         if self.gap || self.pending.bytes() > MAX_WALK_BYTES {
@@ -260,15 +260,15 @@ impl Versions {
         self.walks.iter_mut().find(|walk| walk.id == id && !walk.lost)
     }
 
-    /// Lets `visit` visit the records at the cursor, each with a function that returns whether it has changed, and
-    /// moves the cursor to the position that is returned. Returns whether there is more; `None` if the walk is lost.
+    /// Calls `visit` for the records at the cursor, with a function that returns whether a record has changed, and
+    /// moves the cursor to the returned position. Returns whether there is more; `None` if the walk is lost.
     pub(crate) fn step(
         &mut self,
         id: WalkId,
         out: &mut ZoneRecords,
         visit: impl FnOnce(Position, &mut ZoneRecords, &dyn Fn(&[u8]) -> bool) -> Position,
     ) -> Option<bool> {
-        /// Records of the rest that are sent at once.
+        /// Maximum number of records of the last phase per step.
         const AT_ONCE: usize = if cfg!(test) { 2 } else { 256 };
         let walk = self.walk(id)?;
         if walk.cursor.0 != WalkPhase::Rest {

@@ -1,4 +1,4 @@
-//! Answers that are no success.
+//! Error responses.
 
 use super::error::cut;
 use super::format::Format;
@@ -6,8 +6,8 @@ use super::status::Status;
 use super::{json, protobuf};
 
 impl Status {
-    /// Reads the body of an answer that is no success: a `Status` in either encoding, or any text. The code is
-    /// that of the answer.
+    /// Decodes the body of an error response: a `Status` in either encoding, or any text. `code` is the HTTP status of
+    /// the response.
     #[must_use]
     pub fn of_answer(code: u16, content_type: Option<&str>, body: &[u8]) -> Self {
         let status = match content_type.and_then(Format::of_content_type) {

@@ -5,19 +5,19 @@ use bytes::Bytes;
 use super::{Format, Object, Status, decode_list, decode_watch};
 use crate::{Namespace, Pod};
 
-/// Limit of the checks: small enough for a fuzzer to come across it.
+/// Limit of the checks: small enough for a fuzzer to reach.
 const LIMIT: usize = 64 << 10;
 
-/// Decodes bytes as a list, as a watch and as a failure. The first two bytes choose the encoding and the sizes of the chunks:
-/// the result is the same as for the body in one chunk.
+/// Decodes bytes as a list, as a watch and as a failure, with a limit of [`LIMIT`]. The first two bytes choose the
+/// encoding and the sizes of the chunks: the result must be the same as for the body in one chunk.
 ///
 /// # Panics
 ///
-/// If it is not.
+/// If it is not the same.
 pub fn check(bytes: &[u8]) {
     let [kind, cut, body @ ..] = bytes else { return };
     let format = if kind & 1 == 0 { Format::Json } else { Format::Protobuf };
-    // 1 to 256 bytes, and with every other chunk a different number.
+    // Alternating chunk sizes of 1 to 256 bytes.
     let cuts = [usize::from(*cut) + 1, usize::from(kind >> 2) + 1];
     if kind & 2 == 0 {
         check_object::<Pod>(format, body, cuts);

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::Format;
 
-/// A body that is not the answer of an API server, or not all of it.
+/// A body that is not a complete response of an API server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The body ended within an item, an event or the list.
     #[error("the body was cut off")]
     CutOff,
-    /// One part is larger than the decoder takes.
+    /// A part is larger than the decoder's limit.
     #[error("{part} is larger than the limit of {limit} bytes")]
     TooLarge {
         /// The part.
@@ -24,7 +24,7 @@ pub enum DecodeError {
     /// The body does not follow the syntax of its encoding.
     #[error("{part} is not valid {}: {cause}", format.media_type())]
     Syntax {
-        /// The encoding that the answer named.
+        /// The encoding that the response declared.
         format: Format,
         /// The part.
         part: BodyPart,
@@ -32,24 +32,24 @@ pub enum DecodeError {
         #[source]
         cause: SyntaxCause,
     },
-    /// The body has no list.
+    /// The body is not a list.
     #[error("the answer is of kind {kind:?}, not a list of objects")]
     NotAList {
-        /// `kind` as it was sent, cut after 64 characters; empty if there was none.
+        /// The received `kind`, truncated to 64 characters; empty if there was none.
         kind: String,
     },
-    /// A list without `metadata.resourceVersion`: nothing can be watched from there.
+    /// The list has no `metadata.resourceVersion` from which a watch could continue.
     #[error("the list has no metadata.resourceVersion")]
     NoResourceVersion,
-    /// An event of a type that Kubernetes does not have.
+    /// An event has a type that Kubernetes does not define.
     #[error("an event has the unknown type {kind:?}")]
     UnknownEvent {
-        /// `type` as it was sent, cut after 64 characters.
+        /// The received `type`, truncated to 64 characters.
         kind: String,
     },
 }
 
-/// The error of a parser. Two are equal if they have the same text.
+/// The error of a parser. Two errors are equal if their texts are.
 #[derive(Clone, Debug)]
 pub struct SyntaxCause(Arc<dyn Error + Send + Sync>);
 
@@ -84,7 +84,7 @@ impl Eq for SyntaxCause {}
 pub enum BodyPart {
     /// The object around the items of a list.
     List,
-    /// A key of that object, its kind or its metadata.
+    /// A key of the list's object, its kind or its metadata.
     Metadata,
     /// An item of a list.
     Item,
@@ -103,15 +103,15 @@ impl fmt::Display for BodyPart {
     }
 }
 
-/// Cuts untrusted text after so many characters.
+/// Truncates untrusted text to this number of characters.
 pub(super) fn cut(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }
 
-/// Characters of a word (a kind, a type) that are kept for messages.
+/// Maximum number of characters of a word (a kind, a type) in messages.
 pub(super) const WORD: usize = 64;
 
-/// Refuses a kind that is no list's: those are `PodList`, `PartialObjectMetadataList` and the like.
+/// Refuses a kind that is not a list kind such as `PodList` or `PartialObjectMetadataList`.
 pub(super) fn check_list_kind(kind: &str) -> Result<(), DecodeError> {
     if kind.is_empty() || kind.ends_with("List") {
         return Ok(());

@@ -1,16 +1,16 @@
-//! Encodings of answers.
+//! Encodings of responses.
 
-/// The encoding of an answer.
+/// The encoding of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `application/json`; a watch is one event a line.
+    /// `application/json`; each event of a watch is one line.
     Json,
-    /// `application/vnd.kubernetes.protobuf`; each event of a watch follows its length in four bytes.
+    /// `application/vnd.kubernetes.protobuf`; each event of a watch is preceded by its length in four bytes.
     Protobuf,
 }
 
 impl Format {
-    /// The media type.
+    /// Returns the media type.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -19,7 +19,7 @@ impl Format {
         }
     }
 
-    /// Returns the encoding that a `Content-Type` names, whatever its parameters; `None` for any other.
+    /// Returns the encoding in a `Content-Type`, regardless of its parameters; `None` for any other media type.
     #[must_use]
     pub fn of_content_type(value: &str) -> Option<Self> {
         let essence = value.split(';').next().unwrap_or_default().trim();

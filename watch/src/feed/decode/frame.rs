@@ -31,14 +31,14 @@ pub enum WatchFrame<K> {
     Event {
         /// The change.
         kind: EventKind,
-        /// The object after the change; before it, if it was deleted.
+        /// The object after the change; for a deletion, before it.
         object: K,
     },
     /// The watch has reached this version without a change of an object.
     Bookmark {
-        /// Version from which another watch continues.
+        /// Version from which another watch can continue.
         resource_version: String,
-        /// True if all objects of a streaming list have been sent: annotation `k8s.io/initial-events-end`.
+        /// True if all objects of a streaming list have been sent (annotation `k8s.io/initial-events-end`).
         initial_events_end: bool,
     },
     /// The watch failed. Nothing follows.
@@ -47,7 +47,7 @@ pub enum WatchFrame<K> {
     Malformed {
         /// The change.
         kind: EventKind,
-        /// The object's metadata, as far as it is known.
+        /// The object's metadata, as far as they are known.
         object: MalformedObject,
     },
 }
@@ -55,18 +55,18 @@ pub enum WatchFrame<K> {
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// `ADDED`: it is new, or has come to match the selector.
+    /// `ADDED`: the object is new, or now matches the selector.
     Added,
     /// `MODIFIED`.
     Modified,
-    /// `DELETED`: it is gone, or matches the selector no longer.
+    /// `DELETED`: the object was deleted, or no longer matches the selector.
     Deleted,
 }
 
 /// An object that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MalformedObject {
-    /// Its identity, as far as it was read. Fields that were not are empty.
+    /// The object's metadata, as far as they were read. Other fields are empty.
     pub metadata: Metadata,
     /// The fault.
     pub cause: String,
@@ -95,5 +95,5 @@ impl FrameType {
 
 /// The annotation of the bookmark that ends the initial events of a streaming list (KEP-3157).
 pub(super) const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
-/// Its value.
+/// Value of that annotation.
 pub(super) const INITIAL_EVENTS_END_VALUE: &str = "true";

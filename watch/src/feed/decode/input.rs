@@ -1,18 +1,18 @@
-//! Assembly of whole parts from chunks.
+//! Assembly of complete parts from chunks.
 
 use bytes::{Buf, Bytes};
 
 use super::error::{BodyPart, DecodeError};
 
-/// Capacity above which a buffer is freed once it is empty.
+/// Capacity above which a buffer is shrunk when it becomes empty.
 const KEPT_CAPACITY: usize = 256 << 10;
 
-/// The chunk that is being read, and the beginning of a part from the chunks before it.
+/// The current chunk, and the beginning of a part from the chunks before it.
 #[derive(Debug)]
 pub(super) struct Input {
     partial: Vec<u8>,
     chunk: Bytes,
-    /// Bytes read so far.
+    /// Number of bytes read so far.
     position: u64,
     limit: usize,
 }
@@ -31,17 +31,17 @@ impl Input {
         &self.chunk
     }
 
-    /// Returns the number of bytes of the body that were read.
+    /// Returns the number of bytes of the body that have been read.
     pub(super) const fn position(&self) -> u64 {
         self.position
     }
 
-    /// Returns whether no part is left unfinished.
+    /// Returns whether no part is unfinished.
     pub(super) fn is_empty(&self) -> bool {
         self.partial.is_empty() && self.chunk.is_empty()
     }
 
-    /// Returns the limit of a part, in bytes.
+    /// Returns the maximum size of a part, in bytes.
     pub(super) const fn limit(&self) -> usize {
         self.limit
     }
@@ -58,7 +58,7 @@ impl Input {
         self.position += count as u64;
     }
 
-    /// Keeps the rest of the chunk: the part continues in the next one.
+    /// Keeps the rest of the chunk, because the part continues in the next one.
     pub(super) fn keep(&mut self, part: BodyPart) -> Result<(), DecodeError> {
         self.check(self.chunk.len(), part)?;
         self.partial.extend_from_slice(&self.chunk);
@@ -66,7 +66,7 @@ impl Input {
         Ok(())
     }
 
-    /// Ends the part after this number of bytes of the chunk, and reads it.
+    /// Ends the part after this number of bytes of the chunk, and passes it to `read`.
     pub(super) fn take<T>(
         &mut self,
         count: usize,
@@ -87,7 +87,7 @@ impl Input {
         Ok(result)
     }
 
-    /// Reads a part of a known length, once all of it has arrived.
+    /// Passes a part of known length to `read`, once all of it has arrived.
     pub(super) fn part<T>(
         &mut self,
         length: usize,

@@ -1,6 +1,6 @@
-//! Decoders of the API server's answers: bytes in, objects out, as they arrive.
+//! Decoders of the API server's responses, which return objects as their bytes arrive.
 //!
-//! A decoder does no I/O. Its caller pushes the chunks of a body as they arrive and takes the objects that are complete:
+//! A decoder does no I/O. Its caller pushes the chunks of a body as they arrive, and takes the complete objects:
 //!
 //! ```
 //! use poddns_watch::Pod;
@@ -23,11 +23,11 @@
 //! # Ok::<(), poddns_watch::decode::DecodeError>(())
 //! ```
 //!
-//! The frames are the same however the body is cut into chunks. An object that lies within one chunk is decoded
-//! in place; one that does not is put together in a buffer. Nothing else is kept, so memory does not grow with
-//! the body, and an item, an event or the metadata of a list above [`DEFAULT_LIMIT`] is an error.
+//! The result does not depend on how the body is split into chunks. An object within one chunk is decoded in place;
+//! other objects are assembled in a buffer. Nothing else is kept, so memory does not grow with the body. An item, an
+//! event or the metadata of a list above [`DEFAULT_LIMIT`] is an error.
 //!
-//! After an error a decoder is of no more use: the caller drops it with the rest of the body.
+//! After an error a decoder must not be used any more: the caller drops it with the rest of the body.
 
 mod answer;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -56,11 +56,11 @@ pub use whole::{decode_list, decode_watch};
 /// Maximum size of one item, event or list metadata, in bytes. Objects in etcd are at most 1.5 MiB.
 pub const DEFAULT_LIMIT: usize = 16 << 20;
 
-/// Decodes a list, whole or a page of it, item by item.
+/// Decoder of a list, or of a page of it, item by item.
 #[derive(Debug)]
 pub struct ListDecoder<K>(EitherDecoder<json::JsonList, protobuf::ProtobufList>, PhantomData<fn() -> K>);
 
-/// Decodes a watch, event by event.
+/// Decoder of a watch, event by event.
 #[derive(Debug)]
 pub struct WatchDecoder<K>(EitherDecoder<json::JsonWatch, protobuf::ProtobufWatch>, PhantomData<fn() -> K>);
 
@@ -71,7 +71,7 @@ enum EitherDecoder<J, P> {
     Protobuf(P),
 }
 
-/// Calls a method of the decoder, whatever its encoding.
+/// Calls a method of the decoder in either encoding.
 macro_rules! either {
     ($decoder:expr, $inner:ident => $call:expr) => {
         match $decoder {
@@ -85,7 +85,7 @@ macro_rules! either {
 macro_rules! common {
     ($decoder:ident, $json:ident, $protobuf:ident, $of:literal, $returns:literal, $item:ident) => {
         impl<K: Object> $decoder<K> {
-            /// A decoder with [`DEFAULT_LIMIT`].
+            /// Returns a decoder with [`DEFAULT_LIMIT`].
             #[must_use]
             pub fn new(format: Format) -> Self {
                 Self::with_limit(format, DEFAULT_LIMIT)
@@ -101,7 +101,7 @@ macro_rules! common {
                 Self(decoder, PhantomData)
             }
 
-            /// Adds the next chunk of the body. Cheapest after [`next`](Self::next) has returned `None`.
+            /// Adds the next chunk of the body. Most efficient after [`next`](Self::next) has returned `None`.
             pub fn push(&mut self, chunk: Bytes) {
                 either!(&mut self.0, decoder => decoder.push(chunk));
             }
@@ -133,7 +133,7 @@ common!(
 );
 
 impl<K: Object> ListDecoder<K> {
-    /// Ends the list with its body. A list that was cut off is an error.
+    /// Ends the list after the end of its body. Fails if the list is incomplete.
     ///
     /// [`next`](Self::next) must have returned `None`.
     pub fn finish(self) -> Result<ListEnd, DecodeError> {
@@ -143,7 +143,7 @@ impl<K: Object> ListDecoder<K> {
 }
 
 impl<K: Object> WatchDecoder<K> {
-    /// Ends the watch with its body. An event that was cut off is an error; all events before it hold.
+    /// Ends the watch after the end of its body. Fails if the last event is incomplete; all events before it are valid.
     ///
     /// [`next`](Self::next) must have returned `None`.
     pub fn finish(self) -> Result<(), DecodeError> {

@@ -1,4 +1,4 @@
-//! Objects that the decoders make.
+//! Objects that the decoders return.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use serde::de::DeserializeOwned;
 use super::frame::MalformedObject;
 use crate::Metadata;
 
-/// An object of the API server, cut down to what is kept of it while it is decoded.
+/// An object of the API server, reduced to the fields that are kept.
 pub trait Object: DeserializeOwned + fmt::Debug + Sealed {
     /// `kind`, as in `Pod`.
     const KIND: &'static str;
 
-    /// Returns its identity.
+    /// Returns the object's metadata.
     fn metadata(&self) -> &Metadata;
 
-    /// Returns the fault of an object that could be decoded.
+    /// Returns the fault of an object that could be decoded in part.
     fn fault(&self) -> Option<&str>;
 
-    /// Decodes the message of the object, without an envelope.
+    /// Decodes the object's message, without an envelope.
     fn from_protobuf(bytes: &[u8]) -> Result<Self, Box<MalformedObject>>;
 }
 
-/// Keeps other crates from implementing [`Object`]: what decoders need of it may grow.
+/// Prevents other crates from implementing [`Object`], so that it can get more methods.
 pub trait Sealed {}

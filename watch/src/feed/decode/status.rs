@@ -1,13 +1,13 @@
-//! `Status` of `meta/v1`: how an API server reports a failure.
+//! `Status` of `meta/v1`, by which an API server reports a failure.
 
 use serde::Deserialize;
 
 use super::error::cut;
 
-/// A failure, as the API server reports it.
+/// A failure reported by the API server.
 ///
-/// The texts are from outside, and quoted where they are shown. They are cut after [`MAX_MESSAGE`](Self::MAX_MESSAGE)
-/// characters.
+/// The texts are from outside, so they must be quoted when shown. The message is truncated to
+/// [`MAX_MESSAGE`](Self::MAX_MESSAGE) characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -15,11 +15,11 @@ pub struct Status {
     pub code: u16,
     /// One word in camel case, such as `Expired`; may be empty.
     pub reason: String,
-    /// The text for people; may be empty.
+    /// The human-readable text; may be empty.
     pub message: String,
-    /// Seconds to wait before the next try.
+    /// Seconds to wait before the next attempt.
     pub retry_after_seconds: Option<u32>,
-    /// With 410: the token with which a list in pages can continue inconsistently.
+    /// With code 410: the token with which a paged list can continue inconsistently.
     pub continue_token: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Status {
     /// Maximum length of the reason, in characters.
     const MAX_REASON: usize = 64;
 
-    /// Returns a status of fields that were read in either encoding.
+    /// Returns a status from fields in either encoding.
     pub(super) fn new(code: i64, reason: &str, message: &str, retry_after: i64, token: String) -> Self {
         Self {
             code: u16::try_from(code).unwrap_or_default(),

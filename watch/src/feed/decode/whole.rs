@@ -1,11 +1,10 @@
-//! Decoding of bodies that are there as a whole.
+//! Decoding of complete bodies.
 
 use bytes::Bytes;
 
 use super::{DecodeError, Format, ListDecoder, ListEnd, ListItem, Object, WatchDecoder, WatchFrame};
 
-/// Decodes a list, the chunks of whose body are all there, to its end or to the first error. A part may have at most `limit`
-/// bytes.
+/// Decodes a list from all chunks of its body, to its end or to the first error. A part may have at most `limit` bytes.
 pub fn decode_list<K: Object>(
     format: Format,
     limit: usize,
@@ -26,8 +25,8 @@ pub fn decode_list<K: Object>(
     (items, decoder.finish())
 }
 
-/// Decodes a watch, the chunks of whose body are all there, to its end or to the first error. An event may have at most
-/// `limit` bytes.
+/// Decodes a watch from all chunks of its body, to its end or to the first error. An event may have at most `limit`
+/// bytes.
 pub fn decode_watch<K: Object>(
     format: Format,
     limit: usize,

@@ -1,4 +1,4 @@
-//! Properties of pods files of any bytes, for property tests and fuzz targets.
+//! Properties of the reader of pods files for any bytes, for property tests and fuzz targets.
 
 use std::io::{self, Read};
 
@@ -6,13 +6,13 @@ use serde::de::IgnoredAny;
 
 use super::list::{ListKind, ManifestPart};
 
-/// Reads pods files that contain these bytes. The first byte chooses their place: everywhere, or one value of one pod of
-/// three.
+/// Reads pods files that contain these bytes. The first byte chooses their place: the whole file, or one value of one
+/// of three pods.
 ///
 /// # Panics
 ///
-/// If a value costs more than its pod, or one that is not read anything at all; or if the result depends on the pieces
-/// in which a file arrives.
+/// If a value affects other pods than its own, or a value that is not read affects anything, or if the result depends
+/// on how the file is split into reads.
 pub fn check(bytes: &[u8]) {
     let [kind, bytes @ ..] = bytes else { return };
     let value = String::from_utf8_lossy(bytes);
@@ -27,7 +27,8 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Checks a value in one line of YAML. If that is YAML, `same` of the three pods are those of a file without it.
+/// Checks a value on one line of YAML. If the file is valid YAML, `same` of the three pods must be as in a file without
+/// the value.
 fn check_yaml(field: &str, line: &str, same: usize) {
     let file = |line: &str| {
         let pod = |number: u8, line: &str| {
@@ -50,7 +51,7 @@ fn check_yaml(field: &str, line: &str, same: usize) {
     assert!(same < 3 || entries == expected);
 }
 
-/// Checks a value in JSON, of a field that is not read and of one that is.
+/// Checks a value in JSON, in a field that is not read and in one that is.
 fn check_json(value: &str) {
     if serde_json::from_str::<IgnoredAny>(value).is_err() {
         return;
@@ -69,7 +70,7 @@ fn check_json(value: &str) {
     assert_eq!((entries.first(), entries.get(2)), (expected.0.first(), expected.0.get(2)));
 }
 
-/// One byte at a time.
+/// A reader that returns one byte at a time.
 struct ByteByByte<'a>(&'a [u8]);
 
 impl Read for ByteByByte<'_> {
@@ -79,7 +80,7 @@ impl Read for ByteByByte<'_> {
     }
 }
 
-/// The parts of a file as text.
+/// Returns the parts of a file as text.
 fn read(input: impl Read) -> (Vec<String>, Result<(), String>) {
     let mut entries = Vec::new();
     let result = super::read(input, &mut |entry| {

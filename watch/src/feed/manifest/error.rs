@@ -1,13 +1,13 @@
-//! Errors in a file of pods.
+//! Errors in a pods file.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// Reason why a file of pods cannot be used, with line and column where they are known.
+/// Reason why a pods file cannot be used, with line and column if they are known.
 #[derive(Debug)]
 pub struct PodsFileError {
-    /// Line and column, both from 1, where they are known.
+    /// Line and column, both from 1, if they are known.
     pub(super) at: Option<(u64, u64)>,
     message: String,
     /// The error of the system or of a parser.
@@ -35,12 +35,12 @@ impl PodsFileError {
         Self { at: None, message: message.into(), source: None, is_changed: false }
     }
 
-    /// Returns the error of a fault at this line and column.
+    /// Returns the error for a fault at this line and column.
     pub(super) fn at(at: Option<(u64, u64)>, message: impl Into<String>) -> Self {
         Self { at, ..Self::new(message) }
     }
 
-    /// Adds the error that this one was made of.
+    /// Adds the error that caused this one.
     pub(super) fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
@@ -50,12 +50,12 @@ impl PodsFileError {
         self.message
     }
 
-    /// Returns the error of a file that was changed during each attempt to read it.
+    /// Returns the error for a file that was changed while it was read.
     pub(crate) fn changed() -> Self {
         Self { is_changed: true, ..Self::new("it changed while it was read") }
     }
 
-    /// Returns whether reading again may help.
+    /// Returns whether another attempt to read may succeed.
     pub(crate) fn is_changed(&self) -> bool {
         self.is_changed
     }

@@ -1,4 +1,4 @@
-//! Events of the YAML parser, with aliases resolved.
+//! Events of the YAML parser, with resolved aliases.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -9,27 +9,27 @@ use granit_parser::{ErrorKind, Event, FallibleBufferedInput, InputIoError, Parse
 use super::text::TextReader;
 use super::yaml_error::YamlError;
 
-/// Nodes of one document that aliases can refer to, and bytes of their text; later ones are not kept.
+/// Maximum number of anchored nodes of one document plus bytes of their text. Later ones are not kept.
 const MAX_ANCHORED: usize = 1 << 16;
-/// Nodes of one document that aliases may stand for.
+/// Maximum number of events that aliases of one document may expand to.
 const MAX_REPLAYED: usize = 1 << 16;
-/// Aliases within what other aliases stand for.
+/// Maximum depth of aliases within the nodes of other aliases.
 const MAX_ALIAS_DEPTH: usize = 16;
-/// Collections within each other, and characters of a key: no more than any text that is no attack.
+/// Maximum nesting of collections, and maximum number of characters of a key: far above those of any legitimate file.
 const MAX_NESTING: usize = 1 << 12;
 const MAX_KEY: usize = 1 << 16;
 
 type YamlParser<R> = Parser<'static, FallibleBufferedInput<YamlChars<R>>>;
 
-/// The events of a text in order, and the state of its structure.
+/// The events of a text in order, with the nesting depth.
 pub(super) struct YamlEvents<R: Read> {
     parser: YamlParser<R>,
     peeked: Option<Event<'static>>,
-    /// Collections that have begun and not ended.
+    /// Number of open collections.
     depth: usize,
     place: (u64, u64),
     anchors: Anchors,
-    /// The nodes of the aliases, innermost last, and the number of their events that were returned.
+    /// The nodes of the aliases being replayed, innermost last, and the number of their events already returned.
     replays: Vec<(Arc<[Event<'static>]>, usize)>,
     replayed: usize,
 }
@@ -56,17 +56,17 @@ impl<R: Read> YamlEvents<R> {
         }
     }
 
-    /// Collections that have begun and not ended.
+    /// Returns the number of open collections.
     pub(super) const fn depth(&self) -> usize {
         self.depth
     }
 
-    /// Line and column, both from 1, of the last event from the text.
+    /// Returns line and column, both from 1, of the last event read from the text.
     pub(super) const fn place(&self) -> (u64, u64) {
         self.place
     }
 
-    /// Returns the next event, where an alias is one.
+    /// Returns the next event. An alias is one event.
     pub(super) fn next(&mut self) -> Result<Event<'static>, YamlError> {
         let event = match self.peeked.take() {
             Some(event) => event,
@@ -84,7 +84,7 @@ impl<R: Read> YamlEvents<R> {
         Ok(event)
     }
 
-    /// Returns the next event that is not an alias: instead of an alias, the first event of its node.
+    /// Returns the next event with aliases resolved: instead of an alias, the first event of its node.
     pub(super) fn resolve(&mut self) -> Result<Event<'static>, YamlError> {
         loop {
             match self.next()? {
@@ -97,7 +97,7 @@ impl<R: Read> YamlEvents<R> {
         }
     }
 
-    /// Consumes the end of the collection, if it is next. Returns whether it was.
+    /// Consumes the end of the collection if it is next, and returns whether it was.
     pub(super) fn ends(&mut self) -> Result<bool, YamlError> {
         if self.peeked.is_none() {
             self.peeked = Some(self.read()?);
@@ -109,14 +109,14 @@ impl<R: Read> YamlEvents<R> {
         Ok(ends)
     }
 
-    /// Skips a node, whatever is in it.
+    /// Skips a node with everything in it.
     pub(super) fn skip(&mut self) -> Result<(), YamlError> {
         let depth = self.depth;
         self.next()?;
         self.leave(depth)
     }
 
-    /// Skips the rest of the collections below this depth.
+    /// Skips the rest of the collections nested deeper than `depth`.
     pub(super) fn leave(&mut self, depth: usize) -> Result<(), YamlError> {
         while self.depth > depth {
             self.next()?;
@@ -139,7 +139,7 @@ impl<R: Read> YamlEvents<R> {
         Ok(event)
     }
 
-    /// Continues with the node of an alias.
+    /// Begins to replay the node of an alias.
     fn replay(&mut self, id: usize) -> Result<(), YamlError> {
         let Some(events) = self.anchors.complete.get(&id) else {
             return Err(YamlError::Node("an alias stands for itself, or for too much".to_owned()));
@@ -153,16 +153,16 @@ impl<R: Read> YamlEvents<R> {
     }
 }
 
-/// Nodes with an anchor.
+/// Nodes with an anchor, as their events.
 #[derive(Default)]
 struct Anchors {
     complete: BTreeMap<usize, Arc<[Event<'static>]>>,
     open: Vec<OpenAnchor>,
-    /// Events and bytes kept.
+    /// Number of events plus bytes kept.
     size: usize,
 }
 
-/// A collection with an anchor that has not ended.
+/// An anchored collection that has not ended.
 struct OpenAnchor {
     id: usize,
     events: Vec<Event<'static>>,
@@ -170,7 +170,7 @@ struct OpenAnchor {
 }
 
 impl Anchors {
-    /// Keeps the event if it belongs to a node with an anchor.
+    /// Keeps the event if it belongs to an anchored node.
     fn record(&mut self, event: &Event<'static>) {
         let id = event.anchor_id().filter(|_| !event.is_alias());
         if self.open.is_empty() && id.is_none() {
@@ -199,7 +199,7 @@ impl Anchors {
     }
 }
 
-/// The characters of a text, as the parser takes them.
+/// The characters of a text, in the form that the parser requires.
 pub(super) struct YamlChars<R>(TextReader<R>);
 
 impl<R: Read> Iterator for YamlChars<R> {
@@ -207,7 +207,7 @@ impl<R: Read> Iterator for YamlChars<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.0.next_char() {
-            // No control character is allowed in YAML, and to the parser, NUL is the end of the text.
+            // YAML permits no control characters except these, and the parser treats NUL as the end of the text.
             Ok(Some(c)) if c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}') => {
                 Some(Ok(char::REPLACEMENT_CHARACTER))
             }

@@ -13,7 +13,7 @@ use super::list::{EXPECTED, ListRoot, ManifestItem, ManifestPart};
 use super::text::TextReader;
 use crate::pod::lenient::Lenient;
 
-/// Reads lists, one after another, to the end of the text.
+/// Reads consecutive lists to the end of the text.
 pub(super) fn read(
     text: TextReader<impl Read>,
     each: &mut dyn FnMut(ManifestPart),
@@ -26,7 +26,7 @@ pub(super) fn read(
         match json.end() {
             Ok(()) => return Ok(()),
             Err(error) if error.is_io() => return Err(error.into()),
-            // Something follows.
+            // Another list follows.
             Err(_) => {}
         }
     }
@@ -37,7 +37,7 @@ impl From<serde_json::Error> for PodsFileError {
         let at = (error.line() as u64, error.column() as u64);
         let category = error.classify();
         let text = error.to_string();
-        // The place is shown once.
+        // The message already has the place.
         let cause = text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause);
         let message = match category {
             Category::Io => return std::io::Error::from(error).into(),
@@ -49,7 +49,7 @@ impl From<serde_json::Error> for PodsFileError {
     }
 }
 
-/// The object at the root.
+/// Deserializer of the object at the root.
 struct ListSeed<'a> {
     root: &'a mut ListRoot,
     each: &'a mut dyn FnMut(ManifestPart),
@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for ListSeed<'_> {
     }
 }
 
-/// The list of items. Each is passed on when it is complete.
+/// Deserializer of the items. Each item is passed on when it is complete.
 struct ItemsSeed<'a>(&'a mut dyn FnMut(ManifestPart));
 
 impl<'de> DeserializeSeed<'de> for ItemsSeed<'_> {
@@ -120,7 +120,7 @@ impl<'de> Visitor<'de> for ItemsSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        // First the extent of an item, which only broken syntax keeps from being found, then its fields.
+        // First the extent of an item, which fails only for invalid syntax, then its fields.
         while let Some(raw) = seq.next_element::<Box<RawValue>>()? {
             (self.0)(match serde_json::from_str::<ManifestItem>(raw.get()) {
                 Ok(item) => ManifestPart::Item(item),

@@ -5,13 +5,13 @@ use crate::pod::RawPod;
 use crate::pod::lenient::{Faults, Lenient, LenientObject};
 use crate::quote::QuotedText;
 
-/// An item of a list, as far as it can be read.
+/// An item of a list, with its fields as far as they can be read.
 pub(crate) type ManifestItem = Lenient<LenientObject<RawPod>>;
 
 /// Description of the contents that a file must have.
 pub(super) const EXPECTED: &str = "a List or PodList, as `kubectl get pods -A -o json` or `-o yaml` prints";
 
-/// Contents of a list.
+/// The contents of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListKind {
     /// Items of any kind, each with its own `kind`.
@@ -27,11 +27,11 @@ pub(crate) enum ManifestPart {
     Item(ManifestItem),
     /// An unusable item, with the reason.
     Unreadable(String),
-    /// The end of a list, where its kind is known: kubectl writes `items` before `kind`.
+    /// The end of a list. Only here is its kind known: kubectl writes `items` before `kind`.
     End(ListKind),
 }
 
-/// The fields of a list itself.
+/// The fields of the list's own object.
 #[derive(Default)]
 pub(super) struct ListRoot {
     kind: Option<String>,
@@ -49,7 +49,7 @@ impl ListRoot {
         faults.into_text().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    /// Notes that the field `items` begins.
+    /// Records that the field `items` begins.
     pub(super) fn begin_items(&mut self) -> Result<(), String> {
         if std::mem::replace(&mut self.has_items, true) {
             return Err("items is given twice".to_owned());
@@ -57,8 +57,8 @@ impl ListRoot {
         Ok(())
     }
 
-    /// Returns the kind of the list. One without `items` is empty: kubectl and the API server omit empty fields, or write
-    /// null.
+    /// Returns the kind of the list. A list without `items` is empty: kubectl and the API server omit empty fields, or
+    /// write `null`.
     pub(super) fn kind(self) -> Result<ListKind, PodsFileError> {
         let wrong = match self.kind.as_deref() {
             Some("List") => return Ok(ListKind::List),

@@ -17,10 +17,11 @@ use text::TextReader;
 pub use error::PodsFileError;
 pub(crate) use list::{ListKind, ManifestItem, ManifestPart};
 
-/// Calls `each` for every part of a file, in order. A file holds one or more lists, each a YAML document or a JSON value.
+/// Calls `each` with every part of a file, in order. A file contains one or more lists, each a YAML document or a JSON
+/// value.
 ///
-/// Fails if the file is broken: nothing of it may be used until it has been read to its end. One item at a time is in
-/// memory.
+/// Fails if the file is invalid: its contents must not be used before it has been read to its end. One item at a time
+/// is in memory.
 pub(crate) fn read(input: impl Read, each: &mut dyn FnMut(ManifestPart)) -> Result<(), PodsFileError> {
     let mut text = TextReader::new(input)?;
     match text.first()? {
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
     use crate::pod::lenient::Faults;
 
-    /// The kinds of the lists, and the numbers of items that can and cannot be read.
+    /// Returns the kinds of the lists, and the numbers of items that can and cannot be read.
     fn count(text: &[u8]) -> Result<(Vec<ListKind>, usize, usize), String> {
         let (mut kinds, mut items, mut unreadable) = (Vec::new(), 0, 0);
         let read = read(text, &mut |entry| match entry {

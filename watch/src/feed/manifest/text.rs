@@ -5,15 +5,15 @@ use std::str;
 
 use super::error::PodsFileError;
 
-/// Bytes that are read at a time.
+/// Number of bytes per read.
 const CHUNK: usize = 1 << 16;
 
-/// Bytes that are looked at for a foreign format: the longest of [`FOREIGN`].
+/// Number of bytes that are inspected for a foreign format: at least the longest in [`FOREIGN`].
 const MAGIC: usize = 5;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Encodings and formats that are recognised by their first bytes, and the command that makes text of them.
+/// Encodings and formats recognised by their first bytes, and the command that converts them to text.
 const FOREIGN: [(&[u8], &str, &str); 8] = [
     (b"\x1f\x8b", "compressed with gzip", "decompress it with `gunzip`"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it with `unzstd`"),
@@ -27,22 +27,22 @@ const FOREIGN: [(&[u8], &str, &str); 8] = [
 
 /// A stream of UTF-8 text.
 ///
-/// A byte-order mark is removed, and bytes that are not UTF-8 become U+FFFD: in a value that is not read they do
-/// not matter, and in one that is they are a fault of that object alone.
+/// A byte-order mark is removed, and bytes that are not UTF-8 become U+FFFD: in values that are not read they have no
+/// effect, and in values that are read they are a fault of that object only.
 pub(super) struct TextReader<R> {
     input: R,
-    /// Buffer of [`CHUNK`] bytes, the first `held` of which were read and not decoded: between calls no more than part
-    /// of one character.
+    /// Buffer of [`CHUNK`] bytes. The first `held` bytes have been read but not decoded: between calls at most part of
+    /// one character.
     raw: Vec<u8>,
     held: usize,
-    /// Decoded text, of which that before `at` is consumed.
+    /// Decoded text; the part before `at` is consumed.
     chars: String,
     at: usize,
     is_at_end: bool,
 }
 
 impl<R: Read> TextReader<R> {
-    /// Reads the first bytes, and fails if they are those of no text.
+    /// Reads the first bytes. Fails if they are those of a foreign format.
     pub(super) fn new(input: R) -> Result<Self, PodsFileError> {
         let (raw, chars) = (vec![0; CHUNK], String::new());
         let mut text = Self { input, raw, held: 0, chars, at: 0, is_at_end: false };
@@ -60,8 +60,8 @@ impl<R: Read> TextReader<R> {
         Ok(text)
     }
 
-    /// Returns the first character that is not white space, without consuming it; `None` if there is none in the
-    /// first [`CHUNK`] bytes either.
+    /// Returns the first character that is not white space, without consuming it; `None` if there is none, or none in
+    /// the first [`CHUNK`] bytes.
     pub(super) fn first(&mut self) -> io::Result<Option<char>> {
         loop {
             let found = self.chars.chars().find(|char| !char.is_whitespace());
@@ -71,7 +71,7 @@ impl<R: Read> TextReader<R> {
         }
     }
 
-    /// Returns whether nothing but white space was read, to the end of the input.
+    /// Returns whether the whole input is white space.
     pub(super) fn is_blank(&mut self) -> io::Result<bool> {
         Ok(self.is_at_end && self.first()?.is_none())
     }
@@ -86,7 +86,7 @@ impl<R: Read> TextReader<R> {
         Ok(next)
     }
 
-    /// Decodes more. Returns false at the end of the input.
+    /// Decodes more text. Returns false at the end of the input.
     fn fill(&mut self) -> io::Result<bool> {
         self.chars.drain(..self.at);
         self.at = 0;
@@ -116,7 +116,7 @@ impl<R: Read> TextReader<R> {
         self.held -= count;
     }
 
-    /// Moves `raw` to `chars`, except for a character at its end that what follows may complete.
+    /// Moves decoded text from `raw` to `chars`, except for an incomplete character at the end.
     fn decode(&mut self) {
         let mut decoded = 0;
         loop {
@@ -149,7 +149,7 @@ impl<R: Read> Read for TextReader<R> {
         if self.at == self.chars.len() {
             self.fill()?;
         }
-        // Bytes, since a character need not fit into the buffer.
+        // Bytes rather than characters, since a character may not fit into the buffer.
         let rest = self.chars.as_bytes().get(self.at..).unwrap_or_default();
         let count = rest.len().min(buffer.len());
         if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
@@ -164,7 +164,7 @@ impl<R: Read> Read for TextReader<R> {
 mod tests {
     use super::*;
 
-    /// A source that returns one byte at a time.
+    /// A reader that returns one byte at a time.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

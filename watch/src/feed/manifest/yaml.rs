@@ -50,12 +50,12 @@ fn no_list() -> String {
     format!("it is neither JSON nor YAML of {EXPECTED}")
 }
 
-/// The type of a scalar, as far as it matters.
+/// The type of a scalar, as far as it is relevant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scalar {
-    /// Nothing, `~` or `null`.
+    /// Empty, `~` or `null`.
     Null,
-    /// Written without quotes: text, or whatever the type of its field makes of it.
+    /// Written without quotes: its meaning depends on the type of the field.
     Plain,
     /// Text.
     Text,
@@ -71,17 +71,17 @@ impl Scalar {
     }
 }
 
-/// Decodes nodes.
+/// Decoder of nodes.
 ///
-/// Scalars are not interpreted: of a field that is read, its type decides what the text means
-/// ([`Shape::of_plain`](crate::pod::lenient::Shape::of_plain)), and the others are skipped. So there is no value that
-/// cannot be read.
+/// Scalars are not interpreted here: the type of a field that is read determines the meaning of its text
+/// ([`Shape::of_plain`](crate::pod::lenient::Shape::of_plain)), and other fields are skipped. No value can therefore
+/// fail to decode.
 struct YamlDecoder<R: Read> {
     events: YamlEvents<R>,
 }
 
 impl<R: Read> YamlDecoder<R> {
-    /// Reads the mapping at the root of a document, which has begun.
+    /// Reads the mapping at the root of a document, after its start event.
     fn list(&mut self, each: &mut dyn FnMut(ManifestPart)) -> Result<ListKind, PodsFileError> {
         let mut root = ListRoot::default();
         while let Some(key) = self.key()? {
@@ -122,8 +122,8 @@ impl<R: Read> YamlDecoder<R> {
         Ok(())
     }
 
-    /// Returns the next key of a mapping as text; empty, which is no field's name, if it is not a scalar. `None` at the
-    /// end of the mapping.
+    /// Returns the next key of a mapping as text; if it is not a scalar, an empty text, which is not the name of any
+    /// field. `None` at the end of the mapping.
     fn key(&mut self) -> Result<Option<String>, YamlError> {
         if self.events.ends()? {
             return Ok(None);
@@ -171,7 +171,7 @@ impl<'de, R: Read> Deserializer<'de> for &mut YamlDecoder<R> {
     }
 }
 
-/// The entries of a sequence or mapping that has begun.
+/// The entries of a sequence or mapping, after its start event.
 struct CollectionAccess<'a, R: Read>(&'a mut YamlDecoder<R>);
 
 impl<'de, R: Read> SeqAccess<'de> for CollectionAccess<'_, R> {

@@ -6,18 +6,18 @@ use granit_parser::{ErrorKind, ScanError};
 
 use super::error::PodsFileError;
 
-/// Reason why a node cannot be decoded.
+/// Error of the YAML reader.
 #[derive(Debug)]
 pub(super) enum YamlError {
-    /// The text is not YAML, so nothing of it can be used.
+    /// The text is not valid YAML, so nothing of the file can be used.
     Syntax(PodsFileError),
     /// The node does not have the required form.
     Node(String),
 }
 
 impl YamlError {
-    /// Returns the error of a text that is broken where a list should begin, with another message: it was hardly meant
-    /// to be YAML.
+    /// Returns the error for a text that is invalid where a list should begin, with another message: the text was
+    /// probably not intended to be YAML.
     pub(super) fn or_not_yaml(self, message: impl FnOnce() -> String) -> Self {
         match self {
             Self::Syntax(PodsFileError { at: at @ Some(_), .. }) => {

@@ -1,4 +1,4 @@
-//! Plugins that fail in every way they can; each is a shell script.
+//! Failures of plugins, which are shell scripts here.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::kubeconfig::merge::KubeconfigEntry;
 const CLIENT: &str = include_str!("../../../tests/data/tls/client.crt");
 const CLIENT_KEY: &str = include_str!("../../../tests/data/tls/client.key");
 
-/// A plugin of this script, whose folder is the current one of the kubeconfig.
+/// Returns a plugin that runs this script, in a kubeconfig of this folder.
 fn plugin_with(folder: &Path, script: &str, more: &str) -> Plugin {
     let exec = json!({
         "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script],
@@ -42,7 +42,7 @@ fn answer(status: &serde_json::Value) -> String {
     json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": kind, "status": status}).to_string()
 }
 
-/// A script that prints a text.
+/// Returns a script that prints a text.
 fn print(text: &str) -> String {
     format!("cat <<'END'\n{text}\nEND\n")
 }
@@ -135,7 +135,7 @@ async fn missing_program_is_reported_with_hint() {
     assert!(text.starts_with(start) && text.ends_with("; its kubeconfig says: \"see\\nhere\""), "{text}");
 }
 
-/// Waits until a process is gone, or nothing but a name for its parent to collect.
+/// Waits until a process has ended, except that its parent may not have waited for it yet.
 async fn until_gone(pid: &str) {
     let is_there = || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -144,14 +144,14 @@ async fn until_gone(pid: &str) {
     until("the process is gone", || !is_there()).await;
 }
 
-/// Waits until a script has written a file, and returns its content.
+/// Waits until a script has written a line to a file, and returns it.
 async fn written(path: &Path) -> String {
     let text = || fs::read_to_string(path).unwrap_or_default();
     until("the file is written", || text().ends_with('\n')).await;
     text().trim().to_owned()
 }
 
-/// Writes the number of a process that it has started, and never ends.
+/// Script that writes the id of a process that it has started, and never ends.
 const HANGS: &str = "echo waiting >&2; sleep 100000 & echo $! > \"$FOLDER/pid\"; wait";
 
 #[tokio::test]

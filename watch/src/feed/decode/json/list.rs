@@ -1,4 +1,4 @@
-//! A list in JSON: the object around the items is read by a scanner, each item by `serde_json`.
+//! A list in JSON: the object around the items is parsed by a scanner, each item by `serde_json`.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -16,12 +16,12 @@ use crate::feed::decode::object::Object;
 pub(in crate::feed::decode) struct JsonList {
     input: Input,
     state: JsonListState,
-    /// `None` until there was a member `items`.
+    /// `Some` once there was a member `items`.
     items: Option<()>,
     end: ListEnd,
 }
 
-/// The next token, as far as it is the list's own.
+/// The expected token of the list's own object.
 #[derive(Debug)]
 enum JsonListState {
     Begin,
@@ -35,13 +35,13 @@ enum JsonListState {
     FirstItem,
     Item,
     AfterItem,
-    /// Nothing but white space.
+    /// White space only.
     End,
     /// Within a value.
     Text(ValueScanner, ScannedValue),
 }
 
-/// A member of the list's object.
+/// A member of the list's own object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ListMember {
     Kind,
@@ -50,7 +50,7 @@ enum ListMember {
     Other,
 }
 
-/// A value that is scanned.
+/// A value that is being scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ScannedValue {
     Key,
@@ -111,7 +111,7 @@ impl JsonList {
         self.input.unread().first().copied()
     }
 
-    /// Reads one token, or begins to read a value.
+    /// Processes one token, or begins a value.
     fn step(&mut self, byte: u8) -> Result<(), DecodeError> {
         let text = |text| JsonListState::Text(ValueScanner::default(), text);
         let next = match (&self.state, byte) {
@@ -171,7 +171,7 @@ impl JsonList {
         ))
     }
 
-    /// Reads a value of the list's own object.
+    /// Processes a value of the list's own object.
     fn value(&mut self, text: ScannedValue, end: usize) -> Result<(), DecodeError> {
         self.state = match text {
             ScannedValue::Key => JsonListState::Colon(self.read(end, member)?),
@@ -192,7 +192,7 @@ impl JsonList {
                 };
                 Ok(())
             }
-            // An empty list of Go is written as `null`.
+            // Go encodes an empty list as `null`.
             ScannedValue::Value(ListMember::Items) => {
                 self.read(end, |text| serde_json::from_slice::<()>(text))?;
                 self.items = Some(());

@@ -1,4 +1,4 @@
-//! JSON, as `serde_json` reads it, of the parts that are found by scanning.
+//! JSON: parts are delimited by scanning, and decoded by `serde_json`.
 
 mod list;
 mod scanner;

@@ -2,8 +2,8 @@
 
 use memchr::memchr2;
 
-/// Finds the end of one value, however its text is cut into chunks. It looks at brackets and strings alone:
-/// whether the text between them is valid is for the parser to find.
+/// Finds the end of one value, however its text is split into chunks. It interprets only brackets and strings; the
+/// parser checks whether the text in between is valid.
 #[derive(Debug, Default)]
 pub(super) struct ValueScanner {
     state: ScannerState,
@@ -15,7 +15,7 @@ pub(super) struct ValueScanner {
 enum ScannerState {
     #[default]
     Begin,
-    /// In a number or a word.
+    /// In a number or a literal.
     Scalar,
     /// Between the tokens of an object or an array.
     Container,
@@ -25,8 +25,8 @@ enum ScannerState {
 }
 
 impl ValueScanner {
-    /// Reads on in the next bytes of the value; the first call must begin with its first byte. Returns the number
-    /// of bytes that belong to it if it ends in `bytes`.
+    /// Scans the next bytes of the value; the first call must begin with its first byte. Returns the number of bytes
+    /// that belong to the value if it ends in `bytes`.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {
@@ -56,7 +56,7 @@ impl ValueScanner {
         None
     }
 
-    /// Reads to the beginning of a string or the end of the container; returns the bytes read.
+    /// Scans to the beginning of a string or the end of the container. Returns the number of bytes scanned.
     fn tokens(&mut self, bytes: &[u8]) -> usize {
         for (at, byte) in bytes.iter().enumerate() {
             match byte {
@@ -77,10 +77,10 @@ impl ValueScanner {
         bytes.len()
     }
 
-    /// Reads to the end of the string or to a backslash; returns the bytes read.
+    /// Scans to the end of the string or to a backslash. Returns the number of bytes scanned.
     fn string(&mut self, bytes: &[u8]) -> usize {
         let Some(at) = memchr2(b'"', b'\\', bytes) else { return bytes.len() };
-        // A string that is the whole value ends as a container without open brackets does.
+        // The end of a string that is the whole value equals that of a container without open brackets.
         self.state = if bytes[at] == b'\\' { ScannerState::Escape } else { ScannerState::Container };
         at + 1
     }

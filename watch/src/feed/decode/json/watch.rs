@@ -1,4 +1,4 @@
-//! A watch in JSON: one event a line.
+//! A watch in JSON: one event per line.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -49,14 +49,14 @@ impl JsonWatch {
     }
 }
 
-/// Reads a line; `None` if it is empty.
+/// Decodes a line; `None` if it is blank.
 fn event<K: Object>(line: &[u8]) -> Result<Option<WatchFrame<K>>, DecodeError> {
     if line.trim_ascii().is_empty() {
         return Ok(None);
     }
     match parse(line, None)? {
         ParsedEvent::Frame(frame) => Ok(Some(frame)),
-        // The object came before its type, which no server does. It is read again with the type known.
+        // The object preceded its type, which no server sends. The line is parsed again with the type known.
         ParsedEvent::Type(kind) => match parse(line, Some(FrameType::parse(&kind)?))? {
             ParsedEvent::Frame(frame) => Ok(Some(frame)),
             ParsedEvent::Type(_) => Err(syntax(BodyPart::Event, "it has no object")),
@@ -71,15 +71,15 @@ fn parse<K: Object>(line: &[u8], known: Option<FrameType>) -> Result<ParsedEvent
     parsed.map_err(|error| syntax(BodyPart::Event, error))
 }
 
-/// A line, as far as it could be read.
+/// A line, as far as it was decoded.
 enum ParsedEvent<K> {
     Frame(WatchFrame<K>),
-    /// `type` alone: there is no object, or it came first.
+    /// `type` only: there is no object, or the object preceded it.
     Type(String),
 }
 
 struct EventSeed<K> {
-    /// The type, if it is known from an earlier pass.
+    /// The type, if an earlier pass has read it.
     known: Option<FrameType>,
     object: PhantomData<K>,
 }

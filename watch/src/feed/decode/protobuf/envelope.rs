@@ -1,4 +1,4 @@
-//! The envelope of an object that is there as a whole.
+//! The envelope of a complete object.
 
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
@@ -7,12 +7,12 @@ use super::messages::TypeMetaMessage;
 use super::syntax;
 use crate::feed::decode::error::{BodyPart, DecodeError};
 
-/// First bytes of an envelope.
+/// The first bytes of an envelope.
 pub(super) const MAGIC: [u8; 4] = *b"k8s\0";
 
-/// Fields of `runtime.Unknown`.
+/// Field of `runtime.Unknown`: the type.
 pub(super) const TYPE_META: u32 = 1;
-/// The object.
+/// Field of `runtime.Unknown`: the object.
 pub(super) const RAW: u32 = 2;
 
 /// An object in its envelope.
@@ -23,8 +23,8 @@ pub(super) struct Envelope<'a> {
     pub(super) raw: &'a [u8],
 }
 
-/// Opens the envelope. Bytes without one are the object itself: in a watch, some servers send the `Status` of an
-/// ERROR event like that (kubernetes#108071).
+/// Returns the contents of an envelope. Bytes without one are the object itself: some servers send the `Status` of an
+/// ERROR event in a watch without an envelope (kubernetes#108071).
 pub(super) fn open(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     let Some(message) = bytes.strip_prefix(&MAGIC) else {
         return Ok(Envelope { raw: bytes, ..Envelope::default() });
@@ -42,7 +42,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Envelope<'_>, DecodeError> {
     Ok(opened)
 }
 
-/// Calls `each` for the fields that are messages, strings or bytes, with what is in them.
+/// Calls `each` with the number and content of each length-delimited field (messages, strings, bytes).
 pub(super) fn for_each_field<'a>(
     mut message: &'a [u8],
     mut each: impl FnMut(u32, &'a [u8]) -> Result<(), prost::DecodeError>,
@@ -54,7 +54,7 @@ pub(super) fn for_each_field<'a>(
             continue;
         }
         let length = usize::try_from(decode_varint(&mut message)?).unwrap_or(usize::MAX);
-        // Prost's own error for a field that is longer than its message.
+        // Returns prost's own error for a field that is longer than its message.
         let Some((value, rest)) = message.split_at_checked(length) else {
             return skip_field(wire_type, number, &mut [0xff, 0x01].as_slice(), DecodeContext::default());
         };

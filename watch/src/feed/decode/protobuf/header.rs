@@ -6,31 +6,31 @@ use super::syntax;
 use crate::feed::decode::error::{BodyPart, DecodeError};
 use crate::feed::decode::input::Input;
 
-/// A field, whose payload comes next in the input.
+/// A field whose payload follows in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FieldHeader {
     pub(super) number: u32,
     /// True if the payload is a message, a string or bytes.
     pub(super) has_bytes: bool,
-    /// Bytes of the payload.
+    /// Length of the payload in bytes.
     pub(super) length: u64,
 }
 
-/// Reads headers, however they are cut into chunks.
+/// Reader of headers, however they are split into chunks.
 #[derive(Debug, Default)]
 pub(super) struct HeaderReader {
     varint: Varint,
-    /// The number of the field whose length, or whose value, is being read.
+    /// The field whose length or value is being read.
     number: Option<(u32, WireType)>,
 }
 
 impl HeaderReader {
-    /// Returns whether the input stands between two fields.
+    /// Returns whether the input is between two fields.
     pub(super) fn is_between_fields(&self) -> bool {
         self.number.is_none() && self.varint.shift == 0
     }
 
-    /// Reads on; `None` if the chunk ends within the header.
+    /// Continues to read a header; `None` if the chunk ends within it.
     pub(super) fn read(
         &mut self,
         input: &mut Input,
@@ -39,7 +39,7 @@ impl HeaderReader {
         loop {
             let Some(value) = self.varint.read(input, part)? else { return Ok(None) };
             if let Some((number, wire_type)) = self.number.take() {
-                // The value of a varint has been read with it.
+                // The value of a varint field has just been read.
                 let has_bytes = wire_type == WireType::LengthDelimited;
                 return Ok(Some(FieldHeader {
                     number,
@@ -70,7 +70,7 @@ fn key(value: u64) -> Option<(u32, WireType)> {
     (value >> 3 > 0).then_some((value >> 3, wire_type))
 }
 
-/// An unsigned integer in groups of seven bits, the lowest first.
+/// An unsigned integer in groups of seven bits, the least significant group first.
 #[derive(Debug, Default)]
 struct Varint {
     value: u64,

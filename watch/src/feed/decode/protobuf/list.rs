@@ -1,5 +1,5 @@
-//! A list in protobuf. Its items are fields of a message in a field of the envelope, so each has its length
-//! before it.
+//! A list in protobuf. Its items are fields of a message that is in a field of the envelope, so each is preceded by its
+//! length.
 
 use bytes::Bytes;
 use prost::Message;
@@ -23,9 +23,9 @@ pub(in crate::feed::decode) struct ProtobufList {
     input: Input,
     header: HeaderReader,
     state: ProtobufListState,
-    /// End of the list, while it is being read.
+    /// Position of the end of the list, while it is being read.
     ends_at: Option<u64>,
-    /// True if there was a list.
+    /// True once the list has begun.
     is_there: bool,
     end: ListEnd,
 }
@@ -147,7 +147,7 @@ impl ProtobufList {
         left == 0
     }
 
-    /// Reads what is not an item.
+    /// Reads a payload other than an item.
     fn payload(&mut self, payload: Payload, length: usize) -> Result<bool, DecodeError> {
         let Self { input, end, .. } = self;
         let read = input.part(length, BodyPart::Metadata, |bytes| {

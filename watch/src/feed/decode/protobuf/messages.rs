@@ -1,4 +1,4 @@
-//! The messages, cut down to the fields that are kept: all others are skipped by their length.
+//! The messages, reduced to the fields that are kept. All other fields are skipped.
 
 use crate::feed::decode::frame::{
     INITIAL_EVENTS_END, INITIAL_EVENTS_END_VALUE, ListEnd, MalformedObject, WatchFrame,
@@ -9,7 +9,7 @@ use crate::pod::PodAddresses;
 use crate::pod::lenient::Faults;
 use crate::{Metadata, Phase};
 
-/// `k8s.io.api.core.v1.PodMessage`.
+/// Message `k8s.io.api.core.v1.Pod`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct PodMessage {
     #[prost(message, optional, tag = "1")]
@@ -20,14 +20,14 @@ pub(super) struct PodMessage {
     status: PodStatusMessage,
 }
 
-/// `k8s.io.api.core.v1.PodSpecMessage`.
+/// Message `k8s.io.api.core.v1.PodSpec`.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 struct PodSpecMessage {
     #[prost(bool, tag = "11")]
     host_network: bool,
 }
 
-/// `k8s.io.api.core.v1.PodStatusMessage`.
+/// Message `k8s.io.api.core.v1.PodStatus`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct PodStatusMessage {
     #[prost(string, tag = "1")]
@@ -38,21 +38,21 @@ struct PodStatusMessage {
     pod_ips: Vec<PodIpMessage>,
 }
 
-/// `k8s.io.api.core.v1.PodIP`.
+/// Message `k8s.io.api.core.v1.PodIP`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct PodIpMessage {
     #[prost(string, tag = "1")]
     ip: String,
 }
 
-/// `k8s.io.api.core.v1.NamespaceMessage`, or `PartialObjectMetadata` of `meta/v1`.
+/// Message `k8s.io.api.core.v1.Namespace`, or `PartialObjectMetadata` of `meta/v1`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct NamespaceMessage {
     #[prost(message, optional, tag = "1")]
     pub(super) metadata: Option<ObjectMetaMessage>,
 }
 
-/// `k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMetaMessage`.
+/// Message `k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ObjectMetaMessage {
     #[prost(string, tag = "1")]
@@ -67,7 +67,7 @@ pub(super) struct ObjectMetaMessage {
     deletion_timestamp: Option<TimeMessage>,
 }
 
-/// `TimeMessage` of `meta/v1`, of which only the presence counts.
+/// Message `Time` of `meta/v1`. Only its presence is used.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 struct TimeMessage {}
 
@@ -78,7 +78,7 @@ pub(super) struct BookmarkMessage {
     metadata: BookmarkMetaMessage,
 }
 
-/// `ObjectMetaMessage` of a bookmark.
+/// `ObjectMeta` of a bookmark.
 #[derive(Clone, PartialEq, prost::Message)]
 struct BookmarkMetaMessage {
     #[prost(string, tag = "6")]
@@ -96,7 +96,7 @@ struct AnnotationMessage {
     value: String,
 }
 
-/// `ListMetaMessage` of `meta/v1`.
+/// Message `ListMeta` of `meta/v1`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ListMetaMessage {
     #[prost(string, tag = "2")]
@@ -107,7 +107,7 @@ pub(super) struct ListMetaMessage {
     remaining_item_count: Option<i64>,
 }
 
-/// `StatusMessage` of `meta/v1`.
+/// Message `Status` of `meta/v1`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct StatusMessage {
     #[prost(message, required, tag = "1")]
@@ -122,14 +122,14 @@ pub(super) struct StatusMessage {
     code: i32,
 }
 
-/// `StatusDetailsMessage` of `meta/v1`.
+/// Message `StatusDetails` of `meta/v1`.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 struct StatusDetailsMessage {
     #[prost(int32, tag = "5")]
     retry_after_seconds: i32,
 }
 
-/// `TypeMetaMessage` of `runtime`.
+/// Message `TypeMeta` of `runtime`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct TypeMetaMessage {
     #[prost(string, tag = "2")]
@@ -225,7 +225,7 @@ impl Object for crate::Pod {
 
 impl Sealed for crate::Namespace {}
 
-/// Lists and watches of namespaces are of `PartialObjectMetadata`.
+/// Lists and watches of namespaces contain `PartialObjectMetadata`.
 impl Object for crate::Namespace {
     const KIND: &'static str = "Namespace";
 
@@ -242,7 +242,7 @@ impl Object for crate::Namespace {
     }
 }
 
-/// Decodes a message; what was read of a broken one names the object.
+/// Decodes a message. The error for a malformed one has the metadata that were read.
 fn merge<M: prost::Message + Default>(
     bytes: &[u8],
     metadata: impl FnOnce(&mut M) -> Option<ObjectMetaMessage>,

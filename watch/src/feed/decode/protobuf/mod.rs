@@ -1,7 +1,7 @@
-//! Protobuf, as `k8s.io/api` and `k8s.io/apimachinery` define it in their `generated.proto`.
+//! Protobuf, as defined in `generated.proto` of `k8s.io/api` and `k8s.io/apimachinery`.
 //!
-//! Whole answers and objects of events come in an envelope: the magic number, then a message
-//! `runtime.Unknown` with the type and, in its field `raw`, the object.
+//! Complete responses and objects of events are in an envelope: the magic number, then a message `runtime.Unknown` with
+//! the type and, in its field `raw`, the object.
 
 mod envelope;
 mod header;

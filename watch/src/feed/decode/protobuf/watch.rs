@@ -1,4 +1,4 @@
-//! A watch in protobuf: messages `WatchEvent` of `meta/v1`, each after its length in four bytes.
+//! A watch in protobuf: messages `WatchEvent` of `meta/v1`, each preceded by its length in four bytes.
 
 use bytes::Bytes;
 use prost::Message;
@@ -10,7 +10,7 @@ use crate::feed::decode::frame::{FrameType, WatchFrame};
 use crate::feed::decode::input::Input;
 use crate::feed::decode::object::Object;
 
-/// Bytes of a length, the highest first.
+/// Number of bytes of a length, which is big-endian.
 const LENGTH: usize = 4;
 
 /// Fields of `WatchEvent`.

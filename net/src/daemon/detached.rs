@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -20,8 +20,10 @@ pub(super) async fn detached<T: Send + 'static>(
         // Fails only if the result is no longer awaited.
         let _ = done.send(call());
     };
-    thread::Builder::new().name(name.to_owned()).spawn(call)?;
-    result.await.map_err(|_| panicked(name))
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(call)?;
+    let result = result.await.map_err(|_| panicked(name));
+    end(thread);
+    result
 }
 
 /// Runs a call on a thread of its own, which inherits the privileges of this thread, and blocks until the call returns,
@@ -36,13 +38,23 @@ pub(super) fn bounded<T: Send + 'static>(
         // Fails only if the result is no longer awaited.
         let _ = done.send(call());
     };
-    thread::Builder::new().name(name.to_owned()).spawn(call)?;
-    result.recv_timeout(limit).map_err(|error| match error {
-        mpsc::RecvTimeoutError::Timeout => {
-            io::Error::new(io::ErrorKind::TimedOut, format!("not within {} s", limit.as_secs()))
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(call)?;
+    let result = match result.recv_timeout(limit) {
+        Ok(result) => Ok(result),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(panicked(name)),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            let text = format!("not within {} s", limit.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
-        mpsc::RecvTimeoutError::Disconnected => panicked(name),
-    })
+    };
+    end(thread);
+    result
+}
+
+/// Waits for a thread whose call has returned or panicked, so that no thread keeps privileges that are dropped afterwards.
+fn end(thread: JoinHandle<()>) {
+    // Fails only if the call has panicked, which the result reports.
+    let _ = thread.join();
 }
 
 fn panicked(name: &str) -> io::Error {

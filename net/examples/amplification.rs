@@ -16,7 +16,7 @@ use poddns_core::{
     respond,
 };
 
-/// Octets of the headers below DNS: IPv4 and UDP.
+/// Octets of the IPv4 and UDP headers.
 const BELOW: usize = 28;
 
 /// A cluster with one dual-stack pod.
@@ -60,7 +60,7 @@ impl PodLookup for Cluster {
 /// Records after the question of a query.
 #[derive(Clone, Copy)]
 enum Extra {
-    /// Nothing: no EDNS.
+    /// None.
     Plain,
     /// An OPT without options.
     Edns,
@@ -132,7 +132,7 @@ pub fn table() -> Vec<Row> {
     config.chaos_id = Some("poddns-7d4b9c6f5-x2x7k");
     let pod = "10-42-2-46.default.pod.cluster.local";
     let mut not_a_query = question(pod, 1, 1);
-    // A NOTIFY.
+    // Opcode NOTIFY.
     not_a_query[2] = 0x20;
     let kinds: Vec<(&'static str, Vec<u8>)> = vec![
         ("A", question(pod, 1, 1)),

@@ -44,7 +44,7 @@ impl Floor {
     ) -> io::Result<()> {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         let mut answers = Function { answer, counters: Counters::default() };
-        // Never stopped.
+        // `_stop` is never used, so the loop does not end.
         let (_stop, mut stopped) = oneshot::channel();
         runtime.block_on(async {
             let socket = Socket::new(self.socket, false, Span::none())?;

@@ -28,7 +28,7 @@ use crate::server::query_log::QueryRecord;
 use crate::server::state::LogLosses;
 
 /// Filter of the log unless `RUST_LOG` is set. It excludes the Kubernetes client, which logs every failure as an error,
-/// since the feeds report each failure once, with what to do.
+/// since the feeds report each failure once, with a remedy.
 const DEFAULT_FILTER: &str = "info,kube_client=off,hyper=off,hyper_util=off,h2=off,rustls=off,tower=off";
 
 /// Maximum time that the process waits for the last lines to be written before it ends.

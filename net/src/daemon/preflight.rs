@@ -47,7 +47,7 @@ impl PreflightError {
 pub struct PreflightErrors(Vec<PreflightError>);
 
 impl PreflightErrors {
-    /// Returns an error unless there are none.
+    /// Fails unless `errors` is empty.
     fn unless_empty(errors: Vec<PreflightError>) -> Result<(), Self> {
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
@@ -58,7 +58,7 @@ impl PreflightErrors {
         &self.0
     }
 
-    /// Returns true if the operator's configuration is at fault in one of them.
+    /// Returns true if the operator's configuration causes one of the errors.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         self.0.iter().any(PreflightError::is_configuration)
@@ -87,7 +87,7 @@ pub fn preflight(
     PreflightErrors::unless_empty(errors)
 }
 
-/// Makes the checks that read no files: those of the sockets, the user and the kernel.
+/// Checks the sockets, the user and the kernel, without reading files that the settings name.
 pub(super) fn check_process(
     settings: &DaemonSettings,
     passed: &PassedSockets,

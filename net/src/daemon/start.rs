@@ -83,8 +83,8 @@ pub(super) async fn prepare(
     }
 }
 
-/// Makes the checks of the process, and returns the user to become. Runs on a thread of its own, since looking up a
-/// user may query a directory service.
+/// Checks the sockets, the user and the kernel, and returns the user to become. Runs on a thread of its own, since
+/// looking up a user may query a directory service.
 async fn check(
     settings: &DaemonSettings,
     passed: PassedSockets,

@@ -85,8 +85,8 @@ impl ControlBuffer {
                 }
                 _ => {}
             }
-            // SAFETY: `next` points to a header within the buffer that `message` describes, whose length is not
-            // beyond its end.
+            // SAFETY: `next` points to a header within the buffer that `message` describes, and its length is not
+            // beyond the end of the buffer.
             next = unsafe { CMSG_NXTHDR(&raw const message, next) };
         }
         found

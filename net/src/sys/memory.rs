@@ -23,7 +23,7 @@ pub(crate) fn keep_little_memory() {
     }
 }
 
-/// Other C libraries have no such settings.
+/// Does nothing: other C libraries do not have these parameters.
 #[cfg(all(feature = "daemon", not(all(target_os = "linux", target_env = "gnu"))))]
 pub(crate) fn keep_little_memory() {}
 
@@ -39,7 +39,7 @@ pub(crate) fn release_free_memory() {
     }
 }
 
-/// Other C libraries have no such call.
+/// Does nothing: other C libraries do not have this call.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn release_free_memory() {}
 

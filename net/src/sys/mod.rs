@@ -1,4 +1,4 @@
-//! System calls of Linux for which there is no safe crate: all unsafe code of the workspace.
+//! System calls of Linux that no safe crate offers: all unsafe code of the workspace.
 //!
 //! On other systems [`crate::server::udp`] uses portable code, and only the safe parts of this module are compiled.
 

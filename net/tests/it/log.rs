@@ -29,7 +29,7 @@ fn complain_until_lines_are_dropped(daemon: &Daemon) {
     assert_eq!(daemon.metric("poddns_dropped_log_lines_total{reason=\"write_failed\"}"), 0);
 }
 
-/// Starts a daemon, and then writes [`COMPLAINTS`] errors to its config file, for the next reload.
+/// Starts a daemon, and then writes [`COMPLAINTS`] errors to its config file, so that the next reload fails.
 fn about_to_complain() -> (Daemon, tempfile::NamedTempFile) {
     let config = tempfile::NamedTempFile::new().unwrap();
     let daemon = insecure(&["--config", config.path().to_str().unwrap()]);

@@ -21,7 +21,7 @@ use poddns_test_support::wait::until;
 /// Number of mutated packets.
 const PACKETS: usize = 2_000_000;
 
-/// Number of packets in flight, whose responses fit into the client's receive buffer.
+/// Number of packets in flight. Their responses fit into the client's receive buffer.
 const WINDOW: usize = 64;
 
 /// Number of windows for each TCP connection.

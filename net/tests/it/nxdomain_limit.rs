@@ -37,7 +37,7 @@ fn scanner_is_refused_all_names() {
     let limited = "poddns_nxdomain_limited_responses_total{transport=\"udp\"}";
     assert!(daemon.metric(limited) >= 2);
     daemon.wait_for_log("\"network\":\"127.0.0.0/24\"");
-    // Responses that reveal nothing about names are not limited.
+    // Responses that do not depend on the pods are not limited.
     let response = ask(server, &query(1, "example.com"));
     assert_eq!((rcode(&response), daemon.metric(limited) >= 2), (REFUSED, true));
 }

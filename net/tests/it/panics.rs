@@ -20,7 +20,7 @@ const UNREADABLE: Ipv4Addr = Ipv4Addr::new(10, 7, 7, 7);
 struct Poisoned {
     /// True to make `report` panic.
     report: AtomicBool,
-    /// True to make the next call of `find_address` panic, which the check of the rate limit makes.
+    /// True to make the next call of `find_address`, by the check of the rate limit, panic.
     find: AtomicBool,
 }
 

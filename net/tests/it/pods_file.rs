@@ -87,7 +87,7 @@ fn rate_limited_pods_are_reported() {
     let daemon = start(&[]);
     daemon.wait_for_log("throttles CoreDNS");
     assert_eq!(daemon.status()["rate_limited_pod"], global.to_string());
-    // Without the address it is no longer reported.
+    // Without this address in the file, it is no longer reported.
     std::fs::write(&file, list(&[HERE])).unwrap();
     until("the new file is read", || daemon.status()["rate_limited_pod"].is_null());
     // The address is exempt.

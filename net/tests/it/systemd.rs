@@ -53,7 +53,7 @@ fn passed_sockets_survive_the_process() {
         assert_answers(address);
         assert_eq!(id(&Stream::connect(address).exchange(&query(3, "example.com"))), 3);
         assert_eq!(daemon.status()["listen"][0]["address"], address.to_string());
-        // A reload keeps them.
+        // A reload keeps the sockets.
         daemon.signal("HUP");
         until("reloaded", || daemon.metric("poddns_config_reloads_total{result=\"success\"}") == 1);
         assert_answers(address);

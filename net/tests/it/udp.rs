@@ -8,7 +8,7 @@ use poddns_test_support::dns::{
 };
 use poddns_test_support::wait::{PATIENCE, until};
 
-/// Number of queries in a burst: several batches, whose responses fit into the client's receive buffer.
+/// Number of queries in a burst: several batches. Their responses fit into the client's receive buffer.
 const BURST: u16 = 150;
 
 const IP: Ipv4Addr = Ipv4Addr::new(10, 42, 2, 46);

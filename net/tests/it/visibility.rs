@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Addresses of a pod in namespace `a`, a pod in namespace `b`, a client that sees everything, a forwarder, and a
-/// client that is no pod.
+/// client that is not a pod.
 const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const B: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const ADMIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);

@@ -39,7 +39,7 @@ fn config_map_that_changes_is_read_again() {
     publish(folder.path(), "..2");
     until("the new version", || daemon.status()["ttl_seconds"] == 20);
 
-    // A broken version changes nothing but the metrics and the log.
+    // An invalid version only changes metrics and the log.
     configure(folder.path(), "..3", "watch-config = true\nttl = 9999\n");
     publish(folder.path(), "..3");
     daemon.wait_for_log("is out of range; allowed: 0 to 3600");

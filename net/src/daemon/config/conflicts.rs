@@ -1,4 +1,4 @@
-//! Settings that contradict each other.
+//! Conflicts between settings.
 
 use std::collections::BTreeSet;
 

@@ -1,11 +1,11 @@
-//! Environment variables with the prefix `PODDNS_` that are no settings.
+//! Environment variables with the prefix `PODDNS_` that are not settings.
 
 use std::ffi::OsString;
 use std::fmt;
 
 use super::options;
 
-/// A `PODDNS_*` environment variable that is no setting.
+/// A `PODDNS_*` environment variable that is not a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownVariable {
     /// Name of the variable.
@@ -21,7 +21,7 @@ impl fmt::Display for UnknownVariable {
     }
 }
 
-/// Returns the names with the prefix `PODDNS_` that are no settings, and so are probably misspelt. Ignores the
+/// Returns the names with the prefix `PODDNS_` that are not settings, and so are probably misspelt. Ignores the
 /// variables that the kubelet sets for Services with names that begin with `poddns`.
 #[must_use]
 pub fn unknown_variables(names: impl IntoIterator<Item = OsString>) -> Vec<UnknownVariable> {

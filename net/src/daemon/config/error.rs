@@ -86,7 +86,7 @@ pub enum Problem {
         /// The parser's message.
         message: String,
     },
-    /// The config file has a key that is no setting.
+    /// The config file has a key that is not a setting.
     #[error("{}:{line}: unknown key {key:?}{}", path.display(), hint(*meant))]
     UnknownKey {
         /// The file.
@@ -113,7 +113,7 @@ pub enum Problem {
     Conflict {
         /// The setting.
         written: SettingText,
-        /// The other setting, and what to do.
+        /// The other setting, and the remedy.
         why: String,
     },
 }

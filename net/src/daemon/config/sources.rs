@@ -28,7 +28,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Reads the flags of a command line made with [`with_flags`](super::with_flags), and the environment. `variable`
+    /// Reads the flags of a command line defined by [`with_flags`](super::with_flags), and the environment. `variable`
     /// looks up one variable: [`std::env::var_os`] outside tests.
     ///
     /// An empty variable counts as unset. Items of a list are separated by commas.

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 /// Maximum number of bytes in the queue: more than a thousand lines, so that a burst or a short pause of the reader
-/// loses none. The writer may hold as many bytes again, so a log that is not read costs 512 KiB, of about 10 MiB that
-/// the daemon takes.
+/// loses none. The writer may hold as many bytes again, so a log that is not read costs 512 KiB. The whole daemon uses
+/// about 10 MiB.
 pub(super) const CAPACITY: usize = 256 * 1024;
 
 /// Bytes of buffer that the writer keeps allocated after a burst.

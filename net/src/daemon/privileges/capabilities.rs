@@ -26,7 +26,7 @@ pub(super) fn missing_to_switch_user() -> Option<&'static str> {
     needed.into_iter().find(|&(capability, _)| lacks(capability)).map(|(_, call)| call)
 }
 
-/// Drops all capabilities of the thread, for good.
+/// Drops all capabilities of the thread permanently.
 pub(super) fn clear() -> Result<(), PrivilegeError> {
     if caps::runtime::ambient_set_supported().is_ok() {
         caps::clear(None, CapSet::Ambient).map_err(failed)?;

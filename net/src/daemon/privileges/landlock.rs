@@ -114,7 +114,7 @@ mod tests {
     fn restricted<T: Send + 'static>(paths: Paths, then: impl FnOnce() -> T + Send + 'static) -> T {
         let run = move || {
             nix::sys::prctl::set_no_new_privs().unwrap();
-            // Fails on a kernel without Landlock, which could test nothing.
+            // Required, since a kernel without Landlock would test nothing.
             let dropped = restrict(Landlock::Require, &paths).unwrap();
             let result = then();
             drop(dropped);

@@ -37,7 +37,7 @@ const SHARED: [&str; 22] = [
 /// Directories with children that are shared, too.
 const SHARED_CHILDREN: [&str; 3] = ["/home", "/usr", "/var"];
 
-/// Maximum number of links in a path, as Linux has it.
+/// Maximum number of links in a path, equal to the limit of Linux.
 const MAX_LINKS: u32 = 40;
 
 /// Files and directories that must stay accessible.
@@ -80,7 +80,7 @@ impl Paths {
         self.read.extend(above.map(Path::to_owned));
     }
 
-    /// Allows replacing this file: writing files into its directory, and reading them. Nothing is allowed in the root
+    /// Allows replacing this file: allows writing and reading files in its directory, unless that is the root
     /// directory.
     pub(crate) fn replace_file(&mut self, file: &Path) {
         let directory = directory(file);

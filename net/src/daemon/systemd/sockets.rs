@@ -1,4 +1,4 @@
-//! Sockets that systemd has bound.
+//! Sockets passed by systemd.
 
 use std::env;
 use std::io;
@@ -14,7 +14,7 @@ use crate::server::bind::{Sockets, prepare_tcp, prepare_udp};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PassedError {
-    /// A descriptor is no socket for DNS.
+    /// A descriptor is not a UDP or listening TCP socket.
     #[error(
         "descriptor {descriptor}, passed by systemd, is neither a UDP nor a listening TCP socket: the .socket unit \
          should have ListenDatagram= and ListenStream= with an IP address and port, and Accept=no"

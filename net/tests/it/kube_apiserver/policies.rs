@@ -20,7 +20,7 @@ fn reverse(daemon: &Daemon, address: IpAddr) -> (u8, Vec<String>) {
     let [first, second, third, fourth] = address.octets();
     let mut query = query(1, &format!("{fourth}.{third}.{second}.{first}.in-addr.arpa"));
     let end = query.len();
-    // The type.
+    // Type PTR.
     query[end - 3] = 12;
     let response = ask(daemon.address(), &query);
     let message = Message::from_vec(&response).expect("a message");

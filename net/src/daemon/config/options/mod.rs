@@ -26,7 +26,7 @@ pub(super) enum Reload {
     Keeps,
 }
 
-/// One setting.
+/// An option: one row of the table.
 pub(super) struct Opt {
     /// Flag without its dashes, and key in the file.
     pub(super) name: &'static str,
@@ -80,7 +80,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Opt> {
 }
 
 impl Opt {
-    /// Returns the default as an operator would write it; empty if there is none.
+    /// Returns the values of the default as an operator would write them; none if there is no default.
     pub(super) fn default(&self) -> Vec<String> {
         if self.without.is_empty() { self.field.show(&mut Draft::default()) } else { Vec::new() }
     }

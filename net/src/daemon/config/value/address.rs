@@ -69,7 +69,7 @@ fn show_listen(addresses: &Vec<SocketAddr>) -> String {
     }
 }
 
-/// Reads the address of a secondary, with or without a port.
+/// Parses the address of a secondary, with or without a port.
 fn secondary(text: &str) -> Result<SocketAddr, ValueError> {
     /// Port of DNS.
     const PORT: u16 = 53;

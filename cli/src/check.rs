@@ -325,7 +325,7 @@ async fn check_cluster(
     Ok(false)
 }
 
-/// Prints a finding, on a line of its own.
+/// Prints a finding on one line.
 fn print_finding(verdict: &str, finding: &str) {
     print_error_line(&format!("{verdict:<8}{finding}"));
 }

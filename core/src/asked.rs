@@ -8,12 +8,12 @@ use crate::wire::message::Message;
 use crate::zone::{self, Place};
 use crate::{Label, podip};
 
-/// A namespace and an address in it, as a question names them.
+/// The namespace and the address in a question for a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AskedPod {
     /// The namespace, which need not exist.
     pub namespace: Label,
-    /// The address, which need not be a pod's.
+    /// The address, which need not belong to a pod.
     pub address: IpAddr,
 }
 

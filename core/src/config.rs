@@ -124,7 +124,7 @@ pub struct Config<'a> {
     /// Never return unspecified, loopback, link-local, multicast, broadcast, documentation and benchmark addresses:
     /// NXDOMAIN, EDE 15.
     pub block_special: bool,
-    /// If not empty, only these namespaces exist, in any mode. Must be sorted: it is searched by bisection.
+    /// If not empty, only these namespaces exist, in any mode. Must be sorted, for binary search.
     pub namespaces: &'a [Label],
     /// In mode insecure: a namespace exists only if [`PodLookup`](crate::PodLookup) has it.
     pub check_namespaces: bool,
@@ -138,21 +138,21 @@ pub struct Config<'a> {
     /// With [`Visibility::Namespace`]: networks of clients that see everything.
     pub visible_to: &'a [IpCidr],
     /// Networks of forwarders that send their client's address in the EDNS Client Subnet option (RFC 7871). The
-    /// option is ignored from other sources, and if nothing depends on the client: without audit and
+    /// option of other sources is ignored. It is read only if something depends on the client: with an audit or
     /// [`Visibility::Namespace`].
     pub trust_ecs: &'a [IpCidr],
     /// In mode verified: `<pod-name>.<namespace>` is answered with all addresses of that pod.
     pub pod_names: bool,
-    /// In mode verified: the networks whose reverse zones are served. An address that exactly one pod has is answered
-    /// with one PTR record: the pod's name in the first of [`zones`](Self::zones). Several pods: NODATA. No pod:
-    /// NXDOMAIN.
+    /// In mode verified: the networks for which reverse zones are served. An address that exactly one pod has is
+    /// answered with one PTR record: the pod's name in the first of [`zones`](Self::zones). Several pods: NODATA. No
+    /// pod: NXDOMAIN.
     pub reverse_zones: ReverseZones<'a>,
     /// Maximum age of a stale index that is served; `None` for no limit.
     pub max_staleness: Option<Duration>,
     /// The secrets of cookies (RFC 7873); `None` ignores cookies.
     pub cookies: Option<&'a CookieSecrets>,
-    /// Networks of clients whose cookies are ignored. Must contain forwarders that pass EDNS through without cookies
-    /// of their own: a client that received a cookie through such a forwarder discards the answers of other servers
+    /// Networks from which cookies are ignored. Must contain forwarders that pass EDNS through without cookies of
+    /// their own: a client that received a cookie through such a forwarder discards the answers of other servers
     /// behind it (RFC 7873 5.3: "If the client is expecting the response to contain a COOKIE option and it is
     /// missing, the response MUST be discarded."). Checked only for queries with a cookie.
     pub cookie_exempt: &'a [IpCidr],

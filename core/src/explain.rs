@@ -40,9 +40,9 @@ pub struct Explanation<'a> {
     pub namespace: Option<&'a [u8]>,
     /// The address that the first label spells, or that a reverse name stands for.
     pub address: Option<IpAddr>,
-    /// The owner of that address; `None` if the answer did not depend on the index, or it cannot be read.
+    /// The owner of that address, if the answer is from the index or a guard; `None` if it cannot be read.
     pub owner: Option<Owner>,
-    /// True if the cluster has the namespace; `None` if the answer did not depend on the index, or it cannot be read.
+    /// True if the cluster has the namespace, if the answer is from the index or a guard; `None` if it cannot be read.
     pub namespace_exists: Option<bool>,
     /// The cause for which mode verified would have refused the name, if mode insecure answered it and the audit is
     /// on.

@@ -141,7 +141,7 @@ pub(crate) fn judge<'q, P: PodLookup + ?Sized>(
     }
 }
 
-/// Returns true if the namespace is one of those that the zone is restricted to.
+/// Returns true if the namespace is served: all are if none is configured.
 #[inline]
 pub(crate) fn is_served(config: &Config<'_>, namespace: &Label) -> bool {
     config.namespaces.is_empty() || config.namespaces.binary_search(namespace).is_ok()
@@ -302,7 +302,7 @@ fn guard(config: &Config<'_>, address: IpAddr) -> Option<Reason> {
     (config.block_special && is_special(address)).then_some(Reason::SpecialAddress)
 }
 
-/// Returns `finding` if `look` returns true, else `Finding::Nothing`. The reasons are those for absent and present.
+/// Returns `finding` and the reason `present` if `look` returns true, else `Finding::Nothing` and `absent`.
 #[expect(clippy::inline_always, reason = "on the path of every query; a call copies the finding")]
 #[inline(always)]
 fn if_in_index<'q, P: PodLookup + ?Sized>(

@@ -1,4 +1,4 @@
-//! The rules that lead to an answer, by name.
+//! Names of the rules that lead to an answer.
 
 use crate::words::worded;
 

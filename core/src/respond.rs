@@ -24,8 +24,8 @@ pub const MAX_UDP_REPLY: usize = PAYLOAD_SIZE as usize;
 /// (RFC 1035 4.2.1).
 pub const MIN_REPLY: usize = 512;
 
-/// Maximum number of decisions on one query whose pod changes while it is answered. Another decision is needed only
-/// if a pod that one look-up found is gone at the next, a microsecond later.
+/// Maximum number of decisions on one query for a pod that changes while it is answered. Another decision is needed
+/// only if a pod that one look-up found is gone at the next, a microsecond later.
 const MAX_DECISIONS: u32 = 3;
 
 /// Writes the response to a query to the front of `out`.

@@ -44,7 +44,7 @@ pub(super) struct Import {
     pub(super) port: Option<String>,
     /// `bind` directives of the server block, which the new block must have too.
     pub(super) bind: Vec<String>,
-    /// Networks whose reverse zones poddns is to serve.
+    /// Networks for which poddns is to serve reverse zones.
     pub(super) reverse_zones: Vec<IpCidr>,
     /// True if namespaces are to be hidden from clients that are not their pods.
     pub(super) visibility: bool,

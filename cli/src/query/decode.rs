@@ -185,7 +185,7 @@ fn read_at<'a, T: BinDecodable<'a>>(octets: &'a [u8], at: usize) -> Result<T, De
     T::read(&mut BinDecoder::new(octets).clone(at))
 }
 
-/// Returns the error as text. hickory reports the position where it stopped as a wrong length, whatever the cause.
+/// Returns the error as text. hickory reports the position where it stopped as a wrong length, regardless of the cause.
 fn show_error(error: &DecodeError) -> String {
     match error {
         DecodeError::IncorrectRDataLengthRead { read, len, .. } => {
@@ -265,7 +265,7 @@ mod tests {
         [&header, b"\x01x\x00\x00\x01\x00\x01".as_slice(), &records.concat()].concat()
     }
 
-    /// Returns a record whose owner is the question's name.
+    /// Returns a record with the question's name as owner.
     fn record(rtype: u8, data: &[u8]) -> Vec<u8> {
         owned(b"\xc0\x0c", rtype, data)
     }

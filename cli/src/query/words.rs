@@ -25,7 +25,7 @@ pub(super) enum DigWord {
     Class(DNSClass),
     /// A qname.
     Name(Name),
-    /// An address whose reverse name is queried.
+    /// An address, to query its reverse name.
     Reverse(IpAddr),
     /// A file of questions; `-` is standard input.
     File(PathBuf),

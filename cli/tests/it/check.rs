@@ -21,7 +21,7 @@ fn api(is_allowed: fn(&ReviewedAccess) -> bool) -> ApiServer {
     server
 }
 
-/// Adds a pod whose host is 10.1.0.1.
+/// Adds a pod on the host 10.1.0.1.
 fn put_pod(server: &ApiServer, namespace: &str, address: &str) {
     let mut pod = pod(namespace, "web-0", &[address]);
     pod["status"]["hostIP"] = json!("10.1.0.1");

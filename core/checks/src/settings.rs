@@ -33,7 +33,7 @@ const NETWORKS: [&str; 3] = ["10.42.0.0/15", "1.2.3.4/32", "::/0"];
 const VISIBLE_TO: &str = "1.2.3.0/24";
 const TRUSTED: [&str; 2] = ["127.0.0.0/8", "2001:db8::/32"];
 
-/// Returns the items of a pool whose bits are set.
+/// Returns the items of a pool for which the bit is set.
 fn picked<T: Clone>(pool: &[T], bits: u8) -> Vec<T> {
     pool.iter()
         .enumerate()

@@ -76,7 +76,7 @@ impl<'q> Message<'q> {
         message
     }
 
-    /// Reads only the question, of a query whose end is missing.
+    /// Reads only the question of an incomplete query.
     pub(crate) fn read_question(&mut self, octets: &'q [u8]) {
         let has_question = self.header.qdcount == 1 && self.header.opcode() == Opcode::QUERY;
         let mut reader = MessageReader { octets, at: header::LEN };

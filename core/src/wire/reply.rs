@@ -51,7 +51,7 @@ impl OptRecord {
     pub(crate) const fn new(rcode: Rcode, dnssec_ok: bool) -> Self {
         let mut octets = [0; MAX_OPT];
         let ([type0, type1], [size0, size1]) = (Rtype::OPT.0.to_be_bytes(), PAYLOAD_SIZE.to_be_bytes());
-        // RFC 6891 6.1.3: the OPT holds the "upper 8 bits of extended 12-bit RCODE".
+        // RFC 6891 6.1.3: the OPT has the "upper 8 bits of extended 12-bit RCODE".
         let [_, extended] = (rcode.0 >> 4).to_be_bytes();
         let [flags0, flags1] = if dnssec_ok { DO } else { 0 }.to_be_bytes();
         if let Some(fixed) = octets.first_chunk_mut::<OPT_LEN>() {

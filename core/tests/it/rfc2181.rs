@@ -89,7 +89,7 @@ fn labels_are_any_octets() {
     assert_eq!(response.question.unwrap().name.0, name);
 }
 
-/// 9: of a query whose end is missing only the question is used, and the client retries over TCP.
+/// 9: of an incomplete query only the question is used, and the client retries over TCP.
 #[test]
 fn cut_query_gets_truncated_response() {
     let server = Server::new(Mode::Verified);
@@ -115,7 +115,7 @@ fn cut_query_gets_truncated_response() {
     assert_eq!(response.map(|response| Rcode(response.rcode)), Some(Rcode::NOTIMP), "another opcode");
 }
 
-/// 9: a driver may request a truncated response, for clients whose address may be forged. It has the question, the
+/// 9: a driver may request a truncated response, for clients with possibly forged addresses. It has the question, the
 /// rcode and the OPT with a cookie for the next query, and nothing else that would make it longer.
 #[test]
 fn a_response_is_truncated_on_demand() {

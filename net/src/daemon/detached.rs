@@ -51,7 +51,8 @@ pub(super) fn bounded<T: Send + 'static>(
     result
 }
 
-/// Waits for a thread whose call has returned or panicked, so that no thread keeps privileges that are dropped afterwards.
+/// Waits for the end of a thread after its call has returned or panicked, so that it does not keep privileges that are
+/// dropped afterwards.
 fn end(thread: JoinHandle<()>) {
     // Fails only if the call has panicked, which the result reports.
     let _ = thread.join();

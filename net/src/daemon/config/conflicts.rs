@@ -10,7 +10,7 @@ use super::options;
 use crate::server::cookies::CookieSource;
 use crate::server::settings::{Needs, Settings, TransferSettings};
 
-/// Search for settings that are valid on their own, but not together.
+/// State of the search for conflicts between settings that are valid on their own.
 pub(super) struct Conflicts<'a> {
     pub(super) given: &'a Layer,
     pub(super) settings: &'a Settings,
@@ -26,7 +26,7 @@ impl Conflicts<'_> {
         self.abuse();
     }
 
-    /// Reports a conflict of the setting if an operator has set it.
+    /// Reports a conflict of the setting if it is set explicitly.
     fn refuse(&mut self, key: &'static str, why: impl Into<String>) {
         if let Some(written) = self.given.written(key) {
             self.problems.push(Problem::Conflict { written, why: why.into() });

@@ -11,7 +11,7 @@ use super::layer::{Given, Layer};
 use super::options::{self, Arity};
 use super::value::ValueError;
 
-/// Returns the settings of the file, and all problems of it.
+/// Returns the settings of the file and its problems.
 pub(super) fn read(path: &Path) -> (Layer, Vec<Problem>) {
     match fs::read_to_string(path) {
         Ok(text) => parse(path, &text),

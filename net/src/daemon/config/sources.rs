@@ -80,7 +80,7 @@ impl Sources {
         self.file.as_deref()
     }
 
-    /// Reads the file and returns the settings of all sources, or all problems of them.
+    /// Reads the file and returns the settings of all sources, or all their problems.
     pub fn settings(&self) -> Result<DaemonSettings, ConfigError> {
         self.load().map(|loaded| loaded.settings)
     }

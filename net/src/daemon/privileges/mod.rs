@@ -5,7 +5,7 @@
 //!
 //! 1. root's user and groups are replaced by those of [`Privileges::user`];
 //! 2. all capabilities are dropped, those of the bounding set included;
-//! 3. `no_new_privs` is set: the set-uid bit of programs has no effect any more;
+//! 3. `no_new_privs` is set, so the set-uid bit of programs has no effect;
 //! 4. Landlock permits opening only the files that the process needs;
 //! 5. seccomp permits only the system calls that it needs, if [`Privileges::seccomp`] is set.
 

@@ -1,5 +1,5 @@
-//! `poddns`, the operator's tool: queries a server, explains its answers, lists its pods, translates between addresses and
-//! names, checks a configuration and the permissions that it needs in the cluster.
+//! `poddns`, the operator's tool: queries a server, explains its answers, lists its pods, converts between addresses
+//! and names, checks a configuration and the permissions that it needs in the cluster.
 #![forbid(unsafe_code)]
 
 mod admin;

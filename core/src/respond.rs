@@ -128,8 +128,8 @@ impl Default for SubnetBuffer {
     }
 }
 
-/// RFC 7871 7.2.1: a server "that has implemented this protocol and receives an ECS option MUST include an ECS option in
-/// its response".
+/// RFC 7871 7.2.1: a server "that has implemented this protocol and receives an ECS option MUST include an ECS option
+/// in its response".
 impl Addition for Option<Subnet<'_>> {
     type Buffer = SubnetBuffer;
 

@@ -59,8 +59,8 @@ fn refusals_say_why() {
     }
 }
 
-/// 4.19: "An authoritative server or recursive resolver that receives a query from an "unauthorized" client can annotate
-/// its REFUSED message with this code."
+/// 4.19: "An authoritative server or recursive resolver that receives a query from an "unauthorized" client can
+/// annotate its REFUSED message with this code."
 #[test]
 fn prohibited_clients_learn_nothing_but_that() {
     let server = Server::new(Mode::Verified);

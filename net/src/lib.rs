@@ -42,7 +42,7 @@ mod server;
 mod sys;
 pub mod version;
 
-/// Checks a signed message that is mutated as `octets` direct, for the fuzz target.
+/// Checks a signed message that is mutated by `octets`, for the fuzz target.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub fn check_signed(octets: &[u8]) {

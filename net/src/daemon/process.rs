@@ -289,7 +289,7 @@ fn status(server: &Server) -> String {
     }
 }
 
-/// If the error may be caused by Landlock or dropped capabilities, logs an explanation and returns true.
+/// Logs an explanation and returns true if the error may be caused by Landlock or dropped capabilities.
 fn explain(error: &str, dropped: &DroppedPrivileges) -> bool {
     let is_restricted = !dropped.readable.is_empty() && is_denied(error);
     if is_restricted {

@@ -103,8 +103,8 @@ async fn in_time<T: Send + 'static>(name: &str, call: impl FnOnce() -> T + Send 
     time::timeout(READ_TIMEOUT, detached(name, call)).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Restricts the process to the files that the settings name. These include files named by a kubeconfig, so that is
-/// read, on a thread of its own, so that signals are handled meanwhile.
+/// Restricts the process to the files that the settings name. These include files named by a kubeconfig, which is read
+/// on a thread of its own, so that signals are handled meanwhile.
 async fn restrict(sources: &Sources, settings: &DaemonSettings) -> Result<DroppedPrivileges, PrepareError> {
     let (config, server) = (sources.file().map(Path::to_owned), settings.server.clone());
     let kept = settings.privileges.clone();

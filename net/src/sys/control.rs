@@ -146,10 +146,12 @@ const fn whole<T: PacketInfo>() -> usize {
     unsafe { CMSG_LEN(T::LEN) as usize }
 }
 
-/// Returns the structure for a reply; `None` if the destination is not unicast. ip(7): on receipt `ipi_addr` is the
-/// destination, and `ipi_spec_dst` "the local address of the packet", which differs if the destination is a broadcast
-/// or multicast address. When sending, `ipi_spec_dst` is the source address, and a non-zero `ipi_ifindex` selects the
-/// interface. It is zero here, so that the routing table selects it: the route back may use another interface.
+/// Returns the structure for a reply; `None` if the destination is not unicast.
+///
+/// ip(7): on receipt `ipi_addr` is the destination, and `ipi_spec_dst` "the local address of the packet", which differs
+/// if the destination is a broadcast or multicast address. When sending, `ipi_spec_dst` is the source address, and a
+/// non-zero `ipi_ifindex` selects the interface. It is zero here, so that the routing table selects it: the route back
+/// may use another interface.
 fn source_v4(info: in_pktinfo) -> Option<in_pktinfo> {
     let [local, destination] =
         [info.ipi_spec_dst, info.ipi_addr].map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
@@ -162,8 +164,10 @@ fn source_v4(info: in_pktinfo) -> Option<in_pktinfo> {
     })
 }
 
-/// Returns the structure for a reply; `None` if the destination is not unicast. RFC 3542 6.1: it has a source address
-/// and an interface. The interface is set only for link-local addresses, which are ambiguous without.
+/// Returns the structure for a reply; `None` if the destination is not unicast.
+///
+/// RFC 3542 6.1: it has a source address and an interface. The interface is set only for link-local addresses, which are
+/// ambiguous without.
 fn source_v6(info: in6_pktinfo) -> Option<in6_pktinfo> {
     let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
     if address.is_multicast() || address.is_unspecified() {

@@ -4,7 +4,7 @@
 //!
 //! - calls that a DNS server never makes, but an attacker who controls it would, kill the process: those that run
 //!   programs, inspect other processes, or change the kernel or namespaces. The supervisor starts the process again,
-//!   and the audit log has an entry.
+//!   and the kernel's audit log has an entry.
 //! - `clone3` fails with ENOSYS, since a filter cannot read its flags; the C library then uses `clone`.
 //! - of all others, listed calls are allowed, and the rest fail with EPERM. They do not kill the process, because
 //!   another or a newer C library may try other calls and work without them.

@@ -17,8 +17,8 @@ pub struct AskedPod {
     pub address: IpAddr,
 }
 
-/// Returns the namespace and the address in the question of a query; `None` if the name is not of the form `<dashed
-/// address>.<namespace>` in one of the zones. All spellings of an address return the same.
+/// Returns the namespace and the address in the question of a query; `None` if the name is not of the form
+/// `<dashed address>.<namespace>` in one of the zones. All spellings of an address return the same.
 #[must_use]
 pub fn asked_pod(config: &Config<'_>, query: &[u8]) -> Option<AskedPod> {
     let header = Header::read(query)?;

@@ -184,8 +184,8 @@ fn from_json(line: &str) -> Result<Option<Probe>, ProbeLineError> {
     Ok(Some(Probe { name, record_type }))
 }
 
-/// Parses a line of CoreDNS' log plugin: `[INFO] 10.244.0.5:38472 - 2189 "A IN 10-42-2-46.default.pod.cluster.local.
-/// udp …"`.
+/// Parses a line of CoreDNS' log plugin:
+/// `[INFO] 10.244.0.5:38472 - 2189 "A IN 10-42-2-46.default.pod.cluster.local. udp …"`.
 fn from_coredns(line: &str) -> Option<Probe> {
     let (_, quoted) = line.split_once(" \"")?;
     let mut words = quoted.split(' ');

@@ -6,7 +6,7 @@ use crate::metadata::Metadata;
 use crate::pod::RawPod;
 use crate::pod::lenient::{Faults, Lenient, LenientObject};
 
-/// A namespace of `v1`: its metadata, which are all that is requested from the API server.
+/// A namespace of `v1`: its metadata, which is all that is requested from the API server.
 ///
 /// As with [`Pod`](crate::Pod), no field can fail to decode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Returns the namespace for decoded fields.
+    /// Converts decoded fields to a namespace.
     pub(crate) fn from_raw(raw: RawPod, mut faults: Faults) -> Self {
         let metadata = raw.metadata.into_metadata(&mut faults);
         Self::new(metadata, faults)

@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for Pod {
 }
 
 impl Pod {
-    /// Returns the pod for decoded fields.
+    /// Converts decoded fields to a pod.
     pub(crate) fn from_raw(raw: RawPod, mut faults: Faults) -> Self {
         let metadata = raw.metadata.into_metadata(&mut faults);
         let host_network = raw
@@ -218,7 +218,7 @@ pub(crate) struct RawMetadataFields {
 }
 
 impl RawMetadata {
-    /// Returns the metadata for decoded fields.
+    /// Converts decoded fields to metadata.
     pub(crate) fn into_metadata(self, faults: &mut Faults) -> Metadata {
         if matches!(self, Self::Absent) {
             faults.note(format_args!("metadata is missing"));

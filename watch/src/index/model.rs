@@ -544,8 +544,8 @@ mod tests {
             }
             for address in view.owners.keys().chain(old.owners.keys()).chain(new.owners.keys()) {
                 let [is, before, after] = [view, old, new].map(|view| view.owners.get(address));
-                // A pod that replaces another gets its addresses before the old pod loses them; several pods lose one
-                // one by one.
+                // A pod that replaces another gets its addresses before the old pod loses them. Pods that share an
+                // address lose it one after another.
                 let shared = Some(&Owner::Shared);
                 let handed_over = applied && is == shared && before.is_some() && after.is_some();
                 // A pod that is added or removed has the address for longer than the name.

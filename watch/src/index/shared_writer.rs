@@ -1,10 +1,11 @@
-//! The writer of an index, shared by watches.
+//! The writer of an index, behind a lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::writer::IndexWriter;
 
-/// The one writer of an index, shared by the watches of a feed. They run in one task, so the lock is never contended.
+/// The one writer of an index, shared by the watches of a feed, snapshots and zone transfers. The watches run in one
+/// task, so they do not wait for each other.
 #[derive(Clone)]
 pub(crate) struct SharedWriter(Arc<Mutex<IndexWriter>>);
 

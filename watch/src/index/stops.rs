@@ -1,4 +1,4 @@
-//! Tests of the states that readers see if the writer stops between two of its stores.
+//! Observation, in tests, of the states that readers see if the writer stops between two of its stores.
 //!
 //! A writer that is suspended for long leaves the index between two stores. Threaded tests hit such a state once in
 //! thousands of runs; here, the atomic words call an observer after each store, on the writer's thread.

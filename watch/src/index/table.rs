@@ -5,7 +5,8 @@
 //!
 //! A bucket is a cache line: words, the number of a spill block, and a filter. Words that do not fit go to a chain of
 //! spill blocks of half a line each. An empty slot is 0, so a stored word must not be 0. The filter has 32 bits, one
-//! for each 32nd of all hashes; a bit is set before a word of such a hash is stored in a spill block.
+//! for each 32nd of all hashes; a bit is set before a word of such a hash is stored in a spill block, and cleared only
+//! after no such word is left there.
 //!
 //! Together with the protocol in [`sync`](super::sync), three properties make it safe to read while it changes:
 //! - A word appears and disappears by one store each, and stays in its slot except during a split.

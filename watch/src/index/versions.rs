@@ -94,13 +94,13 @@ impl IndexWriter {
         self.tracker.as_mut().map(|tracker| &mut tracker.versions)
     }
 
-    /// Reports to the versions all records by name of the pod in a row.
+    /// Reports to the versions the records of the pod's name, for all addresses of the pod in a row.
     pub(super) fn track_names(&mut self, row: Row, is_there: bool) {
         let addresses = self.index.addresses_in(self.index.pods.entry(row));
         self.track_names_of(row, &addresses, is_there);
     }
 
-    /// Reports to the versions the records by name with these addresses, of the pod in a row.
+    /// Reports to the versions the records of the pod's name, for these addresses of the pod in a row.
     pub(super) fn track_names_of(&mut self, row: Row, addresses: &InlineVec<IpAddr>, is_there: bool) {
         let Self { index, tracker, .. } = self;
         if let Some(tracker) = tracker {
@@ -110,7 +110,8 @@ impl IndexWriter {
         }
     }
 
-    /// Reports to the versions the records by name with the addresses that the pod in a row has lost or gained.
+    /// Reports to the versions the records of the pod's name, for the addresses that the pod in a row has lost or
+    /// gained.
     pub(super) fn track_renamed(
         &mut self,
         row: Row,
@@ -171,7 +172,7 @@ impl IndexWriter {
     }
 }
 
-/// Calls `each` with the records by name of the pods in some rows from `first` on. Returns the next position.
+/// Calls `each` with the records of the pods' names, for some rows from `first` on. Returns the next position.
 fn visit_names(
     index: &Index,
     first: u64,

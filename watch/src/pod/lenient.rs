@@ -69,7 +69,7 @@ impl Shape for bool {
         Some(value)
     }
 
-    /// Interpreted as in YAML 1.1, like Kubernetes' own reader does.
+    /// Interpreted as in YAML 1.1, as by Kubernetes' own reader.
     fn of_plain(text: &str) -> Option<Self> {
         match text {
             "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => Some(true),

@@ -46,7 +46,7 @@ impl Transfers {
         self.writer.lock().publish_version(at, unix)
     }
 
-    /// Makes all versions have serials after this one, if there is no version yet.
+    /// Makes all serials greater than this one, if there is no version yet.
     pub fn set_floor(&self, floor: u32) {
         if let Some(versions) = self.writer.lock().versions_mut() {
             versions.set_floor(floor);

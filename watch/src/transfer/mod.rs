@@ -21,13 +21,13 @@
 //!
 //! Records are visited in an order in which none of them moves: addresses by their hash with its bits reversed, pod
 //! names by the row of their pod. A table grows by splitting a bucket in two that are adjacent in that order, so no
-//! bucket is visited twice or skipped. The rest concerns records that change between the version and the visit:
+//! bucket is visited twice or skipped. Records that change between the version and the visit are handled as follows:
 //!
-//! - Before the first change of a record after the version, the walk records whether the version has it, and, by its
+//! - At the first change of a record after the version, the walk notes whether the version has it, and, by its
 //!   position, whether it has been returned. Later changes of it are ignored.
-//! - A visited record is returned unless it has been recorded. An unrecorded one is unchanged since the version, so it
-//!   belongs to the version; and it has one position, so it is returned once.
-//! - At the end, the recorded ones are returned that are in the version and were not returned before.
+//! - A visited record is returned unless the walk has noted it. A record that is not noted is unchanged since the
+//!   version, so it belongs to the version; and it has one position, so it is returned once.
+//! - At the end, the noted records that are in the version and have not been returned are returned.
 //!
 //! The changes between the version and the beginning of a walk are those pending for the next version, and the walk
 //! begins with them. The model tests run random changes, versions and steps of several walks in all orders. A walk is

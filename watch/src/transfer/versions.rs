@@ -18,7 +18,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum delay of a version because of a list under way.
 const MAX_LIST: Duration = Duration::from_mins(2);
 
-/// Maximum memory in bytes for the changes that one walk records.
+/// Maximum memory in bytes for the records that one walk notes.
 const MAX_WALK_BYTES: usize = 4 << 20;
 
 /// A position in the order in which a walk visits records. It follows from the address alone for records by address,
@@ -65,7 +65,7 @@ struct WalkState {
 }
 
 impl WalkState {
-    /// Records a record before its first change. `position` is its position, if it exists.
+    /// Notes a record at its first change. `position` is its position, if it existed before.
     fn touch(&mut self, record: &RecordKey, position: Option<Position>) {
         if self.cursor.0 == WalkPhase::Rest || self.lost || self.touched.contains_key(record) {
             return;
@@ -87,7 +87,7 @@ impl WalkState {
 #[derive(Debug)]
 pub(crate) struct Versions {
     published: Option<PublishedVersion>,
-    /// Serial that all versions are after.
+    /// Lower bound of all serials, exclusive.
     floor: Option<u32>,
     /// Changes since the version that was published last.
     pending: ZoneDifference,
@@ -109,7 +109,7 @@ struct PublishedVersion {
 
 impl Versions {
     /// Returns the state before the first version. The journal and the changes pending for the next version take at
-    /// most `limit` bytes each; all serials are after `floor`.
+    /// most `limit` bytes each; all serials are greater than `floor`.
     pub(crate) fn new(limit: usize, floor: Option<u32>) -> Self {
         Self {
             published: None,
@@ -124,7 +124,7 @@ impl Versions {
         }
     }
 
-    /// Makes all serials follow this one, if there is no version yet.
+    /// Makes all serials greater than this one, if there is no version yet.
     pub(crate) fn set_floor(&mut self, floor: u32) {
         if self.floor.is_none_or(|other| serial::is_newer(floor, other)) {
             self.floor = Some(floor);
@@ -140,12 +140,12 @@ impl Versions {
         self.published.map(|last| last.serial)
     }
 
-    /// Records that a record is about to be added.
+    /// Reports that a record is added.
     pub(crate) fn appears(&mut self, record: &RecordKey) {
         self.change(record, None);
     }
 
-    /// Records that the record at this position is about to be removed.
+    /// Reports that the record at this position is removed.
     pub(crate) fn vanishes(&mut self, record: &RecordKey, position: Position) {
         self.change(record, Some(position));
     }

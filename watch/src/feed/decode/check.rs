@@ -8,7 +8,7 @@ use crate::{Namespace, Pod};
 /// Limit of the checks: small enough for a fuzzer to reach.
 const LIMIT: usize = 64 << 10;
 
-/// Decodes bytes as a list, as a watch and as a failure, with a limit of [`LIMIT`]. The first two bytes choose the
+/// Decodes bytes as a list, as a watch and as a failure, with a limit of 64 KiB. The first two bytes choose the
 /// encoding and the sizes of the chunks: the result must be the same as for the body in one chunk.
 ///
 /// # Panics

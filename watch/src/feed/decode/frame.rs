@@ -47,7 +47,7 @@ pub enum WatchFrame<K> {
     Malformed {
         /// The change.
         kind: EventKind,
-        /// The object's metadata, as far as they are known.
+        /// The object's metadata, as far as it is known.
         object: MalformedObject,
     },
 }
@@ -66,7 +66,7 @@ pub enum EventKind {
 /// An object that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MalformedObject {
-    /// The object's metadata, as far as they were read. Other fields are empty.
+    /// The object's metadata, as far as it was read. Other fields are empty.
     pub metadata: Metadata,
     /// The fault.
     pub cause: String,

@@ -58,8 +58,8 @@ use target::{IndexDifference, ObjectKey, ObjectTarget};
 /// Range of the timeouts of watches, in seconds. Drawn for each watch, so that replicas that began at the same time do
 /// not stay synchronised.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 240..=300;
-/// A watch is established once nothing has arrived for this long after it was accepted. A server that no longer has the
-/// requested version accepts the watch first and reports that in its first event.
+/// A watch is established once no event has arrived for this long after it was accepted. A server that no longer has
+/// the requested version accepts the watch first and reports that in its first event.
 const SETTLE: Duration = Duration::from_secs(1);
 /// Maximum time for which a watch with changes may stay behind the revision that the cluster had when it began. After
 /// that, a list follows.

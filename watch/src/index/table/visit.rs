@@ -4,8 +4,8 @@ use super::{AtomicWord, Ordering, Table, bucket_of};
 
 /// Returns the position of a hash in the iteration order: its bits in reverse.
 ///
-/// A bucket contains the hashes with the same lowest bits, so it is a range of positions; when it is split, so are both
-/// halves. This is the order of Redis' `SCAN`.
+/// A bucket contains the hashes with the same lowest bits, so it is a range of positions; so are both halves after a
+/// split. This is the order of Redis' `SCAN`.
 pub(in super::super) const fn position(hash: u32) -> u64 {
     hash.reverse_bits() as u64
 }

@@ -242,7 +242,7 @@ impl Object for crate::Namespace {
     }
 }
 
-/// Decodes a message. The error for a malformed one has the metadata that were read.
+/// Decodes a message. The error for a malformed one contains the metadata that was read.
 fn merge<M: prost::Message + Default>(
     bytes: &[u8],
     metadata: impl FnOnce(&mut M) -> Option<ObjectMetaMessage>,

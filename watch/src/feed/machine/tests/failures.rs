@@ -149,7 +149,7 @@ fn returned_server_is_tried_at_once() {
     assert!(delay <= Duration::from_millis(500), "{delay:?}");
     bench.machine.server_is_up();
     assert!(bench.is_immediate());
-    // The delay for a server that refuses is not shortened.
+    // The delay after a refusal is not shortened.
     bench.request();
     bench.refuse(429, "no");
     bench.machine.server_is_up();

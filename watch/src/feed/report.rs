@@ -17,6 +17,10 @@ use crate::freshness::{Health, LEASE, Lapse, LapseDetector, WatchHealth};
 /// Minimum interval between two log lines with the same error.
 const LOG_INTERVAL: Duration = Duration::from_mins(5);
 
+/// Maximum number of different errors that are remembered as logged. Behind a load balancer, attempts fail in a few ways
+/// in turn.
+const MAX_LOGGED: usize = 8;
+
 /// Maximum number of objects that are named in the log per comparison with the cluster.
 const MAX_NAMED: u64 = 20;
 
@@ -42,7 +46,8 @@ pub(crate) struct WatchReport {
     standing: Option<SyncStatus>,
     /// Period for which the index was last reported to be in sync.
     claim: Option<SyncClaim>,
-    logged: Option<(String, Instant)>,
+    /// Errors of the outage under way that were logged, the last one at the end.
+    logged: Vec<(String, Instant)>,
     /// Number of differences that the comparison under way has found.
     differences: u64,
 }
@@ -57,7 +62,16 @@ impl WatchReport {
     ) -> Self {
         let health = health.register(resource, namespace);
         let runs = health.run_counter();
-        Self { health, stats, resource, runs, standing: None, claim: None, logged: None, differences: 0 }
+        Self {
+            health,
+            stats,
+            resource,
+            runs,
+            standing: None,
+            claim: None,
+            logged: Vec::new(),
+            differences: 0,
+        }
     }
 
     /// Returns the counters of the watched resource.
@@ -153,7 +167,7 @@ impl WatchReport {
                 }
             }
             SyncStatus::Fresh => {
-                if self.logged.take().is_some() {
+                if !std::mem::take(&mut self.logged).is_empty() {
                     info!("in sync again");
                 }
             }
@@ -207,7 +221,7 @@ impl WatchReport {
             Notice::OutOfSync { text } => {
                 self.stats().errors.count();
                 warn!("{text}");
-                self.logged = Some((text, Instant::now()));
+                self.remember(text);
             }
         }
     }
@@ -227,15 +241,26 @@ impl WatchReport {
 
     fn log(&mut self, text: String, retry_in: Duration) {
         let retry_in = format_args!("{:.1} s", retry_in.as_secs_f32());
-        match &self.logged {
-            Some((logged, at)) if *logged == text && at.elapsed() < LOG_INTERVAL => {
-                debug!(%retry_in, "{text}");
-            }
-            _ => {
-                warn!(%retry_in, "{text}");
-                self.logged = Some((text, Instant::now()));
-            }
+        if self.is_logged(&text) {
+            debug!(%retry_in, "{text}");
+        } else {
+            warn!(%retry_in, "{text}");
+            self.remember(text);
         }
+    }
+
+    /// Returns whether an error of the outage under way was logged within [`LOG_INTERVAL`].
+    fn is_logged(&self, text: &str) -> bool {
+        self.logged.iter().any(|(logged, at)| logged == text && at.elapsed() < LOG_INTERVAL)
+    }
+
+    /// Stores that an error was logged just now.
+    fn remember(&mut self, text: String) {
+        self.logged.retain(|(logged, _)| *logged != text);
+        if self.logged.len() == MAX_LOGGED {
+            self.logged.remove(0);
+        }
+        self.logged.push((text, Instant::now()));
     }
 }
 
@@ -251,5 +276,27 @@ mod tests {
             assert_eq!((0..100_000).filter(|_| report.is_named()).count(), 20);
             report.end_comparison();
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_in_turn_are_logged_once() {
+        let mut report = WatchReport::new(&Health::default(), Resource::Pods, None, Arc::default());
+        let mut lines = 0;
+        let mut log = |report: &mut WatchReport, text: &str| {
+            lines += usize::from(!report.is_logged(text));
+            report.log(text.to_owned(), Duration::ZERO);
+            lines
+        };
+        for _ in 0..10 {
+            log(&mut report, "connection refused");
+            log(&mut report, "no answer within 10 s");
+        }
+        assert_eq!(log(&mut report, "connection refused"), 2);
+        tokio::time::advance(LOG_INTERVAL).await;
+        assert_eq!(log(&mut report, "connection refused"), 3);
+        for number in 0..100 {
+            log(&mut report, &number.to_string());
+        }
+        assert_eq!(report.logged.len(), MAX_LOGGED);
     }
 }

@@ -125,6 +125,8 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
         let service = service_fn(async |request| Ok::<_, Infallible>(self.respond(&request, id).await));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client such as `nc` closes its side after the request.
+            .half_close(true)
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEADER_SIZE)
             .serve_connection(TokioIo::new(stream), service);
@@ -155,7 +157,8 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::io::Write;
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
 
     use poddns_core::Freshness;
     use tokio::runtime::{Builder, LocalOptions};
@@ -205,6 +208,27 @@ mod tests {
             answered.notified().await;
             let between = at_probe.get() - BEFORE;
             assert!(between <= 4, "{between} of {} documents come first", CONNECTIONS * PIPELINED - BEFORE);
+        });
+    }
+
+    #[test]
+    fn half_closed_connection_gets_its_document() {
+        let state = samples::state(samples::full_report(Freshness::Fresh));
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = send(listener.local_addr().unwrap(), "/", 1);
+            client.shutdown(Shutdown::Write).unwrap();
+            let respond = |_: &Request<Incoming>| text(StatusCode::OK, "document");
+            let connections = Rc::new(AdminConnections::new(state, |_| false, respond));
+            task::spawn_local(async move { connections.accept(&listener).await });
+            let read = task::spawn_blocking(move || {
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).unwrap();
+                answer
+            });
+            let answer = read.await.unwrap();
+            assert!(answer.ends_with("document"), "{answer:?}");
         });
     }
 }

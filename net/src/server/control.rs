@@ -19,6 +19,7 @@ use tokio::{select, time};
 
 use super::admin;
 use super::audit::Audit;
+use super::audit::file::domains;
 use super::audit::task::AuditTask;
 use super::bind::Sockets;
 use super::cookie_publisher::CookiePublisher;
@@ -341,9 +342,7 @@ impl ControlThread {
 
     /// Puts these pods and settings into effect.
     fn publish(&mut self, pods: OpenPods, settings: &Arc<Settings>) {
-        let kept = self.audit.as_ref().map(|keeper| &keeper.audit);
-        let audit = kept.filter(|audit| settings.audits() && audit.path == settings.audit_file).cloned();
-        let audit = audit.or_else(|| Audit::of(settings, self.key));
+        let audit = self.audit_of(settings);
         let counters = &self.listening.state.transfers;
         let is_same = pods.is_same(&self.serving);
         let publisher = self.publisher.take();
@@ -366,6 +365,15 @@ impl ControlThread {
         if !is_same || saved != settings.snapshot.as_ref() {
             self.save(settings);
         }
+    }
+
+    /// Returns the audit that the settings require: the previous one if its file and domains are the same.
+    fn audit_of(&self, settings: &Settings) -> Option<Arc<Audit>> {
+        let before = self.listening.state.current().settings;
+        let kept = self.audit.as_ref().map(|keeper| &keeper.audit).filter(|audit| {
+            settings.audits() && audit.path == settings.audit_file && domains(&before) == domains(settings)
+        });
+        kept.cloned().or_else(|| Audit::of(settings, self.key))
     }
 
     /// Starts the task of the current audit, and ends the task of the previous one.
@@ -420,7 +428,7 @@ impl ControlThread {
 mod tests {
     use std::path::Path;
 
-    use poddns_core::NoPods;
+    use poddns_core::{Mode, NoPods, Zone};
     use poddns_watch::Source;
     use tokio::sync::mpsc;
     use tokio::task::LocalSet;
@@ -510,5 +518,22 @@ mod tests {
             state.control_panics.get()
         };
         assert_eq!(LocalSet::new().run_until(panics).await, 1);
+    }
+
+    #[tokio::test]
+    async fn audit_of_other_domains_begins_anew() {
+        let reloads = async {
+            let (mut control, state) = control();
+            ["cluster.local", "cluster.local", "example.org"].map(|domain| {
+                let mut settings = Settings::default();
+                (settings.mode, settings.audit) = (Mode::Insecure, true);
+                settings.zones = vec![Zone::new(domain).unwrap()];
+                control.publish(OpenPods::nothing(), &Arc::new(settings));
+                state.current().audit.unwrap()
+            })
+        };
+        let [first, reloaded, other] = LocalSet::new().run_until(reloads).await;
+        assert!(Arc::ptr_eq(&first, &reloaded), "nothing of it has changed");
+        assert!(!Arc::ptr_eq(&reloaded, &other));
     }
 }

@@ -74,7 +74,7 @@ pub fn try_audit_file(settings: &Settings) -> Option<Result<AuditFileSummary, Au
 }
 
 /// Returns the domains that an audit is of, in the order of the settings.
-pub(super) fn domains(settings: &Settings) -> Vec<String> {
+pub(crate) fn domains(settings: &Settings) -> Vec<String> {
     settings.zones.iter().map(|zone| zone.domain().to_string().trim_end_matches('.').to_owned()).collect()
 }
 

@@ -12,7 +12,7 @@ const MAX_CONTEXTS: usize = 8;
 ///
 /// # Panics
 ///
-/// If a property does not hold.
+/// Panics if a property does not hold.
 pub fn check(content: &[u8]) {
     let mut merged = MergedKubeconfigs::default();
     // A folder that does not exist, so that relative paths refer to no file.

@@ -47,7 +47,7 @@ impl KubeconfigEntry {
         text_in(&self.node, field).map_err(|fault| self.fault(fault))
     }
 
-    /// Returns whether a field is true.
+    /// Returns true if a field is true.
     pub(crate) fn flag(&self, field: &str) -> Result<bool, KubeconfigError> {
         flag_in(&self.node, field).map_err(|fault| self.fault(fault))
     }

@@ -19,7 +19,7 @@ use crate::quote::QuotedText;
 pub(crate) enum Pem {
     /// Base64 of the text in this field, without white space.
     Inline(&'static str, String),
-    /// A file named in this field.
+    /// A file that this field names.
     File(&'static str, PathBuf),
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct PluginCredentials {
 /// Reason why a plugin returned no credentials.
 #[derive(Debug, ThisError)]
 pub enum PluginError {
-    /// It could not be started.
+    /// The plugin could not be started.
     #[error("cannot run credential plugin {command}: {source}{hint}", command = QuotedText(command))]
     Start {
         /// The program.
@@ -79,7 +79,7 @@ pub enum PluginError {
         /// The installation hint of the kubeconfig, with punctuation.
         hint: String,
     },
-    /// It did not end in time, and was killed.
+    /// The plugin did not end in time, and was killed.
     #[error(
         "credential plugin {command} did not end within {limit:?} and was killed{stderr}",
         command = QuotedText(command)
@@ -92,13 +92,13 @@ pub enum PluginError {
         /// The end of its standard error, with punctuation.
         stderr: String,
     },
-    /// It has not ended yet.
+    /// The plugin has not ended yet.
     #[error("credential plugin {command} has not ended yet", command = QuotedText(command))]
     Pending {
         /// The program.
         command: String,
     },
-    /// It failed.
+    /// The plugin failed.
     #[error("credential plugin {command} failed ({status}){stderr}", command = QuotedText(command))]
     Failed {
         /// The program.
@@ -108,7 +108,7 @@ pub enum PluginError {
         /// The end of standard error, with punctuation.
         stderr: String,
     },
-    /// Its output is not a usable `ExecCredential`.
+    /// The output of the plugin is not a usable `ExecCredential`.
     #[error("credential plugin {command} printed no usable ExecCredential: {fault}{stderr}", command = QuotedText(command))]
     Output {
         /// The program.
@@ -244,7 +244,7 @@ impl RunningPlugin {
         child.wait().await
     }
 
-    /// Returns the end of standard error, with punctuation before it; empty if there is none.
+    /// Returns the end of standard error, preceded by punctuation; empty if there is none.
     fn stderr(&self) -> String {
         let text = String::from_utf8_lossy(&self.stderr);
         let text = text.trim();

@@ -1,4 +1,4 @@
-//! Properties of the decoders for any bytes, for property tests and fuzz targets.
+//! Properties of the decoders for arbitrary bytes, for property tests and fuzz targets.
 
 use bytes::Bytes;
 

@@ -53,7 +53,7 @@ pub use object::Object;
 pub use status::Status;
 pub use whole::{decode_list, decode_watch};
 
-/// Maximum size of one item, event or list metadata, in bytes. Objects in etcd are at most 1.5 MiB.
+/// Maximum size of an item, an event or the metadata of a list, in bytes. Objects in etcd have at most 1.5 MiB.
 pub const DEFAULT_LIMIT: usize = 16 << 20;
 
 /// Decoder of a list, or of a page of it, item by item.

@@ -9,7 +9,7 @@ use crate::Metadata;
 
 /// An object of the API server, reduced to the fields that are kept.
 pub trait Object: DeserializeOwned + fmt::Debug + Sealed {
-    /// `kind`, as in `Pod`.
+    /// `kind`, such as `Pod`.
     const KIND: &'static str;
 
     /// Returns the object's metadata.

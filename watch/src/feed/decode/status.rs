@@ -41,7 +41,7 @@ impl Status {
     }
 }
 
-/// The JSON of a status.
+/// A status in JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct JsonStatus {

@@ -105,7 +105,7 @@ mod tests {
         let corpus = crate::corpus("pods_file");
         assert!(corpus.len() > 30);
         for bytes in corpus {
-            // Each of them in every place.
+            // Each input in each position.
             let rest = bytes.get(1..).unwrap_or_default();
             for kind in 0..4 {
                 check(&[&[kind], rest].concat());

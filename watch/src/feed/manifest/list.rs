@@ -8,7 +8,7 @@ use crate::quote::QuotedText;
 /// An item of a list, with its fields as far as they can be read.
 pub(crate) type ManifestItem = Lenient<LenientObject<RawPod>>;
 
-/// Description of the contents that a file must have.
+/// Description of the required contents of a file.
 pub(super) const EXPECTED: &str = "a List or PodList, as `kubectl get pods -A -o json` or `-o yaml` prints";
 
 /// The contents of a list.

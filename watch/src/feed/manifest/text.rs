@@ -1,4 +1,4 @@
-//! Bytes of a file as text.
+//! Decoding of a file as text.
 
 use std::io::{self, ErrorKind, Read};
 use std::str;

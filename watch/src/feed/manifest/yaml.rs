@@ -16,7 +16,7 @@ use super::text::TextReader;
 use super::yaml_error::YamlError;
 use crate::pod::lenient::Lenient;
 
-/// Reads the lists of all documents to the end of the text.
+/// Reads the lists of all documents, to the end of the text.
 pub(super) fn read(
     text: TextReader<impl Read>,
     each: &mut dyn FnMut(ManifestPart),

@@ -37,7 +37,7 @@ enum JsonListState {
     AfterItem,
     /// White space only.
     End,
-    /// Within a value.
+    /// Inside a value.
     Text(ValueScanner, ScannedValue),
 }
 

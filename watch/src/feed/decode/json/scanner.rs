@@ -7,7 +7,7 @@ use memchr::memchr2;
 #[derive(Debug, Default)]
 pub(super) struct ValueScanner {
     state: ScannerState,
-    /// Open brackets.
+    /// Number of open brackets.
     depth: usize,
 }
 

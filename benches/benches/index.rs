@@ -137,7 +137,7 @@ fn churn(writer: &mut IndexWriter, pods: u32, rate: Option<u32>, stop: &AtomicBo
             continue;
         }
         let number = changes.wrapping_mul(0x9e37_79b9) % pods;
-        // Not the pods that are looked up; each one alternates between two addresses.
+        // Changes other pods than those that are looked up; each one alternates between two addresses.
         let moved = pods + number + ((changes / pods) % 2) * (1 << 22);
         apply(writer, &namespaces, pods + number, address(moved));
         changes += 1;

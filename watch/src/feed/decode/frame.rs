@@ -47,7 +47,7 @@ pub enum WatchFrame<K> {
     Malformed {
         /// The change.
         kind: EventKind,
-        /// The object's metadata, as far as they were read.
+        /// The object's metadata, as far as it was read.
         object: MalformedObject,
     },
 }

@@ -53,7 +53,7 @@ pub(crate) struct Answerer {
     skipped: Cell<u32>,
     /// Number of the thread, from 0.
     thread: usize,
-    /// The thread's part of the audit, if one is made.
+    /// The thread's shard of the audit, if enabled.
     shard: Option<Arc<AuditShard>>,
 }
 
@@ -174,7 +174,7 @@ pub(crate) struct BatchAnswerer<'a> {
     transport: Transport,
     /// Unix seconds.
     now: u64,
-    /// The thread's part of the audit, if one is made.
+    /// The thread's shard of the audit, if enabled.
     audit: Option<&'a AuditShard>,
     /// The limiter of responses, if there is a limit.
     response_limiter: Option<&'a ThreadLimiter>,

@@ -8,7 +8,7 @@ use poddns_core::{CookieStatus, DropReason, Reason, Reply};
 pub(crate) use super::counter::Counter;
 use super::latency::Latency;
 
-/// Counters by a protocol number; numbers without a counter of their own share the last one.
+/// Counters by a protocol number; numbers without their own counter share the last one.
 #[derive(Debug)]
 pub(crate) struct ByNumber<const N: usize>([Counter; N]);
 

@@ -15,10 +15,10 @@ use super::state::ServerState;
 /// Time between two samples.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Number of samples that are kept: 15 minutes.
+/// Number of samples in the history: 15 minutes.
 pub(crate) const SAMPLES: usize = 180;
 
-/// Response codes with a series of their own.
+/// Response codes with their own series.
 pub(crate) const RCODES: [Rcode; 6] =
     [Rcode::NOERROR, Rcode::NXDOMAIN, Rcode::SERVFAIL, Rcode::REFUSED, Rcode::FORMERR, Rcode::NOTIMP];
 

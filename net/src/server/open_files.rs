@@ -1,4 +1,4 @@
-//! Share of the limit of open files (getrlimit(2)) that TCP connections may take.
+//! Share of the limit of open files (getrlimit(2)) that TCP connections may use.
 
 use nix::sys::resource::{Resource, getrlimit};
 

@@ -1,4 +1,4 @@
-//! Threads with a runtime of their own, and notification of panics.
+//! Threads with their own runtime, and notification of panics.
 
 use std::io;
 use std::thread::{self, JoinHandle};

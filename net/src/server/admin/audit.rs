@@ -1,4 +1,4 @@
-//! `/audit`: what mode verified would refuse, as JSON.
+//! `/audit`: queries that mode verified would refuse, as JSON.
 
 use std::time::SystemTime;
 
@@ -18,10 +18,10 @@ use crate::server::audit::table::AuditEntry;
 use crate::server::audit::{AuditFileReport, AuditReport};
 use crate::server::state::ServerState;
 
-/// Version of the shape.
+/// Version of the document's shape.
 const VERSION: u32 = 1;
 
-/// The document, or why there is none.
+/// Returns the document, or the reason why there is none.
 pub(super) fn document(state: &ServerState) -> Response<Full<Bytes>> {
     match value(state) {
         Some(value) => reply(StatusCode::OK, JSON, format!("{value}\n")),
@@ -29,7 +29,7 @@ pub(super) fn document(state: &ServerState) -> Response<Full<Bytes>> {
     }
 }
 
-/// The document; `None` if no audit is made.
+/// Returns the document; `None` if the audit is disabled.
 pub(super) fn value(state: &ServerState) -> Option<Value> {
     let current = state.current();
     let AuditReport { record, file } = current.audit.as_ref()?.report();
@@ -62,7 +62,7 @@ fn pair(current: &ResponseInputs, entry: &AuditEntry) -> Value {
     let domain = current.settings.zones.first().map(|zone| zone.apex().to_string()).unwrap_or_default();
     let domain = domain.trim_end_matches('.');
     let name = format!("{}.{}.{domain}", PodIpLabel::from(pair.address), pair.namespace);
-    // Of now, while the finding is of then.
+    // The current owner, whereas the finding is of the time of the query.
     let owner = match current.pods.0.owner_of(pair.address) {
         Ok(Owner::Pod { namespace, name }) => {
             json!({ "namespace": namespace.as_str(), "name": name.as_ref().map(Label::as_str) })

@@ -1,11 +1,10 @@
-//! Connections of the admin endpoints: a probe is answered whatever other clients do.
+//! Connections of the admin endpoints: probes are answered, whatever other clients do.
 //!
 //! # Turns
 //!
-//! A document such as that of `/metrics` takes the control thread longer than everything else that it does. So documents
-//! are made one at a time, whatever the number of connections and of pipelined requests, and before each of them all other
-//! tasks that are ready run, and all sockets are polled. A probe waits for a document or two, and so do the
-//! feeds.
+//! A document such as that of `/metrics` occupies the control thread longer than anything else that it does. Documents
+//! are therefore created one at a time, whatever the number of connections and pipelined requests, and before each of
+//! them all other tasks that are ready run, and all sockets are polled. Probes and feeds wait for one or two documents.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -36,17 +35,17 @@ use crate::server::span::connection_span;
 use crate::server::state::ServerState;
 use crate::server::supervise::caught;
 
-/// Connections at a time: a few probes and scrapers. Beyond it the oldest without a request is closed, of the client
-/// with the most.
+/// Limits of connections: enough for a few probes and scrapers. Beyond them, of the client with the most connections,
+/// the one with the oldest request is closed.
 const LIMITS: ConnectionLimits = ConnectionLimits { total: MAX_ADMIN_CONNECTIONS, per_client: 16 };
 
 /// Time for a request's header, and for the next request on the same connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum lifetime of a connection, whose client may not read.
+/// Maximum lifetime of a connection, since a client may not read its responses.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Maximum size of a request's header in bytes: the least that hyper accepts.
+/// Maximum size of a request's header in bytes: the smallest one that hyper permits.
 const HEADER_SIZE: usize = 8 * 1024;
 
 /// Delay after a connection could not be accepted, most often because the limit of open files is reached.
@@ -58,7 +57,7 @@ pub(super) struct AdminConnections<F> {
     /// Returns true for the path of a probe.
     is_probe: fn(&str) -> bool,
     respond: F,
-    /// The turn to make a document.
+    /// Permit to create a document.
     turn: Semaphore,
     table: RefCell<ConnectionTable<Rc<TaskHandle>>>,
 }
@@ -76,7 +75,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>>> Drop for ConnectionGuar
 }
 
 impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnections<F> {
-    /// Returns no connections yet. Requests for paths for which `is_probe` returns false wait for their turn.
+    /// Returns an empty set of connections. Requests for paths for which `is_probe` returns false wait for their turn.
     pub(super) fn new(state: Arc<ServerState>, is_probe: fn(&str) -> bool, respond: F) -> Self {
         Self { state, is_probe, respond, turn: Semaphore::new(1), table: RefCell::default() }
     }
@@ -87,7 +86,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     self.serve(stream, peer);
-                    // Its request before the next connection, which might take its place.
+                    // Its request is read before the next connection is accepted, which could evict it.
                     task::yield_now().await;
                 }
                 Err(error) => {
@@ -98,7 +97,7 @@ impl<F: Fn(&Request<Incoming>) -> Response<Full<Bytes>> + 'static> AdminConnecti
         }
     }
 
-    /// Serves a connection as a task of its own.
+    /// Serves a connection in a separate task.
     fn serve(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let client = self.state.current().settings.client(peer.ip());
         let handle = Rc::new(TaskHandle::default());
@@ -169,7 +168,7 @@ mod tests {
 
     const CONNECTIONS: usize = 12;
     const PIPELINED: usize = 20;
-    /// Document during which the probe is sent: all connections have been accepted.
+    /// Number of the document during which the probe is sent, when all connections have been accepted.
     const BEFORE: usize = 60;
 
     fn send(address: SocketAddr, path: &str, times: usize) -> std::net::TcpStream {
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn probe_overtakes_pending_documents() {
-        // Has a runtime of its own for a moment.
+        // Creates and drops a runtime.
         let state = samples::state(samples::full_report(Freshness::Fresh));
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         runtime.unwrap().block_on(async {

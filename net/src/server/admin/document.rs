@@ -1,4 +1,4 @@
-//! Comparison of documents with what the code makes of them.
+//! Comparison of documents with the text that the code generates.
 
 use std::path::Path;
 use std::{env, fs};

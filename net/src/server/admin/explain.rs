@@ -13,12 +13,15 @@ use crate::server::settings::{Needs, Settings};
 /// Version of the document's shape.
 const VERSION: u32 = 1;
 
-/// Returns the JSON document that explains the answer to a question of class IN, with a line feed at its end. `None` if
-/// `name` is not one whole name in wire form. Without a type it is that of the address that the name spells, else A.
+/// Returns the JSON document that explains the answer to a question of class IN, with a line feed at its end; `None` if
+/// `name` is not exactly one name in wire form. The default type is PTR below `arpa`, else that of the address in the
+/// name, else A.
 ///
-/// With [visibility](Settings::visibility), it is the answer to this client, or without one to a client that sees everything.
+/// With [visibility](Settings::visibility), it explains the answer to this client, or, without one, to a client that
+/// sees everything.
 ///
-/// It applies the rules of [`respond`](poddns_core::respond) to these settings and pods. docs/tool.md has its shape.
+/// It applies the rules of [`respond`](poddns_core::respond) to these settings and pods. docs/tool.md describes the
+/// document.
 #[must_use]
 pub fn explain_json(
     settings: &Settings,
@@ -60,7 +63,7 @@ fn document(explanation: &Explanation<'_>, settings: &Settings, name: &[u8]) -> 
     })
 }
 
-/// The state of the index; null where no answer rests on it.
+/// Returns the state of the index; null if no answer depends on it.
 fn state(of: Freshness, settings: &Settings) -> Value {
     if settings.needs() == Needs::Nothing { Value::Null } else { freshness(of) }
 }
@@ -77,7 +80,8 @@ fn owner(owner: Owner) -> Value {
     }
 }
 
-/// The type that has the address in the name: a pod's address has a record of its own family only. PTR below `arpa`.
+/// Returns the type of the address in the name, since it has a record of its own family only, else A. Below `arpa`,
+/// returns PTR.
 fn usual_type(name: &[u8]) -> Rtype {
     if name.to_ascii_lowercase().ends_with(b"\x04arpa\x00") {
         return Rtype::PTR;

@@ -14,8 +14,8 @@ pub(super) enum Exposition {
 }
 
 impl Exposition {
-    /// Returns the format to which `Accept` headers give the highest weight (RFC 9110 12.5.1): the older one unless
-    /// `OpenMetrics` is named and weighs as much.
+    /// Returns the format with the highest weight in `Accept` headers (RFC 9110 12.5.1): the text format, unless
+    /// `OpenMetrics` is named with at least the same weight.
     pub(super) fn preferred<'a>(accept: impl Iterator<Item = &'a str>) -> Self {
         let (mut open, mut text) = (0.0_f32, 0.0_f32);
         for item in accept.flat_map(|header| header.split(',')) {
@@ -34,11 +34,11 @@ impl Exposition {
     }
 }
 
-/// Converts metrics from `OpenMetrics`: a counter is named as its samples are, `info` is a gauge, and there is no mark of
-/// the end.
+/// Converts metrics from `OpenMetrics`: a counter has the name of its samples, `info` is a gauge, and there is no end
+/// marker.
 pub(super) fn to_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
-    // HELP is before TYPE, which decides on the suffix of both.
+    // HELP precedes TYPE, which determines the suffix of both.
     let mut help = None;
     for line in open_metrics.lines() {
         if line == "# EOF" {

@@ -1,6 +1,6 @@
 //! The reference page of `/status`, which a test compares with real documents.
 
-/// Returns the page of the fields of `/status`, `docs/status.md`: Markdown.
+/// Returns `docs/status.md`, the reference of the fields of `/status`, as Markdown.
 #[must_use]
 pub fn status_reference() -> &'static str {
     include_str!("status.md")
@@ -28,7 +28,7 @@ mod tests {
 
     /// A row of the page.
     struct StatusField {
-        /// The place of the field: `a.b`, `a[].b` in each item of a list, `a.*` for any name.
+        /// The path of the field: `a.b`, `a[].b` in each item of a list, `a.*` for any name.
         path: &'static str,
         /// Its type, with the unit of a number.
         kind: &'static str,
@@ -57,7 +57,7 @@ mod tests {
             .unwrap_or_else(|| panic!("{path} is not documented"))
     }
 
-    /// Compares a value with the table, and notes each field and each null that was seen.
+    /// Compares a value with the table, and records each field and each null.
     fn compare(path: &str, value: &Value, seen: &mut BTreeSet<(&'static str, bool)>) {
         let field = known(path);
         seen.insert((field.path, value.is_null()));
@@ -134,7 +134,7 @@ mod tests {
             walk("", &document, &mut seen);
         }
         for field in fields() {
-            // The build decides on the one, and the admin address is known wherever there is a document.
+            // `commit` depends on the build, and `admin` is never null where a document can be requested.
             if ["commit", "admin"].contains(&field.path) {
                 continue;
             }

@@ -145,7 +145,7 @@ pub(super) fn explain(state: &ServerState, query: &str) -> Response<Full<Bytes>>
     }
 }
 
-/// Returns the wire form of a name, which can have the escapes of master files (RFC 1035 5.1).
+/// Returns the wire form of a name in presentation format (RFC 1035 5.1).
 fn wire_name(text: &str) -> Option<Vec<u8>> {
     // The usual case, without escapes.
     if let Ok(name) = text.parse::<Name>() {
@@ -177,7 +177,7 @@ fn wire_name(text: &str) -> Option<Vec<u8>> {
     Some(wire)
 }
 
-/// Returns the octet of an escape behind its backslash: `\DDD` or `\X`.
+/// Returns the octet of an escape, `\DDD` or `\X`, after its backslash.
 fn unescape(rest: &mut std::str::Bytes<'_>) -> Option<u8> {
     let first = rest.next()?;
     if !first.is_ascii_digit() {

@@ -66,13 +66,13 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, state: Arc<ServerState>) 
             supervise("admin endpoints", &state.admin_panics, async || connections.accept(&listener).await)
                 .await;
         };
-        // It ends with the thread.
+        // The task ends with the thread.
         task::spawn_local(accepting.instrument(span));
     }
     supervise("history", &state.admin_panics, async || sampling.sample().await).await;
 }
 
-/// Returns true for the paths of probes, which take no time.
+/// Returns true for the paths of probes, whose replies cost little time.
 fn is_probe(path: &str) -> bool {
     matches!(path, "/healthz" | "/livez" | "/health" | "/readyz" | "/ready")
 }
@@ -110,7 +110,7 @@ impl Endpoints {
         let (state, query) = (&*self.state, request.uri().query().unwrap_or_default());
         match request.uri().path() {
             "/" => self.page(),
-            // A response is all that it needs: a dead worker ends the process.
+            // Any reply suffices: if a worker dies, the process exits.
             "/healthz" | "/livez" | "/health" => text(StatusCode::OK, "ok\n"),
             "/readyz" | "/ready" => ready(state),
             "/audit" => audit::document(state),
@@ -132,7 +132,7 @@ impl Endpoints {
         }
     }
 
-    /// Replies with the page, and what a browser may do with it.
+    /// Replies with the page, and with headers that restrict it in a browser.
     fn page(&self) -> Response<Full<Bytes>> {
         let history = self.history.borrow();
         let recent = history.recent(&self.state, Instant::now());
@@ -159,7 +159,7 @@ fn exposition(request: &Request<Incoming>, metrics: String) -> Response<Full<Byt
 fn ready(state: &ServerState) -> Response<Full<Bytes>> {
     let pending = state.pending();
     if pending.is_empty() {
-        // Ready all the same: answers are marked stale, and other replicas have no newer ones.
+        // Ready even if stale: answers are marked stale, and other replicas have no newer ones.
         return match state.current().pods.0.freshness().age() {
             None => text(StatusCode::OK, "ready\n"),
             Some(age) => {

@@ -1,8 +1,8 @@
-//! Counters of the kernel for this process, under the names that every Prometheus client uses.
+//! Resource usage of this process, for the metrics that Prometheus clients export by convention.
 
 use std::fs;
 
-/// Numbers from `/proc/self`; `None` where the system does not have them.
+/// Numbers from `/proc/self`; `None` if the system does not provide them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct ProcessUsage {
     /// User and system time in seconds.
@@ -20,14 +20,14 @@ impl ProcessUsage {
         Self {
             cpu_seconds: fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(cpu_seconds),
             resident_bytes: resident_bytes(&status),
-            // The directory itself is one of them while it is read.
+            // The descriptor of the directory itself is one of them.
             open_files: files.map(|files| files.count().saturating_sub(1) as u64),
         }
     }
 }
 
 /// Returns fields 14 and 15 of `proc_pid_stat(5)`, in hundredths of a second on every Linux. The second field, the
-/// name, may have spaces and parentheses of its own.
+/// name, may contain spaces and parentheses.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);

@@ -1,4 +1,4 @@
-//! States of a server for tests: with everything that can be in one.
+//! Server states for tests, with all optional parts.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::server::settings::Settings;
 use crate::server::state::{DnsListener, LogLosses, OptionInForce, ServerState};
 use crate::server::transfer::TransferService;
 
-/// Pods with a report that a test chooses.
+/// Pods with a freshness and a report that a test sets.
 struct Reported(Freshness, PodsReport);
 
 impl PodLookup for Reported {
@@ -75,7 +75,7 @@ pub(crate) fn count_answer(state: &ServerState) {
     state.tcp.reply(&reply);
 }
 
-/// Returns the state of a server with such pods.
+/// Returns the state of a server with pods of this freshness and report.
 pub(crate) fn state((freshness, report): (Freshness, PodsReport)) -> Arc<ServerState> {
     let pods = SharedPods(Arc::new(Reported(freshness, report)));
     let audit = Some(Arc::new(Audit::new(Some("/var/lib/poddns/audit".into()), 1, [7; 16])));

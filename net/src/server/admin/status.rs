@@ -1,4 +1,5 @@
-//! `/status`: everything at a glance, as JSON. docs/status.md has each field, from the table in [`super::fields`].
+//! `/status`: the state of the server as JSON. docs/status.md describes each field, which tests in [`super::fields`]
+//! check.
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -71,7 +72,7 @@ fn guards(settings: &Settings) -> Value {
     })
 }
 
-/// The clients that see pods.
+/// Returns the clients that see pods.
 fn visibility(settings: &Settings) -> Value {
     let texts = |networks: &[IpCidr]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
     json!({
@@ -100,7 +101,7 @@ fn index(report: &PodsReport, serial: u32, state: Freshness) -> Option<Value> {
     })
 }
 
-/// The state of the index, or of a watch.
+/// Returns the state of the index, or of a watch.
 pub(super) fn freshness(freshness: Freshness) -> Value {
     let state = match freshness {
         Freshness::Unsynced => "unsynced",
@@ -173,7 +174,7 @@ fn zone_transfers(state: &ServerState, service: &TransferService) -> Value {
     })
 }
 
-/// Queries and responses of the last minutes.
+/// Returns the numbers of queries and responses of the last minutes.
 fn traffic(recent: &Recent<'_>) -> Value {
     let mut responses = Map::new();
     for rcode in RCODES {

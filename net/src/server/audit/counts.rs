@@ -2,7 +2,7 @@
 
 use poddns_core::AuditFinding;
 
-/// Pairs of name and client that a table has places for.
+/// Maximum number of pairs of name and client in a table.
 pub(crate) const PAIRS: usize = 1024;
 
 /// Number of findings.
@@ -11,11 +11,11 @@ pub(crate) const FINDINGS: usize = AuditFinding::ALL.len();
 /// Numbers of audited queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AuditCounts {
-    /// Answered by the address in their name.
+    /// Queries answered with the address in their name.
     pub(crate) queries: u64,
-    /// Those of them that a forwarder sent without the address of its client.
+    /// Queries, of these, that a forwarder sent without the address of its client.
     pub(crate) without_client: u64,
-    /// Those that verified would not answer so, by [`AuditFinding::index`].
+    /// Queries, of these, that mode verified would not answer so, by [`AuditFinding::index`].
     pub(crate) findings: [u64; FINDINGS],
 }
 
@@ -28,7 +28,7 @@ impl AuditCounts {
         }
     }
 
-    /// Returns the number of queries that verified would have refused.
+    /// Returns the number of queries that mode verified would have refused.
     pub(crate) fn refused(&self) -> u64 {
         let all = self.findings.iter().fold(0, |sum: u64, &count| sum.saturating_add(count));
         all.saturating_sub(self.of(AuditFinding::NotReady))

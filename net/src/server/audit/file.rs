@@ -1,4 +1,4 @@
-//! The file that keeps an audit over restarts.
+//! The file that keeps an audit across restarts.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use crate::server::settings::Settings;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AuditFileError {
-    /// The file cannot be read, or others can write to it.
+    /// The file cannot be read, or other users can write to it.
     #[error("audit-file {} is not used: {error}", path.display())]
     Unreadable {
         /// The file.
@@ -45,7 +45,7 @@ pub enum AuditFileError {
     },
 }
 
-/// Summary of an audit file. Displayed, it is a line for the operator.
+/// Summary of an audit file, displayed as one line for the operator.
 #[derive(Clone, Debug)]
 pub struct AuditFileSummary {
     path: PathBuf,
@@ -62,8 +62,8 @@ impl fmt::Display for AuditFileSummary {
     }
 }
 
-/// Tries the audit file of these settings as the server does at its start, and changes nothing. `None` if there is no
-/// audit, or no file of it in the settings.
+/// Checks the audit file of these settings as the server does at its start, without changing it. Returns `None` if the
+/// settings have no audit or no file for it.
 ///
 /// Fails if the server would not keep its audit there.
 #[must_use]
@@ -73,12 +73,12 @@ pub fn try_audit_file(settings: &Settings) -> Option<Result<AuditFileSummary, Au
     Some(read.map(|record| AuditFileSummary { path: path.clone(), record }))
 }
 
-/// Returns the domains that an audit is of, in the order of the settings.
+/// Returns the domains that an audit covers, in the order of the settings.
 pub(crate) fn domains(settings: &Settings) -> Vec<String> {
     settings.zones.iter().map(|zone| zone.domain().to_string().trim_end_matches('.').to_owned()).collect()
 }
 
-/// Reads a file and tries whether it can be replaced. `None` if there is none.
+/// Reads a file and checks that it can be replaced. Returns `None` if there is no file, or an empty one.
 pub(super) fn read(path: &Path, domains: &[String]) -> Result<Option<AuditRecord>, AuditFileError> {
     let unreadable = |error| AuditFileError::Unreadable { path: path.to_owned(), error };
     let octets = state_file::read(path, MAX_FILE).map_err(|error| unreadable(error.into()))?;

@@ -2,16 +2,17 @@
 //!
 //! # Cost for answers
 //!
-//! Each thread that answers has a shard of its own: counters, and a [`PairTable`] of the pairs of name and client that it has
-//! seen since the last merge. Only a query that would be refused takes the shard's lock, and the merge holds that only to swap
-//! two pointers: the merge works on the table that was swapped out. Without an audit there is no shard.
+//! Each thread that answers has its own shard: counters, and a [`PairTable`] of the pairs of name and client since the
+//! last merge. Only a query that would be refused takes the shard's lock. The merge holds the lock only to swap two
+//! pointers, and then processes the table that was swapped out. Without an audit there is no shard.
 //!
 //! # Bound of the error
 //!
-//! All tables have [`PAIRS`] places. A merge adds what a shard's table counted to the ledger's, so that its counts are too
-//! high by at most `N / PAIRS` in a shard and `N / PAIRS` in the ledger, for `N` refused queries in all. What a shard's table
-//! had to forget is missing in the ledger: `missed` bounds that for every pair, and is at most `N / PAIRS`, too. So a pair's
-//! occurrences are between `count - error` and `count + missed`, and no pair with more than `2 N / PAIRS` is unknown.
+//! All tables have at most [`PAIRS`] entries. A merge adds the counts of a shard's table to those of the ledger's
+//! table. For `N` refused queries in total, a count is too high by at most `N / PAIRS` from the shards and `N / PAIRS`
+//! from the ledger. Occurrences of pairs that a shard's table evicted are missing in the ledger: `missed` is an upper
+//! bound of these for every pair, and is at most `N / PAIRS`. The occurrences of a pair are therefore between `count -
+//! error` and `count + missed`, and every pair with more than `2 N / PAIRS` occurrences has an entry.
 
 pub(crate) mod counts;
 pub(crate) mod file;
@@ -32,7 +33,7 @@ use self::table::{AuditEntry, AuditedQuery, PairTable};
 use crate::server::counters::Counter;
 use crate::server::settings::Settings;
 
-/// Counts and pairs of one thread. On cache lines of its own, so that threads do not slow each other down.
+/// Counts and pairs of one thread. Aligned, so that no two threads write to the same cache line.
 #[repr(align(128))]
 pub(crate) struct AuditShard {
     queries: Counter,
@@ -57,8 +58,8 @@ impl AuditShard {
         }
     }
 
-    /// Counts an audited query and what was found. Only called by the shard's own thread. `pair` returns the name and
-    /// the client of a query that verified would refuse.
+    /// Counts an audited query and its finding. Must only be called by the shard's own thread. `pair` returns the name
+    /// and the client of a query that verified would refuse.
     pub(crate) fn count(
         &self,
         has_client: bool,
@@ -74,7 +75,7 @@ impl AuditShard {
         if let Some(counter) = self.findings.get(finding.index()) {
             counter.increment();
         }
-        // Without an index there is no finding about a name.
+        // If the index is not ready, there is no finding about the name.
         if finding != AuditFinding::NotReady
             && let Some(pair) = pair()
         {
@@ -88,13 +89,13 @@ impl AuditShard {
     }
 }
 
-/// Sums of all shards up to the last merge, and of processes before this one.
+/// Sums of all shards up to the last merge, and of earlier processes.
 struct Ledger {
     /// Unix seconds of the first observation.
     begun: u64,
-    /// Time of observation: the process ran, and its index was complete.
+    /// Time of observation, in which the process ran and its index was complete.
     observed: Duration,
-    /// Counts of processes before this one.
+    /// Counts of earlier processes.
     before: AuditCounts,
     table: PairTable,
     missed: u64,
@@ -102,7 +103,7 @@ struct Ledger {
     spare: Box<PairTable>,
 }
 
-/// State of the file.
+/// State of the audit file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AuditFileReport {
     /// True if the audit continues from the file.
@@ -115,7 +116,7 @@ pub(crate) struct AuditFileReport {
 
 /// An audit, shared by the threads of a server.
 pub(crate) struct Audit {
-    /// Path of the file that keeps it over restarts.
+    /// Path of the file that keeps the audit across restarts.
     pub(crate) path: Option<PathBuf>,
     shards: Vec<Arc<AuditShard>>,
     ledger: Mutex<Ledger>,
@@ -155,7 +156,8 @@ impl Audit {
         }
     }
 
-    /// Returns the audit that settings ask for: for the threads over UDP, and after them that over TCP.
+    /// Returns the audit of these settings, if enabled: a shard for each UDP thread, followed by one for the TCP
+    /// thread.
     pub(crate) fn of(settings: &Settings, key: [u8; 16]) -> Option<Arc<Self>> {
         let audit = || Arc::new(Self::new(settings.audit_file.clone(), settings.threads.get() + 1, key));
         settings.audits().then(audit)
@@ -166,14 +168,14 @@ impl Audit {
         self.shards.get(thread).cloned()
     }
 
-    /// Returns the counts of this process and those before it.
+    /// Returns the counts of this process and earlier ones.
     pub(crate) fn counts(&self) -> AuditCounts {
         let mut counts = lock(&self.ledger).before;
         self.shards.iter().for_each(|shard| counts.add(&shard.counts()));
         counts
     }
 
-    /// Returns the counts of this process alone, for metrics: a counter begins at 0.
+    /// Returns the counts of this process alone, for metrics, whose counters begin at 0.
     pub(crate) fn counts_of_process(&self) -> AuditCounts {
         let mut counts = AuditCounts::default();
         self.shards.iter().for_each(|shard| counts.add(&shard.counts()));
@@ -231,7 +233,7 @@ fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Locks a mutex whose data every change leaves consistent.
+/// Locks a mutex, even if poisoned: every change leaves its data consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -260,7 +262,7 @@ mod tests {
             for thread in 0..3 {
                 let shard = audit.shard(thread).unwrap();
                 for _ in 0..4_000 {
-                    // Few that are frequent, and many that are not.
+                    // A few frequent pairs, and many rare ones.
                     let number = if random.bool() { random.u32(0..8) } else { random.u32(100..60_000) };
                     shard.count(true, Some(AuditFinding::NoSuchPod), round, || Some(pair(number)));
                     *exact.entry(pair(number)).or_insert(0_u64) += 1;

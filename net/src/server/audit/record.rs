@@ -1,4 +1,4 @@
-//! An audit on its way to a file and back: text of three lines.
+//! Format of an audit file: text of three lines.
 //!
 //! | line | contents |
 //! |---|---|
@@ -26,7 +26,7 @@ pub(crate) const MAX_FILE: u64 = 1 << 20;
 /// Maximum number of domains.
 const MAX_DOMAINS: usize = 1024;
 
-/// Time that no observation exceeds: a thousand years.
+/// Maximum time of observation: a thousand years.
 const MAX_OBSERVED: Duration = Duration::from_hours(1000 * 366 * 24);
 
 /// State of an audit.
@@ -34,16 +34,16 @@ const MAX_OBSERVED: Duration = Duration::from_hours(1000 * 366 * 24);
 pub(crate) struct AuditRecord {
     /// Unix seconds of the first observation.
     pub(crate) begun: u64,
-    /// Time of observation, to the millisecond in a file.
+    /// Time of observation; whole milliseconds in a file.
     pub(crate) observed: Duration,
     pub(crate) counts: AuditCounts,
-    /// Upper bound of what is missing in each count.
+    /// Upper bound of the occurrences that are missing in each count.
     pub(crate) missed: u64,
     /// At most [`PAIRS`].
     pub(crate) entries: Vec<AuditEntry>,
 }
 
-/// Reason why the contents of a file are no record of this audit.
+/// Reason why the contents of a file are not a record of this audit.
 #[derive(Debug, Error)]
 pub(crate) enum RecordError {
     #[error("it is no audit of poddns")]
@@ -82,7 +82,7 @@ impl AuditRecord {
         format!("{MAGIC}{VERSION}\n{:016x}\n{document}\n", checksum(&document))
     }
 
-    /// Reads the contents of a file that must be an audit of these domains.
+    /// Parses the contents of a file, which must be an audit of these domains.
     pub(crate) fn decode(octets: &[u8], domains: &[String]) -> Result<Self, RecordError> {
         let document: Value = serde_json::from_str(document(octets)?).map_err(RecordError::Json)?;
         let of: Vec<String> = list(&document, "domains", MAX_DOMAINS)?
@@ -119,12 +119,12 @@ impl AuditRecord {
     }
 }
 
-/// Returns true if the contents are an audit of any version, which this one's may replace.
+/// Returns true if the contents are an audit file of any version, which may be replaced.
 pub(crate) fn is_audit(octets: &[u8]) -> bool {
     octets.starts_with(MAGIC.as_bytes())
 }
 
-/// Returns the third line, if the first two are right.
+/// Returns the third line, if the first two are valid.
 fn document(octets: &[u8]) -> Result<&str, RecordError> {
     let text = octets.strip_prefix(MAGIC.as_bytes()).ok_or(RecordError::Foreign)?;
     let text = str::from_utf8(text).map_err(|_| RecordError::Checksum)?;
@@ -187,14 +187,14 @@ fn decode_entry(value: &Value) -> Option<AuditEntry> {
     (entry.error <= entry.count && entry.first <= entry.last).then_some(entry)
 }
 
-/// Checks that bytes, as they are and behind the first two lines of a record, are refused with an error, or are a record
-/// that is the same after it has been written and read again.
+/// Checks that bytes, alone and after the first two lines of a record, are refused with an error, or are a record that
+/// is the same after it has been written and read again.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn check(octets: &[u8]) {
     let text = String::from_utf8_lossy(octets).replace('\n', " ");
     let whole = format!("{MAGIC}{VERSION}\n{:016x}\n{text}\n", checksum(&text));
     for octets in [octets, whole.as_bytes()] {
-        // With the domains of the record, so that the fields behind them are reached.
+        // With the domains of the record, so that the fields after them are checked.
         let domains = match AuditRecord::decode(octets, &[]) {
             Err(RecordError::Domains { .. }) => domains_of(octets),
             _ => Vec::new(),

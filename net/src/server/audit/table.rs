@@ -1,9 +1,9 @@
 //! The most frequent pairs of name and client of a stream, in bounded memory: the space-saving algorithm (Metwally,
 //! Agrawal, El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005) with weights.
 //!
-//! Of `N` occurrences in all, a full table of `k` places knows each pair that occurred more than `N / k` times, and each of
-//! its counts is at most `N / k` too high; [`AuditEntry::error`] bounds by how much. Until there are more than `k` different
-//! pairs all counts are exact.
+//! After `N` occurrences in total, a table of `k` entries contains each pair that occurred more than `N / k` times. A
+//! count is too high by at most [`AuditEntry::error`], which is at most `N / k`. All counts are exact until there are
+//! more than `k` different pairs.
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use poddns_core::{AuditFinding, Label};
 use siphasher::sip::SipHasher13;
 
-/// Slots of the hash table for each place.
+/// Number of slots of the hash table for each entry.
 const SLOTS: usize = 4;
 
 /// A query as the audit counts it: its name and its client.
@@ -23,16 +23,16 @@ pub(crate) struct AuditedQuery {
     pub(crate) client: Option<IpAddr>,
 }
 
-/// A pair with its occurrences.
+/// A pair with the number of its occurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AuditEntry {
     pub(crate) pair: AuditedQuery,
     /// The last finding.
     pub(crate) finding: AuditFinding,
-    /// Occurrences, of which at most `error` are others'.
+    /// Number of occurrences, of which at most `error` are those of evicted pairs.
     pub(crate) count: u64,
     pub(crate) error: u64,
-    /// First and last occurrence since the pair has a place, in Unix seconds.
+    /// First and last occurrence since the pair has an entry, in Unix seconds.
     pub(crate) first: u64,
     pub(crate) last: u64,
 }
@@ -44,21 +44,22 @@ impl AuditEntry {
     }
 }
 
-/// A table of the most frequent pairs. Neither allocates nor grows once it is made.
+/// A table of the most frequent pairs. It does not allocate after its creation.
 pub(crate) struct PairTable {
     key: [u8; 16],
     entries: Vec<AuditEntry>,
     capacity: usize,
     /// Indexes of entries, as a binary heap whose root has the smallest count.
     heap: Vec<u32>,
-    /// Place in the heap of each entry.
+    /// Position in the heap of each entry.
     places: Vec<u32>,
     /// Hash table with linear probing: an entry's index plus one, or 0.
     slots: Vec<u32>,
 }
 
 impl PairTable {
-    /// A table with this many places, at most 2^28. `key` is secret, so that no client can choose pairs that collide.
+    /// Returns a table for this many entries, at most 2^28. `key` is secret, so that no client can choose pairs that
+    /// collide.
     pub(crate) fn new(capacity: usize, key: [u8; 16]) -> Self {
         let slots = (capacity.max(1) * SLOTS).next_power_of_two();
         Self {
@@ -71,7 +72,7 @@ impl PairTable {
         }
     }
 
-    /// Bytes of memory.
+    /// Returns the memory of the table in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.entries.capacity() * size_of::<AuditEntry>()
@@ -86,7 +87,7 @@ impl PairTable {
         &self.entries
     }
 
-    /// Upper bound of the occurrences of a pair that has no place.
+    /// Returns an upper bound of the occurrences of a pair without an entry.
     pub(crate) fn floor(&self) -> u64 {
         if self.entries.len() < self.capacity { 0 } else { self.count_at(0) }
     }
@@ -99,7 +100,7 @@ impl PairTable {
         self.slots.fill(0);
     }
 
-    /// Adds occurrences of a pair. If there is no place left, that of the least frequent one is taken.
+    /// Adds occurrences of a pair. If the table is full, a new pair evicts the least frequent one.
     pub(crate) fn add(&mut self, entry: &AuditEntry) {
         if let Some(index) = self.find(&entry.pair) {
             self.update(index, entry);
@@ -146,7 +147,7 @@ impl PairTable {
     fn hash(&self, pair: &AuditedQuery) -> usize {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         pair.hash(&mut hasher);
-        // Only the lower bits matter.
+        // Only the lower bits are used.
         usize::try_from(hasher.finish() & u64::from(u32::MAX)).unwrap_or_default() & self.mask()
     }
 
@@ -159,7 +160,7 @@ impl PairTable {
         self.slot(pair).map(|slot| self.slots[slot] as usize - 1)
     }
 
-    /// Returns the slot of a pair that has a place. There is always an empty slot to end at.
+    /// Returns the slot of a pair, if it has an entry. The search ends, since there is always an empty slot.
     fn slot(&self, pair: &AuditedQuery) -> Option<usize> {
         let mut slot = self.hash(pair);
         loop {
@@ -179,7 +180,8 @@ impl PairTable {
         self.slots[slot] = narrow(index + 1);
     }
 
-    /// Empties a pair's slot, and moves those behind it that would no longer be found (Knuth, TAOCP 6.4, algorithm R).
+    /// Empties a pair's slot, and moves the following ones that would no longer be found (Knuth, TAOCP 6.4, algorithm
+    /// R).
     fn unlink(&mut self, pair: &AuditedQuery) {
         let Some(mut hole) = self.slot(pair) else { return };
         let mut slot = hole;
@@ -238,7 +240,7 @@ impl PairTable {
     }
 }
 
-/// An index, of which there are fewer than 2^32.
+/// Converts an index, which is less than 2^32.
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
@@ -296,7 +298,7 @@ mod tests {
     fn zipf_stream_keeps_its_most_frequent() {
         let mut random = fastrand::Rng::with_seed(7);
         let (mut table, mut exact) = (PairTable::new(256, [7; 16]), HashMap::new());
-        // Zipf's law with exponent 1 over 100,000 pairs, by the inverse of its cumulated weights.
+        // Zipf's law with exponent 1 over 100,000 pairs, by inversion of its cumulative weights.
         let mut sum = 0.0;
         let cumulated: Vec<f64> = (1..=100_000)
             .map(|rank| {
@@ -312,7 +314,7 @@ mod tests {
             *exact.entry(pair).or_insert(0) += 1;
         }
         check(&table, &exact);
-        // More than N / k times, so all of these are known.
+        // Pairs with more than N / k occurrences, which must all have an entry.
         let mut ranks: Vec<_> = exact.iter().filter(|&(_, &count)| count > 400_000 / 256).collect();
         ranks.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         assert!(ranks.len() >= 15, "{}", ranks.len());

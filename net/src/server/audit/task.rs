@@ -1,4 +1,4 @@
-//! The task of an audit: it merges the tables of the threads, counts the time, and writes the file.
+//! The task of an audit: it merges the tables of the threads, counts the time of observation, and writes the file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::server::supervise::{Tasks, unblocked};
 /// Interval between merges.
 const MERGE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Interval between two writes of the file, and so the most that it lags behind.
+/// Interval between two writes of the file, and therefore the maximum lag of the file.
 const WRITE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Task that keeps one audit. Another thread does the disk I/O.
+/// Task that maintains one audit. Another thread does the disk I/O.
 #[derive(Debug)]
 pub(crate) struct AuditTask {
     pub(crate) audit: Arc<Audit>,
@@ -35,20 +35,21 @@ impl AuditTask {
         Self { audit, stop, task }
     }
 
-    /// Writes the file a last time, and waits for that.
+    /// Writes the file a last time, and waits until it is written.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
-        // One that panicked has been reported.
+        // A panic has been reported.
         let _ = self.task.await;
     }
 
-    /// The same without waiting.
+    /// Like [`finish`](Self::finish), without waiting.
     pub(crate) fn retire(self) {
         self.stop.cancel();
     }
 }
 
-/// Keeps the audit until it is stopped. `writable` is true if the file may be written, `None` before the first read.
+/// Maintains the audit until it is stopped. `writable` is true if the file may be written, `None` before the first
+/// read.
 async fn keep(
     audit: &Arc<Audit>,
     state: &ServerState,

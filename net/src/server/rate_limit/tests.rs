@@ -44,10 +44,10 @@ fn budget_of_a_second_is_repaid() {
     let client = ip("203.0.113.7");
     assert_eq!(burst(&mut limiter, client, now, 10), [10, 0, 0]);
     assert_eq!(burst(&mut limiter, client, now, 10), [0, 5, 5]);
-    // One response is refilled each tenth of a second,
+    // One response is refilled each tenth of a second.
     assert_eq!(burst(&mut limiter, client, now + Duration::from_millis(99), 1), [0, 0, 1]);
     assert_eq!(burst(&mut limiter, client, now + Duration::from_millis(300), 5), [3, 1, 1]);
-    // at most the budget of one second.
+    // At most the budget of one second is refilled.
     assert_eq!(burst(&mut limiter, client, now + Duration::from_hours(1), 12), [10, 1, 1]);
     assert_eq!(burst(&mut limiter, ip("203.0.114.7"), now, 10), [10, 0, 0], "another network");
 }

@@ -24,7 +24,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 /// Maximum time to drain a socket that still receives connections.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// System calls of the loop; a trait, so that tests can make each of them fail.
+/// System calls of the loop. It is a trait so that tests can make each of them fail.
 pub(super) trait Accept {
     /// Waits for a connection.
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)>;
@@ -105,13 +105,13 @@ async fn leave<A: Accept>(socket: &A, failures: &mut Failures<'_>, accepted: imp
             Ok(false) => return,
             Err(error) => tracing::debug!(%error, "new connections cannot be led to another process"),
         }
-        // Accepts the connections that are already waiting,
+        // Connections that are already waiting.
         while Instant::now() < end
             && let Ok(outcome) = time::timeout(Duration::ZERO, socket.accept()).await
         {
             take(outcome, failures, &accepted).await;
         }
-        // then those that still arrive.
+        // Connections that still arrive.
         match time::timeout(DRAIN_TIMEOUT, socket.accept()).await {
             Ok(outcome) => take(outcome, failures, &accepted).await,
             Err(_) => return,

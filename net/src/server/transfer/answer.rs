@@ -1,4 +1,4 @@
-//! Decisions on queries that the responder leaves to the driver: transfers, and whatever is signed.
+//! Decisions on queries that the responder leaves to the driver: queries for transfers, and signed queries.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl From<Option<Reply>> for TransferOutcome {
 }
 
 impl TransferOutcome {
-    /// Answers while there is no service: nothing can be transferred yet, and no signature be checked.
+    /// Answers a query while there is no service: no zone can be transferred, and no signature can be checked.
     pub(crate) fn not_ready(query: &[u8], out: &mut [u8]) -> Self {
         respond_without_records(query, Rcode::SERVFAIL, Some(Ede::NOT_READY), out).into()
     }
@@ -116,7 +116,7 @@ impl TransferService {
     ) -> TransferOutcome {
         let client = asked.request.source.to_canonical();
         let serial = self.versions.as_ref().and_then(|versions| versions.stats().serial);
-        // A snapshot of which there is a version may have turned out to be of another cluster.
+        // There may be a version of a snapshot that has since been found to be of another cluster.
         let serial = serial.filter(|_| self.pods.0.freshness() != Freshness::Unsynced);
         let is_udp = asked.request.transport == Transport::Udp;
         let refusal = match (serial, transfer.known) {
@@ -144,8 +144,8 @@ impl TransferService {
         self.refuse(refusal, asked, signer, out)
     }
 
-    /// Answers IXFR over UDP: RFC 1995 2, "the server should send a single SOA record of the current version" to one whose
-    /// differences do not fit, so that the client asks again over TCP.
+    /// Answers IXFR over UDP with one SOA record, so that the client repeats the query over TCP. RFC 1995 2: if the
+    /// differences do not fit, "the server should send a single SOA record of the current version".
     fn answer_soa(
         &self,
         transfer: Transfer,
@@ -182,7 +182,7 @@ impl TransferService {
         written.and_then(|reply| sign(signer, reply, out)).into()
     }
 
-    /// Counts a refusal, and logs at most one a minute.
+    /// Counts a refusal, and logs at most one per minute.
     fn log_refusal(&self, client: IpAddr, refusal: TransferRefusal, reason: &str) {
         static LOGGED: AtomicU64 = AtomicU64::new(0);
         self.counters.refused(refusal).add(1);
@@ -207,7 +207,7 @@ fn limit(query: &[u8], transport: Transport) -> usize {
     size.map_or(MIN_REPLY, usize::from).max(MIN_REPLY)
 }
 
-/// Signs the response at the front of the output buffer, if a signature is due.
+/// Signs the response at the front of the output buffer, if there is a signer.
 fn sign(signer: Option<Signer>, mut reply: Reply, out: &mut [u8]) -> Option<Reply> {
     if let Some(mut signer) = signer {
         let response = signer.sign(out.get(..reply.len)?.to_vec(), unix_time())?;
@@ -242,7 +242,7 @@ mod tests {
         TransferService::with_keys(SharedPods(Arc::new(NoPods)), &keys)
     }
 
-    /// A signed query for AXFR, and where its signature's record begins.
+    /// Returns a signed query for AXFR, and the offset of its TSIG record.
     fn query() -> (Vec<u8>, usize) {
         let mut builder = MessageBuilder::new_vec();
         builder.header_mut().set_id(7);
@@ -266,7 +266,7 @@ mod tests {
         assert!(!is_transferred(Arc::new(UnopenedPods::default())));
     }
 
-    /// Answers as a thread does; `None` if it is not left to the service.
+    /// Answers a query as a thread does; `None` if the responder does not leave it to the service.
     fn answered(
         service: &Arc<TransferService>,
         query: &[u8],
@@ -294,7 +294,7 @@ mod tests {
         let (service, (query, unsigned)) = (service(), query());
         let intact = answered(&service, &query, Transport::Tcp);
         assert!(matches!(intact, Some(TransferOutcome::Transfer(_))), "{intact:?}");
-        // Behind the name of the key, type and class.
+        // After the name of the key, type and class.
         let ttl = unsigned + "poddns".len() + 6;
         for at in 0..query.len() {
             for change in [0x01, 0x80, 0xc0, 0xff] {
@@ -302,7 +302,7 @@ mod tests {
                 garbled[at] ^= change;
                 for transport in [Transport::Tcp, Transport::Udp] {
                     let answered = answered(&service, &garbled, transport);
-                    // RFC 8945 5.3: the ID is signed as it was, and the TTL as 0, whatever they are now.
+                    // RFC 8945 5.3: the original ID and a TTL of 0 are signed, whatever the message has.
                     let is_signed = at >= 2 && !(ttl..ttl + 4).contains(&at);
                     assert!(
                         !is_signed || !matches!(answered, Some(TransferOutcome::Transfer(_))),
@@ -317,7 +317,7 @@ mod tests {
             let mut longer = query.clone();
             longer.insert(at, 0);
             let answered = answered(&service, &longer, Transport::Tcp);
-            // Octets behind the message are no part of it.
+            // Octets after the message are not part of it.
             let is_same = longer.starts_with(&query);
             assert!(is_same || !matches!(answered, Some(TransferOutcome::Transfer(_))), "{at}: {answered:?}");
         }

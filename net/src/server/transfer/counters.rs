@@ -9,11 +9,11 @@ use std::time::Instant;
 /// Kind of an answer to a query for a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransferKind {
-    /// All of the zone.
+    /// The whole zone.
     Axfr,
     /// Differences.
     Ixfr,
-    /// One SOA: the client has the current version, or asked over UDP.
+    /// One SOA: the client has the current version, or sent the query over UDP.
     Soa,
 }
 
@@ -29,14 +29,14 @@ impl TransferKind {
     }
 }
 
-/// Reason for which a query for a transfer, or a signed one, was refused.
+/// Reason why a query for a transfer, or a signed query, was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransferRefusal {
-    /// The client's address is not one of a secondary.
+    /// The client's address is not that of a secondary.
     Address,
     /// There is a key, and the query is not signed.
     Unsigned,
-    /// The signature is wrong, or of a key that is not known.
+    /// The signature is invalid, or of an unknown key.
     Signature,
     /// AXFR over UDP.
     Transport,
@@ -59,7 +59,7 @@ impl TransferRefusal {
     }
 }
 
-/// A number that any thread adds to.
+/// Counter that any thread may increment.
 #[derive(Debug, Default)]
 pub(crate) struct SharedCounter(AtomicU64);
 
@@ -80,7 +80,7 @@ pub(crate) struct Secondary {
     pub(crate) serial: Option<u32>,
     /// Time at which it was seen.
     pub(crate) seen: Option<Instant>,
-    /// NOTIFY messages sent, and answers to them.
+    /// Number of NOTIFY messages sent, and of those that the secondary accepted.
     pub(crate) notified: u64,
     pub(crate) acknowledged: u64,
 }
@@ -111,7 +111,7 @@ impl TransferCounters {
         &self.refused[refusal as usize]
     }
 
-    /// Makes these the secondaries.
+    /// Sets the secondaries; keeps the state of those that remain.
     pub(super) fn set_secondaries(&self, addresses: &[SocketAddr]) {
         let mut secondaries = self.lock();
         secondaries.retain(|address, _| addresses.contains(address));
@@ -120,7 +120,7 @@ impl TransferCounters {
         }
     }
 
-    /// Notes that a client, whose address is canonical, has a version: all secondaries of this address have.
+    /// Records that a client has a version, for all secondaries with its address, which must be canonical.
     pub(super) fn seen(&self, client: IpAddr, serial: u32) {
         for (_, secondary) in
             self.lock().iter_mut().filter(|(address, _)| address.ip().to_canonical() == client)
@@ -129,18 +129,18 @@ impl TransferCounters {
         }
     }
 
-    /// Changes what is known of a secondary.
+    /// Changes the state of a secondary.
     pub(super) fn change(&self, address: SocketAddr, change: impl FnOnce(&mut Secondary)) {
         self.lock().get_mut(&address).map(change);
     }
 
-    /// Returns what is known of each secondary.
+    /// Returns the state of each secondary.
     pub(crate) fn secondaries(&self) -> Vec<(SocketAddr, Secondary)> {
         self.lock().iter().map(|(&address, &secondary)| (address, secondary)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Secondary>> {
-        // Each change is made of assignments.
+        // Each change consists of assignments, so a panic leaves the state consistent.
         self.secondaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! The property of transaction signatures that the fuzz target `signed` checks: a message that was garbled anywhere is not
-//! taken for the one that was signed.
+//! The property of transaction signatures that the fuzz target `signed` checks: a message that was altered anywhere
+//! does not pass for the one that was signed.
 
 use std::sync::LazyLock;
 
@@ -12,12 +12,12 @@ use super::signed;
 
 /// Time of the signature and of its check, in Unix seconds.
 const NOW: u64 = 1_800_000_000;
-/// Length of the ID at the front of a message, which is not signed as it is sent (RFC 8945 5.3.2).
+/// Length of the ID at the front of a message. The original ID is signed, not the one that is sent (RFC 8945 5.3.2).
 const ID: usize = 2;
 const KEYS: &str =
     "key poddns { algorithm hmac-sha256; secret YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyBvciBtb3Jl; };";
 
-/// A query for AXFR before it is signed, and signed.
+/// A query for AXFR, unsigned and signed.
 struct SignedQuery {
     keys: TsigKeys,
     unsigned: Vec<u8>,
@@ -38,17 +38,18 @@ static SIGNED: LazyLock<SignedQuery> = LazyLock::new(|| {
     query
 });
 
-/// Returns whether the signature of a message is right. Panics if it is, and the message is not the one that was signed.
+/// Returns true if the signature of a message is valid. Panics if it is valid, but the message is not the one that was
+/// signed.
 fn is_right(query: &SignedQuery, message: &[u8]) -> bool {
     let Some(Ok(verified)) = signed::check(Some(&query.keys), message, NOW) else { return false };
-    // Octets behind those that the header counts are no part of the message.
+    // Octets after the records that the header counts are not part of the message.
     let both = verified.request.get(ID..).zip(query.unsigned.get(ID..));
     let is_same = both.is_some_and(|(verified, signed)| verified.starts_with(signed));
     assert!(is_same, "another message: {}", message.escape_ascii());
     true
 }
 
-/// Changes a signed query as the octets say, three for each change, and checks what is made of it.
+/// Alters a signed query according to the octets, three for each change, and checks the result after each.
 pub(crate) fn check(octets: &[u8]) {
     let mut message = SIGNED.signed.clone();
     for change in octets.chunks_exact(3) {

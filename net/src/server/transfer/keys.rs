@@ -1,4 +1,4 @@
-//! Keys of transaction signatures, from a file as BIND's `tsig-keygen` writes it.
+//! Keys of transaction signatures, from a file in the format of BIND's `tsig-keygen`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,15 +17,15 @@ use crate::server::secret_file;
 /// Maximum size of a key file in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// Minimum length of a secret in bytes: RFC 8945 7 has it "at least as long as the keyed message digest", of which half is
-/// what a signature may be truncated to.
+/// Minimum length of a secret in bytes. RFC 8945 7: "at least as long as the keyed message digest". This is half of the
+/// shortest digest, the length to which a signature may be truncated.
 const MIN_SECRET: usize = 16;
 
 /// Reason why a key file cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("transfer-key {path}: {error}", path = path.display())]
     Unreadable {
         /// The file.
@@ -34,12 +34,12 @@ pub enum KeyError {
         #[source]
         error: io::Error,
     },
-    /// Something in it is not as it should be.
+    /// The contents of the file are malformed.
     #[error("transfer-key {path}, line {line}: {fault}", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// The line, from 1 on.
+        /// The line, counted from 1.
         line: usize,
         /// The fault.
         #[source]
@@ -47,17 +47,17 @@ pub enum KeyError {
     },
 }
 
-/// Fault of a key file. No part of a secret is in it.
+/// Fault of a key file. Contains no part of a secret.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeyFault {
-    /// The file is larger than any key file.
+    /// The file is too large for a key file.
     #[error("the file has more than {MAX_FILE} bytes, which no key file has")]
     TooLarge,
     /// The file has no key.
     #[error("there is no key; write one with `tsig-keygen -a hmac-sha256 NAME`")]
     NoKey,
-    /// The file has something else where this is expected.
+    /// The file has another token where this one is expected.
     #[error("{0} is expected")]
     Expected(&'static str),
     /// The file has this word where a key must begin.
@@ -99,7 +99,7 @@ pub enum KeyFault {
 #[derive(Clone)]
 pub(super) struct TsigKeys {
     pub(super) store: Arc<HashMap<(KeyName, Algorithm), Key>>,
-    /// The first one, which NOTIFY is signed with.
+    /// The first key, which NOTIFY is signed with.
     pub(super) first: Arc<Key>,
 }
 
@@ -123,7 +123,7 @@ impl TsigKeys {
         Self::parse(&text).map_err(malformed)
     }
 
-    /// Reads the contents of such a file; the error has the line.
+    /// Parses the contents of such a file; an error has the number of the line.
     pub(super) fn parse(text: &str) -> Result<Self, (usize, KeyFault)> {
         let mut tokens = Tokens { text, at: 0 };
         let (mut store, mut first) = (HashMap::new(), None);
@@ -143,12 +143,12 @@ impl TsigKeys {
     }
 }
 
-/// Text from the file, short enough for a log line.
+/// Returns text from the file, escaped and short enough for a log line.
 fn shown(text: &str) -> String {
     text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
-/// The words of a file of BIND's syntax: `{`, `}`, `;`, and words, quoted or not.
+/// The tokens of a file in BIND's syntax: `{`, `}`, `;`, and words, quoted or not.
 struct Tokens<'a> {
     text: &'a str,
     at: usize,
@@ -165,7 +165,7 @@ impl<'a> Tokens<'a> {
         (line, fault)
     }
 
-    /// Passes over white space and comments.
+    /// Skips white space and comments.
     fn skip(&mut self) -> Result<(), (usize, KeyFault)> {
         loop {
             let rest = self.rest();
@@ -218,7 +218,7 @@ impl<'a> Tokens<'a> {
         if self.next()? == Some(";") { Ok(()) } else { Err(self.wrong(KeyFault::Expected("`;`"))) }
     }
 
-    /// A key behind the word `key`.
+    /// Reads a key, after the word `key`.
     fn key(&mut self) -> Result<Key, (usize, KeyFault)> {
         let name = self.word("the name of the key")?;
         let name: KeyName = name

@@ -1,15 +1,15 @@
-//! Zone transfers (RFC 5936, RFC 1995), NOTIFY (RFC 1996) and transaction signatures (RFC 8945): a secondary's side of the
-//! server.
+//! Zone transfers (RFC 5936, RFC 1995), NOTIFY (RFC 1996) and transaction signatures (RFC 8945): the interface to
+//! secondaries.
 //!
 //! | module | task |
 //! |---|---|
 //! | `keys` | reads the key file |
-//! | `signed` | checks and makes signatures |
+//! | `signed` | checks and creates signatures |
 //! | `answer` | decides on queries, and answers those whose response is one message |
 //! | `records`, `send` | the messages of a transfer, on a thread that exists while there is one |
-//! | `publish` | makes versions, and notifies secondaries of them |
+//! | `publish` | creates versions, and notifies secondaries of them |
 //!
-//! Nothing of it exists without secondaries in the settings.
+//! Without secondaries in the settings, none of it is active.
 
 mod answer;
 mod counters;
@@ -44,7 +44,7 @@ use keys::TsigKeys;
 /// Maximum number of transfers in progress.
 const MAX_TRANSFERS: usize = 8;
 
-/// Maximum number of them for one secondary, so that a slow one leaves room for the others.
+/// Maximum number of transfers in progress for one secondary, so that a slow one leaves slots for the others.
 const MAX_TRANSFERS_PER_SECONDARY: usize = 2;
 
 /// Responder to queries for transfers, with the settings and pods that they are answered from.
@@ -57,11 +57,11 @@ pub(crate) struct TransferService {
     keys: Option<TsigKeys>,
     pub(crate) counters: Arc<TransferCounters>,
     slots: Arc<Semaphore>,
-    /// Each secondary's part of the slots.
+    /// Slots of each secondary, by its address.
     shares: BTreeMap<IpAddr, Arc<Semaphore>>,
 }
 
-/// Keys that were read for settings; none without a key file.
+/// Keys of the settings; `None` without a key file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TransferKeys(Option<TsigKeys>);
 
@@ -74,7 +74,7 @@ impl TransferKeys {
 }
 
 impl TransferService {
-    /// Returns true if a secondary has this address, which is canonical.
+    /// Returns true if a secondary has this address, which must be canonical.
     fn is_secondary(&self, client: IpAddr) -> bool {
         self.shares.contains_key(&client)
     }
@@ -83,7 +83,7 @@ impl TransferService {
         self.pods.0.freshness() != Freshness::Fresh
     }
 
-    /// Returns true if versions have more records than the zone, so that a transfer of all of it is shorter.
+    /// Returns true if the differences have more records than the zone, so that a full transfer is shorter.
     fn is_large(&self, versions: &[Arc<ZoneVersion>]) -> bool {
         let records =
             |version: &Arc<ZoneVersion>| version.removed.iter().count() + version.added.iter().count();
@@ -93,7 +93,7 @@ impl TransferService {
     }
 }
 
-/// Returns the shares of the slots that secondaries have, by their addresses.
+/// Returns the slots of each secondary, by its address.
 fn shares(transfer: &TransferSettings) -> BTreeMap<IpAddr, Arc<Semaphore>> {
     let addresses = transfer.secondaries.iter().map(|secondary| secondary.ip().to_canonical());
     addresses.map(|address| (address, Arc::new(Semaphore::new(MAX_TRANSFERS_PER_SECONDARY)))).collect()
@@ -101,7 +101,7 @@ fn shares(transfer: &TransferSettings) -> BTreeMap<IpAddr, Arc<Semaphore>> {
 
 #[cfg(test)]
 impl TransferService {
-    /// Returns a service with a secondary, for tests; if it is complete, with a version, which the secondary has.
+    /// Returns a service with one secondary, for tests; if `complete`, with a version that the secondary has.
     pub(crate) fn sample(pods: SharedPods, counters: &Arc<TransferCounters>, complete: bool) -> Arc<Self> {
         let mut settings = Settings::default();
         let secondaries = vec![([192, 0, 2, 53], 53).into()];
@@ -131,19 +131,19 @@ impl TransferService {
         })
     }
 
-    /// Returns a service as [`sample`](Self::sample) does, complete and with the keys of such a file.
+    /// Returns a service as [`sample`](Self::sample) does, complete and with the keys of a file with this text.
     pub(crate) fn with_keys(pods: SharedPods, keys: &str) -> Arc<Self> {
         let service = Arc::into_inner(Self::sample(pods, &Arc::default(), true)).unwrap();
         Arc::new(Self { keys: Some(TsigKeys::parse(keys).unwrap()), ..service })
     }
 }
 
-/// Unix seconds; 0 if the clock stands before 1970.
+/// Returns the current time in Unix seconds; 0 if the clock is before 1970.
 fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Unix seconds modulo 2^32, as serials count.
+/// Returns the current time in Unix seconds modulo 2^32, as in serials.
 fn serial_time() -> u32 {
     u32::try_from(unix_time() & u64::from(u32::MAX)).unwrap_or_default()
 }

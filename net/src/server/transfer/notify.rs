@@ -16,16 +16,16 @@ use tokio::time;
 use super::{TransferService, signed, unix_time};
 use crate::server::cookies::random;
 
-/// Time to wait for an answer.
+/// Maximum time to wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Maximum time between two attempts: the refresh interval, after which a secondary asks by itself.
+/// Maximum time between two attempts: the refresh interval, after which a secondary queries the SOA by itself.
 const MAX_DELAY: Duration = Duration::from_mins(1);
 
 /// Maximum length of an answer in bytes.
 const MAX_ANSWER: usize = 4096;
 
-/// Notifies a secondary of all versions; of several that are made while it does not answer, only of the newest.
+/// Notifies a secondary of each version; of versions that are published while it does not answer, only of the newest.
 pub(super) async fn notify(
     service: &TransferService,
     secondary: SocketAddr,

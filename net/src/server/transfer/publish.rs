@@ -1,4 +1,4 @@
-//! Tasks that make versions and notify secondaries of them.
+//! Tasks that create versions of the zones and notify secondaries of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::server::supervise::Tasks;
 /// Interval between checks whether the first list is complete.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Makes versions of the pods that are served, until it is dropped.
+/// Creates versions from the pods that are served, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     pub(crate) service: Arc<TransferService>,
@@ -27,8 +27,8 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Makes versions of `pods` by these settings from now on, in place of `before`; `None` if they have no secondaries.
-    /// `is_same` is true if these are the pods that `before` made versions of.
+    /// Replaces `before` by a publisher of `pods` with these settings; returns `None` if they have no secondaries.
+    /// `is_same` is true if `before` publishes the same pods.
     pub(in crate::server) fn replace(
         before: Option<Self>,
         pods: &OpenPods,
@@ -77,7 +77,7 @@ impl Publisher {
         Some(Self::start(service, &transfer.secondaries, tasks))
     }
 
-    /// Begins to make versions and to notify secondaries of them, as tasks of this thread.
+    /// Spawns the tasks that create versions and notify secondaries of them, on this thread.
     fn start(service: Arc<TransferService>, secondaries: &[SocketAddr], tasks: &Tasks) -> Self {
         let stop = CancellationToken::new();
         let (sender, serials) = watch::channel(None);
@@ -96,7 +96,8 @@ impl Publisher {
         Self { service, stop }
     }
 
-    /// Makes `versions` continue from those of this: after its serial, and without a difference if records differ.
+    /// Makes `versions` continue from those of `self`: after its serial if the pods have changed, and without
+    /// differences if only the records of the pods have changed.
     fn hand_over(&self, versions: &poddns_watch::Transfers, settings: &Settings, pods: &SharedPods) {
         let old = &*self.service;
         let serial = old.versions.as_ref().and_then(|versions| versions.stats().serial);
@@ -116,7 +117,7 @@ impl Drop for Publisher {
     }
 }
 
-/// Makes versions, and sends their serials.
+/// Creates versions and sends their serials; never returns.
 async fn publish(versions: &poddns_watch::Transfers, serials: &watch::Sender<Option<u32>>) {
     loop {
         match versions.publish(Instant::now(), serial_time()) {
@@ -124,12 +125,12 @@ async fn publish(versions: &poddns_watch::Transfers, serials: &watch::Sender<Opt
                 serials.send_replace(Some(serial));
             }
             Publication::Unchanged => {
-                // After a reload, no secondary may have been notified of the serial.
+                // After a reload, the secondaries may not have been notified of the serial.
                 let serial = versions.stats().serial;
                 serials.send_if_modified(|sent| std::mem::replace(sent, serial) != serial);
                 versions.changed().await;
             }
-            // Or earlier, once a list that it waits for has ended.
+            // Or earlier, when a list that the version waits for is complete.
             Publication::Later(due) => drop(time::timeout_at(due.into(), versions.changed()).await),
             Publication::Unsynced => time::sleep(POLL_INTERVAL).await,
         }

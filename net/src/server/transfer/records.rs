@@ -6,26 +6,26 @@ use std::sync::Arc;
 use poddns_core::transfer::{MessageFull, TransferMessage, TransferRecord};
 use poddns_watch::{WalkLost, ZoneRecord, ZoneRecords, ZoneVersion, ZoneWalk};
 
-/// Consecutive records of an answer.
+/// A run of consecutive records of a transfer.
 #[derive(Debug)]
 enum RecordRun {
     Soa(u32),
     Ns,
     /// All addresses of a version.
     Walk(ZoneWalk),
-    /// Addresses that a version does not have any more.
+    /// Addresses that a version removed.
     Removed(Arc<ZoneVersion>),
-    /// Addresses that a version has and the one before did not.
+    /// Addresses that a version added.
     Added(Arc<ZoneVersion>),
 }
 
-/// The records of an answer that have not been written yet.
+/// The records of a transfer that have not been written yet.
 #[derive(Debug)]
 pub(super) struct TransferRecords {
     parts: VecDeque<RecordRun>,
     /// Position of the next record of the first part.
     at: usize,
-    /// Records read of a walk.
+    /// Records that were read from a walk.
     read: ZoneRecords,
 }
 
@@ -34,18 +34,18 @@ impl TransferRecords {
         Self { parts: parts.into_iter().collect(), at: 0, read: ZoneRecords::default() }
     }
 
-    /// One SOA record.
+    /// Returns one SOA record.
     pub(super) fn soa(serial: u32) -> Self {
         Self::new([RecordRun::Soa(serial)])
     }
 
-    /// All of a version (RFC 5936 2.2).
+    /// Returns all records of a version (RFC 5936 2.2).
     pub(super) fn all(walk: ZoneWalk) -> Self {
         let serial = walk.serial();
         Self::new([RecordRun::Soa(serial), RecordRun::Ns, RecordRun::Walk(walk), RecordRun::Soa(serial)])
     }
 
-    /// Differences, the oldest first (RFC 1995 4).
+    /// Returns differences, the oldest first (RFC 1995 4).
     pub(super) fn differences(versions: Vec<Arc<ZoneVersion>>, serial: u32) -> Self {
         let difference = |version: Arc<ZoneVersion>| {
             let (from, to) = (version.from, version.to);
@@ -56,7 +56,7 @@ impl TransferRecords {
         Self::new([RecordRun::Soa(serial)].into_iter().chain(parts).chain([RecordRun::Soa(serial)]))
     }
 
-    /// Writes records into a message until it is full. Returns whether there are more.
+    /// Writes records into a message until it is full. Returns true if there are more.
     pub(super) fn write(&mut self, message: &mut TransferMessage<'_>) -> Result<bool, WalkLost> {
         while let Some(part) = self.parts.front_mut() {
             let written = match part {
@@ -91,7 +91,7 @@ impl TransferRecords {
     }
 }
 
-/// Writes records from this place on, and returns true at their end.
+/// Writes records starting at `at`, and returns true when all are written.
 fn write_all(
     records: &ZoneRecords,
     at: &mut usize,

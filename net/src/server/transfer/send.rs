@@ -1,4 +1,5 @@
-//! Answers over TCP: messages, made on a thread of their own, so that neither queries nor connections wait for them.
+//! Messages of a transfer over TCP, created on a separate thread, so that neither queries nor connections wait for
+//! them.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,29 +16,29 @@ use super::records::TransferRecords;
 use super::signed::Signer;
 use super::{TransferService, unix_time};
 
-/// Number of messages that are made before the client has read those before them.
+/// Number of messages that are created in advance of those that the client has read.
 const MESSAGES_AHEAD: usize = 2;
 
-/// Maximum time of one transfer.
+/// Maximum duration of one transfer.
 const TRANSFER_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// An allowed query for a transfer over TCP.
+/// A permitted query for a transfer over TCP.
 #[derive(Debug)]
 pub(crate) struct TransferJob {
     pub(super) service: Arc<TransferService>,
     pub(super) client: IpAddr,
-    /// Without its signature.
+    /// The query, without its signature.
     pub(super) query: Vec<u8>,
     pub(super) transfer: Transfer,
     pub(super) signer: Option<Signer>,
 }
 
-/// Messages with their lengths in front; an error if the transfer cannot be completed.
+/// Messages with a length prefix; an error if the transfer cannot be completed.
 pub(crate) type TransferMessages = mpsc::Receiver<io::Result<Vec<u8>>>;
 
 impl TransferJob {
-    /// Begins to make the messages once fewer transfers than allowed are in progress, of this secondary and of all. Returns
-    /// them, and the call that makes them, which may panic. Dropping the receiver ends it.
+    /// Waits for a free slot of the secondary and of the server, then starts to create the messages. Returns their
+    /// receiver, and the blocking call that creates them, which may panic. Dropping the receiver ends the call.
     pub(crate) async fn start(self) -> io::Result<(TransferMessages, JoinHandle<()>)> {
         let share = self.service.shares.get(&self.client).ok_or(io::ErrorKind::PermissionDenied)?;
         let share = Arc::clone(share).acquire_owned().await.map_err(io::Error::other)?;
@@ -72,13 +73,13 @@ impl TransferJob {
             Err(error) => {
                 counters.failed(kind).add(1);
                 tracing::warn!(%client, kind = kind.name(), serial, took_ms, %error, "a zone transfer was cut off");
-                // Closes the connection. Fails if it is closed already.
+                // The error closes the connection. Sending fails if the connection is already closed.
                 let _ = to.blocking_send(Err(error));
             }
         }
     }
 
-    /// Sends all messages and returns their length.
+    /// Sends all messages and returns their total length.
     fn send(
         &mut self,
         records: &mut TransferRecords,
@@ -112,15 +113,15 @@ impl TransferJob {
     }
 }
 
-/// A message with its length in front (RFC 1035 4.2.2).
+/// Returns a message with a length prefix (RFC 1035 4.2.2).
 fn framed(message: &[u8]) -> Vec<u8> {
     let len = u16::try_from(message.len()).unwrap_or(u16::MAX);
     [&len.to_be_bytes(), message].concat()
 }
 
 impl TransferService {
-    /// Returns the kind of the answer to a query for a transfer, the serial that it leads to, and its records. `None` if
-    /// there is no version.
+    /// Returns the kind of the answer to a query for a transfer, the serial of the version that the client then has,
+    /// and the records. `None` if there is no version.
     fn records(&self, transfer: Transfer) -> Option<(TransferKind, u32, TransferRecords)> {
         let versions = self.versions.as_ref()?;
         if let Some(known) = transfer.known {
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
     use crate::server::pods::{PodsReport, ServedPods, SharedPods};
 
-    /// Pods whose state cannot be read: a panic.
+    /// Pods that panic when their freshness is read.
     struct Panicking;
 
     impl PodLookup for Panicking {
@@ -181,7 +182,7 @@ mod tests {
         TransferJob { service, client, query, transfer, signer: None }
     }
 
-    /// Returns the number of messages, and whether their maker panicked.
+    /// Returns the number of messages, and true if the call that creates them panicked.
     fn run(pods: Arc<dyn ServedPods>) -> (usize, bool) {
         let job = job(pods);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -1,4 +1,4 @@
-//! Transaction signatures (RFC 8945): requests checked, responses signed.
+//! Transaction signatures (RFC 8945): checks requests, and signs responses.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -34,11 +34,12 @@ pub(super) struct RejectedRequest {
     /// The response.
     pub(super) response: Vec<u8>,
     pub(super) rcode: Rcode,
-    /// The error, as RFC 8945 names it.
+    /// Name of the error in RFC 8945.
     pub(super) error: &'static str,
 }
 
-/// Checks the signature of a request at a time in Unix seconds. `None` if it has none, or is no message.
+/// Checks the signature of a request; `now` is in Unix seconds. Returns `None` if the request has no signature or is
+/// not a message.
 pub(super) fn check(
     keys: Option<&TsigKeys>,
     request: &[u8],
@@ -53,8 +54,8 @@ pub(super) fn check(
     };
     match result {
         Ok(Some(sequence)) => {
-            // The check has set the ID to the one that was signed; the response needs that of the message, which a
-            // forwarder may have changed.
+            // The check has set the ID to the one that was signed; the response needs the ID of the received message,
+            // which a forwarder may have changed.
             let mut unsigned = message.into_octets();
             unsigned.get_mut(..ID)?.copy_from_slice(request.get(..ID)?);
             Some(Ok(VerifiedRequest { request: unsigned, signer: Signer(sequence) }))
@@ -76,8 +77,8 @@ fn refuse(error: ServerError<Key>, request: &[u8]) -> Option<RejectedRequest> {
         TsigRcode::BADTIME => "BADTIME",
         TsigRcode::BADTRUNC => "BADTRUNC",
         TsigRcode::FORMERR if rcode == Rcode::NOTAUTH => {
-            // RFC 8945 5.2.2: an invalid signature is BADSIG. `domain` 0.12 has FORMERR, in the error field of a
-            // signature that ends with it and an empty field of other data.
+            // RFC 8945 5.2.2: an invalid signature is BADSIG. `domain` 0.12 writes FORMERR. The error field is the last
+            // one of the signature, except for an empty field of other data.
             let field = response.len().checked_sub(4)?;
             response.get_mut(field..field + 2)?.copy_from_slice(&TsigRcode::BADSIG.to_int().to_be_bytes());
             "BADSIG"
@@ -93,7 +94,7 @@ impl Signer {
         self.0.key().compose_len().into()
     }
 
-    /// Appends the signature to a message. `None` if it has no room.
+    /// Appends the signature to a message. Returns `None` if it does not fit.
     pub(super) fn sign(&mut self, message: Vec<u8>, now: u64) -> Option<Vec<u8>> {
         let mut builder = MessageBuffer::builder(message)?;
         self.0.answer(&mut builder, Time48::from_u64(now & 0xffff_ffff_ffff)).ok()?;
@@ -101,7 +102,7 @@ impl Signer {
     }
 }
 
-/// Signs a request of ours.
+/// Signs a request that this server sends.
 pub(super) fn sign_request(
     key: &Arc<Key>,
     message: &mut AdditionalBuilder<Vec<u8>>,
@@ -111,7 +112,7 @@ pub(super) fn sign_request(
     ClientTransaction::request(Arc::clone(key), message, now).ok()
 }
 
-/// Returns true if the signature of the response to a request of ours is valid.
+/// Returns true if the signature of the response to such a request is valid.
 pub(super) fn is_right(
     transaction: &ClientTransaction<Arc<Key>>,
     response: &mut Message<Vec<u8>>,
@@ -120,11 +121,11 @@ pub(super) fn is_right(
     transaction.answer(response, Time48::from_u64(now & 0xffff_ffff_ffff)).is_ok()
 }
 
-/// A complete message, for a builder that adds its signature. A builder begins with a header of its own, which is left out
-/// here.
+/// A complete message, for a builder that appends the signature. A builder first writes its own header, which is
+/// discarded.
 struct MessageBuffer {
     octets: Vec<u8>,
-    /// The builder has not written its header yet.
+    /// True until the builder has written its header.
     is_new: bool,
 }
 

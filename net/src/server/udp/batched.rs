@@ -182,7 +182,7 @@ mod tests {
         batch.answer(|_, _| Some(1));
         assert_eq!(server.send(&mut batch, 0).unwrap(), 1);
         client.recv(&mut [0; 8]).unwrap();
-        // The socket is writable now. Tokio polls epoll, but has not registered for it.
+        // The socket is writable. Yielding makes tokio poll epoll, where only readability is registered.
         tokio::task::yield_now().await;
         let told = server.socket.try_io(Interest::WRITABLE, |_| Ok(()));
         assert_eq!(told.unwrap_err().kind(), io::ErrorKind::WouldBlock);

@@ -35,8 +35,8 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(10);
 /// Time to drain a socket after it has left its reuseport group.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// A socket that receives and sends batches of datagrams: the system calls of the loop; a trait, so that tests can make
-/// each of them fail.
+/// A socket that receives and sends batches of datagrams: the system calls of the loop. It is a trait so that tests can
+/// make each of them fail.
 pub(crate) trait DatagramSocket {
     /// Buffers for queries and replies.
     type Batch: DatagramBatch;

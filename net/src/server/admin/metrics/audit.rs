@@ -1,4 +1,4 @@
-//! Metrics of the audit; absent if none is made.
+//! Metrics of the audit; absent if it is disabled.
 
 use poddns_core::AuditFinding;
 

@@ -1,4 +1,4 @@
-//! The reference page of metrics, docs/metrics.md, made from the table of families.
+//! The reference page of metrics, docs/metrics.md, generated from the table of families.
 //!
 //! `PODDNS_WRITE_DOCUMENTS=1 cargo test --workspace --lib document` writes it; without the variable the test compares it.
 
@@ -18,12 +18,12 @@ The [dashboard](../deploy/grafana/poddns.json) and the [alerts](runbook.md) use 
 This page is generated from the table of the metrics in the code.
 ";
 
-/// Every family.
+/// Returns every family.
 fn families() -> impl Iterator<Item = &'static MetricFamily> {
     SECTIONS.iter().flat_map(|section| section.families)
 }
 
-/// Returns the page of all metrics, `docs/metrics.md`: Markdown.
+/// Returns `docs/metrics.md`, the reference of all metrics, as Markdown.
 #[must_use]
 pub fn metrics_reference() -> String {
     let mut text = HEAD.to_owned();
@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    /// The families of an exposition, and the values of each label.
+    /// Returns the families of an exposition, and the values of each label.
     fn exposed(text: &str) -> BTreeMap<&str, BTreeMap<&str, Vec<&str>>> {
         let mut families: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn exposition_has_the_families_of_the_table() {
-        // With everything that a family can depend on.
+        // With all optional parts that a family can depend on.
         let state = samples::state(samples::full_report(Freshness::Fresh));
         let text = text(&registry(Arc::clone(&state))).unwrap();
         let text = to_text(&text);

@@ -1,4 +1,4 @@
-//! A family of metrics: its definition, from which both the exposition and docs/metrics.md are made.
+//! A family of metrics: its definition, from which both the exposition and docs/metrics.md are generated.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub(super) enum MetricKind {
 }
 
 impl MetricKind {
-    /// Returns the type as Prometheus' text format names it.
+    /// Returns the name of the type in Prometheus' text format.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -40,7 +40,7 @@ pub(super) struct MetricLabel {
     pub(super) values: &'static str,
 }
 
-/// A family: a row is all that a new metric needs.
+/// A family. A new metric requires only a row of a table of families.
 pub(super) struct MetricFamily {
     /// The name in Prometheus' text format: with the unit, and with `_total` for a counter.
     pub(super) name: &'static str,
@@ -61,17 +61,17 @@ impl MetricFamily {
         Self { name, kind: MetricKind::Counter, help, more: "", labels: &[], read: |_, _| {} }
     }
 
-    /// Returns such a family of gauges.
+    /// Returns a family of gauges, like [`counter`](Self::counter).
     pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
         Self { kind: MetricKind::Gauge, ..Self::counter(name, help) }
     }
 
-    /// Returns such a family of histograms.
+    /// Returns a family of histograms, like [`counter`](Self::counter).
     pub(super) const fn histogram(name: &'static str, help: &'static str) -> Self {
         Self { kind: MetricKind::Histogram, ..Self::counter(name, help) }
     }
 
-    /// Returns such a family of gauges that are always 1 and have their text in labels.
+    /// Returns a family of gauges that are always 1 and have their text in labels, like [`counter`](Self::counter).
     pub(super) const fn info(name: &'static str, help: &'static str) -> Self {
         Self { kind: MetricKind::Info, ..Self::counter(name, help) }
     }
@@ -105,12 +105,12 @@ enum SampleValue {
     Real(f64),
     Histogram {
         sum: f64,
-        /// Upper bounds, and the number of observations in each bucket alone.
+        /// Upper bounds and numbers of observations of the buckets, not cumulative.
         buckets: Vec<(f64, u64)>,
     },
 }
 
-/// The samples of a family: values of its labels, and the value.
+/// The samples of a family: the values of its labels, and the value of the sample.
 #[derive(Debug, Default)]
 pub(super) struct MetricSamples(Vec<(Vec<String>, SampleValue)>);
 
@@ -172,7 +172,8 @@ impl MetricFamily {
         }
     }
 
-    /// Returns name, unit and type as `OpenMetrics` has them: a name without suffix, which the unit and the type add.
+    /// Returns name, unit and type for `OpenMetrics`: the name without its suffixes, which the encoder adds from unit
+    /// and type.
     fn parts(&self) -> (&'static str, Option<Unit>, MetricType) {
         let (suffix, kind) = match self.kind {
             MetricKind::Counter => ("_total", MetricType::Counter),

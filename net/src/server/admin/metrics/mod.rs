@@ -1,6 +1,6 @@
-//! `/metrics`: sums of what the threads count, made when they are asked for.
+//! `/metrics`: sums of the counters of all threads, computed at each scrape.
 //!
-//! The table of families is the one place where metrics are defined: the exposition and docs/metrics.md are made from it.
+//! Metrics are defined only in the table of families: the exposition and docs/metrics.md are generated from it.
 
 mod audit;
 mod document;
@@ -23,7 +23,7 @@ use self::family::{MetricFamily, MetricLabel, MetricSamples, MetricSection};
 use self::view::MetricsView;
 use crate::server::state::ServerState;
 
-/// Every family.
+/// All families, by section of the reference page.
 static SECTIONS: [MetricSection; 7] = [
     MetricSection { heading: "Queries and responses", families: traffic::QUERIES },
     MetricSection { heading: "Sockets and connections", families: traffic::SOCKETS },

@@ -1,4 +1,4 @@
-//! Metrics of the index and of what feeds it.
+//! Metrics of the index and of its feeds.
 
 use std::time::UNIX_EPOCH;
 
@@ -54,7 +54,7 @@ pub(super) static INDEX: &[MetricFamily] = &[
     )
     .more("Alert on `absent()` as well.")
     .read(|view, to| {
-        // Never in sync is no age, and not 0: `absent()` finds it.
+        // If it was never in sync, there is no sample rather than 0, for `absent()`.
         if view.report.index.is_some() && view.freshness() != Freshness::Unsynced {
             to.real(&[], view.freshness().age().unwrap_or_default().as_secs_f64());
         }

@@ -53,7 +53,7 @@ const TASK: MetricLabel =
 const COOKIES: [(CookieStatus, &str); 3] =
     [(CookieStatus::New, "new"), (CookieStatus::Valid, "valid"), (CookieStatus::Invalid, "invalid")];
 
-/// Response codes that there are samples of before the first such response, so that its rate is seen.
+/// Response codes that have a sample before the first such response, so that rates include it.
 const RCODES: [Rcode; 7] = [
     Rcode::NOERROR,
     Rcode::FORMERR,
@@ -64,7 +64,7 @@ const RCODES: [Rcode; 7] = [
     Rcode::BADVERS,
 ];
 
-/// Extended errors of this server's responses: there are samples of them before the first such response, too.
+/// Extended errors of this server's responses, which also have a sample before the first such response.
 const EXTENDED_ERRORS: [Ede; 9] = [
     Ede::OTHER,
     Ede::STALE_ANSWER,
@@ -84,7 +84,7 @@ fn by_transport(view: &MetricsView<'_>, to: &mut MetricSamples, of: impl Fn(&Cou
     }
 }
 
-/// Adds sums of counters that go by number: a sample for each of these, and for each other in use.
+/// Adds sums of counters by number: a sample for each number in `always`, and for each other number in use.
 fn by_number<'a>(
     view: &MetricsView<'a>,
     to: &mut MetricSamples,
@@ -238,7 +238,7 @@ pub(super) static SOCKETS: &[MetricFamily] = &[
     .more("0 outside of Linux.")
     .read(|view, to| to.number(&[], view.state.listeners().dropped_by_kernel())),
     MetricFamily::gauge("poddns_tcp_connections", "Open connections").read(|view, to| {
-        // Read in this order, so that a connection that closes meanwhile does not make the difference negative.
+        // `closed` is read first, so that a connection that closes meanwhile does not make the difference negative.
         let closed = view.state.connections.closed.get();
         to.number(&[], view.state.connections.accepted.get().saturating_sub(closed));
     }),

@@ -1,4 +1,4 @@
-//! The state of the server that metrics are made from.
+//! The state of the server that metrics are read from.
 
 use crate::server::admin::proc::ProcessUsage;
 use crate::server::answer::ResponseInputs;

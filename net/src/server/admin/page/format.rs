@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Numbers in human-readable form.
 
-/// Digits in groups of three: `1,234,567`.
+/// Returns a number with digits in groups of three: `1,234,567`.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -13,7 +13,7 @@ pub(super) fn number(number: u64) -> String {
     text
 }
 
-/// A rate per second: three digits, or two behind the point.
+/// Returns a rate per second with two decimals below 10, one below 100, else none.
 pub(super) fn rate(rate: f64) -> String {
     match rate {
         0.0 => "0".to_owned(),
@@ -24,17 +24,17 @@ pub(super) fn rate(rate: f64) -> String {
     }
 }
 
-/// Bytes in the largest unit of which there is one: `1.2 MiB`.
+/// Returns a number of bytes in the largest unit that it reaches: `1.2 MiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.into_iter().find(|&(unit, _)| bytes >= unit) {
-        // A tenth is exact enough.
+        // Truncated to tenths.
         Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
         None => format!("{bytes} B"),
     }
 }
 
-/// Seconds in the two largest units: `3 d 4 h`.
+/// Returns a number of seconds in the two largest units: `3 d 4 h`.
 pub(super) fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
@@ -45,7 +45,7 @@ pub(super) fn duration(seconds: u64) -> String {
     }
 }
 
-/// Unix seconds as date and time (UTC): `2026-11-27 09:05:00`.
+/// Returns Unix seconds as date and time (UTC): `2026-11-27 09:05:00`.
 pub(super) fn time(unix_seconds: u64) -> String {
     let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
     // Howard Hinnant's civil_from_days, for days from 1970 on: years begin in March, so that leap days are at the end.

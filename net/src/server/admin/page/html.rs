@@ -1,4 +1,4 @@
-//! HTML of which no text from outside can become markup: markup is `&'static str`, everything else is escaped.
+//! HTML without injection by text from outside: markup is `&'static str`, everything else is escaped.
 
 use std::fmt::{self, Display, Write};
 
@@ -20,7 +20,7 @@ impl Html {
         self
     }
 
-    /// Adds at most so many characters of a text, and a mark if there are more.
+    /// Adds at most `most` characters of a text, and an ellipsis if there are more.
     pub(super) fn bounded(&mut self, text: &str, most: usize) -> &mut Self {
         match text.char_indices().nth(most) {
             None => self.text(text),
@@ -33,7 +33,7 @@ impl Html {
     }
 }
 
-/// Escapes what is written: markup, and characters that would not be seen or would reorder others.
+/// Writer that escapes markup, and characters that are invisible or reorder others.
 struct Escaped<'a>(&'a mut String);
 
 impl Write for Escaped<'_> {

@@ -1,7 +1,7 @@
-//! `/`: the state of the server for people, as one page without any other resource.
+//! `/`: the status page, which needs no other resource.
 //!
-//! It is made of the document of `/status` and of the history, so it has no value of its own. Its script fetches it again
-//! and again; without scripts it is a snapshot.
+//! It is rendered from the documents of `/status` and `/audit` and from the history, and has no other values. Its
+//! script reloads it periodically; without scripts, it shows the state at the time of the request.
 
 mod format;
 mod html;
@@ -22,7 +22,7 @@ use crate::server::history::Recent;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The icon: the letter of the name on a square.
+/// The icon: the letter P on a square.
 const ICON: &str = "<link rel=\"icon\" href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' \
     viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%231f5fa8'/%3E%3Cpath d='M5 13V4h4a3 3 0 0 1 0 \
     6H5' fill='none' stroke='%23fff' stroke-width='2'/%3E%3C/svg%3E\">";
@@ -44,7 +44,7 @@ pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 pub(super) struct PageView<'a> {
     /// The document of `/status`.
     pub(super) status: &'a Value,
-    /// The document of `/audit`, if an audit is made.
+    /// The document of `/audit`, if the audit is enabled.
     pub(super) audit: Option<&'a Value>,
     pub(super) recent: &'a Recent<'a>,
 }
@@ -85,7 +85,7 @@ mod tests {
     use crate::server::history::History;
     use crate::server::state::ServerState;
 
-    /// The page of a server, and its status document.
+    /// Returns the page of a server, and its status document.
     fn of(state: &Arc<ServerState>) -> (String, Value) {
         let start = Instant::now();
         let mut history = History::new(state, start);
@@ -96,7 +96,7 @@ mod tests {
         (page(&PageView { status: &document, audit: None, recent: &recent }), document)
     }
 
-    /// An audit of one name more than a page shows.
+    /// Returns an audit with one name more than a page shows.
     fn audit() -> Value {
         let pair = |count: u64| {
             json!({
@@ -222,7 +222,7 @@ mod tests {
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert_eq!(policy.matches("'sha256-").count(), 2);
         assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
-        // They are in the page as they are, or the hashes would be of something else.
+        // The page must contain them unchanged, so that the hashes match.
         let state = samples::state(samples::full_report(Freshness::Fresh));
         let (page, document) = of(&state);
         assert!(

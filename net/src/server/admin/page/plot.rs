@@ -1,17 +1,17 @@
-//! Plots of rates as SVG, and the table below each, which has the same as numbers.
+//! Plots of rates as SVG, each with a table of the latest rates and the sums.
 
 use super::format::{number, rate};
 use super::html::Html;
 use crate::server::history::{INTERVAL, Recent, SAMPLES, Series};
 
-/// Size of a plot in its own units.
+/// Size of a plot in SVG user units.
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 120.0;
 
 /// A line of a plot.
 pub(super) struct PlotLine {
     pub(super) name: &'static str,
-    /// Class of its colour.
+    /// CSS class of its colour.
     pub(super) class: &'static str,
     pub(super) series: Vec<Series>,
 }
@@ -79,19 +79,19 @@ fn path(html: &mut Html, class: &'static str, rates: &[f64], top: f64) {
     let step = WIDTH / (SAMPLES - 1) as f64;
     for (back, rate) in (0_u32..).zip(rates.iter().rev()) {
         let x = WIDTH - step * f64::from(back);
-        // Half a unit is left for the width of the line.
+        // A margin of one unit is left for the width of the line.
         let y = HEIGHT - 1.0 - (HEIGHT - 2.0) * (rate / top).min(1.0);
         html.text(format_args!("{x:.0},{y:.1} "));
     }
     html.raw("\"/>");
 }
 
-/// The end of a scale, which is a whole number.
+/// Returns the text of the end of a scale, which is a whole number.
 fn scale(top: f64) -> String {
     if top < 100.0 { format!("{top:.0}") } else { rate(top) }
 }
 
-/// Returns the least of 1, 2, 5, 10, 20, … that is not less.
+/// Returns the least of 1, 2, 5, 10, 20, … that is not less than `value`.
 fn ceiling(value: f64) -> f64 {
     let mut top = 1.0;
     loop {
@@ -104,7 +104,7 @@ fn ceiling(value: f64) -> f64 {
     }
 }
 
-/// The scale is that of the history.
+/// The labels of the time axis are those of a history of 15 minutes.
 const _: () = assert!(INTERVAL.as_secs() * SAMPLES as u64 == 15 * 60);
 
 #[cfg(test)]

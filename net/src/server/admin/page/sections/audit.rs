@@ -10,7 +10,7 @@ use crate::server::admin::page::html::Html;
 /// Maximum number of names.
 const NAMES: usize = 20;
 
-/// Adds what the audit counted, if there is one.
+/// Adds the counts of the audit, if there is one.
 pub(super) fn audit(html: &mut Html, view: &PageView<'_>) {
     let Some(audit) = view.audit else { return };
     html.raw("<section class=\"card wide\" aria-labelledby=\"h-audit\"><h2 id=\"h-audit\">Audit ");

@@ -41,7 +41,7 @@ fn row(html: &mut Html, address: &str, configured: &str, protocol: &'static str)
     html.bounded(configured, TEXT).raw("</code></td><td>").raw(protocol).raw("</td></tr>");
 }
 
-/// Adds the options that are set, and behind them those at their default.
+/// Adds the options that are set, followed by those at their default.
 pub(super) fn options(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     let options = list(status, "configuration");

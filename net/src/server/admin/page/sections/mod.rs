@@ -14,7 +14,7 @@ use super::html::Html;
 
 pub(super) use self::state::{PageState, header};
 
-/// A section, which adds nothing if there is nothing to show.
+/// Function that adds a section, or nothing if there is nothing to show.
 type PageSection = fn(&mut Html, &PageView<'_>);
 
 /// All sections, in their order.
@@ -38,12 +38,12 @@ const LIST: usize = 500;
 /// Maximum number of rows of a table, and of items of a list.
 const ROWS: usize = 40;
 
-/// Returns a text, empty if there is none.
+/// Returns a text field, empty if there is none.
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns a number, 0 if there is none.
+/// Returns a number field, 0 if there is none.
 fn count(value: &Value, field: &str) -> u64 {
     value.get(field).and_then(Value::as_u64).unwrap_or_default()
 }
@@ -60,7 +60,7 @@ fn field<'a>(value: &'a Value, field: &str) -> &'a Value {
     value.get(field).unwrap_or(&Value::Null)
 }
 
-/// Adds the texts of a list with commas between them, or `none`.
+/// Adds the texts of a list with commas between them, or `none` if it is empty.
 fn joined(html: &mut Html, values: &[Value], none: &'static str) {
     if values.is_empty() {
         html.raw("<span class=\"none\">").text(none).raw("</span>");
@@ -73,12 +73,12 @@ fn joined(html: &mut Html, values: &[Value], none: &'static str) {
     }
 }
 
-/// Adds where the rest is.
+/// Adds the number of omitted items, and a link to them.
 fn more(html: &mut Html, number: usize) {
     html.text(super::format::number(number as u64)).raw(" more in <a href=\"status\">/status</a>");
 }
 
-/// Adds how fresh something is, as a badge.
+/// Adds a badge with a freshness.
 fn freshness(html: &mut Html, freshness: &Value) {
     let age = super::format::duration(count(freshness, "age_seconds"));
     match text(freshness, "state") {

@@ -1,4 +1,4 @@
-//! The index, and what keeps it up to date.
+//! The index, its snapshot, and its watches and feeds.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::server::admin::page::PageView;
 use crate::server::admin::page::format::{bytes, number, time};
 use crate::server::admin::page::html::Html;
 
-/// Adds how much the index holds.
+/// Adds the size of the index.
 pub(super) fn index(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     html.raw("<section class=\"card\" aria-labelledby=\"h-index\"><h2 id=\"h-index\">Index");

@@ -1,4 +1,4 @@
-//! The state as a whole: ready or not, and by what rules it answers.
+//! The overall state: readiness, and the rules for answers.
 
 use poddns_core::Visibility;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::server::admin::page::html::Html;
 /// Number of digits of a commit that are shown.
 const COMMIT: usize = 12;
 
-/// The state in a word.
+/// Overall state of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum PageState {
     Ready,
@@ -66,7 +66,7 @@ pub(in super::super) fn header(html: &mut Html, status: &Value) {
     html.raw("<p id=\"live\">Snapshot: reload the page for a newer one.</p></header>");
 }
 
-/// Adds what is pending, the mode and its guards.
+/// Adds the reasons why the server is not ready, the mode and its guards.
 pub(super) fn state(html: &mut Html, view: &PageView<'_>) {
     let status = view.status;
     pending(html, list(status, "pending"));
@@ -115,7 +115,7 @@ fn clients(html: &mut Html, status: &Value) {
     }
 }
 
-/// Adds a warning about pods that the rate limit applies to.
+/// Adds warnings about pods that the rate limit applies to, and about lost log lines.
 fn limited(html: &mut Html, status: &Value) {
     let pod = text(status, "rate_limited_pod");
     if !pod.is_empty() {

@@ -8,7 +8,7 @@ use crate::server::admin::page::html::Html;
 use crate::server::admin::page::plot::{PlotLine, figure};
 use crate::server::history::{Recent, Series};
 
-/// Maximum number of reasons with a line of their own.
+/// Maximum number of reasons with their own line.
 const REASONS: usize = 6;
 
 /// Classes of colours of the reasons, the most frequent first.
@@ -49,7 +49,7 @@ fn reasons(recent: &Recent<'_>) -> Vec<PlotLine> {
     let mut all: Vec<(u64, Reason)> =
         Reason::ALL.iter().map(|&reason| (recent.sum(Series::Reason(reason)), reason)).collect();
     all.retain(|&(count, _)| count > 0);
-    // Stable, so that equal ones keep their order from page to page.
+    // The sort is stable, so that equally frequent reasons keep their order from page to page.
     all.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
     let others = all.split_off(all.len().min(REASONS));
     let line = |((_, reason), class): (&(u64, Reason), &'static str)| {

@@ -77,7 +77,7 @@ impl Bound {
         })
     }
 
-    /// Sets the function that returns the number of log lines that the program lost, for the admin endpoints.
+    /// Sets the function that returns the numbers of log lines that the program lost, for the admin endpoints.
     pub fn with_log_losses(self, log_losses: fn() -> LogLosses) -> Self {
         Self { log_losses, ..self }
     }

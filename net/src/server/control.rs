@@ -293,8 +293,7 @@ impl ControlThread {
         }
     }
 
-    /// Puts settings into effect, after their parts have been opened: immediately, or after the first list of their
-    /// pods.
+    /// Puts settings whose parts are open into effect: immediately, or after the first list of their pods.
     fn apply(&mut self, opening: PendingSettings, opened: OpenedParts) {
         let PendingSettings { settings, done, added, removed, .. } = opening;
         if done.is_closed() {

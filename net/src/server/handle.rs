@@ -80,8 +80,7 @@ impl Server {
         self.state.listeners().open.iter().map(|listener| listener.address).collect()
     }
 
-    /// Returns the first address of the admin endpoints, if they are served; if both wildcards are configured, the IPv4
-    /// one.
+    /// Returns the first address of the admin endpoints, if they are served; of both wildcards, the IPv4 one.
     #[must_use]
     pub fn admin(&self) -> Option<SocketAddr> {
         self.state.admin.first().copied()

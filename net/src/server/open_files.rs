@@ -70,8 +70,7 @@ mod tests {
             settings.listen = vec![([127, 0, 0, 1], 0).into(); listeners];
             for_connections(limit, &settings)
         };
-        // 2 threads: 20 for runtimes, 5 for a listener, 16 of the process; in reserve: 5 for another listener, 64 and
-        // 64.
+        // 2 threads: 20 for runtimes, 5 for a listener, 16 for the process. Reserve: 5 for a listener, 64 and 64.
         assert_eq!(connections(2048, 2, 1), 2048 - 41 - 133);
         assert_eq!(connections(2048, 64, 1), 2048 - (268 + 129 + 16) - (129 + 128));
         assert_eq!(connections(2048, 64, 2), 2048 - (268 + 258 + 16) - (129 + 128));

@@ -122,7 +122,7 @@ impl<'a> Logging<'a> {
     }
 
     /// Logs a query if it is selected. `skipped` is the number of queries that the thread has selected since the last
-    /// sample, included.
+    /// sample, inclusive.
     pub(crate) fn log(
         &self,
         skipped: &std::cell::Cell<u32>,

@@ -109,7 +109,7 @@ pub struct OptionInForce {
     pub note: Option<&'static str>,
     /// Kind of source, such as `flag` or `default`.
     pub source: &'static str,
-    /// The place where it is set, if any.
+    /// The place where it is set, if there is one.
     pub place: Option<String>,
 }
 

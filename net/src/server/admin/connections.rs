@@ -3,8 +3,8 @@
 //! # Turns
 //!
 //! A document such as that of `/metrics` occupies the control thread longer than anything else that it does. Documents
-//! are therefore created one at a time, whatever the number of connections and pipelined requests, and before each of
-//! them all other tasks that are ready run, and all sockets are polled. Probes and feeds wait for one or two documents.
+//! are therefore created one at a time, whatever the number of connections and pipelined requests. Before each of them,
+//! all other tasks that are ready run, and all sockets are polled. Probes and feeds wait for one or two documents.
 
 use std::cell::RefCell;
 use std::convert::Infallible;

@@ -80,8 +80,8 @@ fn owner(owner: Owner) -> Value {
     }
 }
 
-/// Returns the type of the address in the name, since it has a record of its own family only, else A. Below `arpa`,
-/// returns PTR.
+/// Returns PTR below `arpa`, else the type of the address in the name, since it only has records of its own family,
+/// else A.
 fn usual_type(name: &[u8]) -> Rtype {
     if name.to_ascii_lowercase().ends_with(b"\x04arpa\x00") {
         return Rtype::PTR;

@@ -13,9 +13,9 @@ pub(crate) const FINDINGS: usize = AuditFinding::ALL.len();
 pub(crate) struct AuditCounts {
     /// Queries answered with the address in their name.
     pub(crate) queries: u64,
-    /// Queries, of these, that a forwarder sent without the address of its client.
+    /// Subset of `queries` that a forwarder sent without the address of its client.
     pub(crate) without_client: u64,
-    /// Queries, of these, that mode verified would not answer so, by [`AuditFinding::index`].
+    /// Subset of `queries` that mode verified would not answer so, by [`AuditFinding::index`].
     pub(crate) findings: [u64; FINDINGS],
 }
 

@@ -11,8 +11,8 @@
 //! All tables have at most [`PAIRS`] entries. A merge adds the counts of a shard's table to those of the ledger's
 //! table. For `N` refused queries in total, a count is too high by at most `N / PAIRS` from the shards and `N / PAIRS`
 //! from the ledger. Occurrences of pairs that a shard's table evicted are missing in the ledger: `missed` is an upper
-//! bound of these for every pair, and is at most `N / PAIRS`. The occurrences of a pair are therefore between `count -
-//! error` and `count + missed`, and every pair with more than `2 N / PAIRS` occurrences has an entry.
+//! bound of these for every pair, and is itself at most `N / PAIRS`. A pair therefore has between `count - error` and
+//! `count + missed` occurrences, and every pair with more than `2 N / PAIRS` occurrences has an entry.
 
 pub(crate) mod counts;
 pub(crate) mod file;

@@ -67,8 +67,7 @@ fn clients_of_one_network_share_its_budget() {
     assert!(shares((24, 56), "2001:db8::1", "2001:db8:0:ff:ffff::1"));
     assert!(!shares((24, 56), "2001:db8::1", "2001:db8:0:100::1"));
     assert!(!shares((32, 128), "2001:db8::1", "2001:db8::2"));
-    // An IPv4-mapped address is the same client as its IPv4 address. The families are separate, even with prefix length
-    // 0.
+    // An IPv4-mapped address is the same client as its IPv4 address. Families are separate, even with prefix length 0.
     assert!(shares((24, 56), "203.0.113.1", "::ffff:203.0.113.2"));
     assert!(!shares((0, 0), "0.0.0.1", "::1"));
 }

@@ -17,8 +17,8 @@ use crate::server::secret_file;
 /// Maximum size of a key file in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// Minimum length of a secret in bytes. RFC 8945 7: "at least as long as the keyed message digest". This is half of the
-/// shortest digest, the length to which a signature may be truncated.
+/// Minimum length of a secret in bytes: half of the shortest digest, to which a signature may be truncated. RFC 8945 7
+/// has it "at least as long as the keyed message digest".
 const MIN_SECRET: usize = 16;
 
 /// Reason why a key file cannot be used.
@@ -87,7 +87,7 @@ pub enum KeyFault {
     /// The secret is not base64. The decoder's error would show a part of it.
     #[error("this secret is not base64")]
     NotBase64,
-    /// The secret is short enough to be guessed.
+    /// The secret is too short.
     #[error("this secret has fewer than {MIN_SECRET} bytes")]
     ShortSecret,
     /// The key cannot be used.

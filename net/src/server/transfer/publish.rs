@@ -96,8 +96,8 @@ impl Publisher {
         Self { service, stop }
     }
 
-    /// Makes `versions` continue from those of `self`: after its serial if the pods have changed, and without
-    /// differences if only the records of the pods have changed.
+    /// Makes `versions` continue from those of `self`: after its serial if the pods have been replaced, and without
+    /// differences if only the settings change their records.
     fn hand_over(&self, versions: &poddns_watch::Transfers, settings: &Settings, pods: &SharedPods) {
         let old = &*self.service;
         let serial = old.versions.as_ref().and_then(|versions| versions.stats().serial);

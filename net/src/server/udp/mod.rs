@@ -27,7 +27,8 @@ use crate::sys::Datagram;
 /// Number of batches that are answered before other tasks of the thread run.
 const BATCHES_PER_TURN: usize = 16;
 
-/// Failed receptions in a row after which the loop pauses, so that a persistent error does not occupy a core.
+/// Number of consecutive failed receptions after which the loop pauses, so that a persistent error does not occupy a
+/// core.
 const MAX_FAILURES: u32 = 64;
 /// Length of that pause.
 const FAILURE_PAUSE: Duration = Duration::from_millis(10);
@@ -103,7 +104,7 @@ pub(crate) trait BatchResponder {
     /// Answers all queries of a batch.
     fn answer(&mut self, batch: &mut impl DatagramBatch);
 
-    /// Returns true if the duration of one of the next queries, this many, must be measured.
+    /// Returns true if one of this many queries, which are answered next, is a sample whose duration must be measured.
     fn is_measured(&self, _queries: usize) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! HTML without injection by text from outside: markup is `&'static str`, everything else is escaped.
+//! HTML that text from outside cannot inject markup into: markup is `&'static str`, everything else is escaped.
 
 use std::fmt::{self, Display, Write};
 

@@ -15,7 +15,7 @@ use super::supervise::unblocked;
 /// Interval between tests whether a check is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Interval between checks if pods have changed, but neither a list nor the settings.
+/// Interval between checks without a list or a change of settings, since watches may have changed the pods.
 const CHECK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// State of the index and of the settings at a check.
@@ -33,7 +33,8 @@ impl CheckedState {
     }
 }
 
-/// Checks after each list, after changes of settings or pods, and otherwise every [`CHECK_INTERVAL`]; never returns.
+/// Checks after each list, after a change of the settings or the index, and otherwise every [`CHECK_INTERVAL`]; never
+/// returns.
 pub(super) async fn check_after_lists(state: &ServerState) {
     let mut checked: Option<(CheckedState, Instant)> = None;
     loop {

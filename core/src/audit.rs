@@ -63,7 +63,7 @@ fn compare<P: PodLookup + ?Sized>(
         return Ok(Some(AuditFinding::NoSuchNamespace));
     }
     Ok(match pods.owner_of(address)? {
-        Owner::Nobody => Some(AuditFinding::NoSuchPod),
+        Owner::None => Some(AuditFinding::NoSuchPod),
         // The pod was added between the look-ups; mode verified would answer now.
         Owner::Pod { namespace: owner, .. } if owner == *namespace => None,
         Owner::Pod { .. } | Owner::Shared => Some(AuditFinding::OtherNamespace),

@@ -312,7 +312,7 @@ impl Explanation<'_> {
 
     fn not_a_pod(&self, f: &mut fmt::Formatter<'_>, address: IpAddr, namespace: &Quoted<'_>) -> fmt::Result {
         match self.owner {
-            Some(Owner::Nobody) => write!(f, "no pod has {address}")?,
+            Some(Owner::None) => write!(f, "no pod has {address}")?,
             Some(Owner::Pod { namespace: other, .. })
                 if self.namespace.is_some_and(|label| Label::from_wire(label) == Some(other)) =>
             {

@@ -24,9 +24,9 @@ use crate::Label;
 /// use poddns_core::{Label, PodLookup, Unknown};
 ///
 /// /// One namespace, one pod.
-/// struct Lonely(Label);
+/// struct OnePod(Label);
 ///
-/// impl PodLookup for Lonely {
+/// impl PodLookup for OnePod {
 ///     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
 ///         Ok(*namespace == self.0)
 ///     }
@@ -70,7 +70,7 @@ pub trait PodLookup {
     /// Returns the owner of the address, for PTR.
     fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         let _ = address;
-        Ok(Owner::Nobody)
+        Ok(Owner::None)
     }
 
     /// Returns whether pods with these two addresses have a namespace in common, for visibility of reverse names.
@@ -79,7 +79,7 @@ pub trait PodLookup {
     /// are not known.
     fn share_namespace(&self, one: IpAddr, other: IpAddr) -> Result<bool, Unknown> {
         match (self.owner_of(one)?, self.owner_of(other)?) {
-            (Owner::Nobody, _) | (_, Owner::Nobody) => Ok(false),
+            (Owner::None, _) | (_, Owner::None) => Ok(false),
             (Owner::Pod { namespace, .. }, _) => self.contains(&namespace, other),
             (_, Owner::Pod { namespace, .. }) => self.contains(&namespace, one),
             (Owner::Shared, Owner::Shared) => Ok(one == other),
@@ -157,7 +157,7 @@ impl Freshness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// No pod has it.
-    Nobody,
+    None,
     /// Exactly one pod has it.
     Pod {
         /// The pod's namespace.

@@ -240,7 +240,7 @@ pub(crate) fn judge_reverse(
         |found| found,
         || {
             Ok(match pods.owner_of(address)? {
-                Owner::Nobody => (Finding::Nothing, Reason::NoPodHasAddress),
+                Owner::None => (Finding::Nothing, Reason::NoPodHasAddress),
                 Owner::Shared => (Finding::Empty, Reason::SharedAddress),
                 Owner::Pod { namespace, .. } if !is_served(config, &namespace) => {
                     (Finding::Nothing, Reason::NamespaceNotServed)

@@ -82,16 +82,16 @@ impl<P: PodLookup + ?Sized> PodLookup for Visible<'_, P> {
 
     fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         if !self.sees_address(address)? {
-            return Ok(Owner::Nobody);
+            return Ok(Owner::None);
         }
         let owner = self.pods.owner_of(address)?;
         // The address may have moved to another pod since.
         let sees = match &owner {
-            Owner::Nobody => true,
+            Owner::None => true,
             Owner::Pod { namespace, .. } => self.sees(namespace)?,
             Owner::Shared => self.sees_address(address)?,
         };
-        Ok(if sees { owner } else { Owner::Nobody })
+        Ok(if sees { owner } else { Owner::None })
     }
 
     fn freshness(&self) -> Freshness {

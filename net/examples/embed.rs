@@ -13,12 +13,12 @@ use poddns_net::{PodsReport, ServedPods, Server, Settings};
 use poddns_watch::IndexStats;
 
 /// A single pod in a single namespace.
-struct Lonely {
+struct OnePod {
     namespace: Label,
     address: IpAddr,
 }
 
-impl PodLookup for Lonely {
+impl PodLookup for OnePod {
     fn namespace_exists(&self, namespace: &Label) -> Result<bool, Unknown> {
         Ok(*namespace == self.namespace)
     }
@@ -28,7 +28,7 @@ impl PodLookup for Lonely {
     }
 }
 
-impl ServedPods for Lonely {
+impl ServedPods for OnePod {
     fn report(&self) -> PodsReport {
         let index = IndexStats { pods: 1, addresses: 1, namespaces: 1, bytes: size_of::<Self>() };
         PodsReport { index: Some(index), ..PodsReport::default() }
@@ -37,7 +37,7 @@ impl ServedPods for Lonely {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = Ipv4Addr::new(10, 42, 2, 46).into();
-    let pods = Lonely { namespace: "default".parse()?, address };
+    let pods = OnePod { namespace: "default".parse()?, address };
     // Mode verified on 127.0.0.1:1053, admin endpoints on 127.0.0.1:8053.
     let server = Server::with_pods(Settings::default(), Arc::new(pods))?;
     println!("serving on {:?}; press Enter to end", server.addresses());

@@ -231,7 +231,7 @@ fn owner_is_never_mixed_from_pods() {
         // The owner is reported without a name while the name does not resolve to the address.
         let [pod, nameless] =
             [Some(label(name)), None].map(|name| Owner::Pod { namespace: label("a"), name });
-        assert!(owner == pod || owner == nameless || owner == Owner::Nobody, "{owner:?}");
+        assert!(owner == pod || owner == nameless || owner == Owner::None, "{owner:?}");
     }
     check(true, prepare, write, |index| has_owner(index, v4(1), "one"));
     check(true, prepare, write, |index| has_owner(index, v4(2), "two"));

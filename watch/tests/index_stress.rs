@@ -137,7 +137,7 @@ fn look_up(index: &Index, pod_names: bool, number: u32) {
         assert!(!index.contains(&other, address).unwrap(), "{address} was never there");
         let expected = label(&format!("churn-{}", number % PODS % 7));
         match index.owner_of(address).unwrap() {
-            Owner::Nobody => (),
+            Owner::None => (),
             Owner::Pod { namespace, .. } => assert_eq!(namespace, expected, "{address}"),
             Owner::Shared => panic!("{address} was never shared"),
         }

@@ -159,7 +159,7 @@ impl PodLookup for TestCluster {
     fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         let mut owners = self.pods.iter().filter(|pod| pod.addresses.contains(&address));
         Ok(match (owners.next(), owners.next()) {
-            (None, _) => Owner::Nobody,
+            (None, _) => Owner::None,
             (Some(pod), None) => Owner::Pod { namespace: pod.namespace, name: Some(pod.name) },
             (Some(_), Some(_)) => Owner::Shared,
         })

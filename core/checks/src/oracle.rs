@@ -377,7 +377,7 @@ impl Oracle<'_> {
             return NameState { blocked: true, ..NameContent::Nothing.into() };
         }
         self.look(|| match self.cluster.owner_of(address).unwrap() {
-            Owner::Nobody => NameContent::Nothing,
+            Owner::None => NameContent::Nothing,
             // Namespaces of shared addresses are not known, so whether two of them have one in common is not known
             // either.
             Owner::Shared => {

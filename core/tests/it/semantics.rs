@@ -452,7 +452,7 @@ fn lookup_may_be_borrowed_and_minimal() {
         &server,
         &[("one", "NODATA"), ("10-0-0-1.one", "10.0.0.1"), ("web.one", "NXDOMAIN"), ("two", "NXDOMAIN")],
     );
-    assert_eq!(PodLookup::owner_of(&Small, CLIENT), Ok(Owner::Nobody));
+    assert_eq!(PodLookup::owner_of(&Small, CLIENT), Ok(Owner::None));
     assert_eq!(server.udp(&Query::new("pod.cluster.local", 6).octets()).answer[0].soa_numbers()[0], 1);
 
     // A reference forwards all methods.

@@ -25,7 +25,7 @@ const SHARED: u32 = 1 << 31;
 pub(super) enum Holder {
     /// No pod.
     #[default]
-    Nobody,
+    None,
     /// One pod.
     Sole(HolderKey),
     /// Several pods.
@@ -35,15 +35,15 @@ pub(super) enum Holder {
 impl Holder {
     fn decode(bits: u32) -> Self {
         if bits & SHARED == 0 {
-            HolderKey::from_bits(bits).map_or(Self::Nobody, Self::Sole)
+            HolderKey::from_bits(bits).map_or(Self::None, Self::Sole)
         } else {
-            SharedId::from_bits(bits & !SHARED).map_or(Self::Nobody, Self::Shared)
+            SharedId::from_bits(bits & !SHARED).map_or(Self::None, Self::Shared)
         }
     }
 
     fn encode(self) -> u32 {
         match self {
-            Self::Nobody => 0,
+            Self::None => 0,
             Self::Sole(holder) => holder.get(),
             Self::Shared(shared) => shared.get() | SHARED,
         }
@@ -104,7 +104,7 @@ fn words(address: Ipv6Addr) -> [u32; 4] {
 impl Addresses {
     /// Returns the holder of an address.
     pub(super) fn holder(&self, address: IpAddr) -> Holder {
-        self.probe(address).map_or(Holder::Nobody, |probe| self.holder_at(&probe, address))
+        self.probe(address).map_or(Holder::None, |probe| self.holder_at(&probe, address))
     }
 
     /// Returns the bucket that would contain an address. Loads nothing from it.
@@ -120,11 +120,11 @@ impl Addresses {
         match address {
             IpAddr::V4(address) => {
                 let found = probe.find_only(|word| tag_of(word) == address.to_bits());
-                found.map_or(Holder::Nobody, |word| Holder::decode(number_in(word)))
+                found.map_or(Holder::None, |word| Holder::decode(number_in(word)))
             }
             IpAddr::V6(address) => {
                 let slot = self.slot_at(probe, address);
-                slot.map_or(Holder::Nobody, |slot| self.holder_v6(slot))
+                slot.map_or(Holder::None, |slot| self.holder_v6(slot))
             }
         }
     }
@@ -135,7 +135,7 @@ impl Addresses {
 
     fn holder_v6(&self, slot: SlotV6) -> Holder {
         let entry = self.slots.get(slot.get());
-        entry.map_or(Holder::Nobody, |entry| Holder::decode(entry.holder.load(Ordering::Acquire)))
+        entry.map_or(Holder::None, |entry| Holder::decode(entry.holder.load(Ordering::Acquire)))
     }
 
     fn find_v6(&self, address: Ipv6Addr) -> Option<SlotV6> {
@@ -225,7 +225,7 @@ impl AddressesWriter {
             return (self.insert(epoch, address, claim.holder), VisibleChange::YES);
         };
         match self.holder(stored) {
-            Holder::Nobody => (self.insert(epoch, address, claim.holder), VisibleChange::YES),
+            Holder::None => (self.insert(epoch, address, claim.holder), VisibleChange::YES),
             Holder::Sole(first) => {
                 let first = (first, namespace_of(first));
                 let shared = self.sharing.share(epoch, first, claim);
@@ -245,7 +245,7 @@ impl AddressesWriter {
         namespace_of: impl Fn(HolderKey) -> Option<NamespaceId>,
     ) -> VisibleChange {
         match self.holder(address) {
-            Holder::Nobody => VisibleChange::NO,
+            Holder::None => VisibleChange::NO,
             Holder::Sole(_) => {
                 self.remove(epoch, address);
                 VisibleChange::YES
@@ -254,7 +254,7 @@ impl AddressesWriter {
                 match self.sharing.leave(epoch, shared, claim) {
                     Departure::Shared(visible) => visible,
                     Departure::Sole(last) => {
-                        self.set_holder(address, last.map_or(Holder::Nobody, Holder::Sole));
+                        self.set_holder(address, last.map_or(Holder::None, Holder::Sole));
                         // A reader that has already loaded the address as shared must not find its namespaces removed.
                         epoch.advance();
                         let namespaces = [Some(claim.namespace), last.and_then(namespace_of)];

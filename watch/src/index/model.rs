@@ -287,7 +287,7 @@ impl View {
                 .filter(|&(one, other)| pods.share_namespace(one, other).unwrap())
                 .collect(),
         };
-        view.owners.retain(|_, owner| *owner != Owner::Nobody);
+        view.owners.retain(|_, owner| *owner != Owner::None);
         for &namespace in namespaces {
             let there = addresses.iter().filter(|&&address| pods.contains(&namespace, address).unwrap());
             view.addresses.extend(there.map(|&address| (namespace, address)));

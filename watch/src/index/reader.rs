@@ -97,7 +97,7 @@ impl PodLookup for Index {
 
     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
         self.epoch.consistently(|| match self.addresses.holder(address) {
-            Holder::Nobody => false,
+            Holder::None => false,
             Holder::Sole(holder) => self.is_in(holder, namespace),
             Holder::Shared(shared) => {
                 // A namespace that does not exist takes the same second look-up: where pods are hidden from a client,
@@ -122,7 +122,7 @@ impl PodLookup for Index {
             }
             // The index does not store which namespaces two shared addresses have in common.
             (Holder::Shared(one), Holder::Shared(other)) => one == other,
-            (Holder::Nobody, _) | (_, Holder::Nobody) => false,
+            (Holder::None, _) | (_, Holder::None) => false,
         })
     }
 
@@ -149,7 +149,7 @@ impl PodLookup for Index {
 
     fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         let owner = self.epoch.consistently(|| match self.addresses.holder(address) {
-            Holder::Nobody => Some(Owner::Nobody),
+            Holder::None => Some(Owner::None),
             Holder::Sole(holder) => {
                 let id = self.namespace_of(holder)?;
                 let name = self.name_of(holder, id, address);

@@ -33,7 +33,7 @@ impl VersionTracker {
     pub(super) fn attaching(&mut self, index: &Index, address: IpAddr, claim: Claim) {
         let namespace = claim.namespace;
         let is_new = match index.addresses.holder(address) {
-            Holder::Nobody => true,
+            Holder::None => true,
             Holder::Sole(first) => {
                 let first = index.namespace_of(first);
                 let mut namespaces: Vec<_> = first.into_iter().collect();
@@ -60,7 +60,7 @@ impl VersionTracker {
     pub(super) fn detached(&mut self, index: &Index, address: IpAddr, claim: Claim) {
         let namespace = claim.namespace;
         let is_gone = match index.addresses.holder(address) {
-            Holder::Nobody => true,
+            Holder::None => true,
             Holder::Sole(rest) => {
                 self.shared.remove(&address);
                 index.namespace_of(rest) != Some(namespace)

@@ -34,7 +34,7 @@ fn visit_addresses(
     mut each: impl FnMut(&Label, IpAddr),
 ) -> Option<u64> {
     let mut visit = |address, holder| match holder {
-        Holder::Nobody => {}
+        Holder::None => {}
         Holder::Sole(sole) => {
             let namespace = index.namespace_of(sole).and_then(|id| index.namespaces.label(id));
             if let Some(label) = namespace {

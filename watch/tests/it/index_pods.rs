@@ -110,7 +110,7 @@ fn shared_address_stays_until_last_leaves() {
     let last = Owner::Pod { namespace: label("mon"), name: Some(label("exporter")) };
     assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]).unwrap(), last, "it is its own again");
     writer.remove(Uid::parse("3"));
-    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]).unwrap(), Owner::Nobody);
+    assert_eq!(index.owner_of(ips(&["192.168.0.1"])[0]).unwrap(), Owner::None);
     assert_eq!(index.stats().addresses, 0);
 }
 

@@ -46,7 +46,7 @@ impl PodLookup for Table<'_> {
     fn owner_of(&self, address: IpAddr) -> Result<Owner, Unknown> {
         let mut owners = self.0.iter().filter(|(_, _, at)| *at == address);
         Ok(match (owners.next(), owners.next()) {
-            (None, _) => Owner::Nobody,
+            (None, _) => Owner::None,
             (Some((namespace, name, _)), None) => Owner::Pod { namespace: *namespace, name: Some(*name) },
             (Some(_), Some(_)) => Owner::Shared,
         })

@@ -70,7 +70,7 @@ fn state(of: Freshness, settings: &Settings) -> Value {
 
 fn owner(owner: Owner) -> Value {
     match owner {
-        Owner::Nobody => json!({ "kind": "nobody" }),
+        Owner::None => json!({ "kind": "nobody" }),
         Owner::Shared => json!({ "kind": "shared" }),
         Owner::Pod { namespace, name } => json!({
             "kind": "pod",

@@ -169,16 +169,27 @@ impl Recorder {
         let synced_at = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
         let serial = self.writer.lock().versions().and_then(Versions::serial);
         let header = SnapshotHeader { synced_at, origin, serial };
-        let mut counts = SnapshotCounts::default();
-        let written = keep_others(path).and_then(|()| {
-            state_file::replace(path, |file| {
-                counts = self.encode(SnapshotEncoder::new(file, &header))?;
-                Ok(())
-            })
-        });
-        let size = written.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })?;
+        let written = self.replace(path, &header);
+        let (counts, size) =
+            written.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })?;
         self.last = Some(begun);
         Ok(Some(SavedSnapshot { synced_at, namespaces: counts.namespaces, pods: counts.pods, size }))
+    }
+
+    /// Replaces the file at `path`; returns its counts and its size in bytes. Fails if the index has become that of another
+    /// cluster since the header was made.
+    fn replace(&self, path: &Path, header: &SnapshotHeader) -> io::Result<(SnapshotCounts, u64)> {
+        keep_others(path)?;
+        let mut counts = SnapshotCounts::default();
+        let size = state_file::replace(path, |file| {
+            counts = self.encode(SnapshotEncoder::new(file, header))?;
+            let now = self.origin.lines();
+            if now.is_none_or(|now| difference(&header.origin, &now).is_some()) {
+                return Err(io::Error::other("the cluster became another one while its pods were written"));
+            }
+            Ok(())
+        })?;
+        Ok((counts, size))
     }
 
     /// Returns an address in the index for which `which` returns true, if there is one. Iterates over all pods, some
@@ -324,4 +335,45 @@ pub(crate) fn restore(
 fn fill(mut file: &File, each: impl FnMut(SnapshotItem<'_>)) -> Result<(), SnapshotFormatError> {
     io::Seek::rewind(&mut file)?;
     SnapshotDecoder::new(file)?.read(each).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ClusterOptions;
+    use crate::feed::access::ClusterAccess;
+    use crate::feed::identity::ClusterIdentity;
+    use crate::index::{IndexOptions, index};
+
+    #[tokio::test]
+    async fn pods_of_two_clusters_are_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let [kubeconfig, path] = ["config", "snapshot"].map(|name| folder.path().join(name));
+        let text = "current-context: c\ncontexts: [{name: c, context: {cluster: c}}]\n\
+                    clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n";
+        fs::write(&kubeconfig, text).unwrap();
+        let options = ClusterOptions { kubeconfig: Some(kubeconfig), ..ClusterOptions::default() };
+        let access = Arc::new(ClusterAccess::open(options).await.unwrap());
+        let identity = ClusterIdentity::default();
+        let watch = identity.register();
+        identity.set(watch, Some("u"), false);
+        let origin = IndexOrigin::of_cluster(access, identity.clone(), String::new());
+        let (writer, index) = index(IndexOptions { pod_names: false });
+        let recorder = Recorder::new(SharedWriter::new(writer), index.health().clone(), origin, None);
+        let header = SnapshotHeader {
+            synced_at: SystemTime::now(),
+            origin: recorder.origin.lines().unwrap(),
+            serial: None,
+        };
+        recorder.replace(&path, &header).unwrap();
+        let before = fs::read(&path).unwrap();
+        for (cluster, relisting) in [("v", true), ("v", false)] {
+            identity.set(watch, Some(cluster), relisting);
+            let error = recorder.replace(&path, &header).unwrap_err();
+            assert!(error.to_string().starts_with("the cluster became another one"), "{error}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
 }

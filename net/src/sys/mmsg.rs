@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_comes_and_goes_as_one() {
+    fn burst_is_received_and_answered_as_batch() {
         let (server, client) = pair();
         let mut messages = DatagramBuffers::new();
         // Twice, since the second batch reuses the buffers and headers of the first.

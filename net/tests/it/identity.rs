@@ -139,7 +139,7 @@ fn malformed_secret_file_is_refused_at_start() {
 }
 
 #[test]
-fn nobody_is_stderr_anything_unless_configured() {
+fn identifiers_are_refused_unless_configured() {
     let daemon = insecure(&[]);
     assert_eq!(edns(daemon.address(), NSID, b""), None);
     for name in ["version.bind.", "version.server.", "id.server.", "hostname.bind."] {
@@ -148,7 +148,7 @@ fn nobody_is_stderr_anything_unless_configured() {
 }
 
 #[test]
-fn names_are_stderr_as_configured() {
+fn identifiers_are_answered_as_configured() {
     let daemon = insecure(&["--nsid=node-1", "--chaos-id=node one", "--chaos-version=auto"]);
     assert_eq!(edns(daemon.address(), NSID, b"").as_deref(), Some(&b"node-1"[..]));
     for name in ["id.server.", "hostname.bind."] {

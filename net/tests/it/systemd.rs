@@ -199,7 +199,7 @@ fn a_failed_reload_ends_too() {
 }
 
 #[test]
-fn the_status_says_what_is_missing() {
+fn status_names_pending_reason() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     // A port that was free a moment ago, and so refuses connections.
@@ -218,7 +218,7 @@ fn the_status_says_what_is_missing() {
 }
 
 #[test]
-fn the_watchdog_hears_of_us_in_time() {
+fn watchdog_is_pinged_in_time() {
     let manager = Manager::new();
     let mut command = command();
     command.env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "400000");

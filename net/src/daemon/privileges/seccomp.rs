@@ -137,7 +137,7 @@ const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[libc::SYS_renameat];
 const ALLOWED_BY_ARCHITECTURE: &[c_long] = &[];
 
 /// Calls that kill the process.
-const DEADLY: &[c_long] = &[
+const KILLING_CALLS: &[c_long] = &[
     libc::SYS_add_key,
     libc::SYS_bpf,
     libc::SYS_chroot,
@@ -191,7 +191,7 @@ pub(super) fn check() -> Result<(), PrivilegeError> {
 /// Compiles the filters, in the order in which they are installed.
 fn filters() -> Result<Vec<BpfProgram>, PrivilegeError> {
     let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
-    let deadly = DEADLY.iter().map(|&number| (number, Vec::new())).collect();
+    let deadly = KILLING_CALLS.iter().map(|&number| (number, Vec::new())).collect();
     let hidden = [(libc::SYS_clone3, Vec::new())].into();
     let filters = [
         (deadly, SeccompAction::Allow, SeccompAction::KillProcess),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_listed_is_not_permitted() {
+    fn unlisted_calls_are_not_permitted() {
         restricted(|| {
             assert_eq!(nix::unistd::pipe().unwrap_err(), nix::errno::Errno::EPERM);
             let raw = socket2::Socket::new(socket2::Domain::PACKET, socket2::Type::RAW, None);
@@ -329,6 +329,6 @@ mod tests {
     #[test]
     fn no_call_is_both_allowed_and_deadly() {
         let allowed = allowed().unwrap();
-        assert!(DEADLY.iter().all(|number| !allowed.contains_key(number)));
+        assert!(KILLING_CALLS.iter().all(|number| !allowed.contains_key(number)));
     }
 }

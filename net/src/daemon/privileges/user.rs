@@ -77,7 +77,7 @@ impl RunAs {
         setuid(uid).map_err(to("setuid"))?;
         // setuid(2) as root sets the saved user id, too, so returning to root must fail.
         if !uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
-            return Err(PrivilegeError::Become(self.to_string(), "the way back is open", Errno::EPERM));
+            return Err(PrivilegeError::Become(self.to_string(), "can still return to root", Errno::EPERM));
         }
         Ok(())
     }

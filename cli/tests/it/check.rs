@@ -237,7 +237,7 @@ fn visibility_is_warned_of() {
     let api = api(|_| true);
     let run = check(&api, &["--visibility=namespace"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(findings(&run)[0].starts_with("warning visibility namespace ends at a cache"), "{}", run.stderr);
+    assert!(findings(&run)[0].starts_with("warning a cache defeats visibility namespace"), "{}", run.stderr);
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn visibility_has_warnings_and_names_clients() {
     fs::write(&path, corefile).unwrap();
     let report = run(&path, &["--visibility", "--reverse-zone=10.244.0.0/16"]);
     for part in [
-        "visibility namespace ends at a cache",
+        "a cache defeats visibility namespace",
         "    rewrite edns0 subnet set 32 128\n    forward . ",
         "set trust-ecs",
         "add 'fallthrough in-addr.arpa ip6.arpa'",

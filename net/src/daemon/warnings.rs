@@ -3,8 +3,8 @@
 use crate::server::settings::Settings;
 
 /// Warning about caches in front of a server with visibility `namespace`.
-pub const HIDDEN_BEHIND_CACHE: &str = "visibility namespace ends at a cache: one in front of this server gives what one \
-     client may see to all of its clients; have forwarders forward without a cache, and name their clients (trust-ecs)";
+pub const HIDDEN_BEHIND_CACHE: &str = "a cache defeats visibility namespace: a cache in front of this server returns the answers of one client to all \
+     of its clients; use forwarders without a cache that send the addresses of their clients (trust-ecs)";
 
 /// Logs warnings of settings that are valid but probably not intended.
 pub(super) fn warn(settings: &Settings) {

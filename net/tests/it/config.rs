@@ -163,7 +163,7 @@ fn wrong_values_of_flags_that_harden() {
 fn hardening_options_are_set_in_every_way() {
     let (_directory, path) = file("rate-limit-exempt = [\"none\", \"10.0.0.0/8\"]\n");
     let line = format!(
-        "{}:1: rate-limit-exempt = \"none\": gives none and others; none stands alone",
+        "{}:1: rate-limit-exempt = \"none\": contains none beside networks; none must be the only value",
         path.display()
     );
     assert_refused(&["--config", path.to_str().unwrap()], &[], &[&line]);
@@ -269,11 +269,11 @@ fn settings_that_contradict_each_other() {
         ),
         (
             &["--pods=insecure", "--pod-names"],
-            "--pod-names \"true\": needs --pods verified: no other mode knows the pods".to_owned(),
+            "--pod-names \"true\": needs --pods verified: no other mode has pods".to_owned(),
         ),
         (
             &["--pods=insecure", "--reverse-zone=10.0.0.0/8"],
-            "--reverse-zone \"10.0.0.0/8\": needs --pods verified: no other mode knows the pods".to_owned(),
+            "--reverse-zone \"10.0.0.0/8\": needs --pods verified: no other mode has pods".to_owned(),
         ),
         (
             &["--reverse-zone=10.0.0.0/9", "--reverse-zone=11.0.0.0/9", "--reverse-zone=12.0.0.0/8"],
@@ -283,7 +283,7 @@ fn settings_that_contradict_each_other() {
         ),
         (
             &["--pods=insecure", "--visibility=namespace"],
-            "--visibility \"namespace\": needs --pods verified: no other mode knows the pods".to_owned(),
+            "--visibility \"namespace\": needs --pods verified: no other mode has pods".to_owned(),
         ),
         (
             &["--visible-to=10.0.0.0/8"],
@@ -303,15 +303,15 @@ fn settings_that_contradict_each_other() {
         ),
         (
             &["--pods=insecure", "--host-network=exclude"],
-            "--host-network \"exclude\": needs --pods verified: no other mode knows the pods".to_owned(),
+            "--host-network \"exclude\": needs --pods verified: no other mode has pods".to_owned(),
         ),
         (
             &["--pods=insecure", "--domain=a.b", "--domain=A.B."],
-            "--domain \"a.b\": gives a.b. twice".to_owned(),
+            "--domain \"a.b\": contains a.b. twice".to_owned(),
         ),
         (
             &["--pods=insecure", "--listen=127.0.0.1:5353", "--listen=127.0.0.1:5353"],
-            "--listen \"127.0.0.1:5353\": gives 127.0.0.1:5353 twice".to_owned(),
+            "--listen \"127.0.0.1:5353\": contains 127.0.0.1:5353 twice".to_owned(),
         ),
         (
             &["--pods=insecure", "--watch-config"],

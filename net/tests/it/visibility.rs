@@ -191,7 +191,7 @@ fn both_addresses_of_pods_are_clients() {
 #[test]
 fn operators_see_what_is_hidden() {
     let (_folder, daemon) = hiding(&["--listen=127.0.0.1:0"]);
-    daemon.wait_for_log("visibility namespace ends at a cache");
+    daemon.wait_for_log("a cache defeats visibility namespace");
     let hidden = "poddns_decisions_total{reason=\"not-visible\"}";
     ask_from(A, &daemon, &forward("127-0-0-3.b"));
     assert_eq!(daemon.metric(hidden), 2);

@@ -73,15 +73,15 @@ impl Conflicts<'_> {
             }
         }
         if self.settings.mode != Mode::Verified && !self.settings.audits() {
-            self.refuse("host-network", "needs --pods verified: no other mode knows the pods");
+            self.refuse("host-network", "needs --pods verified: no other mode has pods");
         }
         if self.settings.mode != Mode::Verified {
             if self.settings.pod_names {
-                self.refuse("pod-names", "needs --pods verified: no other mode knows the pods");
+                self.refuse("pod-names", "needs --pods verified: no other mode has pods");
             }
-            self.refuse("reverse-zone", "needs --pods verified: no other mode knows the pods");
+            self.refuse("reverse-zone", "needs --pods verified: no other mode has pods");
             if self.settings.visibility != Visibility::All {
-                self.refuse("visibility", "needs --pods verified: no other mode knows the pods");
+                self.refuse("visibility", "needs --pods verified: no other mode has pods");
             }
         }
     }
@@ -105,31 +105,31 @@ impl Conflicts<'_> {
         let exempt =
             self.given.get("rate-limit-exempt").map(|given| given.values.as_slice()).unwrap_or_default();
         if exempt.len() > 1 && exempt.iter().any(|network| network == "none") {
-            self.refuse("rate-limit-exempt", "gives none and others; none stands alone");
+            self.refuse("rate-limit-exempt", "contains none beside networks; none must be the only value");
         }
     }
 
     fn doubles(&mut self) {
         if let Some(domain) = double(self.settings.zones.iter().map(|zone| zone.domain().to_string())) {
-            self.refuse("domain", format!("gives {domain} twice"));
+            self.refuse("domain", format!("contains {domain} twice"));
         }
         if let Err(error) = ReverseZones::new(&self.settings.reverse_zones) {
             self.refuse("reverse-zone", error.to_string());
         }
         let secondaries = self.settings.transfer.iter().flat_map(|transfer| &transfer.secondaries);
         if let Some(address) = double(secondaries.clone().map(ToString::to_string)) {
-            self.refuse("transfer-to", format!("gives {address} twice"));
+            self.refuse("transfer-to", format!("contains {address} twice"));
         }
         let number = secondaries.count();
         if number > TransferSettings::MAX_SECONDARIES {
             let most = TransferSettings::MAX_SECONDARIES;
             let why =
-                format!("gives {number} secondaries, and there can be {most}: let some transfer from others");
+                format!("contains {number} secondaries; at most {most} are allowed: let some transfer from others");
             self.refuse("transfer-to", why);
         }
         let fixed = self.settings.listen.iter().filter(|address| address.port() != 0);
         if let Some(address) = double(fixed.clone().map(ToString::to_string)) {
-            self.refuse("listen", format!("gives {address} twice"));
+            self.refuse("listen", format!("contains {address} twice"));
         }
         let admin = &self.settings.admin;
         if let Some(address) = fixed.copied().find(|address| admin.contains(address)) {

@@ -83,14 +83,14 @@ fn look_ups_in_batches(c: &mut Criterion<CpuTime>) {
     for pods in SIZES {
         for (kind, pod_names, address) in kinds {
             let (_writer, index) = filled_at(IndexOptions { pod_names }, pods, address);
-            for told in [false, true] {
-                let before = if told { ", told before" } else { "" };
+            for prefetched in [false, true] {
+                let before = if prefetched { ", prefetched" } else { "" };
                 group.bench_function(BenchmarkId::new(format!("{kind}{before}"), pods), |b| {
                     let mut choice = PodNumbers(1);
                     b.iter(|| {
                         let numbers: [u32; BATCH] = array::from_fn(|_| choice.next(false) % pods);
                         let addresses = black_box(numbers.map(address));
-                        if told {
+                        if prefetched {
                             index.prefetch(&addresses);
                         }
                         for (number, address) in zip(numbers, addresses) {
@@ -174,7 +174,7 @@ fn lists(c: &mut Criterion<CpuTime>) {
     let (mut writer, _index) = filled(IndexOptions::default(), pods);
     let mut group = c.benchmark_group("list, 1,000,000 pods");
     group.bench_function("begin", |b| b.iter(|| writer.begin_pod_list(&ListScope::All)));
-    group.bench_function("begin, tell all again, end", |b| {
+    group.bench_function("begin, apply all again, end", |b| {
         let namespaces = namespaces();
         b.iter(|| {
             writer.begin_pod_list(&ListScope::All);

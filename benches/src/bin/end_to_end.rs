@@ -218,7 +218,7 @@ impl Bench<'_> {
             last.files
         );
         if last.resident > first.resident + 256 * 1024 || last.files > first.files {
-            return Err("it grows".into());
+            return Err("memory or open files grew".into());
         }
         Ok(())
     }

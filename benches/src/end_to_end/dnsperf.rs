@@ -66,7 +66,7 @@ pub fn run(
     if !status.success() {
         return Err(format!("dnsperf ended with {status}:\n{text}").into());
     }
-    parse(&text).ok_or_else(|| format!("dnsperf said what cannot be read:\n{text}").into())
+    parse(&text).ok_or_else(|| format!("unexpected output of dnsperf:\n{text}").into())
 }
 
 fn parse(text: &str) -> Option<Answers> {

@@ -32,7 +32,7 @@ pub fn draw(path: &Path, all: &[EndToEndFigures]) -> Result<(), EndToEndError> {
     // Not transparent, so that it is legible on a dark page, too.
     area.fill(&WHITE)?;
     let title = ("sans-serif", 17).into_font().style(FontStyle::Bold).color(&INK);
-    area.draw_text("ServerProcess CPU per query, microseconds", &title, (16, 14))?;
+    area.draw_text("Server CPU per query, microseconds", &title, (16, 14))?;
     let note = ("sans-serif", 12).into_font().color(&FAINT);
     let sub =
         "saturated over loopback, one thread each; dark: without EDNS, light: with; line: our null responder";

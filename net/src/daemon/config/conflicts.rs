@@ -123,8 +123,9 @@ impl Conflicts<'_> {
         let number = secondaries.count();
         if number > TransferSettings::MAX_SECONDARIES {
             let most = TransferSettings::MAX_SECONDARIES;
-            let why =
-                format!("contains {number} secondaries; at most {most} are allowed: let some transfer from others");
+            let why = format!(
+                "contains {number} secondaries; at most {most} are allowed: let some transfer from others"
+            );
             self.refuse("transfer-to", why);
         }
         let fixed = self.settings.listen.iter().filter(|address| address.port() != 0);

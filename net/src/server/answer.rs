@@ -24,7 +24,7 @@ use crate::server::transfer::{DeferredQuery, TransferJob, TransferOutcome, Trans
 use crate::sys::Datagram;
 
 /// Reply that represents the messages of a transfer in the counters and the query log.
-const BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
+const TRANSFER_BEGUN: Reply = Reply::by_driver(0, Rcode::NOERROR, None);
 
 /// Inputs of the responses of all threads; replaced as a whole by a reload.
 #[derive(Clone, Debug)]
@@ -222,7 +222,7 @@ impl BatchAnswerer<'_> {
     pub(crate) fn answer_and_log(&self, query: Datagram<'_>, out: &mut [u8]) -> Option<usize> {
         let Datagram { octets, peer, cut } = query;
         let reply = self.reply(Datagram { octets, peer, cut }, out);
-        let begun = self.transfer.borrow().is_some().then_some(BEGUN);
+        let begun = self.transfer.borrow().is_some().then_some(TRANSFER_BEGUN);
         if let (Some(log), Some(reply)) = (&self.log, reply.or(begun)) {
             log.log(self.skipped, modulo(self.now), (peer, self.transport), octets, &reply);
         }
@@ -304,7 +304,7 @@ impl BatchAnswerer<'_> {
                 Some(reply)
             }
             TransferOutcome::Transfer(job) => {
-                self.counters.reply(&BEGUN);
+                self.counters.reply(&TRANSFER_BEGUN);
                 self.transfer.replace(Some(job));
                 None
             }

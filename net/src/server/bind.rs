@@ -34,10 +34,10 @@ pub struct BindError {
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program, or another user's poddnsd, has it",
+        io::ErrorKind::AddrInUse => "; another program, or another user's poddnsd, uses it",
         io::ErrorKind::AddrNotAvailable => "; no interface of this host has this address",
         io::ErrorKind::PermissionDenied => {
-            "; a port below 1024 takes the capability CAP_NET_BIND_SERVICE, or a lower \
+            "; a port below 1024 requires the capability CAP_NET_BIND_SERVICE, or a lower \
              net.ipv4.ip_unprivileged_port_start"
         }
         _ => "",
@@ -294,7 +294,7 @@ mod tests {
         let other = UdpSocket::bind("127.0.0.1:0").unwrap();
         let error = bind(other.local_addr().unwrap(), TWO).unwrap_err();
         assert_eq!(error.transport, "UDP");
-        assert!(error.to_string().ends_with("another user's poddnsd, has it"), "{error}");
+        assert!(error.to_string().ends_with("another user's poddnsd, uses it"), "{error}");
         let error = bind("192.0.2.1:0".parse().unwrap(), TWO).unwrap_err();
         assert!(error.to_string().ends_with("no interface of this host has this address"), "{error}");
     }

@@ -147,7 +147,7 @@ struct ControlThread {
     opening: Option<PendingSettings>,
     /// Pods and settings that are published once the first list is complete.
     next: Option<(OpenPods, Arc<Settings>)>,
-    saver: Option<SnapshotWriter>,
+    snapshot_writer: Option<SnapshotWriter>,
     key: [u8; 16],
     audit: Option<AuditTask>,
     /// Creates versions for zone transfers, if they are configured.
@@ -160,8 +160,8 @@ impl ControlThread {
     fn new(parts: ControlParts) -> Self {
         let ControlParts { listening, cookies, pods, unopened, key, tasks } = parts;
         let cookies = CookiePublisher::new(cookies, Arc::clone(&listening.state));
-        let (looked, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
-        tasks.spawn("cookie secrets", async move || looked.update().await);
+        let (updating, checked) = (Rc::clone(&cookies), Arc::clone(&listening.state));
+        tasks.spawn("cookie secrets", async move || updating.update().await);
         tasks.spawn("rate limit check", async move || check_after_lists(&checked).await);
         let mut control = Self {
             listening,
@@ -171,7 +171,7 @@ impl ControlThread {
             unopened,
             opening: None,
             next: None,
-            saver: None,
+            snapshot_writer: None,
             key,
             audit: None,
             publisher: None,
@@ -360,7 +360,7 @@ impl ControlThread {
         }
         self.serving = pods;
         self.unopened = None;
-        let saved = self.saver.as_ref().map(|saver| &saver.file);
+        let saved = self.snapshot_writer.as_ref().map(|snapshot_writer| &snapshot_writer.file);
         if !is_same || saved != settings.snapshot.as_ref() {
             self.save(settings);
         }
@@ -369,7 +369,7 @@ impl ControlThread {
     /// Returns the audit that the settings require: the previous one if its file and domains are the same.
     fn audit_of(&self, settings: &Settings) -> Option<Arc<Audit>> {
         let before = self.listening.state.current().settings;
-        let kept = self.audit.as_ref().map(|keeper| &keeper.audit).filter(|audit| {
+        let kept = self.audit.as_ref().map(|task| &task.audit).filter(|audit| {
             settings.audits() && audit.path == settings.audit_file && domains(&before) == domains(settings)
         });
         kept.cloned().or_else(|| Audit::of(settings, self.key))
@@ -378,8 +378,7 @@ impl ControlThread {
     /// Starts the task of the current audit, and ends the task of the previous one.
     fn keep_audit(&mut self) {
         let audit = self.listening.state.current().audit;
-        let is_same =
-            |keeper: &AuditTask| audit.as_ref().is_some_and(|audit| Arc::ptr_eq(audit, &keeper.audit));
+        let is_same = |task: &AuditTask| audit.as_ref().is_some_and(|audit| Arc::ptr_eq(audit, &task.audit));
         if self.audit.as_ref().is_some_and(is_same) {
             return;
         }
@@ -392,10 +391,10 @@ impl ControlThread {
 
     /// Starts to write snapshots of the pods to the file of the settings.
     fn save(&mut self, settings: &Settings) {
-        if let Some(before) = self.saver.take() {
+        if let Some(before) = self.snapshot_writer.take() {
             before.abandon();
         }
-        self.saver = self.serving.snapshots.as_ref().and_then(|snapshots| {
+        self.snapshot_writer = self.serving.snapshots.as_ref().and_then(|snapshots| {
             snapshots.state.set_path(settings.snapshot.as_ref().map(|file| file.path.as_path()));
             let (recorder, state) = (snapshots.recorder.clone(), Arc::clone(&snapshots.state));
             Some(SnapshotWriter::start(recorder, settings.snapshot.clone()?, state, &self.tasks))
@@ -404,14 +403,14 @@ impl ControlThread {
 
     /// Writes the last snapshot and the audit, and stops the feeds.
     async fn end(mut self) {
-        if let Some(keeper) = self.audit.take()
-            && time::timeout(LAST_SNAPSHOT_TIMEOUT, keeper.finish()).await.is_err()
+        if let Some(task) = self.audit.take()
+            && time::timeout(LAST_SNAPSHOT_TIMEOUT, task.finish()).await.is_err()
         {
             let seconds = LAST_SNAPSHOT_TIMEOUT.as_secs();
             tracing::error!("the audit was not written within {seconds} s; ending without it");
         }
-        if let Some(saver) = self.saver.take()
-            && time::timeout(LAST_SNAPSHOT_TIMEOUT, saver.finish()).await.is_err()
+        if let Some(snapshot_writer) = self.snapshot_writer.take()
+            && time::timeout(LAST_SNAPSHOT_TIMEOUT, snapshot_writer.finish()).await.is_err()
         {
             let seconds = LAST_SNAPSHOT_TIMEOUT.as_secs();
             tracing::error!("the last snapshot was not written within {seconds} s; ending without it");

@@ -11,7 +11,7 @@ use poddns_watch::Index;
 use thiserror::Error;
 
 /// Maximum number of rows of the index that are read for one page, which takes well under a millisecond.
-const ROWS_OF_A_PAGE: u32 = 8192;
+const MAX_ROWS_PER_PAGE: u32 = 8192;
 
 /// A pod that a server answers from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl IndexId {
             Some(_) => return Err(ListError::Expired),
         };
         let mut pods = Vec::new();
-        let next = index.scan(first, ROWS_OF_A_PAGE, |pod| {
+        let next = index.scan(first, MAX_ROWS_PER_PAGE, |pod| {
             let addresses = pod.addresses().collect();
             let entry = PodEntry { namespace: pod.namespace, name: pod.name, addresses };
             if wanted(&entry) {

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_has_so_many_lines() {
+    fn lines_per_second_are_limited() {
         let logger = QueryLogger::default();
         let rate = NonZeroU32::new(2).unwrap();
         let allowed: Vec<bool> = [7, 7, 7, 8, 8, 8, u32::MAX].map(|now| logger.allows(now, rate)).into();

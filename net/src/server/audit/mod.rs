@@ -44,7 +44,7 @@ pub(crate) struct AuditShard {
 
 impl fmt::Debug for AuditShard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shard").field("queries", &self.queries).finish_non_exhaustive()
+        f.debug_struct("AuditShard").field("queries", &self.queries).finish_non_exhaustive()
     }
 }
 

@@ -262,7 +262,7 @@ mod tests {
         }
 
         #[test]
-        fn octets_are_refused_in_words(octets: Vec<u8>, damaged in 0..400_usize, with: u8) {
+        fn malformed_octets_are_refused(octets: Vec<u8>, damaged in 0..400_usize, with: u8) {
             check(&octets);
             let mut text = AuditRecord::default().encode(&domains()).into_bytes();
             let at = damaged % text.len();

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_with_its_line() {
+    fn malformed_files_are_refused_with_line() {
         let cases = [
             (String::new(), 1, "no secret so far, and the file ends"),
             ("# only\n# comments\n".to_owned(), 3, "no secret so far, and the file ends"),

@@ -46,7 +46,7 @@ pub enum CookieError {
     /// The file does not have the expected form. Its contents are not shown, since they may be a secret.
     #[error(
         "cookie-secret-file {}:{line}: {why}; it has one or two lines of 32 hexadecimal digits, each as from \
-         `openssl rand -hex 16`: the secret that makes cookies, then another one that is good too", path.display()
+         `openssl rand -hex 16`: the secret of new cookies, then one that is also accepted", path.display()
     )]
     Malformed {
         /// The file.
@@ -96,7 +96,7 @@ pub(crate) struct SecretStore {
     secrets: Option<CookieSecrets>,
     since: Instant,
     /// The last failure, so that it is logged once and not every few seconds.
-    complaint: Option<String>,
+    last_error: Option<String>,
 }
 
 impl SecretStore {
@@ -109,7 +109,7 @@ impl SecretStore {
             }
             CookieSource::File(path) => Some(open(path)?),
         };
-        Ok(Self { source, secrets, since: now, complaint: None })
+        Ok(Self { source, secrets, since: now, last_error: None })
     }
 
     /// Returns true if the secrets of this source must be opened: always for a file, otherwise only if the source
@@ -127,7 +127,7 @@ impl SecretStore {
     pub(crate) fn update(&mut self, now: Instant) -> bool {
         match self.next(now) {
             Ok(next) => {
-                self.complaint = None;
+                self.last_error = None;
                 let changed = next.is_some();
                 if changed {
                     (self.secrets, self.since) = (next, now);
@@ -135,10 +135,10 @@ impl SecretStore {
                 changed
             }
             Err(error) => {
-                let complaint = error.to_string();
-                if self.complaint.as_ref() != Some(&complaint) {
+                let last_error = error.to_string();
+                if self.last_error.as_ref() != Some(&last_error) {
                     tracing::error!("{error}; the old secrets stay in effect");
-                    self.complaint = Some(complaint);
+                    self.last_error = Some(last_error);
                 }
                 false
             }
@@ -227,7 +227,7 @@ mod tests {
             fs::write(&path, broken).unwrap();
             assert!(!store.update(now));
             assert_eq!(store.secrets(), Some(&both));
-            assert!(store.complaint.is_some());
+            assert!(store.last_error.is_some());
             assert!(SecretStore::open(source.clone(), now).is_err());
         }
         fs::remove_file(&path).unwrap();
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(store.secrets(), Some(&both));
         fs::write(&path, "aa".repeat(16)).unwrap();
         assert!(store.update(now));
-        assert_eq!(store.complaint, None);
+        assert_eq!(store.last_error, None);
     }
 
     #[test]

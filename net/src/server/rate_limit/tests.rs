@@ -206,7 +206,7 @@ fn pause() -> impl Strategy<Value = u64> {
 
 proptest! {
     #[test]
-    fn agrees_with_the_naive_one(
+    fn limiter_agrees_with_naive_one(
         rate in 1..40_u32, slip in 0..4_u8, queries in vec((client(), pause()), 0..400),
     ) {
         let limit = RateLimit { slip, ..limit(rate) };
@@ -242,7 +242,7 @@ proptest! {
 
     /// A client within its own budget is answered, whatever other clients do and however full the table is.
     #[test]
-    fn nobody_is_limited_for_what_others_did(
+    fn clients_within_budget_are_answered(
         key: [u8; 16], others in vec(any::<[u8; 4]>(), 0..2000), table in 1..64_usize,
     ) {
         let limit = RateLimit { table, ipv4_prefix: 32, ..limit(4) };
@@ -261,7 +261,7 @@ proptest! {
 }
 
 #[test]
-fn wide_floods_do_not_evict_who_floods() {
+fn wide_floods_do_not_evict_spent_budgets() {
     let limit = RateLimit { table: 64, ipv4_prefix: 32, ..limit(100) };
     let (mut limiter, now) = limiter(limit);
     let victim = ip("2001:db8::1");

@@ -1,10 +1,10 @@
 //! Messages in a stream: two octets of length in front of each (RFC 1035 4.2.2, RFC 7766 8).
 
 /// Length of the length field, in bytes.
-const LENGTH: usize = 2;
+const LENGTH_LEN: usize = 2;
 
 /// Maximum length of a message in bytes, given by the length field.
-pub(super) const MESSAGE: usize = 65_535;
+pub(super) const MAX_MESSAGE_LEN: usize = 65_535;
 
 /// Framed replies that have yet to be sent.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Replies {
 impl Replies {
     /// Returns a buffer for at least `enough` bytes, and one more message of any length.
     pub(super) fn new(enough: usize) -> Self {
-        Self { octets: vec![0; enough + LENGTH + MESSAGE].into(), len: 0, enough }
+        Self { octets: vec![0; enough + LENGTH_LEN + MAX_MESSAGE_LEN].into(), len: 0, enough }
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {
@@ -36,15 +36,15 @@ impl Replies {
     /// Frames the reply that `write` writes, if any.
     fn push(&mut self, write: impl FnOnce(&mut [u8]) -> MessageOutcome) -> MessageOutcome {
         let Some((length, room)) =
-            self.octets.get_mut(self.len..).and_then(|rest| rest.split_first_chunk_mut::<LENGTH>())
+            self.octets.get_mut(self.len..).and_then(|rest| rest.split_first_chunk_mut::<LENGTH_LEN>())
         else {
             return MessageOutcome::None;
         };
-        let answer = write(room.get_mut(..MESSAGE).unwrap_or_default());
+        let answer = write(room.get_mut(..MAX_MESSAGE_LEN).unwrap_or_default());
         let MessageOutcome::Reply(len) = answer else { return answer };
         let Ok(len) = u16::try_from(len) else { return MessageOutcome::None };
         *length = len.to_be_bytes();
-        self.len += LENGTH + usize::from(len);
+        self.len += LENGTH_LEN + usize::from(len);
         answer
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn answer(
         }
         let answer = replies.push(|out| each(message, out));
         answered.replies += usize::from(matches!(answer, MessageOutcome::Reply(_)));
-        answered.consumed += LENGTH + message.len();
+        answered.consumed += LENGTH_LEN + message.len();
         if answer == MessageOutcome::Several {
             answered.all = false;
             break;
@@ -98,7 +98,7 @@ pub(super) fn answer(
 
 /// Returns the first message, if it is complete.
 fn first(input: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = input.split_first_chunk::<LENGTH>()?;
+    let (length, rest) = input.split_first_chunk::<LENGTH_LEN>()?;
     rest.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn the_longest_message_has_room_behind_others() {
         let mut input = vec![0, 3, 1, 1, 1, 0xff, 0xff];
-        input.resize(7 + MESSAGE, 7);
+        input.resize(7 + MAX_MESSAGE_LEN, 7);
         let mut replies = Replies::new(6);
         assert_eq!(answer(&input, &mut replies, echo).replies, 2);
         assert_eq!(replies.as_slice(), input);

@@ -27,7 +27,7 @@ use crate::sys::Datagram;
 const READ_SIZE: usize = 16 * 1024;
 
 /// Size of replies in bytes beyond which no further query is answered until they have been sent.
-const REPLIES_SIZE: usize = 16 * 1024;
+const MAX_REPLIES_LEN: usize = 16 * 1024;
 
 /// Maximum memory of incomplete messages and unread replies of all connections, in bytes.
 const BUFFER_BUDGET: usize = 16 * 1024 * 1024;
@@ -87,7 +87,7 @@ pub(super) struct TcpState {
 
 impl TcpState {
     pub(super) fn new(answerer: Answerer, counters: Arc<TcpCounters>) -> Self {
-        let buffers = Buffers { input: vec![0; READ_SIZE].into(), replies: Replies::new(REPLIES_SIZE) };
+        let buffers = Buffers { input: vec![0; READ_SIZE].into(), replies: Replies::new(MAX_REPLIES_LEN) };
         Self {
             answers: Arc::clone(answerer.counters()),
             answerer: RefCell::new(answerer),

@@ -34,13 +34,13 @@ static SIGNED: LazyLock<SignedQuery> = LazyLock::new(|| {
     let unsigned = message.as_slice().to_vec();
     signed::sign_request(&keys.first, &mut message, NOW).expect("a signature");
     let query = SignedQuery { keys, unsigned, signed: message.finish() };
-    assert!(is_right(&query, &query.signed), "the signature as it was made");
+    assert!(is_valid(&query, &query.signed), "the signature as it was made");
     query
 });
 
 /// Returns true if the signature of a message is valid. Panics if it is valid, but the message is not the one that was
 /// signed.
-fn is_right(query: &SignedQuery, message: &[u8]) -> bool {
+fn is_valid(query: &SignedQuery, message: &[u8]) -> bool {
     let Some(Ok(verified)) = signed::check(Some(&query.keys), message, NOW) else { return false };
     // Octets after the records that the header counts are not part of the message.
     let both = verified.request.get(ID..).zip(query.unsigned.get(ID..));
@@ -61,7 +61,7 @@ pub(crate) fn check(octets: &[u8]) {
             2 => drop(message.drain(at..message.len().min(at + usize::from(value)))),
             _ => message.extend_from_within(at..message.len().min(at + usize::from(value))),
         }
-        is_right(&SIGNED, &message);
+        is_valid(&SIGNED, &message);
     }
 }
 

@@ -73,7 +73,7 @@ pub enum KeyFault {
     #[error("this key has no {0}")]
     Missing(&'static str),
     /// The name of a key is not a domain name.
-    #[error("`{name}` is no name of a key: {error}")]
+    #[error("`{name}` is not a valid key name: {error}")]
     Name {
         /// The beginning of the name.
         name: String,
@@ -82,7 +82,7 @@ pub enum KeyFault {
         error: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The algorithm is not supported.
-    #[error("`{0}` is no algorithm that is supported; allowed: hmac-sha256, hmac-sha384, hmac-sha512")]
+    #[error("`{0}` is not a supported algorithm; allowed: hmac-sha256, hmac-sha384, hmac-sha512")]
     Algorithm(String),
     /// The secret is not base64. The decoder's error would show a part of it.
     #[error("this secret is not base64")]

@@ -103,7 +103,7 @@ async fn notify_of(service: &TransferService, socket: &UdpSocket, zone: &Zone) -
         if header.id() != id || !header.qr() || header.opcode() != Opcode::NOTIFY {
             continue;
         }
-        if transaction.as_ref().is_some_and(|sent| !signed::is_right(sent, &mut answer, unix_time())) {
+        if transaction.as_ref().is_some_and(|sent| !signed::is_valid(sent, &mut answer, unix_time())) {
             return Err(io::Error::other("the signature of its answer is wrong, or missing"));
         }
         return match header.rcode() {

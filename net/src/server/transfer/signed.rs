@@ -113,7 +113,7 @@ pub(super) fn sign_request(
 }
 
 /// Returns true if the signature of the response to such a request is valid.
-pub(super) fn is_right(
+pub(super) fn is_valid(
     transaction: &ClientTransaction<Arc<Key>>,
     response: &mut Message<Vec<u8>>,
     now: u64,

@@ -1,6 +1,6 @@
 //! Cost of following a cluster, for a whole process: peak and steady memory, time, CPU.
 //!
-//! Each run starts a new process, which follows an [`ApiServer`](poddns_test_support::api_server::ApiServer) in the
+//! Each run starts a new process, which follows an [`ApiServer`] in the
 //! measuring process: poddnsd, or, for comparison, kube's store of watched objects.
 
 mod follower;

@@ -20,7 +20,7 @@ use crate::freshness::Health;
 
 /// The pods and namespaces of a cluster, for readers. Created by [`index`](super::index()).
 ///
-/// Look-ups neither block nor allocate, whatever the writer does. See the [module](super).
+/// Look-ups neither block nor allocate, whatever the writer does.
 pub struct Index {
     pub(super) epoch: Epoch,
     pub(super) namespaces: Arc<Namespaces>,

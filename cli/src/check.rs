@@ -102,13 +102,13 @@ fn print_rbac(settings: &Settings, subject: Option<&Subject>) -> Result<ExitCode
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
-    let whom = CheckedSubject::of(&args.0);
+    let checked = CheckedSubject::of(&args.0);
     let passed = PassedSockets::take().map_err(CommandError::usage)?;
     let sources = Sources::new(&args.0, |name| std::env::var_os(name))?.with_passed(&passed);
     let daemon = sources.settings()?;
     let settings = &daemon.server;
     if args.0.get_flag(RBAC) {
-        return print_rbac(settings, whom.subject.as_ref());
+        return print_rbac(settings, checked.subject.as_ref());
     }
     print_finding("ok", &format!("configuration: {}", summary(settings)));
     for variable in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
@@ -125,8 +125,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
     let runtime = runtime()?;
     match settings.source.clone() {
         Source::File(path) | Source::FileOrPipe(path) => {
-            let checked = runtime.block_on(check_file(path, scope, settings))?;
-            Ok(if kept { checked } else { ExitCode::FAILURE })
+            let status = runtime.block_on(check_file(path, scope, settings))?;
+            Ok(if kept { status } else { ExitCode::FAILURE })
         }
         Source::Cluster(options) => {
             let snapshot = settings.snapshot.as_ref().map(|snapshot| snapshot.path.as_path());
@@ -135,9 +135,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, CommandError> {
                     Some(path) => runtime.block_on(check_snapshot(path, options.clone(), scope.clone()))?,
                     None => true,
                 };
-            let granted = runtime.block_on(check_cluster(options.clone(), &scope, &whom))?;
+            let granted = runtime.block_on(check_cluster(options.clone(), &scope, &checked))?;
             // The check lists pods, for which this process needs permissions of its own.
-            if granted && scope.pods && whom.subject.is_none() {
+            if granted && scope.pods && checked.subject.is_none() {
                 runtime.block_on(check_rate_limit(options, &scope, settings));
             }
             Ok(if kept && granted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -150,7 +150,7 @@ fn warn(settings: &Settings) {
     if settings.unguarded() {
         print_finding("warning", "mode insecure without any guard: any address is answered");
     }
-    if settings.hides() {
+    if settings.hides_pods() {
         print_finding("warning", HIDDEN_BEHIND_CACHE);
     }
 }
@@ -283,11 +283,11 @@ async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> R
 async fn check_cluster(
     options: ClusterOptions,
     scope: &Scope,
-    whom: &CheckedSubject,
+    checked: &CheckedSubject,
 ) -> Result<bool, CommandError> {
-    let other = whom.subject.is_some();
-    let access = match whom.subject.clone() {
-        Some(subject) => AccessReport::check_as(options, scope, subject, &whom.groups).await,
+    let other = checked.subject.is_some();
+    let access = match checked.subject.clone() {
+        Some(subject) => AccessReport::check_as(options, scope, subject, &checked.groups).await,
         None => AccessReport::check(options, scope).await,
     };
     let access = access.map_err(|error| match error {

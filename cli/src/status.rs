@@ -30,12 +30,12 @@ Examples:
   poddns status --watch
   poddns status --server 10.42.0.9:8053 --json | jq .index
 
-Exit status: 0 if the server was asked, whatever its state; 1 if it could not be; 64 for bad usage.")]
+Exit status: 0 if the server answered, whatever its state; 1 if it did not; 64 for bad usage.")]
 pub(crate) struct StatusArgs {
     /// The server's admin endpoints
     #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]
     server: ServerArg,
-    /// Ask again and again, every 2 s or in this interval, until interrupted
+    /// Repeat every 2 s, or at this interval, until interrupted
     #[arg(long, short, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s",
           value_parser = seconds)]
     watch: Option<Duration>,

@@ -179,12 +179,12 @@ impl<'a> Config<'a> {
     /// Returns whether anything depends on the client: a single test for audit and visibility, as it runs for every
     /// query.
     #[inline]
-    pub(crate) fn looks_at_clients(&self) -> bool {
+    pub(crate) fn depends_on_client(&self) -> bool {
         u16::from_ne_bytes([u8::from(self.audit), self.visibility as u8]) != 0
     }
 
     /// Returns whether pods are hidden from some clients.
-    pub(crate) fn hides(&self) -> bool {
+    pub(crate) fn hides_pods(&self) -> bool {
         self.mode == Mode::Verified && self.visibility == Visibility::Namespace
     }
 

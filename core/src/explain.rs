@@ -52,7 +52,7 @@ pub struct Explanation<'a> {
     /// The client of the response, if not all clients see all pods and a client was passed.
     pub client: Option<IpAddr>,
     /// True if not all clients see all pods.
-    hides: bool,
+    hides_pods: bool,
     zones: &'a [Zone],
 }
 
@@ -85,7 +85,7 @@ pub fn explain_to<'a, P: PodLookup + ?Sized>(
         let is_hidden = decision.rcode == Rcode::NXDOMAIN && visible.has_hidden();
         if is_hidden { Decision { reason: Reason::NotVisible, ..decision } } else { decision }
     };
-    explain_decision(config, pods, config.hides().then_some(client), name, decide, rtype)
+    explain_decision(config, pods, config.hides_pods().then_some(client), name, decide, rtype)
 }
 
 fn explain_decision<'a, P: PodLookup + ?Sized>(
@@ -125,7 +125,7 @@ fn explain_decision<'a, P: PodLookup + ?Sized>(
         audit: if config.audit { audit(config, pods, question, decision.reason) } else { None },
         freshness: pods.freshness(),
         client,
-        hides: config.hides(),
+        hides_pods: config.hides_pods(),
         zones: config.zones,
     })
 }
@@ -172,8 +172,8 @@ impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
             Reason::OutsideZones => self.outside_zones(f)?,
-            reason if reason.is_guard() || reason.is_of_index() => self.looked_up(f)?,
-            _ => self.ruled(f)?,
+            reason if reason.is_guard() || reason.is_of_index() => self.lookup_reason(f)?,
+            _ => self.rule_reason(f)?,
         }
         if self.rcode == Rcode::NOERROR && !self.has_records {
             write!(f, "; it has no record of type {}", self.rtype)?;
@@ -213,7 +213,7 @@ impl Explanation<'_> {
     fn visibility(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let depends = self.reason.is_of_index() && self.rcode == Rcode::NOERROR;
         match (self.client, self.namespace) {
-            _ if !self.hides || !depends => Ok(()),
+            _ if !self.hides_pods || !depends => Ok(()),
             (Some(client), _) => write!(f, "; {client} may see it"),
             (None, Some(namespace)) => {
                 write!(f, "; only pods of {} and clients of visible-to see it", Quoted(namespace))
@@ -223,7 +223,7 @@ impl Explanation<'_> {
     }
 
     /// Writes reasons that follow from the name and the configuration alone, or from the state of the index.
-    fn ruled(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn rule_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let label = Quoted(self.label.unwrap_or_default());
         let namespace = Quoted(self.namespace.unwrap_or_default());
         match self.reason {
@@ -244,7 +244,7 @@ impl Explanation<'_> {
             Reason::NamespaceNotServed => {
                 write!(f, "the configuration serves some namespaces only, and {namespace} is none of them")
             }
-            Reason::NamespaceUnchecked => f.write_str("mode insecure takes every namespace to exist"),
+            Reason::NamespaceUnchecked => f.write_str("mode insecure assumes that every namespace exists"),
             Reason::AddressUnchecked => {
                 f.write_str("mode insecure answers with the address in the name, whether or not a pod has it")
             }
@@ -254,7 +254,7 @@ impl Explanation<'_> {
             Reason::NotAPodName => {
                 write!(f, "{label} is neither a dashed address nor a name that a pod can have")
             }
-            Reason::Unreadable => f.write_str("the index changed in every attempt to read it; ask again"),
+            Reason::Unreadable => f.write_str("the index changed in every attempt to read it; retry"),
             Reason::TooStale => {
                 self.index(f)?;
                 f.write_str(", longer than max-staleness allows")
@@ -268,7 +268,7 @@ impl Explanation<'_> {
     }
 
     /// Writes reasons that concern an address, a pod or a namespace of the cluster.
-    fn looked_up(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn lookup_reason(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let label = Quoted(self.label.unwrap_or_default());
         let namespace = Quoted(self.namespace.unwrap_or_default());
         match (self.reason, self.address) {

@@ -106,7 +106,7 @@ pub trait PodLookup {
 /// A look-up failed: whether its subject exists is unknown.
 ///
 /// A lock-free index that is being changed may not provide a consistent view; an index behind a lock or a connection
-/// may not provide one in time. The query is answered with SERVFAIL and EDE 0 (Other), and
+/// may not provide one in time. The query is answered with SERVFAIL and EDE 0 (Other Error), and
 /// [`Reply::is_unknown`](crate::Reply::is_unknown) returns true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown;

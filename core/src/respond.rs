@@ -55,7 +55,7 @@ fn respond_to_client<P: PodLookup + ?Sized>(
     request: &Request,
     out: &mut [u8],
 ) -> Outcome {
-    let Identity { client, subnet } = if config.hides() {
+    let Identity { client, subnet } = if config.hides_pods() {
         match identify(config, query, request.source) {
             Ok(identity) => identity,
             Err(Malformed) => return respond_with(config, query, request, out, &Decision::MALFORMED),
@@ -95,7 +95,7 @@ trait Addition: Copy {
     ) -> Option<Outcome>;
 
     /// Appends the addition to the OPT of a response to this decision.
-    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut Self::Buffer) -> &'a [u8];
+    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, buffer: &'a mut Self::Buffer) -> &'a [u8];
 }
 
 /// No addition: it is not yet decided whether something depends on the client, or nothing does.
@@ -110,7 +110,7 @@ impl Addition for () {
         request: &Request,
         out: &mut [u8],
     ) -> Option<Outcome> {
-        config.looks_at_clients().then(|| respond_to_client(config, pods, query, request, out))
+        config.depends_on_client().then(|| respond_to_client(config, pods, query, request, out))
     }
 
     #[inline]
@@ -144,12 +144,12 @@ impl Addition for Option<Subnet<'_>> {
         None
     }
 
-    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, room: &'a mut SubnetBuffer) -> &'a [u8] {
-        let SubnetBuffer(room) = room;
+    fn append<'a>(self, opt: &'a [u8], decision: &Decision<'_>, buffer: &'a mut SubnetBuffer) -> &'a [u8] {
+        let SubnetBuffer(buffer) = buffer;
         // A decision by the index, or by a guard on an address, depends on the client.
         let is_scoped = decision.reason.is_of_index() || decision.reason.is_guard();
         let with_subnet = |subnet: Subnet<'_>| {
-            let (front, rest) = room.split_at_mut_checked(opt.len())?;
+            let (front, rest) = buffer.split_at_mut_checked(opt.len())?;
             let added = subnet.write(is_scoped, rest)?;
             for (to, from) in front.iter_mut().zip(opt) {
                 *to = *from;
@@ -164,7 +164,7 @@ impl Addition for Option<Subnet<'_>> {
         // The options of a malformed query are not trusted.
         let is_due = !opt.is_empty() && decision.rcode != Rcode::FORMERR;
         match self.filter(|_| is_due).and_then(with_subnet) {
-            Some(len) => room.get(..len).unwrap_or(opt),
+            Some(len) => buffer.get(..len).unwrap_or(opt),
             None => opt,
         }
     }
@@ -204,8 +204,8 @@ fn respond_within<P: PodLookup + ?Sized, A: Addition>(
     };
     let opt = message.edns.as_ref().map(|edns| opt(config, request, edns, &decision, checked.as_ref()));
     let opt = opt.as_ref().map_or(&[][..], OptRecord::as_bytes);
-    let mut room = A::Buffer::default();
-    let opt = addition.append(opt, &decision, &mut room);
+    let mut buffer = A::Buffer::default();
+    let opt = addition.append(opt, &decision, &mut buffer);
     match write(config, pods, request, &message, &decision, opt, out) {
         Ok(written) => reply(&decision, written, cookie),
         Err(Unwritten::Outdated) => decide_again(config, pods, query, request, out, addition, decisions),
@@ -309,7 +309,7 @@ fn for_driver(
     }
 }
 
-/// Writes a response without records and returns its length; `None` if the query has no header or `out` no room.
+/// Writes a response without records and returns its length; `None` if the query has no header or `out` is too short.
 pub(crate) fn bare(query: &[u8], rcode: Rcode, ede: Option<Ede>, out: &mut [u8]) -> Option<usize> {
     let header = Header::read(query)?;
     let message = Message::read_out_of_line(&header, query);

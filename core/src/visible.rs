@@ -26,7 +26,7 @@ pub(crate) struct Visible<'a, P: ?Sized> {
 impl<'a, P: PodLookup + ?Sized> Visible<'a, P> {
     pub(crate) fn new(config: &Config<'_>, pods: &'a P, client: Option<IpAddr>) -> Self {
         let is_among = |client: IpAddr| config.visible_to.iter().any(|network| network.contains(&client));
-        let everything = !config.hides() || client.is_some_and(is_among);
+        let everything = !config.hides_pods() || client.is_some_and(is_among);
         Self { pods, client, everything, hidden: Cell::new(false) }
     }
 

@@ -22,7 +22,7 @@ use crate::query::{DNS_PORT, Prober, ServerArg, seconds};
 /// The command line of `poddns compare`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
-Asks --server and --against for the same names and compares rcodes and answers; TTLs, order and extended errors do not count. \
+Sends the same queries to --server and --against and compares rcodes and answers; TTLs, order and extended errors do not count. \
 Without --names or --pods-file the names are those of all pods of poddnsd's index.
 
 A line of --names is NAME [TYPE...], a line of poddnsd's query log (JSON with \"name\" and \"type\"), or one of CoreDNS' `log`.
@@ -33,12 +33,12 @@ Examples:
   poddns compare --against 10.96.0.10 --pods-file pods.json --namespace web
   kubectl logs -n kube-system -l k8s-app=kube-dns --tail=-1 | poddns compare --against 10.96.0.10 --names -
 
-Exit status: 0 if both gave the same answers, 1 if they differ or one gave none, 64 for bad usage.")]
+Exit status: 0 if all answers are equal, 1 if some differ or are missing, 64 for bad usage.")]
 pub(crate) struct CompareArgs {
-    /// The server that is in use today, such as CoreDNS; port 53 unless one is given
+    /// The server in use today, such as CoreDNS; port 53 unless one is given
     #[arg(long, value_name = "ADDR[:PORT]")]
     against: ServerArg,
-    /// The server that is to take over
+    /// The server that will replace it
     #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:1053")]
     server: ServerArg,
     /// poddnsd's admin endpoints, which list the pods

@@ -26,7 +26,7 @@ pub(super) struct ImportFinding {
     /// The directive as written.
     pub(super) directive: String,
     pub(super) meaning: String,
-    pub(super) weight: Severity,
+    pub(super) severity: Severity,
 }
 
 /// Settings adopted from a Corefile.
@@ -59,9 +59,9 @@ impl Import {
         self.pods.as_deref().is_none_or(|mode| mode == "verified")
     }
 
-    fn found(&mut self, directive: &Directive, weight: Severity, meaning: impl Into<String>) {
+    fn found(&mut self, directive: &Directive, severity: Severity, meaning: impl Into<String>) {
         let (line, directive, meaning) = (directive.line, directive.to_string(), meaning.into());
-        self.findings.push(ImportFinding { line, directive, meaning, weight });
+        self.findings.push(ImportFinding { line, directive, meaning, severity });
     }
 
     fn note(&mut self, directive: &Directive, meaning: impl Into<String>) {

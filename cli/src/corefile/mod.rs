@@ -165,7 +165,7 @@ fn read(args: &CorefileArgs) -> io::Result<String> {
 fn report(corefile: &Corefile, import: &Import, forward: &ForwardPlan) -> String {
     let mut text = String::from("Directives ('!' needs attention):\n");
     for finding in &import.findings {
-        let mark = if finding.weight == Severity::Attention { '!' } else { ' ' };
+        let mark = if finding.severity == Severity::Attention { '!' } else { ' ' };
         let directive: String = finding.directive.chars().map(printable).take(60).collect();
         let _ = writeln!(text, "{mark} line {}: {directive}\n      {}", finding.line, finding.meaning);
     }

@@ -45,7 +45,7 @@ pub(crate) enum DecodeFault {
             show_error(.source))]
     Owner { place: RecordPlace, rtype: RecordType, source: DecodeError },
     /// The packet ends within this record.
-    #[error("the message ends within {place}, or has no form there; it and what follows is missing")]
+    #[error("{place} is cut off or malformed; it and all later records are missing")]
     Cut { place: RecordPlace },
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn decode(packet: &[u8]) -> Result<Decoded, DecodeError> {
             walk.at = packet.len();
             break;
         };
-        walk.take(place, &frame);
+        walk.read_record(place, &frame);
     }
     let MessageWalk { at, message, faults, .. } = walk;
     Ok(Decoded { message, left_over: packet.len() - at, faults })
@@ -113,7 +113,7 @@ struct MessageWalk<'a> {
 
 impl MessageWalk<'_> {
     /// Reads the next record, decoded or as octets.
-    fn take(&mut self, place: RecordPlace, frame: &RecordFrame) {
+    fn read_record(&mut self, place: RecordPlace, frame: &RecordFrame) {
         let start = std::mem::replace(&mut self.at, frame.data.end);
         let octets = self.packet.get(..frame.data.end).unwrap_or_default();
         let decoded = read_at::<Record>(octets, start).and_then(|record| self.allow(place, record));
@@ -189,7 +189,7 @@ fn read_at<'a, T: BinDecodable<'a>>(octets: &'a [u8], at: usize) -> Result<T, De
 fn show_error(error: &DecodeError) -> String {
     match error {
         DecodeError::IncorrectRDataLengthRead { read, len, .. } => {
-            format!("no form of its type from octet {read} of {len} on")
+            format!("malformed from octet {read} of {len} on")
         }
         other => show_text(&other.to_string()),
     }
@@ -301,8 +301,8 @@ mod tests {
         assert_eq!(shown(&decoded.message.additionals), ["x. A 10.42.2.46"]);
         assert_eq!(decoded.left_over, 3);
         let [note] = notes(&decoded).try_into().expect("one fault");
-        let expected = "answer record 1 of 2, x. NAPTR, does not decode and is shown as octets: no form of its type from \
-                        octet 6 of 9 on";
+        let expected = "answer record 1 of 2, x. NAPTR, does not decode and is shown as octets: malformed from octet 6 \
+                        of 9 on";
         assert_eq!(note, expected);
         assert!(!decoded.faults[0].is_loss());
     }
@@ -351,7 +351,7 @@ mod tests {
         for cut in 1..address.len() {
             let decoded = decode(&whole[..whole.len() - cut]).expect("header and question are good");
             assert_eq!(decoded.message.answers.len(), 1);
-            assert!(notes(&decoded)[0].starts_with("the message ends within answer record 2 of 2, "));
+            assert!(notes(&decoded)[0].starts_with("answer record 2 of 2 is cut off or malformed; "));
             assert_eq!(decoded.faults.len(), 1);
             assert_eq!(decoded.left_over, 0);
         }

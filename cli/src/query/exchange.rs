@@ -74,8 +74,8 @@ pub(crate) enum ExchangeError {
     Closed { server: SocketAddr, ignored: Ignored },
     /// No reply in time.
     #[error("{server} ({transport}): no answer within {} s, tried {} times{ignored}",
-            .patience.timeout.as_secs_f64(), .patience.tries, transport = transport_name(*.transport))]
-    Timeout { server: SocketAddr, transport: Transport, patience: RetryPolicy, ignored: Ignored },
+            .retry.timeout.as_secs_f64(), .retry.tries, transport = transport_name(*.transport))]
+    Timeout { server: SocketAddr, transport: Transport, retry: RetryPolicy, ignored: Ignored },
 }
 
 /// Replies that did not match the query: their number, and the mismatch of the last.
@@ -166,7 +166,7 @@ pub(crate) fn ask(
     question: &PendingQuery,
     server: SocketAddr,
     transport: Transport,
-    patience: RetryPolicy,
+    retry: RetryPolicy,
 ) -> Result<Response, ExchangeError> {
     let mut ignored = Ignored::default();
     let socket_error = |source: io::Error| match source.kind() {
@@ -174,8 +174,8 @@ pub(crate) fn ask(
         _ => ExchangeError::Socket { server, transport, source },
     };
     let mut udp = None;
-    for _ in 0..patience.tries {
-        let deadline = Deadline::after(patience.timeout);
+    for _ in 0..retry.tries {
+        let deadline = Deadline::after(retry.timeout);
         let reply = match transport {
             Transport::Udp => {
                 // One socket for all tries, so that a late reply to an earlier try is accepted.
@@ -199,7 +199,7 @@ pub(crate) fn ask(
             Err(error) => return Err(socket_error(error)),
         }
     }
-    Err(ExchangeError::Timeout { server, transport, patience, ignored })
+    Err(ExchangeError::Timeout { server, transport, retry, ignored })
 }
 
 /// The octets of a reply, and the decoded message.

@@ -67,9 +67,9 @@ pub(crate) enum QueryError {
 /// Runs the command.
 pub(crate) fn run(args: &QueryArgs) -> Result<ExitCode, CommandError> {
     let mut plan = DigPlan::default();
-    args.words.iter().for_each(|word| plan.take(word));
+    args.words.iter().for_each(|word| plan.add(word));
     if plan.subjects.is_empty() {
-        let hint = "no name to ask for; give one, as in `poddns query 10-42-2-46.default.pod.cluster.local`";
+        let hint = "no name to query; give one, as in `poddns query 10-42-2-46.default.pod.cluster.local`";
         return Err(CommandError::usage(hint));
     }
     let mut session = QuerySession::new(&args.options, &plan.servers)?;
@@ -187,17 +187,17 @@ impl<'a> QuerySession<'a> {
     }
 
     fn answer(&self, asked: &DigQuestion, cookie: Option<&[u8]>) -> Result<Response, QueryError> {
-        let QueryOptions { transport, patience, ignore_truncation, .. } = *self.options;
+        let QueryOptions { transport, retry, ignore_truncation, .. } = *self.options;
         let question = question(self.options, asked, cookie)?;
         let mut failed: Option<ExchangeError> = None;
         for &server in &self.servers {
             if let Some(error) = failed.take() {
                 note(&format!("{error}; trying {server}"));
             }
-            match ask(&question, server, transport, patience) {
+            match ask(&question, server, transport, retry) {
                 Ok(response) if response.is_cut() && !ignore_truncation => {
                     note(&format!("the answer from {server} is truncated; asking again over TCP"));
-                    return Ok(ask(&question, server, Transport::Tcp, patience)?);
+                    return Ok(ask(&question, server, Transport::Tcp, retry)?);
                 }
                 Ok(response) => return Ok(response),
                 Err(error) => failed = Some(error),

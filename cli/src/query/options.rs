@@ -35,7 +35,7 @@ Examples:
   poddns query pod.cluster.local SOA --server [::1]:1053 --tcp
   kubectl get pods -o jsonpath='{.items[*].status.podIP}' | xargs poddns name | poddns query +short -
 
-Exit status: 0 for any answer, whatever its status; 1 if a question had none; 64 for bad usage.";
+Exit status: 0 if every question has an answer, whatever its status; 1 if one has none; 64 for bad usage.";
 
 /// The options, as clap reads them.
 #[derive(Args, Debug)]
@@ -45,16 +45,16 @@ struct Flags {
     /// Names, types, @SERVER and +OPTIONS, in any order
     #[arg(value_name = "NAME|TYPE|@SERVER|+OPTION")]
     words: Vec<DigWord>,
-    /// A type, as the word
+    /// A type, like the word TYPE
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = words::record_type)]
     record_type: Vec<DigWord>,
-    /// A class, as the word
+    /// A class, like the word CLASS
     #[arg(long, short, value_name = "CLASS", value_parser = words::class, hide_short_help = true)]
     class: Vec<DigWord>,
-    /// Ask for the name of an address, in the reverse zones: type PTR
+    /// Query the name of an address in the reverse zones: type PTR
     #[arg(long, short = 'x', value_name = "ADDR", value_parser = words::reverse)]
     reverse: Vec<DigWord>,
-    /// A name, even if it reads like another word
+    /// A name, even if it could be another word, such as a type
     #[arg(long, short = 'q', value_name = "NAME", value_parser = words::name, allow_hyphen_values = true,
           hide_short_help = true)]
     name: Vec<DigWord>,
@@ -67,7 +67,7 @@ struct Flags {
     /// The server's port, if the server is given without one
     #[arg(long, short, value_name = "PORT", value_parser = args::port)]
     port: Option<u16>,
-    /// Ask over TCP from the start
+    /// Send all queries over TCP, not only after a truncated answer
     #[arg(long)]
     tcp: bool,
     /// Print the answers' data only, one a line
@@ -83,35 +83,35 @@ struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100),
           hide_short_help = true)]
     tries: u32,
-    /// Ask servers with an IPv4 address only
+    /// Query servers with an IPv4 address only
     #[arg(short = '4', hide_short_help = true, conflicts_with = "ipv6")]
     ipv4: bool,
-    /// Ask servers with an IPv6 address only
+    /// Query servers with an IPv6 address only
     #[arg(short = '6', hide_short_help = true)]
     ipv6: bool,
     /// Leave RD unset
     #[arg(long)]
     norecurse: bool,
-    /// Keep a truncated answer instead of asking again over TCP
+    /// Keep a truncated answer instead of repeating the query over TCP
     #[arg(long, hide_short_help = true)]
     ignore_truncation: bool,
     /// Set DO: the client takes DNSSEC records (RFC 3225)
     #[arg(long, hide_short_help = true, conflicts_with = "no_edns")]
     dnssec: bool,
-    /// The EDNS version to ask with
+    /// EDNS version of the queries
     #[arg(long, value_name = "VERSION", default_value_t = 0, hide_short_help = true)]
     edns: u8,
-    /// Ask without EDNS: no OPT record, so no extended errors in the answer
+    /// Send no OPT record: without EDNS, answers have no extended errors
     #[arg(long, conflicts_with_all = ["edns", "bufsize", "cookie", "nsid", "option"], hide_short_help = true)]
     no_edns: bool,
-    /// The longest UDP answer to allow for, in octets
+    /// Advertised maximum length of an answer over UDP, in octets
     #[arg(long, value_name = "OCTETS", default_value_t = 1232, hide_short_help = true)]
     bufsize: u16,
     /// Send a DNS cookie: a random client cookie, or these octets
     #[arg(long, value_name = "HEX", num_args = 0..=1, require_equals = true, default_missing_value = "",
           hide_short_help = true)]
     cookie: Option<CookieArg>,
-    /// Ask for the server's identifier (RFC 5001)
+    /// Request the server's identifier (RFC 5001)
     #[arg(long, hide_short_help = true)]
     nsid: bool,
     /// Send another EDNS option; may be repeated
@@ -128,7 +128,7 @@ const WORDS: [&str; 7] = ["words", "record_type", "class", "reverse", "name", "f
 pub(super) struct QueryOptions {
     pub(super) port: Option<u16>,
     pub(super) transport: Transport,
-    pub(super) patience: RetryPolicy,
+    pub(super) retry: RetryPolicy,
     /// Only servers with an address of this family are queried: IPv4 if true, IPv6 if false.
     pub(super) ipv4: Option<bool>,
     pub(super) recurse: bool,
@@ -192,7 +192,7 @@ impl From<Flags> for QueryOptions {
         Self {
             port: flags.port,
             transport: if flags.tcp { Transport::Tcp } else { Transport::Udp },
-            patience: RetryPolicy { timeout: flags.timeout, tries: flags.tries },
+            retry: RetryPolicy { timeout: flags.timeout, tries: flags.tries },
             ipv4: (flags.ipv4 || flags.ipv6).then_some(flags.ipv4),
             recurse: !flags.norecurse,
             ignore_truncation: flags.ignore_truncation,
@@ -223,8 +223,8 @@ impl QueryOptions {
             DigOption::DnssecOk(on) => self.dnssec_ok = *on,
             DigOption::Nsid(on) => self.nsid = *on,
             DigOption::Cookie(cookie) => self.cookie.clone_from(cookie),
-            DigOption::Timeout(timeout) => self.patience.timeout = *timeout,
-            DigOption::Tries(tries) => self.patience.tries = *tries,
+            DigOption::Timeout(timeout) => self.retry.timeout = *timeout,
+            DigOption::Tries(tries) => self.retry.tries = *tries,
             DigOption::Print(sections, on) => self.sections = self.sections.set(*sections, *on),
             DigOption::Nothing => {}
         }

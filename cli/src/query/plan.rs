@@ -76,7 +76,7 @@ pub(crate) enum LineMistake {
 
 impl DigPlan {
     /// Adds a word other than an option; options are ignored.
-    pub(super) fn take(&mut self, word: &DigWord) {
+    pub(super) fn add(&mut self, word: &DigWord) {
         match word {
             DigWord::Name(name) => self.push(SubjectKind::Name(name.clone())),
             DigWord::Reverse(address) => self.push(SubjectKind::Reverse(reverse_name(*address))),
@@ -156,7 +156,7 @@ fn in_line(
             DigWord::Server(_) | DigWord::Option(_) | DigWord::File(_) => {
                 return Err(LineMistake::Elsewhere(text.to_owned()));
             }
-            word => line.take(&word),
+            word => line.add(&word),
         }
     }
     if line.subjects.is_empty() && (!line.types.is_empty() || line.class.is_some()) {
@@ -197,7 +197,7 @@ mod tests {
 
     fn asked(words: &str) -> Vec<String> {
         let mut plan = DigPlan::default();
-        words.split(' ').for_each(|word| plan.take(&word.parse().expect("a word")));
+        words.split(' ').for_each(|word| plan.add(&word.parse().expect("a word")));
         let questions = plan.subjects.iter().flat_map(|subject| plan.questions(subject));
         questions.map(|asked| show(&asked)).collect()
     }
@@ -220,10 +220,10 @@ mod tests {
     #[test]
     fn reverse_names_ask_for_ptr() {
         let mut plan = DigPlan::default();
-        plan.take(&DigWord::Type(RecordType::A));
-        plan.take(&DigWord::Reverse([10, 42, 2, 46].into()));
-        plan.take(&DigWord::Reverse("fd00::7".parse().expect("an address")));
-        plan.take(&DigWord::Type(RecordType::ANY));
+        plan.add(&DigWord::Type(RecordType::A));
+        plan.add(&DigWord::Reverse([10, 42, 2, 46].into()));
+        plan.add(&DigWord::Reverse("fd00::7".parse().expect("an address")));
+        plan.add(&DigWord::Type(RecordType::ANY));
         let shown: Vec<_> = plan
             .subjects
             .iter()

@@ -32,14 +32,14 @@ pub(crate) struct ProbeAnswer {
 /// A server to which many queries are sent.
 pub(crate) struct Prober {
     server: SocketAddr,
-    patience: RetryPolicy,
+    retry: RetryPolicy,
 }
 
 impl Prober {
     /// Uses the first address of the server, with `port` as default.
     pub(crate) fn new(server: &ServerArg, port: u16, timeout: Duration) -> Result<Self, CommandError> {
         let server = server.first_address(port)?;
-        Ok(Self { server, patience: RetryPolicy { timeout, tries: TRIES } })
+        Ok(Self { server, retry: RetryPolicy { timeout, tries: TRIES } })
     }
 
     /// Queries over UDP, and over TCP if the answer is truncated. The error is the reason why there is no answer.
@@ -54,7 +54,7 @@ impl Prober {
         message.set_edns(edns);
         let octets = message.to_vec()?;
         let question = PendingQuery { id: message.metadata.id, query, octets };
-        let exchange = |transport| ask(&question, self.server, transport, self.patience);
+        let exchange = |transport| ask(&question, self.server, transport, self.retry);
         let mut response = exchange(Transport::Udp)?;
         if response.is_cut() {
             response = exchange(Transport::Tcp)?;

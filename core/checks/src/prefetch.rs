@@ -10,8 +10,8 @@ use poddns_core::{
 /// An index that records announced and looked-up addresses.
 struct Listener<'a, P> {
     pods: &'a P,
-    told: RefCell<Vec<IpAddr>>,
-    asked: RefCell<Vec<IpAddr>>,
+    announced: RefCell<Vec<IpAddr>>,
+    looked_up: RefCell<Vec<IpAddr>>,
 }
 
 impl<P: PodLookup> PodLookup for Listener<'_, P> {
@@ -20,12 +20,12 @@ impl<P: PodLookup> PodLookup for Listener<'_, P> {
     }
 
     fn contains(&self, namespace: &Label, address: IpAddr) -> Result<bool, Unknown> {
-        self.asked.borrow_mut().push(address);
+        self.looked_up.borrow_mut().push(address);
         self.pods.contains(namespace, address)
     }
 
     fn prefetch(&self, addresses: &[IpAddr]) {
-        self.told.borrow_mut().extend(addresses);
+        self.announced.borrow_mut().extend(addresses);
     }
 
     fn freshness(&self) -> Freshness {
@@ -39,15 +39,15 @@ impl<P: PodLookup> PodLookup for Listener<'_, P> {
 
 /// Checks that in a batch, every address that is looked up was announced to the index, except for the client's own.
 pub(crate) fn check(config: &Config<'_>, pods: &impl PodLookup, request: &Request, query: &[u8]) {
-    let listener = Listener { pods, told: RefCell::default(), asked: RefCell::default() };
+    let listener = Listener { pods, announced: RefCell::default(), looked_up: RefCell::default() };
     // A single query is not announced.
     prefetch(config, &listener, [query, query]);
-    assert!(listener.asked.borrow().is_empty(), "asked before its turn");
+    assert!(listener.looked_up.borrow().is_empty(), "an address is looked up before a query is answered");
     // The response is not checked here.
     let _ = respond(config, &listener, query, request, &mut [0; MAX_UDP_REPLY]);
-    let (told, asked) = (listener.told.into_inner(), listener.asked.into_inner());
+    let (announced, looked_up) = (listener.announced.into_inner(), listener.looked_up.into_inner());
     // Used to look up which namespaces the client sees.
     let client = client_of(config, query, request.source);
-    let known = |address: &IpAddr| told.contains(address) || Some(*address) == client;
-    assert!(asked.iter().all(known), "asked for {asked:?}, told of {told:?}");
+    let known = |address: &IpAddr| announced.contains(address) || Some(*address) == client;
+    assert!(looked_up.iter().all(known), "looked up {looked_up:?}, announced {announced:?}");
 }

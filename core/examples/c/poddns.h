@@ -7,28 +7,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// No pod records at all.
+// Mode disabled: no pod records.
 #define PODDNS_DISABLED 0
 
-// The address in the name is the answer, whether a pod has it or not.
+// Mode insecure: the answer is the address in the name, whether or not a pod has it.
 #define PODDNS_INSECURE 1
 
-// The address in the name is the answer if a pod of that namespace has it.
+// Mode verified: the answer is the address in the name if a pod of that namespace has it.
 #define PODDNS_VERIFIED 2
 
-// Datagrams: responses of at most 1232 octets.
+// A UDP datagram: responses of at most 1232 octets.
 #define PODDNS_UDP 0
 
-// Streams, without the two length octets: responses of up to 65535 octets.
+// A message of a TCP stream, without the two length octets: responses of at most 65535 octets.
 #define PODDNS_TCP 1
 
-// The size of a zone, in words of 8 octets.
+// Size of a zone, in words of 8 octets.
 #define PODDNS_ZONE_WORDS 160
 
-// A buffer for responses over UDP: with this many octets nothing is truncated for want of room in it.
+// Maximum length of a response over UDP, in octets. A smaller buffer may cause truncation.
 #define PODDNS_MAX_UDP_REPLY 1232
 
-// A zone, made by poddns_zone_init. May be copied and moved; has nothing to free.
+// A zone, initialised by poddns_zone_init. It may be copied and moved, and owns no resources.
 typedef struct poddns_zone {
   uint64_t opaque[PODDNS_ZONE_WORDS];
 } poddns_zone;
@@ -37,10 +37,11 @@ typedef struct poddns_zone {
 typedef struct poddns_pods {
   // Passed on to both functions.
   void *context;
-  // Returns 1 if the cluster has this namespace, 0 if not, and a negative number if that is not known now: then
-  // the answer is SERVFAIL.
+  // Returns 1 if the cluster has this namespace, 0 if not, and a negative number if the lookup fails, for which
+  // the response is SERVFAIL.
   int (*namespace_exists)(void *context, const uint8_t *name, size_t name_len);
-  // Returns the same of a pod of this namespace with this address: of 4 octets or of 16, in network order.
+  // Returns 1 if a pod of this namespace has this address (4 or 16 octets, in network order), 0 if not, and a
+  // negative number if the lookup fails.
   int (*contains)(void *context,
                   const uint8_t *namespace_name,
                   size_t namespace_len,
@@ -56,9 +57,9 @@ typedef struct poddns_config {
   const struct poddns_pods *pods;
   // PODDNS_DISABLED, PODDNS_INSECURE or PODDNS_VERIFIED.
   uint8_t mode;
-  // Never answer loopback, link-local, multicast and the like.
+  // True if loopback, link-local, multicast and other special addresses are never answered.
   bool block_special;
-  // Seconds that clients may keep an address: at most 3600.
+  // TTL of address records, in seconds: at most 3600.
   uint16_t ttl;
 } poddns_config;
 
@@ -76,25 +77,25 @@ typedef struct poddns_client {
 extern "C" {
 #endif // __cplusplus
 
-// Makes the zone of a cluster domain such as "cluster.local".
+// Initialises the zone of a cluster domain such as "cluster.local".
 //
-// Returns 0, or -1 if the domain is not a domain name that leaves room for the zone's own names.
+// Returns 0, or -1 if a pointer is NULL or the domain is malformed or too long.
 //
 // # Safety
 //
-// `zone` is NULL or points to memory for one; `domain` is NULL or a terminated string.
+// `zone` is NULL or points to writable memory for a zone; `domain` is NULL or a terminated string.
 int poddns_zone_init(struct poddns_zone *zone, const char *domain);
 
-// The response to one query, for the front of the buffer `reply`.
+// Writes the response to one query to the start of the buffer `reply`.
 //
-// Returns its length; 0 if nothing must be sent, because the query was none, or because an argument is wrong: NULL
-// where a pointer is needed, an unknown mode or transport, a TTL above 3600, an address of another length than 4
-// or 16, or a buffer of less than 512 octets.
+// Returns the length of the response. Returns 0 if there is no response to send: the packet is not a query, or an
+// argument is invalid (a required pointer is NULL, the mode or transport is unknown, the TTL is above 3600, the
+// length of the address is neither 4 nor 16, or the buffer has less than 512 octets).
 //
 // # Safety
 //
-// Every pointer is NULL or points to what its type and length say, for the time of the call; the zone was made by
-// poddns_zone_init; `reply` overlaps nothing else.
+// Every pointer is NULL or valid for its type and length until the function returns; poddns_zone_init initialised
+// the zone; `reply` overlaps no other argument.
 size_t poddns_respond(const struct poddns_config *config,
                       const struct poddns_client *client,
                       const uint8_t *query,

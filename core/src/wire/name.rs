@@ -79,10 +79,10 @@ impl Name {
             return Err(NameError::LabelTooLong);
         }
         let mut child = Self::ROOT;
-        let mut room = child.octets.iter_mut();
+        let mut free = child.octets.iter_mut();
         let source = [len];
         for from in source.iter().chain(label).chain(self.as_wire()) {
-            *room.next().ok_or(NameError::TooLong)? = *from;
+            *free.next().ok_or(NameError::TooLong)? = *from;
         }
         // At most 255, or the loop would have failed.
         child.len = self.len.saturating_add(len).saturating_add(1);

@@ -29,7 +29,7 @@ pub(crate) const RDLENGTH: Range<usize> = OPT_LEN - 2..OPT_LEN;
 /// Length of an option in front of its data, in octets: code and length.
 const OPTION_HEADER: usize = 4;
 
-/// Data of the option for EDE 0 (Other): its code, and the text required by RFC 8914 4.1 ("Implementations SHOULD
+/// Data of the option for EDE 0 (Other Error): its code, and the text required by RFC 8914 4.1 ("Implementations SHOULD
 /// include an EXTRA-TEXT value to augment this error code").
 const OTHER: &[u8] = b"\0\0pod index could not be read";
 

@@ -109,7 +109,7 @@ numbers! {
     /// An extended DNS error's INFO-CODE (RFC 8914 4).
     Ede(u16), "EDE" {
         /// 0: no other code applies. The index could not be read: see [`Unknown`](crate::Unknown).
-        OTHER = 0, "Other";
+        OTHER = 0, "Other Error";
         /// 3: the index is out of sync with the cluster.
         STALE_ANSWER = 3, "Stale Answer";
         /// 14: no complete list of the cluster yet.

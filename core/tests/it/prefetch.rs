@@ -8,9 +8,9 @@ use poddns_core::{Config, Label, Mode, PodLookup, Unknown, Zone, prefetch};
 
 /// An index that records announcements, one item per call.
 #[derive(Default)]
-struct Told(RefCell<Vec<Vec<IpAddr>>>);
+struct AnnouncementRecorder(RefCell<Vec<Vec<IpAddr>>>);
 
-impl PodLookup for Told {
+impl PodLookup for AnnouncementRecorder {
     fn namespace_exists(&self, _: &Label) -> Result<bool, Unknown> {
         panic!("nothing is looked up yet")
     }
@@ -30,9 +30,9 @@ fn query(label: &str) -> Vec<u8> {
     [&[0; 12], &[len][..], label.as_bytes()].concat()
 }
 
-fn told(mode: Mode, queries: &[Vec<u8>]) -> Vec<Vec<IpAddr>> {
+fn announced(mode: Mode, queries: &[Vec<u8>]) -> Vec<Vec<IpAddr>> {
     let zones = [Zone::new("cluster.local").unwrap()];
-    let pods = Told::default();
+    let pods = AnnouncementRecorder::default();
     // Through a reference, which must forward the hint.
     prefetch(&Config::new(mode, &zones), &&pods, queries.iter().map(Vec::as_slice));
     pods.0.into_inner()
@@ -45,7 +45,7 @@ fn index_receives_addresses_of_queries() {
     queries.extend([0, 11, 12, 16].map(|len| query("10-0-0-3")[..len].to_vec()));
     let expected: Vec<IpAddr> =
         ["10.0.0.1", "fd00::1", "10.0.0.2"].map(|address| address.parse().unwrap()).to_vec();
-    assert_eq!(told(Mode::Verified, &queries), [expected]);
+    assert_eq!(announced(Mode::Verified, &queries), [expected]);
 }
 
 #[test]
@@ -54,19 +54,19 @@ fn batch_of_any_size_is_prefetched_whole() {
     for size in 0..100 {
         let queries: Vec<_> =
             (0..size).map(|number| query(PodIpLabel::from(address(number)).as_str())).collect();
-        let told = told(Mode::Verified, &queries);
-        assert!(told.iter().all(|part| (2..=32).contains(&part.len())), "{told:?}");
+        let announced = announced(Mode::Verified, &queries);
+        assert!(announced.iter().all(|part| (2..=32).contains(&part.len())), "{announced:?}");
         // A single remaining address is not announced.
         let worth = if size % 32 == 1 { size - 1 } else { size };
-        assert!((0..worth).map(address).eq(told.concat()), "{size}");
+        assert!((0..worth).map(address).eq(announced.concat()), "{size}");
     }
 }
 
 #[test]
 fn queries_without_lookup_prefetch_nothing() {
     let queries = ["10-0-0-1", "10-0-0-2"].map(query);
-    assert!(!told(Mode::Verified, &queries).is_empty());
+    assert!(!announced(Mode::Verified, &queries).is_empty());
     for mode in [Mode::Disabled, Mode::Insecure] {
-        assert!(told(mode, &queries).is_empty(), "{mode:?}");
+        assert!(announced(mode, &queries).is_empty(), "{mode:?}");
     }
 }

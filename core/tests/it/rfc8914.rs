@@ -167,7 +167,7 @@ fn an_option_of_the_query_is_ignored() {
 #[test]
 fn codes_have_their_names() {
     for (code, number, name) in [
-        (Ede::OTHER, 0, "Other"),
+        (Ede::OTHER, 0, "Other Error"),
         (Ede::STALE_ANSWER, 3, "Stale Answer"),
         (Ede::NOT_READY, 14, "Not Ready"),
         (Ede::BLOCKED, 15, "Blocked"),

@@ -14,7 +14,7 @@ pub(super) fn warn(settings: &Settings) {
              pods; set pod-cidr, block-special, namespace or check-namespaces, or use mode verified"
         );
     }
-    if settings.hides() {
+    if settings.hides_pods() {
         tracing::warn!("{HIDDEN_BEHIND_CACHE}");
     }
 }

@@ -48,7 +48,7 @@ pub enum ListError {
     #[error("this server keeps no pods: its mode or its embedder does without")]
     NoPods,
     /// The source of the pods has not been opened yet.
-    #[error("the pods have not been read yet; ask again")]
+    #[error("the pods have not been read yet; retry")]
     NotRead,
     /// The cursor belongs to an index that has been replaced.
     #[error("the pods have been read anew since the last page; list them from the beginning")]

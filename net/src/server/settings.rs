@@ -310,7 +310,7 @@ impl Settings {
 
     /// Returns true if pods are hidden from some clients.
     #[must_use]
-    pub fn hides(&self) -> bool {
+    pub fn hides_pods(&self) -> bool {
         self.mode == Mode::Verified && self.visibility == Visibility::Namespace
     }
 

@@ -15,25 +15,25 @@ use core::slice;
 
 use poddns_core::{Config, Label, Mode, Outcome, PodLookup, Request, Transport, Ttl, Unknown, Zone, respond};
 
-/// No pod records at all.
+/// Mode disabled: no pod records.
 pub const PODDNS_DISABLED: u8 = 0;
-/// The address in the name is the answer, whether a pod has it or not.
+/// Mode insecure: the answer is the address in the name, whether or not a pod has it.
 pub const PODDNS_INSECURE: u8 = 1;
-/// The address in the name is the answer if a pod of that namespace has it.
+/// Mode verified: the answer is the address in the name if a pod of that namespace has it.
 pub const PODDNS_VERIFIED: u8 = 2;
 
-/// Datagrams: responses of at most 1232 octets.
+/// A UDP datagram: responses of at most 1232 octets.
 pub const PODDNS_UDP: u8 = 0;
-/// Streams, without the two length octets: responses of up to 65535 octets.
+/// A message of a TCP stream, without the two length octets: responses of at most 65535 octets.
 pub const PODDNS_TCP: u8 = 1;
 
-/// The size of a zone, in words of 8 octets.
+/// Size of a zone, in words of 8 octets.
 pub const PODDNS_ZONE_WORDS: usize = 160;
 
-/// A buffer for responses over UDP: with this many octets nothing is truncated for want of room in it.
+/// Maximum length of a response over UDP, in octets. A smaller buffer may cause truncation.
 pub const PODDNS_MAX_UDP_REPLY: usize = 1232;
 
-/// A zone, made by poddns_zone_init. May be copied and moved; has nothing to free.
+/// A zone, initialised by poddns_zone_init. It may be copied and moved, and owns no resources.
 #[repr(C)]
 pub struct PoddnsZone {
     opaque: [u64; PODDNS_ZONE_WORDS],
@@ -50,11 +50,12 @@ const _: () = {
 pub struct PoddnsPods {
     /// Passed on to both functions.
     pub context: *mut c_void,
-    /// Returns 1 if the cluster has this namespace, 0 if not, and a negative number if that is not known now: then
-    /// the answer is SERVFAIL.
+    /// Returns 1 if the cluster has this namespace, 0 if not, and a negative number if the lookup fails, for which
+    /// the response is SERVFAIL.
     pub namespace_exists:
         Option<unsafe extern "C" fn(context: *mut c_void, name: *const u8, name_len: usize) -> c_int>,
-    /// Returns the same of a pod of this namespace with this address: of 4 octets or of 16, in network order.
+    /// Returns 1 if a pod of this namespace has this address (4 or 16 octets, in network order), 0 if not, and a
+    /// negative number if the lookup fails.
     pub contains: Option<
         unsafe extern "C" fn(
             context: *mut c_void,
@@ -75,9 +76,9 @@ pub struct PoddnsConfig {
     pub pods: *const PoddnsPods,
     /// PODDNS_DISABLED, PODDNS_INSECURE or PODDNS_VERIFIED.
     pub mode: u8,
-    /// Never answer loopback, link-local, multicast and the like.
+    /// True if loopback, link-local, multicast and other special addresses are never answered.
     pub block_special: bool,
-    /// Seconds that clients may keep an address: at most 3600.
+    /// TTL of address records, in seconds: at most 3600.
     pub ttl: u16,
 }
 
@@ -92,13 +93,13 @@ pub struct PoddnsClient {
     pub transport: u8,
 }
 
-/// Makes the zone of a cluster domain such as "cluster.local".
+/// Initialises the zone of a cluster domain such as "cluster.local".
 ///
-/// Returns 0, or -1 if the domain is not a domain name that leaves room for the zone's own names.
+/// Returns 0, or -1 if a pointer is NULL or the domain is malformed or too long.
 ///
 /// # Safety
 ///
-/// `zone` is NULL or points to memory for one; `domain` is NULL or a terminated string.
+/// `zone` is NULL or points to writable memory for a zone; `domain` is NULL or a terminated string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn poddns_zone_init(zone: *mut PoddnsZone, domain: *const c_char) -> c_int {
     if zone.is_null() || domain.is_null() {
@@ -114,16 +115,16 @@ pub unsafe extern "C" fn poddns_zone_init(zone: *mut PoddnsZone, domain: *const 
     0
 }
 
-/// The response to one query, for the front of the buffer `reply`.
+/// Writes the response to one query to the start of the buffer `reply`.
 ///
-/// Returns its length; 0 if nothing must be sent, because the query was none, or because an argument is wrong: NULL
-/// where a pointer is needed, an unknown mode or transport, a TTL above 3600, an address of another length than 4
-/// or 16, or a buffer of less than 512 octets.
+/// Returns the length of the response. Returns 0 if there is no response to send: the packet is not a query, or an
+/// argument is invalid (a required pointer is NULL, the mode or transport is unknown, the TTL is above 3600, the
+/// length of the address is neither 4 nor 16, or the buffer has less than 512 octets).
 ///
 /// # Safety
 ///
-/// Every pointer is NULL or points to what its type and length say, for the time of the call; the zone was made by
-/// poddns_zone_init; `reply` overlaps nothing else.
+/// Every pointer is NULL or valid for its type and length until the function returns; poddns_zone_init initialised
+/// the zone; `reply` overlaps no other argument.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn poddns_respond(
     config: *const PoddnsConfig,

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use k8s_openapi::jiff::Timestamp;
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use crate::quote::QuotedText;
@@ -62,9 +64,25 @@ fn certificate(error: &CertificateError) -> Option<String> {
              to expect",
             QuotedText(&error.to_string())
         ),
+        // The library's texts contain the present time, so that each attempt would be a new error.
+        CertificateError::ExpiredContext { not_after, .. } => {
+            let until = time(*not_after);
+            format!("the server's certificate has expired, by this host's clock: it was valid until {until}")
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            let from = time(*not_before);
+            format!("the server's certificate is not valid yet, by this host's clock: it is valid from {from}")
+        }
         _ => return None,
     };
     Some(text)
+}
+
+/// Returns a time as in RFC 3339, or as Unix seconds if it cannot be shown so.
+fn time(time: UnixTime) -> String {
+    let seconds = time.as_secs();
+    let shown = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    shown.map_or_else(|| seconds.to_string(), |shown| shown.to_string())
 }
 
 fn alert_received(alert: AlertDescription) -> Option<&'static str> {
@@ -81,5 +99,26 @@ fn alert_received(alert: AlertDescription) -> Option<&'static str> {
             Some("the server does not accept our client certificate: it is expired, or of another cluster")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn certificate_dates_do_not_show_present_time() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let text = |error: CertificateError| explain(&rustls::Error::InvalidCertificate(error)).unwrap();
+        let expired = |time| text(CertificateError::ExpiredContext { time: at(time), not_after: at(86_400) });
+        assert_eq!(expired(90_000), expired(90_001));
+        assert!(expired(90_000).ends_with("until 1970-01-02T00:00:00Z"), "{}", expired(90_000));
+        let early =
+            |time| text(CertificateError::NotValidYetContext { time: at(time), not_before: at(86_400) });
+        assert_eq!(early(7), early(8));
+        assert!(early(7).ends_with("from 1970-01-02T00:00:00Z"), "{}", early(7));
+        assert_eq!(time(at(u64::MAX)), u64::MAX.to_string());
     }
 }

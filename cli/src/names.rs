@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_addresses_say_why() {
+    fn refused_addresses_have_reasons() {
         let cases = [
             ("10.42.2", AddressError::NotAnAddress),
             ("010.1.1.1", AddressError::NotAnAddress),
@@ -249,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_address_comes_back_from_its_name(address: IpAddr) {
+        fn names_of_addresses_parse_back(address: IpAddr) {
             let name = name(&args(address)).expect("a short domain");
             prop_assert_eq!(address_in(name.trim_end()), Ok(address));
         }

@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn screens_show_what_there_is() {
+    fn screen_omits_absent_fields() {
         let document = json!({
             "version": 1, "server_version": "1.2.3", "uptime_seconds": 93_784, "state": "pending", "pending": ["pods: refused\u{1b}"],
             "mode": "verified", "guards": { "pod_cidrs": ["10.42.0.0/16"], "namespaces": [], "check_namespaces": false,

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_why() {
+    fn refused_names_have_reasons() {
         let long = "a".repeat(64);
         let cases = [
             ("", NameTextError::Empty),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_cannot_steer_the_terminal() {
+    fn control_characters_are_escaped() {
         assert_eq!(show_text("\u{1b}[31mred\u{9b}\n"), "\\027[31mred\\194\\155\\010");
         for (silent, escaped) in [
             ("\u{ad}", r"\194\173"),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn hexadecimal_both_ways() {
+    fn hexadecimal_parses_back() {
         assert_eq!(parse_hex("00fFa1"), Some(vec![0, 255, 161]));
         assert_eq!(hex(&[0, 255, 161]), "00ffa1");
         for bad in ["0", "0x", "+1", "\u{e9}\u{e9}"] {
@@ -272,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_parses_back(
+        fn shown_names_parse_back(
             labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..64), 0..4)
         ) {
             let name = Name::from_labels(labels).expect("at most 193 octets");

@@ -168,7 +168,7 @@ mod tests {
     use std::string::ToString;
 
     #[test]
-    fn takes_what_kubernetes_takes() {
+    fn valid_labels_are_accepted() {
         let longest = "a".repeat(63);
         for good in ["a", "0", "a-b", "kube-system", "x--y", longest.as_str()] {
             assert_eq!(good.parse::<Label>().map(|label| label.as_bytes().len()), Ok(good.len()));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest_and_says_why() {
+    fn invalid_labels_are_refused_with_reason() {
         let cases = [
             ("", LabelError::Empty),
             ("-a", LabelError::OuterDash),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_only_letters() {
+    fn only_letters_fold() {
         assert_eq!(Label::from_wire(b"A-Z"), "a-z".parse().ok());
         // Setting bit 5 would turn these into a dash and a digit.
         assert_eq!(Label::from_wire(b"a\x0db"), None);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_its_text() {
+    fn display_equals_text() {
         let shown = Label::from_wire(b"Kube-System")
             .map(|label| (label.to_string(), std::format!("{label:?}"), std::format!("{label:>13}")));
         assert_eq!(shown, Some(("kube-system".into(), "\"kube-system\"".into(), "  kube-system".into())));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong() {
+    fn error_messages_name_the_fault() {
         for (why, text) in [
             (LabelError::Empty, "is empty; a label has 1 to 63 characters"),
             (LabelError::TooLong, "is longer than 63 characters"),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_as_text() {
+    fn order_equals_that_of_text() {
         let mut labels: std::vec::Vec<Label> =
             ["b", "ab", "a", "a-b"].iter().filter_map(|text| text.parse().ok()).collect();
         labels.sort();

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_ipv4() {
+    fn ipv4_labels_parse() {
         assert_eq!(parse(b"10-42-2-46"), v4("10.42.2.46"));
         assert_eq!(parse(b"0-0-0-0"), v4("0.0.0.0"));
         assert_eq!(parse(b"255-255-255-255"), v4("255.255.255.255"));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_only_looks_like_ipv4() {
+    fn malformed_ipv4_is_refused() {
         spells_nothing(&[
             "",
             "-",
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_form_of_ipv6() {
+    fn every_form_of_ipv6_parses() {
         let same = v6("fd00:10:244:1::7");
         for label in
             ["fd00-10-244-1--7", "FD00-10-244-1--7", "fd00-0010-0244-0001--0007", "fd00-10-244-1-0-0-0-7"]
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_malformed_ipv6() {
+    fn malformed_ipv6_is_refused() {
         spells_nothing(&[
             "fd00--1--2",
             "1-2-3-4-5-6-7-8-9",
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_one_canonical_form() {
+    fn canonical_form_is_written() {
         for (address, label) in [
             ("10.42.2.46", "10-42-2-46"),
             ("0.0.0.0", "0-0-0-0"),

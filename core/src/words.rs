@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_stand_at_their_index() {
+    fn variants_are_at_their_index() {
         check(Reason::ALL, Reason::index, Reason::as_str);
         check(AuditFinding::ALL, AuditFinding::index, AuditFinding::as_str);
         check(DropReason::ALL, DropReason::index, DropReason::as_str);

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_the_verdict_are_said() {
+    fn verdict_states_its_limits() {
         let mut findings = AuditFindings::read(&found(WEEK, &[("web", None, "no-such-pod", 7)])).unwrap();
         (findings.without_client, findings.more) = (1, true);
         findings.file_errors.push("disk full".to_owned());

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_log_the_queries_are_read() {
+    fn queries_of_logs_are_read() {
         let document = include_str!("../../../docs/query-log.md");
         let example = document.lines().find(|line| line.starts_with('{')).expect("an example");
         assert_eq!(probes(example), [("10-42-2-46.web.pod.cluster.local.".to_owned(), RecordType::A)]);

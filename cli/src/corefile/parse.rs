@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_go_on_after_a_comma() {
+    fn addresses_continue_after_a_comma() {
         assert_eq!(read("a,\nb {\nerrors\n}").unwrap().blocks[0].addresses.len(), 2);
     }
 

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_mistake_by_its_name() {
+    fn each_mistake_is_named() {
         let cases = [
             ("", NotDashed::Root),
             ("web-0", NotDashed::Character('w')),

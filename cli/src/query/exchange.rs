@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_reply_whatever_its_case() {
+    fn reply_in_other_case_is_accepted() {
         let octets = reply(|message| {
             let name = parse_name("10-42-2-46.DEFAULT.pod.cluster.local").expect("a name");
             message.queries = vec![Query::query(name, RecordType::A)];
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_stands_behind_the_message() {
+    fn trailing_octets_are_counted() {
         let mut octets = reply(|_| {});
         octets.extend([0; 3]);
         assert_eq!(question().match_reply(&octets).expect("a reply").left_over, 3);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_over_what_belongs_to_somebody_else() {
+    fn unrelated_packets_are_refused() {
         let cases = [
             (reply(|message| message.metadata.id = 8), Mismatch::Id { got: 8, want: 7 }),
             (reply(|message| message.metadata.message_type = MessageType::Query), Mismatch::NotAResponse),

@@ -196,7 +196,7 @@ impl<'a> QuerySession<'a> {
             }
             match ask(&question, server, transport, retry) {
                 Ok(response) if response.is_cut() && !ignore_truncation => {
-                    note(&format!("the answer from {server} is truncated; asking again over TCP"));
+                    note(&format!("the answer from {server} is truncated; repeating the query over TCP"));
                     return Ok(ask(&question, server, Transport::Tcp, retry)?);
                 }
                 Ok(response) => return Ok(response),

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stand_for_themselves() {
+    fn lines_are_independent() {
         let questions = |text: &str| {
             let found = in_line(text, &[RecordType::SOA], None)?;
             Ok(found.iter().map(show).collect::<Vec<_>>())

@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn response_codes_stand_at_their_numbers() {
+    fn response_codes_are_at_their_numbers() {
         for (code, name) in [
             (0, "NOERROR"),
             (5, "REFUSED"),

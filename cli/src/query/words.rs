@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_told_apart() {
+    fn words_are_distinguished() {
         let parse = |text: &str| text.parse::<DigWord>();
         assert_eq!(parse("a"), Ok(DigWord::Type(RecordType::A)));
         assert_eq!(parse("ANY"), Ok(DigWord::Type(RecordType::ANY)));

@@ -61,7 +61,7 @@ fn findings(run: &Run) -> Vec<&str> {
 }
 
 #[test]
-fn all_rights_are_well() {
+fn sufficient_permissions_are_success() {
     let api = api(|_| true);
     let run = check(&api, &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
@@ -123,7 +123,7 @@ fn rbac_is_printed_without_a_cluster() {
 }
 
 #[test]
-fn missing_rights_come_as_rbac() {
+fn missing_permissions_are_printed_as_rbac() {
     let api = api(|access| {
         assert_eq!((access.user.as_str(), access.groups.len()), (SERVICE_ACCOUNT, 0));
         (access.verb.as_str(), access.resource.as_str()) != ("watch", "pods")
@@ -158,7 +158,7 @@ fn namespaces_are_checked_one_by_one() {
 }
 
 #[test]
-fn only_what_the_mode_needs_is_asked() {
+fn only_permissions_of_mode_are_checked() {
     let api = api(|access| access.resource == "namespaces");
     let run = check(&api, &["--pods", "insecure", "--check-namespaces"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
@@ -233,7 +233,7 @@ fn audit_file_is_read_and_folder_tried() {
 }
 
 #[test]
-fn visibility_is_warned_of() {
+fn visibility_causes_warning() {
     let api = api(|_| true);
     let run = check(&api, &["--visibility=namespace"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
@@ -241,7 +241,7 @@ fn visibility_is_warned_of() {
 }
 
 #[test]
-fn insecure_without_a_guard_is_warned_of() {
+fn insecure_without_guard_causes_warning() {
     let run = poddns(["check", "--pods", "insecure"]);
     assert_eq!(run.code, Some(0));
     assert!(findings(&run)[0].starts_with("warning mode insecure without any guard"), "{}", run.stderr);
@@ -254,12 +254,12 @@ fn unreachable_cluster_is_reported_with_status_1() {
     drop(listener);
     let run = check_at(address, &[]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
-    let told = format!("poddns: cannot reach the API server at http://{address}/: ");
-    assert!(run.stderr.contains(&told) && run.stderr.contains("refused"), "{}", run.stderr);
+    let expected = format!("poddns: cannot reach the API server at http://{address}/: ");
+    assert!(run.stderr.contains(&expected) && run.stderr.contains("refused"), "{}", run.stderr);
 }
 
 #[test]
-fn refused_credentials_are_1_and_told() {
+fn refused_credentials_are_reported_with_status_1() {
     let api = api(|_| true);
     let run = check(&api, &["--context", "bad"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
@@ -267,7 +267,7 @@ fn refused_credentials_are_1_and_told() {
 }
 
 #[test]
-fn a_kubeconfig_that_leads_nowhere_is_64() {
+fn unusable_kubeconfig_is_reported_with_status_64() {
     let api = api(|_| true);
     let run = check(&api, &["--context", "missing"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""));
@@ -287,14 +287,14 @@ fn all_configuration_errors_are_reported_together() {
     let run = poddns_with(["check", "--config", file, "--ttl", "9999"], &[("PODDNS_POD_CIDR", "ten")]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""));
     let line = format!("{file}:2");
-    for told in [line.as_str(), "lisen", "--ttl", "9999", "PODDNS_POD_CIDR", "ten"] {
-        assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
+    for expected in [line.as_str(), "lisen", "--ttl", "9999", "PODDNS_POD_CIDR", "ten"] {
+        assert!(run.stderr.contains(expected), "{expected}: {}", run.stderr);
     }
     assert!(run.stderr.lines().all(|line| line.starts_with("poddns: ")), "{}", run.stderr);
 }
 
 #[test]
-fn variables_count_and_flags_beat_them() {
+fn flags_take_precedence_over_variables() {
     let run = poddns_with(["check"], &[("PODDNS_PODS", "disabled"), ("PODDNS_DOMAIN", "example.org")]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(run.stderr.contains("mode disabled, zones pod.example.org."), "{}", run.stderr);
@@ -361,14 +361,14 @@ fn items_of_other_kinds_are_reported() {
     fs::write(&file, json!({"kind": "List", "items": items}).to_string()).expect("a writable folder");
     let run = poddns(["check", "--pods-file", file.to_str().expect("UTF-8")]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let line = |name: &str| run.stderr.lines().find(|line| line.contains(name)).expect("it is told");
+    let line = |name: &str| run.stderr.lines().find(|line| line.contains(name)).expect("a finding");
     assert!(line("nameless-kind").contains("kind=none"), "{}", run.stderr);
     assert!(line("settings").contains(r#"kind="ConfigMap\n""#), "{}", run.stderr);
     assert!(!run.stderr.contains("kind=Namespace"), "{}", run.stderr);
 }
 
 #[test]
-fn the_sample_configuration_is_right_and_whole() {
+fn sample_configuration_is_valid_and_complete() {
     let text = fs::read_to_string(repository("demo/poddnsd.toml")).expect("the sample");
     let help = poddns(["check", "--help"]).stdout;
     let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")).map(|line| {
@@ -419,7 +419,7 @@ fn the_sample_configuration_is_right_and_whole() {
 }
 
 #[test]
-fn obstacles_to_serving_are_found() {
+fn obstacles_to_serving_are_reported() {
     let insecure = ["--pods=insecure", "--block-special"];
     let pods = format!("--pods-file={}", repository("demo/pods.json"));
     let verified = [pods.as_str(), "--transfer-to=192.0.2.53"];
@@ -446,8 +446,9 @@ fn rate_limited_pods_are_reported() {
     assert!(run.stderr.contains("ok      the rate limit applies to none of 2 addresses"), "{}", run.stderr);
     put_pod(&api, "global", "2600:1f18::7");
     let run = check(&api, &["--namespace", "global"]);
-    let told = "warning the rate limit applies to 2600:1f18::7, a pod or its node: it would throttle CoreDNS";
-    assert!(run.stderr.contains(told), "{}", run.stderr);
+    let expected =
+        "warning the rate limit applies to 2600:1f18::7, a pod or its node: it would throttle CoreDNS";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
     assert_eq!(run.code, Some(0));
     let run = check(&api, &["--namespace", "global", "--rate-limit", "off"]);
     assert!(!run.stderr.contains("rate limit"), "{}", run.stderr);
@@ -483,13 +484,13 @@ fn sockets_of_systemd_are_checked() {
         let output = shell.stderr(Stdio::piped()).output().expect("a shell");
         (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
-    let (code, told) = check("3");
-    assert_eq!(code, Some(64), "{told}");
-    assert!(told.contains("over UDP 2 times, but there are only 1 threads"), "{told}");
-    let (code, told) = check("1");
-    assert_eq!(code, Some(64), "{told}");
-    assert!(told.contains("over UDP only, but DNS takes both"), "{told}");
-    let (code, told) = check("2");
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains(&udp.local_addr().expect("it is bound").to_string()), "{told}");
+    let (code, stderr) = check("3");
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(stderr.contains("over UDP 2 times, but there are only 1 threads"), "{stderr}");
+    let (code, stderr) = check("1");
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(stderr.contains("over UDP only, but DNS takes both"), "{stderr}");
+    let (code, stderr) = check("2");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains(&udp.local_addr().expect("it is bound").to_string()), "{stderr}");
 }

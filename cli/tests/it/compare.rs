@@ -67,7 +67,7 @@ fn differences_of_all_pods_are_shown() {
 }
 
 #[test]
-fn pods_come_from_a_file() {
+fn pods_are_read_from_file() {
     let pair = Pair::new();
     let file = pair.file.path().to_str().expect("UTF-8");
     let (listed, read) = (pair.run(&[]), pair.run(&["--pods-file", file]));
@@ -104,7 +104,7 @@ fn names_and_query_logs_are_compared() {
 }
 
 #[test]
-fn servers_that_agree_are_a_success() {
+fn equal_answers_are_a_success() {
     let pair = Pair::new();
     let address = pair.new.addresses()[0].to_string();
     let run = pair.run(&["--namespace", "web"]);

@@ -147,7 +147,7 @@ fn versions_decide_which_directives_are_used() {
 }
 
 #[test]
-fn reverse_zones_are_forwarded_where_asked_for() {
+fn requested_reverse_zones_are_forwarded() {
     let path = folder().join("kubeadm-1.31.Corefile");
     let zones = ["--reverse-zone=10.244.0.0/15", "--reverse-zone=fd00:10:244::/48"];
     let lines = run(&path, &[&zones[..], &["--print=reverse"]].concat());

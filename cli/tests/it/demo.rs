@@ -34,24 +34,24 @@ fn serve(index: Arc<Index>) -> SocketAddr {
 
 /// Returns the rows of the table: name, type, expected answer.
 fn rows(readme: &str) -> Vec<(String, String, String)> {
-    let asks = readme.lines().filter_map(|line| {
+    let rows = readme.lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [_, _, ask, promise, _] = cells[..] else { return None };
+        let [_, _, ask, expected, _] = cells[..] else { return None };
         let question = ask.strip_prefix("`dig @127.0.0.1 -p 1053 ")?.strip_suffix('`')?;
         let (name, rtype) = question.split_once(' ').unwrap_or((question, "A"));
-        Some((name.to_owned(), rtype.to_owned(), promise.to_owned()))
+        Some((name.to_owned(), rtype.to_owned(), expected.to_owned()))
     });
-    asks.collect()
+    rows.collect()
 }
 
-fn check(name: &str, promise: &str, run: &Run) {
+fn check(name: &str, expected: &str, run: &Run) {
     assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
     let header = run.stdout.lines().find(|line| line.starts_with(";; ->>HEADER<<-")).unwrap_or_default();
     let answers: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with(name)).collect();
     let status = |status: &str| {
         assert!(header.contains(&format!("status: {status},")), "{name}: {}", run.stdout);
     };
-    match promise.split([' ', ',']).next().unwrap_or_default() {
+    match expected.split([' ', ',']).next().unwrap_or_default() {
         refusal @ ("NXDOMAIN" | "REFUSED") => status(refusal),
         "NOERROR" => {
             status("NOERROR");
@@ -66,14 +66,14 @@ fn check(name: &str, promise: &str, run: &Run) {
 }
 
 #[tokio::test]
-async fn the_readme_keeps_its_promises() {
+async fn questions_of_readme_get_stated_answers() {
     let feed =
         Feed::open(Source::File(demo("pods.json")), Scope::default()).await.expect("the sample is sound");
     let server = serve(feed.index()).to_string();
     let rows = rows(&fs::read_to_string(demo("README.md")).expect("the demo's README"));
     assert_eq!(rows.len(), 14, "a row that is not read is not tested");
-    for (name, rtype, promise) in rows {
+    for (name, rtype, expected) in rows {
         let run = poddns(["query", &name, &rtype, "--server", &server]);
-        check(&name, &promise, &run);
+        check(&name, &expected, &run);
     }
 }

@@ -41,17 +41,17 @@ fn check_and_apply(missing: usize, kubeconfig: &Path, arguments: &[&str]) -> Run
     first
 }
 
-fn assert_says(run: &Run, lines: &[&str]) {
+fn assert_lines(run: &Run, lines: &[&str]) {
     for line in lines {
-        assert!(run.stderr.lines().any(|said| said == *line), "no line {line:?} in\n{}", run.stderr);
+        assert!(run.stderr.lines().any(|found| found == *line), "no line {line:?} in\n{}", run.stderr);
     }
 }
 
 #[test]
-fn what_is_printed_grants_what_is_missing() {
+fn printed_rbac_grants_missing_permissions() {
     let kubeconfig = SHARED.service_account("nothing");
     let first = check_and_apply(4, &kubeconfig, &[]);
-    assert_says(
+    assert_lines(
         &first,
         &[
             "missing may not list pods in all namespaces",
@@ -67,12 +67,12 @@ fn what_is_printed_grants_what_is_missing() {
 }
 
 #[test]
-fn rights_that_are_there_stay() {
+fn existing_permissions_are_kept() {
     let kubeconfig = SHARED.service_account("list-only");
     SHARED.grant("list-only", &["list"], "pods", None);
     SHARED.grant("list-only", &["list", "watch"], "namespaces", None);
     let first = check_and_apply(1, &kubeconfig, &[]);
-    assert_says(&first, &["missing may not watch pods in all namespaces"]);
+    assert_lines(&first, &["missing may not watch pods in all namespaces"]);
     // Objects printed for one subject do not revoke permissions of another.
     let other = SHARED.service_account("other");
     check_and_apply(4, &other, &[]);
@@ -87,7 +87,7 @@ fn namespaced_permissions_are_reviewed_in_their_namespaces() {
     let kubeconfig = SHARED.service_account("teams");
     SHARED.grant("teams", &["list", "watch"], "pods", Some("team-b"));
     let first = check_and_apply(4, &kubeconfig, &["--namespace=team-a", "--namespace=team-b"]);
-    assert_says(
+    assert_lines(
         &first,
         &[
             "missing may not list pods in namespace team-a",
@@ -99,16 +99,16 @@ fn namespaced_permissions_are_reviewed_in_their_namespaces() {
     // No further permissions are granted.
     let everywhere = check(&kubeconfig, &[]);
     assert_eq!(everywhere.code, Some(1));
-    assert_says(&everywhere, &["missing may not watch pods in all namespaces"]);
+    assert_lines(&everywhere, &["missing may not watch pods in all namespaces"]);
 }
 
 #[test]
-fn permissions_of_others_are_checked() {
+fn permissions_of_other_users_are_checked() {
     SHARED.service_account("someone");
     let subject = "--as=system:serviceaccount:default:someone";
     let first = check(&SHARED.admin(), &[subject]);
     assert_eq!(first.code, Some(1), "{first:?}");
-    assert_says(&first, &["missing may not list namespaces"]);
+    assert_lines(&first, &["missing may not list namespaces"]);
     // The objects that are printed without a check are sufficient.
     let printed = poddns(["check", "--rbac", subject]);
     assert_eq!(printed.code, Some(0), "{printed:?}");

@@ -21,7 +21,7 @@ fn name_prints_the_canonical_name() {
 }
 
 #[test]
-fn name_refuses_what_can_have_no_name() {
+fn name_refuses_invalid_arguments() {
     let cases: [(&[&str], &str); 8] = [
         (&["10.42.2"], "not an IP address"),
         (&["10.42.2.0/24"], "a range, not an address"),
@@ -82,7 +82,7 @@ fn ip_explains_name_without_address() {
 }
 
 #[test]
-fn ip_answers_what_it_can() {
+fn ip_continues_after_name_without_address() {
     let run = poddns(["ip", "10-0-0-1", "web-0", "10-0-0-2"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), "10.0.0.1\n10.0.0.2\n"));
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
@@ -96,7 +96,7 @@ fn ip_warns_of_mapped_addresses() {
 }
 
 #[test]
-fn what_name_prints_ip_takes() {
+fn ip_reads_output_of_name() {
     for address in
         ["10.42.2.46", "::", "::1", "fd00::", "1:2:3:4:5:6:7:8", "fe80::1:0:0:1", "255.255.255.255"]
     {
@@ -106,7 +106,7 @@ fn what_name_prints_ip_takes() {
 }
 
 #[test]
-fn completions_know_the_commands() {
+fn completions_contain_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let run = poddns(["completions", shell]);
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{shell}");
@@ -118,7 +118,7 @@ fn completions_know_the_commands() {
 }
 
 #[test]
-fn help_and_version_are_no_failure() {
+fn help_and_version_exit_with_0() {
     let version = poddns(["-V"]);
     assert_eq!(
         (version.code, version.stdout),

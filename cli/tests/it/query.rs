@@ -110,7 +110,7 @@ fn line<'a>(text: &'a str, start: &str) -> &'a str {
 }
 
 #[test]
-fn long_form_has_digs_parts() {
+fn long_form_has_parts_of_dig() {
     let (server, received) = udp(|query| vec![reply(query, |_| {})]);
     let run = query(server, &[NAME]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
@@ -140,7 +140,7 @@ fn long_form_has_digs_parts() {
 }
 
 #[test]
-fn short_form_is_the_data_alone() {
+fn short_form_has_data_only() {
     let (server, _received) = udp(|query| {
         vec![reply(query, |message| {
             let owner = message.queries[0].name().clone();
@@ -154,7 +154,7 @@ fn short_form_is_the_data_alone() {
 }
 
 #[test]
-fn short_form_without_answers_says_why_beside() {
+fn short_form_explains_missing_answers() {
     let (server, _received) = udp(|query| vec![poddns_reply(query, Mode::Insecure)]);
     let run = query(server, &["127-0-0-1.default.pod.cluster.local", "--short"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""));
@@ -166,7 +166,7 @@ fn short_form_without_answers_says_why_beside() {
 }
 
 #[test]
-fn reads_what_poddns_answers() {
+fn responses_of_poddns_are_decoded() {
     let (server, _received) = udp(|query| vec![poddns_reply(query, Mode::Insecure)]);
     let run = query(server, &["fd00--7.web.pod.cluster.local"]);
     assert_eq!(line(&run.stdout, "fd00--7"), "fd00--7.web.pod.cluster.local.\t5\tIN\tAAAA\tfd00::7");
@@ -268,7 +268,7 @@ fn truncated_response_is_repeated_over_tcp() {
     let run = query(server, &[NAME]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(run.stdout.contains("ANSWER: 1") && run.stdout.contains("(TCP)"), "{}", run.stdout);
-    assert!(run.stderr.contains("truncated; asking again over TCP"), "{}", run.stderr);
+    assert!(run.stderr.contains("truncated; repeating the query over TCP"), "{}", run.stderr);
     received.recv().expect("UDP came first");
 
     let run = query(server, &[NAME, "--ignore-truncation"]);
@@ -303,7 +303,7 @@ fn unrelated_packets_are_skipped() {
 }
 
 #[test]
-fn only_unrelated_packets_is_reported_failure() {
+fn unrelated_packets_alone_are_failure() {
     type Change = fn(&mut Message);
     let cases: [(Change, &str); 2] = [
         (|message| message.metadata.id ^= 1, "because it has ID"),
@@ -319,7 +319,7 @@ fn only_unrelated_packets_is_reported_failure() {
 }
 
 #[test]
-fn garbage_is_no_answer_and_told() {
+fn malformed_reply_is_reported() {
     let (server, _received) = udp(|query| vec![[&query[..2], [0xff; 60].as_slice()].concat()]);
     let run = query(server, &[NAME, "--timeout", "0.2", "--tries", "1"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
@@ -328,7 +328,7 @@ fn garbage_is_no_answer_and_told() {
 }
 
 #[test]
-fn an_undecodable_record_is_octets_and_told() {
+fn undecodable_record_is_shown_as_octets() {
     // Owner of the question, NAPTR IN, TTL 5, data with the flag `!`, which hickory rejects.
     let naptr = b"\xc0\x0c\x00\x23\x00\x01\x00\x00\x00\x05\x00\x09\x00\x01\x00\x02\x01!\x00\x00\x00";
     let answer = move |query: &[u8]| {
@@ -365,12 +365,12 @@ fn cut_response_is_shown_and_fails() {
 }
 
 #[test]
-fn silence_is_asked_again_and_then_told() {
+fn missing_reply_is_retried_and_reported() {
     let (server, received) = udp(|_| Vec::new());
     let run = query(server, &[NAME, "--timeout", "0.1", "--tries", "3"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
-    let told = format!("poddns: {server} (UDP): no answer within 0.1 s, tried 3 times\n");
-    assert_eq!(run.stderr, told);
+    let expected = format!("poddns: {server} (UDP): no answer within 0.1 s, tried 3 times\n");
+    assert_eq!(run.stderr, expected);
     let queries: Vec<_> = received.try_iter().collect();
     assert_eq!(queries.len(), 3);
     assert!(queries.iter().all(|query| *query == queries[0]), "the same query, ID and all");
@@ -396,8 +396,8 @@ fn refused_port_is_reported_at_once() {
     for (args, transport) in [([NAME].as_slice(), "UDP"), (&[NAME, "--tcp"], "TCP")] {
         let run = query(server, args);
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
-        let told = format!("{server} ({transport}): connection refused");
-        assert!(run.stderr.contains(&told), "{}", run.stderr);
+        let expected = format!("{server} ({transport}): connection refused");
+        assert!(run.stderr.contains(&expected), "{}", run.stderr);
     }
 }
 
@@ -430,7 +430,7 @@ fn stalled_tcp_server_times_out() {
 }
 
 #[test]
-fn frames_of_other_answers_are_passed_over() {
+fn unrelated_tcp_frames_are_skipped() {
     let server = tcp(|query, mut stream| {
         let stranger = reply(query, |message| message.metadata.id ^= 1);
         let frames = [framed(&[]), framed(&stranger), framed(&reply(query, |_| {}))].concat();
@@ -455,14 +455,14 @@ fn errors_without_a_question_are_answers() {
 }
 
 #[test]
-fn octets_behind_the_message_are_told() {
+fn trailing_octets_are_reported() {
     let (server, _received) = udp(|query| vec![[reply(query, |_| {}), vec![0; 7]].concat()]);
     let run = query(server, &[NAME]);
     assert_eq!(line(&run.stdout, ";; WARNING"), ";; WARNING: 7 octets behind the end of the message");
 }
 
 #[test]
-fn bad_usage_is_64_and_told() {
+fn bad_usage_is_reported_with_status_64() {
     let cases: [(&[&str], &str); 19] = [
         (&[], "no name to query"),
         (&["A", "@127.0.0.1"], "no name to query"),
@@ -492,7 +492,7 @@ fn bad_usage_is_64_and_told() {
 }
 
 #[test]
-fn digs_words_reach_the_wire() {
+fn dig_words_reach_the_wire() {
     let (server, received) = udp(|query| vec![reply(query, |_| {})]);
     let (at, port) = (format!("@{server}"), server.port().to_string());
     let sent = |args: &[&str]| {
@@ -534,7 +534,7 @@ fn parts_of_response_can_be_omitted() {
 }
 
 #[test]
-fn each_name_and_type_is_asked() {
+fn each_name_and_type_is_queried() {
     let (server, received) = udp(|query| vec![reply(query, |_| {})]);
     let run = query(server, &[NAME, "A", "TXT", "fd00--7.web"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
@@ -547,7 +547,7 @@ fn each_name_and_type_is_asked() {
 }
 
 #[test]
-fn questions_come_from_standard_input() {
+fn questions_are_read_from_standard_input() {
     let (server, received) = udp(|query| vec![reply(query, |_| {})]);
     let input = format!("# comment\n{NAME} A TXT\n\na..b\nfd00--7.web\r\n");
     let server = format!("@{server}");

@@ -68,7 +68,7 @@ fn out(run: &Run) -> (Option<i32>, &str, &str) {
 }
 
 #[test]
-fn explanations_come_from_the_server() {
+fn names_are_explained_by_server() {
     let running = Running::new();
     let name = "10-42-2-46.default.pod.cluster.local";
     let run = running.run(&["explain", name]);
@@ -90,7 +90,7 @@ fn explanations_come_from_the_server() {
 }
 
 #[test]
-fn explanations_come_from_a_pods_file() {
+fn names_are_explained_from_pods_file() {
     let running = Running::new();
     let file = running.file.path().to_str().expect("UTF-8");
     let explain = |args: &[&str]| poddns(["explain"].iter().chain(args));
@@ -204,7 +204,7 @@ fn watched_status_ends_with_its_reader() {
 }
 
 #[test]
-fn steering_characters_of_arguments_are_escaped() {
+fn control_characters_of_arguments_are_escaped() {
     for arguments in [["pods", "a\u{1b}[31m"], ["query", "+a\u{1b}[31m"], ["status", "--a\u{1b}[31m"]] {
         let run = poddns(arguments);
         assert_eq!(run.code, Some(64));
@@ -213,7 +213,7 @@ fn steering_characters_of_arguments_are_escaped() {
 }
 
 #[test]
-fn servers_that_cannot_be_asked_are_named() {
+fn unreachable_servers_are_named() {
     // A port that was free before; connections are refused.
     let refusing = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = refusing.local_addr().expect("it is bound").to_string();

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong() {
+    fn error_messages_name_the_fault() {
         for (why, text) in [
             (NameError::Empty, "is empty; a domain name such as cluster.local is needed"),
             (NameError::EmptyLabel, "has an empty label (a dot in front, or two in a row)"),

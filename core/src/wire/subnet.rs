@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_addresses_name_a_client() {
+    fn whole_addresses_identify_a_client() {
         let v6 = [0, 2, 128, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
         let mapped = [0, 2, 128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1];
         for (data, client) in [

@@ -52,7 +52,7 @@ fn shared_addresses_are_of_other_namespaces() {
 }
 
 #[test]
-fn guards_leave_nothing_to_find() {
+fn guarded_queries_have_no_finding() {
     let namespaces = ["team-a".parse().expect("a label")];
     let cidrs = ["10.244.0.0/16".parse().expect("a network")];
     let server = audited().with(|config| config.namespaces = &namespaces);
@@ -65,7 +65,7 @@ fn guards_leave_nothing_to_find() {
 }
 
 #[test]
-fn nothing_is_known_before_the_first_list() {
+fn finding_before_first_list_is_not_ready() {
     let unsynced = recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..audited() };
     assert_eq!(finding(&server, "10-244-1-5.default"), Some(AuditFinding::NotReady));

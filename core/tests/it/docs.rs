@@ -83,7 +83,7 @@ fn rows(section: &str) -> impl Iterator<Item = [&str; 4]> {
 }
 
 #[test]
-fn the_tables_name_what_there_is() {
+fn functions_and_tests_in_tables_exist() {
     let table = read(&root().join("../docs/rfc.md"));
     let tests = all_tests(&root().join("tests/it"), "");
     let mut named = BTreeSet::new();

@@ -136,7 +136,7 @@ fn accepts(octets: &[u8]) -> bool {
 }
 
 #[test]
-fn every_exception_is_one() {
+fn every_exception_has_an_example() {
     for Exception { what, why, applies, example } in &EXCEPTIONS {
         let octets = example(Query::new("10-244-1-5.default.pod.cluster.local", 1)).octets();
         assert!(is_query(&octets), "hickory-proto refuses {what} as well");
@@ -233,7 +233,7 @@ proptest! {
     /// A packet that hickory-proto reads as a query with one question is not malformed for this crate, except for the
     /// exceptions.
     #[test]
-    fn what_hickory_reads_is_read(octets in broken_query()) {
+    fn queries_hickory_reads_are_accepted(octets in broken_query()) {
         if is_query(&octets) {
             let walk = Walk::new(&octets);
             let exception = EXCEPTIONS.iter().find(|exception| (exception.applies)(&walk));

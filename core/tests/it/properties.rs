@@ -148,7 +148,7 @@ proptest! {
 
     /// In mode verified, every address in an answer belongs to a pod of that namespace.
     #[test]
-    fn verified_gives_no_address_but_pods(setting in setting(), name in valid_name(), rtype in rtype()) {
+    fn verified_answers_addresses_of_pods_only(setting in setting(), name in valid_name(), rtype in rtype()) {
         let server = setting.server();
         let verified = server.with(|config| config.mode = poddns_core::Mode::Verified);
         let response = verified.udp(&Query::of(&name, rtype, 1).octets());
@@ -165,7 +165,7 @@ proptest! {
 
     /// Writing and reading a name returns the same name.
     #[test]
-    fn names_are_read_as_they_are_written(labels in prop::collection::vec("[A-Za-z0-9_-]{1,20}", 1..12)) {
+    fn written_names_parse_back(labels in prop::collection::vec("[A-Za-z0-9_-]{1,20}", 1..12)) {
         let text = labels.join(".");
         let name: Name = text.parse().expect("at most 253 characters");
         prop_assert_eq!(name.to_string(), text.clone() + ".");

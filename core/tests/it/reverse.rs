@@ -180,7 +180,7 @@ fn only_mode_verified_has_reverse_zones() {
 }
 
 #[test]
-fn staleness_is_that_of_the_index() {
+fn staleness_of_index_applies() {
     let networks = networks(&["10.244.0.0/16"]);
     let unsynced = recorded().fresh(Freshness::Unsynced);
     assert_eq!(ptr(&server(&networks, &unsynced), "5.1.244.10.in-addr.arpa"), "SERVFAIL EDE14");
@@ -193,7 +193,7 @@ fn staleness_is_that_of_the_index() {
 }
 
 #[test]
-fn names_too_long_are_left_out() {
+fn too_long_names_are_omitted() {
     let networks = networks(&["10.244.0.0/16"]);
     let domain = format!("{0}.{0}.{0}.cluster.local", "x".repeat(60));
     let zones = [Zone::new(&domain).expect("a domain")];

@@ -20,7 +20,7 @@ fn the_id_is_copied() {
 /// 1035 4.1.1: opcode and RD are copied; QR is set, and AA for authoritative answers. TC, RA, Z and the rcode of the
 /// query are not copied.
 #[test]
-fn each_flag_means_what_it_does() {
+fn only_opcode_and_rd_are_copied() {
     for bit in 0..16 {
         let flag = 1_u16 << bit;
         let query = Query::new(POD, 1).flags(flag).octets();
@@ -73,7 +73,7 @@ fn configured_names_keep_the_limits() {
 
 /// A domain must leave room for the names that the zone prepends labels to.
 #[test]
-fn a_domain_leaves_room_for_its_names() {
+fn too_long_domain_is_refused() {
     let domain = |len: usize| {
         let mut labels = vec!["a".repeat(63); 3];
         labels.push("b".repeat(len - 3 * 64 - 2));

@@ -126,13 +126,13 @@ fn a_response_is_truncated_on_demand() {
     });
     let mut request = Request::new(Transport::Udp, CLIENT, NOW);
     request.truncate = true;
-    let asks = Edns::new(1232).option(10, &[1; 8]).option(3, &[]);
+    let edns = Edns::new(1232).option(10, &[1; 8]).option(3, &[]);
     for (name, rcode) in [
         ("10-244-1-5.default.pod.cluster.local", Rcode::NOERROR),
         ("10-9-9-9.default.pod.cluster.local", Rcode::NXDOMAIN),
         ("example.com", Rcode::REFUSED),
     ] {
-        for query in [Query::new(name, 1), Query::new(name, 1).edns(&asks)] {
+        for query in [Query::new(name, 1), Query::new(name, 1).edns(&edns)] {
             let (outcome, response) = server.outcome(&query.octets(), &request);
             let response = response.unwrap_or_else(|| panic!("{outcome:?}"));
             assert!(response.has(TC), "{name}");

@@ -20,6 +20,6 @@ fn an_ipv6_address_is_sixteen_octets() {
 #[test]
 fn an_aaaa_query_gets_no_a_record() {
     let server = Server::new(Mode::Verified);
-    assert_eq!(server.says("10-244-1-5.default.pod.cluster.local", Rtype::AAAA), "NODATA");
-    assert_eq!(server.says("fd00-10-244-1--7.default.pod.cluster.local", Rtype::A), "NODATA");
+    assert_eq!(server.summary("10-244-1-5.default.pod.cluster.local", Rtype::AAAA), "NODATA");
+    assert_eq!(server.summary("fd00-10-244-1--7.default.pod.cluster.local", Rtype::A), "NODATA");
 }

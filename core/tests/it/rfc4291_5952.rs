@@ -175,7 +175,7 @@ fn dashed(address: IpAddr) -> Vec<String> {
 proptest! {
     /// Reading the canonical form, and every other, returns the same address.
     #[test]
-    fn reading_undoes_writing(address in address()) {
+    fn written_labels_parse_back(address in address()) {
         let label = PodIpLabel::from(address);
         prop_assert_eq!(parse(label.as_bytes()), Some(address));
         for form in dashed(address) {
@@ -185,7 +185,7 @@ proptest! {
 
     /// RFC 1123 2.1: letters, digits and inner dashes; 1035 2.3.4: within the maximum length.
     #[test]
-    fn what_is_written_is_a_host_name(address in address()) {
+    fn written_labels_are_host_names(address in address()) {
         let label = PodIpLabel::from(address);
         prop_assert!(label.as_str().parse::<poddns_core::Label>().is_ok(), "{}", label);
         prop_assert!(label.as_bytes().len() <= 39);

@@ -52,24 +52,24 @@ const RANGES: [(&str, [&str; 2], &[&str]); 20] = [
     ),
 ];
 
-fn says(server: &Server<'_>, address: &str) -> String {
+fn summary(server: &Server<'_>, address: &str) -> String {
     let address: core::net::IpAddr = address.parse().unwrap();
     let rtype = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
-    server.says(&format!("{}.default.pod.cluster.local", PodIpLabel::from(address)), rtype)
+    server.summary(&format!("{}.default.pod.cluster.local", PodIpLabel::from(address)), rtype)
 }
 
 #[test]
-fn special_addresses_are_blocked_where_asked_for() {
+fn special_addresses_are_blocked_if_configured() {
     let open = Server::new(Mode::Insecure);
     let guarded = open.with(|config| config.block_special = true);
     for (range, inside, outside) in RANGES {
         for address in inside {
-            assert_eq!(says(&guarded, address), "NXDOMAIN EDE15", "{address} {range}");
-            assert_ne!(says(&open, address), "NXDOMAIN EDE15", "{address} {range}");
+            assert_eq!(summary(&guarded, address), "NXDOMAIN EDE15", "{address} {range}");
+            assert_ne!(summary(&open, address), "NXDOMAIN EDE15", "{address} {range}");
         }
         for address in outside {
             let expected: core::net::IpAddr = address.parse().unwrap();
-            assert_eq!(says(&guarded, address), expected.to_string(), "{address} beside {range}");
+            assert_eq!(summary(&guarded, address), expected.to_string(), "{address} beside {range}");
         }
     }
 }
@@ -80,17 +80,17 @@ fn mapped_addresses_never_resolve() {
     for block_special in [false, true] {
         let server = Server::new(Mode::Insecure).with(|config| config.block_special = block_special);
         for address in ["::ffff:10.0.0.1", "::ffff:127.0.0.1", "::ffff:0.0.0.0"] {
-            assert_eq!(says(&server, address), "NXDOMAIN", "{address}");
+            assert_eq!(summary(&server, address), "NXDOMAIN", "{address}");
         }
-        assert_eq!(says(&server, "::fffe:10.0.0.1"), "::fffe:a00:1");
+        assert_eq!(summary(&server, "::fffe:10.0.0.1"), "::fffe:a00:1");
     }
 }
 
 /// In mode verified, a pod with such an address is not answered either.
 #[test]
-fn the_guard_is_for_every_mode() {
+fn guard_applies_in_every_mode() {
     let cluster = crate::support::cluster::recorded().pod("default", "odd", &[[127, 0, 0, 9].into()]);
     let server = Server { pods: &cluster, ..Server::new(Mode::Verified) };
-    assert_eq!(says(&server, "127.0.0.9"), "127.0.0.9");
-    assert_eq!(says(&server.with(|config| config.block_special = true), "127.0.0.9"), "NXDOMAIN EDE15");
+    assert_eq!(summary(&server, "127.0.0.9"), "127.0.0.9");
+    assert_eq!(summary(&server.with(|config| config.block_special = true), "127.0.0.9"), "NXDOMAIN EDE15");
 }

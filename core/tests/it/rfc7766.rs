@@ -9,7 +9,7 @@ use crate::support::response::TC;
 
 /// 5: a response is the same over both transports, if it fits.
 #[test]
-fn both_transports_say_the_same() {
+fn responses_are_equal_over_both_transports() {
     for name in [
         "10-244-1-5.default.pod.cluster.local",
         "nowhere.pod.cluster.local",
@@ -45,7 +45,7 @@ fn responses_over_tcp_have_65535_octets() {
 
 /// 6.2.1.1 and 7: pipelined queries are distinguished by their IDs and questions, and do not affect each other.
 #[test]
-fn responses_are_told_apart() {
+fn responses_have_id_and_question() {
     let server = Server::new(Mode::Verified);
     let first = server.tcp(&Query::new("10-244-1-5.default.pod.cluster.local", 1).id(1).octets());
     let second = server.tcp(&Query::new("10-244-1-6.default.pod.cluster.local", 1).id(2).octets());

@@ -45,7 +45,7 @@ fn rcode(query: &[u8], source: &str) -> Rcode {
 }
 
 #[test]
-fn forwarders_name_their_client() {
+fn option_of_forwarder_identifies_client() {
     let v6 = [&[0, 2, 128, 0][..], &[0xfd, 0, 0, 0x10, 2, 0x44, 0, 1, 0, 0, 0, 0, 0, 0, 0, 6]].concat();
     let other = [0, 1, 32, 0, 10, 244, 2, 5];
     for source in [FORWARDER, "fd00:96::a", "::ffff:10.96.0.10"] {
@@ -60,7 +60,7 @@ fn forwarders_name_their_client() {
 }
 
 #[test]
-fn networks_name_nobody() {
+fn shorter_prefix_identifies_no_client() {
     for data in [&[0, 1, 24, 0, 10, 244, 1][..], &[0, 1, 31, 0, 10, 244, 1, 4], &[0, 1, 0, 0], &[0, 2, 0, 0]]
     {
         assert_eq!(rcode(&with_subnet(NAME, data), FORWARDER), Rcode::NXDOMAIN, "{data:?}");
@@ -70,7 +70,7 @@ fn networks_name_nobody() {
 }
 
 #[test]
-fn nobody_else_is_believed() {
+fn option_of_untrusted_client_is_ignored() {
     for data in [&POD[..], &[0, 1, 33, 0, 1, 2, 3, 4], &[], &[0, 1, 32, 9, 10, 244, 1, 5]] {
         for (source, expected) in [("10.244.2.5", Rcode::NXDOMAIN), ("10.244.1.5", Rcode::NOERROR)] {
             let with = ask(&with_subnet(NAME, data), source, Transport::Udp);
@@ -82,7 +82,7 @@ fn nobody_else_is_believed() {
 }
 
 #[test]
-fn the_option_comes_back() {
+fn option_is_returned_with_scope() {
     let scope = |name: &str, data: &[u8]| {
         let response = ask(&with_subnet(name, data), FORWARDER, Transport::Udp);
         let option = response.opt.as_ref().and_then(|opt| opt.option(SUBNET)).map(<[u8]>::to_vec);
@@ -108,7 +108,7 @@ fn the_option_comes_back() {
 }
 
 #[test]
-fn it_comes_back_to_forwarders_alone() {
+fn option_is_returned_to_forwarders_only() {
     for (source, query) in [
         ("10.244.1.5", with_subnet(NAME, &POD)),
         (FORWARDER, Query::new(NAME, 1).edns(&Edns::new(1232)).octets()),
@@ -119,7 +119,7 @@ fn it_comes_back_to_forwarders_alone() {
 }
 
 #[test]
-fn a_malformed_one_is_a_format_error() {
+fn malformed_option_is_a_format_error() {
     for data in [
         &[][..],
         &[0, 1, 32],
@@ -141,7 +141,7 @@ fn a_malformed_one_is_a_format_error() {
 }
 
 #[test]
-fn other_faults_come_first() {
+fn other_errors_take_precedence() {
     let bad = [0, 1, 33, 0];
     let opt = Edns::new(1232).option(SUBNET, &bad);
     assert_eq!(rcode(&Query::new(NAME, 1).opcode(4).edns(&opt).octets(), FORWARDER), Rcode::NOTIMP);
@@ -149,7 +149,7 @@ fn other_faults_come_first() {
 }
 
 #[test]
-fn without_visibility_it_is_ignored() {
+fn option_is_ignored_without_visibility() {
     for mode in [Mode::Insecure, Mode::Verified] {
         let server = Server::new(mode).with(|config| config.trust_ecs = trusted());
         let audited = server.with(|config| config.audit = true);

@@ -34,7 +34,7 @@ fn returned(response: &Response) -> Option<Vec<u8>> {
 
 /// 5.2.1: without an OPT or COOKIE option, the response has no cookie.
 #[test]
-fn without_a_cookie_there_is_none() {
+fn query_without_cookie_gets_none() {
     let plain = Query::new("pod.cluster.local", 1);
     let edns = Edns::new(1232);
     for query in [plain.clone(), plain.clone().edns(&edns), plain.edns(&edns.option(3, &CLIENT_COOKIE))] {
@@ -104,7 +104,7 @@ fn the_first_cookie_counts() {
 /// 5.4: without a question, a query requests a cookie: NOERROR with a client cookie alone or a valid server cookie,
 /// BADCOOKIE with an invalid one.
 #[test]
-fn a_cookie_can_be_asked_for_alone() {
+fn query_without_question_gets_cookie() {
     let alone = |cookie: &[u8]| Query::empty().edns(&Edns::new(1232).option(COOKIE, cookie)).octets();
     let (status, rcode, both) = ask(&alone(&CLIENT_COOKIE), CLIENT);
     assert_eq!((status, rcode), (CookieStatus::New, Rcode::NOERROR));
@@ -141,7 +141,7 @@ fn errors_have_cookies() {
 
 /// 5.2: a server without configured secrets sends no cookies.
 #[test]
-fn cookies_can_be_off() {
+fn unconfigured_cookies_are_ignored() {
     let response = Server::new(Mode::Verified).udp(&query(&CLIENT_COOKIE).octets());
     assert_eq!((response.addresses().len(), returned(&response)), (1, None));
 }

@@ -13,8 +13,8 @@ fn names_above_pods_exist() {
         let server = Server::new(mode);
         for pod in &CLUSTER.pods {
             let above = format!("{}.pod.cluster.local", pod.namespace);
-            assert_eq!(server.says(&above, Rtype::A), "NODATA");
-            assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
+            assert_eq!(server.summary(&above, Rtype::A), "NODATA");
+            assert_eq!(server.summary("pod.cluster.local", Rtype::A), "NODATA");
         }
     }
 }
@@ -32,9 +32,13 @@ fn nothing_is_below_a_name_error() {
     ] {
         for namespace in ["nowhere", "de_fault", "-", "*"] {
             let above = format!("{namespace}.pod.cluster.local");
-            assert_eq!(server.says(&above, Rtype::A), "NXDOMAIN", "{above}");
+            assert_eq!(server.summary(&above, Rtype::A), "NXDOMAIN", "{above}");
             for below in ["10-244-1-5", "fd00--1", "web-1", "a.10-244-1-5"] {
-                assert_eq!(server.says(&format!("{below}.{above}"), Rtype::A), "NXDOMAIN", "{below}.{above}");
+                assert_eq!(
+                    server.summary(&format!("{below}.{above}"), Rtype::A),
+                    "NXDOMAIN",
+                    "{below}.{above}"
+                );
             }
         }
     }
@@ -47,7 +51,7 @@ fn nothing_is_below_a_pod() {
         let server = Server::new(mode);
         for below in ["a", "a.b", "_http._tcp", "10-244-1-5", "*"] {
             let name = format!("{below}.10-244-1-5.default.pod.cluster.local");
-            assert_eq!(server.says(&name, Rtype::A), "NXDOMAIN", "{name}");
+            assert_eq!(server.summary(&name, Rtype::A), "NXDOMAIN", "{name}");
         }
     }
 }

@@ -41,7 +41,7 @@ fn refusals() -> Vec<(Freshness, Query, Rcode, Ede)> {
 /// 2: an option with the INFO-CODE and without text; 3: in any response that has an OPT. The code in `Reply` does not
 /// depend on the OPT.
 #[test]
-fn refusals_say_why() {
+fn refusals_have_extended_error() {
     for (freshness, query, rcode, code) in refusals() {
         let cluster = recorded().fresh(freshness);
         let server = Server { pods: &cluster, ..Server::new(Mode::Verified) }.with(|config| {
@@ -62,7 +62,7 @@ fn refusals_say_why() {
 /// 4.19: "An authoritative server or recursive resolver that receives a query from an "unauthorized" client can
 /// annotate its REFUSED message with this code."
 #[test]
-fn prohibited_clients_learn_nothing_but_that() {
+fn prohibited_response_has_error_only() {
     let server = Server::new(Mode::Verified);
     for (name, exists) in [(POD, true), ("10-244-9-9.default.pod.cluster.local", false)] {
         for transport in [Transport::Udp, Transport::Tcp] {
@@ -142,7 +142,7 @@ impl PodLookup for Unreadable {
 
 /// Responses without an extended error: successful answers, and FORMERR.
 #[test]
-fn answers_have_none() {
+fn answers_have_no_extended_error() {
     for (query, rcode) in [
         (Query::new(POD, 1), Rcode::NOERROR),
         (Query::new(POD, 28), Rcode::NOERROR),

@@ -37,7 +37,7 @@ fn a_signed_update_is_not_implemented() {
 
 /// TSIG as a qtype is treated like other types.
 #[test]
-fn asking_for_tsig_is_no_signature() {
+fn tsig_question_is_no_signature() {
     let query = Query::new("10-244-1-5.default.pod.cluster.local", 250).octets();
     assert_eq!(Rcode(Server::new(Mode::Verified).udp(&query).rcode), Rcode::NOERROR);
 }

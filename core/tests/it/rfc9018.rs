@@ -89,7 +89,7 @@ fn cookies_expire() {
 
 /// 4.1: cookies of another version are not interpreted.
 #[test]
-fn other_versions_are_not_taken() {
+fn cookies_of_other_versions_are_invalid() {
     let secrets = secrets(SECRET, None);
     let (_, mut cookie) = ask(&secrets, &[1; 8], "10.0.0.1", 5);
     for version in [0, 2, 255] {

@@ -17,13 +17,13 @@ use crate::support::{CLIENT, CLUSTER, NOW, Server};
 
 /// Checks a server's responses to A queries for names below `pod.cluster.local`.
 fn table(server: &Server<'_>, rows: &[(&str, &str)]) {
-    typed(server, Rtype::A, rows);
+    table_of_type(server, Rtype::A, rows);
 }
 
-fn typed(server: &Server<'_>, rtype: Rtype, rows: &[(&str, &str)]) {
+fn table_of_type(server: &Server<'_>, rtype: Rtype, rows: &[(&str, &str)]) {
     for (name, expected) in rows {
-        let said = server.says(&format!("{name}.pod.cluster.local"), rtype);
-        assert_eq!(said, *expected, "{name} {rtype} {:?}", server.config);
+        let response = server.summary(&format!("{name}.pod.cluster.local"), rtype);
+        assert_eq!(response, *expected, "{name} {rtype} {:?}", server.config);
     }
 }
 
@@ -40,7 +40,7 @@ fn disabled_has_nothing_below_its_apex() {
             ("*", "NXDOMAIN"),
         ],
     );
-    assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
+    assert_eq!(server.summary("pod.cluster.local", Rtype::A), "NODATA");
     // Regardless of other settings.
     let unsynced = recorded().fresh(Freshness::Unsynced);
     let server = Server { pods: &unsynced, ..server }.with(|config| {
@@ -54,7 +54,7 @@ fn disabled_has_nothing_below_its_apex() {
 }
 
 #[test]
-fn insecure_answers_what_the_name_says() {
+fn insecure_answers_address_in_name() {
     let server = Server { pods: &NoPods, ..Server::new(Mode::Insecure) };
     table(
         &server,
@@ -90,7 +90,7 @@ fn insecure_answers_what_the_name_says() {
             ("10-42-2-46.10-42-2-46.default", "NXDOMAIN"),
         ],
     );
-    typed(
+    table_of_type(
         &server,
         Rtype::AAAA,
         &[
@@ -104,7 +104,7 @@ fn insecure_answers_what_the_name_says() {
 }
 
 #[test]
-fn insecure_may_look_the_namespace_up() {
+fn insecure_can_check_namespaces() {
     let server = Server::new(Mode::Insecure).with(|config| config.check_namespaces = true);
     let rows = [
         ("default", "NODATA"),
@@ -120,7 +120,7 @@ fn insecure_may_look_the_namespace_up() {
     let with = server.with(|config| config.check_namespaces = true);
     for (name, _) in rows {
         let name = format!("{name}.pod.cluster.local");
-        assert_eq!(server.says(&name, Rtype::A), with.says(&name, Rtype::A), "{name}");
+        assert_eq!(server.summary(&name, Rtype::A), with.summary(&name, Rtype::A), "{name}");
     }
 }
 
@@ -152,7 +152,7 @@ fn verified_answers_for_pods() {
             ("web-1.default", "NXDOMAIN"),
         ],
     );
-    typed(
+    table_of_type(
         &server,
         Rtype::AAAA,
         &[
@@ -169,12 +169,12 @@ fn verified_answers_for_pods() {
     // Nor for a pod that has such an address.
     let mapped = recorded().pod("default", "mapped", &["::ffff:10.0.0.1".parse().unwrap()]);
     let server = Server { pods: &mapped, ..server };
-    typed(&server, Rtype::AAAA, &[("--ffff-a00-1.default", "NXDOMAIN")]);
+    table_of_type(&server, Rtype::AAAA, &[("--ffff-a00-1.default", "NXDOMAIN")]);
     table(&server, &[("--ffff-a00-1.default", "NXDOMAIN"), ("10-0-0-1.default", "NXDOMAIN")]);
 }
 
 #[test]
-fn listed_namespaces_are_the_only_ones() {
+fn only_listed_namespaces_are_served() {
     // Sorted, as the configuration requires.
     let listed: Vec<Label> = ["default", "nowhere", "team-a"].map(label).into();
     for mode in [Mode::Insecure, Mode::Verified] {
@@ -215,7 +215,7 @@ fn pod_cidrs_bound_every_mode() {
                 ("web-1.default", "NXDOMAIN"),
             ],
         );
-        typed(
+        table_of_type(
             &server,
             Rtype::AAAA,
             &[
@@ -232,7 +232,7 @@ fn pod_cidrs_bound_every_mode() {
 }
 
 #[test]
-fn guards_hold_for_pod_names_too() {
+fn guards_apply_to_pod_names() {
     let addresses =
         ["10.244.1.99", "10.9.9.9", "127.0.0.1", "fd00:9::1", "fe80::1"].map(|text| text.parse().unwrap());
     let cluster = recorded()
@@ -257,12 +257,12 @@ fn guards_hold_for_pod_names_too() {
             &server,
             &[("mixed.default", mixed[0]), ("outside.default", outside), ("special.default", special)],
         );
-        typed(&server, Rtype::AAAA, &[("mixed.default", mixed[1]), ("mapped-too.default", "NODATA")]);
+        table_of_type(&server, Rtype::AAAA, &[("mixed.default", mixed[1]), ("mapped-too.default", "NODATA")]);
         table(&server, &[("mapped-too.default", "10.244.1.99"), ("nobody.default", "NXDOMAIN")]);
     }
     // A mapped address is not returned for any name, with or without guards.
     for server in [open, bounded, guarded] {
-        typed(&server, Rtype::AAAA, &[("mapped.default", "NXDOMAIN")]);
+        table_of_type(&server, Rtype::AAAA, &[("mapped.default", "NXDOMAIN")]);
     }
     // The extended error for a guard has precedence over that for a stale index.
     let stale = cluster.clone().fresh(Freshness::Stale { age: Duration::from_secs(1) });
@@ -309,13 +309,17 @@ fn pod_names_are_answered_with_all_addresses() {
             ("10-0-0-9.default", "10.0.0.9"),
         ],
     );
-    typed(
+    table_of_type(
         &server,
         Rtype::AAAA,
         &[("web-2.default", "fd00:10:244:1::6"), ("four.default", "fd00::1 fd00::2")],
     );
-    typed(&server, Rtype::ANY, &[("web-1.default", "10.244.1.5"), ("four.default", "fd00::1 fd00::2")]);
-    typed(&server, Rtype::TXT, &[("web-1.default", "NODATA"), ("nobody.default", "NXDOMAIN")]);
+    table_of_type(
+        &server,
+        Rtype::ANY,
+        &[("web-1.default", "10.244.1.5"), ("four.default", "fd00::1 fd00::2")],
+    );
+    table_of_type(&server, Rtype::TXT, &[("web-1.default", "NODATA"), ("nobody.default", "NXDOMAIN")]);
     // The name of a pod without addresses does not exist.
     table(&server, &[("pending-1.default", "NXDOMAIN")]);
     // Only if enabled, and only in mode verified.
@@ -336,7 +340,7 @@ const STALE: [&str; 6] = [
 ];
 
 #[test]
-fn answers_tell_how_fresh_they_are() {
+fn extended_errors_follow_freshness() {
     let age = Duration::from_secs(61);
     let names = [
         "10-244-1-5.default",
@@ -373,7 +377,7 @@ fn answers_tell_how_fresh_they_are() {
         table(&server, &rows);
         // Answers that do not depend on the index.
         table(&server, &[("a.b.c", "NXDOMAIN"), ("de_fault", "NXDOMAIN"), ("a.de_fault", "NXDOMAIN")]);
-        assert_eq!(server.says("pod.cluster.local", Rtype::A), "NODATA");
+        assert_eq!(server.summary("pod.cluster.local", Rtype::A), "NODATA");
     }
 }
 
@@ -524,7 +528,7 @@ fn pod_gone_between_lookups_is_nxdomain() {
             let pods = Vanishing { lookups: Cell::default(), end, freshness };
             let server = Server { pods: &pods, ..Server::new(Mode::Verified) };
             let server = server.with(|config| config.pod_names = true);
-            assert_eq!(server.says("web.default.pod.cluster.local", rtype), expected, "{rtype}");
+            assert_eq!(server.summary("web.default.pod.cluster.local", rtype), expected, "{rtype}");
         }
     }
 }

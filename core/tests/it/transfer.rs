@@ -140,7 +140,7 @@ fn full_name(record: &TransferRecord<'_>) -> String {
 
 proptest! {
     #[test]
-    fn hickory_reads_what_was_written(
+    fn hickory_decodes_written_messages(
         list in vec((0..400_usize, any::<bool>(), any::<bool>(), any::<[u8; 4]>()), 1..700),
         room in 300..20_000_usize,
         edns: bool,
@@ -194,7 +194,7 @@ fn messages_are_full() {
 }
 
 #[test]
-fn zone_has_what_verified_answers() {
+fn zone_equals_answers_of_verified() {
     let own = |text: &str| text.parse::<IpAddr>().unwrap();
     let mut config = config(Mode::Verified);
     let cidrs = ["10.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()];

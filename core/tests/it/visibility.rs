@@ -46,7 +46,7 @@ fn ask(server: &Server<'_>, client: &str, query: &[u8], transport: Transport) ->
 }
 
 /// Returns the response in short: `yes` for records, `NODATA`, or the rcode.
-fn says(server: &Server<'_>, client: &str, name: &str, rtype: Rtype) -> String {
+fn summary(server: &Server<'_>, client: &str, name: &str, rtype: Rtype) -> String {
     let query = Query::new(name, rtype.0).edns(&Edns::new(1232)).octets();
     let request = Request::new(Transport::Udp, client.parse().expect("an address"), NOW);
     let (_, response) = server.outcome(&query, &request);
@@ -82,43 +82,43 @@ fn clients_see_their_own_namespace() {
         // No pod is in this namespace, so no client sees it.
         (DEFAULT, "rec", "NXDOMAIN"),
     ] {
-        assert_eq!(says(&server, client, &at(name), Rtype::A), expected, "{client} asks for {name}");
+        assert_eq!(summary(&server, client, &at(name), Rtype::A), expected, "{client} asks for {name}");
     }
     // The apex is visible to all.
-    assert_eq!(says(&server, NOBODY, "pod.cluster.local", Rtype::SOA), "yes");
+    assert_eq!(summary(&server, NOBODY, "pod.cluster.local", Rtype::SOA), "yes");
 }
 
 #[test]
-fn shared_addresses_are_of_every_namespace_there() {
+fn shared_address_sees_all_its_namespaces() {
     let server = server();
     for name in ["192-168-1-10.default", "10-244-1-5.default", "192-168-1-10.kube-system", "kube-system"] {
-        assert_ne!(says(&server, NODE, &at(name), Rtype::A), "NXDOMAIN", "{name}");
+        assert_ne!(summary(&server, NODE, &at(name), Rtype::A), "NXDOMAIN", "{name}");
     }
-    assert_eq!(says(&server, NODE, &at("10-244-2-5.team-a"), Rtype::A), "NXDOMAIN");
-    assert_eq!(says(&server, DEFAULT, &at("192-168-1-10.default"), Rtype::A), "yes");
-    assert_eq!(says(&server, DEFAULT, &at("192-168-1-10.kube-system"), Rtype::A), "NXDOMAIN");
+    assert_eq!(summary(&server, NODE, &at("10-244-2-5.team-a"), Rtype::A), "NXDOMAIN");
+    assert_eq!(summary(&server, DEFAULT, &at("192-168-1-10.default"), Rtype::A), "yes");
+    assert_eq!(summary(&server, DEFAULT, &at("192-168-1-10.kube-system"), Rtype::A), "NXDOMAIN");
 }
 
 #[test]
 fn pods_of_two_families_are_one_client() {
     let server = server();
     for client in ["10.244.1.6", "fd00:10:244:1::6", "::ffff:10.244.1.6"] {
-        assert_eq!(says(&server, client, &at("10-244-1-5.default"), Rtype::A), "yes", "{client}");
-        assert_eq!(says(&server, client, &at("10-244-2-5.team-a"), Rtype::A), "NXDOMAIN", "{client}");
+        assert_eq!(summary(&server, client, &at("10-244-1-5.default"), Rtype::A), "yes", "{client}");
+        assert_eq!(summary(&server, client, &at("10-244-2-5.team-a"), Rtype::A), "NXDOMAIN", "{client}");
     }
-    assert_eq!(says(&server, "::ffff:10.9.9.9", &at("10-244-1-5.default"), Rtype::A), "NXDOMAIN");
+    assert_eq!(summary(&server, "::ffff:10.9.9.9", &at("10-244-1-5.default"), Rtype::A), "NXDOMAIN");
 }
 
 #[test]
-fn some_clients_see_everything() {
+fn visible_to_clients_see_everything() {
     let all: [IpCidr; 2] = ["10.9.9.0/24", "fd00:9::/64"].map(|text| text.parse().expect("a network"));
     let server = server().with(|config| config.visible_to = &all);
     for client in [NOBODY, "fd00:9::1", "::ffff:10.9.9.1"] {
-        assert_eq!(says(&server, client, &at("10-244-2-5.team-a"), Rtype::A), "yes", "{client}");
-        assert_eq!(says(&server, client, &at("rec"), Rtype::A), "NODATA", "{client}");
-        assert_eq!(says(&server, client, "5.2.244.10.in-addr.arpa", Rtype::PTR), "yes", "{client}");
+        assert_eq!(summary(&server, client, &at("10-244-2-5.team-a"), Rtype::A), "yes", "{client}");
+        assert_eq!(summary(&server, client, &at("rec"), Rtype::A), "NODATA", "{client}");
+        assert_eq!(summary(&server, client, "5.2.244.10.in-addr.arpa", Rtype::PTR), "yes", "{client}");
     }
-    assert_eq!(says(&server, "10.9.8.1", &at("10-244-2-5.team-a"), Rtype::A), "NXDOMAIN");
+    assert_eq!(summary(&server, "10.9.8.1", &at("10-244-2-5.team-a"), Rtype::A), "NXDOMAIN");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn reverse_names_are_seen_with_forward_names() {
         // Names above addresses are not hidden.
         (NOBODY, "1.244.10.in-addr.arpa", "NODATA"),
     ] {
-        assert_eq!(says(&server, client, name, Rtype::PTR), expected, "{client} asks for {name}");
+        assert_eq!(summary(&server, client, name, Rtype::PTR), expected, "{client} asks for {name}");
     }
 }
 
@@ -177,7 +177,7 @@ fn hidden_namespaces_are_like_absent_ones() {
 }
 
 #[test]
-fn drivers_learn_only_that_something_is_hidden() {
+fn hidden_and_absent_have_one_reason() {
     let reply = |client: &str, name: &str| {
         let query = Query::new(&at(name), 1).octets();
         match ask(&server(), client, &query, Transport::Udp).0 {
@@ -193,7 +193,7 @@ fn drivers_learn_only_that_something_is_hidden() {
 }
 
 #[test]
-fn only_mode_verified_hides() {
+fn other_modes_hide_no_pods() {
     for mode in [Mode::Insecure, Mode::Disabled] {
         let plain = Server::new(mode);
         let hiding = plain.with(|config| config.visibility = Visibility::Namespace);
@@ -292,13 +292,13 @@ proptest! {
         };
         let rtype = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
         let forward = CLUSTER.namespaces.iter().any(|namespace| {
-            says(&server, &client, &at(&format!("{}.{namespace}", PodIpLabel::from(address))), rtype) == "yes"
+            summary(&server, &client, &at(&format!("{}.{namespace}", PodIpLabel::from(address))), rtype) == "yes"
         });
         let expected = match (forward, CLUSTER.owner_of(address)) {
             (false, _) => "NXDOMAIN",
             (true, Ok(Owner::Shared)) => "NODATA",
             (true, _) => "yes",
         };
-        prop_assert_eq!(says(&server, &client, &reverse, Rtype::PTR), expected);
+        prop_assert_eq!(summary(&server, &client, &reverse, Rtype::PTR), expected);
     }
 }

@@ -24,7 +24,7 @@ fn the_apex_has_soa_and_ns() {
     let [record] = &ns.answer[..] else { panic!("{ns:?}") };
     assert_eq!((record.ttl, &record.data), (5, &WireName::new("ns.dns.cluster.local").0));
     for rtype in [Rtype::A, Rtype::AAAA, Rtype::TXT, Rtype::PTR, Rtype(33), Rtype(65), Rtype(65_280)] {
-        assert_eq!(server.says("pod.cluster.local", rtype), "NODATA", "{rtype}");
+        assert_eq!(server.summary("pod.cluster.local", rtype), "NODATA", "{rtype}");
     }
     let without_changes = Server { pods: &NoPods, ..server };
     let soa = without_changes.udp(&Query::new("pod.cluster.local", 6).octets());
@@ -47,10 +47,10 @@ fn the_name_server_may_have_any_name() {
         let zones = [Zone::new("cluster.local").unwrap().with_ns(ns.parse().unwrap())];
         let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
         let query = |rtype| Query::new("pod.cluster.local", rtype).edns(&Edns::new(1232)).octets();
-        let told = server.udp(&query(2)).answer[0].data.to_ascii_lowercase();
-        assert_eq!(told, WireName::new(ns).0.to_ascii_lowercase(), "{ns}");
+        let data = server.udp(&query(2)).answer[0].data.to_ascii_lowercase();
+        assert_eq!(data, WireName::new(ns).0.to_ascii_lowercase(), "{ns}");
         let soa = &server.udp(&query(6)).answer[0];
-        assert!(soa.data.to_ascii_lowercase().starts_with(&told), "{ns}");
+        assert!(soa.data.to_ascii_lowercase().starts_with(&data), "{ns}");
         let negative = server.udp(&query(1));
         assert_eq!(negative.authority[0].data, soa.data, "{ns}");
     }
@@ -69,21 +69,21 @@ fn a_server_has_several_zones() {
     let zones = ["cluster.local", "Example.ORG", "a.b.c.d.e"].map(|domain| Zone::new(domain).unwrap());
     let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
     for zone in ["cluster.local", "example.org", "a.b.c.d.e"] {
-        assert_eq!(server.says(&format!("10-244-1-5.default.pod.{zone}"), Rtype::A), "10.244.1.5");
+        assert_eq!(server.summary(&format!("10-244-1-5.default.pod.{zone}"), Rtype::A), "10.244.1.5");
         let response = server.udp(&Query::new(&format!("pod.{zone}"), 1).octets());
         assert_eq!(response.authority[0].owner, WireName::new(&format!("pod.{zone}")));
         let ns = WireName::new(&format!("ns.dns.{zone}")).0;
         assert!(response.authority[0].data.starts_with(&ns), "each zone has its own name server");
     }
     for outside in ["pod.b.c.d.e", "pod.org", "pod", "example.org"] {
-        assert_eq!(server.says(outside, Rtype::A), "REFUSED EDE20", "{outside}");
+        assert_eq!(server.summary(outside, Rtype::A), "REFUSED EDE20", "{outside}");
     }
     let none = server.with(|config| config.zones = &[]);
-    assert_eq!(none.says("pod.cluster.local", Rtype::A), "REFUSED EDE20");
+    assert_eq!(none.summary("pod.cluster.local", Rtype::A), "REFUSED EDE20");
 }
 
 #[test]
-fn of_nested_zones_the_innermost_answers() {
+fn innermost_of_nested_zones_answers() {
     // The order of the zones does not matter.
     for domains in
         [["cluster.local", "inner.pod.cluster.local"], ["inner.pod.cluster.local", "cluster.local"]]
@@ -98,13 +98,13 @@ fn of_nested_zones_the_innermost_answers() {
             assert_eq!(Rcode(above.rcode), Rcode::NOERROR, "{mode:?}");
             assert_eq!(above.authority[0].owner, WireName::new("pod.cluster.local"));
             if mode != Mode::Insecure {
-                assert_eq!(server.says("xinner.pod.cluster.local", Rtype::A), "NXDOMAIN");
-                assert_eq!(server.says("x.inner.pod.cluster.local", Rtype::A), "NXDOMAIN");
+                assert_eq!(server.summary("xinner.pod.cluster.local", Rtype::A), "NXDOMAIN");
+                assert_eq!(server.summary("x.inner.pod.cluster.local", Rtype::A), "NXDOMAIN");
             }
         }
         let server = Server::new(Mode::Verified).with(|config| config.zones = &zones);
-        assert_eq!(server.says("10-244-1-5.default.pod.inner.pod.cluster.local", Rtype::A), "10.244.1.5");
-        assert_eq!(server.says("10-244-1-5.default.pod.cluster.local", Rtype::A), "10.244.1.5");
+        assert_eq!(server.summary("10-244-1-5.default.pod.inner.pod.cluster.local", Rtype::A), "10.244.1.5");
+        assert_eq!(server.summary("10-244-1-5.default.pod.cluster.local", Rtype::A), "10.244.1.5");
     }
 }
 
@@ -126,15 +126,15 @@ fn extended_error_above_nested_zone_fits_nodata() {
         });
         let guarded = server.with(|config| config.pod_cidrs = &cidrs);
         // A guard forbids the first name without the index, and the second by its pod's addresses in the index.
-        assert_eq!(guarded.says("8-8-8-8.team.pod.cluster.local", Rtype::A), "NODATA");
-        assert_eq!(guarded.says("web.team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
-        assert_eq!(guarded.says("db.team.pod.cluster.local", Rtype::A), web_beside);
-        assert_eq!(server.says("team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
+        assert_eq!(guarded.summary("8-8-8-8.team.pod.cluster.local", Rtype::A), "NODATA");
+        assert_eq!(guarded.summary("web.team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
+        assert_eq!(guarded.summary("db.team.pod.cluster.local", Rtype::A), web_beside);
+        assert_eq!(server.summary("team.pod.cluster.local", Rtype::A), format!("NODATA{index_code}"));
         let nobody = recorded().fresh(freshness);
         let nobody = Server { pods: &nobody, ..server };
         let above = ["8-8-8-8.team", "web.team", "team"];
         for name in above.map(|name| format!("{name}.pod.cluster.local")) {
-            assert_eq!(nobody.says(&name, Rtype::A), format!("NODATA{index_code}"), "{name}");
+            assert_eq!(nobody.summary(&name, Rtype::A), format!("NODATA{index_code}"), "{name}");
         }
     }
 }
@@ -164,7 +164,7 @@ fn ttls_are_bounded() {
 }
 
 #[test]
-fn a_new_configuration_is_strict_and_plain() {
+fn new_configuration_has_strict_defaults() {
     let config = Config::new(Mode::default(), &[]);
     assert_eq!((config.mode, config.ttl), (Mode::Verified, Ttl::default()));
     assert!(!config.block_special && !config.check_namespaces && !config.pod_names);

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn gives_the_address_in_the_name() {
+    async fn address_in_name_is_answered() {
         let reply = answer(insecure(), "10-42-2-46.Default.pod.cluster.local.", RecordType::A).await;
         assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
         assert!(reply.metadata.authoritative);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn says_nodata_and_nxdomain_with_the_soa() {
+    async fn negative_answers_have_the_soa() {
         for (name, rtype, rcode) in [
             ("10-42-2-46.default.pod.cluster.local.", RecordType::AAAA, ResponseCode::NoError),
             ("default.pod.cluster.local.", RecordType::A, ResponseCode::NoError),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leaves_other_names_to_other_zones() {
+    async fn names_outside_the_zone_are_refused() {
         let reply = answer(insecure(), "www.example.com.", RecordType::A).await;
         assert_eq!(reply.metadata.response_code, ResponseCode::Refused);
     }

@@ -87,7 +87,7 @@ impl<'a> Server<'a> {
 
     /// Returns the response for a name in short: its addresses, `NODATA` or the rcode, then the code of the extended
     /// error if there is one. The query is sent over UDP, with an OPT.
-    pub(crate) fn says(&self, name: &str, rtype: Rtype) -> String {
+    pub(crate) fn summary(&self, name: &str, rtype: Rtype) -> String {
         let response = self.udp(&Query::new(name, rtype.0).edns(&Edns::new(1232)).octets());
         let rcode = Rcode(response.rcode);
         let in_zone = matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN);

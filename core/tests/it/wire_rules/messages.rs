@@ -251,12 +251,12 @@ fn rule_09_keepalive_and_cookies() {
     let there = server.outcome(&query, &elsewhere).1.unwrap().opt.unwrap();
     assert_ne!(there.option(10).unwrap()[16..], first[16..], "and the client's address");
 
-    let asks = Edns::new(1232).option(10, &[1; 8]);
+    let edns = Edns::new(1232).option(10, &[1; 8]);
     for (query, edns) in [
-        (Query::new(NO_POD, A), asks.clone()),
-        (Query::new("example.com", A), asks.clone()),
-        (Query::new(POD, A).opcode(4), asks.clone()),
-        (Query::new(POD, A), asks.version(1)),
+        (Query::new(NO_POD, A), edns.clone()),
+        (Query::new("example.com", A), edns.clone()),
+        (Query::new(POD, A).opcode(4), edns.clone()),
+        (Query::new(POD, A), edns.version(1)),
     ] {
         assert_eq!(cookie(query.clone(), edns), Some(first.clone()), "{query:?}");
     }

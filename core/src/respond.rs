@@ -13,7 +13,8 @@ use crate::visible::Visible;
 use crate::wire::edns::{self, Edns, option};
 use crate::wire::header::{Header, flag};
 use crate::wire::message::{Message, Question, known_serial};
-use crate::wire::reply::{MAX_OPT, OptRecord, PAYLOAD_SIZE, RDLENGTH, RecordsWritten, ReplyWriter};
+use crate::wire::opt::{MAX_OPT, OptRecord, PAYLOAD_SIZE, RDLENGTH};
+use crate::wire::reply::{RecordsWritten, ReplyWriter};
 use crate::wire::subnet::{self, Malformed, Subnet};
 use crate::wire::{Ede, Rcode, Rtype};
 

@@ -25,7 +25,8 @@ use crate::request::Reply;
 use crate::wire::header::{self, Header, flag};
 use crate::wire::message::Message;
 use crate::wire::name::MAX_NAME;
-use crate::wire::reply::{Full, OptRecord, Pointer, RecordWriter, Section};
+use crate::wire::opt::OptRecord;
+use crate::wire::reply::{Full, Pointer, RecordWriter, Section};
 use crate::wire::{Ede, Rcode};
 use crate::zone::Zone;
 

@@ -4,6 +4,7 @@ pub(crate) mod edns;
 pub(crate) mod header;
 pub(crate) mod message;
 pub(crate) mod name;
+pub(crate) mod opt;
 pub(crate) mod reply;
 pub(crate) mod subnet;
 mod types;

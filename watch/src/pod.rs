@@ -151,8 +151,7 @@ impl Phase {
             // The API server treats a missing phase like an empty one.
             "Unknown" | "" => Self::Unknown,
             other => {
-                faults
-                    .note(format_args!("status.phase is {}, which is no phase of a pod", QuotedText(other)));
+                faults.note(format_args!("status.phase is {}, which is not a pod phase", QuotedText(other)));
                 Self::Unknown
             }
         }
@@ -173,7 +172,7 @@ impl PodAddresses {
         match text.parse::<IpAddr>() {
             Ok(address) if !self.0.contains(&address) => self.0.push(address),
             Ok(_) => {}
-            Err(_) => faults.note(format_args!("{path} is {}, which is no IP address", QuotedText(text))),
+            Err(_) => faults.note(format_args!("{path} is {}, which is not an IP address", QuotedText(text))),
         }
     }
 }
@@ -320,13 +319,13 @@ mod tests {
             (r#"{"metadata": {}, "status": 3.5}"#, "status is a number, not an object"),
             (
                 r#"{"metadata": {}, "status": {"phase": "Napping"}}"#,
-                "status.phase is \"Napping\", which is no phase of a pod",
+                "status.phase is \"Napping\", which is not a pod phase",
             ),
             (r#"{"metadata": {}, "status": {"phase": -1}}"#, "status.phase is a number, not a string"),
             (r#"{"metadata": {}, "status": {"phase": "Running"}}"#, "it runs but has no address"),
             (
                 r#"{"metadata": {}, "status": {"podIP": "10.0.0.256"}}"#,
-                "status.podIP is \"10.0.0.256\", which is no IP address",
+                "status.podIP is \"10.0.0.256\", which is not an IP address",
             ),
             (r#"{"metadata": {}, "status": {"podIPs": {}}}"#, "status.podIPs is an object, not a list"),
             (

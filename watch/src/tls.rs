@@ -32,7 +32,7 @@ pub(crate) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
     let text = match cause(error)? {
         rustls::Error::InvalidCertificate(error) => certificate(error)?,
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "what answers does not speak TLS: is the server's URL http:// rather than https://?".to_owned()
+            "the server does not speak TLS: is its URL http:// rather than https://?".to_owned()
         }
         rustls::Error::AlertReceived(alert) => alert_received(*alert)?.to_owned(),
         _ => return None,
@@ -49,9 +49,9 @@ fn certificate(error: &CertificateError) -> Option<String> {
         ),
         CertificateError::Other(other) => match other.to_string().as_str() {
             text if text.contains("CaUsedAsEndEntity") => {
-                "the server shows a CA certificate as its own, such as a self-signed one made by `openssl req -x509`; \
+                "the server uses a CA certificate as its own, such as a self-signed one made by `openssl req -x509`; \
                  that is not accepted even if the configuration names it as CA: give the server a certificate that \
-                 is no CA (basicConstraints=CA:FALSE) (CaUsedAsEndEntity)"
+                 is not a CA certificate (basicConstraints=CA:FALSE) (CaUsedAsEndEntity)"
                     .to_owned()
             }
             text if text.contains("UnsupportedCertVersion") => {
@@ -60,8 +60,8 @@ fn certificate(error: &CertificateError) -> Option<String> {
             _ => return None,
         },
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
-            "the server's certificate is for other names: {}; tls-server-name in the kubeconfig's cluster says which \
-             to expect",
+            "the server's certificate is for other names: {}; if one of them is right, set it as tls-server-name in \
+             the kubeconfig's cluster",
             QuotedText(&error.to_string())
         ),
         // The library's texts contain the present time, so that each attempt would be a new error.
@@ -88,7 +88,7 @@ fn time(time: UnixTime) -> String {
 fn alert_received(alert: AlertDescription) -> Option<&'static str> {
     match alert {
         AlertDescription::CertificateRequired => {
-            Some("the server wants a client certificate, and the configuration has none")
+            Some("the server requires a client certificate, and the configuration has none")
         }
         AlertDescription::BadCertificate
         | AlertDescription::UnknownCA

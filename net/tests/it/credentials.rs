@@ -50,7 +50,7 @@ fn failing_plugin_is_named_by_readyz() {
         echo '{"kind": "ExecCredential", "status": {"token": "good\n"}}'"#;
     let kubeconfig = with_plugin(folder.path(), &server.url(), script);
     let daemon = follow(&kubeconfig, &[]);
-    let reason = r#"credential plugin "sh" failed (exit status: 1); it says: "no\u{1b}login""#;
+    let reason = r#"credential plugin "sh" failed (exit status: 1); stderr: "no\u{1b}login""#;
     until("it is named", || daemon.get("/readyz").1.contains(reason));
     fs::write(folder.path().join("login"), "").unwrap();
     until("it is ready", || daemon.get("/readyz").0 == 200);

@@ -154,7 +154,7 @@ fn unusable_snapshot_is_reported_and_ignored() {
         (&sound[..sound.len() / 2], "it was cut off"),
         (&damaged, "it is damaged"),
         (&newer, "it is of format 9, written by a newer poddns"),
-        (b"something else", "is no snapshot of poddns"),
+        (b"something else", "is not a snapshot of poddns"),
     ] {
         fs::write(place.snapshot(), octets).unwrap();
         let daemon = place.daemon(&[]);
@@ -176,7 +176,7 @@ fn foreign_file_is_not_overwritten() {
     let place = Place::new();
     fs::write(place.snapshot(), "precious").unwrap();
     let daemon = place.daemon(&["--snapshot-interval=1s"]);
-    daemon.wait_for_log("there is another file of that name, which is no snapshot of poddns");
+    daemon.wait_for_log("the file exists and is not a snapshot of poddns");
     until("tried again", || daemon.metric(FAILED) > 2);
     assert_eq!(daemon.metric(WRITTEN), 0);
     assert_eq!(fs::read(place.snapshot()).unwrap(), b"precious");

@@ -262,7 +262,7 @@ impl ClusterAccess {
             }
             Err(error) => {
                 if let Some(made) = &mut current.made {
-                    warn!(%error, "cannot read the credentials again; going on with the old ones");
+                    warn!(%error, "cannot read the credentials again; keeping the old ones");
                     made.at = Instant::now();
                 }
                 self.set_reason(Some(error));
@@ -361,7 +361,7 @@ async fn header(authorization: &StdMutex<Authorization>) -> Option<HeaderValue> 
             Some(read)
         }
         Ok(Ok(Err(error))) => {
-            warn!(%error, "going on with the token read before");
+            warn!(%error, "cannot read the token file; keeping the token that was read before");
             Some(last)
         }
         Ok(Err(_)) | Err(_) => Some(last),

@@ -181,7 +181,7 @@ async fn supervise<F: Future<Output = ()>>(report: WatchReport, begin: impl Fn(W
     loop {
         let running = AssertUnwindSafe(begin(report.clone(), again)).catch_unwind();
         let Err(panic) = running.await else { return };
-        let text = format!("the feed panicked: {}; it begins anew", message(&*panic));
+        let text = format!("the feed panicked: {}; restarting it", message(&*panic));
         error!("{text}");
         report.clone().panicked(&text);
         sleep(RESTART_DELAY).await;

@@ -63,7 +63,7 @@ impl WatchedObjects {
             Cause::Garbage(error) => {
                 let text = chain(&**error);
                 let cause = Cleaned(&text);
-                format!("cannot {verb} {self}: {url} sent what is no answer of an API server: {cause}")
+                format!("cannot {verb} {self}: invalid response from {url}: {cause}")
             }
             Cause::Silence(time) => {
                 format!("the {verb} of {self} broke off: {url} sent nothing for {} s", time.as_secs())
@@ -93,11 +93,12 @@ impl WatchedObjects {
                 self.url
             ),
             403 if loading => {
-                ": the API server has just started and loads its RBAC rules; trying again".to_owned()
+                ": the API server has just started and is still loading its RBAC rules; trying again"
+                    .to_owned()
             }
             403 => format!(": {}", self.missing_rule()),
             404 => format!(": is {} the URL of a Kubernetes API server?", self.url),
-            410 => ": what we had is too old to go on from; a new list begins".to_owned(),
+            410 => ": the resource version is too old; listing again".to_owned(),
             429 | 503 | 504 => ": the API server is overloaded or starting; trying again".to_owned(),
             _ => String::new(),
         };
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn forbidden_during_a_start_names_no_rule() {
         let text = subject(None).explain(&watch(), &status(403, "forbidden"), true);
-        assert!(text.contains("loads its RBAC rules") && !text.contains("ClusterRole"), "{text}");
+        assert!(text.contains("loading its RBAC rules") && !text.contains("ClusterRole"), "{text}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl FaultLog {
 
     /// Counts a malformed object, and logs it the first time.
     pub(crate) fn log<K: Object>(&mut self, object: &K, fault: &str) {
-        self.log_fault::<K>(object.metadata(), &format!("serving what can be read of it: {fault}"));
+        self.log_fault::<K>(object.metadata(), &format!("serving its valid fields: {fault}"));
     }
 
     /// Counts an object that cannot be decoded, and logs it the first time.
@@ -97,7 +97,7 @@ impl FaultLog {
         }
         if self.window.elapsed() > WINDOW {
             if self.unsaid > 0 {
-                warn!(count = self.unsaid, "more malformed objects, not named one by one");
+                warn!(count = self.unsaid, "more malformed objects, not logged individually");
             }
             (self.window, self.lines, self.unsaid) = (Instant::now(), 0, 0);
         }

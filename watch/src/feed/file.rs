@@ -149,7 +149,7 @@ impl FileFeed {
     }
 
     fn broken(&mut self, error: &str) {
-        let text = format!("{}: {error}; keeping what was read before", self.path.display());
+        let text = format!("{}: {error}; keeping the previous contents", self.path.display());
         warn!("{text}");
         self.in_sync = false;
         self.report.failed(Instant::now(), &text);

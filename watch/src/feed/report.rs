@@ -188,7 +188,7 @@ impl WatchReport {
                 self.stats().errors.count();
                 self.log(text, retry_in);
             }
-            Notice::GaveUp { method, why } => info!(why, "no {method} here, using another"),
+            Notice::GaveUp { method, why } => info!(why, "{method} is not available; using another method"),
             Notice::SnapshotRefused { text } => {
                 warn!("the snapshot is not used: {text}");
                 self.health.forget(text);
@@ -200,7 +200,7 @@ impl WatchReport {
             Notice::ComparisonFailed { why } => {
                 self.stats.resync.failed.count();
                 self.end_comparison();
-                debug!(why, "no comparison with the cluster this time");
+                debug!(why, "the comparison with the cluster failed");
             }
             Notice::Differs { difference, object } => {
                 self.stats.resync.count(difference);
@@ -208,13 +208,13 @@ impl WatchReport {
                     return;
                 }
                 let found = match difference {
-                    IndexDifference::Missing => "was not in the index",
-                    IndexDifference::Changed => "was in the index otherwise than in the cluster",
+                    IndexDifference::Missing => "was missing from the index",
+                    IndexDifference::Changed => "was different in the index than in the cluster",
                     IndexDifference::Gone => "was in the index but not in the cluster",
                 };
                 error!(
                     object,
-                    "an object {found}; it is mended. Unless etcd was restored from a backup, this is a defect: please \
+                    "an object {found}; the index is corrected. Unless etcd was restored from a backup, this is a defect: please \
                      report it"
                 );
             }
@@ -235,7 +235,7 @@ impl WatchReport {
     fn end_comparison(&mut self) {
         let more = std::mem::take(&mut self.differences).saturating_sub(MAX_NAMED);
         if more > 0 {
-            error!(more, "more objects differed from the cluster; they are mended");
+            error!(more, "more objects differed from the cluster; the index is corrected");
         }
     }
 

@@ -79,7 +79,7 @@ impl ConfigSource {
                 Err(KubeconfigError::Missing("neither KUBECONFIG nor HOME is set".to_owned()))
             }
             Self::Usual(paths) if missing.len() == paths.len() => {
-                Err(KubeconfigError::Missing(format!("{} is not there", missing.join(", "))))
+                Err(KubeconfigError::Missing(format!("{} does not exist", missing.join(", "))))
             }
             _ => Ok(merged),
         }

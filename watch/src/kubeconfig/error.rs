@@ -36,7 +36,7 @@ pub enum KubeconfigError {
         cause: String,
     },
     /// A file is not a kubeconfig.
-    #[error("{path} is no kubeconfig: {cause}", path = path.display())]
+    #[error("{path} is not a kubeconfig: {cause}", path = path.display())]
     NoKubeconfig {
         /// The file.
         path: PathBuf,

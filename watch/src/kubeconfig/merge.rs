@@ -143,7 +143,7 @@ impl MergedKubeconfigs {
         let missing = named.filter(|_| user.is_none()).map(QuotedText);
         let label = &context.label;
         let warning =
-            missing.map(|name| format!("{label}: there is no user {name}; going on without credentials"));
+            missing.map(|name| format!("{label}: there is no user {name}; continuing without credentials"));
         Ok(ChosenContext {
             cluster,
             user: user.unwrap_or(KubeconfigEntry { node: YamlNode::Null, ..context }),

@@ -186,9 +186,9 @@ fn describe(content: &[u8]) -> String {
         [0x30, 0x82, ..] => "it is DER, and PEM (-----BEGIN ...) is needed".to_owned(),
         // "-----BEGIN" in base64.
         _ if text.trim_start().starts_with("LS0tLS1CRUdJTi") => {
-            "it is PEM in base64 once more than it should be".to_owned()
+            "it is PEM with one base64 encoding too many".to_owned()
         }
-        _ => "it is no PEM (-----BEGIN ...)".to_owned(),
+        _ => "it is not PEM (-----BEGIN ...)".to_owned(),
     }
 }
 
@@ -196,11 +196,11 @@ fn describe(content: &[u8]) -> String {
 fn check_version(chain: &[Vec<u8>]) -> Result<(), String> {
     match chain.first().and_then(|der| version(der)) {
         Some(version @ (1 | 2)) => Err(format!(
-            "it is an X.509 version {version} certificate, which TLS does not accept here; it must be made anew as \
-             version 3 (with `openssl x509 -req` by `-extfile`; MicroK8s 1.34 made version 1)"
+            "it is an X.509 version {version} certificate, which TLS does not accept here; it must be reissued \
+             as version 3 (with `openssl x509 -req` by `-extfile`; MicroK8s 1.34 made version 1)"
         )),
         Some(_) => Ok(()),
-        None => Err("it is no X.509 certificate".to_owned()),
+        None => Err("it is not an X.509 certificate".to_owned()),
     }
 }
 

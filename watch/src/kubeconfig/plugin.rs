@@ -189,8 +189,10 @@ impl Plugin {
     }
 
     fn not_started(&self, source: io::Error) -> PluginError {
-        let hint =
-            self.install_hint.as_deref().map(|hint| format!("; its kubeconfig says: {}", QuotedText(hint)));
+        let hint = self
+            .install_hint
+            .as_deref()
+            .map(|hint| format!("; install hint of the kubeconfig: {}", QuotedText(hint)));
         PluginError::Start { command: self.command.clone(), source, hint: hint.unwrap_or_default() }
     }
 }
@@ -248,7 +250,7 @@ impl RunningPlugin {
     fn stderr(&self) -> String {
         let text = String::from_utf8_lossy(&self.stderr);
         let text = text.trim();
-        if text.is_empty() { String::new() } else { format!("; it says: {}", QuotedText(tail(text))) }
+        if text.is_empty() { String::new() } else { format!("; stderr: {}", QuotedText(tail(text))) }
     }
 }
 
@@ -308,7 +310,7 @@ fn credentials(output: &[u8]) -> Result<PluginCredentials, String> {
     }
     let expires = text("expirationTimestamp")?.map(|text| {
         text.parse::<Timestamp>()
-            .map_err(|_| format!("expirationTimestamp {} is no time of RFC 3339", QuotedText(text)))
+            .map_err(|_| format!("expirationTimestamp {} is not an RFC 3339 time", QuotedText(text)))
     });
     Ok(PluginCredentials { header, identity, expires: expires.transpose()? })
 }

@@ -150,13 +150,10 @@ fn line_wrapped_data_is_read() {
 fn authorities_that_are_none_are_described() {
     let key_text = CLIENT_KEY.to_owned();
     for (data, expected) in [
-        (base64("hello"), "there is no certificate in it; it is no PEM (-----BEGIN ...)"),
-        (
-            base64(&base64(CA)),
-            "there is no certificate in it; it is PEM in base64 once more than it should be",
-        ),
+        (base64("hello"), "there is no certificate in it; it is not PEM (-----BEGIN ...)"),
+        (base64(&base64(CA)), "there is no certificate in it; it is PEM with one base64 encoding too many"),
         (base64(&key_text), "there is no certificate in it; it has a section \"PRIVATE KEY\""),
-        (base64("0\u{2}"), "it is no PEM"),
+        (base64("0\u{2}"), "it is not PEM"),
         (base64(CA.trim_end().trim_end_matches("-----END CERTIFICATE-----")), "its PEM is damaged"),
         ("!!!!".to_owned(), "certificate-authority-data is not base64"),
     ] {
@@ -306,7 +303,7 @@ fn the_first_kubeconfig_to_name_something_wins() {
     assert!(!loaded.config.accept_invalid_certs, "an entry is taken whole");
     assert_eq!(header(&loaded), Some("Bearer t"));
     let text = ConfigSource::Usual(vec![missing.clone()]).load(None, |_| None).err().unwrap().to_string();
-    assert_eq!(text, format!("there is no kubeconfig: {} is not there", missing.display()));
+    assert_eq!(text, format!("there is no kubeconfig: {} does not exist", missing.display()));
     let text = ConfigSource::Named(missing).load(None, |_| None).err().unwrap().to_string();
     assert!(text.starts_with("cannot read kubeconfig ") && text.contains("No such file"), "{text}");
 }

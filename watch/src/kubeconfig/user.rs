@@ -105,8 +105,8 @@ fn provider_token(user: &KubeconfigEntry, provider: &YamlNode) -> Result<Authori
             }
             _ => "it has no id-token; `kubectl oidc-login` (kubelogin) is a plugin that gets one",
         },
-        "gcp" => "kubectl does not know it any more either; use the plugin gke-gcloud-auth-plugin",
-        "azure" => "kubectl does not know it any more either; use the plugin kubelogin",
+        "gcp" => "kubectl has removed it as well; use the plugin gke-gcloud-auth-plugin",
+        "azure" => "kubectl has removed it as well; use the plugin kubelogin",
         _ => "use a plugin (exec), a token or a certificate",
     };
     Err(user.fault(format!("auth-provider {} is not supported: {advice}", QuotedText(name))))

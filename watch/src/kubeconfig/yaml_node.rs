@@ -202,7 +202,7 @@ impl NodeBuilder {
 
     fn alias(&mut self, anchor: usize) -> Result<(), &'static str> {
         let Some(anchored) = self.anchors.get(&anchor) else {
-            return Err("an alias within what it stands for");
+            return Err("an alias within its own anchor");
         };
         let (size, depth) = (anchored.size, anchored.depth);
         if self.open.len() + depth > MAX_DEPTH {

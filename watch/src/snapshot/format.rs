@@ -80,7 +80,7 @@ pub struct SnapshotCounts {
 #[non_exhaustive]
 pub enum SnapshotFormatError {
     /// They do not begin like a snapshot.
-    #[error("it is no snapshot of poddns")]
+    #[error("it is not a snapshot of poddns")]
     Foreign,
     /// They were written by a newer version.
     #[error("it is of format {0}, written by a newer poddns; this one reads format {VERSION}")]
@@ -249,12 +249,12 @@ impl<R: Read> SnapshotDecoder<R> {
         let has_serial = match u16::from_le_bytes(decoder.take()?) {
             VERSION => true,
             PLAIN => false,
-            0 => return Err(decoder.damaged("there is no format 0")),
+            0 => return Err(decoder.damaged("format 0 does not exist")),
             newer => return Err(SnapshotFormatError::Newer(newer)),
         };
         let since = Duration::from_millis(u64::from_le_bytes(decoder.take()?));
         let synced_at = SystemTime::UNIX_EPOCH.checked_add(since);
-        decoder.header.synced_at = synced_at.ok_or_else(|| decoder.damaged("no clock shows this time"))?;
+        decoder.header.synced_at = synced_at.ok_or_else(|| decoder.damaged("the time is out of range"))?;
         decoder.header.serial = if has_serial { Some(u32::from_le_bytes(decoder.take()?)) } else { None };
         decoder.header.origin = decoder.origin()?;
         Ok(decoder)
@@ -283,12 +283,12 @@ impl<R: Read> SnapshotDecoder<R> {
                     self.pod(&mut each)?;
                 }
                 END => break,
-                _ => return Err(self.damaged("there is no such kind of entry")),
+                _ => return Err(self.damaged("unknown kind of entry")),
             }
         }
         let told = [self.take()?, self.take()?].map(u32::from_le_bytes);
         if told != [counts.namespaces, counts.pods] {
-            return Err(self.damaged("the numbers of namespaces and pods are others"));
+            return Err(self.damaged("the numbers of namespaces and pods do not match the contents"));
         }
         let _sum: [u8; 4] = self.take()?;
         if self.input.read(&mut [0])? > 0 {
@@ -308,13 +308,13 @@ impl<R: Read> SnapshotDecoder<R> {
         let count = usize::from(self.octet()?);
         let mut addresses = [IpAddr::V4(0.into()); MAX_ADDRESSES];
         let Some(addresses) = addresses.get_mut(..count).filter(|some| !some.is_empty()) else {
-            return Err(self.damaged("no pod has so many addresses"));
+            return Err(self.damaged("invalid number of addresses"));
         };
         for address in &mut *addresses {
             *address = match self.octet()? {
                 4 => IpAddr::from(self.take::<4>()?),
                 6 => IpAddr::from(self.take::<16>()?),
-                _ => return Err(self.damaged("there is no such address family")),
+                _ => return Err(self.damaged("unknown address family")),
             };
         }
         let name = name.as_ref().map_or("", Label::as_str);
@@ -329,7 +329,7 @@ impl<R: Read> SnapshotDecoder<R> {
         }
         let mut octets = vec![0; length];
         self.fill(&mut octets)?;
-        String::from_utf8(octets).map_err(|_| self.damaged("the origin is no text"))
+        String::from_utf8(octets).map_err(|_| self.damaged("the origin is not UTF-8"))
     }
 
     fn label(&mut self) -> Result<Label, SnapshotFormatError> {
@@ -340,11 +340,11 @@ impl<R: Read> SnapshotDecoder<R> {
     fn label_of(&mut self, length: u8) -> Result<Label, SnapshotFormatError> {
         let mut octets = [0; 63];
         let Some(octets) = octets.get_mut(..usize::from(length)) else {
-            return Err(self.damaged("no label is so long"));
+            return Err(self.damaged("the label is too long"));
         };
         self.fill(octets)?;
         let label = std::str::from_utf8(octets).ok().and_then(|text| text.parse().ok());
-        label.ok_or_else(|| self.damaged("this is no label"))
+        label.ok_or_else(|| self.damaged("invalid label"))
     }
 
     fn octet(&mut self) -> Result<u8, SnapshotFormatError> {

@@ -246,7 +246,7 @@ fn keep_others(path: &Path) -> io::Result<()> {
     }
     Err(io::Error::new(
         ErrorKind::AlreadyExists,
-        "there is another file of that name, which is no snapshot of poddns; remove it or name another",
+        "the file exists and is not a snapshot of poddns; remove it or set another path",
     ))
 }
 

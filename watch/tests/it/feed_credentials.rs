@@ -209,7 +209,7 @@ async fn a_ca_as_server_certificate_is_explained() {
     let place = Place::new();
     let front = Front::tls("self-signed", place.api.address()).await;
     let error = place.error_with(&https(&front, "self-signed.crt")).await;
-    assert!(error.contains("the server shows a CA certificate as its own"), "{error}");
+    assert!(error.contains("the server uses a CA certificate as its own"), "{error}");
 }
 
 async fn a_certificate_for_other_names_is_explained() {
@@ -231,7 +231,7 @@ async fn a_server_without_tls_is_explained() {
     let server = format!("https://{}", place.api.address());
     let error =
         place.error_with(&json!({"server": server, "certificate-authority": tls_file("ca.crt")})).await;
-    assert!(error.contains("what answers does not speak TLS"), "{error}");
+    assert!(error.contains("the server does not speak TLS"), "{error}");
 }
 
 async fn a_rotated_ca_is_read_again() {
@@ -381,7 +381,7 @@ async fn a_plugin_that_fails_is_tried_again() {
     let running = place.feed().await;
     let text = error(&running).await;
     assert!(
-        text.contains(r#"credential plugin "sh" failed (exit status: 1); it says: "not\tlogged in""#),
+        text.contains(r#"credential plugin "sh" failed (exit status: 1); stderr: "not\tlogged in""#),
         "{text}"
     );
     assert!(!text.contains("cannot reach"), "{text}");

@@ -302,7 +302,7 @@ async fn broken_version_is_reported_and_old_kept() {
     until("reported", || error().is_some()).await;
     let text = error().expect("reported");
     assert!(text.contains("pods.json: line "), "{text}");
-    assert!(text.contains("keeping what was read before"), "{text}");
+    assert!(text.contains("keeping the previous contents"), "{text}");
     assert!(matches!(running.index.freshness(), Freshness::Stale { .. }));
     assert!(has(&running, "a", "10.0.0.1") && has(&running, "a", "10.0.0.2"));
     assert!(!has(&running, "a", "10.0.0.9"));

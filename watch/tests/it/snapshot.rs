@@ -201,7 +201,7 @@ async fn unusable_snapshots_are_refused() {
     let octets = fs::read(&path).unwrap();
     let shown = path.display();
     for (length, why) in
-        [(0, "it is no snapshot of poddns".to_owned()), (octets.len() - 1, "it ends after".to_owned())]
+        [(0, "it is not a snapshot of poddns".to_owned()), (octets.len() - 1, "it ends after".to_owned())]
     {
         fs::write(&path, &octets[..length]).unwrap();
         let said = refused(&server, Scope::default(), &path).await;
@@ -213,7 +213,7 @@ async fn unusable_snapshots_are_refused() {
     assert!(refused(&server, Scope::default(), &path).await.contains("damaged"));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(refused(&server, Scope::default(), &path).await.ends_with("it is no snapshot of poddns"));
+    assert!(refused(&server, Scope::default(), &path).await.ends_with("it is not a snapshot of poddns"));
 }
 
 #[tokio::test]

@@ -174,8 +174,8 @@ fn any_other_length_is_refused() {
 fn what_is_wrong_is_told() {
     let told = |octets: &[u8]| decode(octets).unwrap_err().to_string();
     let octets = encode(&sample());
-    assert_eq!(told(b""), "it is no snapshot of poddns");
-    assert_eq!(told(br#"{"kind": "List"}"#), "it is no snapshot of poddns");
+    assert_eq!(told(b""), "it is not a snapshot of poddns");
+    assert_eq!(told(br#"{"kind": "List"}"#), "it is not a snapshot of poddns");
     let mut newer = octets.clone();
     newer[8] = 3;
     assert_eq!(told(&newer), "it is of format 3, written by a newer poddns; this one reads format 2");
@@ -187,7 +187,7 @@ fn what_is_wrong_is_told() {
     damaged[address] = 11;
     assert_eq!(told(&damaged), "it is damaged: its checksum is not that of its contents");
     damaged[address - 1] = 5;
-    assert!(told(&damaged).ends_with(": there is no such address family"), "{}", told(&damaged));
+    assert!(told(&damaged).ends_with(": unknown address family"), "{}", told(&damaged));
 }
 
 #[test]

@@ -40,7 +40,7 @@ where
                         None
                     }
                     AnswerContent::Identity(..) | AnswerContent::OtherClient => {
-                        Some("the client is another one".to_owned())
+                        Some("the client was replaced".to_owned())
                     }
                 }
             }
@@ -90,7 +90,7 @@ where
                         self.machine.resync_ended(&end.resource_version);
                         None
                     }
-                    Ok(_) => Some("the server sends pages where none were asked for".to_owned()),
+                    Ok(_) => Some("the server sent a page, although the whole list was requested".to_owned()),
                     Err(error) => Some(chain(&error)),
                 },
                 BodyDecoder::Watch(_) => None,

@@ -108,7 +108,7 @@ impl<T: ObjectTarget> Machine<T> {
         if uid.is_none() && self.cluster.is_none() {
             return format!(
                 "{url} may be another cluster than before: the configuration names another server or CA now, and neither \
-                 shows a namespace kube-system"
+                 returned a namespace kube-system"
             );
         }
         let show = |uid: Option<&str>| uid.map_or("unknown".to_owned(), |uid| QuotedText(uid).to_string());
@@ -156,7 +156,7 @@ impl<T: ObjectTarget> Machine<T> {
             && version.is_before(&ResourceVersion::new(wanted))
         {
             let text = format!(
-                "the {} of {} at {} is of version {}, older than {wanted}, which was asked for; listing again",
+                "the {} of {} at {} has resource version {}, older than the requested {wanted}; listing again",
                 list.method,
                 self.subject,
                 self.subject.url,

@@ -98,7 +98,7 @@ impl<T: ObjectTarget> Machine<T> {
         if let Some(comparison) = &mut self.resync.comparison {
             if version.is_before(&comparison.from) {
                 let (is, from) = (version.as_str(), comparison.from.as_str());
-                let why = format!("the list is of version {is}, older than {from}, which was asked for");
+                let why = format!("the list has resource version {is}, older than the requested {from}");
                 return self.resync_failed(why);
             }
             comparison.to = Some(version);
@@ -121,7 +121,7 @@ impl<T: ObjectTarget> Machine<T> {
             return;
         }
         if !comparable {
-            return self.resync_failed("the server's resource versions are no numbers".to_owned());
+            return self.resync_failed("the server's resource versions are not numbers".to_owned());
         }
         self.resync.comparison = None;
         let notices = &mut self.notices;

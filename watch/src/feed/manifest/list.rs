@@ -65,12 +65,12 @@ impl ListRoot {
             Some("PodList") => return Ok(ListKind::PodList),
             Some("Config") => "kind is \"Config\", so it is a kubeconfig".to_owned(),
             Some(kind @ ("Pod" | "Namespace")) => {
-                format!("kind is {kind:?}, so it is one object and no list")
+                format!("kind is {kind:?}, so it is a single object, not a list")
             }
             Some(other) => format!("kind is {}", QuotedText(other)),
             None if self.has_items => "kind is missing".to_owned(),
-            None => "it is no list of Kubernetes objects".to_owned(),
+            None => "it is not a list of Kubernetes objects".to_owned(),
         };
-        Err(PodsFileError::new(format!("{wrong}; what is needed is {EXPECTED}")))
+        Err(PodsFileError::new(format!("{wrong}; expected {EXPECTED}")))
     }
 }

@@ -90,7 +90,7 @@ async fn the_environment_describes_the_cluster() {
 #[tokio::test]
 async fn failure_quotes_end_of_standard_error() {
     let text = failure("echo first >&2; printf '\\033[31mno\\n' >&2; exit 3").await;
-    let expected = r#"credential plugin "sh" failed (exit status: 3); it says: "first\n\u{1b}[31mno""#;
+    let expected = r#"credential plugin "sh" failed (exit status: 3); stderr: "first\n\u{1b}[31mno""#;
     assert_eq!(text, expected);
     let text = failure("yes secret | head -c 4999995 >&2; echo why >&2; exit 1").await;
     assert!(text.ends_with("secret\\nwhy\"") && text.len() < 400, "{text}");
@@ -106,7 +106,7 @@ async fn output_that_is_no_credential_is_described() {
         ("{kind: ExecCredential, status: {token: [1]}}", "status.token must be text, and is a list"),
         (
             "{kind: ExecCredential, status: {token: t, expirationTimestamp: soon}}",
-            "\"soon\" is no time of RFC 3339",
+            "\"soon\" is not an RFC 3339 time",
         ),
         (
             "{kind: ExecCredential, status: {clientKeyData: t}}",
@@ -132,7 +132,10 @@ async fn missing_program_is_reported_with_hint() {
     let plugin = Plugin { command: "/nonexistent/plugin".to_owned(), ..plugin("") };
     let text = plugin.run().await.err().unwrap().to_string();
     let start = "cannot run credential plugin \"/nonexistent/plugin\": No such file or directory";
-    assert!(text.starts_with(start) && text.ends_with("; its kubeconfig says: \"see\\nhere\""), "{text}");
+    assert!(
+        text.starts_with(start) && text.ends_with("; install hint of the kubeconfig: \"see\\nhere\""),
+        "{text}"
+    );
 }
 
 /// Waits until a process has ended, except that its parent may not have waited for it yet.

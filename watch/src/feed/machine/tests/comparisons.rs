@@ -58,7 +58,7 @@ fn comparison_with_older_list_sweeps_nothing() {
     bench.machine.resync_ended("9");
     assert_eq!(bench.diary(), "compare");
     assert!(
-        matches!(&bench.notices()[..], [Notice::ComparisonFailed { why }] if why.contains("older than 10"))
+        matches!(&bench.notices()[..], [Notice::ComparisonFailed { why }] if why.contains("older than the requested 10"))
     );
 }
 

@@ -164,7 +164,7 @@ fn forbidden_after_restart_names_no_role() {
     bench.request();
     bench.refuse(403, "pods is forbidden");
     let text = |bench: &mut Bench| format!("{:?}", bench.notices().pop());
-    assert!(text(&mut bench).contains("loads its RBAC rules"));
+    assert!(text(&mut bench).contains("loading its RBAC rules"));
     bench.now += Duration::from_mins(1);
     bench.confirm("a", "10");
     bench.request();
@@ -223,7 +223,7 @@ fn missing_role_is_named_at_once() {
         format!("{:?}", bench.notices().pop())
     };
     assert!(text("pods is forbidden").contains("ClusterRole with the rule"), "nothing was restarted");
-    assert!(text("RBAC: clusterrole \"poddns\" not found").contains("loads its RBAC rules"));
+    assert!(text("RBAC: clusterrole \"poddns\" not found").contains("loading its RBAC rules"));
 }
 
 #[test]

@@ -256,7 +256,7 @@ async fn check_rate_limit(options: ClusterOptions, scope: &Scope, settings: &Set
 async fn check_snapshot(path: &Path, options: ClusterOptions, scope: Scope) -> Result<bool, CommandError> {
     let feed = Feed::open(Source::Cluster(options), scope).await?;
     let shown = path.display();
-    match feed.look_at(path) {
+    match feed.inspect(path) {
         Ok(Some(found)) => {
             let age = match found.age {
                 Some(age) => format!("{} s old", age.as_secs()),

@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| poddns_watch::fuzzing::feed_model::live_bytes(bytes));
+fuzz_target!(|bytes: &[u8]| poddns_watch::fuzzing::feed_model::run_bytes(bytes));

@@ -33,12 +33,12 @@ pub(crate) struct QuotedList<'a>(pub(crate) &'a [&'a str]);
 
 impl fmt::Display for QuotedList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 10;
-        for (position, name) in self.0.iter().take(SHOWN).enumerate() {
+        const MAX_NAMES: usize = 10;
+        for (position, name) in self.0.iter().take(MAX_NAMES).enumerate() {
             let separator = if position == 0 { "" } else { ", " };
             write!(f, "{separator}{}", QuotedText(name))?;
         }
-        match self.0.len().saturating_sub(SHOWN) {
+        match self.0.len().saturating_sub(MAX_NAMES) {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }

@@ -15,7 +15,7 @@ use thiserror::Error;
 const SUFFIX: &str = ".tmp";
 
 /// Age above which an unfinished file is from a process that was killed: writing never takes that long.
-const LEFT_OVER: Duration = Duration::from_hours(1);
+const MAX_UNFINISHED_AGE: Duration = Duration::from_hours(1);
 
 /// Reason why a file that another user may have written is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -143,8 +143,8 @@ pub fn check_owner(metadata: &Metadata) -> Result<(), UntrustedFile> {
 }
 
 /// Checks that [`replace`] can create a file here, and removes unfinished files of killed processes.
-pub fn try_out(path: &Path) -> io::Result<()> {
-    remove_left_over(path);
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    remove_unfinished(path);
     beside(path).map(drop)
 }
 
@@ -175,9 +175,9 @@ fn prefix(path: &Path) -> OsString {
 }
 
 /// Removes unfinished files of killed processes. Files that cannot be removed are ignored.
-fn remove_left_over(path: &Path) {
+fn remove_unfinished(path: &Path) {
     let prefix = prefix(path);
-    let is_left_over = |entry: &fs::DirEntry| {
+    let is_abandoned = |entry: &fs::DirEntry| {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         name.starts_with(prefix.as_encoded_bytes())
@@ -185,10 +185,10 @@ fn remove_left_over(path: &Path) {
             && entry
                 .metadata()
                 .and_then(|metadata| metadata.modified())
-                .is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > LEFT_OVER))
+                .is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > MAX_UNFINISHED_AGE))
     };
     let entries = fs::read_dir(folder(path)).into_iter().flatten().flatten();
-    for entry in entries.filter(is_left_over) {
+    for entry in entries.filter(is_abandoned) {
         let _ = fs::remove_file(entry.path());
     }
 }
@@ -246,7 +246,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nowhere/state");
         let text = replace(&path, |_| Ok(())).unwrap_err().to_string();
-        assert_eq!(text, try_out(&path).unwrap_err().to_string());
+        assert_eq!(text, check_writable(&path).unwrap_err().to_string());
         assert!(!text.contains(SUFFIX), "{text}");
     }
 
@@ -344,14 +344,14 @@ mod tests {
     fn only_leftovers_of_killed_processes_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let old = SystemTime::now() - 2 * LEFT_OVER;
+        let old = SystemTime::now() - 2 * MAX_UNFINISHED_AGE;
         for name in [".state.old.tmp", ".state.new.tmp", ".other.old.tmp", "state.old.tmp"] {
             let file = File::create(folder.path().join(name)).unwrap();
             if name.contains("old") {
                 file.set_modified(old).unwrap();
             }
         }
-        try_out(&path).unwrap();
+        check_writable(&path).unwrap();
         assert_eq!(names(folder.path()), [".other.old.tmp", ".state.new.tmp", "state.old.tmp"]);
     }
 }

@@ -147,7 +147,7 @@ impl WatchContext {
         T: ObjectTarget + Send + 'static,
         T::Object: Object + Send,
     {
-        let asker = Requester::new(Arc::clone(&self.access), endpoint, self.probe_interval);
+        let requester = Requester::new(Arc::clone(&self.access), endpoint, self.probe_interval);
         let report = WatchReport::new(&self.health, resource, namespace, Arc::clone(&self.stats));
         let parts = self.clone();
         let subject = move || WatchedObjects { resource, namespace, url: parts.access.url() };
@@ -163,7 +163,7 @@ impl WatchContext {
             }
             machine.resync_every(resync_interval);
             let identity = (identity.clone(), number);
-            Driver::new(machine, asker.clone(), Arc::clone(&session), identity, report).run()
+            Driver::new(machine, requester.clone(), Arc::clone(&session), identity, report).run()
         });
         Box::pin(watching.instrument(span(resource, namespace)))
     }

@@ -54,10 +54,10 @@ pub(crate) enum ConnectionError {
 
 /// Liveness of one connection. Each response on the connection has it among its extensions.
 #[derive(Clone, Debug)]
-pub(crate) struct Liveness(Arc<Life>);
+pub(crate) struct Liveness(Arc<LivenessState>);
 
 #[derive(Debug)]
-struct Life {
+struct LivenessState {
     base: Instant,
     /// Nanoseconds from `base` until the last read.
     last: AtomicU64,
@@ -65,7 +65,7 @@ struct Life {
 
 impl Liveness {
     fn new() -> Self {
-        Self(Arc::new(Life { base: Instant::now(), last: AtomicU64::new(0) }))
+        Self(Arc::new(LivenessState { base: Instant::now(), last: AtomicU64::new(0) }))
     }
 
     /// Returns the time at which the peer was last known to be alive.
@@ -239,19 +239,21 @@ where
     BoxError: From<C::Error>,
 {
     MapFuture::new(connector, |connecting: C::Future| -> Connecting<_> {
-        Box::pin(async move { Ok(MonitoredConnection { inner: connecting.await?, pulse: Liveness::new() }) })
+        Box::pin(
+            async move { Ok(MonitoredConnection { inner: connecting.await?, liveness: Liveness::new() }) },
+        )
     })
 }
 
 /// A connection that records its liveness.
 struct MonitoredConnection<T> {
     inner: T,
-    pulse: Liveness,
+    liveness: Liveness,
 }
 
 impl<T: Connection> Connection for MonitoredConnection<T> {
     fn connected(&self) -> Connected {
-        self.inner.connected().extra(self.pulse.clone())
+        self.inner.connected().extra(self.liveness.clone())
     }
 }
 
@@ -264,7 +266,7 @@ impl<T: Read + Unpin> Read for MonitoredConnection<T> {
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         // The end of the stream and a reset count as well: the peer was alive until then.
         if read.is_ready() {
-            self.pulse.touch();
+            self.liveness.touch();
         }
         read
     }

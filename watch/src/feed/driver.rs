@@ -68,7 +68,7 @@ impl ClusterReachability {
 /// The driver of one watch.
 pub(crate) struct Driver<T: ObjectTarget> {
     machine: Machine<T>,
-    asker: Requester,
+    requester: Requester,
     session: Arc<ClusterReachability>,
     seen: watch::Receiver<ReachabilityState>,
     /// Identity of the cluster, and the number of this watch in it.
@@ -80,14 +80,14 @@ pub(crate) struct Driver<T: ObjectTarget> {
 
 /// A request under way.
 enum OngoingRequest<K> {
-    Asking(ApiRequest, BoxFuture<'static, Result<ServerAnswer, Cause>>),
+    Awaiting(ApiRequest, BoxFuture<'static, Result<ServerAnswer, Cause>>),
     Reading(Box<BodyReader<K>>),
 }
 
 struct BodyReader<K> {
     body: Body,
     decoder: BodyDecoder<K>,
-    pulse: Option<Liveness>,
+    liveness: Option<Liveness>,
     /// Time without data before a probe, if the connection does not send PINGs itself.
     probes: Option<Duration>,
     probe: Option<BoxFuture<'static, Result<(), BoxError>>>,
@@ -108,13 +108,13 @@ where
 {
     pub(crate) fn new(
         machine: Machine<T>,
-        asker: Requester,
+        requester: Requester,
         session: Arc<ClusterReachability>,
         identity: (ClusterIdentity, usize),
         report: WatchReport,
     ) -> Self {
         let seen = session.state.subscribe();
-        Self { machine, asker, session, seen, identity, report, confirmed: None }
+        Self { machine, requester, session, seen, identity, report, confirmed: None }
     }
 
     /// Keeps the index in sync. Never returns; drop the future to stop.
@@ -125,15 +125,15 @@ where
             if let Err(Lapse(span)) = self.report.run() {
                 self.machine.stopped(now(), span);
             }
-            self.machine.subject().url = self.asker.server().url;
+            self.machine.subject().url = self.requester.server().url;
             let step = self.machine.poll(now());
             let relisting = self.machine.is_of_other_cluster();
             self.identity.0.set(self.identity.1, self.machine.cluster(), relisting);
             self.report.publish(&mut self.machine);
             match step {
                 MachineStep::Send(request) => {
-                    let answer = self.asker.ask(request.clone(), self.confirmed);
-                    exchange = Some(OngoingRequest::Asking(request, answer));
+                    let answer = self.requester.request(request.clone(), self.confirmed);
+                    exchange = Some(OngoingRequest::Awaiting(request, answer));
                 }
                 MachineStep::Wait(at) => {
                     if !self.machine.is_waiting() {
@@ -170,7 +170,7 @@ where
             RequestEvent::Chunk(chunk) => self.chunk(chunk, exchange),
             RequestEvent::ProbeDue => {
                 if let Some(OngoingRequest::Reading(reading)) = exchange {
-                    reading.probe = Some(self.asker.probe());
+                    reading.probe = Some(self.requester.probe());
                 }
             }
             RequestEvent::Probed(result) => self.probed(result, exchange),
@@ -192,11 +192,11 @@ where
         answered: Result<ServerAnswer, Cause>,
         exchange: &mut Option<OngoingRequest<T::Object>>,
     ) {
-        let Some(OngoingRequest::Asking(request, _)) = exchange.take() else { return };
-        let ServerAnswer { answer, client, server, pulse, http2 } = match answered {
+        let Some(OngoingRequest::Awaiting(request, _)) = exchange.take() else { return };
+        let ServerAnswer { answer, client, server, liveness, http2 } = match answered {
             Ok(answered) => answered,
             Err(cause) => {
-                self.machine.answers_from(self.asker.server());
+                self.machine.answers_from(self.requester.server());
                 if matches!(cause, Cause::Unreachable(_)) {
                     self.session.unreachable();
                 } else if matches!(cause, Cause::Status(_)) {
@@ -224,11 +224,11 @@ where
                 self.machine.accepted(now());
                 let decoder = BodyDecoder::new(&request, format);
                 let body = response.into_body();
-                let probes = (!http2).then_some(self.asker.probe_interval);
+                let probes = (!http2).then_some(self.requester.probe_interval);
                 *exchange = Some(OngoingRequest::Reading(Box::new(BodyReader {
                     body,
                     decoder,
-                    pulse,
+                    liveness,
                     probes,
                     probe: None,
                 })));
@@ -254,11 +254,11 @@ where
                 }
             }
             Some(Err(error)) => {
-                let alive = reading.pulse.map_or_else(now, |pulse| pulse.last().into_std());
+                let alive = reading.liveness.map_or_else(now, |liveness| liveness.last().into_std());
                 let silence = now().saturating_duration_since(alive);
                 // The client itself closes a connection whose PING is not answered, with an error that does not contain
                 // the reason.
-                let cause = if reading.probes.is_none() && silence >= self.asker.probe_interval {
+                let cause = if reading.probes.is_none() && silence >= self.requester.probe_interval {
                     let seconds = silence.as_secs_f32();
                     Cause::broken(format!("no answer to a PING: nothing has arrived for {seconds:.1} s"))
                 } else {
@@ -325,12 +325,12 @@ where
     fn probed(&mut self, result: Result<(), BoxError>, exchange: &mut Option<OngoingRequest<T::Object>>) {
         let Some(OngoingRequest::Reading(reading)) = exchange else { return };
         reading.probe = None;
-        let Some(pulse) = reading.pulse.clone() else { return };
+        let Some(liveness) = reading.liveness.clone() else { return };
         match result {
-            Ok(()) => pulse.touch(),
+            Ok(()) => liveness.touch(),
             Err(error) => {
                 *exchange = None;
-                self.machine.failed(now(), &Cause::broken(error), pulse.last().into_std());
+                self.machine.failed(now(), &Cause::broken(error), liveness.last().into_std());
             }
         }
     }
@@ -351,14 +351,15 @@ async fn until(at: Option<StdInstant>) {
 async fn progress<K>(exchange: &mut Option<OngoingRequest<K>>) -> RequestEvent {
     match exchange {
         None => pending().await,
-        Some(OngoingRequest::Asking(_, answer)) => RequestEvent::Answered(answer.await),
+        Some(OngoingRequest::Awaiting(_, answer)) => RequestEvent::Answered(answer.await),
         Some(OngoingRequest::Reading(reading)) => reading.progress().await,
     }
 }
 
 impl<K> BodyReader<K> {
     async fn progress(&mut self) -> RequestEvent {
-        let silent = self.pulse.as_ref().zip(self.probes).map(|(pulse, silence)| pulse.last() + silence);
+        let silent =
+            self.liveness.as_ref().zip(self.probes).map(|(liveness, silence)| liveness.last() + silence);
         let probe = async {
             match (&mut self.probe, silent) {
                 (Some(probe), _) => RequestEvent::Probed(probe.await),

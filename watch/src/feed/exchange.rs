@@ -79,7 +79,7 @@ pub(crate) struct ServerAnswer {
     /// The server that the client is for.
     pub(crate) server: ConfiguredServer,
     /// The connection's liveness.
-    pub(crate) pulse: Option<Liveness>,
+    pub(crate) liveness: Option<Liveness>,
     /// True if the connection is HTTP/2, which checks its liveness by PINGs.
     pub(crate) http2: bool,
 }
@@ -130,28 +130,28 @@ impl Requester {
 
     /// Makes a request and returns its response once the headers have arrived. Only [`ApiRequest::Identify`] is sent
     /// with another client than `confirmed`.
-    pub(crate) fn ask(
+    pub(crate) fn request(
         &self,
         request: ApiRequest,
         confirmed: Option<u64>,
     ) -> BoxFuture<'static, Result<ServerAnswer, Cause>> {
-        let asker = self.clone();
+        let requester = self.clone();
         Box::pin(async move {
-            let client = asker.access.client_within(CLIENT_WAIT_TIMEOUT).await;
+            let client = requester.access.client_within(CLIENT_WAIT_TIMEOUT).await;
             let client = client.map_err(|error| Cause::Credentials(error))?;
             // There is no await between the two, so both belong to this client.
-            let (number, server) = (asker.access.generation(), asker.access.server());
+            let (number, server) = (requester.access.generation(), requester.access.server());
             if request != ApiRequest::Identify && confirmed.is_some_and(|confirmed| confirmed != number) {
                 let answer = AnswerContent::OtherClient;
-                return Ok(ServerAnswer { answer, client: number, server, pulse: None, http2: false });
+                return Ok(ServerAnswer { answer, client: number, server, liveness: None, http2: false });
             }
-            let protobuf = !asker.json_only.load(Ordering::Relaxed);
-            let response = asker.send(&client, &request, protobuf).await?;
+            let protobuf = !requester.json_only.load(Ordering::Relaxed);
+            let response = requester.send(&client, &request, protobuf).await?;
             let refused =
                 matches!(response.status(), StatusCode::NOT_ACCEPTABLE | StatusCode::UNSUPPORTED_MEDIA_TYPE);
             let response = if refused && protobuf {
-                asker.json_only.store(true, Ordering::Relaxed);
-                asker.send(&client, &request, false).await?
+                requester.json_only.store(true, Ordering::Relaxed);
+                requester.send(&client, &request, false).await?
             } else {
                 response
             };
@@ -161,13 +161,13 @@ impl Requester {
 
     /// Requests `/version`, to check whether the server is alive. Any response counts.
     pub(crate) fn probe(&self) -> BoxFuture<'static, Result<(), BoxError>> {
-        let asker = self.clone();
+        let requester = self.clone();
         Box::pin(async move {
             let request = HttpRequest::get("/version").body(Body::empty())?;
-            let client = asker.access.client().await?;
-            match timeout(asker.probe_interval, client.send(request)).await {
+            let client = requester.access.client().await?;
+            match timeout(requester.probe_interval, client.send(request)).await {
                 Ok(answer) => answer.map(drop).map_err(BoxError::from),
-                Err(_) => Err(format!("no answer to a probe within {:?}", asker.probe_interval).into()),
+                Err(_) => Err(format!("no answer to a probe within {:?}", requester.probe_interval).into()),
             }
         })
     }
@@ -201,7 +201,7 @@ async fn read(
     client: u64,
     server: ConfiguredServer,
 ) -> Result<ServerAnswer, Cause> {
-    let pulse = response.extensions().get::<Liveness>().cloned();
+    let liveness = response.extensions().get::<Liveness>().cloned();
     let http2 = response.version() == Version::HTTP_2;
     if !response.status().is_success() {
         return Err(Cause::Status(refusal(response).await));
@@ -217,7 +217,7 @@ async fn read(
     } else {
         AnswerContent::Body(response, format)
     };
-    Ok(ServerAnswer { answer, client, server, pulse, http2 })
+    Ok(ServerAnswer { answer, client, server, liveness, http2 })
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {

@@ -121,7 +121,7 @@ impl WatchedObjects {
 }
 
 /// Maximum number of characters of a text from outside that are shown.
-const SHOWN: usize = 300;
+const MAX_CHARACTERS: usize = 300;
 
 /// Text of a library that may contain text from outside: escaped and truncated.
 pub(crate) struct Cleaned<'a>(pub(crate) &'a str);
@@ -129,7 +129,7 @@ pub(crate) struct Cleaned<'a>(pub(crate) &'a str);
 impl fmt::Display for Cleaned<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, character) in self.0.chars().enumerate() {
-            if number >= SHOWN {
+            if number >= MAX_CHARACTERS {
                 return f.write_str("...");
             }
             match character {

@@ -14,24 +14,24 @@ use crate::quote::QuotedText;
 use crate::{Metadata, PodRecord, Uid};
 
 /// Maximum number of lines in one [`WINDOW`].
-const LINES: u32 = 20;
-/// Time for which objects beyond [`LINES`] are only counted, not logged.
+const MAX_LINES: u32 = 20;
+/// Time for which objects beyond [`MAX_LINES`] are only counted, not logged.
 const WINDOW: Duration = Duration::from_mins(1);
 /// Maximum number of objects remembered as logged. When it is reached, all are forgotten and may be logged again.
-const REMEMBERED: usize = 4096;
+const MAX_REMEMBERED: usize = 4096;
 
 /// The log of malformed objects. Logs each object once.
 pub(crate) struct FaultLog {
     stats: Arc<FeedStats>,
-    said: HashSet<Uid>,
+    logged: HashSet<Uid>,
     window: Instant,
     lines: u32,
-    unsaid: u32,
+    unlogged: u32,
 }
 
 impl FaultLog {
     pub(crate) fn new(stats: Arc<FeedStats>) -> Self {
-        Self { stats, said: HashSet::new(), window: Instant::now(), lines: 0, unsaid: 0 }
+        Self { stats, logged: HashSet::new(), window: Instant::now(), lines: 0, unlogged: 0 }
     }
 
     /// Counts a malformed object, and logs it the first time.
@@ -50,8 +50,8 @@ impl FaultLog {
         self.stats.pods.malformed.count();
         let message = "not served: an item of a list must be of kind Pod or Namespace";
         match kind {
-            Some(kind) => self.say(&QuotedText(kind), object.metadata(), message),
-            None => self.say(&"none", object.metadata(), message),
+            Some(kind) => self.log_line(&QuotedText(kind), object.metadata(), message),
+            None => self.log_line(&"none", object.metadata(), message),
         }
     }
 
@@ -75,15 +75,15 @@ impl FaultLog {
     /// Counts malformed objects of a file without logging them.
     pub(crate) fn count_more(&mut self, objects: u64) {
         self.stats.pods.malformed.add(objects);
-        self.unsaid = self.unsaid.saturating_add(u32::try_from(objects).unwrap_or(u32::MAX));
+        self.unlogged = self.unlogged.saturating_add(u32::try_from(objects).unwrap_or(u32::MAX));
     }
 
     fn log_fault<K: Object>(&mut self, metadata: &Metadata, fault: &str) {
         if K::KIND == "Pod" { &self.stats.pods } else { &self.stats.namespaces }.malformed.count();
-        self.say(&K::KIND, metadata, &format!("malformed object, {fault}"));
+        self.log_line(&K::KIND, metadata, &format!("malformed object, {fault}"));
     }
 
-    fn say(&mut self, kind: &dyn fmt::Display, metadata: &Metadata, message: &str) {
+    fn log_line(&mut self, kind: &dyn fmt::Display, metadata: &Metadata, message: &str) {
         let Metadata { namespace, name, .. } = metadata;
         if self.is_due(Uid::of_name(namespace, name)) {
             let (namespace, name) = (QuotedText(namespace), QuotedText(name));
@@ -92,24 +92,24 @@ impl FaultLog {
     }
 
     fn is_due(&mut self, object: Uid) -> bool {
-        if self.said.contains(&object) {
+        if self.logged.contains(&object) {
             return false;
         }
         if self.window.elapsed() > WINDOW {
-            if self.unsaid > 0 {
-                warn!(count = self.unsaid, "more malformed objects, not logged individually");
+            if self.unlogged > 0 {
+                warn!(count = self.unlogged, "more malformed objects, not logged individually");
             }
-            (self.window, self.lines, self.unsaid) = (Instant::now(), 0, 0);
+            (self.window, self.lines, self.unlogged) = (Instant::now(), 0, 0);
         }
-        if self.lines >= LINES {
-            self.unsaid = self.unsaid.saturating_add(1);
+        if self.lines >= MAX_LINES {
+            self.unlogged = self.unlogged.saturating_add(1);
             return false;
         }
-        if self.said.len() >= REMEMBERED {
-            self.said.clear();
+        if self.logged.len() >= MAX_REMEMBERED {
+            self.logged.clear();
         }
         self.lines += 1;
-        self.said.insert(object)
+        self.logged.insert(object)
     }
 }
 
@@ -122,11 +122,11 @@ mod tests {
         let mut log = FaultLog::new(Arc::default());
         let uid = |n: u32| Uid::of_name("ns", &n.to_string());
         assert!(log.is_due(uid(0)));
-        assert!(!log.is_due(uid(0)), "said already");
+        assert!(!log.is_due(uid(0)), "logged already");
         assert_eq!((1..100).filter(|n| log.is_due(uid(*n))).count(), 19, "twenty a minute");
         tokio::time::advance(WINDOW + Duration::from_millis(1)).await;
-        assert!(log.is_due(uid(99)), "what was not said is due in the next minute");
+        assert!(log.is_due(uid(99)), "an object that was not logged is due in the next minute");
         assert!(!log.is_due(uid(0)));
-        assert_eq!(log.unsaid, 0);
+        assert_eq!(log.unlogged, 0);
     }
 }

@@ -171,8 +171,8 @@ pub(crate) fn difference(was: &str, is: &str) -> Option<(String, String)> {
 
 /// Truncates a line for a message.
 fn cut(line: &str) -> String {
-    const SHOWN: usize = 200;
-    match line.get(..line.floor_char_boundary(SHOWN)) {
+    const MAX_BYTES: usize = 200;
+    match line.get(..line.floor_char_boundary(MAX_BYTES)) {
         Some(start) if start.len() < line.len() => format!("{start} ..."),
         _ => line.to_owned(),
     }

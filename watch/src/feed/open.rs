@@ -90,8 +90,8 @@ impl Feed {
     }
 
     /// Returns the result that [`restore`](Self::restore) would have, without filling the index.
-    pub fn look_at(&self, path: &Path) -> Result<Option<RestoredSnapshot>, SnapshotError> {
-        snapshot::look(path, &self.origin)
+    pub fn inspect(&self, path: &Path) -> Result<Option<RestoredSnapshot>, SnapshotError> {
+        snapshot::inspect(path, &self.origin)
     }
 
     /// Returns a writer of snapshots of the index, for use while the feed runs and afterwards.

@@ -42,8 +42,8 @@ pub(crate) struct WatchReport {
     health: WatchHealth,
     stats: Arc<FeedStats>,
     resource: Resource,
-    runs: LapseDetector,
-    standing: Option<SyncStatus>,
+    lapses: LapseDetector,
+    status: Option<SyncStatus>,
     /// Period for which the index was last reported to be in sync.
     claim: Option<SyncClaim>,
     /// Errors of the outage under way that were logged, the last one at the end.
@@ -61,13 +61,13 @@ impl WatchReport {
         stats: Arc<FeedStats>,
     ) -> Self {
         let health = health.register(resource, namespace);
-        let runs = health.run_counter();
+        let lapses = health.lapse_detector();
         Self {
             health,
             stats,
             resource,
-            runs,
-            standing: None,
+            lapses,
+            status: None,
             claim: None,
             logged: Vec::new(),
             differences: 0,
@@ -104,18 +104,18 @@ impl WatchReport {
     /// Reports that the task of the watch has panicked and is restarted.
     pub(crate) fn panicked(&mut self, text: &str) {
         self.stats().panics.count();
-        (self.standing, self.claim) = (None, None);
+        (self.status, self.claim) = (None, None);
         self.health.stale(Instant::now().into_std(), text);
     }
 
     /// Reports that the watch begins to run.
     pub(crate) fn begin(&mut self) {
-        self.runs = self.health.run_counter();
+        self.lapses = self.health.lapse_detector();
     }
 
     /// Records that the watch runs. Fails if it has not run for too long.
     pub(crate) fn run(&mut self) -> Result<(), Lapse> {
-        self.runs.run()
+        self.lapses.run()
     }
 
     /// Returns the time at which [`publish`](Self::publish) must be called again.
@@ -141,7 +141,7 @@ impl WatchReport {
             self.health.fresh_for(ago, left);
             self.claim = Some(SyncClaim::Grace(grace));
         } else {
-            self.health.fresh_since(&self.runs);
+            self.health.fresh_since(&self.lapses);
             self.claim = Some(SyncClaim::Renew(now + RENEWAL));
         }
     }
@@ -151,16 +151,16 @@ impl WatchReport {
         for notice in machine.notices() {
             self.notice(notice);
         }
-        let standing = machine.standing();
-        if standing == SyncStatus::Fresh {
+        let status = machine.status();
+        if status == SyncStatus::Fresh {
             self.claim(machine.grace());
         } else {
             self.claim = None;
         }
-        if self.standing.as_ref() == Some(&standing) {
+        if self.status.as_ref() == Some(&status) {
             return;
         }
-        match &standing {
+        match &status {
             SyncStatus::Unsynced { error } => {
                 if let Some(error) = error {
                     self.health.stale(Instant::now().into_std(), error);
@@ -174,7 +174,7 @@ impl WatchReport {
             SyncStatus::Stale { since, error } => self.health.stale(*since, error),
             SyncStatus::Resyncing { since, error } => self.health.resyncing(*since, error.clone()),
         }
-        self.standing = Some(standing);
+        self.status = Some(status);
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -353,7 +353,7 @@ impl WatchHealth {
     }
 
     /// Returns a detector of gaps between runs of the feed of this watch.
-    pub(crate) fn run_counter(&self) -> LapseDetector {
+    pub(crate) fn lapse_detector(&self) -> LapseDetector {
         LapseDetector { ran: self.shared.clock.now(), clock: self.shared.clock.clone() }
     }
 

@@ -129,7 +129,7 @@ fn stop_before_the_renewal_lengthens_nothing() {
     let hand = ManualClock::default();
     let health = hand.health();
     let pods = health.register(Resource::Pods, None);
-    let mut runs = pods.run_counter();
+    let mut runs = pods.lapse_detector();
     hand.pass(LEASE / 2);
     runs.run().unwrap();
     hand.pass(LEASE);
@@ -170,7 +170,7 @@ fn lapsed_watch_keeps_its_age() {
 #[test]
 fn lapse_of_feed_is_reported_once() {
     let hand = ManualClock::default();
-    let mut counter = hand.health().register(Resource::Pods, None).run_counter();
+    let mut counter = hand.health().register(Resource::Pods, None).lapse_detector();
     hand.pass(LEASE / 2);
     assert_eq!(counter.run(), Ok(()));
     hand.pass(LEASE);

@@ -46,12 +46,12 @@ impl Model {
             let same = |pod: &Pod| pod.namespace == namespace && pod.name == name;
             self.pods.retain(|&uid, pod| uid == record.uid || !same(pod));
         }
-        let told = |pod: &Pod| (pod.namespace, pod.name, pod.addresses.clone());
+        let contents = |pod: &Pod| (pod.namespace, pod.name, pod.addresses.clone());
         let next = Pod { namespace, name, addresses, seen: true };
-        let new = told(&next);
+        let new = contents(&next);
         match self.pods.insert(record.uid, next) {
             None => Change::Added,
-            Some(old) if told(&old) == new => Change::Unchanged,
+            Some(old) if contents(&old) == new => Change::Unchanged,
             Some(_) => Change::Updated,
         }
     }
@@ -304,9 +304,9 @@ impl View {
 
     /// Returns the expected results of the look-ups.
     fn expected(model: &Model, questions: &Questions) -> Self {
-        let told = model.namespaces.keys().copied();
+        let existing = model.namespaces.keys().copied();
         let mut view = Self {
-            namespaces: told.chain(model.pods.values().map(|pod| pod.namespace)).collect(),
+            namespaces: existing.chain(model.pods.values().map(|pod| pod.namespace)).collect(),
             addresses: BTreeSet::new(),
             names: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -478,9 +478,9 @@ mod tests {
             operation.model(&mut model);
             let after = State::expected(&model);
             let (index, questions) = (Arc::clone(pair.writer.index()), Questions::about(NARROW));
-            let (applied, told) = (matches!(operation, Operation::Apply { .. }), operation.clone());
-            let look = move || State::of(&index, &questions).check(&before, &after, applied, &told);
-            observed(look, || pair.step(&operation));
+            let (applied, shown) = (matches!(operation, Operation::Apply { .. }), operation.clone());
+            let observe = move || State::of(&index, &questions).check(&before, &after, applied, &shown);
+            observed(observe, || pair.step(&operation));
         }
     }
 

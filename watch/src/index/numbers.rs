@@ -48,7 +48,7 @@ macro_rules! define {
 
 impl NamespaceId {
     /// A number that no namespace has: there are at most [`MAX_PODS`](super::MAX_PODS) namespaces.
-    pub(super) const NOBODYS: Option<Self> = Some(Self(NonZeroU32::MAX));
+    pub(super) const UNUSED: Option<Self> = Some(Self(NonZeroU32::MAX));
 }
 
 define! {

@@ -23,7 +23,7 @@ const BATCH: usize = 32;
 
 impl Index {
     /// Implements [`PodLookup::prefetch`](poddns_core::PodLookup::prefetch).
-    pub(super) fn bring_near(&self, addresses: &[IpAddr]) {
+    pub(super) fn prefetch_batch(&self, addresses: &[IpAddr]) {
         for addresses in addresses.chunks(BATCH) {
             let probes: [_; BATCH] = array::from_fn(|at| self.addresses.probe(*addresses.get(at)?));
             let first = probes.iter().flatten().map(TableProbe64::touch).fold(0, BitXor::bitxor);

@@ -102,7 +102,7 @@ impl PodLookup for Index {
             Holder::Shared(shared) => {
                 // A namespace that does not exist takes the same second look-up: where pods are hidden from a client,
                 // the response time must not reveal which namespaces exist.
-                let namespace = self.namespaces.find(&PackedLabel::new(namespace)).or(NamespaceId::NOBODYS);
+                let namespace = self.namespaces.find(&PackedLabel::new(namespace)).or(NamespaceId::UNUSED);
                 namespace.is_some_and(|namespace| self.addresses.is_shared_in(shared, namespace))
             }
         })
@@ -127,7 +127,7 @@ impl PodLookup for Index {
     }
 
     fn prefetch(&self, addresses: &[IpAddr]) {
-        self.bring_near(addresses);
+        self.prefetch_batch(addresses);
     }
 
     fn addresses_of(

@@ -8,13 +8,13 @@ use super::sync::AtomicWord;
 
 /// Number of segments per doubling, as a power of two. An array is at most 1/32 larger than needed, and grows by at
 /// most 1/32 at a time.
-const CUT: u32 = if cfg!(poddns_loom) { 1 } else { 5 };
+const SUBDIVISION_BITS: u32 = if cfg!(poddns_loom) { 1 } else { 5 };
 /// Number of elements of the smallest segments, as a power of two.
-const SMALLEST: u32 = if cfg!(poddns_loom) { 0 } else { 5 };
+const SMALLEST_SEGMENT_BITS: u32 = if cfg!(poddns_loom) { 0 } else { 5 };
 /// Number of elements before the first doubling, as a power of two.
-const FIRST: u32 = CUT + SMALLEST;
+const FIRST_DOUBLING_BITS: u32 = SUBDIVISION_BITS + SMALLEST_SEGMENT_BITS;
 /// Maximum number of elements, as a power of two.
-const MOST: u32 = if cfg!(poddns_loom) { 6 } else { 31 };
+const MAX_LENGTH_BITS: u32 = if cfg!(poddns_loom) { 6 } else { 31 };
 
 /// Counter of the bytes that all arrays of an index have allocated.
 #[derive(Clone, Debug, Default)]
@@ -42,18 +42,18 @@ pub(super) struct Segments<T> {
 
 /// Returns the segment of an element, the element's offset in the segment, and the size of the segment.
 const fn locate(index: u32) -> (usize, usize, usize) {
-    let shifted = index as u64 + (1 << FIRST);
-    let doubling = shifted.ilog2() - FIRST;
-    let bits = SMALLEST + doubling;
-    let cut = (shifted >> bits) & ((1 << CUT) - 1);
-    let segment = ((doubling as usize) << CUT) + cut as usize;
+    let shifted = index as u64 + (1 << FIRST_DOUBLING_BITS);
+    let doubling = shifted.ilog2() - FIRST_DOUBLING_BITS;
+    let bits = SMALLEST_SEGMENT_BITS + doubling;
+    let part = (shifted >> bits) & ((1 << SUBDIVISION_BITS) - 1);
+    let segment = ((doubling as usize) << SUBDIVISION_BITS) + part as usize;
     let size = 1_usize << bits;
     (segment, (shifted as usize) & (size - 1), size)
 }
 
 impl<T> Segments<T> {
     pub(super) fn new(meter: &Meter) -> Self {
-        let segments = ((MOST - FIRST + 1) as usize) << CUT;
+        let segments = ((MAX_LENGTH_BITS - FIRST_DOUBLING_BITS + 1) as usize) << SUBDIVISION_BITS;
         meter.add(segments * size_of::<OnceLock<Box<[T]>>>());
         Self { directory: (0..segments).map(|_| OnceLock::new()).collect(), meter: meter.clone() }
     }
@@ -126,8 +126,11 @@ mod tests {
             assert_eq!((segment, offset), next, "{index}");
             last = (segment, offset, size);
         }
-        let (segment, offset, size) = locate(1 << MOST);
-        assert!(segment < ((MOST - FIRST + 1) as usize) << CUT && offset < size);
+        let (segment, offset, size) = locate(1 << MAX_LENGTH_BITS);
+        assert!(
+            segment < ((MAX_LENGTH_BITS - FIRST_DOUBLING_BITS + 1) as usize) << SUBDIVISION_BITS
+                && offset < size
+        );
     }
 
     #[test]

@@ -124,9 +124,9 @@ impl IndexWriter {
                 let only = addresses.iter().filter(|&address| !others.contains(address));
                 only.filter_map(|address| index.addresses.full(address)).collect()
             };
-        let (gone, come) = (only(old, new), only(new, old));
-        self.track_names_of(row, &gone, false);
-        self.track_names_of(row, &come, true);
+        let (removed, added) = (only(old, new), only(new, old));
+        self.track_names_of(row, &removed, false);
+        self.track_names_of(row, &added, true);
     }
 
     /// Publishes the changes since the last version as a new version, if one is due.

@@ -147,10 +147,10 @@ impl Plugin {
             env.push((name.to_owned(), variable.get("value").text().unwrap_or_default().to_owned()));
         }
         let args = texts(user, "exec.args", exec.get("args"))?;
-        let told =
+        let with_cluster =
             flag_in(exec, "provideClusterInfo").map_err(|fault| user.fault(format!("exec.{fault}")))?;
         let mut spec = json!({ "interactive": false });
-        if told {
+        if with_cluster {
             spec["cluster"] = cluster_info(cluster)?;
         }
         let info = json!({ "apiVersion": version, "kind": "ExecCredential", "spec": spec }).to_string();

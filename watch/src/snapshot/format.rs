@@ -286,8 +286,8 @@ impl<R: Read> SnapshotDecoder<R> {
                 _ => return Err(self.damaged("unknown kind of entry")),
             }
         }
-        let told = [self.take()?, self.take()?].map(u32::from_le_bytes);
-        if told != [counts.namespaces, counts.pods] {
+        let stored = [self.take()?, self.take()?].map(u32::from_le_bytes);
+        if stored != [counts.namespaces, counts.pods] {
             return Err(self.damaged("the numbers of namespaces and pods do not match the contents"));
         }
         let _sum: [u8; 4] = self.take()?;

@@ -179,7 +179,7 @@ impl Recorder {
     /// Replaces the file at `path`; returns its counts and its size in bytes. Fails if the index has become that of another
     /// cluster since the header was made.
     fn replace(&self, path: &Path, header: &SnapshotHeader) -> io::Result<(SnapshotCounts, u64)> {
-        keep_others(path)?;
+        check_replaceable(path)?;
         let mut counts = SnapshotCounts::default();
         let size = state_file::replace(path, |file| {
             counts = self.encode(SnapshotEncoder::new(file, header))?;
@@ -226,12 +226,12 @@ impl fmt::Debug for Recorder {
 /// Checks that a snapshot can be written here, by creating a file beside it. Also removes unfinished files of killed
 /// processes.
 pub fn check_snapshot_path(path: &Path) -> Result<(), SnapshotError> {
-    let tried = keep_others(path).and_then(|()| state_file::try_out(path));
+    let tried = check_replaceable(path).and_then(|()| state_file::check_writable(path));
     tried.map_err(|cause| SnapshotError::Unwritable { path: path.to_owned(), cause })
 }
 
 /// Fails if there is a file that is not a snapshot: it may have been named by mistake. An empty file is accepted.
-fn keep_others(path: &Path) -> io::Result<()> {
+fn check_replaceable(path: &Path) -> io::Result<()> {
     let mut begin = Vec::new();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {
@@ -298,7 +298,7 @@ fn check(path: &Path, origin: &str) -> Result<Option<CheckedSnapshot>, SnapshotE
 }
 
 /// Returns the summary of a snapshot for a feed of this origin; `None` if there is no file.
-pub(crate) fn look(path: &Path, origin: &IndexOrigin) -> Result<Option<RestoredSnapshot>, SnapshotError> {
+pub(crate) fn inspect(path: &Path, origin: &IndexOrigin) -> Result<Option<RestoredSnapshot>, SnapshotError> {
     Ok(check(path, &origin.lines().unwrap_or_default())?.map(|sound| sound.restored()))
 }
 

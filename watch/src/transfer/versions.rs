@@ -16,7 +16,7 @@ use super::{Publication, TransferStats, serial};
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Maximum delay of a version because of a list under way.
-const MAX_LIST: Duration = Duration::from_mins(2);
+const MAX_LIST_DELAY: Duration = Duration::from_mins(2);
 
 /// Maximum memory in bytes for the records that one walk notes.
 const MAX_WALK_BYTES: usize = 4 << 20;
@@ -194,7 +194,7 @@ impl Versions {
         let mut due = last.at + MIN_INTERVAL;
         if self.lists > 0 && !self.gap {
             let waiting = *self.waiting.get_or_insert(at);
-            due = due.max(waiting + MAX_LIST);
+            due = due.max(waiting + MAX_LIST_DELAY);
         }
         if at < due {
             return Publication::Later(due);
@@ -269,7 +269,7 @@ impl Versions {
         visit: impl FnOnce(Position, &mut ZoneRecords, &dyn Fn(&[u8]) -> bool) -> Position,
     ) -> Option<bool> {
         /// Maximum number of records of the last phase per step.
-        const AT_ONCE: usize = if cfg!(test) { 2 } else { 256 };
+        const MAX_RECORDS: usize = if cfg!(test) { 2 } else { 256 };
         let walk = self.walk(id)?;
         if walk.cursor.0 != WalkPhase::Rest {
             let touched = &walk.touched;
@@ -282,7 +282,7 @@ impl Versions {
             }
             return Some(true);
         }
-        let from = walk.rest.len().saturating_sub(AT_ONCE);
+        let from = walk.rest.len().saturating_sub(MAX_RECORDS);
         for record in walk.rest.drain(from..) {
             out.push_key(&record);
         }

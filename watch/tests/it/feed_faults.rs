@@ -160,8 +160,8 @@ async fn a_server_that_ignores_streaming_lists() {
     server.stream(Streaming::Ignored);
     let running = Running::follow(&server, Scope::default()).await;
     server.wait_for("pods", RequestVerb::Stream, 1).await;
-    until("pods come", || running.index.stats().pods == 600).await;
-    assert_eq!(freshness(&running), Freshness::Unsynced, "but the end of the list is not told");
+    until("pods arrive", || running.index.stats().pods == 600).await;
+    assert_eq!(freshness(&running), Freshness::Unsynced, "but the list does not end");
     pass(Duration::from_secs(11)).await;
     fresh(&running).await;
     assert!(server.count("pods", RequestVerb::List) >= 3);
@@ -173,7 +173,7 @@ async fn overload_is_waited_out() {
         PreparedResponse::status(429, "Too many requests, please try again later.").with("retry-after", "7");
     server.next("pods", RequestVerb::Stream, busy);
     let running = Running::follow(&server, Scope::default()).await;
-    until("told", || errors(&running).contains("429")).await;
+    until("it is reported", || errors(&running).contains("429")).await;
     assert!(errors(&running).contains("cannot watch pods in all namespaces"), "{}", errors(&running));
     pass(Duration::from_secs(6)).await;
     server.put(namespace("meanwhile"));
@@ -189,7 +189,7 @@ async fn refused_token_is_read_again() {
     let running = in_sync(&server).await;
     server.require_token("second");
     server.break_watches("pods");
-    until("told", || errors(&running).contains("401")).await;
+    until("it is reported", || errors(&running).contains("401")).await;
     assert!(matches!(freshness(&running), Freshness::Stale { .. }));
     assert!(errors(&running).contains("token"), "{}", errors(&running));
     server.write_token("second");
@@ -224,7 +224,8 @@ async fn unreachable_server_is_retried_until_it_answers() {
     let mut server = server();
     server.stop().await;
     let running = Running::follow(&server, Scope::default()).await;
-    until("told", || errors(&running).contains("cannot reach the API server at http://127.0.0.1")).await;
+    until("it is reported", || errors(&running).contains("cannot reach the API server at http://127.0.0.1"))
+        .await;
     assert_eq!(freshness(&running), Freshness::Unsynced);
     server.restart();
     fresh(&running).await;
@@ -249,7 +250,7 @@ async fn repeated_and_late_events_change_nothing() {
         object["metadata"]["resourceVersion"] = "9000".into();
         format!("{}\n", serde_json::json!({"type": kind, "object": object}))
     };
-    let told = [
+    let events = [
         line("ADDED", "web-001", "10.0.0.1"),
         line("ADDED", "new", "10.9.9.1"),
         line("ADDED", "new", "10.9.9.1"),
@@ -263,10 +264,10 @@ async fn repeated_and_late_events_change_nothing() {
     server.next(
         "pods",
         RequestVerb::Watch,
-        PreparedResponse::Part { body: told.concat().into(), then: BodyEnd::Stall },
+        PreparedResponse::Part { body: events.concat().into(), then: BodyEnd::Stall },
     );
     server.end_watches("pods");
-    until("all of it is told", || has(&running, "10.9.9.9")).await;
+    until("all events are applied", || has(&running, "10.9.9.9")).await;
     assert!(has(&running, "10.0.0.1") && has(&running, "10.9.9.2") && !has(&running, "10.9.9.1"));
     assert!(!has(&running, "10.0.0.2"));
     assert!(has(&running, "10.0.0.3"), "another pod's address does not go with one that nobody knew");
@@ -312,7 +313,7 @@ async fn a_server_that_never_answers_is_noticed() {
     server.wait_for("pods", RequestVerb::Stream, 1).await;
     server.wait_for("namespaces", RequestVerb::Stream, 1).await;
     pass(Duration::from_secs(91)).await;
-    until("told", || running.stats.pods.errors() == 1).await;
+    until("it is reported", || running.stats.pods.errors() == 1).await;
     fresh(&running).await;
 }
 

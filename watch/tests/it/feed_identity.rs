@@ -34,7 +34,7 @@ async fn another_cluster_behind_the_url_is_listed() {
     until("stale", || running.index.freshness() != Freshness::Fresh).await;
     let errors =
         || running.index.health().watches().into_iter().filter_map(|watch| watch.error).collect::<String>();
-    until("told", || errors().contains("another cluster")).await;
+    until("it is reported", || errors().contains("another cluster")).await;
     pass(std::time::Duration::from_secs(16)).await;
     until("listed", || running.stats.pods.lists() == 2 && running.stats.namespaces.lists() == 2).await;
     until("fresh", || running.index.freshness() == Freshness::Fresh).await;

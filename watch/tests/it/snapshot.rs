@@ -335,7 +335,7 @@ async fn what_is_no_snapshot_is_not_overwritten() {
 
 /// An unwritable path is reported before there is anything to write.
 #[test]
-fn where_nothing_can_be_written_is_told() {
+fn unwritable_paths_are_reported() {
     let error = check_snapshot_path(Path::new("/nonexistent/snapshot")).unwrap_err();
     assert!(matches!(error, SnapshotError::Unwritable { .. }));
     let said = error.to_string();

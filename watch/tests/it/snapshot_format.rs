@@ -28,13 +28,13 @@ impl Pod {
 }
 
 /// Contents of a snapshot.
-type Told = (SnapshotHeader, Vec<Label>, Vec<Pod>);
+type SnapshotContents = (SnapshotHeader, Vec<Label>, Vec<Pod>);
 
 fn label(text: &str) -> Label {
     text.parse().unwrap_or_else(|_| panic!("{text} is a label"))
 }
 
-fn encode((header, namespaces, pods): &Told) -> Vec<u8> {
+fn encode((header, namespaces, pods): &SnapshotContents) -> Vec<u8> {
     let mut octets = Vec::new();
     let mut encoder = SnapshotEncoder::new(&mut octets, header);
     for namespace in namespaces {
@@ -49,7 +49,7 @@ fn encode((header, namespaces, pods): &Told) -> Vec<u8> {
     octets
 }
 
-fn decode(octets: &[u8]) -> Result<Told, SnapshotFormatError> {
+fn decode(octets: &[u8]) -> Result<SnapshotContents, SnapshotFormatError> {
     let decoder = SnapshotDecoder::new(octets)?;
     let header = decoder.header().clone();
     let (mut namespaces, mut pods) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ fn decode(octets: &[u8]) -> Result<Told, SnapshotFormatError> {
 }
 
 /// Returns a small snapshot with every kind of content.
-fn sample() -> Told {
+fn sample() -> SnapshotContents {
     let header = SnapshotHeader {
         synced_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         origin: "source: https://10.0.0.1\npods: true".to_owned(),
@@ -96,13 +96,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_told()(
+    fn any_snapshot()(
         millis in 0..10_000_000_000_000_u64,
         origin in any::<String>(),
         serial in any::<Option<u32>>(),
         namespaces in vec(any_label(), 0..20),
         pods in vec(any_pod(), 0..40),
-    ) -> Told {
+    ) -> SnapshotContents {
         let synced_at = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
         (SnapshotHeader { synced_at, origin, serial }, namespaces, pods)
     }
@@ -112,8 +112,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_written_is_read(told in any_told()) {
-        prop_assert_eq!(decode(&encode(&told)).unwrap(), told);
+    fn decoding_inverts_encoding(contents in any_snapshot()) {
+        prop_assert_eq!(decode(&encode(&contents)).unwrap(), contents);
     }
 
     #[test]
@@ -171,23 +171,23 @@ fn any_other_length_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
-    let told = |octets: &[u8]| decode(octets).unwrap_err().to_string();
+fn damaged_snapshots_are_explained() {
+    let fault = |octets: &[u8]| decode(octets).unwrap_err().to_string();
     let octets = encode(&sample());
-    assert_eq!(told(b""), "it is not a snapshot of poddns");
-    assert_eq!(told(br#"{"kind": "List"}"#), "it is not a snapshot of poddns");
+    assert_eq!(fault(b""), "it is not a snapshot of poddns");
+    assert_eq!(fault(br#"{"kind": "List"}"#), "it is not a snapshot of poddns");
     let mut newer = octets.clone();
     newer[8] = 3;
-    assert_eq!(told(&newer), "it is of format 3, written by a newer poddns; this one reads format 2");
-    let cut = told(&octets[..octets.len() - 1]);
+    assert_eq!(fault(&newer), "it is of format 3, written by a newer poddns; this one reads format 2");
+    let truncated = fault(&octets[..octets.len() - 1]);
     let end = octets.len() - 4;
-    assert_eq!(cut, format!("it ends after {end} octets, in the middle: it was cut off"));
+    assert_eq!(truncated, format!("it ends after {end} octets, in the middle: it was cut off"));
     let mut damaged = octets.clone();
     let address = octets.windows(4).position(|window| window == [10, 42, 2, 46]).unwrap();
     damaged[address] = 11;
-    assert_eq!(told(&damaged), "it is damaged: its checksum is not that of its contents");
+    assert_eq!(fault(&damaged), "it is damaged: its checksum is not that of its contents");
     damaged[address - 1] = 5;
-    assert!(told(&damaged).ends_with(": unknown address family"), "{}", told(&damaged));
+    assert!(fault(&damaged).ends_with(": unknown address family"), "{}", fault(&damaged));
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub(super) fn read(path: &Path, domains: &[String]) -> Result<Option<AuditRecord
             AuditFileError::Unsuitable { path: path.to_owned(), error: error.into(), remedy }
         })?),
     };
-    state_file::try_out(path).map_err(|error| unwritable(path, error))?;
+    state_file::check_writable(path).map_err(|error| unwritable(path, error))?;
     Ok(record)
 }
 

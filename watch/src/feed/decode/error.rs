@@ -109,12 +109,12 @@ pub(super) fn cut(text: &str, characters: usize) -> String {
 }
 
 /// Maximum number of characters of a word (a kind, a type) in messages.
-pub(super) const WORD: usize = 64;
+pub(super) const MAX_WORD_CHARACTERS: usize = 64;
 
 /// Refuses a kind that is not a list kind such as `PodList` or `PartialObjectMetadataList`.
 pub(super) fn check_list_kind(kind: &str) -> Result<(), DecodeError> {
     if kind.is_empty() || kind.ends_with("List") {
         return Ok(());
     }
-    Err(DecodeError::NotAList { kind: cut(kind, WORD) })
+    Err(DecodeError::NotAList { kind: cut(kind, MAX_WORD_CHARACTERS) })
 }

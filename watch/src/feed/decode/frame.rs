@@ -1,6 +1,6 @@
 //! Parts of lists and watches.
 
-use super::error::{DecodeError, WORD, cut};
+use super::error::{DecodeError, MAX_WORD_CHARACTERS, cut};
 use super::status::Status;
 use crate::Metadata;
 
@@ -88,7 +88,7 @@ impl FrameType {
             "DELETED" => Ok(Self::Event(EventKind::Deleted)),
             "BOOKMARK" => Ok(Self::Bookmark),
             "ERROR" => Ok(Self::Error),
-            other => Err(DecodeError::UnknownEvent { kind: cut(other, WORD) }),
+            other => Err(DecodeError::UnknownEvent { kind: cut(other, MAX_WORD_CHARACTERS) }),
         }
     }
 }

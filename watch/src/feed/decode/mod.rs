@@ -107,7 +107,7 @@ macro_rules! common {
             }
 
             #[doc = $returns]
-            #[expect(clippy::should_implement_trait, reason = "an iterator that ends does not go on later")]
+            #[expect(clippy::should_implement_trait, reason = "an iterator that ends has no items later")]
             pub fn next(&mut self) -> Result<Option<$item<K>>, DecodeError> {
                 either!(&mut self.0, decoder => decoder.next())
             }
@@ -119,7 +119,7 @@ common!(
     ListDecoder,
     JsonList,
     ProtobufList,
-    "A decoder of items of at most `limit` bytes.",
+    "Returns a decoder of items of at most `limit` bytes.",
     "Returns the next item; `None` if another chunk is needed for it.",
     ListItem
 );
@@ -127,7 +127,7 @@ common!(
     WatchDecoder,
     JsonWatch,
     ProtobufWatch,
-    "A decoder of events of at most `limit` bytes.",
+    "Returns a decoder of events of at most `limit` bytes.",
     "Returns the next event; `None` if another chunk is needed for it.",
     WatchFrame
 );

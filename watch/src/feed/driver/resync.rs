@@ -18,8 +18,8 @@ where
     /// Begins a list to compare with, if one is due.
     pub(super) fn begin_resync(&mut self, resync: &mut Option<OngoingRequest<T::Object>>) {
         if let Some(request) = self.machine.poll_resync(now()) {
-            let answer = self.asker.ask(request.clone(), self.confirmed);
-            *resync = Some(OngoingRequest::Asking(request, answer));
+            let answer = self.requester.request(request.clone(), self.confirmed);
+            *resync = Some(OngoingRequest::Awaiting(request, answer));
         } else if !self.machine.is_resyncing() {
             *resync = None;
         }
@@ -31,11 +31,11 @@ where
         resync: &mut Option<OngoingRequest<T::Object>>,
     ) {
         let failed = match (progress, resync.take()) {
-            (RequestEvent::Answered(Ok(answered)), Some(OngoingRequest::Asking(request, _))) => {
+            (RequestEvent::Answered(Ok(answered)), Some(OngoingRequest::Awaiting(request, _))) => {
                 match answered.answer {
                     AnswerContent::Body(response, format) => {
                         let (decoder, body) = (BodyDecoder::new(&request, format), response.into_body());
-                        let reading = BodyReader { body, decoder, pulse: None, probes: None, probe: None };
+                        let reading = BodyReader { body, decoder, liveness: None, probes: None, probe: None };
                         *resync = Some(OngoingRequest::Reading(Box::new(reading)));
                         None
                     }
@@ -44,7 +44,7 @@ where
                     }
                 }
             }
-            (RequestEvent::Answered(Err(cause)), Some(OngoingRequest::Asking(request, _))) => {
+            (RequestEvent::Answered(Err(cause)), Some(OngoingRequest::Awaiting(request, _))) => {
                 Some(self.machine.subject().explain(&request, &cause, false))
             }
             (RequestEvent::Chunk(chunk), Some(OngoingRequest::Reading(reading))) => {

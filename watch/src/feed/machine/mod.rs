@@ -10,7 +10,7 @@
 //!
 //! The driver calls [`poll`](Machine::poll), makes the request that it returns, and reports everything that happens:
 //! headers, objects, the end, a failure. It calls `poll` again after each report and at the returned time. Operations
-//! on the index go to the [`ObjectTarget`]; [`standing`](Machine::standing) is the state that health reports;
+//! on the index go to the [`ObjectTarget`]; [`status`](Machine::status) is the state that health reports;
 //! [`notices`](Machine::notices) are for log and counters.
 //!
 //! # Exactness
@@ -309,8 +309,8 @@ impl<T: ObjectTarget> Machine<T> {
     }
 
     /// Returns the synchronisation state of the index.
-    pub(crate) fn standing(&self) -> SyncStatus {
-        self.tracker.standing()
+    pub(crate) fn status(&self) -> SyncStatus {
+        self.tracker.status()
     }
 
     /// Returns the period in which the index counts as in sync although no watch is established.

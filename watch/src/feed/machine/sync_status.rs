@@ -139,7 +139,7 @@ impl SyncTracker {
         since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    pub(crate) fn standing(&self) -> SyncStatus {
+    pub(crate) fn status(&self) -> SyncStatus {
         match self.lost {
             _ if !self.listed || !self.watched => SyncStatus::Unsynced { error: self.error.clone() },
             None => SyncStatus::Fresh,
@@ -169,12 +169,12 @@ mod tests {
         let now = Instant::now();
         let mut tracker = in_sync(now);
         tracker.down(now, now);
-        assert_eq!(tracker.standing(), SyncStatus::Fresh);
+        assert_eq!(tracker.status(), SyncStatus::Fresh);
         assert_eq!(tracker.deadline(), Some(now + GRACE));
         tracker.tick(now + GRACE);
-        assert!(matches!(tracker.standing(), SyncStatus::Stale { since, .. } if since == now));
+        assert!(matches!(tracker.status(), SyncStatus::Stale { since, .. } if since == now));
         tracker.established();
-        assert_eq!((tracker.standing(), tracker.deadline()), (SyncStatus::Fresh, None));
+        assert_eq!((tracker.status(), tracker.deadline()), (SyncStatus::Fresh, None));
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         let mut tracker = in_sync(alive);
         tracker.down(alive, now);
         assert!(
-            matches!(tracker.standing(), SyncStatus::Stale { since, .. } if since == alive),
+            matches!(tracker.status(), SyncStatus::Stale { since, .. } if since == alive),
             "no more grace"
         );
     }
@@ -203,12 +203,12 @@ mod tests {
         let now = Instant::now();
         let mut tracker = SyncTracker::default();
         tracker.listed(now);
-        assert_eq!(tracker.standing(), SyncStatus::Unsynced { error: None });
+        assert_eq!(tracker.status(), SyncStatus::Unsynced { error: None });
         tracker.tick(now + GRACE);
-        assert_eq!(tracker.standing(), SyncStatus::Unsynced { error: None });
+        assert_eq!(tracker.status(), SyncStatus::Unsynced { error: None });
         tracker.watched();
         tracker.established();
-        assert_eq!(tracker.standing(), SyncStatus::Fresh);
+        assert_eq!(tracker.status(), SyncStatus::Fresh);
     }
 
     #[test]
@@ -216,9 +216,9 @@ mod tests {
         let now = Instant::now();
         let mut tracker = in_sync(now);
         tracker.listed(now);
-        assert_eq!(tracker.standing(), SyncStatus::Fresh);
+        assert_eq!(tracker.status(), SyncStatus::Fresh);
         tracker.tick(now + GRACE);
-        assert!(matches!(tracker.standing(), SyncStatus::Stale { .. }));
+        assert!(matches!(tracker.status(), SyncStatus::Stale { .. }));
     }
 
     #[test]
@@ -228,6 +228,6 @@ mod tests {
         tracker.down(now, now);
         tracker.lose(now + GRACE / 2);
         tracker.listing(true);
-        assert_eq!(tracker.standing(), SyncStatus::Resyncing { since: now, error: None });
+        assert_eq!(tracker.status(), SyncStatus::Resyncing { since: now, error: None });
     }
 }

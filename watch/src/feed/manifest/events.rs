@@ -9,8 +9,8 @@ use granit_parser::{ErrorKind, Event, FallibleBufferedInput, InputIoError, Parse
 use super::text::TextReader;
 use super::yaml_error::YamlError;
 
-/// Maximum number of anchored nodes of one document plus bytes of their text. Later ones are not kept.
-const MAX_ANCHORED: usize = 1 << 16;
+/// Maximum size of the anchored nodes of one document: number of events plus bytes of text. Later nodes are not kept.
+const MAX_ANCHORED_SIZE: usize = 1 << 16;
 /// Maximum number of events that aliases of one document may expand to.
 const MAX_REPLAYED: usize = 1 << 16;
 /// Maximum depth of aliases within the nodes of other aliases.
@@ -178,7 +178,7 @@ impl Anchors {
         }
         let kept = self.open.len() + usize::from(id.is_some());
         self.size += kept * (1 + event.scalar().map_or(0, |(text, _)| text.len()));
-        if self.size > MAX_ANCHORED {
+        if self.size > MAX_ANCHORED_SIZE {
             self.open.clear();
             return;
         }

@@ -84,7 +84,7 @@ impl JsonList {
                     Some(end) if text == ScannedValue::Item => return self.item(end).map(Some),
                     Some(end) => self.value(text, end)?,
                     None => {
-                        self.go_on(text)?;
+                        self.advance(text)?;
                         return Ok(None);
                     }
                 }
@@ -148,7 +148,7 @@ impl JsonList {
     }
 
     /// Keeps the beginning of a value that continues in the next chunk.
-    fn go_on(&mut self, text: ScannedValue) -> Result<(), DecodeError> {
+    fn advance(&mut self, text: ScannedValue) -> Result<(), DecodeError> {
         match text {
             ScannedValue::Item => self.input.keep(BodyPart::Item),
             ScannedValue::Value(ListMember::Other) => {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::faults::WRONG;
-use super::life::{Comparison, Life};
+use super::run::{Comparison, ModelRun};
 use super::world::{NAMES, Object};
 use crate::feed::machine::Notice;
 use crate::feed::machine::request::ApiRequest;
 use crate::feed::machine::target::IndexDifference;
 
-impl Life<'_> {
+impl ModelRun<'_> {
     /// Begins a comparison if one is due, or ends one that was given up.
     pub(super) fn begin_comparison(&mut self) {
         let Some(request) = self.machine.poll_resync(self.now) else {
@@ -20,7 +20,7 @@ impl Life<'_> {
         };
         self.note(format_args!("compare {request:?}"));
         let ApiRequest::List { read, limit: None, continue_token: None } = &request else {
-            panic!("{request:?} is no list to compare with")
+            panic!("{request:?} is not a list to compare with")
         };
         match self.seen(read) {
             Some(version) if !self.trouble(8) => {
@@ -34,7 +34,7 @@ impl Life<'_> {
     }
 
     /// Sends the next part of the list of a comparison.
-    pub(super) fn go_on_comparing(&mut self) {
+    pub(super) fn advance_comparison(&mut self) {
         if self.trouble(20) {
             self.comparison = None;
             return self.machine.resync_failed("reset".to_owned());

@@ -9,7 +9,7 @@
 mod comparison;
 mod faults;
 mod index;
-mod life;
+mod run;
 mod server;
 mod world;
 
@@ -23,8 +23,8 @@ use crate::Resource;
 use crate::feed::explain::WatchedObjects;
 use faults::Faults;
 use index::Index;
-pub use life::Choose;
-use life::{Answer, Life};
+pub use run::Choose;
+use run::{Answer, ModelRun};
 use world::{NAMES, State, World};
 
 /// Maximum number of steps in which the index must be in sync once the server makes no errors.
@@ -35,7 +35,7 @@ const PATIENCE: u32 = 4000;
 /// # Panics
 ///
 /// If it does not, or if an object that always exists was missing after the index was in sync.
-pub fn live(steps: u32, choose: &mut Choose<'_>) {
+pub fn run_history(steps: u32, choose: &mut Choose<'_>) {
     let methods = [ListMethod::Cached, ListMethod::Streaming, ListMethod::Paged];
     let first = choose(3) as usize;
     let preferred: Vec<ListMethod> = methods.iter().cycle().skip(first).take(3).copied().collect();
@@ -51,7 +51,7 @@ pub fn live(steps: u32, choose: &mut Choose<'_>) {
     let interval = [None, Some(5), Some(30)][choose(3) as usize].map(Duration::from_secs);
     machine.resync_every(interval);
     let mut choose = |bound: u32| choose(bound);
-    let mut life = Life {
+    let mut run = ModelRun {
         machine,
         world,
         now: Instant::now(),
@@ -67,13 +67,13 @@ pub fn live(steps: u32, choose: &mut Choose<'_>) {
         log: String::new(),
     };
     for _ in 0..steps {
-        life.step();
+        run.step();
     }
-    life.sound = true;
-    life.finish();
+    run.sound = true;
+    run.finish();
 }
 
-impl Life<'_> {
+impl ModelRun<'_> {
     fn step(&mut self) {
         if !self.sound {
             self.change_world();
@@ -97,10 +97,10 @@ impl Life<'_> {
     /// Sends more of the server's response, or advances the time.
     fn wait(&mut self, at: Option<Instant>) {
         if self.comparison.is_some() && self.choose(2) == 0 {
-            return self.go_on_comparing();
+            return self.advance_comparison();
         }
         let pass = self.answer.is_none() || (!self.sound && self.choose(3) == 0);
-        if pass || !self.go_on() {
+        if pass || !self.advance() {
             let to = at.unwrap_or(self.now + Duration::from_secs(1)).max(self.now);
             let whole = self.sound || self.choose(2) == 0;
             let time = to.saturating_duration_since(self.now);
@@ -161,7 +161,7 @@ impl Life<'_> {
             self.step();
             let watching =
                 matches!(&self.answer, Some(Answer::Watch { sent }) if self.next_change(*sent).is_none());
-            watching && self.machine.standing() == SyncStatus::Fresh && self.is_in_sync()
+            watching && self.machine.status() == SyncStatus::Fresh && self.is_in_sync()
         });
         let (index, state) = (&self.machine.target().objects, self.world.state());
         assert!(finished, "index {index:?}\ncluster {state:?}\n{}", self.log);
@@ -178,8 +178,8 @@ impl Life<'_> {
 ///
 /// # Panics
 ///
-/// As [`live`].
-pub fn live_bytes(bytes: &[u8]) {
+/// As [`run_history`].
+pub fn run_bytes(bytes: &[u8]) {
     let mut rest = bytes.iter();
     let mut next = |bound: u32| {
         let chosen = rest.next().map_or(0, |byte| u32::from(*byte));
@@ -189,5 +189,5 @@ pub fn live_bytes(bytes: &[u8]) {
         chosen % bound.max(1)
     };
     let steps = u32::try_from(bytes.len() / 2).unwrap_or(u32::MAX).min(2000);
-    live(steps, &mut next);
+    run_history(steps, &mut next);
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::life::{Answer, Life};
+use super::run::{Answer, ModelRun};
 use super::world::{Change, Object};
 use crate::feed::decode::EventKind;
 use crate::feed::machine::cause::Cause;
 use crate::feed::machine::request::{ApiRequest, ListConsistency};
 
-impl Life<'_> {
+impl ModelRun<'_> {
     pub(super) fn receive(&mut self, request: &ApiRequest) {
         self.answer = None;
         if self.trouble(8) {
@@ -116,7 +116,7 @@ impl Life<'_> {
     }
 
     /// Sends the next part of the response. Returns whether there was anything to send.
-    pub(super) fn go_on(&mut self) -> bool {
+    pub(super) fn advance(&mut self) -> bool {
         if self.trouble(40) {
             let cause = match self.choose(4) {
                 0 => Cause::garbage("nonsense"),
@@ -151,12 +151,12 @@ impl Life<'_> {
                 }
                 true
             }
-            Some(Answer::Stream { initial, ends, sent }) => self.go_on_stream(initial, ends, sent),
-            Some(Answer::Watch { sent }) => self.go_on_watch(sent),
+            Some(Answer::Stream { initial, ends, sent }) => self.advance_stream(initial, ends, sent),
+            Some(Answer::Watch { sent }) => self.advance_watch(sent),
         }
     }
 
-    fn go_on_stream(&mut self, mut initial: Vec<Object>, ends: bool, mut sent: u64) -> bool {
+    fn advance_stream(&mut self, mut initial: Vec<Object>, ends: bool, mut sent: u64) -> bool {
         let live = self.choose(3) == 0;
         if live && let Some(change) = self.next_change(sent) {
             sent = change.version;
@@ -186,7 +186,7 @@ impl Life<'_> {
         self.world.changes.iter().find(|change| change.version > after).cloned()
     }
 
-    fn go_on_watch(&mut self, mut sent: u64) -> bool {
+    fn advance_watch(&mut self, mut sent: u64) -> bool {
         if sent < self.world.compacted && self.next_change(sent).is_some() {
             self.refuse(410, "too old resource version");
             return true;

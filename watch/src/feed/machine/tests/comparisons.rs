@@ -14,7 +14,7 @@ fn resyncing() -> Bench {
     let read = ListConsistency::NotOlderThan("10".to_owned());
     let expected = ApiRequest::List { read, limit: None, continue_token: None };
     assert_eq!(bench.machine.poll_resync(bench.now), Some(expected));
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
     bench.notices();
     bench
 }

@@ -8,11 +8,11 @@ fn expired_watch_lists_no_older_version() {
     bench.event(EventKind::Modified, (1, 1, "12"));
     bench.refuse(410, "too old resource version");
     assert!(bench.is_immediate());
-    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }), "changes are lost");
+    assert!(matches!(bench.machine.status(), SyncStatus::Stale { .. }), "changes are lost");
     let read = ListConsistency::NotOlderThan("12".to_owned());
     assert_eq!(bench.request(), ApiRequest::List { read, limit: None, continue_token: None });
     bench.accept();
-    assert!(matches!(bench.machine.standing(), SyncStatus::Resyncing { .. }));
+    assert!(matches!(bench.machine.status(), SyncStatus::Resyncing { .. }));
 }
 
 #[test]
@@ -117,13 +117,10 @@ fn every_failure_is_stale_after_grace() {
         let down = bench.now;
         bench.fail(&cause);
         bench.pass(GRACE / 2);
-        assert_eq!(bench.machine.standing(), SyncStatus::Fresh, "{cause:?}");
+        assert_eq!(bench.machine.status(), SyncStatus::Fresh, "{cause:?}");
         bench.pass(GRACE / 2);
-        let standing = bench.machine.standing();
-        assert!(
-            matches!(standing, SyncStatus::Stale { since, .. } if since == down),
-            "{cause:?}: {standing:?}"
-        );
+        let status = bench.machine.status();
+        assert!(matches!(status, SyncStatus::Stale { since, .. } if since == down), "{cause:?}: {status:?}");
     }
 }
 
@@ -134,7 +131,7 @@ fn unresponsive_server_is_stale_after_grace() {
     bench.request();
     assert!(matches!(bench.machine.poll(bench.now), MachineStep::Wait(Some(at)) if at <= bench.now + GRACE));
     bench.pass(GRACE);
-    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }));
+    assert!(matches!(bench.machine.status(), SyncStatus::Stale { .. }));
 }
 
 #[test]
@@ -178,13 +175,13 @@ fn stopped_process_begins_its_watch_again() {
     let stopped = bench.now;
     bench.now += Duration::from_mins(1);
     bench.machine.stopped(bench.now, Duration::from_mins(1));
-    let standing = bench.machine.standing();
-    assert!(matches!(standing, SyncStatus::Stale { since, .. } if since == stopped), "{standing:?}");
+    let status = bench.machine.status();
+    assert!(matches!(status, SyncStatus::Stale { since, .. } if since == stopped), "{status:?}");
     bench.confirm("a", "10");
     assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "10"));
     bench.accept();
     bench.pass(SETTLE);
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
 }
 
 #[test]

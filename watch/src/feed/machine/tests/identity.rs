@@ -19,7 +19,7 @@ fn snapshot_of_another_cluster_is_refused() {
     assert!(
         matches!(&bench.notices()[..], [Notice::SnapshotRefused { text }] if text.contains("another cluster"))
     );
-    assert!(matches!(bench.machine.standing(), SyncStatus::Unsynced { error: Some(_) }));
+    assert!(matches!(bench.machine.status(), SyncStatus::Unsynced { error: Some(_) }));
     assert!(matches!(bench.request(), ApiRequest::List { read: ListConsistency::Any, .. }));
 }
 
@@ -68,11 +68,11 @@ fn another_cluster_is_stale_until_listed() {
     bench.machine.reconnect(bench.now);
     bench.confirm("b", "1000");
     assert!(
-        matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("another cluster"))
+        matches!(bench.machine.status(), SyncStatus::Stale { error, .. } if error.contains("another cluster"))
     );
     assert!(bench.machine.is_of_other_cluster());
     bench.list("1000");
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
     assert_eq!((bench.machine.cluster(), bench.machine.is_of_other_cluster()), (Some("b"), false));
 }
 
@@ -100,7 +100,7 @@ fn objects_in_their_own_etcd_are_followed() {
         bench.event(EventKind::Modified, (1, 1, version));
         bench.machine.poll(bench.now);
     }
-    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }), "as one that lags");
+    assert!(matches!(bench.machine.status(), SyncStatus::Stale { .. }), "as one that lags");
     bench.now += Duration::from_millis(950);
     bench.machine.heard(bench.now);
     bench.event(EventKind::Modified, (1, 1, "26"));
@@ -111,14 +111,14 @@ fn objects_in_their_own_etcd_are_followed() {
     );
     bench.accept();
     bench.machine.bookmark(bench.now, "27", true);
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
     bench.machine.reconnect(bench.now);
     bench.confirm("a", "1001");
     assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
     bench.accept();
     bench.event(EventKind::Modified, (1, 1, "28"));
     assert_eq!(
-        (bench.machine.standing(), bench.machine.grace()),
+        (bench.machine.status(), bench.machine.grace()),
         (SyncStatus::Fresh, None),
         "known from then on"
     );
@@ -148,10 +148,10 @@ fn identity_learned_late_leads_to_a_list() {
     // The new cluster's history is longer, so its revision does not show that it is another cluster.
     bench.confirm("b", "1000");
     assert!(
-        matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("may be another"))
+        matches!(bench.machine.status(), SyncStatus::Stale { error, .. } if error.contains("may be another"))
     );
     bench.list("1000");
-    assert_eq!((bench.machine.standing(), bench.machine.cluster()), (SyncStatus::Fresh, Some("b")));
+    assert_eq!((bench.machine.status(), bench.machine.cluster()), (SyncStatus::Fresh, Some("b")));
     bench.machine.reconnect(bench.now);
     bench.confirm("b", "1001");
     assert!(matches!(bench.request(), ApiRequest::Watch { .. }), "known from now on");
@@ -190,14 +190,11 @@ fn other_server_without_identity_is_listed() {
         bench.machine.reconnect(bench.now);
         bench.confirm_nameless("https://b/", is_refused);
         assert!(
-            matches!(bench.machine.standing(), SyncStatus::Stale { error, .. } if error.contains("names another"))
+            matches!(bench.machine.status(), SyncStatus::Stale { error, .. } if error.contains("names another"))
         );
         assert!(bench.machine.is_of_other_cluster());
         bench.list("10");
-        assert_eq!(
-            (bench.machine.standing(), bench.machine.is_of_other_cluster()),
-            (SyncStatus::Fresh, false)
-        );
+        assert_eq!((bench.machine.status(), bench.machine.is_of_other_cluster()), (SyncStatus::Fresh, false));
         bench.machine.reconnect(bench.now);
         bench.confirm_nameless("https://b/", is_refused);
         assert!(matches!(bench.request(), ApiRequest::Watch { .. }), "known from now on");
@@ -213,7 +210,7 @@ fn snapshot_of_other_nameless_server_is_refused() {
     bench.notices();
     bench.confirm_nameless("https://b/", true);
     assert!(matches!(&bench.notices()[..], [Notice::SnapshotRefused { .. }]));
-    assert!(matches!(bench.machine.standing(), SyncStatus::Unsynced { error: Some(_) }));
+    assert!(matches!(bench.machine.status(), SyncStatus::Unsynced { error: Some(_) }));
 }
 
 #[test]

@@ -12,13 +12,13 @@ fn first_list_comes_from_the_cache() {
     );
     bench.accept();
     bench.machine.listed(&(1, 1, "7"));
-    assert_eq!(bench.machine.standing(), SyncStatus::Unsynced { error: None });
+    assert_eq!(bench.machine.status(), SyncStatus::Unsynced { error: None });
     bench.machine.list_ended(bench.now, "9", None);
-    assert_eq!(bench.machine.standing(), SyncStatus::Unsynced { error: None }, "a watch must follow");
+    assert_eq!(bench.machine.status(), SyncStatus::Unsynced { error: None }, "a watch must follow");
     assert_eq!(bench.diary(), "begin +1.1 end");
     assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "9"));
     bench.accept();
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn deletions_during_streaming_list_are_kept() {
     bench.event(EventKind::Added, (2, 4, "13"));
     bench.machine.bookmark(bench.now, "13", true);
     assert_eq!(bench.diary(), "begin +1.1 -2.2 +3.3 +2.4 end");
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
     bench.event(EventKind::Deleted, (1, 1, "14"));
     assert_eq!(bench.diary(), "-1.1");
 }
@@ -194,13 +194,13 @@ fn list_of_lagging_server_sweeps_nothing() {
             bench.machine.list_ended(bench.now, "9", None);
         }
         assert_eq!(bench.diary(), "begin");
-        assert_ne!(bench.machine.standing(), SyncStatus::Fresh);
+        assert_ne!(bench.machine.status(), SyncStatus::Fresh);
         bench.confirm("a", "12");
         let request = bench.request();
         assert!(matches!(request, ApiRequest::StreamingList { read: ListConsistency::Consistent, .. }));
         bench.accept();
         bench.machine.bookmark(bench.now, "12", true);
-        assert_eq!((bench.diary().as_str(), bench.machine.standing()), ("begin end", SyncStatus::Fresh));
+        assert_eq!((bench.diary().as_str(), bench.machine.status()), ("begin end", SyncStatus::Fresh));
     }
 }
 

@@ -21,7 +21,7 @@ proptest! {
     #[test]
     fn any_history_ends_with_exact_index(seed: u64, steps in 0_u32..400) {
         let mut random = fastrand::Rng::with_seed(seed);
-        model::live(steps, &mut |bound| random.u32(0..bound.max(1)));
+        model::run_history(steps, &mut |bound| random.u32(0..bound.max(1)));
     }
 }
 
@@ -30,7 +30,7 @@ fn the_fuzzers_corpus_ends_in_sync() {
     let corpus = crate::corpus("feed_machine");
     assert!(corpus.len() >= 4, "{}", corpus.len());
     for bytes in &corpus {
-        model::live_bytes(bytes);
+        model::run_bytes(bytes);
     }
 }
 
@@ -115,7 +115,7 @@ impl Bench {
         assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "10"));
         bench.accept();
         bench.pass(SETTLE);
-        assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+        assert_eq!(bench.machine.status(), SyncStatus::Fresh);
         bench.diary();
         bench
     }
@@ -133,8 +133,8 @@ impl Bench {
     }
 
     /// Returns whether the next request is made without delay.
-    fn is_immediate(&mut self) -> bool {
-        matches!(self.machine.clone_poll(self.now), MachineStep::Send(_))
+    fn is_immediate(&self) -> bool {
+        self.machine.would_send(self.now)
     }
 
     fn confirm(&mut self, cluster: &str, revision: &str) {
@@ -158,7 +158,7 @@ impl Bench {
                 self.machine.bookmark(self.now, version, true);
                 self.machine.ended(self.now + SHORT_WATCH);
             }
-            other => panic!("{other:?} is no list"),
+            other => panic!("{other:?} is not a list"),
         }
     }
 
@@ -189,12 +189,8 @@ impl Bench {
 }
 
 impl<T: ObjectTarget> Machine<T> {
-    /// Returns the kind of step that `poll` would return, without beginning a request.
-    fn clone_poll(&mut self, now: Instant) -> MachineStep {
-        match (&self.exchange, self.not_before) {
-            (None, None) => MachineStep::Send(ApiRequest::Identify),
-            (None, Some(at)) if at <= now => MachineStep::Send(ApiRequest::Identify),
-            (_, at) => MachineStep::Wait(at),
-        }
+    /// Returns whether `poll` would begin a request.
+    fn would_send(&self, now: Instant) -> bool {
+        self.exchange.is_none() && self.not_before.is_none_or(|at| at <= now)
     }
 }

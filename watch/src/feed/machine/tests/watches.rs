@@ -12,7 +12,7 @@ fn watch_ended_in_time_resumes_fresh() {
     assert!(matches!(bench.request(), ApiRequest::Watch { .. }));
     bench.accept();
     bench.pass(GRACE * 2);
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
     assert_eq!(bench.notices().iter().filter(|notice| matches!(notice, Notice::Failed { .. })).count(), 0);
 }
 
@@ -40,7 +40,7 @@ fn quiet_watch_lasts_until_its_end() {
         assert!(bench.machine.is_waiting());
     }
     assert_eq!(
-        (bench.notices(), bench.machine.standing()),
+        (bench.notices(), bench.machine.status()),
         (vec![Notice::Listed { method: ListMethod::Cached, removed: 0 }], SyncStatus::Fresh)
     );
 }
@@ -54,7 +54,7 @@ fn interrupted_watch_is_fresh_after_catching_up() {
     bench.request();
     bench.accept();
     bench.event(EventKind::Modified, (1, 1, "15"));
-    assert!(matches!(bench.machine.standing(), SyncStatus::Stale { .. }));
+    assert!(matches!(bench.machine.status(), SyncStatus::Stale { .. }));
     bench.event(EventKind::Modified, (1, 1, "20"));
-    assert_eq!(bench.machine.standing(), SyncStatus::Fresh);
+    assert_eq!(bench.machine.status(), SyncStatus::Fresh);
 }

@@ -33,7 +33,7 @@ pub(super) struct Comparison {
 }
 
 /// A machine, a server, and the current time.
-pub(super) struct Life<'a> {
+pub(super) struct ModelRun<'a> {
     pub(super) machine: Machine<Index>,
     pub(super) world: World,
     pub(super) now: Instant,
@@ -53,7 +53,7 @@ pub(super) struct Life<'a> {
     pub(super) log: String,
 }
 
-impl Life<'_> {
+impl ModelRun<'_> {
     pub(super) fn choose(&mut self, bound: u32) -> u32 {
         (self.choose)(bound)
     }

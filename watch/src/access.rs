@@ -3,11 +3,12 @@
 //! The API server reviews each verb (`SelfSubjectAccessReview`), so the result is valid with every authorizer, not only
 //! RBAC. Missing permissions are printed as RBAC objects.
 
+mod error;
 mod rbac;
 mod sample;
+mod subject;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -19,19 +20,16 @@ use kube::api::{ListParams, PostParams, WatchParams};
 use kube::core::Status;
 use kube::{Api, Client};
 use poddns_core::Label;
-use thiserror::Error;
 
+pub use self::error::AccessError;
 pub use self::sample::addresses;
+use self::subject::ANONYMOUS;
+pub use self::subject::Subject;
 use crate::feed::access::ClusterAccess;
-use crate::feed::explain::{Cleaned, chain};
-use crate::quote::QuotedText;
-use crate::{ClusterOptions, FeedError, Resource, Scope};
+use crate::{ClusterOptions, Resource, Scope};
 
 /// Time limit for each response: short, because a user or a script waits for it.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The user name of a client without credentials.
-const ANONYMOUS: &str = "system:anonymous";
 
 /// A cluster's report on a feed's permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,70 +43,6 @@ pub struct AccessReport {
     pub subject: Option<Subject>,
     /// The permissions that the feed needs, each with its review.
     pub findings: Vec<PermissionReview>,
-}
-
-/// The subject of an RBAC role binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// A service account.
-    ServiceAccount {
-        /// The account's namespace.
-        namespace: String,
-        /// The account's name.
-        name: String,
-    },
-    /// Any other user.
-    User(String),
-}
-
-impl Subject {
-    /// Returns the groups that the API server implicitly adds to such a subject.
-    fn groups(&self) -> Vec<String> {
-        let mut groups = vec!["system:authenticated".to_owned()];
-        if let Self::ServiceAccount { namespace, .. } = self {
-            groups.push("system:serviceaccounts".to_owned());
-            groups.push(format!("system:serviceaccounts:{namespace}"));
-        }
-        groups
-    }
-
-    /// Returns the user name in the API server.
-    fn user_name(&self) -> String {
-        match self {
-            Self::ServiceAccount { namespace, name } => format!("system:serviceaccount:{namespace}:{name}"),
-            Self::User(user) => user.clone(),
-        }
-    }
-
-    /// Returns the subject for a user name of the API server: `system:serviceaccount:NAMESPACE:NAME` is a service
-    /// account, anything else a user.
-    #[must_use]
-    pub fn of(user: &str) -> Self {
-        let account = user.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
-        match account {
-            Some((namespace, name)) => {
-                Self::ServiceAccount { namespace: namespace.to_owned(), name: name.to_owned() }
-            }
-            None => Self::User(user.to_owned()),
-        }
-    }
-
-    /// Returns whether the server has authenticated us as `system:anonymous`.
-    #[must_use]
-    pub fn is_anonymous(&self) -> bool {
-        matches!(self, Self::User(user) if user == ANONYMOUS)
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ServiceAccount { namespace, name } => {
-                write!(f, "service account {name} of namespace {namespace}")
-            }
-            Self::User(user) => write!(f, "user {user}"),
-        }
-    }
 }
 
 /// An operation on objects. Each needs a permission of its own.
@@ -164,101 +98,6 @@ pub struct PermissionReview {
     pub allowed: bool,
     /// The reason that the server states; often empty.
     pub reason: String,
-}
-
-/// Reason why permissions in a cluster cannot be determined.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum AccessError {
-    /// The configuration does not name a usable cluster.
-    #[error(transparent)]
-    Configuration(#[from] FeedError),
-    /// There are no credentials: a plugin returned none.
-    #[error(transparent)]
-    Credentials(Arc<FeedError>),
-    /// The API server cannot be reached.
-    #[error("cannot reach the API server at {server}: {}", Cleaned(&chain(.source)))]
-    Unreachable {
-        /// Its URL.
-        server: String,
-        /// The failure of the client.
-        #[source]
-        source: kube::Error,
-    },
-    /// The API server does not respond.
-    #[error("cannot reach the API server at {server}: no answer within {} s", .limit.as_secs())]
-    TimedOut {
-        /// Its URL.
-        server: String,
-        /// The time limit.
-        limit: Duration,
-    },
-    /// The server refuses our credentials.
-    #[error(
-        "the API server at {server} does not accept our credentials (401 {message}): the token or certificate is \
-         expired, revoked or of another cluster",
-        message = QuotedText(message)
-    )]
-    Unauthenticated {
-        /// Its URL.
-        server: String,
-        /// Its message.
-        message: String,
-    },
-    /// The configuration has no credentials, and the server refuses anonymous requests.
-    #[error(
-        "the API server at {server} authenticated us as system:anonymous: the configuration has no credentials for it"
-    )]
-    Anonymous {
-        /// Its URL.
-        server: String,
-    },
-    /// The server responds, but refuses the request.
-    #[error("the API server at {server} refuses to show {what}: {code} {message}", message = QuotedText(message))]
-    Refused {
-        /// Its URL.
-        server: String,
-        /// The subject of the request.
-        what: &'static str,
-        /// The HTTP status.
-        code: u16,
-        /// Its message.
-        message: String,
-    },
-    /// The server lacks the path of a request: it is not an API server.
-    #[error(
-        "the server at {server} is not a Kubernetes API server: asked for {what}: 404 {message}",
-        message = QuotedText(message)
-    )]
-    NotFound {
-        /// Its URL.
-        server: String,
-        /// The subject of the request.
-        what: &'static str,
-        /// Its message.
-        message: String,
-    },
-    /// The response is not that of an API server.
-    #[error("the server at {server} is not a Kubernetes API server: {}", Cleaned(&chain(.source)))]
-    NotAnApiServer {
-        /// Its URL.
-        server: String,
-        /// The fault of the response.
-        #[source]
-        source: kube::Error,
-    },
-}
-
-impl AccessError {
-    /// Returns whether the configuration is at fault, rather than a transient condition.
-    #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        match self {
-            Self::Configuration(error) => error.is_configuration(),
-            Self::Credentials(error) => error.is_configuration(),
-            _ => false,
-        }
-    }
 }
 
 /// Returns the permissions that a feed of this scope needs.

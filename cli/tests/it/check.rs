@@ -189,7 +189,8 @@ fn snapshot_is_read_and_its_folder_tried() {
     fs::write(&file, "\u{89}poddns\n").expect("a writable folder");
     let run = check(&api, &["--snapshot", path]);
     assert_eq!(run.code, Some(1), "{}", run.stderr);
-    let other = format!("missing cannot write snapshot {path}: there is another file of that name");
+    let other =
+        format!("missing cannot write snapshot {path}: the file exists and is not a snapshot of poddns");
     assert!(findings(&run).iter().any(|line| line.starts_with(&other)), "{}", run.stderr);
     fs::write(&file, b"\x89poddns\n\x01\0").expect("a writable folder");
     let run = check(&api, &["--snapshot", path]);

@@ -181,7 +181,7 @@ fn foreign_file_is_not_overwritten() {
     assert_eq!(daemon.metric(WRITTEN), 0);
     assert_eq!(fs::read(place.snapshot()).unwrap(), b"precious");
     assert_eq!(lookup(&daemon, "default", HERE), answered(HERE, None));
-    let told = daemon.log().matches("there is another file of that name").count();
+    let told = daemon.log().matches("the file exists and is not a snapshot of poddns").count();
     assert_eq!(told, 1, "the same is not said again and again");
     fs::remove_file(place.snapshot()).unwrap();
     daemon.wait_for_log("snapshots are written again");

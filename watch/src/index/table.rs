@@ -16,10 +16,12 @@
 //!   nothing follows it. If the block is reused meanwhile, the reader continues into another chain, with words of other
 //!   keys.
 
+mod bucket;
 mod visit;
 
 use std::sync::Arc;
 
+use self::bucket::{Bucket, SpillBlock, SpillChain, bit};
 use super::segments::{Meter, Segments};
 use super::sync::{AtomicU32, AtomicU64, AtomicWord, Epoch, Ordering};
 
@@ -56,43 +58,6 @@ pub(super) const fn number_in(word: u64) -> u32 {
     word as u32
 }
 
-#[derive(Debug)]
-#[repr(align(64))]
-struct Bucket<W, const SLOTS: usize> {
-    words: [W; SLOTS],
-    spill: AtomicU32,
-    /// Filter of the hashes of the words in the spill blocks, by [`bit`]; may have additional bits set.
-    spilled: AtomicU32,
-}
-
-#[derive(Debug)]
-struct SpillBlock<W, const SPILL: usize> {
-    words: [W; SPILL],
-    next: AtomicU32,
-}
-
-#[cfg(not(poddns_loom))]
-const _: () = {
-    assert!(size_of::<Bucket<AtomicU64, 7>>() == 64 && size_of::<SpillBlock<AtomicU64, 3>>() == 32);
-    assert!(size_of::<Bucket<AtomicU32, 14>>() == 64 && size_of::<SpillBlock<AtomicU32, 7>>() == 32);
-};
-
-impl<W: AtomicWord, const SLOTS: usize> Bucket<W, SLOTS> {
-    fn new() -> Self {
-        Self {
-            words: std::array::from_fn(|_| W::zero()),
-            spill: AtomicU32::zero(),
-            spilled: AtomicU32::zero(),
-        }
-    }
-}
-
-impl<W: AtomicWord, const SPILL: usize> SpillBlock<W, SPILL> {
-    fn new() -> Self {
-        Self { words: std::array::from_fn(|_| W::zero()), next: AtomicU32::zero() }
-    }
-}
-
 /// A table of words `W`, for readers, with `SLOTS` words per bucket and `SPILL` words per spill block.
 #[derive(Debug)]
 pub(super) struct Table<W, const SLOTS: usize, const SPILL: usize> {
@@ -126,11 +91,6 @@ const fn bucket_of(hash: u32, count: u32) -> u32 {
 /// Returns the bucket that is split to add bucket number `count`.
 const fn split_for(count: u32) -> u32 {
     count - (1 << count.ilog2())
-}
-
-/// Returns the filter bit of a hash. It depends on the upper bits, since the lower ones select the bucket.
-const fn bit(hash: u32) -> u32 {
-    1 << (hash >> 27)
 }
 
 /// The bucket of a hash; valid until the epoch advances.
@@ -196,41 +156,6 @@ impl<W: AtomicWord, const SLOTS: usize, const SPILL: usize> TableProbe<'_, W, SL
         }
         let spill = self.spills.get(self.bucket.spill.load(Ordering::Acquire));
         spill.map_or(0, |spill| spill.next.load(Ordering::Relaxed))
-    }
-}
-
-/// Iterator over the slots of a bucket and its spill blocks.
-struct SpillChain<'a, W, const SPILL: usize> {
-    spills: &'a Segments<SpillBlock<W, SPILL>>,
-    words: std::slice::Iter<'a, W>,
-    next: &'a AtomicU32,
-}
-
-impl<'a, W, const SPILL: usize> SpillChain<'a, W, SPILL> {
-    /// Returns the slots of the spill blocks of a bucket, without those in the bucket.
-    fn behind<const SLOTS: usize>(
-        bucket: &'a Bucket<W, SLOTS>,
-        spills: &'a Segments<SpillBlock<W, SPILL>>,
-    ) -> Self {
-        Self { spills, words: [].iter(), next: &bucket.spill }
-    }
-}
-
-impl<'a, W, const SPILL: usize> Iterator for SpillChain<'a, W, SPILL> {
-    type Item = &'a W;
-
-    fn next(&mut self) -> Option<&'a W> {
-        loop {
-            if let Some(word) = self.words.next() {
-                return Some(word);
-            }
-            let spill = match self.next.load(Ordering::Acquire) {
-                0 => return None,
-                number => self.spills.get(number)?,
-            };
-            self.words = spill.words.iter();
-            self.next = &spill.next;
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one writer of an index.
 
+mod lists;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,14 +15,14 @@ use super::inline_vec::InlineVec;
 use super::label::PackedLabel;
 use super::names::PodNamesWriter;
 use super::namespaces::NamespacesWriter;
-use super::numbers::{HolderKey, NamespaceId, Row, numbers};
+use super::numbers::{HolderKey, NamespaceId, Row};
 use super::pods::{PodRowsWriter, RowEntry};
 use super::reader::Index;
 use super::segments::Meter;
 use super::sharing::Claim;
 use super::sync::{AtomicU32, AtomicU64, Epoch, Ordering};
 use super::tracker::VersionTracker;
-use super::types::{Change, IndexOptions, ListScope, MAX_PODS, PodComparison, PodRecord};
+use super::types::{Change, IndexOptions, MAX_PODS, PodComparison, PodRecord};
 use super::uid::Uid;
 use super::visible_change::VisibleChange;
 use crate::freshness::Health;
@@ -159,50 +161,6 @@ impl IndexWriter {
         Change::Removed
     }
 
-    /// Begins a list of pods: until [`IndexWriter::end_pod_list`], every applied pod is marked as seen. Responses do
-    /// not change. If a list was interrupted, call this again: the marks of the interrupted list are cleared.
-    ///
-    /// Takes one pass over all pods, a few milliseconds for a million.
-    pub fn begin_pod_list(&mut self, scope: &ListScope) {
-        if let Some(tracker) = &mut self.tracker {
-            tracker.begin_list(scope);
-        }
-        self.begin_pod_comparison(scope);
-    }
-
-    /// Begins a comparison of the pods in a scope: until [`IndexWriter::sweep_pod_list`], every applied or compared pod
-    /// is marked as seen. Unlike a list it may be abandoned, so versions of the zone do not wait for its end.
-    pub fn begin_pod_comparison(&mut self, scope: &ListScope) {
-        for row in self.rows_in(scope) {
-            self.pods.set(row, self.index.pods.entry(row).with_seen(false));
-        }
-    }
-
-    /// Ends a list: removes the pods in its scope that it has not seen, and returns their number. Does nothing if no
-    /// list was begun.
-    ///
-    /// Do not let a list of [`ListScope::All`] overlap with one of a namespace.
-    pub fn end_pod_list(&mut self, scope: &ListScope) -> usize {
-        self.sweep_pod_list(scope, |_| {})
-    }
-
-    /// As [`end_pod_list`](Self::end_pod_list), but calls `each` with every pod before it is removed.
-    pub fn sweep_pod_list(&mut self, scope: &ListScope, mut each: impl FnMut(&PodRecord<'_>)) -> usize {
-        let (mut removed, mut visible) = (0, VisibleChange::NO);
-        for row in self.rows_in(scope) {
-            if !self.index.pods.entry(row).is_seen() {
-                self.pass_pod(row, &mut Vec::new(), &mut each);
-                visible |= self.remove_row(row);
-                removed += 1;
-            }
-        }
-        self.publish(visible);
-        if let Some(tracker) = &mut self.tracker {
-            tracker.end_list(scope);
-        }
-        removed
-    }
-
     /// Compares a pod with the stored one, which does not change except that it is marked as seen by the list under
     /// way. A pod without addresses counts as equal if it is not stored.
     pub fn compare(&mut self, pod: &PodRecord<'_>) -> PodComparison {
@@ -234,28 +192,6 @@ impl IndexWriter {
         change
     }
 
-    /// Begins a list of namespaces, like [`IndexWriter::begin_pod_list`] for pods.
-    pub fn begin_namespace_list(&mut self) {
-        self.namespaces.begin_list();
-    }
-
-    /// Ends a list of namespaces, like [`IndexWriter::end_pod_list`] for pods.
-    pub fn end_namespace_list(&mut self) -> usize {
-        self.sweep_namespace_list(|_| {})
-    }
-
-    /// As [`end_namespace_list`](Self::end_namespace_list), but calls `each` with every namespace before it is removed.
-    pub fn sweep_namespace_list(&mut self, each: impl FnMut(&Label)) -> usize {
-        let (removed, visible) = self.namespaces.end_list(&self.index.epoch, each);
-        self.publish(visible);
-        removed
-    }
-
-    /// Marks a namespace as seen by the list under way if it is known, and returns whether it is.
-    pub fn mark_namespace(&mut self, namespace: &Label) -> bool {
-        self.namespaces.mark(namespace)
-    }
-
     /// Derives the serial from this time, in Unix seconds, instead of the system's clock.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn set_clock(&mut self, now: u64) {
@@ -267,20 +203,6 @@ impl IndexWriter {
     pub(super) fn in_use(&self) -> u32 {
         let names = self.names.as_ref().map_or(0, PodNamesWriter::in_use);
         self.namespaces.in_use() + self.addresses.in_use() + self.pods.in_use() + names
-    }
-
-    /// Returns the rows of the pods in a scope.
-    fn rows_in(&self, scope: &ListScope) -> impl Iterator<Item = Row> + use<> {
-        let index = Arc::clone(&self.index);
-        let only = match scope {
-            ListScope::All => None,
-            // A namespace that does not exist has no rows.
-            ListScope::Namespace(label) => Some(index.namespaces.find(&PackedLabel::new(label))),
-        };
-        numbers(1..=self.pods.highest()).filter(move |&row| {
-            let namespace = index.pods.entry(row).namespace();
-            namespace.is_some() && only.is_none_or(|only| only == namespace)
-        })
     }
 
     /// Returns the pod's name if it is to be kept.

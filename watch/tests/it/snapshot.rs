@@ -318,7 +318,8 @@ async fn what_is_no_snapshot_is_not_overwritten() {
     let (index, mut recorder) = (feed.index(), feed.recorder());
     running(feed, until("fresh", || index.freshness() == Freshness::Fresh)).await;
     let said = recorder.write(&path).unwrap_err().to_string();
-    let expected = format!("cannot write snapshot {}: there is another file of that name", path.display());
+    let expected =
+        format!("cannot write snapshot {}: the file exists and is not a snapshot of poddns", path.display());
     assert!(said.starts_with(&expected), "{said}");
     assert_eq!(check_snapshot_path(&path).unwrap_err().to_string(), said);
     assert_eq!(fs::read(&path).unwrap(), b"{\"kind\": \"List\"}");

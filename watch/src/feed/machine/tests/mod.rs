@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::cause::{Cause, Refusal};
 use super::limits::{LIST_SILENCE, STREAM_SILENCE};
 use super::sync_status::GRACE;
+use super::target::IndexDifference;
 use super::*;
 use crate::Resource;
 use crate::feed::decode::{EventKind, MalformedObject};

@@ -29,7 +29,7 @@ Examples:
   poddns explain 10-42-2-46.default.pod.cluster.local AAAA --server 10.42.0.9:8053
   poddns explain 10-42-2-46.default.pod.cluster.local --pods-file pods.json --pod-cidr 10.42.0.0/16
 
-Exit status: 0 if there is an explanation, whatever the answer; 1 if the server cannot be asked; 64 for bad usage.";
+Exit status: 0 if there is an explanation, whatever the answer; 1 if the server cannot be reached; 64 for bad usage.";
 
 /// The options that the daemon does not have.
 const OWN: [&str; 5] = ["explained_name", "explained_type", "explained_server", "json", "client"];
@@ -75,7 +75,7 @@ impl Args for ExplainArgs {
                     .short('s')
                     .value_name("ADDR[:PORT]")
                     .value_parser(value_parser!(ServerArg))
-                    .help("The admin endpoints of the server to ask [default: 127.0.0.1:8053]"),
+                    .help("The admin endpoints of the server [default: 127.0.0.1:8053]"),
             )
             .arg(
                 Arg::new(OWN[3])
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), CommandError> {
     let document = match (server, local) {
         (Some(_), Some(flag)) => {
             let message =
-                format!("--server asks a running poddnsd, which has settings of its own; remove --{flag}");
+                format!("--server queries a running poddnsd, which has its own settings; remove --{flag}");
             return Err(CommandError::usage(message));
         }
         (None, Some(_)) => here(matches, name, rtype, client)?,
@@ -171,7 +171,7 @@ fn here(
 fn open(settings: &Settings) -> Result<Feed, CommandError> {
     if matches!(settings.source, Source::Cluster(_)) {
         let message =
-            "these settings need a cluster; give --pods-file FILE, or --server to ask a running poddnsd";
+            "these settings need a cluster; give --pods-file FILE, or --server to query a running poddnsd";
         return Err(CommandError::usage(message));
     }
     Ok(runtime()?.block_on(Feed::open(settings.source.clone(), settings.scope()))?)

@@ -25,7 +25,7 @@ Examples:
   poddns name fd00:10:244::7 --namespace web        fd00-10-244--7.web.pod.cluster.local
   poddns name --label ::1                           0--1
 
-The name is printed whether or not a pod has the address: `poddns query` asks a server.")]
+The name is printed whether or not a pod has the address: `poddns query` queries a server.")]
 pub(crate) struct NameArgs {
     /// Addresses of pods
     #[arg(required = true, value_name = "IP")]

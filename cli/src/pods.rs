@@ -28,7 +28,7 @@ Examples:
   poddns pods --namespace web                  pods of a namespace
   poddns pods web-0 db/postgres-0              pods by name, if poddnsd runs with --pod-names
 
-Exit status: 0 if each argument has a pod, 1 if one has none or the server cannot be asked, 64 for bad usage.")]
+Exit status: 0 if each argument has a pod, 1 if one has none or the server cannot be reached, 64 for bad usage.")]
 pub(crate) struct PodsArgs {
     /// Addresses, pods' names, or NAMESPACE/NAME
     #[arg(value_name = "IP|NAME")]

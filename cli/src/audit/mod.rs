@@ -38,7 +38,7 @@ Examples:
 Name every replica with --server: each answers queries of its own.
 
 Exit status: 0 if nothing would break, 3 if something would, 4 if nothing was found but not for long enough, 1 if a
-server cannot be asked or makes no audit, 64 for bad usage.")]
+server cannot be reached or makes no audit, 64 for bad usage.")]
 pub(crate) struct AuditArgs {
     /// The admin endpoints of a server; repeat it for each replica
     #[arg(long, short, value_name = "ADDR[:PORT]", default_value = "127.0.0.1:8053")]

@@ -225,7 +225,7 @@ fn asked_for(text: &mut String, import: &Import, forward: &ForwardPlan) {
     if import.visibility {
         let _ = writeln!(text, "\n! {HIDDEN_BEHIND_CACHE}");
         text.push_str(
-            "! set trust-ecs to the networks that CoreDNS asks from, and let nobody else reach poddnsd from there\n",
+            "! set trust-ecs to the networks of CoreDNS, and prevent other clients in them from reaching poddnsd\n",
         );
     }
 }

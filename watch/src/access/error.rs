@@ -70,7 +70,7 @@ pub enum AccessError {
     },
     /// The server lacks the path of a request: it is not an API server.
     #[error(
-        "the server at {server} is not a Kubernetes API server: asked for {what}: 404 {message}",
+        "the server at {server} is not a Kubernetes API server: a request for {what} failed: 404 {message}",
         message = QuotedText(message)
     )]
     NotFound {

@@ -269,7 +269,9 @@ async fn errors_name_cause_and_remedy() {
     );
     let not_found = text(failure(404, "nothing\nhere")).await;
     assert!(
-        not_found.ends_with(r#"is not a Kubernetes API server: asked for its version: 404 "nothing\nhere""#),
+        not_found.ends_with(
+            r#"is not a Kubernetes API server: a request for its version failed: 404 "nothing\nhere""#
+        ),
         "{not_found}"
     );
     let garbage = text((200, json!("welcome"))).await;

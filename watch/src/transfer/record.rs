@@ -54,7 +54,7 @@ fn write(to: &mut Vec<u8>, namespace: &Label, name: Option<&Label>, address: IpA
     }
 }
 
-/// Decodes the bytes that [`write`] wrote.
+/// Decodes the bytes that [`write()`] wrote.
 fn read(bytes: &[u8]) -> Option<ZoneRecord<'_>> {
     let (namespace, rest) = label(bytes)?;
     let (name, address) = label(rest)?;

@@ -161,8 +161,11 @@ async fn only_some_namespaces() {
     assert!(has(&running, "team-a", "10.0.0.2") && has(&running, "team-b", "10.0.0.3"));
     assert_eq!(running.index.stats().pods, 2);
     assert!(running.index.namespace_exists(&label("team-a")).unwrap());
-    assert!(!running.index.namespace_exists(&label("absent")).unwrap(), "it is asked for but does not exist");
-    assert!(!running.index.namespace_exists(&label("default")).unwrap(), "it exists but is not asked for");
+    assert!(
+        !running.index.namespace_exists(&label("absent")).unwrap(),
+        "it is configured but does not exist"
+    );
+    assert!(!running.index.namespace_exists(&label("default")).unwrap(), "it exists but is not configured");
     let seen = server.seen();
     let of_pods = seen.iter().filter(|seen| seen.resource == "pods");
     let mut asked: Vec<_> = of_pods.map(|seen| seen.namespace.as_deref().unwrap_or("all")).collect();

@@ -204,8 +204,8 @@ async fn unusable_snapshots_are_refused() {
         [(0, "it is not a snapshot of poddns".to_owned()), (octets.len() - 1, "it ends after".to_owned())]
     {
         fs::write(&path, &octets[..length]).unwrap();
-        let said = refused(&server, Scope::default(), &path).await;
-        assert!(said.starts_with(&format!("snapshot {shown} is not used: {why}")), "{said}");
+        let message = refused(&server, Scope::default(), &path).await;
+        assert!(message.starts_with(&format!("snapshot {shown} is not used: {why}")), "{message}");
     }
     let mut damaged = octets.clone();
     damaged[octets.len() / 2] ^= 0x10;
@@ -248,8 +248,8 @@ async fn a_snapshot_of_something_else_is_refused() {
         ),
         (only, "namespaces: all", "namespaces: team-a"),
     ] {
-        let said = refused(&server, scope, &path).await;
-        assert!(said.ends_with(&format!("it was written with {was}, and now it is {is}")), "{said}");
+        let message = refused(&server, scope, &path).await;
+        assert!(message.ends_with(&format!("it was written with {was}, and now it is {is}")), "{message}");
     }
     let other = small_cluster();
     assert!(
@@ -317,11 +317,11 @@ async fn what_is_no_snapshot_is_not_overwritten() {
     let feed = open(&server, Scope::default()).await;
     let (index, mut recorder) = (feed.index(), feed.recorder());
     running(feed, until("fresh", || index.freshness() == Freshness::Fresh)).await;
-    let said = recorder.write(&path).unwrap_err().to_string();
+    let message = recorder.write(&path).unwrap_err().to_string();
     let expected =
         format!("cannot write snapshot {}: the file exists and is not a snapshot of poddns", path.display());
-    assert!(said.starts_with(&expected), "{said}");
-    assert_eq!(check_snapshot_path(&path).unwrap_err().to_string(), said);
+    assert!(message.starts_with(&expected), "{message}");
+    assert_eq!(check_snapshot_path(&path).unwrap_err().to_string(), message);
     assert_eq!(fs::read(&path).unwrap(), b"{\"kind\": \"List\"}");
     for damaged in [&b""[..], b"\x89poddns\nand then nothing that makes sense"] {
         fs::write(&path, damaged).unwrap();
@@ -339,8 +339,8 @@ async fn what_is_no_snapshot_is_not_overwritten() {
 fn unwritable_paths_are_reported() {
     let error = check_snapshot_path(Path::new("/nonexistent/snapshot")).unwrap_err();
     assert!(matches!(error, SnapshotError::Unwritable { .. }));
-    let said = error.to_string();
-    assert!(said.starts_with("cannot write snapshot /nonexistent/snapshot: No such file"), "{said}");
+    let message = error.to_string();
+    assert!(message.starts_with("cannot write snapshot /nonexistent/snapshot: No such file"), "{message}");
 }
 
 /// Pods are added and removed while a snapshot is written: it has the pods that existed all the time, and none that

@@ -296,7 +296,7 @@ async fn only_what_is_newer_is_written() {
         let first = recorder.write(&path).unwrap().expect("a first one");
         server.put(pod("default", "web-9", &["10.0.0.9"]));
         until("known", || has(&index, "default", "10.0.0.9")).await;
-        let second = recorder.write(&path).unwrap().expect("it is still in step");
+        let second = recorder.write(&path).unwrap().expect("it is still in sync");
         assert!(second.synced_at >= first.synced_at && second.pods == first.pods + 1);
         server.stop().await;
         until("stale", || matches!(index.freshness(), Freshness::Stale { .. })).await;
@@ -362,7 +362,7 @@ async fn snapshot_during_churn_has_stable_pods() {
         let to = path.clone();
         let writing = tokio::task::spawn_blocking(move || {
             for _ in 0..20 {
-                recorder.write(&to).unwrap().expect("it is in step");
+                recorder.write(&to).unwrap().expect("it is in sync");
             }
         });
         let mut round = 0;

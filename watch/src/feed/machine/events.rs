@@ -167,8 +167,10 @@ impl<T: ObjectTarget> Machine<T> {
             self.confirmed = false;
             return false;
         }
+        // Between pages the revision may have increased, or gone back by a restore.
+        let revision = self.revision.min(list.revision);
         if self.goal == Goal::List(ListConsistency::Consistent)
-            && version.number().is_some_and(|number| Some(number) < self.revision)
+            && version.number().is_some_and(|number| Some(number) < revision)
         {
             // The list was read after the revision, so the revision is that of another etcd.
             (self.has_own_etcd, self.revision) = (true, None);

@@ -116,6 +116,8 @@ struct OngoingList {
     token: Option<String>,
     /// The version of the first page.
     version: Option<ResourceVersion>,
+    /// The revision of the cluster before the first page.
+    revision: Option<u64>,
     /// The newest version of each object that has changed during a streaming list.
     changed: HashMap<ObjectKey, u64>,
 }
@@ -332,11 +334,12 @@ impl<T: ObjectTarget> Machine<T> {
         let Goal::List(read) = &self.goal else {
             return ApiRequest::Watch { version: self.version.as_str().to_owned(), timeout };
         };
-        let listing = &self.listing;
+        let (listing, revision) = (&self.listing, self.revision);
         let list = self.list.get_or_insert_with(|| OngoingList {
             method: listing.choose(read),
             token: None,
             version: None,
+            revision,
             changed: HashMap::new(),
         });
         match list.method {

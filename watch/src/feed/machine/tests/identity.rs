@@ -125,6 +125,30 @@ fn objects_in_their_own_etcd_are_followed() {
 }
 
 #[test]
+fn revision_between_pages_is_not_another_etcds() {
+    let mut bench = Bench::in_sync(&[ListMethod::Paged]);
+    bench.machine.reconnect(bench.now);
+    bench.confirm("a", "9");
+    assert!(matches!(bench.request(), ApiRequest::List { continue_token: None, .. }));
+    bench.accept();
+    bench.machine.list_ended(bench.now, "18", Some("next".to_owned()));
+    // The server is identified again before the second page, and the cluster has changed meanwhile.
+    bench.now += CONTACT + Duration::from_secs(1);
+    bench.confirm("a", "20");
+    assert!(matches!(bench.request(), ApiRequest::List { continue_token: Some(_), .. }));
+    bench.accept();
+    bench.machine.list_ended(bench.now, "18", None);
+    assert!(matches!(bench.request(), ApiRequest::Watch { version, .. } if version == "18"));
+    bench.machine.reconnect(bench.now);
+    bench.confirm("a", "7");
+    let request = bench.request();
+    assert!(
+        matches!(request, ApiRequest::List { .. }),
+        "the history went back, so a list follows, not {request:?}"
+    );
+}
+
+#[test]
 fn identity_refused_at_first_is_asked_again() {
     let mut bench = Bench::new(&CACHED_FIRST);
     assert_eq!(bench.request(), ApiRequest::Identify);

@@ -44,7 +44,7 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let snapshot = folder.path().join("snapshot");
     let kubeconfig = folder.path().join("kubeconfig");
-    let server = serve(pods);
+    let mut server = serve(pods);
     fs::copy(server.kubeconfig(), &kubeconfig).expect("a copy");
     let sample = server.sample_pods(100);
     let last = sample.last().expect("pods");
@@ -62,8 +62,8 @@ pub fn measure(poddnsd: &Path, pods: u32, starts: u32) -> (Vec<Start>, u64) {
     let (process, _) = start();
     end(process);
     let octets = fs::metadata(&snapshot).expect("it was written at the end").len();
-    // Closes all its connections and its port.
-    drop(server);
+    // Closes all its connections and its port. The files that the kubeconfig names stay.
+    server.stop_spawned();
     let starts = (0..starts).map(|_| {
         let (mut process, figures) = start();
         assert_still_right(&mut process, &snapshot, octets);

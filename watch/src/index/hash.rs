@@ -7,7 +7,7 @@ use foldhash::quality::FoldHasher;
 
 /// The random keys of an index's hashes.
 ///
-/// Whoever creates a pod chooses its name, so names and identities are hashed by `SipHash`, which resists chosen
+/// The creator of a pod chooses its name, so names and identities are hashed by `SipHash`, which resists chosen
 /// collisions. Addresses, the first key of every look-up, are assigned by the network plugin, and their hashes are not
 /// observable from outside, so a hash of two multiplications suffices.
 #[derive(Clone, Debug)]
